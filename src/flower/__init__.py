@@ -1,0 +1,1 @@
+"""Bellflower: watch and steer Celery, and remember."""

@@ -1,0 +1,1 @@
+"""The HTTP API and the documented Python handlers behind it."""

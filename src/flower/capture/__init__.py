@@ -1,0 +1,1 @@
+"""From the broker to batches of events. `opening` chooses the path; `port` is what they share."""

@@ -1,0 +1,38 @@
+"""The port of capture: batches of checked events, in the order the broker gave them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flower.records import Event, Gap
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What came in together. `token` grows; `received` is our clock, in epoch seconds, when the
+    bytes were taken off the wire. A gap says that events before this batch may be missing."""
+
+    events: Sequence[Event]
+    token: int
+    received: float
+    gap: Gap | None = None
+
+
+class Capture(Protocol):
+    """A running capture. `start` returns at once and never raises for a broker that is away."""
+
+    def start(self) -> None: ...
+
+    def read(self, timeout: float) -> Captured | None:
+        """The next batch; None if none came within `timeout` seconds."""
+        ...
+
+    def done(self, token: int) -> None:
+        """Everything up to this token is safe on disk: the broker may forget it."""
+        ...
+
+    def stop(self) -> None: ...
+
+    def status(self) -> dict[str, object]:
+        """For people: connected, path in use, events and malformed messages so far, backlog."""
+        ...

@@ -1,0 +1,1 @@
+"""The living Celery: everything that asks or commands it."""

@@ -1,0 +1,146 @@
+"""The port of the store: what it is asked, in records and search trees. No SQL above this line.
+
+A store has one `Writer` at a time (the recorder's) and any number of `Reader`s, in any thread or
+process. Merging events is the fold's work: a store loads, inserts, replaces and finds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from flower.records import Gap, Task, Worker
+from flower.search.tree import EVERYTHING, Node
+
+#: What tasks can be ordered by. Text orders without regard to case.
+SORT_KEYS = ("name", "state", "received", "started", "runtime", "worker", "timestamp", "uuid")
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort key. A task without the value comes last in either direction."""
+
+    key: str
+    descending: bool = False
+
+
+#: Newest received first.
+NEWEST = (Sort("received", descending=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which tasks, in which order. Ties are broken by the order in which tasks were first written,
+    in the direction of the first key, so that pages never repeat or skip a task."""
+
+    where: Node = EVERYTHING
+    sort: tuple[Sort, ...] = NEWEST
+
+
+class Stored(NamedTuple):
+    """A task and the store's own handle on it; None until it has been written."""
+
+    key: int | None
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row that exists: what it holds now and what it shall hold."""
+
+    key: int
+    before: Task
+    after: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one write brings. All of it becomes visible under one number of the change sequence."""
+
+    new: Sequence[Task] = ()
+    changed: Sequence[Changed] = ()
+    workers: Sequence[Worker] = ()
+    gaps: Sequence[Gap] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What may go. None = no limit. Tasks that have not ended go last."""
+
+    max_tasks: int | None = None
+    max_age: float | None = None  # seconds since a task's last event
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened after a number of the change sequence: the newest number and the tasks touched.
+    `complete` is False if the log no longer reaches back that far: read everything again."""
+
+    sequence: int
+    uuids: tuple[str, ...]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    sequence: int
+    tasks: int
+    bytes: int
+    segments: int
+    damaged: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """Every method may be called from any thread."""
+
+    def task(self, uuid: str) -> Task | None: ...
+
+    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
+        """Lazily: memory does not grow with the result. Limit 0 or negative gives nothing."""
+        ...
+
+    def count(self, where: Node = EVERYTHING) -> int: ...
+
+    def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        """The ids of the tasks that these started, for those that started any."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """All task names (types) in the store, sorted."""
+        ...
+
+    def workers(self) -> Mapping[str, Worker]: ...
+
+    def gaps(self) -> Sequence[Gap]: ...
+
+    def changes(self, after: int) -> Changes: ...
+
+    def status(self) -> StoreStatus: ...
+
+    def close(self) -> None: ...
+
+
+class Writer(Protocol):
+    """One thread only. A method that raises has changed nothing that can be seen."""
+
+    def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
+        """Those of these tasks that the store holds."""
+        ...
+
+    def write(self, batch: Batch) -> Sequence[int]:
+        """Write a batch, durable against the death of the process; gives the keys of `batch.new`.
+
+        Raises StoreFull if there is no room; the batch may be offered again later."""
+        ...
+
+    def prune(self, retention: Retention, now: float) -> int:
+        """One bounded step of forgetting; gives the number of tasks that went (0 = nothing to do)."""
+        ...
+
+    def workers(self) -> Mapping[str, Worker]: ...
+
+    def set_status(self, status: Mapping[str, Any]) -> None:
+        """Say how the recorder is (see `Recorder`); kept even when the disk is full."""
+        ...
+
+    def close(self) -> None: ...

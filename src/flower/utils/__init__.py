@@ -1,0 +1,1 @@
+"""The documented import paths `flower.utils.tasks` and `flower.utils.search`: old names, nothing else."""

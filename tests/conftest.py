@@ -1,0 +1,25 @@
+"""Fixtures that every test may use: real brokers, one of each per test session (and per xdist worker)."""
+
+from collections.abc import Iterator
+
+import pytest
+from servers import RabbitMQ, Redis, Server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    with RabbitMQ() as server:
+        yield server
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker(request: pytest.FixtureRequest) -> Server:
+    """The same test on both brokers."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    return server
