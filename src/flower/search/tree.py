@@ -18,6 +18,7 @@ of a term holds for a task without the value.
 every task, `Or(())` for none.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -53,3 +54,15 @@ Node: TypeAlias = Term | Not | And | Or
 
 #: The query that holds for every task.
 EVERYTHING = And()
+
+
+def all_of(terms: Iterable[Node]) -> Node:
+    """All of these, in the plainest form: no And within an And, nothing twice, no And of one."""
+    parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, And) else (term,)))
+    return next(iter(parts)) if len(parts) == 1 else And(tuple(parts))
+
+
+def any_of(terms: Iterable[Node]) -> Node:
+    """Any of these, in the plainest form."""
+    parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, Or) else (term,)))
+    return next(iter(parts)) if len(parts) == 1 else Or(tuple(parts))
