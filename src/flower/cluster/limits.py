@@ -5,12 +5,9 @@ from typing import Any, TypedDict
 
 from celery import Celery, current_app
 
-from flower.cluster import broker, threads
 from flower.cluster.calls import rate, seconds
+from flower.cluster.mailbox import REPLY_TIMEOUT, ask
 from flower.errors import Forbidden, Invalid, WaitedTooLong
-
-#: Seconds to wait for workers to answer. One that was named is not waited for any longer than it takes.
-REPLY_TIMEOUT = 1.0
 
 
 class Answers(TypedDict):
@@ -39,18 +36,21 @@ async def task_timeout(
     *,
     app: Celery | None = None,
 ) -> Answers:
-    """Set the time limits of a task, in seconds, at one worker or at all; None lifts a limit. They hold for tasks
-    that start from now on. Raises as `task_rate_limit`."""
+    """Set the time limits of a task, in seconds, at one worker or at all; None lifts a limit.
+
+    The workers of Celery 5 note new limits at once, but keep using the old ones until they next connect to the broker.
+    Raises as `task_rate_limit`."""
     limits = {"soft": seconds(soft, "Invalid soft time limit"), "hard": seconds(hard, "Invalid hard time limit")}
     return await _told(app, "time_limit", {"task_name": _name(task_name), **limits}, workername)
 
 
 async def answers_ping(app: Celery, workername: str) -> bool:
-    return bool(await _asked(app, "ping", {}, workername))
+    return bool(await ask(app, "ping", {}, [workername]))
 
 
 async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], workername: str | None) -> Answers:
-    replies = await _asked(app or current_app._get_current_object(), command, arguments, workername)
+    app = app or current_app._get_current_object()
+    replies = await ask(app, command, arguments, [workername] if workername else None)
     if not replies:
         who = f"worker '{workername}'" if workername else "any worker"
         raise WaitedTooLong(f"Timeout: no answer from {who} within {REPLY_TIMEOUT:g} s")
@@ -60,26 +60,6 @@ async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], 
         raise Forbidden("; ".join(dict.fromkeys(refused.values())))
     # Workers that do not have the task say so; it is no failure as long as some have it.
     return {"message": next(iter(said.values())), "workers": {**said, **refused}}
-
-
-async def _asked(
-    app: Celery, command: str, arguments: Mapping[str, Any], workername: str | None
-) -> dict[str, dict[str, Any]]:
-    destination = [workername] if workername else None
-
-    def work() -> dict[str, dict[str, Any]]:
-        with broker.connection(app) as connection:
-            replies = app.control.broadcast(
-                command,
-                arguments=dict(arguments),
-                destination=destination,
-                connection=connection,
-                reply=True,
-                timeout=REPLY_TIMEOUT,
-            )
-        return {worker: answer for reply in replies or () for worker, answer in reply.items()}
-
-    return await threads.within(threads.PATIENCE + REPLY_TIMEOUT, work)
 
 
 def _name(name: str) -> str:

@@ -8,6 +8,7 @@ from celery import Celery, current_app
 from kombu.connection import Connection
 
 from flower.cluster import broker, threads
+from flower.cluster.mailbox import ask
 from flower.errors import NotFound
 
 
@@ -25,7 +26,7 @@ async def queue_lengths(names: Iterable[str] | None = None, *, app: Celery | Non
 
     Raises NotFound for brokers that cannot be asked."""
     app = app or current_app._get_current_object()
-    wanted = set(names) if names is not None else await threads.within(threads.PATIENCE, lambda: _active(app))
+    wanted = set(names) if names is not None else await _active(app)
 
     def work() -> list[QueueLength]:
         count = _COUNTERS.get(broker.transport(app))
@@ -37,18 +38,18 @@ async def queue_lengths(names: Iterable[str] | None = None, *, app: Celery | Non
     return await threads.within(threads.PATIENCE, work)
 
 
-def _active(app: Celery) -> set[str]:
-    with broker.connection(app) as connection:
-        replies = app.control.inspect(connection=connection).active_queues() or {}
-    names = {str(queue["name"]) for queues in replies.values() for queue in queues if "name" in queue}
+async def _active(app: Celery) -> set[str]:
+    answers = await ask(app, "active_queues", {})
+    names = {str(queue["name"]) for queues in answers.values() for queue in queues if "name" in queue}
     return names or {app.conf.task_default_queue, *(queue.name for queue in app.conf.task_queues or ())}
 
 
 def _redis(connection: Connection, name: str) -> QueueLength:
-    # kombu keeps one list per priority. It knows the steps, the separator and the key prefix of this application.
+    # kombu keeps one list per priority; it knows this application's steps, separator and key prefix.
     channel: Any = connection.default_channel
     keys = [f"{name}{channel.sep}{step}" if step else name for step in channel.priority_steps]
-    return {"name": name, "messages": sum(int(channel.client.llen(key)) for key in keys)}
+    with channel.conn_or_acquire() as client:
+        return {"name": name, "messages": sum(int(client.llen(key)) for key in keys)}
 
 
 def _amqp(connection: Connection, name: str) -> QueueLength | None:

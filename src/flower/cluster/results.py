@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from celery import Celery
 from celery.backends.base import DisabledBackend
+from celery.backends.rpc import RPCBackend
 from celery.exceptions import TimeoutError as NotReady
 from celery.result import AsyncResult
 from celery.states import EXCEPTION_STATES, READY_STATES, SUCCESS
@@ -22,11 +23,10 @@ Outcome = TypedDict(
     {"task-id": str, "state": str, "result": Any, "traceback": str | None, "success": bool},
 )
 
-#: A wait is cut into slices of this many seconds, between which it looks whether anybody still waits.
+#: A wait is cut into slices of this many seconds, between which it looks whether anybody still waits. Backends that
+#: are notified wait for a second at least, so what is left at the end is polled (not with rpc://, where the waiting
+#: consumer has taken the message off the queue that a poll would read).
 SLICE = 1.0
-
-#: Below this many seconds we poll: backends that wait for a notification do so for a second at a time.
-POLLED = 1.0
 POLL = 0.02
 
 
@@ -68,8 +68,6 @@ def wait(result: AsyncResult, timeout: float | None, abandoned: Event) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         with reaching():
-            if timeout is not None and timeout < POLLED:
-                return _polled(result.ready, deadline or 0.0, abandoned)
             return _awaited(result, deadline, abandoned)
     finally:
         forget_waiting(result)
@@ -80,6 +78,8 @@ def _awaited(result: AsyncResult, deadline: float | None, abandoned: Event) -> b
         left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
         if left <= 0:
             break
+        if left < SLICE and deadline is not None and not isinstance(result.backend, RPCBackend):
+            return _polled(result.ready, deadline, abandoned)
         try:
             result.get(timeout=left, propagate=False, disable_sync_subtasks=False)
         except NotReady:

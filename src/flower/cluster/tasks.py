@@ -6,6 +6,7 @@ within seconds if the broker or the result backend cannot be reached.
 
 import asyncio
 import signal as signals
+import struct
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Event
@@ -20,6 +21,7 @@ from kombu.exceptions import EncodeError, SerializerNotInstalled
 from flower.cluster import broker, results, threads
 from flower.cluster.calls import Call, call
 from flower.cluster.limits import task_rate_limit, task_timeout
+from flower.cluster.mailbox import tell
 from flower.cluster.results import Outcome
 from flower.errors import Invalid, NoResultBackend, NoSuchTask, NotRegistered, Unavailable, WaitedTooLong
 from flower.records import PENDING, Task
@@ -31,6 +33,10 @@ Done = TypedDict("Done", {"task-id": str, "state": str, "message": str}, total=F
 
 #: Finds the record of a task, for ids that the result backend does not know.
 FindRecord = Callable[[str], Task | None]
+
+#: How Celery and kombu complain about what the caller gave: arguments that do not fit the task's signature, values
+#: that cannot be written as JSON, options of a wrong type.
+_CALLERS_FAULT = (TypeError, ValueError, LookupError, struct.error, EncodeError, SerializerNotInstalled, QueueNotFound)
 
 SIGNALS = frozenset(name for name in signals.Signals.__members__ if not name.startswith("SIGRT"))
 
@@ -187,12 +193,7 @@ async def look_up(app: Celery, task_id: str, timeout: float | None) -> Outcome:
 
 async def revoke(app: Celery, task_id: str, terminate: bool, signal: str) -> Done:
     _check_id(task_id)
-
-    def work() -> None:
-        with broker.connection(app) as connection:
-            app.control.revoke(task_id, terminate=terminate, signal=signal, connection=connection)
-
-    await threads.within(threads.PATIENCE, work)
+    await tell(app, "revoke", {"task_id": task_id, "terminate": terminate, "signal": signal})
     return {"task-id": task_id, "message": f"Revoked '{task_id}'"}
 
 
@@ -228,9 +229,7 @@ def _publish(app: Celery, asked: Call, *, registered: bool) -> AsyncResult:
                 result = app.tasks[asked.name].apply_async(args=asked.args, kwargs=asked.kwargs, **options)
             else:
                 result = app.send_task(asked.name, args=asked.args, kwargs=asked.kwargs, **options)
-        except (TypeError, ValueError, LookupError, EncodeError, SerializerNotInstalled, QueueNotFound) as error:
-            # Arguments that do not fit the task's signature, values that cannot be written as JSON, options of a wrong
-            # type: Celery and kombu complain about what the caller gave in these ways.
+        except _CALLERS_FAULT as error:
             raise Invalid(f"{type(error).__name__}: {error}") from error
     results.sent.add(str(result.id))
     return result
