@@ -58,12 +58,12 @@ async def task_apply(
     """
     app = _app(app)
     asked = call(task_name, args, kwargs, {**options, "timeout": timeout})
-    if not await threads.within(threads.PATIENCE, lambda: results.has_backend(app)):
+    if not await has_backend(app):
         raise NoResultBackend
     found, ready = await apply(app, asked)
     if not ready:
         raise WaitedTooLong(f"Timeout: task {task_name}[{found['task-id']}] did not end within {asked.timeout:g} s")
-    if results.ended(found["state"]) and not found["success"]:
+    if ended(found) and not found["success"]:
         raise results.failure(task_name, found)
     return found
 
@@ -195,6 +195,14 @@ async def revoke(app: Celery, task_id: str, terminate: bool, signal: str) -> Don
     _check_id(task_id)
     await tell(app, "revoke", {"task_id": task_id, "terminate": terminate, "signal": signal})
     return {"task-id": task_id, "message": f"Revoked '{task_id}'"}
+
+
+def ended(found: Outcome) -> bool:
+    return results.ended(found["state"])
+
+
+async def has_backend(app: Celery) -> bool:
+    return await threads.within(threads.PATIENCE, lambda: results.has_backend(app))
 
 
 async def is_registered(app: Celery, name: str) -> bool:
