@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+
 from servers import RabbitMQ, Redis, Server
+
+#: Real workers on these brokers.
+pytest_plugins = ["workers.fixtures"]
 
 
 @pytest.fixture(scope="session")

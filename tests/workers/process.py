@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+
 from servers import Server
 
 TESTS = Path(__file__).parent.parent
@@ -25,6 +26,7 @@ class Worker(Server):
         return {
             **os.environ,
             "SHOP_BROKER": self.app.conf.broker_url,
+            "SHOP_QUEUE": self.app.conf.task_default_queue,
             "SHOP_BACKEND": self.app.conf.result_backend or "",
             "PYTHONPATH": str(TESTS),
         }
