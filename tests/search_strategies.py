@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flower.records import Attempt, Task
 from flower.search.fields import FIELDS
-from flower.search.tree import Node, Not, Term, all_of, any_of
+from flower.search.tree import Node, Not, Operator, Term, all_of, any_of
 
 TEXT_FIELDS = [field for field in FIELDS.values() if field.kind in ("text", "word", "id", "state")]
 NUMBER_FIELDS = [field for field in FIELDS.values() if field.kind in ("number", "time")]
@@ -119,7 +119,7 @@ def terms(draw: st.DrawFn, task: Task) -> Term:
         case "text":
             field = draw(st.sampled_from(TEXT_FIELDS))
             text = getattr(task, field.attribute)
-            operator = draw(st.sampled_from(["contains", "is", "equals"]))
+            operator: Operator = draw(st.sampled_from(["contains", "is", "equals"]))
             value = _needle(draw, text) if operator == "contains" or not text else text
             return Term(field.name, operator, value.swapcase() if operator == "is" else value)
         case "pair":
