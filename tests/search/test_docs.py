@@ -40,7 +40,9 @@ def test_the_examples_of_the_fields_are_queries(field: object) -> None:
 
 
 def _queries() -> list[str]:
-    return re.findall(r"^```query\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)[0].splitlines()
+    found = re.search(r"^```query\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1].splitlines()
 
 
 @pytest.mark.parametrize("query", _queries())
