@@ -1,9 +1,9 @@
 """The Python literals in the text of events: read safely, and told apart from what only looks like one.
 
-Celery writes arguments with its own `saferepr`, which is not Python's `repr`: it cuts strings and
-ends them with `...`, leaves backslashes alone and shows binary bytes as hexadecimal digits. Such text
-can still be a valid literal, of a value that was never passed. `literal` reads the text by Python's
-rules; `exact_literal` gives only values that can have been no other.
+Celery writes arguments with its own `saferepr`, which is not Python's `repr`: it cuts strings and ends them
+with `...`, leaves backslashes as they are, and shows bytes unquoted or as hexadecimal digits. Such text can
+still be a valid literal, of a value that was never passed. `literal` reads the text by Python's rules;
+`exact_literal` gives only values that can have been no other.
 """
 
 import ast
@@ -15,7 +15,6 @@ MAX_LITERAL_LENGTH = 65_536
 
 _NOT_A_REPR = re.compile(r"""\\[^\\'"abfnrtvxNuU0-7\n]""")
 _LOST_BACKSLASH = re.compile(r"\\[^']")
-_HEXADECIMAL = re.compile(rb"(?:[0-9a-f]{2})+\Z")
 
 
 def literal(text: str) -> Any:
@@ -35,9 +34,9 @@ def exact_literal(text: str) -> Any:
     if _LOST_BACKSLASH.search(text):
         raise ValueError("its backslashes may be the value's own or Python's")
     value = literal(text)
-    doubtful = "..." in text or "b'" in text
-    if doubtful and not all(_is_exact(leaf) for leaf in _leaves(value)):
-        raise ValueError("it was cut")
+    doubtful = any(sign in text for sign in ("...", "b'", 'b"'))
+    if doubtful and any(_is_doubtful(leaf) for leaf in _leaves(value)):
+        raise ValueError("it was cut, or bytes are shown as text")
     return value
 
 
@@ -62,9 +61,5 @@ def _leaves(value: object) -> list[object]:
     return leaves
 
 
-def _is_exact(leaf: object) -> bool:
-    if isinstance(leaf, str):
-        return not leaf.endswith("...")
-    if isinstance(leaf, bytes):
-        return not leaf.endswith(b"...") and not _HEXADECIMAL.match(leaf)
-    return leaf is not ...
+def _is_doubtful(leaf: object) -> bool:
+    return leaf is ... or isinstance(leaf, bytes) or (isinstance(leaf, str) and leaf.endswith("..."))
