@@ -169,7 +169,7 @@ class Encoder:
             _number(clock), sent, received, started, succeeded, failed, retried, revoked, rejected, runtime,
             _number(retries), eta, expires, self._route[queue], self._route[exchange], self._route[routing_key],
             _number(priority), self._client[client], root, parent, args, kwargs, result, exception, traceback,
-            _json(earlier) if earlier else None, _json(data) if data else None,
+            _json(earlier) if earlier else None, None if data is None else _json(data),
         )  # fmt: skip
 
 
