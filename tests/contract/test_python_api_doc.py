@@ -1,0 +1,53 @@
+"""The examples of docs/python-api.md run, in order, in one namespace, against a live worker."""
+
+import asyncio
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples import run
+
+from flower.records import Task
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Reader
+from workers.fixtures import Cluster
+
+PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
+BLOCK = re.compile(r"(<!-- not run: [^\n]* -->\n)?```python\n(.*?)```", re.DOTALL)
+
+RECORDED = [
+    Task(uuid="order-17", name="shop.order", state="SUCCESS", hostname="celery@w1", args="(17,)", received=time.time()),
+    Task(uuid="order-18", name="shop.order", state="FAILURE", exception="ValueError('card declined')", received=5.0),
+]
+
+
+class Watch:
+    def __init__(self, store: Reader) -> None:
+        self.store = store
+
+
+def test_the_examples_run(redis_cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    writer = open_writer(tmp_path / "store")
+    writer.write(Batch(new=RECORDED))
+    blocks = [code for not_run, code in BLOCK.findall(PAGE.read_text()) if not not_run]
+    namespace: dict[str, Any] = {
+        "__name__": "example",
+        "app": redis_cluster.app,
+        "events": Watch(open_reader(tmp_path / "store")),
+        "worker": redis_cluster.worker.hostname,
+    }
+
+    async def all_of_them() -> None:
+        for code in blocks:
+            await run(code, namespace)
+
+    asyncio.run(all_of_them())
+    namespace["events"].store.close()
+    writer.close()
+    assert len(blocks) == 10
+    printed = capsys.readouterr().out
+    for words in ("SUCCESS [17] celery@w1", "ValueError('card declined')", "new rate limit set successfully"):
+        assert words in printed
+    assert (namespace["count"], len(namespace["declined"]), list(namespace["failed"])) == (2, 1, ["order-18"])
