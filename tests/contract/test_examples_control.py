@@ -163,10 +163,11 @@ def test_execution(app: celery.Celery, capsys: pytest.CaptureFixture[str]) -> No
 MONITORED = [("my_task", "Task completed: [[1], {}]"), ("shop.fail", "Task failed: Traceback")]
 
 
-@pytest.mark.parametrize(("name", "words"), MONITORED)
+@pytest.mark.parametrize("monitored", MONITORED)
 def test_monitoring(
-    app: celery.Celery, watch: Watch, task_id: str, capsys: pytest.CaptureFixture[str], name: str, words: str
+    app: celery.Celery, watch: Watch, task_id: str, capsys: pytest.CaptureFixture[str], monitored: tuple[str, str]
 ) -> None:
+    name, words = monitored
     app.send_task(name, args=[1], task_id=task_id)
     example(MONITORING.replace("task-uuid-here", task_id), "await get_result()", "await get_task_info()")
     printed = capsys.readouterr().out

@@ -46,9 +46,16 @@ class Worker(Server):
         return (answers or {}).get(self.hostname)
 
     def started(self, task_id: str, timeout: float = 30) -> bool:
+        """Wait until the task runs, and until its result says so: that may be written a little later."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if any(task["id"] == task_id and task["time_start"] for task in self.inspect("active") or ()):
+            active = self.inspect("active") or ()
+            running = any(task["id"] == task_id and task["time_start"] for task in active)
+            if running and self._noted(task_id):
                 return True
             time.sleep(0.05)
         return False
+
+    def _noted(self, task_id: str) -> bool:
+        result = self.app.AsyncResult(task_id)
+        return result.backend.as_uri() == "rpc://" or result.state == "STARTED"

@@ -2,7 +2,6 @@
 
 This module is imported when it is first needed (see `routes`), because it imports Celery."""
 
-from celery import Celery
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,11 +10,12 @@ from flower.api.context import Context
 from flower.api.parameters import json_object, parameters
 from flower.api.reading import read
 from flower.api.tasks import GetQueueLengths, TaskAbort, TaskApply, TaskAsyncApply, TaskResult, TaskSend
+from flower.cluster.application import Celery
 from flower.cluster.calls import Call, call
 from flower.cluster.limits import Answers, answers_ping, task_rate_limit, task_timeout
-from flower.cluster.tasks import is_registered
+from flower.cluster.tasks import check_registered
 from flower.cluster.tasks import revoke as revoke_task
-from flower.errors import Forbidden, Invalid, NotFound, NotRegistered, WaitedTooLong
+from flower.errors import Forbidden, Invalid, NotFound, WaitedTooLong
 
 
 async def task_result(request: Request, context: Context) -> Response:
@@ -76,8 +76,7 @@ async def rate_limit(request: Request, context: Context) -> Response:
 
 
 async def _check_known(app: Celery, context: Context, name: str, worker: str) -> None:
-    if not await is_registered(app, name):
-        raise NotRegistered(name)
+    await check_registered(app, name)
     if worker not in await read(context.store.workers) and not await answers_ping(app, worker):
         raise NotFound(f"Unknown worker '{worker}'")
 

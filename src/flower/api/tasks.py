@@ -6,12 +6,11 @@ those last started in this process).
 
 from typing import Any, TypeAlias
 
-from celery import Celery, current_app
-
 from flower.api.answers import presentable
 from flower.api.listing import AnyTime, get_task_by_id, iter_tasks
 from flower.api.reading import read
 from flower.cluster import tasks as control
+from flower.cluster.application import Celery, application
 from flower.cluster.calls import Call, call
 from flower.cluster.queues import queue_lengths
 from flower.cluster.results import Outcome
@@ -26,7 +25,7 @@ from flower.cluster.tasks import (
     task_timeout,
 )
 from flower.current import Watching, current
-from flower.errors import NoSuchTask, NotFound, NotRegistered
+from flower.errors import NoSuchTask, NotFound
 from flower.records import TaskInfo as TaskDict
 
 Answer: TypeAlias = dict[str, Any]
@@ -47,7 +46,7 @@ class _Handler:
 
     @property
     def app(self) -> Celery:
-        return self._app if self._app is not None else current_app._get_current_object()
+        return application(self._app)
 
 
 class TaskApply(_Handler):
@@ -57,8 +56,6 @@ class TaskApply(_Handler):
         return await self.run(call(task_name, args, kwargs, options))
 
     async def run(self, asked: Call) -> Answer:
-        if not await control.is_registered(self.app, asked.name):
-            raise NotRegistered(asked.name)
         if not await control.has_backend(self.app):
             return {**await control.submit(self.app, asked, registered=True), "result": None}
         found, ready = await control.apply(self.app, asked)

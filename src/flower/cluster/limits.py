@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from celery import Celery, current_app
-
+from flower.cluster.application import Celery, application
 from flower.cluster.calls import rate, seconds
 from flower.cluster.mailbox import REPLY_TIMEOUT, ask
 from flower.errors import Forbidden, Invalid, WaitedTooLong
@@ -49,7 +48,7 @@ async def answers_ping(app: Celery, workername: str) -> bool:
 
 
 async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], workername: str | None) -> Answers:
-    app = app or current_app._get_current_object()
+    app = application(app)
     replies = await ask(app, command, arguments, [workername] if workername else None)
     if not replies:
         who = f"worker '{workername}'" if workername else "any worker"

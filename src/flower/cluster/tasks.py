@@ -10,21 +10,23 @@ import struct
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Event
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
-from celery import Celery, current_app
 from celery.contrib.abortable import ABORTED, AbortableAsyncResult
 from celery.exceptions import QueueNotFound
 from celery.result import AsyncResult
 from kombu.exceptions import EncodeError, SerializerNotInstalled
 
 from flower.cluster import broker, results, threads
+from flower.cluster.application import Celery, application
 from flower.cluster.calls import Call, call
 from flower.cluster.limits import task_rate_limit, task_timeout
 from flower.cluster.mailbox import tell
 from flower.cluster.results import Outcome
 from flower.errors import Invalid, NoResultBackend, NoSuchTask, NotRegistered, Unavailable, WaitedTooLong
 from flower.records import PENDING, Task
+
+T = TypeVar("T")
 
 #: What became of sending: `state` is absent if the application keeps no results.
 Submitted = TypedDict("Submitted", {"task-id": str, "state": str}, total=False)
@@ -37,6 +39,9 @@ FindRecord = Callable[[str], Task | None]
 #: How Celery and kombu complain about what the caller gave: arguments that do not fit the task's signature, values
 #: that cannot be written as JSON, options of a wrong type.
 _CALLERS_FAULT = (TypeError, ValueError, LookupError, struct.error, EncodeError, SerializerNotInstalled, QueueNotFound)
+
+#: Seconds for importing the application's task modules, which happens once.
+IMPORT_PATIENCE = 60.0
 
 SIGNALS = frozenset(name for name in signals.Signals.__members__ if not name.startswith("SIGRT"))
 
@@ -56,7 +61,7 @@ async def task_apply(
     `eta` and `expires` may be datetimes or texts. Raises NotRegistered if the application has no such task, TaskFailed
     if it raised, WaitedTooLong, NoResultBackend, Invalid.
     """
-    app = _app(app)
+    app = application(app)
     asked = call(task_name, args, kwargs, {**options, "timeout": timeout})
     if not await has_backend(app):
         raise NoResultBackend
@@ -72,14 +77,14 @@ async def task_async_apply(
     task_name: str, args: Any = None, kwargs: Any = None, *, app: Celery | None = None, **options: Any
 ) -> Submitted:
     """Send a task that the application knows, and do not wait for it. Gives `{"task-id", "state"}`."""
-    return await submit(_app(app), call(task_name, args, kwargs, options), registered=True)
+    return await submit(application(app), call(task_name, args, kwargs, options), registered=True)
 
 
 async def task_send_task(
     task_name: str, args: Any = None, kwargs: Any = None, *, app: Celery | None = None, **options: Any
 ) -> Submitted:
     """Send a task by name, whether or not the application knows it. Gives `{"task-id", "state"}`."""
-    return await submit(_app(app), call(task_name, args, kwargs, options), registered=False)
+    return await submit(application(app), call(task_name, args, kwargs, options), registered=False)
 
 
 async def get_task_result(
@@ -91,7 +96,7 @@ async def get_task_result(
     it was to be waited for: that raises WaitedTooLong. If the result backend knows nothing of the id, the record of
     the task tells its state; if there is none either, it raises NoSuchTask. Results that have expired are None.
     """
-    app = _app(app)
+    app = application(app)
     found = await look_up(app, task_id, timeout)
     if found["state"] == PENDING and task_id not in results.sent:
         record = await _recorded(task_id, find_record)
@@ -107,7 +112,7 @@ async def get_task_result(
 async def task_abort(task_id: str, *, app: Celery | None = None) -> Done:
     """Ask an abortable task to stop: its result is marked ABORTED, which the task sees when it next looks. A task
     that has ended keeps its result. Gives `{"task-id", "state", "message"}`."""
-    app = _app(app)
+    app = application(app)
     _check_id(task_id)
     state = await threads.within(threads.PATIENCE, lambda: _abort(app, task_id), kind=results.kind(app))
     return {"task-id": task_id, "state": state, "message": f"Aborted '{task_id}'"}
@@ -122,7 +127,7 @@ async def task_revoke(
     name = str(signal).upper()
     if name not in SIGNALS and f"SIG{name}" not in SIGNALS:
         raise Invalid(f"Unknown signal '{signal}'", hint=f"one of {', '.join(sorted(SIGNALS))}")
-    return await revoke(_app(app), task_id, terminate, name)
+    return await revoke(application(app), task_id, terminate, name)
 
 
 # What the handlers of the HTTP API call: the same work, without exceptions for tasks that fail or take too long.
@@ -131,6 +136,7 @@ async def task_revoke(
 async def apply(app: Celery, asked: Call) -> tuple[Outcome, bool]:
     """Send and wait, in one thread, because results of rpc:// belong to the thread that sent the task. Gives what is
     known in the end and whether the wait was long enough. If the caller is cancelled the thread stops waiting."""
+    await check_registered(app, asked.name)
     abandoned = Event()
     begun: Future[None] = Future()
 
@@ -151,12 +157,16 @@ async def apply(app: Celery, asked: Call) -> tuple[Outcome, bool]:
     finished.add_done_callback(threads.forget)
     try:
         await threads.answered(asyncio.wrap_future(begun), threads.PATIENCE)
-        return await finished
+        return await _bounded(finished, asked.timeout)
     finally:
         abandoned.set()
 
 
 async def submit(app: Celery, asked: Call, *, registered: bool) -> Submitted:
+    """Send without waiting; `registered`: only if the application knows the task."""
+    if registered:
+        await check_registered(app, asked.name)
+
     def work() -> Submitted:
         result = _publish(app, asked, registered=registered)
         if not results.has_backend(app):
@@ -186,7 +196,7 @@ async def look_up(app: Celery, task_id: str, timeout: float | None) -> Outcome:
         return results.lookup(app, task_id)
 
     try:
-        return await asyncio.wrap_future(threads.submit("waiting", work))
+        return await _bounded(asyncio.wrap_future(threads.submit("waiting", work)), timeout)
     finally:
         abandoned.set()
 
@@ -205,18 +215,20 @@ async def has_backend(app: Celery) -> bool:
     return await threads.within(threads.PATIENCE, lambda: results.has_backend(app))
 
 
-async def is_registered(app: Celery, name: str) -> bool:
-    return await threads.within(threads.PATIENCE, lambda: _registered(app, name))
-
-
-def _app(app: Celery | None) -> Celery:
-    # Celery's current app is a matter of the thread: find it out in the caller's.
-    return app if app is not None else current_app._get_current_object()
+async def check_registered(app: Celery, name: str) -> None:
+    """Raises NotRegistered."""
+    if not await threads.within(IMPORT_PATIENCE, lambda: _registered(app, name)):
+        raise NotRegistered(name)
 
 
 def _check_id(task_id: str) -> None:
     if not isinstance(task_id, str) or not task_id:
         raise Invalid("the task's id must be a text")
+
+
+async def _bounded(future: "asyncio.Future[T]", timeout: float | None) -> T:
+    """A backend that hangs while a result is waited for: it gets as much patience beyond the time that was asked."""
+    return await future if timeout is None else await threads.answered(future, timeout + threads.PATIENCE)
 
 
 def _registered(app: Celery, name: str) -> bool:
@@ -227,8 +239,6 @@ def _registered(app: Celery, name: str) -> bool:
 
 
 def _publish(app: Celery, asked: Call, *, registered: bool) -> AsyncResult:
-    if registered and not _registered(app, asked.name):
-        raise NotRegistered(asked.name)
     results.check(app)
     with broker.connection(app) as connection:
         options = {"retry": True, "retry_policy": broker.RETRY, **asked.options}
