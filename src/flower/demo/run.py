@@ -59,7 +59,9 @@ class Demo:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, BROKER: self.broker_url, PACE: str(self.plan.pace)}
+        """Temporary files of the children too are ours to remove: one that is killed leaves its own behind."""
+        ours = {BROKER: self.broker_url, PACE: str(self.plan.pace), "TMPDIR": str(self.folder)}
+        return {**os.environ, **ours}
 
     def start_broker(self) -> None:
         child = self.children.start("broker", broker.command(self.broker_port, self.folder), self.environment)
