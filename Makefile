@@ -3,7 +3,7 @@ INSTALLED = .venv/.installed
 RUN = .venv/bin/
 
 help:  ## this text
-	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' Makefile
+	@awk -F':.*## ' '/^[a-z]+:.*##/ {printf "  %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(INSTALLED)  ## an order shop on an embedded broker with live workers, and the product on top of it
 	@$(RUN)flower demo $(ARGS)
