@@ -46,9 +46,8 @@ def orderly(draw: st.DrawFn) -> list[Fields]:
     end = draw(st.sampled_from(["received", "started", "succeeded", "failed", "revoked", "terminated", "progress"]))
     if end in ("started", "succeeded", "failed", "terminated", "progress"):
         tell("task-started", host)
-    if end == "progress" or draw(st.booleans()):
-        if end in ("succeeded", "failed", "progress"):
-            tell("task-progress", host)
+    if (end == "progress" or draw(st.booleans())) and end in ("succeeded", "failed", "progress"):
+        tell("task-progress", host)
     if end == "succeeded":
         tell("task-succeeded", host, result="'ok'", runtime=draw(st.floats(0, 100)))
     elif end == "failed":

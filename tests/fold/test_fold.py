@@ -108,8 +108,22 @@ times = st.floats(allow_nan=False, allow_infinity=False)
     st.lists(
         st.builds(
             Event,
-            type=st.sampled_from(["sent", "received", "started", "succeeded", "failed", "retried", "revoked",
-                                  "rejected", "progress", "", "-", "x" * 500]).map("task-".__add__),  # fmt: skip
+            type=st.sampled_from(
+                [
+                    "sent",
+                    "received",
+                    "started",
+                    "succeeded",
+                    "failed",
+                    "retried",
+                    "revoked",
+                    "rejected",
+                    "progress",
+                    "",
+                    "-",
+                    "x" * 500,
+                ]
+            ).map("task-".__add__),
             timestamp=times,
             uuid=st.just(UUID),
             hostname=values,
@@ -121,7 +135,7 @@ times = st.floats(allow_nan=False, allow_infinity=False)
         ),
         min_size=1,
     )
-)  # fmt: skip
+)
 def test_never_raises_and_never_loses_a_field(events: list[Event]) -> None:
     task: Task | None = None
     for each in events:
