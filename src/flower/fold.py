@@ -48,21 +48,27 @@ class Rule(NamedTuple):
     state: str
     #: the field that gets the event's time; none for custom events
     stamp: str | None
-    #: fields that are copied when the event brings them
-    takes: tuple[str, ...]
+    #: event field → task field, copied when the event brings a value
+    takes: tuple[tuple[str, str], ...]
     #: for one from the past, the fields it may not even fill in, because they belong to a later attempt
     not_late: tuple[str, ...] = ()
 
 
+def _rule(state: str, stamp: str, fields: tuple[str, ...] = (), *, by_client: bool = False) -> Rule:
+    sender = [("hostname", "client")] if by_client else [("hostname", "hostname"), ("pid", "pid")]
+    takes = [(field, field) for field in fields] + [("timestamp", stamp), *sender]
+    return Rule(state, stamp, tuple(takes), ("retries", "eta", "expires") if by_client else ())
+
+
 RULES = {
-    "task-sent": Rule(PENDING, "sent", _DESCRIBES + _ROUTES, ("retries", "eta", "expires")),
-    "task-received": Rule(RECEIVED, "received", _DESCRIBES),
-    "task-started": Rule(STARTED, "started", ()),
-    "task-succeeded": Rule(SUCCESS, "succeeded", ("result", "runtime")),
-    "task-failed": Rule(FAILURE, "failed", ("exception", "traceback")),
-    "task-retried": Rule(RETRY, "retried", ("exception", "traceback")),
-    "task-revoked": Rule(REVOKED, "revoked", ()),
-    "task-rejected": Rule(REJECTED, "rejected", ()),
+    "task-sent": _rule(PENDING, "sent", _DESCRIBES + _ROUTES, by_client=True),
+    "task-received": _rule(RECEIVED, "received", _DESCRIBES),
+    "task-started": _rule(STARTED, "started"),
+    "task-succeeded": _rule(SUCCESS, "succeeded", ("result", "runtime")),
+    "task-failed": _rule(FAILURE, "failed", ("exception", "traceback")),
+    "task-retried": _rule(RETRY, "retried", ("exception", "traceback")),
+    "task-revoked": _rule(REVOKED, "revoked"),
+    "task-rejected": _rule(REJECTED, "rejected"),
 }
 #: States in which the attempt is over and the task is not.
 _MAY_GO_ON = frozenset({RETRY, REJECTED})
@@ -120,7 +126,9 @@ _WORKER_FIELDS = ("pid", "freq", "active", "processed", "loadavg", "sw_ident", "
 
 def _custom(event_type: str) -> Rule:
     """`task-progress` → PROGRESS, as Celery does."""
-    return Rule(event_type.partition("-")[2].upper()[:MAX_STATE_LENGTH] or PENDING, None, ())
+    # Sent by a child of the pool: its pid is not the worker's.
+    state = event_type.partition("-")[2].upper()[:MAX_STATE_LENGTH] or PENDING
+    return Rule(state, None, (("hostname", "hostname"),))
 
 
 def _is_late(task: Task, rule: Rule, event: Event) -> bool:
@@ -181,18 +189,7 @@ def _close_earlier(task: Task, event: Event) -> Task | None:
 
 def _fields(rule: Rule, event: Event) -> dict[str, Any]:
     """What an event of the present sets."""
-    changes: dict[str, Any] = {field: value for field in rule.takes if (value := getattr(event, field)) is not None}
-    if rule.stamp:
-        changes[rule.stamp] = event.timestamp
-    if event.hostname is not None:
-        if rule.state == PENDING:
-            changes["client"] = event.hostname
-        else:
-            changes["hostname"] = event.hostname
-    if event.pid is not None and rule.stamp and rule.state != PENDING:
-        # Custom events are sent by a child of the pool, and carry its pid, not the worker's.
-        changes["pid"] = event.pid
-    return changes
+    return {field: value for source, field in rule.takes if (value := getattr(event, source)) is not None}
 
 
 def _missing(task: Task, rule: Rule, event: Event) -> dict[str, Any]:
