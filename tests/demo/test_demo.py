@@ -20,6 +20,9 @@ from servers import wait_for
 
 COMMAND = [sys.executable, "-c", "from flower.demo.command import demo; demo()", "--no-web", "--seed", "1"]
 
+#: Settings of somebody's real cluster, which must not reach the shop: nobody listens there.
+FOREIGN = {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0", "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/0"}
+
 
 class RunningDemo:
     """A demo whose output is read as it comes and whose temporary files are in a folder of ours."""
@@ -30,7 +33,7 @@ class RunningDemo:
         self.seen: set[psutil.Process] = set()
         self.process = subprocess.Popen(
             [*COMMAND, *options],
-            env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **FOREIGN, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

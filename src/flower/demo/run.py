@@ -59,9 +59,10 @@ class Demo:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Temporary files of the children too are ours to remove: one that is killed leaves its own behind."""
-        ours = {BROKER: self.broker_url, PACE: str(self.plan.pace), "TMPDIR": str(self.folder)}
-        return {**os.environ, **ours}
+        """Settings of the caller's own Celery and Flower stay out: CELERY_BROKER_URL would send the shop's orders
+        to a real broker. Temporary files are ours to remove: a child that is killed leaves its own behind."""
+        theirs = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "FLOWER_"))}
+        return {**theirs, BROKER: self.broker_url, PACE: str(self.plan.pace), "TMPDIR": str(self.folder)}
 
     def start_broker(self) -> None:
         child = self.children.start("broker", broker.command(self.broker_port, self.folder), self.environment)
