@@ -62,7 +62,9 @@ class Demo:
         """Settings of the caller's own Celery and Flower stay out: CELERY_BROKER_URL would send the shop's orders
         to a real broker. Temporary files are ours to remove: a child that is killed leaves its own behind."""
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "FLOWER_"))}
-        return {**theirs, BROKER: self.broker_url, PACE: str(self.plan.pace), "TMPDIR": str(self.folder)}
+        ours = {BROKER: self.broker_url, PACE: str(self.plan.pace), "TMPDIR": str(self.folder)}
+        # Loopback only, and a shop of make-believe: its API may be tried without a password.
+        return {**theirs, **ours, "FLOWER_UNAUTHENTICATED_API": "true"}
 
     def start_broker(self) -> None:
         child = self.children.start("broker", broker.command(self.broker_port, self.folder), self.environment)
@@ -163,7 +165,7 @@ def _welcome(demo: Demo, address: str | None) -> str:
     many = f"{plan.tasks} tasks in all" if plan.tasks is not None else "without end"
     lines = [f"An order shop is at work: two workers, {plan.rate:g} tasks a second, {many}.", ""]
     if address:
-        lines += [f"    Open    {address}"]
+        lines += [f"    Open    {address}", f"    Try     curl '{address}/api/tasks?state=FAILURE'"]
     lines += ["    Stop    Ctrl-C (everything goes with it)", ""]
     return "\n".join(lines)
 
