@@ -1,20 +1,35 @@
 """The search tree: what a query means, whoever wrote it. Text becomes it in `syntax`; the store turns
-it into SQL, `match` holds it against one record. A tree is a value: frozen, hashable, comparable."""
+it into SQL, `match` holds it against one record. A tree is a value: frozen, hashable, comparable.
 
+What a term asks of the text of its field (see `match.field_text`). Ignoring case means comparing
+`str.casefold()` of both sides; accents count. A missing value (None) fulfils no term at all; so `Not`
+of a term holds for a task without the value.
+
+    contains  the text has the value in it, ignoring case. Field "" means: the text of any one of
+              `fields.FREE_TEXT` has it (a hit never runs from one field into the next)
+    is        the text is the value, ignoring case
+    equals    the text is the value, to the letter
+    range     kinds `number` and `time`: low <= value <= high, where None is no bound. A value that
+              is no number counts as missing, so does NaN; (None, None) asks for the value to be there
+    pair      field `kwargs` only, the value is (key, value): the text reads as a literal dict, with a
+              key that is `key` and a value that is `value`, ignoring case in both (`match.kwargs_pair`)
+
+`contains`, `is` and `equals` are for the kinds `text`, `word`, `state` and `id`. `And(())` holds for
+every task, `Or(())` for none.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-#: contains   casefolded substring; field "" means: in any of the free-text fields
-#: is         the whole value, ignoring case
-#: equals     the whole value, to the letter
-#: range      low <= value <= high, either may be None; a missing value is in no range
-#: pair       `kwargs:key=value`: the keyword argument `key` has exactly this value, ignoring case
 Operator: TypeAlias = Literal["contains", "is", "equals", "range", "pair"]
 Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
+    """`field` is a name of `fields.FIELDS`, or "" with `contains`."""
+
     field: str
     operator: Operator
     value: str | Bounds | tuple[str, str]
@@ -39,3 +54,15 @@ Node: TypeAlias = Term | Not | And | Or
 
 #: The query that holds for every task.
 EVERYTHING = And()
+
+
+def all_of(terms: Iterable[Node]) -> Node:
+    """All of these, in the plainest form: no And within an And, nothing twice, no And of one."""
+    parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, And) else (term,)))
+    return next(iter(parts)) if len(parts) == 1 else And(tuple(parts))
+
+
+def any_of(terms: Iterable[Node]) -> Node:
+    """Any of these, in the plainest form."""
+    parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, Or) else (term,)))
+    return next(iter(parts)) if len(parts) == 1 else Or(tuple(parts))

@@ -1,0 +1,185 @@
+"""Lists of tasks, as the documented Python API gives them: filter, order, page; lazily."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
+
+from flower.api.wire import task_info
+from flower.current import Watching, current
+from flower.errors import Invalid
+from flower.records import Task, TaskInfo
+from flower.search.fields import FIELDS
+from flower.search.match import field_text, field_value
+from flower.search.syntax import parse
+from flower.search.tree import Node, Operator, Term, all_of
+from flower.store.port import NEWEST, Query, Reader, Sort
+
+AnyTime: TypeAlias = datetime | date | float | str
+SortBy: TypeAlias = str | Iterable[str] | None
+_T = TypeVar("_T")
+
+#: The documented table; each gives the sort key of a task object.
+sort_keys: dict[str, Callable[[Any], Any]] = {
+    "name": lambda task: task.name or "",
+    "state": lambda task: task.state or "",
+    "received": lambda task: task.received or 0,
+    "started": lambda task: task.started or 0,
+    "runtime": lambda task: task.runtime or 0,
+    "worker": lambda task: task.worker.hostname if task.worker else "",
+}
+
+#: Tasks that are joined with their children at a time. Memory is bounded by it, not by the result.
+_CHUNK = 500
+_EPOCH = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
+
+
+def iter_tasks(  # noqa: PLR0917 (the documented signature)
+    events: Watching | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+    type: str | None = None,  # noqa: A002 (the documented name)
+    worker: str | None = None,
+    state: str | None = None,
+    sort_by: SortBy = None,
+    received_start: AnyTime | None = None,
+    received_end: AnyTime | None = None,
+    started_start: AnyTime | None = None,
+    started_end: AnyTime | None = None,
+    search: str | None = None,
+) -> Iterator[TaskInfo]:
+    """The tasks that all the filters let through, as `TaskInfo` dicts, one by one.
+
+    `events` are the Events to read; None means those last started in this process. `type`, `worker` and
+    `state` are compared whole (an empty one is no filter). The time bounds are inclusive and taken as by
+    `parse_time`; a task without that time is in no range. `search` is a query of the search language. Order:
+    see `parse_sort`. No `limit` means all tasks, 0 or less none. Raises Invalid (a ValueError), SearchError
+    and NotFound at once, before the first task.
+    """
+    query = query_from(
+        type=type,
+        worker=worker,
+        state=state,
+        sort_by=sort_by,
+        received=(received_start, received_end),
+        started=(started_start, started_end),
+        search=search,
+    )
+    store = _store(events)
+    return _infos(store, store.tasks(query, limit=limit, offset=max(offset, 0)))
+
+
+def get_task_by_id(events: Watching | None, task_id: str) -> TaskInfo | None:
+    """The `TaskInfo` dict of one task; None if there is no record of it."""
+    store = _store(events)
+    task = store.task(task_id)
+    return None if task is None else next(_infos(store, iter((task,))))
+
+
+def sort_tasks(tasks: Iterable[_T], sort_by: SortBy) -> list[_T]:
+    """A new list of these tasks (records, dicts or objects with attributes) in order. Text goes without regard
+    to case, tasks without the value come last in either direction, equal ones keep their order."""
+    ordered = list(tasks)
+    for sort in reversed(parse_sort(sort_by)):
+        ordered = _sorted_by(ordered, sort)
+    return ordered
+
+
+def query_from(
+    *,
+    type: str | None = None,  # noqa: A002 (the documented name)
+    worker: str | None = None,
+    state: str | None = None,
+    sort_by: SortBy = None,
+    received: tuple[AnyTime | None, AnyTime | None] = (None, None),
+    started: tuple[AnyTime | None, AnyTime | None] = (None, None),
+    search: str | None = None,
+    compare: Operator = "equals",
+) -> Query:
+    """The filters as a query of the store. `compare="is"` lets type, worker and state ignore case, as Flower's
+    HTTP API does. Raises Invalid, and SearchError for the search."""
+    whole = (("name", type), ("worker", worker), ("state", state))
+    filters: list[Node] = [Term(field, compare, value) for field, value in whole if value]
+    for field, (start, end) in (("received", received), ("started", started)):
+        if start is not None or end is not None:
+            filters.append(Term(field, "range", (_bound(start), _bound(end))))
+    return Query(all_of([*filters, parse(search)]), parse_sort(sort_by))
+
+
+def parse_sort(sort_by: SortBy, allowed: Sequence[str] = tuple(sort_keys)) -> tuple[Sort, ...]:
+    """What to sort by: `name`, `-received` (descending), several as a list or with commas between. Nothing named is
+    newest received first. Raises Invalid, which names the allowed keys."""
+    words = sort_by.split(",") if isinstance(sort_by, str) else list(sort_by or ())
+    sorts = tuple(_sort(word.strip(), allowed) for word in words if word.strip())
+    return sorts or NEWEST
+
+
+def parse_time(value: AnyTime) -> float:
+    """Epoch seconds of a `datetime` (naive = local time), a `date` (its midnight), epoch seconds as number or text, or
+    ISO 8601 text such as `2026-11-22 10:15` or `2026-11-22T10:15:30Z`. Raises Invalid."""
+    try:
+        seconds = _epoch(value)
+    except (ValueError, OverflowError, OSError):  # the latter two: years that the platform cannot count
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        hint = "give a datetime, epoch seconds, or text such as 2026-11-22 10:15"
+        raise Invalid(f"{value!r} is not a time", hint=hint)
+    return seconds
+
+
+def _store(events: Watching | None) -> Reader:
+    return (current() if events is None else events).store
+
+
+def _epoch(value: AnyTime) -> float:
+    match value:
+        case bool():
+            return math.nan
+        case int() | float():
+            return float(value)
+        case datetime():
+            return value.timestamp()
+        case date():
+            return datetime(value.year, value.month, value.day).timestamp()  # noqa: DTZ001 (local on purpose)
+        case str():
+            text = value.strip()
+            return float(text) if _EPOCH.fullmatch(text) else datetime.fromisoformat(text).timestamp()
+    return math.nan
+
+
+def _bound(value: AnyTime | None) -> float | None:
+    return None if value is None else parse_time(value)
+
+
+def _sort(word: str, allowed: Sequence[str]) -> Sort:
+    key = word.lstrip("-")
+    if key not in allowed:
+        raise Invalid(f"Invalid sort_by '{word}', expected one of {', '.join(sorted(allowed))}")
+    return Sort(key, descending=word.startswith("-"))
+
+
+def _sorted_by(tasks: list[_T], sort: Sort) -> list[_T]:
+    keyed = [(_sort_value(task, sort.key), task) for task in tasks]
+    present = [(value, task) for value, task in keyed if value is not None]
+    present.sort(key=lambda pair: pair[0], reverse=sort.descending)
+    return [task for _, task in present] + [task for value, task in keyed if value is None]
+
+
+def _sort_value(task: Any, key: str) -> Any:
+    """A value that sorts among its like; None if the task has none."""
+    field = FIELDS[key]
+    if field.kind in ("number", "time"):
+        value = field_value(task, field)
+        return value if isinstance(value, int | float) and not math.isnan(value) else None
+    text = field_text(task, field)
+    return None if text is None else text.casefold()
+
+
+def _infos(store: Reader, tasks: Iterator[Task]) -> Iterator[TaskInfo]:
+    workers = store.workers()
+    while chunk := list(islice(tasks, _CHUNK)):
+        children = store.children([task.uuid for task in chunk])
+        for task in chunk:
+            yield task_info(task, worker=workers.get(task.hostname or ""), children=children.get(task.uuid, ()))

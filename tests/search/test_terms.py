@@ -1,0 +1,86 @@
+"""The documented search functions, by their documented import path."""
+
+from typing import Any
+
+import pytest
+
+from flower.api.wire import Arguments, Keywords
+from flower.errors import SearchError
+from flower.search.tree import Not, Or, Term
+from flower.utils.search import parse_search_terms, satisfies_search_terms, task_args_contains_search_args
+
+FAILED = {"uuid": "u1", "name": "app.my_task", "state": "FAILURE", "traceback": "error: database connection lost"}
+
+
+def test_terms_have_field_operator_and_value() -> None:
+    terms = parse_search_terms("name:my_task state:FAILURE")
+    assert [(term.field, term.operator, term.value) for term in terms] == [  # type: ignore[union-attr]
+        ("name", "contains", "my_task"),
+        ("state", "is", "FAILURE"),
+    ]
+
+
+def test_alternatives_and_negations_are_nested() -> None:
+    assert [type(term) for term in parse_search_terms("a (b OR c) -d")] == [Term, Or, Not]
+    assert [type(term) for term in parse_search_terms("a OR b")] == [Or]
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_no_terms_mean_everything(nothing: str | None) -> None:
+    assert parse_search_terms(nothing) == []
+    assert satisfies_search_terms(FAILED, [])
+
+
+def test_a_task_satisfies_all_terms_or_it_does_not() -> None:
+    assert satisfies_search_terms(FAILED, parse_search_terms("name:my_task state:FAILURE"))
+    assert satisfies_search_terms(FAILED, parse_search_terms("error database connection"))
+    assert not satisfies_search_terms(FAILED, parse_search_terms("name:my_task state:SUCCESS"))
+
+
+def test_an_error_says_where() -> None:
+    with pytest.raises(ValueError, match="at position 4") as caught:
+        parse_search_terms("abc (def")
+    assert isinstance(caught.value, SearchError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted", "holds"),
+    [
+        # values
+        ([1, 2, 3], [1, 3], True),
+        ([1, 2, 3], [4], False),
+        ((1, "a"), ["a"], True),
+        ({"order": 17}, [17], True),
+        ([[1, [2]]], [2], True),
+        ([[1, 2]], [(1, 2)], True),
+        ([True], [1], False),
+        ([1], [True], False),
+        ([None], [None], True),
+        # texts
+        (["Order ORD-17"], ["ord-17"], True),
+        ([17], ["17"], True),
+        ({"order_id": 17}, ["order_id"], True),
+        (["it's"], ["it's"], True),
+        ([1, 2], ["nothing"], False),
+        # the text of an event
+        ("(1, 'ORD-17')", [1, "ORD-17"], True),
+        ("{'order_id': 17}", [17], True),
+        ("(<Order 17>, 'x')", ["Order"], True),
+        ("(<Order 170>,)", [17], False),
+        ("(<Order 17>,)", [17], True),
+        ("('a', 1...", ["a"], True),
+        (Arguments([1], "(1,)"), [1], True),
+        (Keywords({"a": 1}, "{'a': 1}"), ["'a'"], True),
+        # nothing
+        (None, ["x"], False),
+        (None, [], True),
+        ([], [], True),
+        ([], ["x"], False),
+        ("", ["x"], False),
+        # one text is one argument, not its letters
+        (["abc"], "abc", True),
+        (["cab"], "abc", False),
+    ],
+)
+def test_arguments_contain(arguments: Any, wanted: Any, holds: bool) -> None:
+    assert task_args_contains_search_args(arguments, wanted) is holds

@@ -1,0 +1,58 @@
+"""Tree → text → tree."""
+
+import pytest
+from hypothesis import assume, given
+from test_syntax import MEANINGS
+
+from flower.errors import Invalid, SearchError
+from flower.search.syntax import parse
+from flower.search.text import to_text
+from flower.search.tree import EVERYTHING, And, Node, Not, Or, Term
+from search_strategies import writable_terms, writable_trees
+
+
+@pytest.mark.parametrize("tree", [tree for _, tree in MEANINGS])
+def test_the_text_of_a_tree_means_the_tree(tree: Node) -> None:
+    assert parse(to_text(tree)) == tree
+
+
+@given(writable_terms())
+def test_every_term_of_the_language_can_be_written(term: Term) -> None:
+    assert parse(to_text(term)) == term
+
+
+@given(writable_trees)
+def test_there_and_back(tree: Node) -> None:
+    text = to_text(tree)
+    try:
+        again = parse(text)
+    except SearchError as error:
+        assume("exceeds" not in error.message)
+        raise
+    assert again == tree
+
+
+def test_it_reads_well() -> None:
+    tree = parse('name:billing AND NOT state:SUCCESS ("card declined" OR kwargs:"id=a b") received:2026-11-22')
+    text = to_text(tree)
+    assert text == 'name:billing -state:SUCCESS ("card declined" OR kwargs:"id=a b") received:2026-11-22'
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        Term("name", "equals", "x"),
+        Term("name", "is", "x"),
+        Term("name", "contains", ""),
+        Term("", "contains", ""),
+        Term("kwargs", "contains", "a=b"),
+        Term("received", "range", (1.0, None)),
+        Term("received", "range", (1.0, 2.5)),
+        Not(EVERYTHING),
+        And((EVERYTHING,)),
+        Or(()),
+    ],
+)
+def test_what_has_no_words_is_refused(tree: Node) -> None:
+    with pytest.raises(Invalid, match="cannot be written"):
+        to_text(tree)

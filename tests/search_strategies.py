@@ -1,0 +1,170 @@
+"""Random tasks and search trees, for property tests: hostile texts, arguments of every kind, cut reprs."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from flower.records import Attempt, Task
+from flower.search.fields import FIELDS
+from flower.search.tree import Node, Not, Operator, Term, all_of, any_of
+
+TEXT_FIELDS = [field for field in FIELDS.values() if field.kind in ("text", "word", "id", "state")]
+NUMBER_FIELDS = [field for field in FIELDS.values() if field.kind in ("number", "time")]
+
+_PIECES = [
+    "a",
+    "B",
+    "ß",
+    "İ",
+    "é",
+    " ",
+    '"',
+    "'",
+    "\\",
+    "(",
+    ")",
+    "-",
+    ":",
+    "=",
+    ",",
+    "...",
+    "\n",
+    "\x00",
+    "\ud800",
+    "%",
+    "_",
+    "*",
+]
+_WORDS = ["AND", "OR", "NOT", "name", "state:", "x1", "ORD-17", "<object at 0x7f>"]
+
+hostile = st.lists(st.sampled_from(_PIECES + _WORDS), max_size=8).map("".join) | st.text(max_size=12)
+names = st.sampled_from(["shop.pay", "shop.Mail", "billing.charge", "ünïcode.task", ""]) | hostile
+states = st.sampled_from(["PENDING", "RECEIVED", "STARTED", "SUCCESS", "FAILURE", "RETRY", "REVOKED", "PROGRESS"])
+times = st.none() | st.sampled_from([0.0, 1.5, 1.7e9, 1.7e9 + 0.25]) | st.floats(allow_nan=True, allow_infinity=True)
+
+_leaves = st.none() | st.booleans() | st.integers() | st.floats() | hostile | st.binary(max_size=5)
+values: st.SearchStrategy[Any] = st.recursive(
+    _leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.sampled_from(["id", "Key", "order id"]) | hostile, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+keywords = st.dictionaries(st.sampled_from(["id", "order_id", "Größe", "k'"]) | hostile, values, max_size=4)
+
+
+def _cut(pair: tuple[str, int]) -> str:
+    text, length = pair
+    return text if len(text) <= length else text[:length] + "..."
+
+
+def texts_of(made: st.SearchStrategy[Any]) -> st.SearchStrategy[str | None]:
+    whole = made.map(repr)
+    return st.none() | whole | st.tuples(whole, st.integers(0, 30)).map(_cut) | hostile
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> Task:
+    maybe = st.none() | hostile
+    return Task(
+        uuid=draw(st.uuids().map(str) | hostile),
+        name=draw(st.none() | names),
+        state=draw(states),
+        hostname=draw(st.none() | st.sampled_from(["celery@w1", "Celery@W2"]) | hostile),
+        pid=draw(st.none() | st.integers(1, 99999)),
+        timestamp=draw(times),
+        received=draw(times),
+        started=draw(times),
+        runtime=draw(times),
+        retries=draw(st.none() | st.integers(0, 5)),
+        eta=draw(maybe),
+        expires=draw(maybe),
+        queue=draw(maybe),
+        exchange=draw(maybe),
+        routing_key=draw(maybe),
+        client=draw(maybe),
+        root_id=draw(maybe),
+        parent_id=draw(maybe),
+        args=draw(texts_of(st.lists(values, max_size=3).map(tuple))),
+        kwargs=draw(texts_of(keywords)),
+        result=draw(texts_of(values)),
+        exception=draw(maybe),
+        traceback=draw(maybe),
+        earlier=draw(st.lists(st.builds(Attempt, number=st.just(0), exception=maybe), max_size=2).map(tuple)),
+    )
+
+
+def _needle(draw: st.DrawFn, text: str | None) -> str:
+    """Often a piece of the task's own text, in another case: random words would never hit."""
+    if not text or draw(st.booleans()):
+        return draw(hostile.filter(bool))
+    start = draw(st.integers(0, len(text) - 1))
+    piece = text[start : start + draw(st.integers(1, 8))]
+    return piece.swapcase() or piece
+
+
+def _pair(draw: st.DrawFn) -> tuple[str, str]:
+    key = draw(st.sampled_from(["id", "ORDER_ID", "größe", "nothing"]))
+    return key, draw(values.map(lambda value: value if isinstance(value, str) else repr(value)))
+
+
+@st.composite
+def terms(draw: st.DrawFn, task: Task) -> Term:
+    match draw(st.sampled_from(["free", "text", "text", "range", "pair"])):
+        case "free":
+            field = draw(st.sampled_from(TEXT_FIELDS))
+            return Term("", "contains", _needle(draw, getattr(task, field.attribute)))
+        case "text":
+            field = draw(st.sampled_from(TEXT_FIELDS))
+            text = getattr(task, field.attribute)
+            operator: Operator = draw(st.sampled_from(["contains", "is", "equals"]))
+            value = _needle(draw, text) if operator == "contains" or not text else text
+            return Term(field.name, operator, value.swapcase() if operator == "is" else value)
+        case "pair":
+            return Term("kwargs", "pair", _pair(draw))
+    field = draw(st.sampled_from(NUMBER_FIELDS))
+    bound = st.none() | st.floats(allow_nan=False) | st.sampled_from([0.0, 1.5, 1.7e9])
+    return Term(field.name, "range", (draw(bound), draw(bound)))
+
+
+def trees(task: Task) -> st.SearchStrategy[Node]:
+    """Trees in the plain form, many of which hold for the task."""
+    return _trees(terms(task))
+
+
+def _trees(leaves: st.SearchStrategy[Term]) -> st.SearchStrategy[Node]:
+    def around(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+        several = st.lists(inner, min_size=1, max_size=3)
+        return inner.map(Not) | several.map(all_of) | several.map(any_of)
+
+    return st.recursive(leaves, around, max_leaves=6)
+
+
+def _writable(draw: st.DrawFn) -> Term:
+    value = draw(hostile.filter(bool))
+    match draw(st.sampled_from(["free", "field", "state", "pair", "number", "time"])):
+        case "free":
+            return Term("", "contains", value)
+        case "state":
+            return Term("state", "is", value)
+        case "pair":
+            return Term("kwargs", "pair", (value.replace("=", "").strip(), draw(hostile).strip()))
+        case "number":
+            number = draw(st.floats(allow_nan=False, allow_infinity=False))
+            return Term(draw(st.sampled_from(["retries", "runtime"])), "range", (number, number))
+        case "time":
+            moment = draw(st.floats(-1e9, 1e11))
+            return Term(draw(st.sampled_from(["received", "started", "timestamp"])), "range", (moment, moment))
+    field = draw(st.sampled_from([field for field in TEXT_FIELDS if field.kind != "state"]))
+    return Term(field.name, "contains", value.replace("=", "") or "x")
+
+
+@st.composite
+def writable_terms(draw: st.DrawFn) -> Term:
+    """Terms that today's language has words for."""
+    return _writable(draw)
+
+
+writable_trees = _trees(writable_terms())
