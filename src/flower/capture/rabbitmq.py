@@ -47,10 +47,11 @@ class RabbitSource:
             channel.basic_qos(0, self._settings.prefetch, False)
             # Without waiting for the answer: it, and the first events right behind it, are ours to read.
             channel.basic_consume(self.queue, consumer_tag="bellflower", nowait=True)
-            amqp = channel.connection
-            sock, alive = _taken(amqp), _keep_alive(amqp)
+            parser = FrameParser(self._decoder, channel.channel_id)
+            alive = _keep_alive(channel.connection)
+            sock = _taken(channel.connection)
             gap = Gap(missing_since, time.time(), reason) if reason and missing_since is not None else None
-            return SocketLink(sock, FrameParser(self._decoder, channel.channel_id), gap, alive)
+            return SocketLink(sock, parser, gap, alive)
 
     def forget(self) -> None:
         if self._settings.delete_queue_on_stop and self._declared:

@@ -22,6 +22,8 @@ from flower.records import Event, Gap
 
 _ALIVE = KeepAlive(message=b"*1\r\n$4\r\nPING\r\n", every=10.0, silence=30.0)
 _SUBSCRIBE_TIMEOUT = 10.0
+#: hiredis moves all it still holds to the front of its buffer after each reply: hand it little at a time.
+_SLICE = 16 * 1024
 
 
 class _Headers(msgspec.Struct, gc=False):
@@ -54,16 +56,17 @@ class RedisParser:
         self.subscribed = False
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
-        reader = self._reader
+        reader, size = self._reader, len(data)
         try:
-            reader.feed(data)
-            reply = reader.gets()
-            while reply is not False:
-                if isinstance(reply, list) and len(reply) == 4 and reply[0] == b"pmessage":
-                    self._message(reply[3], received, out)
-                else:
-                    self._answer(reply)
+            for start in range(0, size, _SLICE):
+                reader.feed(data, start, min(_SLICE, size - start))
                 reply = reader.gets()
+                while reply is not False:
+                    if isinstance(reply, list) and len(reply) == 4 and reply[0] == b"pmessage":
+                        self._message(reply[3], received, out)
+                    else:
+                        self._answer(reply)
+                    reply = reader.gets()
         except hiredis.ProtocolError as error:
             raise Lost(f"what came is not Redis's protocol: {error}") from None
 

@@ -5,6 +5,7 @@ Two threads meet at the queue: the drain thread (ours) connects and takes bytes 
 """
 
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 _BATCH = 5_000
 _STOP_TIMEOUT = 2.0
+#: How long the reader may keep the interpreter from the drain thread. With Python's 5 ms a burst of batched
+#: events gets 32 MiB ahead of us within a second, and Redis hangs up.
+_SWITCH = 0.0005
 
 
 class Lost(Exception):
@@ -99,6 +103,7 @@ class Stream:
         self._current: tuple[int, Link] | None = None
         self._heard: float | None = None
         self._since: float | None = None
+        self._switching = 0.0
         self._error: str | None = None
         # the reader's side
         self._reading: tuple[int, Link] | None = None
@@ -110,6 +115,8 @@ class Stream:
         self._marked: tuple[int, int | None] = (0, None)
 
     def start(self) -> None:
+        self._switching = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._switching, _SWITCH))
         self._thread.start()
 
     def read(self, timeout: float) -> Captured | None:
@@ -148,6 +155,7 @@ class Stream:
         self._queue.close()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT)
+            sys.setswitchinterval(self._switching)
         try:
             self._source.forget()
         except Exception as error:  # noqa: BLE001  every transport has errors of its own, and we are leaving

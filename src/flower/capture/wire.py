@@ -19,12 +19,14 @@ from flower.records import Gap
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 256 * 1024
+#: Each read costs a turn of the interpreter, which the reader's thread may hold for 5 ms: so it must be able to
+#: take all that the kernel holds, or Redis gets ahead of us by its 32 MiB and hangs up.
+_BLOCK = 4 * 1024 * 1024
 _SEND_TIMEOUT = 5.0
 _TICK = 1.0
 #: Small reads one right after the other cost more than they bring: let a few more arrive.
-_NAP = 0.001
-_SMALL = 32 * 1024
+_NAP = 0.002
+_SMALL = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class SocketLink:
         self.gap = gap
         self.incomplete_since: float | None = None
         self._sock = sock
+        self._block = memoryview(bytearray(_BLOCK))
         self._alive = alive
         self._outbox: deque[bytes] = deque()
         self._reason: str | None = None
@@ -90,24 +93,22 @@ class SocketLink:
             pass  # already full of pokes, or closed
 
     def _receive(self, selector: selectors.BaseSelector) -> bytes:
-        if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
-            ready = {key.fileobj for key, _ in selector.select(_TICK)}
-            if self._wakes in ready:
-                self._wakes.recv(4096)
-            if self._sock not in ready:
-                return b""
-        self._sock.settimeout(_TICK)
+        """What is there; waits for a tick if there is nothing. While bytes keep coming this is one system
+        call, because each costs a turn of the interpreter."""
         try:
-            data = self._sock.recv(_BLOCK)
-        except (TimeoutError, ssl.SSLWantReadError):
+            self._sock.settimeout(0)
+            size = self._sock.recv_into(self._block)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            if any(key.fileobj is self._wakes for key, _ in selector.select(_TICK)):
+                self._wakes.recv(4096)
             return b""
-        if not data:
+        if not size:
             raise ConnectionResetError("the broker closed the connection")
         now = time.monotonic()
-        if len(data) < _SMALL and now - self._last_read < _NAP:
+        if size < _SMALL and now - self._last_read < 2 * _NAP:
             time.sleep(_NAP)
         self._last_read = now
-        return data
+        return bytes(self._block[:size])
 
     def _upkeep(self) -> None:
         while self._outbox:
