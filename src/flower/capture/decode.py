@@ -47,10 +47,8 @@ class Decoder:
         self._loads: Any = serialization.loads
         self._one = msgspec.json.Decoder(Event).decode
         self._many = msgspec.json.Decoder(list[Event]).decode
-        self.events = 0
         self.skipped = 0
         self.malformed: Counter[str] = Counter()
-        self.last_event: float | None = None
         self._logged = -_LOG_EVERY
         self._unsaid = 0
 
@@ -72,20 +70,25 @@ class Decoder:
     def json(self, body: bytes, received: float, out: list[Event]) -> None:
         """Append the events of one JSON body, a single event or a list, to `out`."""
         try:
-            events: Sequence[Event] = self._many(body) if body[:1] == b"[" else (self._one(body),)
+            if body[:1] != b"[":
+                event = self._one(body)
+                # A field that the sender named `data` is not our `data`.
+                if event.uuid is not None and event.data is None and event.type[:5] == "task-":
+                    out.append(event)
+                    return None
+                events: Sequence[Event] = (event,)
+            else:
+                events = self._many(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._tolerant(body, received, out)
         for event in events:
-            # A field that the sender named `data` is not our `data`.
             if event.data is not None:
                 return self._tolerant(body, received, out)
-        before = len(out)
         for event in events:
-            if event.uuid is not None and event.type.startswith("task-"):
+            if event.uuid is not None and event.type[:5] == "task-":
                 out.append(event)
             else:
                 self._other(event, out)
-        self._count(before, received, out)
         return None
 
     def refuse(self, reason: str, sample: object) -> None:
@@ -99,15 +102,15 @@ class Decoder:
 
     def _tolerant(self, body: bytes, received: float, out: list[Event]) -> None:
         try:
-            # errors= keeps an event whose text is not UTF-8; strict=False allows control characters.
-            value = json.loads(body.decode("utf-8-sig", "backslashreplace"), strict=False, parse_int=_integer)
+            # errors= keeps an event whose text is not UTF-8 (its bytes become lone surrogates, and those
+            # escapes); strict=False allows control characters.
+            value = json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False, parse_int=_integer)
         except (ValueError, RecursionError):
             return self.refuse("not JSON", body)
         return self._objects(value, received, out)
 
     def _objects(self, value: object, received: float, out: list[Event]) -> None:
         """One bad event in a list does not cost the others."""
-        before = len(out)
         for item in value if isinstance(value, list | tuple) else (value,):
             try:
                 event = event_from(item, received)
@@ -119,7 +122,6 @@ class Decoder:
                 self.refuse("unreadable", type(item).__name__)
             else:
                 self._other(event, out)
-        self._count(before, received, out)
 
     def _other(self, event: Event, out: list[Event]) -> None:
         if event.type.startswith("task-"):
@@ -133,11 +135,6 @@ class Decoder:
             self.refuse("no hostname", event)
         else:
             out.append(event)
-
-    def _count(self, before: int, received: float, out: list[Event]) -> None:
-        if len(out) > before:
-            self.events += len(out) - before
-            self.last_event = received
 
 
 def _integer(digits: str) -> Any:

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from celery import Celery
+from kombu.messaging import Producer
 
 from flower.capture.connecting import connected
 from flower.capture.reconnect import explain
@@ -12,6 +13,13 @@ from flower.capture.reconnect import explain
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT = 2.0
+
+
+class _Once(Producer):
+    """Kombu's mailbox would try again for ever, silently; we have a loop of our own that can be stopped."""
+
+    def publish(self, *args: Any, **kwargs: Any) -> Any:
+        return super().publish(*args, **{**kwargs, "retry": False})  # type: ignore[no-untyped-call]
 
 
 class Enabler:
@@ -55,13 +63,13 @@ class Enabler:
     def _broadcast(self, connection: Any) -> None:
         """On one connection until it fails or we stop."""
         mailbox = self._app.control.mailbox(connection)
-        mailbox.producer_pool = None  # else the message takes a connection of the application's pool
+        producer = _Once(connection.default_channel, auto_declare=False)  # type: ignore[no-untyped-call]
         greeted = False
         while not self._stopping:
-            mailbox._broadcast("enable_events")
+            mailbox._publish("enable_events", {}, producer=producer)
             if not greeted or self._wake.is_set():
                 self._wake.clear()
-                mailbox._broadcast("heartbeat")
+                mailbox._publish("heartbeat", {}, producer=producer)
                 greeted = True
             if self._failing:
                 log.info("capture: workers are asked to send events again")

@@ -102,7 +102,7 @@ class SpillQueue:
         """The oldest chunk. Raises OSError if it was on disk and cannot be read: it and what was spilled with
         it are lost."""
         with self._changed:
-            if not self._changed.wait_for(self._ready, timeout) or self._closed:
+            if not self._changed.wait_for(self._ready, timeout) or not (self._memory or self._segments):
                 return None
             if self._memory:
                 chunk = self._memory.popleft()
@@ -123,12 +123,9 @@ class SpillQueue:
         return sum(segment.unread for segment in tuple(self._segments))
 
     def close(self) -> None:
+        """Take nothing more; what is there can still be read, then `get` gives None at once."""
         with self._changed:
             self._closed = True
-            while self._segments:
-                self._segments.pop().close()
-            self._memory.clear()
-            self._held = 0
             self._changed.notify_all()
 
     def _ready(self) -> bool:

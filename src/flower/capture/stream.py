@@ -113,6 +113,8 @@ class Stream:
         self._token = 0
         self._marks: deque[_Mark] = deque()
         self._marked: tuple[int, int | None] = (0, None)
+        self._events = 0
+        self._last_event: float | None = None
 
     def start(self) -> None:
         self._switching = sys.getswitchinterval()
@@ -167,12 +169,12 @@ class Stream:
             "broker": masked(self._source.url),
             "connected": self._current is not None,
             "since": self._since,
-            "events": self._decoder.events,
+            "events": self._events,
             "malformed": dict(self._decoder.malformed),
             "skipped": self._decoder.skipped,
             "backlog_bytes": self._queue.backlog,
             "spilled_bytes": self._queue.spilled,
-            "last_event": self._decoder.last_event,
+            "last_event": self._last_event,
             "last_error": self._error,
         }
 
@@ -267,6 +269,9 @@ class Stream:
         if not events and gap is None and (tag is None or mark == self._marked):
             return None
         self._token += 1
+        if events:
+            self._events += len(events)
+            self._last_event = received
         if tag is not None and self._reading is not None:
             self._marks.append(_Mark(self._token, self._reading[0], tag))
         self._marked = mark
