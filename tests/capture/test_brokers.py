@@ -11,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from capture_rig import Rig
 from celery import Celery
-from conftest import Rig  # type: ignore[import-not-found]
-from servers import RabbitMQ, Redis, Server, free_port, wait_for
 
 from flower.capture.opening import open_capture
 from flower.capture.settings import settings_from_app
+from servers import RabbitMQ, Redis, Server, free_port, wait_for
 
 MakeRig = Callable[..., Rig]
+
+
+@pytest.fixture(scope="module")
+def own_rabbitmq() -> Iterator[RabbitMQ]:
+    """To be restarted and stopped, which the shared one must not be."""
+    with RabbitMQ() as server:
+        yield server
 
 
 @pytest.fixture
@@ -132,9 +139,9 @@ def test_a_burst_is_neither_lost_nor_disordered(broker: Any, rig: MakeRig) -> No
         for n in range(20_000):
             dispatcher.send("task-started", uuid=str(n))
         dispatcher.flush()
-    wait_for("a backlog", lambda: r.capture.status()["backlog_bytes"] > 100_000)
+    wait_for("a backlog", lambda: r.capture.status()["backlog_bytes"] > 50_000)
     if isinstance(broker, Redis):
-        assert r.capture.status()["spilled_bytes"] > 0
+        wait_for("spilling", lambda: r.capture.status()["spilled_bytes"] > 0)
     r.until("all", lambda: len(r.events) >= 20_000)
     assert [event.uuid for event in r.events] == [str(n) for n in range(20_000)]
     assert r.capture.status()["backlog_bytes"] == 0
@@ -331,26 +338,26 @@ def test_a_lost_connection_to_rabbitmq_loses_nothing(rabbitmq_server: RabbitMQ, 
     assert r.gaps == []
 
 
-def test_rabbitmq_restarted_and_killed(rig: MakeRig) -> None:
+def test_rabbitmq_restarted_and_killed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
     """The queue survives an orderly restart: no gap. Deleted behind our back: a gap."""
-    with RabbitMQ() as server:
-        r = rig(server.url, options={"enable_events": True})
-        r.send("before")
-        r.until("before", lambda: r.uuids == {"before"})
-        server.stop()
-        wait_for("the loss", lambda: not r.connected())
-        server.start()
-        r.send("meanwhile")
-        wait_for("the return", r.connected)
-        r.send("after")
-        r.until("after", lambda: {"before", "meanwhile", "after"} <= r.uuids)
-        assert r.gaps == []
-        with r.app.connection_for_write() as connection:
-            connection.default_channel.queue_delete(r.capture._source.queue)
-        r.until("a gap", lambda: bool(r.gaps))
-        assert "queue" in r.gaps[0].reason
-        r.send("anew")
-        r.until("anew", lambda: "anew" in r.uuids)
+    server = own_rabbitmq
+    r = rig(server.url, options={"enable_events": True})
+    r.send("before")
+    r.until("before", lambda: r.uuids == {"before"})
+    server.stop()
+    wait_for("the loss", lambda: not r.connected())
+    server.start()
+    r.send("meanwhile")
+    wait_for("the return", r.connected)
+    r.send("after")
+    r.until("after", lambda: {"before", "meanwhile", "after"} <= r.uuids)
+    assert r.gaps == []
+    with r.app.connection_for_write() as connection:
+        connection.default_channel.queue_delete(r.capture._source.queue)
+    r.until("a gap", lambda: bool(r.gaps))
+    assert "queue" in r.gaps[0].reason
+    r.send("anew")
+    r.until("anew", lambda: "anew" in r.uuids)
 
 
 def test_a_queue_with_other_settings_is_used_as_it_is(
@@ -376,15 +383,16 @@ def test_rabbitmq_failover_and_silence(rabbitmq_server: RabbitMQ, rig: MakeRig) 
     r.until("events", lambda: r.uuids == {"x"})
 
 
-def test_a_broker_that_hangs_is_noticed(rig: MakeRig) -> None:
-    with RabbitMQ() as server:
-        r = rig(server.url, broker_heartbeat=1)
-        import signal
+def test_a_broker_that_hangs_is_noticed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
+    import signal
 
-        server.signal(signal.SIGSTOP)
+    r = rig(own_rabbitmq.url, broker_heartbeat=1)
+    own_rabbitmq.signal(signal.SIGSTOP)
+    try:
         wait_for("the silence to be noticed", lambda: not r.connected(), 20)
-        server.signal(signal.SIGCONT)
-        wait_for("the return", r.connected)
+    finally:
+        own_rabbitmq.signal(signal.SIGCONT)
+    wait_for("the return", r.connected)
 
 
 def test_messages_of_many_frames_and_none(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
@@ -399,5 +407,5 @@ def test_messages_of_many_frames_and_none(rabbitmq_server: RabbitMQ, rig: MakeRi
 
 
 def test_no_way_is_chosen_wrongly(broker: Server, rig: MakeRig) -> None:
-    path = str(rig(broker.url).capture.status()["path"])  # type: ignore[attr-defined]
+    path = str(rig(broker.url).capture.status()["path"])
     assert path.startswith("Redis" if isinstance(broker, Redis) else "RabbitMQ")

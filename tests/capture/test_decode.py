@@ -81,9 +81,9 @@ def test_the_tolerant_path_agrees_with_the_fast_one(kind: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     st.fixed_dictionaries(
-        {"type": st.sampled_from(list(STANDARD)), "timestamp": st.floats(0, 1e10), "uuid": st.text(min_size=1, max_size=512)},
+        {"type": st.sampled_from(list(STANDARD)), "timestamp": st.floats(0, 1e10), "uuid": st.text(min_size=1)},
         optional={
-            "args": st.text(), "clock": st.integers(-(2**63), 2**63 - 1), "runtime": st.floats(allow_nan=False, allow_infinity=False),
+            "args": st.text(), "clock": st.integers(-(2**63), 2**63 - 1), "runtime": st.floats(-1e9, 1e9),
             "terminated": st.booleans(), "signum": st.integers(-99, 99) | st.text(), "hostname": st.text(min_size=1),
             "loadavg": st.lists(st.floats(-9, 9), max_size=3),
         },
@@ -134,7 +134,10 @@ def test_timestamps_from_1970_and_2100_are_kept(good: Any) -> None:
 
 
 def test_text_that_no_database_takes_is_made_storable() -> None:
-    body = b'{"type":"task-failed","uuid":"a\\u0000b","timestamp":1,"exception":"\\ud800 bad \xff","traceback":"tab\there\x01"}'
+    body = (
+        b'{"type":"task-failed","uuid":"a\\u0000b","timestamp":1,'
+        b'"exception":"\\ud800 bad \xff","traceback":"tab\there\x01"}'
+    )
     (event,) = decoded(body)
     assert event.uuid == "a\0b"
     assert event.exception == "\\ud800 bad \\udcff"

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Rig  # type: ignore[import-not-found]
-from servers import RabbitMQ, Redis, wait_for
+from capture_rig import Rig
 
 from flower.capture import opening
 from flower.capture.generic import KombuSource
+from servers import RabbitMQ, Redis, wait_for
 
 MakeRig = Callable[..., Rig]
 

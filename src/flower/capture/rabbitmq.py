@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 #: Without a shorter heartbeat than Celery's two minutes a dead connection would go unnoticed for as long.
 _LONGEST_HEARTBEAT = 30.0
+_MOST = 65_535  # AMQP counts a prefetch in 16 bits
 
 
 class RabbitSource:
@@ -44,7 +45,7 @@ class RabbitSource:
     def connect(self, missing_since: float | None) -> SocketLink:
         with connected(self._prototype) as kombu:
             channel, reason = self._queue(kombu)
-            channel.basic_qos(0, self._settings.prefetch, False)
+            channel.basic_qos(0, min(self._settings.prefetch, _MOST), False)
             # Without waiting for the answer: it, and the first events right behind it, are ours to read.
             channel.basic_consume(self.queue, consumer_tag="bellflower", nowait=True)
             parser = FrameParser(self._decoder, channel.channel_id)

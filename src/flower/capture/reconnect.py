@@ -2,7 +2,6 @@
 
 import random
 import re
-import socket
 from collections.abc import Iterator
 
 _FIRST, _LONGEST = 1.0, 30.0
@@ -65,10 +64,10 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 #: Patterns over "ClassName message" in lower case, the more telling first.
 _KNOWN = [
+    (r"noauth|authentication required", "the broker asks for a password"),
+    (r"noperm|no permissions|access to .* refused for user", "the broker gives this user no permission to read events"),
     (r"accessrefused|wrongpass|invalid username-password|auth_?ent|authentication ?error|invalid password|"
      r"login was refused|access_refused", "the broker refuses this user or password"),
-    (r"noauth|authentication required", "the broker asks for a password"),
-    (r"noperm|no permissions", "the broker gives this user no permission to read events"),
     (r"not_allowed.*vhost|vhost.*not found", "the broker has no such virtual host"),
     (r"gaierror|name or service not known|nodename nor servname|name resolution", "no such host"),
     (r"connection ?refused", "nobody listens there (connection refused)"),
@@ -77,6 +76,3 @@ _KNOWN = [
     (r"timeout|timed out", "no answer in time"),
     (r"no route to host|network is unreachable", "the network does not reach it"),
 ]  # fmt: skip
-
-#: What a lost connection raises, besides what the libraries define.
-LOST = (OSError, EOFError, socket.timeout)

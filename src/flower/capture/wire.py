@@ -98,17 +98,28 @@ class SocketLink:
         try:
             self._sock.settimeout(0)
             size = self._sock.recv_into(self._block)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if any(key.fileobj is self._wakes for key, _ in selector.select(_TICK)):
                 self._wakes.recv(4096)
             return b""
         if not size:
             raise ConnectionResetError("the broker closed the connection")
+        if isinstance(self._sock, ssl.SSLSocket):
+            size = self._more(self._sock, size)
         now = time.monotonic()
         if size < _SMALL and now - self._last_read < 2 * _NAP:
             time.sleep(_NAP)
         self._last_read = now
         return bytes(self._block[:size])
+
+    def _more(self, sock: ssl.SSLSocket, size: int) -> int:
+        """TLS gives one record of at most 16 KiB at a time: take all that are there."""
+        try:
+            while size < _BLOCK and (more := sock.recv_into(self._block[size:])):
+                size += more
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        return size
 
     def _upkeep(self) -> None:
         while self._outbox:

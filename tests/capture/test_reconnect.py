@@ -33,6 +33,8 @@ def test_passwords_are_masked(url: object, shown: str) -> None:
 def test_errors_in_plain_words() -> None:
     url = "redis://:s3cret@h/0"
     assert explain(ConnectionRefusedError(111, "Connection refused"), url).startswith("nobody listens there")
+    denied = RuntimeError("ACCESS_REFUSED - configure access to queue 'q' in vhost '/' refused for user 'u'")
+    assert "no permission" in explain(denied, url)
     assert explain(socket.gaierror(-2, "Name or service not known"), url).startswith("no such host")
     assert "s3cret" not in explain(ValueError("port could not be cast: 's3cret'"), url)
     wrapped = RuntimeError("outer")
@@ -50,7 +52,7 @@ def test_settings_travel_to_another_process(tmp_path: Path, caplog: pytest.LogCa
     app = Celery("x", broker="redis://:s3cret@host:7/3", set_as_current=False)
     app.conf.update(
         event_exchange="other", broker_transport_options={"global_keyprefix": "p:"}, accept_content=["json", "yaml"],
-        event_queue_prefix="ev", control_exchange="ctl", broker_failover_strategy=lambda urls: iter(urls),
+        event_queue_prefix="ev", control_exchange="ctl", broker_failover_strategy=lambda urls: iter([*urls]),
     )  # fmt: skip
     settings = settings_from_app(app, queue_name="n", spill_folder=tmp_path, prefetch=7)
     assert "s3cret" not in repr(settings)
