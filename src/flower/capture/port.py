@@ -33,7 +33,9 @@ class Capture(Protocol):
         """Everything up to this token is safe on disk: the broker may forget it."""
         ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Leave the broker. What was taken off the wire before can still be read."""
+        ...
 
     def status(self) -> dict[str, object]:
         """For people: connected, path in use, events and malformed messages so far, backlog."""
