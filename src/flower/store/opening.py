@@ -1,0 +1,29 @@
+"""From a path to a store."""
+
+import os
+from typing import Final
+
+from flower.store.port import Reader, Writer
+from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.reader import SqliteReader
+from flower.store.sqlite.schema import SEGMENT_TASKS
+from flower.store.sqlite.writer import SqliteWriter
+
+#: Where a store is if nobody says.
+DEFAULT_PATH: Final = "flower-data"
+
+
+def open_writer(path: str | os.PathLike[str] = DEFAULT_PATH, *, segment_tasks: int = SEGMENT_TASKS) -> Writer:
+    """The one writer of the store in this directory, which is made if it is not there.
+
+    Raises StoreInUse if another process writes to it (the message says which), NotAStore if the path holds
+    something else, WrongVersion if its format is not ours, StoreFull if there is no room even to open it, and
+    StoreError if it cannot be written. `segment_tasks` is for tests: tasks per file of new segments."""
+    return SqliteWriter(Folder(path), segment_tasks=segment_tasks)
+
+
+def open_reader(path: str | os.PathLike[str] = DEFAULT_PATH, *, time_limit: float | None = None) -> Reader:
+    """A reader of the store in this directory. It may be opened before the store is made: then it is empty
+    until it is. `time_limit` is how many seconds anyone may wait for an answer, or for the next part of a
+    long one; beyond that, WaitedTooLong. Raises NotAStore and WrongVersion."""
+    return SqliteReader(Folder(path), time_limit=time_limit)

@@ -1,0 +1,224 @@
+"""Task ↔ row. On the hot path of every write: plain tuples, no per-field dispatch."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from flower.records import Attempt, Task
+from flower.store.sqlite.schema import COLUMNS, FIELDS, IDS, JSON, KINDS, TEXTS
+
+_astuple = msgspec.structs.astuple
+_to_json = msgspec.json.Encoder(enc_hook=str).encode
+_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
+_data = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
+
+_LARGEST = 2**63 - 1
+
+
+def pack_id(text: str) -> bytes | str:
+    """A canonical UUID as its 16 bytes; anything else an application uses as an id stays text."""
+    if len(text) == 36:
+        digits = text.replace("-", "")
+        if len(digits) == 32 and text[8] == text[13] == text[18] == text[23] == "-":
+            try:
+                packed = bytes.fromhex(digits)
+            except ValueError:
+                return _storable(text)
+            if packed.hex() == digits:  # fromhex also takes upper case and blanks
+                return packed
+    return _storable(text)
+
+
+def unpack_id(value: bytes | str) -> str:
+    if isinstance(value, bytes):
+        digits = value.hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return value
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates cannot be written as UTF-8; they are kept visible as escapes."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _number(value: int | None) -> int | None:
+    """SQLite's integers have 64 bits; a sender's nonsense beyond that is cut, not refused."""
+    if value is None or -_LARGEST <= value <= _LARGEST:
+        return value
+    return _LARGEST if value > 0 else -_LARGEST
+
+
+def _json(value: object) -> str:
+    try:
+        return _to_json(value).decode()
+    except (UnicodeEncodeError, OverflowError, TypeError, RecursionError, ValueError):
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str), default=str)
+
+
+def _earlier(text: str) -> tuple[Attempt, ...]:
+    try:
+        return _attempts(text)
+    except msgspec.DecodeError:  # an escaped lone surrogate: JSON that only the lenient parser takes
+        return msgspec.convert(json.loads(text), tuple[Attempt, ...])
+
+
+def _custom(text: str) -> dict[str, dict[str, Any]]:
+    try:
+        return _data(text)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), dict[str, dict[str, Any]])
+
+
+class Words(dict[str | None, int | None]):
+    """Words of one kind and their numbers in a segment's dictionary. A new word gets a number when it is
+    first asked for, and waits in `fresh` to be written in the same transaction as the rows that use it."""
+
+    def __init__(self, kind: str, take_number: Callable[[], int], fresh: list[tuple[int, str, str]]) -> None:
+        super().__init__()
+        self[None] = None
+        self.kind = kind
+        self._take_number = take_number
+        self._fresh = fresh
+
+    def __missing__(self, word: str | None) -> int | None:
+        assert word is not None
+        kept = _storable(word)
+        number = self.get(kept)
+        if number is None:
+            number = self._take_number()
+            self._fresh.append((number, self.kind, kept))
+            self[kept] = number
+        self[word] = number
+        return number
+
+
+class Dictionary:
+    """The words of one segment, both ways."""
+
+    def __init__(self, rows: Iterable[tuple[int, str, str]] = ()) -> None:
+        self.fresh: list[tuple[int, str, str]] = []
+        self.values: dict[int | None, str | None] = {None: None}
+        self.last = 15
+        self.kinds = {kind: Words(kind, self._take_number, self.fresh) for kind in set(KINDS.values())}
+        self.learn(rows)
+
+    def learn(self, rows: Iterable[tuple[int, str, str]]) -> None:
+        for number, kind, value in rows:
+            self.kinds[kind][value] = number
+            self.values[number] = value
+            self.last = max(self.last, number)
+
+    def _take_number(self) -> int:
+        self.last += 1
+        return self.last
+
+    def take_fresh(self) -> list[tuple[int, str, str]]:
+        """The words that are not yet on disk."""
+        rows = self.fresh[:]
+        self.fresh.clear()
+        for number, _, value in rows:
+            self.values[number] = value
+        return rows
+
+    def words(self, kind: str) -> Iterable[tuple[int, str]]:
+        for value, number in self.kinds[kind].items():
+            if value is not None and number is not None:
+                yield number, value
+
+
+class Encoder:
+    """Rows of one segment, by its dictionary."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        kinds = dictionary.kinds
+        self._state, self._name, self._worker = kinds["state"], kinds["name"], kinds["worker"]
+        self._route, self._client = kinds["route"], kinds["client"]
+        #: ids that are no canonical UUIDs were seen; tasks with a parent were seen
+        self.odd_ids = False
+        self.parented = False
+
+    def row(self, key: int, task: Task) -> tuple[Any, ...]:
+        (
+            uuid, name, state, hostname, pid, timestamp, clock, sent, received, started, succeeded, failed, retried,
+            revoked, rejected, runtime, retries, eta, expires, queue, exchange, routing_key, priority, client, root_id,
+            parent_id, args, kwargs, result, exception, traceback, earlier, data,
+        ) = _astuple(task)  # fmt: skip
+        plain = 1
+        for text in (args, kwargs, result, exception, traceback, eta, expires):
+            if text is not None and (not text.isascii() or "\0" in text):
+                plain = 0
+        if not plain:
+            args, kwargs, result, exception, traceback, eta, expires = (
+                None if text is None else _storable(text)
+                for text in (args, kwargs, result, exception, traceback, eta, expires)
+            )
+        packed = pack_id(uuid)
+        root = packed if root_id == uuid else None if root_id is None else pack_id(root_id)
+        parent = None
+        if parent_id is not None:
+            parent = root if parent_id == root_id else pack_id(parent_id)
+            self.parented = True
+        if type(packed) is str or type(root) is str or type(parent) is str:
+            self.odd_ids = True
+        return (
+            key, plain, packed, self._name[name], self._state[state], self._worker[hostname], _number(pid), timestamp,
+            _number(clock), sent, received, started, succeeded, failed, retried, revoked, rejected, runtime,
+            _number(retries), eta, expires, self._route[queue], self._route[exchange], self._route[routing_key],
+            _number(priority), self._client[client], root, parent, args, kwargs, result, exception, traceback,
+            _json(earlier) if earlier else None, None if data is None else _json(data),
+        )  # fmt: skip
+
+
+_AT = {column: place for place, column in enumerate(COLUMNS)}
+_WORDS_AT = tuple(_AT[column] for column in KINDS)
+_UUID_AT, _ROOT_AT, _PARENT_AT = (_AT[column] for column in IDS)
+_EARLIER_AT, _DATA_AT = (_AT[column] for column in JSON)
+_FIRST_FIELD = _AT[FIELDS[0]]
+
+
+def decode(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Task:
+    """A row as the record it was. Raises KeyError for a word that is not in `values` yet."""
+    fields = list(row)
+    for place in _WORDS_AT:
+        fields[place] = values[fields[place]]
+    fields[_UUID_AT] = uuid = unpack_id(fields[_UUID_AT])
+    root = fields[_ROOT_AT]
+    if root is not None:
+        fields[_ROOT_AT] = uuid if root == row[_UUID_AT] else unpack_id(root)
+    parent = fields[_PARENT_AT]
+    if parent is not None:
+        fields[_PARENT_AT] = unpack_id(parent)
+    earlier = fields[_EARLIER_AT]
+    fields[_EARLIER_AT] = () if earlier is None else _earlier(earlier)
+    data = fields[_DATA_AT]
+    if data is not None:
+        fields[_DATA_AT] = _custom(data)
+    return Task(*fields[_FIRST_FIELD:])
+
+
+#: If one of these changed, so may have `plain`.
+_TEXT_MASK = sum(1 << FIELDS.index(column) for column in TEXTS)
+
+
+def difference(before: Task, after: Task) -> int:
+    """Which fields differ, as a bit mask over FIELDS."""
+    mask = 0
+    bit = 1
+    for old, new in zip(_astuple(before), _astuple(after), strict=True):
+        if old is not new and old != new:
+            mask |= bit
+        bit <<= 1
+    return mask
+
+
+def update_statement(mask: int) -> tuple[str, tuple[int, ...]]:
+    """The UPDATE that sets just these fields, and the places in the row of its values (the key comes last)."""
+    columns = [field for place, field in enumerate(FIELDS) if mask >> place & 1]
+    if mask & _TEXT_MASK:
+        columns.append("plain")
+    settings = ", ".join(f"{column}=?" for column in columns)
+    return f"UPDATE task SET {settings} WHERE id=?", (*(_AT[column] for column in columns), 0)

@@ -1,0 +1,138 @@
+"""meta.db: the change sequence, workers, gaps and the copies of the catalogue. Written last in every
+write: what it tells of is on disk already."""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from flower.records import Gap, Worker
+from flower.store.port import Changes
+from flower.store.sqlite.catalogue import Segment, from_json, to_json
+from flower.store.sqlite.codec import pack_id, unpack_id
+from flower.store.sqlite.connection import Row, number, rows
+
+#: How far back `changes` can tell: so many writes, and so many tasks in them all together.
+LOG_BATCHES: Final = 1_000
+LOG_TASKS: Final = 250_000
+#: More gaps than anyone reads; the oldest go.
+MAX_GAPS: Final = 10_000
+
+_worker_to_json = msgspec.json.Encoder().encode
+_worker_from_json = msgspec.json.Decoder(Worker).decode
+
+
+class MetaWriter:
+    """The writer's side; every method runs inside the writer's transaction on meta.db."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.sequence = 0
+        self._logged = self._oldest = 0
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is kept of the log: at the start, and after a rollback."""
+        db = self.connection
+        self.sequence = read_sequence(db)
+        self._logged = number(db, "SELECT sum(touched) FROM batch")
+        self._oldest = number(db, "SELECT min(sequence) FROM batch")
+
+    def announce(self, sequence: int, uuids: Sequence[str], *, complete: bool = True) -> None:
+        """The entry of a write in the log, which is kept bounded."""
+        if not complete or len(uuids) > LOG_TASKS:
+            row: Row = (sequence, time.time(), 0, b"", None, 0)
+        else:
+            packed = [pack_id(uuid) for uuid in uuids]
+            ids = b"".join(value for value in packed if isinstance(value, bytes))
+            odd = [value for value in packed if isinstance(value, str)]
+            row = (sequence, time.time(), len(uuids), ids, json.dumps(odd) if odd else None, 1)
+        self.connection.execute("INSERT INTO batch VALUES (?,?,?,?,?,?)", row)
+        self._forget(sequence, row[2])
+        self.sequence = sequence
+
+    def _forget(self, sequence: int, touched: int) -> None:
+        self._logged += touched
+        self._oldest = self._oldest or sequence
+        if sequence - self._oldest < LOG_BATCHES and self._logged <= LOG_TASKS:
+            return
+        cut, gone = self._oldest, 0
+        for entry, count in rows(
+            self.connection,
+            "SELECT sequence, touched FROM batch WHERE sequence < ? ORDER BY sequence",
+            (sequence,),
+        ):
+            if sequence - entry < LOG_BATCHES and self._logged - gone <= LOG_TASKS:
+                break
+            cut, gone = entry + 1, gone + count
+        self.connection.execute("DELETE FROM batch WHERE sequence < ?", (cut,))
+        self._logged -= gone
+        self._oldest = cut
+
+    def put_workers(self, workers: Iterable[Worker]) -> None:
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO worker VALUES (?,?)",
+            [(worker.hostname, _worker_to_json(worker).decode()) for worker in workers],
+        )
+
+    def put_gaps(self, gaps: Sequence[Gap]) -> None:
+        if gaps:
+            self.connection.executemany(
+                "INSERT OR REPLACE INTO gap VALUES (?,?,?)", [(gap.start, gap.reason, gap.end) for gap in gaps]
+            )
+            self.connection.execute(
+                "DELETE FROM gap WHERE start < (SELECT start FROM gap ORDER BY start DESC LIMIT 1 OFFSET ?)",
+                (MAX_GAPS - 1,),
+            )
+
+    def put_segments(self, segments: Iterable[Segment]) -> None:
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO segment VALUES (?,?)", [(s.number, to_json(s).decode()) for s in segments]
+        )
+
+    def drop_segment(self, which: int) -> None:
+        self.connection.execute("DELETE FROM segment WHERE number=?", (which,))
+
+
+def read_segments(connection: apsw.Connection) -> list[Segment]:
+    return [from_json(data) for (data,) in rows(connection, "SELECT data FROM segment")]
+
+
+def read_workers(connection: apsw.Connection) -> dict[str, Worker]:
+    found = rows(connection, "SELECT hostname, data FROM worker ORDER BY hostname")
+    return {hostname: _worker_from_json(data) for hostname, data in found}
+
+
+def read_gaps(connection: apsw.Connection) -> tuple[Gap, ...]:
+    found = rows(connection, "SELECT start, end, reason FROM gap ORDER BY start, reason")
+    return tuple(Gap(start, end, reason) for start, end, reason in found)
+
+
+def read_sequence(connection: apsw.Connection) -> int:
+    return number(connection, "SELECT max(sequence) FROM batch")
+
+
+def read_changes(connection: apsw.Connection, after: int) -> Changes:
+    """One statement, hence one moment."""
+    log = rows(
+        connection,
+        "SELECT sequence, ids, odd, complete FROM batch"
+        " WHERE sequence > ?1 OR sequence = (SELECT max(sequence) FROM batch) ORDER BY sequence",
+        (after,),
+    )
+    newest = log[-1][0] if log else 0
+    news = [row for row in log if row[0] > after]
+    # numbers have no holes: if the first one after `after` is not there, the log has forgotten it
+    whole = after <= newest and (not news or news[0][0] == after + 1) and all(row[3] for row in news)
+    if not whole:
+        return Changes(newest, (), complete=False)
+    touched: dict[Any, None] = {}
+    for _, ids, odd, _ in news:
+        for place in range(0, len(ids), 16):
+            touched[ids[place : place + 16]] = None
+        for text in json.loads(odd) if odd else ():
+            touched[text] = None
+    return Changes(newest, tuple(map(unpack_id, touched)))

@@ -1,0 +1,213 @@
+"""Open segments of a reader: borrowed for one statement at a time, by any thread, and closed when they
+have not been used lately. So a slow search in one thread keeps nobody else waiting."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import apsw
+
+from flower.errors import WaitedTooLong
+from flower.records import Task
+from flower.store.sqlite.bloom import Bloom
+from flower.store.sqlite.catalogue import Segment
+from flower.store.sqlite.codec import Dictionary, decode
+from flower.store.sqlite.connection import DAMAGED, Row, open_for_reading, rows
+from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.where import register_functions
+
+#: Connections that wait to be used again, over all segments; each may hold its page cache.
+IDLE: Final = 24
+#: Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
+_STEPS: Final = 5_000
+
+
+class Deadline:
+    """How long someone may wait for the next part of an answer."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._at = 0.0
+        self.extend()
+
+    def extend(self) -> None:
+        """Something was delivered: the time counts anew."""
+        if self._seconds is not None:
+            self._at = time.monotonic() + self._seconds
+
+    def passed(self) -> bool:
+        return self._seconds is not None and time.monotonic() > self._at
+
+    def error(self) -> WaitedTooLong:
+        return WaitedTooLong(
+            f"The search took longer than {self._seconds:g} s", hint="narrow it: a state, a name, a span of time"
+        )
+
+    def check(self) -> None:
+        if self.passed():
+            raise self.error()
+
+
+class SegmentGone(Exception):
+    """The segment cannot be read: forgotten in the meantime, or damaged."""
+
+
+class OpenSegment:
+    """One connection and the words of its file."""
+
+    def __init__(self, folder: Folder, number: int) -> None:
+        self.number = number
+        self.deadline = Deadline(None)
+        self._db = open_for_reading(folder.segment(number))
+        try:
+            register_functions(self._db)
+            self._db.set_progress_handler(self._too_late, _STEPS)
+            self._db.create_scalar_function("word", self._word, 1)
+            self._folded: dict[int, str] = {}
+            self.dictionary = Dictionary()
+            self.learn()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _too_late(self) -> bool:
+        return self.deadline.passed()
+
+    def learn(self) -> None:
+        """Words that have come since."""
+        self.dictionary.learn(self.rows("SELECT id, kind, value FROM word WHERE id > ?", (self._last_word(),)))
+
+    def _last_word(self) -> int:
+        return self.dictionary.last if len(self.dictionary.values) > 1 else 0
+
+    def _word(self, *arguments: Any) -> str | None:
+        """SQL's `word(number)`: what words are ordered by."""
+        number = arguments[0]
+        if number is None:
+            return None
+        folded = self._folded.get(number)
+        if folded is None:
+            if number not in self.dictionary.values:
+                self.learn()
+            folded = self._folded[number] = (self.dictionary.values[number] or "").casefold()
+        return folded
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        return rows(self._db, sql, values)
+
+    def task(self, row: Row) -> Task:
+        try:
+            return decode(row, self.dictionary.values)
+        except KeyError:
+            self.learn()
+            return decode(row, self.dictionary.values)
+
+    def filter(self, capacity: int) -> Bloom | None:
+        kept = self.rows("SELECT value FROM info WHERE key='bloom'")
+        try:
+            return Bloom(capacity, kept[0][0]) if kept else None
+        except (TypeError, ValueError):
+            return None
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class Pool:
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        #: idle connections, least lately used first
+        self._idle: OrderedDict[int, list[OpenSegment]] = OrderedDict()
+        self._count = 0
+        self._closed = False
+        #: segments that turned out to be damaged, and why
+        self.damaged: dict[int, str] = {}
+
+    @contextmanager
+    def borrow(self, entry: Segment, deadline: Deadline) -> Iterator[OpenSegment]:
+        """Raises SegmentGone, WaitedTooLong."""
+        deadline.check()
+        if entry.number in self.damaged:
+            raise SegmentGone(entry.number)
+        segment: OpenSegment | None = None
+        try:
+            segment = self._take(entry.number) or self._open(entry.number)
+            segment.deadline = deadline
+            segment.learn()
+            yield segment
+        except apsw.InterruptError:
+            raise deadline.error() from None
+        except DAMAGED as error:
+            self._discard(segment)
+            segment = None
+            self.damaged[entry.number] = str(error)
+            raise SegmentGone(entry.number) from error
+        finally:
+            if segment is not None:
+                self._give_back(segment)
+
+    def _open(self, number: int) -> OpenSegment:
+        try:
+            return OpenSegment(self._folder, number)
+        except (apsw.CantOpenError, apsw.IOError):
+            if self._folder.segment(number).exists():
+                raise
+            raise SegmentGone(number) from None
+        except (apsw.SQLError, KeyError) as error:  # no table where there should be one
+            self.damaged[number] = str(error)
+            raise SegmentGone(number) from error
+
+    def _take(self, number: int) -> OpenSegment | None:
+        with self._lock:
+            waiting = self._idle.get(number)
+            if not waiting:
+                return None
+            self._count -= 1
+            segment = waiting.pop()
+            if not waiting:
+                del self._idle[number]
+            return segment
+
+    def _give_back(self, segment: OpenSegment) -> None:
+        too_many: list[OpenSegment] = []
+        with self._lock:
+            if self._closed:
+                too_many.append(segment)
+            else:
+                self._idle.setdefault(segment.number, []).append(segment)
+                self._idle.move_to_end(segment.number)
+                self._count += 1
+            while self._count > IDLE:
+                number, waiting = next(iter(self._idle.items()))
+                too_many.append(waiting.pop())
+                self._count -= 1
+                if not waiting:
+                    del self._idle[number]
+        for surplus in too_many:
+            surplus.close()
+
+    def _discard(self, segment: OpenSegment | None) -> None:
+        if segment is not None:
+            segment.close()
+
+    def keep_only(self, numbers: set[int]) -> None:
+        """Let go of segments that the store does not have any more."""
+        with self._lock:
+            gone = [number for number in self._idle if number not in numbers]
+            closing = [segment for number in gone for segment in self._idle.pop(number)]
+            self._count -= len(closing)
+        for segment in closing:
+            segment.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            closing = [segment for waiting in self._idle.values() for segment in waiting]
+            self._idle.clear()
+            self._count = 0
+        for segment in closing:
+            segment.close()

@@ -1,0 +1,90 @@
+"""What is in the files. Every segment stands alone: rows, their dictionary and what describes them."""
+
+from typing import Final
+
+from flower.records import FAILURE, PENDING, RECEIVED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS, Task
+
+#: "Bell" in the header of every file, and the number of this format.
+APPLICATION_ID: Final = 0x42656C6C
+FORMAT: Final = 1
+
+#: Tasks per segment file. Random-order indexes of this size stay in a small page cache, which is why
+#: the speed of writing does not fall as the store grows.
+SEGMENT_TASKS: Final = 100_000
+
+#: States have the same numbers in every dictionary, so that partial indexes can name them.
+STATES: Final = (SUCCESS, FAILURE, REVOKED, REJECTED, RETRY, STARTED, RECEIVED, PENDING)
+STATE_IDS: Final = {state: number for number, state in enumerate(STATES, 1)}
+SUCCESS_ID: Final = STATE_IDS[SUCCESS]
+#: SQL for "has ended".
+FINISHED: Final = "state IN (1, 2, 3, 4)"
+FIRST_WORD_ID: Final = 16
+
+#: Columns that hold a number of the dictionary, and under which kind the word is kept there.
+KINDS: Final = {
+    "state": "state",
+    "name": "name",
+    "hostname": "worker",
+    "client": "client",
+    "queue": "route",
+    "exchange": "route",
+    "routing_key": "route",
+}
+IDS: Final = ("uuid", "root_id", "parent_id")
+TEXTS: Final = ("eta", "expires", "args", "kwargs", "result", "exception", "traceback")
+JSON: Final = ("earlier", "data")
+NUMBERS: Final = frozenset({"received", "started", "timestamp", "runtime"})
+REALS: Final = NUMBERS | {"sent", "succeeded", "failed", "retried", "revoked", "rejected"}
+
+FIELDS: Final[tuple[str, ...]] = Task.__struct_fields__
+#: The order of a row: the store's handle, whether all texts are ASCII without NUL, then the record.
+COLUMNS: Final = ("id", "plain", *FIELDS)
+
+
+def _column(name: str) -> str:
+    if name == "id":
+        return "id INTEGER PRIMARY KEY"
+    if name in IDS:
+        # no affinity: 16 bytes if it is a canonical UUID, else the text itself
+        return f"{name} BLOB" + (" NOT NULL" if name == "uuid" else "")
+    if name in TEXTS or name in JSON:
+        return f"{name} TEXT"
+    return f"{name} {'REAL' if name in REALS else 'INTEGER'}"
+
+
+#: Index of each sort key or facet. `(x, received)` walks one value in the order people look at.
+INDEXES: Final = {
+    "uuid": "CREATE UNIQUE INDEX task_uuid ON task(uuid)",
+    "received": "CREATE INDEX task_received ON task(received)",
+    "timestamp": "CREATE INDEX task_timestamp ON task(timestamp)",
+    "started": "CREATE INDEX task_started ON task(started)",
+    "runtime": "CREATE INDEX task_runtime ON task(runtime) WHERE runtime IS NOT NULL",
+    "name": "CREATE INDEX task_name ON task(name, received)",
+    "hostname": "CREATE INDEX task_hostname ON task(hostname, received)",
+    "state": f"CREATE INDEX task_state ON task(state, received) WHERE state <> {SUCCESS_ID}",
+    "root_id": "CREATE INDEX task_root_id ON task(root_id) WHERE root_id <> uuid",
+    "parent_id": "CREATE INDEX task_parent_id ON task(parent_id) WHERE parent_id IS NOT NULL",
+}
+
+SEGMENT: Final = (
+    f"CREATE TABLE task({', '.join(map(_column, COLUMNS))})",
+    *INDEXES.values(),
+    "CREATE TABLE word(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, UNIQUE(kind, value))",
+    *(f"INSERT INTO word VALUES ({number}, 'state', '{state}')" for state, number in STATE_IDS.items()),
+    # 'segment': a catalogue.Segment as JSON; 'bloom': the filter, once the segment is sealed
+    "CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+)
+
+META: Final = (
+    # what each write touched: canonical ids end to end, others as JSON
+    "CREATE TABLE batch("
+    "sequence INTEGER PRIMARY KEY, time REAL, touched INTEGER, ids BLOB, odd TEXT, complete INTEGER)",
+    "CREATE TABLE worker(hostname TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE gap(start REAL, reason TEXT, end REAL, PRIMARY KEY(start, reason)) WITHOUT ROWID",
+    # a copy of what each segment says of itself, so that a reader need not open it
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, data TEXT NOT NULL)",
+    "CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+)
+
+INSERT: Final = f"INSERT INTO task({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM task"

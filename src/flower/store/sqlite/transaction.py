@@ -1,0 +1,109 @@
+"""One write over several files: all of it becomes visible, or none. The files commit one after the other,
+those with new tasks first and meta.db last; if one fails, what the earlier ones did is undone, now or, if
+even that finds no room, before anything else is written."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flower.records import Gap, Task, Worker
+from flower.store.port import Changed
+from flower.store.sqlite.catalogue import Segment
+from flower.store.sqlite.segment import SegmentFile
+
+if TYPE_CHECKING:
+    from flower.store.sqlite.files import Files
+
+
+class Transaction:
+    def __init__(self, files: "Files") -> None:
+        self._files = files
+        self._sequence = files.meta.sequence + 1
+        #: segments of this transaction and what was changed in them
+        self._touched: dict[int, tuple[SegmentFile, list[Changed]]] = {}
+        self._new: list[SegmentFile] = []
+        self._committed: list[tuple[SegmentFile, Segment, list[Changed]]] = []
+        self._next = files.next_key
+        self._added: dict[int, list[str]] = {}
+        self.emptied: int | None = None
+        #: a deletion need not be undone: what may go, may go
+        self.deletes = False
+
+    def segment(self, number: int) -> SegmentFile:
+        if number not in self._touched:
+            file = self._files.segment(number)
+            file.begin()
+            self._touched[number] = (file, [])
+        return self._touched[number][0]
+
+    def update(self, number: int, changes: Sequence[Changed]) -> list[Changed]:
+        """Gives the changes whose rows are not there."""
+        file = self.segment(number)
+        self._touched[number][1].extend(changes)
+        return file.update(changes)
+
+    def insert(self, tasks: Sequence[Task]) -> list[int]:
+        """Append; a segment that is full is followed by a new one."""
+        first = self._next
+        left = list(tasks)
+        while left:
+            file = self._receiving()
+            part, left = left[: file.vacancies], left[file.vacancies :]
+            file.insert(self._next, part)
+            self._added.setdefault(file.number, []).extend(task.uuid for task in part)
+            self._next += len(part)
+        return list(range(first, self._next))
+
+    def _receiving(self) -> SegmentFile:
+        number = self._new[-1].number if self._new else self._files.receiving
+        if number is not None:
+            file = self.segment(number)
+            if file.vacancies > 0 and not file.sealed:
+                return file
+        file = self._files.make_segment(self._next, ahead=len(self._new))
+        self._new.append(file)
+        return self.segment(file.number)
+
+    def commit(
+        self,
+        uuids: Sequence[str] = (),
+        workers: Sequence[Worker] = (),
+        gaps: Sequence[Gap] = (),
+        drop: Sequence[int] = (),
+        *,
+        complete: bool = True,
+    ) -> None:
+        receiving_first = sorted(self._touched, reverse=True)
+        # said by the last file to commit of those that moved rows went to
+        tells = min(self._added, default=None)
+        for number in receiving_first:
+            file, _ = self._touched[number]
+            file.describe(self._sequence, emptied=self.emptied if number == tells else None)
+        for number in receiving_first:
+            file, changes = self._touched[number]
+            before = file.entry
+            file.commit()
+            self._committed.append((file, before, changes))
+        self._files.commit_meta(
+            self._sequence,
+            [file.entry for file, _ in self._touched.values()],
+            uuids, workers, gaps, drop, complete=complete,
+        )  # fmt: skip
+        self._files.committed(self._next, self._new, self._added)
+
+    def rollback(self) -> None:
+        """Leave nothing of it. Never raises: what cannot be undone now is left to `Files.settle`."""
+        done = {file.number for file, _, _ in self._committed}
+        fresh = {file.number for file in self._new}
+        for number, (file, _) in self._touched.items():
+            if number not in done and number not in fresh:
+                self._files.roll_back(file)
+        for file in self._new:
+            self._files.unmake(file)
+        for file, before, changes in self._committed:
+            if file.number in fresh:
+                continue
+            if self.deletes and file.number not in self._added:
+                self._files.announce_later(file.entry)
+            else:
+                self._files.undo_later(file.number, before, changes)
+        self._files.settle_quietly()

@@ -1,0 +1,300 @@
+"""Search tree → SQL, for one segment: the one place where a search becomes SQL.
+
+Words are looked up in the segment's dictionary with the same comparison that `search.match` makes, and
+become lists of numbers. Texts are compared by SQLite where all texts of a row are ASCII (`plain`), by
+`match`'s own functions elsewhere, so both readings of a query agree to the letter."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import apsw
+
+from flower.search.fields import FIELDS, FREE_TEXT, Field
+from flower.search.match import contains, kwargs_pair, predicate
+from flower.search.tree import And, Node, Not, Or, Term
+from flower.store.sqlite.codec import Dictionary, pack_id, unpack_id
+from flower.store.sqlite.schema import KINDS, NUMBERS, SUCCESS_ID
+
+#: SQLite's own limit for LIKE is 50,000 bytes.
+_LONGEST_PATTERN: Final = 10_000
+_IN_LINE: Final = 200
+_ID_CHARACTERS: Final = frozenset("0123456789abcdef-")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A condition. `seed` is a SELECT of the ids for which it may hold, if an index gives them; `facet` is a
+    column with an index in order of `received`, and the numbers that it may have."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+    seed: str | None = None
+    seed_values: tuple[Any, ...] = ()
+    facet: tuple[str, tuple[int, ...]] | None = None
+
+
+ALWAYS: Final = Clause("TRUE")
+NEVER: Final = Clause("FALSE")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The conditions that must all hold."""
+
+    clauses: tuple[Clause, ...]
+
+    @property
+    def never(self) -> bool:
+        return NEVER in self.clauses
+
+    @property
+    def always(self) -> bool:
+        return not self.clauses
+
+    @property
+    def sql(self) -> str:
+        return " AND ".join(clause.sql for clause in self.clauses) or "TRUE"
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return tuple(value for clause in self.clauses for value in clause.values)
+
+
+def check(node: Node) -> None:
+    """Raises Invalid for what the table of fields does not allow, exactly as `match` does."""
+    predicate(node)
+
+
+def compile_where(node: Node, dictionary: Dictionary, *, odd_ids: bool) -> Where:
+    compiler = _Compiler(dictionary, odd_ids=odd_ids)
+    parts = _conjuncts(node)
+    clauses = [clause for clause in map(compiler.node, parts) if clause != ALWAYS]
+    return Where((NEVER,)) if NEVER in clauses else Where(tuple(dict.fromkeys(clauses)))
+
+
+def _conjuncts(node: Node) -> list[Node]:
+    if isinstance(node, And):
+        return [part for term in node.terms for part in _conjuncts(term)]
+    return [node]
+
+
+class _Compiler:
+    def __init__(self, dictionary: Dictionary, *, odd_ids: bool) -> None:
+        self._dictionary = dictionary
+        self._odd_ids = odd_ids
+
+    def node(self, node: Node) -> Clause:
+        match node:
+            case And(terms):
+                return _all(list(map(self.node, terms)))
+            case Or(terms):
+                return _any(list(map(self.node, terms)))
+            case Not(term):
+                return _not(self.node(term))
+            case Term("", "contains", str(value)):
+                return _any([self._contains(field, value.casefold()) for field in FREE_TEXT])
+            case Term(name, "contains", str(value)):
+                return self._contains(FIELDS[name], value.casefold())
+            case Term(name, "is", str(value)):
+                return self._is(FIELDS[name], value.casefold())
+            case Term(name, "equals", str(value)):
+                return self._equals(FIELDS[name], value)
+            case Term(name, "range", (low, high)):
+                return _range(FIELDS[name].attribute, low, high)  # type: ignore[arg-type]
+            case Term(_, "pair", (str(key), str(value))):
+                return _pair(key, value)
+        raise AssertionError(node)
+
+    def _contains(self, field: Field, needle: str) -> Clause:
+        if field.attribute in KINDS:
+            return self._word(field, lambda word: needle in word.casefold())
+        if field.kind == "id":
+            return self._id_contains(field.attribute, needle)
+        return _text(field.attribute, needle, "contains")
+
+    def _is(self, field: Field, wanted: str) -> Clause:
+        if field.attribute in KINDS:
+            return self._word(field, lambda word: word.casefold() == wanted)
+        if field.kind == "id":
+            column = field.attribute
+            whole = self._id_equals(column, wanted)
+            odd = Clause(f"(typeof({column}) = 'text' AND casefold({column}) = ?)", (wanted,))
+            return _any([whole, odd]) if self._odd_ids and _is_storable(wanted) else whole
+        return _text(field.attribute, wanted, "is")
+
+    def _equals(self, field: Field, value: str) -> Clause:
+        if field.attribute in KINDS:
+            return self._word(field, lambda word: word == value)
+        if field.kind == "id":
+            return self._id_equals(field.attribute, value)
+        return Clause(f"{field.attribute} = ?", (value,)) if _is_storable(value) else NEVER
+
+    def _word(self, field: Field, holds: Callable[[str], bool]) -> Clause:
+        column = field.attribute
+        numbers = tuple(number for number, word in self._dictionary.words(KINDS[column]) if holds(word))
+        if not numbers:
+            return NEVER
+        sql, values = _one_of(column, numbers)
+        if column == "state":
+            if SUCCESS_ID in numbers:
+                return Clause(sql, values, facet=(column, numbers))
+            sql = f"(state <> {SUCCESS_ID} AND {sql})"
+        elif column not in ("name", "hostname"):
+            return Clause(sql, values)
+        seed = f"SELECT id FROM task INDEXED BY task_{column} WHERE {sql}"
+        return Clause(sql, values, seed, values, (column, numbers))
+
+    def _id_equals(self, column: str, value: str) -> Clause:
+        packed = pack_id(value)
+        if isinstance(packed, str) and (not self._odd_ids or packed != value):
+            return NEVER
+        sql = f"{column} = ?"
+        match column:
+            case "root_id":
+                # the root itself is not in the index of root_id
+                seed = (
+                    "SELECT id FROM task INDEXED BY task_root_id WHERE root_id = ? AND root_id <> uuid"
+                    " UNION ALL SELECT id FROM task INDEXED BY task_uuid WHERE uuid = ? AND root_id = ?"
+                )
+                return Clause(sql, (packed,), seed, (packed, packed, packed))
+            case "parent_id":
+                seed = f"SELECT id FROM task INDEXED BY task_parent_id WHERE {sql} AND parent_id IS NOT NULL"
+            case _:
+                seed = f"SELECT id FROM task INDEXED BY task_uuid WHERE {sql}"
+        return Clause(sql, (packed,), seed, (packed,))
+
+    def _id_contains(self, column: str, needle: str) -> Clause:
+        if not _is_storable(needle):
+            return NEVER
+        odd = Clause(f"(typeof({column}) = 'text' AND id_contains({column}, ?))", (needle,))
+        if not needle or (len(needle) <= 36 and _ID_CHARACTERS.issuperset(needle)):
+            if isinstance(pack_id(needle), bytes):
+                canonical = self._id_equals(column, needle)
+            else:
+                # the digits are looked for first, which costs little; where the dashes are is seen after
+                digits = needle.replace("-", "").upper()
+                canonical = Clause(
+                    f"(typeof({column}) = 'blob' AND instr(hex({column}), ?) AND id_contains({column}, ?))",
+                    (digits, needle),
+                )
+        else:
+            canonical = NEVER
+        return _any([canonical, odd]) if self._odd_ids else canonical
+
+
+def _all(clauses: list[Clause]) -> Clause:
+    clauses = [clause for clause in clauses if clause != ALWAYS]
+    if NEVER in clauses:
+        return NEVER
+    return _join(clauses, " AND ") if clauses else ALWAYS
+
+
+def _any(clauses: list[Clause]) -> Clause:
+    clauses = [clause for clause in clauses if clause != NEVER]
+    if ALWAYS in clauses:
+        return ALWAYS
+    return _join(clauses, " OR ") if clauses else NEVER
+
+
+def _join(clauses: Sequence[Clause], word: str) -> Clause:
+    if len(clauses) == 1:
+        return clauses[0]
+    sql = word.join(clause.sql for clause in clauses)
+    return Clause(f"({sql})", tuple(value for clause in clauses for value in clause.values))
+
+
+def _not(clause: Clause) -> Clause:
+    if clause == ALWAYS:
+        return NEVER
+    if clause == NEVER:
+        return ALWAYS
+    # NULL counts as "does not hold"
+    return Clause(f"(({clause.sql}) IS NOT TRUE)", clause.values)
+
+
+def _one_of(column: str, numbers: tuple[int, ...]) -> tuple[str, tuple[Any, ...]]:
+    if len(numbers) == 1:
+        return f"{column} = {numbers[0]}", ()
+    if len(numbers) <= _IN_LINE:
+        return f"{column} IN ({', '.join(map(str, numbers))})", ()
+    return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(numbers),)
+
+
+def _text(column: str, needle: str, operator: str) -> Clause:
+    """`needle` is casefolded. A text with a letter outside ASCII may fold to an ASCII needle, so such rows are
+    looked at by the same function that `match` uses; a plain row never holds a needle that is not ASCII."""
+    if not _is_storable(needle):
+        return NEVER
+    function = f"text_{operator}({column}, ?)"
+    if not needle.isascii() or "\0" in needle:
+        return Clause(f"(plain = 0 AND {function})", (needle,))
+    if len(needle) > _LONGEST_PATTERN:
+        return Clause(f"({column} IS NOT NULL AND {function})", (needle,))
+    if operator == "is":
+        return Clause(f"({column} = ? COLLATE NOCASE OR (plain = 0 AND {function}))", (needle, needle))
+    pattern = needle.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return Clause(f"CASE WHEN plain THEN {column} LIKE ? ESCAPE '\\' ELSE {function} END", (f"%{pattern}%", needle))
+
+
+def _range(column: str, low: float | None, high: float | None) -> Clause:
+    conditions = [f"{column} IS NOT NULL"]
+    values: list[float] = []
+    for bound, sign in ((low, ">="), (high, "<=")):
+        if bound is not None:
+            if math.isnan(bound):  # nothing compares with it
+                return NEVER
+            conditions.append(f"{column} {sign} ?")
+            values.append(_within(bound))
+    sql = f"({' AND '.join(conditions)})"
+    if column not in NUMBERS or not values:
+        return Clause(sql, tuple(values))
+    return Clause(sql, tuple(values), f"SELECT id FROM task INDEXED BY task_{column} WHERE {sql}", tuple(values))
+
+
+def _within(bound: float) -> float:
+    """SQLite takes integers of 64 bits only."""
+    return float(bound) if isinstance(bound, int) and abs(bound) >= 2**63 else bound
+
+
+def _pair(key: str, value: str) -> Clause:
+    return Clause("(kwargs IS NOT NULL AND kwargs_pair(kwargs, ?, ?))", (key, value))
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text_contains(text: Any, needle: str) -> bool:
+    return text is not None and contains(text, needle)
+
+
+def _text_is(text: Any, needle: str) -> bool:
+    return text is not None and text.casefold() == needle
+
+
+def _id_contains(value: Any, needle: str) -> bool:
+    return value is not None and contains(unpack_id(value), needle)
+
+
+def _casefold(value: Any) -> str | None:
+    return None if value is None else unpack_id(value).casefold()
+
+
+def register_functions(connection: apsw.Connection) -> None:
+    """What the SQL above calls by name."""
+    functions: tuple[tuple[str, Callable[..., Any], int], ...] = (
+        ("text_contains", _text_contains, 2),
+        ("text_is", _text_is, 2),
+        ("id_contains", _id_contains, 2),
+        ("kwargs_pair", kwargs_pair, 3),
+        ("casefold", _casefold, 1),
+    )
+    for name, function, arguments in functions:
+        connection.create_scalar_function(name, function, arguments, deterministic=True)

@@ -1,0 +1,167 @@
+"""The port's Writer on a directory of segments. One thread only."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import apsw
+
+from flower.errors import StoreError
+from flower.records import Task, Worker
+from flower.store.port import Batch, Changed, Retention, Stored
+from flower.store.sqlite import bloom
+from flower.store.sqlite.codec import pack_id
+from flower.store.sqlite.connection import room
+from flower.store.sqlite.files import Files
+from flower.store.sqlite.folder import Folder, StatusFile, WriterLock
+from flower.store.sqlite.meta import read_workers
+from flower.store.sqlite.retention import Pruning
+from flower.store.sqlite.schema import SEGMENT_TASKS
+from flower.store.sqlite.segment import DamagedFile
+from flower.store.sqlite.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class SqliteWriter:
+    def __init__(self, folder: Folder, *, segment_tasks: int = SEGMENT_TASKS) -> None:
+        """Takes the lock and opens every segment once. Raises StoreInUse, NotAStore, WrongVersion, StoreFull
+        or StoreError; then nothing is changed."""
+        folder.check()
+        folder.make()
+        self._folder = folder
+        self._lock = WriterLock(folder)
+        try:
+            with room(folder.path):
+                self._status = StatusFile(folder)
+                self._files = Files(folder, segment_tasks)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._pruning = Pruning(self._files, segment_tasks)
+
+    def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
+        wanted = list(uuids)
+        return self._whatever_is_damaged(lambda: self._load(wanted)) if wanted else {}
+
+    def write(self, batch: Batch) -> Sequence[int]:
+        if not (batch.new or batch.changed or batch.workers or batch.gaps):
+            return []
+        return self._whatever_is_damaged(lambda: self._write(batch))
+
+    def prune(self, retention: Retention, now: float) -> int:
+        return self._whatever_is_damaged(lambda: self._prune(retention, now))
+
+    def workers(self) -> Mapping[str, Worker]:
+        return read_workers(self._files.meta.connection)
+
+    def set_status(self, status: Mapping[str, Any]) -> None:
+        self._status.write(status)
+
+    def close(self) -> None:
+        self._files.close()
+        self._status.close()
+        self._lock.release()
+
+    def _whatever_is_damaged(self, action: Callable[[], T]) -> T:
+        """Do it; a file that turns out to be damaged is set aside, then it is done with the rest."""
+        with room(self._folder.path):
+            for _ in range(len(self._files.catalogue) + 2):
+                try:
+                    self._files.settle()
+                    return action()
+                except DamagedFile as damage:
+                    self._files.set_aside(damage)
+        raise StoreError(f"{self._folder.path} is damaged beyond use")
+
+    def _load(self, uuids: Sequence[str]) -> dict[str, Stored]:
+        packed = [pack_id(uuid) for uuid in uuids]
+        found: dict[str, Stored] = {}
+        for number, places in self._files.possible(bloom.hashes(packed)):
+            file = None
+            for place in places:
+                if uuids[place] not in found:
+                    file = file or self._files.segment(number)
+                    stored = file.find(packed[place])
+                    if stored is not None:
+                        found[uuids[place]] = stored
+        self._files.trim()
+        return found
+
+    def _write(self, batch: Batch) -> list[int]:
+        known: dict[str, Stored] = {}
+        new = batch.new
+        while True:
+            transaction = Transaction(self._files)
+            try:
+                keys = self._fill(transaction, new, batch.changed, known)
+                transaction.commit(
+                    [*(task.uuid for task in new), *(change.after.uuid for change in batch.changed)],
+                    batch.workers,
+                    batch.gaps,
+                )
+                return [keys[task.uuid] for task in batch.new]
+            except apsw.ConstraintError:
+                transaction.rollback()
+                if known or new is not batch.new:
+                    raise
+                # a "new" task is in the store already, or is twice in the batch: the last one is what it is now
+                known = self._load([task.uuid for task in new])
+                new = tuple({task.uuid: task for task in new}.values())
+            except BaseException:
+                transaction.rollback()
+                raise
+
+    def _fill(
+        self, transaction: Transaction, new: Sequence[Task], changed: Sequence[Changed], known: Mapping[str, Stored]
+    ) -> dict[str, int]:
+        """Do all of it but the commit; gives the keys of the new tasks."""
+        homeless = self._update(transaction, changed)
+        # their rows have been moved, or forgotten, since the caller read them
+        found = self._load([change.after.uuid for change in homeless]) if homeless else {}
+        forgotten = self._replace(transaction, [change.after for change in homeless], found)
+        unknown = self._replace(transaction, new, known) if known else new
+        keys = transaction.insert([*unknown, *forgotten])
+        given = {task.uuid: key for task, key in zip(unknown, keys, strict=False)}
+        given.update((uuid, _key(stored)) for uuid, stored in known.items())
+        return given
+
+    def _replace(self, transaction: Transaction, tasks: Sequence[Task], stored: Mapping[str, Stored]) -> Sequence[Task]:
+        """Write these over what is stored; gives those that are not."""
+        there = [
+            Changed(_key(stored[task.uuid]), stored[task.uuid].task, task) for task in tasks if task.uuid in stored
+        ]
+        self._update(transaction, there)
+        return [task for task in tasks if task.uuid not in stored]
+
+    def _update(self, transaction: Transaction, changes: Sequence[Changed]) -> list[Changed]:
+        """Gives the changes whose rows are not where they were."""
+        homeless: list[Changed] = []
+        by_segment: dict[int, list[Changed]] = {}
+        for change in changes:
+            entry = self._files.catalogue.holding(change.key)
+            if entry is None:
+                homeless.append(change)
+            else:
+                by_segment.setdefault(entry.number, []).append(change)
+        for number, group in sorted(by_segment.items()):
+            homeless += transaction.update(number, group)
+        return homeless
+
+    def _prune(self, retention: Retention, now: float) -> int:
+        transaction = Transaction(self._files)
+        try:
+            return self._pruning.step(transaction, retention, now)
+        except BaseException:
+            transaction.rollback()
+            raise
+
+
+def _key(stored: Stored) -> int:
+    assert stored.key is not None
+    return stored.key
+
+
+def _without_doubles(batch: Batch) -> Batch:
+    """The last of several "new" tasks with the same id is what it is now."""
+    new: dict[str, Task] = {task.uuid: task for task in batch.new}
+    return Batch(tuple(new.values()), batch.changed, batch.workers, batch.gaps)
