@@ -14,6 +14,7 @@ Every error has a `code` (a stable word for programs), a message for people and,
     ├── Forbidden (PermissionError)     understood and refused, by us or by a worker
     ├── TaskFailed (RuntimeError)       the task ran and raised
     ├── Unavailable (ConnectionError)   broker or result backend cannot be reached
+    │   └── NoResultBackend             the application keeps no results
     └── StoreError (OSError)            the store cannot be used
         ├── StoreInUse                  another process writes to it
         ├── NotAStore                   the path holds something else
@@ -88,6 +89,13 @@ class TaskFailed(FlowerError, RuntimeError):
 
 class Unavailable(FlowerError, ConnectionError):
     code = "unavailable"
+
+
+class NoResultBackend(Unavailable):
+    code = "no_result_backend"
+
+    def __init__(self) -> None:
+        super().__init__("The application has no result backend", hint="set result_backend in its configuration")
 
 
 class StoreError(FlowerError, OSError):

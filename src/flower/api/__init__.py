@@ -1,1 +1,1 @@
-"""The HTTP API and the documented Python handlers behind it."""
+"""What can be asked and done over HTTP, and the same from Python. `routes` is the table of what there is."""

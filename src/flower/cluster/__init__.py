@@ -1,1 +1,2 @@
-"""The living Celery: everything that asks or commands it."""
+"""The living Celery: what can be asked of it and done to it. A command never edits a record; its effect comes back
+as events."""

@@ -1,1 +1,1 @@
-"""Pages for people."""
+"""Pages for people, and the application that serves them together with the HTTP API."""

@@ -1,0 +1,37 @@
+"""What a web server is handed to work with: the parts and the settings. Nothing here is made by a request."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flower.store.port import Reader
+
+if TYPE_CHECKING:  # Celery takes a third of a second to import; only what speaks to the cluster needs it
+    from celery import Celery
+
+
+def _no_recorder() -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    store: Reader
+    #: gives the Celery application; not called until something is asked of the cluster
+    app: "Callable[[], Celery]"
+    read_only: bool = False
+    #: pairs `user:password`; any of them opens everything
+    basic_auth: tuple[str, ...] = ()
+    #: without slashes
+    url_prefix: str = ""
+    #: what the recorder last said of itself (see `Recorder`); empty if it said nothing yet
+    recorder_status: Callable[[], Mapping[str, Any]] = _no_recorder
+
+    @property
+    def root(self) -> str:
+        """What comes before every path of ours."""
+        return f"/{self.url_prefix.strip('/')}" if self.url_prefix.strip("/") else ""
+
+    @property
+    def authenticated(self) -> bool:
+        return bool(self.basic_auth)

@@ -1,0 +1,85 @@
+"""Who may do what, said once for all routes."""
+
+import base64
+import binascii
+import hmac
+import os
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flower.api.answers import text_response
+from flower.api.context import Context
+
+#: open   never guarded
+#: page   needs the login, if one is configured
+#: api    needs the login, or the environment's word that none is needed
+Access: TypeAlias = Literal["open", "page", "api"]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CLOSED = "FLOWER_UNAUTHENTICATED_API environment variable is required to enable API without authentication"
+
+_YES = frozenset({"y", "yes", "t", "true", "on", "1"})
+_LOGIN = {"www-authenticate": 'Basic realm="flower"'}
+
+#: For scripts of other pages, once the API is open to everybody.
+_SHARED: Mapping[str, str] = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-headers": "x-requested-with,access-control-allow-origin,authorization,content-type",
+    "access-control-allow-methods": "PUT, DELETE, OPTIONS, POST, GET, PATCH",
+}
+
+
+def refusal(request: Request, access: Access, context: Context) -> Response | None:
+    """Why this request is not served; None if it is. The order is part of the contract."""
+    if access == "open":
+        return None
+    writes = request.method not in SAFE_METHODS
+    if writes and context.read_only and access == "api":
+        return text_response("Read only mode is enabled", 403)
+    if context.authenticated and not is_logged_in(request, context.basic_auth):
+        return text_response("Access denied", 401, _LOGIN)
+    if access == "api" and not context.authenticated and not is_open():
+        return text_response(CLOSED, 401)
+    if writes and not is_same_origin(request):
+        return text_response("This request comes from another site", 403)
+    return None
+
+
+def is_open() -> bool:
+    """Whether the API may be used without login: asked at every request, as in Flower."""
+    return os.environ.get("FLOWER_UNAUTHENTICATED_API", "").strip().lower() in _YES
+
+
+def shared_headers(context: Context) -> Mapping[str, str]:
+    return _SHARED if not context.authenticated and is_open() else {}
+
+
+def is_logged_in(request: Request, pairs: tuple[str, ...]) -> bool:
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        given = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    if scheme.lower() != "basic":
+        return False
+    # All pairs are compared, each in constant time: how long it takes tells nothing.
+    return any([hmac.compare_digest(given, pair.encode()) for pair in pairs])  # noqa: C419
+
+
+def is_same_origin(request: Request) -> bool:
+    """False if a browser says that another site made this request. Scripts and tools say nothing of the kind."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("origin")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+    except ValueError:
+        return False

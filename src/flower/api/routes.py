@@ -1,0 +1,55 @@
+"""The table of routes of the HTTP API. Path elements are percent-decoded; the last one may hold slashes."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Literal, TypeAlias, cast
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flower.api import records
+from flower.api.context import Context
+from flower.api.guards import Access
+
+Endpoint: TypeAlias = Callable[[Request, Context], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """GET answers HEAD too."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    endpoint: Endpoint
+    access: Access
+
+
+def control(name: str) -> Endpoint:
+    """A route of `flower.api.control`, imported when it is first asked for: Celery takes long to import, and a server
+    must show its first page within a second of being started."""
+
+    async def endpoint(request: Request, context: Context) -> Response:
+        module = await to_thread.run_sync(partial(import_module, "flower.api.control"))
+        return await cast(Endpoint, getattr(module, name))(request, context)
+
+    return endpoint
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/healthcheck", records.healthcheck, "open"),
+    Route("GET", "/api/tasks", records.list_tasks, "api"),
+    Route("GET", "/api/task/types", records.task_types, "api"),
+    Route("GET", "/api/task/info/{name:path}", records.task_info, "api"),
+    Route("GET", "/api/task/result/{name:path}", control("task_result"), "api"),
+    Route("GET", "/api/queues/length", control("queue_lengths"), "api"),
+    Route("POST", "/api/task/apply/{name:path}", control("apply"), "api"),
+    Route("POST", "/api/task/async-apply/{name:path}", control("async_apply"), "api"),
+    Route("POST", "/api/task/send-task/{name:path}", control("send_task"), "api"),
+    Route("POST", "/api/task/abort/{name:path}", control("abort"), "api"),
+    Route("POST", "/api/task/revoke/{name:path}", control("revoke"), "api"),
+    Route("POST", "/api/task/timeout/{name:path}", control("timeout"), "api"),
+    Route("POST", "/api/task/rate-limit/{name:path}", control("rate_limit"), "api"),
+)

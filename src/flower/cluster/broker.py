@@ -1,0 +1,112 @@
+"""Connections to the broker for what we send, and the one place that tells a broker or backend that is away.
+
+We keep a small pool of our own per application instead of Celery's: with short time limits, so that an unreachable
+broker is known in seconds, and on AMQP with publisher confirms, so that "sent" means that the broker has it.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from amqp.exceptions import AMQPError, IrrecoverableChannelError
+from celery import Celery
+from celery.exceptions import BackendError
+from kombu.connection import Connection, ConnectionPool
+from kombu.exceptions import InconsistencyError, LimitExceeded
+from kombu.exceptions import OperationalError as BrokerError
+
+from flower.errors import FlowerError, Forbidden, Unavailable
+
+#: Seconds for one attempt to connect, and for one answer on an open connection.
+CONNECT_TIMEOUT = 2.0
+ANSWER_TIMEOUT = 4.0
+
+#: How a publish that hits a broken connection is tried again: at once and once more, then it is an error.
+RETRY = {"max_retries": 2, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
+
+POOL_SIZE = 8
+
+_TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
+    "redis": {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT},
+    "amqp": {"confirm_publish": True, "read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT},
+}
+
+_pools: "WeakKeyDictionary[Celery, tuple[int, Any]]" = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+@contextmanager
+def connection(app: Celery) -> Iterator[Connection]:
+    """A connection of this application, from the pool. One on which anything went wrong is not used again."""
+    with reaching():
+        lent = _pool(app).acquire(block=True, timeout=ANSWER_TIMEOUT)
+        try:
+            yield lent
+        except BaseException:
+            # A refused message closes its channel; who came next would pay for it.
+            lent.collect(socket_timeout=0.1)
+            raise
+        finally:
+            lent.release()
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Translate the many ways in which a broker or backend says that it is not there into `Unavailable`."""
+    try:
+        yield
+    except FlowerError:
+        raise
+    except _unreachable() as error:
+        refusal = next((e for e in (error, error.__cause__) if isinstance(e, IrrecoverableChannelError)), None)
+        if refusal is not None:  # the broker is there, and says no
+            raise Forbidden(f"The broker refused: {refusal}") from error
+        raise Unavailable(f"Broker or result backend unavailable: {error or type(error).__name__}") from error
+    except RuntimeError as error:
+        # Celery's result consumer ends with a plain RuntimeError once its own retries are used up.
+        if "Retry limit exceeded" not in str(error):
+            raise
+        raise Unavailable("Broker or result backend unavailable: retry limit exceeded") from error
+
+
+def transport(app: Celery) -> str:
+    """The driver's family, whatever the URL's spelling: `redis` for rediss and sentinel too, `amqp`, `filesystem`, …"""
+    with app.connection_for_write() as unopened:
+        return str(unopened.transport.driver_type)
+
+
+def _unreachable() -> tuple[type[BaseException], ...]:
+    errors = (BrokerError, LimitExceeded, InconsistencyError, AMQPError, BackendError, OSError)
+    try:
+        from redis.exceptions import RedisError  # noqa: PLC0415 - only where the application uses Redis
+    except ImportError:
+        return errors
+    return (*errors, RedisError)
+
+
+def _pool(app: Celery) -> Any:
+    with _lock:
+        pid, pool = _pools.get(app, (0, None))
+        if pool is None or pid != os.getpid():
+            pool = ConnectionPool(_configured(app), limit=POOL_SIZE)  # type: ignore[no-untyped-call]
+            _pools[app] = (os.getpid(), pool)
+        return pool
+
+
+def _configured(app: Celery) -> Connection:
+    # The application's own transport options win over ours, but not over the retry policy.
+    options = {**_TRANSPORT_OPTIONS.get(transport(app), {}), **app.conf.broker_transport_options, **RETRY}
+    configured: Connection = app.connection_for_write(connect_timeout=CONNECT_TIMEOUT, transport_options=options)
+    return configured
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - the lock may have been held by a thread that is gone
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,141 @@
+"""Results out of the result backend: looked up, waited for, given as plain dicts. Everything here blocks and runs in
+a thread of `threads`; the backend's connections belong to that thread."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Event, Lock, main_thread
+from typing import Any, TypedDict
+
+from celery import Celery
+from celery.backends.base import DisabledBackend
+from celery.backends.rpc import RPCBackend
+from celery.exceptions import TimeoutError as NotReady
+from celery.result import AsyncResult
+from celery.states import EXCEPTION_STATES, READY_STATES, SUCCESS
+
+from flower.cluster.broker import reaching
+from flower.cluster.threads import Kind
+from flower.errors import NoResultBackend, TaskFailed
+
+Outcome = TypedDict(
+    "Outcome",
+    {"task-id": str, "state": str, "result": Any, "traceback": str | None, "success": bool},
+)
+
+#: A wait is cut into slices of this many seconds, between which it looks whether anybody still waits. Backends that
+#: are notified wait for a second at least, so what is left at the end is polled (not with rpc://, where the waiting
+#: consumer has taken the message off the queue that a poll would read).
+SLICE = 1.0
+POLL = 0.02
+
+
+def kind(app: Celery) -> Kind:
+    """The pool for look-ups: results of rpc:// can be read by one thread only."""
+    return "rpc" if str(app.conf.result_backend or "").startswith("rpc") else "short"
+
+
+def has_backend(app: Celery) -> bool:
+    return not isinstance(app.backend, DisabledBackend)
+
+
+def lookup(app: Celery, task_id: str) -> Outcome:
+    """What the backend says now; state PENDING if it knows nothing of that id."""
+    if not has_backend(app):
+        raise NoResultBackend
+    with reaching():
+        return outcome(app.AsyncResult(task_id))
+
+
+def outcome(result: AsyncResult) -> Outcome:
+    """One consistent look: state and result come from the same reply of the backend. A failure's result is the
+    exception's repr."""
+    meta = result._get_task_meta()
+    state, value = str(meta["status"]), meta.get("result")
+    failed = state in EXCEPTION_STATES
+    traceback = meta.get("traceback")
+    return {
+        "task-id": str(result.id),
+        "state": state,
+        "result": repr(value) if isinstance(value, BaseException) else value,
+        "traceback": str(traceback) if failed and traceback else None,
+        "success": state == SUCCESS,
+    }
+
+
+def wait(result: AsyncResult, timeout: float | None, abandoned: Event) -> bool:
+    """Whether the result came within `timeout` seconds (None = any time) and before `abandoned` was set."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        with reaching():
+            return _awaited(result, deadline, abandoned)
+    finally:
+        forget_waiting(result)
+
+
+def _awaited(result: AsyncResult, deadline: float | None, abandoned: Event) -> bool:
+    while not abandoned.is_set() and main_thread().is_alive():  # do not hold up the end of the program
+        left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+        if left <= 0:
+            break
+        if left < SLICE and deadline is not None and not isinstance(result.backend, RPCBackend):
+            return _polled(result.ready, deadline, abandoned)
+        try:
+            result.get(timeout=left, propagate=False, disable_sync_subtasks=False)
+        except NotReady:
+            continue
+        return True
+    return bool(result.ready())
+
+
+def _polled(ready: Callable[[], bool], deadline: float, abandoned: Event) -> bool:
+    while not ready():
+        if abandoned.wait(POLL) or time.monotonic() >= deadline:
+            return ready()
+    return True
+
+
+def forget_waiting(result: AsyncResult) -> None:
+    """Celery subscribes to the result of every task that is sent, and stays subscribed until somebody fetches it.
+    Nobody will: without this a busy sender's Redis connection fills up until Redis cuts it."""
+    remove = getattr(result.backend, "remove_pending_result", None)
+    if remove is not None:
+        with reaching():
+            remove(result)
+
+
+def failure(name: str, found: Outcome) -> TaskFailed:
+    exception = str(found["result"])
+    error = TaskFailed(
+        f"Task {name}[{found['task-id']}] ended in {found['state']}: {exception}",
+        exception=exception,
+        traceback=found["traceback"],
+    )
+    if exception.startswith("NotRegistered("):
+        error.hint = "not registered at the worker"
+    return error
+
+
+def ended(state: str) -> bool:
+    return state in READY_STATES
+
+
+class _Sent:
+    """The ids that this process sent lately. A result backend cannot tell a task that waits from one that never was."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._lock = Lock()
+
+    def add(self, task_id: str) -> None:
+        with self._lock:
+            self._ids[task_id] = None
+            if len(self._ids) > self._size:
+                self._ids.popitem(last=False)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._ids
+
+
+sent = _Sent(10_000)

@@ -1,0 +1,71 @@
+"""The web application: two tables of routes, one guard in front of each route, errors to answers."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.routing import Route as StarletteRoute
+from starlette.staticfiles import StaticFiles
+
+from flower.api.answers import error_response, text_response
+from flower.api.context import Context
+from flower.api.guards import refusal
+from flower.api.routes import ROUTES, Route
+from flower.errors import FlowerError
+from flower.web.headers import Headers
+from flower.web.pages import PAGES, error_page
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(context: Context) -> Starlette:
+    """Everything under `context.root`; nothing of it touches the store or the cluster before it is asked."""
+    routes: list[BaseRoute] = [_mounted(route, context) for route in (*ROUTES, *PAGES)]
+    routes.append(Mount("/static", StaticFiles(directory=STATIC), name="static"))
+    if context.root:
+        routes = [StarletteRoute(context.root, _to_root), Mount(context.root, routes=routes)]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Headers, context=context)],
+        exception_handlers={FlowerError: _failed, HTTPException: _refused, Exception: _broken},  # type: ignore[dict-item]
+    )
+    app.router.redirect_slashes = False
+    app.state.context = context
+    return app
+
+
+def _mounted(route: Route, context: Context) -> BaseRoute:
+    async def endpoint(request: Request) -> Response:
+        return refusal(request, route.access, context) or await route.endpoint(request, context)
+
+    return StarletteRoute(route.path, endpoint, methods=[route.method])
+
+
+async def _to_root(request: Request) -> Response:
+    return RedirectResponse(f"{request.url.path}/", 302)
+
+
+def _is_api(request: Request) -> bool:
+    context: Context = request.app.state.context
+    return request.url.path.startswith(f"{context.root}/api/")
+
+
+async def _failed(request: Request, error: FlowerError) -> Response:
+    answer = error_response(error)
+    return answer if _is_api(request) else error_page(request, answer.status_code, error.message)
+
+
+async def _refused(request: Request, error: HTTPException) -> Response:
+    """No such path, no such method, a body too large: said by the framework."""
+    if _is_api(request) or error.status_code == 405:
+        return text_response("", error.status_code, error.headers)
+    return error_page(request, error.status_code, "There is no such page.")
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """An error of ours. The server logs it with its traceback; people get no details."""
+    return text_response("", 500) if _is_api(request) else error_page(request, 500, "Something went wrong here.")

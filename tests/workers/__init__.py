@@ -1,0 +1,1 @@
+"""A small application and real workers for it, for tests of what is asked of a live cluster."""

@@ -1,0 +1,52 @@
+"""A real worker in a process of its own."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from servers import Server
+
+TESTS = Path(__file__).parent.parent
+
+
+class Worker(Server):
+    """`celery worker` of the test application; ready once it answers a ping."""
+
+    name = "worker"
+
+    def __init__(self, app: Celery, node: str = "shop", concurrency: int = 4) -> None:
+        super().__init__()
+        self.app, self.hostname, self.concurrency = app, f"{node}@{self.port}", concurrency
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SHOP_BROKER": self.app.conf.broker_url,
+            "SHOP_BACKEND": self.app.conf.result_backend or "",
+            "PYTHONPATH": str(TESTS),
+        }
+
+    def command(self) -> list[str]:
+        return [
+            sys.executable, "-m", "celery", "-A", "workers.tasks", "worker", "-n", self.hostname, "-l", "INFO",
+            "-c", str(self.concurrency), "-E", "--without-mingle", "--without-gossip",
+        ]  # fmt: skip
+
+    def ready(self) -> bool:
+        return bool(self.app.control.ping(destination=[self.hostname], timeout=0.5))
+
+    def inspect(self, method: str) -> Any:
+        """What the worker itself says."""
+        answers = getattr(self.app.control.inspect(destination=[self.hostname], timeout=5), method)()
+        return (answers or {}).get(self.hostname)
+
+    def started(self, task_id: str, timeout: float = 30) -> bool:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if any(task["id"] == task_id and task["time_start"] for task in self.inspect("active") or ()):
+                return True
+            time.sleep(0.05)
+        return False

@@ -1,0 +1,75 @@
+"""The test application: one task for each thing that can happen. Configured by environment, so that worker processes
+and the test share it."""
+
+import os
+import time
+from typing import Any
+
+from celery import Celery, Task
+from celery.contrib.abortable import AbortableTask
+
+
+def make(broker: str, backend: str | None) -> Celery:
+    app = Celery("shop", broker=broker, backend=backend, set_as_current=False)
+    app.conf.update(
+        broker_connection_retry_on_startup=True,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        task_track_started=True,
+        worker_prefetch_multiplier=1,
+        result_expires=600,
+    )
+    for name, (function, options) in TASKS.items():
+        app.task(name=name, **options)(function)
+    return app
+
+
+def add(x: Any, y: Any) -> Any:
+    return x + y
+
+
+def fail(message: str = "card declined") -> None:
+    raise ValueError(message)
+
+
+def rest(seconds: float) -> str:
+    time.sleep(seconds)
+    return "rested"
+
+
+def again(self: "Task[Any, Any]") -> int:
+    if self.request.retries < 2:
+        raise self.retry(countdown=0, max_retries=5)
+    return int(self.request.retries)
+
+
+def until_aborted(self: Any) -> str:
+    for _ in range(600):
+        if self.is_aborted():
+            return "saw it"
+        time.sleep(0.05)
+    return "never told"
+
+
+def echo(*args: Any, **kwargs: Any) -> list[Any]:
+    return [list(args), kwargs]
+
+
+def thing() -> set[int]:
+    return {1}
+
+
+TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "shop.add": (add, {}),
+    "shop.fail": (fail, {}),
+    "shop.rest": (rest, {}),
+    "shop.again": (again, {"bind": True}),
+    "shop.until_aborted": (until_aborted, {"bind": True, "base": AbortableTask}),
+    "shop.echo": (echo, {}),
+    "shop.thing": (thing, {"serializer": "json"}),
+    "my_task": (echo, {}),
+    "long_running_task": (echo, {}),
+}
+
+if "SHOP_BROKER" in os.environ:
+    app = make(os.environ["SHOP_BROKER"], os.environ.get("SHOP_BACKEND") or None)
