@@ -1,1 +1,50 @@
-"""Bellflower: watch and steer Celery, and remember."""
+"""Bellflower: watch and steer Celery, and remember.
+
+The names below are loaded when they are first used, so that importing `flower` costs nothing.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flower.api.listing import get_task_by_id, iter_tasks
+    from flower.cluster.tasks import (
+        get_task_result,
+        task_abort,
+        task_apply,
+        task_async_apply,
+        task_rate_limit,
+        task_revoke,
+        task_send_task,
+        task_timeout,
+    )
+    from flower.events import Events
+
+__all__ = [
+    "Events",
+    "get_task_by_id",
+    "get_task_result",
+    "iter_tasks",
+    "task_abort",
+    "task_apply",
+    "task_async_apply",
+    "task_rate_limit",
+    "task_revoke",
+    "task_send_task",
+    "task_timeout",
+]
+
+_HOMES = dict.fromkeys(__all__, "flower.cluster.tasks") | {
+    "Events": "flower.events",
+    "get_task_by_id": "flower.api.listing",
+    "iter_tasks": "flower.api.listing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("bellflower")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'flower' has no attribute '{name}'")

@@ -129,9 +129,9 @@ def _check(name: str, value: Any) -> Any:
     kind = TYPES[name]
     if kind == tuple[str, ...] and isinstance(value, Iterable):
         return tuple(str(each) for each in value)
-    if isinstance(value, bool) is (kind is bool) and issubclass(kind, int | float):
-        if isinstance(value, int) or (isinstance(value, float) and issubclass(kind, float)):
-            return kind(value)
+    number = int | float if issubclass(kind, float) else int
+    if issubclass(kind, int | float) and isinstance(value, number) and isinstance(value, bool) is (kind is bool):
+        return kind(value)
     raise Invalid(f"{name} must be {_type_name(kind)}, not {value!r}")
 
 

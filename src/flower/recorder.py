@@ -123,13 +123,13 @@ class Recorder:
         live = self._live
         unknown = {event.uuid for event in captured.events if event.uuid is not None}.difference(live)
         if unknown:
-            for uuid, stored in self._writer.load(unknown).items():
-                live[uuid] = _Live(stored.task, stored.key, stored.task)
+            for known, stored in self._writer.load(unknown).items():
+                live[known] = _Live(stored.task, stored.key, stored.task)
         pending = self._pending
         token = captured.token
         for event in captured.events:
             uuid = event.uuid
-            if uuid is None:
+            if uuid is None or event.type.startswith("worker-"):
                 self._take_worker(event, captured.received)
                 continue
             entry = live.get(uuid)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+
 from servers import Server
 
 TESTS = Path(__file__).parent.parent

@@ -1,17 +1,13 @@
 """What a web server is handed to work with: the parts and the settings. Nothing here is made by a request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flower.store.port import Reader
 
 if TYPE_CHECKING:  # Celery takes a third of a second to import; only what speaks to the cluster needs it
     from celery import Celery
-
-
-def _no_recorder() -> Mapping[str, Any]:
-    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +20,6 @@ class Context:
     basic_auth: tuple[str, ...] = ()
     #: without slashes
     url_prefix: str = ""
-    #: what the recorder last said of itself (see `Recorder`); empty if it said nothing yet
-    recorder_status: Callable[[], Mapping[str, Any]] = _no_recorder
 
     @property
     def root(self) -> str:

@@ -25,9 +25,9 @@ class CaptureSettings:
     #: Celery's own settings; they hold passwords, hence never shown.
     conf: Mapping[str, Any] = field(repr=False)
     #: Names our queue on the broker: the same for the same store, different for different ones.
-    queue_name: str
-    #: Where events wait on disk when they come faster than they can be written.
-    spill_folder: Path
+    queue_name: str = "unnamed"
+    #: Where events wait on disk when they come faster than they can be written; None = nowhere.
+    spill_folder: Path | None = None
     #: Ask the workers every few seconds to send events, as Flower does.
     enable_events: bool = True
     #: How long RabbitMQ keeps our queue, and what arrives in it, while we are away.
@@ -44,7 +44,7 @@ class CaptureSettings:
     enable_every: float = 5.0
 
 
-def settings_from_app(app: Celery, *, queue_name: str, spill_folder: str | Path, **options: Any) -> CaptureSettings:
+def settings_from_app(app: Celery, **options: Any) -> CaptureSettings:
     """The broker settings of `app`, ready to be pickled. `options` are fields of `CaptureSettings`.
 
     A setting that cannot be pickled (say, a function as failover strategy) is left out and named in the log.
@@ -57,7 +57,7 @@ def settings_from_app(app: Celery, *, queue_name: str, spill_folder: str | Path,
             log.warning("capture: the setting %s cannot be passed on to the recorder: %s", name, type(error).__name__)
         else:
             conf[name] = value
-    return CaptureSettings(conf=conf, queue_name=queue_name, spill_folder=Path(spill_folder), **options)
+    return CaptureSettings(conf=conf, **options)
 
 
 def app_from_settings(settings: CaptureSettings) -> Celery:

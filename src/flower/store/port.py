@@ -127,6 +127,11 @@ class Reader(Protocol):
 class Writer(Protocol):
     """One thread only. A method that raises has changed nothing that can be seen."""
 
+    @property
+    def identity(self) -> str:
+        """A name given when the store was made, letters and digits: the broker's queue bears it."""
+        ...
+
     def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
         """Those of these tasks that the store holds."""
         ...

@@ -109,7 +109,7 @@ def _html(template: str, status: int, values: Mapping[str, Any]) -> Response:
 
 
 def _recorder_line(context: Context) -> RecorderLine:
-    return recorder_line(context.recorder_status(), context.store.gaps())
+    return recorder_line(context.store.recorder_status(), context.store.gaps())
 
 
 def _asked(given: Parameters) -> Asked:
