@@ -9,6 +9,7 @@ shows something untrue:
 * `task-retried` does not take a task out of an end: it closes the attempt it belongs to (with countdown
   0 it is announced after the next attempt has begun, even after that one has succeeded);
 * what belonged to an attempt (worker, times, exception) moves to `Task.earlier` when the next begins;
+* a retried task is not its own parent;
 * REJECTED ends an attempt that had started, and REVOKED ends one that reported a custom state;
 * `utcoffset` is ignored: timestamps are epoch seconds, which know no zone.
 """
@@ -189,7 +190,11 @@ def _close_earlier(task: Task, event: Event) -> Task | None:
 
 def _fields(rule: Rule, event: Event) -> dict[str, Any]:
     """What an event of the present sets."""
-    return {field: value for source, field in rule.takes if (value := getattr(event, source)) is not None}
+    changes = {field: value for source, field in rule.takes if (value := getattr(event, source)) is not None}
+    if changes.get("parent_id") == event.uuid:
+        # A retry is sent by the attempt before it, under the same id.
+        del changes["parent_id"]
+    return changes
 
 
 def _missing(task: Task, rule: Rule, event: Event) -> dict[str, Any]:

@@ -222,6 +222,11 @@ def test_failure_then_success_of_a_second_delivery_keeps_both() -> None:
     assert (task.exception, task.failed) == (None, 2)
 
 
+def test_a_retried_task_is_not_its_own_parent() -> None:
+    task = folded(event("received", 1, parent_id="p", retries=0), event("received", 2, parent_id=UUID, retries=1))
+    assert task.parent_id == "p"
+
+
 def test_custom_data_is_kept_and_merged() -> None:
     task = folded(
         event("received", 1, data={"tenant": "a"}),
