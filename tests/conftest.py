@@ -6,6 +6,9 @@ import pytest
 
 from servers import RabbitMQ, Redis, Server
 
+#: Real workers on these brokers.
+pytest_plugins = ["workers.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:

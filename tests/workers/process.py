@@ -26,6 +26,7 @@ class Worker(Server):
         return {
             **os.environ,
             "SHOP_BROKER": self.app.conf.broker_url,
+            "SHOP_QUEUE": self.app.conf.task_default_queue,
             "SHOP_BACKEND": self.app.conf.result_backend or "",
             "PYTHONPATH": str(TESTS),
         }

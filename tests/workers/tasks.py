@@ -18,9 +18,10 @@ def make(broker: str, backend: str | None) -> Celery:
         task_track_started=True,
         worker_prefetch_multiplier=1,
         result_expires=600,
+        task_default_queue=os.environ.get("SHOP_QUEUE", "celery"),
     )
     for name, (function, options) in TASKS.items():
-        app.task(name=name, **options)(function)
+        app.task(name=name, shared=False, **options)(function)
     return app
 
 

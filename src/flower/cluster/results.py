@@ -39,6 +39,14 @@ def has_backend(app: Celery) -> bool:
     return not isinstance(app.backend, DisabledBackend)
 
 
+def check(app: Celery) -> None:
+    """Raise Unavailable at once if the backend refuses connections: Celery would try for 20 seconds to subscribe to a
+    result before it sent the task."""
+    if hasattr(app.backend, "result_consumer") and kind(app) != "rpc":
+        with reaching():
+            app.backend.get_task_meta("flower-is-anybody-there")
+
+
 def lookup(app: Celery, task_id: str) -> Outcome:
     """What the backend says now; state PENDING if it knows nothing of that id."""
     if not has_backend(app):
@@ -111,7 +119,7 @@ def failure(name: str, found: Outcome) -> TaskFailed:
         exception=exception,
         traceback=found["traceback"],
     )
-    if exception.startswith("NotRegistered("):
+    if exception.startswith("NotRegistered(") or "never registered, please make sure" in exception:  # Celery's words
         error.hint = "not registered at the worker"
     return error
 

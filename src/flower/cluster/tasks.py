@@ -229,6 +229,7 @@ def _registered(app: Celery, name: str) -> bool:
 def _publish(app: Celery, asked: Call, *, registered: bool) -> AsyncResult:
     if registered and not _registered(app, asked.name):
         raise NotRegistered(asked.name)
+    results.check(app)
     with broker.connection(app) as connection:
         options = {"retry": True, "retry_policy": broker.RETRY, **asked.options}
         options["producer"] = app.amqp.Producer(connection, auto_declare=False)

@@ -1,0 +1,43 @@
+"""The web application behind a real server on a real port, in a thread."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import uvicorn
+
+from flower.api.context import Context
+from flower.store.port import Reader
+from flower.web.application import create_app
+from servers import wait_for
+
+
+def no_app() -> Any:
+    raise AssertionError("nothing of this test speaks to a cluster")
+
+
+class Live:
+    """`http` is a client of it; `Context` is made of the arguments."""
+
+    def __init__(self, store: Reader, app: Callable[[], Any] = no_app, **settings: Any) -> None:
+        self.context = Context(store, app, **settings)
+        config = uvicorn.Config(create_app(self.context), port=0, log_level="critical", lifespan="off")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        wait_for("the web server", lambda: self.server.started)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.http.close()
+        self.server.should_exit = True
+        self.thread.join(20)

@@ -1,0 +1,76 @@
+"""What a call asks for is checked before anything is sent."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from flower.cluster.calls import call, rate, seconds
+from flower.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"args": "text"}, "args must be an array"),
+        ({"args": {"a": 1}}, "args must be an array"),
+        ({"kwargs": [1]}, "kwargs must be an object"),
+        ({"kwargs": {1: 2}}, "kwargs must be an object"),
+        ({"options": {"timeout": "soon"}}, "Invalid timeout"),
+        ({"options": {"timeout": -1}}, "Invalid timeout"),
+        ({"options": {"timeout": True}}, "Invalid timeout"),
+        ({"options": {"timeout": float("nan")}}, "Invalid timeout"),
+        ({"options": {"countdown": "soon"}}, "Invalid option"),
+        ({"options": {"countdown": []}}, "Invalid option"),
+        ({"options": {"eta": "tomorrow"}}, "Invalid option"),
+        ({"options": {"eta": 5}}, "Invalid option"),
+        ({"options": {"expires": "never"}}, "Invalid option"),
+        ({"options": {"expires": float("inf")}}, "Invalid option"),
+        ({"options": {"producer": 1, "connection": 2}}, "Invalid option"),
+    ],
+)
+def test_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        call("shop.add", **given)
+    assert caught.value.message == words
+
+
+@pytest.mark.parametrize("name", ["", None, 5])
+def test_a_name_is_a_text(name: Any) -> None:
+    with pytest.raises(Invalid, match="name"):
+        call(name)
+
+
+def test_dates_and_numbers_are_converted() -> None:
+    when = datetime(2026, 11, 22, 14, 30, 0, 500_000)
+    asked = call("x", (1, 2), {"a": 1}, {"eta": "2026-11-22 14:30:00.500000", "countdown": "1.5", "expires": "60"})
+    assert (asked.args, asked.kwargs) == ([1, 2], {"a": 1})
+    assert asked.options == {"eta": when, "countdown": 1.5, "expires": 60.0}
+    assert call("x", options={"expires": "2026-11-22 14:30:00.5"}).options == {"expires": when}
+    assert call("x", options={"eta": when}).options == {"eta": when}
+    assert call("x", options={"eta": "2026-11-22T14:30:00+02:00"}).options["eta"].utcoffset() is not None
+    assert call("x", options={"eta": "2026-1-2 3:4:5.6"}).options["eta"] == datetime(2026, 1, 2, 3, 4, 5, 600_000)
+
+
+def test_none_is_not_given() -> None:
+    assert call("x", None, None, {"expires": None, "eta": None, "queue": None, "timeout": None, "priority": 3}) == call(
+        "x", [], {}, {"priority": 3}
+    )
+
+
+@pytest.mark.parametrize("given", ["200", "10/s", "90/m", "5/h", "0.5/m", 7, 0])
+def test_rates(given: Any) -> None:
+    assert rate(given) == str(given)
+
+
+@pytest.mark.parametrize("given", ["", "fast", "-5/s", "10/d", "10 / s", "nan", "inf", None, True, "1e3/s"])
+def test_no_rates(given: Any) -> None:
+    with pytest.raises(Invalid, match="Invalid rate limit string"):
+        rate(given)
+
+
+def test_seconds() -> None:
+    assert seconds(None, "x") is None
+    assert seconds("2.5", "x") == 2.5
+    with pytest.raises(Invalid, match="no"):
+        seconds(-1, "no")
