@@ -31,7 +31,7 @@ class OptionsCommand(click.Command):
         self.allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        known = {option for parameter in self.params for option in parameter.opts}
+        known = {option for parameter in self.get_params(ctx) for option in parameter.opts}
         mine: list[str] = []
         unknown: list[str] = []
         for arg in _normalised(args):
