@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -19,11 +19,13 @@ from flower.api.context import Context
 from flower.celery_app import LazyApp
 from flower.config import Config
 from flower.errors import FlowerError, Invalid
-from flower.recording import RecordingSettings, record
 from flower.store.opening import open_reader
 from flower.store.port import Retention
 from flower.supervisor import Supervisor
 from flower.web.application import create_app
+
+if TYPE_CHECKING:
+    from flower.recording import RecordingSettings
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +41,14 @@ def record_only(config: Config, app: LazyApp) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    from flower.recording import record  # noqa: PLC0415 - brings Celery in
+
     record(recording_settings(config, app), stop, ready=lambda: log.info("Recording into %s", config.db))
 
 
-def recording_settings(config: Config, app: LazyApp) -> RecordingSettings:
+def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
+    from flower.recording import RecordingSettings  # noqa: PLC0415
 
     return RecordingSettings(
         db=config.db,

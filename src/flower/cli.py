@@ -82,7 +82,7 @@ def with_app(command: Callable[..., None]) -> Callable[..., None]:
 
 def _load(ctx: click.Context, given: dict[str, str | None]) -> Config:
     config = load({name: value for name, value in given.items() if value is not None}, os.environ)
-    from flower.recording import configure_logging  # noqa: PLC0415 - the command line stays light
+    from flower.logs import configure_logging  # noqa: PLC0415
 
     configure_logging("DEBUG" if config.debug else config.logging)
     for arg in ctx.meta.get("flower.unknown", ()):

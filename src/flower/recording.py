@@ -25,6 +25,7 @@ from typing import Any
 from flower.capture.opening import open_capture
 from flower.capture.settings import CaptureSettings
 from flower.errors import FlowerError, StoreInUse
+from flower.logs import configure_logging
 from flower.recorder import Recorder
 from flower.store.opening import open_writer
 from flower.store.port import Retention, Writer
@@ -100,19 +101,6 @@ def _stop_with_parent(stop: threading.Event) -> None:
 
 def _tell(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)  # noqa: T201 - the line our parent waits for
-
-
-def configure_logging(level: str) -> None:
-    """Everything of ours to standard error; nothing of the libraries below a warning."""
-    quiet = level.upper() == "NONE"
-    logging.basicConfig(
-        level=logging.CRITICAL + 1 if quiet else logging.WARNING,
-        format="[%(levelname).1s %(asctime)s %(name)s] %(message)s",
-        datefmt="%y%m%d %H:%M:%S",
-        stream=sys.stderr,
-    )
-    if not quiet:
-        logging.getLogger("flower").setLevel(level.upper())
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ import pickle
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flower.errors import FlowerError
-from flower.recording import RecordingSettings
+
+if TYPE_CHECKING:
+    from flower.recording import RecordingSettings
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ PATIENCE = 15.0
 class Supervisor:
     """`run` until `stop`. `fatal` is called, once, if the first start fails for good."""
 
-    def __init__(self, settings: RecordingSettings, fatal: Callable[[FlowerError], None]) -> None:
+    def __init__(self, settings: "RecordingSettings", fatal: Callable[[FlowerError], None]) -> None:
         self._settings = settings
         self._fatal = fatal
         self._stopping = asyncio.Event()
