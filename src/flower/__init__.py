@@ -1,10 +1,10 @@
 """Bellflower: watch and steer Celery, and remember.
 
-What is documented can be imported from here; it is looked up when it is first asked for, so that importing this
-package costs nothing.
+The names below are loaded when they are first used, so that importing `flower` costs nothing.
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,22 +19,10 @@ if TYPE_CHECKING:
         task_send_task,
         task_timeout,
     )
-
-_HOMES = {
-    "Events": "flower.events",
-    "get_task_by_id": "flower.api.listing",
-    "get_task_result": "flower.api.tasks",
-    "iter_tasks": "flower.api.listing",
-    "task_abort": "flower.api.tasks",
-    "task_apply": "flower.api.tasks",
-    "task_async_apply": "flower.api.tasks",
-    "task_rate_limit": "flower.api.tasks",
-    "task_revoke": "flower.api.tasks",
-    "task_send_task": "flower.api.tasks",
-    "task_timeout": "flower.api.tasks",
-}
+    from flower.events import Events
 
 __all__ = [
+    "Events",
     "get_task_by_id",
     "get_task_result",
     "iter_tasks",
@@ -47,12 +35,19 @@ __all__ = [
     "task_timeout",
 ]
 
+_HOMES = dict.fromkeys(__all__, "flower.api.tasks") | {
+    "Events": "flower.events",
+    "get_task_by_id": "flower.api.listing",
+    "iter_tasks": "flower.api.listing",
+}
+
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'flower' has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    if name == "__version__":
+        return version("bellflower")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'flower' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -18,8 +18,14 @@ class _Last:
 
 
 def set_current(events: Watching | None) -> None:
-    """`Events.start` calls this with itself, `Events.stop` with None if it is still the one."""
+    """Called by `Events.start` with itself."""
     _Last.events = events
+
+
+def unset_current(events: Watching) -> None:
+    """Forget `events` if they are the ones; called by `Events.stop`."""
+    if _Last.events is events:
+        _Last.events = None
 
 
 def current() -> Watching:

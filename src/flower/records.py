@@ -5,9 +5,10 @@ but the identity may be missing (None): events get lost, come twice and come lat
 `result`, `exception` and `traceback` are the text that the event carried, never re-serialised.
 """
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
+from msgspec import Meta
 
 SUCCESS = "SUCCESS"
 FAILURE = "FAILURE"
@@ -26,19 +27,27 @@ FINAL_STATES = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED})
 TASK_STATES = [PENDING, STARTED, SUCCESS, FAILURE, RETRY, REVOKED]
 
 
+# What an event may hold: msgspec checks the bounds while it decodes, which costs nothing. A number that
+# no database column and no `datetime` can take is not a number to us.
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Timestamp = Annotated[float, Meta(ge=0, le=253402300799)]  # 1970 to 9999
+TaskId = Annotated[str, Meta(min_length=1, max_length=512)]
+EventType = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
 class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One message of the `celeryev` exchange, checked: types are right and `timestamp` is there.
 
     Fields that Celery does not define are in `data`. Task events have a `uuid`; worker events have
-    a `hostname`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
+    a `hostname` and no `uuid`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
     """
 
-    type: str
-    timestamp: float
-    uuid: str | None = None
+    type: EventType
+    timestamp: Timestamp
+    uuid: TaskId | None = None
     hostname: str | None = None
-    clock: int | None = None
-    pid: int | None = None
+    clock: Integer | None = None
+    pid: Integer | None = None
     utcoffset: float | None = None
     # task-sent, task-received
     name: str | None = None
@@ -46,7 +55,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     kwargs: str | None = None
     root_id: str | None = None
     parent_id: str | None = None
-    retries: int | None = None
+    retries: Integer | None = None
     eta: str | None = None
     expires: str | None = None
     # task-sent only
@@ -59,13 +68,13 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     exception: str | None = None
     traceback: str | None = None
     terminated: bool | None = None
-    signum: int | str | None = None
+    signum: Integer | str | None = None
     expired: bool | None = None
     requeue: bool | None = None
     # worker-online, worker-heartbeat, worker-offline
     freq: float | None = None
-    active: int | None = None
-    processed: int | None = None
+    active: Integer | None = None
+    processed: Integer | None = None
     loadavg: tuple[float, ...] | None = None
     sw_ident: str | None = None
     sw_ver: str | None = None

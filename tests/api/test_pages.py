@@ -126,7 +126,7 @@ WELL = {"at": NOW, "running": True, "last_event": NOW - 3, "trouble": None, "cap
     [
         (WELL, "good", "Recording; last event 3 s ago"),
         ({**WELL, "last_event": None}, "good", "no event so far"),
-        ({**WELL, "capture": {"connected": False}}, "warn", "Not connected to the broker"),
+        ({**WELL, "capture": {"connected": False}}, "warn", "not connected to the broker"),
         ({**WELL, "trouble": "the disk is full"}, "bad", "Nothing is being recorded: the disk is full"),
         ({**WELL, "running": False}, "bad", "recorder was last heard 0 s ago"),
         ({**WELL, "at": NOW - 600}, "bad", "recorder was last heard 10 min ago"),

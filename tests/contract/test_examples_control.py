@@ -222,11 +222,12 @@ def test_result_errors(app: celery.Celery, watch: Watch, capsys: pytest.CaptureF
 def test_everything_is_importable_from_the_package() -> None:
     import flower
     import flower.api.tasks
+    import flower.events
     import flower.utils.tasks
 
+    homes = {"Events": flower.events, "iter_tasks": flower.utils.tasks, "get_task_by_id": flower.utils.tasks}
     for name in flower.__all__:
-        home = flower.utils.tasks if name in ("iter_tasks", "get_task_by_id") else flower.api.tasks
-        assert getattr(flower, name) is getattr(home, name)
+        assert getattr(flower, name) is getattr(homes.get(name, flower.api.tasks), name)
         assert name in dir(flower)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = flower.nothing

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store.tasks import ids, nodes, queries, some_tasks
 
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Changed, Query, Reader, Writer
+from store.tasks import ids, nodes, queries, some_tasks
 
 #: many small stores are made: memory, if the system has it as a folder, spares the disk
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flower.store.port import Reader
 
 if TYPE_CHECKING:  # Celery takes a third of a second to import; only what speaks to the cluster needs it
-    from flower.cluster.application import Celery
+    from celery import Celery
 
 
 @dataclass(frozen=True, slots=True)

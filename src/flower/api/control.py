@@ -2,6 +2,8 @@
 
 This module is imported when it is first needed (see `routes`), because it imports Celery."""
 
+from typing import TYPE_CHECKING
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,12 +12,14 @@ from flower.api.context import Context
 from flower.api.parameters import json_object, parameters
 from flower.api.reading import read
 from flower.api.tasks import GetQueueLengths, TaskAbort, TaskApply, TaskAsyncApply, TaskResult, TaskSend
-from flower.cluster.application import Celery
 from flower.cluster.calls import Call, call
 from flower.cluster.limits import Answers, answers_ping, task_rate_limit, task_timeout
 from flower.cluster.tasks import check_registered
 from flower.cluster.tasks import revoke as revoke_task
 from flower.errors import Forbidden, Invalid, NotFound, WaitedTooLong
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 async def task_result(request: Request, context: Context) -> Response:
@@ -75,7 +79,7 @@ async def rate_limit(request: Request, context: Context) -> Response:
     return _said(answers)
 
 
-async def _check_known(app: Celery, context: Context, name: str, worker: str) -> None:
+async def _check_known(app: "Celery", context: Context, name: str, worker: str) -> None:
     await check_registered(app, name)
     if worker not in await read(context.store.workers) and not await answers_ping(app, worker):
         raise NotFound(f"Unknown worker '{worker}'")
@@ -86,7 +90,7 @@ async def _call(request: Request) -> Call:
     return call(_name(request), options.pop("args", None), options.pop("kwargs", None), options)
 
 
-async def _app(context: Context) -> Celery:
+async def _app(context: Context) -> "Celery":
     # Loading the application imports the user's modules, for as long as that takes.
     return await read(context.app)
 

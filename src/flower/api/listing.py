@@ -36,7 +36,7 @@ _CHUNK = 500
 _EPOCH = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
 
 
-def iter_tasks(  # noqa: PLR0917 (the documented signature)
+def iter_tasks(
     events: Watching | None = None,
     limit: int | None = None,
     offset: int = 0,

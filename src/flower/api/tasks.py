@@ -4,13 +4,13 @@ Handlers take `app=` (a Celery application; default: Celery's current one) and `
 those last started in this process).
 """
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flower.api.answers import presentable
 from flower.api.listing import AnyTime, get_task_by_id, iter_tasks
 from flower.api.reading import read
 from flower.cluster import tasks as control
-from flower.cluster.application import Celery, application
+from flower.cluster.application import app_or_current
 from flower.cluster.calls import Call, call
 from flower.cluster.queues import queue_lengths
 from flower.cluster.results import Outcome
@@ -28,11 +28,14 @@ from flower.current import Watching, current
 from flower.errors import NoSuchTask, NotFound
 from flower.records import TaskInfo as TaskDict
 
+if TYPE_CHECKING:
+    from celery import Celery
+
 Answer: TypeAlias = dict[str, Any]
 
 
 async def get_task_result(
-    task_id: str, timeout: float | None = None, *, app: Celery | None = None, events: Watching | None = None
+    task_id: str, timeout: float | None = None, *, app: "Celery | None" = None, events: Watching | None = None
 ) -> Outcome:
     """The result of a task, waited for at most `timeout` seconds; see `flower.cluster.tasks.get_task_result`. What
     the result backend does not know is looked up in the records of `events`."""
@@ -40,13 +43,13 @@ async def get_task_result(
 
 
 class _Handler:
-    def __init__(self, app: Celery | None = None, events: Watching | None = None) -> None:
+    def __init__(self, app: "Celery | None" = None, events: Watching | None = None) -> None:
         self._app = app
         self.events = events
 
     @property
-    def app(self) -> Celery:
-        return application(self._app)
+    def app(self) -> "Celery":
+        return app_or_current(self._app)
 
 
 class TaskApply(_Handler):

@@ -16,6 +16,8 @@ class Captured:
     token: int
     received: float
     gap: Gap | None = None
+    #: bytes on the wire, so that whoever collects batches can bound what they hold
+    size: int = 0
 
 
 class Capture(Protocol):
@@ -31,7 +33,9 @@ class Capture(Protocol):
         """Everything up to this token is safe on disk: the broker may forget it."""
         ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Leave the broker. What was taken off the wire before can still be read."""
+        ...
 
     def status(self) -> dict[str, object]:
         """For people: connected, path in use, events and malformed messages so far, backlog."""

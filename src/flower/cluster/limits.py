@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from flower.cluster.application import Celery, application
+from celery import Celery
+
+from flower.cluster.application import app_or_current
 from flower.cluster.calls import rate, seconds
 from flower.cluster.mailbox import REPLY_TIMEOUT, ask
 from flower.errors import Forbidden, Invalid, WaitedTooLong
@@ -48,7 +50,7 @@ async def answers_ping(app: Celery, workername: str) -> bool:
 
 
 async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], workername: str | None) -> Answers:
-    app = application(app)
+    app = app_or_current(app)
     replies = await ask(app, command, arguments, [workername] if workername else None)
     if not replies:
         who = f"worker '{workername}'" if workername else "any worker"

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any, TypedDict
 
 from amqp.exceptions import NotFound as NoSuchQueue
+from celery import Celery
 from kombu.connection import Connection
 
 from flower.cluster import broker, threads
-from flower.cluster.application import Celery, application
+from flower.cluster.application import app_or_current
 from flower.cluster.mailbox import ask
 from flower.errors import NotFound
 
@@ -25,7 +26,7 @@ async def queue_lengths(names: Iterable[str] | None = None, *, app: Celery | Non
     there are none those of the application's configuration. A queue that the broker does not know is left out.
 
     Raises NotFound for brokers that cannot be asked."""
-    app = application(app)
+    app = app_or_current(app)
     wanted = set(names) if names is not None else await _active(app)
 
     def work() -> list[QueueLength]:

@@ -12,13 +12,14 @@ from concurrent.futures import Future
 from threading import Event
 from typing import Any, TypedDict, TypeVar
 
+from celery import Celery
 from celery.contrib.abortable import ABORTED, AbortableAsyncResult
 from celery.exceptions import QueueNotFound
 from celery.result import AsyncResult
 from kombu.exceptions import EncodeError, SerializerNotInstalled
 
 from flower.cluster import broker, results, threads
-from flower.cluster.application import Celery, application
+from flower.cluster.application import app_or_current
 from flower.cluster.calls import Call, call
 from flower.cluster.limits import task_rate_limit, task_timeout
 from flower.cluster.mailbox import tell
@@ -61,7 +62,7 @@ async def task_apply(
     `eta` and `expires` may be datetimes or texts. Raises NotRegistered if the application has no such task, TaskFailed
     if it raised, WaitedTooLong, NoResultBackend, Invalid.
     """
-    app = application(app)
+    app = app_or_current(app)
     asked = call(task_name, args, kwargs, {**options, "timeout": timeout})
     if not await has_backend(app):
         raise NoResultBackend
@@ -77,14 +78,14 @@ async def task_async_apply(
     task_name: str, args: Any = None, kwargs: Any = None, *, app: Celery | None = None, **options: Any
 ) -> Submitted:
     """Send a task that the application knows, and do not wait for it. Gives `{"task-id", "state"}`."""
-    return await submit(application(app), call(task_name, args, kwargs, options), registered=True)
+    return await submit(app_or_current(app), call(task_name, args, kwargs, options), registered=True)
 
 
 async def task_send_task(
     task_name: str, args: Any = None, kwargs: Any = None, *, app: Celery | None = None, **options: Any
 ) -> Submitted:
     """Send a task by name, whether or not the application knows it. Gives `{"task-id", "state"}`."""
-    return await submit(application(app), call(task_name, args, kwargs, options), registered=False)
+    return await submit(app_or_current(app), call(task_name, args, kwargs, options), registered=False)
 
 
 async def get_task_result(
@@ -96,7 +97,7 @@ async def get_task_result(
     it was to be waited for: that raises WaitedTooLong. If the result backend knows nothing of the id, the record of
     the task tells its state; if there is none either, it raises NoSuchTask. Results that have expired are None.
     """
-    app = application(app)
+    app = app_or_current(app)
     found = await look_up(app, task_id, timeout)
     if found["state"] == PENDING and task_id not in results.sent:
         record = await _recorded(task_id, find_record)
@@ -112,7 +113,7 @@ async def get_task_result(
 async def task_abort(task_id: str, *, app: Celery | None = None) -> Done:
     """Ask an abortable task to stop: its result is marked ABORTED, which the task sees when it next looks. A task
     that has ended keeps its result. Gives `{"task-id", "state", "message"}`."""
-    app = application(app)
+    app = app_or_current(app)
     _check_id(task_id)
     state = await threads.within(threads.PATIENCE, lambda: _abort(app, task_id), kind=results.kind(app))
     return {"task-id": task_id, "state": state, "message": f"Aborted '{task_id}'"}
@@ -127,7 +128,7 @@ async def task_revoke(
     name = str(signal).upper()
     if name not in SIGNALS and f"SIG{name}" not in SIGNALS:
         raise Invalid(f"Unknown signal '{signal}'", hint=f"one of {', '.join(sorted(SIGNALS))}")
-    return await revoke(application(app), task_id, terminate, name)
+    return await revoke(app_or_current(app), task_id, terminate, name)
 
 
 # What the handlers of the HTTP API call: the same work, without exceptions for tasks that fail or take too long.

@@ -39,6 +39,8 @@ class MemoryStore:
 
 
 class MemoryWriter:
+    identity = "memory"
+
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 

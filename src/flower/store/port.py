@@ -118,7 +118,7 @@ class Reader(Protocol):
     def status(self) -> StoreStatus: ...
 
     def recorder_status(self) -> Mapping[str, Any]:
-        """What the recorder said last of itself (`Writer.set_status`); empty if it never did."""
+        """What the recorder last said of itself (`Writer.set_status`); empty if it never did."""
         ...
 
     def close(self) -> None: ...
@@ -126,6 +126,11 @@ class Reader(Protocol):
 
 class Writer(Protocol):
     """One thread only. A method that raises has changed nothing that can be seen."""
+
+    @property
+    def identity(self) -> str:
+        """A name given when the store was made, letters and digits: the broker's queue bears it."""
+        ...
 
     def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
         """Those of these tasks that the store holds."""

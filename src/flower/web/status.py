@@ -39,7 +39,8 @@ def _state(status: Mapping[str, Any], now: float) -> tuple[Literal["good", "warn
         return "bad", f"Nothing is being recorded: {status['trouble']}"
     capture = status.get("capture") or {}
     if capture.get("connected") is False:
-        return "warn", "Not connected to the broker; trying again"
+        why = capture.get("last_error") or "not connected to the broker yet"
+        return "warn", f"Nothing can be recorded: {why}; trying again"
     last = status.get("last_event")
     if not isinstance(last, int | float):
         return "good", "Recording; no event so far"

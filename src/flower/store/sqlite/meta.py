@@ -2,6 +2,7 @@
 write: what it tells of is on disk already."""
 
 import json
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -32,7 +33,14 @@ class MetaWriter:
         self.connection = connection
         self.sequence = 0
         self._logged = self._oldest = 0
+        self.identity = self._identity()
         self.reload()
+
+    def _identity(self) -> str:
+        """Given when the store is made, kept for its life."""
+        db = self.connection
+        db.execute("INSERT OR IGNORE INTO info VALUES ('identity', ?)", (secrets.token_hex(8),))
+        return str(rows(db, "SELECT value FROM info WHERE key='identity'")[0][0])
 
     def reload(self) -> None:
         """Read what is kept of the log: at the start, and after a rollback."""

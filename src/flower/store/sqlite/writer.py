@@ -39,6 +39,10 @@ class SqliteWriter:
             raise
         self._pruning = Pruning(self._files, segment_tasks)
 
+    @property
+    def identity(self) -> str:
+        return self._files.meta.identity
+
     def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
         wanted = list(uuids)
         return self._whatever_is_damaged(lambda: self._load(wanted)) if wanted else {}

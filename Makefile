@@ -1,0 +1,33 @@
+# Each target is a line or two; what takes more is in scripts/.  ARGS goes to the program: make test ARGS="-k demo"
+INSTALLED = .venv/.installed
+RUN = .venv/bin/
+
+help:  ## this text
+	@awk -F':.*## ' '/^[a-z]+:.*##/ {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(INSTALLED)  ## an order shop on an embedded broker with live workers, and the product on top of it
+	@$(RUN)flower demo $(ARGS)
+
+test: lint servers  ## install what the tests need, check everything, run all tests
+	@$(RUN)pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+lint: $(INSTALLED)  ## ruff, types, import rules
+	@scripts/lint
+
+format: $(INSTALLED)  ## what ruff can put right by itself
+	@$(RUN)ruff check --fix-only --quiet && $(RUN)ruff format
+
+bench: $(INSTALLED) servers  ## Bellflower beside Flower 2.2.0 on this machine
+	@$(RUN)python -m bench $(ARGS)
+
+servers:
+	@scripts/test-servers
+
+$(INSTALLED): pyproject.toml uv.lock scripts/bootstrap
+	@scripts/bootstrap && touch $@
+
+clean:  ## remove all that the other targets made in this checkout
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help demo test lint format bench servers clean

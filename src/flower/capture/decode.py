@@ -1,0 +1,151 @@
+"""Message bodies to checked events.
+
+What Celery itself sends is decoded by msgspec straight into `Event` (0.4 µs each). Whatever that refuses
+(custom events with fields of their own, wrong types, broken text) goes to `coerce`. Nothing raises: what
+cannot be used is counted by reason and shown in the log at most once a minute.
+"""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from kombu import compression, serialization
+
+from flower.capture.coerce import Malformed, event_from
+from flower.records import Event
+
+log = logging.getLogger(__name__)
+
+_JSON = frozenset({"application/json", "application/x-json", "", None})
+_SAMPLE = 160
+_LOG_EVERY = 60.0
+
+
+def accepted(serializers: Iterable[str]) -> frozenset[str]:
+    """Content types for serializer names; names that nobody registered in this process are left out."""
+    names = serialization.registry.name_to_type
+    return frozenset(name if "/" in name else names[name] for name in serializers if "/" in name or name in names)
+
+
+class Content(NamedTuple):
+    """How kombu describes a message body."""
+
+    type: str | None
+    encoding: str | None
+    compression: str | None
+
+
+class Decoder:
+    """Decodes bodies and keeps the counts. One thread at a time."""
+
+    def __init__(self, accept: Iterable[str] = ("json",)) -> None:
+        self._accept = accepted(accept)
+        self._loads: Any = serialization.loads
+        self._one = msgspec.json.Decoder(Event).decode
+        self._many = msgspec.json.Decoder(list[Event]).decode
+        self.skipped = 0
+        self.malformed: Counter[str] = Counter()
+        self._logged = -_LOG_EVERY
+        self._unsaid = 0
+
+    def message(self, body: bytes, content: Content, received: float, out: list[Event]) -> None:
+        """Append the events of one message to `out`."""
+        if content.compression:
+            try:
+                body = compression.decompress(body, content.compression)  # type: ignore[no-untyped-call]
+            except Exception:  # noqa: BLE001  each decompressor has errors of its own; KeyError if it is unknown
+                return self.refuse("compression", body)
+        if content.type in _JSON:
+            return self.json(body, received, out)
+        try:
+            value = self._loads(body, content.type, content.encoding, accept=self._accept)
+        except Exception:  # noqa: BLE001  a decoder may raise anything, also what a pickle names
+            return self.refuse("serializer", body)
+        return self._objects(value, received, out)
+
+    def json(self, body: bytes, received: float, out: list[Event]) -> None:
+        """Append the events of one JSON body, a single event or a list, to `out`."""
+        try:
+            if body[:1] != b"[":
+                event = self._one(body)
+                # A field that the sender named `data` is not our `data`.
+                if event.uuid is not None and event.data is None and event.type[:5] == "task-":
+                    out.append(event)
+                    return None
+                events: Sequence[Event] = (event,)
+            else:
+                events = self._many(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self._tolerant(body, received, out)
+        for event in events:
+            if event.data is not None:
+                return self._tolerant(body, received, out)
+        for event in events:
+            if event.uuid is not None and event.type[:5] == "task-":
+                out.append(event)
+            else:
+                self._other(event, out)
+        return None
+
+    def refuse(self, reason: str, sample: object) -> None:
+        """Count something unusable; say so now and then, with the beginning of what came."""
+        self.malformed[reason] += 1
+        self._unsaid += 1
+        now = time.monotonic()
+        if now - self._logged >= _LOG_EVERY:
+            log.warning("capture: %d message(s) could not be read (%s): %s", self._unsaid, reason, _shown(sample))
+            self._logged, self._unsaid = now, 0
+
+    def _tolerant(self, body: bytes, received: float, out: list[Event]) -> None:
+        try:
+            # errors= keeps an event whose text is not UTF-8 (its bytes become lone surrogates, and those
+            # escapes); strict=False allows control characters.
+            value = json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False, parse_int=_integer)
+        except (ValueError, RecursionError):
+            return self.refuse("not JSON", body)
+        return self._objects(value, received, out)
+
+    def _objects(self, value: object, received: float, out: list[Event]) -> None:
+        """One bad event in a list does not cost the others."""
+        for item in value if isinstance(value, list | tuple) else (value,):
+            try:
+                event = event_from(item, received)
+            except Malformed as reason:
+                self.refuse(str(reason), item)
+            except Exception:
+                # The last net: a pickled mapping may raise anything while it is read.
+                log.debug("capture: an event could not be converted", exc_info=True)
+                self.refuse("unreadable", type(item).__name__)
+            else:
+                self._other(event, out)
+
+    def _other(self, event: Event, out: list[Event]) -> None:
+        if event.type.startswith("task-"):
+            if event.uuid is None:
+                self.refuse("no uuid", event)
+            else:
+                out.append(event)
+        elif not event.type.startswith("worker-"):
+            self.skipped += 1
+        elif not event.hostname:
+            self.refuse("no hostname", event)
+        else:
+            out.append(event)
+
+
+def _integer(digits: str) -> Any:
+    # Python refuses to parse very long integers at all; as text they cost only themselves.
+    return int(digits) if len(digits) <= 400 else digits
+
+
+def _shown(sample: object) -> str:
+    """The beginning of it in plain ASCII: hostile bytes must not write the log."""
+    text = bytes(sample[:_SAMPLE]) if isinstance(sample, bytes | bytearray | memoryview) else sample
+    try:
+        return ascii(text)[:_SAMPLE]
+    except Exception:  # noqa: BLE001  the repr of a foreign object may raise anything
+        return type(sample).__name__

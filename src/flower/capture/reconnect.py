@@ -1,0 +1,78 @@
+"""What there is to say and to wait for when a broker is away."""
+
+import random
+import re
+from collections.abc import Iterator
+
+_FIRST, _LONGEST = 1.0, 30.0
+
+
+def delays() -> Iterator[float]:
+    """Seconds to wait before each try, for ever: 1, 2, 4 … 30, each shortened by up to a quarter at
+    random, so that many of us do not come back in step."""
+    delay = _FIRST
+    while True:
+        yield delay * random.uniform(0.75, 1.0)  # noqa: S311  not a secret
+        delay = min(_LONGEST, delay * 2)
+
+
+def masked(url: object) -> str:
+    """A broker URL, or several, fit for a log: passwords and queries are left out."""
+    if isinstance(url, list | tuple):
+        return ";".join(masked(part) for part in url)
+    return ";".join(_masked(part) for part in str(url or "").split(";"))
+
+
+def _masked(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return re.sub(r"^[^@]*@", "**@", url)
+    rest, question, _ = rest.partition("?")
+    login, at, host = rest.rpartition("@")  # the last @: a password may hold one that nobody quoted
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}{':**' if colon else ''}{at}{host}{'?…' if question else ''}"
+
+
+def explain(error: BaseException, url: object) -> str:
+    """One plain sentence: what is wrong and at which address. Never holds a password."""
+    return f"{_words(error)} ({masked(url)})"
+
+
+def _words(error: BaseException) -> str:
+    chain = _chain(error)
+    for one in chain:
+        said = f"{type(one).__name__} {one}".lower()
+        for pattern, words in _KNOWN:
+            if re.search(pattern, said):
+                return words
+    first = chain[0]
+    if isinstance(first, ValueError):  # a parser quotes what it cannot read, and that may be the password
+        return "the broker URL cannot be understood"
+    if isinstance(first, ImportError):
+        return f"the library for this broker is not installed: {first}"
+    return str(first) or type(first).__name__
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in found:
+        found.append(one)
+        one = one.__cause__ or one.__context__
+    return found
+
+
+#: Patterns over "ClassName message" in lower case, the more telling first.
+_KNOWN = [
+    (r"noauth|authentication required", "the broker asks for a password"),
+    (r"noperm|no permissions|access to .* refused for user", "the broker gives this user no permission to read events"),
+    (r"accessrefused|wrongpass|invalid username-password|auth_?ent|authentication ?error|invalid password|"
+     r"login was refused|access_refused", "the broker refuses this user or password"),
+    (r"not_allowed.*vhost|vhost.*not found", "the broker has no such virtual host"),
+    (r"gaierror|name or service not known|nodename nor servname|name resolution", "no such host"),
+    (r"connection ?refused", "nobody listens there (connection refused)"),
+    (r"certificate verify failed|sslcertverification", "the broker's TLS certificate was not accepted"),
+    (r"sslerror|ssl: |wrong version number", "the TLS handshake failed"),
+    (r"timeout|timed out", "no answer in time"),
+    (r"no route to host|network is unreachable", "the network does not reach it"),
+]  # fmt: skip

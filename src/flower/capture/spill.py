@@ -1,0 +1,237 @@
+"""A queue of byte chunks, bounded in memory, then on disk, in order.
+
+The drain thread puts, the reader gets. Beyond the memory bound chunks go to nameless temporary files (a
+process that is killed leaves nothing behind); only when their bound is reached too, or the disk refuses or
+cannot keep up, does `put` wait.
+"""
+
+import logging
+import os
+import struct
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+log = logging.getLogger(__name__)
+
+MEGABYTE = 1024 * 1024
+_HEADER = struct.Struct(">dQI")
+_REFUSED_PAUSE = 1.0
+
+
+class Chunk(NamedTuple):
+    """Bytes as they came off connection number `connection` at `received` (epoch seconds, our clock).
+    An empty chunk announces a new connection."""
+
+    received: float
+    connection: int
+    data: bytes
+
+
+class _Segment:
+    """One temporary file: written at its end, read from its start, then thrown away."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=folder, prefix="capture-")  # noqa: SIM115  closed by the queue
+        self.written = self._read = 0
+
+    def append(self, chunk: Chunk) -> int:
+        """Write behind the last record; it can be read once `written` is raised by what this returns."""
+        header = _HEADER.pack(chunk.received, chunk.connection, len(chunk.data))
+        total = len(header) + len(chunk.data)
+        done = os.pwritev(self._file.fileno(), (header, chunk.data), self.written)
+        while done < total:  # a full disk may take a part of it and refuse the rest
+            done += os.pwrite(self._file.fileno(), (header + chunk.data)[done:], self.written + done)
+        return done
+
+    def read(self) -> Chunk:
+        head = os.pread(self._file.fileno(), _HEADER.size, self._read)
+        if len(head) < _HEADER.size:
+            raise OSError("the spill file is shorter than what was written")
+        received, connection, length = _HEADER.unpack(head)
+        data = os.pread(self._file.fileno(), length, self._read + _HEADER.size)
+        if len(data) < length:
+            raise OSError("the spill file is shorter than what was written")
+        self._read += _HEADER.size + length
+        return Chunk(received, connection, data)
+
+    def skip(self) -> None:
+        """Give up what is in it."""
+        self._read = self.written
+
+    @property
+    def exhausted(self) -> bool:
+        return self._read >= self.written
+
+    @property
+    def unread(self) -> int:
+        return self.written - self._read
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class SpillQueue:
+    """Oldest to newest: `_front` (memory), `_segments` (disk), `_tail` (memory, on its way to disk).
+
+    `put` never touches the disk: a thread of its own writes the tail down, which may hold twice `memory` while
+    the disk is slow. `folder=None`: no disk, `put` waits when memory is full.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        memory: int = 64 * MEGABYTE,
+        disk: int = 2048 * MEGABYTE,
+        segment: int = 64 * MEGABYTE,
+    ) -> None:
+        self._folder, self._memory_limit, self._disk_limit, self._segment_size = folder, memory, disk, segment
+        self._changed = threading.Condition()
+        self._front: deque[Chunk] = deque()
+        self._segments: deque[_Segment] = deque()
+        self._tail: deque[Chunk] = deque()
+        self._front_bytes = self._tail_bytes = 0
+        self._writer: threading.Thread | None = None
+        self._writing = False
+        self._refused = False
+        self._closed = False
+
+    def put(self, chunk: Chunk, timeout: float) -> bool:
+        """False if there was no room within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not self._place(chunk):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._changed.wait(remaining):
+                    return False
+            self._changed.notify_all()
+            return True
+
+    def get(self, timeout: float) -> Chunk | None:
+        """The oldest chunk. Raises OSError if it was on disk and cannot be read: it and what was spilled with
+        it are lost."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._readable or self._closed, timeout) or not self._readable:
+                return None
+            if self._front:
+                chunk = self._front.popleft()
+                self._front_bytes -= len(chunk.data)
+            elif self._on_disk:
+                chunk = self._unspill()
+            else:
+                chunk = self._tail.popleft()
+                self._tail_bytes -= len(chunk.data)
+            self._changed.notify_all()
+            return chunk
+
+    @property
+    def backlog(self) -> int:
+        """Bytes waiting, in memory and on disk."""
+        return self._front_bytes + self._tail_bytes + self.spilled
+
+    @property
+    def spilled(self) -> int:
+        """Bytes waiting on disk."""
+        return sum(segment.unread for segment in tuple(self._segments))
+
+    def close(self) -> None:
+        """Take nothing more; what is there can still be read, then `get` gives None at once."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._writer is not None:
+            self._writer.join(1)
+
+    @property
+    def _readable(self) -> bool:
+        # What is just being written down is read from the disk, a moment later.
+        return bool(self._front or self._on_disk or (self._tail and not self._writing))
+
+    @property
+    def _on_disk(self) -> bool:
+        return bool(self._segments) and not self._segments[0].exhausted
+
+    def _place(self, chunk: Chunk) -> bool:
+        if self._closed:
+            return True  # nobody asked for more
+        size = len(chunk.data)
+        # Once something is on its way to disk, what follows must go there too, or it would overtake.
+        if not self._segments and not self._tail:
+            if not self._front or self._front_bytes + size <= self._memory_limit:
+                self._front.append(chunk)
+                self._front_bytes += size
+                return True
+            if self._folder is not None:
+                log.info("capture: more events than can be written at once; keeping them in %s", self._folder)
+        if self._folder is None or self._tail_bytes + size > 2 * self._memory_limit:
+            return False
+        self._tail.append(chunk)
+        self._tail_bytes += size
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_down, name="capture-spill", daemon=True)
+            self._writer.start()
+        return True
+
+    def _write_down(self) -> None:
+        """The writer's thread: from the tail to the disk, as long as there is a tail. It writes without the
+        lock and makes known what it wrote under it."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._writable or self._closed)
+                if self._closed:
+                    return
+                chunk, self._writing = self._tail[0], True
+                last = self._segments[-1] if self._segments else None
+            segment, size = self._written(chunk, last)
+            with self._changed:
+                self._writing = False
+                if segment is not None:
+                    segment.written += size
+                    if segment is not last:
+                        self._segments.append(segment)
+                    self._tail.popleft()
+                    self._tail_bytes -= len(chunk.data)
+                self._drop_exhausted()
+                self._changed.notify_all()
+                if segment is None:
+                    self._changed.wait_for(lambda: self._closed, _REFUSED_PAUSE)
+
+    @property
+    def _writable(self) -> bool:
+        return bool(self._tail) and self.spilled + len(self._tail[0].data) <= self._disk_limit
+
+    def _written(self, chunk: Chunk, last: _Segment | None) -> tuple[_Segment | None, int]:
+        """The segment that took the chunk, `last` or a new one, and how many bytes; None if the disk refused."""
+        assert self._folder is not None
+        segment = None
+        try:
+            segment = last if last is not None and last.written < self._segment_size else _Segment(self._folder)
+            size = segment.append(chunk)
+        except OSError as error:
+            if not self._refused:
+                log.warning("capture: cannot spill to %s (%s): reading from the broker may wait", self._folder, error)
+            self._refused = True
+            if segment is not None and segment is not last:
+                segment.close()
+            return None, 0
+        self._refused = False
+        return segment, size
+
+    def _unspill(self) -> Chunk:
+        try:
+            return self._segments[0].read()
+        except OSError:
+            self._segments[0].skip()
+            raise
+        finally:
+            self._drop_exhausted()
+
+    def _drop_exhausted(self) -> None:
+        # The last one may be just being written to.
+        while self._segments and self._segments[0].exhausted and not (self._writing and len(self._segments) == 1):
+            self._segments.popleft().close()

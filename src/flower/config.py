@@ -1,0 +1,178 @@
+"""One frozen Config; environment, file and command line become it here and nowhere else.
+
+Precedence, lowest first: default, `FLOWER_<NAME>` in the environment, configuration file (Python,
+`flowerconfig.py` or `--conf`), command line. Names and rules are Flower's; the fields of `Config`
+are the table of options that the command line and the documentation are printed from.
+"""
+
+import ast
+import dataclasses
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from flower.errors import Invalid
+
+TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
+FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+
+
+class Seconds(float):
+    """A duration; as text `90`, `15m`, `12h`, `30d`."""
+
+
+class Bytes(int):
+    """A size; as text `500000`, `500MB`, `10GB`."""
+
+
+def _option(default: Any, sentence: str) -> Any:
+    return field(default=default, metadata={"sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    address: str = _option("127.0.0.1", "address to listen on; empty = all interfaces")
+    port: int = _option(5555, "port to listen on; 0 = any free one")
+    url_prefix: str = _option("", "serve everything under this path")
+    db: str = _option("flower-data", "directory of the store")
+    max_tasks: int = _option(10_000_000, "tasks to keep; the oldest finished ones go first; 0 = no limit")
+    max_age: Seconds = _option(Seconds(0), "forget tasks this long after their last event (30d, 12h); 0 = never")
+    max_size: Bytes = _option(Bytes(20 * 10**9), "bytes the store may take on disk (20GB); 0 = no limit")
+    enable_events: bool = _option(True, "tell workers every 5 s to send events")
+    event_queue_expires: Seconds = _option(
+        Seconds(3600), "how long RabbitMQ keeps events for us while we are away (1h)"
+    )
+    event_queue_length: int = _option(1_000_000, "how many messages it keeps meanwhile")
+    basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas")
+    read_only: bool = _option(False, "refuse everything that changes something")
+    inspect_timeout: float = _option(1000.0, "milliseconds to wait for workers to answer")
+    debug: bool = _option(False, "log more")
+    logging: str = _option("info", "debug, info, warning, error or none")
+    conf: str = _option("flowerconfig.py", "configuration file (Python)")
+
+    @property
+    def unauthenticated_api(self) -> bool:
+        """Read from the process environment at every request, as Flower does."""
+        return os.environ.get("FLOWER_UNAUTHENTICATED_API", "").strip().lower() in TRUE
+
+
+DEFAULTS = Config()
+TYPES: Mapping[str, type] = get_type_hints(Config)
+NAMES = tuple(each.name for each in dataclasses.fields(Config))
+
+
+def is_boolean(name: str) -> bool:
+    return TYPES[name] is bool
+
+
+def canonical(name: str) -> str:
+    """`-` and `_` are the same in every source."""
+    return name.strip().lower().replace("-", "_")
+
+
+def nearest(name: str) -> str | None:
+    close = difflib.get_close_matches(canonical(name), NAMES, n=1)
+    return close[0].replace("_", "-") if close else None
+
+
+def load(command_line: Mapping[str, str], environment: Mapping[str, str], folder: Path | None = None) -> Config:
+    """`command_line` holds what was given, by canonical name. Raises Invalid in plain words."""
+    values: dict[str, Any] = {}
+    for key, text in environment.items():
+        if key.upper().startswith("FLOWER_") and (name := canonical(key[7:])) in TYPES:
+            values[name] = _parse(name, text, f"environment variable {key}")
+    explicit = "conf" in command_line or "conf" in values
+    path = (folder or Path.cwd()) / os.path.expanduser(command_line.get("conf") or values.get("conf") or DEFAULTS.conf)
+    values.update(_read_file(path, must_exist=explicit))
+    for name, text in command_line.items():
+        values[name] = _parse(name, text, f"--{name.replace('_', '-')}")
+    return _checked(Config(**values))
+
+
+def _checked(config: Config) -> Config:
+    if not 0 <= config.port <= 65535:
+        raise Invalid(f"--port={config.port}: ports are 0 to 65535")
+    if config.logging.lower() not in ("debug", "info", "warning", "error", "none"):
+        raise Invalid(f"--logging={config.logging}: must be debug, info, warning, error or none")
+    for name in ("max_tasks", "max_age", "max_size", "event_queue_expires", "event_queue_length"):
+        if getattr(config, name) < 0:
+            raise Invalid(f"--{name.replace('_', '-')} must not be negative")
+    if bad := [pair for pair in config.basic_auth if ":" not in pair]:
+        raise Invalid(f"--basic-auth: {len(bad)} of the entries are not user:password")
+    return config
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not path.exists():
+        if must_exist:
+            raise Invalid(f"The configuration file {path} does not exist")
+        return {}
+    names: dict[str, Any] = {"__file__": str(path)}
+    try:
+        source = path.read_text()
+        ast.parse(source, str(path))
+        exec(compile(source, str(path), "exec"), names)  # noqa: S102 - Flower's configuration file is Python
+    except Exception as error:
+        raise Invalid(f"The configuration file {path} cannot be read: {type(error).__name__}: {error}") from error
+    values = {}
+    for key, value in names.items():
+        name = canonical(key)
+        if name in TYPES:
+            values[name] = _parse(name, value, f"{path.name}: {key}") if isinstance(value, str) else _check(name, value)
+    return values
+
+
+def _check(name: str, value: Any) -> Any:
+    kind = TYPES[name]
+    if kind == tuple[str, ...] and isinstance(value, Iterable):
+        return tuple(str(each) for each in value)
+    number = int | float if issubclass(kind, float) else int
+    if issubclass(kind, int | float) and isinstance(value, number) and isinstance(value, bool) is (kind is bool):
+        return kind(value)
+    raise Invalid(f"{name} must be {_type_name(kind)}, not {value!r}")
+
+
+def _parse(name: str, text: str, where: str) -> Any:
+    kind = TYPES[name]
+    try:
+        if kind is bool:
+            return _parse_bool(text)
+        if kind == tuple[str, ...]:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        if kind is Seconds or kind is Bytes:
+            return _parse_unit(kind, text)
+        return kind(text)
+    except ValueError as error:
+        raise Invalid(f"{where}: '{text}' is not {_type_name(kind)}") from error
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in TRUE | FALSE:
+        raise ValueError(text)
+    return word in TRUE
+
+
+def _parse_unit(kind: type, text: str) -> Any:
+    import humanfriendly  # noqa: PLC0415 - only needed when somebody sets such an option
+
+    try:
+        return kind(humanfriendly.parse_timespan(text) if kind is Seconds else humanfriendly.parse_size(text))
+    except humanfriendly.InvalidTimespan as error:
+        raise ValueError(text) from error
+    except humanfriendly.InvalidSize as error:
+        raise ValueError(text) from error
+
+
+def _type_name(kind: Any) -> str:
+    names = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        Seconds: "a duration such as 90, 15m, 12h or 30d",
+        Bytes: "a size such as 500MB or 10GB",
+    }
+    return names.get(kind, "a list" if kind == tuple[str, ...] else "a text")

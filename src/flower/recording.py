@@ -1,0 +1,107 @@
+"""A recording: capture, recorder and store put together. `Events` runs one in a thread, the server in a
+process of its own (`python -m flower.recording`), so that a burst of events never slows a page.
+
+The process shares nothing with its parent but the store. It reads its settings from standard input
+(a broker URL holds a password, and command lines are public), writes one line of JSON to standard
+output when it is ready or cannot start, and stops in good order when standard input closes: a
+parent that was killed leaves nobody behind.
+"""
+
+import dataclasses
+import gc
+import json
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flower.capture.opening import open_capture
+from flower.capture.settings import CaptureSettings
+from flower.errors import FlowerError, StoreInUse
+from flower.logs import configure_logging
+from flower.recorder import Recorder
+from flower.store.opening import open_writer
+from flower.store.port import Retention, Writer
+
+log = logging.getLogger(__name__)
+
+#: Seconds to wait for the process that holds the store: it may be one of ours that is just ending.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    db: str
+    capture: CaptureSettings
+    retention: Retention = field(default_factory=Retention)
+    log_level: str = "INFO"
+
+
+def record(settings: RecordingSettings, stop: threading.Event, ready: Callable[[], None]) -> None:
+    """Record until `stop` is set; `ready` is called once the store is ours. Raises StoreError."""
+    writer = _open_writer(settings.db, stop)
+    try:
+        ready()
+        capture = open_capture(
+            dataclasses.replace(settings.capture, queue_name=writer.identity, spill_folder=Path(settings.db) / "spill")
+        )
+        Recorder(capture, writer, retention=settings.retention).run(stop)
+    finally:
+        writer.close()
+
+
+def _open_writer(db: str, stop: threading.Event) -> Writer:
+    deadline = time.monotonic() + PATIENCE
+    said = False
+    while True:
+        try:
+            return open_writer(db)
+        except StoreInUse as error:
+            if time.monotonic() > deadline or stop.is_set():
+                raise
+            if not said:
+                log.warning("%s. Waiting up to %.0f s for it to end.", error.message, PATIENCE)
+                said = True
+            stop.wait(0.1)
+
+
+def main() -> int:
+    """The process: 0 after an orderly stop, 3 if it cannot start with these settings, 1 on a crash."""
+    size = int.from_bytes(sys.stdin.buffer.read(8), "big")
+    settings: RecordingSettings = pickle.loads(sys.stdin.buffer.read(size))  # noqa: S301 - our parent wrote it
+    configure_logging(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True, name="parent-watch").start()
+    # Records are made without garbage-collector tracking; what is left rarely forms cycles.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
+    try:
+        record(settings, stop, ready=lambda: _tell({"ready": True}))
+    except FlowerError as error:
+        _tell({"fatal": str(error)})
+        return 3
+    return 0
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    # The raw descriptor: a read of sys.stdin in a daemon thread holds a lock that ending needs.
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
+def _tell(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)  # noqa: T201 - the line our parent waits for
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Keeps a recorder process alive: starts it, starts it again when it dies, ends it in good order."""
+
+import asyncio
+import json
+import logging
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flower.errors import FlowerError
+
+if TYPE_CHECKING:
+    from flower.recording import RecordingSettings
+
+log = logging.getLogger(__name__)
+
+#: Seconds until a recorder that died is started again: doubled each time, up to the last.
+FIRST_DELAY, LAST_DELAY = 0.5, 30.0
+#: One that has lived this long has earned a fresh start.
+LIVED = 60.0
+#: Seconds to end in good order before it is made to.
+PATIENCE = 15.0
+
+
+class Supervisor:
+    """`run` until `stop`. `fatal` is called, once, if the first start fails for good."""
+
+    def __init__(self, settings: "RecordingSettings", fatal: Callable[[FlowerError], None]) -> None:
+        self._settings = settings
+        self._fatal = fatal
+        self._stopping = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def run(self) -> None:
+        delay = FIRST_DELAY
+        started_once = False
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            process = self._process = await self._start()
+            answer = await self._first_line(process)
+            if "fatal" in answer and not started_once:
+                await process.wait()
+                self._fatal(FlowerError(answer["fatal"]))
+                return
+            started_once = started_once or "ready" in answer
+            status = await self._wait(process)
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - began > LIVED:
+                delay = FIRST_DELAY
+            why = answer.get("fatal") or (f"signal {-status}" if status < 0 else f"exit status {status}")
+            log.error("The recorder ended (%s). Starting it again in %.1f s.", why, delay)
+            await self._pause(delay)
+            delay = min(delay * 2, LAST_DELAY)
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        for end in (process.terminate, process.kill):
+            try:
+                await asyncio.wait_for(process.wait(), PATIENCE)
+            except TimeoutError:
+                log.warning("The recorder does not end by itself; making it.")
+                end()
+            else:
+                return
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "flower.recording",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        settings = pickle.dumps(self._settings)
+        assert process.stdin is not None
+        process.stdin.write(len(settings).to_bytes(8, "big") + settings)
+        return process
+
+    async def _first_line(self, process: asyncio.subprocess.Process) -> dict[str, str]:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+        assert process.stdout is not None
+        while await process.stdout.read(4096):  # nothing is expected; a full pipe would stop it
+            pass
+        return await process.wait()
+
+    async def _pause(self, delay: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), delay)
+        except TimeoutError:
+            return

@@ -1,0 +1,44 @@
+"""The fixture `rig`: a started capture, stopped again after the test."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from capture_rig import Rig
+from celery import Celery
+
+from flower.capture.opening import open_capture
+from flower.capture.settings import settings_from_app
+from servers import wait_for
+
+_names = itertools.count()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+    """`rig(url, app settings…, capture options in `options`)`: started and connected."""
+    started: list[Any] = []
+
+    def make(url: str, *, options: dict[str, Any] | None = None, wait: bool = True, **conf: Any) -> Rig:
+        app = Celery("rig", broker=url, set_as_current=False)
+        app.conf.update(conf)
+        given = {
+            "enable_events": False,
+            "delete_queue_on_stop": True,
+            "queue_name": f"t{next(_names)}-{time.time_ns()}",
+        }
+        settings = settings_from_app(app, spill_folder=tmp_path / "spill", **{**given, **(options or {})})
+        capture = open_capture(settings)
+        capture.start()
+        started.append(capture)
+        made = Rig(app, capture)
+        if wait:
+            wait_for("capture", made.connected)
+        return made
+
+    yield make
+    for capture in started:
+        capture.stop()

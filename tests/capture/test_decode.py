@@ -1,0 +1,322 @@
+"""What bodies become: the fast path for Celery's own events, the tolerant one for the rest, never an error."""
+
+import json
+import logging
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from celery import Celery
+from celery.events.event import Event as celery_event
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flower.capture import coerce
+from flower.capture.decode import Content, Decoder
+from flower.records import Event
+
+NOW = 1_750_000_000.0
+ID = "6f1a0a5e-6d0c-4a68-9a4e-0f1c6a0f3b11"
+
+
+def decoded(body: bytes, decoder: Decoder | None = None) -> list[Event]:
+    out: list[Event] = []
+    (decoder or Decoder()).json(body, NOW, out)
+    return out
+
+
+def one(**fields: Any) -> Event:
+    (event,) = decoded(json.dumps({"type": "task-started", "uuid": ID, "timestamp": 1.5, **fields}).encode())
+    return event
+
+
+#: Every event that Celery 5.7 sends, with the fields its source gives them.
+_HEART = {"freq": 2.0, "active": 1, "processed": 7, "loadavg": [0.1, 0.2, 0.3],
+          "sw_ident": "py-celery", "sw_ver": "5.7.0", "sw_sys": "Linux"}  # fmt: skip
+_RECEIVED = {"name": "a.b", "args": "(1, 'é')", "kwargs": "{}", "root_id": ID, "parent_id": None, "retries": 0,
+             "eta": None, "expires": "2026-01-01T00:00:00+00:00"}  # fmt: skip
+STANDARD = {
+    "task-sent": {**_RECEIVED, "queue": "celery", "exchange": "", "routing_key": "celery"},
+    "task-received": _RECEIVED,
+    "task-started": {},
+    "task-succeeded": {"result": "'ok'", "runtime": 0.25},
+    "task-failed": {"exception": "ValueError('x')", "traceback": "Traceback …\n"},
+    "task-retried": {"exception": "ValueError('x')", "traceback": ""},
+    "task-revoked": {"terminated": True, "signum": "SIGTERM", "expired": None},
+    "task-rejected": {"requeue": False},
+    "task-cancelled": {},
+    "worker-online": _HEART,
+    "worker-heartbeat": _HEART,
+    "worker-offline": _HEART,
+}
+
+
+def standard(kind: str) -> dict[str, Any]:
+    """As Celery's dispatcher builds it."""
+    uuid = {"uuid": ID} if kind.startswith("task-") else {}
+    made = celery_event(kind, hostname="w1@host", utcoffset=-2, pid=77, clock=1234, **uuid, **STANDARD[kind])
+    return dict(made)
+
+
+@pytest.mark.parametrize("kind", STANDARD)
+def test_celerys_own_events_take_the_fast_path(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("took the tolerant path")
+
+    monkeypatch.setattr(Decoder, "_tolerant", never)
+    fields = standard(kind)
+    (event,) = decoded(json.dumps(fields).encode())
+    for name, value in fields.items():
+        assert getattr(event, name) == (tuple(value) if isinstance(value, list) else value)
+    assert len(decoded(json.dumps([fields] * 24).encode())) == 24
+
+
+@pytest.mark.parametrize("kind", STANDARD)
+def test_the_tolerant_path_agrees_with_the_fast_one(kind: str) -> None:
+    fields = standard(kind)
+    assert coerce.event_from(fields, NOW) == msgspec.json.decode(json.dumps(fields), type=Event)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(list(STANDARD)), "timestamp": st.floats(0, 1e10), "uuid": st.text(min_size=1)},
+        optional={
+            "args": st.text(), "clock": st.integers(-(2**63), 2**63 - 1), "runtime": st.floats(-1e9, 1e9),
+            "terminated": st.booleans(), "signum": st.integers(-99, 99) | st.text(), "hostname": st.text(min_size=1),
+            "loadavg": st.lists(st.floats(-9, 9), max_size=3),
+        },
+    )
+)  # fmt: skip
+def test_both_paths_agree_on_whatever_the_fast_one_takes(fields: dict[str, Any]) -> None:
+    try:
+        fast = msgspec.json.decode(json.dumps(fields).encode(), type=Event)
+    except msgspec.MsgspecError:
+        return
+    assert coerce.event_from(fields, NOW) == fast
+
+
+def test_custom_events_and_unknown_fields_keep_their_data() -> None:
+    (event,) = decoded(
+        json.dumps(
+            {"type": "task-progress", "uuid": ID, "timestamp": 2, "pct": 55.5, "step": {"n": [1, None]}}
+        ).encode()
+    )
+    assert (event.type, event.data) == ("task-progress", {"pct": 55.5, "step": {"n": [1, None]}})
+    assert one(colour="red").data == {"colour": "red"}
+    assert one(data={"pct": 1}).data == {"data": {"pct": 1}}
+    assert one(when={"__type__": "datetime", "__value__": "2026-01-02T03:04:05"}).data == {
+        "when": "2026-01-02T03:04:05"
+    }
+
+
+def test_wrong_types_are_converted_or_dropped_and_the_rest_is_kept() -> None:
+    event = one(args=[1, "a"], kwargs={"a": None}, retries="3", runtime="0.5", clock=7.0, pid="x", freq=True, name=5,
+                terminated="yes", loadavg=[1, "2", None], signum=[9], hostname="w")  # fmt: skip
+    assert (event.args, event.kwargs, event.name) == ("[1, 'a']", "{'a': None}", "5")
+    assert (event.retries, event.runtime, event.clock) == (3, 0.5, 7)
+    assert (event.pid, event.freq, event.terminated, event.signum) == (None, None, None, None)
+    assert event.loadavg == (1.0, 2.0)
+    assert event.hostname == "w"
+
+
+@pytest.mark.parametrize("bad", [None, "soon", True, math.nan, math.inf, -1, 1e300, 10**400, [1], "1e999"])
+def test_a_bad_timestamp_becomes_our_own(bad: object) -> None:
+    assert one(timestamp=bad).timestamp == NOW
+    (event,) = decoded(json.dumps({"type": "task-started", "uuid": ID}).encode())
+    assert event.timestamp == NOW
+
+
+@pytest.mark.parametrize("good", [0, 1.5, 4102444800, "1750000000.5"])
+def test_timestamps_from_1970_and_2100_are_kept(good: Any) -> None:
+    assert one(timestamp=good).timestamp == float(good)
+
+
+def test_text_that_no_database_takes_is_made_storable() -> None:
+    body = (
+        b'{"type":"task-failed","uuid":"a\\u0000b","timestamp":1,'
+        b'"exception":"\\ud800 bad \xff","traceback":"tab\there\x01"}'
+    )
+    (event,) = decoded(body)
+    assert event.uuid == "a\0b"
+    assert event.exception == "\\ud800 bad \\udcff"
+    assert event.traceback == "tab\there\x01"
+    event.exception.encode()
+
+
+def test_numbers_beyond_all_bounds() -> None:
+    assert one(clock=2**70, retries="9" * 5000).clock is None
+    (event,) = decoded(
+        b'{"type":"task-x","uuid":"u","timestamp":1,"clock":%s,"big":%s,"nan":NaN,"in":[NaN,1]}'
+        % (b"9" * 6000, b"9" * 30)
+    )
+    assert (event.clock, event.data) == (None, {"big": "9" * 30, "in": [None, 1]})
+
+
+def test_ten_megabytes_of_arguments() -> None:
+    args = "x" * 10_000_000
+    assert one(args=args).args == args
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"\x00\xff\xfe", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[" * 200_000, "not JSON"),
+        (b"1", "not an object"),
+        (b"null", "not an object"),
+        (b'"text"', "not an object"),
+        (b"[[]]", "not an object"),
+        (b"{}", "no type"),
+        (b'{"type":7,"uuid":"a"}', "no type"),
+        (b'{"type":"","uuid":"a"}', "no type"),
+        (b'{"type":"task-started"}', "no uuid"),
+        (b'{"type":"task-started","uuid":""}', "no uuid"),
+        (b'{"type":"task-started","uuid":7,"timestamp":1}', "no uuid"),
+        (b'{"type":"task-started","timestamp":1,"uuid":"%s"}' % (b"x" * 513), "no uuid"),
+        (b'{"type":"worker-heartbeat","timestamp":1}', "no hostname"),
+    ],
+)
+def test_what_is_no_event_is_counted(body: bytes, reason: str) -> None:
+    decoder = Decoder()
+    assert decoded(body, decoder) == []
+    assert decoder.malformed == {reason: 1}
+
+
+def test_one_bad_event_does_not_cost_the_others() -> None:
+    decoder = Decoder()
+    good = standard("task-started")
+    body = json.dumps([good, 5, {"type": "task-failed"}, {**good, "args": ["x"]}, good, {"type": "custom"}]).encode()
+    assert [event.uuid for event in decoded(body, decoder)] == [ID] * 3
+    assert decoder.malformed == {"not an object": 1, "no uuid": 1}
+    assert decoder.skipped == 1
+
+
+def test_events_of_other_families_are_passed_over() -> None:
+    decoder = Decoder()
+    assert decoded(b'{"type":"shop-sale","timestamp":1,"amount":5}', decoder) == []
+    assert (decoder.skipped, decoder.malformed) == (1, {})
+
+
+def test_bad_messages_are_logged_once_a_minute_and_briefly(caplog: pytest.LogCaptureFixture) -> None:
+    decoder = Decoder()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            decoded(b"\x1b[31mhostile\n" * 100, decoder)
+    assert len(caplog.records) == 1
+    said = caplog.records[0].getMessage()
+    assert len(said) < 300
+    assert "\x1b" not in said
+    assert "\n" not in said
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec=None)), inner, max_size=4),
+    max_leaves=12,
+)
+fields = st.sampled_from([*Event.__struct_fields__, "extra"])
+kinds = st.sampled_from([*STANDARD, "task-x", "other", "task-"])
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    json_values
+    | st.lists(
+        st.builds(lambda d, k: {**d, "type": k}, st.dictionaries(fields, json_values, max_size=8), kinds), max_size=3
+    )
+)
+def test_no_json_value_raises_and_what_comes_out_can_be_stored(value: object) -> None:
+    for event in decoded(json.dumps(value).encode()):
+        # encodes (so: no lone surrogate), is finite, and is of the declared types
+        again = msgspec.json.decode(msgspec.json.encode(event), type=Event)
+        assert again == event
+        assert event.uuid or not event.type.startswith("task-")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(
+        [
+            "application/json",
+            "application/x-yaml",
+            "application/x-msgpack",
+            "application/x-python-serialize",
+            "x/y",
+            None,
+        ]
+    ),
+    st.sampled_from([None, "gzip", "nonsense"]),
+)
+def test_no_bytes_raise(body: bytes, content_type: str | None, compression: str | None) -> None:
+    Decoder(["json", "yaml", "msgpack"]).message(body, Content(content_type, "utf-8", compression), NOW, [])
+
+
+@pytest.mark.parametrize("serializer", ["json", "yaml", "msgpack", "pickle"])
+@pytest.mark.parametrize("compression", [None, "gzip", "bzip2"])
+def test_serializers_and_compression(serializer: str, compression: str | None) -> None:
+    from kombu.compression import compress
+    from kombu.serialization import dumps
+
+    content_type, encoding, body = dumps([standard("task-succeeded")], serializer)
+    body = body.encode() if isinstance(body, str) else body
+    named = None
+    if compression:
+        body, named = compress(body, compression)
+    out: list[Event] = []
+    Decoder([serializer]).message(body, Content(content_type, encoding, named), NOW, out)
+    assert [event.result for event in out] == ["'ok'"]
+
+
+def test_pickle_is_refused_unless_allowed(tmp_path: Any) -> None:
+    import os
+    import pickle
+
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    decoder = Decoder(["json"])
+    decoder.message(pickle.dumps(Bomb()), Content("application/x-python-serialize", "binary", None), NOW, [])
+    assert decoder.malformed == {"serializer": 1}
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_pickled_python_objects_become_text() -> None:
+    import datetime
+    import decimal
+    import pickle
+
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    event = {"type": "task-x", "uuid": ID, "timestamp": decimal.Decimal("3.5"), "eta": datetime.date(2026, 1, 2),
+             "set": {1}, "deep": [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]], b"k": b"\xff"}  # fmt: skip
+    out: list[Event] = []
+    Decoder(["pickle"]).message(
+        pickle.dumps(event), Content("application/x-python-serialize", "binary", None), NOW, out
+    )
+    (found,) = out
+    assert (found.timestamp, found.eta) == (3.5, "2026-01-02")
+    assert found.data is not None
+    assert (found.data["set"], found.data["k"]) == ([1], "\\xff")
+    assert coerce.text(Odd()) == "<Odd>"
+
+
+def test_the_dispatcher_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a real dispatcher writes into memory, single and batched."""
+    app = Celery("x", broker="memory://", set_as_current=False)
+    seen: list[Any] = []
+    with app.connection_for_write() as connection:
+        dispatcher = app.events.Dispatcher(connection, buffer_group=["task"], buffer_limit=2)
+        monkeypatch.setattr(dispatcher.producer, "publish", lambda body, **_: seen.append(body))
+        dispatcher.send("worker-online", freq=2)
+        dispatcher.send("task-received", uuid=ID, **_RECEIVED)
+        dispatcher.send("task-started", uuid=ID)
+    events = [event for body in seen for event in decoded(json.dumps(body).encode())]
+    assert [event.type for event in events] == ["worker-online", "task-received", "task-started"]

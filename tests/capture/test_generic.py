@@ -1,0 +1,60 @@
+"""Transports without a way of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from capture_rig import Rig
+
+from flower.capture import opening
+from flower.capture.generic import KombuSource
+from servers import RabbitMQ, Redis, wait_for
+
+MakeRig = Callable[..., Rig]
+
+
+def folders(tmp_path: Path) -> dict[str, str]:
+    for name in ("data", "control"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    return {
+        "data_folder_in": str(tmp_path / "data"),
+        "data_folder_out": str(tmp_path / "data"),
+        "control_folder": str(tmp_path / "control"),
+    }
+
+
+@pytest.mark.parametrize("transport", ["memory", "filesystem"])
+def test_events_arrive(transport: str, rig: MakeRig, tmp_path: Path) -> None:
+    options = folders(tmp_path) if transport == "filesystem" else {}
+    r = rig(f"{transport}://", broker_transport_options=options, options={"enable_events": True})
+    assert transport in str(r.capture.status()["path"])
+    r.send("a", "b")
+    r.publish(b"nonsense")
+    r.publish({"type": "task-x", "uuid": "c", "timestamp": 1, "n": 5}, serializer="json", compression="gzip")
+    r.until("events", lambda: r.uuids == {"a", "b", "c"})
+    assert r.capture.status()["malformed"] == {"not JSON": 1}
+    assert r.gaps == []
+
+
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_it_is_the_fallback_for_the_others(
+    kind: str, rig: MakeRig, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server: Redis | RabbitMQ = request.getfixturevalue(f"{kind}_server")
+    monkeypatch.setattr(opening, "_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    r = rig(server.url)
+    r.send(*(str(n) for n in range(200)))
+    r.until("events", lambda: len(r.uuids) == 200)
+
+
+def test_it_reconnects_with_a_gap(rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    with Redis() as server:
+        r = rig(server.url)
+        server.stop()
+        wait_for("the loss", lambda: not r.connected())
+        server.start()
+        wait_for("the return", r.connected)
+        r.send("after")
+        r.until("after", lambda: r.uuids == {"after"})
+        assert len(r.gaps) == 1

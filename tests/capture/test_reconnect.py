@@ -1,0 +1,71 @@
+"""What is said about a broker, and that no password is in it."""
+
+import itertools
+import pickle
+import socket
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from flower.capture.reconnect import delays, explain, masked
+from flower.capture.settings import app_from_settings, serializers, settings_from_app
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:1/0", "redis://host:1/0"),
+        ("redis://:s3cret@host:1/0", "redis://:**@host:1/0"),
+        ("amqp://user:s3cret@host//", "amqp://user:**@host//"),
+        ("amqp://user:s3/cr@et@host//", "amqp://user:**@host//"),
+        ("amqp://u:s3cret@a//;amqp://u:s3cret@b//", "amqp://u:**@a//;amqp://u:**@b//"),
+        (["amqp://u:s3cret@a//", "amqp://b//"], "amqp://u:**@a//;amqp://b//"),
+        ("rediss://h/0?password=s3cret", "rediss://h/0?…"),
+        ("user:s3cret@host", "**@host"),
+        (None, ""),
+    ],
+)
+def test_passwords_are_masked(url: object, shown: str) -> None:
+    assert masked(url) == shown
+
+
+def test_errors_in_plain_words() -> None:
+    url = "redis://:s3cret@h/0"
+    assert explain(ConnectionRefusedError(111, "Connection refused"), url).startswith("nobody listens there")
+    denied = RuntimeError("ACCESS_REFUSED - configure access to queue 'q' in vhost '/' refused for user 'u'")
+    assert "no permission" in explain(denied, url)
+    assert explain(socket.gaierror(-2, "Name or service not known"), url).startswith("no such host")
+    assert "s3cret" not in explain(ValueError("port could not be cast: 's3cret'"), url)
+    wrapped = RuntimeError("outer")
+    wrapped.__cause__ = TimeoutError("timed out")
+    assert explain(wrapped, url).startswith("no answer in time")
+
+
+def test_the_waits_grow_and_are_bounded() -> None:
+    waits = list(itertools.islice(delays(), 50))
+    assert 0.7 < waits[0] <= 1
+    assert all(22 < wait <= 30 for wait in waits[6:])
+
+
+def test_settings_travel_to_another_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = Celery("x", broker="redis://:s3cret@host:7/3", set_as_current=False)
+    app.conf.update(
+        event_exchange="other", broker_transport_options={"global_keyprefix": "p:"}, accept_content=["json", "yaml"],
+        event_queue_prefix="ev", control_exchange="ctl", broker_failover_strategy=lambda urls: iter([*urls]),
+    )  # fmt: skip
+    settings = settings_from_app(app, queue_name="n", spill_folder=tmp_path, prefetch=7)
+    assert "s3cret" not in repr(settings)
+    assert "broker_failover_strategy" in caplog.text
+    again = pickle.loads(pickle.dumps(settings))
+    assert again == settings
+    built = app_from_settings(again)
+    assert built.conf.broker_read_url == "redis://:s3cret@host:7/3"
+    assert (built.conf.event_exchange, built.conf.event_queue_prefix, built.conf.control_exchange) == (
+        "other",
+        "ev",
+        "ctl",
+    )
+    assert built.conf.broker_transport_options == {"global_keyprefix": "p:"}
+    assert serializers(again) == {"json", "yaml"}
+    assert "pickle" not in serializers(again)
