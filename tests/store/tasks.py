@@ -34,7 +34,20 @@ def uuid_of(number: int) -> str:
 
 
 words = st.sampled_from(
-    ["shop.order", "shop.ORDER", "Mail.send", "straße", "STRASSE", "Kelvin", "a%b", "a_b", "back\\slash", "", "İx", "ﬁn"]
+    [
+        "shop.order",
+        "shop.ORDER",
+        "Mail.send",
+        "straße",
+        "STRASSE",
+        "Kelvin",
+        "a%b",
+        "a_b",
+        "back\\slash",
+        "",
+        "İx",
+        "ﬁn",
+    ]
 )
 texts = st.one_of(
     words,
@@ -79,7 +92,8 @@ def task_fields() -> dict[str, st.SearchStrategy[Any]]:
         "exception": st.none() | texts,
         "traceback": st.none() | texts,
         "earlier": st.lists(attempts, max_size=2).map(tuple),
-        "data": st.none() | st.dictionaries(words, st.dictionaries(words, st.integers() | texts | st.none()), max_size=2),
+        "data": st.none()
+        | st.dictionaries(words, st.dictionaries(words, st.integers() | texts | st.none()), max_size=2),
     }
 
 
@@ -88,9 +102,13 @@ def some_tasks(uuids: st.SearchStrategy[str] = ids) -> st.SearchStrategy[Task]:
 
 
 needles = st.one_of(
-    words, st.text(alphabet="abkKsSß%_\\'İıſ\0-0f", max_size=5), st.sampled_from(["order", "ORD", "5f1c", "-", "17", "s"]),
-    ids, ids.map(lambda text: text[:9]), ids.map(lambda text: text[6:15]),
-)  # fmt: skip
+    words,
+    st.text(alphabet="abkKsSß%_\\'İıſ\0-0f", max_size=5),
+    st.sampled_from(["order", "ORD", "5f1c", "-", "17", "s"]),
+    ids,
+    ids.map(lambda text: text[:9]),
+    ids.map(lambda text: text[6:15]),
+)
 
 
 @st.composite
@@ -102,7 +120,9 @@ def terms(draw: st.DrawFn) -> Node:
         bound = st.none() | times | st.integers(-2, 4)
         return Term(field.name, "range", (draw(bound), draw(bound)))
     if field.name == "kwargs" and draw(st.booleans()):
-        return Term("kwargs", "pair", draw(st.sampled_from([("order_id", "17"), ("NAME", "ann"), ("a", "B"), ("x", "")])))
+        return Term(
+            "kwargs", "pair", draw(st.sampled_from([("order_id", "17"), ("NAME", "ann"), ("a", "B"), ("x", "")]))
+        )
     value = draw(st.one_of(needles, st.sampled_from(["SUCCESS", "failure", "progress"])))
     return Term(field.name, draw(st.sampled_from(["contains", "is", "equals"])), value)
 
@@ -116,5 +136,7 @@ nodes = st.recursive(
     ),
     max_leaves=5,
 )
-sorts = st.lists(st.builds(Sort, st.sampled_from(SORT_KEYS), st.booleans()), max_size=3, unique_by=lambda sort: sort.key)
+sorts = st.lists(
+    st.builds(Sort, st.sampled_from(SORT_KEYS), st.booleans()), max_size=3, unique_by=lambda sort: sort.key
+)
 queries = st.builds(Query, nodes, sorts.map(tuple))

@@ -189,11 +189,11 @@ class Files:
         self,
         sequence: int,
         entries: Sequence[Segment],
+        *,
         uuids: Sequence[str] = (),
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
-        *,
         complete: bool = True,
     ) -> None:
         meta = self.meta
