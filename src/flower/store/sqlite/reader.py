@@ -44,6 +44,8 @@ class SqliteReader:
         hashed = mixed(packed)
         deadline = Deadline(self._time_limit)
         catalogue = self._view.catalogue()
+        if len(self._filters) > len(catalogue):
+            self._filters = {e.number: self._filters[e.number] for e in catalogue if e.number in self._filters}
         for entry in reversed(catalogue.segments):
             if entry.number != catalogue.segments[-1].number and not self._may_hold(entry, hashed, deadline):
                 continue
