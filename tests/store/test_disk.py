@@ -265,6 +265,23 @@ def test_a_copied_segment_is_a_backup(path: Path, tmp_path: Path) -> None:
     assert len(uuids(copy)) == 51
 
 
+def test_a_backup_while_it_is_written(path: Path, tmp_path: Path) -> None:
+    tasks = fill(path, 120)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with writing(path) as writer:
+        for place, file in enumerate(sorted(path.glob("*.db"))):
+            writer.write(Batch(new=[make(1000 + place)]))
+            source, target = sqlite3.connect(file), sqlite3.connect(copy / file.name)
+            source.backup(target)
+            source.close()
+            target.close()
+    assert {task.uuid for task in tasks} <= uuids(copy)
+    with writing(copy) as writer:
+        writer.write(Batch(new=[make(2000)]))
+        assert {task.uuid for task in tasks} | {uuid_of(2000)} <= uuids(copy)
+
+
 def test_a_lost_filter_is_made_again(path: Path) -> None:
     tasks = fill(path, 120)
     with sqlite3.connect(path / "seg-000001.db") as db:
