@@ -102,9 +102,13 @@ def some_tasks(uuids: st.SearchStrategy[str] = ids) -> st.SearchStrategy[Task]:
 
 
 needles = st.one_of(
-    words, st.text(alphabet="abkKsSß%_\\'İıſ\0-0f", max_size=5), st.sampled_from(["order", "ORD", "5f1c", "-", "17", "s"]),
-    ids, ids.map(lambda text: text[:9]), ids.map(lambda text: text[6:15]),
-)  # fmt: skip
+    words,
+    st.text(alphabet="abkKsSß%_\\'İıſ\0-0f", max_size=5),
+    st.sampled_from(["order", "ORD", "5f1c", "-", "17", "s"]),
+    ids,
+    ids.map(lambda text: text[:9]),
+    ids.map(lambda text: text[6:15]),
+)
 
 
 @st.composite

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from flower.search.tree import EVERYTHING, Node
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Changed, Query, Reader, Writer
+from flower.store.sqlite import order, rank, reader
+from flower.store.sqlite import where as where_module
 from store.tasks import ids, nodes, queries, some_tasks
 
 #: many small stores are made: memory, if the system has it as a folder, spares the disk
@@ -41,16 +44,29 @@ def assert_same(ours: Reader, reference: Reader, query: Query, offset: int, limi
     assert ours.count(query.where) == reference.count(query.where)
 
 
-@settings(report_multiple_bugs=False, max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(report_multiple_bugs=False, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     history=histories,
     asked=st.lists(st.tuples(queries, st.integers(0, 20), st.none() | st.integers(-1, 15)), min_size=1, max_size=6),
     family=st.lists(ids, max_size=3),
     where=nodes,
+    tiny=st.booleans(),
 )
 def test_disk_agrees_with_the_reference(
-    history: list[list[Task]], asked: list[tuple[Query, int, int | None]], family: list[str], where: Node
+    history: list[list[Task]], asked: list[tuple[Query, int, int | None]], family: list[str], where: Node, tiny: bool
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if tiny:
+            # so that a handful of tasks takes the ways that a hundred thousand take
+            for module, name, value in (
+                (order, "_SELECTIVE", 1), (order, "_FEW", 0), (order, "LARGEST_PAGE", 3), (rank, "NEAR", 1),
+                (rank, "_STRIDE", 1), (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1),
+            ):  # fmt: skip
+                patch.setattr(module, name, value)
+        run(history, asked, family, where)
+
+
+def run(history: list[list[Task]], asked: list[tuple[Query, int, int | None]], family: list[str], where: Node) -> None:
     folder = Path(tempfile.mkdtemp(prefix="bellflower-store-", dir=FAST))
     shared = MemoryStore()
     reference_writer, reference = MemoryWriter(shared), MemoryReader(shared)

@@ -73,6 +73,7 @@ class MemoryWriter:
         return key
 
     def prune(self, retention: Retention, now: float) -> int:
+        """A dict has no size on disk: that limit is not looked at."""
         store = self._store
         with store.lock:
             going: list[int] = []

@@ -7,7 +7,6 @@ from flower.store.port import Reader, Writer
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.reader import SqliteReader
 from flower.store.sqlite.schema import SEGMENT_TASKS
-from flower.store.sqlite.writer import SqliteWriter
 
 #: Where a store is if nobody says.
 DEFAULT_PATH: Final = "flower-data"
@@ -19,6 +18,9 @@ def open_writer(path: str | os.PathLike[str] = DEFAULT_PATH, *, segment_tasks: i
     Raises StoreInUse if another process writes to it (the message says which), NotAStore if the path holds
     something else, WrongVersion if its format is not ours, StoreFull if there is no room even to open it, and
     StoreError if it cannot be written. `segment_tasks` is for tests: tasks per file of new segments."""
+    # it needs numpy, which a process that only reads need not load: that is a tenth of a second of its start
+    from flower.store.sqlite.writer import SqliteWriter  # noqa: PLC0415
+
     return SqliteWriter(Folder(path), segment_tasks=segment_tasks)
 
 

@@ -4,28 +4,22 @@ Almost every id that a recorder asks for is new. Without the filters each would 
 segment; with them about one in a thousand is."""
 
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flower.store.sqlite import probe as one
+
 Hashes = npt.NDArray[np.uint64]
 
-#: About 20 bits per id and 7 probes let one false id in some thousands pass.
-_BITS_PER_ID: Final = 20
-_PROBES: Final = 7
-_LEAST_BITS: Final = 1 << 10
-
-_MIX_1: Final = np.uint64(0x9E3779B97F4A7C15)
-_MIX_2: Final = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_1: Final = np.uint64(one.MIX_1)
+_MIX_2: Final = np.uint64(one.MIX_2)
 
 
 def hashes(packed: Iterable[bytes | str]) -> Hashes:
-    """One number per id. A UUID is nearly its own hash; mixing serves those that count time or hosts."""
-    joined = b"".join(
-        value if type(value) is bytes else blake2b(str(value).encode(), digest_size=16).digest() for value in packed
-    )
+    """`probe.mixed` of many."""
+    joined = b"".join(value if type(value) is bytes else one.digest(value) for value in packed)
     halves = np.frombuffer(joined, np.uint64).reshape(-1, 2)
     mixed = halves[:, 0] + halves[:, 1] * _MIX_1
     mixed ^= mixed >> np.uint64(31)
@@ -39,7 +33,7 @@ class Bloom:
 
     def __init__(self, capacity: int, content: bytes | None = None) -> None:
         """Raises ValueError if the stored content is none of this size."""
-        bits = max(_LEAST_BITS, 1 << (capacity * _BITS_PER_ID - 1).bit_length())
+        bits = one.bits_for(capacity)
         self._mask = np.uint64(bits - 1)
         if content is None:
             self._bytes = np.zeros(bits // 8, np.uint8)
@@ -52,22 +46,19 @@ class Bloom:
         return self._bytes.tobytes()
 
     def add(self, hashed: Hashes) -> None:
-        for probe in range(_PROBES):
+        for probe in range(one.PROBES):
             place, bit = self._place(hashed, probe)
             np.bitwise_or.at(self._bytes, place, bit)
 
     def candidates(self, hashed: Hashes) -> npt.NDArray[np.intp]:
         """The positions of those that may be in the set. Most drop out at the first probe."""
         left = np.arange(len(hashed))
-        for probe in range(_PROBES):
+        for probe in range(one.PROBES):
             place, bit = self._place(hashed[left], probe)
             left = left[(self._bytes[place] & bit) != 0]
             if not len(left):
                 break
         return left
-
-    def may_hold(self, packed: bytes | str) -> bool:
-        return bool(len(self.candidates(hashes((packed,)))))
 
     def _place(self, hashed: Hashes, probe: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
         step = (hashed >> np.uint64(32)) | np.uint64(1)

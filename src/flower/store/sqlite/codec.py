@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from flower.records import Attempt, Task
-from flower.store.sqlite.schema import COLUMNS, FIELDS, IDS, JSON, KINDS, TEXTS
+from flower.store.sqlite.schema import COLUMNS, FIELDS, IDS, JSON, KINDS, LAST_STATE_ID, TEXTS
 
 _astuple = msgspec.structs.astuple
 _to_json = msgspec.json.Encoder(enc_hook=str).encode
@@ -102,7 +102,7 @@ class Dictionary:
     def __init__(self, rows: Iterable[tuple[int, str, str]] = ()) -> None:
         self.fresh: list[tuple[int, str, str]] = []
         self.values: dict[int | None, str | None] = {None: None}
-        self.last = 15
+        self.last = LAST_STATE_ID
         self.kinds = {kind: Words(kind, self._take_number, self.fresh) for kind in set(KINDS.values())}
         self.learn(rows)
 

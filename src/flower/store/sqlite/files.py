@@ -189,11 +189,11 @@ class Files:
         self,
         sequence: int,
         entries: Sequence[Segment],
+        *,
         uuids: Sequence[str] = (),
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
-        *,
         complete: bool = True,
     ) -> None:
         meta = self.meta
@@ -243,7 +243,7 @@ class Files:
     # --- undoing
 
     def announce_later(self, entry: Segment) -> None:
-        """Rows went, but meta.db could not be told: with the next write."""
+        """A segment has changed, but meta.db could not be told: with the next write."""
         self._unannounced[entry.number] = entry
         self.catalogue = Catalogue({**{known.number: known for known in self.catalogue}, entry.number: entry}.values())
 
@@ -253,8 +253,11 @@ class Files:
     def settle(self) -> None:
         """Undo what is left of a write that failed. Raises what writing raises."""
         for number, (before, changes) in list(self._undo.items()):
-            self.segment(number).restore(before, changes)
+            file = self.segment(number)
+            # under a number of its own: a reader may have counted in between
+            file.restore(before, changes, self.meta.sequence + 1)
             del self._undo[number]
+            self.announce_later(file.entry)
 
     def settle_quietly(self) -> None:
         try:

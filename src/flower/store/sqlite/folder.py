@@ -145,7 +145,8 @@ class Folder:
 def _mark(path: Path) -> tuple[int | None, int]:
     """application_id and format; None if the file is no database (any more)."""
     try:
-        return identity(path)
+        # SQLite takes an empty file for a new database; here it is one that lost everything
+        return identity(path) if path.stat().st_size else (None, 0)
     except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError):
         return None, 0
 

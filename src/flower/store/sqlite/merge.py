@@ -8,10 +8,11 @@ from typing import Any
 
 from flower.store.port import Sort
 from flower.store.sqlite.catalogue import BOUNDED, Segment
-from flower.store.sqlite.order import Search, by_many, by_number, ids_where
+from flower.store.sqlite.order import Search, by_many, by_number, by_uuid, ids_where
 from flower.store.sqlite.pool import SegmentGone
 from flower.store.sqlite.rank import Counter, locate
 from flower.store.sqlite.schema import KINDS
+from flower.store.sqlite.where import Clause
 
 _COLUMN = {"name": "name", "state": "state", "worker": "hostname"}
 
@@ -23,6 +24,8 @@ def sorted_ids(counter: Counter, entries: Sequence[Segment], sorts: Sequence[Sor
         return _by_number(counter, entries, sorts[0], offset)
     if len(sorts) == 1 and sorts[0].key in _COLUMN:
         return _by_word(counter, entries, sorts[0], offset)
+    if len(sorts) == 1:
+        return islice(_by_uuid(search, entries, descending=sorts[0].descending), offset, None)
     if not sorts:
         return _by_id(counter, entries, "TRUE", offset, descending=False)
     return islice(_by_many(search, entries, sorts), offset, None)
@@ -108,9 +111,10 @@ def _by_word(counter: Counter, entries: Sequence[Segment], sort: Sort, offset: i
             places.setdefault(folded, []).append((entry, numbers))
     for folded in sorted(places, reverse=sort.descending):
         for entry, numbers in reversed(places[folded]) if sort.descending else places[folded]:
-            condition = f"{column} IN ({', '.join(map(str, numbers))})"
+            clause = Clause(f"{column} IN ({', '.join(map(str, numbers))})", facet=(column, tuple(numbers)))
+            condition = clause.sql
             if offset:
-                count = counter.count(entry, condition)
+                count = counter.count_with(entry, clause)
                 if count <= offset:
                     offset -= count
                     continue
@@ -128,6 +132,12 @@ def _words(search: Search, entry: Segment, kind: str) -> dict[str, list[int]]:
     except SegmentGone:
         pass
     return folded
+
+
+def _by_uuid(search: Search, entries: Sequence[Segment], *, descending: bool) -> Iterator[int]:
+    walks = [by_uuid(search, entry, descending=descending) for entry in entries]
+    for _, found in heapq.merge(*walks, reverse=descending):
+        yield found
 
 
 def _by_many(search: Search, entries: Sequence[Segment], sorts: Sequence[Sort]) -> Iterator[int]:

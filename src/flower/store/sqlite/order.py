@@ -8,14 +8,17 @@ from typing import Any, Final
 from flower.search.tree import Node
 from flower.store.port import Sort
 from flower.store.sqlite.catalogue import Segment
+from flower.store.sqlite.codec import unpack_id
 from flower.store.sqlite.connection import Row
 from flower.store.sqlite.pool import Deadline, OpenSegment, Pool, SegmentGone
 from flower.store.sqlite.schema import SUCCESS_ID
-from flower.store.sqlite.where import Where, compile_where
+from flower.store.sqlite.where import Clause, Where, compile_where
 
 #: What an index finds is fetched and sorted if it is no more than this; else the order is walked and
 #: what does not match is passed over. SQLite's planner guesses wrong here; this never does.
 _SELECTIVE: Final = 5_000
+#: So few rows are read without looking at further indexes.
+_FEW: Final = 100
 #: As many values of a facet are walked side by side.
 _FACETS: Final = 24
 _FIRST_PAGE: Final = 64
@@ -51,18 +54,23 @@ def compiled(search: Search, entry: Segment, segment: OpenSegment) -> Where:
     return compile_where(search.where, segment.dictionary, odd_ids=entry.odd_ids)
 
 
-def selective_plan(segment: OpenSegment, where: Where, limit: int = _SELECTIVE) -> Plan | None:
-    """By the index that finds least, if one finds little."""
-    best, least = None, limit + 1
+def selective_plan(segment: OpenSegment, where: Where) -> Plan | None:
+    """By the indexes that find little, if any does. Where each finds some, only the rows that all of them
+    find are read."""
+    found: list[tuple[int, Clause]] = []
     for clause in where.clauses:
         if clause.seed is not None:
-            sql = f"SELECT count(*) FROM ({clause.seed} LIMIT {least})"
-            found = segment.rows(sql, clause.seed_values)[0][0]
-            if found < least:
-                best, least = clause, found
-    if best is None:
+            sql = f"SELECT count(*) FROM ({clause.seed} LIMIT {_SELECTIVE + 1})"
+            count = segment.rows(sql, clause.seed_values)[0][0]
+            if count <= _SELECTIVE:
+                found.append((count, clause))
+    if not found:
         return None
-    return Plan("task NOT INDEXED", f"id IN ({best.seed}) AND {where.sql}", (*best.seed_values, *where.values))
+    found.sort(key=lambda item: item[0])
+    used = [clause for _, clause in (found[:1] if found[0][0] <= _FEW else found)]
+    ids = " AND ".join(f"id IN ({clause.seed})" for clause in used)
+    values = tuple(value for clause in used for value in clause.seed_values)
+    return Plan("task NOT INDEXED", f"{ids} AND {where.sql}", (*values, *where.values))
 
 
 def ids_where(
@@ -103,7 +111,9 @@ def by_number(
     for size in search.pages():
         try:
             with search.pool.borrow(entry, search.deadline) as segment:
-                rows = _number_page(segment, compiled(search, entry, segment), key, after, values, order, size)
+                rows = _number_page(
+                    segment, compiled(search, entry, segment), key, after=after, values=values, order=order, size=size
+                )
         except SegmentGone:
             return
         yield from rows
@@ -115,15 +125,16 @@ def by_number(
 
 
 def _number_page(
-    segment: OpenSegment, where: Where, key: str, after: str, values: tuple[Any, ...], order: str, size: int
+    segment: OpenSegment, where: Where, key: str, *, after: str, values: tuple[Any, ...], order: str, size: int
 ) -> list[Row]:
     if where.never:
         return []
     tail = f"AND {key} IS NOT NULL{after} ORDER BY {key} {order}, id {order} LIMIT {size}"
-    plan = selective_plan(segment, where)
+    facet = facet_of(where) if key == "received" else None
+    # one facet alone is best walked, however little it finds
+    plan = None if facet is not None and len(where.clauses) == 1 else selective_plan(segment, where)
     if plan is not None:
         return segment.rows(f"SELECT {key}, id FROM {plan.source} WHERE {plan.sql} {tail}", (*plan.values, *values))
-    facet = facet_of(where) if key == "received" else None
     if facet is None:
         return segment.rows(
             f"SELECT {key}, id FROM task INDEXED BY task_{key} WHERE {where.sql} {tail}", (*where.values, *values)
@@ -147,6 +158,35 @@ def facet_of(where: Where) -> tuple[str, tuple[int, ...]] | None:
     facets = [clause.facet for clause in where.clauses if clause.facet is not None and clause.seed is not None]
     facets = [facet for facet in facets if len(facet[1]) <= _FACETS]
     return min(facets, key=lambda facet: len(facet[1]), default=None)
+
+
+def by_uuid(search: Search, entry: Segment, *, descending: bool) -> Iterator[tuple[str, int]]:
+    """(uuid as it is compared, id). Canonical ids are in their index in the order of their text."""
+    if entry.odd_ids:
+        for values, found in by_many(search, entry, (Sort("uuid", descending),)):
+            yield values[0], found
+        return
+    sign, order = ("<", "DESC") if descending else (">", "ASC")
+    after, values = "TRUE", ()
+    for size in search.pages():
+        try:
+            with search.pool.borrow(entry, search.deadline) as segment:
+                where = compiled(search, entry, segment)
+                if where.never:
+                    return
+                plan = selective_plan(segment, where) or Plan("task INDEXED BY task_uuid", where.sql, where.values)
+                rows = segment.rows(
+                    f"SELECT uuid, id FROM {plan.source} WHERE {plan.sql} AND {after}"
+                    f" ORDER BY uuid {order} LIMIT {size}",
+                    (*plan.values, *values),
+                )
+        except SegmentGone:
+            return
+        for packed, found in rows:
+            yield unpack_id(packed), found
+        if len(rows) < size:
+            return
+        after, values = f"uuid {sign} ?", (rows[-1][0],)
 
 
 def sort_expression(sort: Sort) -> str:

@@ -12,11 +12,11 @@ import apsw
 
 from flower.errors import WaitedTooLong
 from flower.records import Task
-from flower.store.sqlite.bloom import Bloom
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.codec import Dictionary, decode
 from flower.store.sqlite.connection import DAMAGED, Row, open_for_reading, rows
 from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.probe import bits_for
 from flower.store.sqlite.where import register_functions
 
 #: Connections that wait to be used again, over all segments; each may hold its page cache.
@@ -105,12 +105,12 @@ class OpenSegment:
             self.learn()
             return decode(row, self.dictionary.values)
 
-    def filter(self, capacity: int) -> Bloom | None:
+    def filter(self, capacity: int) -> bytes | None:
+        """The Bloom filter, if one of the right size is kept with the rows."""
         kept = self.rows("SELECT value FROM info WHERE key='bloom'")
-        try:
-            return Bloom(capacity, kept[0][0]) if kept else None
-        except (TypeError, ValueError):
-            return None
+        if kept and isinstance(kept[0][0], bytes) and len(kept[0][0]) * 8 == bits_for(capacity):
+            return kept[0][0]
+        return None
 
     def close(self) -> None:
         self._db.close()

@@ -13,7 +13,7 @@ from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.order import Search, compiled, facet_of, selective_plan
 from flower.store.sqlite.pool import OpenSegment, SegmentGone
 from flower.store.sqlite.schema import SUCCESS_ID
-from flower.store.sqlite.where import Where
+from flower.store.sqlite.where import Clause, Where
 
 #: Rows that are passed over one by one rather than located more exactly.
 NEAR: Final = 1_500
@@ -54,7 +54,28 @@ class Counter:
         if known is None:
             try:
                 with self.search.pool.borrow(entry, self.search.deadline) as segment:
-                    known = _count(entry, segment, compiled(self.search, entry, segment), condition, values, key)
+                    known = _count(
+                        entry,
+                        segment,
+                        compiled(self.search, entry, segment),
+                        condition=condition,
+                        values=values,
+                        key=key,
+                    )
+            except SegmentGone:
+                return 0
+            self.memory.put(question, known)
+        return known
+
+    def count_with(self, entry: Segment, clause: Clause) -> int:
+        """How many the query finds that also fulfil this clause."""
+        question = (entry.number, entry.sequence, self.search.where, clause)
+        known: int | None = self.memory.get(question)
+        if known is None:
+            try:
+                with self.search.pool.borrow(entry, self.search.deadline) as segment:
+                    where = compiled(self.search, entry, segment)
+                    known = _count(entry, segment, Where((*where.clauses, clause)))
             except SegmentGone:
                 return 0
             self.memory.put(question, known)
@@ -90,7 +111,13 @@ class Counter:
 
 
 def _count(
-    entry: Segment, segment: OpenSegment, where: Where, condition: str, values: tuple[Any, ...], key: str
+    entry: Segment,
+    segment: OpenSegment,
+    where: Where,
+    *,
+    condition: str = "TRUE",
+    values: tuple[Any, ...] = (),
+    key: str = "",
 ) -> int:
     if where.never:
         return 0
@@ -101,12 +128,13 @@ def _count(
         # nearly all tasks succeed: count the others, for which there is an index
         others = f"SELECT count(*) FROM task INDEXED BY task_state WHERE state <> {SUCCESS_ID} AND NOT ({success})"
         return entry.rows - _number(segment, others)
-    plan = selective_plan(segment, where)
+    facet = facet_of(where) if key in ("", "received") else None
+    # one facet alone is counted in its index, however little it finds
+    plan = None if facet is not None and len(where.clauses) == 1 else selective_plan(segment, where)
     if plan is not None:
         sql = f"SELECT count(*) FROM {plan.source} WHERE {plan.sql} AND {condition}"
         return _number(segment, sql, (*plan.values, *values))
-    facet = facet_of(where)
-    if facet is not None and key in ("", "received"):
+    if facet is not None:
         column, numbers = facet
         partial = f" AND state <> {SUCCESS_ID}" if column == "state" else ""
         return sum(
@@ -127,7 +155,7 @@ def _success_only(where: Where) -> str | None:
     """The condition, if it is one on the state alone and lets SUCCESS through."""
     if len(where.clauses) == 1:
         clause = where.clauses[0]
-        if clause.facet is not None and clause.seed is None and not clause.values:
+        if clause.facet is not None and clause.facet[0] == "state" and SUCCESS_ID in clause.facet[1]:
             return clause.sql
     return None
 

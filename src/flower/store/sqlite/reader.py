@@ -10,13 +10,13 @@ from flower.records import Gap, Task, Worker
 from flower.search.tree import EVERYTHING, Node
 from flower.store.port import SORT_KEYS, Changes, Query, StoreStatus
 from flower.store.sqlite import meta
-from flower.store.sqlite.bloom import Bloom
 from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.codec import pack_id, unpack_id
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.merge import sorted_ids
 from flower.store.sqlite.order import Search
 from flower.store.sqlite.pool import Deadline, Pool, SegmentGone
+from flower.store.sqlite.probe import may_hold, mixed
 from flower.store.sqlite.rank import Counter, Memory
 from flower.store.sqlite.schema import SELECT
 from flower.store.sqlite.view import View
@@ -37,14 +37,17 @@ class SqliteReader:
         self._pool = Pool(folder)
         self._view = View(folder, self._pool)
         self._memory = Memory()
-        self._filters: dict[int, Bloom | None] = {}
+        self._filters: dict[int, bytes] = {}
 
     def task(self, uuid: str) -> Task | None:
         packed = pack_id(uuid)
+        hashed = mixed(packed)
         deadline = Deadline(self._time_limit)
         catalogue = self._view.catalogue()
+        if len(self._filters) > len(catalogue):
+            self._filters = {e.number: self._filters[e.number] for e in catalogue if e.number in self._filters}
         for entry in reversed(catalogue.segments):
-            if entry.number != catalogue.segments[-1].number and not self._may_hold(entry, packed, deadline):
+            if entry.number != catalogue.segments[-1].number and not self._may_hold(entry, hashed, deadline):
                 continue
             try:
                 with self._pool.borrow(entry, deadline) as segment:
@@ -55,15 +58,18 @@ class SqliteReader:
                 continue
         return None
 
-    def _may_hold(self, entry: Segment, packed: bytes | str, deadline: Deadline) -> bool:
-        if entry.number not in self._filters:
+    def _may_hold(self, entry: Segment, hashed: int, deadline: Deadline) -> bool:
+        content = self._filters.get(entry.number)
+        if content is None:
             try:
                 with self._pool.borrow(entry, deadline) as segment:
-                    self._filters[entry.number] = segment.filter(entry.capacity)
+                    content = segment.filter(entry.capacity)
             except SegmentGone:
                 return False
-        bloom = self._filters[entry.number]
-        return bloom is None or bloom.may_hold(packed)
+            if content is None:
+                return True
+            self._filters[entry.number] = content
+        return may_hold(content, hashed)
 
     def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
         check(query.where)

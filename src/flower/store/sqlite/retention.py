@@ -7,7 +7,7 @@ from typing import Any, Final
 from flower.store.port import Retention
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.files import Files
-from flower.store.sqlite.schema import FINISHED
+from flower.store.sqlite.schema import FINISHED, UNFINISHED
 from flower.store.sqlite.transaction import Transaction
 
 #: Rows deleted in one step: writers and readers wait no longer than that.
@@ -58,7 +58,8 @@ class Pruning:
                 continue
             old = f"{FINISHED} AND timestamp < ?"
             if bounds[1] < cutoff or self._few_stay(entry, old, cutoff):
-                gone = self._drop(transaction, entry, old, (cutoff,))
+                staying = f"({UNFINISHED}) OR timestamp >= ? OR timestamp IS NULL"
+                gone = self._drop(transaction, entry, old, staying, (cutoff,))
             elif self._is_receiving(entry) or bounds[1] - bounds[0] > SHORT_SPAN * age:
                 gone = self._delete(transaction, entry, old, (cutoff,), STEP_ROWS)
             else:
@@ -105,7 +106,7 @@ class Pruning:
             if entry.rows == 0 or not self._any_finished(entry):
                 continue
             if excess >= entry.rows and not self._is_receiving(entry):
-                return self._drop(transaction, entry, FINISHED, ())
+                return self._drop(transaction, entry, FINISHED, UNFINISHED, ())
             return self._delete(transaction, entry, FINISHED, (), min(excess, STEP_ROWS)) if exact else 0
         for entry in self._files.catalogue:
             if entry.rows and (exact or excess >= entry.rows):
@@ -128,12 +129,12 @@ class Pruning:
 
     # --- how
 
-    def _drop(self, transaction: Transaction, entry: Segment, old: str, values: Sequence[Any]) -> int:
+    def _drop(self, transaction: Transaction, entry: Segment, old: str, stays: str, values: Sequence[Any]) -> int:
         """Remove the file, once the rows that stay are elsewhere; if they are many, delete the others instead."""
         if self._is_receiving(entry):
             return self._delete(transaction, entry, old, values, STEP_ROWS)
         staying = self._files.segment(entry.number).select(
-            f"({old}) IS NOT TRUE ORDER BY id LIMIT {self._movable(entry) + 1}", values
+            f"{stays} ORDER BY id LIMIT {self._movable(entry) + 1}", values
         )
         if len(staying) > self._movable(entry):
             return self._delete(transaction, entry, old, values, STEP_ROWS)

@@ -18,7 +18,9 @@ STATE_IDS: Final = {state: number for number, state in enumerate(STATES, 1)}
 SUCCESS_ID: Final = STATE_IDS[SUCCESS]
 #: SQL for "has ended".
 FINISHED: Final = "state IN (1, 2, 3, 4)"
-FIRST_WORD_ID: Final = 16
+UNFINISHED: Final = f"state <> {SUCCESS_ID} AND state NOT IN (2, 3, 4)"
+#: Numbers up to this one are for states to come.
+LAST_STATE_ID: Final = 15
 
 #: Columns that hold a number of the dictionary, and under which kind the word is kept there.
 KINDS: Final = {

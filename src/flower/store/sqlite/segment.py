@@ -242,14 +242,14 @@ class SegmentFile:
         with self._guard():
             self._learn()
 
-    def restore(self, entry: Segment, changes: Iterable[Changed]) -> None:
+    def restore(self, entry: Segment, changes: Iterable[Changed], sequence: int) -> None:
         """Undo a committed transaction: the rows that it brought go, those that it changed are as before."""
         self.begin()
         try:
             self.delete(self.rows("SELECT id FROM task WHERE id >= ?", (entry.next,)))
             self.update([Changed(change.key, change.after, change.before) for change in changes])
             self._next, self._bounds = entry.next, list(entry.bounds)
-            self.describe(entry.sequence, emptied=entry.emptied)
+            self.describe(sequence, emptied=entry.emptied)
             self.commit()
         except BaseException:
             self.rollback()

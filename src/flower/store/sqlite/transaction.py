@@ -69,8 +69,6 @@ class Transaction:
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
-        *,
-        complete: bool = True,
     ) -> None:
         receiving_first = sorted(self._touched, reverse=True)
         # said by the last file to commit of those that moved rows went to
@@ -86,7 +84,7 @@ class Transaction:
         self._files.commit_meta(
             self._sequence,
             [file.entry for file, _ in self._touched.values()],
-            uuids, workers, gaps, drop, complete=complete,
+            uuids=uuids, workers=workers, gaps=gaps, drop=drop,
         )  # fmt: skip
         self._files.committed(self._next, self._new, self._added)
 

@@ -94,6 +94,11 @@ class _Compiler:
                 return _any(list(map(self.node, terms)))
             case Not(term):
                 return _not(self.node(term))
+            case Term():
+                return self._term(node)
+
+    def _term(self, term: Term) -> Clause:
+        match term:
             case Term("", "contains", str(value)):
                 return _any([self._contains(field, value.casefold()) for field in FREE_TEXT])
             case Term(name, "contains", str(value)):
@@ -106,7 +111,7 @@ class _Compiler:
                 return _range(FIELDS[name].attribute, low, high)  # type: ignore[arg-type]
             case Term(_, "pair", (str(key), str(value))):
                 return _pair(key, value)
-        raise AssertionError(node)
+        raise AssertionError(term)
 
     def _contains(self, field: Field, needle: str) -> Clause:
         if field.attribute in KINDS:

@@ -45,7 +45,11 @@ class SqliteWriter:
 
     def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
         wanted = list(uuids)
-        return self._whatever_is_damaged(lambda: self._load(wanted)) if wanted else {}
+        if not wanted:
+            return {}
+        found = self._whatever_is_damaged(lambda: self._load(wanted))
+        self._files.trim()
+        return found
 
     def write(self, batch: Batch) -> Sequence[int]:
         if not (batch.new or batch.changed or batch.workers or batch.gaps):
@@ -88,7 +92,6 @@ class SqliteWriter:
                     stored = file.find(packed[place])
                     if stored is not None:
                         found[uuids[place]] = stored
-        self._files.trim()
         return found
 
     def _write(self, batch: Batch) -> list[int]:

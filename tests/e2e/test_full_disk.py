@@ -1,0 +1,51 @@
+"""A disk without room under the product as it runs: it says so, waits, and goes on by itself."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from product import Product
+from stream import Stream
+
+from servers import RabbitMQ, wait_for
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(path)], check=True)
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_it_says_so_waits_and_goes_on(rabbitmq_server: RabbitMQ, disk: Path) -> None:
+    filler = disk / "filler"
+    with Product(rabbitmq_server.url, db=disk / "store") as product:
+        product.wait_until_capturing()
+        with Stream(rabbitmq_server.url) as stream:
+            wait_for("the first tasks", lambda: len(product.states()) > 100, 20)
+            filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 300_000))
+            wait_for("the trouble", lambda: product.status()["trouble"] is not None, 60)
+            before = product.states()
+            assert product.status()["trouble"] in product.http.get("/tasks").text
+            assert product.http.get("/healthcheck").text == "OK"
+            assert before
+            filler.unlink()
+            wait_for("recording to go on", lambda: len(product.states()) > len(before), 30)
+        assert product.status()["trouble"] is None
+
+        def everything() -> bool:
+            states = product.states()
+            return all(states.get(uuid) == "SUCCESS" for uuid in stream.sent)
+
+        wait_for("everything", everything, 30)
+        log = product.log.read_text()
+        assert log.count("Capture waits") == 1
+        assert "There is room on the disk again" in log
+        recorder = product.recorder()
+        assert recorder is not None

@@ -1,0 +1,46 @@
+"""Stores of both kinds, the one on disk with tiny segments."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Reader, Writer
+
+SEGMENT = 50
+
+
+@dataclass
+class Store:
+    writer: Writer
+    reader: Reader
+    #: a writer anew, as after a restart
+    restart: Callable[[], Writer]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The same test on every store."""
+    if request.param == "memory":
+        shared = MemoryStore()
+        yield Store(MemoryWriter(shared), MemoryReader(shared), lambda: MemoryWriter(shared))
+        return
+    path = tmp_path / "data"
+
+    def restart() -> Writer:
+        made.writer.close()
+        made.writer = open_writer(path, segment_tasks=SEGMENT)
+        return made.writer
+
+    made = Store(open_writer(path, segment_tasks=SEGMENT), open_reader(path), restart)
+    yield made
+    made.writer.close()
+    made.reader.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data"
