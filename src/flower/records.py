@@ -30,7 +30,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One message of the `celeryev` exchange, checked: types are right and `timestamp` is there.
 
     Fields that Celery does not define are in `data`. Task events have a `uuid`; worker events have
-    a `hostname`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
+    a `hostname` and no `uuid`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
     """
 
     type: str

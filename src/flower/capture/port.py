@@ -16,6 +16,8 @@ class Captured:
     token: int
     received: float
     gap: Gap | None = None
+    #: bytes on the wire, so that whoever collects batches can bound what they hold
+    size: int = 0
 
 
 class Capture(Protocol):

@@ -117,6 +117,10 @@ class Reader(Protocol):
 
     def status(self) -> StoreStatus: ...
 
+    def recorder_status(self) -> Mapping[str, Any]:
+        """What the recorder last said of itself (`Writer.set_status`); empty if it never did."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -1,0 +1,213 @@
+"""What an event does to a record: (Task or nothing, Event) → Task, and the same for workers.
+
+Pure, and it never raises: an event that came late, twice, in part or out of order only ever adds to
+what is known. The rules are those of `celery.events.state.Task.event` (states have a rank; an event
+of lower rank than the state comes from the past) with these differences, each because Celery's rule
+shows something untrue:
+
+* an event from the past fills what is missing and overwrites nothing, and never moves `timestamp` back;
+* `task-retried` does not take a task out of an end: it closes the attempt it belongs to (with countdown
+  0 it is announced after the next attempt has begun, even after that one has succeeded);
+* what belonged to an attempt (worker, times, exception) moves to `Task.earlier` when the next begins;
+* REJECTED ends an attempt that had started, and REVOKED ends one that reported a custom state;
+* `utcoffset` is ignored: timestamps are epoch seconds, which know no zone.
+"""
+
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from flower.records import (
+    FAILURE,
+    FINAL_STATES,
+    PENDING,
+    RECEIVED,
+    REJECTED,
+    RETRY,
+    REVOKED,
+    STARTED,
+    SUCCESS,
+    Attempt,
+    Event,
+    Task,
+    Worker,
+)
+
+#: Lower wins. The order of `celery.states.PRECEDENCE`, but custom states rank below REVOKED.
+RANK = {SUCCESS: 0, FAILURE: 1, REVOKED: 2, STARTED: 4, RECEIVED: 5, REJECTED: 6, RETRY: 7, PENDING: 8}
+CUSTOM_RANK = 3
+MAX_STATE_LENGTH = 64
+
+_DESCRIBES = ("name", "args", "kwargs", "root_id", "parent_id", "retries", "eta", "expires")
+_ROUTES = ("queue", "exchange", "routing_key")
+
+
+class Rule(NamedTuple):
+    """How one type of event is folded in."""
+
+    state: str
+    #: the field that gets the event's time; none for custom events
+    stamp: str | None
+    #: event field → task field, copied when the event brings a value
+    takes: tuple[tuple[str, str], ...]
+    #: for one from the past, the fields it may not even fill in, because they belong to a later attempt
+    not_late: tuple[str, ...] = ()
+
+
+def _rule(state: str, stamp: str, fields: tuple[str, ...] = (), *, by_client: bool = False) -> Rule:
+    sender = [("hostname", "client")] if by_client else [("hostname", "hostname"), ("pid", "pid")]
+    takes = [(field, field) for field in fields] + [("timestamp", stamp), *sender]
+    return Rule(state, stamp, tuple(takes), ("retries", "eta", "expires") if by_client else ())
+
+
+RULES = {
+    "task-sent": _rule(PENDING, "sent", _DESCRIBES + _ROUTES, by_client=True),
+    "task-received": _rule(RECEIVED, "received", _DESCRIBES),
+    "task-started": _rule(STARTED, "started"),
+    "task-succeeded": _rule(SUCCESS, "succeeded", ("result", "runtime")),
+    "task-failed": _rule(FAILURE, "failed", ("exception", "traceback")),
+    "task-retried": _rule(RETRY, "retried", ("exception", "traceback")),
+    "task-revoked": _rule(REVOKED, "revoked"),
+    "task-rejected": _rule(REJECTED, "rejected"),
+}
+#: States in which the attempt is over and the task is not.
+_MAY_GO_ON = frozenset({RETRY, REJECTED})
+#: Fields of the current attempt; a new one begins without them.
+_NEW_ATTEMPT: dict[str, Any] = {
+    "hostname": None,
+    "pid": None,
+    "received": None,
+    "started": None,
+    "runtime": None,
+    "exception": None,
+    "traceback": None,
+}
+
+
+def fold(task: Task | None, event: Event) -> Task:
+    """The task after this event. The event must have a `uuid`."""
+    rule = RULES.get(event.type) or _custom(event.type)
+    if task is None:
+        task = Task(event.uuid or "")
+    elif rule.state == RETRY and (closed := _close_earlier(task, event)) is not None:
+        return closed
+    elif _begins_attempt(task, rule, event):
+        task = replace(task, state=PENDING, earlier=task.attempts, **_NEW_ATTEMPT)
+    if _is_late(task, rule, event):
+        changes = _missing(task, rule, event)
+    else:
+        changes = _fields(rule, event)
+        changes["state"] = rule.state
+    _follow_clock(task, event, changes)
+    if event.data:
+        changes["data"] = _merge_data(task.data, event)
+    return replace(task, **changes)
+
+
+def fold_worker(worker: Worker | None, event: Event, now: float) -> Worker:
+    """The worker after one of its own events; `now` is when we heard it, by our clock."""
+    if worker is None:
+        worker = Worker(event.hostname or "")
+    elif worker.timestamp is not None and event.timestamp < worker.timestamp and event.type != "worker-online":
+        return replace(worker, heartbeat=max(now, worker.heartbeat or now)) if worker.online else worker
+    offline = event.type == "worker-offline"
+    changes: dict[str, Any] = {field: value for field in _WORKER_FIELDS if (value := getattr(event, field)) is not None}
+    return replace(
+        worker,
+        online=not offline,
+        heartbeat=worker.heartbeat if offline else now,
+        timestamp=event.timestamp,
+        **changes,
+    )
+
+
+_WORKER_FIELDS = ("pid", "freq", "active", "processed", "loadavg", "sw_ident", "sw_ver", "sw_sys", "clock")
+
+
+def _custom(event_type: str) -> Rule:
+    """`task-progress` → PROGRESS, as Celery does."""
+    # Sent by a child of the pool: its pid is not the worker's.
+    state = event_type.partition("-")[2].upper()[:MAX_STATE_LENGTH] or PENDING
+    return Rule(state, None, (("hostname", "hostname"),))
+
+
+def _is_late(task: Task, rule: Rule, event: Event) -> bool:
+    """Does this event belong before what we know already?"""
+    state = task.state
+    if rule.state == state:
+        previous = getattr(task, rule.stamp) if rule.stamp else None
+        return previous is not None and event.timestamp < previous
+    if rule.state == PENDING:
+        return True
+    if state in _MAY_GO_ON:
+        # Only the very attempt that ended can have events from before its end; another worker's
+        # clock proves nothing.
+        ended = task.retried if state == RETRY else task.rejected
+        return rule.state not in FINAL_STATES and event.hostname == task.hostname and event.timestamp <= (ended or 0)
+    if rule.state in _MAY_GO_ON:
+        return state in FINAL_STATES
+    return RANK.get(rule.state, CUSTOM_RANK) > RANK.get(state, CUSTOM_RANK)
+
+
+def _begins_attempt(task: Task, rule: Rule, event: Event) -> bool:
+    """Is this event the first we hear of the next attempt?"""
+    state = task.state
+    if state in _MAY_GO_ON:
+        return not _is_late(task, rule, event) and (rule.state != state or state == RETRY)
+    if state in FINAL_STATES:
+        # An end after an end: the task ran again and we missed the beginning, or it was delivered twice.
+        return rule.state in (SUCCESS, FAILURE) and state != rule.state and not _is_late(task, rule, event)
+    return rule.state == RECEIVED and task.received is not None and (event.retries or 0) > (task.retries or 0)
+
+
+def _close_earlier(task: Task, event: Event) -> Task | None:
+    """`task-retried` of an attempt that the next one has overtaken; None if it is the current one's."""
+    earlier = task.earlier
+    if any(attempt.state == RETRY and attempt.ended == event.timestamp for attempt in task.attempts):
+        return task
+    index = next((i for i, attempt in enumerate(earlier) if attempt.state is None), None)
+    if index is None:
+        if task.state not in FINAL_STATES and not (task.state == RETRY and event.timestamp < (task.retried or 0)):
+            return None
+        # All that is left of an attempt whose other events were lost.
+        index = len(earlier)
+        earlier = (*earlier, Attempt(index, hostname=event.hostname))
+    closed = replace(
+        earlier[index],
+        ended=event.timestamp,
+        state=RETRY,
+        exception=event.exception or earlier[index].exception,
+        traceback=event.traceback or earlier[index].traceback,
+    )
+    changes: dict[str, Any] = {
+        "earlier": (*earlier[:index], closed, *earlier[index + 1 :]),
+        "retried": max(event.timestamp, task.retried or event.timestamp),
+    }
+    _follow_clock(task, event, changes)
+    return replace(task, **changes)
+
+
+def _fields(rule: Rule, event: Event) -> dict[str, Any]:
+    """What an event of the present sets."""
+    return {field: value for source, field in rule.takes if (value := getattr(event, source)) is not None}
+
+
+def _missing(task: Task, rule: Rule, event: Event) -> dict[str, Any]:
+    """What an event from the past may still fill in."""
+    return {
+        field: value
+        for field, value in _fields(rule, event).items()
+        if field not in rule.not_late and getattr(task, field) is None
+    }
+
+
+def _follow_clock(task: Task, event: Event, changes: dict[str, Any]) -> None:
+    if task.timestamp is None or event.timestamp >= task.timestamp:
+        changes["timestamp"] = event.timestamp
+        if event.clock is not None:
+            changes["clock"] = event.clock
+
+
+def _merge_data(known: dict[str, dict[str, Any]] | None, event: Event) -> dict[str, dict[str, Any]]:
+    known = known or {}
+    return {**known, event.type: {**known.get(event.type, {}), **(event.data or {})}}

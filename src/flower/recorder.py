@@ -1,0 +1,282 @@
+"""The loop: take a batch of events, fold it, write it, and only then let the broker forget it.
+
+Knows no technology; it is handed its parts. It runs in one thread and owns the writer. Nothing
+that has been read is ever thrown away: if the disk is full it waits, and capture waits with it.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Any
+
+from flower.capture.port import Capture, Captured
+from flower.errors import StoreFull
+from flower.fold import fold, fold_worker
+from flower.records import FINAL_STATES, Event, Gap, Task, Worker
+from flower.store.port import Batch, Changed, Retention, Writer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things may wait. Defaults were chosen by measurement (docs/storage.md)."""
+
+    #: seconds until what was read is on disk, when there is little to do
+    flush_interval: float = 0.2
+    #: events that make a batch at once
+    flush_events: int = 20_000
+    #: bytes that make a batch at once, against huge arguments
+    flush_bytes: int = 32 << 20
+    #: above this many events in a batch, tasks that still run may wait for their end ...
+    busy_events: int = 2_000
+    #: ... this many seconds, so that most are written once instead of three times
+    linger: float = 1.0
+    #: unfinished tasks kept in memory; others are read back when their next event comes
+    max_live: int = 30_000
+    #: an unfinished task with more text than this is not kept in memory
+    max_live_text: int = 16_384
+    #: seconds for writing what is already here when told to stop
+    finish_within: float = 3.0
+    #: seconds between two sayings of how we are
+    status_interval: float = 1.0
+    #: seconds between looks at what may be forgotten
+    prune_interval: float = 10.0
+    #: seconds between tries when the disk is full
+    full_interval: float = 1.0
+
+
+class _Live:
+    """A task in memory: what it is, what the store holds of it, and since when the two differ."""
+
+    __slots__ = ("before", "key", "since", "task", "token")
+
+    def __init__(self, task: Task, key: int | None, before: Task | None) -> None:
+        self.task = task
+        self.key = key
+        self.before = before
+        self.token = 0
+        self.since = 0.0
+
+
+class Recorder:
+    def __init__(
+        self,
+        capture: Capture,
+        writer: Writer,
+        *,
+        retention: Retention | None = None,
+        pace: Pace | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._capture = capture
+        self._writer = writer
+        self._retention = retention or Retention()
+        self._pace = pace or Pace()
+        self._clock = clock
+        self._live: dict[str, _Live] = {}
+        #: differs from what is on disk; in the order in which that began
+        self._pending: dict[str, _Live] = {}
+        self._workers: dict[str, Worker] = dict(writer.workers())
+        self._pending_workers: dict[str, Worker] = {}
+        self._pending_gaps: list[Gap] = []
+        self._pending_events = 0
+        self._pending_bytes = 0
+        self._oldest = 0.0
+        self._token = 0
+        self._meter = _Meter()
+        self._next_status = 0.0
+        self._next_prune = time.monotonic() + 1.0
+
+    def run(self, stop: Flag) -> None:
+        """Until `stop` is set; then what is in memory is written. Raises what it cannot mend."""
+        self._capture.start()
+        try:
+            while not stop.is_set():
+                captured = self._capture.read(self._pace.flush_interval / 2)
+                if captured is not None:
+                    self._take(captured)
+                if self._is_due():
+                    self._flush(stop)
+                self._tend(stop)
+            self._finish(stop)
+        finally:
+            self._capture.stop()
+            self._say_status(running=False)
+
+    def _finish(self, stop: Flag) -> None:
+        """Write what has come in already; on a busy broker that never ends, so not for long."""
+        deadline = time.monotonic() + self._pace.finish_within
+        while time.monotonic() < deadline and (captured := self._capture.read(0)) is not None:
+            self._take(captured)
+            if self._is_due():
+                self._flush(stop)
+        self._flush(stop, everything=True)
+
+    def _take(self, captured: Captured) -> None:
+        now = time.monotonic()
+        if not self._pending_events and not self._pending_gaps:
+            self._oldest = now
+        live = self._live
+        unknown = {event.uuid for event in captured.events if event.uuid is not None}.difference(live)
+        if unknown:
+            for uuid, stored in self._writer.load(unknown).items():
+                live[uuid] = _Live(stored.task, stored.key, stored.task)
+        pending = self._pending
+        token = captured.token
+        for event in captured.events:
+            uuid = event.uuid
+            if uuid is None:
+                self._take_worker(event, captured.received)
+                continue
+            entry = live.get(uuid)
+            if entry is None:
+                entry = live[uuid] = _Live(fold(None, event), None, None)
+            else:
+                entry.task = fold(entry.task, event)
+            if uuid not in pending:
+                pending[uuid] = entry
+                entry.token = token
+                entry.since = now
+        if captured.gap is not None:
+            self._pending_gaps.append(captured.gap)
+        self._token = token
+        self._pending_events += len(captured.events)
+        self._pending_bytes += captured.size
+        self._meter.events += len(captured.events)
+        self._meter.last_event = captured.received
+
+    def _take_worker(self, event: Event, received: float) -> None:
+        if event.hostname is not None:
+            worker = fold_worker(self._workers.get(event.hostname), event, received)
+            self._workers[event.hostname] = self._pending_workers[event.hostname] = worker
+
+    def _is_due(self) -> bool:
+        pace = self._pace
+        if self._pending_events >= pace.flush_events or self._pending_bytes >= pace.flush_bytes:
+            return True
+        waits = self._pending_events or self._pending_gaps or self._pending
+        return bool(waits) and time.monotonic() - self._oldest >= pace.flush_interval
+
+    def _flush(self, stop: Flag, *, everything: bool = False) -> None:
+        now = time.monotonic()
+        held_until = now - self._pace.linger
+        hold = not everything and self._pending_events >= self._pace.busy_events
+        going = [
+            entry
+            for entry in self._pending.values()
+            if not hold or entry.since <= held_until or entry.task.state in FINAL_STATES
+        ]
+        new = [entry for entry in going if entry.key is None]
+        changed = [entry for entry in going if entry.key is not None and entry.task != entry.before]
+        batch = Batch(
+            new=[entry.task for entry in new],
+            changed=[Changed(entry.key, entry.before, entry.task) for entry in changed if entry.key and entry.before],
+            workers=list(self._pending_workers.values()),
+            gaps=self._pending_gaps,
+        )
+        keys = self._write(batch, stop)
+        if keys is None:
+            return
+        for entry, key in zip(new, keys, strict=True):
+            entry.key = key
+        self._forget_written(going)
+        self._pending_workers = {}
+        self._pending_gaps = []
+        self._pending_events = self._pending_bytes = 0
+        self._oldest = now
+        first = next(iter(self._pending.values()), None)
+        self._capture.done(self._token if first is None else first.token - 1)
+        self._meter.batches += 1
+        self._meter.lag = time.monotonic() - (min((entry.since for entry in going), default=now))
+
+    def _write(self, batch: Batch, stop: Flag) -> list[int] | None:
+        """Try until the disk takes it; None if we were told to stop meanwhile."""
+        said = False
+        while True:
+            try:
+                keys = list(self._writer.write(batch))
+            except StoreFull as error:
+                self._meter.trouble = error.message
+                if not said:
+                    log.error("%s. Capture waits; nothing that is kept is harmed. Work goes on by itself.", error)
+                    said = True
+                self._say_status()
+                if stop.wait(self._pace.full_interval):
+                    log.error("Stopped while the disk was full: %s tasks were not written.", len(self._pending))
+                    return None
+            else:
+                if said:
+                    log.warning("There is room on the disk again; recording goes on.")
+                    self._meter.trouble = None
+                return keys
+
+    def _forget_written(self, going: list[_Live]) -> None:
+        """What is on disk and has ended may leave memory; what still runs stays, within bounds."""
+        live, pace = self._live, self._pace
+        for entry in going:
+            uuid = entry.task.uuid
+            del self._pending[uuid]
+            if entry.task.state in FINAL_STATES or _text_length(entry.task) > pace.max_live_text:
+                del live[uuid]
+            else:
+                entry.before = entry.task
+        if (excess := len(live) - pace.max_live) > 0:
+            clean = (uuid for uuid in live if uuid not in self._pending)
+            for uuid in [uuid for uuid, _ in zip(clean, range(excess), strict=False)]:
+                del live[uuid]
+
+    def _tend(self, stop: Flag) -> None:
+        """What is done now and then."""
+        now = time.monotonic()
+        if now >= self._next_status:
+            self._next_status = now + self._pace.status_interval
+            if self._pending_workers and not self._pending_events:
+                self._flush(stop)
+            self._say_status()
+        if now >= self._next_prune:
+            gone = self._writer.prune(self._retention, self._clock())
+            self._next_prune = now + (0.5 if gone else self._pace.prune_interval)
+
+    def _say_status(self, *, running: bool = True) -> None:
+        status = self._meter.status(self._clock())
+        self._writer.set_status({**status, "running": running, "capture": self._capture.status()})
+
+
+class _Meter:
+    """Figures about ourselves, for people."""
+
+    def __init__(self) -> None:
+        self.since = time.time()
+        self.events = 0
+        self.batches = 0
+        self.last_event: float | None = None
+        self.lag = 0.0
+        self.trouble: str | None = None
+        self._events_before = 0
+        self._at = time.monotonic()
+
+    def status(self, now: float) -> Mapping[str, Any]:
+        at = time.monotonic()
+        rate = (self.events - self._events_before) / max(at - self._at, 0.001)
+        self._events_before, self._at = self.events, at
+        return {
+            "pid": os.getpid(),
+            "since": self.since,
+            "at": now,
+            "events": self.events,
+            "events_per_second": round(rate, 1),
+            "batches": self.batches,
+            "last_event": self.last_event,
+            "lag": round(self.lag, 3),
+            "trouble": self.trouble,
+        }
+
+
+def _text_length(task: Task) -> int:
+    return sum(
+        len(text) for text in (task.args, task.kwargs, task.result, task.traceback, task.exception) if text is not None
+    )

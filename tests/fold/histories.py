@@ -1,0 +1,57 @@
+"""Random histories of one task, as a worker would tell them: in order, with increasing times."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Fields = dict[str, Any]
+
+UUID = "6f3c0e9a-7d41-4f0b-9a55-0d2f5be0c001"
+HOSTS = ("celery@one", "celery@two")
+
+
+@st.composite
+def orderly(draw: st.DrawFn) -> list[Fields]:
+    """sent? received (started progress* retried received)* then an end, or none yet."""
+    clock = draw(st.integers(1, 1000))
+    now = draw(st.floats(1.5e9, 2e9))
+    events: list[Fields] = []
+
+    def tell(kind: str, hostname: str, **fields: Any) -> None:
+        nonlocal clock, now
+        now += draw(st.floats(0.001, 50))
+        clock += draw(st.integers(1, 5))
+        events.append(
+            {"type": kind, "uuid": UUID, "hostname": hostname, "timestamp": now, "clock": clock, "pid": 7, **fields}
+        )
+
+    describes = {
+        "name": draw(st.sampled_from(["mail.send", "shop.order"])),
+        "args": "(1, 'a')",
+        "kwargs": "{'order': 17}",
+        "root_id": UUID,
+        "parent_id": None,
+        "eta": None,
+        "expires": None,
+    }
+    if draw(st.booleans()):
+        tell("task-sent", "gen1@web", **describes, retries=0, queue="mail", exchange="", routing_key="mail")
+    attempts = draw(st.integers(1, 4))
+    for number in range(attempts):
+        host = draw(st.sampled_from(HOSTS))
+        tell("task-received", host, **describes, retries=number)
+        if number < attempts - 1:
+            tell("task-started", host)
+            tell("task-retried", host, exception=f"OSError({number})", traceback=f"Traceback {number}")
+    end = draw(st.sampled_from(["received", "started", "succeeded", "failed", "revoked", "terminated", "progress"]))
+    if end in ("started", "succeeded", "failed", "terminated", "progress"):
+        tell("task-started", host)
+    if (end == "progress" or draw(st.booleans())) and end in ("succeeded", "failed", "progress"):
+        tell("task-progress", host)
+    if end == "succeeded":
+        tell("task-succeeded", host, result="'ok'", runtime=draw(st.floats(0, 100)))
+    elif end == "failed":
+        tell("task-failed", host, exception="KeyError('x')", traceback="Traceback last")
+    elif end in ("revoked", "terminated"):
+        tell("task-revoked", host, terminated=end == "terminated", signum=15, expired=False)
+    return events
