@@ -10,9 +10,10 @@ from bench.feed import Feed
 from bench.systems import Running, System
 from bench.visible import View
 from bench.workload import Outcome, Workload
-from tests.servers import RabbitMQ, Redis, Server
+from tests.servers import RabbitMQ, Redis
 
-SERVERS: dict[str, type[Redis] | type[RabbitMQ]] = {"redis": Redis, "rabbitmq": RabbitMQ}
+Broker = Redis | RabbitMQ
+SERVERS: dict[str, type[Broker]] = {"redis": Redis, "rabbitmq": RabbitMQ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,27 @@ class Bench:
 class Stage:
     """A system at work on a fresh broker, and the publisher connected to the same."""
 
-    server: Server
+    server: Broker
     running: Running
     view: View
 
 
 @contextmanager
 def stage(system: System, feed: Feed, *, durable: bool = False) -> Iterator[Stage]:
-    """Everything is up and the system has been seen to hear the publisher. Each system has a broker of
-    its own, so that what one leaves in it (queues, connections) does not slow down the next."""
+    """Each system has a broker of its own, so that what one leaves in it (queues, connections) does not
+    slow down the next."""
     with SERVERS[feed.form.broker]() as server, Running(system, server.url, durable=durable) as running:
-        view = running.view()
-        view.first_page("/healthcheck")
-        feed.connect(server)
-        feed.greet(view)
-        yield Stage(server, running, view)
+        yield begin(server, running, feed)
+
+
+def begin(server: Broker, running: Running, feed: Feed) -> Stage:
+    """Start the system, and return when it has been seen to hear the publisher."""
+    running.start()
+    view = running.view()
+    view.first_page("/healthcheck")
+    feed.connect(server)
+    feed.greet(view)
+    return Stage(server, running, view)
 
 
 @cache

@@ -125,7 +125,7 @@ class RabbitLine:
         self.channel = self.connection.channel(1)
         self.channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False)
 
-    def send(self, payload: bytes, messages: int) -> None:  # noqa: ARG002 (the other kind of line counts them)
+    def send(self, payload: bytes, messages: int) -> None:
         self.connection.transport.sock.sendall(payload)
 
     def settle(self) -> dict[str, int]:
@@ -168,8 +168,10 @@ def serve(broker: str, stream: Stream) -> None:
 
 
 def _greeting(broker: str, uuid: str) -> bytes:
-    event = {"hostname": "celery@greeter", "utcoffset": 0.0, "pid": 1, "clock": 1, "uuid": uuid, "name": "bench.greeting",
-             "args": "()", "kwargs": "{}", "timestamp": time.time(), "type": "task-received"}  # fmt: skip
+    event = {
+        "hostname": "celery@greeter", "utcoffset": 0.0, "pid": 1, "clock": 1, "uuid": uuid, "name": "bench.greeting",
+        "args": "()", "kwargs": "{}", "timestamp": time.time(), "type": "task-received",
+    }  # fmt: skip
     return next(encode([Emitted(event)], ENCODERS[broker], batched=False)).payload
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +67,8 @@ class Memory:
 
 @dataclass(slots=True)
 class Running:
-    """A system at work on a broker, in a folder of its own that outlives a restart."""
+    """A system on a broker, in a folder of its own that outlives a restart; the context manager sees to it
+    that neither processes nor folder stay behind."""
 
     system: System
     broker: str
@@ -124,11 +124,21 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """User and system time of all processes since the start, ended children included."""
-        return sum(sum(times[:4]) for times in self._each("cpu_times"))
+        total = 0.0
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
 
     def memory(self) -> Memory:
-        details = list(self._each("memory_full_info"))
-        return Memory(sum(d.rss for d in details), sum(d.pss for d in details))
+        resident = own = 0
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                details = process.memory_full_info()
+                resident += details.rss
+                own += details.pss
+        return Memory(resident, own)
 
     def kill(self) -> None:
         """SIGKILL to every process, the parent first so that it cannot start another."""
@@ -150,7 +160,6 @@ class Running:
         self._gone()
 
     def __enter__(self) -> Self:
-        self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -168,11 +177,6 @@ class Running:
 
     def _remember(self, process: psutil.Process) -> psutil.Process:
         return self._family.setdefault(process.pid, process)
-
-    def _each(self, question: str) -> Iterator[tuple[float, ...]]:
-        for process in self.family():
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                yield getattr(process, question)()
 
 
 def wait_idle(running: Running, *, calm: float = 4.0, limit: float = 300.0) -> float:

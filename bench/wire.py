@@ -96,7 +96,8 @@ def _batches(events: Iterable[Emitted]) -> Iterator[list[Emitted]]:
 
 
 def _buffered(event: EventDict) -> bool:
-    return event["type"] != "task-sent" and event["type"].startswith("task-")
+    kind: str = event["type"]
+    return kind != "task-sent" and kind.startswith("task-")
 
 
 def _wired(group: Sequence[Emitted], encoder: Encoder, *, multi: bool) -> Wired:

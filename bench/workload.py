@@ -20,6 +20,9 @@ START = 1_790_000_000.0
 #: A heartbeat of the next worker after so many task events.
 HEARTBEAT_EVERY = 1_000
 
+#: The states in which a task of ours has ended.
+FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+
 EventDict = dict[str, Any]
 
 ROOMS = ("orders", "payments", "parcels", "newsletter", "catalogue", "invoices", "accounts", "reports")
@@ -32,7 +35,9 @@ ERRORS = (
     "KeyError('{0}')",
     "TimeoutError('label printer busy, order {0}')",
 )
-NAMES = tuple(f"{room}.tasks.{verb}_{THINGS[(i + j) % 9]}" for i, room in enumerate(ROOMS) for j, verb in enumerate(VERBS))
+NAMES = tuple(
+    f"{room}.tasks.{verb}_{THINGS[(i + j) % 9]}" for i, room in enumerate(ROOMS) for j, verb in enumerate(VERBS)
+)
 WEIGHTS = tuple(1 / (rank + 1) for rank in range(len(NAMES)))
 WORKERS = tuple(f"celery@worker-{number:02d}.example.com" for number in range(24))
 PRODUCERS = tuple(f"gen{4100 + number}@web-{number}" for number in range(4))

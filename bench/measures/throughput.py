@@ -14,7 +14,7 @@ from bench.workload import Workload
 
 BARS = {"redis-single": 8, "redis-batched": 10, "rabbitmq-single": 5, "rabbitmq-batched": 8}
 SLICES = 10
-PAGES = {"newest 50": {"limit": 50}, "50 failures": {"limit": 50, "state": "FAILURE"}}
+PAGES: dict[str, dict[str, object]] = {"newest 50": {"limit": 50}, "50 failures": {"limit": 50, "state": "FAILURE"}}
 
 
 @dataclass(slots=True)
@@ -73,7 +73,13 @@ def throughput(bench: Bench, form: Form) -> Iterator[Figure]:
 
 
 def vars_of(run: Run) -> dict[str, object]:
-    return {"before": run.before, "after": run.after, "marks": run.marks, "verdict": run.verdict, "seconds": run.seconds}
+    return {
+        "before": run.before,
+        "after": run.after,
+        "marks": run.marks,
+        "verdict": run.verdict,
+        "seconds": run.seconds,
+    }
 
 
 def _measured(bench: Bench, system: System, feed: Feed) -> Run:

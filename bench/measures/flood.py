@@ -1,0 +1,99 @@
+"""What is missing after more events than it can take come as fast as the broker takes them, and how
+long `/healthcheck` takes to answer meanwhile."""
+
+import http.client
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from bench.bench import Bench, outcomes, stage
+from bench.feed import Feed, Form
+from bench.figures import Bar, Figure, Sample, single
+from bench.systems import System, wait_idle
+from bench.visible import Verdict, View, judge
+from bench.workload import Workload
+
+EVENTS_PER_TASK = 3.6
+#: Longer than the five seconds that RabbitMQ keeps a message for Flower, and than Flower's wait before it reconnects.
+CALM = 6.0
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Asks for `/healthcheck` twenty times a second on a thread of its own; a context manager."""
+
+    view: View
+    seconds: list[float] = field(default_factory=list)
+    unanswered: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._over.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(0.05):
+            try:
+                self.seconds.append(self.view.timed("/healthcheck"))
+            except (OSError, http.client.HTTPException):
+                self.unanswered += 1
+
+    def milliseconds(self, share: float) -> Sample:
+        """The latency that this share of the answers stayed below."""
+        return single(statistics.quantiles(self.seconds, n=1000, method="inclusive")[round(share * 1000) - 1] * 1000)
+
+    def longest(self) -> Sample:
+        return single(max(self.seconds) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Flooded:
+    verdict: Verdict
+    pulse: Pulse
+    published: float  # events a second
+    unheard: int
+    settled: float  # seconds from the first event until the system had nothing more to do
+
+
+def flood(bench: Bench, form: Form) -> Iterator[Figure]:
+    workload = Workload(round(bench.sizes.flood_events / EVENTS_PER_TASK))
+    with Feed(form, workload) as feed:
+        floods = {system.name: _flooded(bench, system, feed) for system in bench.systems}
+    losses = {name: single(100 * flooded.verdict.lost) for name, flooded in floods.items()}
+    more = {name: {"verdict": flooded.verdict, "unheard": flooded.unheard} for name, flooded in floods.items()}
+    yield Figure(f"{form.label}: flood: absent or wrong", "% of tasks", losses, Bar("value", "<=", 0), more)
+    published = {name: single(flooded.published) for name, flooded in floods.items()}
+    yield Figure(f"{form.label}: flood: published", "events/s", published)
+    settled = {name: single(flooded.settled) for name, flooded in floods.items()}
+    yield Figure(f"{form.label}: flood: at rest after", "s", settled)
+    for share in (0.5, 0.95):
+        answers = {name: flooded.pulse.milliseconds(share) for name, flooded in floods.items()}
+        yield Figure(f"{form.label}: flood: healthcheck p{share * 100:.0f}", "ms", answers)
+    longest = {name: flooded.pulse.longest() for name, flooded in floods.items()}
+    yield Figure(f"{form.label}: flood: healthcheck longest", "ms", longest, Bar("value", "<=", 50))
+
+
+def _flooded(bench: Bench, system: System, feed: Feed) -> Flooded:
+    with stage(system, feed) as at:
+        began = time.monotonic()
+        with Pulse(at.running.view()) as pulse:
+            sent = feed.send_all()
+            settled = time.monotonic() - began + wait_idle(at.running, calm=CALM)
+        verdict = judge(at.view.tasks(), outcomes(feed.workload))
+    bench.say(
+        f"{feed.form.label}: {system.name}: flooded with {feed.events / sent['seconds']:,.0f} events/s: "
+        f"{verdict.absent:,} of {verdict.expected:,} tasks absent, {verdict.wrong:,} wrong, "
+        f"longest healthcheck {max(pulse.seconds) * 1000:,.0f} ms"
+    )
+    return Flooded(verdict, pulse, feed.events / sent["seconds"], sent.get("unheard", 0), settled)
