@@ -48,7 +48,8 @@ def main(
     if show_list:
         click.echo("\n".join(step.name for step in STEPS))
         return
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     sizes = QUICK if quick else Sizes()
     sizes = replace(sizes, tasks=tasks or sizes.tasks, large_tasks=large or sizes.large_tasks)
     sizes = replace(sizes, paged_tasks=min(sizes.paged_tasks, sizes.large_tasks // 2))
@@ -64,8 +65,8 @@ def main(
     sys.exit(1 if failed else 0)
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    # Like Ctrl-C: every context manager on the way out stops what it has started.
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    # All alike: every context manager on the way out stops what it has started.
     raise KeyboardInterrupt
 
 

@@ -42,7 +42,7 @@ def flower() -> System:
         "flower",
         flower_python(),
         options=("--address=127.0.0.1", "--port={port}", f"--max_tasks={MAX_TASKS}"),
-        window=10_000,
+        window=5_000,
         durable=("--persistent=True", "--db={folder}/flower", "--state_save_interval=5000"),
     )
 

@@ -4,10 +4,11 @@ Each is given what it has against forgetting: Flower its state file, saved every
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.bench import Bench, outcomes, stage
-from bench.feed import Feed, Form, Paced
+from bench.feed import Feed, Form, Lost, Paced
 from bench.figures import Bar, Figure, single
 from bench.systems import System, wait_idle
 from bench.visible import Tasks, judge
@@ -25,7 +26,7 @@ class Survival:
 def crash(bench: Bench, form: Form) -> Iterator[Figure]:
     with Feed(form, Workload(bench.sizes.crash_tasks)) as feed:
         survivals = {system.name: _killed(bench, system, feed) for system in bench.systems}
-    kept = {name: single(100 * s.kept / s.visible) for name, s in survivals.items()}
+    kept = {name: single(100 * s.kept / max(s.visible, 1)) for name, s in survivals.items()}
     yield Figure(f"{form.broker}: kill -9: still visible", "% of tasks", kept, Bar("value", ">=", 100), survivals)
     if form.broker == "rabbitmq":
         right = {name: single(100 * s.right / s.expected) for name, s in survivals.items()}
@@ -34,7 +35,8 @@ def crash(bench: Bench, form: Form) -> Iterator[Figure]:
 
 def _killed(bench: Bench, system: System, feed: Feed) -> Survival:
     with stage(system, feed, durable=True) as at:
-        Paced(feed, at.view, system.window).run(lambda events: None, until=feed.steps // 2)
+        with suppress(Lost):  # what counts is what is visible
+            Paced(feed, at.view, system.window).run(lambda events: None, until=feed.steps // 2)
         # Events are on their way while it is asked and killed; what it had shown by then is what counts.
         stream = threading.Thread(target=feed.send, args=(feed.steps * 3 // 4,))
         stream.start()

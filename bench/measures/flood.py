@@ -2,17 +2,17 @@
 long `/healthcheck` takes to answer meanwhile."""
 
 import http.client
-import statistics
+import math
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Self
 
 from bench.bench import Bench, outcomes, stage
 from bench.feed import Feed, Form
-from bench.figures import Bar, Figure, Sample, single
+from bench.figures import Bar, Figure, single
 from bench.systems import System, wait_idle
 from bench.visible import Verdict, View, judge
 from bench.workload import Workload
@@ -24,10 +24,11 @@ CALM = 6.0
 
 @dataclass(slots=True)
 class Pulse:
-    """Asks for `/healthcheck` twenty times a second on a thread of its own; a context manager."""
+    """Asks for `/healthcheck` fifty times a second on a thread of its own; a context manager."""
 
     view: View
-    seconds: list[float] = field(default_factory=list)
+    #: seconds since the first question, seconds until the answer
+    answers: list[tuple[float, float]] = field(default_factory=list)
     unanswered: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -43,24 +44,24 @@ class Pulse:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._over.wait(0.05):
+        began = time.monotonic()
+        while not self._over.wait(0.02):
+            asked = time.monotonic() - began
             try:
-                self.seconds.append(self.view.timed("/healthcheck"))
+                self.answers.append((asked, self.view.timed("/healthcheck")))
             except (OSError, http.client.HTTPException):
                 self.unanswered += 1
 
-    def milliseconds(self, share: float) -> Sample:
-        """The latency that this share of the answers stayed below."""
-        return single(statistics.quantiles(self.seconds, n=1000, method="inclusive")[round(share * 1000) - 1] * 1000)
-
-    def longest(self) -> Sample:
-        return single(max(self.seconds) * 1000)
+    def milliseconds(self, until: float) -> list[float]:
+        """The latencies of what was asked in the first `until` seconds, rising."""
+        return sorted(1000 * seconds for asked, seconds in self.answers if asked <= until) or [math.inf]
 
 
 @dataclass(frozen=True, slots=True)
 class Flooded:
     verdict: Verdict
-    pulse: Pulse
+    latencies: Sequence[float]  # of the health check while it lasted, in milliseconds, rising
+    unanswered: int
     published: float  # events a second
     unheard: int
     settled: float  # seconds from the first event until the system had nothing more to do
@@ -71,17 +72,20 @@ def flood(bench: Bench, form: Form) -> Iterator[Figure]:
     with Feed(form, workload) as feed:
         floods = {system.name: _flooded(bench, system, feed) for system in bench.systems}
     losses = {name: single(100 * flooded.verdict.lost) for name, flooded in floods.items()}
-    more = {name: {"verdict": flooded.verdict, "unheard": flooded.unheard} for name, flooded in floods.items()}
+    more = {name: asdict(flooded) for name, flooded in floods.items()}
     yield Figure(f"{form.label}: flood: absent or wrong", "% of tasks", losses, Bar("value", "<=", 0), more)
     published = {name: single(flooded.published) for name, flooded in floods.items()}
     yield Figure(f"{form.label}: flood: published", "events/s", published)
     settled = {name: single(flooded.settled) for name, flooded in floods.items()}
     yield Figure(f"{form.label}: flood: at rest after", "s", settled)
-    for share in (0.5, 0.95):
-        answers = {name: flooded.pulse.milliseconds(share) for name, flooded in floods.items()}
-        yield Figure(f"{form.label}: flood: healthcheck p{share * 100:.0f}", "ms", answers)
-    longest = {name: flooded.pulse.longest() for name, flooded in floods.items()}
-    yield Figure(f"{form.label}: flood: healthcheck longest", "ms", longest, Bar("value", "<=", 50))
+    for percent, bar in ((50, None), (95, None), (100, Bar("value", "<=", 50))):
+        answers = {name: single(_percentile(flooded.latencies, percent)) for name, flooded in floods.items()}
+        yield Figure(f"{form.label}: flood: healthcheck p{percent}", "ms", answers, bar)
+
+
+def _percentile(rising: Sequence[float], percent: int) -> float:
+    """The value that so many of a hundred do not exceed."""
+    return rising[math.ceil(len(rising) * percent / 100) - 1]
 
 
 def _flooded(bench: Bench, system: System, feed: Feed) -> Flooded:
@@ -91,9 +95,11 @@ def _flooded(bench: Bench, system: System, feed: Feed) -> Flooded:
             sent = feed.send_all()
             settled = time.monotonic() - began + wait_idle(at.running, calm=CALM)
         verdict = judge(at.view.tasks(), outcomes(feed.workload))
+    latencies = pulse.milliseconds(settled)
     bench.say(
         f"{feed.form.label}: {system.name}: flooded with {feed.events / sent['seconds']:,.0f} events/s: "
         f"{verdict.absent:,} of {verdict.expected:,} tasks absent, {verdict.wrong:,} wrong, "
-        f"longest healthcheck {max(pulse.seconds) * 1000:,.0f} ms"
+        f"longest healthcheck {latencies[-1]:,.0f} ms"
     )
-    return Flooded(verdict, pulse, feed.events / sent["seconds"], sent.get("unheard", 0), settled)
+    published = feed.events / sent["seconds"]
+    return Flooded(verdict, latencies, pulse.unanswered, published, sent.get("unheard", 0), settled)

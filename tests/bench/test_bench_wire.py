@@ -1,17 +1,20 @@
 """Our bytes beside those of a real `EventDispatcher`, on real brokers: whoever listens cannot tell them apart."""
 
+import base64
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from contextlib import closing
+from typing import Any, NamedTuple, Protocol
 
 import amqp
 import pytest
 import redis
+from celery import Celery
+
 from bench.feed import FORMS, Feed, Form
 from bench.publisher import LINES
 from bench.wire import BATCH, ENCODERS, encode
 from bench.workload import Emitted, Workload
-from celery import Celery
 from servers import RabbitMQ, Redis
 
 SMALL = Workload(400)
@@ -25,18 +28,19 @@ class Heard(NamedTuple):
     body: Any
 
 
-class Ear:
+class Ear(Protocol):
     """Hears what a monitor would."""
 
     def heard(self, count: int) -> list[Heard]:
         """The next `count` messages."""
-        raise NotImplementedError
+        ...
 
-    def nothing_more(self) -> bool:
-        raise NotImplementedError
+    def nothing_more(self) -> bool: ...
+
+    def close(self) -> None: ...
 
 
-class RedisEar(Ear):
+class RedisEar:
     def __init__(self, server: Redis) -> None:
         self.pubsub = redis.Redis.from_url(server.url).pubsub(ignore_subscribe_messages=True)
         self.pubsub.psubscribe("/0.celeryev/*")
@@ -49,15 +53,18 @@ class RedisEar(Ear):
             assert message, f"{len(found)} of {count} messages came"
             envelope = json.loads(message["data"])
             assert envelope["properties"].pop("delivery_tag")
-            body = json.loads(_from_base64(envelope.pop("body")))
+            body = json.loads(base64.b64decode(envelope.pop("body")))
             found.append(Heard(message["channel"].decode(), envelope, body))
         return found
 
     def nothing_more(self) -> bool:
         return self.pubsub.get_message(timeout=0.2) is None
 
+    def close(self) -> None:
+        self.pubsub.close()
 
-class RabbitEar(Ear):
+
+class RabbitEar:
     def __init__(self, server: RabbitMQ) -> None:
         self.connection = amqp.Connection(f"127.0.0.1:{server.port}")
         self.connection.connect()
@@ -82,36 +89,27 @@ class RabbitEar(Ear):
             self.connection.drain_events(timeout=0.2)
         return True
 
+    def close(self) -> None:
+        self.connection.close()
 
-def _from_base64(text: str) -> bytes:
-    import base64
 
-    return base64.b64decode(text)
+def _listen(server: Redis | RabbitMQ) -> Ear:
+    return RedisEar(server) if isinstance(server, Redis) else RabbitEar(server)
 
 
 @pytest.fixture
 def ear(broker: Redis | RabbitMQ) -> Iterator[Ear]:
-    if isinstance(broker, Redis):
-        redis_ear = RedisEar(broker)
-        yield redis_ear
-        redis_ear.pubsub.close()
-    else:
-        rabbit_ear = RabbitEar(broker)
-        yield rabbit_ear
-        rabbit_ear.connection.close()
+    with closing(_listen(broker)) as listening:
+        yield listening
 
 
-def _dispatch(url: str, events: list[Emitted], *, buffered: bool) -> None:
-    """Send them as a worker (or, for task-sent, a producer) does."""
+def _dispatch(url: str, hostname: str, events: list[Emitted], *, buffered: bool) -> None:
+    """Send them as a worker does."""
     app = Celery(broker=url)
     with app.connection_for_write() as connection:
-        for emitted in events[:1]:
-            dispatcher = app.events.Dispatcher(
-                connection,
-                hostname=emitted.event["hostname"],
-                buffer_group={"task"} if buffered else None,
-                buffer_limit=BATCH,
-            )
+        dispatcher = app.events.Dispatcher(
+            connection, hostname=hostname, buffer_group={"task"} if buffered else None, buffer_limit=BATCH
+        )
         for emitted in events:
             fields = {name: value for name, value in emitted.event.items() if name not in STAMPED}
             dispatcher.send(emitted.event["type"], **fields)
@@ -133,7 +131,12 @@ def _same(ours: Heard, theirs: Heard) -> None:
 def test_same_as_a_real_dispatcher(broker: Redis | RabbitMQ, ear: Ear, batched: bool) -> None:
     sender = "celery@worker-03.example.com"
     events = [each for each in SMALL.events() if each.event["hostname"] == sender]
-    assert {each.event["type"] for each in events} >= {"task-received", "task-started", "task-succeeded", "worker-online"}
+    assert {each.event["type"] for each in events} >= {
+        "task-received",
+        "task-started",
+        "task-succeeded",
+        "worker-online",
+    }
     messages = list(encode(events, ENCODERS[broker.name], batched=batched))
     line = LINES[broker.name]("127.0.0.1", broker.port)
     for message in messages:
@@ -141,7 +144,7 @@ def test_same_as_a_real_dispatcher(broker: Redis | RabbitMQ, ear: Ear, batched: 
     line.settle()
     ours = ear.heard(len(messages))
     line.close()
-    _dispatch(broker.url, events, buffered=batched)
+    _dispatch(broker.url, sender, events, buffered=batched)
     theirs = ear.heard(len(messages))
     assert ear.nothing_more()
     for mine, real in zip(ours, theirs, strict=True):
@@ -151,9 +154,8 @@ def test_same_as_a_real_dispatcher(broker: Redis | RabbitMQ, ear: Ear, batched: 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.label)
 def test_the_publisher_sends_everything_in_order(form: Form, request: pytest.FixtureRequest) -> None:
     server = request.getfixturevalue(f"{form.broker}_server")
-    ear = RedisEar(server) if form.broker == "redis" else RabbitEar(server)
     expected = [each.event["uuid"] for each in SMALL.events() if "uuid" in each.event]
-    with Feed(form, SMALL) as feed:
+    with closing(_listen(server)) as ear, Feed(form, SMALL) as feed:
         feed.connect(server)
         feed.send(feed.steps // 2)
         feed.send_all()
@@ -179,13 +181,13 @@ def _orderly(events: list[dict[str, Any]]) -> None:
 
 
 def test_a_long_body_takes_several_frames(rabbitmq_server: RabbitMQ) -> None:
-    ear = RabbitEar(rabbitmq_server)
     event = {"hostname": "celery@long", "uuid": "1", "type": "task-failed", "traceback": "x" * 300_000}
     (message,) = encode([Emitted(event)], ENCODERS["rabbitmq"], batched=False)
-    line = LINES["rabbitmq"]("127.0.0.1", rabbitmq_server.port)
-    line.send(message.payload, 1)
-    line.settle()
-    (heard,) = ear.heard(1)
+    with (
+        closing(_listen(rabbitmq_server)) as ear,
+        closing(LINES["rabbitmq"]("127.0.0.1", rabbitmq_server.port)) as line,
+    ):
+        line.send(message.payload, 1)
+        line.settle()
+        (heard,) = ear.heard(1)
     assert heard.body == event
-    line.close()
-    ear.connection.close()

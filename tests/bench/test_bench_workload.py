@@ -2,8 +2,9 @@
 
 from collections import Counter
 
-from bench.workload import WORKERS, Workload
 from celery.events.state import State
+
+from bench.workload import WORKERS, Workload
 
 SMALL = Workload(3_000)
 
