@@ -163,6 +163,8 @@ class Running:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if error is not None and self.log.exists():
+            error.add_note(f"The log of {self.system.name} ends:\n{self.log.read_text(errors='replace')[-3000:]}")
         try:
             self.stop()
         finally:
