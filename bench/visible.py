@@ -69,15 +69,14 @@ class View:
         """Status and body; raises OSError or HTTPException if there is no answer."""
         if parameters:
             path = f"{path}?{urllib.parse.urlencode(parameters)}"
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+        kept_alive = self._connection is not None
         try:
-            self._connection.request("GET", path)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            self.close()
-            raise
+            return self._ask(path)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # A server may close a connection that was idle; whether it is there is told by a new one.
+            if not kept_alive:
+                raise
+            return self._ask(path)
 
     def timed(self, path: str, **parameters: object) -> float:
         """Seconds for an answer, which must be a good one."""
@@ -131,6 +130,17 @@ class View:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+        try:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
 
     def _tasks(self, **parameters: object) -> Tasks:
         status, body = self.get("/api/tasks", **parameters)
