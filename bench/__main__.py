@@ -27,7 +27,9 @@ NAMES = ("flower", "bellflower")
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small sizes, and nothing with millions of tasks: under three minutes.")
+@click.option(
+    "--quick", is_flag=True, help="Small sizes, no kill -9, nothing with millions of tasks: under three minutes."
+)
 @click.option("--only", multiple=True, metavar="NAME", help="Only steps whose name holds this; may be repeated.")
 @click.option("--system", "only_system", type=click.Choice(NAMES), help="Measure only one of the two.")
 @click.option("--tasks", type=click.IntRange(min=1_000), help="Tasks in the streams that speed is measured with.")
@@ -46,7 +48,7 @@ def main(
 ) -> None:
     """Measure Bellflower beside Flower 2.2.0, and print a table of ratios."""
     if show_list:
-        click.echo("\n".join(step.name for step in STEPS))
+        click.echo("\n".join(f"{step.name:28}{step.when}" for step in STEPS))
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
@@ -85,8 +87,9 @@ def _chosen(only: Sequence[str], *, quick: bool, bellflower_too: bool) -> list[S
         if not steps:
             raise click.BadParameter(f"no step is called like that; there are {', '.join(s.name for s in STEPS)}")
     else:
-        steps = [step for step in STEPS if not (quick and step.large)]
-    return [step for step in steps if bellflower_too or not step.large]
+        levels = {"always"} if quick else {"always", "full"}
+        steps = [step for step in STEPS if step.when in levels]
+    return [step for step in steps if bellflower_too or not step.alone]
 
 
 def _measure(bench: Bench, steps: Sequence[Step]) -> tuple[list[Figure], list[str]]:

@@ -21,12 +21,12 @@ class Sizes:
     tasks: int = 100_000
     flood_events: int = 200_000
     crash_tasks: int = 20_000
-    starts: int = 5
+    starts: int = 3
     large_tasks: int = 5_000_000
     paged_tasks: int = 1_000_000
 
 
-QUICK = Sizes(tasks=10_000, flood_events=50_000, crash_tasks=5_000, starts=3)
+QUICK = Sizes(tasks=6_000, flood_events=40_000, crash_tasks=5_000, starts=3)
 
 
 @dataclass(frozen=True, slots=True)

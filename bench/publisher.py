@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -134,7 +135,8 @@ class RabbitLine:
         return {}
 
     def close(self) -> None:
-        self.connection.close()
+        with suppress(OSError, amqp.AMQPError):  # the broker may be gone by now
+            self.connection.close()
 
 
 LINES: dict[str, type[RedisLine] | type[RabbitLine]] = {"redis": RedisLine, "rabbitmq": RabbitLine}

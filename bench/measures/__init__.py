@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.bench import Bench
-from bench.feed import FORMS
+from bench.feed import FORMS, Form
 from bench.figures import Figure
 from bench.measures.crash import crash
 from bench.measures.flood import flood
@@ -18,19 +18,20 @@ from bench.measures.throughput import throughput
 class Step:
     name: str
     run: Callable[[Bench], Iterable[Figure]]
-    #: Takes minutes, and shows nothing of Flower.
-    large: bool = False
+    #: "always", "full" (not with --quick), or "asked" (only when it is named)
+    when: str = "full"
+    #: Shows nothing of Flower.
+    alone: bool = False
 
 
-def _with_form(measure: Callable[..., Iterable[Figure]], index: int) -> Step:
-    form = FORMS[index]
-    return Step(f"{measure.__name__}-{form.label}", partial(measure, form=form))
+def _with_form(measure: Callable[..., Iterable[Figure]], form: Form, when: str) -> Step:
+    return Step(f"{measure.__name__}-{form.label}", partial(measure, form=form), when)
 
 
 STEPS: tuple[Step, ...] = (
-    Step("start", start),
-    *(_with_form(throughput, index) for index in range(len(FORMS))),
-    *(_with_form(flood, index) for index in range(len(FORMS))),
-    *(_with_form(crash, index) for index, form in enumerate(FORMS) if form.batched),
-    Step("large", large, large=True),
+    Step("start", start, "always"),
+    *(_with_form(throughput, form, "always") for form in FORMS),
+    *(_with_form(flood, form, "asked" if form.batched else "always") for form in FORMS),
+    *(_with_form(crash, form, "full") for form in FORMS if form.batched),
+    Step("large", large, "full", alone=True),
 )

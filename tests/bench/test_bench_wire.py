@@ -171,6 +171,19 @@ def test_the_publisher_sends_everything_in_order(form: Form, request: pytest.Fix
         _orderly(events)
 
 
+def test_a_feed_moves_on_when_its_broker_is_gone() -> None:
+    form = Form("rabbitmq", batched=True)
+    with Feed(form, Workload(50)) as feed:
+        for _ in range(2):
+            with RabbitMQ() as server:
+                feed.connect(server)
+                feed.send_all()
+                with closing(_listen(server)) as ear:
+                    feed.connect(server)
+                    feed.send_all()
+                    assert len(ear.heard(feed.messages)) == feed.messages
+
+
 def _orderly(events: list[dict[str, Any]]) -> None:
     """Whatever the mixture, the events of one task are in the order of time."""
     last: dict[str, float] = {}
