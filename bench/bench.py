@@ -1,0 +1,84 @@
+"""What every measure is handed: the systems, the sizes, brokers, and a place to say how far it is."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+from bench.feed import Feed
+from bench.systems import Running, System
+from bench.visible import View
+from bench.workload import Outcome, Workload
+from tests.servers import RabbitMQ, Redis
+
+Broker = Redis | RabbitMQ
+SERVERS: dict[str, type[Broker]] = {"redis": Redis, "rabbitmq": RabbitMQ}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    tasks: int = 100_000
+    flood_events: int = 200_000
+    crash_tasks: int = 20_000
+    starts: int = 3
+    large_tasks: int = 5_000_000
+    paged_tasks: int = 1_000_000
+
+
+QUICK = Sizes(tasks=6_000, flood_events=40_000, crash_tasks=5_000, starts=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    systems: tuple[System, ...]
+    sizes: Sizes
+    #: Prints one line.
+    line: Callable[[str], None]
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        elapsed = int(time.monotonic() - self.began)
+        self.line(f"{elapsed // 60:3d}:{elapsed % 60:02d}  {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A system at work on a fresh broker, and the publisher connected to the same."""
+
+    server: Broker
+    running: Running
+    view: View
+
+
+@contextmanager
+def stage(system: System, feed: Feed, *, durable: bool = False) -> Iterator[Stage]:
+    """Each system has a broker of its own, so that what one leaves in it (queues, connections) does not
+    slow down the next."""
+    with SERVERS[feed.form.broker]() as server, Running(system, server.url, durable=durable) as running:
+        yield begin(server, running, feed)
+
+
+def begin(server: Broker, running: Running, feed: Feed) -> Stage:
+    """Start the system, and return when it has been seen to hear the publisher."""
+    running.start()
+    view = running.view()
+    view.first_page("/healthcheck")
+    feed.connect(server)
+    feed.greet(view)
+    return Stage(server, running, view)
+
+
+@cache
+def outcomes(workload: Workload) -> dict[str, Outcome]:
+    return workload.outcomes()
+
+
+def wait_until(true: Callable[[], bool], *, limit: float, every: float = 0.03) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + limit
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every)
+    return True

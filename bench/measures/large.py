@@ -1,0 +1,118 @@
+"""Bellflower alone, with millions of tasks in its store: does it start, take events, page and stay small?"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bench.bench import SERVERS, Bench, Broker, Stage, begin
+from bench.feed import Feed, Form, Paced
+from bench.figures import Bar, Figure, Sample, middle, single
+from bench.install import ROOT
+from bench.measures.start import seconds_to_page
+from bench.systems import Running, System, wait_idle
+from bench.workload import Workload
+
+BATCH = 10_000
+#: So many batches at each end of the walk are compared.
+ENDS = 3
+
+
+def large(bench: Bench) -> Iterator[Figure]:
+    system = next(system for system in bench.systems if system.name == "bellflower")
+    sizes = bench.sizes
+    paged, full = f"{sizes.paged_tasks / 1e6:g} M", f"{sizes.large_tasks / 1e6:g} M"
+    with (
+        Feed(Form("redis", batched=True), Workload(sizes.tasks)) as feed,
+        SERVERS["redis"]() as server,
+        Running(system, server.url) as running,
+    ):
+        _fill(bench, running, 0, sizes.paged_tasks)
+        yield _own(f"start to first page, {paged} tasks", "s", _starts(bench, running), Bar("value", "<=", 1.0))
+        yield from _walks(bench, running, paged, sizes.paged_tasks)
+        _fill(bench, running, sizes.paged_tasks, sizes.large_tasks - sizes.paged_tasks)
+        yield _own(f"start to first page, {full} tasks", "s", _starts(bench, running))
+        empty = _speed_when_empty(bench, system, server, feed)
+        speed = _speed(begin(server, running, feed), feed, system.window)
+        bench.say(f"large: {empty:,.0f} events/s into an empty store, {speed:,.0f} with {full} tasks in it")
+        share = single(100 * speed / empty)
+        yield _own(
+            f"speed with {full} tasks", "% of empty", share, Bar("value", ">=", 80), {"empty": empty, "full": speed}
+        )
+        wait_idle(running, calm=2, limit=60)
+        memory = running.memory()
+        yield _own(
+            f"memory with {full} tasks", "MB", single(memory.own / 1e6), Bar("value", "<=", 300), {"memory": memory}
+        )
+
+
+def _own(name: str, unit: str, sample: Sample, bar: Bar | None = None, more: dict[str, Any] | None = None) -> Figure:
+    return Figure(name, unit, {"bellflower": sample}, bar, more or {})
+
+
+def _fill(bench: Bench, running: Running, first: int, count: int) -> None:
+    began = time.monotonic()
+    store = str(running.folder / "store")
+    subprocess.run([sys.executable, "-m", "bench.fill", store, str(first), str(count)], cwd=ROOT, check=True)
+    bench.say(f"large: {count:,} tasks written in {time.monotonic() - began:.0f} s")
+
+
+def _starts(bench: Bench, running: Running) -> Sample:
+    times = []
+    for _ in range(bench.sizes.starts):
+        times.append(seconds_to_page(running))
+        running.stop()
+    sample = middle(times)
+    bench.say(f"large: {sample.value:.2f} s to the first page")
+    return sample
+
+
+def _speed_when_empty(bench: Bench, system: System, server: Broker, feed: Feed) -> float:
+    with Running(system, server.url) as running:
+        return _speed(begin(server, running, feed), feed, system.window)
+
+
+def _speed(at: Stage, feed: Feed, window: int) -> float:
+    began = time.monotonic()
+    Paced(feed, at.view, window).run(lambda events: None)
+    return feed.events / (time.monotonic() - began)
+
+
+def _walks(bench: Bench, running: Running, label: str, tasks: int) -> Iterator[Figure]:
+    """Through all tasks in batches, over HTTP and in Python: what the last ones cost beside the first."""
+    running.start()
+    view = running.view()
+    view.first_page()
+    ways: dict[str, Callable[[int], float]] = {
+        "HTTP": lambda offset: view.timed("/api/tasks", limit=BATCH, offset=offset),
+        "Python": _in_python(running),
+    }
+    for way, fetch in ways.items():
+        times = [fetch(offset) for offset in range(0, tasks, BATCH)]
+        first, last = middle(times[:ENDS]), middle(times[-ENDS:])
+        bench.say(f"large: {way}: the first {BATCH:,} tasks in {first.value:.2f} s, the last in {last.value:.2f} s")
+        more = {"seconds": times}
+        yield _own(
+            f"paging {label} ({way}): last : first", "×", single(last.value / first.value), Bar("value", "<=", 2), more
+        )
+    running.stop()
+
+
+def _in_python(running: Running) -> Callable[[int], float]:
+    # Here and not above: a bench of Flower alone has no need of us.
+    from flower.events import Events  # noqa: PLC0415
+    from flower.utils.tasks import iter_tasks  # noqa: PLC0415
+
+    from bench.proj import app  # noqa: PLC0415
+
+    events = Events(app, db=str(running.folder / "store"))
+
+    def fetch(offset: int) -> float:
+        began = time.monotonic()
+        found = sum(1 for _ in iter_tasks(events, limit=BATCH, offset=offset))
+        if found != BATCH:
+            raise RuntimeError(f"{found} tasks at offset {offset}")
+        return time.monotonic() - began
+
+    return fetch

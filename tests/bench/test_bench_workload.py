@@ -1,0 +1,52 @@
+"""The stream that everything is measured with: is it what it says, and is its outcome the one that is expected?"""
+
+from collections import Counter
+
+from celery.events.state import State
+
+from bench.workload import WORKERS, Workload
+
+SMALL = Workload(3_000)
+
+
+def test_celery_itself_comes_to_the_expected_states() -> None:
+    state = State(max_tasks_in_memory=10 * SMALL.tasks)
+    for emitted in SMALL.events():
+        state.event({**emitted.event, "local_received": emitted.event["timestamp"]})
+    outcomes = SMALL.outcomes()
+    assert len(outcomes) == len(state.tasks) == SMALL.tasks
+    for uuid, outcome in outcomes.items():
+        task = state.tasks[uuid]
+        assert (task.state, task.name, task.args, task.kwargs) == (
+            outcome.state,
+            outcome.name,
+            outcome.args,
+            outcome.kwargs,
+        )
+
+
+def test_equal_workloads_give_equal_events() -> None:
+    assert list(SMALL.events()) == list(Workload(3_000).events())
+    assert SMALL.outcomes().keys() != Workload(3_000, seed=8).outcomes().keys()
+
+
+def test_events_come_in_the_order_of_time_and_end_once() -> None:
+    emitted = list(SMALL.events())
+    times = [each.event["timestamp"] for each in emitted if each.event["type"].startswith("task-")]
+    assert times == sorted(times)
+    ended = Counter(each.event["uuid"] for each in emitted if each.final)
+    assert len(ended) == SMALL.tasks
+    assert set(ended.values()) == {1}
+
+
+def test_the_mixture_is_believable() -> None:
+    emitted = list(SMALL.events())
+    kinds = Counter(each.event["type"] for each in emitted)
+    assert kinds["worker-online"] == len(WORKERS)
+    assert kinds["worker-heartbeat"] > 0
+    assert 3.4 < sum(kinds.values()) / SMALL.tasks < 3.8
+    assert 0.03 < kinds["task-failed"] / SMALL.tasks < 0.06
+    assert 0.02 < kinds["task-retried"] / SMALL.tasks < 0.05
+    tracebacks = [len(each.event["traceback"]) for each in emitted if "traceback" in each.event]
+    assert min(tracebacks) > 700
+    assert max(tracebacks) < 5_000
