@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 
-from flower.store.opening import open_writer
 from msgspec.structs import replace
 
 from bench.workload import TASKS_PER_SECOND, Workload
 from flower.fold import fold
 from flower.records import Event, Task
+from flower.store.opening import open_writer
 from flower.store.port import Batch
 
 PATTERNS = 50_000

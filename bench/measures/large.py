@@ -101,10 +101,9 @@ def _walks(bench: Bench, running: Running, label: str, tasks: int) -> Iterator[F
 
 def _in_python(running: Running) -> Callable[[int], float]:
     # Here and not above: a bench of Flower alone has no need of us.
+    from bench.proj import app  # noqa: PLC0415
     from flower.events import Events  # noqa: PLC0415
     from flower.utils.tasks import iter_tasks  # noqa: PLC0415
-
-    from bench.proj import app  # noqa: PLC0415
 
     events = Events(app, db=str(running.folder / "store"))
 
