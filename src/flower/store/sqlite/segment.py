@@ -10,8 +10,8 @@ import msgspec
 
 from flower.records import Task
 from flower.store.port import Changed, Stored
-from flower.store.sqlite import bloom, catalogue
-from flower.store.sqlite.bloom import Bloom
+from flower.store.sqlite import catalogue
+from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import BOUNDED, Segment, widen
 from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
 from flower.store.sqlite.connection import (
@@ -27,6 +27,7 @@ from flower.store.sqlite.connection import (
     rows,
     run,
 )
+from flower.store.sqlite.probe import bits_for
 from flower.store.sqlite.schema import APPLICATION_ID, COLUMNS, FIELDS, FORMAT, INSERT, SEGMENT, SELECT
 
 _BOUNDED_AT = tuple(COLUMNS.index(key) for key in BOUNDED)
@@ -121,15 +122,19 @@ class SegmentFile:
     def _stored(self, row: Row) -> Stored:
         return Stored(row[0], decode(row, self._dictionary.values))
 
-    def filter(self) -> Bloom:
-        """The Bloom filter that was sealed with the file, else made from the rows."""
+    def give_filter(self, filters: Filters) -> None:
+        """The Bloom filter that was sealed with the file, else one made from the rows."""
+        capacity = self.entry.capacity
         if self.sealed:
             (content,) = self.rows("SELECT value FROM info WHERE key='bloom'")[0]
-            try:
-                return Bloom(self.entry.capacity, content)
-            except (TypeError, ValueError):
-                self.sealed = False
-        return bloom.of(self.entry.capacity, [row[0] for row in self.rows("SELECT uuid FROM task")])
+            if isinstance(content, bytes) and len(content) * 8 == bits_for(capacity):
+                filters.put(self.number, capacity, content)
+                return
+            self.sealed = False
+        ids = [row[0] for row in self.rows("SELECT uuid FROM task")]
+        filters.put(self.number, capacity)
+        if ids:
+            filters.add(self.number, ids)
 
     def used_bytes(self) -> int:
         """What the rows take, without the room that deleted ones left."""
