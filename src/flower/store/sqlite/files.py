@@ -29,8 +29,9 @@ from flower.store.sqlite.segment import DamagedFile, SegmentFile
 
 log = logging.getLogger(__name__)
 
-#: Segments that have taken all their tasks and are kept open for late events.
-_OPEN_FILES = 8
+#: Segments kept open. The filters let an id pass in error now and then, and opening a file for it would cost
+#: fifty times as much as looking.
+_OPEN_FILES = 64
 
 
 class Files:
