@@ -1,9 +1,10 @@
-"""Which segment may hold an id: a Bloom filter per segment, tested for whole batches at once.
+"""Which segments may hold an id: Bloom filters, asked for a whole batch and eight segments at once.
 
 Almost every id that a recorder asks for is new. Without the filters each would be looked up in every
-segment; with them about one in a thousand is."""
+segment. The filters of eight segments lie side by side, one bit of a byte for each, so that one look into
+memory asks all eight: what it costs to know that an id is new hardly grows with the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ Hashes = npt.NDArray[np.uint64]
 
 _MIX_1: Final = np.uint64(one.MIX_1)
 _MIX_2: Final = np.uint64(one.MIX_2)
+_LANES: Final = 8
 
 
 def hashes(packed: Iterable[bytes | str]) -> Hashes:
@@ -28,47 +30,88 @@ def hashes(packed: Iterable[bytes | str]) -> Hashes:
     return np.asarray(mixed, np.uint64)
 
 
-class Bloom:
-    """A set of ids that may say yes in error, never no."""
+def _places(hashed: Hashes, bits: int) -> list[npt.NDArray[np.int64]]:
+    """Where the ids are in a filter of this size, probe by probe."""
+    step = (hashed >> np.uint64(32)) | np.uint64(1)
+    mask = np.uint64(bits - 1)
+    return [((hashed + np.uint64(probe) * step) & mask).astype(np.int64) for probe in range(one.PROBES)]
 
-    def __init__(self, capacity: int, content: bytes | None = None) -> None:
-        """Raises ValueError if the stored content is none of this size."""
+
+class _Group:
+    """The filters of up to eight segments, all of one size."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.cells = np.zeros(bits, np.uint8)
+        self.lanes: list[int | None] = [None] * _LANES
+
+    def take(self, number: int) -> np.uint8 | None:
+        """A bit for this segment, if one is free."""
+        if None not in self.lanes:
+            return None
+        lane = self.lanes.index(None)
+        self.lanes[lane] = number
+        return np.uint8(1 << lane)
+
+
+class Filters:
+    """A set of ids for each segment, that may say yes in error, never no."""
+
+    def __init__(self) -> None:
+        self._groups: list[_Group] = []
+        self._where: dict[int, tuple[_Group, np.uint8]] = {}
+
+    def put(self, number: int, capacity: int, content: bytes | None = None) -> None:
+        """A filter for one more segment: empty, or as it was kept. Raises ValueError if that is of another size."""
         bits = one.bits_for(capacity)
-        self._mask = np.uint64(bits - 1)
-        if content is None:
-            self._bytes = np.zeros(bits // 8, np.uint8)
-        elif len(content) != bits // 8:
+        if content is not None and len(content) * 8 != bits:
             raise ValueError("a Bloom filter of another size")
-        else:
-            self._bytes = np.frombuffer(bytearray(content), np.uint8)
+        group, bit = self._room(number, bits)
+        self._where[number] = (group, bit)
+        if content is not None:
+            group.cells |= np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little") * bit
 
-    def content(self) -> bytes:
-        return self._bytes.tobytes()
+    def _room(self, number: int, bits: int) -> tuple[_Group, np.uint8]:
+        for group in self._groups:
+            bit = group.take(number) if group.bits == bits else None
+            if bit is not None:
+                return group, bit
+        self._groups.append(_Group(bits))
+        return self._room(number, bits)
 
-    def add(self, hashed: Hashes) -> None:
-        for probe in range(one.PROBES):
-            place, bit = self._place(hashed, probe)
-            np.bitwise_or.at(self._bytes, place, bit)
+    def drop(self, number: int) -> None:
+        if number not in self._where:
+            return
+        group, bit = self._where.pop(number)
+        group.cells &= ~bit
+        group.lanes[group.lanes.index(number)] = None
+        if not any(lane is not None for lane in group.lanes):
+            self._groups.remove(group)
 
-    def candidates(self, hashed: Hashes) -> npt.NDArray[np.intp]:
-        """The positions of those that may be in the set. Most drop out at the first probe."""
-        left = np.arange(len(hashed))
-        for probe in range(one.PROBES):
-            place, bit = self._place(hashed[left], probe)
-            left = left[(self._bytes[place] & bit) != 0]
-            if not len(left):
-                break
-        return left
+    def add(self, number: int, packed: Sequence[bytes | str]) -> None:
+        group, bit = self._where[number]
+        for place in _places(hashes(packed), group.bits):
+            group.cells[place] |= bit
 
-    def _place(self, hashed: Hashes, probe: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-        step = (hashed >> np.uint64(32)) | np.uint64(1)
-        position = (hashed + np.uint64(probe) * step) & self._mask
-        bit = np.left_shift(np.uint8(1), (position & np.uint64(7)).astype(np.uint8))
-        return (position >> np.uint64(3)).astype(np.int64), bit
+    def content(self, number: int) -> bytes:
+        """The filter of one segment, as it is kept."""
+        group, bit = self._where[number]
+        return np.packbits((group.cells & bit) != 0, bitorder="little").tobytes()
 
-
-def of(capacity: int, packed: Sequence[bytes | str]) -> Bloom:
-    bloom = Bloom(max(capacity, len(packed)))
-    if packed:
-        bloom.add(hashes(packed))
-    return bloom
+    def possible(self, hashed: Hashes) -> Iterator[tuple[int, list[int]]]:
+        """Segments, newest first, with the positions of the ids that each may hold."""
+        found: dict[int, list[int]] = {}
+        places: dict[int, list[npt.NDArray[np.int64]]] = {}
+        for group in self._groups:
+            if group.bits not in places:
+                places[group.bits] = _places(hashed, group.bits)
+            first, *others = places[group.bits]
+            cells = group.cells[first]
+            for place in others:
+                cells &= group.cells[place]
+            for position in np.flatnonzero(cells).tolist():
+                for lane, number in enumerate(group.lanes):
+                    if number is not None and cells[position] >> lane & 1:
+                        found.setdefault(number, []).append(position)
+        for number in sorted(found, reverse=True):
+            yield number, found[number]

@@ -22,6 +22,8 @@ Row: TypeAlias = tuple[Any, ...]
 BUSY_MS: Final = 10_000
 OPEN_CACHE_KB: Final = 24 * 1024
 CLOSED_CACHE_KB: Final = 1024
+#: Of a segment that the writer only looks ids up in, and that late events change.
+SEALED_CACHE_KB: Final = 256
 #: Pages in the log before they are moved into the file: fewer and bigger moves cost less, but after a
 #: crash the log is read again, and it is disk space.
 OPEN_CHECKPOINT: Final = 8_000

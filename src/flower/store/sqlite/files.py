@@ -11,8 +11,7 @@ import apsw
 from flower.errors import FlowerError
 from flower.records import Gap, Worker
 from flower.store.port import Changed
-from flower.store.sqlite import bloom
-from flower.store.sqlite.bloom import Bloom, Hashes
+from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.codec import pack_id
 from flower.store.sqlite.connection import (
@@ -30,8 +29,9 @@ from flower.store.sqlite.segment import DamagedFile, SegmentFile
 
 log = logging.getLogger(__name__)
 
-#: Segments that have taken all their tasks and are kept open for late events.
-_OPEN_FILES = 8
+#: Segments kept open. The filters let an id pass in error now and then, and opening a file for it would cost
+#: fifty times as much as looking.
+_OPEN_FILES = 64
 
 
 class Files:
@@ -41,7 +41,7 @@ class Files:
         self.folder = folder
         self._capacity = capacity
         self._open: OrderedDict[int, SegmentFile] = OrderedDict()
-        self._filters: dict[int, Bloom] = {}
+        self.filters = Filters()
         self._undo: dict[int, tuple[Segment, list[Changed]]] = {}
         self._unannounced: dict[int, Segment] = {}
         self._highest = 0
@@ -84,12 +84,13 @@ class Files:
             try:
                 file = self._opened(number, receiving=number == numbers[-1])
                 kept[number] = file.entry
-                self._filters[number] = file.filter()
+                file.give_filter(self.filters)
                 if file.sealed and number != numbers[-1]:
                     self._close_file(number)
             except DamagedFile as damage:
                 kept.pop(number, None)
                 self._close_file(number)
+                self.filters.drop(number)
                 self.folder.set_aside(self.folder.segment(number), damage.reason)
         for number in self._finish_moving(kept):
             del kept[number]
@@ -166,22 +167,13 @@ class Files:
     def _forget_file(self, number: int | None) -> None:
         if number is not None:
             self._close_file(number)
-            self._filters.pop(number, None)
+            self.filters.drop(number)
             self.folder.remove(self.folder.segment(number))
 
     def close(self) -> None:
         for number in list(self._open):
             self._close_file(number)
         self.meta.connection.close()
-
-    # --- which segment may hold an id
-
-    def possible(self, hashed: Hashes) -> Iterable[tuple[int, Sequence[int]]]:
-        """Segments, newest first, with the positions of the ids that they may hold."""
-        for entry in reversed(self.catalogue.segments):
-            found = self._filters[entry.number].candidates(hashed)
-            if len(found):
-                yield entry.number, found.tolist()
 
     # --- committing
 
@@ -222,9 +214,9 @@ class Files:
         self.next_key = next_key
         for file in new:
             self._highest = max(self._highest, file.number)
-            self._filters[file.number] = Bloom(self._capacity)
+            self.filters.put(file.number, self._capacity)
         for number, uuids in added.items():
-            self._filters[number].add(bloom.hashes(map(pack_id, uuids)))
+            self.filters.add(number, [pack_id(uuid) for uuid in uuids])
         if new:
             self._seal()
         self.trim()
@@ -235,7 +227,7 @@ class Files:
             if file.sealed or number == self.receiving:
                 continue
             try:
-                file.seal(self._filters[number].content())
+                file.seal(self.filters.content(number))
             except (*NO_ROOM, apsw.BusyError) as error:
                 # the filter is made from the rows again when it is needed
                 log.warning("Segment %d could not be sealed now: %s", number, error)
@@ -282,7 +274,7 @@ class Files:
             self.commit_meta(sequence + 1, list(self.catalogue), complete=False)
             return
         self._close_file(damage.number)
-        self._filters.pop(damage.number, None)
+        self.filters.drop(damage.number)
         self._undo.pop(damage.number, None)
         if self.folder.segment(damage.number).exists():
             self.folder.set_aside(self.folder.segment(damage.number), damage.reason)

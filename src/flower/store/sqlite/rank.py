@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flower.search.tree import EVERYTHING
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.order import Search, compiled, facet_of, selective_plan
 from flower.store.sqlite.pool import OpenSegment, SegmentGone
@@ -82,7 +83,12 @@ class Counter:
         return known
 
     def with_value(self, entry: Segment, key: str) -> int:
-        return 0 if entry.bound(key) is None else self.count(entry, f"{key} IS NOT NULL", (), key)
+        if entry.bound(key) is None:
+            return 0
+        if self.search.where == EVERYTHING and key != "runtime":
+            # those without are few, and together in the index
+            return self.count(entry) - self.count(entry, f"{key} IS NULL", (), key)
+        return self.count(entry, f"{key} IS NOT NULL", (), key)
 
     def without_value(self, entry: Segment, key: str) -> int:
         if entry.bound(key) is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,16 @@ import msgspec
 
 from flower.records import Task
 from flower.store.port import Changed, Stored
-from flower.store.sqlite import bloom, catalogue
-from flower.store.sqlite.bloom import Bloom
+from flower.store.sqlite import catalogue
+from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import BOUNDED, Segment, widen
 from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
 from flower.store.sqlite.connection import (
-    CLOSED_CACHE_KB,
     CLOSED_CHECKPOINT,
     DAMAGED,
     OPEN_CACHE_KB,
     OPEN_CHECKPOINT,
+    SEALED_CACHE_KB,
     Row,
     create,
     number,
@@ -27,6 +28,7 @@ from flower.store.sqlite.connection import (
     rows,
     run,
 )
+from flower.store.sqlite.probe import bits_for
 from flower.store.sqlite.schema import APPLICATION_ID, COLUMNS, FIELDS, FORMAT, INSERT, SEGMENT, SELECT
 
 _BOUNDED_AT = tuple(COLUMNS.index(key) for key in BOUNDED)
@@ -57,7 +59,7 @@ class SegmentFile:
                 raise DamagedFile(number_, "the file is gone")
             self._db = open_for_writing(
                 path,
-                cache_kb=OPEN_CACHE_KB if receiving else CLOSED_CACHE_KB,
+                cache_kb=OPEN_CACHE_KB if receiving else SEALED_CACHE_KB,
                 checkpoint=OPEN_CHECKPOINT if receiving else CLOSED_CHECKPOINT,
             )
             try:
@@ -65,7 +67,7 @@ class SegmentFile:
                     raise DamagedFile(number_, "the file is shorter than it says")
                 self.entry = self._read_entry()
                 self.sealed = number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
-                self._learn()
+                self._reset()
             except BaseException:
                 self._db.close()
                 raise
@@ -95,20 +97,31 @@ class SegmentFile:
             raise DamagedFile(self.number, "it does not say what it holds")
         return catalogue.from_json(row[0])
 
-    def _learn(self) -> None:
-        self._dictionary = Dictionary(rows(self._db, "SELECT id, kind, value FROM word"))
-        self._encoder = Encoder(self._dictionary)
-        self._encoder.odd_ids, self._encoder.parented = self.entry.odd_ids, self.entry.parented
+    def _reset(self) -> None:
+        """What is on disk counts, nothing else."""
+        self.__dict__.pop("_dictionary", None)
+        self.__dict__.pop("_encoder", None)
         self._bounds = list(self.entry.bounds)
         self._rows = self.entry.rows
         self._next = self.entry.next
+
+    @cached_property
+    def _dictionary(self) -> Dictionary:
+        # read when it is needed: most segments are only asked for ids that they do not hold
+        return Dictionary(rows(self._db, "SELECT id, kind, value FROM word"))
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        encoder = Encoder(self._dictionary)
+        encoder.odd_ids, encoder.parented = self.entry.odd_ids, self.entry.parented
+        return encoder
 
     # --- finding
 
     def find(self, packed: bytes | str) -> Stored | None:
         with self._guard():
             row = self._db.execute(_SELECT_BY_UUID, (packed,)).fetchone()
-        return None if row is None else self._stored(row)
+            return None if row is None else self._stored(row)
 
     def select(self, condition: str, values: Sequence[Any] = ()) -> list[Stored]:
         with self._guard():
@@ -121,15 +134,19 @@ class SegmentFile:
     def _stored(self, row: Row) -> Stored:
         return Stored(row[0], decode(row, self._dictionary.values))
 
-    def filter(self) -> Bloom:
-        """The Bloom filter that was sealed with the file, else made from the rows."""
+    def give_filter(self, filters: Filters) -> None:
+        """The Bloom filter that was sealed with the file, else one made from the rows."""
+        capacity = self.entry.capacity
         if self.sealed:
             (content,) = self.rows("SELECT value FROM info WHERE key='bloom'")[0]
-            try:
-                return Bloom(self.entry.capacity, content)
-            except (TypeError, ValueError):
-                self.sealed = False
-        return bloom.of(self.entry.capacity, [row[0] for row in self.rows("SELECT uuid FROM task")])
+            if isinstance(content, bytes) and len(content) * 8 == bits_for(capacity):
+                filters.put(self.number, capacity, content)
+                return
+            self.sealed = False
+        ids = [row[0] for row in self.rows("SELECT uuid FROM task")]
+        filters.put(self.number, capacity)
+        if ids:
+            filters.add(self.number, ids)
 
     def used_bytes(self) -> int:
         """What the rows take, without the room that deleted ones left."""
@@ -142,6 +159,7 @@ class SegmentFile:
     def begin(self) -> None:
         with self._guard():
             self._db.execute("BEGIN IMMEDIATE")
+            _ = self._encoder
 
     @property
     def vacancies(self) -> int:
@@ -239,8 +257,7 @@ class SegmentFile:
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-        with self._guard():
-            self._learn()
+        self._reset()
 
     def restore(self, entry: Segment, changes: Iterable[Changed], sequence: int) -> None:
         """Undo a committed transaction: the rows that it brought go, those that it changed are as before."""
@@ -262,7 +279,7 @@ class SegmentFile:
             self.sealed = True
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             run(
-                self._db, f"PRAGMA cache_size=-{CLOSED_CACHE_KB}", f"PRAGMA wal_autocheckpoint={CLOSED_CHECKPOINT}",
+                self._db, f"PRAGMA cache_size=-{SEALED_CACHE_KB}", f"PRAGMA wal_autocheckpoint={CLOSED_CHECKPOINT}",
                 "PRAGMA shrink_memory",
             )  # fmt: skip
 

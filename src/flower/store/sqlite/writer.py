@@ -8,7 +8,7 @@ import apsw
 from flower.errors import StoreError
 from flower.records import Task, Worker
 from flower.store.port import Batch, Changed, Retention, Stored
-from flower.store.sqlite import bloom
+from flower.store.sqlite.bloom import hashes
 from flower.store.sqlite.codec import pack_id
 from flower.store.sqlite.connection import room
 from flower.store.sqlite.files import Files
@@ -84,7 +84,7 @@ class SqliteWriter:
     def _load(self, uuids: Sequence[str]) -> dict[str, Stored]:
         packed = [pack_id(uuid) for uuid in uuids]
         found: dict[str, Stored] = {}
-        for number, places in self._files.possible(bloom.hashes(packed)):
+        for number, places in self._files.filters.possible(hashes(packed)):
             file = None
             for place in places:
                 if uuids[place] not in found:
