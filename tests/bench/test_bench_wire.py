@@ -42,12 +42,13 @@ class Ear(Protocol):
 
 class RedisEar:
     def __init__(self, server: Redis) -> None:
-        self.pubsub = redis.Redis.from_url(server.url).pubsub(ignore_subscribe_messages=True)
+        client: Any = redis.Redis.from_url(server.url)
+        self.pubsub = client.pubsub(ignore_subscribe_messages=True)
         self.pubsub.psubscribe("/0.celeryev/*")
         assert self.pubsub.get_message(timeout=5) is None  # the subscription is confirmed
 
     def heard(self, count: int) -> list[Heard]:
-        found = []
+        found: list[Heard] = []
         while len(found) < count:
             message = self.pubsub.get_message(timeout=10)
             assert message, f"{len(found)} of {count} messages came"
