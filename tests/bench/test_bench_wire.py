@@ -42,8 +42,9 @@ class Ear(Protocol):
 
 class RedisEar:
     def __init__(self, server: Redis) -> None:
-        client: Any = redis.Redis.from_url(server.url)
-        self.pubsub = client.pubsub(ignore_subscribe_messages=True)
+        # Kept: a client that is forgotten closes the connections of its subscriptions.
+        self.client: Any = redis.Redis.from_url(server.url)
+        self.pubsub = self.client.pubsub(ignore_subscribe_messages=True)
         self.pubsub.psubscribe("/0.celeryev/*")
         assert self.pubsub.get_message(timeout=5) is None  # the subscription is confirmed
 
@@ -63,6 +64,7 @@ class RedisEar:
 
     def close(self) -> None:
         self.pubsub.close()
+        self.client.close()
 
 
 class RabbitEar:
