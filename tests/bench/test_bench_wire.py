@@ -42,12 +42,14 @@ class Ear(Protocol):
 
 class RedisEar:
     def __init__(self, server: Redis) -> None:
-        self.pubsub = redis.Redis.from_url(server.url).pubsub(ignore_subscribe_messages=True)
+        # Kept: a client that is forgotten closes the connections of its subscriptions.
+        self.client: Any = redis.Redis.from_url(server.url)
+        self.pubsub = self.client.pubsub(ignore_subscribe_messages=True)
         self.pubsub.psubscribe("/0.celeryev/*")
         assert self.pubsub.get_message(timeout=5) is None  # the subscription is confirmed
 
     def heard(self, count: int) -> list[Heard]:
-        found = []
+        found: list[Heard] = []
         while len(found) < count:
             message = self.pubsub.get_message(timeout=10)
             assert message, f"{len(found)} of {count} messages came"
@@ -62,6 +64,7 @@ class RedisEar:
 
     def close(self) -> None:
         self.pubsub.close()
+        self.client.close()
 
 
 class RabbitEar:
