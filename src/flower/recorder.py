@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event as Flag
-from typing import Any
+from typing import Any, TypeVar
 
 from flower.capture.port import Capture, Captured
 from flower.errors import StoreFull
@@ -19,6 +19,8 @@ from flower.records import FINAL_STATES, Event, Gap, Task, Worker
 from flower.store.port import Batch, Changed, Retention, Writer
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Pace:
     prune_interval: float = 10.0
     #: seconds between tries when the disk is full
     full_interval: float = 1.0
+
+
+class _Stopped(Exception):
+    """We were told to stop while we waited for the disk."""
 
 
 class _Live:
@@ -86,13 +92,15 @@ class Recorder:
         self._pending_events = 0
         self._pending_bytes = 0
         self._oldest = 0.0
-        self._token = 0
+        self._token = self._acknowledged = 0
         self._meter = _Meter()
+        self._stop = Flag()
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
 
     def run(self, stop: Flag) -> None:
         """Until `stop` is set; then what is in memory is written. Raises what it cannot mend."""
+        self._stop = stop
         self._capture.start()
         try:
             while not stop.is_set():
@@ -100,30 +108,32 @@ class Recorder:
                 if captured is not None:
                     self._take(captured)
                 if self._is_due():
-                    self._flush(stop)
-                self._tend(stop)
-            self._finish(stop)
+                    self._flush()
+                self._tend()
+            self._finish()
+        except _Stopped:
+            log.error("Stopped while the disk was full: %d tasks were not written.", len(self._pending))
         finally:
             self._capture.stop()
             self._say_status(running=False)
 
-    def _finish(self, stop: Flag) -> None:
+    def _finish(self) -> None:
         """Write what has come in already; on a busy broker that never ends, so not for long."""
         deadline = time.monotonic() + self._pace.finish_within
         while time.monotonic() < deadline and (captured := self._capture.read(0)) is not None:
             self._take(captured)
             if self._is_due():
-                self._flush(stop)
-        self._flush(stop, everything=True)
+                self._flush()
+        self._flush(everything=True)
 
     def _take(self, captured: Captured) -> None:
         now = time.monotonic()
-        if not self._pending_events and not self._pending_gaps:
+        if not self._pending and not self._pending_gaps:
             self._oldest = now
         live = self._live
         unknown = {event.uuid for event in captured.events if event.uuid is not None}.difference(live)
         if unknown:
-            for known, stored in self._writer.load(unknown).items():
+            for known, stored in self._until_there_is_room(lambda: self._writer.load(unknown)).items():
                 live[known] = _Live(stored.task, stored.key, stored.task)
         pending = self._pending
         token = captured.token
@@ -158,10 +168,10 @@ class Recorder:
         pace = self._pace
         if self._pending_events >= pace.flush_events or self._pending_bytes >= pace.flush_bytes:
             return True
-        waits = self._pending_events or self._pending_gaps or self._pending
+        waits = self._pending or self._pending_gaps or self._token > self._acknowledged
         return bool(waits) and time.monotonic() - self._oldest >= pace.flush_interval
 
-    def _flush(self, stop: Flag, *, everything: bool = False) -> None:
+    def _flush(self, *, everything: bool = False) -> None:
         now = time.monotonic()
         held_until = now - self._pace.linger
         hold = not everything and self._pending_events >= self._pace.busy_events
@@ -178,9 +188,7 @@ class Recorder:
             workers=list(self._pending_workers.values()),
             gaps=self._pending_gaps,
         )
-        keys = self._write(batch, stop)
-        if keys is None:
-            return
+        keys = self._until_there_is_room(lambda: self._writer.write(batch))
         for entry, key in zip(new, keys, strict=True):
             entry.key = key
         self._forget_written(going)
@@ -189,30 +197,28 @@ class Recorder:
         self._pending_events = self._pending_bytes = 0
         self._oldest = now
         first = next(iter(self._pending.values()), None)
-        self._capture.done(self._token if first is None else first.token - 1)
+        self._acknowledged = self._token if first is None else first.token - 1
+        self._capture.done(self._acknowledged)
         self._meter.batches += 1
         self._meter.lag = time.monotonic() - (min((entry.since for entry in going), default=now))
 
-    def _write(self, batch: Batch, stop: Flag) -> list[int] | None:
-        """Try until the disk takes it; None if we were told to stop meanwhile."""
-        said = False
+    def _until_there_is_room(self, action: Callable[[], T]) -> T:
+        """Do it as often as the disk refuses. Raises _Stopped if we are told to stop meanwhile."""
         while True:
             try:
-                keys = list(self._writer.write(batch))
+                done = action()
             except StoreFull as error:
-                self._meter.trouble = error.message
-                if not said:
+                if self._meter.trouble is None:
                     log.error("%s. Capture waits; nothing that is kept is harmed. Work goes on by itself.", error)
-                    said = True
+                self._meter.trouble = error.message
                 self._say_status()
-                if stop.wait(self._pace.full_interval):
-                    log.error("Stopped while the disk was full: %s tasks were not written.", len(self._pending))
-                    return None
+                if self._stop.wait(self._pace.full_interval):
+                    raise _Stopped from error
             else:
-                if said:
+                if self._meter.trouble is not None:
                     log.warning("There is room on the disk again; recording goes on.")
                     self._meter.trouble = None
-                return keys
+                return done
 
     def _forget_written(self, going: list[_Live]) -> None:
         """What is on disk and has ended may leave memory; what still runs stays, within bounds."""
@@ -229,16 +235,16 @@ class Recorder:
             for uuid in [uuid for uuid, _ in zip(clean, range(excess), strict=False)]:
                 del live[uuid]
 
-    def _tend(self, stop: Flag) -> None:
+    def _tend(self) -> None:
         """What is done now and then."""
         now = time.monotonic()
         if now >= self._next_status:
             self._next_status = now + self._pace.status_interval
             if self._pending_workers and not self._pending_events:
-                self._flush(stop)
+                self._flush()
             self._say_status()
         if now >= self._next_prune:
-            gone = self._writer.prune(self._retention, self._clock())
+            gone = self._until_there_is_room(lambda: self._writer.prune(self._retention, self._clock()))
             self._next_prune = now + (0.5 if gone else self._pace.prune_interval)
 
     def _say_status(self, *, running: bool = True) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from flower.capture.opening import open_capture
 from flower.capture.settings import CaptureSettings
-from flower.errors import FlowerError, StoreInUse
+from flower.errors import FlowerError, StoreFull, StoreInUse
 from flower.logs import configure_logging
 from flower.recorder import Recorder
 from flower.store.opening import open_writer
@@ -59,17 +59,18 @@ def record(settings: RecordingSettings, stop: threading.Event, ready: Callable[[
 
 def _open_writer(db: str, stop: threading.Event) -> Writer:
     deadline = time.monotonic() + PATIENCE
-    said = False
+    said = ""
     while True:
         try:
             return open_writer(db)
-        except StoreInUse as error:
-            if time.monotonic() > deadline or stop.is_set():
+        except (StoreInUse, StoreFull) as error:
+            in_use = isinstance(error, StoreInUse)
+            if stop.is_set() or (in_use and time.monotonic() > deadline):
                 raise
-            if not said:
-                log.warning("%s. Waiting up to %.0f s for it to end.", error.message, PATIENCE)
-                said = True
-            stop.wait(0.1)
+            if said != error.code:
+                log.warning("%s. Waiting%s.", error.message, f" up to {PATIENCE:.0f} s for it to end" if in_use else "")
+                said = error.code
+            stop.wait(0.1 if in_use else 1.0)
 
 
 def main() -> int:

@@ -18,6 +18,21 @@ from bench.workload import Emitted, Workload
 from servers import RabbitMQ, Redis
 
 SMALL = Workload(400)
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[Redis]:
+    """One that no worker of another test is heard on."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    with RabbitMQ() as server:
+        yield server
+
+
 #: Celery stamps these itself.
 STAMPED = ("timestamp", "clock", "pid", "utcoffset", "type", "hostname")
 

@@ -111,6 +111,8 @@ class Stream:
         self._aside: Chunk | None = None
         self._understood: float | None = None
         self._token = 0
+        #: bytes parsed since the last batch
+        self._fed = 0
         self._marks: deque[_Mark] = deque()
         self._marked: tuple[int, int | None] = (0, None)
         self._events = 0
@@ -253,6 +255,7 @@ class Stream:
         try:
             self._reading[1].parser.feed(chunk.data, chunk.received, events)
             self._understood = chunk.received
+            self._fed += len(chunk.data)
         except Lost as lost:
             self._give_up(str(lost))
 
@@ -275,4 +278,5 @@ class Stream:
         if tag is not None and self._reading is not None:
             self._marks.append(_Mark(self._token, self._reading[0], tag))
         self._marked = mark
-        return Captured(events, self._token, received, gap)
+        size, self._fed = self._fed, 0
+        return Captured(events, self._token, received, gap, size)
