@@ -29,14 +29,16 @@ class Pace:
 
     #: seconds until what was read is on disk, when there is little to do
     flush_interval: float = 0.2
+    #: the same when much comes in: fewer, larger writes cost less
+    busy_interval: float = 0.6
     #: events that make a batch at once
-    flush_events: int = 20_000
+    flush_events: int = 40_000
     #: bytes that make a batch at once, against huge arguments
     flush_bytes: int = 32 << 20
     #: above this many events in a batch, tasks that still run may wait for their end ...
     busy_events: int = 2_000
     #: ... this many seconds, so that most are written once instead of three times
-    linger: float = 1.0
+    linger: float = 1.5
     #: unfinished tasks kept in memory; others are read back when their next event comes
     max_live: int = 30_000
     #: an unfinished task with more text than this is not kept in memory
@@ -168,13 +170,18 @@ class Recorder:
         pace = self._pace
         if self._pending_events >= pace.flush_events or self._pending_bytes >= pace.flush_bytes:
             return True
-        waits = self._pending or self._pending_gaps or self._token > self._acknowledged
-        return bool(waits) and time.monotonic() - self._oldest >= pace.flush_interval
+        waited = time.monotonic() - self._oldest
+        if waited < (pace.busy_interval if self._is_busy() else pace.flush_interval):
+            return False
+        return bool(self._pending or self._pending_gaps or self._token > self._acknowledged)
+
+    def _is_busy(self) -> bool:
+        return self._pending_events >= self._pace.busy_events
 
     def _flush(self, *, everything: bool = False) -> None:
         now = time.monotonic()
         held_until = now - self._pace.linger
-        hold = not everything and self._pending_events >= self._pace.busy_events
+        hold = not everything and self._is_busy()
         going = [
             entry
             for entry in self._pending.values()

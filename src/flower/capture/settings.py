@@ -35,7 +35,7 @@ class CaptureSettings:
     #: How many messages it keeps at most.
     max_length: int = 1_000_000
     #: How many it gives us before the first is acknowledged; at most 65,535.
-    prefetch: int = 50_000
+    prefetch: int = 65_000
     #: For private, temporary stores: nobody will come back for the queue.
     delete_queue_on_stop: bool = False
     memory_limit: int = 64 * MEGABYTE
