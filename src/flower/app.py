@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds that anyone may wait for an answer from the store before being told to narrow the question.
+READ_TIME_LIMIT = 10.0
+
 
 def serve(config: Config, app: LazyApp, *, with_recorder: bool = True) -> None:
     """Serve until a signal. Raises FlowerError if it cannot start or the recorder cannot."""
@@ -99,7 +102,7 @@ class _Server:
         self._app = app
         self._listener = listener
         self._with_recorder = with_recorder
-        self._reader = open_reader(config.db)
+        self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
         self._stop = asyncio.Event()
         self._fatal: FlowerError | None = None
         self._supervisor: Supervisor | None = None

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long things may wait. Defaults were chosen by measurement (docs/storage.md)."""
+    """How long things may wait. What they mean for who looks is in docs/storage.md."""
 
     #: seconds until what was read is on disk, when there is little to do
     flush_interval: float = 0.2
