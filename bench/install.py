@@ -26,7 +26,7 @@ def flower_python() -> Path:
     uv = shutil.which("uv")
     if uv:
         _run(uv, "venv", "--quiet", "--python", sys.executable, str(FLOWER))
-        _run(uv, "pip", "install", "--quiet", "--python", str(python), *REQUIREMENTS)
+        _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *REQUIREMENTS)
     else:
         _run(sys.executable, "-m", "venv", str(FLOWER))
         _run(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
