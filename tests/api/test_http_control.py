@@ -160,13 +160,13 @@ def test_abort(steered: Live, cluster: Cluster) -> None:
 
 def test_limits(steered: Live, cluster: Cluster) -> None:
     where = {"workername": cluster.worker.hostname}
-    said = steered.http.post("/api/task/rate-limit/my_task", data={**where, "ratelimit": "300/h"})
+    said = steered.http.post("/api/task/rate-limit/shop.limited", data={**where, "ratelimit": "300/h"})
     assert (said.status_code, said.json()) == (200, {"message": "new rate limit set successfully"})
-    said = steered.http.post("/api/task/timeout/my_task", params={**where, "soft": "5", "hard": "6.5"})
+    said = steered.http.post("/api/task/timeout/shop.limited", params={**where, "soft": "5", "hard": "6.5"})
     assert (said.status_code, said.json()) == (200, {"message": "time limits set successfully"})
     inspect = cluster.app.control.inspect(destination=[cluster.worker.hostname], timeout=5)
     tasks = inspect.registered("rate_limit", "time_limit", "soft_time_limit")[cluster.worker.hostname]
-    mine = next(task for task in tasks if task.startswith("my_task "))
+    mine = next(task for task in tasks if task.startswith("shop.limited "))
     assert "rate_limit=300/h" in mine
     assert "time_limit=6.5" in mine
 
