@@ -28,7 +28,6 @@ def test_precedence_is_environment_then_file_then_command_line(tmp_path: Path) -
         ({"max_age": "30d"}, Config(max_age=Seconds(30 * 86400))),
         ({"max_age": "90"}, Config(max_age=Seconds(90))),
         ({"max_size": "10GB"}, Config(max_size=Bytes(10**10))),
-        ({"inspect_timeout": "250"}, Config(inspect_timeout=250.0)),
     ],
 )
 def test_values(given: dict[str, str], expected: Config, tmp_path: Path) -> None:

@@ -48,15 +48,9 @@ class Config:
     event_queue_length: int = _option(1_000_000, "how many messages it keeps meanwhile")
     basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas")
     read_only: bool = _option(False, "refuse everything that changes something")
-    inspect_timeout: float = _option(1000.0, "milliseconds to wait for workers to answer")
     debug: bool = _option(False, "log more")
     logging: str = _option("info", "debug, info, warning, error or none")
     conf: str = _option("flowerconfig.py", "configuration file (Python)")
-
-    @property
-    def unauthenticated_api(self) -> bool:
-        """Read from the process environment at every request, as Flower does."""
-        return os.environ.get("FLOWER_UNAUTHENTICATED_API", "").strip().lower() in TRUE
 
 
 DEFAULTS = Config()

@@ -10,12 +10,12 @@ import pytest
 from examples import run
 
 from flower.records import Task
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Reader
+from flower.store.opening import open_writer
+from flower.store.port import Batch
 from workers.fixtures import Cluster
 
 PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
-BLOCK = re.compile(r"(<!-- not run: [^\n]* -->\n)?```python\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 RECORDED = [
     Task(uuid="order-17", name="shop.order", state="SUCCESS", hostname="celery@w1", args="(17,)", received=time.time()),
@@ -23,19 +23,17 @@ RECORDED = [
 ]
 
 
-class Watch:
-    def __init__(self, store: Reader) -> None:
-        self.store = store
-
-
-def test_the_examples_run(redis_cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    writer = open_writer(tmp_path / "store")
+def test_the_examples_run(
+    redis_cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer = open_writer("flower-data")
     writer.write(Batch(new=RECORDED))
-    blocks = [code for not_run, code in BLOCK.findall(PAGE.read_text()) if not not_run]
+    writer.close()
+    blocks = BLOCK.findall(PAGE.read_text())
     namespace: dict[str, Any] = {
         "__name__": "example",
         "app": redis_cluster.app,
-        "events": Watch(open_reader(tmp_path / "store")),
         "worker": redis_cluster.worker.hostname,
     }
 
@@ -44,9 +42,7 @@ def test_the_examples_run(redis_cluster: Cluster, tmp_path: Path, capsys: pytest
             await run(code, namespace)
 
     asyncio.run(all_of_them())
-    namespace["events"].store.close()
-    writer.close()
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     printed = capsys.readouterr().out
     for words in ("SUCCESS [17] celery@w1", "ValueError('card declined')", "new rate limit set successfully"):
         assert words in printed

@@ -1,7 +1,7 @@
 """The ids of one segment that a query finds, in the order asked for: in pages, each one statement that
 goes on where the last one ended, so that no statement stays open while somebody reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,31 +73,43 @@ def selective_plan(segment: OpenSegment, where: Where) -> Plan | None:
     return Plan("task NOT INDEXED", f"{ids} AND {where.sql}", (*values, *where.values))
 
 
+def _walk(
+    search: Search, entry: Segment, page: Callable[[OpenSegment, Where, Row | None, int], list[Row]]
+) -> Iterator[Row]:
+    """Rows page by page, so that no statement stays open while somebody reads. `page` is given the last row of the
+    page before and how many rows are wanted; fewer end the walk."""
+    last: Row | None = None
+    for size in search.pages():
+        try:
+            with search.pool.borrow(entry, search.deadline) as segment:
+                where = compiled(search, entry, segment)
+                rows = [] if where.never else page(segment, where, last, size)
+        except SegmentGone:
+            return
+        yield from rows
+        if len(rows) < size:
+            return
+        last = rows[-1]
+
+
 def ids_where(
     search: Search, entry: Segment, condition: str, values: Sequence[Any], *, descending: bool, skip: int = 0
 ) -> Iterator[int]:
     """Ids in their own order. `condition` narrows the search."""
     sign, order = ("<", "DESC") if descending else (">", "ASC")
-    last = entry.next if descending else -1
-    for size in search.pages():
-        try:
-            with search.pool.borrow(entry, search.deadline) as segment:
-                where = compiled(search, entry, segment)
-                if where.never:
-                    return
-                plan = selective_plan(segment, where) or Plan("task", where.sql, where.values)
-                rows = segment.rows(
-                    f"SELECT id FROM {plan.source} WHERE {plan.sql} AND {condition} AND id {sign} ?"
-                    f" ORDER BY id {order} LIMIT ? OFFSET ?",
-                    (*plan.values, *values, last, size, skip),
-                )
-        except SegmentGone:
-            return
-        for (found,) in rows:
-            yield found
-        if len(rows) < size:
-            return
-        last, skip = rows[-1][0], 0
+    first = entry.next if descending else -1
+
+    def page(segment: OpenSegment, where: Where, last: Row | None, size: int) -> list[Row]:
+        plan = selective_plan(segment, where) or Plan("task", where.sql, where.values)
+        after, passed = (first, skip) if last is None else (last[0], 0)
+        return segment.rows(
+            f"SELECT id FROM {plan.source} WHERE {plan.sql} AND {condition} AND id {sign} ?"
+            f" ORDER BY id {order} LIMIT ? OFFSET ?",
+            (*plan.values, *values, after, size, passed),
+        )
+
+    for (found,) in _walk(search, entry, page):
+        yield found
 
 
 def by_number(
@@ -106,29 +118,23 @@ def by_number(
     """(value, id) in the order of a numeric key that has an index, from `start` on; rows without a value are
     left out."""
     sign, order = ("<", "DESC") if descending else (">", "ASC")
-    after = "" if start is None else f" AND {key} {sign}= ?"
-    values: tuple[Any, ...] = () if start is None else (start,)
-    for size in search.pages():
-        try:
-            with search.pool.borrow(entry, search.deadline) as segment:
-                rows = _number_page(
-                    segment, compiled(search, entry, segment), key, after=after, values=values, order=order, size=size
-                )
-        except SegmentGone:
-            return
-        yield from rows
-        if len(rows) < size:
-            return
-        value, found = rows[-1]
-        after = f" AND {key} {sign}= ? AND ({key} {sign} ? OR id {sign} ?)"
-        values = (value, value, found)
+
+    def page(segment: OpenSegment, where: Where, last: Row | None, size: int) -> list[Row]:
+        after = ""
+        values: tuple[Any, ...] = ()
+        if last is not None:
+            after = f" AND {key} {sign}= ? AND ({key} {sign} ? OR id {sign} ?)"
+            values = (last[0], *last)
+        elif start is not None:
+            after, values = f" AND {key} {sign}= ?", (start,)
+        return _number_page(segment, where, key, after=after, values=values, order=order, size=size)
+
+    yield from _walk(search, entry, page)
 
 
 def _number_page(
     segment: OpenSegment, where: Where, key: str, *, after: str, values: tuple[Any, ...], order: str, size: int
 ) -> list[Row]:
-    if where.never:
-        return []
     tail = f"AND {key} IS NOT NULL{after} ORDER BY {key} {order}, id {order} LIMIT {size}"
     facet = facet_of(where) if key == "received" else None
     # one facet alone is best walked, however little it finds
@@ -167,26 +173,17 @@ def by_uuid(search: Search, entry: Segment, *, descending: bool) -> Iterator[tup
             yield values[0], found
         return
     sign, order = ("<", "DESC") if descending else (">", "ASC")
-    after, values = "TRUE", ()
-    for size in search.pages():
-        try:
-            with search.pool.borrow(entry, search.deadline) as segment:
-                where = compiled(search, entry, segment)
-                if where.never:
-                    return
-                plan = selective_plan(segment, where) or Plan("task INDEXED BY task_uuid", where.sql, where.values)
-                rows = segment.rows(
-                    f"SELECT uuid, id FROM {plan.source} WHERE {plan.sql} AND {after}"
-                    f" ORDER BY uuid {order} LIMIT {size}",
-                    (*plan.values, *values),
-                )
-        except SegmentGone:
-            return
-        for packed, found in rows:
-            yield unpack_id(packed), found
-        if len(rows) < size:
-            return
-        after, values = f"uuid {sign} ?", (rows[-1][0],)
+
+    def page(segment: OpenSegment, where: Where, last: Row | None, size: int) -> list[Row]:
+        plan = selective_plan(segment, where) or Plan("task INDEXED BY task_uuid", where.sql, where.values)
+        after, values = ("TRUE", ()) if last is None else (f"uuid {sign} ?", (last[0],))
+        return segment.rows(
+            f"SELECT uuid, id FROM {plan.source} WHERE {plan.sql} AND {after} ORDER BY uuid {order} LIMIT {size}",
+            (*plan.values, *values),
+        )
+
+    for packed, found in _walk(search, entry, page):
+        yield unpack_id(packed), found
 
 
 def sort_expression(sort: Sort) -> str:
@@ -209,26 +206,18 @@ def by_many(search: Search, entry: Segment, sorts: Sequence[Sort]) -> Iterator[t
         f"k{place} IS NULL, k{place} {'DESC' if sort.descending else 'ASC'}" for place, sort in enumerate(sorts)
     )
     direction = "DESC" if sorts[0].descending else "ASC"
-    after, values = "TRUE", ()
-    for size in search.pages():
-        try:
-            with search.pool.borrow(entry, search.deadline) as segment:
-                where = compiled(search, entry, segment)
-                if where.never:
-                    return
-                plan = selective_plan(segment, where) or Plan("task", where.sql, where.values)
-                rows = segment.rows(
-                    f"SELECT * FROM (SELECT {columns}, id FROM {plan.source} WHERE {plan.sql}) WHERE {after}"
-                    f" ORDER BY {order}, id {direction} LIMIT {size}",
-                    (*plan.values, *values),
-                )
-        except SegmentGone:
-            return
-        for row in rows:
-            yield row[:-1], row[-1]
-        if len(rows) < size:
-            return
-        after, values = _after(sorts, rows[-1])
+
+    def page(segment: OpenSegment, where: Where, last: Row | None, size: int) -> list[Row]:
+        plan = selective_plan(segment, where) or Plan("task", where.sql, where.values)
+        after, values = ("TRUE", ()) if last is None else _after(sorts, last)
+        return segment.rows(
+            f"SELECT * FROM (SELECT {columns}, id FROM {plan.source} WHERE {plan.sql}) WHERE {after}"
+            f" ORDER BY {order}, id {direction} LIMIT {size}",
+            (*plan.values, *values),
+        )
+
+    for row in _walk(search, entry, page):
+        yield row[:-1], row[-1]
 
 
 def _after(sorts: Sequence[Sort], last: Row) -> tuple[str, tuple[Any, ...]]:

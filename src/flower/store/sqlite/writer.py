@@ -166,9 +166,3 @@ class SqliteWriter:
 def _key(stored: Stored) -> int:
     assert stored.key is not None
     return stored.key
-
-
-def _without_doubles(batch: Batch) -> Batch:
-    """The last of several "new" tasks with the same id is what it is now."""
-    new: dict[str, Task] = {task.uuid: task for task in batch.new}
-    return Batch(tuple(new.values()), batch.changed, batch.workers, batch.gaps)
