@@ -26,9 +26,9 @@ class Given:
         self.stopped = False
         self._token = 0
 
-    def give(self, *events: Event, gap: Gap | None = None) -> int:
+    def give(self, *events: Event, gap: Gap | None = None, messages: int = 0) -> int:
         self._token += 1
-        self.batches.append(Captured(events, self._token, time.time(), gap))
+        self.batches.append(Captured(events, self._token, time.time(), gap, messages=messages))
         return self._token
 
     def start(self) -> None:
@@ -62,8 +62,8 @@ class FullAtFirst(MemoryWriter):
 
 
 class Bench:
-    def __init__(self, pace: Pace, writer: type[MemoryWriter] = MemoryWriter) -> None:
-        store = MemoryStore()
+    def __init__(self, pace: Pace, writer: type[MemoryWriter] = MemoryWriter, store: MemoryStore | None = None) -> None:
+        store = self.store = store or MemoryStore()
         self.capture = Given()
         self.writer = writer(store)
         self.reader = MemoryReader(store)
@@ -124,6 +124,40 @@ def test_while_much_comes_in_a_running_task_waits_for_its_end_but_not_for_ever()
         token = bench.capture.give(*(event(kind, "y") for kind in ("received", "started", "succeeded")))
         until(lambda: bench.capture.acknowledged == token)
         assert bench.task("running") is not None
+
+
+def test_where_messages_are_many_what_waits_is_kept_in_the_store_and_acknowledged() -> None:
+    """And whoever comes after us takes it up, as its events will not come again."""
+    pace = Pace(flush_interval=60.0, flush_events=3, busy_events=2, linger=60.0, finish_within=0.0)
+    with Bench(pace) as bench:
+        done = (event("received", "done"), event("succeeded", "done", 2.0))
+        token = bench.capture.give(event("received", "running", name="long"), *done, messages=3)
+        until(lambda: bench.capture.acknowledged == token)
+        assert bench.task("done") is not None
+        assert bench.task("running") is None
+        killed = MemoryStore()  # what is on disk at this moment
+        killed.tasks, killed.keys = dict(bench.store.tasks), dict(bench.store.keys)
+        killed.held, killed.next_key = bench.store.held, bench.store.next_key
+    with Bench(QUICK, store=killed) as after:
+        token = after.capture.give(event("started", "running", 3.0))
+        until(lambda: after.capture.acknowledged == token)
+        task = after.task("running")
+        assert task is not None
+        assert (task.name, task.state) == ("long", "STARTED")
+        until(lambda: not killed.held)
+
+
+def test_what_was_held_does_not_undo_a_row_that_is_newer() -> None:
+    store = MemoryStore()
+    MemoryWriter(store).write(
+        Batch(new=[Task("a", state="SUCCESS", timestamp=5.0)], held=[Task("a", state="STARTED", timestamp=4.0)])
+    )
+    with Bench(QUICK, store=store) as bench:
+        token = bench.capture.give(event("received", "b"))
+        until(lambda: bench.capture.acknowledged == token)
+        task = bench.task("a")
+        assert task is not None
+        assert task.state == "SUCCESS"
 
 
 def test_a_full_disk_makes_it_wait_and_loses_nothing() -> None:

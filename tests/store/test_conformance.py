@@ -273,3 +273,25 @@ def test_limit_by_age(store: Store) -> None:
         assert store.writer.load([uuid])
     assert store.restart().prune(Retention(max_age=100.0), 1220.0) == 0
     assert {task.uuid for task in store.reader.tasks(Query())} == left
+
+
+def test_what_is_held_back_is_not_seen_and_outlives_a_restart(store: Store) -> None:
+    waiting = Task(
+        uuid="waiting", name="a", earlier=(Attempt(0, state="RETRY"),), data={"task-progress": {"current": 3}}
+    )
+    assert tuple(store.writer.held()) == ()
+    store.writer.write(Batch(held=[waiting, Task(uuid="other")]))
+    assert store.reader.task("waiting") is None
+    assert store.reader.count() == 0
+    store.writer.write(Batch(new=[Task(uuid="row")], held=[waiting]))
+    store.writer.write(Batch(new=[Task(uuid="next")]))
+    assert tuple(store.restart().held()) == (waiting,)
+    store.writer.write(Batch(new=[waiting], held=()))
+    assert tuple(store.restart().held()) == ()
+    assert store.reader.task("waiting") == waiting
+
+
+def test_custom_data_that_cannot_be_held_does_no_harm(store: Store) -> None:
+    store.writer.write(Batch(held=[Task(uuid="big", name="a", data={"task-progress": {"n": 2**200}})]))
+    (held,) = store.restart().held()
+    assert (held.uuid, held.name) == ("big", "a")

@@ -18,6 +18,8 @@ class Captured:
     gap: Gap | None = None
     #: bytes on the wire, so that whoever collects batches can bound what they hold
     size: int = 0
+    #: messages in it that the broker keeps until they are done; 0 where it keeps none
+    messages: int = 0
 
 
 class Capture(Protocol):

@@ -275,8 +275,12 @@ class Stream:
         if events:
             self._events += len(events)
             self._last_event = received
+        connection, before = self._marked
+        messages = 0
+        if tag is not None:
+            messages = tag - (before or 0) if connection == mark[0] else tag
         if tag is not None and self._reading is not None:
             self._marks.append(_Mark(self._token, self._reading[0], tag))
         self._marked = mark
         size, self._fed = self._fed, 0
-        return Captured(events, self._token, received, gap, size)
+        return Captured(events, self._token, received, gap, size, messages)

@@ -29,6 +29,7 @@ class MemoryStore:
         self.batches: list[tuple[str, ...]] = []
         self.status: dict[str, Any] = {}
         self.next_key = 1
+        self.held: tuple[Task, ...] = ()
 
     def put(self, key: int, task: Task) -> None:
         self.tasks[key] = task
@@ -44,6 +45,9 @@ class MemoryWriter:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
+    def held(self) -> Sequence[Task]:
+        return self._store.held
+
     def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
         store = self._store
         with store.lock:
@@ -51,6 +55,8 @@ class MemoryWriter:
             return {uuid: Stored(key, store.tasks[key]) for uuid, key in keys.items()}
 
     def write(self, batch: Batch) -> Sequence[int]:
+        if batch.held is not None:
+            self._store.held = tuple(batch.held)
         if not (batch.new or batch.changed or batch.workers or batch.gaps):
             return []
         store = self._store

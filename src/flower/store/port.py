@@ -60,6 +60,9 @@ class Batch:
     changed: Sequence[Changed] = ()
     workers: Sequence[Worker] = ()
     gaps: Sequence[Gap] = ()
+    #: what is known of tasks that shall become rows later; takes the place of what was held before. None = as before.
+    #: Nobody sees them, but they outlive the process that holds them back.
+    held: Sequence[Task] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,10 @@ class Writer(Protocol):
         """Write a batch, durable against the death of the process; gives the keys of `batch.new`.
 
         Raises StoreFull if there is no room; the batch may be offered again later."""
+        ...
+
+    def held(self) -> Sequence[Task]:
+        """What the last write that said so held back (`Batch.held`)."""
         ...
 
     def prune(self, retention: Retention, now: float) -> int:

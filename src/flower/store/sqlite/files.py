@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import apsw
 
 from flower.errors import FlowerError
-from flower.records import Gap, Worker
+from flower.records import Gap, Task, Worker
 from flower.store.port import Changed
 from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import Catalogue, Segment
@@ -186,6 +186,7 @@ class Files:
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
+        held: Sequence[Task] | None = None,
         complete: bool = True,
     ) -> None:
         meta = self.meta
@@ -196,6 +197,8 @@ class Files:
                     meta.drop_segment(number)
                 meta.put_workers(workers)
                 meta.put_gaps(gaps)
+                if held is not None:
+                    meta.hold(held)
                 meta.announce(sequence, uuids, complete=complete)
         except BaseException as error:
             if isinstance(error, DAMAGED):

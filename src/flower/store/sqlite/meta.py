@@ -10,7 +10,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from flower.records import Gap, Worker
+from flower.records import Gap, Task, Worker
 from flower.store.port import Changes
 from flower.store.sqlite.catalogue import Segment, from_json, to_json
 from flower.store.sqlite.codec import pack_id, unpack_id
@@ -22,6 +22,8 @@ LOG_TASKS: Final = 250_000
 #: More gaps than anyone reads; the oldest go.
 MAX_GAPS: Final = 10_000
 
+_tasks_to_bytes = msgspec.msgpack.Encoder().encode
+_tasks_from_bytes = msgspec.msgpack.Decoder(tuple[Task, ...]).decode
 _worker_to_json = msgspec.json.Encoder().encode
 _worker_from_json = msgspec.json.Decoder(Worker).decode
 
@@ -79,6 +81,19 @@ class MetaWriter:
         self.connection.execute("DELETE FROM batch WHERE sequence < ?", (cut,))
         self._logged -= gone
         self._oldest = cut
+
+    def hold(self, tasks: Sequence[Task]) -> None:
+        """Keep these, and no others, for whoever opens the store next."""
+        try:
+            content = _tasks_to_bytes(tasks)
+        except (OverflowError, UnicodeEncodeError, TypeError, ValueError, RecursionError):
+            # custom data that has no place in the format; it is still in the memory of who holds it
+            content = _tasks_to_bytes([msgspec.structs.replace(task, data=None) for task in tasks])
+        self.connection.execute("INSERT OR REPLACE INTO info VALUES ('held', ?)", (content,))
+
+    def held(self) -> Sequence[Task]:
+        kept = rows(self.connection, "SELECT value FROM info WHERE key='held'")
+        return _tasks_from_bytes(kept[0][0]) if kept else ()
 
     def put_workers(self, workers: Iterable[Worker]) -> None:
         self.connection.executemany(

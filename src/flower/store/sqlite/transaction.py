@@ -69,6 +69,8 @@ class Transaction:
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
+        *,
+        held: Sequence[Task] | None = None,
     ) -> None:
         receiving_first = sorted(self._touched, reverse=True)
         # said by the last file to commit of those that moved rows went to
@@ -84,7 +86,7 @@ class Transaction:
         self._files.commit_meta(
             self._sequence,
             [file.entry for file, _ in self._touched.values()],
-            uuids=uuids, workers=workers, gaps=gaps, drop=drop,
+            uuids=uuids, workers=workers, gaps=gaps, drop=drop, held=held,
         )  # fmt: skip
         self._files.committed(self._next, self._new, self._added)
 

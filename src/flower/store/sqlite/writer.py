@@ -52,9 +52,12 @@ class SqliteWriter:
         return found
 
     def write(self, batch: Batch) -> Sequence[int]:
-        if not (batch.new or batch.changed or batch.workers or batch.gaps):
+        if not (batch.new or batch.changed or batch.workers or batch.gaps or batch.held is not None):
             return []
         return self._whatever_is_damaged(lambda: self._write(batch))
+
+    def held(self) -> Sequence[Task]:
+        return self._files.meta.held()
 
     def prune(self, retention: Retention, now: float) -> int:
         return self._whatever_is_damaged(lambda: self._prune(retention, now))
@@ -105,6 +108,7 @@ class SqliteWriter:
                     [*(task.uuid for task in new), *(change.after.uuid for change in batch.changed)],
                     batch.workers,
                     batch.gaps,
+                    held=batch.held,
                 )
                 return [keys[task.uuid] for task in batch.new]
             except apsw.ConstraintError:
