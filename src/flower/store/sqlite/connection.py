@@ -26,7 +26,7 @@ CLOSED_CACHE_KB: Final = 1024
 SEALED_CACHE_KB: Final = 256
 #: Pages in the log before they are moved into the file: fewer and bigger moves cost less, but after a
 #: crash the log is read again, and it is disk space.
-OPEN_CHECKPOINT: Final = 8_000
+OPEN_CHECKPOINT: Final = 32_000
 CLOSED_CHECKPOINT: Final = 1_000
 
 
