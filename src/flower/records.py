@@ -160,6 +160,13 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         return (*self.earlier, current)
 
     @property
+    def wait(self) -> float | None:
+        """Seconds from being sent (or received, if nobody saw the sending) to being started. Two clocks are
+        involved, so it may be negative."""
+        since = self.received if self.sent is None else self.sent
+        return None if since is None or self.started is None else self.started - since
+
+    @property
     def worker(self) -> "WorkerName | None":
         """The worker as an object with a `hostname`, the shape `celery.events.state.Task` has."""
         return WorkerName(self.hostname, self.pid) if self.hostname else None

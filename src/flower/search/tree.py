@@ -11,6 +11,13 @@ of a term holds for a task without the value.
     equals    the text is the value, to the letter
     range     kinds `number` and `time`: low <= value <= high, where None is no bound. A value that
               is no number counts as missing, so does NaN; (None, None) asks for the value to be there
+    like      the whole text fits the pattern, ignoring case: `*` stands for any characters, `?` for one, `\\` before
+              one of these three for the character itself. For the kinds `word`, `state` and `id`
+    present   there is a value; the term's own is "". For every field
+    path      fields `args`, `kwargs`, `result` and `data`: the value is a `Path`, what is found by its keys (indexes
+              for sequences) in the text read as a literal, compared by its operator (see `match.path_values`)
+    slow      field `runtime` only, the value is "": more than the 95th percentile of the task's type. What that is
+              comes from outside, by name (`store.port.Reader.slow`)
     pair      field `kwargs` only, the value is (key, value): the text reads as a literal dict, with a
               key that is `key` and a value that is `value`, ignoring case in both (`match.kwargs_pair`)
 
@@ -22,8 +29,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Operator: TypeAlias = Literal["contains", "is", "equals", "range", "pair"]
+Operator: TypeAlias = Literal["contains", "is", "equals", "range", "like", "present", "path", "slow", "pair"]
 Bounds: TypeAlias = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """`is` and `like` compare the value's text as `pair` does, `range` its number; `present`: the keys lead somewhere."""
+
+    keys: tuple[str, ...]
+    operator: Literal["is", "like", "range", "present"]
+    value: str | Bounds = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class Term:
 
     field: str
     operator: Operator
-    value: str | Bounds | tuple[str, str]
+    value: str | Bounds | tuple[str, str] | Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,22 @@ from typing import Any, NamedTuple, Protocol
 
 from flower.records import Gap, Task, Worker
 from flower.search.tree import EVERYTHING, Node
+from flower.store.answers import (
+    Count,
+    Facet,
+    Facets,
+    Failures,
+    Family,
+    Histogram,
+    Page,
+    Span,
+    Summaries,
+    WorkerMoment,
+)
 
 #: What tasks can be ordered by. Text orders without regard to case.
-SORT_KEYS = ("name", "state", "received", "started", "runtime", "worker", "timestamp", "uuid")
+#: `wait` is `Task.wait`, seconds between being sent and started.
+SORT_KEYS = ("name", "state", "received", "started", "runtime", "wait", "worker", "queue", "timestamp", "sent", "uuid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,53 @@ class Reader(Protocol):
         """Lazily: memory does not grow with the result. Limit 0 or negative gives nothing."""
         ...
 
-    def count(self, where: Node = EVERYTHING) -> int: ...
+    def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        """One page and where the next one begins. A task that keeps its place is neither repeated nor passed over,
+        whatever is written meanwhile; with `sort=()` (in the order of first writing) every task keeps its place.
+        Raises Invalid for a cursor of another query."""
+        ...
+
+    def count(self, where: Node = EVERYTHING) -> int:
+        """Exactly. Raises WaitedTooLong."""
+        ...
+
+    def counted(self, where: Node = EVERYTHING) -> Count:
+        """The same, or what was counted until the time was over."""
+        ...
+
+    def facets(
+        self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None
+    ) -> Facets:
+        """How many tasks have each value, the `limit` most frequent ones. `containing`: only values with this
+        text in them, ignoring case (then no None)."""
+        ...
+
+    def histogram(self, where: Node, span: Span) -> Histogram: ...
+
+    def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
+        """Figures over all these tasks and, if `by` is given, by its values."""
+        ...
+
+    def timeline(self, where: Node, span: Span) -> Summaries:
+        """Figures of each stretch of time; `total` is over all stretches."""
+        ...
+
+    def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
+        """The groups of the tasks that have an exception or traceback. `types` and `workers` are the five most
+        frequent ones. Without a span, `trend` is empty."""
+        ...
+
+    def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
+        """The workflow of a task: all tasks with its root_id, and the root. None if the task is not known."""
+        ...
+
+    def slow(self) -> Mapping[str, float]:
+        """The run time, by name, above which `is:slow` holds (`sketch.slow_thresholds`)."""
+        ...
+
+    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerMoment]:
+        """Newest first; of all workers if none is named."""
+        ...
 
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
         """The ids of the tasks that these started, for those that started any."""

@@ -1,0 +1,142 @@
+"""What a store answers beside tasks: frozen values that are JSON as they stand.
+
+Times are epoch seconds, durations seconds. `partial` says in a sentence why an answer is not whole and what would
+narrow the question (the time limit came first); what was found until then is in the answer. None: it is whole.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from flower.fingerprint import Fingerprint
+from flower.records import Task
+from flower.sketch import Sketch
+
+#: What tasks can be grouped by. `exception` is the exception's class, `failure` the group of alike failures.
+Facet: TypeAlias = Literal["state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client"]
+FACETS: tuple[Facet, ...] = (
+    "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client",
+)  # fmt: skip
+#: The times by which a window can be laid.
+TimeKey: TypeAlias = Literal["received", "started", "timestamp", "sent"]
+TIME_KEYS: tuple[TimeKey, ...] = ("received", "started", "timestamp", "sent")
+
+
+class Span(msgspec.Struct, frozen=True):
+    """`buckets` stretches of `width` seconds each, from `start` on; a bucket has its start and not its end."""
+
+    start: float
+    width: float
+    buckets: int
+    key: TimeKey = "received"
+
+    @property
+    def end(self) -> float:
+        return self.start + self.width * self.buckets
+
+
+class Page(msgspec.Struct, frozen=True):
+    """`cursor` gives the next page; None if there is none."""
+
+    tasks: tuple[Task, ...]
+    cursor: str | None = None
+    partial: str | None = None
+
+
+class Count(msgspec.Struct, frozen=True):
+    count: int
+    partial: str | None = None
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A value of a facet, None for tasks without one, and how many tasks have it."""
+
+    value: str | None
+    count: int
+
+
+class FacetCounts(msgspec.Struct, frozen=True):
+    """Most frequent first, equal ones by value (None last). `more`: how many further values there are."""
+
+    values: tuple[Value, ...]
+    more: int = 0
+
+
+class Facets(msgspec.Struct, frozen=True):
+    count: int
+    facets: dict[str, FacetCounts]
+    partial: str | None = None
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """`states`: of each state that occurs, the number of tasks in each bucket of `span`."""
+
+    span: Span
+    states: dict[str, tuple[int, ...]]
+    partial: str | None = None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Figures of one group of tasks. `group` is the facet's value, or the start of the stretch of time.
+
+    `runtime` is that of the last attempt; `wait` is `Task.wait`. Both hold only tasks that have the value."""
+
+    group: str | float | None
+    count: int
+    states: dict[str, int]
+    runtime: Sketch
+    wait: Sketch
+
+
+class Summaries(msgspec.Struct, frozen=True):
+    """`total` is over all groups, also those that were left out (`more`). Groups: largest first, equal ones by value
+    (None last); or stretches of time in their order, empty ones included."""
+
+    total: Summary
+    groups: tuple[Summary, ...] = ()
+    more: int = 0
+    partial: str | None = None
+
+
+class FailureGroup(msgspec.Struct, frozen=True):
+    fingerprint: Fingerprint
+    count: int
+    #: of `Task.timestamp`
+    first: float | None
+    last: float | None
+    #: tasks in each bucket of the span that was asked for
+    trend: tuple[int, ...]
+    types: tuple[Value, ...]
+    workers: tuple[Value, ...]
+    #: the id of the latest task in it
+    example: str
+
+
+class Failures(msgspec.Struct, frozen=True):
+    """Largest first, equal ones latest first. `more`: how many groups were left out. `count`: tasks in all groups."""
+
+    groups: tuple[FailureGroup, ...]
+    count: int
+    more: int = 0
+    partial: str | None = None
+
+
+class Family(msgspec.Struct, frozen=True):
+    """All that belongs to a workflow, in the order in which it was first written. `whole` is False if there is more
+    than was asked for."""
+
+    root_id: str
+    tasks: tuple[Task, ...]
+    whole: bool = True
+
+
+class WorkerMoment(msgspec.Struct, frozen=True):
+    """A line of a worker's history: it came, went, or said how it was (about once a minute). `at` is by our clock."""
+
+    hostname: str
+    at: float
+    event: Literal["online", "offline", "heartbeat"]
+    pid: int | None = None
+    active: int | None = None
+    processed: int | None = None
+    loadavg: tuple[float, ...] | None = None
