@@ -212,6 +212,10 @@ class Writer(Protocol):
         """One bounded step of forgetting; gives the number of tasks that went (0 = nothing to do)."""
         ...
 
+    def maintain(self) -> bool:
+        """One bounded step of upkeep, so that searching is fast; False = nothing is to be done now."""
+        ...
+
     def workers(self) -> Mapping[str, Worker]: ...
 
     def set_status(self, status: Mapping[str, Any]) -> None:
