@@ -153,9 +153,7 @@ class Files:
 
     def make_segment(self, first: int, *, ahead: int) -> SegmentFile:
         number = self._highest + 1 + ahead
-        file = SegmentFile.make(
-            self.folder.segment(number), self.folder.columns(number), number, first, self._capacity
-        )
+        file = SegmentFile.make(self.folder.segment(number), self.folder.columns(number), number, first, self._capacity)
         self._open[number] = file
         return file
 

@@ -14,9 +14,9 @@ from flower.store.port import Changed, Stored
 from flower.store.sqlite import catalogue
 from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import BOUNDED, Segment, widen
+from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
 from flower.store.sqlite.columns.fill import NARROW
 from flower.store.sqlite.columns.keeping import Keeper
-from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
 from flower.store.sqlite.connection import (
     CLOSED_CHECKPOINT,
     DAMAGED,

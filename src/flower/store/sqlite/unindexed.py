@@ -14,7 +14,7 @@ from flower.store.sqlite.columns.file import ColumnFile, Unusable
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.pool import Deadline, Pool, SegmentGone
 from flower.store.sqlite.schema import STATE_IDS
-from flower.store.sqlite.text.port import Pending
+from flower.store.sqlite.text import CHUNK_CHARACTERS, Pending
 from flower.store.sqlite.view import View
 
 #: The fields that the index holds, one after the other.
@@ -24,7 +24,7 @@ _BETWEEN: Final = "\n"
 LONGEST: Final = 256 * 1024
 #: In place of a block: it is not to be indexed.
 NEVER: Final = 65_535
-#: A task that has not ended is indexed when nothing has happened to it for so many seconds: until then, its end is near.
+#: A task that has not ended is indexed when nothing has happened to it for so many seconds: its end may be near.
 SETTLED: Final = 30.0
 _FINAL: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
 _SQL: Final = f"SELECT id, uuid, {', '.join(TEXTS)} FROM task WHERE id IN "
@@ -36,11 +36,13 @@ class Unindexed:
         self._pool = Pool(folder)
         self._view = View(folder, self._pool)
         self._files: dict[int, ColumnFile] = {}
+        self._generation = ""
         self._readable = np.array([NEVER], np.uint16)
         #: segments without anything to do as of a sequence, and when to look again all the same
         self._done: dict[int, tuple[int, float]] = {}
 
-    def blocks(self, readable: frozenset[int]) -> None:
+    def blocks(self, generation: str, readable: frozenset[int]) -> None:
+        self._generation = generation
         self._readable = np.array([*sorted(readable), NEVER], np.uint16)
         self._done.clear()
 
@@ -78,10 +80,12 @@ class Unindexed:
         self._view.close()
         self._pool.close()
 
-    @staticmethod
-    def _note(file: ColumnFile, done: Sequence[tuple[int, int]], block: int) -> None:
+    def _note(self, file: ColumnFile, done: Sequence[tuple[int, int]], block: int) -> None:
         array = np.array(done, np.int64)
         slots = array[:, 0] - file.first
+        if file.generation != self._generation:
+            file["text_block"][:] = 0
+            file.header["generation"] = self._generation.encode()
         # the block comes first: a version that fits must never meet the block of an older text
         file["text_block"][slots] = block
         file["text_version"][slots] = array[:, 1]
@@ -119,7 +123,7 @@ class Unindexed:
         """Those that are to be indexed now, and whether others wait for it."""
         live = file["live"][:count] == 1
         seen = file["text_version"][:count] == file["version"][:count]
-        seen &= np.isin(file["text_block"][:count], self._readable)
+        seen &= np.isin(file["text_block"][:count], self._readable) & (file.generation == self._generation)
         missing = np.flatnonzero(live & ~seen)
         if len(missing) == 0:
             return missing, False
@@ -130,6 +134,7 @@ class Unindexed:
     def _read(self, entry: Segment, file: ColumnFile, versions: dict[int, int]) -> list[Pending]:
         found: list[Pending] = []
         too_long: list[tuple[int, int]] = []
+        characters = 0
         keys = list(versions)
         try:
             with self._pool.borrow(entry, Deadline(None)) as segment:
@@ -141,6 +146,9 @@ class Unindexed:
                             too_long.append((key, versions[key]))
                         else:
                             found.append(Pending(key, versions[key], text.casefold()))
+                            characters += len(text)
+                    if characters > CHUNK_CHARACTERS:
+                        break
         except SegmentGone:
             return []
         if too_long:

@@ -56,6 +56,11 @@ class Columns:
         return int(self.header["sequence"])
 
     @property
+    def generation(self) -> str:
+        """Of the text index whose blocks the rows name."""
+        return bytes(self.header["generation"]).decode("ascii", "replace")
+
+    @property
     def indexed_at(self) -> int:
         return int(self.header["indexed_at"])
 

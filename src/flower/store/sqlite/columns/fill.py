@@ -1,6 +1,7 @@
 """Rows of a segment → values of its columns. The rows are as the codec makes them, or as NARROW reads them."""
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from flower.fingerprint import class_number, fingerprint_number, fingerprint_of
 from flower.sketch import BOUNDS
 from flower.store.sqlite.columns.file import Columns
-from flower.store.sqlite.columns.layout import ENDED, HAS, NO_BUCKET, ORDERED, REALS, WHOLES, WORDS, Array
+from flower.store.sqlite.columns.layout import ENDED, HAS, NO_BUCKET, ORDERED, REALS, WHOLES, WORDS, Array, hashed
 from flower.store.sqlite.connection import Row
 from flower.store.sqlite.schema import COLUMNS as ROW
 from flower.store.sqlite.schema import STATE_IDS
@@ -45,6 +46,8 @@ def values_of(rows: Sequence[Row]) -> Values:
     for name in ("runtime", "wait"):
         values[f"{name}_bucket"] = _buckets(values[name])
     values["uuid_high"], values["uuid_low"] = _uuids(by["uuid"])
+    values["root"] = _hashes(by["root_id"], by["uuid"])
+    values["parent"] = _hashes(by["parent_id"])
     values["has"] = _has(by, count)
     _mark_failures(by, values)
     return values
@@ -73,7 +76,7 @@ def _attempts(earlier: str | None) -> int:
     return 1 if earlier is None else 1 + earlier.count('"number":')
 
 
-def _buckets(seconds: Any) -> Array:
+def _buckets(seconds: Any) -> Any:
     found = np.searchsorted(_BOUNDS, seconds, side="right").astype(np.uint16)
     found[np.isnan(seconds)] = NO_BUCKET
     return found
@@ -85,10 +88,19 @@ def _uuids(ids: Sequence[bytes | str]) -> tuple[Array, Array]:
     return halves[:, 0], halves[:, 1]
 
 
+def _hashes(ids: Sequence[bytes | str | None], own: Sequence[bytes | str] = ()) -> Any:
+    hashes = np.zeros(len(ids), np.uint32)
+    for place, (value, mine) in enumerate(zip_longest(ids, own)):
+        if value is not None and value != mine:
+            hashes[place] = hashed(value)
+    return hashes
+
+
 def _has(by: dict[str, tuple[Any, ...]], count: int) -> Any:
     has = np.zeros(count, np.uint32)
     for name, bit in _PRESENT:
-        column = by[name]
+        # no data is written as none at all or as an empty object
+        column = by[name] if name != "data" else tuple(None if text == "{}" else text for text in by[name])
         missing = column.count(None)
         if missing == count:
             continue

@@ -1,6 +1,7 @@
 """Which columns there are, and what their values mean. Row `id` of a segment is slot `id - first` of each column."""
 
-from typing import Final
+from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,9 @@ WORDS: Final = ("state", "name", "hostname", "queue", "exchange", "routing_key",
 REALS: Final = ("received", "started", "timestamp", "sent", "ended", "runtime", "wait")
 #: Whole numbers in few bits: the least value stands for a missing one, the greatest and the second least for
 #: those that do not fit, which only the row knows.
-WHOLES: Final = {"retries": np.int16, "priority": np.int16, "pid": np.int32, "attempts": np.int16}
+WHOLES: Final[dict[str, Any]] = {"retries": np.int16, "priority": np.int16, "pid": np.int32, "attempts": np.int16}
 
-COLUMNS: Final[dict[str, type[np.generic]]] = {
+COLUMNS: Final[dict[str, Any]] = {
     # 1 where there is a row
     "live": np.uint8,
     **dict.fromkeys(WORDS, np.uint32),
@@ -33,6 +34,9 @@ COLUMNS: Final[dict[str, type[np.generic]]] = {
     # a canonical uuid as two numbers that order as its text does; 0 where it is none
     "uuid_high": np.uint64,
     "uuid_low": np.uint64,
+    # `hashed` of root_id, where it is not the task's own id, and of parent_id; 0 for none
+    "root": np.uint32,
+    "parent": np.uint32,
     # bits of HAS
     "has": np.uint32,
     # grows with every change of the row; the row is in block `text_block` of the text index as of `text_version`
@@ -57,6 +61,12 @@ ENDED: Final = {SUCCESS: "succeeded", FAILURE: "failed", REVOKED: "revoked", REJ
 #: Keys of which a full segment keeps its slots in ascending order (missing values last, equal ones by slot).
 ORDERED: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid")
 
+
+def hashed(packed: bytes | str) -> int:
+    """An id in few bits, never 0: tells those that are not it. Canonical ids end in random digits."""
+    return (int.from_bytes(packed[-4:], "big") if isinstance(packed, bytes) else crc32(packed.encode())) or 1
+
+
 HEADER_BYTES: Final = 4096
 MAGIC: Final = b"BELLCOLS"
 FORMAT: Final = 1
@@ -70,6 +80,8 @@ HEADER: Final = np.dtype(
         ("sequence", np.int64),
         # odd while they are being changed
         ("writing", np.int64),
+        # of the text index, whose blocks the rows name
+        ("generation", "S40"),
         # when rows were last noted as indexed, by the system's monotonic clock in nanoseconds
         ("indexed_at", np.int64),
         # the sequence as of which the orders are right; -1 if there are none

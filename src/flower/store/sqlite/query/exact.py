@@ -1,15 +1,15 @@
 """Which rows of a segment fulfil a query. What the columns leave in doubt is read from the rows, once: the answer
 is remembered as long as the segment does not change."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
-from flower.search.tree import EVERYTHING, And, Node, Or, Term
+from flower.search.tree import EVERYTHING, And, Bounds, Node, Or, Term, all_of
 from flower.store.sqlite.catalogue import BOUNDED, Segment
-from flower.store.sqlite.query.masks import masks
+from flower.store.sqlite.query.masks import decided, masks
 from flower.store.sqlite.query.question import Look, Question, asks_slow
-from flower.store.sqlite.where import NEVER, compile_where
+from flower.store.sqlite.where import compile_where
 
 #: Rows read by one statement.
 _ROWS: Final = 1_000
@@ -46,9 +46,9 @@ def exact(look: Look, node: Node) -> Any:
 def verified(look: Look, node: Node, slots: Any) -> Any:
     """Of these slots (any order), which rows fulfil the query: a mask over `slots`."""
     where = compile_where(
-        node, look.words, odd_ids=look.entry.odd_ids, slow=look.question.slow if asks_slow(node) else None
+        residual(node), look.words, odd_ids=look.entry.odd_ids, slow=look.question.slow if asks_slow(node) else None
     )
-    if len(slots) == 0 or NEVER in where.clauses:
+    if len(slots) == 0 or where.never:
         return np.zeros(len(slots), bool)
     first = look.entry.first
     holds = np.zeros(look.count, bool)
@@ -63,6 +63,11 @@ def verified(look: Look, node: Node, slots: Any) -> Any:
         rows = look.rows(f"SELECT id FROM task NOT INDEXED WHERE {condition} AND {where.sql}", where.values)
         holds[np.fromiter((row[0] for row in rows), np.int64, len(rows)) - first] = True
     return holds[slots]
+
+
+def residual(node: Node) -> Node:
+    """What is left to be asked of a row that the columns name."""
+    return all_of(term for term in (node.terms if isinstance(node, And) else (node,)) if not decided(term))
 
 
 def narrowed(look: Look, node: Node) -> Node:
@@ -89,10 +94,15 @@ def _outside(entry: Segment, term: Node) -> bool:
     if not isinstance(term, Term) or term.operator != "range" or term.field not in BOUNDED:
         return False
     bounds = entry.bound(term.field)
-    low, high = term.value
+    low, high = _bounds(term)
     if bounds is None:
         return True
     return bool((low is not None and bounds[1] < low) or (high is not None and bounds[0] > high))
+
+
+def _bounds(term: Term) -> tuple[float | None, float | None]:
+    low, high = cast(Bounds, term.value)
+    return low, high
 
 
 def _decided(look: Look, term: Node) -> bool | None:
@@ -101,7 +111,7 @@ def _decided(look: Look, term: Node) -> bool | None:
     if _outside(look.entry, term):
         return False
     bounds = look.entry.bound(term.field)
-    low, high = term.value
+    low, high = _bounds(term)
     assert bounds is not None
     inside = (low is None or low <= bounds[0]) and (high is None or high >= bounds[1])
     return True if inside and _all_have(look, term.field) else None

@@ -8,9 +8,11 @@ import numpy as np
 from flower.fingerprint import Fingerprint, class_number, fingerprint_number, fingerprint_of
 from flower.search.tree import Term, all_of
 from flower.store.answers import Facet, FailureGroup, Failures, Span, Value
+from flower.store.grouping import frequent
 from flower.store.sqlite.catalogue import Segment
+from flower.store.sqlite.codec import unpack_id
 from flower.store.sqlite.pool import SegmentGone
-from flower.store.sqlite.query.figures import Partial, rank
+from flower.store.sqlite.query.figures import Partial
 from flower.store.sqlite.query.question import Look, Question
 from flower.store.sqlite.query.tally import Grid, Groups, tally
 
@@ -28,7 +30,7 @@ def failures(question: Question, entries: Sequence[Segment], *, limit: int, span
         gathered.add(look, slots)
     order = gathered.order()
     groups = []
-    for number in order[:limit]:
+    for number in order[: max(0, limit)]:
         group = gathered.group(number, looks)
         if group is not None:
             groups.append(group)
@@ -112,16 +114,16 @@ class _Gathered:
 
     def _most_frequent(self, column: str, number: int) -> tuple[Value, ...]:
         counts = {word: found for (group, word), found in self._named[column].items() if group == number}
-        return tuple(Value(word, found) for word, found in rank(counts)[:_NAMED])
+        return tuple(Value(word, found) for word, found in frequent(counts)[:_NAMED])
 
 
 def describe(look: Look, key: int, number: int) -> tuple[Fingerprint, str] | None:
     """What the row has in common with its group, and its id; None if it has changed since."""
-    rows = look.rows("SELECT exception, traceback, canonical(uuid) FROM task WHERE id = ?", (key,))
+    rows = look.rows("SELECT exception, traceback, uuid FROM task WHERE id = ?", (key,))
     fingerprint = fingerprint_of(*rows[0][:2]) if rows else None
     if fingerprint is None or fingerprint_number(fingerprint) != number:
         return None
-    return fingerprint, rows[0][2]
+    return fingerprint, unpack_id(rows[0][2])
 
 
 class Naming:

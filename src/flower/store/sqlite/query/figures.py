@@ -2,7 +2,7 @@
 comes too late is left out, and the answer says so."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,15 +18,13 @@ from flower.store.answers import (
     Span,
     Summaries,
     Summary,
-    Value,
 )
+from flower.store.grouping import facet_counts
 from flower.store.sqlite.catalogue import BOUNDED, Segment
 from flower.store.sqlite.pool import SegmentGone
 from flower.store.sqlite.query.exact import count, exact, excluded
 from flower.store.sqlite.query.question import Look, Question
 from flower.store.sqlite.query.tally import COLUMN, Grid, Groups, Sketches
-
-T = TypeVar("T")
 
 #: The exception class or failure group with this number; None for none.
 Names = Callable[[Facet, int], str | None]
@@ -93,7 +91,7 @@ def facets(
             known = counts[facet]
             for value, number in _facet(look, facet, slots).items():
                 known[value] = known.get(value, 0) + number
-    found = {facet: _ranked(facet, counts[facet], names, limit, containing) for facet in wanted}
+    found: dict[str, FacetCounts] = {facet: _ranked(facet, counts[facet], names, limit, containing) for facet in wanted}
     return Facets(total, found, partial.reason)
 
 
@@ -117,29 +115,18 @@ def _facet(look: Look, facet: Facet, slots: Any) -> dict[Any, int]:
     return known
 
 
-def _ranked(
-    facet: Facet, counts: dict[Any, int], names: Names, limit: int, containing: str | None
-) -> FacetCounts:
+def _ranked(facet: Facet, counts: dict[Any, int], names: Names, limit: int, containing: str | None) -> FacetCounts:
     if facet in ("exception", "failure"):
         named: dict[str | None, int] = {}
         for number, found in counts.items():
             name = names(facet, number)
             named[name] = named.get(name, 0) + found
         counts = named
-    if containing is not None:
-        needle = containing.casefold()
-        counts = {value: found for value, found in counts.items() if value is not None and needle in value.casefold()}
-    ranked = rank(counts)
-    return FacetCounts(tuple(Value(value, found) for value, found in ranked[:limit]), max(0, len(ranked) - limit))
+    return facet_counts(counts, limit, containing)
 
 
-def rank(counts: dict[str | None, int]) -> list[tuple[str | None, int]]:
-    """Most frequent first, equal ones by value, None last."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
-
-
-def _buckets(look: Look, span: Span, slots: Any) -> tuple[Any, Any]:
-    """Those of the slots that are in the span, and the bucket of each."""
+def buckets_of(look: Look, span: Span, slots: Any) -> tuple[Any, Any]:
+    """Those of the slots that are in the span, and the bucket of each (`grouping.bucket_of`)."""
     with np.errstate(invalid="ignore", over="ignore"):
         places = np.floor((look.column(span.key)[slots] - span.start) / span.width)
         inside = (places >= 0) & (places < span.buckets)
@@ -159,8 +146,8 @@ def histogram(question: Question, entries: Sequence[Segment], span: Span) -> His
     states = Groups()
     grid = Grid(span.buckets)
     for look, slots in partial.looks():
-        slots, places = _buckets(look, span, slots)
-        grid.add(states.of(look, "state", slots), places, len(states))
+        inside, places = buckets_of(look, span, slots)
+        grid.add(states.of(look, "state", inside), places, len(states))
     found = {state: grid.cells[number].tolist() for number, state in enumerate(states.values)}
     return Histogram(span, {state: tuple(found[state]) for state in sorted(found) if any(found[state])}, partial.reason)
 
@@ -221,15 +208,15 @@ def summaries(
         for number, value in enumerate(groups.values)
     }
     order = sorted(named, key=lambda number: (-figures.count(number), named[number] is None, named[number] or ""))
-    chosen = tuple(figures.summary(number, named[number]) for number in order[:limit])
-    return Summaries(figures.total(), chosen, max(0, len(order) - limit), partial.reason)
+    chosen = tuple(figures.summary(number, named[number]) for number in order[: max(0, limit)])
+    return Summaries(figures.total(), chosen, len(order) - len(chosen), partial.reason)
 
 
 def timeline(question: Question, entries: Sequence[Segment], span: Span) -> Summaries:
     partial = Partial(in_span(question, span), entries)
     figures = _Figures()
     for look, slots in partial.looks():
-        slots, places = _buckets(look, span, slots)
-        figures.add(look, slots, places, span.buckets)
+        inside, places = buckets_of(look, span, slots)
+        figures.add(look, inside, places, span.buckets)
     stretches = tuple(figures.summary(place, span.start + place * span.width) for place in range(span.buckets))
     return Summaries(figures.total(), stretches, partial=partial.reason)

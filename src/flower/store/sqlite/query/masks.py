@@ -4,15 +4,15 @@ Where the two are the same array, the columns alone have decided. `at` limits th
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from flower.search.fields import FIELDS, Field
 from flower.search.match import predicate
-from flower.search.tree import And, Node, Not, Or, Term
+from flower.search.tree import And, Bounds, Node, Not, Or, Term
 from flower.store.sqlite.codec import pack_id
-from flower.store.sqlite.columns.layout import ENDED, HAS, WHOLES, WORDS, Array
+from flower.store.sqlite.columns.layout import ENDED, HAS, WHOLES, WORDS, Array, hashed
 from flower.store.sqlite.query.question import Look
 from flower.store.sqlite.query.wording import INDEXED, Needles, needles_of
 from flower.store.sqlite.schema import KINDS, STATE_IDS
@@ -42,6 +42,20 @@ def masks(look: Look, node: Node, at: At | None = None) -> Masks:
     live = look.columns["live"][slice(0, look.count) if at is None else at] == 1
     may = found.may & live
     return Masks(may, may if found.exact else found.must & live)
+
+
+def decided(node: Node) -> bool:
+    """Whether the columns alone decide it, in every segment."""
+    match node:
+        case And(terms) | Or(terms):
+            return all(map(decided, terms))
+        case Not(term):
+            return decided(term)
+        case Term("", _, _):
+            return False
+        case Term(name, operator, _):
+            exact = operator in ("present", "slow") or name == "failure"
+            return exact or FIELDS[name].attribute in WORDS or FIELDS[name].attribute in _REALS
 
 
 def _same(mask: Any) -> Masks:
@@ -206,27 +220,23 @@ class _Reading:
         if isinstance(value, str) and term.operator in ("is", "equals", "contains"):
             folded = value if term.operator == "equals" else value.casefold()
             if isinstance(pack_id(folded), bytes) and not self._look.entry.odd_ids:
-                return _same(self._bearing(column, folded))
+                return self._bearing(column, folded)
         needles = needles_of(term) if column in INDEXED else None
         may = has if needles is None else self._candidates(needles)
         return Masks(may, self._fill(False))
 
-    def _bearing(self, column: str, uuid: str) -> Any:
-        """Rows with this canonical id, by the index of the rows."""
+    def _bearing(self, column: str, uuid: str) -> Masks:
+        """Rows with this canonical id."""
         packed = pack_id(uuid)
-        sql = {
-            "uuid": ("SELECT id FROM task WHERE uuid = ?", 1),
-            # a root itself is not in the index of root_id
-            "root_id": (
-                "SELECT id FROM task WHERE root_id = ? AND root_id <> uuid"
-                " UNION ALL SELECT id FROM task WHERE uuid = ? AND root_id = uuid",
-                2,
-            ),
-            "parent_id": ("SELECT id FROM task WHERE parent_id = ? AND parent_id IS NOT NULL", 1),
-        }[column]
-        rows = self._look.rows(sql[0], (packed,) * sql[1])
-        slots = np.fromiter((row[0] for row in rows), np.int64, len(rows)) - self._look.entry.first
-        return self._among(slots)
+        if column == "uuid":
+            rows = self._look.rows("SELECT id FROM task WHERE uuid = ?", (packed,))
+            slots = np.fromiter((row[0] for row in rows), np.int64, len(rows)) - self._look.entry.first
+            return _same(self._among(slots))
+        may = self.column("root" if column == "root_id" else "parent") == hashed(packed)
+        if column == "root_id":
+            # a root has its own id, which is not in the column
+            may |= self._bearing("uuid", uuid).may & self._has("root_id")
+        return Masks(may, self._fill(False))
 
     def _candidates(self, needles: Needles | None) -> Any:
         if needles is None:
@@ -258,7 +268,7 @@ def _word_test(term: Term) -> Callable[[str], bool]:
 def _within(column: Any, term: Term) -> Any:
     if term.operator == "present":
         return ~np.isnan(column)
-    low, high = (None if bound is None else float(bound) for bound in term.value)
+    low, high = (None if bound is None else float(bound) for bound in cast(Bounds, term.value))
     if (low is not None and math.isnan(low)) or (high is not None and math.isnan(high)):
         return np.zeros(len(column), bool)
     if low is None and high is None:

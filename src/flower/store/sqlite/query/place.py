@@ -1,7 +1,7 @@
 """Where an offset is: the last row that is passed over, found by counting and not by walking there."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -56,9 +56,7 @@ def _by_id(
     return Position(values, key), offset
 
 
-def _by_word(
-    question: Question, entries: Sequence[Segment], sort: Sort, offset: int
-) -> tuple[Position | None, int]:
+def _by_word(question: Question, entries: Sequence[Segment], sort: Sort, offset: int) -> tuple[Position | None, int]:
     position: Position | None = None
     for word, segments in words.places(question, entries, sort):
         for look, numbers, here in segments:
@@ -85,9 +83,7 @@ def _exact(look: Look, where: Node) -> Any:
         return np.zeros(look.count, bool)
 
 
-def _by_value(
-    question: Question, entries: Sequence[Segment], sort: Sort, offset: int
-) -> tuple[Position | None, int]:
+def _by_value(question: Question, entries: Sequence[Segment], sort: Sort, offset: int) -> tuple[Position | None, int]:
     present = Term(sort.key, "present", "")
     with_value = question.where if sort.key == "uuid" else all_of([question.where, present])
     counts = {entry: _count(question, entry, with_value) for entry in entries}
@@ -116,7 +112,7 @@ class _Part:
         self.order = None if order is None else order[: valued(look, self.column, order[: look.count])]
         self._slots: Any = None
 
-    def up_to(self, value: Any, side: str) -> int:
+    def up_to(self, value: Any, side: Literal["left", "right"]) -> int:
         """How many values are less than this one ("left"), or at most this one ("right")."""
         assert self.order is not None
         return int(np.searchsorted(self.column, value, side=side, sorter=self.order))
@@ -163,23 +159,20 @@ def _window(parts: Sequence[_Part], counts: Sequence[int], key: str, rank: int) 
         bounds = [part.entry.bound(key) or (-np.inf, np.inf) for part in parts]
         value = _least(bounds, counts, rank)
         chosen = [part for part, (_, most) in zip(parts, bounds, strict=True) if most >= value]
-        base = sum(count for count, (_, most) in zip(counts, bounds, strict=True) if most < value)
+        base = sum(here for here, (_, most) in zip(counts, bounds, strict=True) if most < value)
         until = _most(bounds, counts, rank)
         chosen = [part for part in chosen if (part.entry.bound(key) or (-np.inf,))[0] <= until]
-    gathered = np.concatenate([part.column[part.slots(part.column.dtype.type(0) if key == "uuid" else -np.inf, _top(part, key))] for part in chosen])
+    ends = (np.uint64(0), np.iinfo(np.uint64).max) if key == "uuid" else (-np.inf, np.inf)
+    gathered = np.concatenate([part.column[part.slots(*ends)] for part in chosen])
     value = np.partition(gathered, rank - base)[rank - base]
     return value, value, base + int(np.count_nonzero(gathered < value))
-
-
-def _top(part: _Part, key: str) -> Any:
-    return np.iinfo(np.uint64).max if key == "uuid" else np.inf
 
 
 def _least(bounds: Sequence[tuple[float, float]], counts: Sequence[int], rank: int) -> float:
     """A value that the one of that rank is not below: were all values of each segment its least one."""
     seen = 0
-    for (least, _), count in sorted(zip(bounds, counts, strict=True)):
-        seen += count
+    for (least, _), here in sorted(zip(bounds, counts, strict=True)):
+        seen += here
         if seen > rank:
             return least
     return -np.inf
@@ -187,8 +180,8 @@ def _least(bounds: Sequence[tuple[float, float]], counts: Sequence[int], rank: i
 
 def _most(bounds: Sequence[tuple[float, float]], counts: Sequence[int], rank: int) -> float:
     seen = 0
-    for most, count in sorted((most, count) for (_, most), count in zip(bounds, counts, strict=True)):
-        seen += count
+    for most, here in sorted((most, here) for (_, most), here in zip(bounds, counts, strict=True)):
+        seen += here
         if seen > rank:
             return most
     return np.inf

@@ -46,9 +46,7 @@ class Question:
 
     def about(self, where: Node) -> "Question":
         """The same, asked about other tasks, within the same time."""
-        other = Question(where, self.means, self.deadline, self.wording)
-        other._looks = self._looks_for(other)
-        return other
+        return Question(where, self.means, self.deadline, self.wording)
 
     def stamp_of(self, node: Node) -> int | None:
         """What an answer for the query depends on beside the segment."""

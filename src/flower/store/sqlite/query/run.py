@@ -97,9 +97,7 @@ class _Place(NamedTuple):
 class _Sorted:
     """Sorted when it is asked for: as much of it as is wanted."""
 
-    def __init__(
-        self, look: Look, node: Node, keys: Sequence[Key], after: _Place | None, *, backwards: bool
-    ) -> None:
+    def __init__(self, look: Look, node: Node, keys: Sequence[Key], after: _Place | None, *, backwards: bool) -> None:
         self._keys = keys
         self._after = after
         self._backwards = backwards
@@ -111,9 +109,7 @@ class _Sorted:
         slots = self._slots if self._after is None else self._slots[self._later(self._after)]
         #: what has been given need not be looked at again
         self._slots = slots
-        arrays = [
-            _signed(array, descending=key.descending) for key in self._keys for array in key.arrays(slots)
-        ]
+        arrays = [_signed(array, descending=key.descending) for key in self._keys for array in key.arrays(slots)]
         if arrays and len(slots) > 4 * size:
             first = arrays[0]
             least = np.partition(first, size - 1)[size - 1]
@@ -199,9 +195,7 @@ class _Kept:
             sure.append(hits.must[here])
         nothing = np.zeros(0, np.int64)
         slots = np.concatenate(found) if found else nothing
-        return Slots(
-            slots, np.concatenate(sure) if sure else np.zeros(0, bool), last=self._at >= len(self._order)
-        )
+        return Slots(slots, np.concatenate(sure) if sure else np.zeros(0, bool), last=self._at >= len(self._order))
 
     def _block(self, size: int) -> Any:
         start, end = self._at, self._at + size

@@ -127,7 +127,7 @@ class _Copy(Columns):
         self.arrays = {name: np.array(array[:count]) for name, array in file.arrays.items()}
         self.orders = {}
 
-    def order(self, key: str) -> Any | None:  # noqa: ARG002
+    def order(self, key: str) -> Any | None:
         return None
 
 

@@ -95,13 +95,22 @@ class Grid:
 
     def add(self, groups: Any, numbers: Any, count: int) -> None:
         """`count`: how many groups there are by now."""
+        if len(groups):
+            (which, number), counts = tally((groups, numbers), (count, self.width))
+            self.put(which, number, counts, count)
+        else:
+            self._grow(count)
+
+    def put(self, groups: Any, numbers: Any, counts: Any, count: int) -> None:
+        """Counts of distinct cells."""
+        self._grow(count)
+        self.cells[groups, numbers] += counts
+
+    def _grow(self, count: int) -> None:
         if count > len(self.cells):
             grown = np.zeros((max(count, 2 * len(self.cells)), self.width), np.int64)
             grown[: len(self.cells)] = self.cells
             self.cells = grown
-        if len(groups):
-            (which, number), counts = tally((groups, numbers), (count, self.width))
-            self.cells[which, number] += counts
 
 
 class Sketches:
@@ -118,12 +127,12 @@ class Sketches:
             self._grid.add(groups[known], buckets[known], count)
 
     def sketch(self, group: int) -> Sketch:
-        return _sketch(self._grid.cells[group]) if group < len(self._grid.cells) else Sketch()
+        return sketch_of(self._grid.cells[group]) if group < len(self._grid.cells) else Sketch()
 
     def total(self) -> Sketch:
-        return _sketch(self._grid.cells.sum(axis=0))
+        return sketch_of(self._grid.cells.sum(axis=0))
 
 
-def _sketch(counts: Any) -> Sketch:
+def sketch_of(counts: Any) -> Sketch:
     found = np.flatnonzero(counts)
     return Sketch(dict(zip(found.tolist(), counts[found].tolist(), strict=True)))

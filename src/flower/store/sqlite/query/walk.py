@@ -5,10 +5,9 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from flower.errors import Invalid
 from flower.search.tree import And, Node, Term
 from flower.store.cursor import Position
-from flower.store.port import SORT_KEYS, Sort
+from flower.store.port import Sort
 from flower.store.sqlite.catalogue import BOUNDED, Segment
 from flower.store.sqlite.pool import SegmentGone
 from flower.store.sqlite.query import words
@@ -18,12 +17,6 @@ from flower.store.sqlite.query.run import Run
 
 _LEAST: Final = 8
 _MOST: Final = 2_000
-
-
-def check_sorts(sorts: Sequence[Sort]) -> None:
-    unknown = [sort.key for sort in sorts if sort.key not in SORT_KEYS]
-    if unknown:
-        raise Invalid(f"Tasks cannot be sorted by '{unknown[0]}'", hint=f"there are {', '.join(SORT_KEYS)}")
 
 
 def ids(
@@ -153,7 +146,7 @@ class _Merge:
         if bounds is None or self._may_miss(entry):
             return False
         worst = bounds[0] if self._sign < 0 else bounds[1]
-        return self._sign * worst < self._sign * self._after.values[0]
+        return bool(self._sign * worst < self._sign * self._after.values[0])
 
     def _may_miss(self, entry: Segment) -> bool:
         """Rows without a value come last of all: the segment may still have some."""

@@ -13,8 +13,7 @@ import numpy as np
 from flower.search.fields import FIELDS
 from flower.search.tree import Path, Term
 from flower.store.sqlite.columns.file import Columns
-from flower.store.sqlite.text.port import SHORTEST
-from flower.store.sqlite.text.reader import TextReader
+from flower.store.sqlite.text import SHORTEST, Look, TextReader, TextTrouble
 
 #: Fields whose text is in the index.
 INDEXED: Final = frozenset({"uuid", "args", "kwargs", "result", "exception", "traceback"})
@@ -37,7 +36,7 @@ class Needles:
 def needles_of(term: Term) -> Needles | None:
     """None if the index cannot help."""
     match term.operator, term.value:
-        case ("contains" | "is" | "equals"), str(value) if term.field in INDEXED or not term.field:
+        case (("contains" | "is" | "equals"), str(value)) if term.field in INDEXED or not term.field:
             return _needles((value,))
         case "like", str(pattern) if term.field in INDEXED:
             return _needles(pieces(pattern))
@@ -84,46 +83,49 @@ def _is_text(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """`keys` holds every candidate from `lowest` on; `more` may be had by asking for them."""
+
     keys: Any
-    #: every candidate from this key on is in `keys`; None: there are too many
-    lowest: int | None
+    lowest: int
     total: int
     at: int
 
 
 class Wording:
-    """One query's questions to the index. Raises nothing: without an index every row may be a candidate."""
+    """One query's questions to the index. Without an index every row may be a candidate."""
 
     def __init__(self, reader: TextReader) -> None:
         self._reader = reader
-        self._found: dict[Needles, _Found] = {}
-        self._readable = np.zeros(0, np.uint16)
+        self._found: dict[Needles, _Found | None] = {}
+        self._index: Look | None = None
 
     def candidates(self, needles: Needles, columns: Columns, count: int) -> Any | None:
         """Slots below `count` that the index names, ascending; None if they are too many to be named."""
         found = self._found.get(needles)
-        if found is None or columns.indexed_at > found.at:
+        if needles not in self._found or (found is not None and columns.indexed_at > found.at):
             found = self._ask(needles, _FIRST)
-        if found.lowest is not None and found.lowest > columns.first and found.total <= _MOST:
+        if found is not None and found.lowest > columns.first and found.total <= _MOST:
             found = self._ask(needles, found.total + _FIRST)
-        if found.lowest is None or found.lowest > columns.first:
+        if found is None or found.lowest > columns.first:
             return None
         start, end = np.searchsorted(found.keys, [columns.first, columns.first + count])
         return found.keys[start:end] - columns.first
 
-    def _ask(self, needles: Needles, limit: int) -> _Found:
+    def _ask(self, needles: Needles, limit: int) -> _Found | None:
         at = time.monotonic_ns()
-        self._readable = np.array(sorted(self._reader.refresh()), np.uint16)
-        answer = self._reader.candidates(needles.texts, limit=limit)
-        found = _Found(np.unique(answer.keys), answer.lowest, answer.total, at)
-        self._found[needles] = found
-        return found
+        self._index = self._reader.refresh()
+        try:
+            answer = self._index.candidates(needles.texts, limit=limit)
+            self._found[needles] = _Found(answer.keys, answer.lowest, answer.total or 0, at)
+        except TextTrouble:
+            self._found[needles] = None
+        return self._found[needles]
 
     def unseen(self, columns: Columns, count: int) -> Any:
         """Where the index had not seen the row's text. After `candidates`."""
+        index = self._index
+        if index is None or columns.generation != index.generation:
+            return np.ones(count, bool)
         seen = columns["text_version"][:count] == columns["version"][:count]
-        if len(self._readable) == 1:
-            seen &= columns["text_block"][:count] == self._readable[0]
-        else:
-            seen &= np.isin(columns["text_block"][:count], self._readable)
+        seen &= np.isin(columns["text_block"][:count], np.array(sorted(index.blocks), np.uint16))
         return ~seen

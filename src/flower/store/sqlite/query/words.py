@@ -70,7 +70,9 @@ def ids(question: Question, entries: Sequence[Segment], sort: Sort, after: Posit
         for look, numbers, _ in segments:
             slots = rows(look, sort, numbers)
             if key is not None:
-                slots = slots[slots < key - look.entry.first] if sort.descending else slots[slots > key - look.entry.first]
+                slots = (
+                    slots[slots < key - look.entry.first] if sort.descending else slots[slots > key - look.entry.first]
+                )
             yield from ((slots[::-1] if sort.descending else slots) + look.entry.first).tolist()
         passed = True
 
