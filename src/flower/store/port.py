@@ -129,9 +129,7 @@ class Reader(Protocol):
         """The same, or what was counted until the time was over."""
         ...
 
-    def facets(
-        self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None
-    ) -> Facets:
+    def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
         """How many tasks have each value, the `limit` most frequent ones. `containing`: only values with this
         text in them, ignoring case (then no None)."""
         ...
