@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _LARGEST: Final = 2**63 - 1
 #: Younger than this, a file may be changed again without its time showing it.
 _SETTLED_NS: Final = 100_000_000
-#: A block that could not be read is tried again after so many seconds.
+#: A block that could not be read is tried again when it has changed, else after so many seconds.
 _RETRY_AFTER: Final = 1.0
 
 
@@ -126,7 +126,7 @@ class TextReader:
         self._lock = threading.Lock()
         self._generation = ""
         self._opened: dict[int, _Opened] = {}
-        self._failed: dict[int, float] = {}
+        self._failed: dict[int, tuple[_Stamp, float]] = {}
 
     def refresh(self) -> Look:
         """What was committed before this call is found in it. Costs some 0.1 ms if nothing has changed. Never
@@ -160,20 +160,23 @@ class TextReader:
         return [block for number in numbers if (block := self._block(number))]
 
     def _block(self, number: int) -> Block | None:
-        failed = self._failed.get(number)
-        if failed is not None and time.monotonic() - failed < _RETRY_AFTER:
-            return None
         path = block_path(self._folder, number)
-        known = self._opened.get(number)
+        known = self._opened.pop(number, None)
         try:
             stamp = _Stamp.of(path)  # before it is read: at worst it is read once more than needed
-            if known is None or known.stamp != stamp or not stamp.settled or known.block.bounds is None:
-                known = self._opened[number] = self._open(number, path, stamp, known)
-        except (OSError, TextTrouble) as error:
-            log.debug("Block %d of the text index cannot be read: %s", number, error)
-            self._opened.pop(number, None)
-            self._failed[number] = time.monotonic()
+        except OSError:
+            return None  # being made, or being removed
+        failed = self._failed.get(number)
+        if failed and failed[0] == stamp and time.monotonic() - failed[1] < _RETRY_AFTER:
             return None
+        try:
+            if known is None or known.stamp != stamp or not stamp.settled or known.block.bounds is None:
+                known = self._open(number, path, stamp, known)
+        except TextTrouble as error:
+            log.debug("Block %d of the text index cannot be read: %s", number, error)
+            self._failed[number] = (stamp, time.monotonic())
+            return None
+        self._opened[number] = known
         self._failed.pop(number, None)
         return known.block
 
@@ -189,8 +192,9 @@ class TextReader:
     def _give_up(self, block: Block) -> None:
         """A search in this block failed."""
         with self._lock:
-            self._opened.pop(block.number, None)
-            self._failed[block.number] = time.monotonic()
+            known = self._opened.pop(block.number, None)
+            if known and known.block is block:
+                self._failed[block.number] = (known.stamp, time.monotonic())
 
     def _forget_all(self) -> None:
         self._opened.clear()
