@@ -16,7 +16,7 @@ from store.conftest import Store, opened
 from store.tasks import uuid_of
 
 #: The stores that answer all of it.
-ANSWERING = ["memory"]
+ANSWERING = ["memory", "sqlite"]
 
 FAILED = Term("state", "is", "failure")
 

@@ -17,14 +17,17 @@ from flower.store.sqlite.meta import read_workers
 from flower.store.sqlite.retention import Pruning
 from flower.store.sqlite.schema import SEGMENT_TASKS
 from flower.store.sqlite.segment import DamagedFile
+from flower.store.sqlite.text import Indexer
 from flower.store.sqlite.transaction import Transaction
+from flower.store.sqlite.unindexed import Unindexed
 
 T = TypeVar("T")
 
 
 class SqliteWriter:
-    def __init__(self, folder: Folder, *, segment_tasks: int = SEGMENT_TASKS) -> None:
-        """Takes the lock and opens every segment once. Raises StoreInUse, NotAStore, WrongVersion, StoreFull
+    def __init__(self, folder: Folder, *, segment_tasks: int = SEGMENT_TASKS, text_index: bool = True) -> None:
+        """Takes the lock and opens every segment once. With `text_index` a thread keeps the index of texts. Raises
+        StoreInUse, NotAStore, WrongVersion, StoreFull
         or StoreError; then nothing is changed."""
         folder.check()
         folder.make()
@@ -38,6 +41,10 @@ class SqliteWriter:
             self._lock.release()
             raise
         self._pruning = Pruning(self._files, segment_tasks)
+        self._unindexed = Unindexed(folder)
+        self._indexer = Indexer(folder.text, self._unindexed)
+        if text_index:
+            self._indexer.start()
 
     @property
     def identity(self) -> str:
@@ -72,6 +79,8 @@ class SqliteWriter:
         self._status.write(status)
 
     def close(self) -> None:
+        self._indexer.stop()
+        self._unindexed.close()
         self._files.close()
         self._status.close()
         self._lock.release()

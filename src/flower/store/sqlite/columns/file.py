@@ -58,7 +58,7 @@ class Columns:
     @property
     def generation(self) -> str:
         """Of the text index whose blocks the rows name."""
-        return bytes(self.header["generation"]).decode("ascii", "replace")
+        return bytes(self.header["generation"].item()).decode("ascii", "replace")
 
     @property
     def indexed_at(self) -> int:
@@ -134,11 +134,11 @@ class ColumnFile(Columns):
 
     def _check(self) -> None:
         header: Mapping[str, Any] = self.header  # type: ignore[assignment]
-        if bytes(header["magic"]) != MAGIC or int(header["format"]) != FORMAT:
+        if header["magic"].item() != MAGIC or int(header["format"]) != FORMAT:
             raise Unusable("not our columns")
         if int(header["first"]) != self.first or int(header["capacity"]) != self.capacity:
             raise Unusable("columns of other rows")
-        if not int(header["synced"]) and bytes(header["boot"]) != boot():
+        if not int(header["synced"]) and header["boot"].item() != boot():
             # the machine stopped: what was on its way to the disk may have got there in any order
             raise Unusable("not brought to the disk before the machine stopped")
         if self._writable and int(header["writing"]) % 2:

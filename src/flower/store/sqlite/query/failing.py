@@ -34,7 +34,7 @@ def failures(question: Question, entries: Sequence[Segment], *, limit: int, span
         group = gathered.group(number, looks)
         if group is not None:
             groups.append(group)
-    return Failures(tuple(groups), gathered.total, max(0, len(order) - limit), partial.reason)
+    return Failures(tuple(groups), gathered.total, len(order) - len(groups), partial.reason)
 
 
 class _Gathered:

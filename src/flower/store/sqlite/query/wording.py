@@ -17,10 +17,10 @@ from flower.store.sqlite.text import SHORTEST, Look, TextReader, TextTrouble
 
 #: Fields whose text is in the index.
 INDEXED: Final = frozenset({"uuid", "args", "kwargs", "result", "exception", "traceback"})
-#: Candidates asked for at first; most searches find less.
+#: Candidates of all segments asked for at first; most searches find less.
 _FIRST: Final = 4_000
-#: More than this are not fetched: then any row may be one, and rows are read in the order wanted.
-_MOST: Final = 250_000
+#: If a segment has more than this part of its rows as candidates, rows are read in the order wanted instead.
+_PART: Final = 4
 _WILD: Final = re.compile(r"\\.|[*?]", re.DOTALL)
 
 
@@ -83,11 +83,10 @@ def _is_text(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """`keys` holds every candidate from `lowest` on; `more` may be had by asking for them."""
+    """`keys` holds every candidate from `lowest` on, as of when it was asked."""
 
     keys: Any
     lowest: int
-    total: int
     at: int
 
 
@@ -103,23 +102,36 @@ class Wording:
         """Slots below `count` that the index names, ascending; None if they are too many to be named."""
         found = self._found.get(needles)
         if needles not in self._found or (found is not None and columns.indexed_at > found.at):
-            found = self._ask(needles, _FIRST)
-        if found is not None and found.lowest > columns.first and found.total <= _MOST:
-            found = self._ask(needles, found.total + _FIRST)
-        if found is None or found.lowest > columns.first:
+            found = self._found[needles] = self._ask(needles)
+        if found is None:
             return None
-        start, end = np.searchsorted(found.keys, [columns.first, columns.first + count])
-        return found.keys[start:end] - columns.first
+        keys = found.keys if found.lowest <= columns.first else self._of_segment(needles, columns.first, count)
+        if keys is None:
+            return None
+        start, end = np.searchsorted(keys, [columns.first, columns.first + count])
+        return keys[start:end] - columns.first
 
-    def _ask(self, needles: Needles, limit: int) -> _Found | None:
+    def _ask(self, needles: Needles) -> _Found | None:
         at = time.monotonic_ns()
         self._index = self._reader.refresh()
         try:
-            answer = self._index.candidates(needles.texts, limit=limit)
-            self._found[needles] = _Found(answer.keys, answer.lowest, answer.total or 0, at)
+            answer = self._index.candidates(needles.texts, limit=_FIRST, total=False)
         except TextTrouble:
-            self._found[needles] = None
-        return self._found[needles]
+            self._index = None
+            return None
+        return _Found(answer.keys, answer.lowest, at)
+
+    def _of_segment(self, needles: Needles, first: int, count: int) -> Any | None:
+        most = max(count // _PART, 1)
+        try:
+            assert self._index is not None
+            answer = self._index.candidates(
+                needles.texts, limit=most, below=first + count, at_least=first, total=False
+            )
+        except TextTrouble:
+            self._index = None
+            return None
+        return answer.keys if answer.lowest <= first else None
 
     def unseen(self, columns: Columns, count: int) -> Any:
         """Where the index had not seen the row's text. After `candidates`."""
