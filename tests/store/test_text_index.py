@@ -196,6 +196,7 @@ def test_keys_in_any_order_and_several_times(
         )
         if total:
             assert page.total == len(documents)
+        assert TextReader(Path(directory)).refresh().at_most(["needle"]) == sum(holds for _, holds in added)
         assert page.keys.tolist() == sorted(key for key in set(documents) if key >= page.lowest)
         assert len(page.keys) <= limit
         if not len(page.keys):
