@@ -18,7 +18,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flower.store.sqlite.text import Indexer, Look, Pending, TextReader, TextTrouble, TextWriter, trigrams
+from flower.store.sqlite.text import (
+    CHUNK_CHARACTERS,
+    Indexer,
+    Look,
+    Pending,
+    TextReader,
+    TextTrouble,
+    TextWriter,
+    trigrams,
+)
 from flower.store.sqlite.text.mark import HIGHEST_NUMBER, Mark, begin, read_mark, write_mark
 from flower.store.sqlite.text.trigrams import folded, trigrams_of_all
 from servers import wait_for
@@ -196,6 +205,7 @@ def test_keys_in_any_order_and_several_times(
         )
         if total:
             assert page.total == len(documents)
+        assert TextReader(Path(directory)).refresh().at_most(["needle"]) == sum(holds for _, holds in added)
         assert page.keys.tolist() == sorted(key for key in set(documents) if key >= page.lowest)
         assert len(page.keys) <= limit
         if not len(page.keys):
@@ -473,19 +483,17 @@ def test_readers_while_another_process_writes_and_merges(folder: Path) -> None:
 
     readers = [threading.Thread(target=read, args=(shared,)) for _ in range(3)]
     readers.append(threading.Thread(target=read, args=(TextReader(folder),)))
-    with writing_process(folder, 1500, 20) as process:
+    with writing_process(folder, 300, 20) as process:
         assert process.stdout
         for thread in readers:
             thread.start()
-        end = time.monotonic() + 6
-        while time.monotonic() < end:
+        while latest[0] < 800 and not troubles:  # three blocks, merged several times
             key, block = map(int, process.stdout.readline().split())
             latest[:] = [key, block]
         done.set()
         for thread in readers:
             thread.join()
     assert not troubles
-    assert latest[0] > 1000
 
 
 # --- the indexer
@@ -554,7 +562,7 @@ def indexing(folder: Path, rows: Rows, chunk: int = 40) -> Iterator[Indexer]:
     finally:
         began = time.monotonic()
         indexer.stop()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3  # far less where nothing else runs
         assert not indexer.is_alive()
 
 
@@ -613,6 +621,23 @@ def test_stopping_in_the_middle_of_much(folder: Path) -> None:
     with indexing(folder, rows, chunk=20_000):
         time.sleep(0.3)
     assert len(rows.search(TextReader(folder), "order")) == 20_000
+
+
+def test_long_texts_are_committed_in_parts(folder: Path) -> None:
+    class Counting(Rows):
+        commits = 0
+
+        def indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
+            self.commits += 1
+            super().indexed(done, block)
+
+    rows = Counting()
+    for key in range(1, 31):
+        rows.write(key, f"{key:06d} " * 100_000)
+    with indexing(folder, rows):
+        wait_for("all rows", rows.all_indexed, 60)
+    assert rows.commits >= 30 * 700_000 // CHUNK_CHARACTERS
+    assert rows.search(TextReader(folder), "000007") == [7]
 
 
 @pytest.fixture

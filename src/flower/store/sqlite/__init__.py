@@ -14,4 +14,5 @@
 - `view`: what a reader sees of meta.db; `pool`: its open segments
 - `order`: sorted ids of one segment; `merge`: of all; `rank`: where an offset is
 - `reader`: the port's Reader
+- `text`: the text index, beside the rows
 """

@@ -192,6 +192,11 @@ class Block:
             count: int = result.count  # type: ignore[attr-defined] # missing in tantivy's stubs
         return np.fromiter(map(itemgetter(0), hits), np.int64, len(hits)), count
 
+    def at_most(self, parts: tuple[str, ...]) -> int:
+        """No more documents than this hold all parts: how many hold the rarest. Raises TextTrouble."""
+        with telling(self.path):
+            return min(self._searcher.doc_freq(_TEXT, part) for part in parts)
+
     def _lies_within(self, low: int, high: int) -> bool:
         if self.bounds is None:
             return low <= 0 and high >= _LARGEST

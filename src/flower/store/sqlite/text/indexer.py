@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 
 #: Rows of one commit. A commit costs 10 ms or more, however little is in it.
 CHUNK: Final = 20_000
-#: A source may end its list early when its texts have so many characters in all.
-CHUNK_CHARACTERS: Final = 8_000_000
+#: A source may end its list early when its texts have so many characters in all: more are not added without a
+#: commit, so that neither memory nor the time to stop grows with the length of texts.
+CHUNK_CHARACTERS: Final = 4_000_000
 #: Seconds from one look for pending rows to the next. The index lags the rows by that and one commit.
 PAUSE: Final = 0.5
 _TIDY_EVERY: Final = 60.0
@@ -117,12 +118,19 @@ class Indexer(threading.Thread):
         return self._writer
 
     def _index(self, writer: TextWriter, rows: Sequence[Pending]) -> None:
-        for number, (key, _, text) in enumerate(rows):
+        done: list[tuple[int, int]] = []
+        characters = 0
+        for number, (key, version, text) in enumerate(rows, 1):
+            writer.add(key, text)
+            done.append((key, version))
+            characters += len(text)
+            if characters >= CHUNK_CHARACTERS:
+                self._source.indexed(done, writer.commit())
+                done, characters = [], 0
             if not number % _STOP_EVERY and self._stopping.is_set():
                 return
-            writer.add(key, text)
-        block = writer.commit()
-        self._source.indexed([(key, version) for key, version, _ in rows], block)
+        if done:
+            self._source.indexed(done, writer.commit())
 
     def _tidy(self, writer: TextWriter) -> None:
         if time.monotonic() - self._tidied < _TIDY_EVERY:

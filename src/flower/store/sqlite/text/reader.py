@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import tantivy
@@ -17,6 +18,8 @@ from flower.store.sqlite.text.mark import block_numbers, block_path, read_mark
 from flower.store.sqlite.text.trigrams import trigrams_of_all
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LARGEST: Final = 2**63 - 1
 #: Younger than this, a file may be changed again without its time showing it.
@@ -70,7 +73,8 @@ class Look:
             if enough and not total:
                 complete = False
                 break
-            found, documents = self._search(block, parts, 1 if enough else limit, low, high)
+            wanted = 1 if enough else limit
+            found, documents = self._asked(block, partial(Block.search, parts=parts, limit=wanted, low=low, high=high))
             count += documents
             if enough:
                 lowest = max(lowest, int(keys[-limit]))
@@ -82,9 +86,15 @@ class Look:
             lowest = max(lowest, int(keys[-limit]))
         return Candidates(keys[np.searchsorted(keys, lowest) :], count if complete else None, lowest)
 
-    def _search(self, block: Block, parts: tuple[str, ...], limit: int, low: int, high: int) -> tuple[Keys, int]:
+    def at_most(self, needles: Sequence[str]) -> int:
+        """There are no more candidates than this. It is known without searching, from how often the rarest trigram
+        occurs: for planning. Raises as `candidates` does."""
+        parts = trigrams_of_all(needles)
+        return sum(self._asked(block, partial(Block.at_most, parts=parts)) for block in self._newest_first)
+
+    def _asked(self, block: Block, question: Callable[[Block], T]) -> T:
         try:
-            return block.search(parts, limit, low, high)
+            return question(block)
         except TextTrouble:
             self._give_up(block)
             raise

@@ -223,8 +223,11 @@ class TextWriter:
                     del self._merging[number]
 
     def close(self) -> None:
-        """What was not committed is dropped; merges that run are cut off, which the next one who opens the block
-        makes good. Takes no longer than reading what was added last."""
-        self._receiving = None
+        """Merges that run are cut off, which the next one who opens the block makes good. Takes as long as a commit."""
+        receiving, self._receiving = self._receiving, None
+        if receiving and receiving.uncommitted:
+            # dropped, tantivy's writer would first work off what was added, holding the interpreter's lock
+            with contextlib.suppress(TextTrouble), telling(receiving.path):
+                receiving.writer.commit()
         self._merging.clear()
         self._reader.close()
