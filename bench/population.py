@@ -1,9 +1,9 @@
 """The tasks that questions are asked about: as many as one likes, any one of them known without making the others.
 
 A million tasks a day on 24 workers, the last of them at the moment `now`: a window of 24 hours holds a million, however
-many days lie behind it. What happens to a task is one of some twenty thousand patterns (a name, a queue, a fate, how long
-it waits and runs); its id, order number, times and relatives are its own. One task in ten belongs to a workflow of two
-to fifty tasks. About 325 bytes of each are text that can be searched.
+many days lie behind it. What happens to a task is one of some twenty thousand patterns (a name, a queue, a fate, how
+long it waits and runs); its id, order number, times and relatives are its own. One task in ten belongs to a workflow of
+two to fifty tasks. About 325 bytes of each are text that can be searched.
 """
 
 import random
@@ -216,8 +216,8 @@ class Population:
         attempts = []
         for number in range(pattern.tries):
             start = received - 5 * (pattern.tries - number)
-            times = {"received": start, "started": start + 0.2, "ended": start + 1}
-            attempts.append(Attempt(number, worker, 1000 + pattern.worker, state="RETRY", **times, **failure))
+            attempt = Attempt(number, worker, 1000 + pattern.worker, start, start + 0.2, start + 1, "RETRY")
+            attempts.append(replace(attempt, **failure))
         return tuple(attempts)
 
 

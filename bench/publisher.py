@@ -1,4 +1,4 @@
-"""The process that publishes: `python -m bench.publisher redis|rabbitmq single|batched '{"tasks": 1000}'`: a Workload in JSON.
+"""The process that publishes: `python -m bench.publisher redis|rabbitmq single|batched WORKLOAD`, the last one in JSON.
 
 It makes and encodes the whole stream, cuts it into steps, says what is in them (one line of JSON), and
 then obeys lines on its standard input, answering each with one line of JSON:
