@@ -81,13 +81,13 @@ def interview(
             if error is None:
                 asked.milliseconds.append(milliseconds)
             else:
-                asked.errors.append(f"{request.path} {dict(request.parameters)}: {error}")
+                asked.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
     return times
 
 
 def figures(label: str, rows: Sequence[Row], times: Times, tasks: int, *, factor: float = 1.0) -> list[Figure]:
-    """A figure for each row; and one more for each of its kinds that misses the bar. `factor` is by how much the bars
-    are higher."""
+    """A figure for each row; and one for each of its kinds that misses the bar, unless they all do. `factor` is by how
+    much the bars are higher."""
     made = []
     for row in rows:
         limit = row.bar(tasks)
@@ -95,8 +95,9 @@ def figures(label: str, rows: Sequence[Row], times: Times, tasks: int, *, factor
         kinds = {kind: asked for kind, asked in times[row.name].items() if asked.milliseconds or asked.errors}
         whole = _figure(f"{label}: {row.name}", kinds, bar)
         made.append(whole)
-        if bar is not None and len(kinds) > 1:
+        if bar is not None:
             missed = {kind: asked for kind, asked in kinds.items() if asked.errors or asked.slow > bar.limit}
+        if bar is not None and len(missed) < len(kinds):
             made += [_figure(f"{label}: {row.name}: {kind}", {kind: asked}, bar) for kind, asked in missed.items()]
     return made
 
@@ -126,5 +127,5 @@ def _note(raw: Sequence[float], errors: Sequence[str], kinds: dict[str, Kind]) -
         slowest = max(kinds, key=lambda kind: kinds[kind].slow)
         parts.append(f"slowest {slowest} {kinds[slowest].slow:.3g}")
     if errors:
-        parts.append(f"{len(errors)} errors, {errors[0][:160]}")
+        parts.append(f"{len(errors)} errors, {errors[0][:120]}")
     return ", ".join(parts)

@@ -46,10 +46,11 @@ class Drip:
         try:
             for step, events in enumerate(self.feed.sent_by_step, start=1):
                 self.feed.send(step)
-                self.step, self.sent, self.seconds = step, events, time.monotonic() - began
+                self.step, self.sent = step, events
                 if self._over.wait(max(0.0, began + events / self.pace - time.monotonic())):
                     return
         except (OSError, RuntimeError, ValueError) as error:  # told to whoever leaves the context
             self.trouble = error
         finally:
+            self.seconds = time.monotonic() - began
             self._over.set()

@@ -74,7 +74,7 @@ def _answered(view: View, system: System, pairs: list[Pair]) -> Asked:
         if number == 0:
             continue
         if error is not None:
-            asked.errors.append(f"{request.path} {dict(request.parameters)}: {error}")
+            asked.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
         asked.milliseconds.append(milliseconds)
         asked.tasks.append(None if error is not None else _tasks_in(body))
     return asked
@@ -113,7 +113,7 @@ def _note(answers: dict[str, Asked]) -> str:
         for percent in (50, 95, 100):
             theirs, ours = (percentile(sorted(answers[n].milliseconds), percent) for n in ("flower", "bellflower"))
             parts.append(f"{'max' if percent == 100 else f'p{percent}'} {theirs:.3g} : {ours:.3g}")
-    parts += [f"{name}: {len(a.errors)} errors, {a.errors[0][:160]}" for name, a in answers.items() if a.errors]
+    parts += [f"{name}: {len(a.errors)} errors, {a.errors[0][:120]}" for name, a in answers.items() if a.errors]
     return ", ".join(parts)
 
 

@@ -24,6 +24,8 @@ EVENTS_PER_TASK = 3.58
 BUSY = 2.0
 #: An answer that takes longer is none, in seconds.
 TIMEOUT = 30.0
+#: Questions are asked no longer than this while nothing happens, in seconds.
+LONGEST = 600.0
 #: Columns and text index of a store that was just filled may have to be made first.
 SETTLE = 3_600.0
 MEMORY = 700
@@ -49,7 +51,8 @@ def _asked(bench: Bench, tasks: int) -> Iterator[Figure]:
         chance = random.Random(tasks)
         _warm_up(view, asked, chance)
         bench.say(f"{label}: asking while nothing happens")
-        times = interview(view, asked, chance, rounds=bench.sizes.rounds)
+        enough = time.monotonic() + LONGEST
+        times = interview(view, asked, chance, rounds=bench.sizes.rounds, over=lambda: time.monotonic() > enough)
         yield from _told(bench, figures(f"{label}, idle", asked, times, tasks))
         feed.connect(server)
         feed.greet(view)
