@@ -28,7 +28,7 @@ NAMES = ("flower", "bellflower")
 
 @click.command()
 @click.option(
-    "--quick", is_flag=True, help="Small sizes, no kill -9, nothing with millions of tasks: under three minutes."
+    "--quick", is_flag=True, help="Small sizes, no kill -9, nothing with millions of tasks: some four minutes."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only steps whose name holds this; may be repeated.")
 @click.option("--system", "only_system", type=click.Choice(NAMES), help="Measure only one of the two.")

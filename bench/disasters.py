@@ -88,7 +88,7 @@ DISASTERS = (
     ),
     Disaster(
         "KeyError",
-        "'price_{number}'",
+        "'price of article {number}'",
         (
             _shop("catalogue/tasks", 41, "render_price_list", "rows = [self.row(article) for article in articles]"),
             _shop("catalogue/prices", 207, "row", "return article.name, prices_by_article[article.key]"),

@@ -3,7 +3,7 @@ happens and while events arrive."""
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bench.asking import ask, figures, interview
@@ -13,7 +13,7 @@ from bench.feed import Feed, Form
 from bench.figures import Bar, Figure, Sample, single
 from bench.fill import population_of
 from bench.population import Population
-from bench.questions import TEN_MILLIONS, Row, rows
+from bench.questions import TEN_MILLIONS, Request, Row, rows
 from bench.systems import Running, wait_idle
 from bench.visible import View
 from bench.workload import Workload
@@ -29,6 +29,8 @@ LONGEST = 600.0
 #: Columns and text index of a store that was just filled may have to be made first.
 SETTLE = 3_600.0
 MEMORY = 700
+#: So many seconds columns and text index may lag; questions must not.
+LAG = 1.0
 
 
 def queries(bench: Bench) -> Iterator[Figure]:
@@ -59,10 +61,13 @@ def _asked(bench: Bench, tasks: int) -> Iterator[Figure]:
         bench.say(f"{label}: asking while {bench.sizes.drip_pace:,} events a second arrive")
         with Drip(feed, bench.sizes.drip_pace) as drip:
             times = interview(view, asked, chance, rounds=bench.sizes.rounds, over=drip.over)
-        behind = _behind(view, feed, drip.step)
+        ended = feed.ended_by_step[drip.step - 1] if drip.step else None
+        visible = _seconds_until(lambda: ended is None or view.ended([ended]))
+        found = _seconds_until(lambda: ended is None or _finds(view, ended.uuid))
         yield from _told(bench, figures(f"{label}, busy", asked, times, tasks, factor=BUSY))
         yield _own(f"{label}, busy: events sent", "events/s", single(drip.achieved))
-        yield _own(f"{label}, busy: last event visible after", "s", behind)
+        yield _own(f"{label}, busy: last event visible after", "s", visible)
+        yield _own(f"{label}, busy: then found by its text after", "s", found, Bar("value", "<=", LAG))
         yield _memory(f"{label}: memory after questions", running, tasks)
 
 
@@ -70,8 +75,8 @@ def _label(tasks: int) -> str:
     return f"{tasks / 1e6:g} M"
 
 
-def _own(name: str, unit: str, sample: Sample) -> Figure:
-    return Figure(name, unit, {"bellflower": sample})
+def _own(name: str, unit: str, sample: Sample, bar: Bar | None = None) -> Figure:
+    return Figure(name, unit, {"bellflower": sample}, bar)
 
 
 @contextmanager
@@ -110,13 +115,15 @@ def _warm_up(view: View, asked: Sequence[Row], chance: random.Random) -> None:
             ask(view, make(chance))
 
 
-def _behind(view: View, feed: Feed, step: int) -> Sample:
-    """Seconds from the last event to its being visible; infinite if it is not in a minute."""
+def _seconds_until(true: Callable[[], bool]) -> Sample:
+    """Infinite if it does not come true in half a minute."""
     began = time.monotonic()
-    ended = feed.ended_by_step[step - 1] if step else None
-    if ended is None or wait_until(lambda: view.ended([ended]), limit=60):
-        return single(time.monotonic() - began)
-    return single(float("inf"))
+    return single(time.monotonic() - began if wait_until(true, limit=30) else float("inf"))
+
+
+def _finds(view: View, uuid: str) -> bool:
+    """By a part of the id: that is a search in all the text there is."""
+    return ask(view, Request("/api/v1/tasks", {"query": uuid[9:]}, uuid)).error is None
 
 
 def _memory(name: str, running: Running, tasks: int) -> Figure:
