@@ -76,11 +76,11 @@ def _answered(view: View, system: System, pairs: list[Pair]) -> Asked:
         if error is not None:
             asked.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
         asked.milliseconds.append(milliseconds)
-        asked.tasks.append(None if error is not None else _tasks_in(body))
+        asked.tasks.append(None if error is not None else tasks_in(body))
     return asked
 
 
-def _tasks_in(body: bytes) -> int:
+def tasks_in(body: bytes) -> int:
     """The table has its tasks under `data`, our own API under `tasks`, Flower's is nothing but tasks."""
     answer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     for name in ("data", "tasks"):
