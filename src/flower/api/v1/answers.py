@@ -98,21 +98,30 @@ class NameList(msgspec.Struct, frozen=True):
 
 
 class SearchField(msgspec.Struct, frozen=True):
-    """A field of the search language. `kind` says how it is compared (see the documentation of the search)."""
+    """A field of the search language. `kind` says how it is compared, `cost` what it is answered from (see the
+    documentation of the search)."""
 
     name: str
     kind: str
+    cost: str
     sentence: str
     example: str
 
 
+class SearchNotice(msgspec.Struct, frozen=True):
+    """A part of a query that is allowed and probably not what was meant; `position` as in errors."""
+
+    message: str
+    position: int
+
+
 class Explanation(msgspec.Struct, frozen=True):
-    """How a query was understood: `canonical` is the plainest query that means the same. `warnings` are about what is
-    allowed and probably not meant."""
+    """How a query was understood: `canonical` is the plainest query that means the same, its times in the server's
+    zone."""
 
     query: str
     canonical: str
-    warnings: tuple[str, ...]
+    warnings: tuple[SearchNotice, ...]
     fields: tuple[SearchField, ...]
 
 

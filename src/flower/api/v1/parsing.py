@@ -1,13 +1,14 @@
 """Query string and path → a struct of parameters. What is wrong is said with what would be right."""
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
-from flower.api.asking import nearest
 from flower.errors import Invalid
+from flower.search.nearest import did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -16,7 +17,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 def schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
     """The JSON schema of each parameter: what the document prints, and what errors explain."""
     _, components = msgspec.json.schema_components([kind], ref_template="{name}")
-    properties: dict[str, dict[str, Any]] = components[kind.__name__].get("properties", {})
+    # by way of text: defaults that are tuples become lists, as in the document
+    properties: dict[str, dict[str, Any]] = json.loads(msgspec.json.encode(components[kind.__name__]["properties"]))
     return properties
 
 
@@ -42,7 +44,7 @@ def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tup
 
 def _others(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str:
     others = [other for other in known if other not in path]
-    return nearest(name, others) if others else "this address takes none"
+    return did_you_mean(name, others) if others else "this address takes none"
 
 
 def _explained(error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> Invalid:
