@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
-from typing import TypeAlias, TypedDict, Unpack, get_args
+from typing import Any, TypeAlias, TypedDict, Unpack, get_args
 from zoneinfo import ZoneInfo
 
 from flower.api.listing import EPOCH, AnyTime, parse_time
@@ -41,7 +41,7 @@ class Window(TypedDict, total=False):
 
 def reader_of(source: Source) -> Reader:
     """Raises NotFound if nobody is named and nobody watches."""
-    watching = current() if source is None else source
+    watching: Any = current() if source is None else source
     store: Reader = getattr(watching, "store", watching)
     return store
 

@@ -94,7 +94,9 @@ def task_facets(
     return reader_of(source).facets(where_of(query, **window), wanted, limit=limit, containing=containing or None)
 
 
-def task_names(source: Source = None, query: str | None = None, *, limit: int = 1_000, **window: Unpack[Window]) -> Facets:
+def task_names(
+    source: Source = None, query: str | None = None, *, limit: int = 1_000, **window: Unpack[Window]
+) -> Facets:
     """The task types and how many tasks each has, the most frequent first."""
     return task_facets(source, query, ("name",), limit=limit, **window)
 

@@ -47,8 +47,8 @@ class FailureTasks(msgspec.Struct, frozen=True):
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds, `heartbeat`
-    by our clock; `active` and `processed` are the worker's own count of tasks."""
+    """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds,
+    `heartbeat` by our clock; `active` and `processed` are the worker's own count of tasks."""
 
     hostname: str
     alive: bool
@@ -159,5 +159,3 @@ class StatusAnswer(msgspec.Struct, frozen=True):
 def worker_row(worker: Worker, now: float) -> WorkerRow:
     values = {name: getattr(worker, name) for name in WorkerRow.__struct_fields__ if name != "alive"}
     return WorkerRow(alive=worker.is_alive(now), **values)
-
-

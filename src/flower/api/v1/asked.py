@@ -67,7 +67,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     time: Annotated[
-        TimeKey, Meta(description="The time of a task that `start` and `end` are about, and that histograms are laid by.")
+        TimeKey,
+        Meta(description="The time of a task that `start` and `end` are about, and that histograms are laid by."),
     ] = "received"
     tz: Annotated[
         str,
@@ -93,7 +94,8 @@ class Tasks(Found, frozen=True, kw_only=True):
     ] = ()
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Tasks on a page.", examples=[2])] = 100
     cursor: Annotated[
-        str, Meta(description="The `cursor` of the page before. Pages neither repeat nor skip tasks while more come in.")
+        str,
+        Meta(description="The `cursor` of the page before. Pages neither repeat nor skip tasks while more come in."),
     ] = ""
     offset: Annotated[
         int,
@@ -157,7 +159,9 @@ class Slowest(Found, frozen=True, kw_only=True):
 class Waiting(Slowest, frozen=True, kw_only=True):
     still: Annotated[
         bool,
-        Meta(description="Tasks that have not been started yet, the oldest first, instead of those that waited longest."),
+        Meta(
+            description="Tasks that have not been started yet, the oldest first, instead of those that waited longest."
+        ),
     ] = False
 
 
@@ -171,9 +175,12 @@ class History(OneWorker, frozen=True, kw_only=True):
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True):
     text: Annotated[str, Meta(description="A query as far as it is written.", examples=["state:FAILURE name:sh"])] = ""
-    position: Annotated[
-        int, Meta(ge=0, le=MAX_LENGTH, description="Where the cursor is, in characters from 0. Default: the end.")
-    ] | UnsetType = UNSET
+    position: (
+        Annotated[
+            int, Meta(ge=0, le=MAX_LENGTH, description="Where the cursor is, in characters from 0. Default: the end.")
+        ]
+        | UnsetType
+    ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=100, description="Completions at most.", examples=[5])] = 20
 
 

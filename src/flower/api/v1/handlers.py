@@ -1,4 +1,5 @@
-"""The routes as functions: a store and the parameters in, the answer out. They run in threads; what is wrong is raised."""
+"""The routes as functions: a store and the parameters in, the answer out. They run in threads; what is wrong is
+raised."""
 
 import time
 from typing import Any, TypeVar
@@ -19,11 +20,11 @@ from flower.api.v1.answers import (
     NameList,
     RecorderState,
     SearchField,
+    SearchNotice,
     StatusAnswer,
     StoreState,
     TaskList,
     TopTasks,
-    SearchNotice,
     WorkerDetail,
     WorkerHistory,
     WorkerList,
@@ -103,9 +104,7 @@ def facets(store: Reader, asked: ask.Faceted) -> Facets:
 
 
 def histogram(store: Reader, asked: ask.Bucketed) -> Histogram:
-    return questions.task_histogram(
-        store, asked.query, buckets=asked.buckets, width=asked.seconds, **asked.window()
-    )
+    return questions.task_histogram(store, asked.query, buckets=asked.buckets, width=asked.seconds, **asked.window())
 
 
 def stats(store: Reader, asked: ask.Figured) -> Stats:

@@ -31,11 +31,11 @@ def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tup
             raise Invalid(f"There is no parameter '{name}' here", hint=_others(name, known, path))
         if name in given:
             raise Invalid(f"The parameter '{name}' is given twice", hint="lists are written with commas: a,b")
-        if text:
-            given[name] = text
-    for name, text in given.items():
-        if known[name].get("type") == "array" and isinstance(text, str):
-            given[name] = [word.strip() for word in text.split(",") if word.strip()]
+        given[name] = text
+    given = {name: text for name, text in given.items() if text or name in path}
+    for name in given:
+        if known[name].get("type") == "array":
+            given[name] = [word.strip() for word in str(given[name]).split(",") if word.strip()]
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -47,7 +47,9 @@ def _others(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str
     return did_you_mean(name, others) if others else "this address takes none"
 
 
-def _explained(error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> Invalid:
+def _explained(
+    error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]
+) -> Invalid:
     """msgspec says `… - at `$.limit``; we say which value it was, and what may stand there."""
     place = str(error).rpartition("$.")[2].rstrip("`")
     name = place.partition("[")[0]
