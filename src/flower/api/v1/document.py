@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, made of the table of routes and of the types in it. The examples are real answers: those of
 a small store of examples."""
 
+import json
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -51,7 +52,7 @@ def document(root: str = "") -> Json:
     """`root` is the path that the server is mounted at, without the slash at its end."""
     answers = [route.answers for route in ROUTES if route.answers is not None]
     _, components = msgspec.json.schema_components([*answers, ErrorAnswer], ref_template=_REF)
-    return {
+    made = {
         "openapi": "3.1.0",
         "info": {
             "title": "Bellflower",
@@ -70,6 +71,9 @@ def document(root: str = "") -> Json:
             "securitySchemes": {"login": {"type": "http", "scheme": "basic"}},
         },
     }
+    # By way of text: defaults of the types that are tuples become lists.
+    found: Json = json.loads(msgspec.json.encode(made))
+    return found
 
 
 _DESCRIPTION = """\
