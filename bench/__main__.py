@@ -16,7 +16,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench.bench import QUICK, Bench, Sizes
+from bench.bench import BASE, QUICK, Bench, Sizes
 from bench.figures import Figure
 from bench.install import WORKPLACE, has_bellflower, versions
 from bench.measures import STEPS, Step
@@ -28,12 +28,26 @@ NAMES = ("flower", "bellflower")
 
 @click.command()
 @click.option(
-    "--quick", is_flag=True, help="Small sizes, no kill -9, nothing with millions of tasks: under three minutes."
+    "--quick", is_flag=True, help="Small sizes, no kill -9, nothing with millions of tasks: some four minutes."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only steps whose name holds this; may be repeated.")
 @click.option("--system", "only_system", type=click.Choice(NAMES), help="Measure only one of the two.")
 @click.option("--tasks", type=click.IntRange(min=1_000), help="Tasks in the streams that speed is measured with.")
 @click.option("--large", type=click.IntRange(min=100_000), help="Tasks in the store of the step `large`.")
+@click.option(
+    "--size",
+    "asked",
+    type=click.IntRange(min=1_000),
+    multiple=True,
+    help="Tasks in the stores that `queries-alone` asks.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), help="How often `queries-alone` asks each kind of question.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Ask this store, which `bench.fill` has filled. It is kept, with the events that came in meanwhile.",
+)
+@click.option("--base", default=BASE, show_default=True, metavar="COMMIT", help="What `ingest` is compared with.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the JSON.")
 @click.option("--list", "show_list", is_flag=True, help="Show the names of the steps.")
 def main(
@@ -43,6 +57,10 @@ def main(
     only_system: str | None,
     tasks: int | None,
     large: int | None,
+    asked: tuple[int, ...],
+    rounds: int | None,
+    store: Path | None,
+    base: str,
     out: Path | None,
     show_list: bool,
 ) -> None:
@@ -55,11 +73,12 @@ def main(
     sizes = QUICK if quick else Sizes()
     sizes = replace(sizes, tasks=tasks or sizes.tasks, large_tasks=large or sizes.large_tasks)
     sizes = replace(sizes, paged_tasks=min(sizes.paged_tasks, sizes.large_tasks // 2))
-    bench = Bench(_systems(only_system), sizes, lambda line: click.echo(line, err=False))
+    sizes = replace(sizes, asked_tasks=asked or sizes.asked_tasks, rounds=rounds or sizes.rounds)
+    bench = Bench(_systems(only_system), sizes, click.echo, store, base)
     figures, failed = _measure(bench, _chosen(only, quick=quick, bellflower_too=only_system != "flower"))
     if figures:
         # Wide enough for every row: a table in a log file must not be folded at 80 columns.
-        print_table(figures, Console(width=140))
+        print_table(figures, Console(width=240))
     path = out or WORKPLACE / f"results-{datetime.datetime.now():%Y-%m-%d-%H%M%S}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(_document(bench, figures, failed))))

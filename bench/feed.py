@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,7 +50,7 @@ class Feed:
         self.workload = workload
         command = [
             sys.executable, "-m", "bench.publisher",
-            form.broker, "batched" if form.batched else "single", str(workload.tasks), str(workload.seed),
+            form.broker, "batched" if form.batched else "single", json.dumps(asdict(workload)),
         ]  # fmt: skip
         self.process = subprocess.Popen(
             command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True

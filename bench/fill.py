@@ -1,61 +1,73 @@
-"""`python -m bench.fill FOLDER FIRST COUNT`: put COUNT finished tasks into a store, through its own writer.
+"""`python -m bench.fill FOLDER FIRST COUNT`: put COUNT tasks into a store, through its own writer.
 
-For the measures that need millions: they go the way that every record goes, but without a broker and
-without being folded from events each. Their text is that of the workload, their ids and times are their own.
+They are numbered from FIRST on. For the measures that need millions: they go the way that every record goes, but
+without a broker and without being folded from events each. How far it is goes to standard error; ten million take five
+to ten minutes.
 """
 
-import random
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 
-from msgspec.structs import replace
+import click
+import msgspec
 
-from bench.workload import TASKS_PER_SECOND, Workload
-from flower.fold import fold
-from flower.records import Event, Task
+from bench.population import Population
+from flower.records import Task
 from flower.store.opening import open_writer
 from flower.store.port import Batch
 
-PATTERNS = 50_000
 BATCH = 20_000
-TIMES = ("timestamp", "sent", "received", "started", "succeeded", "failed", "retried", "revoked")
+#: Seconds between two lines of progress.
+SAY_EVERY = 10.0
 
 
-def patterns() -> list[Task]:
-    """What becomes of the tasks of a workload."""
-    made = []
-    for plan in Workload(PATTERNS, seed=11).plans():
-        task: Task | None = None
-        for _, event in plan.timeline:
-            task = fold(task, Event(**event))
-        assert task is not None
-        made.append(task)
-    return made
-
-
-def copies(first: int, count: int) -> Iterator[Task]:
-    """Tasks number `first` to `first + count - 1` of an endless row, each with an id of its own."""
-    known = patterns()
-    chance = random.Random(first)
-    for number in range(first, first + count):
-        pattern = known[number % PATTERNS]
-        digits = f"{chance.getrandbits(128):032x}"
-        uuid = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-b{digits[17:20]}-{digits[20:]}"
-        later = number // PATTERNS * (PATTERNS / TASKS_PER_SECOND)
-        times = {name: moment + later for name in TIMES if (moment := getattr(pattern, name)) is not None}
-        yield replace(pattern, uuid=uuid, root_id=uuid, parent_id=None, **times)
-
-
-def fill(folder: str, first: int, count: int) -> None:
+def fill(folder: str, population: Population, first: int, count: int) -> None:
+    """Raises what the store's writer raises, StoreInUse before all."""
     writer = open_writer(folder)
     try:
-        tasks = copies(first, count)
-        while batch := tuple(islice(tasks, BATCH)):
+        began = said = time.monotonic()
+        done = 0
+        for batch in _batches(population.row(first, count)):
             writer.write(Batch(new=batch))
+            done += len(batch)
+            now = time.monotonic()
+            if now - said >= SAY_EVERY:
+                said = now
+                print(f"{done:,} of {count:,} tasks, {done / (now - began):,.0f} a second", file=sys.stderr, flush=True)
     finally:
         writer.close()
+    _facts(folder).write_bytes(msgspec.json.encode(asdict(population)))
+
+
+def population_of(folder: str | Path) -> Population:
+    """What this store was filled with. Raises FileNotFoundError if it was not filled by `fill`."""
+    return msgspec.json.decode(_facts(folder).read_bytes(), type=Population)
+
+
+def _facts(folder: str | Path) -> Path:
+    # beside the store: what is in its folder is the store's business
+    return Path(folder).with_name(f"{Path(folder).name}.population.json")
+
+
+def _batches(tasks: Iterator[Task]) -> Iterator[tuple[Task, ...]]:
+    while batch := tuple(islice(tasks, BATCH)):
+        yield batch
+
+
+@click.command()
+@click.argument("folder")
+@click.argument("first", type=click.IntRange(min=0))
+@click.argument("count", type=click.IntRange(min=1))
+@click.option("--of", "tasks", type=click.IntRange(min=1), help="How many there will be in all; default FIRST + COUNT.")
+@click.option("--now", type=float, help="When the last of them is received, in epoch seconds; default is now.")
+def main(folder: str, first: int, count: int, tasks: int | None, now: float | None) -> None:
+    """Put COUNT tasks into the store in FOLDER."""
+    fill(folder, Population(tasks or first + count, time.time() if now is None else now), first, count)
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main()

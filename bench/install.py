@@ -1,11 +1,13 @@
-"""Flower 2.2.0 from PyPI in an environment of its own, kept between runs."""
+"""Flower 2.2.0 from PyPI, and older commits of Bellflower, each in an environment of its own, kept between runs."""
 
 import importlib.metadata
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +32,31 @@ def flower_python() -> Path:
     else:
         _run(sys.executable, "-m", "venv", str(FLOWER))
         _run(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
+    finished.touch()
+    return python
+
+
+def checkout_python(commit: str) -> Path:
+    """The interpreter of an environment that has Bellflower as it was at this commit, made if it is not there."""
+    name = subprocess.run(
+        ["git", "rev-parse", "--short", f"{commit}^{{commit}}"], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.strip()
+    folder = WORKPLACE / f"bellflower-{name}"
+    python, finished = folder / ".venv" / "bin" / "python", folder / "finished"
+    if finished.exists():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # The files alone: a worktree would have to be taken out of the repository's books again.
+    archive = subprocess.run(["git", "archive", name], check=True, capture_output=True, cwd=ROOT).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+    uv = shutil.which("uv")
+    if uv:
+        _run(uv, "sync", "--quiet", "--frozen", "--no-dev", "--compile-bytecode", "--directory", str(folder))
+    else:
+        _run(sys.executable, "-m", "venv", str(folder / ".venv"))
+        _run(str(python), "-m", "pip", "install", "--quiet", "--editable", str(folder))
     finished.touch()
     return python
 

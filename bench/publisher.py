@@ -1,4 +1,4 @@
-"""The process that publishes: `python -m bench.publisher redis|rabbitmq single|batched TASKS [SEED]`.
+"""The process that publishes: `python -m bench.publisher redis|rabbitmq single|batched WORKLOAD`, the last one in JSON.
 
 It makes and encodes the whole stream, cuts it into steps, says what is in them (one line of JSON), and
 then obeys lines on its standard input, answering each with one line of JSON:
@@ -177,8 +177,8 @@ def _greeting(broker: str, uuid: str) -> bytes:
     return next(encode([Emitted(event)], ENCODERS[broker], batched=False)).payload
 
 
-def main(broker: str, form: str, tasks: str, seed: str = "7") -> None:
-    stream = make_stream(broker, Workload(int(tasks), int(seed)), batched=form == "batched")
+def main(broker: str, form: str, workload: str) -> None:
+    stream = make_stream(broker, Workload(**json.loads(workload)), batched=form == "batched")
     print(json.dumps(stream.facts()), flush=True)
     serve(broker, stream)
 

@@ -8,14 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
-from bench.install import ROOT, flower_python
+from bench.install import ROOT, checkout_python, flower_python
 from bench.visible import View
 from tests.servers import free_port
 
@@ -55,6 +55,11 @@ def bellflower() -> System:
         window=100_000,
         page=5_000,
     )
+
+
+def bellflower_at(commit: str) -> System:
+    """Bellflower as it was."""
+    return replace(bellflower(), name="base", python=checkout_python(commit))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.figures import Figure, Sample
@@ -16,15 +17,17 @@ def print_table(figures: Iterable[Figure], console: Console) -> None:
     table.add_column("unit", no_wrap=True)
     for heading in ("Flower", "Bellflower", "ratio", "wanted", "met"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("")
     for figure in figures:
         table.add_row(
             figure.name,
             figure.unit,
             _cell(figure.samples.get("flower")),
             _cell(figure.samples.get("bellflower")),
-            f"{_number(figure.ratio)} ×" if figure.ratio is not None else "",
+            f"{_number(figure.compared)} ×" if figure.compared is not None else "",
             str(figure.bar or ""),
             _MET[figure.met],
+            escape(figure.note),
         )
     console.print(table)
 

@@ -6,6 +6,9 @@ lying side by side. Of all tasks 4.5 % fail and 3.5 % are retried once, with tra
 some are revoked, and some have not ended when the stream does. Half of them have a
 `task-sent` event, as if half of the producers had `task_send_sent_event` on. No task is rejected: Celery's
 own rules leave such a task in RECEIVED, so what would be right is a matter of opinion.
+
+A stream may also be slower (`pace`), so that its tasks spread over hours, and have a note in the arguments of every
+fortieth task (`notes`), for there to be sentences to search for that Flower can find too.
 """
 
 import heapq
@@ -23,6 +26,9 @@ HEARTBEAT_EVERY = 1_000
 #: The states in which a task of ours has ended.
 FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 
+#: With notes, one task in so many has one.
+NOTE_EVERY = 40
+
 EventDict = dict[str, Any]
 
 ROOMS = ("orders", "payments", "parcels", "newsletter", "catalogue", "invoices", "accounts", "reports")
@@ -34,6 +40,14 @@ ERRORS = (
     "ConnectionError('payment gateway did not answer for {0}')",
     "KeyError('{0}')",
     "TimeoutError('label printer busy, order {0}')",
+)
+NOTES = (
+    "please leave the parcel with the neighbours on the left",
+    "gift for a birthday, no price on the delivery note",
+    "customer wants to be called before the driver leaves",
+    "paid twice by mistake, see the letter of last Tuesday",
+    "replaces the broken lamp of the order before this one",
+    "send together with the books that are still on their way",
 )
 NAMES = tuple(
     f"{room}.tasks.{verb}_{THINGS[(i + j) % 9]}" for i, room in enumerate(ROOMS) for j, verb in enumerate(VERBS)
@@ -76,13 +90,16 @@ class Workload:
     tasks: int
     seed: int = 7
     start: float = START
+    #: tasks a second, by the times in their events
+    pace: float = TASKS_PER_SECOND
+    notes: bool = False
 
     def plans(self) -> Iterator[Plan]:
         chance = random.Random(self.seed)
         names = chance.choices(NAMES, WEIGHTS, k=9_973)
         parent: str | None = None
         for number in range(self.tasks):
-            plan = _plan(chance, number, names[number % len(names)], parent if number % 10 < 3 else None, self.start)
+            plan = _plan(chance, self, number, names[number % len(names)], parent if number % 10 < 3 else None)
             if number % 10 >= 3 or parent is None:
                 parent = plan.uuid
             yield plan
@@ -109,7 +126,7 @@ class Workload:
             for place, (when, event) in enumerate(plan.timeline):
                 sequence += 1
                 heapq.heappush(waiting, (when, sequence, event, plan.outcome.state if place == last else None))
-            while waiting and waiting[0][0] <= number / TASKS_PER_SECOND:
+            while waiting and waiting[0][0] <= number / self.pace:
                 yield Emitted(*heapq.heappop(waiting)[2:])
         while waiting:
             yield Emitted(*heapq.heappop(waiting)[2:])
@@ -124,21 +141,28 @@ def _worker_event(kind: str, number: int, timestamp: float, clock: int) -> Event
     }  # fmt: skip
 
 
-def _plan(chance: random.Random, number: int, name: str, parent: str | None, start: float) -> Plan:
+def order_of(number: int) -> str:
+    """A text that is in this task and in no other."""
+    return f"ORD-{number * 7919 % 100_000_000:08d}"
+
+
+def _plan(chance: random.Random, workload: Workload, number: int, name: str, parent: str | None) -> Plan:
     digits = f"{chance.getrandbits(128):032x}"
     uuid = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-    order = f"ORD-{number * 7919 % 100_000_000:08d}"
+    order = order_of(number)
     args = f"({chance.randint(1, 999_999)}, '{order}')"
     kwargs = (
         f"{{'order': '{order}', 'customer': 'customer{chance.randint(1, 9999)}@example.com', "
         f"'amount': {chance.randint(100, 99_999) / 100}, 'town': '{chance.choice(TOWNS)}'}}"
     )
+    if workload.notes and number % NOTE_EVERY == 0:
+        kwargs = f"{kwargs[:-1]}, 'note': '{NOTES[number // NOTE_EVERY % len(NOTES)]}'}}"
     worker = chance.randrange(len(WORKERS))
     body = {
         "name": name, "args": args, "kwargs": kwargs, "root_id": parent or uuid, "parent_id": parent,
         "retries": 0, "eta": None, "expires": None,
     }  # fmt: skip
-    at = number / TASKS_PER_SECOND
+    at = number / workload.pace
     steps: list[tuple[float, str, EventDict]] = []
     if number % 2:
         route = {"queue": ROOMS[worker % 8], "exchange": "", "routing_key": ROOMS[worker % 8]}
@@ -148,7 +172,7 @@ def _plan(chance: random.Random, number: int, name: str, parent: str | None, sta
     for when, kind, fields in steps:
         sender = PRODUCERS[number % 4] if kind == "task-sent" else WORKERS[worker]
         event = {"hostname": sender, "utcoffset": 0.0, "pid": 1000 + worker, "clock": 0, "uuid": uuid, **fields}
-        event["timestamp"] = start + when
+        event["timestamp"] = workload.start + when
         event["type"] = kind
         timeline.append((when, event))
     return Plan(uuid, Outcome(name, args, kwargs, state), timeline)

@@ -7,9 +7,12 @@ from functools import partial
 from bench.bench import Bench
 from bench.feed import FORMS, Form
 from bench.figures import Figure
+from bench.measures.beside import beside
 from bench.measures.crash import crash
 from bench.measures.flood import flood
+from bench.measures.ingest import ingest
 from bench.measures.large import large
+from bench.measures.queries import queries
 from bench.measures.start import start
 from bench.measures.throughput import throughput
 
@@ -33,5 +36,8 @@ STEPS: tuple[Step, ...] = (
     *(_with_form(throughput, form, "always") for form in FORMS),
     *(_with_form(flood, form, "asked" if form.batched else "always") for form in FORMS),
     *(_with_form(crash, form, "full") for form in FORMS if form.batched),
+    Step("queries-beside-flower", beside, "always"),
+    Step("queries-alone", queries, "always", alone=True),
     Step("large", large, "full", alone=True),
+    Step("ingest", ingest, "asked", alone=True),
 )

@@ -12,7 +12,7 @@ from typing import Self
 
 from bench.bench import Bench, outcomes, stage
 from bench.feed import Feed, Form
-from bench.figures import Bar, Figure, single
+from bench.figures import Bar, Figure, percentile, single
 from bench.systems import System, wait_idle
 from bench.visible import Verdict, View, judge
 from bench.workload import Workload
@@ -79,13 +79,8 @@ def flood(bench: Bench, form: Form) -> Iterator[Figure]:
     settled = {name: single(flooded.settled) for name, flooded in floods.items()}
     yield Figure(f"{form.label}: flood: at rest after", "s", settled)
     for percent, bar in ((50, None), (95, None), (100, Bar("value", "<=", 50))):
-        answers = {name: single(_percentile(flooded.latencies, percent)) for name, flooded in floods.items()}
+        answers = {name: single(percentile(flooded.latencies, percent)) for name, flooded in floods.items()}
         yield Figure(f"{form.label}: flood: healthcheck p{percent}", "ms", answers, bar)
-
-
-def _percentile(rising: Sequence[float], percent: int) -> float:
-    """The value that so many of a hundred do not exceed."""
-    return rising[math.ceil(len(rising) * percent / 100) - 1]
 
 
 def _flooded(bench: Bench, system: System, feed: Feed) -> Flooded:

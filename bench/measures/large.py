@@ -1,15 +1,12 @@
 """Bellflower alone, with millions of tasks in its store: does it start, take events, page and stay small?"""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.bench import SERVERS, Bench, Broker, Stage, begin
-from bench.feed import Feed, Form, Paced
+from bench.bench import SERVERS, Bench, Broker, begin, feed_speed, fill
+from bench.feed import Feed, Form
 from bench.figures import Bar, Figure, Sample, middle, single
-from bench.install import ROOT
 from bench.measures.start import seconds_to_page
 from bench.systems import Running, System, wait_idle
 from bench.workload import Workload
@@ -20,7 +17,7 @@ ENDS = 3
 
 
 def large(bench: Bench) -> Iterator[Figure]:
-    system = next(system for system in bench.systems if system.name == "bellflower")
+    system = bench.system("bellflower")
     sizes = bench.sizes
     paged, full = f"{sizes.paged_tasks / 1e6:g} M", f"{sizes.large_tasks / 1e6:g} M"
     with (
@@ -28,13 +25,13 @@ def large(bench: Bench) -> Iterator[Figure]:
         SERVERS["redis"]() as server,
         Running(system, server.url) as running,
     ):
-        _fill(bench, running, 0, sizes.paged_tasks)
+        fill(bench, running, 0, sizes.paged_tasks, of=sizes.large_tasks)
         yield _own(f"start to first page, {paged} tasks", "s", _starts(bench, running), Bar("value", "<=", 1.0))
         yield from _walks(bench, running, paged, sizes.paged_tasks)
-        _fill(bench, running, sizes.paged_tasks, sizes.large_tasks - sizes.paged_tasks)
+        fill(bench, running, sizes.paged_tasks, sizes.large_tasks - sizes.paged_tasks)
         yield _own(f"start to first page, {full} tasks", "s", _starts(bench, running))
-        empty = _speed_when_empty(bench, system, server, feed)
-        speed = _speed(begin(server, running, feed), feed, system.window)
+        empty = _speed_when_empty(system, server, feed)
+        speed = feed_speed(begin(server, running, feed), feed)
         bench.say(f"large: {empty:,.0f} events/s into an empty store, {speed:,.0f} with {full} tasks in it")
         share = single(100 * speed / empty)
         yield _own(
@@ -51,13 +48,6 @@ def _own(name: str, unit: str, sample: Sample, bar: Bar | None = None, more: dic
     return Figure(name, unit, {"bellflower": sample}, bar, more or {})
 
 
-def _fill(bench: Bench, running: Running, first: int, count: int) -> None:
-    began = time.monotonic()
-    store = str(running.folder / "store")
-    subprocess.run([sys.executable, "-m", "bench.fill", store, str(first), str(count)], cwd=ROOT, check=True)
-    bench.say(f"large: {count:,} tasks written in {time.monotonic() - began:.0f} s")
-
-
 def _starts(bench: Bench, running: Running) -> Sample:
     times = []
     for _ in range(bench.sizes.starts):
@@ -68,15 +58,9 @@ def _starts(bench: Bench, running: Running) -> Sample:
     return sample
 
 
-def _speed_when_empty(bench: Bench, system: System, server: Broker, feed: Feed) -> float:
+def _speed_when_empty(system: System, server: Broker, feed: Feed) -> float:
     with Running(system, server.url) as running:
-        return _speed(begin(server, running, feed), feed, system.window)
-
-
-def _speed(at: Stage, feed: Feed, window: int) -> float:
-    began = time.monotonic()
-    Paced(feed, at.view, window).run(lambda events: None)
-    return feed.events / (time.monotonic() - began)
+        return feed_speed(begin(server, running, feed), feed)
 
 
 def _walks(bench: Bench, running: Running, label: str, tasks: int) -> Iterator[Figure]:
