@@ -125,9 +125,7 @@ class Wording:
         most = max(count // _PART, 1)
         try:
             assert self._index is not None
-            answer = self._index.candidates(
-                needles.texts, limit=most, below=first + count, at_least=first, total=False
-            )
+            answer = self._index.candidates(needles.texts, limit=most, below=first + count, at_least=first, total=False)
         except TextTrouble:
             self._index = None
             return None
