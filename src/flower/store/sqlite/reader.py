@@ -275,6 +275,7 @@ class SqliteReader:
     def close(self) -> None:
         self._view.close()
         self._pool.close()
+        self._shelf.close()
         self._text.close()
 
     def _ask(self, where: Node) -> tuple[Question, Catalogue]:

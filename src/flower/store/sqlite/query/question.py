@@ -1,5 +1,6 @@
 """A query being answered: which tasks, by when, and what it has learnt so far."""
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,7 +80,8 @@ class Look:
         self.entry = entry
         self.columns = columns
         self.count = entry.next - entry.first
-        self.question = question
+        # weakly: a circle would keep mapped files until the garbage is collected
+        self.question: Question = weakref.proxy(question)
         #: what answers are remembered under: they stay true as long as it stands
         self.stamp = (entry.number, columns.sequence)
 

@@ -116,6 +116,9 @@ class Shelf:
             for key in [key for key in self._copies if key[0] not in numbers]:
                 del self._copies[key]
 
+    def close(self) -> None:
+        self.keep_only(set())
+
 
 class _Copy(Columns):
     """Columns that nobody changes."""
