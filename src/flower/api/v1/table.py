@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from flower.api.completing import Suggestions
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
 from flower.api.v1 import answers, asked, handlers
 from flower.api.v1.rows import TaskRow
-from flower.api.v1.suggesting import Suggestions, suggest
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
@@ -209,7 +209,7 @@ ROUTES: tuple[Route, ...] = (
         "What may come next in a query",
         asked.Typed,
         Suggestions,
-        suggest,
+        handlers.suggest,
         "suggest?text=state:F",
     ),
     Route(
