@@ -24,8 +24,8 @@ _HAS = re.compile(r"(?:\A|[\s(,-])has:\S*\Z", re.IGNORECASE)
 
 
 class Suggestion(msgspec.Struct, frozen=True):
-    """`count`: how many tasks have it; of keys and values inside arguments, how many of the newest tasks. Null for words
-    of the language, which have a `sentence` and may have an `example`."""
+    """`count`: how many tasks have it; of keys and values inside arguments, how many of the newest tasks. Null for
+    words of the language, which have a `sentence` and may have an `example`."""
 
     text: str
     sentence: str = ""
@@ -76,11 +76,12 @@ def _values(there: Known, what: Asked, *, has: bool) -> Iterator[Suggestion]:
         case "value" | "operator" if what.keys:
             path = (what.field, *what.keys)
             inside = there.arguments().values
-            found = [pair for known_path, values in inside.items() if _same(known_path, path) for pair in values.items()]
+            found = [
+                pair for known_path, values in inside.items() if _same(known_path, path) for pair in values.items()
+            ]
             yield from (Suggestion(quoted_value(value), count=count) for value, count in _ranked(found, what.typed))
         case "value" | "operator":
-            facet = next((facet for facet in FACETS if facet == what.field), None)
-            if facet is not None:
+            for facet in (facet for facet in FACETS if facet == what.field):
                 found = _ranked(_counted(there, facet), what.typed)
                 yield from (Suggestion(quoted_value(value), count=count) for value, count in found)
 
@@ -107,5 +108,7 @@ def _counted(there: Known, facet: Facet) -> list[tuple[str, int]]:
 def _ranked(values: Iterable[tuple[str, int]], typed: str) -> list[tuple[str, int]]:
     """Those that have what was typed in them: at the beginning first, then the most frequent."""
     folded = typed.casefold()
-    found = [(value.casefold().startswith(folded), value, count) for value, count in values if folded in value.casefold()]
+    found = [
+        (value.casefold().startswith(folded), value, count) for value, count in values if folded in value.casefold()
+    ]
     return [(value, count) for _, value, count in sorted(found, key=lambda item: (not item[0], -item[2], item[1]))]

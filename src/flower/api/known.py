@@ -27,6 +27,7 @@ FRESH = 10.0
 MOST_VALUES = 2_000
 #: The newest tasks whose arguments are looked into, and what is taken of each.
 SAMPLED = 300
+LONGEST_TEXT = 4_096
 MOST_PARTS = 50
 LONGEST = 100
 DEEPEST = 6
@@ -134,7 +135,7 @@ def _parts_of(task: Task) -> Iterator[tuple[Path, str | None]]:
     for name in _LITERALS:
         text = getattr(task, name)
         # `result` is mostly no container: then there are no keys in it
-        if isinstance(text, str) and text[:1] in _OPENING:
+        if isinstance(text, str) and text[:1] in _OPENING and len(text) <= LONGEST_TEXT:
             try:
                 yield from _parts(name, literal(text))
             except ValueError:  # cut, or no literal: nothing is known of it
@@ -144,8 +145,8 @@ def _parts_of(task: Task) -> Iterator[tuple[Path, str | None]]:
 
 
 def _parts(name: str, value: Any) -> Iterator[tuple[Path, str | None]]:
-    """All paths and the text of the plain values at their ends, breadth first and only so many: how much there is, is the
-    sender's choice."""
+    """All paths and the text of the plain values at their ends, breadth first and only so many: how much there is, is
+    the sender's choice."""
     waiting: deque[tuple[Path, Any]] = deque([((name,), value)])
     room = MOST_PARTS
     while waiting:

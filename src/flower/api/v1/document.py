@@ -124,8 +124,11 @@ def _parameter(route: Route, name: str, schema: Json) -> Json:
     if own.get("type") == "array":
         parameter |= {"style": "form", "explode": False}
     if "examples" in schema:
-        first = schema["examples"][0]
-        parameter["example"] = first.split(",") if own.get("type") == "array" else first
+        example = schema["examples"][0]
+        if in_path:
+            parameter["example"] = example
+        else:  # in words: viewers put an `example` into the form, and so would ask for it
+            parameter["description"] += f" Example: `{example}`."
     return parameter
 
 
