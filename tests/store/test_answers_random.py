@@ -25,7 +25,7 @@ from store.tasks import ids, nodes, queries, some_tasks, times, uuid_of
 from store.test_answers import ANSWERING
 from store.test_histories import FAST, offer
 
-anything = settings(report_multiple_bugs=False, max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+anything = settings(report_multiple_bugs=False, max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 failures = st.sampled_from(
     [

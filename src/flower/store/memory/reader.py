@@ -1,11 +1,11 @@
 """The port's Reader on a dict: every verb looks at every task."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from flower.records import Gap, Task, Worker
-from flower.search.match import predicate
+from flower.search.match import predicate, uses_slow
 from flower.search.tree import EVERYTHING, Node
 from flower.store import cursor as cursors
 from flower.store.answers import (
@@ -134,5 +134,5 @@ class MemoryReader:
             return sorted(self._store.tasks.items())
 
     def _found(self, where: Node) -> list[Item]:
-        holds: Callable[[Task], bool] = predicate(where)
+        holds = predicate(where, self.slow() if uses_slow(where) else None)
         return [item for item in self._all() if holds(item[1])]
