@@ -48,7 +48,8 @@ class Suggestions(msgspec.Struct, frozen=True):
 def suggestions_for(store: Reader, text: str, position: int | None, limit: int) -> Suggestions:
     """`position` counts characters from 0; None is the end."""
     what = asked(text, len(text) if position is None else position)
-    words = [Suggestion(word.text, word.sentence, word.example) for word in completions(what)]
+    # A sign that is not written (`state:` is enough for "contains") completes nothing.
+    words = [Suggestion(word.text, word.sentence, word.example) for word in completions(what) if word.text]
     values = _values(known(store), what, has=bool(_HAS.search(text[: what.start])))
     # Where signs are as likely as values they come first, for they are few.
     found = chain(values, words) if what.kind == "value" else chain(words, values)
