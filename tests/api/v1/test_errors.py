@@ -125,3 +125,10 @@ def test_status(http: httpx.Client) -> None:
     found = get(http, "status")
     assert (found["store"]["tasks"], found["recording"], found["recorder"]["events"]) == (5, False, 18)
     assert found["gaps"][0]["reason"] == "the broker was away"
+
+
+@pytest.mark.parametrize(
+    "query", ["is:slow", "has:traceback", "kwargs.customer.id:7731", "runtime:100ms..2s", "received:<now"]
+)
+def test_the_language_is_there(http: httpx.Client, query: str) -> None:
+    assert get(http, "count", query=query)["count"] >= (query != "is:slow")

@@ -63,7 +63,7 @@ def document(root: str = "") -> Json:
         },
         "servers": [{"url": root or "/"}],
         "security": [{"login": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, ROUTES))],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in ROUTES)],
         "paths": {f"{PREFIX}{route.plain_path}": {"get": _operation(route)} for route in ROUTES},
         "components": {
             "schemas": components,
@@ -85,15 +85,11 @@ Without a login configured the API answers only if the environment variable `FLO
 """
 
 
-def _tag(route: Route) -> str:
-    return route.path.split("/")[1]
-
-
 def _operation(route: Route) -> Json:
     return {
         "operationId": route.name,
         "summary": route.summary,
-        "tags": [_tag(route)],
+        "tags": [route.group],
         "parameters": [_parameter(route, name, schema) for name, schema in schemas(route.asked).items()],
         "responses": {
             "200": {"description": route.summary, "content": _content(route)},
@@ -128,8 +124,11 @@ def _parameter(route: Route, name: str, schema: Json) -> Json:
     if own.get("type") == "array":
         parameter |= {"style": "form", "explode": False}
     if "examples" in schema:
-        first = schema["examples"][0]
-        parameter["example"] = first.split(",") if own.get("type") == "array" else first
+        example = schema["examples"][0]
+        if in_path:
+            parameter["example"] = example
+        else:  # in words: viewers put an `example` into the form, and so would ask for it
+            parameter["description"] += f" Example: `{example}`."
     return parameter
 
 

@@ -19,6 +19,10 @@ def schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
     _, components = msgspec.json.schema_components([kind], ref_template="{name}")
     # by way of text: defaults that are tuples become lists, as in the document
     properties: dict[str, dict[str, Any]] = json.loads(msgspec.json.encode(components[kind.__name__]["properties"]))
+    for schema in properties.values():
+        for values in (schema, schema.get("items", {})):
+            if "enum" in values:  # msgspec leaves out what it takes to be obvious
+                values["type"] = "string"
     return properties
 
 

@@ -3,19 +3,22 @@ document and docs/api.md are printed from it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from flower.api.completing import Suggestions
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
 from flower.api.v1 import answers, asked, handlers
 from flower.api.v1.rows import TaskRow
-from flower.api.v1.suggesting import Suggestions, suggest
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
 PREFIX = "/api/v1"
+
+#: Under which heading a route is shown.
+Group: TypeAlias = Literal["tasks", "figures", "failures", "workers", "search", "status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Route:
 
     path: str
     name: str
+    group: Group
     summary: str
     asked: type[msgspec.Struct]
     answers: type[msgspec.Struct] | None
@@ -51,6 +55,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/tasks",
         "listTasks",
+        "tasks",
         "Tasks, page by page",
         asked.Tasks,
         answers.TaskList,
@@ -60,6 +65,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/tasks/{uuid:path}/family",
         "getFamily",
+        "tasks",
         "The workflow of a task as a tree with times",
         asked.OneFamily,
         FamilyTree,
@@ -69,6 +75,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/tasks/{uuid:path}",
         "getTask",
+        "tasks",
         "One task, with all that is known",
         asked.OneTask,
         TaskRow,
@@ -76,62 +83,9 @@ ROUTES: tuple[Route, ...] = (
         "tasks/charge-17",
     ),
     Route(
-        "/count",
-        "countTasks",
-        "How many tasks",
-        asked.Found,
-        Count,
-        handlers.count,
-        "count?query=name:shop.charge",
-    ),
-    Route(
-        "/facets",
-        "getFacets",
-        "How many tasks have each value",
-        asked.Faceted,
-        Facets,
-        handlers.facets,
-        "facets?facets=state,name&limit=2",
-    ),
-    Route(
-        "/histogram",
-        "getHistogram",
-        "How many tasks of each state over time",
-        asked.Bucketed,
-        Histogram,
-        handlers.histogram,
-        "histogram?buckets=4&tz=UTC",
-    ),
-    Route(
-        "/stats",
-        "getStats",
-        "Throughput, failure rate, percentiles of wait and run time: overall, by value, over time",
-        asked.Figured,
-        Stats,
-        handlers.stats,
-        "stats?by=name&limit=1",
-    ),
-    Route(
-        "/failures",
-        "listFailures",
-        "Failures, those of a kind together",
-        asked.Failed,
-        FailureList,
-        handlers.failures,
-        "failures?buckets=4&tz=UTC",
-    ),
-    Route(
-        "/failures/{id}",
-        "getFailure",
-        "One group of failures and its latest tasks",
-        asked.OneFailure,
-        answers.FailureTasks,
-        handlers.failure,
-        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
-    ),
-    Route(
         "/slowest",
         "listSlowest",
+        "tasks",
         "The tasks that ran longest",
         asked.Slowest,
         answers.TopTasks,
@@ -141,6 +95,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/waiting",
         "listWaiting",
+        "tasks",
         "The tasks that waited longest for a worker, or still do",
         asked.Waiting,
         answers.TopTasks,
@@ -148,8 +103,69 @@ ROUTES: tuple[Route, ...] = (
         "waiting?limit=2&columns=name,state,wait",
     ),
     Route(
+        "/count",
+        "countTasks",
+        "figures",
+        "How many tasks",
+        asked.Found,
+        Count,
+        handlers.count,
+        "count?query=name:shop.charge",
+    ),
+    Route(
+        "/facets",
+        "getFacets",
+        "figures",
+        "How many tasks have each value",
+        asked.Faceted,
+        Facets,
+        handlers.facets,
+        "facets?facets=state,name&limit=2",
+    ),
+    Route(
+        "/histogram",
+        "getHistogram",
+        "figures",
+        "How many tasks of each state over time",
+        asked.Bucketed,
+        Histogram,
+        handlers.histogram,
+        "histogram?buckets=4&tz=UTC",
+    ),
+    Route(
+        "/stats",
+        "getStats",
+        "figures",
+        "Throughput, failure rate, percentiles of wait and run time: overall, by value, over time",
+        asked.Figured,
+        Stats,
+        handlers.stats,
+        "stats?by=name&limit=1",
+    ),
+    Route(
+        "/failures",
+        "listFailures",
+        "failures",
+        "Failures, those of a kind together",
+        asked.Failed,
+        FailureList,
+        handlers.failures,
+        "failures?buckets=4&tz=UTC",
+    ),
+    Route(
+        "/failures/{id}",
+        "getFailure",
+        "failures",
+        "One group of failures and its latest tasks",
+        asked.OneFailure,
+        answers.FailureTasks,
+        handlers.failure,
+        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
+    ),
+    Route(
         "/workers",
         "listWorkers",
+        "workers",
         "All workers on record",
         asked.Nothing,
         answers.WorkerList,
@@ -159,6 +175,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/workers/{name}",
         "getWorker",
+        "workers",
         "One worker and the states of its tasks",
         asked.OneWorker,
         answers.WorkerDetail,
@@ -168,6 +185,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/workers/{name}/history",
         "getWorkerHistory",
+        "workers",
         "When a worker came, went and how it was",
         asked.History,
         answers.WorkerHistory,
@@ -177,6 +195,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/names",
         "listNames",
+        "search",
         "The task types, with how many tasks each has",
         asked.Names,
         answers.NameList,
@@ -186,15 +205,17 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/suggest",
         "suggest",
+        "search",
         "What may come next in a query",
         asked.Typed,
         Suggestions,
-        suggest,
+        handlers.suggest,
         "suggest?text=state:F",
     ),
     Route(
         "/search",
         "explainSearch",
+        "search",
         "How a query is understood, or what is wrong with it and where",
         asked.Explained,
         answers.Explanation,
@@ -204,6 +225,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/status",
         "getStatus",
+        "status",
         "How store and recorder are",
         asked.Nothing,
         answers.StatusAnswer,
