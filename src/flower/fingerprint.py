@@ -1,7 +1,27 @@
 """Which failures count as the same: those of one exception class, with the same message once numbers and ids are
-masked, raised in the same place of the user's own code."""
+masked, raised in the same place of the user's own code.
+
+It runs for each failed task while events come in. So it looks at the start of the message and the end of the traceback
+only, goes over both once, and its patterns never go back over text that they have read (hostile text is bounded by
+that, not by a clock).
+"""
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
 
 import msgspec
+
+#: Characters of a message that are looked at, and kept once they are masked. Fewer are kept, so that long numbers at
+#: the start do not push different words out at the end.
+_READ: Final = 500
+_KEPT: Final = 300
+#: Characters at the end of a traceback that are looked at.
+_TAIL: Final = 16_000
+_LONGEST_NAME: Final = 200
+#: Of an exception whose text does not tell its class.
+UNKNOWN: Final = "unknown"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -14,3 +34,217 @@ class Fingerprint(msgspec.Struct, frozen=True):
     message: str
     #: the innermost frame of the user's code, "path/file.py:function"; None if there is no traceback
     frame: str | None
+
+
+def fingerprint_of(exception: str | None, traceback: str | None) -> Fingerprint | None:
+    """`exception`: its repr as the event brought it, `traceback`: as Python prints it. Both may be cut or be something
+    else altogether. None if there is neither."""
+    if not exception and not traceback:
+        return None
+    line, frame = _read_traceback(_encodable(traceback)) if traceback else ("", None)
+    raised, said = _split_line(line)
+    if exception:
+        name, message = _split_repr(_encodable(exception[: _READ + _LONGEST_NAME]))
+    else:
+        name, message = "", said
+    # the traceback tells the module, but may be that of another exception
+    if not name or raised.rpartition(".")[2] == name.rpartition(".")[2]:
+        name = raised or name
+    return _made(name[:_LONGEST_NAME] or UNKNOWN, masked(message[:_READ]), frame)
+
+
+def fingerprint_number(fingerprint: Fingerprint) -> int:
+    """The id as 64 bits without sign; never 0, which stands for none."""
+    return int(fingerprint.id, 16) or 1
+
+
+def class_number(name: str) -> int:
+    """64 bits without sign for a class, the same in every process and version; never 0."""
+    return int.from_bytes(_digest(name), "big") or 1
+
+
+def _made(name: str, message: str, frame: str | None) -> Fingerprint:
+    return Fingerprint(_digest(f"{name}\0{message}\0{frame or ''}").hex(), name, message, frame)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=8).digest()
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates as the escapes as which the store keeps them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+# --- the exception's repr
+
+_CALL = re.compile(r"([^\W\d][\w.]*+)\(")
+_ANGLE = re.compile(r"<(?:class ')?([^\W\d][\w.]*+)[ :>']*+")
+_WITH_COLON = re.compile(r"([^\W\d][\w.]*+)(?:: |$)")
+
+
+def _split_repr(text: str) -> tuple[str, str]:
+    """Class ("" if the text does not tell) and message."""
+    if found := _CALL.match(text):
+        return found[1], _arguments(text[found.end() :])
+    if found := _ANGLE.match(text):
+        return found[1], text[found.end() :].removesuffix(">")
+    if (found := _WITH_COLON.match(text)) and (found[1][0].isupper() or "." in found[1]):
+        return found[1], text[found.end() :]
+    return "", text
+
+
+def _arguments(text: str) -> str:
+    """A single string as it is, several arguments as they are written."""
+    if text.endswith("..."):
+        # it was cut, most likely within a word
+        text = text[:-3].rpartition(" ")[0] or text[:-3]
+    text = text.removesuffix(")").removesuffix(",")
+    quote = text[:1]
+    if quote in ("'", '"') and f"{quote}, " not in text:
+        text = text[1:].removesuffix(quote)
+    return text
+
+
+# --- the traceback
+
+_HEADER = "Traceback (most recent call last):"
+_GROUP = f"  + Exception Group {_HEADER}"
+_CLASS = re.compile(r"[^\W\d][\w.<>]*+$")
+
+
+def _read_traceback(text: str) -> tuple[str, str | None]:
+    """The line that names the exception ("" if there is none) and the innermost frame of the user's code.
+
+    Of chained tracebacks the last one is that of what was raised in the end, of a group's that of the group."""
+    end = text[-_TAIL:]
+    start = end.rfind(f"\n{_HEADER}") + 1
+    group = end.rfind(_GROUP)
+    if group >= start and (group == 0 or end[group - 1] == "\n"):
+        lines = [line.removeprefix("  | ") for line in end[group:].split("\n")]
+    else:
+        if not start and len(text) > _TAIL and '\n  File "' not in end:
+            # nothing but a long message
+            end = text[:_TAIL]
+        lines = end[start:].split("\n")
+    last = _exception_line(lines)
+    return (lines[last] if last < len(lines) else ""), _frame(lines[:last])
+
+
+def _exception_line(lines: list[str]) -> int:
+    """The first line after the frames: they and their code are indented. Notes and further lines of the message may
+    follow it."""
+    framed = False
+    for number, line in enumerate(lines):
+        if line.startswith('  File "'):
+            framed = True
+        elif line[:1] != " " and line and framed:
+            return number
+    if framed:
+        return len(lines)
+    # no frames: the last line with anything on it
+    there = [number for number, line in enumerate(lines) if line.strip() and not line.startswith(_HEADER)]
+    return there[-1] if there else len(lines)
+
+
+def _split_line(line: str) -> tuple[str, str]:
+    """`pkg.Error: message`; ("", "") if the line is none of that kind."""
+    name, _, message = line[: _READ + _LONGEST_NAME].partition(": ")
+    return (name, message) if len(name) <= _LONGEST_NAME and _CLASS.match(name) else ("", "")
+
+
+def _frame(lines: list[str]) -> str | None:
+    innermost = None
+    for line in reversed(lines):
+        if line.startswith('  File "'):
+            path, _, rest = line[8:].rpartition('", line ')
+            function = rest.partition(", in ")[2]
+            if not function:  # where a SyntaxError is: no frame
+                continue
+            place, own = _place(path[-_LONGEST_NAME:])
+            found = f"{place}:{function[:_LONGEST_NAME]}"
+            if own:
+                return found
+            innermost = innermost or found
+    return innermost
+
+
+_LIBRARY = re.compile(
+    r"(?:site|dist)-packages/|/lib(?:64)?/(?:python|pypy)\d|/python3?\d*/lib/|<frozen ", re.IGNORECASE
+)
+#: A folder named after a release: a version, a date, a commit.
+_RELEASE = re.compile(r"[vr]?[\d._-]+|(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def _place(path: str) -> tuple[str, bool]:
+    """The end of the path, and whether this is the user's code."""
+    path = path.replace("\\", "/")
+    *folders, file = path.split("/")[-3:]
+    return "/".join((*("#" if _RELEASE.fullmatch(f) else f for f in folders), file)), not _LIBRARY.search(path)
+
+
+# --- masking
+
+#: What might have to be masked: a quoted word, or a run of characters that ids, times and addresses are made of.
+_TOKEN = re.compile(r"""(['"])([\w.:+#-]{1,64})\1|[\w@.:+%-]++""")
+_SUSPICIOUS = re.compile(r"[\d@]")
+_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
+_PART = re.compile(r"[^\W_]++")
+_HEX = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
+#: Whole tokens, the first that fits.
+_KNOWN = re.compile(
+    r"""(?P<id>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})
+    |(?P<time>\d{4}-\d\d-\d\d(?:[t_]\d[\d:.,]*+(?:z|[+-]\d\d:?\d\d)?)?
+        |\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:z|[+-]\d\d:?\d\d)?)
+    |(?P<ip>\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?=.*:.*:)[0-9a-f:.]++)
+    |(?P<number>0x[0-9a-f]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def masked(message: str) -> str:
+    """The message without what differs from one task to the next: numbers as #, times, ids, e-mail and network
+    addresses as <time>, <id>, <email> and <ip>."""
+    if _SUSPICIOUS.search(message):
+        message = _TOKEN.sub(_masked_token, message).replace("<time> <time>", "<time>")
+    return message[:_KEPT]
+
+
+def _masked_token(found: re.Match[str]) -> str:
+    token = found[0]
+    if not _SUSPICIOUS.search(token):
+        return token
+    if found[1]:
+        return f"{found[1]}{_masked_quoted(found[2])}{found[1]}"
+    return _masked_word(token)
+
+
+def _masked_quoted(word: str) -> str:
+    """Quoted, a word with two digits, or with one and a capital, is an id; `'utf-8'` is not."""
+    known = _masked_word(word)
+    if "<" in known or known == "#":
+        return known
+    digits = sum(map(str.isdigit, word))
+    return "<id>" if digits > 1 or word != word.lower() else known
+
+
+def _masked_word(word: str) -> str:
+    core = word.rstrip(".:")
+    tail = word[len(core) :]
+    if "@" in core:
+        return ("<email>" if "." in core.partition("@")[2] else _NUMBER.sub("#", core)) + tail
+    if known := _KNOWN.fullmatch(core):
+        return ("#" if known.lastgroup == "number" else f"<{known.lastgroup}>") + tail
+    if len(core) >= 7:
+        core = _PART.sub(_masked_part, core)
+    return _NUMBER.sub("#", core) + tail
+
+
+def _masked_part(found: re.Match[str]) -> str:
+    part = found[0]
+    if len(part) < 7 or part.isalpha() or part.isdigit():
+        return part
+    if _HEX.fullmatch(part) or (len(part) >= 12 and sum(map(str.isdigit, part)) >= 3):
+        return "<id>"
+    return part

@@ -1,0 +1,132 @@
+"""Figures and groups of tasks that a query has found. Tasks come with their keys, in the order of these."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import isnan
+
+from flower.fingerprint import Fingerprint, fingerprint_of
+from flower.records import Task
+from flower.sketch import Sketch, sketch_of, slow_thresholds
+from flower.store.answers import (
+    Facet,
+    Facets,
+    FailureGroup,
+    Failures,
+    Family,
+    Histogram,
+    Span,
+    Summaries,
+    Summary,
+    Value,
+)
+from flower.store.grouping import bucket_of, facet_counts, facet_value, first, frequent
+from flower.store.memory.order import Item
+
+#: How many types and workers of a failure group are named.
+_NAMED = 5
+
+
+def facets(items: Sequence[Item], wanted: Sequence[Facet], limit: int, containing: str | None) -> Facets:
+    found = {facet: Counter(facet_value(task, facet) for _, task in items) for facet in wanted}
+    return Facets(len(items), {facet: facet_counts(counts, limit, containing) for facet, counts in found.items()})
+
+
+def histogram(items: Iterable[Item], span: Span) -> Histogram:
+    states: dict[str, list[int]] = {}
+    for _, task in items:
+        place = bucket_of(span, getattr(task, span.key))
+        if place is not None:
+            states.setdefault(task.state, [0] * span.buckets)[place] += 1
+    return Histogram(span, {state: tuple(counts) for state, counts in sorted(states.items())})
+
+
+def summary(group: str | float | None, tasks: Sequence[Task]) -> Summary:
+    return Summary(
+        group,
+        len(tasks),
+        dict(sorted(Counter(task.state for task in tasks).items())),
+        _sketch(task.runtime for task in tasks),
+        _sketch(task.wait for task in tasks),
+    )
+
+
+def summaries(items: Sequence[Item], by: Facet | None, limit: int) -> Summaries:
+    total = summary(None, [task for _, task in items])
+    if by is None:
+        return Summaries(total)
+    groups: dict[str | None, list[Task]] = {}
+    for _, task in items:
+        groups.setdefault(facet_value(task, by), []).append(task)
+    names = [value for value, _ in frequent({value: len(tasks) for value, tasks in groups.items()})]
+    shown = first(names, limit)
+    return Summaries(total, tuple(summary(value, groups[value]) for value in shown), len(names) - len(shown))
+
+
+def timeline(items: Iterable[Item], span: Span) -> Summaries:
+    stretches: list[list[Task]] = [[] for _ in range(span.buckets)]
+    for _, task in items:
+        place = bucket_of(span, getattr(task, span.key))
+        if place is not None:
+            stretches[place].append(task)
+    total = summary(None, [task for tasks in stretches for task in tasks])
+    return Summaries(total, tuple(summary(span.start + span.width * n, tasks) for n, tasks in enumerate(stretches)))
+
+
+def failures(items: Iterable[Item], limit: int, span: Span | None) -> Failures:
+    groups: dict[Fingerprint, list[Task]] = {}
+    for _, task in items:
+        fingerprint = fingerprint_of(task.exception, task.traceback)
+        if fingerprint is not None:
+            groups.setdefault(fingerprint, []).append(task)
+    found = [_failure(fingerprint, tasks, span) for fingerprint, tasks in groups.items()]
+    found.sort(key=_largest_and_latest_first)
+    shown = first(found, limit)
+    return Failures(tuple(shown), sum(group.count for group in found), len(found) - len(shown))
+
+
+def _failure(fingerprint: Fingerprint, tasks: Sequence[Task], span: Span | None) -> FailureGroup:
+    """`tasks` in the order of their keys."""
+    times = [task.timestamp for task in tasks if task.timestamp is not None and not isnan(task.timestamp)]
+    return FailureGroup(
+        fingerprint,
+        len(tasks),
+        min(times, default=None),
+        max(times, default=None),
+        _trend(tasks, span),
+        _named(task.name for task in tasks),
+        _named(task.hostname for task in tasks),
+        tasks[-1].uuid,
+    )
+
+
+def _largest_and_latest_first(group: FailureGroup) -> tuple[int, bool, float, str]:
+    return -group.count, group.last is None, -(group.last or 0.0), group.fingerprint.id
+
+
+def _trend(tasks: Iterable[Task], span: Span | None) -> tuple[int, ...]:
+    if span is None:
+        return ()
+    counts = Counter(bucket_of(span, getattr(task, span.key)) for task in tasks)
+    return tuple(counts[place] for place in range(span.buckets))
+
+
+def _named(values: Iterable[str | None]) -> tuple[Value, ...]:
+    return tuple(Value(value, count) for value, count in frequent(Counter(values))[:_NAMED])
+
+
+def family(items: Iterable[Item], task: Task, limit: int) -> Family:
+    root = task.uuid if task.root_id is None else task.root_id
+    found = [other for _, other in items if root in (other.root_id, other.uuid)]
+    return Family(root, tuple(first(found, limit)), len(found) <= max(0, limit))
+
+
+def slow(items: Iterable[Item]) -> dict[str, float]:
+    runtimes: dict[str, list[float | None]] = {}
+    for _, task in items:
+        if task.name is not None:
+            runtimes.setdefault(task.name, []).append(task.runtime)
+    return slow_thresholds({name: _sketch(values) for name, values in runtimes.items()})
+
+
+def _sketch(values: Iterable[float | None]) -> Sketch:
+    return sketch_of(value for value in values if value is not None and not isnan(value))

@@ -1,0 +1,138 @@
+"""The port's Reader on a dict: every verb looks at every task."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from flower.records import Gap, Task, Worker
+from flower.search.match import predicate
+from flower.search.tree import EVERYTHING, Node
+from flower.store import cursor as cursors
+from flower.store.answers import (
+    Count,
+    Facet,
+    Facets,
+    Failures,
+    Family,
+    Histogram,
+    Page,
+    Span,
+    Summaries,
+    WorkerMoment,
+)
+from flower.store.grouping import checked_facets, checked_span
+from flower.store.memory import answers
+from flower.store.memory.order import Item, check_sort, is_after, ordered, position
+from flower.store.memory.writer import MemoryStore, MemoryWriter
+from flower.store.port import Changes, Query, StoreStatus
+
+
+class MemoryReader:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def task(self, uuid: str) -> Task | None:
+        with self._store.lock:
+            key = self._store.keys.get(uuid)
+            return None if key is None else self._store.tasks[key]
+
+    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
+        check_sort(query.sort)
+        found = self._found(query.where)
+        if limit is not None and limit <= 0:
+            return iter(())
+        found = ordered(found, query.sort)
+        return islice((task for _, task in found), max(0, offset), None if limit is None else max(0, offset) + limit)
+
+    def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        check_sort(query.sort)
+        place = None if cursor is None else cursors.decode(query, cursor)
+        found = ordered(self._found(query.where), query.sort)
+        if limit <= 0:
+            return Page(())
+        if place is not None:
+            found = [item for item in found if is_after(position(item, query.sort), place, query.sort)]
+        shown = found[:limit]
+        more = cursors.encode(query, *position(shown[-1], query.sort)) if len(found) > limit else None
+        return Page(tuple(task for _, task in shown), more)
+
+    def count(self, where: Node = EVERYTHING) -> int:
+        return len(self._found(where))
+
+    def counted(self, where: Node = EVERYTHING) -> Count:
+        return Count(self.count(where))
+
+    def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
+        return answers.facets(self._found(where), checked_facets(facets), limit, containing)
+
+    def histogram(self, where: Node, span: Span) -> Histogram:
+        return answers.histogram(self._found(where), checked_span(span))
+
+    def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
+        if by is not None:
+            checked_facets([by])
+        return answers.summaries(self._found(where), by, limit)
+
+    def timeline(self, where: Node, span: Span) -> Summaries:
+        return answers.timeline(self._found(where), checked_span(span))
+
+    def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
+        return answers.failures(self._found(where), limit, None if span is None else checked_span(span))
+
+    def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
+        task = self.task(uuid)
+        return None if task is None else answers.family(self._all(), task, limit)
+
+    def slow(self) -> Mapping[str, float]:
+        return answers.slow(self._all())
+
+    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerMoment]:
+        with self._store.lock:
+            kept = [m for m in reversed(self._store.moments) if hostname in (None, m.hostname)]
+        # of equal times the one written last comes first, for sorted() keeps their order
+        return sorted(kept, key=lambda moment: -moment.at)[: max(0, limit)]
+
+    def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        wanted = set(uuids)
+        found: dict[str, list[str]] = {}
+        for _, task in self._all():
+            if task.parent_id in wanted and task.parent_id is not None:
+                found.setdefault(task.parent_id, []).append(task.uuid)
+        return found
+
+    def names(self) -> Sequence[str]:
+        return sorted({task.name for _, task in self._all() if task.name is not None})
+
+    def workers(self) -> Mapping[str, Worker]:
+        return MemoryWriter(self._store).workers()
+
+    def gaps(self) -> Sequence[Gap]:
+        with self._store.lock:
+            return tuple(gap for _, gap in sorted(self._store.gaps.items()))
+
+    def changes(self, after: int) -> Changes:
+        with self._store.lock:
+            newest = len(self._store.batches)
+            if after > newest or after < 0:
+                return Changes(newest, (), complete=False)
+            touched = (uuid for batch in self._store.batches[after:] for uuid in batch)
+            return Changes(newest, tuple(dict.fromkeys(touched)))
+
+    def status(self) -> StoreStatus:
+        with self._store.lock:
+            return StoreStatus(len(self._store.batches), len(self._store.tasks), 0, 1)
+
+    def recorder_status(self) -> Mapping[str, Any]:
+        return self._store.status
+
+    def close(self) -> None:
+        pass
+
+    def _all(self) -> list[Item]:
+        """In the order in which they were first written."""
+        with self._store.lock:
+            return sorted(self._store.tasks.items())
+
+    def _found(self, where: Node) -> list[Item]:
+        holds: Callable[[Task], bool] = predicate(where)
+        return [item for item in self._all() if holds(item[1])]
