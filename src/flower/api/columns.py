@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from flower.errors import Invalid
+from flower.fingerprint import fingerprint_of
 from flower.records import Task
 from flower.search.literal import literal
 
@@ -45,6 +46,12 @@ def _field(name: str) -> Callable[[Task], Any]:
     return lambda task: getattr(task, name)
 
 
+def _failure(task: Task) -> str | None:
+    """The id of the group of failures that it is in."""
+    found = fingerprint_of(task.exception, task.traceback)
+    return None if found is None else found.id
+
+
 #: The whole record, in its order.
 RECORD = tuple(Column(name, _KINDS.get(name, "text"), _field(name)) for name in Task.__struct_fields__)
 COLUMNS: Mapping[str, Column] = {
@@ -54,6 +61,7 @@ COLUMNS: Mapping[str, Column] = {
         Column("worker", "text", _field("hostname")),
         Column("wait", "duration", _field("wait")),
         Column("attempts", "nested", _field("attempts")),
+        Column("failure", "text", _failure),
     )
 }
 

@@ -22,8 +22,6 @@ LONGEST_LINE = 64 << 20
 _LONGEST_ID = 512
 #: The quick reader makes other numbers of these.
 _LARGE_NUMBER: Final = re.compile(rb"\d{19}")
-_LARGEST = 2**63 - 1
-_FLOATS = ("timestamp", "sent", "received", "started", "succeeded", "failed", "retried", "revoked", "rejected", "runtime")
 
 _decode = msgspec.json.Decoder(Task).decode
 
@@ -61,9 +59,9 @@ class Outcome:
         return self.new + self.newer + self.kept + self.refused
 
 
-def form_of(file: BinaryIO, peek: bytes) -> Literal["ndjson", "parquet"]:
+def form_of(beginning: bytes) -> Literal["ndjson", "parquet"]:
     """What a file is, by its first bytes."""
-    return "parquet" if peek.startswith(b"PAR1") else "ndjson"
+    return "parquet" if beginning.startswith(b"PAR1") else "ndjson"
 
 
 def read_ndjson(file: BinaryIO) -> Iterator[Item]:
