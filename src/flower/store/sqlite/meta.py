@@ -1,5 +1,5 @@
-"""meta.db: the change sequence, workers, gaps and the copies of the catalogue. Written last in every
-write: what it tells of is on disk already."""
+"""meta.db: the change sequence, workers and their history, gaps and the copies of the catalogue. Written last in
+every write: what it tells of is on disk already."""
 
 import json
 import secrets
@@ -11,6 +11,8 @@ import apsw
 import msgspec
 
 from flower.records import Gap, Task, Worker
+from flower.store.answers import WorkerMoment
+from flower.store.history import MAX_MOMENTS, WorkerLog
 from flower.store.port import Changes
 from flower.store.sqlite.catalogue import Segment, from_json, to_json
 from flower.store.sqlite.codec import pack_id, unpack_id
@@ -22,10 +24,30 @@ LOG_TASKS: Final = 250_000
 #: More gaps than anyone reads; the oldest go.
 MAX_GAPS: Final = 10_000
 
+#: Stores made before there was a history get it when they are next written to. The order of rows is that of writing.
+_WORKER_LOG: Final = (
+    "CREATE TABLE IF NOT EXISTS worker_log(at REAL, hostname TEXT, event TEXT, data TEXT)",
+    "CREATE INDEX IF NOT EXISTS worker_log_hostname ON worker_log(hostname, at)",
+    "CREATE INDEX IF NOT EXISTS worker_log_at ON worker_log(at)",
+)
+
 _tasks_to_bytes = msgspec.msgpack.Encoder().encode
 _tasks_from_bytes = msgspec.msgpack.Decoder(tuple[Task, ...]).decode
 _worker_to_json = msgspec.json.Encoder().encode
 _worker_from_json = msgspec.json.Decoder(Worker).decode
+
+
+class _HowItWas(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The column `data` of a worker's history."""
+
+    pid: int | None = None
+    active: int | None = None
+    processed: int | None = None
+    loadavg: tuple[float, ...] | None = None
+
+
+_how_to_json = msgspec.json.Encoder().encode
+_how_from_json = msgspec.json.Decoder(_HowItWas).decode
 
 
 class MetaWriter:
@@ -35,6 +57,8 @@ class MetaWriter:
         self.connection = connection
         self.sequence = 0
         self._logged = self._oldest = 0
+        for statement in _WORKER_LOG:
+            connection.execute(statement)
         self.identity = self._identity()
         self.reload()
 
@@ -50,6 +74,8 @@ class MetaWriter:
         self.sequence = read_sequence(db)
         self._logged = number(db, "SELECT sum(touched) FROM batch")
         self._oldest = number(db, "SELECT min(sequence) FROM batch")
+        last = rows(db, "SELECT hostname, max(at) FROM worker_log GROUP BY hostname")
+        self._worker_log = WorkerLog(read_workers(db), dict(last))
 
     def announce(self, sequence: int, uuids: Sequence[str], *, complete: bool = True) -> None:
         """The entry of a write in the log, which is kept bounded."""
@@ -95,11 +121,17 @@ class MetaWriter:
         kept = rows(self.connection, "SELECT value FROM info WHERE key='held'")
         return _tasks_from_bytes(kept[0][0]) if kept else ()
 
-    def put_workers(self, workers: Iterable[Worker]) -> None:
+    def put_workers(self, workers: Sequence[Worker]) -> None:
         self.connection.executemany(
             "INSERT OR REPLACE INTO worker VALUES (?,?)",
             [(worker.hostname, _worker_to_json(worker).decode()) for worker in workers],
         )
+        moments = self._worker_log.take(workers)
+        if moments:
+            self.connection.executemany("INSERT INTO worker_log VALUES (?,?,?,?)", map(_line, moments))
+            self.connection.execute(
+                "DELETE FROM worker_log WHERE rowid <= (SELECT max(rowid) FROM worker_log) - ?", (MAX_MOMENTS,)
+            )
 
     def put_gaps(self, gaps: Sequence[Gap]) -> None:
         if gaps:
@@ -127,6 +159,26 @@ def read_segments(connection: apsw.Connection) -> list[Segment]:
 def read_workers(connection: apsw.Connection) -> dict[str, Worker]:
     found = rows(connection, "SELECT hostname, data FROM worker ORDER BY hostname")
     return {hostname: _worker_from_json(data) for hostname, data in found}
+
+
+def read_worker_history(connection: apsw.Connection, hostname: str | None, limit: int) -> list[WorkerMoment]:
+    """Newest first, of equal times the one written last; of all workers if none is named."""
+    if not rows(connection, "SELECT 1 FROM sqlite_schema WHERE name='worker_log'"):
+        return []  # written by an older version
+    condition, values = ("TRUE", ()) if hostname is None else ("hostname = ?", (hostname,))
+    found = rows(
+        connection,
+        f"SELECT hostname, at, event, data FROM worker_log WHERE {condition} ORDER BY at DESC, rowid DESC LIMIT ?",
+        (*values, max(0, limit)),
+    )
+    return [
+        WorkerMoment(name, at, event, *msgspec.structs.astuple(_how_from_json(data))) for name, at, event, data in found
+    ]
+
+
+def _line(moment: WorkerMoment) -> Row:
+    how = _HowItWas(moment.pid, moment.active, moment.processed, moment.loadavg)
+    return (moment.at, moment.hostname, moment.event, _how_to_json(how).decode())
 
 
 def read_gaps(connection: apsw.Connection) -> tuple[Gap, ...]:

@@ -1,0 +1,155 @@
+"""What goes back where the structs of the store and of `questions` do not say it already."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from flower.api.v1.rows import TaskRow
+from flower.records import Gap, Worker
+from flower.store.answers import FailureGroup, Span, WorkerMoment
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """`code` is a stable word for programs, `message` and `hint` are for people. `position` is where in the trimmed
+    query the error lies, in characters from 0."""
+
+    code: str
+    message: str
+    hint: str = ""
+    position: int | UnsetType = UNSET
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    error: Problem
+
+
+class TaskList(msgspec.Struct, frozen=True):
+    """`next` is the address of the next page, null on the last one; `cursor` is the same for those who build addresses
+    themselves."""
+
+    tasks: tuple[TaskRow, ...]
+    next: str | None = None
+    cursor: str | None = None
+    partial: str | None = None
+
+
+class TopTasks(msgspec.Struct, frozen=True):
+    tasks: tuple[TaskRow, ...]
+
+
+class FailureTasks(msgspec.Struct, frozen=True):
+    """A group of alike failures; `span` tells the stretches of time of its `trend`."""
+
+    group: FailureGroup
+    span: Span
+    tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest ones.")]
+
+
+class WorkerRow(msgspec.Struct, frozen=True):
+    """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds, `heartbeat`
+    by our clock; `active` and `processed` are the worker's own count of tasks."""
+
+    hostname: str
+    alive: bool
+    online: bool
+    heartbeat: float | None
+    timestamp: float | None
+    freq: float | None
+    pid: int | None
+    active: int | None
+    processed: int | None
+    loadavg: tuple[float, ...] | None
+    sw_ident: str | None
+    sw_ver: str | None
+    sw_sys: str | None
+
+
+class WorkerList(msgspec.Struct, frozen=True):
+    workers: tuple[WorkerRow, ...]
+
+
+class WorkerDetail(msgspec.Struct, frozen=True):
+    """`states`: how many of its tasks are in each state."""
+
+    worker: WorkerRow
+    count: int
+    states: dict[str, int]
+    partial: str | None = None
+
+
+class WorkerHistory(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    moments: tuple[WorkerMoment, ...]
+
+
+class Name(msgspec.Struct, frozen=True):
+    name: str
+    count: int
+
+
+class NameList(msgspec.Struct, frozen=True):
+    """The most frequent first; `more` names were left out."""
+
+    names: tuple[Name, ...]
+    more: int = 0
+    partial: str | None = None
+
+
+class SearchField(msgspec.Struct, frozen=True):
+    """A field of the search language. `kind` says how it is compared (see the documentation of the search)."""
+
+    name: str
+    kind: str
+    sentence: str
+    example: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """How a query was understood: `canonical` is the plainest query that means the same. `warnings` are about what is
+    allowed and probably not meant."""
+
+    query: str
+    canonical: str
+    warnings: tuple[str, ...]
+    fields: tuple[SearchField, ...]
+
+
+class StoreState(msgspec.Struct, frozen=True):
+    """`sequence` counts the writes; `damaged` names the parts that could not be read."""
+
+    sequence: int
+    tasks: int
+    bytes: int
+    segments: int
+    damaged: tuple[str, ...]
+
+
+class RecorderState(msgspec.Struct, frozen=True):
+    """What the recorder last said of itself, at `at`; null what it did not say. `connected`: to the broker."""
+
+    at: float | None = None
+    running: bool | None = None
+    connected: bool | None = None
+    events: int | None = None
+    last_event: float | None = None
+    trouble: str | None = None
+
+
+class StatusAnswer(msgspec.Struct, frozen=True):
+    """`recording`: the recorder was heard in the last seconds, is connected and writes. `gaps` are the stretches of
+    time in which events may be missing."""
+
+    version: str
+    recording: bool
+    store: StoreState
+    recorder: RecorderState
+    gaps: tuple[Gap, ...]
+
+
+def worker_row(worker: Worker, now: float) -> WorkerRow:
+    values = {name: getattr(worker, name) for name in WorkerRow.__struct_fields__ if name != "alive"}
+    return WorkerRow(alive=worker.is_alive(now), **values)
+
+

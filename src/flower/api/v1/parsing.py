@@ -1,0 +1,69 @@
+"""Query string and path → a struct of parameters. What is wrong is said with what would be right."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from flower.api.asking import nearest
+from flower.errors import Invalid
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+@cache
+def schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
+    """The JSON schema of each parameter: what the document prints, and what errors explain."""
+    _, components = msgspec.json.schema_components([kind], ref_template="{name}")
+    properties: dict[str, dict[str, Any]] = components[kind.__name__].get("properties", {})
+    return properties
+
+
+def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tuple[str, str]]) -> T:
+    """Raises Invalid for what is unknown, given twice, or beyond its limits."""
+    known = schemas(kind)
+    given: dict[str, str | list[str]] = dict(path)
+    for name, text in query:
+        if name not in known or name in path:
+            raise Invalid(f"There is no parameter '{name}' here", hint=_others(name, known, path))
+        if name in given:
+            raise Invalid(f"The parameter '{name}' is given twice", hint="lists are written with commas: a,b")
+        if text:
+            given[name] = text
+    for name, text in given.items():
+        if known[name].get("type") == "array" and isinstance(text, str):
+            given[name] = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explained(error, given, known) from None
+
+
+def _others(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str:
+    others = [other for other in known if other not in path]
+    return nearest(name, others) if others else "this address takes none"
+
+
+def _explained(error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> Invalid:
+    """msgspec says `… - at `$.limit``; we say which value it was, and what may stand there."""
+    place = str(error).rpartition("$.")[2].rstrip("`")
+    name = place.partition("[")[0]
+    if name not in given:
+        return Invalid(str(error))
+    text = given[name]
+    word = ",".join(text) if isinstance(text, list) else text
+    return Invalid(f"'{word}' is not possible for {name}", hint=f"it is {expected(known[name])}")
+
+
+def expected(schema: Mapping[str, Any]) -> str:
+    """What a parameter may be, in words."""
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if schema.get("type") == "array":
+        least = "one or more" if schema.get("minItems") else "a list, with commas between,"
+        return f"{least} of {', '.join(map(str, schema['items'].get('enum', ['texts'])))}"
+    words = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    word = words.get(schema.get("type", ""), "a text")
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return word if low is None and high is None else f"{word} from {low} to {high}"

@@ -1,0 +1,126 @@
+"""A task as a row of JSON: the columns there are, and how each is got from the record."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from flower.errors import Invalid
+from flower.fingerprint import fingerprint_of
+from flower.records import Attempt, Task
+from flower.search.literal import exact_literal
+from flower.store.port import Reader
+
+Text: TypeAlias = str | None | UnsetType
+Number: TypeAlias = float | None | UnsetType
+Whole: TypeAlias = int | None | UnsetType
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A task, under the names that the search language uses; only the columns that were asked for are there.
+
+    Times are epoch seconds by the sender's clock, durations seconds, null what no event told. `args`, `kwargs`,
+    `result`, `exception` and `traceback` are the text of the event; `args_value` and `kwargs_value` what the first two
+    spell, null where that is in doubt (Celery cuts long ones)."""
+
+    uuid: str
+    name: Text = UNSET
+    state: str | UnsetType = UNSET
+    worker: Text = UNSET
+    queue: Text = UNSET
+    sent: Number = UNSET
+    received: Number = UNSET
+    started: Number = UNSET
+    succeeded: Number = UNSET
+    failed: Number = UNSET
+    retried: Number = UNSET
+    revoked: Number = UNSET
+    rejected: Number = UNSET
+    timestamp: Annotated[Number, Meta(description="Its newest event.")] = UNSET
+    wait: Annotated[Number, Meta(description="Seconds from being sent to being started.")] = UNSET
+    runtime: Number = UNSET
+    retries: Whole = UNSET
+    args: Text = UNSET
+    kwargs: Text = UNSET
+    args_value: Annotated[Any, Meta(extra_json_schema={"type": ["array", "null"]})] = UNSET
+    kwargs_value: Annotated[Any, Meta(extra_json_schema={"type": ["object", "null"]})] = UNSET
+    result: Text = UNSET
+    exception: Text = UNSET
+    traceback: Text = UNSET
+    failure: Annotated[Text, Meta(description="The id of the group of failures that it is in.")] = UNSET
+    eta: Text = UNSET
+    expires: Text = UNSET
+    exchange: Text = UNSET
+    routing_key: Text = UNSET
+    priority: Whole = UNSET
+    client: Text = UNSET
+    root_id: Text = UNSET
+    parent_id: Text = UNSET
+    children: Annotated[tuple[str, ...] | UnsetType, Meta(description="The tasks that it started.")] = UNSET
+    pid: Whole = UNSET
+    clock: Whole = UNSET
+    attempts: Annotated[tuple[Attempt, ...] | UnsetType, Meta(description="All tries, the oldest first.")] = UNSET
+    data: Annotated[
+        dict[str, dict[str, Any]] | None | UnsetType,
+        Meta(description="What custom events brought: event type, field, last value."),
+    ] = UNSET
+
+
+COLUMNS: tuple[str, ...] = TaskRow.__struct_fields__
+
+#: What a list tells if nobody says what: all but what is long, rarely asked for or costs another look.
+DEFAULT_COLUMNS: tuple[str, ...] = (
+    "uuid", "name", "state", "worker", "queue", "sent", "received", "started", "timestamp", "wait", "runtime",
+    "retries", "args", "kwargs", "result", "exception", "root_id", "parent_id",
+)  # fmt: skip
+
+
+def rows(reader: Reader, tasks: Sequence[Task], columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[TaskRow, ...]:
+    """Raises Invalid for a column that there is not."""
+    wanted = COLUMNS if "all" in columns else columns
+    unknown = [name for name in wanted if name not in COLUMNS]
+    if unknown:
+        raise Invalid(f"There is no column '{unknown[0]}'", hint=f"there are {', '.join(COLUMNS)}")
+    children = reader.children([task.uuid for task in tasks]) if "children" in wanted else {}
+    getters = [(name, _GET[name]) for name in wanted if name not in ("uuid", "children")]
+    return tuple(_row(task, getters, children if "children" in wanted else None) for task in tasks)
+
+
+def _row(
+    task: Task, getters: Iterable[tuple[str, Callable[[Task], Any]]], children: Mapping[str, Sequence[str]] | None
+) -> TaskRow:
+    values = {name: get(task) for name, get in getters}
+    if children is not None:
+        values["children"] = tuple(children.get(task.uuid, ()))
+    return TaskRow(uuid=task.uuid, **values)
+
+
+def _value_of(text: str | None, kind: type | tuple[type, ...]) -> msgspec.Raw | None:
+    """The value that the text spells, as JSON; None if that is in doubt or JSON has no such thing."""
+    if not isinstance(text, str):
+        return None
+    try:
+        value = exact_literal(text)
+        # Numbers such as 1e999 have no JSON; texts with half a character have no UTF-8.
+        return msgspec.Raw(msgspec.json.encode(value)) if isinstance(value, kind) else None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _failure(task: Task) -> str | None:
+    found = fingerprint_of(task.exception, task.traceback)
+    return None if found is None else found.id
+
+
+def _attribute(name: str) -> Callable[[Task], Any]:
+    return lambda task: getattr(task, name)
+
+
+_GET: dict[str, Callable[[Task], Any]] = {
+    **{name: _attribute(name) for name in COLUMNS},
+    "worker": _attribute("hostname"),
+    "args_value": lambda task: _value_of(task.args, (list, tuple)),
+    "kwargs_value": lambda task: _value_of(task.kwargs, dict),
+    "failure": _failure,
+}

@@ -1,0 +1,202 @@
+"""The table of routes of `/api/v1`: address, parameters, answer, and a sentence. The server mounts it, the OpenAPI
+document and docs/api.md are printed from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from flower.api.families import FamilyTree
+from flower.api.figures import FailureList, Stats
+from flower.api.v1 import answers, asked, handlers
+from flower.api.v1.rows import TaskRow
+from flower.api.v1.suggesting import Suggestions, suggest
+from flower.store.answers import Count, Facets, Histogram
+from flower.store.port import Reader
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`answer` is called in a thread with the store and an `asked`, and gives an `answers`. The last element of a path
+    may hold slashes if it is written `{name:path}`. `example` is an address that is answered from the examples' store."""
+
+    path: str
+    name: str
+    summary: str
+    asked: type[msgspec.Struct]
+    answers: type[msgspec.Struct]
+    answer: Callable[[Reader, Any], msgspec.Struct]
+    example: str
+
+    @property
+    def plain_path(self) -> str:
+        return self.path.replace(":path}", "}")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "/tasks",
+        "listTasks",
+        "Tasks, page by page",
+        asked.Tasks,
+        answers.TaskList,
+        handlers.tasks,
+        "tasks?query=state:FAILURE&sort=-received&limit=1",
+    ),
+    Route(
+        "/tasks/{uuid:path}/family",
+        "getFamily",
+        "The workflow of a task as a tree with times",
+        asked.OneFamily,
+        FamilyTree,
+        handlers.family,
+        "tasks/order-17/family",
+    ),
+    Route(
+        "/tasks/{uuid:path}",
+        "getTask",
+        "One task, with all that is known",
+        asked.OneTask,
+        TaskRow,
+        handlers.task,
+        "tasks/charge-17",
+    ),
+    Route(
+        "/count",
+        "countTasks",
+        "How many tasks",
+        asked.Found,
+        Count,
+        handlers.count,
+        "count?query=name:shop.charge",
+    ),
+    Route(
+        "/facets",
+        "getFacets",
+        "How many tasks have each value",
+        asked.Faceted,
+        Facets,
+        handlers.facets,
+        "facets?facets=state,name&limit=2",
+    ),
+    Route(
+        "/histogram",
+        "getHistogram",
+        "How many tasks of each state over time",
+        asked.Bucketed,
+        Histogram,
+        handlers.histogram,
+        "histogram?buckets=4&tz=UTC",
+    ),
+    Route(
+        "/stats",
+        "getStats",
+        "Throughput, failure rate, percentiles of wait and run time: overall, by value, over time",
+        asked.Figured,
+        Stats,
+        handlers.stats,
+        "stats?by=name&limit=1",
+    ),
+    Route(
+        "/failures",
+        "listFailures",
+        "Failures, those of a kind together",
+        asked.Failed,
+        FailureList,
+        handlers.failures,
+        "failures?buckets=4&tz=UTC",
+    ),
+    Route(
+        "/failures/{id}",
+        "getFailure",
+        "One group of failures and its latest tasks",
+        asked.OneFailure,
+        answers.FailureTasks,
+        handlers.failure,
+        "failures/{failure}?buckets=4&tz=UTC&columns=name,exception",
+    ),
+    Route(
+        "/slowest",
+        "listSlowest",
+        "The tasks that ran longest",
+        asked.Slowest,
+        answers.TopTasks,
+        handlers.slowest,
+        "slowest?limit=2&columns=name,runtime",
+    ),
+    Route(
+        "/waiting",
+        "listWaiting",
+        "The tasks that waited longest for a worker, or still do",
+        asked.Waiting,
+        answers.TopTasks,
+        handlers.waiting,
+        "waiting?limit=2&columns=name,state,wait",
+    ),
+    Route(
+        "/workers",
+        "listWorkers",
+        "All workers on record",
+        asked.Nothing,
+        answers.WorkerList,
+        handlers.workers,
+        "workers",
+    ),
+    Route(
+        "/workers/{name}",
+        "getWorker",
+        "One worker and the states of its tasks",
+        asked.OneWorker,
+        answers.WorkerDetail,
+        handlers.worker,
+        "workers/celery@w1",
+    ),
+    Route(
+        "/workers/{name}/history",
+        "getWorkerHistory",
+        "When a worker came, went and how it was",
+        asked.History,
+        answers.WorkerHistory,
+        handlers.worker_history,
+        "workers/celery@w1/history?limit=2",
+    ),
+    Route(
+        "/names",
+        "listNames",
+        "The task types, with how many tasks each has",
+        asked.Names,
+        answers.NameList,
+        handlers.names,
+        "names",
+    ),
+    Route(
+        "/suggest",
+        "suggest",
+        "What may come next in a query",
+        asked.Typed,
+        Suggestions,
+        suggest,
+        "suggest?text=state:F",
+    ),
+    Route(
+        "/search",
+        "explainSearch",
+        "How a query is understood, or what is wrong with it and where",
+        asked.Explained,
+        answers.Explanation,
+        handlers.search,
+        "search?query=state:FAILURE -worker:mail-1",
+    ),
+    Route(
+        "/status",
+        "getStatus",
+        "How store and recorder are",
+        asked.Nothing,
+        answers.StatusAnswer,
+        handlers.status,
+        "status",
+    ),
+)
