@@ -67,8 +67,8 @@ COLUMNS: Mapping[str, Column] = {
 
 
 def columns_named(names: str | Iterable[str]) -> tuple[Column, ...]:
-    """The columns of these names (a list, or text with commas between). Raises Invalid for one that there is not, and if
-    none is named."""
+    """The columns of these names (a list, or text with commas between). Raises Invalid for one that there is not, and
+    if none is named."""
     words = [word.strip() for word in (names.split(",") if isinstance(names, str) else names)]
     columns = {word: _column(word) for word in words if word}
     if not columns:
@@ -127,5 +127,3 @@ def _leaf(value: Any) -> Any:
         return repr(value)
     except (ValueError, RecursionError):  # an integer of more digits than Python prints, or depth
         return None
-
-

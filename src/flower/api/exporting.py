@@ -133,9 +133,7 @@ def _groups(tasks: Iterable[Task]) -> Iterator[list[Task]]:
     size = 0
     for task in tasks:
         group.append(task)
-        size += sum(
-            len(text) for text in (task.args, task.kwargs, task.result, task.traceback, task.exception) if text
-        )
+        size += sum(len(text) for text in (task.args, task.kwargs, task.result, task.traceback, task.exception) if text)
         if len(group) >= GROUP or size >= GROUP_BYTES:
             yield group
             group, size = [], 0

@@ -1,8 +1,8 @@
 """What the commands that ask the store have in common: their options, the store, and how they end.
 
-    0  answered             2  the question makes no sense: options, query, columns
-    1  nothing was found    3  no answer, or not a whole one: the store, the time limit, the disk
-    130  Ctrl-C             141  the reader of our output went away (`| head`)
+0  answered             2  the question makes no sense: options, query, columns
+1  nothing was found    3  no answer, or not a whole one: the store, the time limit, the disk
+130  Ctrl-C             141  the reader of our output went away (`| head`)
 """
 
 import os

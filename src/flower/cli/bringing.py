@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -77,17 +77,15 @@ def _opened(file: str) -> Iterator[io.BufferedReader]:
         with Path(file).open("rb") as source:
             yield source
         return
-    raw = click.get_binary_stream("stdin")
-    yield raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
+    raw: Any = click.get_binary_stream("stdin")
+    yield raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
 
 
 def _seekable(source: io.BufferedReader) -> BinaryIO:
     """Parquet is read from its end; what comes down a pipe goes through a file."""
     if source.seekable():
         return source
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed, and so gone, when nobody holds it any more
+    copy: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed, and so gone, when nobody holds it any more
     shutil.copyfileobj(source, copy)
     copy.seek(0)
-    return copy  # type: ignore[return-value]
-
-
+    return cast(BinaryIO, copy)

@@ -28,7 +28,9 @@ _STEP = 500
 @with_query
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Instead of what FILE ends with; - is ndjson.")
-@click.option("--columns", metavar="NAMES", help="Such as uuid,runtime,kwargs.order_id; whole records if none is named.")
+@click.option(
+    "--columns", metavar="NAMES", help="Such as uuid,runtime,kwargs.order_id; whole records if none is named."
+)
 def export(asked: Asked, *, file: str, form: Format | None, columns: str | None) -> None:
     """Write the tasks that QUERY lets through to FILE (- is standard output), in the order of first writing.
 

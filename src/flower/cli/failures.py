@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from flower.api.exporting import encode
-from flower.api.questions import failure_group, failure_groups, task_page
+from flower.api.questions import failure_group, failure_groups
 from flower.cli.asking import Asked, asking, form_of, found, whole, with_forms, with_query
-from flower.cli.durations import Duration
+from flower.cli.durations import seconds_of
 from flower.cli.paper import Line, heading, labelled, print_lines, quoted
 from flower.cli.sheet import Form, Heading, say, write_machine, write_rows
 from flower.cli.stats import window_over
@@ -40,25 +40,23 @@ _EXAMPLES = 10
 @asking("failures")
 @with_query
 @click.option("--group", metavar="ID", help="Only this group, and all of it.")
-@click.option("--over", type=Duration(), metavar="TIME", help="Only what was received in so long until now: 24h, 7d.")
+@click.option(
+    "--over", callback=seconds_of, metavar="TIME", help="Only what was received in so long until now: 24h, 7d."
+)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Groups.")
 @with_forms
-def failures(
-    asked: Asked, *, group: str | None, over: float | None, limit: int, forms: tuple[Form, ...]
-) -> None:
+def failures(asked: Asked, *, group: str | None, over: float | None, limit: int, forms: tuple[Form, ...]) -> None:
     """Failures, those of one class, message (numbers and ids masked) and place in the code together."""
     form = form_of(forms)
     window = window_over(asked.window, over)
     if group is not None:
         if form not in (None, "json"):
             raise Invalid(f"--group does not go with --{form}", hint=f"write flower tasks --{form} failure:={group}")
-        one = failure_group(asked.store, group, asked.query, buckets=_TREND, **window)
-        words = f"failure:={one.fingerprint.id} {f'({asked.query})' if asked.query.strip() else ''}"
-        page = task_page(asked.store, words, limit=_EXAMPLES, **window)
+        detail = failure_group(asked.store, group, asked.query, buckets=_TREND, limit=_EXAMPLES, **window)
         if form == "json":
-            write_machine(encode({"group": one, "tasks": page.tasks}) + b"\n", form)
+            write_machine(encode(detail) + b"\n", form)
         else:
-            print_lines(_lines(asked, one, page.tasks))
+            print_lines(_lines(asked, detail.group, detail.tasks))
         return
     answer = failure_groups(asked.store, asked.query, limit=limit, buckets=_TREND, **window)
     if form == "json":

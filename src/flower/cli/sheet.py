@@ -157,5 +157,3 @@ def _style(heading: Heading, value: Any) -> str:
     if heading.kind == "part" and value:
         return "red"
     return "dim" if heading.name == "uuid" else ""
-
-

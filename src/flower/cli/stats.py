@@ -12,7 +12,7 @@ from flower.api.exporting import encode
 from flower.api.figures import Figures, Stats
 from flower.api.questions import task_stats
 from flower.cli.asking import Asked, asking, form_of, found, whole, with_forms, with_query
-from flower.cli.durations import Duration
+from flower.cli.durations import seconds_of
 from flower.cli.sheet import Form, Heading, say, write_machine, write_rows
 from flower.errors import Invalid
 from flower.store.answers import FACETS
@@ -33,8 +33,10 @@ _FIGURES = (
 @asking("stats")
 @with_query
 @click.option("--by", metavar="WHAT", help=f"One of {', '.join(FACETS)}.")
-@click.option("--over", type=Duration(), metavar="TIME", help="Only what was received in so long until now: 24h, 7d.")
-@click.option("--every", type=Duration(), metavar="TIME", help="Figures of each stretch of so long: 1h, 15m.")
+@click.option(
+    "--over", callback=seconds_of, metavar="TIME", help="Only what was received in so long until now: 24h, 7d."
+)
+@click.option("--every", callback=seconds_of, metavar="TIME", help="Figures of each stretch of so long: 1h, 15m.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Groups.")
 @with_forms
 def stats(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flower.api.columns import RECORD, Column, plain
+from flower.api.columns import COLUMNS, Column, plain
 from flower.api.exporting import encode
 from flower.api.families import FamilyNode, FamilyTree
 from flower.api.questions import related_tasks
@@ -21,7 +21,7 @@ from flower.search.tree import Term
 from flower.store.port import Query, Reader
 
 #: What is shown apart, below the other fields.
-_APART = frozenset({"uuid", "name", "state", "traceback", "earlier", "data"})
+_APART = frozenset({"uuid", "name", "state", "hostname", "traceback", "earlier", "attempts", "data"})
 #: Ids that are offered if none is that which was asked for.
 _OFFERED = 5
 #: Levels of the tree that are drawn deeper.
@@ -65,12 +65,7 @@ def _lines(known: Task, family: FamilyTree, zone: tzinfo | None) -> Iterator[Lin
     yield Line(f"{known.name or '(no name)'}  {known.state}", STATES.get(known.state, "bold"))
     yield Line(known.uuid, "dim")
     yield Line()
-    yield from labelled([(column.name, _field(column, known, zone)) for column in RECORD if column.name not in _APART])
-    if known.wait is not None:
-        yield from labelled([("wait", duration(known.wait))])
-    failure = fingerprint_of(known.exception, known.traceback)
-    if failure is not None:
-        yield from labelled([("failure", failure.id)])
+    yield from labelled([(name, _field(column, known, zone)) for name, column in COLUMNS.items() if name not in _APART])
     if known.traceback:
         yield from heading("Traceback")
         yield from quoted(known.traceback)
