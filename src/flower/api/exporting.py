@@ -21,7 +21,6 @@ import msgspec
 from flower.api.columns import RECORD, Column, plain
 from flower.errors import Invalid
 from flower.records import Task
-from flower.store.port import Query
 
 Format: TypeAlias = Literal["ndjson", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -41,11 +40,6 @@ GROUP_BYTES = 32 << 20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
-
-
-def first_written(query: Query) -> Query:
-    """The same tasks in the order of first writing, in which every task keeps its place while others arrive."""
-    return Query(query.where, sort=())
 
 
 def pieces(tasks: Iterable[Task], form: Format, columns: Sequence[Column] | None = None) -> Iterator[bytes]:

@@ -21,7 +21,6 @@ from flower.cli.safe import visible
 from flower.cli.sheet import Form, say
 from flower.config import Config, load
 from flower.errors import FlowerError, Invalid, NotFound, SearchError, StoreError
-from flower.store.opening import open_reader
 from flower.store.port import Reader
 
 FOUND, NOTHING, USAGE, UNANSWERED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
@@ -176,6 +175,8 @@ def _store(ctx: click.Context, db: str | None, conf: str | None, time_limit: flo
     path = Path(config_of(db, conf).db)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         raise StoreError(f"There is no store in {path}", hint="name one with --db, or let flower record one")
+    from flower.store.opening import open_reader  # noqa: PLC0415 - `--help` and mistakes need no database
+
     reader = open_reader(path, time_limit=time_limit)
     try:
         yield reader

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def _opened(file: str) -> Iterator[io.BufferedReader]:
         with Path(file).open("rb") as source:
             yield source
         return
-    raw: Any = click.get_binary_stream("stdin")
+    raw: Any = sys.stdin.buffer
     yield raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
 
 
