@@ -1,6 +1,7 @@
 """What goes back: JSON, and errors as one-line texts with the status of their code."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from flower.errors import FlowerError, NoResultBackend, SearchError, Unavailable
 STATUS: Mapping[str, int] = {
     "invalid": 400,
     "invalid_search": 400,
+    "unauthorized": 401,
     "not_found": 404,
+    "method_not_allowed": 405,
     "not_registered": 404,
     "no_such_task": 404,
     "timeout": 504,
@@ -26,6 +29,7 @@ STATUS: Mapping[str, int] = {
     "not_a_store": 503,
     "wrong_version": 503,
     "store_full": 503,
+    "error": 500,
 }
 
 JSON = "application/json; charset=UTF-8"
@@ -35,11 +39,26 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(value: Any) -> bytes:
-    """JSON, quickly; and for what the quick way refuses (lone surrogates, numbers beyond 64 bits) the patient one."""
+    """JSON, quickly; and for what the quick way refuses (lone surrogates, odd keys) the patient one."""
     try:
         return _encoder.encode(value)
     except (UnicodeError, OverflowError, TypeError, ValueError):
-        return json.dumps(value, ensure_ascii=True).encode()
+        plain = msgspec.to_builtins(value, builtin_types=(msgspec.Raw,), str_keys=True, enc_hook=str)
+        return json.dumps(_finite(plain), ensure_ascii=True).encode()
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that JSON does not have become null, as the quick way does it; what is JSON already becomes a value."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case msgspec.Raw():
+            return json.loads(bytes(value))
+    return value
 
 
 def presentable(value: Any) -> Any:

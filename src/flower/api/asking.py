@@ -49,7 +49,7 @@ def reader_of(source: Source) -> Reader:
 def where_of(query: str | None, **window: Unpack[Window]) -> Node:
     """The tree of a query within a window. Raises SearchError and Invalid."""
     zone, now = zone_of(window.get("tz")), window.get("now")
-    asked = parse(query, now=now, zone=zone)
+    asked = parse(query)
     low = bound(window.get("start"), "start", zone, now)
     high = bound(window.get("end"), "end", zone, now)
     if low is None and high is None:
@@ -93,7 +93,7 @@ def bound(value: AnyTime | None, side: str, zone: tzinfo | None = None, now: flo
     if not isinstance(value, str):
         return parse_time(value)
     try:
-        first, last = time_span(value.strip(), now=now, zone=zone)
+        first, last = time_span(value.strip())
     except ValueError:
         hint = "write -1h, today, 2026-11-22, 2026-11-22T10:15 or epoch seconds"
         raise Invalid(f"'{value}' is not a time for {side}", hint=hint) from None

@@ -5,13 +5,14 @@ import binascii
 import hmac
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flower.api.answers import text_response
+from flower.api.answers import STATUS, text_response
 from flower.api.context import Context
 
 #: open   never guarded
@@ -34,20 +35,33 @@ _SHARED: Mapping[str, str] = {
 }
 
 
-def refusal(request: Request, access: Access, context: Context) -> Response | None:
-    """Why this request is not served; None if it is. The order is part of the contract."""
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a request is not served. `code` is one of `answers.STATUS`."""
+
+    code: Literal["unauthorized", "forbidden"]
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def objection(request: Request, access: Access, context: Context) -> Objection | None:
+    """None if the request is served. The order is part of the contract."""
     if access == "open":
         return None
     writes = request.method not in SAFE_METHODS
     if writes and context.read_only and access == "api":
-        return text_response("Read only mode is enabled", 403)
+        return Objection("forbidden", "Read only mode is enabled")
     if context.authenticated and not is_logged_in(request, context.basic_auth):
-        return text_response("Access denied", 401, _LOGIN)
+        return Objection("unauthorized", "Access denied", _LOGIN)
     if access == "api" and not context.authenticated and not is_open():
-        return text_response(CLOSED, 401)
+        return Objection("unauthorized", CLOSED)
     if writes and not is_same_origin(request):
-        return text_response("This request comes from another site", 403)
+        return Objection("forbidden", "This request comes from another site")
     return None
+
+
+def refusal(found: Objection) -> Response:
+    return text_response(found.message, STATUS[found.code], found.headers)
 
 
 def is_open() -> bool:

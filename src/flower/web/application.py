@@ -13,8 +13,10 @@ from starlette.staticfiles import StaticFiles
 
 from flower.api.answers import error_response, text_response
 from flower.api.context import Context
-from flower.api.guards import refusal
+from flower.api.guards import objection, refusal
 from flower.api.routes import ROUTES, Route
+from flower.api.v1.http import V1_ROUTES, broken, no_route, problem, refused
+from flower.api.v1.table import PREFIX
 from flower.errors import FlowerError
 from flower.web.headers import Headers
 from flower.web.pages import PAGES, error_page
@@ -24,7 +26,7 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(context: Context) -> Starlette:
     """Everything under `context.root`; nothing of it touches the store or the cluster before it is asked."""
-    routes: list[BaseRoute] = [_mounted(route, context) for route in (*ROUTES, *PAGES)]
+    routes: list[BaseRoute] = [_mounted(route, context) for route in (*ROUTES, *V1_ROUTES, *PAGES)]
     routes.append(Mount("/static", StaticFiles(directory=STATIC), name="static"))
     if context.root:
         routes = [StarletteRoute(context.root, _to_root), Mount(context.root, routes=routes)]
@@ -40,7 +42,10 @@ def create_app(context: Context) -> Starlette:
 
 def _mounted(route: Route, context: Context) -> BaseRoute:
     async def endpoint(request: Request) -> Response:
-        return refusal(request, route.access, context) or await route.endpoint(request, context)
+        objected = objection(request, route.access, context)
+        if objected is None:
+            return await route.endpoint(request, context)
+        return refused(objected) if _is_v1(request) else refusal(objected)
 
     return StarletteRoute(route.path, endpoint, methods=[route.method])
 
@@ -54,13 +59,22 @@ def _is_api(request: Request) -> bool:
     return request.url.path.startswith(f"{context.root}/api/")
 
 
+def _is_v1(request: Request) -> bool:
+    context: Context = request.app.state.context
+    return request.url.path.startswith(f"{context.root}{PREFIX}/")
+
+
 async def _failed(request: Request, error: FlowerError) -> Response:
+    if _is_v1(request):
+        return problem(error)
     answer = error_response(error)
     return answer if _is_api(request) else error_page(request, answer.status_code, error.message)
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:
     """No such path, no such method, a body too large: said by the framework."""
+    if _is_v1(request):
+        return no_route(error)
     if _is_api(request) or error.status_code == 405:
         return text_response("", error.status_code, error.headers)
     return error_page(request, error.status_code, "There is no such page.")
@@ -68,4 +82,6 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 
 async def _broken(request: Request, error: Exception) -> Response:
     """An error of ours. The server logs it with its traceback; people get no details."""
+    if _is_v1(request):
+        return broken()
     return text_response("", 500) if _is_api(request) else error_page(request, 500, "Something went wrong here.")

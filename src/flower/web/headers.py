@@ -34,7 +34,7 @@ class Headers:
     def _complete(self, headers: MutableHeaders) -> None:
         headers["x-content-type-options"] = "nosniff"
         if headers.get("content-type", "").startswith("text/html"):
-            headers["content-security-policy"] = PAGE_POLICY
+            headers.setdefault("content-security-policy", PAGE_POLICY)
             headers["referrer-policy"] = "same-origin"
         for name, value in shared_headers(self._context).items():
             headers[name] = value

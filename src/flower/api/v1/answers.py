@@ -141,7 +141,6 @@ class StatusAnswer(msgspec.Struct, frozen=True):
     """`recording`: the recorder was heard in the last seconds, is connected and writes. `gaps` are the stretches of
     time in which events may be missing."""
 
-    version: str
     recording: bool
     store: StoreState
     recorder: RecorderState

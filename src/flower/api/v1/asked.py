@@ -19,6 +19,12 @@ _SORTS = [WRITTEN, *(f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-"))]
 
 Order: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": _SORTS})]
 Column: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*COLUMNS, "all"]})]
+Shown: TypeAlias = Annotated[
+    tuple[Column, ...],
+    Meta(
+        description="What to tell of each task, or `all`. `uuid` always comes along.", examples=["name,state,runtime"]
+    ),
+]
 GroupBy: TypeAlias = Facet | Literal["time"]
 Buckets: TypeAlias = Annotated[
     int,
@@ -75,17 +81,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         return {"start": self.start, "end": self.end, "time": self.time, "tz": self.tz}
 
 
-class Columns(msgspec.Struct, frozen=True, kw_only=True):
-    columns: Annotated[
-        tuple[Column, ...],
-        Meta(
-            description="What to tell of each task, or `all`. `uuid` always comes along.",
-            examples=["name,state,runtime"],
-        ),
-    ] = DEFAULT_COLUMNS
-
-
-class Tasks(Found, Columns, frozen=True, kw_only=True):
+class Tasks(Found, frozen=True, kw_only=True):
+    columns: Shown = DEFAULT_COLUMNS
     sort: Annotated[
         tuple[Order, ...],
         Meta(
@@ -145,12 +142,14 @@ class Failed(Bucketed, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Groups at most.")] = 20
 
 
-class OneFailure(Bucketed, Columns, frozen=True, kw_only=True):
-    id: Annotated[str, Meta(description="The id of the group's fingerprint.", examples=["5f0c6d0b7b6f4b7e"])]
+class OneFailure(Bucketed, frozen=True, kw_only=True):
+    columns: Shown = DEFAULT_COLUMNS
+    id: Annotated[str, Meta(description="The id of the group's fingerprint.", examples=["59fb2e5b6085582f"])]
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Latest tasks of the group.")] = 20
 
 
-class Slowest(Found, Columns, frozen=True, kw_only=True):
+class Slowest(Found, frozen=True, kw_only=True):
+    columns: Shown = DEFAULT_COLUMNS
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Tasks at most.", examples=[2])] = 20
 
 

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import UNSET
 
-from flower import __version__
 from flower.api import questions
 from flower.api.asking import nearest, zone_of
 from flower.api.families import FamilyTree
@@ -32,7 +31,7 @@ from flower.api.v1.answers import (
 from flower.api.v1.rows import COLUMNS, TaskRow, rows
 from flower.errors import Invalid, NoSuchTask, NotFound
 from flower.search.fields import FIELDS
-from flower.search.syntax import parse, warnings
+from flower.search.syntax import parse
 from flower.search.text import to_text
 from flower.search.tree import Term
 from flower.store.answers import Count, Facets, Histogram
@@ -173,9 +172,9 @@ def names(store: Reader, asked: ask.Names) -> NameList:
 
 def search(store: Reader, asked: ask.Explained) -> Explanation:
     zone = zone_of(asked.tz)
-    tree = parse(asked.query, zone=zone)
+    tree = parse(asked.query)
     fields = tuple(SearchField(field.name, field.kind, field.sentence, field.example) for field in FIELDS.values())
-    return Explanation(asked.query, to_text(tree), tuple(warnings(asked.query)), fields)
+    return Explanation(asked.query, to_text(tree), (), fields)
 
 
 def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:
@@ -192,7 +191,7 @@ def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:
     heard = recorder.at is not None and time.time() - recorder.at <= SILENCE
     recording = bool(heard and recorder.running and recorder.connected and recorder.trouble is None)
     held = StoreState(state.sequence, state.tasks, state.bytes, state.segments, state.damaged)
-    return StatusAnswer(__version__, recording, held, recorder, tuple(store.gaps()))
+    return StatusAnswer(recording, held, recorder, tuple(store.gaps()))
 
 
 def _as(kind: type[T], value: Any) -> T | None:

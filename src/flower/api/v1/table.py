@@ -1,8 +1,8 @@
 """The table of routes of `/api/v1`: address, parameters, answer, and a sentence. The server mounts it, the OpenAPI
 document and docs/api.md are printed from it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -19,17 +19,28 @@ PREFIX = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that is no JSON and too large for one piece. `pieces` is read in threads, once."""
+
+    media_type: str
+    pieces: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """`answer` is called in a thread with the store and an `asked`, and gives an `answers`. The last element of a path
-    may hold slashes if it is written `{name:path}`. `example` is an address that is answered from the examples' store."""
+    may hold slashes if it is written `{name:path}`. `example` is an address that is answered from the examples' store.
+    A route that streams has no `answers`; it names the `media_types` of what it gives as `Streamed`."""
 
     path: str
     name: str
     summary: str
     asked: type[msgspec.Struct]
-    answers: type[msgspec.Struct]
-    answer: Callable[[Reader, Any], msgspec.Struct]
+    answers: type[msgspec.Struct] | None
+    answer: Callable[[Reader, Any], msgspec.Struct | Streamed]
     example: str
+    media_types: tuple[str, ...] = ()
 
     @property
     def plain_path(self) -> str:
@@ -116,7 +127,7 @@ ROUTES: tuple[Route, ...] = (
         asked.OneFailure,
         answers.FailureTasks,
         handlers.failure,
-        "failures/{failure}?buckets=4&tz=UTC&columns=name,exception",
+        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
     ),
     Route(
         "/slowest",

@@ -1,0 +1,135 @@
+"""The OpenAPI 3.1 document, made of the table of routes and of the types in it. The examples are real answers: those of
+a small store of examples."""
+
+from functools import cache
+from typing import Any, TypeAlias
+
+import msgspec
+
+from flower import __version__
+from flower.api.answers import STATUS
+from flower.api.v1.answers import ErrorAnswer, Problem
+from flower.api.v1.examples import example_answer
+from flower.api.v1.parsing import schemas
+from flower.api.v1.table import PREFIX, ROUTES, Route
+
+Json: TypeAlias = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+
+#: The errors that any route may answer: a name, its code, and an example.
+ERRORS: dict[str, tuple[str, Problem]] = {
+    "Invalid": (
+        "The query or a parameter makes no sense; `position` says where in the query.",
+        Problem("invalid_search", "OR must be followed by a search term at position 14.", "", 14),
+    ),
+    "Unauthorized": (
+        "A login is needed, or the API is not opened.",
+        Problem("unauthorized", "Access denied"),
+    ),
+    "NotFound": (
+        "There is no such thing.",
+        Problem("no_such_task", "Unknown task '17'", "no such task was recorded"),
+    ),
+    "Broken": (
+        "An error of the server, which is in its log.",
+        Problem("error", "Something went wrong here", "the server's log says more"),
+    ),
+    "Unavailable": (
+        "The store cannot be read.",
+        Problem("store", "The store cannot be read"),
+    ),
+    "Timeout": (
+        "There was no answer in time.",
+        Problem("timeout", "The answer took longer than 10 s", "narrow the query, for instance by received:>-1h"),
+    ),
+}
+
+
+@cache
+def document(root: str = "") -> Json:
+    """`root` is the path that the server is mounted at, without the slash at its end."""
+    answers = [route.answers for route in ROUTES if route.answers is not None]
+    _, components = msgspec.json.schema_components([*answers, ErrorAnswer], ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Bellflower",
+            "version": __version__,
+            "summary": "Everything that can be asked of the recorded tasks.",
+            "description": _DESCRIPTION,
+            "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+        },
+        "servers": [{"url": root or "/"}],
+        "security": [{"login": []}, {}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, ROUTES))],
+        "paths": {f"{PREFIX}{route.plain_path}": {"get": _operation(route)} for route in ROUTES},
+        "components": {
+            "schemas": components,
+            "responses": {name: _error(*error) for name, error in ERRORS.items()},
+            "securitySchemes": {"login": {"type": "http", "scheme": "basic"}},
+        },
+    }
+
+
+_DESCRIPTION = """\
+Times are epoch seconds, durations seconds. A query is a text of the search language; nothing is everything. `partial`
+in an answer says, in a sentence, that the time limit came first and what would narrow the question; what was found
+until then is given. Errors all have one shape, with a stable `code`. Unknown parameters are refused.
+
+Without a login configured the API answers only if the environment variable `FLOWER_UNAUTHENTICATED_API` opens it.
+"""
+
+
+def _tag(route: Route) -> str:
+    return route.path.split("/")[1]
+
+
+def _operation(route: Route) -> Json:
+    return {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [_tag(route)],
+        "parameters": [_parameter(route, name, schema) for name, schema in schemas(route.asked).items()],
+        "responses": {
+            "200": {"description": route.summary, "content": _content(route)},
+            **{str(STATUS[problem.code]): {"$ref": f"#/components/responses/{name}"} for name, problem in _errors()},
+        },
+    }
+
+
+def _errors() -> list[tuple[str, Problem]]:
+    return [(name, problem) for name, (_, problem) in ERRORS.items()]
+
+
+def _content(route: Route) -> Json:
+    if route.answers is None:
+        return {media_type: {} for media_type in route.media_types}
+    schema = {"$ref": _REF.format(name=route.answers.__name__)}
+    return {"application/json": {"schema": schema, "example": example_answer(route)}}
+
+
+def _parameter(route: Route, name: str, schema: Json) -> Json:
+    in_path = f"{{{name}}}" in route.plain_path
+    own = {key: value for key, value in schema.items() if key not in ("description", "examples")}
+    if own.get("default") in ("", []):  # as if it were not given
+        del own["default"]
+    parameter = {
+        "name": name,
+        "in": "path" if in_path else "query",
+        "required": in_path,
+        "description": schema.get("description", ""),
+        "schema": own,
+    }
+    if own.get("type") == "array":
+        parameter |= {"style": "form", "explode": False}
+    if "examples" in schema:
+        first = schema["examples"][0]
+        parameter["example"] = first.split(",") if own.get("type") == "array" else first
+    return parameter
+
+
+def _error(sentence: str, problem: Problem) -> Json:
+    schema = {"$ref": _REF.format(name=ErrorAnswer.__name__)}
+    example = msgspec.to_builtins(ErrorAnswer(problem))
+    return {"description": sentence, "content": {"application/json": {"schema": schema, "example": example}}}

@@ -1,0 +1,37 @@
+"""The page that shows the OpenAPI document: Swagger UI, which comes along and loads nothing from elsewhere."""
+
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flower.api.context import Context
+
+#: As strict as that of the other pages, but for the pictures that Swagger UI has in its style sheet.
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; object-src 'none'; "
+    "frame-ancestors 'none'"
+)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>HTTP API · Bellflower</title>
+  <link rel="stylesheet" href="{root}/static/swagger/swagger-ui.css">
+  <link rel="icon" type="image/svg+xml" href="{root}/static/flower.svg">
+  <script src="{root}/static/swagger/swagger-ui-bundle.js" defer></script>
+  <script src="{root}/static/swagger/start.js" defer></script>
+</head>
+<body>
+  <main id="viewer" data-document="{root}/api/v1/openapi.json"></main>
+  <noscript>The document itself is at <a href="{root}/api/v1/openapi.json">openapi.json</a>.</noscript>
+</body>
+</html>
+"""
+
+
+async def viewer(request: Request, context: Context) -> Response:
+    page = _PAGE.format(root=escape(context.root))
+    return Response(page, headers={"content-type": "text/html; charset=UTF-8", "content-security-policy": POLICY})
