@@ -41,7 +41,7 @@ def fingerprint_of(exception: str | None, traceback: str | None) -> Fingerprint 
     else altogether. None if there is neither."""
     if not exception and not traceback:
         return None
-    line, frame = _read_traceback(_encodable(traceback)) if traceback else ("", None)
+    line, frame = _read_traceback(traceback) if traceback else ("", None)
     raised, said = _split_line(line)
     if exception:
         name, message = _split_repr(_encodable(exception[: _READ + _LONGEST_NAME]))
@@ -110,7 +110,10 @@ def _arguments(text: str) -> str:
 
 _HEADER = "Traceback (most recent call last):"
 _GROUP = f"  + Exception Group {_HEADER}"
+_FRAME = '\n  File "'
 _CLASS = re.compile(r"[^\W\d][\w.<>]*+$")
+#: What follows the frames: they and their code are indented.
+_UNINDENTED = re.compile(r"\n[^ \n]")
 
 
 def _read_traceback(text: str) -> tuple[str, str | None]:
@@ -118,33 +121,26 @@ def _read_traceback(text: str) -> tuple[str, str | None]:
 
     Of chained tracebacks the last one is that of what was raised in the end, of a group's that of the group."""
     end = text[-_TAIL:]
-    start = end.rfind(f"\n{_HEADER}") + 1
-    group = end.rfind(_GROUP)
-    if group >= start and (group == 0 or end[group - 1] == "\n"):
-        lines = [line.removeprefix("  | ") for line in end[group:].split("\n")]
-    else:
-        if not start and len(text) > _TAIL and '\n  File "' not in end:
-            # nothing but a long message
-            end = text[:_TAIL]
-        lines = end[start:].split("\n")
-    last = _exception_line(lines)
-    return (lines[last] if last < len(lines) else ""), _frame(lines[:last])
+    if len(text) > _TAIL and _FRAME not in end:
+        # nothing but a long message
+        end = text[:_TAIL]
+    raised = _last_raised("\n" + _encodable(end))
+    first = raised.find(_FRAME)
+    if first < 0:
+        lines = [line for line in raised.split("\n") if line.strip() and line != _HEADER]
+        return (lines[-1] if lines else ""), None
+    after = _UNINDENTED.search(raised, first + 1)
+    stop = after.start() if after else len(raised)
+    # notes and further lines of the message may follow
+    return raised[stop + 1 :].partition("\n")[0], _frame(raised, stop)
 
 
-def _exception_line(lines: list[str]) -> int:
-    """The first line after the frames: they and their code are indented. Notes and further lines of the message may
-    follow it."""
-    framed = False
-    for number, line in enumerate(lines):
-        if line.startswith('  File "'):
-            framed = True
-        elif line[:1] != " " and line and framed:
-            return number
-    if framed:
-        return len(lines)
-    # no frames: the last line with anything on it
-    there = [number for number, line in enumerate(lines) if line.strip() and not line.startswith(_HEADER)]
-    return there[-1] if there else len(lines)
+def _last_raised(text: str) -> str:
+    start = text.rfind(f"\n{_HEADER}")
+    group = text.rfind(f"\n{_GROUP}")
+    if group > start:
+        return text[group:].replace("\n  | ", "\n")
+    return text[start:] if start > 0 else text
 
 
 def _split_line(line: str) -> tuple[str, str]:
@@ -153,19 +149,21 @@ def _split_line(line: str) -> tuple[str, str]:
     return (name, message) if len(name) <= _LONGEST_NAME and _CLASS.match(name) else ("", "")
 
 
-def _frame(lines: list[str]) -> str | None:
+def _frame(text: str, stop: int) -> str | None:
+    """Of the frames before `stop`."""
     innermost = None
-    for line in reversed(lines):
-        if line.startswith('  File "'):
-            path, _, rest = line[8:].rpartition('", line ')
-            function = rest.partition(", in ")[2]
-            if not function:  # where a SyntaxError is: no frame
-                continue
+    start = text.rfind(_FRAME, 0, stop)
+    while start >= 0:
+        line = text[start + len(_FRAME) : stop].partition("\n")[0]
+        path, _, rest = line.rpartition('", line ')
+        function = rest.partition(", in ")[2]
+        if function:  # a place without one is where a SyntaxError is: no frame
             place, own = _place(path[-_LONGEST_NAME:])
             found = f"{place}:{function[:_LONGEST_NAME]}"
             if own:
                 return found
             innermost = innermost or found
+        stop, start = start, text.rfind(_FRAME, 0, start)
     return innermost
 
 
@@ -186,10 +184,13 @@ def _place(path: str) -> tuple[str, bool]:
 
 # --- masking
 
-#: What might have to be masked: a quoted word, or a run of characters that ids, times and addresses are made of.
-_TOKEN = re.compile(r"""(['"])([\w.:+#-]{1,64})\1|[\w@.:+%-]++""")
+#: What might have to be masked: a quoted word, or a word with a digit or an @ in it.
+_BREAK: Final = r"""\s'"()<>{}\[\]=;!?/\\|&#*^~`$"""
+_TOKEN = re.compile(
+    rf"""(['"])([\w.:+-]{{1,64}})\1|(?<![^{_BREAK}])[^{_BREAK}\d@]*+[\d@][^{_BREAK}]*+""",
+)
 _SUSPICIOUS = re.compile(r"[\d@]")
-_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"(?:(?<!\w)[-+])?\d+(?:[.,]\d+)*")
 _PART = re.compile(r"[^\W_]++")
 _HEX = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
 #: Whole tokens, the first that fits.
@@ -230,7 +231,7 @@ def _masked_quoted(word: str) -> str:
 
 
 def _masked_word(word: str) -> str:
-    core = word.rstrip(".:")
+    core = word.rstrip(".,:")
     tail = word[len(core) :]
     if "@" in core:
         return ("<email>" if "." in core.partition("@")[2] else _NUMBER.sub("#", core)) + tail

@@ -1,6 +1,7 @@
 """Stores of both kinds, the one on disk with tiny segments."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,21 +25,29 @@ class Store:
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """The same test on every store."""
-    if request.param == "memory":
+    with opened(request.param, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def opened(kind: str, folder: Path, *, segment_tasks: int = SEGMENT) -> Iterator[Store]:
+    if kind == "memory":
         shared = MemoryStore()
         yield Store(MemoryWriter(shared), MemoryReader(shared), lambda: MemoryWriter(shared))
         return
-    path = tmp_path / "data"
+    path = folder / "data"
 
     def restart() -> Writer:
         made.writer.close()
-        made.writer = open_writer(path, segment_tasks=SEGMENT)
+        made.writer = open_writer(path, segment_tasks=segment_tasks)
         return made.writer
 
-    made = Store(open_writer(path, segment_tasks=SEGMENT), open_reader(path), restart)
-    yield made
-    made.writer.close()
-    made.reader.close()
+    made = Store(open_writer(path, segment_tasks=segment_tasks), open_reader(path), restart)
+    try:
+        yield made
+    finally:
+        made.writer.close()
+        made.reader.close()
 
 
 @pytest.fixture

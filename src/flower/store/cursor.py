@@ -10,7 +10,7 @@ is the same place whatever the bounds are. So a cursor of `runtime:>1` also goes
 """
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from math import isnan
 from typing import Annotated, Any, Final, NamedTuple
@@ -58,7 +58,7 @@ def decode(query: Query, text: str) -> Position:
     """Raises Invalid for whatever `encode` did not make for this query."""
     try:
         encoded = text.encode("ascii")
-        cursor = _from_bytes(urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
+        cursor = _from_bytes(b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True))
         values = tuple(v.decode("utf-8", "surrogatepass") if isinstance(v, bytes) else v for v in cursor.values)
     except (UnicodeError, binascii.Error, msgspec.DecodeError):
         raise Invalid("This is not a cursor", hint=_HINT) from None

@@ -1,0 +1,70 @@
+"""Percentiles that can be added up, held against the sorted values."""
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flower.sketch import BOUNDS, BUCKETS, ERROR, Sketch, bucket, merged, middle, sketch_of, slow_thresholds
+
+durations = st.floats(1e-4, 9e7) | st.sampled_from(BOUNDS[:-1]) | st.floats(0.001, 10)
+#: also what no clock should give
+anything = durations | st.sampled_from([0.0, -1.0, 1e-9, 1e300, math.inf, -math.inf])
+parts = st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0])
+
+
+def nearest_rank(values: list[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[max(1, math.ceil(part * len(ordered))) - 1]
+
+
+@given(st.lists(durations, min_size=1, max_size=60), parts)
+def test_a_percentile_is_at_most_one_per_cent_off(values: list[float], part: float) -> None:
+    true = nearest_rank(values, part)
+    found = sketch_of(values).quantile(part)
+    assert found is not None
+    assert abs(found - true) <= ERROR * true * (1 + 1e-9)
+
+
+@given(st.lists(st.lists(anything, max_size=20), max_size=5), parts)
+def test_merging_adds_no_error(groups: list[list[float]], part: float) -> None:
+    whole = sketch_of(value for group in groups for value in group)
+    together = merged(map(sketch_of, groups))
+    assert together == whole
+    assert together.count == sum(map(len, groups))
+    assert together.quantile(part) == whole.quantile(part)
+
+
+@given(anything, anything)
+def test_buckets_keep_the_order(one: float, other: float) -> None:
+    assert 0 <= bucket(one) < BUCKETS
+    assert (bucket(one) <= bucket(other)) or one > other
+    assert math.isfinite(middle(bucket(one)))
+
+
+def test_nearest_rank() -> None:
+    """Of one to ten seconds, the values that so many do not exceed."""
+    sketch = sketch_of(map(float, range(1, 11)))
+    found = {part: sketch.quantile(part) for part in (0.0, 0.1, 0.11, 0.5, 0.51, 0.95, 1.0)}
+    expected = {0.0: 1, 0.1: 1, 0.11: 2, 0.5: 5, 0.51: 6, 0.95: 10, 1.0: 10}
+    assert found == {part: pytest.approx(value, rel=ERROR) for part, value in expected.items()}
+
+
+def test_the_edges() -> None:
+    assert sketch_of([]).quantile(0.5) is None
+    assert Sketch().count == 0
+    assert sketch_of([0.0, -5.0, 9e-5]).quantile(1.0) == 0.0
+    assert sketch_of([math.inf]).quantile(0.5) == BOUNDS[-1]
+    assert bucket(BOUNDS[0]) == 1
+
+
+def test_a_sketch_travels_as_json() -> None:
+    sketch = sketch_of([0.5, 0.5, 20.0])
+    assert msgspec.json.decode(msgspec.json.encode(sketch), type=Sketch) == sketch
+
+
+def test_slow_is_above_the_95th_percentile_of_the_type() -> None:
+    found = slow_thresholds({"mail": sketch_of(map(float, range(1, 101))), "never ran": Sketch()})
+    assert found == {"mail": pytest.approx(95.0, rel=ERROR)}
