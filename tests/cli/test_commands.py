@@ -81,7 +81,7 @@ def test_columns_lead_into_arguments(ask: Asks) -> None:
 
 def test_json_and_ndjson_are_whole_records(ask: Asks) -> None:
     assert msgspec.json.decode(ask("tasks", "--all", "--json", "--sort", "written").stdout, type=list[Task]) == TASKS
-    ndjson = ask("tasks", "--all", "--ndjson", "--sort", "written").stdout.splitlines()
+    ndjson = ask("tasks", "--all", "--ndjson", "--sort", "written").stdout.rstrip().split("\n")
     assert [msgspec.json.decode(line, type=Task) for line in ndjson] == TASKS
 
 
