@@ -6,38 +6,58 @@ A tree is made into one function once, so that a query over many tasks does not 
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from flower.errors import Invalid
-from flower.records import Task
-from flower.search.fields import FIELDS, FREE_TEXT, Field
-from flower.search.literal import is_whole, literal
-from flower.search.tree import And, Node, Not, Or, Term
+from flower.search.fields import FIELDS, FREE_TEXT, Field, ordered
+from flower.search.paths import data_test, kwargs_pair, path_test, path_values
+from flower.search.tree import And, Node, Not, Or, Path, Term, terms_of
+from flower.search.values import AnyTask, field_text, field_value, text_of
+from flower.search.wildcards import matcher
 
-#: A record, a TaskInfo dict or any object with the attributes of a task.
-AnyTask: TypeAlias = Any
+__all__ = [
+    "AnyTask", "Predicate", "contains", "field_text", "field_value", "kwargs_pair", "matches", "path_values",
+    "predicate", "text_of", "uses_slow",
+]  # fmt: skip
+
 Predicate: TypeAlias = Callable[[AnyTask], bool]
+#: By name, the run time in seconds above which a task is slow.
+Slow: TypeAlias = Mapping[str, float]
 
 
-def matches(node: Node, task: AnyTask) -> bool:
+def matches(node: Node, task: AnyTask, slow: Slow | None = None) -> bool:
     """Whether the query holds for the task. Raises Invalid for a term that the table of fields does not allow."""
-    return predicate(node)(task)
+    return predicate(node, slow)(task)
+
+
+def predicate(node: Node, slow: Slow | None = None) -> Predicate:
+    """The query as a function of a task. `slow` is what `is:slow` compares with (`store.port.Reader.slow`); without
+    it, it holds for nothing. Raises Invalid."""
+    return _built(node, slow) if slow and uses_slow(node) else _cached(node)
+
+
+def uses_slow(node: Node) -> bool:
+    """Whether the query has to be given thresholds."""
+    return any(term.operator == "slow" for term in terms_of(node))
 
 
 @lru_cache(maxsize=256)
-def predicate(node: Node) -> Predicate:
-    """The query as a function of a task."""
+def _cached(node: Node) -> Predicate:
+    return _built(node, None)
+
+
+def _built(node: Node, slow: Slow | None) -> Predicate:
     match node:
         case Term():
-            return _term(node)
+            return _slow(node, slow) if node.operator == "slow" else _term(node)
         case Not(term):
-            inner = predicate(term)
+            inner = _built(term, slow)
             return lambda task: not inner(task)
         case And(terms):
-            every = tuple(map(predicate, terms))
+            every = tuple(_built(term, slow) for term in terms)
             return lambda task: all(holds(task) for holds in every)
         case Or(terms):
-            either = tuple(map(predicate, terms))
+            either = tuple(_built(term, slow) for term in terms)
             return lambda task: any(holds(task) for holds in either)
 
 
@@ -46,96 +66,39 @@ def contains(text: str, folded_needle: str) -> bool:
     return folded_needle in text.casefold()
 
 
-def kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:
-    """Whether the text of keyword arguments has exactly this pair, ignoring case.
-
-    False if the text does not read as a dict, or if the value was cut. A value is compared by its text: a
-    string as it is, bytes also decoded, anything else by its repr; None also goes by the empty text.
-    """
-    if not kwargs_text:
-        return False
-    wanted_key, wanted = key.casefold(), value.casefold()
-    # Reading a literal is dear; without escapes a key that is there can be seen in the text.
-    if "\\" not in kwargs_text and wanted_key not in kwargs_text.casefold():
-        return False
-    try:
-        pairs = literal(kwargs_text)
-    except ValueError:
-        return False
-    if not isinstance(pairs, dict):
-        return False
-    return any(
-        any(text.casefold() == wanted for text in _spellings(item)) and is_whole(item)
-        for name, item in pairs.items()
-        if isinstance(name, str) and name.casefold() == wanted_key
-    )
-
-
-def field_value(task: AnyTask, field: Field) -> Any:
-    """What the task holds in that field, in whatever shape; None if it is missing."""
-    if type(task) is Task:
-        return getattr(task, field.attribute)
-    if isinstance(task, Mapping):
-        value = task.get(field.attribute)
-        return _worker_name(task.get("worker")) if value is None and field.name == "worker" else value
-    if field.name == "worker":
-        # Celery's `hostname` is the sender of the last event, which may be no worker.
-        return _worker_name(task.worker if hasattr(task, "worker") else getattr(task, "hostname", None))
-    value = getattr(task, field.attribute, None)
-    return _worker_name(value) if field.name == "client" else value
-
-
-def field_text(task: AnyTask, field: Field) -> str | None:
-    """What `contains`, `is`, `equals` and `pair` look at: text as the event brought it; None if missing."""
-    value = field_value(task, field)
-    return value if value is None or type(value) is str else text_of(value)
-
-
-def text_of(value: object) -> str:
-    """A value that is no text any more: the text it was read from, if it kept that, else its repr."""
-    text = value if isinstance(value, str) else getattr(value, "text", None)
-    return text if isinstance(text, str) else repr(value)
-
-
-def _worker_name(worker: Any) -> Any:
-    if isinstance(worker, Mapping):
-        return worker.get("hostname")
-    return getattr(worker, "hostname", worker)
-
-
-def _spellings(value: object) -> tuple[str, ...]:
-    match value:
-        case str():
-            return (value,)
-        case bytes():
-            return (repr(value), value.decode("utf-8", "replace"))
-        case None:
-            return ("None", "")
-    try:
-        return (repr(value),)
-    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or depth
-        return ()
-
-
 def _term(term: Term) -> Predicate:
     if term.field == "" and term.operator == "contains" and isinstance(term.value, str):
         return _contains(FREE_TEXT, term.value)
+    field = _field(term)
+    match term.operator, term.value:
+        case "contains", str(value) if not ordered(field):
+            return _contains((field,), value)
+        case "is", str(value) if not ordered(field):
+            return _is(field, value)
+        case "equals", str(value) if not ordered(field):
+            return lambda task: field_text(task, field) == value
+        case "like", str(value) if field.kind in ("word", "state", "id"):
+            return _like(field, value)
+        case "pair", (str(key), str(value)) if field.name == "kwargs":
+            return lambda task: kwargs_pair(field_text(task, field), key, value)
+        case "path", Path(keys=(_, *_)) as path if field.keys:
+            return _path(field, path)
+        case "present", "":
+            return _range(field, None, None) if ordered(field) else lambda task: field_value(task, field) is not None
+        case "range", (low, high) if ordered(field) and not isinstance(low, str) and not isinstance(high, str):
+            return _range(field, low, high)
+    raise _refused(term)
+
+
+def _field(term: Term) -> Field:
     field = FIELDS.get(term.field)
     if field is None:
         raise Invalid(f"No search field is called '{term.field}'", hint=f"there are {', '.join(FIELDS)}")
-    ordered = field.kind in ("number", "time")
-    match term.operator, term.value:
-        case "contains", str(value) if not ordered:
-            return _contains((field,), value)
-        case "is", str(value) if not ordered:
-            return _is(field, value)
-        case "equals", str(value) if not ordered:
-            return lambda task: field_text(task, field) == value
-        case "pair", (str(key), str(value)) if field.name == "kwargs":
-            return lambda task: kwargs_pair(field_text(task, field), key, value)
-        case "range", (low, high) if ordered and not isinstance(low, str) and not isinstance(high, str):
-            return _range(field, low, high)
-    raise Invalid(f"A search of the field '{field.name}' cannot be '{term.operator}' {term.value!r}")
+    return field
+
+
+def _refused(term: Term) -> Invalid:
+    return Invalid(f"A search of the field '{term.field}' cannot be '{term.operator}' {term.value!r}")
 
 
 def _contains(fields: tuple[Field, ...], value: str) -> Predicate:
@@ -161,6 +124,26 @@ def _is(field: Field, value: str) -> Predicate:
     return holds
 
 
+def _like(field: Field, pattern: str) -> Predicate:
+    fits = matcher(pattern)
+
+    def holds(task: AnyTask) -> bool:
+        text = field_text(task, field)
+        return text is not None and fits(text)
+
+    return holds
+
+
+def _path(field: Field, path: Path) -> Predicate:
+    test = data_test(path) if field.name == "data" else path_test(path)
+
+    def holds(task: AnyTask) -> bool:
+        value = field_value(task, field)
+        return value is not None and test(value)
+
+    return holds
+
+
 def _range(field: Field, low: float | None, high: float | None) -> Predicate:
     least = float("-inf") if low is None else low
     most = float("inf") if high is None else high
@@ -168,5 +151,19 @@ def _range(field: Field, low: float | None, high: float | None) -> Predicate:
     def holds(task: AnyTask) -> bool:
         value = field_value(task, field)
         return isinstance(value, int | float) and least <= value <= most
+
+    return holds
+
+
+def _slow(term: Term, slow: Slow | None) -> Predicate:
+    if term.value != "" or _field(term).name != "runtime":
+        raise _refused(term)
+    name_field, runtime_field = FIELDS["name"], FIELDS["runtime"]
+    limits = dict(slow or {})
+
+    def holds(task: AnyTask) -> bool:
+        limit = limits.get(field_value(task, name_field))
+        runtime = field_value(task, runtime_field)
+        return limit is not None and isinstance(runtime, int | float) and runtime > limit
 
     return holds

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flower.search.literal import literal
-from flower.search.match import AnyTask, matches, text_of
+from flower.search.match import AnyTask, matches
 from flower.search.syntax import parse
 from flower.search.tree import And, Node
+from flower.search.values import text_of
 
 
 def parse_search_terms(raw_search_value: str | None) -> list[Node]:
@@ -17,9 +18,12 @@ def parse_search_terms(raw_search_value: str | None) -> list[Node]:
     return list(tree.terms) if isinstance(tree, And) else [tree]
 
 
-def satisfies_search_terms(task: AnyTask, search_terms: Iterable[Node]) -> bool:
-    """Whether all the terms hold for a task: a TaskInfo dict, a record, or a task of `celery.events.state`."""
-    return all(matches(term, task) for term in search_terms)
+def satisfies_search_terms(
+    task: AnyTask, search_terms: Iterable[Node], slow: Mapping[str, float] | None = None
+) -> bool:
+    """Whether all the terms hold for a task: a TaskInfo dict, a record, or a task of `celery.events.state`. `slow`:
+    by name, the run time above which `is:slow` holds; without it, it holds for nothing."""
+    return all(matches(term, task, slow) for term in search_terms)
 
 
 def task_args_contains_search_args(task_args: Any, search_args: Iterable[Any]) -> bool:

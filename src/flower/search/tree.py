@@ -15,7 +15,8 @@ of a term holds for a task without the value.
               one of these three for the character itself. For the kinds `word`, `state` and `id`
     present   there is a value; the term's own is "". For every field
     path      fields `args`, `kwargs`, `result` and `data`: the value is a `Path`, what is found by its keys (indexes
-              for sequences) in the text read as a literal, compared by its operator (see `match.path_values`)
+              for sequences; ignoring case) in the text read as a literal, compared by its operator (see
+              `paths.path_values`). In `data`, `progress` also leads to what `task-progress` brought
     slow      field `runtime` only, the value is "": more than the 95th percentile of the task's type. What that is
               comes from outside, by name (`store.port.Reader.slow`)
     pair      field `kwargs` only, the value is (key, value): the text reads as a literal dict, with a
@@ -25,7 +26,7 @@ of a term holds for a task without the value.
 every task, `Or(())` for none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -35,7 +36,8 @@ Bounds: TypeAlias = tuple[float | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`is` and `like` compare the value's text as `pair` does, `range` its number; `present`: the keys lead somewhere."""
+    """`is` and `like` compare the value's text as `pair` does, `range` its number (or the number that its text is);
+    `present`: the keys lead somewhere."""
 
     keys: tuple[str, ...]
     operator: Literal["is", "like", "range", "present"]
@@ -82,3 +84,16 @@ def any_of(terms: Iterable[Node]) -> Node:
     """Any of these, in the plainest form."""
     parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, Or) else (term,)))
     return next(iter(parts)) if len(parts) == 1 else Or(tuple(parts))
+
+
+def terms_of(node: Node) -> Iterator[Term]:
+    """All terms, negated ones too."""
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case Term() as term:
+                yield term
+            case Not(inner):
+                waiting.append(inner)
+            case And(terms) | Or(terms):
+                waiting.extend(terms)

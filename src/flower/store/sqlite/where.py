@@ -6,15 +6,19 @@ become lists of numbers. Texts are compared by SQLite where all texts of a row a
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import apsw
 
 from flower.search.fields import FIELDS, FREE_TEXT, Field
 from flower.search.match import contains, kwargs_pair, predicate
-from flower.search.tree import And, Node, Not, Or, Term
+from flower.search.paths import data_test, path_test
+from flower.search.tree import And, Node, Not, Or, Path, Term
+from flower.search.values import failure_id
+from flower.search.wildcards import matcher
 from flower.store.sqlite.codec import Dictionary, pack_id, unpack_id
 from flower.store.sqlite.schema import KINDS, NUMBERS, SUCCESS_ID
 
@@ -22,6 +26,13 @@ from flower.store.sqlite.schema import KINDS, NUMBERS, SUCCESS_ID
 _LONGEST_PATTERN: Final = 10_000
 _IN_LINE: Final = 200
 _ID_CHARACTERS: Final = frozenset("0123456789abcdef-")
+#: What `search.values` computes.
+_COMPUTED: Final = {
+    "wait": "(started - coalesce(sent, received))",
+    "attempts": "(1 + ifnull(json_array_length(earlier), 0))",
+    "failure": "failure_id(exception, traceback)",
+    "data": "nullif(data, '{}')",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +79,12 @@ def check(node: Node) -> None:
     predicate(node)
 
 
-def compile_where(node: Node, dictionary: Dictionary, *, odd_ids: bool) -> Where:
-    compiler = _Compiler(dictionary, odd_ids=odd_ids)
+def compile_where(
+    node: Node, dictionary: Dictionary, *, odd_ids: bool, slow: Mapping[str, float] | None = None
+) -> Where:
+    """`odd_ids`: whether there are ids in the segment that are no canonical UUIDs. `slow`: by name, the run time above
+    which `is:slow` holds."""
+    compiler = _Compiler(dictionary, odd_ids=odd_ids, slow=slow or {})
     parts = _conjuncts(node)
     clauses = [clause for clause in map(compiler.node, parts) if clause != ALWAYS]
     return Where((NEVER,)) if NEVER in clauses else Where(tuple(dict.fromkeys(clauses)))
@@ -82,9 +97,10 @@ def _conjuncts(node: Node) -> list[Node]:
 
 
 class _Compiler:
-    def __init__(self, dictionary: Dictionary, *, odd_ids: bool) -> None:
+    def __init__(self, dictionary: Dictionary, *, odd_ids: bool, slow: Mapping[str, float]) -> None:
         self._dictionary = dictionary
         self._odd_ids = odd_ids
+        self._slow_above = slow
 
     def node(self, node: Node) -> Clause:
         match node:
@@ -107,10 +123,18 @@ class _Compiler:
                 return self._is(FIELDS[name], value.casefold())
             case Term(name, "equals", str(value)):
                 return self._equals(FIELDS[name], value)
+            case Term(name, "like", str(value)):
+                return self._like(FIELDS[name], value)
             case Term(name, "range", (low, high)):
-                return _range(FIELDS[name].attribute, low, high)  # type: ignore[arg-type]
+                return _range(_column(FIELDS[name]), low, high)  # type: ignore[arg-type]
+            case Term(name, "present"):
+                return Clause(f"({_column(FIELDS[name])} IS NOT NULL)")
+            case Term(name, "path", Path() as path):
+                return _path(name, path)
             case Term(_, "pair", (str(key), str(value))):
                 return _pair(key, value)
+            case Term(_, "slow"):
+                return self._slow()
         raise AssertionError(term)
 
     def _contains(self, field: Field, needle: str) -> Clause:
@@ -118,7 +142,7 @@ class _Compiler:
             return self._word(field, lambda word: needle in word.casefold())
         if field.kind == "id":
             return self._id_contains(field.attribute, needle)
-        return _text(field.attribute, needle, "contains")
+        return _text(field, needle, "contains")
 
     def _is(self, field: Field, wanted: str) -> Clause:
         if field.attribute in KINDS:
@@ -128,14 +152,29 @@ class _Compiler:
             whole = self._id_equals(column, wanted)
             odd = Clause(f"(typeof({column}) = 'text' AND casefold({column}) = ?)", (wanted,))
             return _any([whole, odd]) if self._odd_ids and _is_storable(wanted) else whole
-        return _text(field.attribute, wanted, "is")
+        return _text(field, wanted, "is")
 
     def _equals(self, field: Field, value: str) -> Clause:
         if field.attribute in KINDS:
             return self._word(field, lambda word: word == value)
         if field.kind == "id":
             return self._id_equals(field.attribute, value)
-        return Clause(f"{field.attribute} = ?", (value,)) if _is_storable(value) else NEVER
+        return Clause(f"{_column(field)} = ?", (value,)) if _is_storable(value) else NEVER
+
+    def _like(self, field: Field, pattern: str) -> Clause:
+        if field.attribute in KINDS:
+            return self._word(field, matcher(pattern))
+        if not _is_storable(pattern):
+            return NEVER
+        return Clause(f"like_pattern({_column(field)}, ?)", (pattern,))
+
+    def _slow(self) -> Clause:
+        numbers = [(number, self._slow_above.get(name)) for number, name in self._dictionary.words(KINDS["name"])]
+        limits = [(number, limit) for number, limit in numbers if limit is not None]
+        if not limits:
+            return NEVER
+        cases = " ".join(f"WHEN {number} THEN ?" for number, _ in limits)
+        return Clause(f"(runtime > CASE name {cases} END)", tuple(limit for _, limit in limits))
 
     def _word(self, field: Field, holds: Callable[[str], bool]) -> Clause:
         column = field.attribute
@@ -228,12 +267,19 @@ def _one_of(column: str, numbers: tuple[int, ...]) -> tuple[str, tuple[Any, ...]
     return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(numbers),)
 
 
-def _text(column: str, needle: str, operator: str) -> Clause:
+def _column(field: Field) -> str:
+    return _COMPUTED.get(field.name, field.attribute)
+
+
+def _text(field: Field, needle: str, operator: str) -> Clause:
     """`needle` is casefolded. A text with a letter outside ASCII may fold to an ASCII needle, so such rows are
     looked at by the same function that `match` uses; a plain row never holds a needle that is not ASCII."""
     if not _is_storable(needle):
         return NEVER
+    column = _column(field)
     function = f"text_{operator}({column}, ?)"
+    if field.name in _COMPUTED:  # `plain` does not speak of them
+        return Clause(function, (needle,))
     if not needle.isascii() or "\0" in needle:
         return Clause(f"(plain = 0 AND {function})", (needle,))
     if len(needle) > _LONGEST_PATTERN:
@@ -265,7 +311,13 @@ def _within(bound: float) -> float:
 
 
 def _pair(key: str, value: str) -> Clause:
-    return Clause("(kwargs IS NOT NULL AND kwargs_pair(kwargs, ?, ?))", (key, value))
+    # as JSON, because SQLite takes no lone surrogates, which a literal can spell
+    return Clause("(kwargs IS NOT NULL AND has_pair(kwargs, ?))", (json.dumps([key, value]),))
+
+
+def _path(column: str, path: Path) -> Clause:
+    asked = json.dumps([path.keys, path.operator, path.value])
+    return Clause(f"({column} IS NOT NULL AND {'data' if column == 'data' else 'text'}_leads({column}, ?))", (asked,))
 
 
 def _is_storable(text: str) -> bool:
@@ -292,13 +344,40 @@ def _casefold(value: Any) -> str | None:
     return None if value is None else unpack_id(value).casefold()
 
 
+def _like_pattern(value: Any, pattern: str) -> bool:
+    return value is not None and matcher(pattern)(unpack_id(value))
+
+
+def _has_pair(text: str, asked: str) -> bool:
+    key, value = json.loads(asked)
+    return kwargs_pair(text, key, value)
+
+
+def _text_leads(text: str, asked: str) -> bool:
+    return _test(path_test, asked)(text)
+
+
+def _data_leads(text: str, asked: str) -> bool:
+    return _test(data_test, asked)(json.loads(text))
+
+
+@lru_cache(maxsize=64)
+def _test(made_by: Callable[[Path], Callable[[object], bool]], asked: str) -> Callable[[object], bool]:
+    keys, operator, value = json.loads(asked)
+    return made_by(Path(tuple(keys), operator, tuple(value) if isinstance(value, list) else value))
+
+
 def register_functions(connection: apsw.Connection) -> None:
     """What the SQL above calls by name."""
     functions: tuple[tuple[str, Callable[..., Any], int], ...] = (
         ("text_contains", _text_contains, 2),
         ("text_is", _text_is, 2),
         ("id_contains", _id_contains, 2),
-        ("kwargs_pair", kwargs_pair, 3),
+        ("like_pattern", _like_pattern, 2),
+        ("has_pair", _has_pair, 2),
+        ("text_leads", _text_leads, 2),
+        ("data_leads", _data_leads, 2),
+        ("failure_id", failure_id, 2),
         ("casefold", _casefold, 1),
     )
     for name, function, arguments in functions:

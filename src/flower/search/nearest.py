@@ -1,0 +1,20 @@
+"""The word that somebody may have meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_LONGEST = 40
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like this one; None if none is much like it."""
+    if len(word) > _LONGEST:
+        return None
+    return next(iter(get_close_matches(word.casefold(), list(known), n=1, cutoff=0.6)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str], sign: str = "") -> str:
+    """A hint, or all that there is."""
+    words = list(known)
+    found = nearest(word, words)
+    return f"did you mean {found}{sign}" if found else f"there are {', '.join(words)}"

@@ -1,0 +1,99 @@
+"""What a task holds in each field, whatever shape the task has."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, TypeAlias
+
+import msgspec
+
+from flower import fingerprint
+from flower.records import Task
+from flower.search.fields import Field
+
+#: A record, a TaskInfo dict or any object with the attributes of a task.
+AnyTask: TypeAlias = Any
+
+_to_json = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def field_value(task: AnyTask, field: Field) -> Any:
+    """What the task holds in that field, in whatever shape; None if it is missing."""
+    computed = _COMPUTED.get(field.name)
+    if computed is not None:
+        return computed(task)
+    if type(task) is Task:
+        return getattr(task, field.attribute)
+    if isinstance(task, Mapping):
+        value = task.get(field.attribute)
+        return _worker_name(task.get("worker")) if value is None and field.name == "worker" else value
+    if field.name == "worker":
+        # Celery's `hostname` is the sender of the last event, which may be no worker.
+        return _worker_name(task.worker if hasattr(task, "worker") else getattr(task, "hostname", None))
+    value = getattr(task, field.attribute, None)
+    return _worker_name(value) if field.name == "client" else value
+
+
+def field_text(task: AnyTask, field: Field) -> str | None:
+    """What the operators on text look at: text as the event brought it; None if missing."""
+    value = field_value(task, field)
+    if value is None or type(value) is str:
+        return value
+    return data_text(value) if field.name == "data" else text_of(value)
+
+
+def text_of(value: object) -> str:
+    """A value that is no text any more: the text it was read from, if it kept that, else its repr."""
+    text = value if isinstance(value, str) else getattr(value, "text", None)
+    return text if isinstance(text, str) else repr(value)
+
+
+def data_text(data: object) -> str:
+    """Custom data as JSON, spelled as in the store."""
+    try:
+        return _to_json(data).decode()
+    except (UnicodeEncodeError, OverflowError, TypeError, RecursionError, ValueError):
+        return json.dumps(msgspec.to_builtins(data, enc_hook=str), default=str)
+
+
+def failure_id(exception: object, traceback: object) -> str | None:
+    """The id of the group of failures that an exception and its traceback belong to."""
+    texts = [text if isinstance(text, str) else None for text in (exception, traceback)]
+    found = fingerprint.fingerprint_of(*texts) if texts != [None, None] else None
+    return None if found is None else found.id
+
+
+def _held(task: AnyTask, name: str) -> Any:
+    return task.get(name) if isinstance(task, Mapping) else getattr(task, name, None)
+
+
+def _wait(task: AnyTask) -> float | None:
+    """`Task.wait`, where a time that is no number counts as missing."""
+    sent, received, started = (_finite(_held(task, name)) for name in ("sent", "received", "started"))
+    since = received if sent is None else sent
+    return None if since is None or started is None else started - since
+
+
+def _finite(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not math.isnan(value) else None
+
+
+def _attempts(task: AnyTask) -> int | None:
+    if isinstance(task, Mapping):
+        attempts = task.get("attempts")
+        return len(attempts) if isinstance(attempts, Sized) else None
+    return len(getattr(task, "earlier", None) or ()) + 1
+
+
+_COMPUTED: dict[str, Callable[[AnyTask], Any]] = {
+    "wait": _wait,
+    "attempts": _attempts,
+    "failure": lambda task: failure_id(_held(task, "exception"), _held(task, "traceback")),
+    "data": lambda task: _held(task, "data") or None,
+}
+
+
+def _worker_name(worker: Any) -> Any:
+    if isinstance(worker, Mapping):
+        return worker.get("hostname")
+    return getattr(worker, "hostname", worker)
