@@ -14,7 +14,7 @@ import msgspec
 from flower.errors import Invalid
 from flower.fingerprint import fingerprint_of
 from flower.records import Task
-from flower.search.literal import literal
+from flower.search.paths import path_values
 
 #: time      epoch seconds
 #: duration  seconds
@@ -93,32 +93,16 @@ def _column(name: str) -> Column:
 
 
 def _inside(field: str, keys: Sequence[str]) -> Callable[[Task], Any]:
+    """The first of what the keys lead to, as the search language follows them."""
+
     def value(task: Task) -> Any:
-        found = getattr(task, field)
-        if isinstance(found, str):
-            try:
-                found = literal(found)
-            except ValueError:  # cut, or no literal at all: nothing can be said of what is in it
-                return None
-        for key in keys:
-            found = _step(found, key)
-        return _leaf(found)
+        return next((_leaf(found) for found in path_values(getattr(task, field), keys)), None)
 
     return value
 
 
-def _step(value: Any, key: str) -> Any:
-    if isinstance(value, dict):
-        return next((item for name, item in value.items() if str(name) == key), None)
-    if isinstance(value, list | tuple) and key.isascii() and key.isdigit() and len(key) < 10 and int(key) < len(value):
-        return value[int(key)]
-    return None
-
-
 def _leaf(value: Any) -> Any:
-    """Plain values as they are, anything else as its text; what was cut is not known."""
-    if value is ...:
-        return None
+    """Plain values as they are, anything else as its text."""
     if value is None or isinstance(value, str | bool | float):
         return value
     if isinstance(value, int) and abs(value) < 2**63:

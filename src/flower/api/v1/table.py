@@ -1,30 +1,24 @@
 """The table of routes of `/api/v1`: address, parameters, answer, and a sentence. The server mounts it, the OpenAPI
 document and docs/api.md are printed from it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
+from flower.api.exporting import MEDIA_TYPES
 from flower.api.v1 import answers, asked, handlers
+from flower.api.v1.exports import Exported, export
 from flower.api.v1.rows import TaskRow
+from flower.api.v1.streamed import Streamed
 from flower.api.v1.suggesting import Suggestions, suggest
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
 PREFIX = "/api/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An answer that is no JSON and too large for one piece. `pieces` is read in threads, once."""
-
-    media_type: str
-    pieces: Iterator[bytes]
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +176,16 @@ ROUTES: tuple[Route, ...] = (
         answers.NameList,
         handlers.names,
         "names",
+    ),
+    Route(
+        "/export",
+        "exportTasks",
+        "All tasks of a query as a file",
+        Exported,
+        None,
+        export,
+        "export?query=state:FAILURE&format=csv&columns=uuid,name,exception",
+        tuple(MEDIA_TYPES.values()),
     ),
     Route(
         "/suggest",
