@@ -24,8 +24,8 @@ class Exported(Found, frozen=True, kw_only=True):
     columns: Annotated[
         tuple[str, ...],
         Meta(
-            description="Fields of the record, `worker`, `wait`, `attempts`, `failure`, or values inside arguments such "
-            "as `kwargs.order_id`. Default: whole records.",
+            description="Fields of the record, `worker`, `wait`, `attempts`, `failure`, or values inside arguments "
+            "such as `kwargs.order_id`. Default: whole records.",
             examples=["uuid,name,runtime"],
         ),
     ] = ()

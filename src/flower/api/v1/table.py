@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from flower.api.exporting import MEDIA_TYPES
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
-from flower.api.exporting import MEDIA_TYPES
 from flower.api.v1 import answers, asked, handlers
 from flower.api.v1.exports import Exported, export
 from flower.api.v1.rows import TaskRow
