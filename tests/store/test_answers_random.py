@@ -18,7 +18,7 @@ from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
 from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch, Changed, Query, Reader, Retention, Writer
+from flower.store.port import Query, Reader, Retention
 from search_strategies import trees
 from store.conftest import Store, opened
 from store.tasks import ids, nodes, queries, some_tasks, times, uuid_of
@@ -172,16 +172,6 @@ def test_answers_agree_with_each_other(kind: str, data: st.DataObject, history: 
 # --- paging while events arrive
 
 
-def write(writer: Writer, batch: list[Task]) -> None:
-    known = writer.load([task.uuid for task in batch])
-    writer.write(
-        Batch(
-            new=[task for task in batch if task.uuid not in known],
-            changed=[Changed(s.key or 0, s.task, task) for task in batch if (s := known.get(task.uuid))],
-        )
-    )
-
-
 #: tasks that stay as they are, and ids of those that come, change or go between pages
 STAYING = [uuid_of(number) for number in range(20)]
 moving = st.integers(100, 120).map(uuid_of)
@@ -206,7 +196,7 @@ def test_what_keeps_its_place_is_on_one_page(
         for page in pages(store.reader, query, limit):
             found += [task.uuid for task in page.tasks]
             between = st.lists(tasks(moving), max_size=4, unique_by=lambda task: task.uuid)
-            write(store.writer, data.draw(between) if len(found) < 100 else [])
+            offer(store.writer, data.draw(between) if len(found) < 100 else [])
         assert [uuid for uuid in found if uuid in STAYING] == expected
 
 
@@ -222,7 +212,7 @@ def test_in_the_order_of_writing_nothing_is_repeated_or_passed_over(kind: str) -
             found += [task.uuid for task in page.tasks]
             late = [msgspec.structs.replace(task, state="SUCCESS", received=9.0, name="n") for task in first[::2]]
             number = next(new, None)
-            write(store.writer, late if number is None else [*late, Task(uuid_of(number))])
+            offer(store.writer, late if number is None else [*late, Task(uuid_of(number))])
         assert found == [uuid_of(number) for number in range(13)]
 
 
@@ -232,7 +222,7 @@ def test_newer_tasks_do_not_push_older_ones_onto_the_next_page(kind: str) -> Non
         found: list[str] = []
         for turn, page in enumerate(pages(store.reader, Query(), 2)):
             found += [task.uuid for task in page.tasks]
-            write(store.writer, [Task(uuid_of(100 + turn), received=1000.0)])
+            offer(store.writer, [Task(uuid_of(100 + turn), received=1000.0)])
         assert found == [uuid_of(n) for n in range(8, -1, -1)]
 
 
