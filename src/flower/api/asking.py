@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TypeAlias, TypedDict, Unpack, get_args
 from zoneinfo import ZoneInfo
 
-from flower.api.listing import AnyTime, parse_time
+from flower.api.listing import EPOCH, AnyTime, parse_time
 from flower.current import Watching, current
 from flower.errors import Invalid
 from flower.search.syntax import parse
@@ -93,11 +93,17 @@ def bound(value: AnyTime | None, side: str, zone: tzinfo | None = None, now: flo
     if not isinstance(value, str):
         return parse_time(value)
     try:
-        first, last = time_span(value.strip())
+        first, last = _moments(value.strip(), zone, now)
     except ValueError:
         hint = "write -1h, today, 2026-11-22, 2026-11-22T10:15 or epoch seconds"
         raise Invalid(f"'{value}' is not a time for {side}", hint=hint) from None
     return first if side == "start" else last
+
+
+def _moments(text: str, zone: tzinfo | None, now: float | None) -> tuple[float, float]:
+    if EPOCH.fullmatch(text):
+        return float(text), float(text)
+    return time_span(text)
 
 
 def zone_of(name: str | tzinfo | None) -> tzinfo | None:

@@ -33,7 +33,7 @@ sort_keys: dict[str, Callable[[Any], Any]] = {
 
 #: Tasks that are joined with their children at a time. Memory is bounded by it, not by the result.
 _CHUNK = 500
-_EPOCH = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
+EPOCH = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
 
 
 def iter_tasks(
@@ -145,7 +145,7 @@ def _epoch(value: AnyTime) -> float:
             return datetime(value.year, value.month, value.day).timestamp()  # noqa: DTZ001 (local on purpose)
         case str():
             text = value.strip()
-            return float(text) if _EPOCH.fullmatch(text) else datetime.fromisoformat(text).timestamp()
+            return float(text) if EPOCH.fullmatch(text) else datetime.fromisoformat(text).timestamp()
     return math.nan
 
 

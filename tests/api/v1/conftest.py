@@ -1,0 +1,28 @@
+"""The web application behind a real server, on the examples' store or one of a test's own."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from live import Live
+from v1_rig import ClientOf
+
+from flower.api.v1.examples import example_store
+from flower.store.port import Reader
+
+
+@pytest.fixture
+def client_of(opened: None) -> Iterator[ClientOf]:
+    with ExitStack() as running:
+
+        def client(store: Reader) -> httpx.Client:
+            return running.enter_context(Live(store)).http
+
+        yield client
+
+
+@pytest.fixture
+def http(client_of: ClientOf) -> httpx.Client:
+    """The five tasks of the examples."""
+    return client_of(example_store())

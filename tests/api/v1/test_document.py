@@ -1,0 +1,75 @@
+"""The OpenAPI document is one, is complete, and tells the truth: every route answers its example as it says."""
+
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from flower.api.v1.document import document
+from flower.api.v1.parsing import schemas
+from flower.api.v1.table import PREFIX, ROUTES, Route
+
+JSON_ROUTES = [route for route in ROUTES if route.answers is not None]
+
+
+def check(answer: Any, schema: dict[str, Any]) -> None:
+    """Against a schema of the document, references and all."""
+    jsonschema.Draft202012Validator({**schema, "components": document()["components"]}).validate(answer)
+
+
+def described(route: Route, status: str = "200") -> dict[str, Any]:
+    operation = document()["paths"][f"{PREFIX}{route.plain_path}"]["get"]
+    found: dict[str, Any] = operation["responses"][status]
+    return found
+
+
+def test_it_is_openapi() -> None:
+    OpenAPIV31SpecValidator(document()).validate()
+
+
+def test_every_route_is_in_it_with_all_its_parameters() -> None:
+    paths = document()["paths"]
+    assert list(paths) == [f"{PREFIX}{route.plain_path}" for route in ROUTES]
+    for route in ROUTES:
+        named = {parameter["name"] for parameter in paths[f"{PREFIX}{route.plain_path}"]["get"]["parameters"]}
+        assert named == set(schemas(route.asked))
+    ids = [route.name for route in ROUTES]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_parameter_has_a_sentence() -> None:
+    for route in ROUTES:
+        for name, schema in schemas(route.asked).items():
+            assert schema.get("description", "").endswith("."), (route.name, name)
+
+
+@pytest.mark.parametrize("route", JSON_ROUTES, ids=lambda route: route.name)
+def test_the_example_is_the_answer(route: Route, http: httpx.Client) -> None:
+    answer = http.get(f"{PREFIX}/{route.example}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
+    content = described(route)["content"]["application/json"]
+    assert answer.json() == content["example"]
+    check(answer.json(), content["schema"])
+
+
+@pytest.mark.parametrize("route", JSON_ROUTES, ids=lambda route: route.name)
+def test_an_unknown_parameter_is_refused(route: Route, http: httpx.Client) -> None:
+    address = f"{PREFIX}/{route.example}{'&' if '?' in route.example else '?'}nonsense=1"
+    answer = http.get(address)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "There is no parameter 'nonsense' here"
+    check(answer.json(), {"$ref": "#/components/schemas/ErrorAnswer"})
+
+
+def test_the_error_answers_are_examples_of_their_schema() -> None:
+    for response in document()["components"]["responses"].values():
+        content = response["content"]["application/json"]
+        check(content["example"], content["schema"])
+
+
+def test_it_is_served_where_the_server_is_mounted(http: httpx.Client) -> None:
+    assert http.get(f"{PREFIX}/openapi.json").json() == document()
+    assert document("/flower")["servers"] == [{"url": "/flower"}]
