@@ -32,7 +32,7 @@ _LINES = ("uuid", "name", "state", "worker", "received", "runtime")
 @asking("tasks")
 @with_query
 @click.option("--sort", metavar="KEYS", help="Such as -runtime,name; - is descending.  [-received]")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="Tasks.")
 @click.option("--all", "everything", is_flag=True, help="No limit: one after the other, as they are read.")
 @click.option("--offset", type=click.IntRange(0), metavar="N", help="Leave out so many first.")
 @click.option("--cursor", metavar="TEXT", help="Go on where a page before ended, whatever was written meanwhile.")
