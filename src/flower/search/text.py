@@ -99,7 +99,7 @@ def _path_ways(name: str, path: Path) -> list[str]:
             return [f"{subject}:{_plain(value)}", f"{subject}:{_quoted(value)}"]
         case "like", str(value):
             return [f"{subject}:{_pattern(value)}"]
-        case "range", (low, high) if low != high:
+        case "range", (float() | int() | None as low, float() | int() | None as high) if low != high:
             return [f"{subject}:{value}" for value in _ranges(None, low, high)]
         case "range", (float() | int() as value, _):
             return [f"{subject}:{number_text(value)}..{number_text(value)}"]

@@ -13,7 +13,9 @@ from flower.records import Task
 from flower.sketch import Sketch
 
 #: What tasks can be grouped by. `exception` is the exception's class, `failure` the group of alike failures.
-Facet: TypeAlias = Literal["state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client"]
+Facet: TypeAlias = Literal[
+    "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client"
+]
 FACETS: tuple[Facet, ...] = (
     "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client",
 )  # fmt: skip

@@ -129,9 +129,7 @@ class Reader(Protocol):
         """The same, or what was counted until the time was over."""
         ...
 
-    def facets(
-        self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None
-    ) -> Facets:
+    def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
         """How many tasks have each value, the `limit` most frequent ones. `containing`: only values with this
         text in them, ignoring case (then no None)."""
         ...
@@ -210,6 +208,10 @@ class Writer(Protocol):
 
     def prune(self, retention: Retention, now: float) -> int:
         """One bounded step of forgetting; gives the number of tasks that went (0 = nothing to do)."""
+        ...
+
+    def maintain(self) -> bool:
+        """One bounded step of upkeep, so that searching is fast; False = nothing is to be done now."""
         ...
 
     def workers(self) -> Mapping[str, Worker]: ...

@@ -20,7 +20,7 @@ from flower.store.answers import (
     Value,
 )
 from flower.store.grouping import bucket_of, facet_counts, facet_value, first, frequent
-from flower.store.memory.order import Item
+from flower.store.order import Item
 
 #: How many types and workers of a failure group are named.
 _NAMED = 5

@@ -22,8 +22,8 @@ from flower.store.answers import (
 )
 from flower.store.grouping import checked_facets, checked_span
 from flower.store.memory import answers
-from flower.store.memory.order import Item, check_sort, is_after, ordered, position
 from flower.store.memory.writer import MemoryStore, MemoryWriter
+from flower.store.order import Item, check_sort, is_after, ordered, position
 from flower.store.port import Changes, Query, StoreStatus
 
 

@@ -49,6 +49,9 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.segments)
 
+    def numbered(self, number: int) -> Segment | None:
+        return next((segment for segment in self.segments if segment.number == number), None)
+
     def holding(self, key: int) -> Segment | None:
         """The segment in whose range this key is."""
         place = bisect_right(self._firsts, key) - 1

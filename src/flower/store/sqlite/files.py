@@ -3,6 +3,7 @@ those that are damaged."""
 
 import contextlib
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 #: fifty times as much as looking.
 _OPEN_FILES = 64
 
+#: Seconds after its last change in which a full segment is left alone: what belongs to its last tasks is still coming.
+SETTLED = 10.0
+
 
 class Files:
     """Made by opening the store for writing. Raises StoreFull, or apsw errors of the same meaning."""
@@ -46,6 +50,8 @@ class Files:
         self._unannounced: dict[int, Segment] = {}
         self._highest = 0
         self.next_key = 1
+        #: segments whose columns are to be made anew or put in order, and when they last changed
+        self.upkeep: dict[int, float] = {}
         self.catalogue = Catalogue()
         folder.remove_leftovers()
         self.meta = self._open_meta()
@@ -85,6 +91,10 @@ class Files:
                 file = self._opened(number, receiving=number == numbers[-1])
                 kept[number] = file.entry
                 file.give_filter(self.filters)
+                if number == numbers[-1] and not file.columns.kept:
+                    file.rebuild_columns()
+                elif not file.columns.ordered:
+                    self.upkeep[number] = 0.0
                 if file.sealed and number != numbers[-1]:
                     self._close_file(number)
             except DamagedFile as damage:
@@ -129,7 +139,7 @@ class Files:
         return file
 
     def _opened(self, number: int, *, receiving: bool) -> SegmentFile:
-        file = SegmentFile(self.folder.segment(number), number, receiving=receiving)
+        file = SegmentFile(self.folder.segment(number), self.folder.columns(number), number, receiving=receiving)
         self._open[number] = file
         return file
 
@@ -143,7 +153,7 @@ class Files:
 
     def make_segment(self, first: int, *, ahead: int) -> SegmentFile:
         number = self._highest + 1 + ahead
-        file = SegmentFile.make(self.folder.segment(number), number, first, self._capacity)
+        file = SegmentFile.make(self.folder.segment(number), self.folder.columns(number), number, first, self._capacity)
         self._open[number] = file
         return file
 
@@ -151,6 +161,7 @@ class Files:
         self._close_file(file.number)
         with contextlib.suppress(OSError):
             self.folder.remove(self.folder.segment(file.number))
+            self.folder.columns(file.number).unlink(missing_ok=True)
 
     def roll_back(self, file: SegmentFile) -> None:
         try:
@@ -169,6 +180,11 @@ class Files:
             self._close_file(number)
             self.filters.drop(number)
             self.folder.remove(self.folder.segment(number))
+            self._forget_columns(number)
+
+    def _forget_columns(self, number: int) -> None:
+        self.upkeep.pop(number, None)
+        self.folder.columns(number).unlink(missing_ok=True)
 
     def close(self) -> None:
         for number in list(self._open):
@@ -212,9 +228,13 @@ class Files:
             known.pop(number, None)
         self.catalogue = Catalogue(known.values())
 
-    def committed(self, next_key: int, new: Sequence[SegmentFile], added: dict[int, list[str]]) -> None:
+    def committed(
+        self, next_key: int, new: Sequence[SegmentFile], added: dict[int, list[str]], touched: Iterable[int]
+    ) -> None:
         """All is on disk: take note of the ids, seal what is full."""
         self.next_key = next_key
+        now = time.monotonic()
+        self.upkeep.update((number, now) for number in touched if number != self.receiving or new)
         for file in new:
             self._highest = max(self._highest, file.number)
             self.filters.put(file.number, self._capacity)
@@ -234,6 +254,27 @@ class Files:
             except (*NO_ROOM, apsw.BusyError) as error:
                 # the filter is made from the rows again when it is needed
                 log.warning("Segment %d could not be sealed now: %s", number, error)
+
+    # --- keeping the columns
+
+    def maintain(self) -> bool:
+        """One piece of upkeep; False if nothing is to be done now."""
+        settled = time.monotonic() - SETTLED
+        for number, changed in list(self.upkeep.items()):
+            if changed > settled:
+                continue
+            del self.upkeep[number]
+            if self.catalogue.numbered(number) is None:
+                continue
+            file = self.segment(number)
+            if not file.columns.kept:
+                if file.rebuild_columns():
+                    self.upkeep[number] = changed
+            elif number != self.receiving and not file.columns.ordered:
+                file.order_columns()
+            self.trim()
+            return True
+        return False
 
     # --- undoing
 
@@ -281,4 +322,5 @@ class Files:
         self._undo.pop(damage.number, None)
         if self.folder.segment(damage.number).exists():
             self.folder.set_aside(self.folder.segment(damage.number), damage.reason)
+        self._forget_columns(damage.number)
         self.commit_meta(self.meta.sequence + 1, (), drop=[damage.number], complete=False)

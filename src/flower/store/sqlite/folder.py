@@ -39,6 +39,13 @@ class Folder:
     def segment(self, number: int) -> Path:
         return self.path / f"seg-{number:06d}.db"
 
+    def columns(self, number: int) -> Path:
+        return self.path / f"seg-{number:06d}.cols"
+
+    @property
+    def text(self) -> Path:
+        return self.path / "text"
+
     def segment_numbers(self) -> list[int]:
         try:
             names = os.listdir(self.path)

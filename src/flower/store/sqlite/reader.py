@@ -5,26 +5,50 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from flower.errors import Invalid
+from flower.errors import WaitedTooLong
 from flower.records import Gap, Task, Worker
 from flower.search.tree import EVERYTHING, Node
-from flower.store.port import SORT_KEYS, Changes, Query, StoreStatus
+from flower.store import cursor as cursors
+from flower.store.answers import (
+    Count,
+    Facet,
+    Facets,
+    Failures,
+    Family,
+    Histogram,
+    Page,
+    Span,
+    Summaries,
+    WorkerMoment,
+)
+from flower.store.cursor import Position
+from flower.store.grouping import checked_facets, checked_span
+from flower.store.order import check_sort, position
+from flower.store.port import Changes, Query, Sort, StoreStatus
 from flower.store.sqlite import meta
 from flower.store.sqlite.catalogue import Catalogue, Segment
-from flower.store.sqlite.codec import pack_id, unpack_id
+from flower.store.sqlite.codec import pack_id
 from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.merge import sorted_ids
-from flower.store.sqlite.order import Search
 from flower.store.sqlite.pool import Deadline, Pool, SegmentGone
 from flower.store.sqlite.probe import may_hold, mixed
-from flower.store.sqlite.rank import Counter, Memory
+from flower.store.sqlite.query import failing, figures, walk
+from flower.store.sqlite.query.exact import count
+from flower.store.sqlite.query.failing import Naming
+from flower.store.sqlite.query.memory import Memory
+from flower.store.sqlite.query.place import place
+from flower.store.sqlite.query.question import Means, Question
+from flower.store.sqlite.query.related import Relations
+from flower.store.sqlite.query.shelf import Shelf
+from flower.store.sqlite.query.slowness import slow
+from flower.store.sqlite.query.wording import Wording
 from flower.store.sqlite.schema import SELECT
+from flower.store.sqlite.text import TextReader
 from flower.store.sqlite.view import View
 from flower.store.sqlite.where import check
 
 #: Rows fetched together. More would cost memory where texts are long, fewer would cost time.
 _ROWS: Final = 500
-_IDS: Final = 500
+_EVERY_NAME: Final = 10**9
 
 
 class SqliteReader:
@@ -35,15 +59,23 @@ class SqliteReader:
         self._folder = folder
         self._time_limit = time_limit
         self._pool = Pool(folder)
-        self._view = View(folder, self._pool)
-        self._memory = Memory()
+        self._shelf = Shelf(folder, self._pool)
+        self._view = View(folder, self._pool, self._shelf)
+        self._text = TextReader(folder.text)
+        self._means = Means(self._pool, self._shelf, Memory(), self.slow)
         self._filters: dict[int, bytes] = {}
 
+    # --- one task
+
     def task(self, uuid: str) -> Task | None:
-        packed = pack_id(uuid)
-        hashed = mixed(packed)
         deadline = Deadline(self._time_limit)
         catalogue = self._view.catalogue()
+        found = self._find(uuid, catalogue, deadline)
+        return None if found is None else found[1]
+
+    def _find(self, uuid: str, catalogue: Catalogue, deadline: Deadline) -> tuple[int, Task] | None:
+        packed = pack_id(uuid)
+        hashed = mixed(packed)
         if len(self._filters) > len(catalogue):
             self._filters = {e.number: self._filters[e.number] for e in catalogue if e.number in self._filters}
         for entry in reversed(catalogue.segments):
@@ -53,7 +85,7 @@ class SqliteReader:
                 with self._pool.borrow(entry, deadline) as segment:
                     rows = segment.rows(f"{SELECT} WHERE uuid=?", (packed,))
                     if rows:
-                        return segment.task(rows[0])
+                        return rows[0][0], segment.task(rows[0])
             except SegmentGone:
                 continue
         return None
@@ -71,33 +103,63 @@ class SqliteReader:
             self._filters[entry.number] = content
         return may_hold(content, hashed)
 
+    # --- many tasks
+
     def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
         check(query.where)
-        unknown = [sort.key for sort in query.sort if sort.key not in SORT_KEYS]
-        if unknown:
-            raise Invalid(f"Tasks cannot be sorted by '{unknown[0]}'", hint=f"there are {', '.join(SORT_KEYS)}")
+        check_sort(query.sort)
         if limit is not None and limit <= 0:
             return iter(())
         return self._tasks(query, limit, max(0, offset))
 
     def _tasks(self, query: Query, limit: int | None, offset: int) -> Iterator[Task]:
-        deadline = Deadline(self._time_limit)
-        catalogue = self._view.catalogue()
+        question, catalogue = self._ask(query.where)
         wanted = _ROWS if limit is None else limit
-        search = Search(query.where, self._pool, deadline, min(wanted, _ROWS) + (_ROWS if offset else 0))
-        counter = Counter(search, self._memory)
-        ids = islice(sorted_ids(counter, catalogue.segments, query.sort, offset), limit)
+        after, skip = place(question, catalogue.segments, query.sort, offset)
+        ids = walk.ids(question, catalogue.segments, query.sort, after, min(wanted, _ROWS) + min(skip, _ROWS))
+        rest = islice(ids, skip, None if limit is None else skip + limit)
         size = min(wanted, 100)
-        while page := list(islice(ids, size)):
-            yield from self._by_ids(catalogue, page, deadline)
-            deadline.extend()
+        while part := list(islice(rest, size)):
+            for _, task in self._by_ids(catalogue, part, question.deadline):
+                yield task
+            question.deadline.extend()
             size = _ROWS
 
-    def _by_ids(self, catalogue: Catalogue, ids: Sequence[int], deadline: Deadline) -> Iterator[Task]:
+    def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        check(query.where)
+        check_sort(query.sort)
+        after = None if cursor is None else cursors.decode(query, cursor)
+        if limit <= 0:
+            return Page(())
+        question, catalogue = self._ask(query.where)
+        ids, reason = self._ids_until(question, catalogue, query.sort, after, limit + 1)
+        found = list(self._by_ids(catalogue, ids[:limit], Deadline(self._time_limit)))
+        more = None
+        if found and (len(ids) > limit or reason is not None):
+            more = cursors.encode(query, *position(found[-1], query.sort))
+        return Page(tuple(task for _, task in found), more, reason)
+
+    @staticmethod
+    def _ids_until(
+        question: Question, catalogue: Catalogue, sorts: Sequence[Sort], after: Position | None, most: int
+    ) -> tuple[list[int], str | None]:
+        """As many ids as are wanted and, if the time was over before, why there are no more."""
+        ids: list[int] = []
+        try:
+            for found in walk.ids(question, catalogue.segments, sorts, after, most):
+                ids.append(found)
+                if len(ids) == most:
+                    break
+        except WaitedTooLong as error:
+            return ids, figures.late(error)
+        return ids, None
+
+    def _by_ids(self, catalogue: Catalogue, ids: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, Task]]:
         groups: dict[int, tuple[Segment, list[int]]] = {}
         for found in ids:
-            entry = catalogue.holding(found) or self._last(catalogue)
-            groups.setdefault(entry.number, (entry, []))[1].append(found)
+            entry = catalogue.holding(found)
+            if entry is not None:
+                groups.setdefault(entry.number, (entry, []))[1].append(found)
         tasks: dict[int, Task] = {}
         for entry, group in groups.values():
             listed = ",".join(map(str, group))
@@ -109,66 +171,86 @@ class SqliteReader:
                 continue
         for found in ids:
             if found in tasks:
-                yield tasks[found]
+                yield found, tasks[found]
 
-    @staticmethod
-    def _last(catalogue: Catalogue) -> Segment:
-        """Rows written since the catalogue was read are in the newest segment of it."""
-        return catalogue.segments[-1]
+    # --- figures
 
     def count(self, where: Node = EVERYTHING) -> int:
-        check(where)
-        search = Search(where, self._pool, Deadline(self._time_limit))
-        counter = Counter(search, self._memory)
-        return sum(counter.count(entry) for entry in self._view.catalogue())
-
-    def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
-        packed = [pack_id(uuid) for uuid in dict.fromkeys(uuids)]
-        deadline = Deadline(self._time_limit)
-        found: dict[str, list[str]] = {}
-        for entry in self._view.catalogue():
-            if not entry.parented:
+        question, catalogue = self._ask(where)
+        total = 0
+        for entry in catalogue:
+            try:
+                total += count(question, entry, where)
+            except SegmentGone:
                 continue
-            for place in range(0, len(packed), _IDS):
-                part = packed[place : place + _IDS]
-                sql = (
-                    "SELECT parent_id, uuid FROM task INDEXED BY task_parent_id WHERE parent_id IS NOT NULL"
-                    f" AND parent_id IN ({','.join('?' * len(part))}) ORDER BY id"
-                )
-                try:
-                    with self._pool.borrow(entry, deadline) as segment:
-                        rows = segment.rows(sql, part)
-                except SegmentGone:
-                    break
-                for parent, child in rows:
-                    found.setdefault(unpack_id(parent), []).append(unpack_id(child))
-        return found
+        return total
+
+    def counted(self, where: Node = EVERYTHING) -> Count:
+        question, catalogue = self._ask(where)
+        return figures.counted(question, catalogue.segments)
+
+    def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
+        wanted = checked_facets(facets)
+        question, catalogue = self._ask(where)
+        names = Naming(question, catalogue.segments)
+        return figures.facets(question, catalogue.segments, wanted, names, limit=limit, containing=containing)
+
+    def histogram(self, where: Node, span: Span) -> Histogram:
+        question, catalogue = self._ask(where)
+        return figures.histogram(question, catalogue.segments, checked_span(span))
+
+    def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
+        if by is not None:
+            checked_facets([by])
+        question, catalogue = self._ask(where)
+        return figures.summaries(question, catalogue.segments, by, Naming(question, catalogue.segments), limit=limit)
+
+    def timeline(self, where: Node, span: Span) -> Summaries:
+        question, catalogue = self._ask(where)
+        return figures.timeline(question, catalogue.segments, checked_span(span))
+
+    def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
+        question, catalogue = self._ask(where)
+        span = None if span is None else checked_span(span)
+        return failing.failures(question, catalogue.segments, limit=limit, span=span)
+
+    def slow(self) -> Mapping[str, float]:
+        question, catalogue = self._ask(EVERYTHING)
+        return slow(question, catalogue.segments)
 
     def names(self) -> Sequence[str]:
-        deadline = Deadline(self._time_limit)
-        names: set[str] = set()
-        for entry in self._view.catalogue():
-            names |= self._names_of(entry, deadline)
-        return sorted(names)
+        found = self.facets(EVERYTHING, ["name"], limit=_EVERY_NAME).facets["name"]
+        return sorted(value.value for value in found.values if value.value is not None)
 
-    def _names_of(self, entry: Segment, deadline: Deadline) -> frozenset[str]:
-        question = (entry.number, entry.sequence, "names")
-        known: frozenset[str] | None = self._memory.get(question)
-        if known is None:
-            sql = (
-                "SELECT value FROM word WHERE kind = 'name'"
-                " AND EXISTS (SELECT 1 FROM task INDEXED BY task_name WHERE task.name = word.id)"
-            )
-            try:
-                with self._pool.borrow(entry, deadline) as segment:
-                    known = frozenset(value for (value,) in segment.rows(sql))
-            except SegmentGone:
-                return frozenset()
-            self._memory.put(question, known)
-        return known
+    # --- relations
+
+    def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
+        question, catalogue = self._ask(EVERYTHING)
+        found = self._find(uuid, catalogue, question.deadline)
+        if found is None:
+            return None
+        root = found[1].root_id or uuid
+        ids = Relations(question, catalogue.segments).of_root(root)
+        keys = sorted({*ids, found[0]} if root in (found[1].root_id, uuid) else ids)
+        if root != uuid and (first := self._find(root, catalogue, question.deadline)) is not None:
+            keys = sorted({*keys, first[0]})
+        shown = keys[: max(0, limit)]
+        tasks = tuple(
+            task for _, task in self._by_ids(catalogue, shown, question.deadline) if root in (task.root_id, task.uuid)
+        )
+        return Family(root, tasks, len(keys) <= max(0, limit))
+
+    def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        question, catalogue = self._ask(EVERYTHING)
+        return Relations(question, catalogue.segments).children(list(dict.fromkeys(uuids)))
+
+    # --- what meta.db knows
 
     def workers(self) -> Mapping[str, Worker]:
         return self._view.ask(meta.read_workers, {})
+
+    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerMoment]:
+        return self._view.ask(lambda db: meta.read_worker_history(db, hostname, limit), [])
 
     def gaps(self) -> Sequence[Gap]:
         return self._view.ask(meta.read_gaps, ())
@@ -193,3 +275,9 @@ class SqliteReader:
     def close(self) -> None:
         self._view.close()
         self._pool.close()
+        self._text.close()
+
+    def _ask(self, where: Node) -> tuple[Question, Catalogue]:
+        check(where)
+        catalogue = self._view.catalogue()
+        return Question(where, self._means, Deadline(self._time_limit), Wording(self._text)), catalogue

@@ -15,6 +15,8 @@ from flower.store.sqlite import catalogue
 from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import BOUNDED, Segment, widen
 from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
+from flower.store.sqlite.columns.fill import NARROW
+from flower.store.sqlite.columns.keeping import Keeper
 from flower.store.sqlite.connection import (
     CLOSED_CHECKPOINT,
     DAMAGED,
@@ -36,6 +38,8 @@ _BOUNDED_MASK = sum(1 << FIELDS.index(key) for key in BOUNDED)
 _SELECT_BY_UUID = f"{SELECT} WHERE uuid=?"
 _PUT_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
 _MOST_STATEMENTS = 512
+#: Rows whose columns are made together.
+_CHUNK = 10_000
 
 
 class DamagedFile(Exception):
@@ -48,7 +52,7 @@ class DamagedFile(Exception):
 
 
 class SegmentFile:
-    def __init__(self, path: Path, number_: int, *, receiving: bool) -> None:
+    def __init__(self, path: Path, columns: Path, number_: int, *, receiving: bool) -> None:
         """`receiving`: new tasks go here, so it gets the memory. Raises DamagedFile."""
         self.number = number_
         #: it takes no new tasks, and its filter is kept with it
@@ -67,17 +71,20 @@ class SegmentFile:
                     raise DamagedFile(number_, "the file is shorter than it says")
                 self.entry = self._read_entry()
                 self.sealed = number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
+                self.columns = Keeper(columns, self.entry.first, self.entry.capacity, self.entry.sequence)
                 self._reset()
             except BaseException:
                 self._db.close()
                 raise
 
     @classmethod
-    def make(cls, path: Path, number_: int, first: int, capacity: int) -> "SegmentFile":
+    def make(cls, path: Path, columns: Path, number_: int, first: int, capacity: int) -> "SegmentFile":
         entry = Segment(number=number_, first=first, next=first, capacity=capacity)
         text = catalogue.to_json(entry).decode()
         create(path, (*SEGMENT, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT)
-        return cls(path, number_, receiving=True)
+        made = cls(path, columns, number_, receiving=True)
+        made.columns.make()
+        return made
 
     @contextmanager
     def _guard(self, *, opening: bool = False) -> Iterator[None]:
@@ -104,6 +111,7 @@ class SegmentFile:
         self._bounds = list(self.entry.bounds)
         self._rows = self.entry.rows
         self._next = self.entry.next
+        self.columns.forget()
 
     @cached_property
     def _dictionary(self) -> Dictionary:
@@ -171,6 +179,7 @@ class SegmentFile:
         new = [encode(key, task) for key, task in enumerate(tasks, first)]
         with self._guard():
             self._db.executemany(INSERT, new)
+        self.columns.put(new)
         self._widen(new)
         self._rows += len(new)
         self._next = first + len(new)
@@ -191,6 +200,8 @@ class SegmentFile:
         with self._guard():
             for mask, group in groups.items():
                 missing += self._update_alike(mask, group)
+        gone = {change.key for change in missing}
+        self.columns.put(row for group in groups.values() for row, _ in group if row[0] not in gone)
         self._widen(widening)
         return missing
 
@@ -218,6 +229,7 @@ class SegmentFile:
         before = self._db.total_changes()
         with self._guard():
             self._db.executemany("DELETE FROM task WHERE id=?", ids)
+        self.columns.remove(row[0] for row in ids)
         gone = self._db.total_changes() - before
         self._rows -= gone
         return gone
@@ -253,6 +265,7 @@ class SegmentFile:
         with self._guard():
             self._db.execute("COMMIT")
         self.entry = self._described
+        self.columns.commit(self.entry.sequence)
 
     def rollback(self) -> None:
         if self._db.in_transaction:
@@ -282,6 +295,19 @@ class SegmentFile:
                 self._db, f"PRAGMA cache_size=-{SEALED_CACHE_KB}", f"PRAGMA wal_autocheckpoint={CLOSED_CHECKPOINT}",
                 "PRAGMA shrink_memory",
             )  # fmt: skip
+
+    def rebuild_columns(self) -> bool:
+        """Make the columns anew from the rows. False if there is no room for them."""
+        return self.columns.rebuild(self._chunks(), self.entry.sequence)
+
+    def _chunks(self) -> Iterator[list[Row]]:
+        last = -1
+        while rows := self.rows(f"{NARROW} WHERE id > ? ORDER BY id LIMIT {_CHUNK}", (last,)):
+            yield rows
+            last = rows[-1][0]
+
+    def order_columns(self) -> None:
+        self.columns.order(self.entry.next - self.entry.first)
 
     def close(self) -> None:
         self._db.close()

@@ -88,7 +88,7 @@ class Transaction:
             [file.entry for file, _ in self._touched.values()],
             uuids=uuids, workers=workers, gaps=gaps, drop=drop, held=held,
         )  # fmt: skip
-        self._files.committed(self._next, self._new, self._added)
+        self._files.committed(self._next, self._new, self._added, self._touched)
 
     def rollback(self) -> None:
         """Leave nothing of it. Never raises: what cannot be undone now is left to `Files.settle`."""

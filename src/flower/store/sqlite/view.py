@@ -15,14 +15,16 @@ from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.connection import DAMAGED, number, open_for_reading, rows
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.pool import Pool
+from flower.store.sqlite.query.shelf import Shelf
 
 T = TypeVar("T")
 
 
 class View:
-    def __init__(self, folder: Folder, pool: Pool) -> None:
+    def __init__(self, folder: Folder, pool: Pool, shelf: Shelf | None = None) -> None:
         self._folder = folder
         self._pool = pool
+        self._shelf = shelf
         self._lock = threading.Lock()
         self._db: apsw.Connection | None = None
         #: which file is open, and what it held when the catalogue was read
@@ -43,7 +45,10 @@ class View:
                 if version != self._version:
                     self._catalogue = Catalogue(meta.read_segments(db))
                     self._version = version
-                    self._pool.keep_only({entry.number for entry in self._catalogue})
+                    numbers = {entry.number for entry in self._catalogue}
+                    self._pool.keep_only(numbers)
+                    if self._shelf is not None:
+                        self._shelf.keep_only(numbers)
             except DAMAGED:
                 self._give_up()
                 self._catalogue = self._told_by_segments()

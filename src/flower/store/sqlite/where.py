@@ -20,7 +20,7 @@ from flower.search.tree import And, Node, Not, Or, Path, Term
 from flower.search.values import failure_id
 from flower.search.wildcards import matcher
 from flower.store.sqlite.codec import Dictionary, pack_id, unpack_id
-from flower.store.sqlite.schema import KINDS, NUMBERS, SUCCESS_ID
+from flower.store.sqlite.schema import KINDS
 
 #: SQLite's own limit for LIKE is 50,000 bytes.
 _LONGEST_PATTERN: Final = 10_000
@@ -37,14 +37,10 @@ _COMPUTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A condition. `seed` is a SELECT of the ids for which it may hold, if an index gives them; `facet` is a
-    column with an index in order of `received`, and the numbers that it may have."""
+    """A condition."""
 
     sql: str
     values: tuple[Any, ...] = ()
-    seed: str | None = None
-    seed_values: tuple[Any, ...] = ()
-    facet: tuple[str, tuple[int, ...]] | None = None
 
 
 ALWAYS: Final = Clause("TRUE")
@@ -60,10 +56,6 @@ class Where:
     @property
     def never(self) -> bool:
         return NEVER in self.clauses
-
-    @property
-    def always(self) -> bool:
-        return not self.clauses
 
     @property
     def sql(self) -> str:
@@ -181,34 +173,13 @@ class _Compiler:
         numbers = tuple(number for number, word in self._dictionary.words(KINDS[column]) if holds(word))
         if not numbers:
             return NEVER
-        sql, values = _one_of(column, numbers)
-        if column == "state":
-            if SUCCESS_ID in numbers:
-                return Clause(sql, values, facet=(column, numbers))
-            sql = f"(state <> {SUCCESS_ID} AND {sql})"
-        elif column not in ("name", "hostname"):
-            return Clause(sql, values)
-        seed = f"SELECT id FROM task INDEXED BY task_{column} WHERE {sql}"
-        return Clause(sql, values, seed, values, (column, numbers))
+        return Clause(*_one_of(column, numbers))
 
     def _id_equals(self, column: str, value: str) -> Clause:
         packed = pack_id(value)
         if isinstance(packed, str) and (not self._odd_ids or packed != value):
             return NEVER
-        sql = f"{column} = ?"
-        match column:
-            case "root_id":
-                # the root itself is not in the index of root_id
-                seed = (
-                    "SELECT id FROM task INDEXED BY task_root_id WHERE root_id = ? AND root_id <> uuid"
-                    " UNION ALL SELECT id FROM task INDEXED BY task_uuid WHERE uuid = ? AND root_id = ?"
-                )
-                return Clause(sql, (packed,), seed, (packed, packed, packed))
-            case "parent_id":
-                seed = f"SELECT id FROM task INDEXED BY task_parent_id WHERE {sql} AND parent_id IS NOT NULL"
-            case _:
-                seed = f"SELECT id FROM task INDEXED BY task_uuid WHERE {sql}"
-        return Clause(sql, (packed,), seed, (packed,))
+        return Clause(f"{column} = ?", (packed,))
 
     def _id_contains(self, column: str, needle: str) -> Clause:
         if not _is_storable(needle):
@@ -299,10 +270,7 @@ def _range(column: str, low: float | None, high: float | None) -> Clause:
                 return NEVER
             conditions.append(f"{column} {sign} ?")
             values.append(_within(bound))
-    sql = f"({' AND '.join(conditions)})"
-    if column not in NUMBERS or not values:
-        return Clause(sql, tuple(values))
-    return Clause(sql, tuple(values), f"SELECT id FROM task INDEXED BY task_{column} WHERE {sql}", tuple(values))
+    return Clause(f"({' AND '.join(conditions)})", tuple(values))
 
 
 def _within(bound: float) -> float:

@@ -62,6 +62,9 @@ class SqliteWriter:
     def prune(self, retention: Retention, now: float) -> int:
         return self._whatever_is_damaged(lambda: self._prune(retention, now))
 
+    def maintain(self) -> bool:
+        return self._whatever_is_damaged(self._files.maintain)
+
     def workers(self) -> Mapping[str, Worker]:
         return read_workers(self._files.meta.connection)
 

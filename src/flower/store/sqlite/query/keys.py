@@ -1,0 +1,116 @@
+"""Sort keys as numbers within a segment and as values that compare between segments."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from flower.errors import Invalid
+from flower.store.port import Sort
+from flower.store.sqlite.codec import pack_id, unpack_id
+from flower.store.sqlite.columns.layout import WORDS
+from flower.store.sqlite.query.question import Look
+from flower.store.sqlite.schema import KINDS
+
+COLUMN: Final = {"worker": "hostname"}
+
+
+class Key:
+    """One sort key in one segment."""
+
+    def __init__(self, look: Look, sort: Sort) -> None:
+        self.look = look
+        self.descending = sort.descending
+        self.name = COLUMN.get(sort.key, sort.key)
+
+    def arrays(self, slots: Any) -> list[Any]:
+        """Numbers by which these slots order, the first array deciding; NaN for a missing value."""
+        return [self.look.columns[self.name][slots]]
+
+    def place(self, value: Any) -> list[Any]:
+        """Where a value of another segment is among these numbers, as numbers."""
+        return [value]
+
+    def values(self, slots: Any) -> list[Any]:
+        """What orders the slots between segments; None for a missing value."""
+        found: list[Any] = self.look.columns[self.name][slots].tolist()
+        return [None if value != value else value for value in found]  # noqa: PLR0124 (NaN)
+
+
+class WordKey(Key):
+    """Words order by their folded text. Their ranks are even numbers, so that a word that is not here has a place."""
+
+    def __init__(self, look: Look, sort: Sort) -> None:
+        super().__init__(look, sort)
+        words = {number: word.casefold() for number, word in list(look.words.words(KINDS[self.name]))}
+        self._folded = sorted(set(words.values()))
+        ranks = {word: 2 * rank for rank, word in enumerate(self._folded)}
+        self._ranks = np.full(look.words.last + 1, np.nan)
+        for number, word in words.items():
+            self._ranks[number] = ranks[word]
+
+    def arrays(self, slots: Any) -> list[Any]:
+        return [self._ranks[self.look.columns[self.name][slots]]]
+
+    def place(self, value: Any) -> list[Any]:
+        rank = int(np.searchsorted(np.array(self._folded, object), value)) if self._folded else 0
+        here = rank < len(self._folded) and self._folded[rank] == value
+        return [2.0 * rank if here else 2.0 * rank - 1]
+
+    def values(self, slots: Any) -> list[Any]:
+        (ranks,) = self.arrays(slots)
+        return [None if rank != rank else self._folded[int(rank) // 2] for rank in ranks.tolist()]  # noqa: PLR0124
+
+
+class UuidKey(Key):
+    """Canonical ids only."""
+
+    def arrays(self, slots: Any) -> list[Any]:
+        return [self.look.columns["uuid_high"][slots], self.look.columns["uuid_low"][slots]]
+
+    def place(self, value: Any) -> list[Any]:
+        packed = pack_id(value)
+        if not isinstance(packed, bytes):
+            raise Invalid("This is not a cursor", hint="leave it out to get the first page")
+        return [np.uint64(int.from_bytes(packed[:8], "big")), np.uint64(int.from_bytes(packed[8:], "big"))]
+
+    def values(self, slots: Any) -> list[Any]:
+        high, low = self.arrays(slots)
+        packed = zip(high.tolist(), low.tolist(), strict=True)
+        return [unpack_id(one.to_bytes(8, "big") + other.to_bytes(8, "big")) for one, other in packed]
+
+
+class OddUuidKey(Key):
+    """Any ids, as texts: all of the segment are read. The price of ids that are no UUIDs."""
+
+    def __init__(self, look: Look, sort: Sort) -> None:
+        super().__init__(look, sort)
+        rows = look.rows("SELECT casefold(uuid), id FROM task")
+        self._texts = sorted({text for text, _ in rows})
+        ranks = {text: 2.0 * rank for rank, text in enumerate(self._texts)}
+        self._ranks = np.full(look.count, np.nan)
+        for text, key in rows:
+            if key < look.entry.next:
+                self._ranks[key - look.entry.first] = ranks[text]
+
+    def arrays(self, slots: Any) -> list[Any]:
+        return [self._ranks[slots]]
+
+    def place(self, value: Any) -> list[Any]:
+        rank = int(np.searchsorted(np.array(self._texts, object), value)) if self._texts else 0
+        here = rank < len(self._texts) and self._texts[rank] == value
+        return [2.0 * rank if here else 2.0 * rank - 1]
+
+    def values(self, slots: Any) -> list[Any]:
+        return [None if rank != rank else self._texts[int(rank) // 2] for rank in self._ranks[slots].tolist()]  # noqa: PLR0124
+
+
+def keys_of(look: Look, sorts: Sequence[Sort], *, odd_ids: bool) -> list[Key]:
+    """`odd_ids`: some segment of the store has ids that are no UUIDs."""
+    return [_key(look, sort, odd_ids=odd_ids) for sort in sorts]
+
+
+def _key(look: Look, sort: Sort, *, odd_ids: bool) -> Key:
+    if sort.key == "uuid":
+        return OddUuidKey(look, sort) if odd_ids else UuidKey(look, sort)
+    return WordKey(look, sort) if COLUMN.get(sort.key, sort.key) in WORDS else Key(look, sort)

@@ -1,0 +1,281 @@
+"""The search tree over the columns of a segment: which rows may fulfil it, and which of these surely do.
+
+Where the two are the same array, the columns alone have decided. `at` limits the look to some slots."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+
+from flower.search.fields import FIELDS, Field
+from flower.search.match import predicate
+from flower.search.tree import And, Bounds, Node, Not, Or, Term
+from flower.store.sqlite.codec import pack_id
+from flower.store.sqlite.columns.layout import ENDED, HAS, WHOLES, WORDS, Array, hashed
+from flower.store.sqlite.query.question import Look
+from flower.store.sqlite.query.wording import INDEXED, Needles, needles_of
+from flower.store.sqlite.schema import KINDS, STATE_IDS
+
+At = slice | Array
+
+#: So many words are compared one by one; more are looked up in a table.
+_FEW: Final = 4
+_ENDED: Final = {column: STATE_IDS[state] for state, column in ENDED.items()}
+_REALS: Final = frozenset({"received", "started", "timestamp", "sent", "runtime", "wait"})
+#: Words that a bare word of a query is compared with.
+_FREE_WORDS: Final = tuple(field for field in FIELDS.values() if field.free and field.attribute in WORDS)
+
+
+class Masks(NamedTuple):
+    may: Any
+    must: Any
+
+    @property
+    def exact(self) -> bool:
+        return self.may is self.must
+
+
+def masks(look: Look, node: Node, at: At | None = None) -> Masks:
+    """Of rows only, not of slots that hold none."""
+    found = _Reading(look, slice(0, look.count) if at is None else at).node(node)
+    live = look.columns["live"][slice(0, look.count) if at is None else at] == 1
+    may = found.may & live
+    return Masks(may, may if found.exact else found.must & live)
+
+
+def decided(node: Node) -> bool:
+    """Whether the columns alone decide it, in every segment."""
+    match node:
+        case And(terms) | Or(terms):
+            return all(map(decided, terms))
+        case Not(term):
+            return decided(term)
+        case Term("", _, _):
+            return False
+        case Term(name, operator, _):
+            exact = operator in ("present", "slow") or name == "failure"
+            return exact or FIELDS[name].attribute in WORDS or FIELDS[name].attribute in _REALS
+
+
+def _same(mask: Any) -> Masks:
+    return Masks(mask, mask)
+
+
+class _Reading:
+    def __init__(self, look: Look, at: At) -> None:
+        self._look = look
+        self._at = at
+
+    def column(self, name: str) -> Any:
+        return self._look.columns[name][self._at]
+
+    def node(self, node: Node) -> Masks:
+        match node:
+            case And(terms):
+                return self._all([self.node(term) for term in terms])
+            case Or(terms):
+                return self._any([self.node(term) for term in terms])
+            case Not(term):
+                inner = self.node(term)
+                return _same(~inner.may) if inner.exact else Masks(~inner.must, ~inner.may)
+            case Term():
+                return self._term(node)
+
+    def _fill(self, value: bool) -> Any:
+        return np.full(len(self.column("live")), value)
+
+    def _all(self, parts: Sequence[Masks]) -> Masks:
+        if not parts:
+            return _same(self._fill(True))
+        may = np.logical_and.reduce([part.may for part in parts])
+        if all(part.exact for part in parts):
+            return _same(may)
+        return Masks(may, np.logical_and.reduce([part.must for part in parts]))
+
+    def _any(self, parts: Sequence[Masks]) -> Masks:
+        if not parts:
+            return _same(self._fill(False))
+        may = np.logical_or.reduce([part.may for part in parts])
+        if all(part.exact for part in parts):
+            return _same(may)
+        return Masks(may, np.logical_or.reduce([part.must for part in parts]))
+
+    def _term(self, term: Term) -> Masks:
+        if term.field == "":
+            return self._free(term)
+        field = FIELDS[term.field]
+        column = field.attribute
+        if column in WORDS:
+            return _same(self._words(field, term))
+        if term.operator == "slow":
+            return _same(self._slow())
+        if column in ("root_id", "parent_id", "uuid"):
+            return self._id(term, column)
+        if column in _REALS:
+            return _same(_within(self.column(column), term))
+        if column in WHOLES:
+            return self._whole(column, term)
+        if column in _ENDED:
+            return self._moment(column, term)
+        if term.field == "failure":
+            return _same(self._failure(term))
+        return self._text(term, column)
+
+    # --- words
+
+    def _words(self, field: Field, term: Term) -> Any:
+        numbers, most = self._numbers(field, term)
+        column = self.column(field.attribute)
+        if len(numbers) <= _FEW:
+            mask = self._fill(False)
+            for number in numbers:
+                mask |= column == number
+            return mask
+        table = np.zeros(max(most, int(column.max(initial=0))) + 1, bool)
+        table[numbers] = True
+        return table[column]
+
+    def _numbers(self, field: Field, term: Term) -> tuple[list[int], int]:
+        """The numbers of the words that fulfil the term, and the greatest number of all."""
+        dictionary = self._look.words
+        memory = self._look.question.means.memory
+        question = (self._look.entry.number, dictionary.last, field.name, term)
+        known: list[int] | None = memory.get(question)
+        if known is None:
+            holds = _word_test(term)
+            known = [number for number, word in list(dictionary.words(KINDS[field.attribute])) if holds(word)]
+            memory.put(question, known, 8 * len(known))
+        return known, dictionary.last
+
+    def _free(self, term: Term) -> Masks:
+        needles = needles_of(term)
+        must = np.logical_or.reduce([self._words(field, term) for field in _FREE_WORDS])
+        may = self._candidates(needles)
+        return Masks(may | must, must)
+
+    # --- numbers and times
+
+    def _slow(self) -> Any:
+        slow = self._look.question.slow
+        limits = np.full(self._look.words.last + 1, np.inf)
+        for number, name in self._look.words.words("name"):
+            limits[number] = slow.get(name, np.inf)
+        limits[0] = np.inf
+        with np.errstate(invalid="ignore"):
+            return self.column("runtime") > limits[self.column("name")]
+
+    def _whole(self, name: str, term: Term) -> Masks:
+        column = self.column(name)
+        bounds = np.iinfo(WHOLES[name])
+        there = column != bounds.min
+        if name == "attempts" and term.operator == "present":
+            return _same(self._fill(True))
+        if term.operator == "present":
+            return _same(there)
+        unknown = (column == bounds.max) | (column == bounds.min + 1)
+        mask = there & _within(column.astype(np.float64), term)
+        if not unknown.any():
+            return _same(mask)
+        return Masks(mask | unknown, mask & ~unknown)
+
+    def _moment(self, name: str, term: Term) -> Masks:
+        """`ended` is this time if the task ended so; else only the row knows it."""
+        has = self._has(name)
+        if term.operator == "present":
+            return _same(has)
+        here = self.column("state") == _ENDED[name]
+        known = here & _within(self.column("ended"), term)
+        other = has & ~here
+        return Masks(known | other, known) if other.any() else _same(known)
+
+    def _failure(self, term: Term) -> Any:
+        column = self.column("failure")
+        if term.operator == "present":
+            return column != 0
+        ids = np.unique(column[column != 0])
+        holds = _word_test(term)
+        wanted = [number for number in ids.tolist() if holds(f"{number:016x}")]
+        return np.isin(column, np.array(wanted, np.uint64))
+
+    # --- what the rows know
+
+    def _has(self, name: str) -> Any:
+        return (self.column("has") & HAS[name]) != 0
+
+    def _text(self, term: Term, column: str) -> Masks:
+        has = self._has(column) if column in HAS else self._fill(True)
+        if term.operator == "present":
+            return _same(has)
+        needles = needles_of(term)
+        if needles is None:
+            return Masks(has, self._fill(False))
+        return Masks(has & self._candidates(needles), self._fill(False))
+
+    def _id(self, term: Term, column: str) -> Masks:
+        has = self._fill(True) if column == "uuid" else self._has(column)
+        if term.operator == "present":
+            return _same(has)
+        value = term.value
+        if isinstance(value, str) and term.operator in ("is", "equals", "contains"):
+            folded = value if term.operator == "equals" else value.casefold()
+            if isinstance(pack_id(folded), bytes) and not self._look.entry.odd_ids:
+                return self._bearing(column, folded)
+        needles = needles_of(term) if column in INDEXED else None
+        may = has if needles is None else self._candidates(needles)
+        return Masks(may, self._fill(False))
+
+    def _bearing(self, column: str, uuid: str) -> Masks:
+        """Rows with this canonical id."""
+        packed = pack_id(uuid)
+        if column == "uuid":
+            rows = self._look.rows("SELECT id FROM task WHERE uuid = ?", (packed,))
+            slots = np.fromiter((row[0] for row in rows), np.int64, len(rows)) - self._look.entry.first
+            return _same(self._among(slots))
+        may = self.column("root" if column == "root_id" else "parent") == hashed(packed)
+        if column == "root_id":
+            # a root has its own id, which is not in the column
+            may |= self._bearing("uuid", uuid).may & self._has("root_id")
+        return Masks(may, self._fill(False))
+
+    def _candidates(self, needles: Needles | None) -> Any:
+        if needles is None:
+            return self._fill(True)
+        look = self._look
+        wording = look.question.wording
+        slots = wording.candidates(needles, look.columns, look.count)
+        if slots is None:
+            return self._fill(True)
+        mask = self._among(slots) | wording.unseen(look.columns, look.count)[self._at]
+        if needles.spelled:
+            mask |= self._has("escaped")
+        return mask
+
+    def _among(self, slots: Any) -> Any:
+        mask = np.zeros(self._look.count, bool)
+        mask[slots[(slots >= 0) & (slots < self._look.count)]] = True
+        return mask[self._at]
+
+
+def _word_test(term: Term) -> Callable[[str], bool]:
+    """What a term of a word asks of the word, by the very comparison of `match`."""
+    if term.operator == "present":
+        return lambda _: True
+    holds = predicate(Term("name", term.operator, term.value))
+    return lambda word: holds({"name": word})
+
+
+def _within(column: Any, term: Term) -> Any:
+    if term.operator == "present":
+        return ~np.isnan(column)
+    low, high = (None if bound is None else float(bound) for bound in cast(Bounds, term.value))
+    if (low is not None and math.isnan(low)) or (high is not None and math.isnan(high)):
+        return np.zeros(len(column), bool)
+    if low is None and high is None:
+        return ~np.isnan(column)
+    # NaN, a missing value, compares with nothing
+    mask = None if low is None else column >= low
+    if high is not None:
+        below = column <= high
+        mask = below if mask is None else mask & below
+    return mask

@@ -1,0 +1,96 @@
+"""A query being answered: which tasks, by when, and what it has learnt so far."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from flower.search.tree import And, Node, Not, Or, Term
+from flower.store.sqlite.catalogue import Segment
+from flower.store.sqlite.codec import Dictionary
+from flower.store.sqlite.columns.file import Columns
+from flower.store.sqlite.connection import Row
+from flower.store.sqlite.pool import Deadline, Pool
+from flower.store.sqlite.query.memory import Memory
+from flower.store.sqlite.query.shelf import Shelf
+from flower.store.sqlite.query.wording import Wording
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a reader has to answer with, for all its queries."""
+
+    pool: Pool
+    shelf: Shelf
+    memory: Memory
+    #: run times by name above which a task is slow; asked for only if a query needs it
+    slow: Callable[[], Mapping[str, float]]
+
+
+@dataclass
+class Question:
+    where: Node
+    means: Means
+    deadline: Deadline
+    wording: Wording
+    _looks: dict[int, "Look"] = field(default_factory=dict)
+
+    @cached_property
+    def slow(self) -> Mapping[str, float]:
+        return self.means.slow()
+
+    @cached_property
+    def slow_stamp(self) -> int:
+        """Another one as soon as what is slow changes."""
+        return hash(frozenset(self.slow.items()))
+
+    def about(self, where: Node) -> "Question":
+        """The same, asked about other tasks, within the same time."""
+        return Question(where, self.means, self.deadline, self.wording)
+
+    def stamp_of(self, node: Node) -> int | None:
+        """What an answer for the query depends on beside the segment."""
+        return self.slow_stamp if asks_slow(node) else None
+
+    def look(self, entry: Segment) -> "Look":
+        """The segment as this query sees it, the same one each time. Raises SegmentGone, WaitedTooLong."""
+        self.deadline.check()
+        look = self._looks.get(entry.number)
+        if look is None:
+            columns = self.means.shelf.columns(entry, self.deadline)
+            look = self._looks[entry.number] = Look(entry, columns, self)
+        return look
+
+
+def asks_slow(node: Node) -> bool:
+    match node:
+        case Term(operator=operator):
+            return operator == "slow"
+        case Not(term):
+            return asks_slow(term)
+        case And(terms) | Or(terms):
+            return any(map(asks_slow, terms))
+
+
+class Look:
+    """One segment, as of one moment."""
+
+    def __init__(self, entry: Segment, columns: Columns, question: Question) -> None:
+        self.entry = entry
+        self.columns = columns
+        self.count = entry.next - entry.first
+        self.question = question
+        #: what answers are remembered under: they stay true as long as it stands
+        self.stamp = (entry.number, columns.sequence)
+
+    @cached_property
+    def words(self) -> Dictionary:
+        return self.question.means.shelf.words(self.entry, self.columns.sequence, self.question.deadline)
+
+    def column(self, name: str) -> Any:
+        return self.columns[name][: self.count]
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Raises SegmentGone, WaitedTooLong."""
+        with self.question.means.pool.borrow(self.entry, self.question.deadline) as segment:
+            return segment.rows(sql, values)

@@ -1,0 +1,131 @@
+"""What a term asks of the text index, and what that answers for a segment.
+
+The index is behind the rows. So the columns are looked at first, which say of each row whether the index has
+its text; then the index is asked; a row that it had not seen at the time of the look is a candidate anyway."""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from flower.search.fields import FIELDS
+from flower.search.tree import Path, Term
+from flower.store.sqlite.columns.file import Columns
+from flower.store.sqlite.text import SHORTEST, Look, TextReader, TextTrouble
+
+#: Fields whose text is in the index.
+INDEXED: Final = frozenset({"uuid", "args", "kwargs", "result", "exception", "traceback"})
+#: Candidates asked for at first; most searches find less.
+_FIRST: Final = 4_000
+#: More than this are not fetched: then any row may be one, and rows are read in the order wanted.
+_MOST: Final = 250_000
+_WILD: Final = re.compile(r"\\.|[*?]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Needles:
+    """Texts that all occur in what the index holds of a row, if the term holds for it. `spelled`: only if the row's
+    arguments say what they spell, without a backslash."""
+
+    texts: tuple[str, ...]
+    spelled: bool = False
+
+
+def needles_of(term: Term) -> Needles | None:
+    """None if the index cannot help."""
+    match term.operator, term.value:
+        case (("contains" | "is" | "equals"), str(value)) if term.field in INDEXED or not term.field:
+            return _needles((value,))
+        case "like", str(pattern) if term.field in INDEXED:
+            return _needles(pieces(pattern))
+        case "pair", (str(key), str(value)):
+            return _needles((key, value), spelled=True)
+        case "path", Path() as path if term.field in INDEXED and FIELDS[term.field].kind == "text":
+            keys = tuple(key for key in path.keys if not key.lstrip("-").isdigit())
+            values: tuple[str, ...] = ()
+            if isinstance(path.value, str) and path.operator in ("is", "like"):
+                values = (path.value,) if path.operator == "is" else pieces(path.value)
+            return _needles((*keys, *values), spelled=True)
+    return None
+
+
+def pieces(pattern: str) -> tuple[str, ...]:
+    """What stands between the wildcards of a pattern."""
+    found: list[str] = [""]
+    last = 0
+    for wild in _WILD.finditer(pattern):
+        found[-1] += pattern[last : wild.start()]
+        if wild[0] in ("*", "?"):
+            found.append("")
+        else:
+            found[-1] += wild[0][1:]
+        last = wild.end()
+    found[-1] += pattern[last:]
+    return tuple(found)
+
+
+def _needles(texts: tuple[str, ...], *, spelled: bool = False) -> Needles | None:
+    long = tuple(sorted({text.casefold() for text in texts if len(text.casefold()) >= SHORTEST}))
+    if not long or not all(map(_is_text, long)):
+        return None
+    return Needles(long, spelled)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """`keys` holds every candidate from `lowest` on; `more` may be had by asking for them."""
+
+    keys: Any
+    lowest: int
+    total: int
+    at: int
+
+
+class Wording:
+    """One query's questions to the index. Without an index every row may be a candidate."""
+
+    def __init__(self, reader: TextReader) -> None:
+        self._reader = reader
+        self._found: dict[Needles, _Found | None] = {}
+        self._index: Look | None = None
+
+    def candidates(self, needles: Needles, columns: Columns, count: int) -> Any | None:
+        """Slots below `count` that the index names, ascending; None if they are too many to be named."""
+        found = self._found.get(needles)
+        if needles not in self._found or (found is not None and columns.indexed_at > found.at):
+            found = self._ask(needles, _FIRST)
+        if found is not None and found.lowest > columns.first and found.total <= _MOST:
+            found = self._ask(needles, found.total + _FIRST)
+        if found is None or found.lowest > columns.first:
+            return None
+        start, end = np.searchsorted(found.keys, [columns.first, columns.first + count])
+        return found.keys[start:end] - columns.first
+
+    def _ask(self, needles: Needles, limit: int) -> _Found | None:
+        at = time.monotonic_ns()
+        self._index = self._reader.refresh()
+        try:
+            answer = self._index.candidates(needles.texts, limit=limit)
+            self._found[needles] = _Found(answer.keys, answer.lowest, answer.total or 0, at)
+        except TextTrouble:
+            self._found[needles] = None
+        return self._found[needles]
+
+    def unseen(self, columns: Columns, count: int) -> Any:
+        """Where the index had not seen the row's text. After `candidates`."""
+        index = self._index
+        if index is None or columns.generation != index.generation:
+            return np.ones(count, bool)
+        seen = columns["text_version"][:count] == columns["version"][:count]
+        seen &= np.isin(columns["text_block"][:count], np.array(sorted(index.blocks), np.uint16))
+        return ~seen

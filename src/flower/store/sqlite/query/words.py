@@ -1,0 +1,94 @@
+"""The order by a word: one word after the other, the rows of each in the order in which they were first written.
+There are few words and many rows of each, so the rows are never sorted."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from flower.store.cursor import Position
+from flower.store.port import Sort
+from flower.store.sqlite.catalogue import Segment
+from flower.store.sqlite.pool import SegmentGone
+from flower.store.sqlite.query.exact import exact
+from flower.store.sqlite.query.question import Look, Question
+
+COLUMNS: Final = {"name": "name", "state": "state", "worker": "hostname", "queue": "queue"}
+
+#: Folded word → its numbers in one segment. None: no word.
+Numbers = dict[str | None, list[int]]
+
+
+def places(
+    question: Question, entries: Sequence[Segment], sort: Sort
+) -> list[tuple[str | None, list[tuple[Look, list[int], int]]]]:
+    """Each word that the query finds, in order, with the segments that have it, its numbers there and how often."""
+    column = COLUMNS[sort.key]
+    found: dict[str | None, list[tuple[Look, list[int], int]]] = {}
+    for entry in entries:
+        question.deadline.check()
+        try:
+            look = question.look(entry)
+            counts = _counts(look, column)
+        except SegmentGone:
+            continue
+        for folded, (numbers, count) in counts.items():
+            found.setdefault(folded, []).append((look, numbers, count))
+    words = sorted((word for word in found if word is not None), reverse=sort.descending)
+    ordered: list[str | None] = [*words, *([None] if None in found else [])]
+    if sort.descending:
+        return [(word, found[word][::-1]) for word in ordered]
+    return [(word, found[word]) for word in ordered]
+
+
+def _counts(look: Look, column: str) -> dict[str | None, tuple[list[int], int]]:
+    asked = (look.stamp, look.count, "words", column, look.question.where, look.question.stamp_of(look.question.where))
+    memory = look.question.means.memory
+    known: dict[str | None, tuple[list[int], int]] | None = memory.get(asked)
+    if known is None:
+        known = {}
+        numbers = look.column(column)[exact(look, look.question.where)]
+        counts = np.bincount(numbers, minlength=1)
+        for number in np.flatnonzero(counts).tolist():
+            word = look.words.values[number] if number else None
+            folded = None if word is None else word.casefold()
+            before = known.get(folded, ([], 0))
+            known[folded] = ([*before[0], number], before[1] + int(counts[number]))
+        memory.put(asked, known, 200 * len(known))
+    return known
+
+
+def ids(question: Question, entries: Sequence[Segment], sort: Sort, after: Position | None) -> Iterator[int]:
+    """From the place on."""
+    passed = after is None
+    for word, segments in places(question, entries, sort):
+        if not passed and after is not None:
+            if _before(word, after.values[0], descending=sort.descending):
+                continue
+            passed = word != after.values[0]
+        key = None if passed or after is None else after.key
+        for look, numbers, _ in segments:
+            slots = rows(look, sort, numbers)
+            if key is not None:
+                slots = (
+                    slots[slots < key - look.entry.first] if sort.descending else slots[slots > key - look.entry.first]
+                )
+            yield from ((slots[::-1] if sort.descending else slots) + look.entry.first).tolist()
+        passed = True
+
+
+def rows(look: Look, sort: Sort, numbers: list[int]) -> Any:
+    """Slots with one of the words that the query finds, ascending."""
+    try:
+        mask = exact(look, look.question.where)
+    except SegmentGone:
+        return np.zeros(0, np.int64)
+    column = look.column(COLUMNS[sort.key])
+    return np.flatnonzero(mask & (column == numbers[0] if len(numbers) == 1 else np.isin(column, numbers)))
+
+
+def _before(word: str | None, other: Any, *, descending: bool) -> bool:
+    """Whether a word comes before another; none comes last."""
+    if word is None or other is None:
+        return other is None and word is not None
+    return bool(word > other if descending else word < other)
