@@ -5,11 +5,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flower.records import Attempt, Task
-from flower.search.fields import FIELDS
-from flower.search.tree import Node, Not, Operator, Term, all_of, any_of
+from flower.search.fields import FIELDS, ordered
+from flower.search.literal import literal
+from flower.search.match import field_text
+from flower.search.tree import Bounds, Node, Not, Operator, Path, Term, all_of, any_of
+from flower.search.wildcards import escaped
 
-TEXT_FIELDS = [field for field in FIELDS.values() if field.kind in ("text", "word", "id", "state")]
-NUMBER_FIELDS = [field for field in FIELDS.values() if field.kind in ("number", "time")]
+TEXT_FIELDS = [field for field in FIELDS.values() if not ordered(field)]
+NUMBER_FIELDS = [field for field in FIELDS.values() if ordered(field)]
+LIKE_FIELDS = [field for field in FIELDS.values() if field.kind in ("word", "state", "id")]
+KEY_FIELDS = [field for field in FIELDS.values() if field.keys]
 
 _PIECES = [
     "a",
@@ -34,6 +39,10 @@ _PIECES = [
     "%",
     "_",
     "*",
+    "?",
+    "<",
+    ">",
+    ".",
 ]
 _WORDS = ["AND", "OR", "NOT", "name", "state:", "x1", "ORD-17", "<object at 0x7f>"]
 
@@ -60,6 +69,14 @@ def _cut(pair: tuple[str, int]) -> str:
     return text if len(text) <= length else text[:length] + "..."
 
 
+custom = st.dictionaries(
+    st.sampled_from(["task-progress", "task-Mail", "progress"]) | hostile,
+    st.dictionaries(st.sampled_from(["percent", "id"]) | hostile, values, max_size=2),
+    max_size=2,
+)
+whole = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5)
+
+
 def texts_of(made: st.SearchStrategy[Any]) -> st.SearchStrategy[str | None]:
     whole = made.map(repr)
     return st.none() | whole | st.tuples(whole, st.integers(0, 30)).map(_cut) | hostile
@@ -75,10 +92,15 @@ def tasks(draw: st.DrawFn) -> Task:
         hostname=draw(st.none() | st.sampled_from(["celery@w1", "Celery@W2"]) | hostile),
         pid=draw(st.none() | st.integers(1, 99999)),
         timestamp=draw(times),
+        clock=draw(whole),
+        sent=draw(times),
         received=draw(times),
         started=draw(times),
+        failed=draw(times),
+        retried=draw(times),
         runtime=draw(times),
-        retries=draw(st.none() | st.integers(0, 5)),
+        retries=draw(whole),
+        priority=draw(whole),
         eta=draw(maybe),
         expires=draw(maybe),
         queue=draw(maybe),
@@ -93,6 +115,7 @@ def tasks(draw: st.DrawFn) -> Task:
         exception=draw(maybe),
         traceback=draw(maybe),
         earlier=draw(st.lists(st.builds(Attempt, number=st.just(0), exception=maybe), max_size=2).map(tuple)),
+        data=draw(st.none() | custom),
     )
 
 
@@ -110,23 +133,75 @@ def _pair(draw: st.DrawFn) -> tuple[str, str]:
     return key, draw(values.map(lambda value: value if isinstance(value, str) else repr(value)))
 
 
+def _pattern(draw: st.DrawFn, text: str | None) -> str:
+    """A pattern of which parts are the task's own text."""
+    pieces = st.sampled_from(["*", "?", "**"]) | hostile.map(escaped)
+    if not text or draw(st.booleans()):
+        return "".join(draw(st.lists(pieces, max_size=4)))
+    start = draw(st.integers(0, len(text)))
+    stop = draw(st.integers(start, len(text)))
+    tail = draw(st.sampled_from(["*", "?" * (len(text) - stop)]))
+    return escaped(text[:start]) + draw(st.sampled_from(["", "*"])) + escaped(text[start:stop]) + tail
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> Bounds:
+    bound = st.none() | st.floats(allow_nan=False) | st.sampled_from([0.0, 1.5, 1.7e9]) | st.integers(-2, 5)
+    return draw(bound), draw(bound)
+
+
+def _a_path(draw: st.DrawFn, value: Any) -> Path:
+    """Often one that leads to something."""
+    keys: list[str] = []
+    while isinstance(value, dict | list | tuple) and value and (not keys or draw(st.booleans())):
+        key = draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
+        keys.append(str(key).swapcase() if draw(st.booleans()) else str(key))
+        value = value[key]
+    keys = [key.removeprefix("task-") for key in keys] or [draw(st.sampled_from(["0", "id", "größe", "progress"]))]
+    match draw(st.sampled_from(["is", "is", "like", "range", "present"])):
+        case "is":
+            return Path(tuple(keys), "is", value.swapcase() if isinstance(value, str) else repr(value))
+        case "like":
+            return Path(tuple(keys), "like", _pattern(draw, value if isinstance(value, str) else repr(value)))
+        case "range":
+            return Path(tuple(keys), "range", draw(bounds()))
+    return Path(tuple(keys), "present")
+
+
+def _spelled(text: str | None) -> Any:
+    try:
+        return literal(text or "")
+    except ValueError:
+        return None
+
+
 @st.composite
 def terms(draw: st.DrawFn, task: Task) -> Term:
-    match draw(st.sampled_from(["free", "text", "text", "range", "pair"])):
+    kinds = ["free", "text", "text", "like", "path", "path", "present", "range", "pair", "slow"]
+    match draw(st.sampled_from(kinds)):
         case "free":
             field = draw(st.sampled_from(TEXT_FIELDS))
-            return Term("", "contains", _needle(draw, getattr(task, field.attribute)))
+            return Term("", "contains", _needle(draw, field_text(task, field)))
         case "text":
             field = draw(st.sampled_from(TEXT_FIELDS))
-            text = getattr(task, field.attribute)
+            text = field_text(task, field)
             operator: Operator = draw(st.sampled_from(["contains", "is", "equals"]))
             value = _needle(draw, text) if operator == "contains" or not text else text
             return Term(field.name, operator, value.swapcase() if operator == "is" else value)
+        case "like":
+            field = draw(st.sampled_from(LIKE_FIELDS))
+            return Term(field.name, "like", _pattern(draw, field_text(task, field)))
+        case "path":
+            field = draw(st.sampled_from(KEY_FIELDS))
+            held = task.data if field.name == "data" else _spelled(getattr(task, field.attribute))
+            return Term(field.name, "path", _a_path(draw, held))
+        case "present":
+            return Term(draw(st.sampled_from(list(FIELDS))), "present", "")
         case "pair":
             return Term("kwargs", "pair", _pair(draw))
-    field = draw(st.sampled_from(NUMBER_FIELDS))
-    bound = st.none() | st.floats(allow_nan=False) | st.sampled_from([0.0, 1.5, 1.7e9])
-    return Term(field.name, "range", (draw(bound), draw(bound)))
+        case "slow":
+            return Term("runtime", "slow", "")
+    return Term(draw(st.sampled_from(NUMBER_FIELDS)).name, "range", draw(bounds()))
 
 
 def trees(task: Task) -> st.SearchStrategy[Node]:
@@ -144,7 +219,12 @@ def _trees(leaves: st.SearchStrategy[Term]) -> st.SearchStrategy[Node]:
 
 def _writable(draw: st.DrawFn) -> Term:
     value = draw(hostile.filter(bool))
-    match draw(st.sampled_from(["free", "field", "state", "pair", "number", "time"])):
+    finite = st.floats(allow_nan=False, allow_infinity=False)
+    either = draw(st.tuples(finite, finite | st.none()).map(lambda pair: pair if draw(st.booleans()) else pair[::-1]))
+    if None not in either:
+        either = tuple(sorted(either))
+    kinds = ["free", "field", "state", "pair", "number", "numbers", "time", "exact", "like", "present", "path", "slow"]
+    match draw(st.sampled_from(kinds)):
         case "free":
             return Term("", "contains", value)
         case "state":
@@ -152,18 +232,37 @@ def _writable(draw: st.DrawFn) -> Term:
         case "pair":
             return Term("kwargs", "pair", (value.replace("=", "").strip(), draw(hostile).strip()))
         case "number":
-            number = draw(st.floats(allow_nan=False, allow_infinity=False))
-            return Term(draw(st.sampled_from(["retries", "runtime"])), "range", (number, number))
+            number = draw(finite)
+            return Term(draw(st.sampled_from(["retries", "runtime", "wait"])), "range", (number, number))
+        case "numbers":
+            return Term(draw(st.sampled_from(NUMBER_FIELDS)).name, "range", either)
         case "time":
             moment = draw(st.floats(-1e9, 1e11))
             return Term(draw(st.sampled_from(["received", "started", "timestamp"])), "range", (moment, moment))
+        case "exact":
+            return Term(draw(st.sampled_from(TEXT_FIELDS)).name, "equals", value)
+        case "like":
+            return Term(draw(st.sampled_from(LIKE_FIELDS)).name, "like", escaped(value) + "*" + escaped(draw(hostile)))
+        case "present":
+            return Term(draw(st.sampled_from(list(FIELDS))), "present", "")
+        case "slow":
+            return Term("runtime", "slow", "")
+        case "path":
+            keys = tuple(draw(st.lists(hostile.filter(bool), min_size=1, max_size=3)))
+            path = draw(
+                st.sampled_from(
+                    [Path(keys, "is", value), Path(keys, "like", escaped(value) + "?"), Path(keys, "range", either),
+                     Path(keys, "present")]
+                )
+            )  # fmt: skip
+            return Term(draw(st.sampled_from(KEY_FIELDS)).name, "path", path)
     field = draw(st.sampled_from([field for field in TEXT_FIELDS if field.kind != "state"]))
     return Term(field.name, "contains", value.replace("=", "") or "x")
 
 
 @st.composite
 def writable_terms(draw: st.DrawFn) -> Term:
-    """Terms that today's language has words for."""
+    """Terms that the language has words for."""
     return _writable(draw)
 
 

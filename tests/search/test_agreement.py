@@ -1,0 +1,74 @@
+"""One truth, several readers: the record, the dict, the store in memory and the store on disk agree."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flower.api.wire import task_info
+from flower.errors import SearchError
+from flower.records import Task
+from flower.search.match import matches, uses_slow
+from flower.search.syntax import parse
+from flower.search.terms import parse_search_terms, satisfies_search_terms
+from flower.search.tree import Node
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Query, Reader
+from search_strategies import hostile, tasks, trees
+
+FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+_PARTS = [
+    "name:", "state:", "uuid:", "worker:", "args.0:", "kwargs.id:", "kwargs.order_id:", "kwargs:id=", "result.id:",
+    "data.progress.percent:", "has:", "is:", "runtime:", "retries:", "wait:", "attempts:", "received:", "sent:",
+    "traceback", "failed", "slow", "retried", "child", "unfinished", "kwargs", "data", "shop.", "*", "?", "=", ",",
+    ">", ">=", "<", "<=", "..", "1", "5", "1.5s", "-1h", "now", "today", "2023", "-", "(", ")", " OR ", " ", " ", '"',
+    "FAILURE", "SUCCESS", "x",
+]  # fmt: skip
+query_texts = st.lists(st.sampled_from(_PARTS) | hostile, max_size=10).map("".join)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_all_readers_agree(data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(tasks(), min_size=1, max_size=8, unique_by=lambda task: task.uuid))
+    folder = Path(tempfile.mkdtemp(prefix="bellflower-search-", dir=FAST))
+    writer, disk = open_writer(folder / "data", segment_tasks=5), open_reader(folder / "data")
+    shared = MemoryStore()
+    try:
+        writer.write(Batch(new=drawn))
+        # as they are on disk: lone surrogates and NaN do not get there
+        stored = list(disk.tasks(Query(sort=())))
+        MemoryWriter(shared).write(Batch(new=stored))
+        for _ in range(6):
+            assert_same(data.draw(trees(data.draw(st.sampled_from(stored)))), stored, disk, MemoryReader(shared))
+            query = data.draw(query_texts)
+            try:
+                tree = parse(query, now=1.7e9)
+            except SearchError:
+                continue
+            assert_same(tree, stored, disk, MemoryReader(shared))
+            if "now" not in query and "-1h" not in query and "today" not in query:
+                terms = parse_search_terms(query)
+                assert [satisfies_search_terms(task, terms) for task in stored] == [
+                    matches(tree, task) for task in stored
+                ]
+    finally:
+        writer.close()
+        disk.close()
+        shutil.rmtree(folder)
+
+
+def assert_same(node: Node, stored: list[Task], *readers: Reader) -> None:
+    expected = [task.uuid for task in stored if matches(node, task)]
+    infos = [task_info(task, worker=None, children=()) for task in stored]
+    assert [info["uuid"] for info in infos if matches(node, info)] == expected
+    if uses_slow(node):
+        return  # the stores know what is slow
+    for reader in readers:
+        assert [task.uuid for task in reader.tasks(Query(node, ()))] == expected
+        assert reader.count(node) == len(expected)
