@@ -1,17 +1,17 @@
 """What a question is about: whose records, which tasks, which stretch of time, in which order."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
-from difflib import get_close_matches
-from typing import TypeAlias, TypedDict, Unpack, get_args
+from typing import Any, TypeAlias, TypedDict, Unpack, get_args
 from zoneinfo import ZoneInfo
 
 from flower.api.listing import EPOCH, AnyTime, parse_time
 from flower.current import Watching, current
 from flower.errors import Invalid
+from flower.search.nearest import did_you_mean
 from flower.search.syntax import parse
-from flower.search.times import time_span
+from flower.search.times import clock, moment, time_span
 from flower.search.tree import Node, Term, all_of
 from flower.store.answers import TimeKey
 from flower.store.port import NEWEST, SORT_KEYS, Query, Reader, Sort
@@ -27,7 +27,7 @@ WRITTEN = "written"
 class Window(TypedDict, total=False):
     """A stretch of time, both ends included; a task without the time is in none.
 
-    `start` and `end` are what `moment` takes, `time` says which of a task's times is meant (`received`). `tz` is the
+    `start` and `end` are what `bound` takes, `time` says which of a task's times is meant (`received`). `tz` is the
     zone of times that name none, and of the days of a histogram: a name as in `Europe/Berlin`, or a tzinfo; default
     the local one. `now` is what relative times count from, in epoch seconds.
     """
@@ -41,7 +41,7 @@ class Window(TypedDict, total=False):
 
 def reader_of(source: Source) -> Reader:
     """Raises NotFound if nobody is named and nobody watches."""
-    watching = current() if source is None else source
+    watching: Any = current() if source is None else source
     store: Reader = getattr(watching, "store", watching)
     return store
 
@@ -49,7 +49,7 @@ def reader_of(source: Source) -> Reader:
 def where_of(query: str | None, **window: Unpack[Window]) -> Node:
     """The tree of a query within a window. Raises SearchError and Invalid."""
     zone, now = zone_of(window.get("tz")), window.get("now")
-    asked = parse(query)
+    asked = parse(query, now, zone)
     low = bound(window.get("start"), "start", zone, now)
     high = bound(window.get("end"), "end", zone, now)
     if low is None and high is None:
@@ -64,7 +64,7 @@ def query_of(query: str | None, sort: Order, **window: Unpack[Window]) -> Query:
 def time_key(window: Window) -> TimeKey:
     key = window.get("time") or "received"
     if key not in get_args(TimeKey):
-        raise Invalid(f"There is no time '{key}'", hint=nearest(key, get_args(TimeKey)))
+        raise Invalid(f"There is no time '{key}'", hint=did_you_mean(key, get_args(TimeKey)))
     return key
 
 
@@ -81,7 +81,7 @@ def order_of(sort: Order) -> tuple[Sort, ...]:
 def _sort(word: str) -> Sort:
     key = word.removeprefix("-")
     if key not in SORT_KEYS:
-        raise Invalid(f"Tasks cannot be sorted by '{key}'", hint=nearest(key, SORT_KEYS))
+        raise Invalid(f"Tasks cannot be sorted by '{key}'", hint=did_you_mean(key, SORT_KEYS))
     return Sort(key, descending=word != key)
 
 
@@ -103,7 +103,9 @@ def bound(value: AnyTime | None, side: str, zone: tzinfo | None = None, now: flo
 def _moments(text: str, zone: tzinfo | None, now: float | None) -> tuple[float, float]:
     if EPOCH.fullmatch(text):
         return float(text), float(text)
-    return time_span(text)
+    at = clock(now, zone)
+    relative = moment(text, at)
+    return time_span(text, at) if relative is None else (relative, relative)
 
 
 def zone_of(name: str | tzinfo | None) -> tzinfo | None:
@@ -130,10 +132,3 @@ def offset_at(moment: float, zone: tzinfo | None) -> float:
 def now_of(window: Window) -> float:
     now = window.get("now")
     return time.time() if now is None else now
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """A hint: what was probably meant, and what there is."""
-    close = get_close_matches(word.lower(), known, n=1)
-    there = f"there are {', '.join(known)}" if len(known) > 1 else f"there is {', '.join(known) or 'none'}"
-    return f"did you mean '{close[0]}'? {there}" if close else there

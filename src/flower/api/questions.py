@@ -14,7 +14,6 @@ from flower.api.asking import (
     Source,
     Window,
     bound,
-    nearest,
     now_of,
     order_of,
     query_of,
@@ -28,6 +27,7 @@ from flower.api.figures import FailureDetail, FailureList, Stats, stats_of
 from flower.api.spans import span_over
 from flower.errors import Invalid, NoSuchTask, NotFound
 from flower.records import PENDING, RECEIVED, Task
+from flower.search.nearest import did_you_mean
 from flower.search.tree import Node, Not, Term, all_of, any_of
 from flower.store.answers import (
     FACETS,
@@ -94,7 +94,9 @@ def task_facets(
     return reader_of(source).facets(where_of(query, **window), wanted, limit=limit, containing=containing or None)
 
 
-def task_names(source: Source = None, query: str | None = None, *, limit: int = 1_000, **window: Unpack[Window]) -> Facets:
+def task_names(
+    source: Source = None, query: str | None = None, *, limit: int = 1_000, **window: Unpack[Window]
+) -> Facets:
     """The task types and how many tasks each has, the most frequent first."""
     return task_facets(source, query, ("name",), limit=limit, **window)
 
@@ -198,6 +200,7 @@ def waiting_tasks(
     not been started yet, the oldest first."""
     reader, where = reader_of(source), where_of(query, **window)
     if not still:
+        where = all_of([where, Term("wait", "range", (None, None))])
         return tuple(reader.tasks(Query(where, (Sort("wait", descending=True),)), limit=limit))
     waits = any_of([Term("state", "equals", state) for state in (PENDING, RECEIVED)])
     unstarted = Not(Term("started", "range", (None, None)))
@@ -211,7 +214,7 @@ def worker_history(
     reader = reader_of(source)
     found = tuple(reader.worker_history(hostname, limit=limit))
     if hostname is not None and not found and hostname not in reader.workers():
-        raise NotFound(f"Unknown worker '{hostname}'", hint=nearest(hostname, sorted(reader.workers())[:20]))
+        raise NotFound(f"Unknown worker '{hostname}'", hint=did_you_mean(hostname, sorted(reader.workers())[:20]))
     return found
 
 
@@ -252,5 +255,5 @@ def _extreme(reader: Reader, where: Node, key: TimeKey, *, descending: bool) -> 
 def _facet(name: str, *others: str) -> Facet:
     found = next((facet for facet in FACETS if facet == name), None)
     if found is None:
-        raise Invalid(f"Tasks cannot be grouped by '{name}'", hint=nearest(name, (*get_args(Facet), *others)))
+        raise Invalid(f"Tasks cannot be grouped by '{name}'", hint=did_you_mean(name, (*get_args(Facet), *others)))
     return found

@@ -22,7 +22,13 @@ def client_of(opened: None) -> Iterator[ClientOf]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def examples() -> Iterator[Live]:
+    with Live(example_store()) as server:
+        yield server
+
+
 @pytest.fixture
-def http(client_of: ClientOf) -> httpx.Client:
+def http(examples: Live, opened: None) -> httpx.Client:
     """The five tasks of the examples."""
-    return client_of(example_store())
+    return examples.http

@@ -18,19 +18,19 @@ from flower.store.memory import MemoryReader
         ("tasks?limit=1001", "'1001' is not possible for limit", "it is a whole number from 1 to 1000"),
         ("tasks?limit=x", "'x' is not possible for limit", "it is a whole number from 1 to 1000"),
         ("tasks?offset=-1", "'-1' is not possible for offset", "from 0 to"),
-        ("tasks?limt=5", "There is no parameter 'limt' here", "did you mean 'limit'?"),
+        ("tasks?limt=5", "There is no parameter 'limt' here", "did you mean limit"),
         ("tasks?limit=1&limit=2", "The parameter 'limit' is given twice", "commas"),
-        ("tasks?sort=runtme", "Tasks cannot be sorted by 'runtme'", "did you mean 'runtime'?"),
-        ("tasks?sort=--name", "Tasks cannot be sorted by '-name'", "did you mean 'name'?"),
+        ("tasks?sort=runtme", "Tasks cannot be sorted by 'runtme'", "did you mean runtime"),
+        ("tasks?sort=--name", "Tasks cannot be sorted by '-name'", "did you mean name"),
         ("tasks?start=soon", "'soon' is not a time for start", "2026-11-22"),
         ("tasks?tz=Mars", "There is no time zone 'Mars'", "Europe/Berlin"),
         ("tasks?tz=../../etc/passwd", "There is no time zone '../../etc/passwd'", "UTC"),
-        ("tasks?time=never", "'never' is not possible for time", "one of received, started"),
+        ("tasks?time=never", "'never' is not possible for time", "one of received, sent"),
         ("tasks?uuid=17", "There is no parameter 'uuid' here", "there are"),
         ("tasks/charge-17?uuid=17", "There is no parameter 'uuid' here", "this address takes none"),
         ("facets?facets=state,colour", "'state,colour' is not possible for facets", "one or more of"),
         ("facets?facets=,", "'' is not possible for facets", "one or more of"),
-        ("stats?by=colour", "'colour' is not possible for by", "time"),
+        ("stats?by=colour", "Tasks cannot be grouped by 'colour'", "time"),
         ("histogram?width=nan", "'nan' is not possible for width", "a number from 1 to"),
         ("waiting?still=perhaps", "'perhaps' is not possible for still", "true or false"),
     ],
@@ -45,7 +45,7 @@ def test_what_cannot_be_asked(http: httpx.Client, address: str, message: str, hi
 @pytest.mark.parametrize("address", ["tasks", "count", "facets", "histogram", "stats", "failures", "slowest", "search"])
 def test_a_query_that_cannot_be_read(http: httpx.Client, address: str) -> None:
     found = error(http, address, query="  state:FAILURE OR")
-    assert (found["code"], found["position"]) == ("invalid_search", 16)
+    assert (found["code"], found["position"]) == ("invalid_search", 14)
 
 
 def test_nothing_there(http: httpx.Client) -> None:
@@ -54,7 +54,7 @@ def test_nothing_there(http: httpx.Client) -> None:
     for answer in (http.post("/api/v1/tasks"), http.delete("/api/v1/tasks/a")):
         assert answer.status_code == 405
         assert answer.json()["error"]["code"] == "method_not_allowed"
-        assert answer.headers["allow"] == "GET, HEAD"
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def test_head_and_options(http: httpx.Client) -> None:

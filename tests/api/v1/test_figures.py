@@ -58,7 +58,10 @@ def test_counts_in_a_window(day: httpx.Client) -> None:
 def test_facets(day: httpx.Client) -> None:
     found = get(day, "facets", facets="state,exception", query="worker:w0")
     assert found["count"] == 720
-    assert found["facets"]["state"]["values"] == [{"value": "SUCCESS", "count": 576}, {"value": "FAILURE", "count": 144}]
+    assert found["facets"]["state"]["values"] == [
+        {"value": "SUCCESS", "count": 576},
+        {"value": "FAILURE", "count": 144},
+    ]
     assert found["facets"]["exception"]["values"][0] == {"value": None, "count": 576}
     some = get(day, "facets", facets="name", containing="MAI")["facets"]["name"]
     assert some == {"values": [{"value": "shop.mail", "count": 960}], "more": 0}
@@ -100,7 +103,7 @@ def test_failures(day: httpx.Client) -> None:
     group = found["groups"][0]
     one = get(day, f"failures/{group['fingerprint']['id']}", buckets=24, tz="UTC", limit=3, columns="exception")
     assert one["group"] == group
-    assert [task["uuid"] for task in one["tasks"]][0] == group["example"]
+    assert one["tasks"][0]["uuid"] == group["example"]
     assert len(one["tasks"]) == 3
     assert error(day, "failures/0000000000000000", 404)["code"] == "not_found"
 
@@ -112,7 +115,7 @@ def test_workers(day: httpx.Client) -> None:
     assert (one["count"], one["states"]) == (720, {"SUCCESS": 720})
     moments = get(day, "workers/celery@w0/history")["moments"]
     assert [moment["event"] for moment in moments] == ["online"]
-    assert "did you mean 'celery@w1'?" in error(day, "workers/celery@w2", 404)["hint"]
+    assert "did you mean celery@w" in error(day, "workers/celery@w2", 404)["hint"]
     assert error(day, "workers/nobody/history", 404)["code"] == "not_found"
 
 

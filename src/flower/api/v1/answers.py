@@ -47,8 +47,8 @@ class FailureTasks(msgspec.Struct, frozen=True):
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds, `heartbeat`
-    by our clock; `active` and `processed` are the worker's own count of tasks."""
+    """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds,
+    `heartbeat` by our clock; `active` and `processed` are the worker's own count of tasks."""
 
     hostname: str
     alive: bool
@@ -98,21 +98,30 @@ class NameList(msgspec.Struct, frozen=True):
 
 
 class SearchField(msgspec.Struct, frozen=True):
-    """A field of the search language. `kind` says how it is compared (see the documentation of the search)."""
+    """A field of the search language. `kind` says how it is compared, `cost` what it is answered from (see the
+    documentation of the search)."""
 
     name: str
     kind: str
+    cost: str
     sentence: str
     example: str
 
 
+class SearchNotice(msgspec.Struct, frozen=True):
+    """A part of a query that is allowed and probably not what was meant; `position` as in errors."""
+
+    message: str
+    position: int
+
+
 class Explanation(msgspec.Struct, frozen=True):
-    """How a query was understood: `canonical` is the plainest query that means the same. `warnings` are about what is
-    allowed and probably not meant."""
+    """How a query was understood: `canonical` is the plainest query that means the same, its times in the server's
+    zone."""
 
     query: str
     canonical: str
-    warnings: tuple[str, ...]
+    warnings: tuple[SearchNotice, ...]
     fields: tuple[SearchField, ...]
 
 
@@ -150,5 +159,3 @@ class StatusAnswer(msgspec.Struct, frozen=True):
 def worker_row(worker: Worker, now: float) -> WorkerRow:
     values = {name: getattr(worker, name) for name in WorkerRow.__struct_fields__ if name != "alive"}
     return WorkerRow(alive=worker.is_alive(now), **values)
-
-

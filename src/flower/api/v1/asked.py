@@ -4,7 +4,7 @@ A field that is in a route's path is a path parameter, every other one is of the
 commas. An empty value is as if it were not given.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from flower.api.asking import WRITTEN, Window
 from flower.api.v1.rows import COLUMNS, DEFAULT_COLUMNS
 from flower.search.syntax import MAX_LENGTH
-from flower.store.answers import Facet, TimeKey
+from flower.store.answers import FACETS, Facet, TimeKey
 from flower.store.port import SORT_KEYS
 
 _SORTS = [WRITTEN, *(f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-"))]
@@ -25,7 +25,7 @@ Shown: TypeAlias = Annotated[
         description="What to tell of each task, or `all`. `uuid` always comes along.", examples=["name,state,runtime"]
     ),
 ]
-GroupBy: TypeAlias = Facet | Literal["time"]
+GroupBy: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FACETS, "time"]})]
 Buckets: TypeAlias = Annotated[
     int,
     Meta(ge=1, le=1_000, description="About how many stretches of time; they get a round width.", examples=[24]),
@@ -67,7 +67,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     time: Annotated[
-        TimeKey, Meta(description="The time of a task that `start` and `end` are about, and that histograms are laid by.")
+        TimeKey,
+        Meta(description="The time of a task that `start` and `end` are about, and that histograms are laid by."),
     ] = "received"
     tz: Annotated[
         str,
@@ -93,7 +94,8 @@ class Tasks(Found, frozen=True, kw_only=True):
     ] = ()
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Tasks on a page.", examples=[2])] = 100
     cursor: Annotated[
-        str, Meta(description="The `cursor` of the page before. Pages neither repeat nor skip tasks while more come in.")
+        str,
+        Meta(description="The `cursor` of the page before. Pages neither repeat nor skip tasks while more come in."),
     ] = ""
     offset: Annotated[
         int,
@@ -133,7 +135,8 @@ class Bucketed(Found, frozen=True, kw_only=True):
 
 class Figured(Bucketed, frozen=True, kw_only=True):
     by: Annotated[
-        GroupBy | UnsetType, Meta(description="Figures of each value of this, or of each stretch of time.", examples=["name"])
+        GroupBy | UnsetType,
+        Meta(description="Figures of each value of this, or of each stretch of time.", examples=["name"]),
     ] = UNSET
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Groups, unless they are stretches of time.")] = 20
 
@@ -156,7 +159,9 @@ class Slowest(Found, frozen=True, kw_only=True):
 class Waiting(Slowest, frozen=True, kw_only=True):
     still: Annotated[
         bool,
-        Meta(description="Tasks that have not been started yet, the oldest first, instead of those that waited longest."),
+        Meta(
+            description="Tasks that have not been started yet, the oldest first, instead of those that waited longest."
+        ),
     ] = False
 
 
@@ -170,9 +175,12 @@ class History(OneWorker, frozen=True, kw_only=True):
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True):
     text: Annotated[str, Meta(description="A query as far as it is written.", examples=["state:FAILURE name:sh"])] = ""
-    position: Annotated[
-        int, Meta(ge=0, le=MAX_LENGTH, description="Where the cursor is, in characters from 0. Default: the end.")
-    ] | UnsetType = UNSET
+    position: (
+        Annotated[
+            int, Meta(ge=0, le=MAX_LENGTH, description="Where the cursor is, in characters from 0. Default: the end.")
+        ]
+        | UnsetType
+    ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=100, description="Completions at most.", examples=[5])] = 20
 
 

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, made of the table of routes and of the types in it. The examples are real answers: those of
 a small store of examples."""
 
+import json
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -51,7 +52,7 @@ def document(root: str = "") -> Json:
     """`root` is the path that the server is mounted at, without the slash at its end."""
     answers = [route.answers for route in ROUTES if route.answers is not None]
     _, components = msgspec.json.schema_components([*answers, ErrorAnswer], ref_template=_REF)
-    return {
+    made = {
         "openapi": "3.1.0",
         "info": {
             "title": "Bellflower",
@@ -62,7 +63,7 @@ def document(root: str = "") -> Json:
         },
         "servers": [{"url": root or "/"}],
         "security": [{"login": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, ROUTES))],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in ROUTES)],
         "paths": {f"{PREFIX}{route.plain_path}": {"get": _operation(route)} for route in ROUTES},
         "components": {
             "schemas": components,
@@ -70,6 +71,9 @@ def document(root: str = "") -> Json:
             "securitySchemes": {"login": {"type": "http", "scheme": "basic"}},
         },
     }
+    # By way of text: defaults of the types that are tuples become lists.
+    found: Json = json.loads(msgspec.json.encode(made))
+    return found
 
 
 _DESCRIPTION = """\
@@ -81,15 +85,11 @@ Without a login configured the API answers only if the environment variable `FLO
 """
 
 
-def _tag(route: Route) -> str:
-    return route.path.split("/")[1]
-
-
 def _operation(route: Route) -> Json:
     return {
         "operationId": route.name,
         "summary": route.summary,
-        "tags": [_tag(route)],
+        "tags": [route.group],
         "parameters": [_parameter(route, name, schema) for name, schema in schemas(route.asked).items()],
         "responses": {
             "200": {"description": route.summary, "content": _content(route)},

@@ -18,20 +18,18 @@ from flower.store.port import Batch, Reader
 #: 2026-11-22 10:15 UTC
 _TEN = 1_795_342_500.0
 
-_DECLINED = '''Traceback (most recent call last):
+_DECLINED = """Traceback (most recent call last):
   File "/srv/shop/billing.py", line 41, in charge
     raise CardDeclined(order, card)
 shop.billing.CardDeclined: card of order 18 declined
-'''
+"""
 
 
 def _task(uuid: str, name: str, after: float, **fields: Any) -> Task:
     """Sent so many seconds after ten, received and started soon after."""
     sent = _TEN + after
     values = {"sent": sent, "received": sent + 0.02, "started": sent + 0.25, "timestamp": sent + 0.25}
-    return Task(
-        uuid=uuid, **{"name": name, "hostname": "celery@w1", "queue": "shop", "retries": 0, **values, **fields}
-    )
+    return Task(uuid=uuid, **{"name": name, "hostname": "celery@w1", "queue": "shop", "retries": 0, **values, **fields})
 
 
 def _succeeded(uuid: str, name: str, after: float, runtime: float, **fields: Any) -> Task:

@@ -1,4 +1,5 @@
-"""The routes as functions: a store and the parameters in, the answer out. They run in threads; what is wrong is raised."""
+"""The routes as functions: a store and the parameters in, the answer out. They run in threads; what is wrong is
+raised."""
 
 import time
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from flower.api import questions
-from flower.api.asking import nearest, zone_of
+from flower.api.asking import zone_of
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
 from flower.api.v1 import asked as ask
@@ -19,6 +20,7 @@ from flower.api.v1.answers import (
     NameList,
     RecorderState,
     SearchField,
+    SearchNotice,
     StatusAnswer,
     StoreState,
     TaskList,
@@ -31,7 +33,8 @@ from flower.api.v1.answers import (
 from flower.api.v1.rows import COLUMNS, TaskRow, rows
 from flower.errors import Invalid, NoSuchTask, NotFound
 from flower.search.fields import FIELDS
-from flower.search.syntax import parse
+from flower.search.nearest import did_you_mean
+from flower.search.syntax import parse, warnings
 from flower.search.text import to_text
 from flower.search.tree import Term
 from flower.store.answers import Count, Facets, Histogram
@@ -101,9 +104,7 @@ def facets(store: Reader, asked: ask.Faceted) -> Facets:
 
 
 def histogram(store: Reader, asked: ask.Bucketed) -> Histogram:
-    return questions.task_histogram(
-        store, asked.query, buckets=asked.buckets, width=asked.seconds, **asked.window()
-    )
+    return questions.task_histogram(store, asked.query, buckets=asked.buckets, width=asked.seconds, **asked.window())
 
 
 def stats(store: Reader, asked: ask.Figured) -> Stats:
@@ -150,7 +151,7 @@ def worker(store: Reader, asked: ask.OneWorker) -> WorkerDetail:
     known = store.workers()
     found = known.get(asked.name)
     if found is None:
-        raise NotFound(f"Unknown worker '{asked.name}'", hint=nearest(asked.name, sorted(known)[:20]))
+        raise NotFound(f"Unknown worker '{asked.name}'", hint=did_you_mean(asked.name, sorted(known)[:20]))
     tasks = store.facets(Term("worker", "equals", asked.name), ("state",))
     states = {str(value.value): value.count for value in tasks.facets["state"].values}
     return WorkerDetail(worker_row(found, time.time()), tasks.count, states, tasks.partial)
@@ -171,10 +172,12 @@ def names(store: Reader, asked: ask.Names) -> NameList:
 
 
 def search(store: Reader, asked: ask.Explained) -> Explanation:
-    zone = zone_of(asked.tz)
-    tree = parse(asked.query)
-    fields = tuple(SearchField(field.name, field.kind, field.sentence, field.example) for field in FIELDS.values())
-    return Explanation(asked.query, to_text(tree), (), fields)
+    tree = parse(asked.query, zone=zone_of(asked.tz))
+    fields = tuple(
+        SearchField(field.name, field.kind, field.cost, field.sentence, field.example) for field in FIELDS.values()
+    )
+    notices = tuple(SearchNotice(notice.message, notice.position) for notice in warnings(asked.query))
+    return Explanation(asked.query, to_text(tree), notices, fields)
 
 
 def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:

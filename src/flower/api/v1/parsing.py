@@ -1,13 +1,14 @@
 """Query string and path → a struct of parameters. What is wrong is said with what would be right."""
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
-from flower.api.asking import nearest
 from flower.errors import Invalid
+from flower.search.nearest import did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -16,7 +17,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 def schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
     """The JSON schema of each parameter: what the document prints, and what errors explain."""
     _, components = msgspec.json.schema_components([kind], ref_template="{name}")
-    properties: dict[str, dict[str, Any]] = components[kind.__name__].get("properties", {})
+    # by way of text: defaults that are tuples become lists, as in the document
+    properties: dict[str, dict[str, Any]] = json.loads(msgspec.json.encode(components[kind.__name__]["properties"]))
     return properties
 
 
@@ -29,11 +31,11 @@ def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tup
             raise Invalid(f"There is no parameter '{name}' here", hint=_others(name, known, path))
         if name in given:
             raise Invalid(f"The parameter '{name}' is given twice", hint="lists are written with commas: a,b")
-        if text:
-            given[name] = text
-    for name, text in given.items():
-        if known[name].get("type") == "array" and isinstance(text, str):
-            given[name] = [word.strip() for word in text.split(",") if word.strip()]
+        given[name] = text
+    given = {name: text for name, text in given.items() if text or name in path}
+    for name in given:
+        if known[name].get("type") == "array":
+            given[name] = [word.strip() for word in str(given[name]).split(",") if word.strip()]
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -42,10 +44,12 @@ def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tup
 
 def _others(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str:
     others = [other for other in known if other not in path]
-    return nearest(name, others) if others else "this address takes none"
+    return did_you_mean(name, others) if others else "this address takes none"
 
 
-def _explained(error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> Invalid:
+def _explained(
+    error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]
+) -> Invalid:
     """msgspec says `… - at `$.limit``; we say which value it was, and what may stand there."""
     place = str(error).rpartition("$.")[2].rstrip("`")
     name = place.partition("[")[0]

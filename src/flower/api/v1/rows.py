@@ -12,9 +12,9 @@ from flower.records import Attempt, Task
 from flower.search.literal import exact_literal
 from flower.store.port import Reader
 
-Text: TypeAlias = str | None | UnsetType
-Number: TypeAlias = float | None | UnsetType
-Whole: TypeAlias = int | None | UnsetType
+Text: TypeAlias = str | UnsetType | None
+Number: TypeAlias = float | UnsetType | None
+Whole: TypeAlias = int | UnsetType | None
 
 
 class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     clock: Whole = UNSET
     attempts: Annotated[tuple[Attempt, ...] | UnsetType, Meta(description="All tries, the oldest first.")] = UNSET
     data: Annotated[
-        dict[str, dict[str, Any]] | None | UnsetType,
+        dict[str, dict[str, Any]] | UnsetType | None,
         Meta(description="What custom events brought: event type, field, last value."),
     ] = UNSET
 

@@ -3,7 +3,7 @@ document and docs/api.md are printed from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,9 @@ from flower.store.port import Reader
 
 PREFIX = "/api/v1"
 
+#: Under which heading a route is shown.
+Group: TypeAlias = Literal["tasks", "figures", "failures", "workers", "search", "status"]
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -29,6 +32,7 @@ class Route:
 
     path: str
     name: str
+    group: Group
     summary: str
     asked: type[msgspec.Struct]
     answers: type[msgspec.Struct] | None
@@ -45,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/tasks",
         "listTasks",
+        "tasks",
         "Tasks, page by page",
         asked.Tasks,
         answers.TaskList,
@@ -54,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/tasks/{uuid:path}/family",
         "getFamily",
+        "tasks",
         "The workflow of a task as a tree with times",
         asked.OneFamily,
         FamilyTree,
@@ -63,6 +69,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/tasks/{uuid:path}",
         "getTask",
+        "tasks",
         "One task, with all that is known",
         asked.OneTask,
         TaskRow,
@@ -70,62 +77,9 @@ ROUTES: tuple[Route, ...] = (
         "tasks/charge-17",
     ),
     Route(
-        "/count",
-        "countTasks",
-        "How many tasks",
-        asked.Found,
-        Count,
-        handlers.count,
-        "count?query=name:shop.charge",
-    ),
-    Route(
-        "/facets",
-        "getFacets",
-        "How many tasks have each value",
-        asked.Faceted,
-        Facets,
-        handlers.facets,
-        "facets?facets=state,name&limit=2",
-    ),
-    Route(
-        "/histogram",
-        "getHistogram",
-        "How many tasks of each state over time",
-        asked.Bucketed,
-        Histogram,
-        handlers.histogram,
-        "histogram?buckets=4&tz=UTC",
-    ),
-    Route(
-        "/stats",
-        "getStats",
-        "Throughput, failure rate, percentiles of wait and run time: overall, by value, over time",
-        asked.Figured,
-        Stats,
-        handlers.stats,
-        "stats?by=name&limit=1",
-    ),
-    Route(
-        "/failures",
-        "listFailures",
-        "Failures, those of a kind together",
-        asked.Failed,
-        FailureList,
-        handlers.failures,
-        "failures?buckets=4&tz=UTC",
-    ),
-    Route(
-        "/failures/{id}",
-        "getFailure",
-        "One group of failures and its latest tasks",
-        asked.OneFailure,
-        answers.FailureTasks,
-        handlers.failure,
-        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
-    ),
-    Route(
         "/slowest",
         "listSlowest",
+        "tasks",
         "The tasks that ran longest",
         asked.Slowest,
         answers.TopTasks,
@@ -135,6 +89,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/waiting",
         "listWaiting",
+        "tasks",
         "The tasks that waited longest for a worker, or still do",
         asked.Waiting,
         answers.TopTasks,
@@ -142,8 +97,69 @@ ROUTES: tuple[Route, ...] = (
         "waiting?limit=2&columns=name,state,wait",
     ),
     Route(
+        "/count",
+        "countTasks",
+        "figures",
+        "How many tasks",
+        asked.Found,
+        Count,
+        handlers.count,
+        "count?query=name:shop.charge",
+    ),
+    Route(
+        "/facets",
+        "getFacets",
+        "figures",
+        "How many tasks have each value",
+        asked.Faceted,
+        Facets,
+        handlers.facets,
+        "facets?facets=state,name&limit=2",
+    ),
+    Route(
+        "/histogram",
+        "getHistogram",
+        "figures",
+        "How many tasks of each state over time",
+        asked.Bucketed,
+        Histogram,
+        handlers.histogram,
+        "histogram?buckets=4&tz=UTC",
+    ),
+    Route(
+        "/stats",
+        "getStats",
+        "figures",
+        "Throughput, failure rate, percentiles of wait and run time: overall, by value, over time",
+        asked.Figured,
+        Stats,
+        handlers.stats,
+        "stats?by=name&limit=1",
+    ),
+    Route(
+        "/failures",
+        "listFailures",
+        "failures",
+        "Failures, those of a kind together",
+        asked.Failed,
+        FailureList,
+        handlers.failures,
+        "failures?buckets=4&tz=UTC",
+    ),
+    Route(
+        "/failures/{id}",
+        "getFailure",
+        "failures",
+        "One group of failures and its latest tasks",
+        asked.OneFailure,
+        answers.FailureTasks,
+        handlers.failure,
+        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
+    ),
+    Route(
         "/workers",
         "listWorkers",
+        "workers",
         "All workers on record",
         asked.Nothing,
         answers.WorkerList,
@@ -153,6 +169,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/workers/{name}",
         "getWorker",
+        "workers",
         "One worker and the states of its tasks",
         asked.OneWorker,
         answers.WorkerDetail,
@@ -162,6 +179,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/workers/{name}/history",
         "getWorkerHistory",
+        "workers",
         "When a worker came, went and how it was",
         asked.History,
         answers.WorkerHistory,
@@ -171,6 +189,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/names",
         "listNames",
+        "search",
         "The task types, with how many tasks each has",
         asked.Names,
         answers.NameList,
@@ -180,6 +199,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/export",
         "exportTasks",
+        "tasks",
         "All tasks of a query as a file",
         Exported,
         None,
@@ -190,6 +210,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/suggest",
         "suggest",
+        "search",
         "What may come next in a query",
         asked.Typed,
         Suggestions,
@@ -199,6 +220,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/search",
         "explainSearch",
+        "search",
         "How a query is understood, or what is wrong with it and where",
         asked.Explained,
         answers.Explanation,
@@ -208,6 +230,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/status",
         "getStatus",
+        "status",
         "How store and recorder are",
         asked.Nothing,
         answers.StatusAnswer,
