@@ -3,13 +3,15 @@
 What is older than that is still given, and read anew meanwhile: only the very first one waits.
 """
 
+import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, Generic, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from flower.errors import FlowerError
@@ -25,9 +27,16 @@ FRESH = 10.0
 MOST_VALUES = 2_000
 #: The newest tasks whose arguments are looked into, and what is taken of each.
 SAMPLED = 300
-MOST_LEAVES = 50
-LONGEST_VALUE = 100
+MOST_PARTS = 50
+LONGEST = 100
 DEEPEST = 6
+
+Path: TypeAlias = tuple[str, ...]
+#: Fields whose text may spell a value with keys in it.
+_LITERALS = ("kwargs", "args", "result")
+_OPENING = ("{", "[", "(")
+#: Keys that a path of the search language can hold.
+_KEY = re.compile(r"[\w-]{1,100}")
 
 T = TypeVar("T")
 
@@ -82,8 +91,7 @@ class Known:
             kept = self._facets.setdefault(facet, _Kept(lambda: _facet(self._store, facet)))
         return kept.get()
 
-    def arguments(self) -> Mapping[str, Counter[str]]:
-        """Of the newest tasks: path (`kwargs.customer.id`) → value → how many of them have it."""
+    def arguments(self) -> "Arguments":
         return self._arguments.get()
 
 
@@ -100,42 +108,63 @@ def _facet(store: Reader, facet: Facet) -> tuple[Value, ...]:
     return store.facets(EVERYTHING, (facet,), limit=MOST_VALUES).facets[facet].values
 
 
-def sampled(store: Reader) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {}
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What is inside the arguments (and results, and custom data) of the newest tasks, by path (`kwargs`, `customer`,
+    `id`): how many tasks have it at all, and how many have each plain value."""
+
+    tasks: Mapping[Path, int]
+    values: Mapping[Path, Mapping[str, int]]
+
+
+def sampled(store: Reader) -> Arguments:
+    tasks: Counter[Path] = Counter()
+    values: dict[Path, Counter[str]] = {}
     for task in store.tasks(Query(EVERYTHING, NEWEST), limit=SAMPLED):
-        for path, value in _leaves_of(task):
-            found.setdefault(path, Counter())[value] += 1
-    return found
+        seen: set[Path] = set()
+        for path, text in _parts_of(task):
+            seen.add(path)
+            if text is not None:
+                values.setdefault(path, Counter())[text] += 1
+        tasks.update(seen)
+    return Arguments(tasks, values)
 
 
-def _leaves_of(task: Task) -> Iterator[tuple[str, str]]:
-    for name in ("kwargs", "args"):
+def _parts_of(task: Task) -> Iterator[tuple[Path, str | None]]:
+    for name in _LITERALS:
         text = getattr(task, name)
-        if isinstance(text, str):
+        # `result` is mostly no container: then there are no keys in it
+        if isinstance(text, str) and text[:1] in _OPENING:
             try:
-                yield from _leaves(name, literal(text))
+                yield from _parts(name, literal(text))
             except ValueError:  # cut, or no literal: nothing is known of it
                 continue
+    if task.data:
+        yield from _parts("data", task.data)
 
 
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Path and text of plain values, breadth first and only so many: how much there is, is the sender's choice."""
-    waiting: list[tuple[tuple[str, ...], Any]] = [((name,), value)]
-    left = MOST_LEAVES
-    for keys, item in waiting:
-        if isinstance(item, dict | list | tuple):
-            if len(keys) <= DEEPEST:
-                pairs = item.items() if isinstance(item, dict) else enumerate(item)
-                inner = [((*keys, str(key)), below) for key, below in pairs if _plain_key(key)]
-                waiting.extend(inner[: MOST_LEAVES - len(waiting)])
-        elif len(keys) > 1 and left > 0 and isinstance(item, str | int | float | bool | None):
-            text = str(item)
-            if len(text) <= LONGEST_VALUE:
-                left -= 1
-                yield ".".join(keys), text
+def _parts(name: str, value: Any) -> Iterator[tuple[Path, str | None]]:
+    """All paths and the text of the plain values at their ends, breadth first and only so many: how much there is, is the
+    sender's choice."""
+    waiting: deque[tuple[Path, Any]] = deque([((name,), value)])
+    room = MOST_PARTS
+    while waiting:
+        path, item = waiting.popleft()
+        if len(path) > 1:
+            yield path, None if isinstance(item, dict | list | tuple) else _text(item)
+        if isinstance(item, dict | list | tuple) and len(path) <= DEEPEST:
+            pairs = item.items() if isinstance(item, dict) else enumerate(item)
+            inner = [((*path, str(key)), below) for key, below in islice(pairs, room) if _KEY.fullmatch(str(key))]
+            waiting.extend(inner)
+            room -= len(inner)
 
 
-def _plain_key(key: object) -> bool:
-    """Whether a path of the search language can hold it."""
-    text = key if isinstance(key, str) else str(key) if isinstance(key, int) else ""
-    return text.replace("_", "a").replace("-", "a").isalnum() and len(text) <= LONGEST_VALUE
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else None
+    # `...` is what Celery cut; a number may have more digits than Python prints
+    return str(value) if value is None or isinstance(value, bool | float) or _is_small(value) else None
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) < 2**63

@@ -22,6 +22,7 @@ from flower.api.asking import (
     where_of,
     zone_of,
 )
+from flower.api.completing import Suggestions, suggestions_for
 from flower.api.families import FamilyTree, family_tree
 from flower.api.figures import FailureDetail, FailureList, Stats, stats_of
 from flower.api.spans import span_over
@@ -216,6 +217,11 @@ def worker_history(
     if hostname is not None and not found and hostname not in reader.workers():
         raise NotFound(f"Unknown worker '{hostname}'", hint=did_you_mean(hostname, sorted(reader.workers())[:20]))
     return found
+
+
+def suggestions(source: Source, text: str, position: int | None = None, *, limit: int = 20) -> Suggestions:
+    """What may come next in a query, at `position` (None: at its end)."""
+    return suggestions_for(reader_of(source), text, position, limit)
 
 
 def _span(reader: Reader, where: Node, *, buckets: int, width: float | None, **window: Unpack[Window]) -> Span:

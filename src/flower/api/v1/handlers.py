@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from flower.api import questions
 from flower.api.asking import zone_of
+from flower.api.completing import Suggestions
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
 from flower.api.v1 import asked as ask
@@ -169,6 +170,11 @@ def names(store: Reader, asked: ask.Names) -> NameList:
     return NameList(
         tuple(Name(str(value.value), value.count) for value in known), found.facets["name"].more, found.partial
     )
+
+
+def suggest(store: Reader, asked: ask.Typed) -> Suggestions:
+    position = None if asked.position is UNSET else asked.position
+    return questions.suggestions(store, asked.text, position, limit=asked.limit)
 
 
 def search(store: Reader, asked: ask.Explained) -> Explanation:

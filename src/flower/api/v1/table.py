@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from flower.api.completing import Suggestions
 from flower.api.exporting import MEDIA_TYPES
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
@@ -14,7 +15,6 @@ from flower.api.v1 import answers, asked, handlers
 from flower.api.v1.exports import Exported, export
 from flower.api.v1.rows import TaskRow
 from flower.api.v1.streamed import Streamed
-from flower.api.v1.suggesting import Suggestions, suggest
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
@@ -214,7 +214,7 @@ ROUTES: tuple[Route, ...] = (
         "What may come next in a query",
         asked.Typed,
         Suggestions,
-        suggest,
+        handlers.suggest,
         "suggest?text=state:F",
     ),
     Route(
