@@ -1,7 +1,9 @@
 """The tree held against tasks of every shape."""
 
 import copy
+import fnmatch
 import pickle
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -11,12 +13,14 @@ from hypothesis import strategies as st
 
 from flower.api.wire import as_dict, task_info
 from flower.errors import Invalid
+from flower.fingerprint import fingerprint_of
 from flower.records import Task
 from flower.search.fields import FIELDS
-from flower.search.match import contains, field_text, kwargs_pair, matches
+from flower.search.match import contains, field_text, kwargs_pair, matches, path_values, uses_slow
 from flower.search.syntax import parse
 from flower.search.terms import parse_search_terms, satisfies_search_terms
-from flower.search.tree import EVERYTHING, And, Node, Not, Operator, Or, Term
+from flower.search.tree import EVERYTHING, And, Node, Not, Operator, Or, Path, Term
+from flower.search.wildcards import matcher
 from search_strategies import tasks, trees
 
 TASK = Task(
@@ -73,6 +77,52 @@ TASK = Task(
         ("runtime:0", False),
         ("received:100.0", True),
         ("started:100.0", False),
+        ("state:SUCCESS,FAILURE", True),
+        ("state:fail*", True),
+        ("state:fail?", False),
+        ("name:=billing.Charge", True),
+        ("name:=billing.charge", False),
+        ("name:billing.*", True),
+        ("name:*.charge", True),
+        ("name:*.charge?", False),
+        ('name:"billing.*"', False),
+        ("worker:celery@mail-?", True),
+        ("queue:ma,orders", True),
+        ("uuid:5F1C*", True),
+        ("retries:>1", True),
+        ("retries:>2", False),
+        ("retries:>=2", True),
+        ("retries:1..2", True),
+        ("retries:3..", False),
+        ("received:<100", False),
+        ("received:<=100", True),
+        ("attempts:1", True),
+        ("wait:0..", False),
+        ("has:traceback", True),
+        ("has:runtime", False),
+        ("has:result,queue", True),
+        ("has:data", False),
+        ("has:failure", True),
+        ("has:kwargs.none", True),
+        ("has:kwargs.other", False),
+        ("is:failed", True),
+        ("is:finished", True),
+        ("is:running,waiting", False),
+        ("is:retried", True),
+        ("is:root", True),
+        ("is:child", False),
+        ("is:slow", False),
+        ("kwargs.order_id:17", True),
+        ("kwargs.ORDER_ID:>16.5", True),
+        ("kwargs.order_id:1*", True),
+        ("kwargs.order_id:16,17", True),
+        ("kwargs.ids.1:2", True),
+        ("kwargs.ids.2:2", False),
+        ('kwargs.note:"card declined"', True),
+        ("kwargs.note:card", False),
+        ("args.0:ORD-17", True),
+        ("args.1:strasse", True),
+        ("args.0:>5", False),
         ("billing OR nothing", True),
         ("nothing OR (billing state:SUCCESS)", False),
         ("billing -ORD-18", True),
@@ -107,7 +157,7 @@ def test_a_term_holds(term: Node, holds: bool) -> None:
 @pytest.mark.parametrize("field", FIELDS.values(), ids=lambda field: field.name)
 def test_a_missing_value_fulfils_no_term(field: object) -> None:
     name, kind = field.name, field.kind  # type: ignore[attr-defined]
-    if name in ("uuid", "state"):
+    if name in ("uuid", "state", "attempts"):
         return  # they are never missing
     operators: list[Operator] = ["range"] if kind in ("number", "time") else ["contains", "is", "equals"]
     for operator in operators:
@@ -125,6 +175,13 @@ def test_a_missing_value_fulfils_no_term(field: object) -> None:
         Term("retries", "contains", "2"),
         Term("args", "pair", ("a", "b")),
         Term("name", "contains", ("a", "b")),
+        Term("args", "like", "a*"),
+        Term("name", "slow", ""),
+        Term("runtime", "slow", "x"),
+        Term("name", "present", "x"),
+        Term("name", "path", Path(("a",), "present")),
+        Term("kwargs", "path", Path((), "present")),
+        Term("kwargs", "path", Path(("a",), "is", (1.0, 2.0))),
     ],
 )
 def test_a_term_that_makes_no_sense_is_refused(term: Term) -> None:
@@ -207,3 +264,103 @@ def test_celerys_own_task_objects() -> None:
 
 def test_everything_holds_for_everything() -> None:
     assert matches(EVERYTHING, Task(uuid=""))
+
+
+SLOW = {"t.pay": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "runtime", "slow", "holds"),
+    [
+        ("t.pay", 2.5, SLOW, True),
+        ("t.pay", 2.0, SLOW, False),
+        ("t.pay", None, SLOW, False),
+        ("t.other", 9.0, SLOW, False),
+        (None, 9.0, SLOW, False),
+        ("t.pay", 9.0, None, False),
+    ],
+)
+def test_slow_is_above_what_it_is_told(
+    name: str | None, runtime: float | None, slow: dict[str, float] | None, holds: bool
+) -> None:
+    task = Task(uuid="x", name=name, runtime=runtime)
+    node = parse("is:slow")
+    assert matches(node, task, slow) is holds
+    assert matches(Not(node), task, slow) is not holds
+    assert satisfies_search_terms(task_info(task, worker=None, children=()), [node], slow) is holds
+    assert uses_slow(Not(node))
+    assert not uses_slow(parse("runtime:>1"))
+
+
+def test_custom_data_is_found_by_event_and_field() -> None:
+    task = Task(uuid="x", data={"task-progress": {"percent": 60, "of": ["a", 1]}})
+    for query in ("data.progress.percent:>50", "data.task-progress.percent:60", "data.progress.of.0:A", "data:percent"):
+        assert matches(parse(query), task), query
+    assert not matches(parse("data.progress.percent:<50"), task)
+
+
+def test_wait_is_computed_for_every_shape() -> None:
+    times = {"sent": 1.0, "received": 2.0, "started": 5.0}
+    for task in (Task(uuid="x", **times), times, SimpleNamespace(**times)):
+        assert matches(parse("wait:4"), task)
+    assert matches(parse("wait:3s"), {"received": 2.0, "started": 5.0})
+    assert not matches(parse("has:wait"), {"started": 5.0})
+
+
+def test_a_failure_is_its_fingerprint() -> None:
+    found = fingerprint_of(TASK.exception, TASK.traceback)
+    assert found is not None
+    assert matches(parse(f"failure:{found.id.upper()}"), TASK)
+    assert matches(parse(f"failure:{found.id[:5]}*"), task_info(TASK, worker=None, children=()))
+    assert not matches(parse("failure:0000000000000000"), TASK)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "values"),
+    [
+        ("{'a': {'b': [1, 2]}}", ("A", "b", "1"), [2]),
+        ("{'a': 1, 'A': 2}", ("a",), [1, 2]),
+        ("{'a': 'cut...", ("a",), []),
+        ("{'a': [1, ...]}", ("a", "1"), []),
+        ("{1: 2}", ("1",), [2]),
+        ("('x',)", ("-1",), []),
+        ("'abc'", ("0",), []),
+        ("{'a': '[1]'}", ("a", "0"), []),
+        ({"a": (1, 2)}, ("a", "0"), [1]),
+        (None, ("a",), []),
+    ],
+)
+def test_path_values(text: object, keys: tuple[str, ...], values: list[object]) -> None:
+    assert path_values(text, keys) == values
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("*", "", True),
+        ("a*b*c", "aXXbYYc", True),
+        ("a*b*c", "aXXcYYb", False),
+        ("*ab*ab", "xab", False),
+        ("a?c", "ABC", True),
+        ("a?c", "ac", False),
+        (r"a\*", "a*", True),
+        (r"a\*", "ab", False),
+        ("a[b]*", "a[b]c", True),
+        ("stra*", "Straße", True),
+        ("**", "x\ny", True),
+    ],
+)
+def test_patterns(pattern: str, text: str, fits: bool) -> None:
+    assert matcher(pattern)(text) is fits
+
+
+@given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
+def test_patterns_are_those_of_the_shell(pattern: str, text: str) -> None:
+    assert matcher(pattern)(text) is fnmatch.fnmatchcase(text, pattern)
+
+
+def test_a_hostile_pattern_is_answered_at_once() -> None:
+    started = time.monotonic()
+    assert not matcher("*a" * 16 + "b")("a" * 100_000)
+    assert not matcher("*" + "?" * 500 + "b*")("a" * 20_000)
+    assert time.monotonic() - started < 2

@@ -7,7 +7,7 @@ from test_syntax import MEANINGS
 from flower.errors import Invalid, SearchError
 from flower.search.syntax import parse
 from flower.search.text import to_text
-from flower.search.tree import EVERYTHING, And, Node, Not, Or, Term
+from flower.search.tree import EVERYTHING, And, Node, Not, Or, Path, Term
 from search_strategies import writable_terms, writable_trees
 
 
@@ -39,15 +39,43 @@ def test_it_reads_well() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("runtime:>1.5s", "runtime:>1.5"),
+        ("runtime:<100ms", "runtime:<0.1"),
+        ("retries:>=3", "retries:>=3"),
+        ("received:2026-11-20..2026-11-22", "received:2026-11-20..2026-11-22"),
+        ("received:>2026-11-20", "received:>=2026-11-21"),
+        ("received:<=2026-11", "received:<=2026-11"),
+        ("name:billing.*", "name:billing.*"),
+        ('name:"a b"*', 'name:"a b"*'),
+        ('name:"a*b"', 'name:"a*b"'),
+        ('name:="a b"', 'name:="a b"'),
+        ("state:FAILURE,RETRY", "state:FAILURE OR state:RETRY"),
+        ("has:traceback is:slow", "has:traceback is:slow"),
+        ('kwargs."a.b".c:x', 'kwargs."a.b".c:x'),
+        ("args.0:>100", "args.0:>100"),
+        ("kwargs.n:1..1", "kwargs.n:1..1"),
+        ("has:data.progress", "has:data.progress"),
+    ],
+)
+def test_the_plainest_text_is_found(query: str, text: str) -> None:
+    assert to_text(parse(query)) == text
+
+
+@pytest.mark.parametrize(
     "tree",
     [
-        Term("name", "equals", "x"),
+        Term("name", "equals", ""),
+        Term("name", "like", "abc"),
+        Term("retries", "range", (None, None)),
+        Term("received", "range", (2.0, 1.0)),
+        Term("retries", "range", (10**400, None)),
+        Term("kwargs", "path", Path(("",), "present")),
         Term("name", "is", "x"),
         Term("name", "contains", ""),
         Term("", "contains", ""),
         Term("kwargs", "contains", "a=b"),
-        Term("received", "range", (1.0, None)),
-        Term("received", "range", (1.0, 2.5)),
         Not(EVERYTHING),
         And((EVERYTHING,)),
         Or(()),

@@ -99,10 +99,10 @@ def _path_ways(name: str, path: Path) -> list[str]:
             return [f"{subject}:{_plain(value)}", f"{subject}:{_quoted(value)}"]
         case "like", str(value):
             return [f"{subject}:{_pattern(value)}"]
-        case "range", (float() | int() | None as low, float() | int() | None as high) if low != high:
-            return [f"{subject}:{value}" for value in _ranges(None, low, high)]
-        case "range", (float() | int() as value, _):
-            return [f"{subject}:{number_text(value)}..{number_text(value)}"]
+        case "range", (low, high) if not isinstance(low, str) and not isinstance(high, str):
+            ranges = _ranges(None, low, high)
+            # one number alone would be compared as text
+            return [f"{subject}:{value}" for value in ([f"{one}..{one}" for one in ranges] if low == high else ranges)]
     return []
 
 
@@ -115,6 +115,8 @@ def _ranges(field: Field | None, low: float | None, high: float | None) -> list[
     low, high = bounds
     if field is not None and field.kind == "time":
         return _time_ranges(low, high)
+    if low is None and high is None:
+        return []
     if low is not None and low == high:
         return [number_text(low)]
     if low is not None and high is not None:
