@@ -4,7 +4,6 @@ The names below are loaded when they are first used, so that importing `flower` 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ _HOMES = dict.fromkeys(__all__, "flower.api.tasks") | {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - a twentieth of a second of every start
+
         return version("bellflower")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

@@ -41,7 +41,11 @@ def section(route: Route) -> str:
         lines += [table(own), ""]
     address = quote(route.example, safe="/?&=:,.*@-")
     lines += ["```console", f"$ curl 'http://localhost:5555{PREFIX}/{address}'"]
-    lines += [json.dumps(shortened(example_answer(route)), indent=2, ensure_ascii=False), "```", ""]
+    answer = example_answer(route)
+    if isinstance(answer, str):  # what a route streams
+        lines += [*answer.splitlines(), "```", ""]
+    else:
+        lines += [json.dumps(shortened(answer), indent=2, ensure_ascii=False), "```", ""]
     return "\n".join(lines)
 
 

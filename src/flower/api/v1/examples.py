@@ -10,6 +10,7 @@ from starlette.routing import compile_path
 
 from flower.api.answers import encode
 from flower.api.v1.parsing import parse_parameters
+from flower.api.v1.streamed import Streamed
 from flower.api.v1.table import Route
 from flower.records import FAILURE, RECEIVED, SUCCESS, Gap, Task, Worker
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
@@ -103,9 +104,11 @@ def example_store() -> Reader:
 
 
 def example_answer(route: Route) -> Any:
-    """What the route's example is answered with, as JSON values."""
-    asked = asked_by(route, route.example)
-    return json.loads(encode(route.answer(example_store(), asked)))
+    """What the route's example is answered with: JSON values, or the text that a route streams."""
+    found = route.answer(example_store(), asked_by(route, route.example))
+    if isinstance(found, Streamed):
+        return b"".join(found.pieces).decode()
+    return json.loads(encode(found))
 
 
 def asked_by(route: Route, address: str) -> msgspec.Struct:

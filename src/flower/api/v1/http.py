@@ -17,7 +17,8 @@ from flower.api.routes import Route as HttpRoute
 from flower.api.v1.answers import ErrorAnswer, Problem
 from flower.api.v1.document import document
 from flower.api.v1.parsing import parse_parameters
-from flower.api.v1.table import PREFIX, ROUTES, Route, Streamed
+from flower.api.v1.streamed import Streamed
+from flower.api.v1.table import PREFIX, ROUTES, Route
 from flower.api.v1.viewer import viewer
 from flower.errors import FlowerError, SearchError
 

@@ -1,17 +1,20 @@
 """The table of routes of `/api/v1`: address, parameters, answer, and a sentence. The server mounts it, the OpenAPI
 document and docs/api.md are printed from it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from flower.api.completing import Suggestions
+from flower.api.exporting import MEDIA_TYPES
 from flower.api.families import FamilyTree
 from flower.api.figures import FailureList, Stats
 from flower.api.v1 import answers, asked, handlers
+from flower.api.v1.exports import Exported, export
 from flower.api.v1.rows import TaskRow
+from flower.api.v1.streamed import Streamed
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
@@ -19,15 +22,6 @@ PREFIX = "/api/v1"
 
 #: Under which heading a route is shown.
 Group: TypeAlias = Literal["tasks", "figures", "failures", "workers", "search", "status"]
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An answer that is no JSON and too large for one piece. `pieces` is read in threads, once."""
-
-    media_type: str
-    pieces: Iterator[bytes]
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +105,17 @@ ROUTES: tuple[Route, ...] = (
         Count,
         handlers.count,
         "count?query=name:shop.charge",
+    ),
+    Route(
+        "/export",
+        "exportTasks",
+        "tasks",
+        "All tasks of a query as a file",
+        Exported,
+        None,
+        export,
+        "export?query=state:FAILURE&format=csv&columns=uuid,name,exception",
+        tuple(MEDIA_TYPES.values()),
     ),
     Route(
         "/facets",

@@ -1,19 +1,15 @@
-"""`flower` and `celery flower`: the same options, taken from the table in `config`."""
+"""The table of options in `config` as command line options, taken as Flower takes them."""
 
 import dataclasses
 import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
 
 from flower import config as configuration
 from flower.config import Config, canonical, is_boolean, load, nearest
-from flower.errors import FlowerError
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +76,8 @@ def with_app(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--app", help="the Celery application (-A), as for celery")(command)
 
 
-def _load(ctx: click.Context, given: dict[str, str | None]) -> Config:
+def config_of(ctx: click.Context, given: dict[str, str | None]) -> Config:
+    """What was given here, in the environment and in the file; logging goes by it. Raises Invalid."""
     config = load({name: value for name, value in given.items() if value is not None}, os.environ)
     from flower.logs import configure_logging  # noqa: PLC0415
 
@@ -93,100 +90,3 @@ def _load(ctx: click.Context, given: dict[str, str | None]) -> Config:
             close = nearest(name)
             log.warning("Unknown option %s is ignored%s", arg, f"; did you mean --{close}?" if close else "")
     return config
-
-
-def _run(work: Callable[[], None]) -> None:
-    try:
-        work()
-    except FlowerError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-@click.command(cls=OptionsCommand, help="Watch and steer Celery (Bellflower).")
-@with_options
-@click.pass_context
-def flower(ctx: click.Context, /, **given: str | None) -> None:
-    """`celery [celery options] flower [options]`; the application comes from celery."""
-
-    def work() -> None:
-        config = _load(ctx, given)
-        from flower.app import serve  # noqa: PLC0415
-        from flower.celery_app import LazyApp, prepared  # noqa: PLC0415
-
-        serve(config, LazyApp(lambda: prepared(ctx.obj.app)))
-
-    _run(work)
-
-
-def _standalone(start: Callable[[Config, Any], None]) -> Callable[..., None]:
-    @with_app
-    @with_options
-    @click.pass_context
-    def command(
-        ctx: click.Context, /, *, app: str | None, broker: str | None, workdir: str | None, **given: str | None
-    ) -> None:
-        def work() -> None:
-            if workdir:
-                os.chdir(Path(workdir).expanduser())
-            config = _load(ctx, given)
-            from flower.celery_app import named  # noqa: PLC0415
-
-            start(config, named(app, broker))
-
-        _run(work)
-
-    return command
-
-
-def _serve(config: Config, app: Any) -> None:
-    from flower.app import serve  # noqa: PLC0415
-
-    serve(config, app)
-
-
-def _web(config: Config, app: Any) -> None:
-    from flower.app import serve  # noqa: PLC0415
-
-    serve(config, app, with_recorder=False)
-
-
-def _record(config: Config, app: Any) -> None:
-    from flower.app import record_only  # noqa: PLC0415
-
-    record_only(config, app)
-
-
-class LazyGroup(click.Group):
-    """Loads `demo` when it is asked for: it brings Celery in."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "demo"])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "demo":
-            command: click.Command = import_module("flower.demo.command").demo
-            return command
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=LazyGroup)
-@click.version_option(package_name="bellflower")
-def commands() -> None:
-    """Bellflower: watch and steer Celery, and remember. Without a command: serve."""
-
-
-commands.command("serve", cls=OptionsCommand, help="Record and serve pages (the default).")(_standalone(_serve))
-commands.command("record", cls=OptionsCommand, help="Record only.")(_standalone(_record))
-commands.command("web", cls=OptionsCommand, help="Serve pages only, from the store.")(_standalone(_web))
-
-
-def main() -> None:
-    args = sys.argv[1:]
-    if not args or (
-        args[0] not in commands.list_commands(click.Context(commands)) and args[0] not in ("--help", "--version")
-    ):
-        args = ["serve", *args]
-    commands.main(args=args, prog_name="flower")

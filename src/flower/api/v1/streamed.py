@@ -1,0 +1,14 @@
+"""An answer that is no JSON and too large for one piece."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """`pieces` is read in threads, once. An error before the first piece is an error answer; after it the connection
+    breaks off, so that half a file is not taken for a whole one."""
+
+    media_type: str
+    pieces: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,48 @@
+"""Text of tasks on a terminal: shown, never obeyed. Anyone who can send a task chooses its name and arguments."""
+
+import re
+
+#: Control characters (escape sequences begin with one), what turns the direction of writing, what is not seen,
+#: and lone surrogates, which no output can encode.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+_UNSAFE_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+_NAMES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def visible(text: str) -> str:
+    """On one line, with every character that does something written as an escape."""
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
+
+
+def visible_lines(text: str) -> list[str]:
+    """The same, line by line; tabs become blanks."""
+    return [visible(line) for line in text.expandtabs(4).replace("\r\n", "\n").split("\n")]
+
+
+def visible_csv(text: str) -> str:
+    """The same with its lines kept."""
+    return _UNSAFE_LINES.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def visible_json(text: str) -> str:
+    """JSON that means the same: JSON itself escapes the rest."""
+    return _UNSAFE_LINES.sub(_json_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    return _NAMES.get(character) or (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 65536:
+        return f"\\u{code:04x}"
+    code -= 65536
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 1023):04x}"

@@ -1,0 +1,79 @@
+"""`flower serve`, `record` and `web`, and `celery flower`: the commands that go on until a signal."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flower.cli.options import OptionsCommand, config_of, with_app, with_options
+from flower.config import Config
+from flower.errors import FlowerError
+
+
+def _run(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except FlowerError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def celery_flower(ctx: click.Context, /, **given: str | None) -> None:
+    """`celery [celery options] flower [options]`; the application comes from celery."""
+
+    def work() -> None:
+        config = config_of(ctx, given)
+        from flower.app import serve  # noqa: PLC0415
+        from flower.celery_app import LazyApp, prepared  # noqa: PLC0415
+
+        serve(config, LazyApp(lambda: prepared(ctx.obj.app)))
+
+    _run(work)
+
+
+def _standalone(start: Callable[[Config, Any], None]) -> Callable[..., None]:
+    @with_app
+    @with_options
+    @click.pass_context
+    def command(
+        ctx: click.Context, /, *, app: str | None, broker: str | None, workdir: str | None, **given: str | None
+    ) -> None:
+        def work() -> None:
+            if workdir:
+                os.chdir(Path(workdir).expanduser())
+            config = config_of(ctx, given)
+            from flower.celery_app import named  # noqa: PLC0415
+
+            start(config, named(app, broker))
+
+        _run(work)
+
+    return command
+
+
+def _serve(config: Config, app: Any) -> None:
+    from flower.app import serve  # noqa: PLC0415
+
+    serve(config, app)
+
+
+def _web(config: Config, app: Any) -> None:
+    from flower.app import serve  # noqa: PLC0415
+
+    serve(config, app, with_recorder=False)
+
+
+def _record(config: Config, app: Any) -> None:
+    from flower.app import record_only  # noqa: PLC0415
+
+    record_only(config, app)
+
+
+serve = click.command("serve", cls=OptionsCommand, help="Record and serve pages (the default).")(_standalone(_serve))
+record = click.command("record", cls=OptionsCommand, help="Record only.")(_standalone(_record))
+web = click.command("web", cls=OptionsCommand, help="Serve pages only, from the store.")(_standalone(_web))
