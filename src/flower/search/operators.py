@@ -28,12 +28,14 @@ SIGNS = (
     Sign(":", "field:value", ("time",), "lies in the stretch that the text names", "received:2026-11-22"),
     Sign(":=", "field:=value", _TEXTS, "is the value to the letter", "name:=billing.charge"),
     Sign("", "field:a,b", ("word", "state", "id", *_ORDERED), "is one of these", "state:FAILURE,RETRY", keys=True),
-    Sign("", "field:a*b", ("word", "state", "id"), "fits: `*` is any text, `?` one character", "name:billing.*", keys=True),
+    Sign("", "field:a*b", ("word", "state", "id"), "fits: `*` is any text, `?` one character", "name:billing.*",
+         keys=True),
     Sign(":>", "field:>value", _ORDERED, "is more, or later", "runtime:>1.5s", keys=True),
     Sign(":>=", "field:>=value", _ORDERED, "is as much or more", "retries:>=3", keys=True),
     Sign(":<", "field:<value", _ORDERED, "is less, or earlier", "wait:<100ms", keys=True),
     Sign(":<=", "field:<=value", _ORDERED, "is as much or less", "received:<=2026-11-20", keys=True),
-    Sign("", "field:a..b", _ORDERED, "lies between, both included; `a..` and `..b` are open", "runtime:100ms..2s", keys=True),
+    Sign("", "field:a..b", _ORDERED, "lies between, both included; `a..` and `..b` are open", "runtime:100ms..2s",
+         keys=True),
 )  # fmt: skip
 
 

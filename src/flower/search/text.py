@@ -86,7 +86,7 @@ def _ways(term: Term) -> list[str]:
         case "slow", "":
             return ["is:slow"]
         case "range", (low, high) if name in FIELDS and ordered(FIELDS[name]):
-            return [f"{name}:{value}" for value in _ranges(FIELDS[name], low, high)]
+            return [f"{name}:{value}" for value in _ranges(FIELDS[name], low, high)]  # type: ignore[arg-type]
     return []
 
 
@@ -99,11 +99,15 @@ def _path_ways(name: str, path: Path) -> list[str]:
             return [f"{subject}:{_plain(value)}", f"{subject}:{_quoted(value)}"]
         case "like", str(value):
             return [f"{subject}:{_pattern(value)}"]
-        case "range", (low, high) if not isinstance(low, str) and not isinstance(high, str):
-            ranges = _ranges(None, low, high)
-            # one number alone would be compared as text
-            return [f"{subject}:{value}" for value in ([f"{one}..{one}" for one in ranges] if low == high else ranges)]
+        case "range", (low, high):
+            return [f"{subject}:{value}" for value in _path_ranges(low, high)]
     return []
+
+
+def _path_ranges(low: float | None, high: float | None) -> list[str]:
+    """One number alone would be compared as text."""
+    ranges = _ranges(None, low, high)
+    return [f"{one}..{one}" for one in ranges] if low == high else ranges
 
 
 def _ranges(field: Field | None, low: float | None, high: float | None) -> list[str]:

@@ -96,7 +96,7 @@ def span_text(low: float, high: float) -> str | None:
 def _shortest(when: float, fits: Callable[[tuple[float, float]], bool]) -> str | None:
     for form in _FORMS:
         try:
-            text = datetime.fromtimestamp(when).strftime(form)  # noqa: DTZ006 (local time is what is written)
+            text = datetime.fromtimestamp(math.floor(when)).strftime(form)  # noqa: DTZ006 (local time is what is written)
             if fits(time_span(text)):
                 return text
         except (ValueError, OverflowError, OSError):

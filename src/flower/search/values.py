@@ -26,7 +26,7 @@ def field_value(task: AnyTask, field: Field) -> Any:
         return getattr(task, field.attribute)
     if isinstance(task, Mapping):
         value = task.get(field.attribute)
-        return _worker_name(task.get("worker")) if value is None and field.name == "worker" else value
+        return _from_info(task, field) if value is None and field.name in ("worker", "pid") else value
     if field.name == "worker":
         # Celery's `hostname` is the sender of the last event, which may be no worker.
         return _worker_name(task.worker if hasattr(task, "worker") else getattr(task, "hostname", None))
@@ -61,6 +61,15 @@ def failure_id(exception: object, traceback: object) -> str | None:
     texts = [text if isinstance(text, str) else None for text in (exception, traceback)]
     found = fingerprint.fingerprint_of(*texts) if texts != [None, None] else None
     return None if found is None else found.id
+
+
+def _from_info(task: Mapping[str, Any], field: Field) -> Any:
+    """What a TaskInfo dict has in another place."""
+    if field.name == "worker":
+        return _worker_name(task.get("worker"))
+    attempts = task.get("attempts")
+    last = attempts[-1] if isinstance(attempts, list) and attempts else task.get("worker")
+    return last.get("pid") if isinstance(last, Mapping) else None
 
 
 def _held(task: AnyTask, name: str) -> Any:
