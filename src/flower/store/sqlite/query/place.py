@@ -109,13 +109,14 @@ class _Part:
         self.where = where
         everything = where == EVERYTHING or where == Term(key, "present", "")
         order = look.columns.order(key) if everything else None
-        self.order = None if order is None else order[: valued(look, self.column, order[: look.count])]
+        self._sorter = None if order is None else order[: look.count]
+        self.order = None if order is None else order[: valued(look, self.column, self._sorter)]
         self._slots: Any = None
 
     def up_to(self, value: Any, side: Literal["left", "right"]) -> int:
         """How many values are less than this one ("left"), or at most this one ("right")."""
         assert self.order is not None
-        return int(np.searchsorted(self.column, value, side=side, sorter=self.order))
+        return min(int(np.searchsorted(self.column, value, side=side, sorter=self._sorter)), len(self.order))
 
     def slots(self, low: Any, high: Any) -> Any:
         """Slots with values from low to high, both included."""
