@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from flower.api.wire import Arguments, Keywords
+from flower.current import set_current, unset_current
 from flower.errors import SearchError
+from flower.records import Task
 from flower.search.tree import Not, Or, Term
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.port import Batch
 from flower.utils.search import parse_search_terms, satisfies_search_terms, task_args_contains_search_args
 
 FAILED = {"uuid": "u1", "name": "app.my_task", "state": "FAILURE", "traceback": "error: database connection lost"}
@@ -35,6 +39,28 @@ def test_a_task_satisfies_all_terms_or_it_does_not() -> None:
     assert satisfies_search_terms(FAILED, parse_search_terms("name:my_task state:FAILURE"))
     assert satisfies_search_terms(FAILED, parse_search_terms("error database connection"))
     assert not satisfies_search_terms(FAILED, parse_search_terms("name:my_task state:SUCCESS"))
+
+
+class Running:
+    """Events that run, on a store in memory."""
+
+    def __init__(self, *tasks: Task) -> None:
+        shared = MemoryStore()
+        MemoryWriter(shared).write(Batch(new=tasks))
+        self.store = MemoryReader(shared)
+
+
+def test_slow_is_what_the_running_events_know() -> None:
+    terms = parse_search_terms("name:pay is:slow")
+    task = {"uuid": "x", "name": "t.pay", "runtime": 50.0}
+    assert not satisfies_search_terms(task, terms)
+    events = Running(*(Task(uuid=str(number), name="t.pay", runtime=float(number)) for number in range(1, 41)))
+    set_current(events)
+    try:
+        assert satisfies_search_terms(task, terms)
+        assert not satisfies_search_terms({**task, "runtime": 20.0}, terms)
+    finally:
+        unset_current(events)
 
 
 def test_an_error_says_where() -> None:

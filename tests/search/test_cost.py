@@ -1,0 +1,34 @@
+"""What a search costs, by its dearest unavoidable part."""
+
+import pytest
+
+from flower.search.cost import cost
+from flower.search.syntax import parse
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", "columns"),
+        ("state:FAILURE,RETRY runtime:>2s", "columns"),
+        ("is:slow", "columns"),
+        ("has:traceback", "columns"),
+        ("card", "text index"),
+        ("ab", "rows"),
+        ("traceback:charge", "text index"),
+        ("ab state:FAILURE", "columns"),
+        ("ab OR state:FAILURE", "rows"),
+        ("-card", "rows"),
+        ("-state:FAILURE", "columns"),
+        ("clock:>5", "rows"),
+        ("root_id:5f1c", "rows"),
+        ("root_id:=5f1c", "columns"),
+        ("kwargs.order_id:1", "text index"),
+        ("kwargs.a:1", "rows"),
+        ("kwargs.a:abc", "text index"),
+        ("kwargs:a=abc", "text index"),
+        ("data.progress:1", "rows"),
+    ],
+)
+def test_a_search_costs(query: str, expected: str) -> None:
+    assert cost(parse(query)) == expected
