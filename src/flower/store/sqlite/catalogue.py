@@ -1,6 +1,7 @@
 """What is known of each segment without opening it. Each segment keeps its own entry; meta.db keeps
 copies, so that a reader opens only what a query needs."""
 
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -9,6 +10,8 @@ import msgspec
 
 #: Sort keys with bounds per segment, in the order of `Segment.bounds`.
 BOUNDED: Final = ("received", "started", "timestamp", "runtime")
+#: The greatest number that a bound can be; what is beyond counts as it.
+LARGEST: Final = sys.float_info.max
 Bounds = tuple[float, float] | None
 
 

@@ -13,7 +13,7 @@ from flower.records import Task
 from flower.store.port import Changed, Stored
 from flower.store.sqlite import catalogue
 from flower.store.sqlite.bloom import Filters
-from flower.store.sqlite.catalogue import BOUNDED, Segment, widen
+from flower.store.sqlite.catalogue import BOUNDED, LARGEST, Segment, widen
 from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
 from flower.store.sqlite.columns.fill import NARROW
 from flower.store.sqlite.columns.keeping import Keeper
@@ -236,7 +236,8 @@ class SegmentFile:
 
     def _widen(self, written: Sequence[Row]) -> None:
         for which, place in enumerate(_BOUNDED_AT):
-            values = [row[place] for row in written if row[place] is not None]
+            # infinity is kept as the greatest number: JSON has none
+            values = [min(max(row[place], -LARGEST), LARGEST) for row in written if row[place] is not None]
             if values:
                 self._bounds[which] = widen(self._bounds[which], min(values), max(values))
 

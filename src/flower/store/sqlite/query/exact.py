@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from flower.search.tree import EVERYTHING, And, Bounds, Node, Or, Term, all_of
-from flower.store.sqlite.catalogue import BOUNDED, Segment
+from flower.store.sqlite.catalogue import BOUNDED, LARGEST, Segment
 from flower.store.sqlite.query.masks import decided, masks
 from flower.store.sqlite.query.question import Look, Question, asks_slow
 from flower.store.sqlite.where import compile_where
@@ -101,8 +101,12 @@ def _outside(entry: Segment, term: Node) -> bool:
 
 
 def _bounds(term: Term) -> tuple[float | None, float | None]:
-    low, high = cast(Bounds, term.value)
-    return low, high
+    """As the bounds of segments are: without infinity."""
+    low, high = (None if bound is None else float(bound) for bound in cast(Bounds, term.value))
+    return (
+        None if low is None else min(max(low, -LARGEST), LARGEST),
+        None if high is None else min(max(high, -LARGEST), LARGEST),
+    )
 
 
 def _decided(look: Look, term: Node) -> bool | None:

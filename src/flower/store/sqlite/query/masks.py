@@ -241,20 +241,10 @@ class _Reading:
     def _candidates(self, needles: Needles | None) -> Any:
         if needles is None:
             return self._fill(True)
-        look = self._look
-        wording = look.question.wording
-        slots = wording.candidates(needles, look.columns, look.count)
-        if slots is None:
-            return self._fill(True)
-        mask = self._among(slots) | wording.unseen(look.columns, look.count)[self._at]
-        if needles.spelled:
-            mask |= self._has("escaped")
-        return mask
+        return self._look.candidates(needles)[self._at]
 
     def _among(self, slots: Any) -> Any:
-        mask = np.zeros(self._look.count, bool)
-        mask[slots[(slots >= 0) & (slots < self._look.count)]] = True
-        return mask[self._at]
+        return self._look.among(slots)[self._at]
 
 
 def _word_test(term: Term) -> Callable[[str], bool]:

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from flower.search.tree import And, Node, Not, Or, Term
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.codec import Dictionary
 from flower.store.sqlite.columns.file import Columns
+from flower.store.sqlite.columns.layout import HAS
 from flower.store.sqlite.connection import Row
 from flower.store.sqlite.pool import Deadline, Pool
 from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.shelf import Shelf
-from flower.store.sqlite.query.wording import Wording
+from flower.store.sqlite.query.wording import Needles, Wording
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Look:
         self.entry = entry
         self.columns = columns
         self.count = entry.next - entry.first
+        self._candidates: dict[Needles, Any] = {}
         # weakly: a circle would keep mapped files until the garbage is collected
         self.question: Question = weakref.proxy(question)
         #: what answers are remembered under: they stay true as long as it stands
@@ -91,6 +95,27 @@ class Look:
 
     def column(self, name: str) -> Any:
         return self.columns[name][: self.count]
+
+    def among(self, slots: Any) -> Any:
+        """A mask of these slots."""
+        mask = np.zeros(self.count, bool)
+        mask[slots[(slots >= 0) & (slots < self.count)]] = True
+        return mask
+
+    def candidates(self, needles: Needles) -> Any:
+        """A mask of the rows that may hold these texts."""
+        known = self._candidates.get(needles)
+        if known is None:
+            wording = self.question.wording
+            slots = wording.candidates(needles, self.columns, self.count)
+            if slots is None:
+                known = np.ones(self.count, bool)
+            else:
+                known = self.among(slots) | wording.unseen(self.columns, self.count)
+                if needles.spelled:
+                    known |= (self.column("has") & HAS["escaped"]) != 0
+            self._candidates[needles] = known
+        return known
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Raises SegmentGone, WaitedTooLong."""

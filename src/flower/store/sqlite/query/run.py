@@ -10,7 +10,7 @@ from flower.store.cursor import Position
 from flower.store.port import Sort
 from flower.store.sqlite.query.exact import NOTHING, narrowed, verified
 from flower.store.sqlite.query.keys import Key, UuidKey, keys_of
-from flower.store.sqlite.query.masks import masks
+from flower.store.sqlite.query.masks import decided, masks
 from flower.store.sqlite.query.question import Look
 
 #: Slots looked at in a kept order before it is seen whether that is worth while ...
@@ -18,6 +18,8 @@ _TRIED: Final = 4_096
 #: ... which it is if one of so many fits.
 _YIELD: Final = 64
 _BLOCK: Final = 256
+#: Texts that one row of so many may hold are looked for in a kept order.
+_BROAD: Final = 8
 
 
 class Slots(NamedTuple):
@@ -43,9 +45,13 @@ class Run:
     def _choose(self, after: "_Place | None") -> "_Kept | _Sorted":
         if len(self._keys) == 1 and type(self._keys[0]) in (Key, UuidKey):
             order = self._look.columns.order(self._keys[0].name)
-            if order is not None:
+            if order is not None and (decided(self._node) or self._is_broad()):
                 return _Kept(self._look, self._node, self._keys[0], order, after)
         return _Sorted(self._look, self._node, self._keys, after, backwards=self._backwards)
+
+    def _is_broad(self) -> bool:
+        """Whether many rows may fulfil a query that asks for texts."""
+        return bool(np.count_nonzero(masks(self._look, self._node).may) * _BROAD > self._look.count)
 
     def chunk(self, want: int) -> tuple[list[tuple[Any, ...]], list[int]]:
         """The next rows, as many as wanted if there are: what they order by between segments, and their ids."""

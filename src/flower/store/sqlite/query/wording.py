@@ -21,6 +21,8 @@ INDEXED: Final = frozenset({"uuid", "args", "kwargs", "result", "exception", "tr
 _FIRST: Final = 4_000
 #: If a segment has more than this part of its rows as candidates, rows are read in the order wanted instead.
 _PART: Final = 4
+#: Numbers that a block may have.
+_BLOCKS: Final = 65_536
 _WILD: Final = re.compile(r"\\.|[*?]", re.DOTALL)
 
 
@@ -136,6 +138,8 @@ class Wording:
         index = self._index
         if index is None or columns.generation != index.generation:
             return np.ones(count, bool)
-        seen = columns["text_version"][:count] == columns["version"][:count]
-        seen &= np.isin(columns["text_block"][:count], np.array(sorted(index.blocks), np.uint16))
+        readable = np.zeros(_BLOCKS, bool)
+        readable[sorted(index.blocks)] = True
+        seen = readable[columns["text_block"][:count]]
+        seen &= columns["text_version"][:count] == columns["version"][:count]
         return ~seen
