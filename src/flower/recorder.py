@@ -53,6 +53,8 @@ class Pace:
     status_interval: float = 1.0
     #: seconds between looks at what may be forgotten
     prune_interval: float = 10.0
+    #: seconds between two pieces of the store's upkeep, each of which takes a part of a second
+    upkeep_interval: float = 1.0
     #: seconds between tries when the disk is full
     full_interval: float = 1.0
 
@@ -108,6 +110,7 @@ class Recorder:
         self._take_up(writer.held())
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
+        self._next_upkeep = 0.0
 
     def run(self, stop: Flag) -> None:
         """Until `stop` is set; then what is in memory is written. Raises what it cannot mend."""
@@ -279,6 +282,10 @@ class Recorder:
         if now >= self._next_prune:
             gone = self._until_there_is_room(lambda: self._writer.prune(self._retention, self._clock()))
             self._next_prune = now + (0.5 if gone else self._pace.prune_interval)
+        if now >= self._next_upkeep:
+            more = self._until_there_is_room(self._writer.maintain)
+            # with nothing else to do, one piece after the other
+            self._next_upkeep = now + (0.0 if more and not self._pending_events else self._pace.upkeep_interval)
 
     def _say_status(self, *, running: bool = True) -> None:
         status = self._meter.status(self._clock())

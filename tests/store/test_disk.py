@@ -307,7 +307,7 @@ def eat_all_room(ballast: Path) -> None:
 def test_a_full_disk(tmp_path: Path) -> None:
     """Nothing of a batch that does not fit is seen; when there is room again it goes in; the note can be written."""
     disk = tmp_path / "disk"
-    with mounted(disk, "-t", "tmpfs", "-o", "size=3m", "none"):
+    with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
         path = disk / "data"
         writer, reader = open_writer(path, segment_tasks=SEGMENT), open_reader(path)
         written: list[Task] = []

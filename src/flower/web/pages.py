@@ -128,8 +128,8 @@ def _find(context: Context, asked: Asked) -> Found:
     except SearchError as error:
         return Found(error=error)
     tasks = tuple(context.store.tasks(query, limit=PAGE + 1, offset=asked.offset))
-    # Counting what a search finds may take long; counting everything does not.
-    total = None if asked.search or asked.state or asked.worker or asked.name else context.store.status().tasks
+    counted = context.store.counted(query.where)
+    total = None if counted.partial else counted.count
     return Found(tasks[:PAGE], len(tasks) > PAGE, total)
 
 

@@ -103,6 +103,9 @@ class MemoryWriter:
         any_ended = any(task.state in FINAL_STATES for task in self._store.tasks.values())
         return ended if any_ended else old
 
+    def maintain(self) -> bool:
+        return False
+
     def workers(self) -> Mapping[str, Worker]:
         with self._store.lock:
             return dict(sorted(self._store.workers.items()))

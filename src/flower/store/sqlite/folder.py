@@ -62,12 +62,19 @@ class Folder:
         return tuple(sorted(name for name in names if not name.endswith(_SIDE_FILES[1:])))
 
     def bytes(self) -> int:
-        total = 0
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    total += entry.stat().st_size if entry.is_file() else 0
-        return total
+        return _bytes_in(self.path) + self.text_bytes()
+
+    def column_bytes(self, number: int) -> int:
+        try:
+            return self.columns(number).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def text_bytes(self) -> int:
+        """What the text index takes."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return sum(_bytes_in(block) for block in self.text.iterdir() if block.is_dir())
+        return 0
 
     def databases(self) -> Iterator[Path]:
         if self.meta.exists():
@@ -147,6 +154,15 @@ class Folder:
         except (OSError, ValueError):
             return {}
         return told if isinstance(told, dict) else {}
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size if entry.is_file() else 0
+    return total
 
 
 def _mark(path: Path) -> tuple[int | None, int]:

@@ -83,7 +83,7 @@ class Pruning:
     def _by_size(self, transaction: Transaction, limit: int) -> int:
         files = self._files
         sizes = {entry.number: self._size(entry) for entry in files.catalogue}
-        excess = sum(sizes.values()) - limit
+        excess = sum(sizes.values()) + self._files.folder.text_bytes() - limit
         if excess <= 0 or not files.catalogue.rows:
             return 0
         oldest = files.catalogue.segments[0]
@@ -95,7 +95,7 @@ class Pruning:
     def _size(self, entry: Segment) -> int:
         sequence, size = self._sizes.get(entry.number, (-1, 0))
         if sequence != entry.sequence:
-            size = self._files.segment(entry.number).used_bytes()
+            size = self._files.segment(entry.number).used_bytes() + self._files.folder.column_bytes(entry.number)
             self._sizes[entry.number] = (entry.sequence, size)
             self._files.trim()
         return size

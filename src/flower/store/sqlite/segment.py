@@ -311,6 +311,7 @@ class SegmentFile:
         self.columns.order(self.entry.next - self.entry.first)
 
     def close(self) -> None:
+        self.columns.close()
         self._db.close()
 
 

@@ -1,12 +1,14 @@
 """What the text index has not seen yet, found in the columns, read from the rows. Runs beside the writer, in a
 thread of its own: the columns say by version which text of a row was indexed, so nobody need be locked out."""
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from flower.errors import StoreFull
 from flower.records import FINAL_STATES
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.codec import unpack_id
@@ -22,6 +24,8 @@ TEXTS: Final = ("args", "kwargs", "result", "exception", "traceback")
 _BETWEEN: Final = "\n"
 #: Longer texts than this (in characters, of all fields together) are not indexed but read when something is searched.
 LONGEST: Final = 256 * 1024
+#: Bytes of the disk that are left to the rows.
+RESERVE: Final = 64 << 20
 #: In place of a block: it is not to be indexed.
 NEVER: Final = 65_535
 #: A task that has not ended is indexed when nothing has happened to it for so many seconds: its end may be near.
@@ -51,7 +55,11 @@ class Unindexed:
         return segments[0].first if segments else 0
 
     def pending(self, limit: int) -> Sequence[Pending]:
-        """Rows to be indexed, newest segment first."""
+        """Rows to be indexed, newest segment first. Raises StoreFull if there is little room left on the disk: it is
+        for the rows."""
+        disk = os.statvfs(self._folder.path)
+        if disk.f_bavail * disk.f_frsize < RESERVE:
+            raise StoreFull(f"less than {RESERVE >> 20} MB are free on the disk", hint="they are left to the tasks")
         found: list[Pending] = []
         catalogue = self._view.catalogue()
         self._forget({entry.number for entry in catalogue})
@@ -77,6 +85,7 @@ class Unindexed:
                 self._note(file, group, block)
 
     def close(self) -> None:
+        self._files.clear()
         self._view.close()
         self._pool.close()
 

@@ -100,3 +100,7 @@ class Keeper:
     def sync(self) -> None:
         if self._file is not None:
             self._file.sync()
+
+    def close(self) -> None:
+        self.forget()
+        self._file = None
