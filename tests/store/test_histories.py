@@ -70,7 +70,7 @@ def test_disk_agrees_with_the_reference(
             # so that a handful of tasks takes the ways that a hundred thousand take
             for module, name, value in (
                 (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (exact, "_ROWS", 2), (exact, "_SMALL", 0),
-                (masks, "_FEW", 0), (place, "_FEW", 1), (run, "_TRIED", 2), (run, "_YIELD", 1), (run, "_BLOCK", 1),
+                (masks, "_FEW", 0), (place, "STRIDE", 2), (run, "_TRIED", 2), (run, "_YIELD", 1), (run, "_BLOCK", 1),
                 (walk, "_LEAST", 1), (walk, "_MOST", 3), (wording, "_FIRST", 1),
             ):  # fmt: skip
                 patch.setattr(module, name, value)

@@ -4,6 +4,7 @@ Where the two are the same array, the columns alone have decided. `at` limits th
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ from flower.store.sqlite.schema import KINDS, STATE_IDS
 
 At = slice | Array
 
+#: If so much less than all rows are left, these are looked at one by one.
+_SPARSE: Final = 16
 #: So many words are compared one by one; more are looked up in a table.
 _FEW: Final = 4
 _ENDED: Final = {column: STATE_IDS[state] for state, column in ENDED.items()}
@@ -38,10 +41,51 @@ class Masks(NamedTuple):
 
 def masks(look: Look, node: Node, at: At | None = None) -> Masks:
     """Of rows only, not of slots that hold none."""
-    found = _Reading(look, slice(0, look.count) if at is None else at).node(node)
-    live = look.columns["live"][slice(0, look.count) if at is None else at] == 1
+    if at is None and isinstance(node, And) and len(node.terms) > 1:
+        return _one_by_one(look, sorted(node.terms, key=_price))
+    part = slice(0, look.count) if at is None else at
+    found = _Reading(look, part).node(node)
+    live = look.columns["live"][part].view(bool)
     may = found.may & live
     return Masks(may, may if found.exact else found.must & live)
+
+
+def _one_by_one(look: Look, terms: Sequence[Node]) -> Masks:
+    """All of the terms, the cheap ones first. As soon as few rows are left, only these are looked at."""
+    slots: Any = None
+    reading = _Reading(look, slice(0, look.count))
+    may = must = look.column("live").view(bool)
+    exact = True
+    for term in terms:
+        left = int(np.count_nonzero(may))
+        if left == 0:
+            return _same(np.zeros(look.count, bool))
+        if slots is None and left * _SPARSE < look.count:
+            slots = np.flatnonzero(may)
+            reading = _Reading(look, slots)
+            may, must = np.ones(left, bool), must[slots]
+        found = reading.node(term)
+        exact = exact and found.exact
+        may = may & found.may
+        must = may if exact else must & found.must
+    if slots is None:
+        return Masks(may, must)
+    spread = look.among(slots[may])
+    return Masks(spread, spread if exact else look.among(slots[must]))
+
+
+def _price(node: Node) -> int:
+    """What a part of a query costs to look at, in comparison."""
+    match node:
+        case Term("", _, _):
+            return 9
+        case Term(name, _, _):
+            attribute = FIELDS[name].attribute
+            return 0 if attribute in WORDS else 1 if attribute in _REALS else 2 if attribute in WHOLES else 8
+        case Not(term):
+            return 3 + _price(term)
+        case And(terms) | Or(terms):
+            return 4 + max(map(_price, terms), default=0)
 
 
 def decided(node: Node) -> bool:
@@ -86,20 +130,18 @@ class _Reading:
         return np.full(len(self.column("live")), value)
 
     def _all(self, parts: Sequence[Masks]) -> Masks:
-        if not parts:
-            return _same(self._fill(True))
-        may = np.logical_and.reduce([part.may for part in parts])
-        if all(part.exact for part in parts):
-            return _same(may)
-        return Masks(may, np.logical_and.reduce([part.must for part in parts]))
+        return self._joined(parts, np.logical_and) if parts else _same(self._fill(True))
 
     def _any(self, parts: Sequence[Masks]) -> Masks:
-        if not parts:
-            return _same(self._fill(False))
-        may = np.logical_or.reduce([part.may for part in parts])
+        return self._joined(parts, np.logical_or) if parts else _same(self._fill(False))
+
+    @staticmethod
+    def _joined(parts: Sequence[Masks], join: Callable[[Any, Any], Any]) -> Masks:
+        # one after the other: numpy's own reduction would copy all of them first
+        may = reduce(join, (part.may for part in parts))
         if all(part.exact for part in parts):
             return _same(may)
-        return Masks(may, np.logical_or.reduce([part.must for part in parts]))
+        return Masks(may, reduce(join, (part.must for part in parts)))
 
     def _term(self, term: Term) -> Masks:
         if term.field == "":
@@ -128,10 +170,7 @@ class _Reading:
         numbers, most = self._numbers(field, term)
         column = self.column(field.attribute)
         if len(numbers) <= _FEW:
-            mask = self._fill(False)
-            for number in numbers:
-                mask |= column == number
-            return mask
+            return reduce(np.logical_or, (column == number for number in numbers)) if numbers else self._fill(False)
         table = np.zeros(max(most, int(column.max(initial=0))) + 1, bool)
         table[numbers] = True
         return table[column]
@@ -150,7 +189,7 @@ class _Reading:
 
     def _free(self, term: Term) -> Masks:
         needles = needles_of(term)
-        must = np.logical_or.reduce([self._words(field, term) for field in _FREE_WORDS])
+        must = reduce(np.logical_or, (self._words(field, term) for field in _FREE_WORDS))
         may = self._candidates(needles)
         return Masks(may | must, must)
 

@@ -1,6 +1,6 @@
 """Where an offset is: the last row that is passed over, found by counting and not by walking there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from flower.search.tree import EVERYTHING, Node, Not, Term, all_of
 from flower.store.cursor import Position
 from flower.store.port import Sort
-from flower.store.sqlite.catalogue import BOUNDED, Segment
+from flower.store.sqlite.catalogue import BOUNDED, LARGEST, Segment
 from flower.store.sqlite.codec import unpack_id
 from flower.store.sqlite.pool import SegmentGone
 from flower.store.sqlite.query import words
@@ -16,8 +16,8 @@ from flower.store.sqlite.query.exact import count, exact, excluded
 from flower.store.sqlite.query.question import Look, Question
 from flower.store.sqlite.query.run import valued
 
-#: So few values are gathered and sorted; more are narrowed first.
-_FEW: Final = 20_000
+#: Of each segment, every so many-th value is a sample.
+STRIDE: Final = 256
 
 
 def place(
@@ -92,100 +92,87 @@ def _by_value(question: Question, entries: Sequence[Segment], sort: Sort, offset
         without = all_of([question.where, Not(present)])
         return _by_id(question, entries, without, (None,), offset - total, descending=sort.descending)
     rank = total - offset if sort.descending else offset - 1
-    parts = [_part(question, entry, sort.key, with_value) for entry in entries if counts[entry]]
-    if all(part.order is not None for part in parts):
-        low, high, below = _narrow(parts, rank)
-    else:
-        low, high, below = _window(parts, [counts[part.entry] for part in parts], sort.key, rank)
-    return _within(parts, low, high, rank - below, sort)
+    chosen, before = _near(counts, sort.key, rank)
+    parts = [_Part(question.look(entry), sort.key, with_value) for entry in chosen]
+    low, high, below = _narrow(parts, rank - before)
+    return _within(parts, low, high, rank - before - below, sort)
+
+
+def _near(counts: Mapping[Segment, int], key: str, rank: int) -> tuple[list[Segment], int]:
+    """The segments in which, by their bounds, the value of that rank may be, and how many values are in those below."""
+    there = [entry for entry, here in counts.items() if here]
+    if key not in BOUNDED:
+        return there, 0
+    bounds = {entry: entry.bound(key) or (-LARGEST, LARGEST) for entry in there}
+    least = _reached([(bounds[entry][0], counts[entry]) for entry in there], rank)
+    most = _reached([(bounds[entry][1], counts[entry]) for entry in there], rank)
+    chosen = [entry for entry in there if bounds[entry][1] >= least and bounds[entry][0] <= most]
+    return chosen, sum(counts[entry] for entry in there if bounds[entry][1] < least)
+
+
+def _reached(ends: list[tuple[float, int]], rank: int) -> float:
+    """The end at which more than `rank` values are counted, if all values of a segment were at that end of it."""
+    seen = 0
+    for end, here in sorted(ends):
+        seen += here
+        if seen > rank:
+            return end
+    return LARGEST
 
 
 class _Part:
-    """The values of one segment: in a kept order, or of the rows that the query finds."""
+    """The values of one segment that a query finds, in order."""
 
     def __init__(self, look: Look, key: str, where: Node) -> None:
         self.look, self.entry = look, look.entry
         self.column = look.column("uuid_high" if key == "uuid" else key)
-        self.where = where
-        everything = where == EVERYTHING or where == Term(key, "present", "")
-        order = look.columns.order(key) if everything else None
-        self._sorter = None if order is None else order[: look.count]
-        self.order = None if order is None else order[: valued(look, self.column, self._sorter)]
-        self._slots: Any = None
+        everything = where in (EVERYTHING, Term(key, "present", ""))
+        kept = look.columns.order(key)
+        if kept is None:
+            slots = np.flatnonzero(_exact(look, where))
+            self._order = slots[np.argsort(self.column[slots], kind="stable")]
+        elif everything:
+            order = kept[: look.count]
+            self._order = order[: valued(look, self.column, order)]
+        else:
+            order = kept[: look.count]
+            self._order = order[_exact(look, where)[order]]
+
+    def samples(self) -> Any:
+        return self.column[self._order[::STRIDE]]
+
+    def greatest(self) -> Any:
+        return self.column[self._order[-1]]
 
     def up_to(self, value: Any, side: Literal["left", "right"]) -> int:
         """How many values are less than this one ("left"), or at most this one ("right")."""
-        assert self.order is not None
-        return min(int(np.searchsorted(self.column, value, side=side, sorter=self._sorter)), len(self.order))
+        # a search that goes from slot to value: the values in order are never made
+        low, high = 0, len(self._order)
+        column, order = self.column, self._order
+        while low < high:
+            middle = (low + high) // 2
+            found = column[order[middle]]
+            if found < value or (side == "right" and found == value):
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def slots(self, low: Any, high: Any) -> Any:
         """Slots with values from low to high, both included."""
-        if self.order is not None:
-            return self.order[self.up_to(low, "left") : self.up_to(high, "right")].astype(np.int64)
-        if self._slots is None:
-            self._slots = np.flatnonzero(_exact(self.look, self.where))
-        values = self.column[self._slots]
-        return self._slots[(values >= low) & (values <= high)]
-
-
-def _part(question: Question, entry: Segment, key: str, where: Node) -> _Part:
-    return _Part(question.look(entry), key, where)
+        return self._order[self.up_to(low, "left") : self.up_to(high, "right")].astype(np.int64)
 
 
 def _narrow(parts: Sequence[_Part], rank: int) -> tuple[Any, Any, int]:
-    """Bounds between which the value of that rank is, with few values between them or none but itself, and how many
-    values are below. All parts are in a kept order."""
-    whole = parts[0].column.dtype.kind == "u"
-    ends = [(part.column[part.order[0]], part.column[part.order[-1]]) for part in parts if part.order is not None]
-    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    below, to = 0, sum(len(part.order) for part in parts if part.order is not None)
-    while low < high and to - below > _FEW:
-        middle = low + (high - low) // np.uint64(2) if whole else low + (high - low) / 2
-        if not low <= middle < high:
-            break
-        at_most = sum(part.up_to(middle, "right") for part in parts)
-        if at_most > rank:
-            high, to = middle, at_most
-        else:
-            low = middle + np.uint64(1) if whole else np.nextafter(middle, np.inf)
-            below = at_most
-    return low, high, below
-
-
-def _window(parts: Sequence[_Part], counts: Sequence[int], key: str, rank: int) -> tuple[Any, Any, int]:
-    """The same for rows that a query finds: only the segments whose bounds let them hold that rank are read."""
-    base = 0
-    chosen = list(parts)
-    if key in BOUNDED:
-        bounds = [part.entry.bound(key) or (-np.inf, np.inf) for part in parts]
-        value = _least(bounds, counts, rank)
-        chosen = [part for part, (_, most) in zip(parts, bounds, strict=True) if most >= value]
-        base = sum(here for here, (_, most) in zip(counts, bounds, strict=True) if most < value)
-        until = _most(bounds, counts, rank)
-        chosen = [part for part in chosen if (part.entry.bound(key) or (-np.inf,))[0] <= until]
-    ends = (np.uint64(0), np.iinfo(np.uint64).max) if key == "uuid" else (-np.inf, np.inf)
-    gathered = np.concatenate([part.column[part.slots(*ends)] for part in chosen])
-    value = np.partition(gathered, rank - base)[rank - base]
-    return value, value, base + int(np.count_nonzero(gathered < value))
-
-
-def _least(bounds: Sequence[tuple[float, float]], counts: Sequence[int], rank: int) -> float:
-    """A value that the one of that rank is not below: were all values of each segment its least one."""
-    seen = 0
-    for (least, _), here in sorted(zip(bounds, counts, strict=True)):
-        seen += here
-        if seen > rank:
-            return least
-    return -np.inf
-
-
-def _most(bounds: Sequence[tuple[float, float]], counts: Sequence[int], rank: int) -> float:
-    seen = 0
-    for most, here in sorted((most, here) for (_, most), here in zip(bounds, counts, strict=True)):
-        seen += here
-        if seen > rank:
-            return most
-    return np.inf
+    """Bounds between which the value of that rank is, and how many values are below them. Of each segment every so
+    many-th value in order is a sample: where the samples say that the rank is, it is but for one stride a segment."""
+    samples = np.sort(np.concatenate([part.samples() for part in parts]))
+    until = (rank + (STRIDE - 1) * len(parts)) // STRIDE + 1
+    low = samples[max(0, min(rank // STRIDE, len(samples)) - 1)]
+    high = samples[until - 1] if until <= len(samples) else max(part.greatest() for part in parts)
+    if rank < STRIDE:
+        low = samples[0]
+    return low, high, sum(part.up_to(low, "left") for part in parts)
 
 
 def _within(parts: Sequence[_Part], low: Any, high: Any, rank: int, sort: Sort) -> tuple[Position | None, int]:
@@ -197,7 +184,7 @@ def _within(parts: Sequence[_Part], low: Any, high: Any, rank: int, sort: Sort) 
     if sort.key == "uuid":
         seconds = np.concatenate([p.look.column("uuid_low")[here] for p, here in zip(parts, slots, strict=True)])
     order = np.lexsort((seconds, values))
-    found = int(order[rank])
+    found = int(order[min(max(rank, 0), len(order) - 1)])
     if sort.key != "uuid":
         return Position((float(values[found]),), int(ids[found])), 0
     packed = int(values[found]).to_bytes(8, "big") + int(seconds[found]).to_bytes(8, "big")

@@ -14,10 +14,10 @@ from flower.store.sqlite.query.masks import decided, masks
 from flower.store.sqlite.query.question import Look
 
 #: Slots looked at in a kept order before it is seen whether that is worth while ...
-_TRIED: Final = 4_096
+_TRIED: Final = 1_024
 #: ... which it is if one of so many fits.
-_YIELD: Final = 64
-_BLOCK: Final = 256
+_YIELD: Final = 32
+_BLOCK: Final = 512
 #: Texts that one row of so many may hold are looked for in a kept order.
 _BROAD: Final = 8
 
