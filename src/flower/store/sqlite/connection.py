@@ -22,6 +22,8 @@ Row: TypeAlias = tuple[Any, ...]
 BUSY_MS: Final = 10_000
 OPEN_CACHE_KB: Final = 24 * 1024
 CLOSED_CACHE_KB: Final = 1024
+#: Of one of the many segments that a reader keeps open: rows are read by id, here and there.
+READING_CACHE_KB: Final = 128
 #: Of a segment that the writer only looks ids up in, and that late events change.
 SEALED_CACHE_KB: Final = 256
 #: Pages in the log before they are moved into the file: fewer and bigger moves cost less, but after a
@@ -77,7 +79,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
                 ) from None
             connection.close()
             connection = apsw.Connection(uri(path, mode="ro", immutable="1"), flags=flags)
-        run(connection, f"PRAGMA cache_size=-{CLOSED_CACHE_KB}", "PRAGMA temp_store=FILE", "PRAGMA query_only=ON")
+        run(connection, f"PRAGMA cache_size=-{READING_CACHE_KB}", "PRAGMA temp_store=FILE", "PRAGMA query_only=ON")
     except BaseException:
         connection.close()
         raise

@@ -20,7 +20,7 @@ from flower.store.sqlite.probe import bits_for
 from flower.store.sqlite.where import register_functions
 
 #: Connections that wait to be used again, over all segments; each may hold its page cache.
-IDLE: Final = 24
+IDLE: Final = 128
 #: Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
 _STEPS: Final = 5_000
 
@@ -65,10 +65,8 @@ class OpenSegment:
         try:
             register_functions(self._db)
             self._db.set_progress_handler(self._too_late, _STEPS)
-            self._db.create_scalar_function("word", self._word, 1)
-            self._folded: dict[int, str] = {}
+            # read when a row has a word that is not in it
             self.dictionary = Dictionary()
-            self.learn()
         except BaseException:
             self._db.close()
             raise
@@ -82,18 +80,6 @@ class OpenSegment:
 
     def _last_word(self) -> int:
         return self.dictionary.last if len(self.dictionary.values) > 1 else 0
-
-    def _word(self, *arguments: Any) -> str | None:
-        """SQL's `word(number)`: what words are ordered by."""
-        number = arguments[0]
-        if number is None:
-            return None
-        folded = self._folded.get(number)
-        if folded is None:
-            if number not in self.dictionary.values:
-                self.learn()
-            folded = self._folded[number] = (self.dictionary.values[number] or "").casefold()
-        return folded
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         return rows(self._db, sql, values)
@@ -137,7 +123,6 @@ class Pool:
         try:
             segment = self._take(entry.number) or self._open(entry.number)
             segment.deadline = deadline
-            segment.learn()
             yield segment
         except apsw.InterruptError:
             raise deadline.error() from None

@@ -182,8 +182,8 @@ class _Reading:
         question = (self._look.entry.number, dictionary.last, field.name, term)
         known: list[int] | None = memory.get(question)
         if known is None:
-            holds = _word_test(term)
-            known = [number for number, word in list(dictionary.words(KINDS[field.attribute])) if holds(word)]
+            holds = self._look.question.tests.setdefault(term, _WordTest(term))
+            known = [number for number, word in list(dictionary.words(KINDS[field.attribute])) if holds[word]]
             memory.put(question, known, 8 * len(known))
         return known, dictionary.last
 
@@ -233,8 +233,8 @@ class _Reading:
         if term.operator == "present":
             return column != 0
         ids = np.unique(column[column != 0])
-        holds = _word_test(term)
-        wanted = [number for number in ids.tolist() if holds(f"{number:016x}")]
+        holds = _WordTest(term)
+        wanted = [number for number in ids.tolist() if holds[f"{number:016x}"]]
         return np.isin(column, np.array(wanted, np.uint64))
 
     # --- what the rows know
@@ -286,12 +286,17 @@ class _Reading:
         return self._look.among(slots)[self._at]
 
 
-def _word_test(term: Term) -> Callable[[str], bool]:
-    """What a term of a word asks of the word, by the very comparison of `match`."""
-    if term.operator == "present":
-        return lambda _: True
-    holds = predicate(Term("name", term.operator, term.value))
-    return lambda word: holds({"name": word})
+class _WordTest(dict[str, bool]):
+    """Whether a word fulfils a term, by the very comparison of `match`, made once for each word."""
+
+    def __init__(self, term: Term) -> None:
+        super().__init__()
+        self._always = term.operator == "present"
+        self._holds = predicate(Term("name", term.operator, term.value))
+
+    def __missing__(self, word: str) -> bool:
+        held = self[word] = self._always or self._holds({"name": word})
+        return held
 
 
 def _within(column: Any, term: Term) -> Any:

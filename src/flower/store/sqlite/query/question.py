@@ -37,6 +37,8 @@ class Question:
     means: Means
     deadline: Deadline
     wording: Wording
+    #: what is known of words, by the term that asks about them
+    tests: dict[Node, Any] = field(default_factory=dict)
     _looks: dict[int, "Look"] = field(default_factory=dict)
 
     @cached_property
