@@ -34,6 +34,7 @@ from flower.store.sqlite.probe import may_hold, mixed
 from flower.store.sqlite.query import failing, figures, walk
 from flower.store.sqlite.query.exact import count
 from flower.store.sqlite.query.failing import Naming
+from flower.store.sqlite.query.mapped import Mapped
 from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.place import place
 from flower.store.sqlite.query.question import Means, Question
@@ -63,6 +64,7 @@ class SqliteReader:
         self._view = View(folder, self._pool, self._shelf)
         self._text = TextReader(folder.text)
         self._means = Means(self._pool, self._shelf, Memory(), self.slow)
+        self._mapped = Mapped(self._shelf.let_go, self._text.close)
         self._filters: dict[int, bytes] = {}
 
     # --- one task
@@ -280,5 +282,6 @@ class SqliteReader:
 
     def _ask(self, where: Node) -> tuple[Question, Catalogue]:
         check(where)
+        self._mapped.tidy()
         catalogue = self._view.catalogue()
         return Question(where, self._means, Deadline(self._time_limit), Wording(self._text)), catalogue

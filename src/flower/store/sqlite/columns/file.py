@@ -144,6 +144,10 @@ class ColumnFile(Columns):
         if self._writable and int(header["writing"]) % 2:
             raise Unusable("a change was cut off")  # only the writer knows that nobody is at work
 
+    def let_go(self) -> None:
+        """Give back the memory that shows the file; the next look takes it from the system's cache again."""
+        self._map.madvise(mmap.MADV_DONTNEED)
+
     def sync(self) -> None:
         """All of it to the disk: from now on it outlives the machine's stopping."""
         self._map.flush()

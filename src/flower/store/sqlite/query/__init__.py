@@ -1,5 +1,6 @@
 """Answering a query from columns, text index and rows, segment by segment.
 
+- `mapped`: how much of the files is seen as our memory
 - `memory`: what was found out and stays true as long as a segment does not change
 - `shelf`: the columns and words of each segment, as of one moment
 - `question`: a query being answered: which tasks, by when, and what it has learnt so far

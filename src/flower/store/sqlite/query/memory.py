@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 #: Bytes, roughly.
-ROOM: Final = 96 << 20
+ROOM: Final = 48 << 20
 _LEAST: Final = 300
 
 

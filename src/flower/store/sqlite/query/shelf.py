@@ -116,6 +116,13 @@ class Shelf:
             for key in [key for key in self._copies if key[0] not in numbers]:
                 del self._copies[key]
 
+    def let_go(self) -> None:
+        """Give back the memory in which the files are seen."""
+        with self._lock:
+            files = list(self._files.values())
+        for file in files:
+            file.let_go()
+
     def close(self) -> None:
         self.keep_only(set())
 

@@ -91,7 +91,8 @@ class _Merge:
         key = sorts[0].key
         self._bounded = key if key in BOUNDED else None
         self._sign = -1 if sorts[0].descending else 1
-        share = want if key in ("received", "started", "timestamp", "sent") else 4 * want // max(len(entries), 1)
+        # segments follow each other in time: one of them gives the page; by other keys each gives a part of it
+        share = want if key in ("received", "started", "timestamp") else 4 * want // max(len(entries), 1)
         self._size = max(_LEAST, min(share, _MOST))
         # the best comes last
         self._waiting = sorted(entries, key=self._best, reverse=True)
