@@ -26,7 +26,7 @@ class Shelf:
         self._pool = pool
         self._lock = threading.Lock()
         self._files: dict[int, ColumnFile] = {}
-        self._copies: OrderedDict[tuple[int, int, int], Columns] = OrderedDict()
+        self._copies: OrderedDict[tuple[int, int, int, int], Columns] = OrderedDict()
         self._making = threading.Lock()
         self._words: OrderedDict[int, tuple[int, Dictionary]] = OrderedDict()
 
@@ -36,11 +36,12 @@ class Shelf:
         if file is not None:
             if file.order("received") is not None:
                 return file  # full, and nothing has changed for a while
-            known = self._copies.get((entry.number, file.sequence, file.indexed_at))
+            # the columns may be ahead of the entry: how many rows it knows of belongs to what is copied
+            known = self._copies.get((entry.number, file.sequence, file.indexed_at, entry.next))
             if known is not None:
                 return known
             try:
-                return self._keep(entry.number, file.undisturbed(lambda: _copy(file, entry)))
+                return self._keep(entry, file.undisturbed(lambda: _copy(file, entry)))
             except Unusable:
                 pass
         return self._made(entry, deadline)
@@ -58,7 +59,7 @@ class Shelf:
 
     def _made(self, entry: Segment, deadline: Deadline) -> Columns:
         """From the rows. One thread at a time: it takes a part of a second and some megabytes."""
-        key = (entry.number, entry.sequence, -1)
+        key = (entry.number, entry.sequence, -1, entry.next)
         with self._making:
             known = self._copies.get(key)
             if known is not None:
@@ -67,7 +68,7 @@ class Shelf:
             with columns.change(entry.sequence):
                 put_all(columns, self._chunks(entry, deadline))
             columns.header["indexed_at"] = -1
-            return self._keep(entry.number, columns)
+            return self._keep(entry, columns)
 
     def _chunks(self, entry: Segment, deadline: Deadline) -> Any:
         last = -1
@@ -79,11 +80,11 @@ class Shelf:
             yield rows
             last = rows[-1][0]
 
-    def _keep(self, number: int, columns: Columns) -> Columns:
+    def _keep(self, entry: Segment, columns: Columns) -> Columns:
         with self._lock:
-            for old in [key for key in self._copies if key[0] == number]:
+            for old in [key for key in self._copies if key[0] == entry.number]:
                 del self._copies[old]
-            self._copies[(number, columns.sequence, columns.indexed_at)] = columns
+            self._copies[(entry.number, columns.sequence, columns.indexed_at, entry.next)] = columns
             while len(self._copies) > _COPIES:
                 self._copies.popitem(last=False)
         return columns
