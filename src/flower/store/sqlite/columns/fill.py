@@ -33,7 +33,7 @@ def values_of(rows: Sequence[Row]) -> Values:
     """The values of all columns but those of the text index, for these rows in their order."""
     by = dict(zip(ROW, zip(*rows, strict=True), strict=True))
     count = len(rows)
-    values: Values = {name: np.fromiter((word or 0 for word in by[name]), np.uint32, count) for name in WORDS}
+    values: Values = {name: np.array([word or 0 for word in by[name]], np.uint32) for name in WORDS}
     for name in ("received", "started", "timestamp", "sent", "runtime"):
         values[name] = np.array(by[name], np.float64)
     since = np.where(np.isnan(values["sent"]), values["received"], values["sent"])
@@ -42,7 +42,7 @@ def values_of(rows: Sequence[Row]) -> Values:
     for name, kind in WHOLES.items():
         if name != "attempts":
             values[name] = _wholes(by[name], kind)
-    values["attempts"] = _wholes([_attempts(text) for text in by["earlier"]], WHOLES["attempts"])
+    values["attempts"] = _attempts(by["earlier"])
     for name in ("runtime", "wait"):
         values[f"{name}_bucket"] = _buckets(values[name])
     values["uuid_high"], values["uuid_low"] = _uuids(by["uuid"])
@@ -66,14 +66,24 @@ def _ended(by: dict[str, tuple[Any, ...]], state: Any) -> Array:
 def _wholes(numbers: Sequence[int | None], kind: Any) -> Array:
     bounds = np.iinfo(kind)
     least, most = int(bounds.min), int(bounds.max)
-    return np.fromiter(
-        (least if number is None else min(max(number, least + 1), most) for number in numbers), kind, len(numbers)
-    )
+    missing = numbers.count(None)
+    if missing == len(numbers):
+        return np.full(len(numbers), least, kind)
+    if missing == 0:
+        return np.clip(np.array(numbers, np.int64), least + 1, most).astype(kind)
+    filled = np.clip(np.array([most if number is None else number for number in numbers], np.int64), least + 1, most)
+    filled[[place for place, number in enumerate(numbers) if number is None]] = least
+    return filled.astype(kind)
 
 
-def _attempts(earlier: str | None) -> int:
+def _attempts(earlier: Sequence[str | None]) -> Array:
     # each attempt is an object with its number in it, and text within JSON strings has its quotes escaped
-    return 1 if earlier is None else 1 + earlier.count('"number":')
+    attempts = np.ones(len(earlier), np.int64)
+    if earlier.count(None) < len(earlier):
+        for place, text in enumerate(earlier):
+            if text is not None:
+                attempts[place] += text.count('"number":')
+    return np.minimum(attempts, np.iinfo(WHOLES["attempts"]).max).astype(WHOLES["attempts"])
 
 
 def _buckets(seconds: Any) -> Any:
@@ -107,7 +117,7 @@ def _has(by: dict[str, tuple[Any, ...]], count: int) -> Any:
         if missing == 0:
             has |= np.uint32(bit)
         else:
-            has[np.fromiter((value is not None for value in column), bool, count)] |= np.uint32(bit)
+            has[[value is not None for value in column]] |= np.uint32(bit)
     for name in _ESCAPABLE:
         escaped = [place for place, text in enumerate(by[name]) if text is not None and "\\" in text]
         has[escaped] |= np.uint32(HAS["escaped"])
@@ -147,6 +157,8 @@ def remove(columns: Columns, ids: Sequence[int]) -> None:
         columns[name][slots] = np.nan
     for name in ("uuid_high", "uuid_low"):
         columns[name][slots] = np.iinfo(np.uint64).max
+    for name in ("root", "parent"):
+        columns[name][slots] = 0
 
 
 def slots_of(columns: Columns, ids: Sequence[int]) -> Any:
@@ -168,7 +180,9 @@ def order_all(columns: Columns, count: int) -> None:
     for key in ORDERED:
         if key == "uuid":
             order = np.lexsort((columns["uuid_low"][:count], columns["uuid_high"][:count], live == 0))
-        else:
+        elif key in REALS:
             values = np.where(live == 1, columns[key][:count], np.nan)
             order = np.argsort(values, kind="stable")
+        else:
+            order = np.argsort(columns[key][:count], kind="stable")
         columns.orders[key][:count] = order

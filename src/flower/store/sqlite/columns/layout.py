@@ -59,7 +59,7 @@ HAS: Final = {name: 1 << place for place, name in enumerate(_HAS)}
 ENDED: Final = {SUCCESS: "succeeded", FAILURE: "failed", REVOKED: "revoked", REJECTED: "rejected", RETRY: "retried"}
 
 #: Keys of which a full segment keeps its slots in ascending order (missing values last, equal ones by slot).
-ORDERED: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid")
+ORDERED: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid", "root", "parent")
 
 
 def hashed(packed: bytes | str) -> int:
@@ -69,7 +69,7 @@ def hashed(packed: bytes | str) -> int:
 
 HEADER_BYTES: Final = 4096
 MAGIC: Final = b"BELLCOLS"
-FORMAT: Final = 1
+FORMAT: Final = 2
 HEADER: Final = np.dtype(
     [
         ("magic", "S8"),

@@ -28,7 +28,9 @@ def exact(look: Look, node: Node) -> Any:
         return np.zeros(look.count, bool)
     question = (look.stamp, look.count, "mask", node, look.question.stamp_of(node))
     memory = look.question.means.memory
-    packed = memory.get(question) if look.count > _SMALL else None
+    # what columns alone decide is found as fast as it is remembered
+    dear = look.count > _SMALL and not decided(node)
+    packed = memory.get(question) if dear else None
     if packed is not None:
         return np.unpackbits(packed, count=look.count).view(bool)
     found = masks(look, node)
@@ -37,7 +39,7 @@ def exact(look: Look, node: Node) -> Any:
         doubtful = np.flatnonzero(found.may & ~found.must)
         mask = mask.copy()
         mask[doubtful[verified(look, node, doubtful)]] = True
-    if look.count > _SMALL:
+    if dear:
         kept = np.packbits(mask)
         memory.put(question, kept, kept.nbytes)
     return mask
@@ -76,10 +78,10 @@ def narrowed(look: Look, node: Node) -> Node:
     terms = node.terms if isinstance(node, And) else (node,)
     kept: list[Node] = []
     for term in terms:
-        decided = _decided(look, term)
-        if decided is False:
+        told = _told(look, term)
+        if told is False:
             return NOTHING
-        if decided is None:
+        if told is None:
             kept.append(term)
     return kept[0] if len(kept) == 1 else And(tuple(kept))
 
@@ -109,7 +111,7 @@ def _bounds(term: Term) -> tuple[float | None, float | None]:
     )
 
 
-def _decided(look: Look, term: Node) -> bool | None:
+def _told(look: Look, term: Node) -> bool | None:
     if not isinstance(term, Term) or term.operator != "range" or term.field not in BOUNDED:
         return None
     if _outside(look.entry, term):

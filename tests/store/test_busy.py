@@ -1,0 +1,99 @@
+"""Questions from several threads while a writer in another process inserts, changes, indexes and puts in order."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from flower.search.match import predicate
+from flower.search.syntax import parse
+from flower.store.answers import Span
+from flower.store.opening import open_reader
+from flower.store.port import SORT_KEYS, Query, Reader, Sort
+
+SECONDS = 6
+WRITER = f"""
+import random, sys, time
+from msgspec.structs import replace
+from bench.population import Population
+from flower.store.opening import open_writer
+from flower.store.port import Batch, Changed
+from flower.store.sqlite import files
+files.SETTLED = 0.3
+tasks_of, writer, number, recent = Population(100_000, time.time()), open_writer(sys.argv[1], segment_tasks=1500), 0, []
+end = time.monotonic() + {SECONDS}
+states = ["SUCCESS", "FAILURE", "STARTED"]
+while time.monotonic() < end:
+    tasks = [tasks_of.task(place) for place in range(number, number + 200)]
+    number += 200
+    known = writer.load(random.sample(recent, min(40, len(recent)))).values()
+    news = [dict(state=random.choice([*states, f"ODD{{number}}"]), result=f"done {{number}}") for _ in known]
+    changed = [Changed(each.key, each.task, replace(each.task, **new)) for each, new in zip(known, news)]
+    writer.write(Batch(new=tasks, changed=changed))
+    recent = [*recent, *(task.uuid for task in tasks)][-2000:]
+    writer.maintain()
+    time.sleep(0.02)
+writer.close()
+"""
+QUERIES = ("", "state:FAILURE", "order", "-worker:01 runtime:>1", '"done 2"', "is:slow", "name:charge OR state:ODD*")
+
+
+def ask(reader: Reader, chance: random.Random) -> None:
+    where = parse(chance.choice(QUERIES))
+    query = Query(where, (Sort(chance.choice(SORT_KEYS), chance.random() < 0.5),))
+    span = Span(time.time() - 3600, 60, 60)
+    match chance.randrange(7):
+        case 0:
+            list(reader.tasks(query, limit=20, offset=chance.choice([0, 0, 300, 2000])))
+        case 1:
+            page = reader.page(query, limit=20)
+            if page.cursor:
+                reader.page(query, limit=20, cursor=page.cursor)
+        case 2:
+            reader.facets(where, ["state", "name", "exception", "failure"])
+        case 3:
+            reader.summaries(where, by="name")
+            reader.timeline(where, span)
+        case 4:
+            reader.failures(where, span=span)
+        case 5:
+            reader.histogram(where, span)
+        case 6:
+            for task in reader.tasks(query, limit=1):
+                assert reader.task(task.uuid) is not None
+                assert reader.family(task.uuid) is not None
+
+
+def test_questions_while_tasks_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)]) as writing:
+        reader = open_reader(folder, time_limit=30)
+        errors: list[str] = []
+        asked = [0]
+
+        def work(seed: int) -> None:
+            chance = random.Random(seed)
+            while writing.poll() is None and not errors:
+                try:
+                    ask(reader, chance)
+                    asked[0] += 1
+                except Exception:  # noqa: BLE001 - whatever it is, it is shown
+                    errors.append(traceback.format_exc())
+
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert writing.returncode == 0
+    assert not errors, errors[0]
+    assert asked[0] > 20
+    # nothing that was written is missed, whether the index had time for it or not
+    everything = list(reader.tasks(Query(sort=())))
+    for text in QUERIES:
+        where = parse(text)
+        assert reader.count(where) == sum(map(predicate(where, reader.slow()), everything)), text
+    reader.close()
