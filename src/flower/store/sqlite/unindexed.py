@@ -112,6 +112,7 @@ class Unindexed:
         ready, waiting = file.undisturbed(lambda: self._slots(file, entry.next - entry.first))
         if len(ready) == 0:
             self._done[entry.number] = (entry.sequence, time.monotonic() + (1.0 if waiting else 3600.0))
+            file.let_go()
             return []
         chosen = ready[:limit]
         # the versions are taken before the texts: a row that changes in between is indexed once more

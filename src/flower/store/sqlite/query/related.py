@@ -63,8 +63,9 @@ def _slots(look: Look, column: str, hashes: Sequence[int]) -> Any:
     order = look.columns.order(column)
     if order is not None:
         order = order[: look.count]
-        begin = np.searchsorted(values, hashes, side="left", sorter=order)
-        end = np.searchsorted(values, hashes, side="right", sorter=order)
+        wanted = np.array(hashes, values.dtype)  # of another type, numpy would first convert all the values
+        begin = np.searchsorted(values, wanted, side="left", sorter=order)
+        end = np.searchsorted(values, wanted, side="right", sorter=order)
         found = [order[one:other] for one, other in zip(begin.tolist(), end.tolist(), strict=True) if one < other]
         return np.sort(np.concatenate(found)).astype(np.int64) if found else np.zeros(0, np.int64)
     if len(hashes) <= _FEW:
