@@ -38,7 +38,7 @@ from flower.store.sqlite.query.mapped import Mapped
 from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.place import place
 from flower.store.sqlite.query.question import Means, Question
-from flower.store.sqlite.query.related import Relations
+from flower.store.sqlite.query.related import Kin, Relations
 from flower.store.sqlite.query.shelf import Shelf
 from flower.store.sqlite.query.slowness import slow
 from flower.store.sqlite.query.wording import Wording
@@ -61,10 +61,11 @@ class SqliteReader:
         self._time_limit = time_limit
         self._pool = Pool(folder)
         self._shelf = Shelf(folder, self._pool)
-        self._view = View(folder, self._pool, self._shelf)
+        self._kin = Kin()
+        self._view = View(folder, self._pool, self._shelf, self._kin)
         self._text = TextReader(folder.text)
-        self._means = Means(self._pool, self._shelf, Memory(), self.slow)
-        self._mapped = Mapped(self._shelf.let_go, self._text.close)
+        mapped = Mapped(self._shelf.let_go, self._text.close)
+        self._means = Means(self._pool, self._shelf, Memory(), mapped, self.slow)
         self._filters: dict[int, bytes] = {}
 
     # --- one task
@@ -232,7 +233,7 @@ class SqliteReader:
         if found is None:
             return None
         root = found[1].root_id or uuid
-        ids = Relations(question, catalogue.segments).of_root(root)
+        ids = Relations(question, catalogue.segments, self._kin).of_root(root)
         keys = sorted({*ids, found[0]} if root in (found[1].root_id, uuid) else ids)
         if root != uuid and (first := self._find(root, catalogue, question.deadline)) is not None:
             keys = sorted({*keys, first[0]})
@@ -244,7 +245,7 @@ class SqliteReader:
 
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
         question, catalogue = self._ask(EVERYTHING)
-        return Relations(question, catalogue.segments).children(list(dict.fromkeys(uuids)))
+        return Relations(question, catalogue.segments, self._kin).children(list(dict.fromkeys(uuids)))
 
     # --- what meta.db knows
 
@@ -282,6 +283,5 @@ class SqliteReader:
 
     def _ask(self, where: Node) -> tuple[Question, Catalogue]:
         check(where)
-        self._mapped.tidy()
         catalogue = self._view.catalogue()
         return Question(where, self._means, Deadline(self._time_limit), Wording(self._text)), catalogue

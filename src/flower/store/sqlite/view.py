@@ -4,7 +4,7 @@ of themselves."""
 import os
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import apsw
 import msgspec
@@ -15,16 +15,20 @@ from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.connection import DAMAGED, number, open_for_reading, rows
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.pool import Pool
-from flower.store.sqlite.query.shelf import Shelf
 
 T = TypeVar("T")
 
 
+class Follower(Protocol):
+    def keep_only(self, numbers: set[int]) -> None:
+        """These are the segments that the store has now."""
+
+
 class View:
-    def __init__(self, folder: Folder, pool: Pool, shelf: Shelf | None = None) -> None:
+    def __init__(self, folder: Folder, pool: Pool, *followers: Follower) -> None:
         self._folder = folder
         self._pool = pool
-        self._shelf = shelf
+        self._followers = (pool, *followers)
         self._lock = threading.Lock()
         self._db: apsw.Connection | None = None
         #: which file is open, and what it held when the catalogue was read
@@ -46,9 +50,8 @@ class View:
                     self._catalogue = Catalogue(meta.read_segments(db))
                     self._version = version
                     numbers = {entry.number for entry in self._catalogue}
-                    self._pool.keep_only(numbers)
-                    if self._shelf is not None:
-                        self._shelf.keep_only(numbers)
+                    for follower in self._followers:
+                        follower.keep_only(numbers)
             except DAMAGED:
                 self._give_up()
                 self._catalogue = self._told_by_segments()

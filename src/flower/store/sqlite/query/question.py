@@ -15,6 +15,7 @@ from flower.store.sqlite.columns.file import Columns
 from flower.store.sqlite.columns.layout import HAS
 from flower.store.sqlite.connection import Row
 from flower.store.sqlite.pool import Deadline, Pool
+from flower.store.sqlite.query.mapped import Mapped
 from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.shelf import Shelf
 from flower.store.sqlite.query.wording import Needles, Wording
@@ -27,6 +28,7 @@ class Means:
     pool: Pool
     shelf: Shelf
     memory: Memory
+    mapped: Mapped
     #: run times by name above which a task is slow; asked for only if a query needs it
     slow: Callable[[], Mapping[str, float]]
 
@@ -61,6 +63,7 @@ class Question:
     def look(self, entry: Segment) -> "Look":
         """The segment as this query sees it, the same one each time. Raises SegmentGone, WaitedTooLong."""
         self.deadline.check()
+        self.means.mapped.tidy()
         look = self._looks.get(entry.number)
         if look is None:
             columns = self.means.shelf.columns(entry, self.deadline)

@@ -16,12 +16,42 @@ from flower.store.sqlite.query.question import Look, Question
 _FEW: Final = 4
 _BITS: Final = 0xFFFF
 _ROWS: Final = 500
+#: Last bits of an id that `Kin` tells apart: 64 KB a segment.
+_KIN: Final = (1 << 19) - 1
+
+
+class Kin:
+    """For each segment, which parents and roots its rows may name: a bit for each value of the last bits of an id. So
+    the few segments that a family is spread over are told from all others without a look at their columns."""
+
+    def __init__(self) -> None:
+        self._bits: dict[tuple[int, str], tuple[int, Any]] = {}
+
+    def may_name(self, entry: Segment, column: str, hashes: Sequence[int]) -> bool:
+        known = self._bits.get((entry.number, column))
+        if known is None or known[0] < entry.sequence:
+            return True
+        bits = known[1]
+        return any(bits[(number & _KIN) >> 3] >> (number & 7) & 1 for number in hashes)
+
+    def learn(self, look: Look, column: str) -> None:
+        if look.columns.order(column) is None or (look.entry.number, column) in self._bits:
+            return
+        bits = np.zeros(_KIN + 1, bool)
+        bits[look.column(column) & np.uint32(_KIN)] = True
+        packed = np.packbits(bits, bitorder="little").tobytes()
+        self._bits[(look.entry.number, column)] = (look.columns.sequence, packed)
+
+    def keep_only(self, numbers: set[int]) -> None:
+        for key in [key for key in self._bits if key[0] not in numbers]:
+            del self._bits[key]
 
 
 class Relations:
-    def __init__(self, question: Question, entries: Sequence[Segment]) -> None:
+    def __init__(self, question: Question, entries: Sequence[Segment], kin: Kin) -> None:
         self._question = question
         self._entries = entries
+        self._kin = kin
 
     def of_root(self, uuid: str) -> list[int]:
         """Ids of the rows with this root_id, but for the root itself."""
@@ -47,12 +77,13 @@ class Relations:
     def _bearing(self, column: str, hashes: Sequence[int]) -> Iterator[tuple[Look, str]]:
         """Segments with the ids of rows that may be meant, as SQL lists them."""
         for entry in self._entries:
-            if column == "parent" and not entry.parented:
+            if (column == "parent" and not entry.parented) or not self._kin.may_name(entry, column, hashes):
                 continue
             try:
                 look = self._question.look(entry)
             except SegmentGone:
                 continue
+            self._kin.learn(look, column)
             keys = (_slots(look, column, hashes) + entry.first).tolist()
             for place in range(0, len(keys), _ROWS):
                 yield look, ",".join(map(str, keys[place : place + _ROWS]))
