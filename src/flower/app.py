@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from flower.allocation import share_arenas
 from flower.api.context import Context
 from flower.celery_app import LazyApp
 from flower.config import Config
@@ -35,6 +36,7 @@ READ_TIME_LIMIT = 10.0
 
 def serve(config: Config, app: LazyApp, *, with_recorder: bool = True) -> None:
     """Serve until a signal. Raises FlowerError if it cannot start or the recorder cannot."""
+    share_arenas()
     with _listening(config) as listener:
         asyncio.run(_Server(config, app, listener, with_recorder=with_recorder).run())
 

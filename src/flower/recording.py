@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flower.allocation import share_arenas
 from flower.capture.opening import open_capture
 from flower.capture.settings import CaptureSettings
 from flower.errors import FlowerError, StoreFull, StoreInUse
@@ -82,6 +83,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True, name="parent-watch").start()
+    share_arenas()
     # Records are made without garbage-collector tracking; what is left rarely forms cycles.
     gc.freeze()
     gc.set_threshold(200_000, 50, 50)

@@ -30,9 +30,9 @@ def exact(look: Look, node: Node) -> Any:
     memory = look.question.means.memory
     # what columns alone decide is found as fast as it is remembered
     dear = look.count > _SMALL and not decided(node)
-    packed = memory.get(question) if dear else None
-    if packed is not None:
-        return np.unpackbits(packed, count=look.count).view(bool)
+    kept = memory.get(question) if dear else None
+    if kept is not None:
+        return look.among(kept) if kept.dtype == np.int32 else np.unpackbits(kept, count=look.count).view(bool)
     found = masks(look, node)
     mask = found.must
     if not found.exact:
@@ -40,7 +40,8 @@ def exact(look: Look, node: Node) -> Any:
         mask = mask.copy()
         mask[doubtful[verified(look, node, doubtful)]] = True
     if dear:
-        kept = np.packbits(mask)
+        few = np.count_nonzero(mask) * 32 < look.count
+        kept = np.flatnonzero(mask).astype(np.int32) if few else np.packbits(mask)
         memory.put(question, kept, kept.nbytes)
     return mask
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 #: Bytes of files that may be mapped before they are let go.
-MOST: Final = 128 << 20
-_EVERY: Final = 0.05
+MOST: Final = 192 << 20
+_EVERY: Final = 0.1
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 

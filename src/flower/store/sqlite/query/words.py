@@ -47,7 +47,8 @@ def _counts(look: Look, column: str) -> dict[str | None, tuple[list[int], int]]:
     known: dict[str | None, tuple[list[int], int]] | None = memory.get(asked)
     if known is None:
         known = {}
-        numbers = look.column(column)[exact(look, look.question.where)]
+        mask = exact(look, look.question.where)
+        numbers = look.column(column) if mask.all() else look.column(column)[mask]
         counts = np.bincount(numbers, minlength=1)
         for number in np.flatnonzero(counts).tolist():
             word = look.words.values[number] if number else None
