@@ -20,7 +20,7 @@ from flower.store.sqlite.probe import bits_for
 from flower.store.sqlite.where import register_functions
 
 #: Connections that wait to be used again, over all segments; each may hold its page cache.
-IDLE: Final = 64
+IDLE: Final = 100
 #: Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
 _STEPS: Final = 5_000
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-#: Bytes of files that may be mapped before they are let go.
-MOST: Final = 192 << 20
+#: Bytes of files that may be mapped before columns are let go, which costs little ...
+MOST_COLUMNS: Final = 160 << 20
+#: ... and before the text index is closed, which must be opened again for the next search.
+MOST_TEXT: Final = 224 << 20
 _EVERY: Final = 0.1
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -23,10 +25,10 @@ def mapped_bytes() -> int:
 
 
 class Mapped:
-    """Lets go, in the order given, until little is mapped; looks now and then."""
+    """Lets go when much is mapped; looks now and then."""
 
-    def __init__(self, *let_go: Callable[[], None]) -> None:
-        self._let_go = let_go
+    def __init__(self, columns: Callable[[], None], text: Callable[[], None]) -> None:
+        self._steps = ((MOST_COLUMNS, columns), (MOST_TEXT, text))
         self._next = 0.0
         self._lock = threading.Lock()
 
@@ -36,8 +38,8 @@ class Mapped:
             return
         try:
             self._next = now + _EVERY
-            for let_go in self._let_go:
-                if mapped_bytes() <= MOST:
+            for most, let_go in self._steps:
+                if mapped_bytes() <= most:
                     return
                 let_go()
         finally:
