@@ -37,7 +37,7 @@ class Field:
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("uuid", "uuid", "id", "text index", "the task's id", "uuid:5f1c", free=True),
+        Field("uuid", "uuid", "id", "columns", "the task's id", "uuid:5f1c", free=True),
         Field("name", "name", "word", "columns", "the task's name (type)", "name:billing", free=True),
         Field("state", "state", "state", "columns", "the state, whole", "state:FAILURE", free=True),
         Field("worker", "hostname", "word", "columns", "the worker's node name", "worker:celery@mail-1", free=True),

@@ -11,7 +11,6 @@ import numpy as np
 from flower.errors import StoreFull
 from flower.records import FINAL_STATES
 from flower.store.sqlite.catalogue import Segment
-from flower.store.sqlite.codec import unpack_id
 from flower.store.sqlite.columns.file import ColumnFile, Unusable
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.pool import Deadline, Pool, SegmentGone
@@ -31,7 +30,7 @@ NEVER: Final = 65_535
 #: A task that has not ended is indexed when nothing has happened to it for so many seconds: its end may be near.
 SETTLED: Final = 30.0
 _FINAL: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
-_SQL: Final = f"SELECT id, uuid, {', '.join(TEXTS)} FROM task WHERE id IN "
+_SQL: Final = f"SELECT id, {', '.join(TEXTS)} FROM task WHERE id IN "
 
 
 class Unindexed:
@@ -150,8 +149,8 @@ class Unindexed:
             with self._pool.borrow(entry, Deadline(None)) as segment:
                 for place in range(0, len(keys), 2_000):
                     listed = ",".join(map(str, keys[place : place + 2_000]))
-                    for key, uuid, *texts in segment.rows(f"{_SQL}({listed})"):
-                        text = _BETWEEN.join([unpack_id(uuid), *filter(None, texts)])
+                    for key, *texts in segment.rows(f"{_SQL}({listed})"):
+                        text = _BETWEEN.join(filter(None, texts))
                         if len(text) > LONGEST:
                             too_long.append((key, versions[key]))
                         else:

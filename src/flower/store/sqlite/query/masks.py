@@ -15,7 +15,8 @@ from flower.search.tree import And, Bounds, Node, Not, Or, Term
 from flower.store.sqlite.codec import pack_id
 from flower.store.sqlite.columns.layout import ENDED, HAS, WHOLES, WORDS, Array, hashed
 from flower.store.sqlite.query.question import Look
-from flower.store.sqlite.query.wording import INDEXED, Needles, needles_of
+from flower.store.sqlite.query.uuids import holding
+from flower.store.sqlite.query.wording import Needles, needles_of, pieces
 from flower.store.sqlite.schema import KINDS, STATE_IDS
 
 At = slice | Array
@@ -188,10 +189,10 @@ class _Reading:
         return known, dictionary.last
 
     def _free(self, term: Term) -> Masks:
-        needles = needles_of(term)
-        must = reduce(np.logical_or, (self._words(field, term) for field in _FREE_WORDS))
-        may = self._candidates(needles)
-        return Masks(may | must, must)
+        value = str(term.value).casefold()
+        must = reduce(np.logical_or, (self._words(field, term) for field in _FREE_WORDS)) | self._uuids((value,))
+        may = must | self._candidates(needles_of(term))
+        return Masks(may | self._odd() if self._look.entry.odd_ids else may, must)
 
     # --- numbers and times
 
@@ -260,9 +261,23 @@ class _Reading:
             folded = value if term.operator == "equals" else value.casefold()
             if isinstance(pack_id(folded), bytes) and not self._look.entry.odd_ids:
                 return self._bearing(column, folded)
-        needles = needles_of(term) if column in INDEXED else None
-        may = has if needles is None else self._candidates(needles)
-        return Masks(may, self._fill(False))
+        if column == "uuid" and isinstance(value, str) and term.operator in ("contains", "like"):
+            parts = (value,) if term.operator == "contains" else pieces(value)
+            may = self._uuids([part.casefold() for part in parts])
+            if term.operator == "contains" and not self._look.entry.odd_ids:
+                return _same(may)
+            return Masks(may | self._odd(), self._fill(False))
+        return Masks(has, self._fill(False))
+
+    def _uuids(self, parts: Sequence[str]) -> Any:
+        """Ids that are canonical, with all of these casefolded texts in them."""
+        high, low = self.column("uuid_high"), self.column("uuid_low")
+        found = reduce(np.logical_and, (holding(high, low, part) for part in parts))
+        return found & ~self._odd() if self._look.entry.odd_ids else found
+
+    def _odd(self) -> Any:
+        """Ids that may be no canonical ones."""
+        return (self.column("uuid_high") == 0) & (self.column("uuid_low") == 0)
 
     def _bearing(self, column: str, uuid: str) -> Masks:
         """Rows with this canonical id."""

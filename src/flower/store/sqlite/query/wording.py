@@ -16,7 +16,7 @@ from flower.store.sqlite.columns.file import Columns
 from flower.store.sqlite.text import SHORTEST, Look, TextReader, TextTrouble
 
 #: Fields whose text is in the index.
-INDEXED: Final = frozenset({"uuid", "args", "kwargs", "result", "exception", "traceback"})
+INDEXED: Final = frozenset({"args", "kwargs", "result", "exception", "traceback"})
 #: Candidates of all segments asked for at first; most searches find less.
 _FIRST: Final = 4_000
 #: If a segment has more than this part of its rows as candidates, rows are read in the order wanted instead.
@@ -40,8 +40,6 @@ def needles_of(term: Term) -> Needles | None:
     match term.operator, term.value:
         case (("contains" | "is" | "equals"), str(value)) if term.field in INDEXED or not term.field:
             return _needles((value,))
-        case "like", str(pattern) if term.field in INDEXED:
-            return _needles(pieces(pattern))
         case "pair", (str(key), str(value)):
             return _needles((key, value), spelled=True)
         case "path", Path() as path if term.field in INDEXED and FIELDS[term.field].kind == "text":
