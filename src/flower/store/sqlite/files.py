@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import apsw
 
@@ -15,6 +15,7 @@ from flower.store.port import Changed
 from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.codec import pack_id
+from flower.store.sqlite.columns.keeping import Fresh
 from flower.store.sqlite.connection import (
     CLOSED_CACHE_KB,
     CLOSED_CHECKPOINT,
@@ -52,6 +53,8 @@ class Files:
         self.next_key = 1
         #: segments whose columns are to be made anew or put in order, and when they last changed
         self.upkeep: dict[int, float] = {}
+        #: who indexes texts is told what was written
+        self.offer: Callable[[Sequence[Fresh]], None] | None = None
         self.catalogue = Catalogue()
         folder.remove_leftovers()
         self.meta = self._open_meta()
@@ -234,7 +237,12 @@ class Files:
         """All is on disk: take note of the ids, seal what is full."""
         self.next_key = next_key
         now = time.monotonic()
-        self.upkeep.update((number, now) for number in touched if number != self.receiving or new)
+        for number in touched:
+            fresh = self._open[number].columns.take_fresh()
+            if self.offer is not None:
+                self.offer(fresh)
+            if number != self.receiving or new:
+                self.upkeep[number] = now
         for file in new:
             self._highest = max(self._highest, file.number)
             self.filters.put(file.number, self._capacity)

@@ -65,6 +65,8 @@ class OpenSegment:
         try:
             register_functions(self._db)
             self._db.set_progress_handler(self._too_late, _STEPS)
+            # fails here if the file has lost its tables
+            self.rows("SELECT 1 FROM word, task LIMIT 0")
             # read when a row has a word that is not in it
             self.dictionary = Dictionary()
         except BaseException:

@@ -44,6 +44,7 @@ class SqliteWriter:
         self._unindexed = Unindexed(folder)
         self._indexer = Indexer(folder.text, self._unindexed)
         if text_index:
+            self._files.offer = self._unindexed.offer
             self._indexer.start()
 
     @property
