@@ -38,6 +38,8 @@ def fill(folder: str, population: Population, first: int, count: int) -> None:
             if now - said >= SAY_EVERY:
                 said = now
                 print(f"{done:,} of {count:,} tasks, {done / (now - began):,.0f} a second", file=sys.stderr, flush=True)
+        # a store as one that has been there for a while; builds before columns have nothing to wait for
+        getattr(writer, "settle", lambda: None)()
     finally:
         writer.close()
     _facts(folder).write_bytes(msgspec.json.encode(asdict(population)))

@@ -1,5 +1,6 @@
 """The port's Writer on a directory of segments. One thread only."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from flower.store.sqlite.meta import read_workers
 from flower.store.sqlite.retention import Pruning
 from flower.store.sqlite.schema import SEGMENT_TASKS
 from flower.store.sqlite.segment import DamagedFile
-from flower.store.sqlite.text import Indexer
+from flower.store.sqlite.text import PAUSE, Indexer
 from flower.store.sqlite.transaction import Transaction
 from flower.store.sqlite.unindexed import Unindexed
 
@@ -72,6 +73,17 @@ class SqliteWriter:
 
     def maintain(self) -> bool:
         return self._whatever_is_damaged(self._files.maintain)
+
+    def settle(self) -> None:
+        """Do all upkeep that is due and wait until every text is indexed: for whoever has filled a store."""
+        while self._files.upkeep:
+            if not self.maintain():
+                time.sleep(0.2)
+        # its next two looks: the first may have begun before the last write
+        for _ in range(2):
+            time.sleep(2 * PAUSE)
+            while self._indexer.is_alive() and not self._indexer.is_idle:
+                time.sleep(0.1)
 
     def workers(self) -> Mapping[str, Worker]:
         return read_workers(self._files.meta.connection)

@@ -12,7 +12,7 @@ every row whose newest version was added to a block that can be read.
 """
 
 from flower.store.sqlite.text.block import TextTrouble
-from flower.store.sqlite.text.indexer import CHUNK_CHARACTERS, Indexer, Pending, Source
+from flower.store.sqlite.text.indexer import CHUNK_CHARACTERS, PAUSE, Indexer, Pending, Source
 from flower.store.sqlite.text.reader import Candidates, Look, TextReader
 from flower.store.sqlite.text.trigrams import SHORTEST, trigrams
 from flower.store.sqlite.text.writer import BLOCK_DOCS, TextWriter
@@ -20,6 +20,7 @@ from flower.store.sqlite.text.writer import BLOCK_DOCS, TextWriter
 __all__ = [
     "BLOCK_DOCS",
     "CHUNK_CHARACTERS",
+    "PAUSE",
     "SHORTEST",
     "Candidates",
     "Indexer",

@@ -66,6 +66,7 @@ class Indexer(threading.Thread):
         self._told: frozenset[int] | None = None
         self._tidied = 0.0
         self._trouble = ""
+        self._idle = False
         # a fresh count for every call, so the waits begin short again after a success
         self._retrying = Retrying(
             retry=retry_if_exception_type(Exception),
@@ -80,6 +81,11 @@ class Indexer(threading.Thread):
     def trouble(self) -> str:
         """What keeps the index from being written now; "" if nothing does."""
         return self._trouble
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its last look found nothing to do."""
+        return self._idle
 
     def stop(self, timeout: float = 5.0) -> None:
         """What was not committed will be pending again. Takes well under a second."""
@@ -99,6 +105,7 @@ class Indexer(threading.Thread):
         """One look for pending rows; gives whether to look again without a pause."""
         writer = self._opened()
         rows = self._source.pending(self._chunk)
+        self._idle = not rows
         if rows:
             self._index(writer, rows)
         else:

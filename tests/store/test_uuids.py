@@ -1,0 +1,35 @@
+"""Parts of ids in columns: the same as looking into their texts."""
+
+import random
+from uuid import UUID
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flower.store.sqlite.query.uuids import holding, places
+
+chance = random.Random(5)
+IDS = [str(UUID(int=chance.getrandbits(128))) for _ in range(500)] + [str(UUID(int=0)), str(UUID(int=2**128 - 1))]
+HIGH = np.array([UUID(text).int >> 64 for text in IDS], np.uint64)
+LOW = np.array([UUID(text).int & (2**64 - 1) for text in IDS], np.uint64)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> str:
+    whole = draw(st.sampled_from(IDS))
+    start = draw(st.integers(0, 35))
+    part = whole[start : draw(st.integers(start, 36))]
+    return draw(st.sampled_from([part, part.replace("-", ""), part + "g", part.replace("a", "b")]))
+
+
+@given(parts() | st.text("0123456789abcdef-", max_size=38) | st.text(max_size=5))
+def test_a_part_is_found_where_it_is(part: str) -> None:
+    assert holding(HIGH, LOW, part).tolist() == [part in text for text in IDS]
+
+
+def test_there_are_few_places() -> None:
+    assert len(places(IDS[0])) == 1
+    assert len(places("12345678")) == 6
+    assert places("xyz") == ()
+    assert max(len(places(digit)) for digit in "0123456789abcdef") == 32
