@@ -40,7 +40,7 @@ query_texts = st.lists(st.sampled_from(_PARTS) | hostile, max_size=10).map("".jo
 def test_all_readers_agree(data: st.DataObject) -> None:
     drawn = data.draw(st.lists(tasks(), min_size=1, max_size=8, unique_by=lambda task: task.uuid))
     folder = Path(tempfile.mkdtemp(prefix="bellflower-search-", dir=FAST))
-    writer, disk = open_writer(folder / "data", segment_tasks=5), open_reader(folder / "data")
+    writer, disk = open_writer(folder / "data", segment_tasks=5, text_index=False), open_reader(folder / "data")
     shared = MemoryStore()
     try:
         writer.write(Batch(new=list(map(with_finite_bounds, drawn))))

@@ -39,10 +39,10 @@ def opened(kind: str, folder: Path, *, segment_tasks: int = SEGMENT) -> Iterator
 
     def restart() -> Writer:
         made.writer.close()
-        made.writer = open_writer(path, segment_tasks=segment_tasks)
+        made.writer = open_writer(path, segment_tasks=segment_tasks, text_index=False)
         return made.writer
 
-    made = Store(open_writer(path, segment_tasks=segment_tasks), open_reader(path), restart)
+    made = Store(open_writer(path, segment_tasks=segment_tasks, text_index=False), open_reader(path), restart)
     try:
         yield made
     finally:

@@ -232,7 +232,7 @@ class SqliteReader:
         found = self._find(uuid, catalogue, question.deadline)
         if found is None:
             return None
-        root = found[1].root_id or uuid
+        root = uuid if found[1].root_id is None else found[1].root_id
         ids = Relations(question, catalogue.segments, self._kin).of_root(root)
         keys = sorted({*ids, found[0]} if root in (found[1].root_id, uuid) else ids)
         if root != uuid and (first := self._find(root, catalogue, question.deadline)) is not None:
