@@ -447,9 +447,10 @@ def test_killed_in_the_middle(folder: Path, commits: int) -> None:
             told[key] = block
         time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        for line in process.stdout:  # what it said before it died
-            key, block = map(int, line.split())
-            told[key] = block
+        for line in process.stdout:  # what it said before it died, as far as it came with it
+            if line.endswith("\n"):
+                key, block = map(int, line.split())
+                told[key] = block
     last = max(told)
     with writing(folder, 1000) as writer:
         while writer.check_next():
