@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 #: Bytes of files that may be mapped before columns are let go, which costs little ...
-MOST_COLUMNS: Final = 160 << 20
+MOST_COLUMNS: Final = 128 << 20
 #: ... and before the text index is closed, which must be opened again for the next search.
-MOST_TEXT: Final = 224 << 20
+MOST_TEXT: Final = 192 << 20
 _EVERY: Final = 0.1
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -32,9 +32,9 @@ class Mapped:
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def tidy(self) -> None:
+    def tidy(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
-        if now < self._next or not self._lock.acquire(blocking=False):
+        if (now < self._next and not at_once) or not self._lock.acquire(blocking=False):
             return
         try:
             self._next = now + _EVERY

@@ -43,6 +43,10 @@ class Question:
     tests: dict[Node, Any] = field(default_factory=dict)
     _looks: dict[int, "Look"] = field(default_factory=dict)
 
+    def __del__(self) -> None:
+        # however a question ends, what it has mapped does not stay
+        self.means.mapped.tidy(at_once=True)
+
     @cached_property
     def slow(self) -> Mapping[str, float]:
         return self.means.slow()
