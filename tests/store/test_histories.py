@@ -72,6 +72,7 @@ def test_disk_agrees_with_the_reference(
                 (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (exact, "_ROWS", 2), (exact, "_SMALL", 0),
                 (masks, "_FEW", 0), (place, "STRIDE", 2), (run, "_TRIED", 2), (run, "_YIELD", 1), (run, "_BLOCK", 1),
                 (walk, "_LEAST", 1), (walk, "_MOST", 3), (wording, "_FIRST", 1),
+                (exact, "_MANY", 0), (wording, "_BROAD", 1000),
             ):  # fmt: skip
                 patch.setattr(module, name, value)
         patch.setattr(files, "SETTLED", -1.0)

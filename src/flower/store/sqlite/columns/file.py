@@ -5,6 +5,7 @@ look is of one moment, without a lock that a dead process could hold."""
 
 import mmap
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -61,6 +62,11 @@ class Columns:
         return bytes(self.header["generation"].item()).decode("ascii", "replace")
 
     @property
+    def made(self) -> int:
+        """Tells these columns from others of the same segment, made before or after."""
+        return int(self.header["made"])
+
+    @property
     def indexed_at(self) -> int:
         return int(self.header["indexed_at"])
 
@@ -95,15 +101,15 @@ class Columns:
 
 def in_memory(first: int, capacity: int) -> Columns:
     columns = Columns(bytearray(offsets(capacity)[2]), first, capacity)
-    _describe(columns)
+    _describe(columns.header, first, capacity)
     return columns
 
 
-def _describe(columns: Columns) -> None:
-    header = columns.header
-    header["format"], header["capacity"], header["first"] = FORMAT, columns.capacity, columns.first
+def _describe(header: Any, first: int, capacity: int) -> None:
+    header["format"], header["capacity"], header["first"] = FORMAT, capacity, first
     header["sequence"] = header["ordered"] = -1
     header["boot"] = boot()
+    header["made"] = secrets.randbits(64)
     header["magic"] = MAGIC
 
 
@@ -165,12 +171,7 @@ def make(path: Path, first: int, capacity: int) -> ColumnFile:
         finally:
             os.close(handle)
         with open(fresh, "r+b") as file, mmap.mmap(file.fileno(), HEADER_BYTES) as header:
-            described = np.ndarray((), HEADER, header)
-            described["format"], described["capacity"], described["first"] = FORMAT, capacity, first
-            described["sequence"] = described["ordered"] = -1
-            described["boot"] = boot()
-            described["magic"] = MAGIC
-            del described
+            _describe(np.ndarray((), HEADER, header), first, capacity)
         fresh.rename(path)
     except BaseException:
         with suppress(OSError):

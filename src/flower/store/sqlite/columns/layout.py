@@ -89,6 +89,8 @@ HEADER: Final = np.dtype(
         # whether all of it is known to be on the disk; else it is good until the machine stops
         ("synced", np.int64),
         ("boot", "S36"),
+        # a random number: versions of rows count from when these columns were made
+        ("made", np.uint64),
     ]
 )
 

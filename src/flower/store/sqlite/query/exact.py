@@ -7,8 +7,9 @@ import numpy as np
 
 from flower.search.tree import EVERYTHING, And, Bounds, Node, Or, Term, all_of
 from flower.store.sqlite.catalogue import BOUNDED, LARGEST, Segment
-from flower.store.sqlite.query.masks import decided, masks
+from flower.store.sqlite.query.masks import Masks, decided, masks, undecided
 from flower.store.sqlite.query.question import Look, Question, asks_slow
+from flower.store.sqlite.query.readings import remember
 from flower.store.sqlite.where import compile_where
 
 #: Rows read by one statement.
@@ -17,6 +18,11 @@ _ROWS: Final = 1_000
 _DENSE: Final = 4
 #: Below, an answer is found as fast as it is remembered.
 _SMALL: Final = 2_000
+
+#: More rows in doubt than this are read text by text ...
+_MANY: Final = 2_000
+#: ... unless that means to read so many times as many rows.
+_DEARER: Final = 4
 
 NOTHING: Final = Or()
 
@@ -33,17 +39,42 @@ def exact(look: Look, node: Node) -> Any:
     kept = memory.get(question) if dear else None
     if kept is not None:
         return look.among(kept) if kept.dtype == np.int32 else np.unpackbits(kept, count=look.count).view(bool)
-    found = masks(look, node)
-    mask = found.must
-    if not found.exact:
-        doubtful = np.flatnonzero(found.may & ~found.must)
-        mask = mask.copy()
-        mask[doubtful[verified(look, node, doubtful)]] = True
+    found, doubtful = _without_doubt(look, node)
+    if found.exact:
+        return found.must
+    mask = found.must.copy()
+    mask[doubtful[verified(look, node, doubtful)]] = True
     if dear:
         few = np.count_nonzero(mask) * 32 < look.count
         kept = np.flatnonzero(mask).astype(np.int32) if few else np.packbits(mask)
         memory.put(question, kept, kept.nbytes)
     return mask
+
+
+def _without_doubt(look: Look, node: Node) -> tuple[Masks, Any]:
+    """Which rows may and which must fulfil the query, and the slots that are in doubt. Where these are many, what
+    each text is found in is read and remembered first: the next query will ask for one of them with other
+    conditions."""
+    look.question.wording.certain = True
+    found = masks(look, node)
+    doubtful = _doubtful(found)
+    if len(doubtful) <= _MANY:
+        return found, doubtful
+    terms = list(dict.fromkeys(undecided(node)))
+    seen = {term: masks(look, term) for term in terms}
+    unread = {term: _doubtful(of) for term, of in seen.items()}
+    if sum(map(len, unread.values())) > _DEARER * len(doubtful):
+        return found, doubtful
+    for term, slots in unread.items():
+        holds = seen[term].must.copy()
+        holds[slots[verified(look, term, slots)]] = True
+        remember(look, term, holds)
+    found = masks(look, node)
+    return found, _doubtful(found)
+
+
+def _doubtful(found: Masks) -> Any:
+    return np.zeros(0, np.int64) if found.exact else np.flatnonzero(found.may & ~found.must)
 
 
 def verified(look: Look, node: Node, slots: Any) -> Any:

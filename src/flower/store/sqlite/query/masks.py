@@ -3,7 +3,7 @@
 Where the two are the same array, the columns alone have decided. `at` limits the look to some slots."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, Final, NamedTuple, cast
 
@@ -15,6 +15,7 @@ from flower.search.tree import And, Bounds, Node, Not, Or, Term
 from flower.store.sqlite.codec import pack_id
 from flower.store.sqlite.columns.layout import ENDED, HAS, WHOLES, WORDS, Array, hashed
 from flower.store.sqlite.query.question import Look
+from flower.store.sqlite.query.readings import reading
 from flower.store.sqlite.query.uuids import holding
 from flower.store.sqlite.query.wording import Needles, needles_of, pieces
 from flower.store.sqlite.schema import KINDS, STATE_IDS
@@ -103,6 +104,18 @@ def decided(node: Node) -> bool:
             return exact or FIELDS[name].attribute in WORDS or FIELDS[name].attribute in _REALS
 
 
+def undecided(node: Node) -> Iterator[Term]:
+    """The terms that the columns alone do not decide."""
+    match node:
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from undecided(term)
+        case Not(term):
+            yield from undecided(term)
+        case Term() if not decided(node):
+            yield node
+
+
 def _same(mask: Any) -> Masks:
     return Masks(mask, mask)
 
@@ -145,6 +158,19 @@ class _Reading:
         return Masks(may, reduce(join, (part.must for part in parts)))
 
     def _term(self, term: Term) -> Masks:
+        read = None if decided(term) else reading(self._look, term)
+        if read is None:
+            return self._seen(term)
+        if read.known is None:
+            return _same(read.holds[self._at])
+        found = self._seen(term)
+        if found.exact:
+            return found
+        known, holds = read.known[self._at], read.holds[self._at]
+        return Masks((found.may & ~known) | holds, found.must | holds)
+
+    def _seen(self, term: Term) -> Masks:
+        """What the columns and the index say."""
         if term.field == "":
             return self._free(term)
         field = FIELDS[term.field]

@@ -92,7 +92,9 @@ class Look:
         self.entry = entry
         self.columns = columns
         self.count = entry.next - entry.first
-        self._candidates: dict[Needles, Any] = {}
+        self._candidates: dict[tuple[Needles, bool], Any] = {}
+        #: what is known of terms from reading rows, see `readings`
+        self.readings: dict[Term, Any] = {}
         # weakly: a circle would keep mapped files until the garbage is collected
         self.question: Question = weakref.proxy(question)
         #: what answers are remembered under: they stay true as long as it stands
@@ -113,18 +115,32 @@ class Look:
 
     def candidates(self, needles: Needles) -> Any:
         """A mask of the rows that may hold these texts."""
-        known = self._candidates.get(needles)
+        wording = self.question.wording
+        known = self._candidates.get((needles, wording.certain))
         if known is None:
-            wording = self.question.wording
             slots = wording.candidates(needles, self.columns, self.count)
             if slots is None:
                 known = np.ones(self.count, bool)
             else:
-                known = self.among(slots) | wording.unseen(self.columns, self.count)
+                known = self.among(slots)
+                unseen = self._unseen()
+                if unseen is not None:
+                    known |= unseen
                 if needles.spelled:
                     known |= (self.column("has") & HAS["escaped"]) != 0
-            self._candidates[needles] = known
+            self._candidates[needles, wording.certain] = known
         return known
+
+    def _unseen(self) -> Any | None:
+        """A mask of the rows whose text the index had not seen; None if it had seen all."""
+        wording, memory = self.question.wording, self.question.means.memory
+        asked = (self.stamp, self.count, "unseen", self.columns.indexed_at, wording.state)
+        known: tuple[Any] | None = memory.get(asked)
+        if known is None:
+            unseen = wording.unseen(self.columns, self.count)
+            known = (np.packbits(unseen) if unseen.any() else None,)
+            memory.put(asked, known, 0 if known[0] is None else known[0].nbytes)
+        return None if known[0] is None else np.unpackbits(known[0], count=self.count).view(bool)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Raises SegmentGone, WaitedTooLong."""

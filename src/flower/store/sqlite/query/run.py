@@ -1,6 +1,7 @@
 """The rows of one segment that a query finds, in the order asked for, a chunk at a time."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from flower.store.cursor import Position
 from flower.store.port import Sort
 from flower.store.sqlite.query.exact import NOTHING, narrowed, verified
 from flower.store.sqlite.query.keys import Key, UuidKey, keys_of
-from flower.store.sqlite.query.masks import decided, masks
+from flower.store.sqlite.query.masks import Masks, decided, masks
 from flower.store.sqlite.query.question import Look
 
 #: Slots looked at in a kept order before it is seen whether that is worth while ...
@@ -18,6 +19,8 @@ _TRIED: Final = 1_024
 #: ... which it is if one of so many fits.
 _YIELD: Final = 32
 _BLOCK: Final = 512
+#: Rows taken together at most.
+_MOST: Final = 4_000
 #: Texts that one row of so many may hold are looked for in a kept order.
 _BROAD: Final = 8
 
@@ -39,6 +42,7 @@ class Run:
         self._keys = keys_of(look, sorts, odd_ids=odd_ids)
         self._backwards = bool(sorts) and sorts[0].descending
         self._over = self._node == NOTHING
+        self._read = self._held = 0
         begin = None if after is None else _Place.of(self._keys, after, look.entry.first)
         self._source = self._choose(begin)
 
@@ -47,33 +51,57 @@ class Run:
             order = self._look.columns.order(self._keys[0].name)
             if order is not None and (decided(self._node) or self._is_broad()):
                 return _Kept(self._look, self._node, self._keys[0], order, after)
-        return _Sorted(self._look, self._node, self._keys, after, backwards=self._backwards)
+        return self._sorted(after)
+
+    def _sorted(self, after: "_Place | None") -> "_Sorted":
+        return _Sorted(self._masks, self._keys, after, backwards=self._backwards)
+
+    @cached_property
+    def _masks(self) -> Masks:
+        return masks(self._look, self._node)
 
     def _is_broad(self) -> bool:
         """Whether many rows may fulfil a query that asks for texts."""
-        return bool(np.count_nonzero(masks(self._look, self._node).may) * _BROAD > self._look.count)
+        return bool(np.count_nonzero(self._masks.may) * _BROAD > self._look.count)
 
     def chunk(self, want: int) -> tuple[list[tuple[Any, ...]], list[int]]:
-        """The next rows, as many as wanted if there are: what they order by between segments, and their ids."""
+        """The next rows, as many as wanted or more if there are: what they order by between segments, and their ids."""
         found: list[Any] = []
+        size = want
         while not self._over and want > 0:
-            slots, sure, last = self._source.next(want)
+            slots, sure, last = self._source.next(size)
             if isinstance(self._source, _Kept) and self._source.poor and not last:
                 place = _Place.at(self._keys, self._source.reached)
-                self._source = _Sorted(self._look, self._node, self._keys, place, backwards=self._backwards)
+                self._source = self._sorted(place)
             self._over = last
             doubtful = np.flatnonzero(~sure)
             if len(doubtful):
+                reached = int(slots[-1])
                 keep = sure.copy()
                 keep[doubtful] = verified(self._look, self._node, slots[doubtful])
                 slots = slots[keep]
+                self._read += len(doubtful)
+                self._held += int(np.count_nonzero(keep[doubtful]))
+                if not last and self._in_vain():
+                    self._ask_index(reached)
             found.append(slots)
             want -= len(slots)
+            # where few of those in doubt hold, more are looked at together
+            size = min(2 * size, _MOST)
         slots = np.concatenate(found) if found else np.zeros(0, np.int64)
         columns = [_comparable(key, slots) for key in self._keys]
         ids = (slots + self._look.entry.first).tolist()
         signed = [-number for number in ids] if self._backwards else ids
         return list(zip(*columns, signed, strict=True)), ids
+
+    def _in_vain(self) -> bool:
+        return not self._look.question.wording.certain and self._read >= _TRIED and self._held * _YIELD < self._read
+
+    def _ask_index(self, reached: int) -> None:
+        """What seemed to be in many rows is in few: let the index name them."""
+        self._look.question.wording.certain = True
+        self.__dict__.pop("_masks", None)
+        self._source = self._choose(_Place.at(self._keys, reached))
 
 
 class _Place(NamedTuple):
@@ -103,11 +131,10 @@ class _Place(NamedTuple):
 class _Sorted:
     """Sorted when it is asked for: as much of it as is wanted."""
 
-    def __init__(self, look: Look, node: Node, keys: Sequence[Key], after: _Place | None, *, backwards: bool) -> None:
+    def __init__(self, found: Masks, keys: Sequence[Key], after: _Place | None, *, backwards: bool) -> None:
         self._keys = keys
         self._after = after
         self._backwards = backwards
-        found = masks(look, node)
         self._slots = np.flatnonzero(found.may)
         self._sure = found.must
 

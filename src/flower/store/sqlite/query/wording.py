@@ -5,6 +5,7 @@ its text; then the index is asked; a row that it had not seen at the time of the
 
 import re
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ INDEXED: Final = frozenset({"args", "kwargs", "result", "exception", "traceback"
 _FIRST: Final = 4_000
 #: If a segment has more than this part of its rows as candidates, rows are read in the order wanted instead.
 _PART: Final = 4
+#: One row of so many.
+_BROAD: Final = 16
 #: Numbers that a block may have.
 _BLOCKS: Final = 65_536
 _WILD: Final = re.compile(r"\\.|[*?]", re.DOTALL)
@@ -97,9 +100,15 @@ class Wording:
         self._reader = reader
         self._found: dict[Needles, _Found | None] = {}
         self._index: Look | None = None
+        #: What many rows seem to hold is not asked for until this is set: to whom a page of it is enough, going through
+        #: the newest rows is faster. Whoever finds little that way, or wants all, sets it.
+        self.certain = False
+        self._broad: dict[Needles, bool] = {}
 
     def candidates(self, needles: Needles, columns: Columns, count: int) -> Any | None:
         """Slots below `count` that the index names, ascending; None if they are too many to be named."""
+        if not self.certain and self._is_broad(needles):
+            return None
         found = self._found.get(needles)
         if needles not in self._found or (found is not None and columns.indexed_at > found.at):
             found = self._found[needles] = self._ask(needles)
@@ -121,6 +130,18 @@ class Wording:
             return None
         return _Found(answer.keys, answer.lowest, at)
 
+    def _is_broad(self, needles: Needles) -> bool:
+        """Whether so many rows may hold the texts, by how often their rarest part occurs."""
+        broad = self._broad.get(needles)
+        if broad is None:
+            index = self._reader.refresh()
+            try:
+                broad = index.at_most(needles.texts) * _BROAD > index.documents > 0
+            except TextTrouble:
+                broad = False
+            self._broad[needles] = broad
+        return broad
+
     def _of_segment(self, needles: Needles, first: int, count: int) -> Any | None:
         most = max(count // _PART, 1)
         try:
@@ -130,6 +151,11 @@ class Wording:
             self._index = None
             return None
         return answer.keys if answer.lowest <= first else None
+
+    @property
+    def state(self) -> Hashable:
+        """What `unseen` depends on, beside the columns."""
+        return None if self._index is None else (self._index.generation, self._index.blocks)
 
     def unseen(self, columns: Columns, count: int) -> Any:
         """Where the index had not seen the row's text. After `candidates`."""

@@ -30,6 +30,8 @@ _HEAP_BYTES: Final = 32_000_000
 #: Merging gives way to everything else.
 _MERGE_NICENESS: Final = 10
 _LARGEST: Final = 2**63 - 1
+#: Documents of a block that may be named though they do not hold all that was asked for: they are read in vain.
+_FEW: Final = 0.01
 
 Keys = npt.NDArray[np.int64]
 
@@ -169,11 +171,12 @@ class Block:
         return Bounds(found[0], found[1]) if found else None
 
     def search(self, parts: tuple[str, ...], limit: int, low: int, high: int) -> tuple[Keys, int]:
-        """The keys of the `limit` highest documents that hold all parts, lowest key last, and how many documents
+        """The keys of the `limit` highest documents that may hold all parts, lowest key last, and how many documents
         there are, of those with low <= key < high. Raises TextTrouble.
 
         The search itself runs without the interpreter's lock; a thousand hits take it for 0.1 ms."""
-        terms = [tantivy.Query.term_query(self._schema, _TEXT, part, index_option="basic") for part in parts]
+        rarest = self.rarest(parts)
+        terms = [tantivy.Query.term_query(self._schema, _TEXT, part, index_option="basic") for part in rarest]
         if not self._lies_within(low, high):
             terms.append(
                 tantivy.Query.range_query(
@@ -191,6 +194,19 @@ class Block:
             hits = result.hits
             count: int = result.count  # type: ignore[attr-defined] # missing in tantivy's stubs
         return np.fromiter(map(itemgetter(0), hits), np.int64, len(hits)), count
+
+    def rarest(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """Of these, the few that let hardly any document through that does not hold all. Looking a part up costs
+        little; going through the documents of one that most of them hold costs time and memory. Raises TextTrouble."""
+        with telling(self.path):
+            held = sorted((self._searcher.doc_freq(_TEXT, part), part) for part in parts)
+        expected = float(self.documents)
+        for number, (documents, _) in enumerate(held, 1):
+            # as if they occurred independently of each other, hence the margin
+            expected *= documents / max(self.documents, 1)
+            if expected < _FEW:
+                return tuple(part for _, part in held[:number])
+        return parts
 
     def at_most(self, parts: tuple[str, ...]) -> int:
         """No more documents than this hold all parts: how many hold the rarest. Raises TextTrouble."""

@@ -50,6 +50,10 @@ class Look:
         #: highest keys first; of one that is still written to nothing is known
         self._newest_first = sorted(blocks, key=_highest, reverse=True)
 
+    @property
+    def documents(self) -> int:
+        return sum(block.documents for block in self._newest_first)
+
     def block(self, number: int) -> Block:
         return next(block for block in self._newest_first if block.number == number)
 
