@@ -49,9 +49,11 @@ def _filled(bench: Bench, system: System, tasks: int) -> Iterator[Path]:
 
 
 def _stock(running: Running, stores: Mapping[str, Path]) -> None:
-    """Give it a copy of its store, if there is one."""
+    """Give it a copy of its store, if there is one. A text index that was copied is begun anew, for it cannot know what
+    the copy lacks: that is over before the clock starts."""
     if running.system.name in stores:
-        shutil.copytree(stores[running.system.name], running.folder / "store")
+        store = shutil.copytree(stores[running.system.name], running.folder / "store")
+        subprocess.run([str(running.system.python), "-m", "bench.settle", str(store)], cwd=ROOT, check=True)
 
 
 def _share(bench: Bench, name: str, speeds: Speeds) -> Figure:
