@@ -20,7 +20,7 @@ from flower.api.context import Context
 from flower.celery_app import LazyApp
 from flower.config import Config
 from flower.errors import FlowerError, Invalid
-from flower.store.opening import open_reader
+from flower.store.opening import open_ledger, open_reader
 from flower.store.port import Retention
 from flower.supervisor import Supervisor
 from flower.web.application import create_app
@@ -105,6 +105,7 @@ class _Server:
         self._listener = listener
         self._with_recorder = with_recorder
         self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
+        self._ledger = open_ledger(config.db)
         self._stop = asyncio.Event()
         self._fatal: FlowerError | None = None
         self._supervisor: Supervisor | None = None
@@ -126,6 +127,7 @@ class _Server:
         http.should_exit = True
         await serving
         self._reader.close()
+        self._ledger.close()
         if self._fatal is not None:
             raise self._fatal
 
@@ -161,6 +163,7 @@ class _Server:
         config = self._config
         return Context(
             store=self._reader,
+            ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
             basic_auth=config.basic_auth,

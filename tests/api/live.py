@@ -1,5 +1,6 @@
 """The web application behind a real server on a real port, in a thread."""
 
+import tempfile
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -9,6 +10,7 @@ import httpx
 import uvicorn
 
 from flower.api.context import Context
+from flower.store.opening import open_ledger
 from flower.store.port import Reader
 from flower.web.application import create_app
 from servers import wait_for
@@ -22,7 +24,9 @@ class Live:
     """`http` is a client of it; `Context` is made of the arguments."""
 
     def __init__(self, store: Reader, app: Callable[[], Any] = no_app, **settings: Any) -> None:
-        self.context = Context(store, app, **settings)
+        self._folder = tempfile.TemporaryDirectory()
+        self.ledger = open_ledger(self._folder.name)
+        self.context = Context(store, app, self.ledger, **settings)
         config = uvicorn.Config(create_app(self.context), port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
@@ -41,3 +45,5 @@ class Live:
         self.http.close()
         self.server.should_exit = True
         self.thread.join(20)
+        self.ledger.close()
+        self._folder.cleanup()

@@ -272,7 +272,7 @@ def test_celery_is_imported_only_when_it_is_needed(store: Reader) -> None:
     program = (
         "import sys\n"
         "import flower.web.application, flower.api.context, flower.store.memory as memory\n"
-        "context = flower.api.context.Context(memory.MemoryReader(memory.MemoryStore()), lambda: None)\n"
+        "context = flower.api.context.Context(memory.MemoryReader(memory.MemoryStore()), lambda: None, None)\n"
         "flower.web.application.create_app(context)\n"
         "print({'celery', 'kombu', 'redis', 'jinja2'} & set(sys.modules))"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
 if TYPE_CHECKING:  # Celery takes a third of a second to import; only what speaks to the cluster needs it
@@ -15,6 +16,8 @@ class Context:
     store: Reader
     #: gives the Celery application; not called until something is asked of the cluster
     app: "Callable[[], Celery]"
+    #: what people do
+    ledger: Ledger
     read_only: bool = False
     #: pairs `user:password`; any of them opens everything
     basic_auth: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flower.access import ANYONE, Identity
 from flower.api.answers import STATUS, text_response
 from flower.api.context import Context
 
@@ -58,6 +59,12 @@ def objection(request: Request, access: Access, context: Context) -> Objection |
     if writes and not is_same_origin(request):
         return Objection("forbidden", "This request comes from another site")
     return None
+
+
+def identity_of(request: Request) -> Identity:
+    """Who asks; known once `objection` was asked."""
+    found: Identity = getattr(request.state, "identity", ANYONE)
+    return found
 
 
 def refusal(found: Objection) -> Response:

@@ -10,6 +10,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flower.access import Permission
 from flower.api import records
 from flower.api.context import Context
 from flower.api.guards import Access
@@ -21,10 +22,14 @@ Endpoint: TypeAlias = Callable[[Request, Context], Awaitable[Response]]
 class Route:
     """GET answers HEAD too."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     endpoint: Endpoint
     access: Access
+    #: who asks must have it, unless the access is open
+    permission: Permission = "view"
+    #: the name under which the audit log has it; "" if it is not an action
+    action: str = ""
 
 
 def control(name: str) -> Endpoint:
@@ -45,11 +50,11 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/task/info/{name:path}", records.task_info, "api"),
     Route("GET", "/api/task/result/{name:path}", control("task_result"), "api"),
     Route("GET", "/api/queues/length", control("queue_lengths"), "api"),
-    Route("POST", "/api/task/apply/{name:path}", control("apply"), "api"),
-    Route("POST", "/api/task/async-apply/{name:path}", control("async_apply"), "api"),
-    Route("POST", "/api/task/send-task/{name:path}", control("send_task"), "api"),
-    Route("POST", "/api/task/abort/{name:path}", control("abort"), "api"),
-    Route("POST", "/api/task/revoke/{name:path}", control("revoke"), "api"),
-    Route("POST", "/api/task/timeout/{name:path}", control("timeout"), "api"),
-    Route("POST", "/api/task/rate-limit/{name:path}", control("rate_limit"), "api"),
+    Route("POST", "/api/task/apply/{name:path}", control("apply"), "api", "tasks", "task.apply"),
+    Route("POST", "/api/task/async-apply/{name:path}", control("async_apply"), "api", "tasks", "task.apply"),
+    Route("POST", "/api/task/send-task/{name:path}", control("send_task"), "api", "tasks", "task.send"),
+    Route("POST", "/api/task/abort/{name:path}", control("abort"), "api", "tasks", "task.abort"),
+    Route("POST", "/api/task/revoke/{name:path}", control("revoke"), "api", "tasks", "task.revoke"),
+    Route("POST", "/api/task/timeout/{name:path}", control("timeout"), "api", "tasks", "task.limit"),
+    Route("POST", "/api/task/rate-limit/{name:path}", control("rate_limit"), "api", "tasks", "task.limit"),
 )

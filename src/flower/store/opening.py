@@ -3,8 +3,10 @@
 import os
 from typing import Final
 
+from flower.store.ledger import Ledger
 from flower.store.port import Reader, Writer
 from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.ledger import SqliteLedger
 from flower.store.sqlite.reader import SqliteReader
 from flower.store.sqlite.schema import SEGMENT_TASKS
 
@@ -25,6 +27,14 @@ def open_writer(
     from flower.store.sqlite.writer import SqliteWriter  # noqa: PLC0415
 
     return SqliteWriter(Folder(path), segment_tasks=segment_tasks, text_index=text_index)
+
+
+def open_ledger(path: str | os.PathLike[str] = DEFAULT_PATH) -> Ledger:
+    """What people did, beside the tasks of the store in this directory. Made when it is first needed. Raises NotAStore
+    and WrongVersion."""
+    folder = Folder(path)
+    folder.check()
+    return SqliteLedger(folder)
 
 
 def open_reader(path: str | os.PathLike[str] = DEFAULT_PATH, *, time_limit: float | None = None) -> Reader:

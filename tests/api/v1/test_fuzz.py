@@ -1,5 +1,7 @@
 """Whatever is asked, the answers are those of the document: no error of ours, no answer of another shape."""
 
+import tempfile
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -14,9 +16,11 @@ from schemathesis.specs.openapi.checks import (
 from flower.api.context import Context
 from flower.api.v1.document import document
 from flower.api.v1.examples import example_store
+from flower.store.opening import open_ledger
 from flower.web.application import create_app
 
-APP = create_app(Context(example_store(), no_app))
+_FOLDER = tempfile.TemporaryDirectory()
+APP = create_app(Context(example_store(), no_app, open_ledger(_FOLDER.name)))
 schema = schemathesis.openapi.from_dict(document())
 schema.app = APP
 

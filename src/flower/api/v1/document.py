@@ -9,6 +9,8 @@ import msgspec
 
 from flower import __version__
 from flower.api.answers import STATUS
+from flower.api.v1.acting import Action
+from flower.api.v1.actions import ACTIONS
 from flower.api.v1.answers import ErrorAnswer, Problem
 from flower.api.v1.examples import example_answer
 from flower.api.v1.parsing import schemas
@@ -27,6 +29,10 @@ ERRORS: dict[str, tuple[str, Problem]] = {
     "Unauthorized": (
         "A login is needed, or the API is not opened.",
         Problem("unauthorized", "Access denied"),
+    ),
+    "Forbidden": (
+        "You may not do this, or it is refused, by the worker for instance.",
+        Problem("forbidden", "You may not do this", "it needs the permission 'tasks'"),
     ),
     "NotFound": (
         "There is no such thing.",
@@ -51,7 +57,8 @@ ERRORS: dict[str, tuple[str, Problem]] = {
 def document(root: str = "") -> Json:
     """`root` is the path that the server is mounted at, without the slash at its end."""
     answers = [route.answers for route in ROUTES if route.answers is not None]
-    _, components = msgspec.json.schema_components([*answers, ErrorAnswer], ref_template=_REF)
+    acted = [kind for action in ACTIONS for kind in (action.answers, action.body) if kind is not None]
+    _, components = msgspec.json.schema_components([*answers, *acted, ErrorAnswer], ref_template=_REF)
     made = {
         "openapi": "3.1.0",
         "info": {
@@ -63,8 +70,8 @@ def document(root: str = "") -> Json:
         },
         "servers": [{"url": root or "/"}],
         "security": [{"login": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in ROUTES)],
-        "paths": {f"{PREFIX}{route.plain_path}": {"get": _operation(route)} for route in ROUTES},
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in (*ROUTES, *ACTIONS))],
+        "paths": _paths(),
         "components": {
             "schemas": components,
             "responses": {name: _error(*error) for name, error in ERRORS.items()},
@@ -85,8 +92,16 @@ Without a login configured the API answers only if the environment variable `FLO
 """
 
 
-def _operation(route: Route) -> Json:
-    return {
+def _paths() -> Json:
+    paths: Json = {}
+    for route in (*ROUTES, *ACTIONS):
+        method = route.method.lower() if isinstance(route, Action) else "get"
+        paths.setdefault(f"{PREFIX}{route.plain_path}", {})[method] = _operation(route)
+    return paths
+
+
+def _operation(route: Route | Action) -> Json:
+    operation = {
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.group],
@@ -96,20 +111,28 @@ def _operation(route: Route) -> Json:
             **{str(STATUS[problem.code]): {"$ref": f"#/components/responses/{name}"} for name, problem in _errors()},
         },
     }
+    if isinstance(route, Action):
+        operation["description"] = f"Needs the permission `{route.permission}`."
+        if route.body is not None:
+            schema = {"$ref": _REF.format(name=route.body.__name__)}
+            content = {"application/json": {"schema": schema, "example": route.body_example}}
+            operation["requestBody"] = {"required": True, "content": content}
+    return operation
 
 
 def _errors() -> list[tuple[str, Problem]]:
     return [(name, problem) for name, (_, problem) in ERRORS.items()]
 
 
-def _content(route: Route) -> Json:
+def _content(route: Route | Action) -> Json:
     if route.answers is None:
         return {media_type: {} for media_type in route.media_types}
     schema = {"$ref": _REF.format(name=route.answers.__name__)}
-    return {"application/json": {"schema": schema, "example": example_answer(route)}}
+    example = route.example if isinstance(route, Action) else example_answer(route)
+    return {"application/json": {"schema": schema, "example": example}}
 
 
-def _parameter(route: Route, name: str, schema: Json) -> Json:
+def _parameter(route: Route | Action, name: str, schema: Json) -> Json:
     in_path = f"{{{name}}}" in route.plain_path
     own = {key: value for key, value in schema.items() if key not in ("description", "examples")}
     if own.get("default") in ("", []):  # as if it were not given

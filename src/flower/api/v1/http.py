@@ -10,13 +10,15 @@ from starlette.responses import Response, StreamingResponse
 
 from flower.api.answers import JSON, STATUS, encode
 from flower.api.context import Context
-from flower.api.guards import Objection
+from flower.api.guards import Objection, identity_of
 from flower.api.reading import read, read_all
 from flower.api.routes import Endpoint
 from flower.api.routes import Route as HttpRoute
+from flower.api.v1.acting import Acting, Action
+from flower.api.v1.actions import ACTIONS
 from flower.api.v1.answers import ErrorAnswer, Problem
 from flower.api.v1.document import document
-from flower.api.v1.parsing import parse_parameters
+from flower.api.v1.parsing import parse_body, parse_parameters
 from flower.api.v1.streamed import Streamed
 from flower.api.v1.table import PREFIX, ROUTES, Route
 from flower.api.v1.viewer import viewer
@@ -33,6 +35,16 @@ def endpoint(route: Route) -> Endpoint:
         if isinstance(found, Streamed):
             return await _streamed(request, found)
         return Response(found, headers={"content-type": JSON})
+
+    return answer
+
+
+def action_endpoint(action: Action) -> Endpoint:
+    async def answer(request: Request, context: Context) -> Response:
+        asked = parse_parameters(action.asked, request.path_params, request.query_params.multi_items())
+        body = None if action.body is None else parse_body(action.body, await request.body())
+        found = await action.act(Acting(context, identity_of(request)), asked, body)
+        return Response(encode(found), headers={"content-type": JSON})
 
     return answer
 
@@ -75,7 +87,7 @@ def refused(found: Objection) -> Response:
 
 def no_route(error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "invalid")
-    hint = f"{PREFIX}/docs shows what there is" if code == "not_found" else "everything here is asked with GET"
+    hint = f"{PREFIX}/docs shows what there is"
     message = "There is nothing at this address" if code == "not_found" else error.detail
     return _problem(code, message, hint, headers=error.headers)
 
@@ -100,6 +112,12 @@ def _problem(
 #: The routes as the server mounts them. The document tells nothing of the cluster: it needs no opened API.
 V1_ROUTES: tuple[HttpRoute, ...] = (
     *(HttpRoute("GET", f"{PREFIX}{route.path}", endpoint(route), "api") for route in ROUTES),
+    *(
+        HttpRoute(
+            action.method, f"{PREFIX}{action.path}", action_endpoint(action), "api", action.permission, action.action
+        )
+        for action in ACTIONS
+    ),
     HttpRoute("GET", f"{PREFIX}/openapi.json", openapi, "page"),
     HttpRoute("GET", f"{PREFIX}/docs", viewer, "page"),
 )

@@ -46,6 +46,16 @@ def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tup
         raise _explained(error, given, known) from None
 
 
+def parse_body(kind: type[T], text: bytes) -> T:
+    """A JSON object. Raises Invalid, with the place of what is wrong."""
+    try:
+        return msgspec.json.decode(text or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"The body is not as it should be: {error}", hint="see the document of the API") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"The body is not JSON: {error}", hint="an object such as {}") from None
+
+
 def _others(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str:
     others = [other for other in known if other not in path]
     return did_you_mean(name, others) if others else "this address takes none"

@@ -22,6 +22,7 @@ from flower.store.sqlite.schema import APPLICATION_ID, FORMAT
 log = logging.getLogger(__name__)
 
 META: Final = "meta.db"
+LEDGER: Final = "ledger.db"
 LOCK: Final = "writer.lock"
 STATUS: Final = "recorder.status"
 DAMAGED: Final = "damaged"
@@ -35,6 +36,8 @@ class Folder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.meta = self.path / META
+        #: what people did; written by web servers, not by the recorder
+        self.ledger = self.path / LEDGER
 
     def segment(self, number: int) -> Path:
         return self.path / f"seg-{number:06d}.db"
@@ -77,8 +80,9 @@ class Folder:
         return 0
 
     def databases(self) -> Iterator[Path]:
-        if self.meta.exists():
-            yield self.meta
+        for path in (self.meta, self.ledger):
+            if path.exists():
+                yield path
         yield from map(self.segment, self.segment_numbers())
 
     def check(self) -> bool:
