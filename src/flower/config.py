@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -46,10 +46,46 @@ class Config:
         Seconds(3600), "how long RabbitMQ keeps events for us while we are away (1h)"
     )
     event_queue_length: int = _option(1_000_000, "how many messages it keeps meanwhile")
+    purge_offline_workers: Seconds | None = _option(
+        None, "leave workers out that have been offline for so long (300, 5m); none = never"
+    )
+    inspect_timeout: float = _option(1000.0, "milliseconds to wait for the answers of workers")
+    broker_api: str = _option("", "management API of RabbitMQ, http://user:password@host:15672/api/")
+    unix_socket: str = _option("", "listen on this path instead of a port")
+    xheaders: bool = _option(False, "believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto")
+    certfile: str = _option("", "TLS: the certificate; needs keyfile")
+    keyfile: str = _option("", "TLS: the key; needs certfile")
+    ca_certs: str = _option("", "TLS: certificates of authorities that clients' certificates are checked against")
     basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas")
+    auth: str = _option("", "e-mail addresses that may log in by OAuth: one, several with | between, or .*@example.com")
+    auth_provider: str = _option("", "import path of the login handler's class")
+    oauth2_key: str = _option("", "client id at the OAuth provider")
+    oauth2_secret: str = _option("", "client secret at the OAuth provider")
+    oauth2_redirect_uri: str = _option("", "address of /login as the OAuth provider knows it")
+    cookie_secret: str = _option("", "signs cookies; empty = kept in the store's directory, made at the first start")
     read_only: bool = _option(False, "refuse everything that changes something")
+    auto_refresh: bool = _option(True, "pages show news by themselves")
+    natural_time: bool = _option(False, "tell times as 5 minutes ago")
+    tasks_columns: str = _option("name,uuid,state,received,runtime,worker", "columns of the tasks table")
+    format_task: Callable[[Any], Any] | None = _option(
+        None, "function that changes how a task is shown; only in the configuration file"
+    )
+    task_runtime_metric_buckets: tuple[float, ...] = _option(
+        (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+        "upper bounds of the run time histogram in seconds; infinity is added",
+    )
+    persistent: bool = _option(True, "of Flower; tasks are always kept")
+    state_save_interval: int = _option(0, "of Flower; tasks are always saved at once")
+    max_workers: int = _option(5000, "workers to remember")
     debug: bool = _option(False, "log more")
     logging: str = _option("info", "debug, info, warning, error or none")
+    log_file_prefix: str = _option("", "write the log to this file instead of standard error")
+    log_file_max_size: int = _option(100_000_000, "bytes of a log file before the next one is begun")
+    log_file_num_backups: int = _option(10, "log files to keep")
+    log_rotate_mode: str = _option("size", "begin a new log file by size or by time")
+    log_rotate_when: str = _option("midnight", "by time: S, M, H, D, W0 to W6 or midnight")
+    log_rotate_interval: int = _option(1, "by time: every so many of these")
+    log_to_stderr: bool = _option(False, "log to standard error, too, when there is a log file")
     conf: str = _option("flowerconfig.py", "configuration file (Python)")
 
 
