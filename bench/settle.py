@@ -1,5 +1,5 @@
-"""`python -m bench.settle FOLDER`: let a store finish what it does when nothing else happens, so that a measure begins with
-one that has been there for a while. It runs with the interpreter of any commit of the product."""
+"""`python -m bench.settle FOLDER`: let a store finish what it does when nothing else happens, so that a measure begins
+with one that has been there for a while. It runs with the interpreter of any commit of the product."""
 
 import sys
 

@@ -68,6 +68,8 @@ class Memory:
 
     resident: int
     own: int
+    #: each process by the end of its command line, and what is its own
+    each: list[tuple[str, int]]
 
 
 @dataclass(slots=True)
@@ -138,12 +140,14 @@ class Running:
 
     def memory(self) -> Memory:
         resident = own = 0
+        each: list[tuple[str, int]] = []
         for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 details = process.memory_full_info()
                 resident += details.rss
                 own += details.pss
-        return Memory(resident, own)
+                each.append((" ".join(process.cmdline()[-3:]), details.pss))
+        return Memory(resident, own, each)
 
     def kill(self) -> None:
         """SIGKILL to every process, the parent first so that it cannot start another."""

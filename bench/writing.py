@@ -6,6 +6,7 @@ writer had closed the store. It runs with the interpreter of any commit of the p
 import json
 import sys
 import time
+from inspect import signature
 
 from bench.population import Population
 from flower.store.opening import open_writer
@@ -18,7 +19,9 @@ BATCH = 5_000
 def write(folder: str, first: int, count: int) -> float:
     """Seconds."""
     tasks = tuple(Population(first + count, time.time()).row(first, count))
-    writer = open_writer(folder)
+    # as the recorder does it; builds before columns have no index
+    own_process = "index_process" in signature(open_writer).parameters
+    writer = open_writer(folder, **({"index_process": True} if own_process else {}))
     began = time.perf_counter()
     try:
         for start in range(0, count, BATCH):

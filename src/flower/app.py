@@ -69,6 +69,7 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             max_bytes=int(config.max_size) or None,
         ),
         log_level="DEBUG" if config.debug else config.logging.upper(),
+        index_process=True,
     )
 
 

@@ -44,7 +44,7 @@ class Pace:
     #: waits is kept in the store as it is, unseen, and acknowledged at once.
     few_events: int = 4
     #: unfinished tasks kept in memory; others are read back when their next event comes
-    max_live: int = 30_000
+    max_live: int = 20_000
     #: an unfinished task with more text than this is not kept in memory
     max_live_text: int = 16_384
     #: seconds for writing what is already here when told to stop

@@ -43,11 +43,13 @@ class RecordingSettings:
     capture: CaptureSettings
     retention: Retention = field(default_factory=Retention)
     log_level: str = "INFO"
+    #: whether to start a process for the text index; within somebody else's program a thread has to do
+    index_process: bool = False
 
 
 def record(settings: RecordingSettings, stop: threading.Event, ready: Callable[[], None]) -> None:
     """Record until `stop` is set; `ready` is called once the store is ours. Raises StoreError."""
-    writer = _open_writer(settings.db, stop)
+    writer = _open_writer(settings, stop)
     try:
         ready()
         capture = open_capture(
@@ -58,12 +60,12 @@ def record(settings: RecordingSettings, stop: threading.Event, ready: Callable[[
         writer.close()
 
 
-def _open_writer(db: str, stop: threading.Event) -> Writer:
+def _open_writer(settings: RecordingSettings, stop: threading.Event) -> Writer:
     deadline = time.monotonic() + PATIENCE
     said = ""
     while True:
         try:
-            return open_writer(db)
+            return open_writer(settings.db, index_process=settings.index_process)
         except (StoreInUse, StoreFull) as error:
             in_use = isinstance(error, StoreInUse)
             if stop.is_set() or (in_use and time.monotonic() > deadline):

@@ -15,18 +15,24 @@ DEFAULT_PATH: Final = "flower-data"
 
 
 def open_writer(
-    path: str | os.PathLike[str] = DEFAULT_PATH, *, segment_tasks: int = SEGMENT_TASKS, text_index: bool = True
+    path: str | os.PathLike[str] = DEFAULT_PATH,
+    *,
+    segment_tasks: int = SEGMENT_TASKS,
+    text_index: bool = True,
+    index_process: bool = False,
 ) -> Writer:
     """The one writer of the store in this directory, which is made if it is not there.
 
     Raises StoreInUse if another process writes to it (the message says which), NotAStore if the path holds
     something else, WrongVersion if its format is not ours, StoreFull if there is no room even to open it, and
     StoreError if it cannot be written. `segment_tasks` is for tests: tasks per file of new segments. Without
-    `text_index`, texts that are written are found by reading the rows until another writer has indexed them."""
+    `text_index`, texts that are written are found by reading the rows until another writer has indexed them. The
+    index is kept by a thread or, with `index_process`, by a process that ends with the writer, which makes writing
+    faster."""
     # it needs numpy, which a process that only reads need not load: that is a tenth of a second of its start
     from flower.store.sqlite.writer import SqliteWriter  # noqa: PLC0415
 
-    return SqliteWriter(Folder(path), segment_tasks=segment_tasks, text_index=text_index)
+    return SqliteWriter(Folder(path), segment_tasks=segment_tasks, text_index=text_index, index_process=index_process)
 
 
 def open_ledger(path: str | os.PathLike[str] = DEFAULT_PATH) -> Ledger:

@@ -24,6 +24,8 @@ OPEN_CACHE_KB: Final = 24 * 1024
 CLOSED_CACHE_KB: Final = 1024
 #: Of one of the many segments that a reader keeps open: rows are read by id, here and there.
 READING_CACHE_KB: Final = 128
+#: Prepared statements that it keeps: a list of a thousand ids makes one of a hundred kilobytes.
+_STATEMENTS: Final = 6
 #: Of a segment that the writer only looks ids up in, and that late events change.
 SEALED_CACHE_KB: Final = 256
 #: Pages in the log before they are moved into the file: fewer and bigger moves cost less, but after a
@@ -63,7 +65,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
 
     On a read-only file system SQLite cannot make the index of the log; that is fine as long as there is no log."""
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    connection = apsw.Connection(uri(path, mode="ro"), flags=flags)
+    connection = apsw.Connection(uri(path, mode="ro"), flags=flags, statementcachesize=_STATEMENTS)
     try:
         try:
             connection.set_busy_timeout(BUSY_MS)
@@ -78,7 +80,9 @@ def open_for_reading(path: Path) -> apsw.Connection:
                     hint="open it once where it can be written",
                 ) from None
             connection.close()
-            connection = apsw.Connection(uri(path, mode="ro", immutable="1"), flags=flags)
+            connection = apsw.Connection(
+                uri(path, mode="ro", immutable="1"), flags=flags, statementcachesize=_STATEMENTS
+            )
         run(connection, f"PRAGMA cache_size=-{READING_CACHE_KB}", "PRAGMA temp_store=FILE", "PRAGMA query_only=ON")
     except BaseException:
         connection.close()

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import apsw
 
@@ -15,7 +15,6 @@ from flower.store.port import Changed
 from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.codec import pack_id
-from flower.store.sqlite.columns.keeping import Fresh
 from flower.store.sqlite.connection import (
     CLOSED_CACHE_KB,
     CLOSED_CHECKPOINT,
@@ -53,8 +52,6 @@ class Files:
         self.next_key = 1
         #: segments whose columns are to be made anew or put in order, and when they last changed
         self.upkeep: dict[int, float] = {}
-        #: who indexes texts is told what was written
-        self.offer: Callable[[Sequence[Fresh]], None] | None = None
         self.catalogue = Catalogue()
         folder.remove_leftovers()
         self.meta = self._open_meta()
@@ -238,9 +235,6 @@ class Files:
         self.next_key = next_key
         now = time.monotonic()
         for number in touched:
-            fresh = self._open[number].columns.take_fresh()
-            if self.offer is not None:
-                self.offer(fresh)
             if number != self.receiving or new:
                 self.upkeep[number] = now
         for file in new:

@@ -1,9 +1,9 @@
 """What the text index has not seen yet, found in the columns, read from the rows. Runs beside the writer, in a
-thread of its own: the columns say by version which text of a row was indexed, so nobody need be locked out."""
+thread or a process of its own: the columns say by version which text of a row was indexed, so nobody need be locked
+out."""
 
 import os
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,10 +13,9 @@ from flower.errors import StoreFull
 from flower.records import FINAL_STATES
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.columns.file import ColumnFile, Unusable
-from flower.store.sqlite.columns.keeping import Fresh
 from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.pool import Deadline, Pool, SegmentGone
-from flower.store.sqlite.schema import COLUMNS, STATE_IDS
+from flower.store.sqlite.schema import STATE_IDS
 from flower.store.sqlite.text import CHUNK_CHARACTERS, Pending
 from flower.store.sqlite.view import View
 
@@ -31,11 +30,6 @@ RESERVE: Final = 64 << 20
 NEVER: Final = 65_535
 #: A task that has not ended is indexed when nothing has happened to it for so many seconds: its end may be near.
 SETTLED: Final = 30.0
-#: Written rows that wait in memory.
-MOST_OFFERED: Final = 60_000
-#: Where the texts are in a row, one after the other.
-_FROM: Final = COLUMNS.index(TEXTS[0])
-_TO: Final = _FROM + len(TEXTS)
 _FINAL: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
 _SQL: Final = f"SELECT id, {', '.join(TEXTS)} FROM task WHERE id IN "
 
@@ -46,7 +40,6 @@ class Unindexed:
         self._pool = Pool(folder)
         self._view = View(folder, self._pool)
         self._files: dict[int, ColumnFile] = {}
-        self._offered: deque[Fresh] = deque()
         self._generation = ""
         self._readable = np.array([NEVER], np.uint16)
         #: segments without anything to do as of a sequence, and when to look again all the same
@@ -61,32 +54,13 @@ class Unindexed:
         segments = self._view.catalogue().segments
         return segments[0].first if segments else 0
 
-    def offer(self, fresh: Sequence[Fresh]) -> None:
-        """Rows that were just written: they need not be read again. Called by the writer's thread. What is too much, or
-        is lost on the way, is found in the columns."""
-        if len(self._offered) + len(fresh) <= MOST_OFFERED:
-            self._offered.extend(fresh)
-
-    def _take_offered(self, limit: int) -> list[Pending]:
-        taken: list[Pending] = []
-        characters = 0
-        while self._offered and len(taken) < limit and characters < CHUNK_CHARACTERS:
-            key, version, row = self._offered.popleft()
-            text = _BETWEEN.join(filter(None, row[_FROM:_TO]))
-            if len(text) <= LONGEST:
-                taken.append(Pending(key, version, text.casefold()))
-                characters += len(text)
-        return taken
-
     def pending(self, limit: int) -> Sequence[Pending]:
-        """Rows to be indexed: those that were offered, else what the columns tell, newest segment first. Raises
-        StoreFull if there is little room left on the disk: it is for the rows."""
+        """Rows to be indexed, as the columns tell, newest segment first. Raises StoreFull if there is little room left
+        on the disk: it is for the rows."""
         disk = os.statvfs(self._folder.path)
         if disk.f_bavail * disk.f_frsize < RESERVE:
             raise StoreFull(f"less than {RESERVE >> 20} MB are free on the disk", hint="they are left to the tasks")
-        found = self._take_offered(limit)
-        if found:
-            return found
+        found: list[Pending] = []
         catalogue = self._view.catalogue()
         self._forget({entry.number for entry in catalogue})
         for entry in reversed(catalogue.segments):

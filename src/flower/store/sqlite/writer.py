@@ -14,6 +14,7 @@ from flower.store.sqlite.codec import pack_id
 from flower.store.sqlite.connection import room
 from flower.store.sqlite.files import Files
 from flower.store.sqlite.folder import Folder, StatusFile, WriterLock
+from flower.store.sqlite.indexing import IndexProcess
 from flower.store.sqlite.meta import read_workers
 from flower.store.sqlite.retention import Pruning
 from flower.store.sqlite.schema import SEGMENT_TASKS
@@ -26,10 +27,16 @@ T = TypeVar("T")
 
 
 class SqliteWriter:
-    def __init__(self, folder: Folder, *, segment_tasks: int = SEGMENT_TASKS, text_index: bool = True) -> None:
-        """Takes the lock and opens every segment once. With `text_index` a thread keeps the index of texts. Raises
-        StoreInUse, NotAStore, WrongVersion, StoreFull
-        or StoreError; then nothing is changed."""
+    def __init__(
+        self,
+        folder: Folder,
+        *,
+        segment_tasks: int = SEGMENT_TASKS,
+        text_index: bool = True,
+        index_process: bool = False,
+    ) -> None:
+        """Takes the lock and opens every segment once. With `text_index` a thread keeps the index of texts, or a
+        process. Raises StoreInUse, NotAStore, WrongVersion, StoreFull or StoreError; then nothing is changed."""
         folder.check()
         folder.make()
         self._folder = folder
@@ -44,8 +51,10 @@ class SqliteWriter:
         self._pruning = Pruning(self._files, segment_tasks)
         self._unindexed = Unindexed(folder)
         self._indexer = Indexer(folder.text, self._unindexed)
-        if text_index:
-            self._files.offer = self._unindexed.offer
+        self._index_process = IndexProcess(folder) if text_index and index_process else None
+        if self._index_process is not None:
+            self._index_process.tend()
+        elif text_index:
             self._indexer.start()
 
     @property
@@ -72,6 +81,8 @@ class SqliteWriter:
         return self._whatever_is_damaged(lambda: self._prune(retention, now))
 
     def maintain(self) -> bool:
+        if self._index_process is not None:
+            self._index_process.tend()
         return self._whatever_is_damaged(self._files.maintain)
 
     def settle(self) -> None:
@@ -92,6 +103,8 @@ class SqliteWriter:
         self._status.write(status)
 
     def close(self) -> None:
+        if self._index_process is not None:
+            self._index_process.stop()
         self._indexer.stop()
         self._unindexed.close()
         self._files.close()

@@ -4,20 +4,12 @@ import errno
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
 
-from flower.records import FINAL_STATES
 from flower.store.sqlite.columns.file import ColumnFile, Unusable, make
-from flower.store.sqlite.columns.fill import order_all, put, put_all, remove, slots_of, values_of
+from flower.store.sqlite.columns.fill import order_all, put, put_all, remove, values_of
 from flower.store.sqlite.connection import Row
-from flower.store.sqlite.schema import COLUMNS, STATE_IDS
 
 log = logging.getLogger(__name__)
-
-#: id, version, row
-Fresh: TypeAlias = tuple[int, int, Row]
-_STATE_AT: Final = COLUMNS.index("state")
-_FINAL: Final = frozenset(STATE_IDS[state] for state in FINAL_STATES)
 
 
 class Keeper:
@@ -29,8 +21,6 @@ class Keeper:
         self._first, self._capacity = first, capacity
         self._put: list[Row] = []
         self._removed: list[int] = []
-        #: rows of ended tasks that were just written, with the versions of their columns: their texts are to be indexed
-        self._fresh: list[Fresh] = []
         self._file: ColumnFile | None = None
         try:
             file = ColumnFile(path, first, capacity, writable=True)
@@ -84,19 +74,7 @@ class Keeper:
             if removed:
                 remove(file, removed)
             if values is not None:
-                keys = [row[0] for row in rows]
-                put(file, keys, values)
-        if rows:
-            versions = file["version"][slots_of(file, keys)].tolist()
-            self._fresh += [
-                (key, version, row)
-                for key, version, row in zip(keys, versions, rows, strict=True)
-                if row[_STATE_AT] in _FINAL
-            ]
-
-    def take_fresh(self) -> list[Fresh]:
-        fresh, self._fresh = self._fresh, []
-        return fresh
+                put(file, [row[0] for row in rows], values)
 
     def rebuild(self, chunks: Iterable[Sequence[Row]], sequence: int) -> bool:
         """Make the columns anew from the rows, as of that number. False if there is no room."""

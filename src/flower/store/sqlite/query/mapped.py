@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 #: Bytes of files that may be mapped before columns are let go, which costs little ...
-MOST_COLUMNS: Final = 128 << 20
+MOST_COLUMNS: Final = 96 << 20
 #: ... and before the text index is closed, which must be opened again for the next search.
-MOST_TEXT: Final = 192 << 20
+MOST_TEXT: Final = 160 << 20
 _EVERY: Final = 0.1
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 #: Bytes, roughly, of what is large, such as masks of rows ...
-ROOM: Final = 40 << 20
+ROOM: Final = 32 << 20
 #: ... and of what is small: counts, numbers of words.
 SMALL_ROOM: Final = 8 << 20
 _SMALL: Final = 4_096

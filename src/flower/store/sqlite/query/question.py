@@ -41,6 +41,8 @@ class Question:
     wording: Wording
     #: what is known of words, by the term that asks about them
     tests: dict[Node, Any] = field(default_factory=dict)
+    #: whether few rows fulfil it, as far as was seen: then looking for them in a kept order is not tried again
+    few: bool = False
     _looks: dict[int, "Look"] = field(default_factory=dict)
 
     def __del__(self) -> None:

@@ -49,7 +49,8 @@ class Run:
     def _choose(self, after: "_Place | None") -> "_Kept | _Sorted":
         if len(self._keys) == 1 and type(self._keys[0]) in (Key, UuidKey):
             order = self._look.columns.order(self._keys[0].name)
-            if order is not None and (decided(self._node) or self._is_broad()):
+            few = self._look.question.few
+            if order is not None and not few and (decided(self._node) or self._is_broad()):
                 return _Kept(self._look, self._node, self._keys[0], order, after)
         return self._sorted(after)
 
@@ -71,6 +72,7 @@ class Run:
         while not self._over and want > 0:
             slots, sure, last = self._source.next(size)
             if isinstance(self._source, _Kept) and self._source.poor and not last:
+                self._look.question.few = True
                 place = _Place.at(self._keys, self._source.reached)
                 self._source = self._sorted(place)
             self._over = last

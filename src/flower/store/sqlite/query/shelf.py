@@ -14,7 +14,7 @@ from flower.store.sqlite.folder import Folder
 from flower.store.sqlite.pool import Deadline, Pool
 
 #: Copies of columns that still change, and columns made from rows because there was no file: so many are kept.
-_COPIES: Final = 4
+_COPIES: Final = 2
 _CHUNK: Final = 10_000
 #: Words kept over all segments.
 _WORDS: Final = 400_000
