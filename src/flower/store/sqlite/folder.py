@@ -91,7 +91,8 @@ class Folder:
             return False
         if not self.path.is_dir():
             raise NotAStore(f"{self.path} is a file, not a store directory")
-        if not any(self.path.iterdir()):
+        # a ledger that is being made at this moment is nothing yet
+        if all(path.name.startswith(f"{LEDGER}.new") for path in self.path.iterdir()):
             return False
         marks = {path: _mark(path) for path in self.databases()}
         ours = [path for path, (application, _) in marks.items() if application == APPLICATION_ID]

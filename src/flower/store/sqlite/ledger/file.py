@@ -1,5 +1,7 @@
 """The ledger's file: made when it is first needed, one connection for reading and writing, short transactions."""
 
+import fcntl
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,8 +64,7 @@ class LedgerFile:
 
     def _open(self) -> apsw.Connection:
         self._folder.make()
-        if not self._folder.ledger.exists():
-            create(self._folder.ledger, (), APPLICATION_ID, FORMAT)
+        self._create()
         db = open_for_writing(self._folder.ledger, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
         try:
             run(db, "PRAGMA foreign_keys=ON", *self._tables)
@@ -71,6 +72,20 @@ class LedgerFile:
             db.close()
             raise
         return db
+
+    def _create(self) -> None:
+        """Web servers that start together make it once: the folder itself is the lock."""
+        if self._folder.ledger.exists():
+            return
+        lock = os.open(self._folder.path, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self._folder.ledger.exists():
+                create(self._folder.ledger, (), APPLICATION_ID, FORMAT)
+                # it holds what signs sessions; SQLite gives the log beside it the same mode
+                self._folder.ledger.chmod(0o600)
+        finally:
+            os.close(lock)
 
     def close(self) -> None:
         with self._lock:
