@@ -9,6 +9,7 @@ import sys
 import httpx
 import pytest
 from live import Live
+from starlette.testclient import TestClient
 
 from flower.access.attempts import PAIR, Attempts
 from flower.access.passwords import Passwords, hashed
@@ -17,6 +18,7 @@ from flower.api.v1.examples import example_store
 from flower.config import load
 from flower.errors import Invalid
 from flower.store.ledger.audit import Wanted
+from flower.web.application import create_app
 
 
 def scrypt(password: str) -> str:
@@ -185,3 +187,21 @@ def test_there_is_no_login_page_where_nobody_needs_one() -> None:
     with Live(example_store()) as live:
         assert live.http.get("/login").status_code == live.http.post("/login").status_code == 404
         assert live.http.get("/logout").status_code == 200
+
+
+def test_cookies_are_for_tls_only_under_tls(page: Live) -> None:
+    with page as live, TestClient(create_app(live.context), base_url="https://flower.example") as http:
+        form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', http.get("/login").text))
+        done = http.post("/login", data={**form, "name": "Zoë", "password": "пароль"}, follow_redirects=False)
+        cookies = [*done.headers.get_list("set-cookie"), *http.get("/tasks").headers.get_list("set-cookie")]
+        assert cookies
+        assert all("Secure" in cookie for cookie in cookies)
+
+
+def test_pages_give_the_xsrf_cookie_to_scripts() -> None:
+    with Live(example_store()) as live:
+        [cookie] = live.http.get("/tasks").headers.get_list("set-cookie")
+        assert cookie.startswith("_xsrf=")
+        assert "HttpOnly" not in cookie
+        assert "Max-Age=2592000" in cookie
+        assert "set-cookie" not in live.http.get("/tasks").headers
