@@ -6,6 +6,7 @@ record    the recorder alone; web    HTTP alone
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from flower.access.opening import authenticator
 from flower.allocation import share_arenas
 from flower.api.context import Context
 from flower.celery_app import LazyApp
@@ -107,6 +109,7 @@ class _Server:
         self._with_recorder = with_recorder
         self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
         self._ledger = open_ledger(config.db)
+        self._access = authenticator(config, self._ledger, os.environ)
         self._stop = asyncio.Event()
         self._fatal: FlowerError | None = None
         self._supervisor: Supervisor | None = None
@@ -115,7 +118,15 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        http = _Http(uvicorn.Config(create_app(self._context()), log_config=None, access_log=False, lifespan="off"))
+        settings = uvicorn.Config(
+            create_app(self._context()),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            # uvicorn would believe whoever comes from this machine, and who asks is told by their address
+            proxy_headers=False,
+        )
+        http = _Http(settings)
         serving = asyncio.create_task(http.serve(sockets=[self._listener]))
         working = asyncio.create_task(self._work())
         log.info("Visit me at %s", self.url)
@@ -167,7 +178,8 @@ class _Server:
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
-            basic_auth=config.basic_auth,
+            access=self._access,
+            oauth2_redirect_uri=config.oauth2_redirect_uri,
             url_prefix=config.url_prefix,
         )
 

@@ -3,9 +3,22 @@ number of web servers at the same time; one file of this folder for each kind of
 
 from typing import Protocol
 
+from flower.store.ledger.audit import Audit
+from flower.store.ledger.secrets import Secrets
+from flower.store.ledger.tokens import Tokens
+
 
 class Ledger(Protocol):
     """Every method of every part may be called from any thread, and may take as long as a write to disk. They raise
     StoreError, StoreFull among them."""
+
+    @property
+    def audit(self) -> Audit: ...
+
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
 
     def close(self) -> None: ...

@@ -1,12 +1,31 @@
 """The ledger in one SQLite file of the store's folder, which all web servers write to."""
 
 from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.ledger import audit, secrets, tokens
+from flower.store.sqlite.ledger.audit import SqliteAudit
 from flower.store.sqlite.ledger.file import LedgerFile
+from flower.store.sqlite.ledger.secrets import SqliteSecrets
+from flower.store.sqlite.ledger.tokens import SqliteTokens
 
 
 class SqliteLedger:
     def __init__(self, folder: Folder) -> None:
-        self._file = LedgerFile(folder, ())
+        self._file = LedgerFile(folder, (*audit.TABLES, *tokens.TABLES, *secrets.TABLES))
+        self._audit = SqliteAudit(self._file)
+        self._tokens = SqliteTokens(self._file)
+        self._secrets = SqliteSecrets(self._file)
+
+    @property
+    def audit(self) -> SqliteAudit:
+        return self._audit
+
+    @property
+    def tokens(self) -> SqliteTokens:
+        return self._tokens
+
+    @property
+    def secrets(self) -> SqliteSecrets:
+        return self._secrets
 
     def close(self) -> None:
         self._file.close()

@@ -1,0 +1,45 @@
+"""API tokens. What is kept is a hash: a token is shown once, when it is made."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    #: names it in lists and in the audit log; says nothing of the token itself
+    id: str
+    #: what it is for, in its maker's words
+    name: str
+    #: who made it
+    owner: str
+    #: how the maker was known: basic, session, proxy or cli
+    way: str
+    permissions: tuple[str, ...]
+    #: epoch seconds
+    made: float
+    expires: float | None = None
+    #: when it was used last, to the minute, and from where
+    used: float | None = None
+    used_from: str = ""
+    revoked: float | None = None
+    revoked_by: str = ""
+
+
+class Tokens(Protocol):
+    """Raises StoreFull, StoreError."""
+
+    def add(self, token: Token, digest: bytes) -> None: ...
+
+    def by_digest(self, digest: bytes) -> Token | None:
+        """Also one that expired or was revoked."""
+
+    def token(self, token_id: str) -> Token | None: ...
+
+    def tokens(self, owner: str | None = None) -> Sequence[Token]:
+        """Newest first; of everybody unless an owner is named."""
+
+    def use(self, token_id: str, at: float, address: str) -> None: ...
+
+    def revoke(self, token_id: str, at: float, by: str) -> bool:
+        """False if there is no such token or it was revoked already."""

@@ -1,0 +1,136 @@
+"""The audit log in the ledger's file."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+
+from flower.store.ledger.audit import TARGETS_KEPT, Entry, Outcome, Wanted
+from flower.store.sqlite.connection import Row, number, rows
+from flower.store.sqlite.ledger.file import LedgerFile
+from flower.store.sqlite.ledger.texts import storable
+
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, way TEXT NOT NULL,
+        token TEXT NOT NULL, address TEXT NOT NULL, action TEXT NOT NULL, target_count INTEGER NOT NULL,
+        parameters TEXT NOT NULL, outcome TEXT NOT NULL, message TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS audit_at ON audit (at)",
+    "CREATE INDEX IF NOT EXISTS audit_who ON audit (who, id)",
+    "CREATE INDEX IF NOT EXISTS audit_action ON audit (action, id)",
+    """CREATE TABLE IF NOT EXISTS audit_target (
+        entry INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE, place INTEGER NOT NULL, target TEXT NOT NULL,
+        PRIMARY KEY (entry, place)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS audit_target_target ON audit_target (target, entry)",
+)
+
+_COLUMNS: Final = "id, at, who, way, token, address, action, target_count, parameters, outcome, message"
+_INSERT: Final = f"INSERT INTO audit ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TARGETS: Final = (
+    "SELECT entry, target FROM audit_target WHERE entry IN (SELECT value FROM json_each(?)) ORDER BY place"
+)
+
+
+class SqliteAudit:
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    def add(
+        self,
+        action: str,
+        *,
+        who: str,
+        way: str,
+        outcome: Outcome = "done",
+        address: str = "",
+        token: str = "",
+        targets: Sequence[str] = (),
+        parameters: Mapping[str, Any] | None = None,
+        message: str = "",
+    ) -> int:
+        asked = json.dumps(parameters or {}, default=str)
+        texts = [storable(text) for text in (who, way, token, address, action)]
+        values = (time.time(), *texts, len(targets), storable(asked), outcome, storable(message))
+
+        def change(db: apsw.Connection) -> int:
+            rows(db, _INSERT, values)
+            entry = db.last_insert_rowid()
+            _add_targets(db, entry, 0, targets)
+            return entry
+
+        return self._file.write(change)
+
+    def finish(self, entry: int, outcome: Outcome, message: str = "", targets: Sequence[str] = ()) -> None:
+        def change(db: apsw.Connection) -> None:
+            before = number(db, "SELECT target_count FROM audit WHERE id = ?", (entry,))
+            sql = "UPDATE audit SET outcome = ?, message = ?, target_count = ? WHERE id = ?"
+            rows(db, sql, (outcome, storable(message), before + len(targets), entry))
+            _add_targets(db, entry, before, targets)
+
+        self._file.write(change)
+
+    def entries(self, wanted: Wanted, *, limit: int, before: int | None = None) -> list[Entry]:
+        where, values = _where(wanted, before)
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE {where} ORDER BY id DESC LIMIT ?"
+        found = self._file.rows(sql, (*values, limit))
+        targets: dict[int, list[str]] = {}
+        for entry, target in self._file.rows(_TARGETS, (json.dumps([row[0] for row in found]),)):
+            targets.setdefault(entry, []).append(target)
+        return [_entry(row, targets.get(row[0], [])) for row in found]
+
+    def prune(self, before: float) -> int:
+        def change(db: apsw.Connection) -> int:
+            rows(db, "DELETE FROM audit WHERE at < ?", (before,))
+            return db.changes()
+
+        return self._file.write(change)
+
+
+def _add_targets(db: apsw.Connection, entry: int, place: int, targets: Sequence[str]) -> None:
+    kept = targets[: max(TARGETS_KEPT - place, 0)]
+    placed = [(entry, place + number, storable(target)) for number, target in enumerate(kept)]
+    if placed:
+        db.executemany("INSERT INTO audit_target (entry, place, target) VALUES (?, ?, ?)", placed)
+
+
+def _where(wanted: Wanted, before: int | None) -> tuple[str, list[Any]]:
+    parts: list[tuple[str, Any]] = [
+        ("id < ?", before),
+        ("who = ?", wanted.who),
+        ("outcome = ?", wanted.outcome),
+        ("address = ?", wanted.address),
+        ("at >= ?", wanted.start),
+        ("at <= ?", wanted.end),
+        ("id IN (SELECT entry FROM audit_target WHERE target = ?)", wanted.target),
+    ]
+    found = [(sql, storable(value) if isinstance(value, str) else value) for sql, value in parts if value is not None]
+    values = [value for _, value in found]
+    where = [sql for sql, _ in found]
+    if wanted.action is not None:
+        action = storable(wanted.action)
+        # '/' is what comes after '.'
+        where.append("(action = ? OR (action >= ? AND action < ?))")
+        values += [action, f"{action}.", f"{action}/"]
+    return " AND ".join(where) or "1", values
+
+
+def _entry(row: Row, targets: list[str]) -> Entry:
+    entry, at, who, way, token, address, action, target_count, parameters, outcome, message = row
+    return Entry(
+        id=entry,
+        at=at,
+        who=who,
+        way=way,
+        token=token,
+        address=address,
+        action=action,
+        targets=tuple(targets),
+        target_count=target_count,
+        parameters=json.loads(parameters),
+        outcome=outcome,
+        message=message,
+    )

@@ -1,0 +1,90 @@
+"""The audit log, tokens and secrets in a real file, by several at the same time."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from flower.store.ledger import Ledger
+from flower.store.ledger.audit import TARGETS_KEPT, Wanted
+from flower.store.ledger.tokens import Token
+from flower.store.opening import open_ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = open_ledger(tmp_path / "store")
+    yield ledger
+    ledger.close()
+
+
+def test_an_entry_is_begun_and_finished(ledger: Ledger) -> None:
+    entry = ledger.audit.add(
+        "task.apply", who="Zoë\ud800", way="basic", outcome="begun", address="::1", targets=["shop.pay"],
+        parameters={"queue": "q"},
+    )  # fmt: skip
+    [begun] = ledger.audit.entries(Wanted(), limit=10)
+    assert (begun.id, begun.who, begun.outcome, begun.targets) == (entry, "Zoë\\ud800", "begun", ("shop.pay",))
+    ledger.audit.finish(entry, "failed", "the broker is away", targets=["some-id"])
+    [ended] = ledger.audit.entries(Wanted(), limit=10)
+    assert (ended.outcome, ended.message, ended.targets) == ("failed", "the broker is away", ("shop.pay", "some-id"))
+    assert (ended.target_count, ended.parameters, ended.at) == (2, {"queue": "q"}, begun.at)
+
+
+def test_filters_and_pages(ledger: Ledger) -> None:
+    for number in range(6):
+        ledger.audit.add(
+            "task.revoke" if number % 2 else "worker.pool", who=f"u{number % 3}", way="token", token="t",
+            targets=[f"id-{number}", "all"], outcome="refused" if number == 5 else "done",
+        )  # fmt: skip
+
+    def ids(limit: int = 10, before: int | None = None, **wanted: object) -> list[int]:
+        found = ledger.audit.entries(Wanted(**wanted), limit=limit, before=before)  # type: ignore[arg-type]
+        return [entry.id for entry in found]
+
+    assert ids() == [6, 5, 4, 3, 2, 1]
+    assert ids(limit=2) == [6, 5]
+    assert ids(limit=2, before=5) == [4, 3]
+    assert ids(action="task") == ids(action="task.revoke") == [6, 4, 2]
+    assert ids(action="tas") == ids(action="task.") == []
+    assert ids(who="u1") == [5, 2]
+    assert ids(target="id-3") == [4]
+    assert ids(target="all", outcome="refused") == [6]
+    middle = ledger.audit.entries(Wanted(), limit=10)[3].at
+    assert ids(start=middle) == [6, 5, 4, 3]
+    assert ids(end=middle) == [3, 2, 1]
+    assert ledger.audit.prune(middle) == 2
+    assert ids() == [6, 5, 4, 3]
+    assert ids(target="id-0") == []
+
+
+def test_many_targets_are_counted(ledger: Ledger) -> None:
+    ledger.audit.add("job", who="ann", way="session", targets=[str(n) for n in range(TARGETS_KEPT + 5)])
+    [entry] = ledger.audit.entries(Wanted(), limit=1)
+    assert (len(entry.targets), entry.target_count) == (TARGETS_KEPT, TARGETS_KEPT + 5)
+
+
+def test_several_write_at_the_same_time(tmp_path: Path) -> None:
+    ledgers = [open_ledger(tmp_path / "store") for _ in range(4)]
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(lambda n: ledgers[n % 4].audit.add("a", who=str(n), way="cli"), range(80)))
+        made = set(threads.map(lambda n: ledgers[n % 4].secrets.secret("cookie"), range(16)))
+    assert sorted(ids) == list(range(1, 81))
+    assert len(made) == 1
+    assert (tmp_path / "store" / "ledger.db").stat().st_mode & 0o777 == 0o600
+    for each in ledgers:
+        each.close()
+
+
+def test_tokens(ledger: Ledger) -> None:
+    token = Token(id="t1", name="script", owner="ann", way="basic", permissions=("view",), made=1.0, expires=9.0)
+    ledger.tokens.add(token, b"digest")
+    assert ledger.tokens.by_digest(b"digest") == ledger.tokens.token("t1") == token
+    assert ledger.tokens.by_digest(b"other") is ledger.tokens.token("t2") is None
+    ledger.tokens.use("t1", 5.0, "10.0.0.1")
+    assert ledger.tokens.revoke("t1", 6.0, "bob")
+    assert not ledger.tokens.revoke("t1", 7.0, "eve")
+    [found] = ledger.tokens.tokens("ann")
+    assert (found.used, found.used_from, found.revoked, found.revoked_by) == (5.0, "10.0.0.1", 6.0, "bob")
+    assert ledger.tokens.tokens("bob") == []
