@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from flower.allocation import share_arenas
+from flower.api.actions.runner import run_jobs
 from flower.api.context import Context
 from flower.celery_app import LazyApp
 from flower.config import Config
@@ -117,6 +118,7 @@ class _Server:
         http = _Http(uvicorn.Config(create_app(self._context()), log_config=None, access_log=False, lifespan="off"))
         serving = asyncio.create_task(http.serve(sockets=[self._listener]))
         working = asyncio.create_task(self._work())
+        bulk = asyncio.create_task(self._run_jobs())
         log.info("Visit me at %s", self.url)
         await self._stop.wait()
         working.cancel()
@@ -124,6 +126,7 @@ class _Server:
             await self._supervisor.stop()
         with suppress(asyncio.CancelledError):
             await working
+        await bulk
         http.should_exit = True
         await serving
         self._reader.close()
@@ -147,6 +150,11 @@ class _Server:
             log.exception("The recorder cannot be started")
             self._give_up(FlowerError(f"The recorder cannot be started: {error}"))
 
+    async def _run_jobs(self) -> None:
+        """Work off bulk jobs until the end; one that is in the middle goes on after the next start."""
+        if not self._config.read_only:
+            await run_jobs(self._context(), self._stop)
+
     def _give_up(self, error: FlowerError) -> None:
         self._fatal = error
         self._stop.set()
@@ -166,6 +174,8 @@ class _Server:
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
+            bulk_limit=config.bulk_limit,
+            bulk_rate=config.bulk_rate,
             basic_auth=config.basic_auth,
             url_prefix=config.url_prefix,
         )

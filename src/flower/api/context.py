@@ -21,6 +21,9 @@ class Context:
     read_only: bool = False
     #: pairs `user:password`; any of them opens everything
     basic_auth: tuple[str, ...] = ()
+    #: tasks that one bulk job takes, and how many of them are worked off in a second
+    bulk_limit: int = 10_000
+    bulk_rate: float = 100.0
     #: without slashes
     url_prefix: str = ""
 

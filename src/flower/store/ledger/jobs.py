@@ -1,8 +1,8 @@
 """Bulk jobs: one action on many tasks, and what became of each.
 
-The ids are fixed when a job is made. A task is marked as begun, on the disk, before anything is done to it, so that after
-a crash at most those that were begun are in doubt, and nothing is ever done twice. One web server at a time works on a
-job: it holds a lease, and whoever has lost the lease can begin nothing more.
+The ids are fixed when a job is made. A task is marked as begun, on the disk, before anything is done to it, so that
+after a crash at most those that were begun are in doubt, and nothing is ever done twice. One web server at a time works
+on a job: it holds a lease, and whoever has lost the lease can begin nothing more.
 """
 
 from collections.abc import Iterable, Sequence

@@ -25,8 +25,8 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
 class Reruns(Protocol):
     """Raises StoreFull, StoreError: what cannot be noted must not be sent."""
 
-    def add(self, rerun: Rerun) -> None:
-        """Before it is sent."""
+    def add(self, rerun: Rerun) -> bool:
+        """Before it is sent. False if that task is noted already: somebody else sends it, or has sent it."""
 
     def sent(self, task: str) -> None:
         """The broker has it."""

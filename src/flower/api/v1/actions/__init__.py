@@ -1,5 +1,9 @@
 """The table of routes that act, room by room."""
 
 from flower.api.v1.acting import Action
+from flower.api.v1.actions import jobs, tasks
 
-ACTIONS: tuple[Action, ...] = ()
+ACTIONS: tuple[Action, ...] = (
+    *tasks.ACTIONS,
+    *jobs.ACTIONS,
+)

@@ -25,13 +25,17 @@ class SqliteReruns:
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
 
-    def add(self, rerun: Rerun) -> None:
+    def add(self, rerun: Rerun) -> bool:
         values = (
             storable(rerun.task), storable(rerun.origin), rerun.at, storable(rerun.by), rerun.edited, rerun.sent,
             rerun.job, rerun.priority,
         )  # fmt: skip
-        sql = f"INSERT INTO rerun ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        self._file.write(lambda db: rows(db, sql, values))
+
+        def change(db: apsw.Connection) -> bool:
+            rows(db, f"INSERT OR IGNORE INTO rerun ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            return db.changes() > 0
+
+        return self._file.write(change)
 
     def sent(self, task: str) -> None:
         self._change("UPDATE rerun SET sent = 1 WHERE task = ?", task)
