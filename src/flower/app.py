@@ -6,6 +6,7 @@ record    the recorder alone; web    HTTP alone
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from flower.access.opening import authenticator
 from flower.allocation import share_arenas
 from flower.api.actions.runner import run_jobs
 from flower.api.context import Context
@@ -107,6 +109,7 @@ class _Server:
         self._with_recorder = with_recorder
         self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
         self._ledger = open_ledger(config.db)
+        self._access = authenticator(config, self._ledger, os.environ)
         self._stop = asyncio.Event()
         self._fatal: FlowerError | None = None
         self._supervisor: Supervisor | None = None
@@ -176,7 +179,8 @@ class _Server:
             read_only=config.read_only,
             bulk_limit=config.bulk_limit,
             bulk_rate=config.bulk_rate,
-            basic_auth=config.basic_auth,
+            access=self._access,
+            oauth2_redirect_uri=config.oauth2_redirect_uri,
             url_prefix=config.url_prefix,
         )
 

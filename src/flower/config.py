@@ -57,11 +57,25 @@ class Config:
     keyfile: str = _option("", "TLS: the key; needs certfile")
     ca_certs: str = _option("", "TLS: certificates of authorities that clients' certificates are checked against")
     basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas")
+    roles: tuple[str, ...] = _option(
+        (), "who may do what: ann:admin, group:ops:operator, *:viewer; empty = whoever is logged in may do everything"
+    )
+    own_roles: tuple[str, ...] = _option((), "further roles beside viewer, operator and admin: support:view+tasks")
+    proxy_header: str = _option("", "header in which a trusted proxy names who is logged in, such as X-Forwarded-User")
+    proxy_groups_header: str = _option("", "header in which it lists their groups, commas between")
+    trusted_proxies: tuple[str, ...] = _option(
+        (), "addresses or networks of the proxies that may set these headers; unix = whoever uses our unix socket"
+    )
     auth: str = _option("", "e-mail addresses that may log in by OAuth: one, several with | between, or .*@example.com")
-    auth_provider: str = _option("", "import path of the login handler's class")
+    auth_provider: str = _option(
+        "", "google, github, gitlab, okta, oidc, Flower's name of one of these, or the import path of a class"
+    )
     oauth2_key: str = _option("", "client id at the OAuth provider")
     oauth2_secret: str = _option("", "client secret at the OAuth provider")
     oauth2_redirect_uri: str = _option("", "address of /login as the OAuth provider knows it")
+    oidc_issuer: str = _option("", "base address of an OpenID provider; its description is found there")
+    oidc_scope: str = _option("openid email profile", "scopes to ask it for")
+    oidc_groups_claim: str = _option("groups", "the claim that lists somebody's groups")
     cookie_secret: str = _option("", "signs cookies; empty = kept in the store's directory, made at the first start")
     read_only: bool = _option(False, "refuse everything that changes something")
     bulk_limit: int = _option(10_000, "tasks that one bulk job may take")
@@ -176,12 +190,25 @@ def _parse(name: str, text: str, where: str) -> Any:
         if kind is bool:
             return _parse_bool(text)
         if kind == tuple[str, ...]:
-            return tuple(part.strip() for part in text.split(",") if part.strip())
+            return _joined(name, tuple(part.strip() for part in text.split(",") if part.strip()))
         if kind is Seconds or kind is Bytes:
             return _parse_unit(kind, text)
         return kind(text)
     except ValueError as error:
         raise Invalid(f"{where}: '{text}' is not {_type_name(kind)}") from error
+
+
+def _joined(name: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Hashes of passwords have commas in them: what was cut there is joined again."""
+    if name != "basic_auth":
+        return parts
+    pairs: list[str] = []
+    for part in parts:
+        if pairs and ":$" in pairs[-1] and ":" not in part:
+            pairs[-1] += f",{part}"
+        else:
+            pairs.append(part)
+    return tuple(pairs)
 
 
 def _parse_bool(text: str) -> bool:

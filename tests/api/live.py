@@ -1,19 +1,25 @@
 """The web application behind a real server on a real port, in a thread."""
 
+import dataclasses
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 import uvicorn
 
+from flower.access.opening import authenticator
 from flower.api.context import Context
+from flower.config import NAMES, Config
 from flower.store.opening import open_ledger
 from flower.store.port import Reader
 from flower.web.application import create_app
 from servers import wait_for
+
+#: Options that a `Context` has itself.
+_OF_CONTEXT = {field.name for field in dataclasses.fields(Context)}
 
 
 def no_app() -> Any:
@@ -21,12 +27,21 @@ def no_app() -> Any:
 
 
 class Live:
-    """`http` is a client of it; `Context` is made of the arguments."""
+    """`http` is a client of it; `Context` is made of the arguments, its `access` of those that are options."""
 
-    def __init__(self, store: Reader, app: Callable[[], Any] = no_app, **settings: Any) -> None:
+    def __init__(
+        self,
+        store: Reader,
+        app: Callable[[], Any] = no_app,
+        *,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.ledger = open_ledger(self._folder.name)
-        self.context = Context(store, app, self.ledger, **settings)
+        options = {name: settings.pop(name) for name in list(settings) if name in NAMES and name not in _OF_CONTEXT}
+        self.access = authenticator(Config(**options), self.ledger, environment or {})
+        self.context = Context(store, app, self.ledger, access=self.access, **settings)
         config = uvicorn.Config(create_app(self.context), port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

@@ -15,6 +15,8 @@ class Identity:
     name: str
     permissions: frozenset[Permission]
     way: Way
+    #: the id of the API token, "" without one
+    token: str = ""
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

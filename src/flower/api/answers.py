@@ -22,6 +22,7 @@ STATUS: Mapping[str, int] = {
     "no_such_task": 404,
     "timeout": 504,
     "forbidden": 403,
+    "too_many": 429,
     "task_failed": 500,
     "unavailable": 503,
     "no_result_backend": 503,

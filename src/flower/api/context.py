@@ -1,9 +1,10 @@
 """What a web server is handed to work with: the parts and the settings. Nothing here is made by a request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flower.access.authenticator import Authenticator
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
@@ -19,8 +20,10 @@ class Context:
     #: what people do
     ledger: Ledger
     read_only: bool = False
-    #: pairs `user:password`; any of them opens everything
-    basic_auth: tuple[str, ...] = ()
+    #: knows who is asking; this one needs no login
+    access: Authenticator = field(default_factory=Authenticator)
+    #: address of /login as the OAuth provider knows it; "" = as the browser knows it
+    oauth2_redirect_uri: str = ""
     #: tasks that one bulk job takes, and how many of them are worked off in a second
     bulk_limit: int = 10_000
     bulk_rate: float = 100.0
@@ -34,4 +37,4 @@ class Context:
 
     @property
     def authenticated(self) -> bool:
-        return bool(self.basic_auth)
+        return self.access.needed

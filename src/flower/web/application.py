@@ -14,11 +14,14 @@ from starlette.staticfiles import StaticFiles
 from flower.api.answers import error_response, text_response
 from flower.api.context import Context
 from flower.api.guards import objection, refusal
+from flower.api.noting import note_refusal, noted
 from flower.api.routes import ROUTES, Route
 from flower.api.v1.http import V1_ROUTES, broken, no_route, problem, refused
 from flower.api.v1.table import PREFIX
 from flower.errors import FlowerError
+from flower.web.cookies import give_xsrf
 from flower.web.headers import Headers
+from flower.web.login import LOGIN
 from flower.web.pages import PAGES, error_page
 
 STATIC = Path(__file__).parent / "static"
@@ -26,7 +29,7 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(context: Context) -> Starlette:
     """Everything under `context.root`; nothing of it touches the store or the cluster before it is asked."""
-    routes: list[BaseRoute] = [_mounted(route, context) for route in (*ROUTES, *V1_ROUTES, *PAGES)]
+    routes: list[BaseRoute] = [_mounted(route, context) for route in (*ROUTES, *V1_ROUTES, *LOGIN, *PAGES)]
     routes.append(Mount("/static", StaticFiles(directory=STATIC), name="static"))
     if context.root:
         routes = [StarletteRoute(context.root, _to_root), Mount(context.root, routes=routes)]
@@ -42,10 +45,17 @@ def create_app(context: Context) -> Starlette:
 
 def _mounted(route: Route, context: Context) -> BaseRoute:
     async def endpoint(request: Request) -> Response:
-        objected = objection(request, route.access, context)
-        if objected is None:
-            return await route.endpoint(request, context)
-        return refused(objected) if _is_v1(request) else refusal(objected)
+        objected = await objection(request, route.access, route.permission, context)
+        if objected is not None:
+            if route.action:
+                await note_refusal(request, context, route.action, objected)
+            return refused(objected) if _is_v1(request) else refusal(objected)
+        if route.action:
+            return await noted(request, context, route.action, lambda: route.endpoint(request, context))
+        response = await route.endpoint(request, context)
+        if route.access == "page" and response.headers.get("content-type", "").startswith("text/html"):
+            give_xsrf(request, response, context)
+        return response
 
     return StarletteRoute(route.path, endpoint, methods=[route.method])
 

@@ -88,7 +88,7 @@ async def root(request: Request, context: Context) -> Response:
 
 def error_page(request: Request, status: int, message: str) -> Response:
     context: Context = request.app.state.context
-    return _html("error.html", status, {"root": context.root, "status": status, "message": message, "recorder": None})
+    return html("error.html", status, {"root": context.root, "status": status, "message": message, "recorder": None})
 
 
 PAGES: tuple[Route, ...] = (
@@ -101,10 +101,10 @@ PAGES: tuple[Route, ...] = (
 async def _page(context: Context, template: str, status: int, **values: Any) -> Response:
     line = await read(lambda: _recorder_line(context))
     # Rendering a hundred rows takes a few milliseconds, a megabyte of arguments more: not on the event loop.
-    return await read(lambda: _html(template, status, {"root": context.root, "recorder": line, **values}))
+    return await read(lambda: html(template, status, {"root": context.root, "recorder": line, **values}))
 
 
-def _html(template: str, status: int, values: Mapping[str, Any]) -> Response:
+def html(template: str, status: int, values: Mapping[str, Any]) -> Response:
     return Response(render(template, values), status, headers={"content-type": "text/html; charset=UTF-8"})
 
 

@@ -2,7 +2,7 @@
 noted in the audit log under their `action`, by whoever mounts them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any, Literal, TypeAlias, cast
@@ -12,6 +12,8 @@ from anyio import to_thread
 
 from flower.access import Identity, Permission
 from flower.api.context import Context
+from flower.api.noting import Note
+from flower.api.v1.streamed import Streamed
 
 #: Under which heading a route is shown.
 Group: TypeAlias = Literal["actions", "jobs", "workers", "queues", "access"]
@@ -27,16 +29,19 @@ class Acting:
 
     context: Context
     identity: Identity
+    #: what the entry in the audit log shall have beside what was asked: targets that were made, a message
+    note: Note = field(default_factory=Note)
 
 
 #: Given what acts, the parameters and the body (None where there is none).
-Act: TypeAlias = Callable[[Acting, Any, Any], Awaitable[msgspec.Struct]]
+Act: TypeAlias = Callable[[Acting, Any, Any], Awaitable[msgspec.Struct | Streamed]]
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """`asked` holds the parameters of path and query string, `body` what is in the JSON body, `answers` the answer.
-    `body_example` and `example` (the answer) are printed in the document, and are checked against their types."""
+    `body_example` and `example` (the answer) are printed in the document, and are checked against their types. An
+    action that gives a file has no `answers`; it names the `media_types` of what it gives as `Streamed`."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -46,12 +51,13 @@ class Action:
     permission: Permission
     asked: type[msgspec.Struct]
     body: type[msgspec.Struct] | None
-    answers: type[msgspec.Struct]
+    answers: type[msgspec.Struct] | None
     act: Act
     example: Mapping[str, Any]
     body_example: Mapping[str, Any] | None = None
     #: "" for what changes nothing
     action: str = ""
+    media_types: tuple[str, ...] = ()
 
     @property
     def plain_path(self) -> str:
@@ -61,7 +67,7 @@ class Action:
 def later(module: str, name: str) -> Act:
     """A function of a module that is imported when it is first asked: Celery takes long to import."""
 
-    async def act(acting: Acting, asked: Any, body: Any) -> msgspec.Struct:
+    async def act(acting: Acting, asked: Any, body: Any) -> msgspec.Struct | Streamed:
         found = await to_thread.run_sync(partial(import_module, module))
         return await cast(Act, getattr(found, name))(acting, asked, body)
 

@@ -18,7 +18,7 @@ from flower.api.v1.table import PREFIX, ROUTES, Route
 
 Json: TypeAlias = dict[str, Any]
 
-EVERYTHING: tuple[Route | Action, ...] = (*ROUTES, *ACTIONS)
+EVERY: tuple[Route | Action, ...] = (*ROUTES, *ACTIONS)
 
 _REF = "#/components/schemas/{name}"
 
@@ -35,6 +35,10 @@ ERRORS: dict[str, tuple[str, Problem]] = {
     "Forbidden": (
         "You may not do this, or it is refused, by the worker for instance.",
         Problem("forbidden", "You may not do this", "it needs the permission 'tasks'"),
+    ),
+    "TooMany": (
+        "Too many logins failed; `Retry-After` says how many seconds to wait.",
+        Problem("too_many", "Too many failed logins: try again in 120 seconds"),
     ),
     "NotFound": (
         "There is no such thing.",
@@ -71,13 +75,16 @@ def document(root: str = "") -> Json:
             "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
         },
         "servers": [{"url": root or "/"}],
-        "security": [{"login": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in EVERYTHING)],
+        "security": [{"login": []}, {"token": []}, {}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in EVERY)],
         "paths": _paths(),
         "components": {
             "schemas": components,
             "responses": {name: _error(*error) for name, error in ERRORS.items()},
-            "securitySchemes": {"login": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": {
+                "login": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
         },
     }
     # By way of text: defaults of the types that are tuples become lists.
@@ -96,7 +103,7 @@ Without a login configured the API answers only if the environment variable `FLO
 
 def _paths() -> Json:
     paths: Json = {}
-    for route in EVERYTHING:
+    for route in EVERY:
         method = route.method.lower() if isinstance(route, Action) else "get"
         paths.setdefault(f"{PREFIX}{route.plain_path}", {})[method] = _operation(route)
     return paths

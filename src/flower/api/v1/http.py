@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from flower.api.answers import JSON, STATUS, encode
 from flower.api.context import Context
 from flower.api.guards import Objection, identity_of
+from flower.api.noting import note_of
 from flower.api.reading import read, read_all
 from flower.api.routes import Endpoint
 from flower.api.routes import Route as HttpRoute
@@ -43,7 +44,9 @@ def action_endpoint(action: Action) -> Endpoint:
     async def answer(request: Request, context: Context) -> Response:
         asked = parse_parameters(action.asked, request.path_params, request.query_params.multi_items())
         body = None if action.body is None else parse_body(action.body, await request.body())
-        found = await action.act(Acting(context, identity_of(request)), asked, body)
+        found = await action.act(Acting(context, identity_of(request), note_of(request)), asked, body)
+        if isinstance(found, Streamed):
+            return await _streamed(request, found)
         return Response(encode(found), headers={"content-type": JSON})
 
     return answer
@@ -82,7 +85,7 @@ def problem(error: FlowerError) -> Response:
 
 
 def refused(found: Objection) -> Response:
-    return _problem(found.code, found.message, headers=found.headers)
+    return _problem(found.code, found.message, found.hint, headers=found.headers)
 
 
 def no_route(error: HTTPException) -> Response:

@@ -1,14 +1,17 @@
 """Routes of bulk jobs. Only counting and starting one may need Celery."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flower.api.actions.outcomes import all_items, job_pieces
 from flower.api.actions.plans import Plan
+from flower.api.exporting import MEDIA_TYPES
 from flower.api.reading import read
 from flower.api.v1.acting import Acting, Action, Nothing, later
+from flower.api.v1.streamed import Streamed
 from flower.errors import NotFound
 from flower.store.answers import TimeKey
 from flower.store.ledger.jobs import OUTCOMES, Item, Job, JobAction
@@ -60,6 +63,10 @@ class ItemsAsked(OneJob, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="Tasks on a page.")] = 1_000
 
 
+class ExportAsked(OneJob, frozen=True, kw_only=True):
+    format: Annotated[Literal["ndjson", "csv"], Meta(description="`csv` is for spreadsheets.")] = "ndjson"
+
+
 class JobList(msgspec.Struct, frozen=True):
     """Newest first."""
 
@@ -93,6 +100,18 @@ async def items(acting: Acting, asked: ItemsAsked, body: None) -> ItemList:
         found = ledger.jobs.items(asked.id, outcomes=outcomes, after=asked.after, limit=asked.limit + 1)
         more = len(found) > asked.limit
         return ItemList(tuple(found[: asked.limit]), found[asked.limit - 1].place if more else None)
+
+    return await read(look)
+
+
+async def export(acting: Acting, asked: ExportAsked, body: None) -> Streamed:
+    ledger = acting.context.ledger
+
+    def look() -> Streamed:
+        _found(ledger.jobs.job(asked.id), asked.id)
+        pieces = job_pieces(all_items(ledger, asked.id), asked.format)
+        headers = {"content-disposition": f'attachment; filename="job-{asked.id}.{asked.format}"'}
+        return Streamed(MEDIA_TYPES[asked.format], pieces, headers)
 
     return await read(look)
 
@@ -181,6 +200,20 @@ ACTIONS: tuple[Action, ...] = (
             ],
             "next": 0,
         },
+    ),
+    Action(
+        "GET",
+        "/jobs/{id}/export",
+        "exportJob",
+        "jobs",
+        "What became of each task of a job, as a file",
+        "view",
+        ExportAsked,
+        None,
+        None,
+        export,
+        {},
+        media_types=(MEDIA_TYPES["ndjson"], MEDIA_TYPES["csv"]),
     ),
     Action(
         "POST",

@@ -31,6 +31,7 @@ async def start(acting: Acting, asked: Nothing, body: JobBody) -> StartedJob:
             rate=rate,
             abortable=lambda name: is_abortable(app, name),
         )
+        acting.note.message = "dry run: nothing was started"
         return StartedJob(plan=await read(plan))
     if context.read_only:  # nobody would work it off
         raise Forbidden("Read only mode is enabled")
@@ -46,4 +47,7 @@ async def start(acting: Acting, asked: Nothing, body: JobBody) -> StartedJob:
         signal=signal,
         expected=body.expected,
     )
-    return StartedJob(job=await read(begin))
+    job = await read(begin)
+    acting.note.targets += [job.id, *await read(lambda: [item.task for item in context.ledger.jobs.items(job.id)])]
+    acting.note.message = f"{job.total} tasks"
+    return StartedJob(job=job)

@@ -23,11 +23,16 @@ async def means_of(acting: Acting) -> Means:
 async def rerun(acting: Acting, asked: OneTask, body: RerunBody) -> Sent:
     means = await means_of(acting)
     by = acting.identity.name
-    return await rerun_task(means, asked.uuid, body.args, body.kwargs, by=by, dry_run=body.dry_run, **_options(body))
+    options = _options(body)
+    sent = await rerun_task(means, asked.uuid, body.args, body.kwargs, by=by, dry_run=body.dry_run, **options)
+    _note(acting, sent)
+    return sent
 
 
 async def run(acting: Acting, asked: OneName, body: RunBody) -> Sent:
-    return await run_task(await means_of(acting), asked.name, body.args, body.kwargs, **_options(body))
+    sent = await run_task(await means_of(acting), asked.name, body.args, body.kwargs, **_options(body))
+    _note(acting, sent)
+    return sent
 
 
 async def revoke(acting: Acting, asked: OneTask, body: None) -> Told:
@@ -44,6 +49,13 @@ async def abort(acting: Acting, asked: OneTask, body: None) -> Told:
 
 async def registered(acting: Acting, asked: Nothing, body: None) -> RegisteredTasks:
     return await registry.registered_tasks((await means_of(acting)).app)
+
+
+def _note(acting: Acting, sent: Sent) -> None:
+    if sent.task is None:
+        acting.note.message = "dry run: nothing was sent"
+    else:
+        acting.note.targets.append(sent.task)
 
 
 def _options(body: Options) -> dict[str, Any]:

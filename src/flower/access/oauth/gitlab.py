@@ -1,0 +1,54 @@
+"""GitLab, also one of your own: FLOWER_GITLAB_OAUTH_DOMAIN. With FLOWER_GITLAB_AUTH_ALLOWED_GROUPS only members of one
+of these groups (full paths, commas between) come in, from FLOWER_GITLAB_MIN_ACCESS_LEVEL on."""
+
+from typing import Any, Final
+
+from authlib.integrations.httpx_client import AsyncOAuth2Client
+
+from flower.access.oauth.code_flow import CodeFlow, vouched
+from flower.access.oauth.protocol import Login, Person, Refused, Settings
+from flower.errors import Invalid
+
+#: Groups that are asked for at once, and how many such pages at most.
+_PAGE: Final = 100
+_PAGES: Final = 50
+
+
+class GitLab(CodeFlow):
+    scope = "read_api"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        given = settings.environment
+        domain = given.get("FLOWER_GITLAB_OAUTH_DOMAIN") or "gitlab.com"
+        self.authorize = f"https://{domain}/oauth/authorize"
+        self.token = f"https://{domain}/oauth/token"
+        self._api = f"https://{domain}/api/v4"
+        groups = given.get("FLOWER_GITLAB_AUTH_ALLOWED_GROUPS", "").split(",")
+        self._groups = frozenset(group.strip() for group in groups) - {""}
+        level = given.get("FLOWER_GITLAB_MIN_ACCESS_LEVEL") or "20"
+        if not level.isdecimal():
+            raise Invalid(f"FLOWER_GITLAB_MIN_ACCESS_LEVEL: '{level}' is not a whole number")
+        self._level = int(level)
+
+    async def find(self, client: AsyncOAuth2Client, token: dict[str, Any], login: Login) -> Person:
+        user = dict(await self.get(client, f"{self._api}/user"))
+        if "confirmed_at" in user:
+            user["confirmed"] = bool(user["confirmed_at"])
+        addresses = vouched(user, "confirmed")
+        groups = await self._memberships(client)
+        if self._groups and not self._groups & set(groups):
+            raise Refused("You are in none of the groups that may come in")
+        return Person(addresses, groups)
+
+    async def _memberships(self, client: AsyncOAuth2Client) -> tuple[str, ...]:
+        """Full paths of the groups in which this person has the access level."""
+        found: list[str] = []
+        for page in range(1, _PAGES + 1):
+            groups = await self.get(
+                client, f"{self._api}/groups", min_access_level=self._level, per_page=_PAGE, page=page
+            )
+            found += [str(group["full_path"]) for group in groups]
+            if len(groups) < _PAGE:
+                break
+        return tuple(found)

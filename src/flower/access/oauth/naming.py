@@ -1,0 +1,63 @@
+"""From the option `auth_provider` to a provider: Flower's import paths, short names, or a class of your own."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from flower.access.oauth.protocol import Provider, Settings
+from flower.errors import FlowerError, Invalid
+
+_OURS: Final[Mapping[str, str]] = {
+    "google": "flower.access.oauth.google:Google",
+    "github": "flower.access.oauth.github:GitHub",
+    "gitlab": "flower.access.oauth.gitlab:GitLab",
+    "okta": "flower.access.oauth.okta:Okta",
+    "oidc": "flower.access.oauth.oidc:OpenId",
+}
+_FLOWERS: Final[Mapping[str, str]] = {
+    "flower.views.auth.GoogleAuth2LoginHandler": "google",
+    "flower.views.auth.GithubLoginHandler": "github",
+    "flower.views.auth.GitLabLoginHandler": "gitlab",
+    "flower.views.auth.OktaLoginHandler": "okta",
+}
+
+
+def provider_named(name: str, settings: Settings) -> Provider:
+    """Raises Invalid, when the program starts and not when somebody logs in."""
+    kind = _class_named(_OURS.get(_FLOWERS.get(name, name.lower()), name))
+    _check(name, kind)
+    try:
+        return cast(Provider, kind(settings))
+    except FlowerError:
+        raise
+    except Exception as error:
+        raise Invalid(f"--auth-provider: {name} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _class_named(path: str) -> Any:
+    module, _, attribute = path.replace(":", ".").rpartition(".")
+    try:
+        if not module:
+            raise ImportError("it is neither an import path nor a provider's name")
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        if path.startswith("flower.views."):
+            hint = f"there are {', '.join(_FLOWERS)}"
+        else:
+            hint = f"an import path such as company.login.OurProvider, or one of {', '.join(_OURS)}"
+        raise Invalid(f"--auth-provider: {path} cannot be imported: {error}", hint=hint) from error
+
+
+def _check(name: str, kind: Any) -> None:
+    bases = getattr(kind, "__mro__", ())
+    if any(base.__module__.partition(".")[0] == "tornado" for base in bases):
+        raise Invalid(
+            f"--auth-provider: {name} is a handler for Tornado, which this program does not run on",
+            hint="derive it from flower.access.oauth.code_flow.CodeFlow, see docs/security.md",
+        )
+    missing = [method for method in ("authorize_url", "person") if not callable(getattr(kind, method, None))]
+    if not isinstance(kind, type) or missing:
+        raise Invalid(
+            f"--auth-provider: {name} is no class with the methods authorize_url and person",
+            hint="see 'A provider of your own' in docs/security.md",
+        )

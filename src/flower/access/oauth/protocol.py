@@ -1,0 +1,59 @@
+"""What a provider of logins is. A class of your own with these two methods, made with `Settings`, can be named as
+`auth_provider`; `CodeFlow` does most of it for anything that speaks OAuth 2."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flower.access.addresses import Allows
+
+
+class Refused(Exception):
+    """The provider, or what it says, does not let this person in. The text is shown to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    #: the client's id and secret at the provider
+    key: str
+    secret: str
+    #: which addresses the option `auth` allows
+    allowed: Allows
+    #: the process's environment
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: base address of an OpenID provider
+    issuer: str = ""
+    #: scopes to ask an OpenID provider for
+    scope: str = "openid email profile"
+    #: the claim that lists groups
+    groups_claim: str = "groups"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One login on its way; all of it is kept in a signed cookie while the person is at the provider."""
+
+    redirect_uri: str
+    #: goes there and comes back unchanged
+    state: str
+    #: stands in the id token that answers this login
+    nonce: str
+    #: the secret of PKCE
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who logged in. `addresses` are e-mail addresses that the provider vouches for, the main one first: the first that
+    `auth` allows becomes their name here."""
+
+    addresses: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    async def authorize_url(self, login: Login) -> str:
+        """Where to send the browser."""
+
+    async def person(self, code: str, login: Login) -> Person:
+        """Who came back with this code. Raises Refused; anything else means that the provider cannot be reached."""
