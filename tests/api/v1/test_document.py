@@ -4,10 +4,13 @@ from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from flower.api.v1.document import document
+from flower.api.v1.acting import Action
+from flower.api.v1.actions import ACTIONS
+from flower.api.v1.document import EVERY, document
 from flower.api.v1.parsing import schemas
 from flower.api.v1.table import PREFIX, ROUTES, Route
 
@@ -17,6 +20,10 @@ JSON_ROUTES = [route for route in ROUTES if route.answers is not None]
 def check(answer: Any, schema: dict[str, Any]) -> None:
     """Against a schema of the document, references and all."""
     jsonschema.Draft202012Validator({**schema, "components": document()["components"]}).validate(answer)
+
+
+def method_of(route: Route | Action) -> str:
+    return route.method.lower() if isinstance(route, Action) else "get"
 
 
 def described(route: Route, status: str = "200") -> dict[str, Any]:
@@ -31,16 +38,28 @@ def test_it_is_openapi() -> None:
 
 def test_every_route_is_in_it_with_all_its_parameters() -> None:
     paths = document()["paths"]
-    assert list(paths) == [f"{PREFIX}{route.plain_path}" for route in ROUTES]
-    for route in ROUTES:
-        named = {parameter["name"] for parameter in paths[f"{PREFIX}{route.plain_path}"]["get"]["parameters"]}
-        assert named == set(schemas(route.asked))
-    ids = [route.name for route in ROUTES]
+    assert list(paths) == list(dict.fromkeys(f"{PREFIX}{route.plain_path}" for route in EVERY))
+    for route in EVERY:
+        operation = paths[f"{PREFIX}{route.plain_path}"][method_of(route)]
+        assert {parameter["name"] for parameter in operation["parameters"]} == set(schemas(route.asked))
+    ids = [route.name for route in EVERY]
     assert len(ids) == len(set(ids))
 
 
+def test_the_examples_of_actions_are_of_their_types() -> None:
+    for action in ACTIONS:
+        operation = document()["paths"][f"{PREFIX}{action.plain_path}"][method_of(action)]
+        if action.answers is not None:
+            check(action.example, {"$ref": f"#/components/schemas/{action.answers.__name__}"})
+        if action.body is not None:
+            content = operation["requestBody"]["content"]["application/json"]
+            check(content["example"], content["schema"])
+            msgspec.convert(content["example"], action.body)
+        assert action.method == "GET" or action.action, "what changes something is noted"
+
+
 def test_every_parameter_has_a_sentence() -> None:
-    for route in ROUTES:
+    for route in EVERY:
         for name, schema in schemas(route.asked).items():
             assert schema.get("description", "").endswith("."), (route.name, name)
 
