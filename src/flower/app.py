@@ -156,7 +156,7 @@ class _Server:
     async def _run_jobs(self) -> None:
         """Work off bulk jobs until the end; one that is in the middle goes on after the next start."""
         if not self._config.read_only:
-            await run_jobs(self._context(), self._stop)
+            await run_jobs(self._reader, self._app, self._ledger, self._stop)
 
     def _give_up(self, error: FlowerError) -> None:
         self._fatal = error

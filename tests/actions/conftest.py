@@ -43,5 +43,3 @@ def extended_desk(extended_cluster: Cluster) -> Iterator[Desk]:
     with Desk(extended_cluster) as desk:
         desk.wait_until_capturing()
         yield desk
-
-

@@ -20,8 +20,6 @@ from flower.store.opening import open_ledger
 from flower.web.application import create_app
 from workers.tasks import make
 
-
-
 #: No worker is on this broker: what is asked of one is answered by nobody, and soon.
 CELERY = make("memory://", "cache+memory://")
 mailbox.REPLY_TIMEOUT = 0.02

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -13,11 +14,12 @@ from typing import Any
 
 from anyio import to_thread
 
-from flower.api.context import Context
+from flower.api.actions.means import Means
 from flower.api.reading import read
 from flower.errors import FlowerError
 from flower.store.ledger import Ledger
 from flower.store.ledger.jobs import Job
+from flower.store.port import Reader
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +28,24 @@ LOOK = 0.5
 AFTER_ERROR = 5.0
 #: Seconds after which a holder that says nothing has lost its job. An action on one task, or one message, takes less.
 LEASE = 30.0
+#: Seconds between two looks at how far a job is.
+PROGRESS = 0.25
 
 
-async def run_jobs(context: Context, stop: asyncio.Event, holder: str | None = None) -> None:
+async def run_jobs(
+    store: Reader, app: Callable[[], Any], ledger: Ledger, stop: asyncio.Event, *, only: str | None = None
+) -> None:
     """Until `stop`: take jobs that nobody works on, one after the other, and work them off. The item that is being done
-    when it stops is ended first."""
-    holder = holder or new_holder()
+    when it stops is ended first. `app` gives the Celery application, and is not called before there is a job; `only`:
+    none but the job of this id."""
+    holder = new_holder()
     while not stop.is_set():
         try:
-            job = await read(lambda: claimed(context.ledger, holder))
+            job = await read(lambda: claimed(ledger, holder, only))
             if job is None:
                 await pause(stop, LOOK)
                 continue
-            await work_off(context, job, holder, stop)
+            await work_off(store, app, ledger, job, holder, stop)
         except FlowerError as error:  # the disk is full, the store is away: later, perhaps
             log.warning("Bulk jobs rest for %.0f s: %s", AFTER_ERROR, error)
             await pause(stop, AFTER_ERROR)
@@ -48,15 +55,35 @@ async def run_jobs(context: Context, stop: asyncio.Event, holder: str | None = N
             await pause(stop, LEASE)
 
 
-async def work_off(context: Context, job: Job, holder: str, stop: asyncio.Event) -> None:
+async def work_off(
+    store: Reader, app: Callable[[], Any], ledger: Ledger, job: Job, holder: str, stop: asyncio.Event
+) -> None:
     module: Any = await to_thread.run_sync(partial(import_module, "flower.api.actions.working"))
-    await module.work_off(context.store, await read(context.app), context.ledger, job, holder, stop)
+    await module.work_off(store, await read(app), ledger, job, holder, stop)
 
 
-def claimed(ledger: Ledger, holder: str) -> Job | None:
+async def finish_job(means: Means, job: Job, progress: Callable[[Job], None] = lambda job: None) -> Job:
+    """Work a job off in this process, or wait for the server that does already; gives what it came to. If it is
+    cancelled, the job goes on where a server is, or when one is started."""
+    assert means.ledger is not None
+    ledger, stop = means.ledger, asyncio.Event()
+    runner = asyncio.create_task(run_jobs(means.store, lambda: means.app, ledger, stop, only=job.id))
+    try:
+        while job.state == "running":
+            await asyncio.sleep(PROGRESS)
+            found: Job | None = await read(partial(ledger.jobs.job, job.id))
+            job = found or job
+            progress(job)
+    finally:
+        stop.set()
+        await asyncio.shield(runner)
+    return job
+
+
+def claimed(ledger: Ledger, holder: str, only: str | None = None) -> Job | None:
     now = time.time()
     gone = [other for other in ledger.jobs.holders() if is_gone(other)]
-    return ledger.jobs.claim(holder, now=now, until=now + LEASE, gone=gone)
+    return ledger.jobs.claim(holder, now=now, until=now + LEASE, gone=gone, only=only)
 
 
 def new_holder() -> str:

@@ -97,9 +97,11 @@ class Jobs(Protocol):
     ) -> list[Item]:
         """In order, from the place after `after`; those with one of these outcomes, or all."""
 
-    def claim(self, holder: str, *, now: float, until: float, gone: Iterable[str] = ()) -> Job | None:
+    def claim(
+        self, holder: str, *, now: float, until: float, gone: Iterable[str] = (), only: str | None = None
+    ) -> Job | None:
         """Take the lease of the oldest running job that nobody holds, whose lease is over, or that one of `gone`
-        holds, who are known to be dead. None if there is none."""
+        holds, who are known to be dead. `only`: none but this one. None if there is none."""
 
     def holders(self) -> list[str]:
         """Who holds the lease of a running job."""

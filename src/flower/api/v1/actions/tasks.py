@@ -64,7 +64,11 @@ async def reruns(acting: Acting, asked: OneTask, body: None) -> RerunLinks:
     return await read(lambda: RerunLinks(ledger.reruns.origin(asked.uuid), tuple(ledger.reruns.of(asked.uuid))))
 
 
-_TOLD = {"task": "order-19", "message": "Revoked 'order-19'", "workers": {"celery@w1": "noted", "celery@w2": "noted"}}
+_TOLD = {
+    "task": "order-19",
+    "message": "Revoked 'order-19'",
+    "workers": {"celery@w1": "tasks {'order-19'} flagged as revoked"},
+}
 _SENT = {
     "task": "6d1f7f0c-6f0c-4f0e-9a0e-2b7c3f1c9d11",
     "name": "shop.charge",

@@ -96,14 +96,17 @@ class SqliteJobs:
         sql = "SELECT DISTINCT holder FROM job WHERE state = 'running' AND holder IS NOT NULL"
         return [str(row[0]) for row in self._file.rows(sql)]
 
-    def claim(self, holder: str, *, now: float, until: float, gone: Iterable[str] = ()) -> Job | None:
+    def claim(
+        self, holder: str, *, now: float, until: float, gone: Iterable[str] = (), only: str | None = None
+    ) -> Job | None:
         if not self._file.exists:
             return None  # nobody has done anything yet: looking shall not make a file
         free = (
-            "state = 'running' AND (holder IS NULL OR until < ? OR holder IN (SELECT value FROM json_each(?))) "
+            "state = 'running' AND (? IS NULL OR id = ?) "
+            "AND (holder IS NULL OR until < ? OR holder IN (SELECT value FROM json_each(?))) "
             "ORDER BY seq LIMIT 1"
         )
-        values = (now, json.dumps(list(gone)))
+        values = (only, only, now, json.dumps(list(gone)))
         if not self._file.rows(f"SELECT 1 FROM job WHERE {free}", values):
             return None
 
