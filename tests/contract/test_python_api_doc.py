@@ -25,6 +25,7 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 RECORDED = [
     Task(uuid="order-17", name="shop.order", state="SUCCESS", hostname="celery@w1", args="(17,)", received=time.time()),
+    Task(uuid="add-1", name="shop.add", state="FAILURE", args="(1, 2)", kwargs="{}", queue="celery", received=4.0),
     Task(uuid="order-18", name="shop.order", state="FAILURE", exception="ValueError('card declined')", received=5.0),
 ]
 
@@ -54,7 +55,7 @@ def test_the_examples_run(
             await run(code, namespace)
 
     asyncio.run(all_of_them())
-    assert len(blocks) == 11
+    assert len(blocks) == 12
     printed = capsys.readouterr().out
     for words in ("SUCCESS [17] celery@w1", "ValueError('card declined')", "new rate limit set successfully"):
         assert words in printed
