@@ -57,9 +57,18 @@ def test_the_examples_run(
     asyncio.run(all_of_them())
     assert len(blocks) == 12
     printed = capsys.readouterr().out
-    for words in ("SUCCESS [17] celery@w1", "ValueError('card declined')", "new rate limit set successfully"):
+    for words in (
+        "SUCCESS [17] celery@w1",
+        "ValueError('card declined')",
+        "new rate limit set successfully",
+        "ended {'done': 1} sent as",
+    ):
         assert words in printed
-    assert (namespace["count"], len(namespace["declined"]), list(namespace["failed"])) == (2, 1, ["order-18"])
+    assert (namespace["count"], len(namespace["declined"]), list(namespace["failed"])) == (
+        3,
+        1,
+        ["order-18", "add-1"],
+    )
 
 
 def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Whatever is asked, the answers are those of the document: no error of ours, no answer of another shape."""
 
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +23,13 @@ from workers.tasks import make
 
 #: No worker is on this broker: what is asked of one is answered by nobody, and soon.
 CELERY = make("memory://", "cache+memory://")
-mailbox.REPLY_TIMEOUT = 0.02
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nobody_is_waited_for() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mailbox, "REPLY_TIMEOUT", 0.02)
+        yield
 
 
 def not_an_error_of_ours(ctx: Any, response: Any, case: Any) -> None:

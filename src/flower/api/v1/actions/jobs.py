@@ -25,17 +25,22 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     With `dry_run` nothing is started, and the answer has the `plan`. `expected` is the count that you were shown: if
     another number of tasks matches now, nothing is started. `rate` may be lower than the server's own."""
 
-    action: JobAction
-    ids: Annotated[list[Annotated[str, Meta(min_length=1, max_length=512)]], Meta(max_length=1_000_000)] | None = None
-    query: str | None = None
-    start: str | None = None
-    end: str | None = None
-    time: TimeKey = "received"
-    tz: str | None = None
+    action: Annotated[JobAction, Meta(description="What to do to each task.")]
+    ids: Annotated[
+        Annotated[list[Annotated[str, Meta(min_length=1, max_length=512)]], Meta(max_length=1_000_000)] | None,
+        Meta(description="The tasks with these ids."),
+    ] = None
+    query: Annotated[str | None, Meta(description="A query of the search language, instead of `ids`.")] = None
+    start: Annotated[str | None, Meta(description="Only tasks from then on; times are written as in questions.")] = None
+    end: Annotated[str | None, Meta(description="Only tasks until then.")] = None
+    time: Annotated[TimeKey, Meta(description="The time that `start` and `end` are about.")] = "received"
+    tz: Annotated[str | None, Meta(description="The zone of times that name none.")] = None
     signal: Annotated[str, Meta(description="Of `terminate`.", max_length=32)] = "SIGTERM"
-    dry_run: bool = False
-    expected: Annotated[int, Meta(ge=0)] | None = None
-    rate: Annotated[float, Meta(gt=0, description="Tasks a second.")] | None = None
+    dry_run: Annotated[bool, Meta(description="Start nothing, and tell what would be.")] = False
+    expected: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Start only if it is exactly so many tasks.")
+    ] = None
+    rate: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="Tasks a second at most.")] = None
 
 
 class StartedJob(msgspec.Struct, frozen=True, kw_only=True):

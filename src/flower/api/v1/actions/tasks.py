@@ -20,11 +20,15 @@ _Kwargs = Annotated[dict[str, Any] | None, Meta(description="Keyword arguments."
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where and when; what is null is left as it is."""
 
-    queue: str | None = None
-    exchange: str | None = None
-    routing_key: str | None = None
-    priority: Annotated[int, Meta(ge=0, le=255)] | None = None
-    countdown: Annotated[float, Meta(ge=0, description="Seconds to wait before it runs.")] | None = None
+    queue: Annotated[str | None, Meta(description="The queue to send it to.")] = None
+    exchange: Annotated[str | None, Meta(description="The exchange, where the queue does not say it.")] = None
+    routing_key: Annotated[str | None, Meta(description="The routing key.")] = None
+    priority: Annotated[
+        Annotated[int, Meta(ge=0, le=255)] | None, Meta(description="The broker's priority, from 0 to 255.")
+    ] = None
+    countdown: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="Seconds to wait before it runs.")] = (
+        None
+    )
     eta: Annotated[str | None, Meta(description="When to run it: `2026-11-22T14:30:00+00:00`.")] = None
     expires: Annotated[str | float | None, Meta(description="A time as in `eta`, or seconds.")] = None
     headers: Annotated[dict[str, Any] | None, Meta(description="Headers of the message.")] = None
@@ -36,7 +40,7 @@ class RerunBody(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     args: _Args = None
     kwargs: _Kwargs = None
-    dry_run: bool = False
+    dry_run: Annotated[bool, Meta(description="Send nothing.")] = False
 
 
 class RunBody(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
