@@ -177,6 +177,7 @@ class _Server:
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
+            captured=self._reader,
             bulk_limit=config.bulk_limit,
             bulk_rate=config.bulk_rate,
             access=self._access,

@@ -29,6 +29,12 @@ class Context:
     bulk_rate: float = 100.0
     #: without slashes
     url_prefix: str = ""
+    #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these
+    captured: Reader | None = None
+
+    @property
+    def records(self) -> Reader:
+        return self.store if self.captured is None else self.captured
 
     @property
     def root(self) -> str:

@@ -16,10 +16,11 @@ _WORDS = {"args": "positional arguments", "kwargs": "keyword arguments"}
 _HINT = "give `{part}` yourself; with result_extended in the application's configuration they are kept whole"
 #: An object that has no literal: `<Order 17>`, `<function f at 0x7f…>`, `Order(id=17)`, `datetime.date(2026, 1, 2)`.
 _OBJECT = re.compile(r"<[^<>]*>|\b[A-Za-z_][\w.]*\(")
-#: What somebody wrote in place of a secret: sending that would run the task with a wrong one.
+#: What was put in place of a secret, by the sender or when it was recorded: sending that would run the task with a
+#: wrong value. Stars may stand within a text (an address without its password).
+_STARS = re.compile(r"\*{3,}")
 _MASK = re.compile(
-    r"\*{3,}|[\[<(]?\W?(?:redacted|filtered|masked|hidden|secret)\W?[\])>]?|\[filtered.*\]|\[redacted.*\]",
-    re.IGNORECASE,
+    r"[\[<({]{1,2}[^\[\]<>(){}]*\b(?:redacted|filtered|masked|hidden|removed)\b.*|redacted|filtered", re.IGNORECASE
 )
 
 
@@ -35,7 +36,7 @@ def from_text(part: Part, text: str | None, uuid: str) -> list[Any] | dict[str, 
         value = exact_literal(text)
     except ValueError:
         raise _not_whole(part, text, uuid, _reason(text)) from None
-    if any(_MASK.fullmatch(leaf) for leaf in _texts(value)):
+    if any(_STARS.search(leaf) or _MASK.fullmatch(leaf) for leaf in _texts(value)):
         raise _not_whole(part, text, uuid, "a value in it was replaced by a mask when it was sent or recorded")
     if part == "args" and isinstance(value, list | tuple):
         return list(value)

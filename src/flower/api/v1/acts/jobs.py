@@ -24,7 +24,7 @@ async def start(acting: Acting, asked: Nothing, body: JobBody) -> StartedJob:
         app = await read(context.app)
         plan = partial(
             plan_job,
-            context.store,
+            context.records,
             body.action,
             selection,
             limit=context.bulk_limit,
@@ -37,7 +37,7 @@ async def start(acting: Acting, asked: Nothing, body: JobBody) -> StartedJob:
         raise Forbidden("Read only mode is enabled")
     begin = partial(
         start_job,
-        context.store,
+        context.records,
         context.ledger,
         body.action,
         selection,
