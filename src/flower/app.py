@@ -118,7 +118,15 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        http = _Http(uvicorn.Config(create_app(self._context()), log_config=None, access_log=False, lifespan="off"))
+        settings = uvicorn.Config(
+            create_app(self._context()),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            # uvicorn would believe whoever comes from this machine, and who asks is told by their address
+            proxy_headers=False,
+        )
+        http = _Http(settings)
         serving = asyncio.create_task(http.serve(sockets=[self._listener]))
         working = asyncio.create_task(self._work())
         bulk = asyncio.create_task(self._run_jobs())

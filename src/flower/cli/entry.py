@@ -26,12 +26,19 @@ ACTING: Mapping[str, tuple[str, str]] = {
     "revoke": ("flower.cli.revoke:revoke", "Revoke, terminate or abort a task."),
     "jobs": ("flower.cli.jobs:jobs", "Bulk jobs: list, see, stop, start."),
 }
+#: Commands about people, which work on the ledger of the store.
+PEOPLE: Mapping[str, tuple[str, str]] = {
+    "token": ("flower.cli.token:token", "API tokens: make, list and revoke them."),
+    "audit": ("flower.cli.audit:audit", "Who did what, and what became of it."),
+    "password": ("flower.cli.password:password", "Hash a password for basic_auth."),
+}
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("flower.cli.serving:serve", "Record and serve pages (the default)."),
     "record": ("flower.cli.serving:record", "Record only."),
     "web": ("flower.cli.serving:web", "Serve pages only, from the store."),
     **ASKING,
     **ACTING,
+    **PEOPLE,
     "demo": ("flower.demo.command:demo", "An order shop with live workers, to look at."),
 }
 
@@ -62,7 +69,7 @@ class CeleryCommand(OptionsCommand):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args and (args[0] in ASKING or args[0] in ACTING):
+        if args and args[0] in {**ASKING, **ACTING, **PEOPLE}:
             return loaded(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
@@ -74,7 +81,7 @@ flower = click.command(
     cls=CeleryCommand,
     name="flower",
     help="Watch and steer Celery (Bellflower).",
-    epilog=f"With one of these words first it answers from the store instead: {', '.join(ASKING)}; "
+    epilog=f"With one of these words first it answers from the store instead: {', '.join({**ASKING, **PEOPLE})}; "
     f"with one of these it acts: {', '.join(ACTING)}.",
 )(with_options(click.pass_context(celery_flower)))
 

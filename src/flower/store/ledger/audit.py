@@ -55,7 +55,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     outcome: Outcome | None = None
     address: str | None = None
-    #: epoch seconds; `start` is in, `end` is not
+    #: epoch seconds, both included
     start: float | None = None
     end: float | None = None
 

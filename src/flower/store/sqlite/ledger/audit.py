@@ -104,7 +104,7 @@ def _where(wanted: Wanted, before: int | None) -> tuple[str, list[Any]]:
         ("outcome = ?", wanted.outcome),
         ("address = ?", wanted.address),
         ("at >= ?", wanted.start),
-        ("at < ?", wanted.end),
+        ("at <= ?", wanted.end),
         ("id IN (SELECT entry FROM audit_target WHERE target = ?)", wanted.target),
     ]
     found = [(sql, storable(value) if isinstance(value, str) else value) for sql, value in parts if value is not None]
