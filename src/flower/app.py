@@ -18,6 +18,7 @@ import uvicorn
 
 from flower.access.opening import authenticator
 from flower.allocation import share_arenas
+from flower.api.actions.runner import run_jobs
 from flower.api.context import Context
 from flower.celery_app import LazyApp
 from flower.config import Config
@@ -129,6 +130,7 @@ class _Server:
         http = _Http(settings)
         serving = asyncio.create_task(http.serve(sockets=[self._listener]))
         working = asyncio.create_task(self._work())
+        bulk = asyncio.create_task(self._run_jobs())
         log.info("Visit me at %s", self.url)
         await self._stop.wait()
         working.cancel()
@@ -136,6 +138,7 @@ class _Server:
             await self._supervisor.stop()
         with suppress(asyncio.CancelledError):
             await working
+        await bulk
         http.should_exit = True
         await serving
         self._reader.close()
@@ -159,6 +162,11 @@ class _Server:
             log.exception("The recorder cannot be started")
             self._give_up(FlowerError(f"The recorder cannot be started: {error}"))
 
+    async def _run_jobs(self) -> None:
+        """Work off bulk jobs until the end; one that is in the middle goes on after the next start."""
+        if not self._config.read_only:
+            await run_jobs(self._reader, self._app, self._ledger, self._stop)
+
     def _give_up(self, error: FlowerError) -> None:
         self._fatal = error
         self._stop.set()
@@ -178,6 +186,9 @@ class _Server:
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
+            captured=self._reader,
+            bulk_limit=config.bulk_limit,
+            bulk_rate=config.bulk_rate,
             access=self._access,
             oauth2_redirect_uri=config.oauth2_redirect_uri,
             url_prefix=config.url_prefix,

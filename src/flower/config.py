@@ -78,6 +78,8 @@ class Config:
     oidc_groups_claim: str = _option("groups", "the claim that lists somebody's groups")
     cookie_secret: str = _option("", "signs cookies; empty = kept in the store's directory, made at the first start")
     read_only: bool = _option(False, "refuse everything that changes something")
+    bulk_limit: int = _option(10_000, "tasks that one bulk job may take")
+    bulk_rate: float = _option(100.0, "tasks a second that a bulk job works off at most")
     auto_refresh: bool = _option(True, "pages show news by themselves")
     natural_time: bool = _option(False, "tell times as 5 minutes ago")
     tasks_columns: str = _option("name,uuid,state,received,runtime,worker", "columns of the tasks table")
@@ -144,6 +146,9 @@ def _checked(config: Config) -> Config:
     for name in ("max_tasks", "max_age", "max_size", "event_queue_expires", "event_queue_length"):
         if getattr(config, name) < 0:
             raise Invalid(f"--{name.replace('_', '-')} must not be negative")
+    for name, least in (("bulk_limit", 1), ("bulk_rate", 0.01)):
+        if not getattr(config, name) >= least:
+            raise Invalid(f"--{name.replace('_', '-')} must be at least {least}")
     if bad := [pair for pair in config.basic_auth if ":" not in pair]:
         raise Invalid(f"--basic-auth: {len(bad)} of the entries are not user:password")
     return config

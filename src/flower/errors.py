@@ -6,7 +6,8 @@ Every error has a `code` (a stable word for programs), a message for people and,
 
     FlowerError
     ├── Invalid (ValueError)            the caller asked for something that makes no sense
-    │   └── SearchError                 a query that cannot be parsed; says where
+    │   ├── SearchError                 a query that cannot be parsed; says where
+    │   └── NotWhole                    the arguments of a task are not known in full; says which, and what is
     ├── NotFound (LookupError)          there is no such thing
     │   ├── NotRegistered               the application has no such task
     │   └── NoSuchTask                  no result, or no record, under that id
@@ -50,6 +51,19 @@ class SearchError(Invalid):
         where = f"{message} at position {position}." if position is not None else message
         super().__init__(where, hint=hint)
         self.position = position
+
+
+class NotWhole(Invalid):
+    """`part` is `args` or `kwargs`, `text` what the event has of it (None if nothing), `reason` what is wrong with
+    it."""
+
+    code = "arguments_not_whole"
+
+    def __init__(self, message: str, part: str, text: str | None, reason: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.part = part
+        self.text = text
+        self.reason = reason
 
 
 class NotFound(FlowerError, LookupError):

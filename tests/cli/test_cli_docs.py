@@ -11,7 +11,7 @@ import pytest
 
 from cli.shop import on_disk
 from flower.cli.asking import FOUND, INTERRUPTED, NOTHING, PIPE_CLOSED, UNANSWERED, USAGE
-from flower.cli.entry import ASKING, loaded
+from flower.cli.entry import ACTING, ASKING, loaded
 from flower.store.sqlite.reader import SqliteReader
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -35,7 +35,7 @@ def with_tables(page: str) -> str:
 def test_the_tables_are_those_of_the_commands() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python {Path(__file__).relative_to(PAGE.parents[1])}"
-    assert [found[2] for found in _TABLE.finditer(page)] == list(ASKING)
+    assert [found[2] for found in _TABLE.finditer(page)] == [*ASKING, *ACTING]
 
 
 def test_the_statuses_are_those_of_the_commands() -> None:

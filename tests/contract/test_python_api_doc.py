@@ -25,6 +25,7 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 RECORDED = [
     Task(uuid="order-17", name="shop.order", state="SUCCESS", hostname="celery@w1", args="(17,)", received=time.time()),
+    Task(uuid="add-1", name="shop.add", state="FAILURE", args="(1, 2)", kwargs="{}", queue="celery", received=4.0),
     Task(uuid="order-18", name="shop.order", state="FAILURE", exception="ValueError('card declined')", received=5.0),
 ]
 
@@ -54,11 +55,20 @@ def test_the_examples_run(
             await run(code, namespace)
 
     asyncio.run(all_of_them())
-    assert len(blocks) == 11
+    assert len(blocks) == 12
     printed = capsys.readouterr().out
-    for words in ("SUCCESS [17] celery@w1", "ValueError('card declined')", "new rate limit set successfully"):
+    for words in (
+        "SUCCESS [17] celery@w1",
+        "ValueError('card declined')",
+        "new rate limit set successfully",
+        "ended {'done': 1} sent as",
+    ):
         assert words in printed
-    assert (namespace["count"], len(namespace["declined"]), list(namespace["failed"])) == (2, 1, ["order-18"])
+    assert (namespace["count"], len(namespace["declined"]), list(namespace["failed"])) == (
+        3,
+        1,
+        ["order-18", "add-1"],
+    )
 
 
 def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:

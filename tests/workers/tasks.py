@@ -18,6 +18,7 @@ def make(broker: str, backend: str | None) -> Celery:
         task_track_started=True,
         worker_prefetch_multiplier=1,
         result_expires=600,
+        result_extended="SHOP_EXTENDED" in os.environ,
         task_default_queue=os.environ.get("SHOP_QUEUE", "celery"),
     )
     for name, (function, options) in TASKS.items():
@@ -60,6 +61,30 @@ def thing() -> set[int]:
     return {1}
 
 
+def tell(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """How it was delivered, as the worker sees it."""
+    request, delivery = self.request, self.request.delivery_info or {}
+    return {
+        "args": list(args),
+        "kwargs": kwargs,
+        "id": request.id,
+        "queue": delivery.get("routing_key"),
+        "priority": delivery.get("priority"),
+        "retries": request.retries,
+        "root_id": request.root_id,
+        "parent_id": request.parent_id,
+        "origin": request.get("bellflower-rerun-of"),
+    }
+
+
+def mark(self: "Task[Any, Any]", path: str, number: int, fails: bool = False) -> None:
+    """Leaves a line behind."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"{number} {self.request.id}\n")
+    if fails:
+        raise ValueError("it was to fail")
+
+
 TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "shop.add": (add, {}),
     "shop.fail": (fail, {}),
@@ -67,6 +92,8 @@ TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "shop.again": (again, {"bind": True}),
     "shop.until_aborted": (until_aborted, {"bind": True, "base": AbortableTask}),
     "shop.echo": (echo, {}),
+    "shop.tell": (tell, {"bind": True}),
+    "shop.mark": (mark, {"bind": True}),
     "shop.thing": (thing, {"serializer": "json"}),
     "shop.limited": (echo, {}),  # its limits are changed by tests, and stay with the worker
     "my_task": (echo, {}),

@@ -14,6 +14,7 @@ from flower.errors import FlowerError, NoResultBackend, SearchError, Unavailable
 STATUS: Mapping[str, int] = {
     "invalid": 400,
     "invalid_search": 400,
+    "arguments_not_whole": 400,
     "unauthorized": 401,
     "not_found": 404,
     "method_not_allowed": 405,

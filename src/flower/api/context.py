@@ -24,8 +24,17 @@ class Context:
     access: Authenticator = field(default_factory=Authenticator)
     #: address of /login as the OAuth provider knows it; "" = as the browser knows it
     oauth2_redirect_uri: str = ""
+    #: tasks that one bulk job takes, and how many of them are worked off in a second
+    bulk_limit: int = 10_000
+    bulk_rate: float = 100.0
     #: without slashes
     url_prefix: str = ""
+    #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these
+    captured: Reader | None = None
+
+    @property
+    def records(self) -> Reader:
+        return self.store if self.captured is None else self.captured
 
     @property
     def root(self) -> str:

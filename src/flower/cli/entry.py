@@ -20,6 +20,12 @@ ASKING: Mapping[str, tuple[str, str]] = {
     "export": ("flower.cli.export:export", "Write tasks to a file: NDJSON, CSV or Parquet."),
     "import": ("flower.cli.bringing:import_tasks", "Bring exported tasks into a store."),
 }
+#: Commands that act, through the store's ledger and the broker.
+ACTING: Mapping[str, tuple[str, str]] = {
+    "rerun": ("flower.cli.rerun:rerun", "Run a task again, as it was or with other arguments."),
+    "revoke": ("flower.cli.revoke:revoke", "Revoke, terminate or abort a task."),
+    "jobs": ("flower.cli.jobs:jobs", "Bulk jobs: list, see, stop, start."),
+}
 #: Commands about people, which work on the ledger of the store.
 PEOPLE: Mapping[str, tuple[str, str]] = {
     "token": ("flower.cli.token:token", "API tokens: make, list and revoke them."),
@@ -31,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "record": ("flower.cli.serving:record", "Record only."),
     "web": ("flower.cli.serving:web", "Serve pages only, from the store."),
     **ASKING,
+    **ACTING,
     **PEOPLE,
     "demo": ("flower.demo.command:demo", "An order shop with live workers, to look at."),
 }
@@ -62,7 +69,7 @@ class CeleryCommand(OptionsCommand):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args and args[0] in {**ASKING, **PEOPLE}:
+        if args and args[0] in {**ASKING, **ACTING, **PEOPLE}:
             return loaded(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
@@ -74,7 +81,8 @@ flower = click.command(
     cls=CeleryCommand,
     name="flower",
     help="Watch and steer Celery (Bellflower).",
-    epilog=f"With one of these words first it answers from the store instead: {', '.join({**ASKING, **PEOPLE})}.",
+    epilog=f"With one of these words first it answers from the store instead: {', '.join({**ASKING, **PEOPLE})}; "
+    f"with one of these it acts: {', '.join(ACTING)}.",
 )(with_options(click.pass_context(celery_flower)))
 
 

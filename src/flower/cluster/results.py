@@ -12,7 +12,7 @@ from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.exceptions import TimeoutError as NotReady
 from celery.result import AsyncResult
-from celery.states import EXCEPTION_STATES, READY_STATES, SUCCESS
+from celery.states import EXCEPTION_STATES, PENDING, READY_STATES, SUCCESS
 
 from flower.cluster.broker import reaching
 from flower.cluster.threads import Kind
@@ -126,6 +126,11 @@ def failure(name: str, found: Outcome) -> TaskFailed:
 
 def ended(state: str) -> bool:
     return state in READY_STATES
+
+
+def ended_or_begun(state: str) -> bool:
+    """PENDING is also what a backend says of an id that it never heard of."""
+    return bool(state != PENDING)
 
 
 class _Sent:

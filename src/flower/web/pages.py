@@ -15,6 +15,7 @@ from flower.api.reading import read
 from flower.api.routes import Route
 from flower.errors import SearchError
 from flower.records import FAILURE, PENDING, RECEIVED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS, Task
+from flower.store.ledger.reruns import Rerun
 from flower.store.port import Query
 from flower.web.status import RecorderLine, recorder_line
 from flower.web.templates import render
@@ -62,6 +63,16 @@ class Found:
     error: SearchError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A task and what belongs to it: those that it started, what it is a re-run of, and its own re-runs."""
+
+    task: Task
+    children: tuple[str, ...]
+    origin: Rerun | None
+    again: tuple[Rerun, ...]
+
+
 async def tasks_page(request: Request, context: Context) -> Response:
     asked = _asked(await parameters(request))
     found = await read(lambda: _find(context, asked))
@@ -72,14 +83,18 @@ async def tasks_page(request: Request, context: Context) -> Response:
 async def task_page(request: Request, context: Context) -> Response:
     task_id = request.path_params["name"]
 
-    def look() -> tuple[Task | None, tuple[str, ...]]:
+    def look() -> Known | None:
         task = context.store.task(task_id)
-        return task, tuple(context.store.children([task_id]).get(task_id, ()))
+        if task is None:
+            return None
+        reruns = context.ledger.reruns
+        children = tuple(context.store.children([task_id]).get(task_id, ()))
+        return Known(task, children, reruns.origin(task_id), tuple(reruns.of(task_id)))
 
-    task, children = await read(look)
-    if task is None:
+    known = await read(look)
+    if known is None:
         return error_page(request, 404, f"Unknown task '{task_id}'")
-    return await _page(context, "task.html", 200, task=task, children=children, fields=_fields(task))
+    return await _page(context, "task.html", 200, task=known.task, known=known, fields=_fields(known.task))
 
 
 async def root(request: Request, context: Context) -> Response:

@@ -1,12 +1,12 @@
 """Whatever is asked, the answers are those of the document: no error of ours, no answer of another shape."""
 
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from live import no_app
-from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -16,11 +16,29 @@ from schemathesis.specs.openapi.checks import (
 from flower.api.context import Context
 from flower.api.v1.document import document
 from flower.api.v1.examples import example_store
+from flower.cluster import mailbox
 from flower.store.opening import open_ledger
 from flower.web.application import create_app
+from workers.tasks import make
+
+#: No worker is on this broker: what is asked of one is answered by nobody, and soon.
+CELERY = make("memory://", "cache+memory://")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nobody_is_waited_for() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mailbox, "REPLY_TIMEOUT", 0.02)
+        yield
+
+
+def not_an_error_of_ours(ctx: Any, response: Any, case: Any) -> None:
+    """The cluster may be away (503) or silent (504), and the document says so. 500 is a mistake."""
+    assert response.status_code != 500
+
 
 _FOLDER = tempfile.TemporaryDirectory()
-APP = create_app(Context(example_store(), no_app, open_ledger(_FOLDER.name)))
+APP = create_app(Context(example_store(), lambda: CELERY, open_ledger(_FOLDER.name)))
 schema = schemathesis.openapi.from_dict(document())
 schema.app = APP
 
@@ -35,5 +53,5 @@ schema.app = APP
     suppress_health_check=list(HealthCheck),
 )
 def test_every_answer_is_as_the_document_says(case: schemathesis.Case) -> None:
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    checks = [not_an_error_of_ours, status_code_conformance, content_type_conformance, response_schema_conformance]
     case.call_and_validate(checks=checks)

@@ -1,18 +1,21 @@
 """`docs/api.md` is true. Run as a program, this writes its routes anew."""
 
+import inspect
 import json
 import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from flower.api.v1.acting import Action
+from flower.api.v1.actions import ACTIONS
 from flower.api.v1.asked import Found
 from flower.api.v1.examples import example_answer
 from flower.api.v1.parsing import expected, schemas
 from flower.api.v1.table import PREFIX, ROUTES, Route
 
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
-_PART = re.compile(r"(<!-- (routes|window|answers)\b.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
+_PART = re.compile(r"(<!-- (routes|window|answers|deeds)\b.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 COMMON = schemas(Found)
 #: Items of a list that the page shows of an answer.
 SHOWN = 2
@@ -49,6 +52,27 @@ def section(route: Route) -> str:
     return "\n".join(lines)
 
 
+def deeds() -> str:
+    lines = ["| request | does |", "| --- | --- |"]
+    lines += [f"| [`{each.method} {each.plain_path}`](#{each.name.lower()}) | {each.summary} |" for each in ACTIONS]
+    return "\n".join([*lines, "", *map(deed, ACTIONS)])
+
+
+def deed(action: Action) -> str:
+    lines = [f"### {action.name}", "", f"`{action.method} {PREFIX}{action.plain_path}`", ""]
+    lines += [f"{action.summary}. Needs the permission `{action.permission}`.", ""]
+    for kind in (action.asked, action.body):
+        if kind is not None and (own := schemas(kind)):
+            lines += [table(own).replace("| parameter |", "| in the body |") if kind is action.body else table(own), ""]
+    if action.body is not None:
+        lines += [(inspect.getdoc(action.body) or "").replace("\n", " "), ""] if action.body.__doc__ else []
+        lines += ["```json", json.dumps(action.body_example, ensure_ascii=False), "```", ""]
+    if action.answers is not None:
+        lines += ["The answer:", "", "```json", json.dumps(shortened(action.example), indent=2, ensure_ascii=False)]
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
 def window() -> str:
     return table(COMMON) + "\n"
 
@@ -61,7 +85,7 @@ def table(parameters: dict[str, dict[str, Any]]) -> str:
 
 def sentence(schema: dict[str, Any]) -> str:
     values = expected(schema)
-    return schema["description"] + (f" It is {values}." if values != "a text" else "")
+    return (schema.get("description", "") + (f" It is {values}." if values != "a text" else "")).strip()
 
 
 def default(schema: dict[str, Any]) -> str:
@@ -80,13 +104,13 @@ def shortened(value: Any) -> Any:
 
 
 def with_parts(page: str) -> str:
-    made = {"routes": routes, "window": window, "answers": answers}
+    made = {"routes": routes, "window": window, "answers": answers, "deeds": deeds}
     return _PART.sub(lambda found: found[1] + made[found[2]]() + found[4], page)
 
 
 def test_the_page_is_what_the_table_of_routes_says() -> None:
     page = PAGE.read_text("utf-8")
-    assert len(_PART.findall(page)) == 3
+    assert len(_PART.findall(page)) == 4
     assert page == with_parts(page), f"run: python {Path(__file__).relative_to(PAGE.parents[1])}"
 
 

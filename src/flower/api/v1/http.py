@@ -114,13 +114,14 @@ def _problem(
 
 #: The routes as the server mounts them. The document tells nothing of the cluster: it needs no opened API.
 V1_ROUTES: tuple[HttpRoute, ...] = (
-    *(HttpRoute("GET", f"{PREFIX}{route.path}", endpoint(route), "api") for route in ROUTES),
+    # before `/tasks/{uuid:path}`, which would take their last word for a part of the id
     *(
         HttpRoute(
             action.method, f"{PREFIX}{action.path}", action_endpoint(action), "api", action.permission, action.action
         )
         for action in ACTIONS
     ),
+    *(HttpRoute("GET", f"{PREFIX}{route.path}", endpoint(route), "api") for route in ROUTES),
     HttpRoute("GET", f"{PREFIX}/openapi.json", openapi, "page"),
     HttpRoute("GET", f"{PREFIX}/docs", viewer, "page"),
 )

@@ -4,6 +4,8 @@ number of web servers at the same time; one file of this folder for each kind of
 from typing import Protocol
 
 from flower.store.ledger.audit import Audit
+from flower.store.ledger.jobs import Jobs
+from flower.store.ledger.reruns import Reruns
 from flower.store.ledger.secrets import Secrets
 from flower.store.ledger.tokens import Tokens
 
@@ -20,5 +22,11 @@ class Ledger(Protocol):
 
     @property
     def secrets(self) -> Secrets: ...
+
+    @property
+    def reruns(self) -> Reruns: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
 
     def close(self) -> None: ...

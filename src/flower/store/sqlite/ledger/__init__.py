@@ -1,19 +1,23 @@
 """The ledger in one SQLite file of the store's folder, which all web servers write to."""
 
 from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.ledger import audit, secrets, tokens
+from flower.store.sqlite.ledger import audit, jobs, reruns, secrets, tokens
 from flower.store.sqlite.ledger.audit import SqliteAudit
 from flower.store.sqlite.ledger.file import LedgerFile
+from flower.store.sqlite.ledger.jobs import SqliteJobs
+from flower.store.sqlite.ledger.reruns import SqliteReruns
 from flower.store.sqlite.ledger.secrets import SqliteSecrets
 from flower.store.sqlite.ledger.tokens import SqliteTokens
 
 
 class SqliteLedger:
     def __init__(self, folder: Folder) -> None:
-        self._file = LedgerFile(folder, (*audit.TABLES, *tokens.TABLES, *secrets.TABLES))
+        self._file = LedgerFile(folder, (*audit.TABLES, *tokens.TABLES, *secrets.TABLES, *reruns.TABLES, *jobs.TABLES))
         self._audit = SqliteAudit(self._file)
         self._tokens = SqliteTokens(self._file)
         self._secrets = SqliteSecrets(self._file)
+        self._reruns = SqliteReruns(self._file)
+        self._jobs = SqliteJobs(self._file)
 
     @property
     def audit(self) -> SqliteAudit:
@@ -26,6 +30,14 @@ class SqliteLedger:
     @property
     def secrets(self) -> SqliteSecrets:
         return self._secrets
+
+    @property
+    def reruns(self) -> SqliteReruns:
+        return self._reruns
+
+    @property
+    def jobs(self) -> SqliteJobs:
+        return self._jobs
 
     def close(self) -> None:
         self._file.close()

@@ -29,6 +29,10 @@ class LedgerFile:
         self._lock = threading.RLock()
         self._db: apsw.Connection | None = None
 
+    @property
+    def exists(self) -> bool:
+        return self._db is not None or self._folder.ledger.exists()
+
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Raises StoreError."""
         with self._opened() as db:

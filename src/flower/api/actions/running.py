@@ -1,0 +1,151 @@
+"""Run a task again, as it was or with other arguments; run any registered task."""
+
+import time
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from flower.api.actions.answers import Sent
+from flower.api.actions.means import Means
+from flower.api.actions.origin import Arguments, Origin, origin_of
+from flower.api.answers import presentable
+from flower.api.reading import read
+from flower.cluster import tasks
+from flower.cluster.calls import call
+from flower.cluster.registered import is_registered, names_at_workers
+from flower.errors import FlowerError, Forbidden, NotRegistered, Unavailable
+from flower.store.ledger.reruns import Rerun
+
+#: The header that a re-run carries to its worker (`self.request.headers` there): the id of its origin.
+ORIGIN_HEADER = "bellflower-rerun-of"
+
+
+async def rerun_task(
+    means: Means,
+    uuid: str,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    by: str = "",
+    task_id: str | None = None,
+    job: str | None = None,
+    dry_run: bool = False,
+    **options: Any,
+) -> Sent:
+    """Send a task once more, with a new id (`task_id`, if one is given), as a new root, and note whose re-run it is.
+
+    Of `args` and `kwargs` what is not given is the origin's. `options` are those of Celery's `apply_async` and win
+    over what is known of the origin. Nothing that comes after the origin (chain, chord, callbacks) is sent: events do
+    not tell of it. With `dry_run` nothing is sent, and the answer holds what would be.
+
+    Raises NotWhole if arguments that are not given are not known in full, NoSuchTask, Invalid, Unavailable."""
+    origin = await origin_of(means, uuid)
+    asked = call(
+        origin.name,
+        _given("args", args, origin.args),
+        _given("kwargs", kwargs, origin.kwargs),
+        {**origin.delivery, **{name: value for name, value in options.items() if value is not None}},
+    )
+    headers = {**origin.headers, **(asked.options.get("headers") or {}), ORIGIN_HEADER: uuid}
+    asked.options["headers"] = headers
+    answer = _answer(origin, asked.options, given=(args is not None, kwargs is not None))
+    if dry_run:
+        return msgspec.structs.replace(
+            answer, args=shown(asked.args), kwargs=shown(asked.kwargs), headers=shown(headers)
+        )
+    new = task_id or str(uuids.uuid4())
+    asked.options["task_id"] = new
+    note = Rerun(
+        origin=uuid,
+        task=new,
+        at=time.time(),
+        by=by,
+        edited=args is not None or kwargs is not None,
+        job=job,
+        priority=asked.options.get("priority"),
+    )
+    registered = await is_registered(means.app, origin.name)
+    await _noted(means, note)
+    try:
+        await tasks.submit(means.app, asked, registered=registered)
+    except Unavailable:
+        raise  # it may have arrived: the note stays, and is not confirmed
+    except FlowerError:
+        await _dropped(means, new)
+        raise
+    await _confirmed(means, new)
+    return msgspec.structs.replace(answer, task=new)
+
+
+async def run_task(
+    means: Means,
+    name: str,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Sent:
+    """Send a task that is registered in this process or at a worker. Raises NotRegistered, Invalid if the arguments do
+    not fit its signature (which only this process knows), Unavailable."""
+    asked = call(name, args, kwargs, {key: value for key, value in options.items() if value is not None})
+    here = await is_registered(means.app, name)
+    if not here and not any(name in names for names in (await names_at_workers(means.app)).values()):
+        raise NotRegistered(name)
+    sent = await tasks.submit(means.app, asked, registered=here)
+    return Sent(
+        task=sent["task-id"],
+        name=name,
+        queue=asked.options.get("queue"),
+        exchange=asked.options.get("exchange"),
+        routing_key=asked.options.get("routing_key"),
+        priority=asked.options.get("priority"),
+    )
+
+
+def shown(value: Any) -> Any:
+    """The one place from which arguments leave that no event told: what must not be seen is to be masked here."""
+    return presentable(value)
+
+
+def _given(part: str, value: Any, known: Arguments) -> Any:
+    if value is not None:
+        return value
+    if known.problem is not None:
+        raise known.problem
+    return known.value
+
+
+def _answer(origin: Origin, options: Mapping[str, Any], *, given: tuple[bool, bool]) -> Sent:
+    return Sent(
+        task=None,
+        name=origin.name,
+        origin=origin.uuid,
+        args_from="given" if given[0] else origin.args.source,
+        kwargs_from="given" if given[1] else origin.kwargs.source,
+        queue=options.get("queue"),
+        exchange=options.get("exchange"),
+        routing_key=options.get("routing_key"),
+        priority=options.get("priority"),
+        unknown=tuple(name for name in origin.unknown if options.get(name) is None),
+    )
+
+
+async def _noted(means: Means, note: Rerun) -> None:
+    ledger = means.ledger
+    if ledger is not None and not await read(lambda: ledger.reruns.add(note)):
+        raise Forbidden(
+            f"A re-run with the id '{note.task}' is there already", hint="every re-run has an id of its own"
+        )
+
+
+async def _confirmed(means: Means, task: str) -> None:
+    ledger = means.ledger
+    if ledger is not None:
+        await read(lambda: ledger.reruns.sent(task))
+
+
+async def _dropped(means: Means, task: str) -> None:
+    ledger = means.ledger
+    if ledger is not None:
+        await read(lambda: ledger.reruns.drop(task))

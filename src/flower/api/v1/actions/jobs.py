@@ -1,0 +1,237 @@
+"""Routes of bulk jobs. Only counting and starting one may need Celery."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from flower.api.actions.outcomes import all_items, job_pieces
+from flower.api.actions.plans import Plan
+from flower.api.exporting import MEDIA_TYPES
+from flower.api.reading import read
+from flower.api.v1.acting import Acting, Action, Nothing, later
+from flower.api.v1.streamed import Streamed
+from flower.errors import NotFound
+from flower.store.answers import TimeKey
+from flower.store.ledger.jobs import OUTCOMES, Item, Job, JobAction
+
+_ACTS = "flower.api.v1.acts.jobs"
+
+
+class JobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which tasks: `ids`, or else all that `query` lets through within the window, where an empty query is every task.
+
+    With `dry_run` nothing is started, and the answer has the `plan`. `expected` is the count that you were shown: if
+    another number of tasks matches now, nothing is started. `rate` may be lower than the server's own."""
+
+    action: Annotated[JobAction, Meta(description="What to do to each task.")]
+    ids: Annotated[
+        Annotated[list[Annotated[str, Meta(min_length=1, max_length=512)]], Meta(max_length=1_000_000)] | None,
+        Meta(description="The tasks with these ids."),
+    ] = None
+    query: Annotated[str | None, Meta(description="A query of the search language, instead of `ids`.")] = None
+    start: Annotated[str | None, Meta(description="Only tasks from then on; times are written as in questions.")] = None
+    end: Annotated[str | None, Meta(description="Only tasks until then.")] = None
+    time: Annotated[TimeKey, Meta(description="The time that `start` and `end` are about.")] = "received"
+    tz: Annotated[str | None, Meta(description="The zone of times that name none.")] = None
+    signal: Annotated[str, Meta(description="Of `terminate`.", max_length=32)] = "SIGTERM"
+    dry_run: Annotated[bool, Meta(description="Start nothing, and tell what would be.")] = False
+    expected: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Start only if it is exactly so many tasks.")
+    ] = None
+    rate: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="Tasks a second at most.")] = None
+
+
+class StartedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Either of them."""
+
+    job: Job | UnsetType = UNSET
+    plan: Plan | UnsetType = UNSET
+
+
+class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Jobs at most.")] = 100
+    before: Annotated[str, Meta(description="The id of the job that the page before ended with.")] = ""
+
+
+class OneJob(msgspec.Struct, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(description="The job's id.", examples=["5f0c9a3b17de"])]
+
+
+_Wanted = Annotated[str, Meta(extra_json_schema={"enum": list(OUTCOMES)})]
+
+
+class ItemsAsked(OneJob, frozen=True, kw_only=True):
+    outcome: Annotated[tuple[_Wanted, ...], Meta(description="Only tasks with one of these outcomes.")] = ()
+    after: Annotated[int, Meta(ge=-1, le=2**53, description="The `next` of the page before.")] = -1
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="Tasks on a page.")] = 1_000
+
+
+class ExportAsked(OneJob, frozen=True, kw_only=True):
+    format: Annotated[Literal["ndjson", "csv"], Meta(description="`csv` is for spreadsheets.")] = "ndjson"
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    jobs: tuple[Job, ...]
+
+
+class ItemList(msgspec.Struct, frozen=True):
+    """The tasks of a job, in the order in which they are worked off; `next` is where the next page begins, null on the
+    last one."""
+
+    items: tuple[Item, ...]
+    next: int | None = None
+
+
+async def jobs(acting: Acting, asked: JobsAsked, body: None) -> JobList:
+    ledger = acting.context.ledger
+    return JobList(tuple(await read(lambda: ledger.jobs.jobs(limit=asked.limit, before=asked.before or None))))
+
+
+async def job(acting: Acting, asked: OneJob, body: None) -> Job:
+    ledger = acting.context.ledger
+    return _found(await read(lambda: ledger.jobs.job(asked.id)), asked.id)
+
+
+async def items(acting: Acting, asked: ItemsAsked, body: None) -> ItemList:
+    ledger = acting.context.ledger
+
+    def look() -> ItemList:
+        _found(ledger.jobs.job(asked.id), asked.id)
+        outcomes: Sequence[Any] = asked.outcome
+        found = ledger.jobs.items(asked.id, outcomes=outcomes, after=asked.after, limit=asked.limit + 1)
+        more = len(found) > asked.limit
+        return ItemList(tuple(found[: asked.limit]), found[asked.limit - 1].place if more else None)
+
+    return await read(look)
+
+
+async def export(acting: Acting, asked: ExportAsked, body: None) -> Streamed:
+    ledger = acting.context.ledger
+
+    def look() -> Streamed:
+        _found(ledger.jobs.job(asked.id), asked.id)
+        pieces = job_pieces(all_items(ledger, asked.id), asked.format)
+        headers = {"content-disposition": f'attachment; filename="job-{asked.id}.{asked.format}"'}
+        return Streamed(MEDIA_TYPES[asked.format], pieces, headers)
+
+    return await read(look)
+
+
+async def abort(acting: Acting, asked: OneJob, body: None) -> Job:
+    """It stops before the next task; what is being done is ended."""
+    ledger = acting.context.ledger
+    return _found(await read(lambda: ledger.jobs.abort(asked.id)), asked.id)
+
+
+def _found(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise NotFound(f"There is no job '{job_id}'")
+    return job
+
+
+_JOB = {
+    "id": "5f0c9a3b17de",
+    "action": "rerun",
+    "state": "running",
+    "by": "ann",
+    "created": 1795342600.0,
+    "ended": None,
+    "query": "state:FAILURE name:shop.*",
+    "signal": "",
+    "rate": 100.0,
+    "total": 2000,
+    "outcomes": {"waiting": 1499, "begun": 1, "done": 498, "refused": 2},
+    "aborting": False,
+}
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "POST",
+        "/jobs",
+        "startJob",
+        "jobs",
+        "Do one thing to many tasks: count them, or start",
+        "tasks",
+        Nothing,
+        JobBody,
+        StartedJob,
+        later(_ACTS, "start"),
+        {"job": {**_JOB, "outcomes": {"waiting": 2000}}},
+        {"action": "rerun", "query": "state:FAILURE name:shop.*", "start": "-1h", "expected": 2000},
+        "job.start",
+    ),
+    Action(
+        "GET",
+        "/jobs",
+        "listJobs",
+        "jobs",
+        "Bulk jobs, newest first",
+        "view",
+        JobsAsked,
+        None,
+        JobList,
+        jobs,
+        {"jobs": [_JOB]},
+    ),
+    Action(
+        "GET", "/jobs/{id}", "getJob", "jobs", "One bulk job and how far it is", "view", OneJob, None, Job, job, _JOB
+    ),
+    Action(
+        "GET",
+        "/jobs/{id}/tasks",
+        "listJobTasks",
+        "jobs",
+        "What became of each task of a job",
+        "view",
+        ItemsAsked,
+        None,
+        ItemList,
+        items,
+        {
+            "items": [
+                {
+                    "place": 0,
+                    "task": "charge-18",
+                    "outcome": "done",
+                    "message": "sent as 6d1f7f0c-6f0c-4f0e-9a0e-2b7c3f1c9d11",
+                    "new_task": "6d1f7f0c-6f0c-4f0e-9a0e-2b7c3f1c9d11",
+                    "begun": 1795342600.5,
+                    "ended": 1795342600.6,
+                }
+            ],
+            "next": 0,
+        },
+    ),
+    Action(
+        "GET",
+        "/jobs/{id}/export",
+        "exportJob",
+        "jobs",
+        "What became of each task of a job, as a file",
+        "view",
+        ExportAsked,
+        None,
+        None,
+        export,
+        {},
+        media_types=(MEDIA_TYPES["ndjson"], MEDIA_TYPES["csv"]),
+    ),
+    Action(
+        "POST",
+        "/jobs/{id}/abort",
+        "abortJob",
+        "jobs",
+        "Stop a job: what still waits is left alone",
+        "tasks",
+        OneJob,
+        None,
+        Job,
+        abort,
+        {**_JOB, "aborting": True},
+        action="job.abort",
+    ),
+)

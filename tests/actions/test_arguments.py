@@ -1,0 +1,49 @@
+"""Arguments out of the text of events: all of them, or nothing."""
+
+import pytest
+
+from flower.api.actions.arguments import Part, from_text
+from flower.errors import NotWhole
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "value"),
+    [
+        ("args", "()", []),
+        ("args", "(1, 'a', [None, True], {'b': 2.5})", [1, "a", [None, True], {"b": 2.5}]),
+        ("args", "[1]", [1]),
+        ("kwargs", "{}", {}),
+        ("kwargs", "{'note': 'the secret is 4 * 4', 'hidden': 1}", {"note": "the secret is 4 * 4", "hidden": 1}),
+    ],
+)
+def test_whole(part: Part, text: str, value: object) -> None:
+    assert from_text(part, text, "t") == value
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "reason"),
+    [
+        ("args", None, "no event told them"),
+        ("args", "('xxxx...', 1)", "the text was cut"),
+        ("args", "('xxxx", "in doubt"),
+        ("args", "(1, ...)", "the text was cut"),
+        ("args", "(<Order 17>,)", "objects"),
+        ("args", "(datetime.date(2026, 1, 2),)", "objects"),
+        ("args", "(__import__('os').system('true'),)", "objects"),
+        ("args", "1", "not a tuple"),
+        ("kwargs", "[1]", "not a dict"),
+        ("kwargs", "{1: 2}", "not a dict"),
+        ("kwargs", "{'password': '***'}", "mask"),
+        ("kwargs", "{'url': 'redis://ann:***@host/0'}", "mask"),
+        ("kwargs", "{'deep': [{'token': '********'}]}", "mask"),
+        ("args", "('[REDACTED]',)", "mask"),
+        ("args", "('<hidden>',)", "mask"),
+    ],
+)
+def test_refused(part: Part, text: str | None, reason: str) -> None:
+    with pytest.raises(NotWhole) as caught:
+        from_text(part, text, "t")
+    assert reason in caught.value.reason
+    assert caught.value.part == part
+    assert (text or "") in caught.value.message
+    assert f"give `{part}` yourself" in caught.value.hint
