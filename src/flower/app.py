@@ -10,14 +10,16 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from flower.allocation import share_arenas
 from flower.api.context import Context
+from flower.api.watching import watch
 from flower.celery_app import LazyApp
+from flower.cluster.inspected import Inspections
 from flower.config import Config
 from flower.errors import FlowerError, Invalid
 from flower.store.opening import open_ledger, open_reader
@@ -114,16 +116,18 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        http = _Http(uvicorn.Config(create_app(self._context()), log_config=None, access_log=False, lifespan="off"))
+        context = self._context()
+        http = _Http(uvicorn.Config(create_app(context), log_config=None, access_log=False, lifespan="off"))
         serving = asyncio.create_task(http.serve(sockets=[self._listener]))
         working = asyncio.create_task(self._work())
+        watching = asyncio.create_task(watch(context))
         log.info("Visit me at %s", self.url)
         await self._stop.wait()
         working.cancel()
+        watching.cancel()
         if self._supervisor is not None:
             await self._supervisor.stop()
-        with suppress(asyncio.CancelledError):
-            await working
+        await asyncio.gather(working, watching, return_exceptions=True)
         http.should_exit = True
         await serving
         self._reader.close()
@@ -168,6 +172,10 @@ class _Server:
             read_only=config.read_only,
             basic_auth=config.basic_auth,
             url_prefix=config.url_prefix,
+            inspections=Inspections(config.max_workers),
+            inspect_timeout=config.inspect_timeout / 1000,
+            purge_offline_workers=config.purge_offline_workers,
+            broker_api=config.broker_api,
         )
 
 

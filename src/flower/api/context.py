@@ -1,9 +1,11 @@
 """What a web server is handed to work with: the parts and the settings. Nothing here is made by a request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flower.api.queue_names import QueueNames
+from flower.cluster.inspected import Inspections
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
@@ -23,6 +25,16 @@ class Context:
     basic_auth: tuple[str, ...] = ()
     #: without slashes
     url_prefix: str = ""
+    #: what workers said when they were asked
+    inspections: Inspections = field(default_factory=Inspections)
+    queue_names: QueueNames = field(default_factory=QueueNames)
+    #: seconds to wait for workers when they are asked how they are, and when they are told something
+    inspect_timeout: float = 1.0
+    answer_timeout: float = 5.0
+    #: seconds after which workers that went are left out; None = never
+    purge_offline_workers: float | None = None
+    #: of RabbitMQ; "" = where it would be
+    broker_api: str = ""
 
     @property
     def root(self) -> str:

@@ -1,5 +1,7 @@
 """The table of routes that act, room by room."""
 
 from flower.api.v1.acting import Action
+from flower.api.v1.actions.queues import QUEUES
+from flower.api.v1.actions.workers import WORKERS
 
-ACTIONS: tuple[Action, ...] = ()
+ACTIONS: tuple[Action, ...] = (*WORKERS, *QUEUES)
