@@ -19,6 +19,7 @@ def make(broker: str, backend: str | None) -> Celery:
         worker_prefetch_multiplier=1,
         result_expires=600,
         task_default_queue=os.environ.get("SHOP_QUEUE", "celery"),
+        worker_pool_restarts=bool(os.environ.get("SHOP_POOL_RESTARTS")),
     )
     for name, (function, options) in TASKS.items():
         app.task(name=name, shared=False, **options)(function)
