@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.api.queue_names import QueueNames
+from flower.api.task_counts import TaskCounts
 from flower.cluster.inspected import Inspections
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
@@ -27,6 +28,7 @@ class Context:
     url_prefix: str = ""
     #: what workers said when they were asked
     inspections: Inspections = field(default_factory=Inspections)
+    task_counts: TaskCounts = field(default_factory=TaskCounts)
     queue_names: QueueNames = field(default_factory=QueueNames)
     #: seconds to wait for workers when they are asked how they are, and when they are told something
     inspect_timeout: float = 1.0
