@@ -1,12 +1,17 @@
 """The OpenAPI document is one, is complete, and tells the truth: every route answers its example as it says."""
 
+import json
 from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from flower.api.answers import encode
+from flower.api.v1.acting import Action
+from flower.api.v1.actions import ACTIONS
 from flower.api.v1.document import document
 from flower.api.v1.parsing import schemas
 from flower.api.v1.table import PREFIX, ROUTES, Route
@@ -31,12 +36,21 @@ def test_it_is_openapi() -> None:
 
 def test_every_route_is_in_it_with_all_its_parameters() -> None:
     paths = document()["paths"]
-    assert list(paths) == [f"{PREFIX}{route.plain_path}" for route in ROUTES]
-    for route in ROUTES:
-        named = {parameter["name"] for parameter in paths[f"{PREFIX}{route.plain_path}"]["get"]["parameters"]}
+    routes = (*ROUTES, *ACTIONS)
+    assert list(paths) == list(dict.fromkeys(f"{PREFIX}{route.plain_path}" for route in routes))
+    for route in routes:
+        method = getattr(route, "method", "GET").lower()
+        named = {parameter["name"] for parameter in paths[f"{PREFIX}{route.plain_path}"][method]["parameters"]}
         assert named == set(schemas(route.asked))
-    ids = [route.name for route in ROUTES]
+    ids = [route.name for route in routes]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_the_examples_of_an_action_are_of_its_types(action: Action) -> None:
+    for example, kind in ((action.example, action.answers), (action.body_example, action.body)):
+        if kind is not None:
+            assert json.loads(encode(msgspec.convert(example, kind))) == example
 
 
 def test_every_parameter_has_a_sentence() -> None:

@@ -5,7 +5,6 @@ import tempfile
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from live import no_app
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -18,9 +17,14 @@ from flower.api.v1.document import document
 from flower.api.v1.examples import example_store
 from flower.store.opening import open_ledger
 from flower.web.application import create_app
+from workers.tasks import make
 
 _FOLDER = tempfile.TemporaryDirectory()
-APP = create_app(Context(example_store(), no_app, open_ledger(_FOLDER.name)))
+#: A broker without workers, which answers nothing.
+NOBODY = make("memory://", None)
+APP = create_app(
+    Context(example_store(), lambda: NOBODY, open_ledger(_FOLDER.name), inspect_timeout=0.01, answer_timeout=0.01)
+)
 schema = schemathesis.openapi.from_dict(document())
 schema.app = APP
 
@@ -35,5 +39,9 @@ schema.app = APP
     suppress_health_check=list(HealthCheck),
 )
 def test_every_answer_is_as_the_document_says(case: schemathesis.Case) -> None:
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-    case.call_and_validate(checks=checks)
+    answer = case.call()
+    checks = [status_code_conformance, content_type_conformance, response_schema_conformance]
+    # workers that do not answer in time are no error of ours
+    if answer.status_code != 504:
+        checks.append(not_a_server_error)
+    case.validate_response(answer, checks=checks)

@@ -18,6 +18,7 @@ from flower.api.v1.table import PREFIX, ROUTES, Route
 
 Json: TypeAlias = dict[str, Any]
 
+_ROUTES: tuple[Route | Action, ...] = (*ROUTES, *ACTIONS)
 _REF = "#/components/schemas/{name}"
 
 #: The errors that any route may answer: a name, its code, and an example.
@@ -70,7 +71,7 @@ def document(root: str = "") -> Json:
         },
         "servers": [{"url": root or "/"}],
         "security": [{"login": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in (*ROUTES, *ACTIONS))],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in _ROUTES)],
         "paths": _paths(),
         "components": {
             "schemas": components,
@@ -94,7 +95,7 @@ Without a login configured the API answers only if the environment variable `FLO
 
 def _paths() -> Json:
     paths: Json = {}
-    for route in (*ROUTES, *ACTIONS):
+    for route in _ROUTES:
         method = route.method.lower() if isinstance(route, Action) else "get"
         paths.setdefault(f"{PREFIX}{route.plain_path}", {})[method] = _operation(route)
     return paths
