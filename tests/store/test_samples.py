@@ -1,6 +1,7 @@
 """Samples of queues in the ledger: one per queue and stretch of time, put together when they are old."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from flower.errors import Invalid
 from flower.store.ledger import Ledger
 from flower.store.ledger.samples import COARSE, KEPT, KEPT_EXACT, MAX_STRETCHES, QueueSample, QueueStretch
-from flower.store.opening import open_ledger
+from flower.store.opening import open_ledger, open_writer
 
 #: Begins a coarse stretch.
 START = 1_800_000_000.0
@@ -75,3 +76,25 @@ def test_too_much_at_once_is_refused(ledger: Ledger) -> None:
     for width in (0, -1):
         with pytest.raises(Invalid, match="width"):
             ledger.samples.history("mail", START, START + 60, width)
+
+
+def test_many_web_servers_make_one_ledger(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+
+    def begin(number: int) -> None:
+        opened = open_ledger(folder)
+        opened.samples.note([QueueSample(f"queue{number}", START, number)])
+        opened.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(begin, range(16)))
+    opened = open_ledger(folder)
+    assert sorted(each.ready or 0 for each in opened.samples.newest()) == list(range(16))
+    opened.close()
+    assert [path.name for path in folder.iterdir() if path.name.count(".") > 1] == []
+
+
+def test_a_ledger_that_is_being_made_is_nobody_elses(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db.0123.new").touch()
+    open_writer(tmp_path).close()
+    open_ledger(tmp_path).close()

@@ -91,7 +91,7 @@ class Folder:
             return False
         if not self.path.is_dir():
             raise NotAStore(f"{self.path} is a file, not a store directory")
-        if not any(self.path.iterdir()):
+        if all(_is_passing(path.name) for path in self.path.iterdir()):
             return False
         marks = {path: _mark(path) for path in self.databases()}
         ours = [path for path, (application, _) in marks.items() if application == APPLICATION_ID]
@@ -232,3 +232,8 @@ class StatusFile:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _is_passing(name: str) -> bool:
+    """What lies in a folder while somebody else makes a store or a ledger in it."""
+    return name.startswith((f"{META}.", f"{LEDGER}.")) or name == LOCK or (name[0] == "." and name.endswith(".new"))

@@ -1,9 +1,11 @@
 """The ledger's file: made when it is first needed, one connection for reading and writing, short transactions."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import apsw
 
@@ -63,7 +65,7 @@ class LedgerFile:
     def _open(self) -> apsw.Connection:
         self._folder.make()
         if not self._folder.ledger.exists():
-            create(self._folder.ledger, (), APPLICATION_ID, FORMAT)
+            self._make()
         db = open_for_writing(self._folder.ledger, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
         try:
             run(db, "PRAGMA foreign_keys=ON", *self._tables)
@@ -71,6 +73,18 @@ class LedgerFile:
             db.close()
             raise
         return db
+
+    def _make(self) -> None:
+        """Several web servers may do this at the same time, and the first one's file must stay: a link, unlike a
+        rename, never takes another's place."""
+        ledger = self._folder.ledger
+        made = ledger.with_name(f"{ledger.name}.{uuid4().hex}")
+        try:
+            create(made, (), APPLICATION_ID, FORMAT)
+            with suppress(FileExistsError):
+                os.link(made, ledger)
+        finally:
+            made.unlink(missing_ok=True)
 
     def close(self) -> None:
         with self._lock:
