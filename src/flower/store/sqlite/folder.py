@@ -121,7 +121,7 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".{os.getpid()}.new"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return  # a full disk is no reason not to start: writing waits until there is room
@@ -236,4 +236,4 @@ class StatusFile:
 
 def _is_passing(name: str) -> bool:
     """What lies in a folder while somebody else makes a store or a ledger in it."""
-    return name.startswith((f"{META}.", f"{LEDGER}.")) or name == LOCK or (name[0] == "." and name.endswith(".new"))
+    return name.startswith((f"{META}.", f"{LEDGER}.")) or (name[0] == "." and name.endswith(".new"))

@@ -81,6 +81,8 @@ class LedgerFile:
         made = ledger.with_name(f"{ledger.name}.{uuid4().hex}")
         try:
             create(made, (), APPLICATION_ID, FORMAT)
+            # its header is not to change any more once others look at it
+            open_for_writing(made, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT).close()
             with suppress(FileExistsError):
                 os.link(made, ledger)
         finally:
