@@ -125,21 +125,64 @@ class Redis(Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
 
-class RabbitMQ(Server):
-    """A node of its own: own name, own data, own cookie, own epmd port, no management plugin."""
-
-    name = "rabbitmq"
+class TlsRedis(Redis):
+    """A Redis that speaks nothing but TLS, with a certificate of an authority of its own."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.ca, self.key, self.certificate = (self.folder / name for name in ("ca.crt", "server.key", "server.crt"))
+        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        subprocess.run(
+            [*make, *names, "-keyout", str(self.key), "-out", str(self.certificate)], check=True, capture_output=True
+        )
+        shutil.copy(self.certificate, self.ca)
+        self.options = (
+            "--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(self.ca),
+            "--tls-cert-file", str(self.certificate), "--tls-key-file", str(self.key),
+        )  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        return f"rediss://127.0.0.1:{self.port}/0"
+
+
+class Sentinel(Server):
+    """Watches a Redis and tells where it is, under the name `shop`."""
+
+    name = "sentinel"
+
+    def __init__(self, master: Redis) -> None:
+        super().__init__()
+        (self.folder / "sentinel.conf").write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor shop 127.0.0.1 {master.port} 1\n"
+        )
+
+    def command(self) -> list[str]:
+        return ["redis-server", str(self.folder / "sentinel.conf"), "--sentinel"]
+
+    @property
+    def url(self) -> str:
+        return f"sentinel://127.0.0.1:{self.port}/0"
+
+
+class RabbitMQ(Server):
+    """A node of its own: own name, own data, own cookie, own epmd port; with the management plugin if it is wanted."""
+
+    name = "rabbitmq"
+
+    def __init__(self, *, management: bool = False) -> None:
+        super().__init__()
         self.epmd = free_port()
         self.distribution = free_port()
+        self.management = free_port() if management else None
         self.node = f"bellflower{self.port}@localhost"
         (self.folder / "home").mkdir()
-        (self.folder / "enabled_plugins").write_text("[].")
+        (self.folder / "enabled_plugins").write_text("[rabbitmq_management]." if management else "[].")
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\nvm_memory_high_watermark.absolute = 2GB\n"
             "disk_free_limit.absolute = 50MB\n"
+            + (f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management}\n" if management else "")
         )
 
     def environment(self) -> dict[str, str]:
@@ -166,7 +209,8 @@ class RabbitMQ(Server):
         return [str(script) if script.exists() else "rabbitmq-server"]
 
     def ready(self) -> bool:
-        return port_open(self.port) and b"completed with" in self.log.read_bytes()
+        told = self.management is None or port_open(self.management)
+        return told and port_open(self.port) and b"completed with" in self.log.read_bytes()
 
     def stop(self) -> None:
         super().stop()

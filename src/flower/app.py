@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -20,7 +20,9 @@ from flower.access.opening import authenticator
 from flower.allocation import share_arenas
 from flower.api.actions.runner import run_jobs
 from flower.api.context import Context
+from flower.api.watching import watch
 from flower.celery_app import LazyApp
+from flower.cluster.inspected import Inspections
 from flower.config import Config
 from flower.errors import FlowerError, Invalid
 from flower.store.opening import open_ledger, open_reader
@@ -119,8 +121,9 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        context = self._context()
         settings = uvicorn.Config(
-            create_app(self._context()),
+            create_app(context),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -131,13 +134,14 @@ class _Server:
         serving = asyncio.create_task(http.serve(sockets=[self._listener]))
         working = asyncio.create_task(self._work())
         bulk = asyncio.create_task(self._run_jobs())
+        watching = asyncio.create_task(watch(context))
         log.info("Visit me at %s", self.url)
         await self._stop.wait()
         working.cancel()
+        watching.cancel()
         if self._supervisor is not None:
             await self._supervisor.stop()
-        with suppress(asyncio.CancelledError):
-            await working
+        await asyncio.gather(working, watching, return_exceptions=True)
         await bulk
         http.should_exit = True
         await serving
@@ -192,6 +196,10 @@ class _Server:
             access=self._access,
             oauth2_redirect_uri=config.oauth2_redirect_uri,
             url_prefix=config.url_prefix,
+            inspections=Inspections(config.max_workers),
+            inspect_timeout=config.inspect_timeout / 1000,
+            purge_offline_workers=config.purge_offline_workers,
+            broker_api=config.broker_api,
         )
 
 

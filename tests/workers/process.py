@@ -18,9 +18,10 @@ class Worker(Server):
 
     name = "worker"
 
-    def __init__(self, app: Celery, node: str = "shop", concurrency: int = 4) -> None:
+    def __init__(self, app: Celery, node: str = "shop", concurrency: int = 4, *options: str) -> None:
         super().__init__()
         self.app, self.hostname, self.concurrency = app, f"{node}@{self.port}", concurrency
+        self.options = options
 
     def environment(self) -> dict[str, str]:
         return {
@@ -28,13 +29,14 @@ class Worker(Server):
             "SHOP_BROKER": self.app.conf.broker_url,
             "SHOP_QUEUE": self.app.conf.task_default_queue,
             "SHOP_BACKEND": self.app.conf.result_backend or "",
+            "SHOP_POOL_RESTARTS": "1" if self.app.conf.worker_pool_restarts else "",
             "PYTHONPATH": str(TESTS),
         }
 
     def command(self) -> list[str]:
         return [
             sys.executable, "-m", "celery", "-A", "workers.tasks", "worker", "-n", self.hostname, "-l", "INFO",
-            "-c", str(self.concurrency), "-E", "--without-mingle", "--without-gossip",
+            "-c", str(self.concurrency), "-E", "--without-mingle", "--without-gossip", *self.options,
         ]  # fmt: skip
 
     def ready(self) -> bool:
@@ -44,6 +46,13 @@ class Worker(Server):
         """What the worker itself says."""
         answers = getattr(self.app.control.inspect(destination=[self.hostname], timeout=5), method)()
         return (answers or {}).get(self.hostname)
+
+    def pool(self) -> list[int]:
+        """The ids of the processes of the pool, as the worker says."""
+        return list(self.inspect("stats")["pool"]["processes"])
+
+    def queues(self) -> set[str]:
+        return {queue["name"] for queue in self.inspect("active_queues")}
 
     def started(self, task_id: str, timeout: float = 30) -> bool:
         """Wait until the task runs, and until its result says so: that may be written a little later."""

@@ -20,6 +20,7 @@ def make(broker: str, backend: str | None) -> Celery:
         result_expires=600,
         result_extended="SHOP_EXTENDED" in os.environ,
         task_default_queue=os.environ.get("SHOP_QUEUE", "celery"),
+        worker_pool_restarts=bool(os.environ.get("SHOP_POOL_RESTARTS")),
     )
     for name, (function, options) in TASKS.items():
         app.task(name=name, shared=False, **options)(function)

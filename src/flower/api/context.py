@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
+from flower.api.queue_names import QueueNames
+from flower.api.task_counts import TaskCounts
+from flower.cluster.inspected import Inspections
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
@@ -29,6 +32,17 @@ class Context:
     bulk_rate: float = 100.0
     #: without slashes
     url_prefix: str = ""
+    #: what workers said when they were asked
+    inspections: Inspections = field(default_factory=Inspections)
+    task_counts: TaskCounts = field(default_factory=TaskCounts)
+    queue_names: QueueNames = field(default_factory=QueueNames)
+    #: seconds to wait for workers when they are asked how they are, and when they are told something
+    inspect_timeout: float = 1.0
+    answer_timeout: float = 5.0
+    #: seconds after which workers that went are left out; None = never
+    purge_offline_workers: float | None = None
+    #: of RabbitMQ; "" = where it would be
+    broker_api: str = ""
     #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these
     captured: Reader | None = None
 

@@ -9,14 +9,16 @@ from starlette.responses import Response
 
 from flower.api.answers import json_response
 from flower.api.context import Context
+from flower.api.inspecting import check_worker
 from flower.api.parameters import json_object, parameters
+from flower.api.queue_figures import queues_now
 from flower.api.reading import read
-from flower.api.tasks import GetQueueLengths, TaskAbort, TaskApply, TaskAsyncApply, TaskResult, TaskSend
+from flower.api.tasks import TaskAbort, TaskApply, TaskAsyncApply, TaskResult, TaskSend
 from flower.cluster.calls import Call, call
-from flower.cluster.limits import Answers, answers_ping, task_rate_limit, task_timeout
+from flower.cluster.limits import Answers, task_rate_limit, task_timeout
 from flower.cluster.tasks import check_registered
 from flower.cluster.tasks import revoke as revoke_task
-from flower.errors import Forbidden, Invalid, NotFound, WaitedTooLong
+from flower.errors import Forbidden, Invalid, WaitedTooLong
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -28,7 +30,7 @@ async def task_result(request: Request, context: Context) -> Response:
 
 
 async def queue_lengths(request: Request, context: Context) -> Response:
-    return json_response(await GetQueueLengths(await _app(context)).get())
+    return json_response({"active_queues": [each.length for each in await queues_now(context)]})
 
 
 async def apply(request: Request, context: Context) -> Response:
@@ -81,8 +83,7 @@ async def rate_limit(request: Request, context: Context) -> Response:
 
 async def _check_known(app: "Celery", context: Context, name: str, worker: str) -> None:
     await check_registered(app, name)
-    if worker not in await read(context.store.workers) and not await answers_ping(app, worker):
-        raise NotFound(f"Unknown worker '{worker}'")
+    await check_worker(context, worker)
 
 
 async def _call(request: Request) -> Call:

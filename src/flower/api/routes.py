@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.access import Permission
-from flower.api import records
+from flower.api import records, workers
 from flower.api.context import Context
 from flower.api.guards import Access
 
@@ -32,15 +32,21 @@ class Route:
     action: str = ""
 
 
-def control(name: str) -> Endpoint:
-    """A route of `flower.api.control`, imported when it is first asked for: Celery takes long to import, and a server
-    must show its first page within a second of being started."""
+def control(name: str, where: str = "flower.api.control") -> Endpoint:
+    """A route of this module, imported when it is first asked for: Celery takes long to import, and a server must show
+    its first page within a second of being started."""
 
     async def endpoint(request: Request, context: Context) -> Response:
-        module = await to_thread.run_sync(partial(import_module, "flower.api.control"))
+        module = await to_thread.run_sync(partial(import_module, where))
         return await cast(Endpoint, getattr(module, name))(request, context)
 
     return endpoint
+
+
+def command(path: str, name: str) -> Route:
+    """A command to the worker that ends the path."""
+    endpoint = control(name, "flower.api.worker_commands")
+    return Route("POST", f"/api/worker/{path}/{{name:path}}", endpoint, "api", "workers", f"worker.{name}")
 
 
 ROUTES: tuple[Route, ...] = (
@@ -49,6 +55,14 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/task/types", records.task_types, "api"),
     Route("GET", "/api/task/info/{name:path}", records.task_info, "api"),
     Route("GET", "/api/task/result/{name:path}", control("task_result"), "api"),
+    Route("GET", "/api/workers", workers.list_workers, "api"),
+    command("shutdown", "shutdown"),
+    command("pool/restart", "restart"),
+    command("pool/grow", "grow"),
+    command("pool/shrink", "shrink"),
+    command("pool/autoscale", "autoscale"),
+    command("queue/add-consumer", "add_consumer"),
+    command("queue/cancel-consumer", "cancel_consumer"),
     Route("GET", "/api/queues/length", control("queue_lengths"), "api"),
     Route("POST", "/api/task/apply/{name:path}", control("apply"), "api", "tasks", "task.apply"),
     Route("POST", "/api/task/async-apply/{name:path}", control("async_apply"), "api", "tasks", "task.apply"),

@@ -45,10 +45,6 @@ async def task_timeout(
     return await _told(app, "time_limit", {"task_name": _name(task_name), **limits}, workername)
 
 
-async def answers_ping(app: Celery, workername: str) -> bool:
-    return bool(await ask(app, "ping", {}, [workername]))
-
-
 async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], workername: str | None) -> Answers:
     app = app_or_current(app)
     replies = await ask(app, command, arguments, [workername] if workername else None)

@@ -3,12 +3,15 @@
 Celery's `app.control` publishes through its own pool, which has no time limits and no confirms.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
 from celery import Celery
+from kombu.messaging import Consumer
 from kombu.pidbox import Mailbox
+from kombu.utils.uuid import uuid
 
 from flower.cluster import broker, threads
 
@@ -16,28 +19,88 @@ from flower.cluster import broker, threads
 REPLY_TIMEOUT = 1.0
 
 
-async def tell(app: Celery, command: str, arguments: Mapping[str, Any]) -> None:
-    """Say it to all workers; none is expected to answer."""
+async def tell(app: Celery, command: str, arguments: Mapping[str, Any], workers: Sequence[str] | None = None) -> None:
+    """Say it to all workers, or to those named; none is expected to answer."""
 
     def work() -> None:
         with broker.connection(app) as connection:
-            _mailbox(app)(connection).cast(None, command, dict(arguments))
+            _mailbox(app)(connection).cast(list(workers) if workers else None, command, dict(arguments))
 
     await threads.within(threads.PATIENCE, work)
 
 
 async def ask(
-    app: Celery, command: str, arguments: Mapping[str, Any], workers: Sequence[str] | None = None
+    app: Celery,
+    command: str,
+    arguments: Mapping[str, Any],
+    workers: Sequence[str] | None = None,
+    *,
+    timeout: float = REPLY_TIMEOUT,
 ) -> dict[str, Any]:
     """What each worker answers, by name; of all workers or of those named. Who does not answer in time is missing."""
 
     def work() -> dict[str, Any]:
         with broker.connection(app) as connection:
-            mailbox = _mailbox(app)(connection)
-            replies = mailbox.call(list(workers) if workers else None, command, dict(arguments), timeout=REPLY_TIMEOUT)
-        return {worker: answer for reply in replies or () for worker, answer in reply.items()}
+            return _asked(_mailbox(app)(connection), {command: arguments}, workers, timeout)[command]
 
-    return await threads.within(threads.PATIENCE + REPLY_TIMEOUT, work)
+    return await threads.within(threads.PATIENCE + timeout, work)
+
+
+async def ask_together(
+    app: Celery, commands: Mapping[str, Mapping[str, Any]], workers: Sequence[str] | None, timeout: float
+) -> dict[str, dict[str, Any]]:
+    """Several commands in one go, each of them a message of its own: what each worker answers, by command and name."""
+
+    def work() -> dict[str, dict[str, Any]]:
+        with broker.connection(app) as connection:
+            return _asked(_mailbox(app)(connection), commands, workers, timeout)
+
+    return await threads.within(threads.PATIENCE + timeout, work, kind="inspecting")
+
+
+def _asked(
+    mailbox: Mailbox, commands: Mapping[str, Mapping[str, Any]], workers: Sequence[str] | None, timeout: float
+) -> dict[str, dict[str, Any]]:
+    """Mailbox.call for any number of commands with one deadline, over one queue of replies. Answers to what was asked
+    before by the same thread are told by their ticket, and thrown away."""
+    connection: Any = mailbox.connection
+    channel: Any = connection.default_channel
+    tickets = {uuid(): command for command in commands}
+    answers: dict[str, dict[str, Any]] = {command: {} for command in commands}
+    wanted = len(workers) * len(commands) if workers else None
+
+    def take(body: Any, message: Any) -> None:
+        mailbox.clock.adjust(message.headers.get("clock") or 0)
+        command = tickets.get(message.headers.get("ticket"))
+        if command is not None and isinstance(body, Mapping):
+            answers[command].update(body)
+
+    publish: Any = mailbox._publish
+    for ticket, command in tickets.items():
+        publish(
+            command,
+            dict(commands[command]),
+            destination=list(workers) if workers else None,
+            reply_ticket=ticket,
+            channel=channel,
+            timeout=timeout,
+        )
+    deadline = time.monotonic() + timeout
+    queue = mailbox.reply_queue
+    consumer: Any = Consumer
+    try:
+        with consumer(channel, [queue], accept=mailbox.accept, no_ack=True, callbacks=[take]):
+            while wanted is None or sum(map(len, answers.values())) < wanted:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                try:
+                    connection.drain_events(timeout=left)
+                except TimeoutError:
+                    break
+    finally:
+        channel.after_reply_message_received(queue.name)
+    return answers
 
 
 def _mailbox(app: Celery) -> Mailbox:

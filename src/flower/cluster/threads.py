@@ -16,12 +16,13 @@ from flower.errors import Unavailable
 
 T = TypeVar("T")
 
-#: short    publish, look up a result, broadcast
-#: waiting  send a task and wait for it; one thread per call that waits
-#: rpc      results of the rpc:// backend lie in a queue that belongs to one thread: that one
-Kind: TypeAlias = Literal["short", "waiting", "rpc"]
+#: short       publish, look up a result, broadcast
+#: waiting     send a task and wait for it; one thread per call that waits
+#: inspecting  questions to all workers, which take as long as the time limit: few at once, and never before a revoke
+#: rpc         results of the rpc:// backend lie in a queue that belongs to one thread: that one
+Kind: TypeAlias = Literal["short", "waiting", "inspecting", "rpc"]
 
-SIZES: dict[Kind, int] = {"short": 16, "waiting": 256, "rpc": 1}
+SIZES: dict[Kind, int] = {"short": 16, "waiting": 256, "inspecting": 4, "rpc": 1}
 
 #: Seconds after which a broker or a backend that says nothing counts as away.
 PATIENCE = 5.0

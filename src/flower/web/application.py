@@ -19,6 +19,7 @@ from flower.api.routes import ROUTES, Route
 from flower.api.v1.http import V1_ROUTES, broken, no_route, problem, refused
 from flower.api.v1.table import PREFIX
 from flower.errors import FlowerError
+from flower.web.cluster_pages import CLUSTER_PAGES
 from flower.web.cookies import give_xsrf
 from flower.web.headers import Headers
 from flower.web.login import LOGIN
@@ -29,7 +30,8 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(context: Context) -> Starlette:
     """Everything under `context.root`; nothing of it touches the store or the cluster before it is asked."""
-    routes: list[BaseRoute] = [_mounted(route, context) for route in (*ROUTES, *V1_ROUTES, *LOGIN, *PAGES)]
+    every = (*ROUTES, *V1_ROUTES, *LOGIN, *CLUSTER_PAGES, *PAGES)
+    routes: list[BaseRoute] = [_mounted(route, context) for route in every]
     routes.append(Mount("/static", StaticFiles(directory=STATIC), name="static"))
     if context.root:
         routes = [StarletteRoute(context.root, _to_root), Mount(context.root, routes=routes)]

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from flower.api.context import Context
 from flower.api.listing import query_from
@@ -77,7 +77,7 @@ async def tasks_page(request: Request, context: Context) -> Response:
     asked = _asked(await parameters(request))
     found = await read(lambda: _find(context, asked))
     status = 200 if found.error is None else 400
-    return await _page(context, "tasks.html", status, asked=asked, found=found, states=STATES, page=PAGE)
+    return await page(context, "tasks.html", status, asked=asked, found=found, states=STATES, page=PAGE)
 
 
 async def task_page(request: Request, context: Context) -> Response:
@@ -94,11 +94,7 @@ async def task_page(request: Request, context: Context) -> Response:
     known = await read(look)
     if known is None:
         return error_page(request, 404, f"Unknown task '{task_id}'")
-    return await _page(context, "task.html", 200, task=known.task, known=known, fields=_fields(known.task))
-
-
-async def root(request: Request, context: Context) -> Response:
-    return RedirectResponse(f"{context.root}/tasks", 302)
+    return await page(context, "task.html", 200, task=known.task, known=known, fields=_fields(known.task))
 
 
 def error_page(request: Request, status: int, message: str) -> Response:
@@ -107,13 +103,12 @@ def error_page(request: Request, status: int, message: str) -> Response:
 
 
 PAGES: tuple[Route, ...] = (
-    Route("GET", "/", root, "page"),
     Route("GET", "/tasks", tasks_page, "page"),
     Route("GET", "/task/{name:path}", task_page, "page"),
 )
 
 
-async def _page(context: Context, template: str, status: int, **values: Any) -> Response:
+async def page(context: Context, template: str, status: int, **values: Any) -> Response:
     line = await read(lambda: _recorder_line(context))
     # Rendering a hundred rows takes a few milliseconds, a megabyte of arguments more: not on the event loop.
     return await read(lambda: html(template, status, {"root": context.root, "recorder": line, **values}))

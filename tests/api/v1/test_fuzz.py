@@ -38,7 +38,9 @@ def not_an_error_of_ours(ctx: Any, response: Any, case: Any) -> None:
 
 
 _FOLDER = tempfile.TemporaryDirectory()
-APP = create_app(Context(example_store(), lambda: CELERY, open_ledger(_FOLDER.name)))
+APP = create_app(
+    Context(example_store(), lambda: CELERY, open_ledger(_FOLDER.name), inspect_timeout=0.01, answer_timeout=0.01)
+)
 schema = schemathesis.openapi.from_dict(document())
 schema.app = APP
 

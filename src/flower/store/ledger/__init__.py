@@ -6,6 +6,7 @@ from typing import Protocol
 from flower.store.ledger.audit import Audit
 from flower.store.ledger.jobs import Jobs
 from flower.store.ledger.reruns import Reruns
+from flower.store.ledger.samples import Samples
 from flower.store.ledger.secrets import Secrets
 from flower.store.ledger.tokens import Tokens
 
@@ -28,5 +29,8 @@ class Ledger(Protocol):
 
     @property
     def jobs(self) -> Jobs: ...
+
+    @property
+    def samples(self) -> Samples: ...
 
     def close(self) -> None: ...

@@ -91,8 +91,7 @@ class Folder:
             return False
         if not self.path.is_dir():
             raise NotAStore(f"{self.path} is a file, not a store directory")
-        # a ledger that is being made at this moment is nothing yet
-        if all(path.name.startswith(f"{LEDGER}.new") for path in self.path.iterdir()):
+        if all(_is_passing(path.name) for path in self.path.iterdir()):
             return False
         marks = {path: _mark(path) for path in self.databases()}
         ours = [path for path, (application, _) in marks.items() if application == APPLICATION_ID]
@@ -235,3 +234,8 @@ class StatusFile:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _is_passing(name: str) -> bool:
+    """What lies in a folder while somebody else makes a store or a ledger in it."""
+    return name.startswith((f"{META}.", f"{LEDGER}.")) or (name[0] == "." and name.endswith(".new"))

@@ -39,6 +39,7 @@ def _environment() -> "Environment":
     environment.filters |= {
         "visible": values.visible,
         "duration": values.duration,
+        "ago": values.ago,
         "clock": values.clock,
         "iso": values.iso,
         "path": lambda text: quote(str(text), safe="", errors="replace"),

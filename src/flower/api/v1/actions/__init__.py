@@ -2,9 +2,13 @@
 
 from flower.api.v1.acting import Action
 from flower.api.v1.actions import access, jobs, tasks
+from flower.api.v1.actions.queues import QUEUES
+from flower.api.v1.actions.workers import WORKERS
 
 ACTIONS: tuple[Action, ...] = (
     *tasks.ACTIONS,
     *jobs.ACTIONS,
+    *WORKERS,
+    *QUEUES,
     *access.ACTIONS,
 )

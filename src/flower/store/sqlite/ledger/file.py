@@ -4,8 +4,9 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import apsw
 
@@ -89,6 +90,20 @@ class LedgerFile:
             db.close()
             raise
         return db
+
+    def _make(self) -> None:
+        """Several web servers may do this at the same time, and the first one's file must stay: a link, unlike a
+        rename, never takes another's place."""
+        ledger = self._folder.ledger
+        made = ledger.with_name(f"{ledger.name}.{uuid4().hex}")
+        try:
+            create(made, (), APPLICATION_ID, FORMAT)
+            # its header is not to change any more once others look at it
+            open_for_writing(made, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT).close()
+            with suppress(FileExistsError):
+                os.link(made, ledger)
+        finally:
+            made.unlink(missing_ok=True)
 
     def close(self) -> None:
         with self._lock:

@@ -1,0 +1,75 @@
+"""What a web server does by itself: it asks workers how they are when they come and every few minutes, and samples the
+queues."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+
+from anyio import to_thread
+
+from flower.api.context import Context
+from flower.api.inspecting import inspect, meet_newcomers
+from flower.errors import FlowerError
+from flower.store.ledger.samples import SAMPLE_EVERY
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks for workers that came, and between two questions to all.
+LOOK_EVERY = 1.0
+INSPECT_EVERY = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that is done at once and then every so many seconds; `name` is for the log."""
+
+    name: str
+    every: float
+    do: Callable[[Context], Awaitable[None]]
+
+
+async def sample_queues(context: Context) -> None:
+    module = await to_thread.run_sync(import_module, "flower.api.queue_figures")
+    await module.sample(context)
+
+
+DUTIES = (
+    Duty("ask the workers", INSPECT_EVERY, inspect),
+    Duty("ask new workers", LOOK_EVERY, meet_newcomers),
+    Duty("sample the queues", float(SAMPLE_EVERY), sample_queues),
+)
+
+
+async def watch(context: Context) -> None:
+    """Until it is cancelled. What goes wrong is logged once and tried again."""
+    await to_thread.run_sync(context.app)
+    await asyncio.gather(*(_keep(duty, context) for duty in DUTIES))
+
+
+async def _keep(duty: Duty, context: Context) -> None:
+    trouble = ""
+    while True:
+        begun = time.monotonic()
+        trouble = await _tried(duty, partial(duty.do, context), trouble)
+        await asyncio.sleep(max(duty.every - (time.monotonic() - begun), duty.every / 2))
+
+
+async def _tried(duty: Duty, do: Callable[[], Awaitable[None]], before: str) -> str:
+    """The error's message, or nothing. The same error is not logged again as long as it lasts."""
+    try:
+        await do()
+    except FlowerError as error:
+        if error.message != before:
+            log.warning("Cannot %s: %s", duty.name, error.message)
+        return error.message
+    except Exception as error:  # one more odd answer of a worker or broker must not end the watching
+        if str(error) != before:
+            log.exception("Cannot %s", duty.name)
+        return str(error) or type(error).__name__
+    if before:
+        log.info("Can %s again", duty.name)
+    return ""

@@ -1,0 +1,35 @@
+"""One row for each worker, as events tell of it: what the workers' table shows."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flower.api.context import Context
+from flower.records import Worker
+
+_SHOWN: Final = ("hostname", "pid", "freq", "clock", "active", "processed", "loadavg", "sw_ident", "sw_ver", "sw_sys")
+
+
+def rows(context: Context) -> list[dict[str, Any]]:
+    """Those that live first, then by name. Those that went long ago are left out if the settings say so."""
+    now = time.time()
+    counts = context.task_counts.of(context.store)
+    shown = [worker for worker in context.store.workers().values() if not _is_purged(worker, context, now)]
+    found = [_row(worker, counts.get(worker.hostname, {}), now) for worker in shown]
+    return sorted(found, key=lambda row: (not row["status"], row["hostname"]))
+
+
+def _row(worker: Worker, counts: Mapping[str, int], now: float) -> dict[str, Any]:
+    return {
+        **{name: getattr(worker, name) for name in _SHOWN},
+        "heartbeats": [] if worker.heartbeat is None else [worker.heartbeat],
+        "status": worker.is_alive(now),
+        **counts,
+    }
+
+
+def _is_purged(worker: Worker, context: Context, now: float) -> bool:
+    if context.purge_offline_workers is None or worker.is_alive(now):
+        return False
+    last = worker.heartbeat if worker.heartbeat is not None else worker.timestamp
+    return last is None or now - last > context.purge_offline_workers

@@ -1,0 +1,42 @@
+"""Amazon SQS, by kombu's own client: its figures are approximate, as it says itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from kombu.connection import Connection
+
+from flower.cluster.queues.figures import QueueFigures
+
+_READY: Final = "ApproximateNumberOfMessages"
+_IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
+
+
+def count(connection: Connection, names: Sequence[str]) -> list[QueueFigures]:
+    """Queues that SQS does not know are left out."""
+    channel: Any = connection.default_channel
+    return [_count(channel, name) for name in names if _is_there(channel, name)]
+
+
+def _count(channel: Any, name: str) -> QueueFigures:
+    url = channel._resolve_queue_url(name)
+    told = channel.sqs(queue=channel.canonical_queue_name(name)).get_queue_attributes(
+        QueueUrl=url, AttributeNames=[_READY, _IN_FLIGHT]
+    )
+    attributes = told.get("Attributes", {})
+    return QueueFigures(name, ready=_number(attributes, _READY), unacknowledged=_number(attributes, _IN_FLIGHT))
+
+
+def _is_there(channel: Any, name: str) -> bool:
+    """Asking kombu for the URL of a queue that is not there would make it, or raise."""
+    from kombu.transport.SQS.exceptions import UndefinedQueueException  # noqa: PLC0415
+
+    try:
+        channel._resolve_queue_url(name)
+    except UndefinedQueueException:
+        return False
+    return True
+
+
+def _number(attributes: Mapping[str, Any], name: str) -> int | None:
+    value = attributes.get(name)
+    return None if value is None else int(value)
