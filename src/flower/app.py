@@ -54,6 +54,7 @@ def record_only(config: Config, app: LazyApp) -> None:
 def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
     from flower.recording import RecordingSettings  # noqa: PLC0415
+    from flower.redaction import rules_from  # noqa: PLC0415
 
     return RecordingSettings(
         db=config.db,
@@ -62,6 +63,7 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             enable_events=config.enable_events,
             queue_expires=float(config.event_queue_expires),
             max_length=config.event_queue_length,
+            redaction=rules_from(config.redact, config.redact_patterns, config.redact_args or ()),
         ),
         retention=Retention(
             max_tasks=config.max_tasks or None,
@@ -180,7 +182,7 @@ class _Http(uvicorn.Server):
 
 
 def _say_what_is_watched(app: Any) -> None:
-    from flower.capture.reconnect import masked  # noqa: PLC0415 - the first page does not need it
+    from flower.redaction import masked  # noqa: PLC0415 - the first page does not need it
 
     log.info("Broker: %s", masked(app.conf.broker_read_url))
     log.info("Registered tasks: %s", ", ".join(sorted(app.tasks)))
