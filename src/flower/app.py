@@ -17,6 +17,7 @@ import uvicorn
 
 from flower.allocation import share_arenas
 from flower.api.context import Context
+from flower.api.formatting import formatted
 from flower.celery_app import LazyApp
 from flower.config import Config
 from flower.errors import FlowerError, Invalid
@@ -164,7 +165,7 @@ class _Server:
     def _context(self) -> Context:
         config = self._config
         return Context(
-            store=self._reader,
+            store=formatted(self._reader, config.format_task),
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
