@@ -165,6 +165,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any) -> Any:
+    if name == "format_task" and (value is None or callable(value)):
+        return value
     kind = TYPES[name]
     if kind == tuple[str, ...] and isinstance(value, Iterable):
         return tuple(str(each) for each in value)

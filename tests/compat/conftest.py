@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from compat.site import KINDS, Kind, Site
 
+from compat.site import KINDS, Kind, Site
 from servers import wait_for
 from workers.fixtures import Cluster
 

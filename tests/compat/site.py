@@ -77,7 +77,7 @@ class Site(Server):
 
     def json(self, path: str, **parameters: Any) -> Any:
         answer = self.http.get(path, params=parameters)
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, (answer.status_code, answer.text)
         return answer.json()
 
     def post(self, path: str, body: Any = None, **parameters: Any) -> httpx.Response:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from compat.site import Site
 
+from compat.site import Site
 from servers import wait_for
 from workers.fixtures import Cluster
 

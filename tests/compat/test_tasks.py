@@ -5,9 +5,9 @@ import uuid
 from typing import Any
 
 import pytest
+
 from compat.conftest import Ran
 from compat.site import Site
-
 from workers.fixtures import Cluster
 
 KEYS = {
@@ -34,8 +34,9 @@ def test_the_task_object(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
     assert (task["name"], task["state"], task["result"], task["retries"]) == ("shop.add", "SUCCESS", "42", 0)
     assert (task["args"], task["kwargs"]) == ("(19, 23)", "{}")
     assert task["worker"] == redis_cluster.worker.hostname
-    assert task["sent"] <= task["received"] <= task["started"] <= task["succeeded"] == task["timestamp"]
+    assert task["received"] <= task["started"] <= task["succeeded"] == task["timestamp"]
     assert task["runtime"] > 0
+    assert abs(task["sent"] - task["received"]) < 30
     assert task["root_id"] == task["root"] == ran.added
     assert (task["parent_id"], task["parent"], task["children"], task["exception"]) == (None, None, [], None)
     assert (task["exchange"], task["routing_key"]) == ("", "celery")
@@ -54,7 +55,7 @@ def test_a_failure(site: Site, ran: Ran) -> None:
 def test_a_retried_task(site: Site, ran: Ran) -> None:
     task = site.task(ran.retried)
     assert (task["retries"], task["result"]) == (2, "2")
-    assert "Retry" in task["exception"]
+    assert task["exception"] == "None"  # of the last retry, which had no cause
     if not site.is_flower:  # which leaves some in RETRY, and makes them their own children
         assert (task["state"], task["children"], task["parent_id"]) == ("SUCCESS", [], None)
 

@@ -60,7 +60,13 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """The table of options as click options: all texts, read by `config`, so that every source is read alike."""
     for option in reversed(dataclasses.fields(Config)):
         default = option.default
-        shown = ",".join(default) if isinstance(default, tuple) else str(default).lower() if default is not None else ""
+        shown = (
+            ",".join(map(str, default))
+            if isinstance(default, tuple)
+            else str(default).lower()
+            if default is not None
+            else ""
+        )
         command = click.option(
             f"--{option.name.replace('_', '-')}",
             option.name,
