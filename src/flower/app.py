@@ -171,6 +171,8 @@ class _Server:
             read_only=config.read_only,
             basic_auth=config.basic_auth,
             url_prefix=config.url_prefix,
+            tasks_columns=config.tasks_columns,
+            natural_time=config.natural_time,
         )
 
 

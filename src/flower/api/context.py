@@ -23,6 +23,10 @@ class Context:
     basic_auth: tuple[str, ...] = ()
     #: without slashes
     url_prefix: str = ""
+    #: of the tasks page, in this order
+    tasks_columns: str = "name,uuid,state,received,runtime,worker"
+    #: whether it tells times as 5 minutes ago
+    natural_time: bool = False
 
     @property
     def root(self) -> str:

@@ -41,6 +41,7 @@ def _environment() -> "Environment":
         "duration": values.duration,
         "clock": values.clock,
         "iso": values.iso,
+        "natural": values.natural,
         "path": lambda text: quote(str(text), safe="", errors="replace"),
     }
     environment.globals |= {
