@@ -9,7 +9,8 @@ from workers.fixtures import Cluster
 
 FAMILIES = {
     "flower_events": "counter", "flower_task_runtime_seconds": "histogram",
-    "flower_task_prefetch_time_seconds": "gauge", "flower_worker_prefetched_tasks": "gauge", "flower_worker_online": "gauge",
+    "flower_task_prefetch_time_seconds": "gauge", "flower_worker_prefetched_tasks": "gauge",
+    "flower_worker_online": "gauge",
     "flower_worker_number_of_currently_executing_tasks": "gauge",
 }  # fmt: skip
 
