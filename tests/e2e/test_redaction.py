@@ -6,7 +6,7 @@ import httpx
 import pytest
 from product import Product
 
-from servers import Server
+from servers import Redis, Server, wait_for
 from workers.process import Worker
 from workers.tasks import make
 
@@ -16,6 +16,9 @@ PATHS = [
     "/api/v1/export?format=ndjson", "/api/v1/export?format=csv", "/api/v1/failures", "/api/v1/status", "/metrics",
     "/tasks/datatable?draw=1&start=0&length=-1&order[0][column]=0", "/api/v1/facets?facets=name", "/api/workers",
 ]  # fmt: skip
+
+#: Routes that are being built; until they are there they hide nothing because they say nothing.
+NOT_YET = frozenset({"/metrics", "/api/workers"})
 
 
 def held(folder: Path) -> list[str]:
@@ -43,8 +46,6 @@ def test_a_secret_is_nowhere(kind: str, request: pytest.FixtureRequest) -> None:
             states = product.states()
             return all(states.get(uuid) in ("SUCCESS", "FAILURE") for uuid in sent)
 
-        from servers import wait_for
-
         wait_for("the tasks", seen)
         first = product.task(sent[0])
         assert first is not None
@@ -53,6 +54,7 @@ def test_a_secret_is_nowhere(kind: str, request: pytest.FixtureRequest) -> None:
         assert product.task(sent[2])["args"] == "(1, '***')"  # type: ignore[index]
         for path in PATHS:
             answer = product.http.get(path.replace("{id}", sent[0]))
+            assert answer.status_code == 200 or path in NOT_YET, (path, answer.status_code)
             assert SECRET not in answer.text, path
         assert SECRET not in product.http.get(f"/task/{sent[1]}").text
         found: httpx.Response = product.http.get("/api/tasks", params={"search": SECRET})
@@ -60,3 +62,18 @@ def test_a_secret_is_nowhere(kind: str, request: pytest.FixtureRequest) -> None:
         product.stop()
         assert held(product.folder) == []
         assert product.db.is_dir()
+
+
+def test_the_test_would_find_it(redis_server: Redis) -> None:
+    """The same search, with the rules turned off: else it would prove nothing."""
+    app = make(redis_server.url, "")
+    app.conf.task_default_queue = "unredacted"
+    options = ("--redact=none", "--redact-patterns=none")
+    with Worker(app, node="unredacted"), Product(redis_server.url, *options) as product:
+        product.wait_until_capturing()
+        sent = app.send_task("shop.echo", (), {"password": SECRET}).id
+        wait_for("the task", lambda: product.states().get(sent) == "SUCCESS")
+        assert SECRET in product.http.get("/api/tasks").text
+        assert SECRET in product.http.get("/api/v1/tasks?columns=all").text
+        product.stop()
+        assert held(product.db) != []
