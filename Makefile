@@ -3,7 +3,7 @@ INSTALLED = .venv/.installed
 RUN = .venv/bin/
 
 help:  ## this text
-	@awk -F':.*## ' '/^[a-z]+:.*##/ {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*##/ {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(INSTALLED)  ## an order shop on an embedded broker with live workers, and the product on top of it
 	@$(RUN)flower demo $(ARGS)
@@ -16,6 +16,9 @@ lint: $(INSTALLED)  ## ruff, types, import rules
 
 format: $(INSTALLED)  ## what ruff can put right by itself
 	@$(RUN)ruff check --fix-only --quiet && $(RUN)ruff format
+
+test-compat: $(INSTALLED) servers  ## the tests of Flower's contract, against Flower 2.2.0 as well
+	@COMPAT_KINDS=flower,bellflower $(RUN)pytest tests/compat $(ARGS)
 
 bench: $(INSTALLED) servers  ## Bellflower beside Flower 2.2.0 on this machine
 	@$(RUN)python -m bench $(ARGS)
@@ -30,4 +33,4 @@ clean:  ## remove all that the other targets made in this checkout
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint format bench servers clean
+.PHONY: help demo test test-compat lint format bench servers clean

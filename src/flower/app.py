@@ -20,6 +20,7 @@ from flower.access.opening import authenticator
 from flower.allocation import share_arenas
 from flower.api.actions.runner import run_jobs
 from flower.api.context import Context
+from flower.api.formatting import formatted
 from flower.api.watching import watch
 from flower.celery_app import LazyApp
 from flower.cluster.inspected import Inspections
@@ -59,6 +60,7 @@ def record_only(config: Config, app: LazyApp) -> None:
 def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
     from flower.recording import RecordingSettings  # noqa: PLC0415
+    from flower.redaction import rules_from  # noqa: PLC0415
 
     return RecordingSettings(
         db=config.db,
@@ -67,6 +69,7 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             enable_events=config.enable_events,
             queue_expires=float(config.event_queue_expires),
             max_length=config.event_queue_length,
+            redaction=rules_from(config.redact, config.redact_patterns, config.redact_args or ()),
         ),
         retention=Retention(
             max_tasks=config.max_tasks or None,
@@ -186,7 +189,7 @@ class _Server:
     def _context(self) -> Context:
         config = self._config
         return Context(
-            store=self._reader,
+            store=formatted(self._reader, config.format_task),
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
@@ -200,6 +203,8 @@ class _Server:
             inspect_timeout=config.inspect_timeout / 1000,
             purge_offline_workers=config.purge_offline_workers,
             broker_api=config.broker_api,
+            tasks_columns=config.tasks_columns,
+            natural_time=config.natural_time,
         )
 
 
@@ -212,7 +217,7 @@ class _Http(uvicorn.Server):
 
 
 def _say_what_is_watched(app: Any) -> None:
-    from flower.capture.reconnect import masked  # noqa: PLC0415 - the first page does not need it
+    from flower.redaction import masked  # noqa: PLC0415 - the first page does not need it
 
     log.info("Broker: %s", masked(app.conf.broker_read_url))
     log.info("Registered tasks: %s", ", ".join(sorted(app.tasks)))

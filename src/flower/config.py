@@ -46,6 +46,15 @@ class Config:
         Seconds(3600), "how long RabbitMQ keeps events for us while we are away (1h)"
     )
     event_queue_length: int = _option(1_000_000, "how many messages it keeps meanwhile")
+    redact: tuple[str, ...] = _option(
+        ("default",), "names of arguments whose values are never kept, * is anything (default,pin*); none = keep all"
+    )
+    redact_patterns: tuple[str, ...] = _option(
+        ("default",), "texts that are never kept: url, bearer, jwt, private-key, card or an expression; none = keep all"
+    )
+    redact_args: tuple[str, ...] = _option(
+        (), "positional arguments that are never kept: task.name:0:2, counted from 0, or task.name:* for all"
+    )
     purge_offline_workers: Seconds | None = _option(
         None, "leave workers out that have been offline for so long (300, 5m); none = never"
     )
@@ -175,6 +184,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any) -> Any:
+    if name == "format_task" and (value is None or callable(value)):
+        return value
     kind = TYPES[name]
     if kind == tuple[str, ...] and isinstance(value, Iterable):
         return tuple(str(each) for each in value)

@@ -139,3 +139,15 @@ def test_a_writer_and_a_reader_side_by_side(
     putting.join(20)
     queue.close()
     assert queue.get(1) is None
+
+
+def test_what_is_on_the_disk_cannot_be_read_there(tmp_path: Path) -> None:
+    queue = SpillQueue(tmp_path, memory=1_000, disk=10**6)
+    secret = b"'password': 'hunter2' " * 20
+    for number in range(10):
+        assert queue.put(Chunk(float(number), 0, secret), 5)
+    wait_for("the disk", lambda: queue.spilled > 1_000)
+    written = b"".join(os.pread(segment._file.fileno(), segment.written, 0) for segment in queue._segments)
+    assert len(written) > 1_000
+    assert b"hunter2" not in written
+    assert [one.data for one in emptied(queue)] == [secret] * 10

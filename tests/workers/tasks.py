@@ -103,3 +103,4 @@ TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 if "SHOP_BROKER" in os.environ:
     app = make(os.environ["SHOP_BROKER"], os.environ.get("SHOP_BACKEND") or None)
+    app.set_default()  # as the application of a project is; Flower asks the current one for results

@@ -85,7 +85,7 @@ def error_response(error: FlowerError) -> Response:
     status = STATUS.get(error.code, 500)
     match error:
         case SearchError():
-            return json_response({"error": str(error)}, status)
+            return json_response({"error": error.message, **({"hint": error.hint} if error.hint else {})}, status)
         case NoResultBackend():
             return text_response("", status)
         case Unavailable():  # the rest of the message names hosts

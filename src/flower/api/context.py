@@ -32,6 +32,10 @@ class Context:
     bulk_rate: float = 100.0
     #: without slashes
     url_prefix: str = ""
+    #: of the tasks page, in this order
+    tasks_columns: str = "name,uuid,state,received,runtime,worker"
+    #: whether it tells times as 5 minutes ago
+    natural_time: bool = False
     #: what workers said when they were asked
     inspections: Inspections = field(default_factory=Inspections)
     task_counts: TaskCounts = field(default_factory=TaskCounts)

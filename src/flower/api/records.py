@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from flower.api.answers import JSON, encode, json_response
 from flower.api.context import Context
 from flower.api.listing import parse_sort, query_from
+from flower.api.ordering import in_order
 from flower.api.parameters import Parameters, parameters
 from flower.api.reading import read, read_all
 from flower.api.wire import flower_task
@@ -95,7 +96,7 @@ def _filter(asked: Parameters, name: str) -> str | None:
 
 def _rows(store: Reader, query: Query, limit: int | None, offset: int) -> Iterator[bytes]:
     """`"uuid": {task}` pairs, joined by commas, a chunk at a time."""
-    tasks = store.tasks(query, limit=limit, offset=offset)
+    tasks = in_order(store, query, limit=limit, offset=offset)
     while chunk := list(islice(tasks, CHUNK)):
         children = store.children([task.uuid for task in chunk])
         yield b",".join(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from flower.access import Permission
 from flower.api import records, workers
 from flower.api.context import Context
+from flower.api.datatable import datatable
 from flower.api.guards import Access
 
 Endpoint: TypeAlias = Callable[[Request, Context], Awaitable[Response]]
@@ -52,6 +53,8 @@ def command(path: str, name: str) -> Route:
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthcheck", records.healthcheck, "open"),
     Route("GET", "/api/tasks", records.list_tasks, "api"),
+    Route("GET", "/tasks/datatable", datatable, "page"),
+    Route("POST", "/tasks/datatable", datatable, "page"),
     Route("GET", "/api/task/types", records.task_types, "api"),
     Route("GET", "/api/task/info/{name:path}", records.task_info, "api"),
     Route("GET", "/api/task/result/{name:path}", control("task_result"), "api"),

@@ -1,8 +1,9 @@
 """Message bodies to checked events.
 
 What Celery itself sends is decoded by msgspec straight into `Event` (0.4 µs each). Whatever that refuses
-(custom events with fields of their own, wrong types, broken text) goes to `coerce`. Nothing raises: what
-cannot be used is counted by reason and shown in the log at most once a minute.
+(custom events with fields of their own, wrong types, broken text) goes to `coerce`. Secrets are masked here,
+so that nothing behind this room ever holds them. Nothing raises: what cannot be used is counted by reason and
+shown in the log at most once a minute.
 """
 
 import json
@@ -17,11 +18,14 @@ from kombu import compression, serialization
 
 from flower.capture.coerce import Malformed, event_from
 from flower.records import Event
+from flower.redaction import Redactor, Rules
 
 log = logging.getLogger(__name__)
 
 _JSON = frozenset({"application/json", "application/x-json", "", None})
 _SAMPLE = 160
+#: What is read of it, for a secret may be longer than what is shown.
+_LOOKED_AT = 4_000
 _LOG_EVERY = 60.0
 
 
@@ -42,8 +46,11 @@ class Content(NamedTuple):
 class Decoder:
     """Decodes bodies and keeps the counts. One thread at a time."""
 
-    def __init__(self, accept: Iterable[str] = ("json",)) -> None:
+    def __init__(self, accept: Iterable[str] = ("json",), rules: Rules | None = None) -> None:
+        """`rules` say what is masked; None means the usual ones."""
         self._accept = accepted(accept)
+        self._redactor = Redactor(rules)
+        self._suspects = self._redactor.suspects
         self._loads: Any = serialization.loads
         self._one = msgspec.json.Decoder(Event).decode
         self._many = msgspec.json.Decoder(list[Event]).decode
@@ -74,7 +81,7 @@ class Decoder:
                 event = self._one(body)
                 # A field that the sender named `data` is not our `data`.
                 if event.uuid is not None and event.data is None and event.type[:5] == "task-":
-                    out.append(event)
+                    out.append(self._redactor.event(event) if self._suspects(body) else event)
                     return None
                 events: Sequence[Event] = (event,)
             else:
@@ -84,6 +91,8 @@ class Decoder:
         for event in events:
             if event.data is not None:
                 return self._tolerant(body, received, out)
+        if self._suspects(body):
+            events = [self._redactor.event(event) for event in events]
         for event in events:
             if event.uuid is not None and event.type[:5] == "task-":
                 out.append(event)
@@ -97,7 +106,7 @@ class Decoder:
         self._unsaid += 1
         now = time.monotonic()
         if now - self._logged >= _LOG_EVERY:
-            log.warning("capture: %d message(s) could not be read (%s): %s", self._unsaid, reason, _shown(sample))
+            log.warning("capture: %d message(s) could not be read (%s): %s", self._unsaid, reason, self._shown(sample))
             self._logged, self._unsaid = now, 0
 
     def _tolerant(self, body: bytes, received: float, out: list[Event]) -> None:
@@ -113,7 +122,7 @@ class Decoder:
         """One bad event in a list does not cost the others."""
         for item in value if isinstance(value, list | tuple) else (value,):
             try:
-                event = event_from(item, received)
+                event = self._redactor.event(event_from(item, received))
             except Malformed as reason:
                 self.refuse(str(reason), item)
             except Exception:
@@ -136,16 +145,15 @@ class Decoder:
         else:
             out.append(event)
 
+    def _shown(self, sample: object) -> str:
+        """The beginning of it in plain ASCII, without secrets: hostile bytes must not write the log."""
+        text = bytes(sample[:_LOOKED_AT]) if isinstance(sample, bytes | bytearray | memoryview) else sample
+        try:
+            return self._redactor.text(ascii(text)[:_LOOKED_AT])[:_SAMPLE]
+        except Exception:  # noqa: BLE001  the repr of a foreign object may raise anything
+            return type(sample).__name__
+
 
 def _integer(digits: str) -> Any:
     # Python refuses to parse very long integers at all; as text they cost only themselves.
     return int(digits) if len(digits) <= 400 else digits
-
-
-def _shown(sample: object) -> str:
-    """The beginning of it in plain ASCII: hostile bytes must not write the log."""
-    text = bytes(sample[:_SAMPLE]) if isinstance(sample, bytes | bytearray | memoryview) else sample
-    try:
-        return ascii(text)[:_SAMPLE]
-    except Exception:  # noqa: BLE001  the repr of a foreign object may raise anything
-        return type(sample).__name__

@@ -8,10 +8,11 @@ from flower.capture.decode import Decoder
 from flower.capture.enable import Enabler
 from flower.capture.generic import KombuSource
 from flower.capture.port import Capture
-from flower.capture.reconnect import explain, masked
+from flower.capture.reconnect import explain
 from flower.capture.settings import CaptureSettings, app_from_settings, serializers
 from flower.capture.spill import SpillQueue
 from flower.capture.stream import Source, Stream
+from flower.redaction import masked
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def open_capture(settings: CaptureSettings) -> Capture:
     """A capture that is ready to start. Never raises for a broker that is away or a URL that is wrong:
     that is said in the log and in `status`."""
     app = app_from_settings(settings)
-    decoder = Decoder(serializers(settings))
+    decoder = Decoder(serializers(settings), settings.redaction)
     source = _source(app, settings, decoder)
     # RabbitMQ keeps what we do not take; the others may not.
     folder = None if source.path.startswith("RabbitMQ") else settings.spill_folder

@@ -4,6 +4,9 @@ import random
 import re
 from collections.abc import Iterator
 
+from flower.redaction import masked
+from flower.redaction.addresses import masked_text
+
 _FIRST, _LONGEST = 1.0, 30.0
 
 
@@ -14,23 +17,6 @@ def delays() -> Iterator[float]:
     while True:
         yield delay * random.uniform(0.75, 1.0)  # noqa: S311  not a secret
         delay = min(_LONGEST, delay * 2)
-
-
-def masked(url: object) -> str:
-    """A broker URL, or several, fit for a log: passwords and queries are left out."""
-    if isinstance(url, list | tuple):
-        return ";".join(masked(part) for part in url)
-    return ";".join(_masked(part) for part in str(url or "").split(";"))
-
-
-def _masked(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return re.sub(r"^[^@]*@", "**@", url)
-    rest, question, _ = rest.partition("?")
-    login, at, host = rest.rpartition("@")  # the last @: a password may hold one that nobody quoted
-    user, colon, _ = login.partition(":")
-    return f"{scheme}://{user}{':**' if colon else ''}{at}{host}{'?…' if question else ''}"
 
 
 def explain(error: BaseException, url: object) -> str:
@@ -50,7 +36,7 @@ def _words(error: BaseException) -> str:
         return "the broker URL cannot be understood"
     if isinstance(first, ImportError):
         return f"the library for this broker is not installed: {first}"
-    return str(first) or type(first).__name__
+    return masked_text(str(first)) or type(first).__name__
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery
 
 from flower.capture.spill import MEGABYTE
+from flower.redaction import Rules
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class CaptureSettings:
     spill_limit: int = 2048 * MEGABYTE
     #: Seconds between two requests to the workers to send events.
     enable_every: float = 5.0
+    #: What is masked before anybody else sees an event.
+    redaction: Rules = field(default_factory=Rules)
 
 
 def settings_from_app(app: Celery, **options: Any) -> CaptureSettings:

@@ -2,7 +2,8 @@
 
 The drain thread puts, the reader gets. Beyond the memory bound chunks go to nameless temporary files (a
 process that is killed leaves nothing behind); only when their bound is reached too, or the disk refuses or
-cannot keep up, does `put` wait.
+cannot keep up, does `put` wait. The bytes are those of the wire and may hold what is never to be kept: on
+disk they are encrypted, with a key that only this process has.
 """
 
 import logging
@@ -15,10 +16,15 @@ from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
 log = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
-_HEADER = struct.Struct(">dQI")
+#: received, connection, length, nonce
+_HEADER = struct.Struct(">dQI16s")
 _REFUSED_PAUSE = 1.0
 
 
@@ -37,27 +43,34 @@ class _Segment:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder, prefix="capture-")  # noqa: SIM115  closed by the queue
+        self._key = AES(os.urandom(32))
         self.written = self._read = 0
 
     def append(self, chunk: Chunk) -> int:
         """Write behind the last record; it can be read once `written` is raised by what this returns."""
-        header = _HEADER.pack(chunk.received, chunk.connection, len(chunk.data))
-        total = len(header) + len(chunk.data)
-        done = os.pwritev(self._file.fileno(), (header, chunk.data), self.written)
+        nonce = os.urandom(16)
+        header = _HEADER.pack(chunk.received, chunk.connection, len(chunk.data), nonce)
+        sealed = self._turned(chunk.data, nonce)
+        total = len(header) + len(sealed)
+        done = os.pwritev(self._file.fileno(), (header, sealed), self.written)
         while done < total:  # a full disk may take a part of it and refuse the rest
-            done += os.pwrite(self._file.fileno(), (header + chunk.data)[done:], self.written + done)
+            done += os.pwrite(self._file.fileno(), (header + sealed)[done:], self.written + done)
         return done
 
     def read(self) -> Chunk:
         head = os.pread(self._file.fileno(), _HEADER.size, self._read)
         if len(head) < _HEADER.size:
             raise OSError("the spill file is shorter than what was written")
-        received, connection, length = _HEADER.unpack(head)
+        received, connection, length, nonce = _HEADER.unpack(head)
         data = os.pread(self._file.fileno(), length, self._read + _HEADER.size)
         if len(data) < length:
             raise OSError("the spill file is shorter than what was written")
         self._read += _HEADER.size + length
-        return Chunk(received, connection, data)
+        return Chunk(received, connection, self._turned(data, nonce))
+
+    def _turned(self, data: bytes, nonce: bytes) -> bytes:
+        """Encrypted, or decrypted: in counter mode it is the same."""
+        return Cipher(self._key, CTR(nonce)).encryptor().update(data)
 
     def skip(self) -> None:
         """Give up what is in it."""

@@ -16,9 +16,10 @@ from typing import NamedTuple, Protocol
 
 from flower.capture.decode import Decoder
 from flower.capture.port import Captured
-from flower.capture.reconnect import delays, explain, masked
+from flower.capture.reconnect import delays, explain
 from flower.capture.spill import Chunk, SpillQueue
 from flower.records import Event, Gap
+from flower.redaction import masked
 
 log = logging.getLogger(__name__)
 

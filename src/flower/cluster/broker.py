@@ -19,6 +19,7 @@ from kombu.exceptions import InconsistencyError, LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
 from flower.errors import FlowerError, Forbidden, Unavailable
+from flower.redaction.addresses import masked_text
 
 #: Seconds for one attempt to connect, and for one answer on an open connection.
 CONNECT_TIMEOUT = 2.0
@@ -63,8 +64,9 @@ def reaching() -> Iterator[None]:
     except _unreachable() as error:
         refusal = next((e for e in (error, error.__cause__) if isinstance(e, IrrecoverableChannelError)), None)
         if refusal is not None:  # the broker is there, and says no
-            raise Forbidden(f"The broker refused: {refusal}") from error
-        raise Unavailable(f"Broker or result backend unavailable: {error or type(error).__name__}") from error
+            raise Forbidden(f"The broker refused: {masked_text(str(refusal))}") from error
+        said = masked_text(str(error)) or type(error).__name__
+        raise Unavailable(f"Broker or result backend unavailable: {said}") from error
     except RuntimeError as error:
         # Celery's result consumer ends with a plain RuntimeError once its own retries are used up.
         if "Retry limit exceeded" not in str(error):

@@ -142,7 +142,7 @@ async def _newest(context: Context) -> Sequence[QueueSample]:
 
 async def _broker_url(context: Context) -> str:
     def look() -> str:
-        from flower.capture.reconnect import masked  # noqa: PLC0415 - brings kombu in
+        from flower.redaction import masked  # noqa: PLC0415 - brings kombu in
 
         return masked(context.app().conf.broker_read_url)
 

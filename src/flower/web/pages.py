@@ -17,6 +17,7 @@ from flower.errors import SearchError
 from flower.records import FAILURE, PENDING, RECEIVED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS, Task
 from flower.store.ledger.reruns import Rerun
 from flower.store.port import Query
+from flower.web.columns import columns_of
 from flower.web.status import RecorderLine, recorder_line
 from flower.web.templates import render
 
@@ -77,7 +78,8 @@ async def tasks_page(request: Request, context: Context) -> Response:
     asked = _asked(await parameters(request))
     found = await read(lambda: _find(context, asked))
     status = 200 if found.error is None else 400
-    return await page(context, "tasks.html", status, asked=asked, found=found, states=STATES, page=PAGE)
+    shown = {"columns": columns_of(context.tasks_columns), "natural": context.natural_time}
+    return await page(context, "tasks.html", status, asked=asked, found=found, states=STATES, page=PAGE, **shown)
 
 
 async def task_page(request: Request, context: Context) -> Response:

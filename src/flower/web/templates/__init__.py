@@ -42,6 +42,7 @@ def _environment() -> "Environment":
         "ago": values.ago,
         "clock": values.clock,
         "iso": values.iso,
+        "natural": values.natural,
         "path": lambda text: quote(str(text), safe="", errors="replace"),
     }
     environment.globals |= {

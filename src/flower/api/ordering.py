@@ -1,0 +1,75 @@
+"""Lists in the order of Flower's HTTP API: ascending, a task without the value comes first; descending, it comes last.
+The store has it last in either direction."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from heapq import nsmallest
+from itertools import islice
+from typing import Any
+
+from flower.records import Task
+from flower.search.tree import Node, Not, Term, all_of
+from flower.store.order import check_sort
+from flower.store.port import SORT_KEYS, Query, Reader, Sort
+
+#: Tasks that are sorted by a field for which the store keeps no order: as many as Flower would have had.
+SORTED_AT_MOST = 100_000
+
+_NEVER_MISSING = frozenset({"state", "uuid", "timestamp"})
+_NEWEST = (Sort("timestamp", descending=True),)
+
+
+def in_order(store: Reader, query: Query, *, limit: int | None, offset: int = 0) -> Iterator[Task]:
+    """A slice of the tasks, lazily. Raises Invalid for a key that the store has no order for."""
+    check_sort(query.sort)
+    first = query.sort[0] if query.sort else None
+    if first is None or first.descending or first.key in _NEVER_MISSING:
+        return store.tasks(query, limit=limit, offset=offset)
+    return _missing_first(store, query, first.key, limit, offset)
+
+
+def by_any_field(store: Reader, where: Node, sort: Sort, *, limit: int, offset: int = 0) -> Iterator[Task]:
+    """The same by any field of a task, numbers as numbers and texts without regard to case. Where the store keeps no
+    order, the newest `SORTED_AT_MOST` tasks are sorted here; memory grows with the slice, not with them."""
+    if sort.key in SORT_KEYS:
+        return in_order(store, Query(where, (sort,)), limit=limit, offset=offset)
+    newest = store.tasks(Query(where, _NEWEST), limit=SORTED_AT_MOST)
+    place = (
+        (lambda task: _Backwards(_place(task, sort.key))) if sort.descending else (lambda task: _place(task, sort.key))
+    )
+    return islice(nsmallest(offset + limit, newest, key=place), offset, None)
+
+
+def _missing_first(store: Reader, query: Query, key: str, limit: int | None, offset: int) -> Iterator[Task]:
+    present: Node = Term(key, "present", "")
+    missing = Query(all_of([query.where, Not(present)]), query.sort)
+    found = 0
+    for task in store.tasks(missing, limit=limit, offset=offset):
+        found += 1
+        yield task
+    if limit is not None and found >= limit:
+        return
+    passed = max(0, offset - store.count(missing.where)) if offset and not found else 0
+    rest = None if limit is None else limit - found
+    yield from store.tasks(replace(query, where=all_of([query.where, present])), limit=rest, offset=passed)
+
+
+def _place(task: Task, field: str) -> tuple[int, float, str]:
+    value: Any = getattr(task, field)
+    if value is None:
+        return (0, 0.0, "")
+    if isinstance(value, int | float):
+        return (1, float(value), "")
+    return (2, 0.0, str(value).casefold())
+
+
+class _Backwards:
+    """Sorts the other way round; equal ones keep their order."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: tuple[int, float, str]) -> None:
+        self._place = place
+
+    def __lt__(self, other: "_Backwards") -> bool:
+        return other._place < self._place

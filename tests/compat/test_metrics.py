@@ -1,0 +1,76 @@
+"""7 metrics."""
+
+import re
+
+from compat.conftest import Ran
+from compat.site import Site
+from servers import wait_for
+from workers.fixtures import Cluster
+
+FAMILIES = {
+    "flower_events": "counter", "flower_task_runtime_seconds": "histogram",
+    "flower_task_prefetch_time_seconds": "gauge", "flower_worker_prefetched_tasks": "gauge",
+    "flower_worker_online": "gauge",
+    "flower_worker_number_of_currently_executing_tasks": "gauge",
+}  # fmt: skip
+
+
+def sample(text: str, name: str, **labels: str) -> float | None:
+    """The sample of this name with these labels, in whatever order they stand."""
+    for line in text.splitlines():
+        found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+        if found and found[1] == name:
+            there = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
+            if labels.items() <= there.items():
+                return float(found[3])
+    return None
+
+
+def test_it_is_open_and_text(site: Site) -> None:
+    answer = site.http.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "python_info" in answer.text
+    assert "process_resident_memory_bytes" in answer.text
+
+
+def test_families(site: Site, ran: Ran) -> None:
+    text = site.http.get("/metrics").text
+    for family, kind in FAMILIES.items():
+        assert re.search(rf"^# TYPE {family}(_total)? {kind}$", text, re.M), family
+        assert re.search(rf"^# HELP {family}(_total)? \S", text, re.M), family
+
+
+def test_events_by_worker_type_and_task(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
+    worker = redis_cluster.worker.hostname
+
+    def count(kind: str, task: str) -> float:
+        text = site.http.get("/metrics").text
+        return sample(text, "flower_events_total", worker=worker, type=kind, task=task) or 0
+
+    before = count("task-succeeded", "shop.add"), count("task-received", "shop.add")
+    sent = redis_cluster.app.send_task("shop.add", (1, 1)).id
+    site.wait_for_task(sent, state="SUCCESS")
+    wait_for("the counters", lambda: count("task-succeeded", "shop.add") >= before[0] + 1)
+    assert count("task-received", "shop.add") >= before[1] + 1
+    client = site.task(sent)["client"]
+    assert sample(site.http.get("/metrics").text, "flower_events_total", worker=client, type="task-sent")
+
+
+def test_run_times(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
+    labels = {"worker": redis_cluster.worker.hostname, "task": "shop.add"}
+    text = site.http.get("/metrics").text
+    count = sample(text, "flower_task_runtime_seconds_count", **labels)
+    assert count
+    assert sample(text, "flower_task_runtime_seconds_bucket", le="+Inf", **labels) == count
+    assert sample(text, "flower_task_runtime_seconds_bucket", le="0.005", **labels) is not None
+    assert (sample(text, "flower_task_runtime_seconds_sum", **labels) or 0) > 0
+
+
+def test_workers(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
+    worker = redis_cluster.worker.hostname
+    wait_for("a heartbeat", lambda: sample(site.http.get("/metrics").text, "flower_worker_online", worker=worker) == 1)
+    text = site.http.get("/metrics").text
+    assert sample(text, "flower_worker_number_of_currently_executing_tasks", worker=worker) is not None
+    assert sample(text, "flower_task_prefetch_time_seconds", worker=worker, task="shop.add") == 0
+    assert sample(text, "flower_worker_prefetched_tasks", worker=worker, task="shop.add") is not None

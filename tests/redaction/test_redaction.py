@@ -1,0 +1,222 @@
+"""What is masked, what is not, and that a text keeps its form."""
+
+import ast
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flower.capture.decode import Content, Decoder
+from flower.errors import Invalid
+from flower.records import Event
+from flower.redaction import Redactor, Rules, masked, masked_settings, rules_from
+
+SECRET = "hunter2"
+USUAL = Redactor()
+
+#: texts, and what is made of them
+MASKED = {
+    "{'password': 'hunter2', 'a': 1}": "{'password': '***', 'a': 1}",
+    "{'a': {'api-key': [1, 'hunter2', (2,)], 'z': 0}}": "{'a': {'api-key': '***', 'z': 0}}",
+    "{'apiKey': b'hunter2', 'pwd': None, 'token': ''}": "{'apiKey': b'***', 'pwd': None, 'token': ''}",
+    "{'user_password': 'it\\'s hunter2', 'b': 2}": "{'user_password': '***', 'b': 2}",
+    '(\'{"password": "a\\\\"hunter2"}\', 1)': '(\'{"password": "***"}\', 1)',
+    "{'token': <Token hunter2 at 0x1>, 'b': 2}": "{'token': '***', 'b': 2}",
+    "{'a': 'xxxx', 'password': 'hunter2...": "{'a': 'xxxx', 'password': '***...",
+    "{'cfg': '{\"password\": \"hunter2 and more...": "{'cfg': '{\"password\": \"***...",
+    "User(name='x', password='hunter2', n=1)": "User(name='x', password='***', n=1)",
+    "Login(token=Token('hunter2', x=1), y=2)": "Login(token=***, y=2)",
+    "ValueError('bad password=hunter2&x=1')": "ValueError('bad password=***&x=1')",
+    "users' data {'password': 'hunter2'}": "users' data {'password': '***'}",
+    "it said 'no {'password': 'hunter2'}": "it said 'no {'password': '***'}",
+    "password=ab,hunter2, x=1": "password=***, x=1",
+    "Authorization: Bearer hunter2abc": "Authorization: ***",
+    "curl -H 'X-Auth: Bearer hunter2abcdef'": "curl -H 'X-Auth: Bearer ***'",
+    "OperationalError('no route to postgres://ann:hunter2@db/shop')": (
+        "OperationalError('no route to postgres://ann:***@db/shop')"
+    ),
+    "(4111111111111111, 5)": "('***', 5)",
+    "('card 4111 1111 1111 1111 declined',)": "('card *** declined',)",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl": "***",
+    "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----": "***",
+}
+
+KEPT = [
+    "{'order_id': 17, 'customer': 'ann@example.com'}",
+    "{'max_tokens': 4096, 'tokenizer': 'bpe'}",
+    "{'passenger': 'Ann', 'secretary': None}",
+    "Token refused",
+    "KeyError('password')",
+    "0.4111111111111111",
+    "(1750000000123456, 4111111111111112)",
+    "the password was wrong",
+    "https://example.com/a:b",
+    "basic functionality",
+]
+
+
+@pytest.mark.parametrize("text", MASKED)
+def test_what_is_masked(text: str) -> None:
+    assert USUAL.text(text) == MASKED[text]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_is_kept(text: str) -> None:
+    assert USUAL.text(text) is text
+
+
+_NAMES = st.sampled_from(["password", "Api-Key", "access_token", "client_secret"])
+_PLAIN = st.text(alphabet="ab'\"\\\n,:=}{)(é ", max_size=12) | st.integers() | st.none() | st.binary(max_size=4)
+_HIDDEN = st.builds(lambda a, b: f"{a}{SECRET}{b}", st.text(max_size=6), st.text(max_size=6))
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(alphabet="xyz", max_size=4), inner, max_size=3)
+        | st.dictionaries(_NAMES, _HIDDEN | st.lists(_HIDDEN, max_size=2), max_size=2)
+        | inner.map(repr)
+        | st.tuples(inner)
+    )
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.recursive(_PLAIN, _nested, max_leaves=8))
+def test_no_secret_is_left_in_a_value_and_it_stays_a_value(value: Any) -> None:
+    text = repr(value)
+    found = USUAL.text(text)
+    assert SECRET not in found
+    ast.literal_eval(found)
+    if SECRET not in text:
+        assert ast.literal_eval(found) == value or "***" in found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.recursive(_PLAIN, _nested, max_leaves=8), st.integers(0, 200))
+def test_nor_in_one_that_was_cut(value: Any, length: int) -> None:
+    text = f"{repr({'a': value, 'password': SECRET})[:length]}..."
+    assert SECRET not in USUAL.text(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="pasword:='\"\\{}()[],. \n<>0", max_size=300))
+def test_any_text_is_taken(text: str) -> None:
+    USUAL.text(f"{text} password={SECRET}")
+
+
+@pytest.mark.parametrize(
+    "piece", ["'", "\\'", "password=(", "password='", "{'token': ", "secret:", "eyJaaaaaaaa", "4111 "]
+)
+def test_long_hostile_texts_take_no_longer_than_they_are(piece: str) -> None:
+    # A road that went back and forth would not end within anybody's patience.
+    USUAL.text(piece * (300_000 // len(piece)) + " password=x")
+
+
+def decoded(rules: Rules | None, **fields: Any) -> Event:
+    out: list[Event] = []
+    body = {"type": "task-received", "uuid": "a", "timestamp": 1.0, "hostname": "w", **fields}
+    Decoder(rules=rules).json(json.dumps(body).encode(), 1.0, out)
+    return out[0]
+
+
+@pytest.mark.parametrize("field", ["args", "kwargs", "result", "exception", "traceback"])
+def test_every_text_of_an_event(field: str) -> None:
+    assert getattr(decoded(None, **{field: "{'password': 'hunter2'}"}), field) == "{'password': '***'}"
+
+
+def test_events_that_came_together() -> None:
+    out: list[Event] = []
+    one = {"type": "task-sent", "uuid": "a", "timestamp": 1.0, "kwargs": "{'token': 'hunter2'}"}
+    Decoder().json(json.dumps([one, {**one, "kwargs": "{}"}]).encode(), 1.0, out)
+    assert [each.kwargs for each in out] == ["{'token': '***'}", "{}"]
+
+
+def test_what_custom_events_bring() -> None:
+    found = decoded(None, type="task-progress", step={"password": SECRET, "n": 1, "said": ["token=hunter2"]}, token=[1])
+    assert found.data == {"step": {"password": "***", "n": 1, "said": ["token=***"]}, "token": "***"}
+
+
+def test_other_serializers_and_letters_that_json_escapes() -> None:
+    out: list[Event] = []
+    Decoder(["json", "yaml"]).message(
+        b"{type: task-sent, uuid: a, timestamp: 1, kwargs: \"{'password': 'hunter2'}\"}",
+        Content("application/x-yaml", "utf-8", None), 1.0, out,
+    )  # fmt: skip
+    body = rb'{"type":"task-sent","uuid":"b","timestamp":1,"kwargs":"{\u0027passw\u006frd\u0027: \u0027hunter2\u0027}"}'
+    Decoder().json(body, 1.0, out)
+    assert [each.kwargs for each in out] == ["{'password': '***'}"] * 2
+
+
+def test_what_cannot_be_read_is_not_logged_with_its_secret(caplog: pytest.LogCaptureFixture) -> None:
+    Decoder().json(b'{"type": "task-sent", "password": "hunter2", "kwargs": "{\'token\': \'hunter2', 1.0, [])
+    assert "could not be read" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_names_of_ones_own() -> None:
+    rules = rules_from(["pin*", "default", "!password_hint"], None, ())
+    found = decoded(rules, kwargs="{'pin_code': 1234, 'password_hint': 'dog', 'token': 'x', 'n': 1}").kwargs
+    assert found == "{'pin_code': '***', 'password_hint': 'dog', 'token': '***', 'n': 1}"
+    assert decoded(rules_from(["pin"], None, ()), kwargs="{'token': 'x'}").kwargs == "{'token': 'x'}"
+
+
+def test_expressions_of_ones_own() -> None:
+    rules = rules_from(["none"], [r"ORD-\d{2", r"4}", "^whole$"], ())
+    assert rules.patterns == (r"ORD-\d{2,4}", "^whole$")
+    assert decoded(rules, args="('ORD-123', 'x')", result="whole").args == "('***', 'x')"
+    assert decoded(rules, result="whole").result == "***"
+    assert decoded(rules, kwargs="{'password': 'x'}").kwargs == "{'password': 'x'}"
+
+
+@pytest.mark.parametrize("bad", [r"(a)\1", "(?=a)", "(", "a*", "x" * 2000, "((a{1000}){1000}){1000}"])
+def test_expressions_that_are_refused(bad: str) -> None:
+    with pytest.raises(Invalid):
+        rules_from(None, [bad], ())
+
+
+@pytest.mark.parametrize("bad", ["a/b", "(", "***", ""])
+def test_names_that_are_refused(bad: str) -> None:
+    with pytest.raises(Invalid):
+        rules_from([bad, "x"], None, ())
+
+
+def test_arguments_by_place() -> None:
+    rules = rules_from(None, None, ["shop.login:1", "auth.*:*"])
+    assert decoded(rules, name="shop.login", args="('ann', ['hunter2', (1,)], b'x,y')").args == "('ann', '***', b'x,y')"
+    assert decoded(rules, name="shop.login", args="('ann', 'hunter2 and mo...").args == "('ann', '***'"
+    assert decoded(rules, name="auth.check", args="('a, b', 'hunter2')").args == "('***', '***')"
+    assert decoded(rules, name="auth.check", args="('hunter2',)").args == "('***',)"
+    assert decoded(rules, name="shop.other", args="('ann', 'x')").args == "('ann', 'x')"
+    with pytest.raises(Invalid):
+        rules_from(None, None, ["shop.login:x"])
+
+
+def test_nothing_is_masked_if_nobody_wants_it() -> None:
+    rules = rules_from(["none"], ["none"], ())
+    assert not rules
+    assert decoded(rules, kwargs="{'password': 'hunter2'}").kwargs == "{'password': 'hunter2'}"
+
+
+def test_settings_and_addresses() -> None:
+    shown = masked_settings(
+        {
+            "broker_url": "amqp://ann:hunter2@host//",
+            "broker_read_url": ["redis://:hunter2@a", "redis://:hunter2@b/1?password=hunter2"],
+            "result_backend": "db+postgresql://ann:hunter2@db/x",
+            "broker_transport_options": {"sentinel_kwargs": {"password": SECRET}, "visibility_timeout": 5},
+            "redis_password": SECRET,
+            "security_key": "/etc/key",
+            "task_default_routing_key": "celery",
+            "beat_schedule": {"x": {"task": "t", "kwargs": {"token": SECRET}}},
+            "task_always_eager": False,
+            "worker_concurrency": 4,
+        }
+    )
+    assert SECRET not in repr(shown)
+    assert shown["broker_url"] == "amqp://ann:**@host//"
+    assert shown["broker_transport_options"]["visibility_timeout"] == 5
+    assert (shown["task_default_routing_key"], shown["task_always_eager"]) == ("celery", False)
+    assert shown["worker_concurrency"] == 4
+    assert masked("redis://:p@ss@host") == "redis://:**@host"
