@@ -99,6 +99,9 @@ class Config:
     conf: str = _option("flowerconfig.py", "configuration file (Python)")
 
 
+#: Added to the name of the store's folder where a file of that name is.
+BESIDE = "-data"
+
 DEFAULTS = Config()
 TYPES: Mapping[str, Any] = get_type_hints(Config)
 FIELDS: Mapping[str, "dataclasses.Field[Any]"] = {each.name: each for each in dataclasses.fields(Config)}
@@ -137,6 +140,11 @@ def shown(config: Config) -> dict[str, str]:
     """What differs from the defaults, fit for a log."""
     given = {name: _text(getattr(config, name)) for name in NAMES if getattr(config, name) != FIELDS[name].default}
     return {name: "**" if FIELDS[name].metadata["secret"] else text for name, text in given.items()}
+
+
+def log_level(config: Config) -> str:
+    """`debug` makes us talkative, unless another level than the usual one was asked for."""
+    return "DEBUG" if config.debug and config.logging.lower() == "info" else config.logging.upper()
 
 
 def _text(value: Any) -> str:
@@ -260,7 +268,7 @@ def _settled(config: Config, folder: Path) -> Config:
     """With whatever depends on where we are."""
     files: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in ("certfile", "keyfile", "ca_certs")}
     # Flower's state file is not ours to overwrite, and a start that fails would be no replacement.
-    db = f"{config.db}-data" if (folder / config.db).is_file() else config.db
+    db = f"{config.db}{BESIDE}" if (folder / config.db).is_file() else config.db
     buckets = tuple(sorted({bound for bound in config.task_runtime_metric_buckets if math.isfinite(bound)}))
     return dataclasses.replace(config, **files, db=db, task_runtime_metric_buckets=buckets)
 

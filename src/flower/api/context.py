@@ -24,7 +24,9 @@ class Context:
     access: Authenticator = field(default_factory=Authenticator)
     #: address of /login as the OAuth provider knows it; "" = as the browser knows it
     oauth2_redirect_uri: str = ""
-    #: without slashes
+    #: pages of errors tell what went wrong inside
+    debug: bool = False
+    #: slashes at its ends make no difference
     url_prefix: str = ""
 
     @property
