@@ -86,9 +86,10 @@ async def root(request: Request, context: Context) -> Response:
     return RedirectResponse(f"{context.root}/tasks", 302)
 
 
-def error_page(request: Request, status: int, message: str) -> Response:
+def error_page(request: Request, status: int, message: str, details: str = "") -> Response:
     context: Context = request.app.state.context
-    return html("error.html", status, {"root": context.root, "status": status, "message": message, "recorder": None})
+    values = {"root": context.root, "status": status, "message": message, "details": details, "recorder": None}
+    return html("error.html", status, values)
 
 
 PAGES: tuple[Route, ...] = (
