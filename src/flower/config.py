@@ -29,6 +29,11 @@ class Config:
     address: str = _option("127.0.0.1", "address to listen on; empty = all interfaces")
     port: int = _option(5555, "port to listen on; 0 = any free one")
     url_prefix: str = _option("", "serve everything under this path; slashes at its ends make no difference")
+    unix_socket: str = _option("", "listen on this path instead of a port")
+    xheaders: bool = _option(False, "believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto")
+    certfile: str = _option("", "TLS: the certificate; needs keyfile")
+    keyfile: str = _option("", "TLS: the key; needs certfile")
+    ca_certs: str = _option("", "TLS: authorities for the TLS context; clients are not asked for certificates")
     db: str = _option(
         "flower-data", "directory of the store; where a file of that name is (Flower's state), NAME-data is used"
     )
@@ -45,11 +50,6 @@ class Config:
     )
     inspect_timeout: float = _option(1000.0, "milliseconds to wait for the answers of workers")
     broker_api: str = _option("", "management API of RabbitMQ, http://user:password@host:15672/api/", secret=True)
-    unix_socket: str = _option("", "listen on this path instead of a port")
-    xheaders: bool = _option(False, "believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto")
-    certfile: str = _option("", "TLS: the certificate; needs keyfile")
-    keyfile: str = _option("", "TLS: the key; needs certfile")
-    ca_certs: str = _option("", "TLS: authorities for the TLS context; clients are not asked for certificates")
     basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas", secret=True)
     roles: tuple[str, ...] = _option(
         (), "who may do what: ann:admin, group:ops:operator, *:viewer; empty = whoever is logged in may do everything"
