@@ -48,6 +48,7 @@ class Config:
     purge_offline_workers: Seconds | None = _option(
         None, "leave workers out that have been offline for so long (300, 5m); none = never"
     )
+    max_workers: int = _option(5000, "workers to remember")
     inspect_timeout: float = _option(1000.0, "milliseconds to wait for the answers of workers")
     broker_api: str = _option("", "management API of RabbitMQ, http://user:password@host:15672/api/", secret=True)
     basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas", secret=True)
@@ -86,7 +87,6 @@ class Config:
     )
     persistent: bool = _option(True, "of Flower, without effect: tasks are always kept")
     state_save_interval: int = _option(0, "of Flower, without effect: tasks are saved at once")
-    max_workers: int = _option(5000, "workers to remember")
     debug: bool = _option(False, "log more, requests too; pages of errors show tracebacks")
     logging: str = _option("info", "debug, info, warning, error or none")
     log_file_prefix: str = _option("", "write the log to this file instead of standard error")

@@ -238,3 +238,24 @@ def test_a_value_that_is_missing(tmp_path: Path) -> None:
         ended = run(*words, folder=tmp_path)
         assert ended.returncode == 1
         assert "needs a value" in ended.stderr
+
+
+@pytest.mark.parametrize("module", ["celery", "flower"])
+def test_both_programs_know_the_command(module: str, redis_server: Redis) -> None:
+    """`python -m flower … flower …` is the celery program, as in Flower; `celery flower` needs no application."""
+
+    class Named(Reached):
+        def command(self) -> list[str]:
+            command = super().command()
+            command[command.index("-m") + 1] = module
+            if module == "celery":
+                at = command.index("-A")
+                command[at : at + 2] = ["-b", self.broker]
+            return command
+
+    with Named(redis_server.url, "--port=0") as product:
+        where = product.lines().partition("Visit me at ")[2].split()[0]
+        assert httpx.get(f"{where}/healthcheck").text == "OK"
+        assert f"Broker: {redis_server.url}" in product.lines()
+        assert ("'shop.add'" in product.lines()) == (module == "flower")
+        assert product.end(signal.SIGTERM) == 0
