@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flower.config import DEFAULTS, Bytes, Config, Seconds, load, nearest
+from flower.config import DEFAULTS, NAMES, Bytes, Config, Seconds, default_text, load, nearest, shown
 from flower.errors import Invalid
 
 
@@ -23,6 +23,19 @@ def test_precedence_is_environment_then_file_then_command_line(tmp_path: Path) -
     ("given", "expected"),
     [
         ({"basic_auth": "a:b, c:d:e"}, Config(basic_auth=("a:b", "c:d:e"))),
+        ({"basic_auth": "a:b,c,d, e:f,"}, Config(basic_auth=("a:b,c,d", "e:f"))),
+        (
+            {"basic_auth": "a:$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA,b:c"},
+            Config(basic_auth=("a:$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "b:c")),
+        ),
+        ({"purge_offline_workers": "5m"}, Config(purge_offline_workers=Seconds(300))),
+        ({"purge_offline_workers": ""}, DEFAULTS),
+        ({"purge_offline_workers": "none"}, DEFAULTS),
+        ({"inspect_timeout": "250"}, Config(inspect_timeout=250.0)),
+        ({"task_runtime_metric_buckets": "5, 0.5,inf,1"}, Config(task_runtime_metric_buckets=(0.5, 1.0, 5.0))),
+        ({"log_to_stderr": "on"}, Config(log_to_stderr=True)),
+        ({"log_to_stderr": ""}, DEFAULTS),
+        ({"auth": ""}, DEFAULTS),
         ({"read_only": "Yes"}, Config(read_only=True)),
         ({"enable_events": "0"}, Config(enable_events=False)),
         ({"max_age": "30d"}, Config(max_age=Seconds(30 * 86400))),
@@ -46,6 +59,19 @@ def test_values(given: dict[str, str], expected: Config, tmp_path: Path) -> None
         ({"basic_auth": "ann"}, "not user:password"),
         ({"logging": "loud"}, "must be debug, info, warning, error or none"),
         ({"conf": "missing.py"}, "does not exist"),
+        ({"inspect_timeout": "inf"}, "must be 1 or more"),
+        ({"inspect_timeout": "nan"}, "is not a number"),
+        ({"purge_offline_workers": "-3"}, "must not be negative|not a duration"),
+        ({"task_runtime_metric_buckets": "1,two"}, "is not a list of numbers"),
+        ({"format_task": "mine.shorten"}, "which only the configuration file can hold"),
+        ({"certfile": "a.pem"}, "Both 'certfile' and 'keyfile' are required to enable SSL"),
+        ({"keyfile": "a.pem"}, "Both 'certfile' and 'keyfile' are required to enable SSL"),
+        ({"broker_api": "ftp://x/api/"}, "Invalid '--broker-api' option: invalid scheme 'ftp', expected"),
+        ({"broker_api": "http:///api/"}, "Invalid '--broker-api' option: no host in url"),
+        ({"broker_api": "http://u:hush@x:port/api/"}, "Invalid '--broker-api' option: this is no address"),
+        ({"url_prefix": "a{b}"}, "cannot be the beginning of a path"),
+        ({"log_rotate_mode": "never"}, "must be size or time"),
+        ({"log_rotate_when": "noon"}, "or midnight"),
     ],
 )
 def test_bad_values_are_told_in_plain_words(given: dict[str, str], words: str, tmp_path: Path) -> None:
@@ -62,6 +88,11 @@ def test_bad_values_are_told_in_plain_words(given: dict[str, str], words: str, t
         ("read_only = 'si'", "true or false"),
         ("enable_events = 1", "true or false"),
         ("max_tasks = []", "whole number"),
+        ("max_tasks = True", "whole number"),
+        ("basic_auth = ['a:b', 3]", "must be a list of texts"),
+        ("task_runtime_metric_buckets = [1, float('nan')]", "must be a list of numbers"),
+        ("format_task = 3", "must be a function"),
+        ("open('/no/such/file')", "FileNotFoundError|No such file"),
     ],
 )
 def test_bad_files_are_told_in_plain_words(text: str, words: str, tmp_path: Path) -> None:
@@ -80,3 +111,69 @@ def test_a_misspelt_name_finds_the_nearest() -> None:
     assert nearest("prot") == "port"
     assert nearest("max-taks") == "max-tasks"
     assert nearest("zzz") is None
+
+
+def test_a_file_holds_what_texts_cannot(tmp_path: Path) -> None:
+    (tmp_path / "flowerconfig.py").write_text(
+        "import math\n"
+        "def format_task(task):\n    return task\n"
+        "basic_auth = ('ann:a,b:c', 'bob:d')\n"
+        "task_runtime_metric_buckets = [1, 0.5, math.inf]\n"
+        "purge_offline_workers = 300\n"
+        "broker_api = None\n"
+        "url_prefix = 'größe'\n",
+        encoding="utf-8",
+    )
+    config = load({}, {"FLOWER_BROKER_API": "http://elsewhere/api/"}, tmp_path)
+    assert config.format_task is not None
+    assert config.format_task(3) == 3
+    assert config.basic_auth == ("ann:a,b:c", "bob:d")
+    assert config.task_runtime_metric_buckets == (0.5, 1.0)
+    assert (config.purge_offline_workers, config.broker_api, config.url_prefix) == (Seconds(300), "", "größe")
+
+
+def test_none_in_the_file_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "flowerconfig.py").write_text(f"{' = '.join(NAMES)} = None\n")
+    assert load({}, {"FLOWER_PORT": "1"}, tmp_path) == DEFAULTS
+
+
+def test_every_option_is_read_from_the_environment(tmp_path: Path) -> None:
+    texts = {name: default_text(name) for name in NAMES}
+    assert texts["log_to_stderr"] == texts["certfile"] == "none"
+    assert texts["task_runtime_metric_buckets"].startswith("0.005,0.01,")
+    given = {f"FLOWER_{name.upper()}": "" if text == "none" else text for name, text in texts.items() if name != "conf"}
+    assert load({}, given, tmp_path) == DEFAULTS
+
+
+def test_what_kubernetes_sets_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="enableServiceLinks"):
+        load({}, {"FLOWER_PORT": "tcp://10.0.0.1:5555", "FLOWER_PORT_5555_TCP_PROTO": "tcp"}, tmp_path)
+
+
+def test_files_are_found_from_where_the_shell_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/seen/by/the/shell")
+    monkeypatch.setenv("HOME", "/home/ann")
+    config = load({"certfile": "a.pem", "keyfile": "~/b.pem", "ca_certs": "/c.pem"}, {}, tmp_path)
+    assert (config.certfile, config.keyfile, config.ca_certs) == (
+        "/seen/by/the/shell/a.pem", "/home/ann/b.pem", "/c.pem",
+    )  # fmt: skip
+
+
+def test_the_state_file_of_flower_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "flower.db").write_text("a shelve")
+    assert load({"db": "flower.db"}, {}, tmp_path).db == "flower.db-data"
+    assert load({"db": "flower"}, {}, tmp_path).db == "flower"
+
+
+def test_secrets_are_not_shown() -> None:
+    config = Config(basic_auth=("a:hush",), cookie_secret="hush", broker_api="http://u:hush@x/", port=7, auth="a@b")
+    assert shown(config) == {
+        "basic_auth": "**", "cookie_secret": "**", "broker_api": "**", "port": "7", "auth": "a@b",
+    }  # fmt: skip
+
+
+def test_secrets_are_not_told_in_errors(tmp_path: Path) -> None:
+    (tmp_path / "flowerconfig.py").write_text("basic_auth = {'ann': 'hush'}\n")
+    with pytest.raises(Invalid) as raised:
+        load({}, {}, tmp_path)
+    assert "hush" not in str(raised.value)

@@ -10,11 +10,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pprint import pformat
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from flower.access.opening import authenticator
 from flower.allocation import share_arenas
@@ -24,12 +22,15 @@ from flower.api.formatting import formatted
 from flower.api.watching import watch
 from flower.celery_app import LazyApp
 from flower.cluster.inspected import Inspections
-from flower.config import Config
-from flower.errors import FlowerError, Invalid
+from flower.config import Config, log_level, shown
+from flower.errors import FlowerError
+from flower.listening import listening, listening_at, url
+from flower.logs import relay
 from flower.store.opening import open_ledger, open_reader
 from flower.store.port import Retention
 from flower.supervisor import Supervisor
 from flower.web.application import create_app
+from flower.web.serving import has_tls, http_server
 
 if TYPE_CHECKING:
     from flower.recording import RecordingSettings
@@ -40,11 +41,13 @@ log = logging.getLogger(__name__)
 READ_TIME_LIMIT = 10.0
 
 
-def serve(config: Config, app: LazyApp, *, with_recorder: bool = True) -> None:
-    """Serve until a signal. Raises FlowerError if it cannot start or the recorder cannot."""
+def serve(config: Config, app: LazyApp, *, with_recorder: bool = True, quiet: bool = False) -> None:
+    """Serve until a signal; `quiet` without the lines that say where. Raises FlowerError if it cannot start or the
+    recorder cannot."""
     share_arenas()
-    with _listening(config) as listener:
-        asyncio.run(_Server(config, app, listener, with_recorder=with_recorder).run())
+    opened = listening_at(config.unix_socket) if config.unix_socket else listening(config.address, config.port)
+    with opened as listeners:
+        asyncio.run(_Server(config, app, listeners, with_recorder=with_recorder, quiet=quiet).run())
 
 
 def record_only(config: Config, app: LazyApp) -> None:
@@ -76,43 +79,20 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             max_age=float(config.max_age) or None,
             max_bytes=int(config.max_size) or None,
         ),
-        log_level="DEBUG" if config.debug else config.logging.upper(),
+        log_level=log_level(config),
         index_process=True,
     )
 
 
-@contextmanager
-def _listening(config: Config) -> Iterator[socket.socket]:
-    """The socket, bound before anything else is started. Empty address = all, IPv4 and IPv6."""
-    try:
-        if config.address:
-            listener = socket.create_server((config.address, config.port), backlog=512, family=_family(config.address))
-        else:
-            listener = socket.create_server(
-                ("", config.port),
-                family=socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET,
-                dualstack_ipv6=socket.has_dualstack_ipv6(),
-                backlog=512,
-            )
-    except OSError as error:
-        where = f"{config.address or '*'}:{config.port}"
-        raise Invalid(f"Cannot listen on {where}: {error.strerror or error}", hint="choose another --port") from error
-    # asyncio sets it only on sockets that name their protocol; without it most answers wait 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with listener:
-        yield listener
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
 class _Server:
-    def __init__(self, config: Config, app: LazyApp, listener: socket.socket, *, with_recorder: bool) -> None:
+    def __init__(
+        self, config: Config, app: LazyApp, listeners: Sequence[socket.socket], *, with_recorder: bool, quiet: bool
+    ) -> None:
         self._config = config
         self._app = app
-        self._listener = listener
+        self._listeners = list(listeners)
         self._with_recorder = with_recorder
+        self._quiet = quiet
         self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
         self._ledger = open_ledger(config.db)
         self._access = authenticator(config, self._ledger, os.environ)
@@ -125,20 +105,12 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         context = self._context()
-        settings = uvicorn.Config(
-            create_app(context),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            # uvicorn would believe whoever comes from this machine, and who asks is told by their address
-            proxy_headers=False,
-        )
-        http = _Http(settings)
-        serving = asyncio.create_task(http.serve(sockets=[self._listener]))
+        http = http_server(create_app(context), self._config)
+        serving = asyncio.create_task(http.serve(sockets=self._listeners))
         working = asyncio.create_task(self._work())
         bulk = asyncio.create_task(self._run_jobs())
         watching = asyncio.create_task(watch(context))
-        log.info("Visit me at %s", self.url)
+        self._say_where()
         await self._stop.wait()
         working.cancel()
         watching.cancel()
@@ -157,10 +129,12 @@ class _Server:
         """Load the application (slow: Celery), then keep the recorder alive."""
         try:
             app = await asyncio.to_thread(self._app)
-            await asyncio.to_thread(_say_what_is_watched, app)
+            if not self._quiet:
+                await asyncio.to_thread(_say_what_is_watched, app)
             if self._with_recorder:
                 settings = await asyncio.to_thread(recording_settings, self._config, self._app)
-                self._supervisor = Supervisor(settings, self._give_up)
+                relayed = relay if self._config.log_file_prefix else None
+                self._supervisor = Supervisor(settings, self._give_up, relayed)
                 await self._supervisor.run()
         except FlowerError as error:
             self._give_up(error)
@@ -178,13 +152,17 @@ class _Server:
         self._fatal = error
         self._stop.set()
 
-    @property
-    def url(self) -> str:
-        host, port = self._listener.getsockname()[:2]
-        if self._config.address in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            host = "127.0.0.1"
-        prefix = self._config.url_prefix.strip("/")
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/{prefix + '/' if prefix else ''}"
+    def _say_where(self) -> None:
+        if self._quiet:
+            return
+        config = self._config
+        prefix = config.url_prefix.strip("/")
+        if config.unix_socket:
+            log.info("Visit me via unix socket file: %s", config.unix_socket)
+        else:
+            where = url(self._listeners[0], config.address, tls=has_tls(config))
+            log.info("Visit me at %s%s", where, f"/{prefix}/" if prefix else "")
+        log.debug("Settings: %s", pformat(shown(config)))
 
     def _context(self) -> Context:
         config = self._config
@@ -205,19 +183,12 @@ class _Server:
             broker_api=config.broker_api,
             tasks_columns=config.tasks_columns,
             natural_time=config.natural_time,
+            debug=config.debug,
         )
-
-
-class _Http(uvicorn.Server):
-    """uvicorn without its signal handlers: order of stopping is ours."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _say_what_is_watched(app: Any) -> None:
     from flower.redaction import masked  # noqa: PLC0415 - the first page does not need it
 
     log.info("Broker: %s", masked(app.conf.broker_read_url))
-    log.info("Registered tasks: %s", ", ".join(sorted(app.tasks)))
+    log.info("Registered tasks: \n%s", pformat(sorted(app.tasks)))

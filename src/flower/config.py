@@ -5,39 +5,38 @@ Precedence, lowest first: default, `FLOWER_<NAME>` in the environment, configura
 are the table of options that the command line and the documentation are printed from.
 """
 
-import ast
 import dataclasses
 import difflib
+import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
 from flower.errors import Invalid
-
-TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
-FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+from flower.kinds import Bytes, Kind, Seconds, kind_of, pairs
 
 
-class Seconds(float):
-    """A duration; as text `90`, `15m`, `12h`, `30d`."""
-
-
-class Bytes(int):
-    """A size; as text `500000`, `500MB`, `10GB`."""
-
-
-def _option(default: Any, sentence: str) -> Any:
-    return field(default=default, metadata={"sentence": sentence})
+def _option(default: Any, sentence: str, *, secret: bool = False) -> Any:
+    """What is `secret` is never shown."""
+    return field(default=default, metadata={"sentence": sentence, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     address: str = _option("127.0.0.1", "address to listen on; empty = all interfaces")
     port: int = _option(5555, "port to listen on; 0 = any free one")
-    url_prefix: str = _option("", "serve everything under this path")
-    db: str = _option("flower-data", "directory of the store")
+    url_prefix: str = _option("", "serve everything under this path; slashes at its ends make no difference")
+    unix_socket: str = _option("", "listen on this path instead of a port")
+    xheaders: bool = _option(False, "believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto")
+    certfile: str = _option("", "TLS: the certificate; needs keyfile")
+    keyfile: str = _option("", "TLS: the key; needs certfile")
+    ca_certs: str = _option("", "TLS: authorities for the TLS context; clients are not asked for certificates")
+    db: str = _option(
+        "flower-data", "directory of the store; where a file of that name is (Flower's state), NAME-data is used"
+    )
     max_tasks: int = _option(10_000_000, "tasks to keep; the oldest finished ones go first; 0 = no limit")
     max_age: Seconds = _option(Seconds(0), "forget tasks this long after their last event (30d, 12h); 0 = never")
     max_size: Bytes = _option(Bytes(20 * 10**9), "bytes the store may take on disk (20GB); 0 = no limit")
@@ -58,14 +57,10 @@ class Config:
     purge_offline_workers: Seconds | None = _option(
         None, "leave workers out that have been offline for so long (300, 5m); none = never"
     )
+    max_workers: int = _option(5000, "workers to remember")
     inspect_timeout: float = _option(1000.0, "milliseconds to wait for the answers of workers")
-    broker_api: str = _option("", "management API of RabbitMQ, http://user:password@host:15672/api/")
-    unix_socket: str = _option("", "listen on this path instead of a port")
-    xheaders: bool = _option(False, "believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto")
-    certfile: str = _option("", "TLS: the certificate; needs keyfile")
-    keyfile: str = _option("", "TLS: the key; needs certfile")
-    ca_certs: str = _option("", "TLS: certificates of authorities that clients' certificates are checked against")
-    basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas")
+    broker_api: str = _option("", "management API of RabbitMQ, http://user:password@host:15672/api/", secret=True)
+    basic_auth: tuple[str, ...] = _option((), "who may log in: user:password, several separated by commas", secret=True)
     roles: tuple[str, ...] = _option(
         (), "who may do what: ann:admin, group:ops:operator, *:viewer; empty = whoever is logged in may do everything"
     )
@@ -80,12 +75,14 @@ class Config:
         "", "google, github, gitlab, okta, oidc, Flower's name of one of these, or the import path of a class"
     )
     oauth2_key: str = _option("", "client id at the OAuth provider")
-    oauth2_secret: str = _option("", "client secret at the OAuth provider")
+    oauth2_secret: str = _option("", "client secret at the OAuth provider", secret=True)
     oauth2_redirect_uri: str = _option("", "address of /login as the OAuth provider knows it")
     oidc_issuer: str = _option("", "base address of an OpenID provider; its description is found there")
     oidc_scope: str = _option("openid email profile", "scopes to ask it for")
     oidc_groups_claim: str = _option("groups", "the claim that lists somebody's groups")
-    cookie_secret: str = _option("", "signs cookies; empty = kept in the store's directory, made at the first start")
+    cookie_secret: str = _option(
+        "", "signs cookies; empty = kept in the store's directory, made at the first start", secret=True
+    )
     read_only: bool = _option(False, "refuse everything that changes something")
     bulk_limit: int = _option(10_000, "tasks that one bulk job may take")
     bulk_rate: float = _option(100.0, "tasks a second that a bulk job works off at most")
@@ -97,12 +94,11 @@ class Config:
     )
     task_runtime_metric_buckets: tuple[float, ...] = _option(
         (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
-        "upper bounds of the run time histogram in seconds; infinity is added",
+        "upper bounds of the run time histogram in seconds; inf is added",
     )
-    persistent: bool = _option(True, "of Flower; tasks are always kept")
-    state_save_interval: int = _option(0, "of Flower; tasks are always saved at once")
-    max_workers: int = _option(5000, "workers to remember")
-    debug: bool = _option(False, "log more")
+    persistent: bool = _option(True, "of Flower, without effect: tasks are always kept")
+    state_save_interval: int = _option(0, "of Flower, without effect: tasks are saved at once")
+    debug: bool = _option(False, "log more, requests too; pages of errors show tracebacks")
     logging: str = _option("info", "debug, info, warning, error or none")
     log_file_prefix: str = _option("", "write the log to this file instead of standard error")
     log_file_max_size: int = _option(100_000_000, "bytes of a log file before the next one is begun")
@@ -110,17 +106,25 @@ class Config:
     log_rotate_mode: str = _option("size", "begin a new log file by size or by time")
     log_rotate_when: str = _option("midnight", "by time: S, M, H, D, W0 to W6 or midnight")
     log_rotate_interval: int = _option(1, "by time: every so many of these")
-    log_to_stderr: bool = _option(False, "log to standard error, too, when there is a log file")
+    log_to_stderr: bool | None = _option(None, "log to standard error; none = unless there is a log file")
     conf: str = _option("flowerconfig.py", "configuration file (Python)")
 
 
+#: Added to the name of the store's folder where a file of that name is.
+BESIDE = "-data"
+
 DEFAULTS = Config()
-TYPES: Mapping[str, type] = get_type_hints(Config)
-NAMES = tuple(each.name for each in dataclasses.fields(Config))
+TYPES: Mapping[str, Any] = get_type_hints(Config)
+FIELDS: Mapping[str, "dataclasses.Field[Any]"] = {each.name: each for each in dataclasses.fields(Config)}
+NAMES = tuple(FIELDS)
+KINDS: Mapping[str, Kind] = {
+    **{name: kind_of(TYPES[name]) for name in NAMES},
+    "basic_auth": dataclasses.replace(kind_of(TYPES["basic_auth"]), parse=pairs),
+}
 
 
 def is_boolean(name: str) -> bool:
-    return TYPES[name] is bool
+    return TYPES[name] in (bool, bool | None)
 
 
 def canonical(name: str) -> str:
@@ -128,124 +132,159 @@ def canonical(name: str) -> str:
     return name.strip().lower().replace("-", "_")
 
 
+def option(name: str) -> str:
+    """The name as people write it on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 def nearest(name: str) -> str | None:
     close = difflib.get_close_matches(canonical(name), NAMES, n=1)
     return close[0].replace("_", "-") if close else None
 
 
+def default_text(name: str) -> str:
+    """The default as one would write it; `none` if there is none."""
+    return _text(FIELDS[name].default) or "none"
+
+
+def shown(config: Config) -> dict[str, str]:
+    """What differs from the defaults, fit for a log."""
+    given = {name: _text(getattr(config, name)) for name in NAMES if getattr(config, name) != FIELDS[name].default}
+    return {name: "**" if FIELDS[name].metadata["secret"] else text for name, text in given.items()}
+
+
+def log_level(config: Config) -> str:
+    """`debug` makes us talkative, unless another level than the usual one was asked for."""
+    return "DEBUG" if config.debug and config.logging.lower() == "info" else config.logging.upper()
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(_text, value))
+        case float():
+            return f"{value:g}" if abs(value) < 1e6 else repr(float(value))
+        case _:
+            return getattr(value, "__name__", None) or str(value)
+
+
 def load(command_line: Mapping[str, str], environment: Mapping[str, str], folder: Path | None = None) -> Config:
     """`command_line` holds what was given, by canonical name. Raises Invalid in plain words."""
+    folder = folder or Path.cwd()
     values: dict[str, Any] = {}
     for key, text in environment.items():
         if key.upper().startswith("FLOWER_") and (name := canonical(key[7:])) in TYPES:
             values[name] = _parse(name, text, f"environment variable {key}")
-    explicit = "conf" in command_line or "conf" in values
-    path = (folder or Path.cwd()) / os.path.expanduser(command_line.get("conf") or values.get("conf") or DEFAULTS.conf)
-    values.update(_read_file(path, must_exist=explicit))
-    for name, text in command_line.items():
-        values[name] = _parse(name, text, f"--{name.replace('_', '-')}")
-    return _checked(Config(**values))
+    explicit = command_line.get("conf") or values.get("conf")
+    values |= _read_file(folder / os.path.expanduser(explicit or DEFAULTS.conf), must_exist=bool(explicit))
+    values |= {name: _parse(name, text, option(name)) for name, text in command_line.items()}
+    return _settled(_checked(Config(**values)), folder)
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    names: dict[str, Any] = {"__file__": str(path)}
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), names)  # noqa: S102 - Flower's configuration file is Python
+    except FileNotFoundError as error:
+        if error.filename != str(path):
+            raise Invalid(f"The configuration file {path} cannot be read: {error}") from error
+        if must_exist:
+            raise Invalid(f"The configuration file {path} does not exist") from error
+        return {}
+    except Exception as error:
+        raise Invalid(f"The configuration file {path} cannot be read: {type(error).__name__}: {error}") from error
+    found = ((canonical(key), key, value) for key, value in names.items())
+    return {name: _check(name, value, f"{path.name}: {key}") for name, key, value in found if name in TYPES}
+
+
+def _check(name: str, value: Any, where: str) -> Any:
+    """A value out of the file: a text is read as in every source, None means the default."""
+    if isinstance(value, str):
+        return _parse(name, value, where)
+    if value is None:
+        return FIELDS[name].default
+    try:
+        return KINDS[name].check(value)
+    except ValueError as error:
+        said = "the value given" if FIELDS[name].metadata["secret"] else repr(value)
+        raise Invalid(f"{where}: {name} must be {KINDS[name].name}, not {said}") from error
+
+
+def _parse(name: str, text: str, where: str) -> Any:
+    try:
+        return KINDS[name].parse(text)
+    except ValueError as error:
+        hint = ""
+        if "://" in text and name == "port":
+            hint = "Kubernetes sets this for a service named flower: enableServiceLinks: false, or give --port"
+        said = "the value given" if FIELDS[name].metadata["secret"] else f"'{text}'"
+        raise Invalid(f"{where}: {said} is not {KINDS[name].name}", hint=hint) from error
+
+
+#: Options with few values.
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "logging": ("debug", "info", "warning", "error", "none"),
+    "log_rotate_mode": ("size", "time"),
+    "log_rotate_when": ("S", "M", "H", "D", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "midnight"),
+}
+_LEAST: Mapping[str, float] = {
+    **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers"), 0),
+    **dict.fromkeys(("event_queue_expires", "event_queue_length", "log_file_max_size", "log_file_num_backups"), 0),
+    **dict.fromkeys(("log_rotate_interval", "inspect_timeout", "bulk_limit"), 1),
+    "bulk_rate": 0.01,
+}
 
 
 def _checked(config: Config) -> Config:
     if not 0 <= config.port <= 65535:
         raise Invalid(f"--port={config.port}: ports are 0 to 65535")
-    if config.logging.lower() not in ("debug", "info", "warning", "error", "none"):
-        raise Invalid(f"--logging={config.logging}: must be debug, info, warning, error or none")
-    for name in ("max_tasks", "max_age", "max_size", "event_queue_expires", "event_queue_length"):
-        if getattr(config, name) < 0:
-            raise Invalid(f"--{name.replace('_', '-')} must not be negative")
-    for name, least in (("bulk_limit", 1), ("bulk_rate", 0.01)):
-        if not getattr(config, name) >= least:
-            raise Invalid(f"--{name.replace('_', '-')} must be at least {least}")
+    for name, choices in _CHOICES.items():
+        if getattr(config, name).lower() not in (choice.lower() for choice in choices):
+            raise Invalid(f"{option(name)}={getattr(config, name)}: must be {', '.join(choices[:-1])} or {choices[-1]}")
+    for name, least in _LEAST.items():
+        value = getattr(config, name)
+        if value is not None and not least <= value < math.inf:
+            raise Invalid(
+                f"{option(name)} must not be negative" if not least else f"{option(name)} must be {least:g} or more"
+            )
     if bad := [pair for pair in config.basic_auth if ":" not in pair]:
         raise Invalid(f"--basic-auth: {len(bad)} of the entries are not user:password")
+    if bool(config.certfile) != bool(config.keyfile):
+        raise Invalid("Both 'certfile' and 'keyfile' are required to enable SSL")
+    if reason := _wrong_api(config.broker_api):
+        raise Invalid(f"Invalid '--broker-api' option: {reason}")
+    if set(config.url_prefix) & set("{}?#%\\") or any(part in (".", "..") for part in config.url_prefix.split("/")):
+        raise Invalid(f"--url-prefix={config.url_prefix}: this cannot be the beginning of a path")
     return config
 
 
-def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
-    if not path.exists():
-        if must_exist:
-            raise Invalid(f"The configuration file {path} does not exist")
-        return {}
-    names: dict[str, Any] = {"__file__": str(path)}
+def _wrong_api(address: str) -> str:
+    """Why this is no address of a management API; in Flower's words, and never with its password."""
+    if not address:
+        return ""
     try:
-        source = path.read_text()
-        ast.parse(source, str(path))
-        exec(compile(source, str(path), "exec"), names)  # noqa: S102 - Flower's configuration file is Python
-    except Exception as error:
-        raise Invalid(f"The configuration file {path} cannot be read: {type(error).__name__}: {error}") from error
-    values = {}
-    for key, value in names.items():
-        name = canonical(key)
-        if name in TYPES:
-            values[name] = _parse(name, value, f"{path.name}: {key}") if isinstance(value, str) else _check(name, value)
-    return values
+        url = urlsplit(address)
+        url.port  # noqa: B018 - raises for a port that is none
+    except ValueError:
+        return "this is no address"
+    if url.scheme not in ("http", "https"):
+        return f"invalid scheme '{url.scheme}', expected 'http' or 'https'"
+    return "" if url.hostname else "no host in url"
 
 
-def _check(name: str, value: Any) -> Any:
-    if name == "format_task" and (value is None or callable(value)):
-        return value
-    kind = TYPES[name]
-    if kind == tuple[str, ...] and isinstance(value, Iterable):
-        return tuple(str(each) for each in value)
-    number = int | float if issubclass(kind, float) else int
-    if issubclass(kind, int | float) and isinstance(value, number) and isinstance(value, bool) is (kind is bool):
-        return kind(value)
-    raise Invalid(f"{name} must be {_type_name(kind)}, not {value!r}")
+def _settled(config: Config, folder: Path) -> Config:
+    """With whatever depends on where we are."""
+    files: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in ("certfile", "keyfile", "ca_certs")}
+    # Flower's state file is not ours to overwrite, and a start that fails would be no replacement.
+    db = f"{config.db}{BESIDE}" if (folder / config.db).is_file() else config.db
+    buckets = tuple(sorted({bound for bound in config.task_runtime_metric_buckets if math.isfinite(bound)}))
+    return dataclasses.replace(config, **files, db=db, task_runtime_metric_buckets=buckets)
 
 
-def _parse(name: str, text: str, where: str) -> Any:
-    kind = TYPES[name]
-    try:
-        if kind is bool:
-            return _parse_bool(text)
-        if kind == tuple[str, ...]:
-            return _joined(name, tuple(part.strip() for part in text.split(",") if part.strip()))
-        if kind is Seconds or kind is Bytes:
-            return _parse_unit(kind, text)
-        return kind(text)
-    except ValueError as error:
-        raise Invalid(f"{where}: '{text}' is not {_type_name(kind)}") from error
-
-
-def _joined(name: str, parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Hashes of passwords have commas in them: what was cut there is joined again."""
-    if name != "basic_auth":
-        return parts
-    pairs: list[str] = []
-    for part in parts:
-        if pairs and ":$" in pairs[-1] and ":" not in part:
-            pairs[-1] += f",{part}"
-        else:
-            pairs.append(part)
-    return tuple(pairs)
-
-
-def _parse_bool(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in TRUE | FALSE:
-        raise ValueError(text)
-    return word in TRUE
-
-
-def _parse_unit(kind: type, text: str) -> Any:
-    import humanfriendly  # noqa: PLC0415 - only needed when somebody sets such an option
-
-    try:
-        return kind(humanfriendly.parse_timespan(text) if kind is Seconds else humanfriendly.parse_size(text))
-    except humanfriendly.InvalidTimespan as error:
-        raise ValueError(text) from error
-    except humanfriendly.InvalidSize as error:
-        raise ValueError(text) from error
-
-
-def _type_name(kind: Any) -> str:
-    names = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        Seconds: "a duration such as 90, 15m, 12h or 30d",
-        Bytes: "a size such as 500MB or 10GB",
-    }
-    return names.get(kind, "a list" if kind == tuple[str, ...] else "a text")
+def _absolute(path: str) -> str:
+    """Seen from where the shell is: $PWD keeps symbolic links, as in Flower."""
+    return os.path.join(os.environ.get("PWD") or os.getcwd(), os.path.expanduser(path)) if path else ""

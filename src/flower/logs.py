@@ -1,17 +1,70 @@
-"""Where our log lines go."""
+"""Where our log lines go: standard error, a file that is begun anew by size or time, or both."""
 
 import logging
 import sys
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
+from typing import Literal
+
+from flower.errors import Invalid
 
 
-def configure_logging(level: str) -> None:
-    """Everything of ours to standard error; nothing of the libraries below a warning."""
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    path: str
+    #: begin a new one after `max_bytes`, or after `interval` times `when` (S, M, H, D, W0 to W6, midnight)
+    rotate: Literal["size", "time"] = "size"
+    max_bytes: int = 100_000_000
+    when: str = "midnight"
+    interval: int = 1
+    #: old ones to keep
+    backups: int = 10
+
+
+def configure_logging(level: str, file: LogFile | None = None, *, to_stderr: bool = True) -> None:
+    """Everything of ours, nothing of the libraries below a warning; no line at all if the level is `none`. Raises
+    Invalid if the file cannot be written."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, _Format):  # ours, of an earlier call
+            root.removeHandler(handler)
+            handler.close()
     quiet = level.upper() == "NONE"
-    logging.basicConfig(
-        level=logging.CRITICAL + 1 if quiet else logging.WARNING,
-        format="[%(levelname).1s %(asctime)s %(name)s] %(message)s",
-        datefmt="%y%m%d %H:%M:%S",
-        stream=sys.stderr,
+    root.setLevel(logging.CRITICAL + 1 if quiet else logging.WARNING)
+    for handler in _handlers(file, to_stderr=to_stderr):
+        handler.setFormatter(_Format("[%(levelname).1s %(asctime)s %(name)s] %(message)s", "%y%m%d %H:%M:%S"))
+        root.addHandler(handler)
+    logging.getLogger("flower").setLevel(logging.NOTSET if quiet else level.upper())
+
+
+def relay(line: str) -> None:
+    """A line that another process of ours has formatted goes wherever our lines go."""
+    record = logging.LogRecord(_RELAYED, logging.CRITICAL, "", 0, line, None, None)
+    logging.getLogger().handle(record)
+
+
+#: The name of records that are lines already.
+_RELAYED = "relayed"
+
+
+class _Format(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if record.name == _RELAYED else super().format(record)
+
+
+def _handlers(file: LogFile | None, *, to_stderr: bool) -> list[logging.Handler]:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else []
+    if file is not None:
+        try:
+            handlers.append(_file_handler(file))
+        except OSError as error:
+            raise Invalid(f"The log file {file.path} cannot be written: {error.strerror or error}") from error
+    return handlers or [logging.NullHandler()]  # without any, Python writes warnings to standard error
+
+
+def _file_handler(file: LogFile) -> logging.Handler:
+    if file.rotate == "size":
+        return RotatingFileHandler(file.path, maxBytes=file.max_bytes, backupCount=file.backups, encoding="utf-8")
+    return TimedRotatingFileHandler(
+        file.path, when=file.when, interval=file.interval, backupCount=file.backups, encoding="utf-8"
     )
-    if not quiet:
-        logging.getLogger("flower").setLevel(level.upper())

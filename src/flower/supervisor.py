@@ -25,11 +25,19 @@ PATIENCE = 15.0
 
 
 class Supervisor:
-    """`run` until `stop`. `fatal` is called, once, if the first start fails for good."""
+    """`run` until `stop`. `fatal` is called, once, if the first start fails for good. `log_line` takes the lines that
+    the process logs; without it they go to our standard error."""
 
-    def __init__(self, settings: "RecordingSettings", fatal: Callable[[FlowerError], None]) -> None:
+    def __init__(
+        self,
+        settings: "RecordingSettings",
+        fatal: Callable[[FlowerError], None],
+        log_line: Callable[[str], None] | None = None,
+    ) -> None:
         self._settings = settings
         self._fatal = fatal
+        self._log_line = log_line
+        self._relaying: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -73,7 +81,9 @@ class Supervisor:
                 log.warning("The recorder does not end by itself; making it.")
                 end()
             else:
-                return
+                break
+        if self._relaying is not None:
+            await self._relaying
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -82,11 +92,25 @@ class Supervisor:
             "flower.recording",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE if self._log_line else None,
         )
+        if process.stderr is not None:
+            self._relaying = asyncio.create_task(self._relay(process.stderr))
         settings = pickle.dumps(self._settings)
         assert process.stdin is not None
         process.stdin.write(len(settings).to_bytes(8, "big") + settings)
         return process
+
+    async def _relay(self, stream: asyncio.StreamReader) -> None:
+        """One file cannot be turned over by two processes: what the recorder logs is written by us."""
+        assert self._log_line is not None
+        rest = b""
+        while piece := await stream.read(65536):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                self._log_line(line.decode("utf-8", "replace"))
+        if rest:
+            self._log_line(rest.decode("utf-8", "replace"))
 
     async def _first_line(self, process: asyncio.subprocess.Process) -> dict[str, str]:
         assert process.stdout is not None
@@ -101,6 +125,8 @@ class Supervisor:
         assert process.stdout is not None
         while await process.stdout.read(4096):  # nothing is expected; a full pipe would stop it
             pass
+        if self._relaying is not None:
+            await asyncio.shield(self._relaying)  # its last words come before what we say of its end
         return await process.wait()
 
     async def _pause(self, delay: float) -> None:

@@ -17,7 +17,7 @@ from servers import wait_for
 from workers.fixtures import Cluster
 
 #: Tests of what is being built elsewhere; they are run against Flower only until it is there.
-LATER = frozenset({"test_workers.py", "test_metrics.py", "test_login.py", "test_launching.py"})
+LATER = frozenset({"test_metrics.py"})
 if os.environ.get("COMPAT_ALL"):
     LATER = frozenset()
 

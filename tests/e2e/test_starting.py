@@ -24,16 +24,21 @@ def run(*arguments: str, folder: Path, module: str = "flower") -> subprocess.Com
 def test_a_path_that_holds_something_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
-    (tmp_path / "file").write_text("a shelve, perhaps")
-    for path in ("home", "file"):
-        ended = run(f"--db={path}", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("Error: ")
-        assert path in ended.stderr
-        assert "Traceback" not in ended.stderr
+    ended = run("--db=home", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: ")
+    assert "home" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
     assert sorted(os.listdir(tmp_path / "home")) == ["letter.txt"]
-    assert (tmp_path / "file").read_text() == "a shelve, perhaps"
+
+
+def test_the_state_file_of_flower_stays_and_the_store_is_beside_it(redis_server: Redis, tmp_path: Path) -> None:
+    (tmp_path / "flower.db").write_text("a shelve")
+    with Product(redis_server.url, db=tmp_path / "flower.db") as product:
+        wait_for("the recorder", lambda: (tmp_path / "flower.db-data").is_dir() and product.recorder() is not None)
+        assert f"{tmp_path / 'flower.db'} is a file" in product.log.read_text()
+    assert (tmp_path / "flower.db").read_text() == "a shelve"
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
@@ -88,12 +93,13 @@ def test_a_second_instance_says_who_holds_the_store(redis_server: Redis, tmp_pat
 
 def test_flower_spellings_and_misspellings(redis_server: Redis) -> None:
     with Product(
-        redis_server.url, "-max_tasks=500", "--enable_events", "--prot=1", "--broker=redis://elsewhere"
+        redis_server.url, "-max_tasks=500", "--enable_events", "--prot=1", "--broker=redis://:hush@elsewhere", "-q"
     ) as product:
         product.wait_until_capturing()
         log = product.log.read_text()
-    assert "--prot=1 is ignored; did you mean --port?" in log
-    assert "belongs to celery and has no effect after flower" in log
+    assert "Unknown option --prot is ignored; did you mean --port?" in log
+    assert "incorrectly specified the following celery arguments after flower command: --broker, --quiet" in log
+    assert "hush" not in log
 
 
 @pytest.mark.parametrize(

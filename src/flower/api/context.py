@@ -30,7 +30,9 @@ class Context:
     #: tasks that one bulk job takes, and how many of them are worked off in a second
     bulk_limit: int = 10_000
     bulk_rate: float = 100.0
-    #: without slashes
+    #: pages of errors tell what went wrong inside
+    debug: bool = False
+    #: slashes at its ends make no difference
     url_prefix: str = ""
     #: of the tasks page, in this order
     tasks_columns: str = "name,uuid,state,received,runtime,worker"

@@ -77,13 +77,15 @@ class CeleryCommand(OptionsCommand):
 commands = Commands(name="flower", help="Bellflower: watch and steer Celery, and remember. Without a command: serve.")
 commands = click.version_option(package_name="bellflower")(commands)
 
-flower = click.command(
-    cls=CeleryCommand,
-    name="flower",
-    help="Watch and steer Celery (Bellflower).",
-    epilog=f"With one of these words first it answers from the store instead: {', '.join({**ASKING, **PEOPLE})}; "
-    f"with one of these it acts: {', '.join(ACTING)}.",
-)(with_options(click.pass_context(celery_flower)))
+flower = click.version_option(package_name="bellflower")(
+    click.command(
+        cls=CeleryCommand,
+        name="flower",
+        help="Watch and steer Celery (Bellflower).",
+        epilog=f"With one of these words first it answers from the store instead: {', '.join({**ASKING, **PEOPLE})}; "
+        f"with one of these it acts: {', '.join(ACTING)}.",
+    )(with_options(click.pass_context(celery_flower)))
+)
 
 
 def main() -> None:

@@ -1,72 +1,100 @@
 """The table of options in `config` as command line options, taken as Flower takes them."""
 
-import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Sequence, Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flower import config as configuration
-from flower.config import Config, canonical, is_boolean, load, nearest
+from flower.config import (
+    BESIDE,
+    FIELDS,
+    NAMES,
+    Config,
+    canonical,
+    default_text,
+    is_boolean,
+    load,
+    log_level,
+    nearest,
+    option,
+)
+from flower.kinds import FALSE, TRUE
+
+if TYPE_CHECKING:
+    from flower.logs import LogFile
 
 log = logging.getLogger(__name__)
 
 #: Options of the `celery` program that do nothing behind `flower`.
-CELERYS_OWN = ("app", "broker", "result_backend", "loader", "workdir", "no_color", "quiet")
+CELERYS_OWN = frozenset(
+    {"app", "broker", "result_backend", "loader", "config", "workdir", "no_color", "quiet", "skip_checks"}
+)
 SHORT = {"-A": "--app", "-b": "--broker", "-C": "--no-color", "-q": "--quiet", "-h": "--help"}
 
 
 class OptionsCommand(click.Command):
     """Takes options as Flower does: `-` and `_` alike, one dash or two, a boolean without value means
-    true. An option that does not exist is named in a warning, with the nearest one that does."""
+    true. Unlike there `--name value` works, and what does not exist is named in a warning."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        known = {option for parameter in self.get_params(ctx) for option in parameter.opts}
-        mine: list[str] = []
-        unknown: list[str] = []
-        for arg in _normalised(args):
-            (mine if not arg.startswith("-") or arg.partition("=")[0] in known else unknown).append(arg)
-        rest = super().parse_args(ctx, mine)
-        ctx.meta["flower.unknown"] = [*unknown, *rest]
+        parameters = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        flags = {name for each in parameters if each.is_flag for name in each.opts}
+        valued = {name for each in parameters if not each.is_flag for name in each.opts}
+        mine, unknown = _sorted_out(args, flags, valued)
+        super().parse_args(ctx, mine)
+        ctx.meta["flower.unknown"] = unknown
         return []
 
 
-def _normalised(args: Sequence[str]) -> list[str]:
-    result = []
-    for arg in args:
-        if not arg.startswith("-") or arg in ("-", "--"):
-            result.append(arg)
-            continue
-        name, equals, value = arg.partition("=")
-        name = SHORT.get(name, "--" + name.lstrip("-").replace("_", "-"))
-        if not equals and is_known_boolean(name):
-            equals, value = "=", "true"
-        result.append(name + equals + value)
-    return result
+def _sorted_out(args: Sequence[str], flags: Set[str], valued: Set[str]) -> tuple[list[str], list[str]]:
+    """The options that exist, each as one word click understands, and everything else as it was given."""
+    mine: list[str] = []
+    unknown: list[str] = []
+    words = deque(args)
+    while words:
+        word = words.popleft()
+        name, equals, value = _split(word)
+        if name in flags and not equals:
+            mine.append(name)
+        elif name not in valued:
+            unknown.append(word)
+        else:
+            mine.append(f"{name}={value if equals else _next_value(name, words, flags | valued)}")
+    return mine, unknown
 
 
-def is_known_boolean(name: str) -> bool:
-    name = canonical(name.lstrip("-"))
-    return name in configuration.NAMES and is_boolean(name)
+def _split(word: str) -> tuple[str, str, str]:
+    """`-max_tasks=3` is `--max-tasks`, `=` and `3`; a word that is no option has an empty name."""
+    if not word.startswith("-"):
+        return "", "", word
+    name, equals, value = word.partition("=")
+    return SHORT.get(name) or "--" + name.lstrip("-").replace("_", "-"), equals, value
+
+
+def _next_value(name: str, words: deque[str], known: Set[str]) -> str:
+    if canonical(name.lstrip("-")) in NAMES and is_boolean(canonical(name.lstrip("-"))):
+        return words.popleft() if words and words[0].lower() in TRUE | FALSE else "true"
+    if not words or _split(words[0])[0] in known:
+        raise click.ClickException(f"{name} needs a value: {name}=VALUE")
+    return words.popleft()
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """The table of options as click options: all texts, read by `config`, so that every source is read alike."""
-    for option in reversed(dataclasses.fields(Config)):
-        default = option.default
-        words = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        shown = "" if default is None else words
+    for name in reversed(NAMES):
         command = click.option(
-            f"--{option.name.replace('_', '-')}",
-            option.name,
-            metavar="true|false" if is_boolean(option.name) else "VALUE",
-            help=f"{option.metadata['sentence']}  [{shown or 'none'}]",
+            option(name),
+            name,
+            metavar="true|false" if is_boolean(name) else "VALUE",
+            help=f"{FIELDS[name].metadata['sentence']}  [{default_text(name)}]",
         )(command)
     return command
 
@@ -74,6 +102,9 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 def with_app(command: Callable[..., None]) -> Callable[..., None]:
     command = click.option("--workdir", help="change to this directory first")(command)
     command = click.option("--broker", help="broker URL (-b); overrides the application's")(command)
+    command = click.option("--quiet", is_flag=True, help="do not say where it listens and what it watches (-q)")(
+        command
+    )
     return click.option("--app", help="the Celery application (-A), as for celery")(command)
 
 
@@ -82,12 +113,47 @@ def config_of(ctx: click.Context, given: dict[str, str | None]) -> Config:
     config = load({name: value for name, value in given.items() if value is not None}, os.environ)
     from flower.logs import configure_logging  # noqa: PLC0415
 
-    configure_logging("DEBUG" if config.debug else config.logging)
-    for arg in ctx.meta.get("flower.unknown", ()):
-        name = canonical(arg.partition("=")[0].lstrip("-"))
-        if name in CELERYS_OWN:
-            log.warning("%s belongs to celery and has no effect after flower: put it before", arg)
-        else:
-            close = nearest(name)
-            log.warning("Unknown option %s is ignored%s", arg, f"; did you mean --{close}?" if close else "")
+    configure_logging(log_level(config), log_file(config), to_stderr=_to_stderr(config))
+    _warn(ctx.meta.get("flower.unknown", ()))
+    if (taken := Path(config.db.removesuffix(BESIDE))).is_file():
+        log.warning(
+            "%s is a file, such as Flower keeps its state in: it is left alone, the store is %s", taken, config.db
+        )
     return config
+
+
+def log_file(config: Config) -> "LogFile | None":
+    if not config.log_file_prefix:
+        return None
+    from flower.logs import LogFile  # noqa: PLC0415
+
+    return LogFile(
+        path=config.log_file_prefix,
+        rotate="time" if config.log_rotate_mode.lower() == "time" else "size",
+        max_bytes=config.log_file_max_size,
+        when=config.log_rotate_when,
+        interval=config.log_rotate_interval,
+        backups=config.log_file_num_backups,
+    )
+
+
+def _to_stderr(config: Config) -> bool:
+    return not config.log_file_prefix if config.log_to_stderr is None else config.log_to_stderr
+
+
+def _warn(unknown: Sequence[str]) -> None:
+    """Of what was given and means nothing. Values are not told: a broker URL holds a password."""
+    names = [_split(word)[0] for word in unknown]
+    celerys = [name for name in names if canonical(name.lstrip("-")) in CELERYS_OWN]
+    if celerys:
+        log.warning(
+            "You have incorrectly specified the following celery arguments after flower command: %s. "
+            "They have no effect there: write celery [celery options] flower [flower options].",
+            ", ".join(celerys),
+        )
+    if "" in names:
+        log.warning("Words that belong to no option are ignored: %d", names.count(""))
+    for name in names:
+        if name and name not in celerys:
+            close = nearest(name.lstrip("-"))
+            log.warning("Unknown option %s is ignored%s", name, f"; did you mean --{close}?" if close else "")

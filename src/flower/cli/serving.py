@@ -31,17 +31,24 @@ def celery_flower(ctx: click.Context, /, **given: str | None) -> None:
         from flower.app import serve  # noqa: PLC0415
         from flower.celery_app import LazyApp, prepared  # noqa: PLC0415
 
-        serve(config, LazyApp(lambda: prepared(ctx.obj.app)))
+        serve(config, LazyApp(lambda: prepared(ctx.obj.app)), quiet=bool(ctx.obj.quiet))
 
     _run(work)
 
 
-def _standalone(start: Callable[[Config, Any], None]) -> Callable[..., None]:
+def _standalone(start: Callable[[Config, Any, bool], None]) -> Callable[..., None]:
     @with_app
     @with_options
     @click.pass_context
     def command(
-        ctx: click.Context, /, *, app: str | None, broker: str | None, workdir: str | None, **given: str | None
+        ctx: click.Context,
+        /,
+        *,
+        app: str | None,
+        broker: str | None,
+        workdir: str | None,
+        quiet: bool,
+        **given: str | None,
     ) -> None:
         def work() -> None:
             if workdir:
@@ -49,26 +56,26 @@ def _standalone(start: Callable[[Config, Any], None]) -> Callable[..., None]:
             config = config_of(ctx, given)
             from flower.celery_app import named  # noqa: PLC0415
 
-            start(config, named(app, broker))
+            start(config, named(app, broker), quiet)
 
         _run(work)
 
     return command
 
 
-def _serve(config: Config, app: Any) -> None:
+def _serve(config: Config, app: Any, quiet: bool) -> None:
     from flower.app import serve  # noqa: PLC0415
 
-    serve(config, app)
+    serve(config, app, quiet=quiet)
 
 
-def _web(config: Config, app: Any) -> None:
+def _web(config: Config, app: Any, quiet: bool) -> None:
     from flower.app import serve  # noqa: PLC0415
 
-    serve(config, app, with_recorder=False)
+    serve(config, app, with_recorder=False, quiet=quiet)
 
 
-def _record(config: Config, app: Any) -> None:
+def _record(config: Config, app: Any, _quiet: bool) -> None:
     from flower.app import record_only  # noqa: PLC0415
 
     record_only(config, app)

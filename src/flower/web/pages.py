@@ -99,9 +99,10 @@ async def task_page(request: Request, context: Context) -> Response:
     return await page(context, "task.html", 200, task=known.task, known=known, fields=_fields(known.task))
 
 
-def error_page(request: Request, status: int, message: str) -> Response:
+def error_page(request: Request, status: int, message: str, details: str = "") -> Response:
     context: Context = request.app.state.context
-    return html("error.html", status, {"root": context.root, "status": status, "message": message, "recorder": None})
+    values = {"root": context.root, "status": status, "message": message, "details": details, "recorder": None}
+    return html("error.html", status, values)
 
 
 PAGES: tuple[Route, ...] = (

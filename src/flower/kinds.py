@@ -1,0 +1,157 @@
+"""The kinds of values that options have: how a text becomes one, and which values of Python are one already."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
+FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+
+#: Commas between the entries of a list. One that no further `user:password` follows belongs to the password, as those
+#: in the hash of one do.
+_COMMA = re.compile(",")
+_COMMA_OF_PAIRS = re.compile(r",(?=[^,:]*:)|,\s*$")
+
+
+class Seconds(float):
+    """A duration; as text `90`, `15m`, `12h`, `30d`."""
+
+
+class Bytes(int):
+    """A size; as text `500000`, `500MB`, `10GB`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`parse` takes a text, `check` a value of Python that is no text; both raise ValueError."""
+
+    #: after "must be" and "is not"
+    name: str
+    parse: Callable[[str], Any]
+    check: Callable[[Any], Any]
+    #: in tables of options
+    short: str
+    #: an empty text and `none` mean that there is none
+    optional: bool = False
+
+
+def kind_of(hint: Any) -> Kind:
+    """The kind of a field by its annotation."""
+    if NoneType not in get_args(hint):
+        return _KINDS[hint]
+    (rest,) = (each for each in get_args(hint) if each is not NoneType)
+    kind = _FUNCTION if get_origin(rest) is Callable else _KINDS[rest]
+    return Kind(kind.name, _or_none(kind.parse), kind.check, kind.short, optional=True)
+
+
+def pairs(text: str) -> tuple[str, ...]:
+    """`user:password` pairs."""
+    return _parts(_COMMA_OF_PAIRS, text)
+
+
+def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text.strip().lower() in ("", "none") else parse(text)
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in TRUE | FALSE:
+        raise ValueError(text)
+    return word in TRUE
+
+
+def _check_bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
+def _parse_float(text: str) -> float:
+    return _check_float(float(text))
+
+
+def _check_float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise ValueError(value)
+    return float(value)
+
+
+def _check_int(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(value)
+    return value
+
+
+def _check_str(value: Any) -> str:
+    raise ValueError(value)  # texts are parsed
+
+
+def _parse_seconds(text: str) -> Seconds:
+    import humanfriendly  # noqa: PLC0415 - only needed when somebody sets such an option
+
+    try:
+        return Seconds(_check_float(humanfriendly.parse_timespan(text)))
+    except humanfriendly.InvalidTimespan as error:
+        raise ValueError(text) from error
+
+
+def _parse_bytes(text: str) -> Bytes:
+    import humanfriendly  # noqa: PLC0415 - only needed when somebody sets such an option
+
+    try:
+        return Bytes(humanfriendly.parse_size(text))
+    except humanfriendly.InvalidSize as error:
+        raise ValueError(text) from error
+
+
+def _parts(comma: re.Pattern[str], text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in comma.split(text) if part.strip())
+
+
+def _parse_floats(text: str) -> tuple[float, ...]:
+    return tuple(map(_parse_float, _parts(_COMMA, text)))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise ValueError(value)
+    return value
+
+
+def _check_texts(value: Any) -> tuple[str, ...]:
+    items = tuple(_items(value))
+    if not all(isinstance(item, str) for item in items):
+        raise ValueError(value)
+    return items
+
+
+def _no_function(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _check_function(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError(value)
+    return value
+
+
+_FUNCTION = Kind("a function, which only the configuration file can hold", _no_function, _check_function, "function")
+_KINDS: Mapping[Any, Kind] = {
+    bool: Kind("true or false", _parse_bool, _check_bool, "true or false"),
+    int: Kind("a whole number", int, _check_int, "whole number"),
+    float: Kind("a number", _parse_float, _check_float, "number"),
+    str: Kind("a text", str, _check_str, "text"),
+    Seconds: Kind(
+        "a duration such as 90, 15m, 12h or 30d", _parse_seconds, lambda value: Seconds(_check_float(value)), "duration"
+    ),
+    Bytes: Kind("a size such as 500MB or 10GB", _parse_bytes, lambda value: Bytes(_check_int(value)), "size"),
+    tuple[str, ...]: Kind(
+        "a list of texts, or a text with commas", lambda text: _parts(_COMMA, text), _check_texts, "list"
+    ),
+    tuple[float, ...]: Kind(
+        "a list of numbers", _parse_floats, lambda value: tuple(map(_check_float, _items(value))), "list of numbers"
+    ),
+}

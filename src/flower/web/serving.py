@@ -1,0 +1,70 @@
+"""The HTTP server under the application: TLS, and the word of a reverse proxy about who is asking."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from flower.config import Config
+from flower.errors import Invalid
+from flower.web.forwarded import Forwarded
+
+
+class Http(uvicorn.Server):
+    """uvicorn without its signal handlers: order of stopping is ours."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def http_server(app: ASGIApp, config: Config) -> Http:
+    """Raises Invalid if the certificate cannot be used."""
+    settings = uvicorn.Config(
+        Forwarded(app) if config.xheaders else app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        # It would believe whatever a process of this machine says, asked or not.
+        proxy_headers=False,
+        **_tls(config),
+    )
+    try:
+        settings.load()
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(f"TLS cannot be used: {_reason(config, error)}") from error
+    return Http(settings)
+
+
+def has_tls(config: Config) -> bool:
+    """A unix socket is not encrypted, as in Flower."""
+    return bool(config.certfile) and not config.unix_socket
+
+
+def _tls(config: Config) -> dict[str, Any]:
+    if not has_tls(config):
+        return {}
+    return {
+        "ssl_certfile": config.certfile,
+        "ssl_keyfile": config.keyfile,
+        "ssl_ca_certs": config.ca_certs or None,
+        "ssl_ciphers": "",  # Python's choice
+    }
+
+
+def _reason(config: Config, error: OSError) -> str:
+    """OpenSSL does not say which file it means."""
+    files = {"certfile": config.certfile, "keyfile": config.keyfile, "ca_certs": config.ca_certs}
+    for option, path in files.items():
+        try:
+            if path:
+                with open(path, "rb"):
+                    pass
+        except OSError as wrong:
+            return f"{option} {path}: {wrong.strerror}"
+    reason = getattr(error, "reason", None) or error.strerror or str(error)
+    return f"{str(reason).replace('_', ' ').lower()} (certfile {config.certfile}, keyfile {config.keyfile})"
