@@ -26,6 +26,7 @@ from flower.config import Config, log_level, shown
 from flower.errors import FlowerError
 from flower.listening import listening, listening_at, url
 from flower.logs import relay
+from flower.redaction import Redactor, Rules, masked, rules_from
 from flower.store.opening import open_ledger, open_reader
 from flower.store.port import Retention
 from flower.supervisor import Supervisor
@@ -63,7 +64,6 @@ def record_only(config: Config, app: LazyApp) -> None:
 def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
     from flower.recording import RecordingSettings  # noqa: PLC0415
-    from flower.redaction import rules_from  # noqa: PLC0415
 
     return RecordingSettings(
         db=config.db,
@@ -72,7 +72,7 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             enable_events=config.enable_events,
             queue_expires=float(config.event_queue_expires),
             max_length=config.event_queue_length,
-            redaction=rules_from(config.redact, config.redact_patterns, config.redact_args or ()),
+            redaction=redaction_rules(config),
         ),
         retention=Retention(
             max_tasks=config.max_tasks or None,
@@ -84,6 +84,11 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
     )
 
 
+def redaction_rules(config: Config) -> Rules:
+    """Raises Invalid."""
+    return rules_from(config.redact, config.redact_patterns, config.redact_args or ())
+
+
 class _Server:
     def __init__(
         self, config: Config, app: LazyApp, listeners: Sequence[socket.socket], *, with_recorder: bool, quiet: bool
@@ -93,6 +98,7 @@ class _Server:
         self._listeners = list(listeners)
         self._with_recorder = with_recorder
         self._quiet = quiet
+        self._redactor = Redactor(redaction_rules(config))
         self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
         self._ledger = open_ledger(config.db)
         self._access = authenticator(config, self._ledger, os.environ)
@@ -171,6 +177,7 @@ class _Server:
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
+            redactor=self._redactor,
             captured=self._reader,
             bulk_limit=config.bulk_limit,
             bulk_rate=config.bulk_rate,
@@ -188,7 +195,5 @@ class _Server:
 
 
 def _say_what_is_watched(app: Any) -> None:
-    from flower.redaction import masked  # noqa: PLC0415 - the first page does not need it
-
     log.info("Broker: %s", masked(app.conf.broker_read_url))
     log.info("Registered tasks: \n%s", pformat(sorted(app.tasks)))

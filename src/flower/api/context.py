@@ -8,6 +8,7 @@ from flower.access.authenticator import Authenticator
 from flower.api.queue_names import QueueNames
 from flower.api.task_counts import TaskCounts
 from flower.cluster.inspected import Inspections
+from flower.redaction import Redactor
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
@@ -23,6 +24,8 @@ class Context:
     #: what people do
     ledger: Ledger
     read_only: bool = False
+    #: what is not to be kept or shown, of arguments that no event told
+    redactor: Redactor = field(default_factory=Redactor)
     #: knows who is asking; this one needs no login
     access: Authenticator = field(default_factory=Authenticator)
     #: address of /login as the OAuth provider knows it; "" = as the browser knows it

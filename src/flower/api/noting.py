@@ -5,7 +5,6 @@ An action is noted before it is begun; if that cannot be done it is not begun. W
 
 import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +18,7 @@ from flower.api.context import Context
 from flower.api.guards import FORM_LIMIT, Objection, identity_of, is_identified
 from flower.api.reading import read
 from flower.errors import FlowerError, Forbidden, Invalid, NotFound, StoreError
+from flower.redaction import MASK, Redactor
 from flower.store.ledger.audit import Outcome
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,8 @@ log = logging.getLogger(__name__)
 #: Characters of one noted text, and items of one noted list.
 _LONGEST: Final = 200
 _MOST: Final = 50
-_SECRET: Final = re.compile(
-    r"passw|secret|token|xsrf|authori[sz]|credential|card|cookie|api.?key|private", re.IGNORECASE
-)
+#: Of forms; the rules of redaction know the names of arguments, not this one.
+_XSRF: Final = "_xsrf"
 #: Arguments of tasks may hold anything: of these only how many, or which, is noted.
 _ARGUMENTS: Final = frozenset({"args", "kwargs"})
 #: Parameters that say what is acted on.
@@ -81,32 +80,33 @@ async def note_refusal(request: Request, context: Context, action: str, objected
     if not is_identified(request):
         return
     targets = _targets(request.path_params, {})
-    parameters = masked(dict(request.query_params))
+    parameters = masked(context.redactor, dict(request.query_params))
     try:
         await _add(request, context, action, "refused", targets, parameters, objected.message)
     except StoreError as error:
         log.error("A refusal could not be written to the audit log: %s", error)
 
 
-def masked(value: Any, name: str = "") -> Any:
+def masked(redactor: Redactor, value: Any, name: str = "") -> Any:
     """Without secrets, and not longer than anybody reads."""
-    if _SECRET.search(name):
-        return "***"
+    if name == _XSRF or redactor.is_secret(name):
+        return MASK
     if name in _ARGUMENTS and isinstance(value, dict | list):
         return f"{len(value)} values" if isinstance(value, list) else sorted(map(str, value))[:_MOST]
     match value:
         case dict():
-            return {str(key)[:_LONGEST]: masked(item, str(key)) for key, item in list(value.items())[:_MOST]}
+            return {str(key)[:_LONGEST]: masked(redactor, item, str(key)) for key, item in list(value.items())[:_MOST]}
         case list() | tuple():
-            return [masked(item) for item in value[:_MOST]]
+            return [masked(redactor, item) for item in value[:_MOST]]
         case str():
+            value = redactor.text(value)
             return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
     return value
 
 
 async def _begin(request: Request, context: Context, action: str) -> int:
     body = await _body(request)
-    parameters = masked({**dict(request.query_params), **body})
+    parameters = masked(context.redactor, {**dict(request.query_params), **body})
     targets = _targets(request.path_params, {**request.query_params, **body})
     try:
         return await _add(request, context, action, "begun", targets, parameters, "")

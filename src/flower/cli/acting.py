@@ -15,6 +15,7 @@ from flower.celery_app import named, prepared
 from flower.cli.asking import Asked, asking, config_of
 from flower.config import Config
 from flower.errors import FlowerError, Forbidden, Invalid, NotFound
+from flower.redaction import Redactor, rules_from
 from flower.store.ledger import Ledger
 
 T = TypeVar("T")
@@ -31,7 +32,9 @@ class Acted:
     who: str
 
     def means(self) -> Means:
-        return Means(self.asked.store, self._app(), self.ledger)
+        config = self.config
+        rules = rules_from(config.redact, config.redact_patterns, config.redact_args or ())
+        return Means(self.asked.store, self._app(), self.ledger, Redactor(rules))
 
     def noted(self, action: str, targets: Sequence[str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it, and note it in the audit log: before it is done, and what it came to."""

@@ -6,7 +6,8 @@ settings are masked when they are shown.
 
 from flower.redaction.addresses import masked
 from flower.redaction.configuration import masked_settings
+from flower.redaction.looks import MASK
 from flower.redaction.redactor import Redactor
 from flower.redaction.rules import BUILT_IN, NAMES, Rules, rules_from
 
-__all__ = ["BUILT_IN", "NAMES", "Redactor", "Rules", "masked", "masked_settings", "rules_from"]
+__all__ = ["BUILT_IN", "MASK", "NAMES", "Redactor", "Rules", "masked", "masked_settings", "rules_from"]

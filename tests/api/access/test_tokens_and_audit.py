@@ -18,6 +18,7 @@ from flower.access.tokens import PREFIX, make
 from flower.api.noting import masked
 from flower.api.v1.examples import example_store
 from flower.errors import Invalid, StoreFull, Unavailable
+from flower.redaction import Redactor
 from flower.store.ledger.audit import Wanted
 
 USERS = ("ann:a", "olga:o", "vera:v")
@@ -189,7 +190,7 @@ def test_what_is_masked() -> None:
         "api_key": "x", "nested": [{"Authorization": "x", "fine": 1}], "long": "x" * 500, "args": [1, 2],
         "kwargs": {"b": 1, "a": 2}, "cardNumber": 1,
     }  # fmt: skip
-    assert masked(given) == {
+    assert masked(Redactor(), given) == {
         "api_key": "***", "nested": [{"Authorization": "***", "fine": 1}], "long": "x" * 200 + "…", "args": "2 values",
         "kwargs": ["a", "b"], "cardNumber": "***",
     }  # fmt: skip

@@ -1,8 +1,9 @@
 """What actions are done with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flower.redaction import Redactor
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """The records, the application, and the ledger in which it is noted (None: nowhere)."""
+    """The records, the application, the ledger in which it is noted (None: nowhere), and what is masked where it is shown."""
 
     store: Reader
     app: "Celery"
     ledger: Ledger | None = None
+    redactor: Redactor = field(default_factory=Redactor)

@@ -52,9 +52,8 @@ async def rerun_task(
     asked.options["headers"] = headers
     answer = _answer(origin, asked.options, given=(args is not None, kwargs is not None))
     if dry_run:
-        return msgspec.structs.replace(
-            answer, args=shown(asked.args), kwargs=shown(asked.kwargs), headers=shown(headers)
-        )
+        seen = (shown(means, part) for part in (asked.args, asked.kwargs, headers))
+        return msgspec.structs.replace(answer, **dict(zip(("args", "kwargs", "headers"), seen, strict=True)))
     new = task_id or str(uuids.uuid4())
     asked.options["task_id"] = new
     note = Rerun(
@@ -103,9 +102,9 @@ async def run_task(
     )
 
 
-def shown(value: Any) -> Any:
-    """The one place from which arguments leave that no event told: what must not be seen is to be masked here."""
-    return presentable(value)
+def shown(means: Means, value: Any) -> Any:
+    """Arguments that no event told, as they may be seen. The one place from which they leave."""
+    return means.redactor.value(presentable(value))
 
 
 def _given(part: str, value: Any, known: Arguments) -> Any:

@@ -17,7 +17,8 @@ from flower.api.v1.asked import OneTask
 
 async def means_of(acting: Acting) -> Means:
     # loading the application imports the user's modules, for as long as that takes
-    return Means(acting.context.records, await read(acting.context.app), acting.context.ledger)
+    context = acting.context
+    return Means(context.records, await read(context.app), context.ledger, context.redactor)
 
 
 async def rerun(acting: Acting, asked: OneTask, body: RerunBody) -> Sent:
