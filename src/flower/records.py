@@ -196,6 +196,8 @@ class Worker(msgspec.Struct, frozen=True):
     sw_ver: str | None = None
     sw_sys: str | None = None
     clock: int | None = None
+    #: when it said last that it had come, by its own clock: what it was given before that is not with it any more
+    since: float | None = None
 
     def is_alive(self, now: float) -> bool:
         """Flower's rule: the last heartbeat is not older than twice the announced frequency."""
