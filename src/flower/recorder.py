@@ -166,7 +166,8 @@ class Recorder:
             for known, stored in self._until_there_is_room(lambda: self._writer.load(unknown)).items():
                 live[known] = _Live(stored.task, stored.key, stored.task)
         pending = self._pending
-        folded: list[tuple[Event, Task]] = []
+        portion = self._counting.portion(captured)
+        count, repeated = portion.events.append, portion.repeated
         for event in captured.events:
             uuid = event.uuid
             if uuid is None or event.type.startswith("worker-"):
@@ -174,15 +175,22 @@ class Recorder:
                 continue
             entry = live.get(uuid)
             if entry is None:
-                entry = live[uuid] = _Live(fold(None, event), None, None)
+                task = fold(None, event)
+                entry = live[uuid] = _Live(task, None, None)
             else:
-                entry.task = fold(entry.task, event)
-            folded.append((event, entry.task))
+                task = entry.task = fold(entry.task, event)
+            kind = event.type
+            if not repeated or id(event) not in repeated:
+                name = event.name or task.name
+                count((event.hostname, kind, name))
+                if event.runtime:
+                    portion.runtimes.append((event.hostname, name, event.runtime))
+                elif kind == "task-started":
+                    portion.started.append((event, task))
             if uuid not in pending:
                 pending[uuid] = entry
                 entry.token = captured.token
                 entry.since = now
-        self._counting.take(captured, folded)
         if captured.gap is not None:
             self._pending_gaps.append(captured.gap)
         self._token = captured.token

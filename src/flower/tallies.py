@@ -43,10 +43,11 @@ class Durations(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True):
-    """What was counted of the tasks of one type on one worker. `worker` is who sent the events (of `task-sent`, the
-    producer); None: all workers together, which has durations only. `events`: by type of event, how many and when
-    counting began (epoch seconds). `wait` is from being sent, or received, to being started, of tasks without an
-    ETA."""
+    """What was counted of the tasks of one type on one worker. `worker` is who sent the events, for `task-sent` the
+    producer. `events`: by type of event, how many and when counting began (epoch seconds).
+
+    `worker` None is the type on all workers together: `wait` is from being sent, or received, to being started, of
+    tasks without an ETA; `runtime` is only what workers had that were forgotten since."""
 
     worker: str | None
     task: str

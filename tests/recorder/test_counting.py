@@ -48,7 +48,8 @@ def counts(store: MemoryStore) -> dict[tuple[str | None, str, str], int]:
 def test_every_task_event_counts_under_its_sender_and_the_name_of_its_task() -> None:
     with Bench(QUICK) as bench:
         bench.capture.give(Event(type="worker-heartbeat", timestamp=1.0, hostname=W), *life("a"), *life("b", 101.0))
-        token = bench.capture.give(event("revoked", "unknown", 3.0), event("failed", "a", 200.0))
+        odd = event("progress", "a", 199.0, name="else")
+        token = bench.capture.give(event("revoked", "unknown", 3.0), event("failed", "a", 200.0), odd)
         until(lambda: bench.capture.acknowledged == token)
     kinds = ("task-received", "task-started", "task-progress", "task-succeeded")
     assert counts(bench.store) == {
@@ -56,12 +57,12 @@ def test_every_task_event_counts_under_its_sender_and_the_name_of_its_task() -> 
         **{(W, "add", kind): 2 for kind in kinds},
         (W, "add", "task-failed"): 1,
         (W, "", "task-revoked"): 1,
+        (W, "else", "task-progress"): 1,  # the name in the event goes first
     }
     found = tallies(bench.store)
     runtime, wait = found[W, "add"].runtime, found[None, "add"].wait
     assert runtime is not None
     assert (runtime.counts, runtime.sum) == ({0.3: 2}, pytest.approx(0.6))
-    assert found[None, "add"].runtime == runtime
     assert wait is not None
     assert (wait.counts, wait.sum) == ({0.6: 2}, pytest.approx(1.2))
 
@@ -169,7 +170,12 @@ class Alone:
         self.kept: dict[Any, Tally] = {each.key: each for each in known or []}
 
     def give(self, now: float, *events: Event) -> None:
-        self.counting.take(Captured(events, 1, now), [(each, fold(None, each)) for each in events])
+        portion = self.counting.portion(Captured(events, 1, now))
+        for each in events:
+            name = each.name or fold(None, each).name
+            portion.events.append((each.hostname, each.type, name))
+            if each.runtime:
+                portion.runtimes.append((each.hostname, name, each.runtime))
         counted = self.counting.until(1)
         for key in counted.forgotten:
             self.kept.pop(key, None)
@@ -221,6 +227,16 @@ def test_names_that_were_silent_for_long_give_way() -> None:
     assert counter.counts() == {("w1", "add"): 1, (OTHER, "add"): 2}
 
 
+def test_what_ran_on_a_worker_that_is_forgotten_stays_with_its_type() -> None:
+    counter = Alone(Limits(names=1))
+    counter.give(5.0, event("succeeded", "a", 1.0, "w1", name="add", runtime=0.3))
+    counter.give(SILENT + 6, event("succeeded", "b", 2.0, "w2", name="add", runtime=0.4))
+    assert set(counter.kept) == {("w2", "add"), (None, "add")}
+    runtime = counter.kept[None, "add"].runtime
+    assert runtime is not None
+    assert (runtime.counts, runtime.sum, runtime.created) == ({0.3: 1}, 0.3, 5.0)
+
+
 def test_types_of_events_are_bounded_too() -> None:
     counter = Alone(Limits(names=3))
     counter.give(0.0, *(event(f"custom{n}", f"u{n}", 1.0) for n in range(9)))
@@ -242,8 +258,7 @@ def test_waits_are_those_of_tasks_that_were_to_start_at_once() -> None:
     later = Task("b", "add", sent=1.0, received=3.0, eta="2030-01-01")
     again = Task("c", "add", sent=1.0, received=3.5, retries=1)
     unseen = Task("d", "add")
-    folded = [(started, now), (started, later), (started, again), (started, unseen)]
-    counter.counting.take(Captured([], 1, 9.0), folded)
+    counter.counting.portion(Captured([], 1, 9.0)).started += [(started, each) for each in (now, later, again, unseen)]
     found = {tally.key: tally for tally in counter.counting.until(1).tallies}[None, "add"].wait
     assert found is not None
     assert (found.counts, found.sum, found.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)

@@ -5,13 +5,15 @@ tell it, is known by its mark and not counted a second time.
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 from typing import Final
 from zlib import crc32
 
 from flower.capture.port import Captured
-from flower.counting.pair import Pair
+from flower.counting.pair import Pair, Took
 from flower.counting.roster import Roster
 from flower.records import Event, Task
 from flower.tallies import OTHER, Key, Tally, grid
@@ -20,6 +22,9 @@ from flower.tallies import OTHER, Key, Tally, grid
 _REMEMBERED: Final = 3
 #: Characters of a name.
 _LONGEST: Final = 500
+
+#: How texts become bytes, lone surrogates too.
+_BYTES: Final = ("utf-8", "surrogatepass")
 
 #: Sender, type of event, task.
 _What = tuple[str | None, str, str | None]
@@ -48,15 +53,19 @@ class Counted:
 
 
 @dataclass(slots=True)
-class _Portion:
-    """What one batch of capture held, until the broker may forget it."""
+class Portion:
+    """What one batch of capture holds, until the broker may forget it. The recorder fills it while it folds: a function
+    called for each event would cost more than all the counting."""
 
     token: int
     received: float
-    events: Mapping[_What, int]
-    runtimes: Sequence[_Took]
-    waits: Sequence[_Took]
-    marks: "array[int]"
+    marks: Sequence[int]
+    #: by `id`, events that were counted before and come again
+    repeated: frozenset[int]
+    events: list[_What] = field(default_factory=list)
+    runtimes: list[_Took] = field(default_factory=list)
+    #: events of which `waits` may be known, with the task as it is after it
+    started: list[tuple[Event, Task]] = field(default_factory=list)
 
 
 class Counting:
@@ -72,87 +81,85 @@ class Counting:
         self._places = Roster[Key]("pairs of a worker and a task", limits.pairs, self._forget)
         self._changed: dict[Key, Pair] = {}
         self._forgotten: list[Key] = []
-        self._portions: deque[_Portion] = deque()
-        #: marks of events that are not written yet, and of those in the last writes
-        self._fresh: set[int] = set()
-        self._written: deque[set[int]] = deque([set(array("q", marks))], maxlen=_REMEMBERED)
-        self._due: list[array[int]] = []
+        self._portions: deque[Portion] = deque()
+        #: marks that are known again: of what is not written yet, what is just being written, the last writes
+        self._marks = set(array("q", marks))
+        self._due: list[int] = []
+        self._written: deque[Sequence[int]] = deque([array("q", marks)])
         for tally in known:
             self._take_up(tally, now)
 
-    def take(self, captured: Captured, folded: Sequence[tuple[Event, Task]]) -> None:
-        """Count the task events of a batch; each comes with its task as it is after it."""
-        marks = array("q")
+    def portion(self, captured: Captured) -> Portion:
+        """For the events of this batch, which are going to be folded."""
         if captured.messages:
-            folded = self._new(folded, marks)
-        portion = _Portion(
-            captured.token,
-            captured.received,
-            Counter([(event.hostname, event.type, task.name) for event, task in folded]),
-            [(event.hostname, task.name, event.runtime) for event, task in folded if event.runtime],
-            [(None, task.name, _wait(event, task)) for event, task in folded if _began(event, task)],
-            marks,
-        )
-        if captured.messages:
-            self._portions.append(portion)
+            marks, repeated = self._marked(captured.events)
+            portion = Portion(captured.token, captured.received, marks, repeated)
         else:
             # the broker does not keep them: they will not come again
-            self._count(portion)
+            portion = Portion(0, captured.received, (), frozenset())
+        self._portions.append(portion)
+        return portion
 
     def until(self, token: int) -> Counted:
         """What is to be written when the broker is then told to forget everything up to this token. It is given again
         until it was `written`."""
+        due: list[Portion] = []
         while self._portions and self._portions[0].token <= token:
-            portion = self._portions.popleft()
-            self._count(portion)
-            if portion.marks:
-                self._due.append(portion.marks)
-        marks = b"".join(part.tobytes() for part in self._due) if self._due else None
+            due.append(self._portions.popleft())
+        if due:
+            self._count(due)
+            self._due.extend(chain.from_iterable(portion.marks for portion in due))
+        marks = array("q", self._due).tobytes() if self._due else None
         return Counted([pair.tally for pair in self._changed.values()], tuple(self._forgotten), marks)
 
     def written(self) -> None:
         """What `until` gave is on disk."""
         if self._due:
-            done = set().union(*self._due)
-            self._fresh -= done
-            self._written.append(done)
+            self._written.append(self._due)
             self._due = []
+            if len(self._written) > _REMEMBERED:
+                self._marks.difference_update(self._written.popleft())
         self._changed = {}
         self._forgotten = []
 
-    def _new(self, folded: Sequence[tuple[Event, Task]], marks: "array[int]") -> list[tuple[Event, Task]]:
-        """Those that were not counted before. Adds their marks."""
-        fresh, written = self._fresh, set().union(*self._written)
-        found = []
-        for each in folded:
-            mark = _mark(each[0])
-            if mark not in fresh and mark not in written:
-                fresh.add(mark)
-                marks.append(mark)
-                found.append(each)
-        return found
+    def _marked(self, events: Sequence[Event]) -> tuple[Sequence[int], frozenset[int]]:
+        """The marks of those that were not counted before, and which ones were."""
+        marks = [_mark(event) for event in events]
+        distinct = set(marks)
+        repeated: frozenset[int] = frozenset()
+        if len(distinct) < len(marks) or not distinct.isdisjoint(self._marks):
+            fresh = {mark: id(event) for mark, event in zip(marks, events, strict=True) if mark not in self._marks}
+            marks, repeated = list(fresh), frozenset(map(id, events)).difference(fresh.values())
+        self._marks.update(marks)
+        return marks, repeated
 
-    def _count(self, portion: _Portion) -> None:
-        now, bounds = portion.received, self._bounds
-        for (worker, kind, task), count in portion.events.items():
-            label = kind if self._types.admits(kind, now) else OTHER
-            self._pair(worker or "", task or "", now).add(_clean(label), count, now)
-        for worker, task, seconds in portion.runtimes:
-            self._pair(worker or "", task or "", now).ran(seconds, bounds, now)
-            self._pair(None, task or "", now).ran(seconds, bounds, now)
-        for worker, task, seconds in portion.waits:
-            self._pair(worker, task or "", now).waited(seconds, bounds, now)
+    def _count(self, portions: Sequence[Portion]) -> None:
+        now, bounds = portions[-1].received, self._bounds
+        touched: dict[tuple[str | None, str | None], Pair] = {}
+        counts = Counter(chain.from_iterable(portion.events for portion in portions))
+        kinds = {kind: self._kind(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in counts)}
+        for (worker, kind, task), count in counts.items():
+            pair = touched.get((worker, task))
+            if pair is None:
+                pair = touched[worker, task] = self._pair(worker or "", task or "", now)
+            pair.add(kinds[kind], count, now)
+        for worker, task, seconds in chain.from_iterable(portion.runtimes for portion in portions):
+            touched[worker, task].runtime(now).add(seconds, bounds)
+        together: dict[str | None, Took] = {}
+        for event, started in chain.from_iterable(portion.started for portion in portions):
+            waited = _wait(event, started)
+            if waited is None:
+                continue
+            took = together.get(started.name)
+            if took is None:
+                took = together[started.name] = self._pair(None, started.name or "", now).wait(now)
+            took.add(waited, bounds)
+
+    def _kind(self, kind: str, now: float) -> str:
+        return _clean(kind) if self._types.admits(kind, now) else OTHER
 
     def _pair(self, worker: str | None, task: str, now: float) -> Pair:
-        pair = self._pairs.get((worker, task))
-        if pair is None or pair.used != now:
-            pair = self._admitted(worker, task, now)
-            pair.used = now
-            self._changed[pair.key] = pair
-        return pair
-
-    def _admitted(self, worker: str | None, task: str, now: float) -> Pair:
-        """The pair that stands for these two, made if need be."""
+        """The pair that stands for these two, made if need be; it is going to change."""
         worker, task = worker if worker is None else _clean(worker), _clean(task)
         if not self._tasks.admits(task, now):
             task = OTHER
@@ -164,6 +171,7 @@ class Counting:
         pair = self._pairs.get((worker, task))
         if pair is None:
             pair = self._pairs[worker, task] = Pair((worker, task))
+        self._changed[pair.key] = pair
         return pair
 
     def _take_up(self, tally: Tally, now: float) -> None:
@@ -189,27 +197,35 @@ class Counting:
 
     def _forget(self, keys: Collection[Key]) -> None:
         for key in keys:
-            self._pairs.pop(key, None)
             self._changed.pop(key, None)
             self._places.drop(key)
+            pair = self._pairs.pop(key, None)
+            if pair is not None:
+                self._retire(pair)
         self._forgotten.extend(keys)
 
+    def _retire(self, pair: Pair) -> None:
+        """The run times of a type, all workers together, must not become fewer because a worker is forgotten."""
+        runtime, (worker, task) = pair.tally.runtime, pair.key
+        if runtime is not None and worker is not None and task in self._tasks:
+            self._pair(None, task, runtime.created).runtime(runtime.created).merge(runtime)
 
-def _began(event: Event, task: Task) -> bool:
-    """Whether this is the start of a task that was to start at once, of which is known since when it waited."""
-    return event.type == "task-started" and task.eta is None and (task.received is not None or task.sent is not None)
 
-
-def _wait(event: Event, task: Task) -> float:
-    """Seconds in queue and prefetch. Of a task that is tried again only those at the worker: before that it ran."""
+def _wait(event: Event, task: Task) -> float | None:
+    """Seconds from being sent to being started, of a task that was to start at once. Of one that is tried again only
+    those at the worker: before that it ran."""
     since = task.received if task.sent is None or (task.retries and task.received is not None) else task.sent
-    return event.timestamp - (since or 0.0)
+    return None if since is None or task.eta is not None else event.timestamp - since
 
 
 def _mark(event: Event) -> int:
     """64 bits, the same in every process: hashes of numbers are not salted."""
-    ids = crc32((event.uuid or "").encode("utf-8", "replace")), crc32(event.type.encode("utf-8", "replace"))
-    return hash((event.timestamp, event.clock or 0, event.pid or 0, *ids))
+    return hash((event.timestamp, event.clock or 0, _number(event.type), crc32((event.uuid or "").encode(*_BYTES))))
+
+
+@lru_cache(1_000)
+def _number(kind: str) -> int:
+    return crc32(kind.encode(*_BYTES))
 
 
 def _clean(name: str) -> str:

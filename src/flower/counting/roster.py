@@ -30,6 +30,9 @@ class Roster(Generic[K]):
     def drop(self, name: K) -> None:
         self._used.pop(name, None)
 
+    def __contains__(self, name: K) -> bool:
+        return name in self._used
+
     def admits(self, name: K, now: float) -> bool:
         """Whether this name is told apart from others; it was heard now."""
         if name in self._used or len(self._used) < self._limit or self._made_room(now):

@@ -44,7 +44,8 @@ class TallyRows:
                 number, self._next = self._next, self._next + 1
                 self._numbers[tally.key] = number
             found.append((number, sequence, _to_bytes(tally)))
-        return found
+        # in the order in which they lie on the disk: the cache is small
+        return sorted(found)
 
 
 def put_marks(connection: apsw.Connection, marks: bytes) -> None:
