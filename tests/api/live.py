@@ -42,7 +42,9 @@ class Live:
         options = {name: settings.pop(name) for name in list(settings) if name in NAMES and name not in _OF_CONTEXT}
         self.access = authenticator(Config(**options), self.ledger, environment or {})
         self.context = Context(store, app, self.ledger, access=self.access, **settings)
-        config = uvicorn.Config(create_app(self.context), port=0, log_level="critical", lifespan="off")
+        config = uvicorn.Config(
+            create_app(self.context), port=0, log_level="critical", lifespan="off", proxy_headers=False
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 

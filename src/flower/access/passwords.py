@@ -19,6 +19,8 @@ from typing import Final
 from flower.errors import Invalid
 
 _SCRYPT: Final = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)")
+#: The logarithm of the most rounds of scrypt.
+_MOST_ROUNDS: Final = 24
 #: Bytes that a scrypt hash may need.
 _SCRYPT_MEMORY: Final = 256 << 20
 #: Passwords that are remembered as right.
@@ -100,7 +102,7 @@ def _matches_scrypt(password: str, known: str) -> bool:
 
 def _scrypt_parts(known: str) -> tuple[int, int, int, bytes, bytes]:
     match = _SCRYPT.fullmatch(known)
-    if match is None:
+    if match is None or not 0 < int(match[1]) <= _MOST_ROUNDS:
         raise ValueError(known)
     rounds, block, parallel = 1 << int(match[1]), int(match[2]), int(match[3])
     return rounds, block, parallel, _unpadded(match[4]), _unpadded(match[5])

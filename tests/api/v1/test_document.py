@@ -4,10 +4,13 @@ from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from flower.api.v1.document import document
+from flower.api.v1.acting import Action
+from flower.api.v1.actions import ACTIONS
+from flower.api.v1.document import EVERY, document
 from flower.api.v1.parsing import schemas
 from flower.api.v1.table import PREFIX, ROUTES, Route
 
@@ -31,16 +34,31 @@ def test_it_is_openapi() -> None:
 
 def test_every_route_is_in_it_with_all_its_parameters() -> None:
     paths = document()["paths"]
-    assert list(paths) == [f"{PREFIX}{route.plain_path}" for route in ROUTES]
-    for route in ROUTES:
-        named = {parameter["name"] for parameter in paths[f"{PREFIX}{route.plain_path}"]["get"]["parameters"]}
-        assert named == set(schemas(route.asked))
-    ids = [route.name for route in ROUTES]
+    assert list(paths) == list(dict.fromkeys(f"{PREFIX}{route.plain_path}" for route in EVERY))
+    for route in EVERY:
+        operation = paths[f"{PREFIX}{route.plain_path}"][method_of(route)]
+        assert {parameter["name"] for parameter in operation["parameters"]} == set(schemas(route.asked))
+    ids = [route.name for route in EVERY]
     assert len(ids) == len(set(ids))
 
 
+def method_of(route: Route | Action) -> str:
+    return route.method.lower() if isinstance(route, Action) else "get"
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_the_examples_of_an_action_are_of_its_types(action: Action) -> None:
+    operation = document()["paths"][f"{PREFIX}{action.plain_path}"][method_of(action)]
+    if action.answers is not None:
+        msgspec.convert(action.example, action.answers)
+        check(action.example, operation["responses"]["200"]["content"]["application/json"]["schema"])
+    if action.body is not None:
+        msgspec.convert(action.body_example, action.body)
+        check(action.body_example, operation["requestBody"]["content"]["application/json"]["schema"])
+
+
 def test_every_parameter_has_a_sentence() -> None:
-    for route in ROUTES:
+    for route in EVERY:
         for name, schema in schemas(route.asked).items():
             assert schema.get("description", "").endswith("."), (route.name, name)
 

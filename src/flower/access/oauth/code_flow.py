@@ -68,6 +68,8 @@ class CodeFlow:
             # in the form, as all of them take it
             token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method
             timeout=_PATIENCE,
+            # the token is used at once, and may be one that lasts only seconds
+            leeway=0,
         )
 
     def _proof(self, login: Login) -> dict[str, str]:

@@ -40,21 +40,33 @@ def _class_named(path: str) -> Any:
         if not module:
             raise ImportError("it is neither an import path nor a provider's name")
         return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "tornado":
+            raise _tornado(path) from error
+        raise _not_imported(path, error) from error
     except Exception as error:
-        if path.startswith("flower.views."):
-            hint = f"there are {', '.join(_FLOWERS)}"
-        else:
-            hint = f"an import path such as company.login.OurProvider, or one of {', '.join(_OURS)}"
-        raise Invalid(f"--auth-provider: {path} cannot be imported: {error}", hint=hint) from error
+        raise _not_imported(path, error) from error
+
+
+def _not_imported(path: str, error: Exception) -> Invalid:
+    if path.startswith("flower.views."):
+        hint = f"there are {', '.join(_FLOWERS)}"
+    else:
+        hint = f"an import path such as company.login.OurProvider, or one of {', '.join(_OURS)}"
+    return Invalid(f"--auth-provider: {path} cannot be imported: {error}", hint=hint)
+
+
+def _tornado(path: str) -> Invalid:
+    return Invalid(
+        f"--auth-provider: {path} is a handler for Tornado, which this program does not run on",
+        hint="derive it from flower.access.oauth.code_flow.CodeFlow, see docs/security.md",
+    )
 
 
 def _check(name: str, kind: Any) -> None:
     bases = getattr(kind, "__mro__", ())
     if any(base.__module__.partition(".")[0] == "tornado" for base in bases):
-        raise Invalid(
-            f"--auth-provider: {name} is a handler for Tornado, which this program does not run on",
-            hint="derive it from flower.access.oauth.code_flow.CodeFlow, see docs/security.md",
-        )
+        raise _tornado(name)
     missing = [method for method in ("authorize_url", "person") if not callable(getattr(kind, method, None))]
     if not isinstance(kind, type) or missing:
         raise Invalid(

@@ -86,6 +86,6 @@ class OpenId(CodeFlow):
             self._described, self._described_at = found, time.monotonic()
 
     async def _public(self, client: AsyncOAuth2Client, url: str) -> Any:
-        answer = await client.get(url, withhold_token=True)
+        answer = await client.request("GET", url, withhold_token=True)
         answer.raise_for_status()
         return answer.json()

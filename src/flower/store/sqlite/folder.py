@@ -122,7 +122,8 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".{os.getpid()}.new"
             probe.touch()
-            probe.unlink()
+            # another thread of ours may have asked the same, and a writer that starts clears such files away
+            probe.unlink(missing_ok=True)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return  # a full disk is no reason not to start: writing waits until there is room
@@ -131,9 +132,10 @@ class Folder:
             ) from error
 
     def remove_leftovers(self) -> None:
-        """What a writer that was killed while making a file has left."""
+        """What a writer that was killed while making a file has left. The ledger is made by others, now perhaps."""
         for path in self.path.glob("*.new*"):
-            path.unlink(missing_ok=True)
+            if not path.name.startswith(LEDGER):
+                path.unlink(missing_ok=True)
 
     def set_aside(self, path: Path, reason: object) -> str:
         """Move a damaged file, with its log, out of the way; gives its new name."""

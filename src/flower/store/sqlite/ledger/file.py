@@ -63,20 +63,9 @@ class LedgerFile:
                 raise StoreError("The ledger is being written by somebody else", hint="try again") from error
 
     def _open(self) -> apsw.Connection:
+        """One at a time, by a lock on the folder: servers that start together make the file once, and SQLite does not
+        wait when two turn its log on."""
         self._folder.make()
-        self._create()
-        db = open_for_writing(self._folder.ledger, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
-        try:
-            run(db, "PRAGMA foreign_keys=ON", *self._tables)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _create(self) -> None:
-        """Web servers that start together make it once: the folder itself is the lock."""
-        if self._folder.ledger.exists():
-            return
         lock = os.open(self._folder.path, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -84,8 +73,18 @@ class LedgerFile:
                 create(self._folder.ledger, (), APPLICATION_ID, FORMAT)
                 # it holds what signs sessions; SQLite gives the log beside it the same mode
                 self._folder.ledger.chmod(0o600)
+            return self._connected()
         finally:
             os.close(lock)
+
+    def _connected(self) -> apsw.Connection:
+        db = open_for_writing(self._folder.ledger, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
+        try:
+            run(db, "PRAGMA foreign_keys=ON", *self._tables)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def close(self) -> None:
         with self._lock:
