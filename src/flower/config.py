@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
@@ -197,7 +198,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         return {}
     except Exception as error:
         raise Invalid(f"The configuration file {path} cannot be read: {type(error).__name__}: {error}") from error
-    found = ((canonical(key), key, value) for key, value in names.items())
+    # `import logging` sets no option.
+    found = ((canonical(key), key, value) for key, value in names.items() if not isinstance(value, ModuleType))
     return {name: _check(name, value, f"{path.name}: {key}") for name, key, value in found if name in TYPES}
 
 
