@@ -84,6 +84,9 @@ class Config:
     cookie_secret: str = _option(
         "", "signs cookies; empty = kept in the store's directory, made at the first start", secret=True
     )
+    audit_max_age: Seconds = _option(
+        Seconds(400 * 86_400), "keep entries of the audit log for so long (400d); 0 = always"
+    )
     read_only: bool = _option(False, "refuse everything that changes something")
     bulk_limit: int = _option(10_000, "tasks that one bulk job may take")
     bulk_rate: float = _option(100.0, "tasks a second that a bulk job works off at most")
@@ -234,7 +237,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "log_rotate_when": ("S", "M", "H", "D", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "midnight"),
 }
 _LEAST: Mapping[str, float] = {
-    **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers"), 0),
+    **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers", "audit_max_age"), 0),
     **dict.fromkeys(("event_queue_expires", "event_queue_length", "log_file_max_size", "log_file_num_backups"), 0),
     **dict.fromkeys(("log_rotate_interval", "inspect_timeout", "bulk_limit"), 1),
     "bulk_rate": 0.01,
