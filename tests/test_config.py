@@ -115,7 +115,7 @@ def test_a_misspelt_name_finds_the_nearest() -> None:
 
 def test_a_file_holds_what_texts_cannot(tmp_path: Path) -> None:
     (tmp_path / "flowerconfig.py").write_text(
-        "import math\n"
+        "import logging, math\n"
         "def format_task(task):\n    return task\n"
         "basic_auth = ('ann:a,b:c', 'bob:d')\n"
         "task_runtime_metric_buckets = [1, 0.5, math.inf]\n"
@@ -127,6 +127,7 @@ def test_a_file_holds_what_texts_cannot(tmp_path: Path) -> None:
     config = load({}, {"FLOWER_BROKER_API": "http://elsewhere/api/"}, tmp_path)
     assert config.format_task is not None
     assert config.format_task(3) == 3
+    assert config.logging == "info"
     assert config.basic_auth == ("ann:a,b:c", "bob:d")
     assert config.task_runtime_metric_buckets == (0.5, 1.0)
     assert (config.purge_offline_workers, config.broker_api, config.url_prefix) == (Seconds(300), "", "größe")

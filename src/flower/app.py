@@ -177,6 +177,7 @@ class _Server:
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
+            audit_max_age=float(config.audit_max_age),
             redactor=self._redactor,
             captured=self._reader,
             bulk_limit=config.bulk_limit,

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
@@ -82,6 +83,9 @@ class Config:
     oidc_groups_claim: str = _option("groups", "the claim that lists somebody's groups")
     cookie_secret: str = _option(
         "", "signs cookies; empty = kept in the store's directory, made at the first start", secret=True
+    )
+    audit_max_age: Seconds = _option(
+        Seconds(400 * 86_400), "keep entries of the audit log for so long (400d); 0 = always"
     )
     read_only: bool = _option(False, "refuse everything that changes something")
     bulk_limit: int = _option(10_000, "tasks that one bulk job may take")
@@ -197,7 +201,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         return {}
     except Exception as error:
         raise Invalid(f"The configuration file {path} cannot be read: {type(error).__name__}: {error}") from error
-    found = ((canonical(key), key, value) for key, value in names.items())
+    # `import logging` sets no option.
+    found = ((canonical(key), key, value) for key, value in names.items() if not isinstance(value, ModuleType))
     return {name: _check(name, value, f"{path.name}: {key}") for name, key, value in found if name in TYPES}
 
 
@@ -232,7 +237,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "log_rotate_when": ("S", "M", "H", "D", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "midnight"),
 }
 _LEAST: Mapping[str, float] = {
-    **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers"), 0),
+    **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers", "audit_max_age"), 0),
     **dict.fromkeys(("event_queue_expires", "event_queue_length", "log_file_max_size", "log_file_num_backups"), 0),
     **dict.fromkeys(("log_rotate_interval", "inspect_timeout", "bulk_limit"), 1),
     "bulk_rate": 0.01,

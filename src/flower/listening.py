@@ -22,12 +22,12 @@ def listening(address: str, port: int) -> Iterator[list[socket.socket]]:
     Raises Invalid."""
     with ExitStack() as opened:
         try:
-            yield [opened.enter_context(each) for each in _on_port(address, port)]
-        except OSError as error:
-            where = f"{address or '*'}:{port}"
-            raise Invalid(
-                f"Cannot listen on {where}: {error.strerror or error}", hint="choose another --port"
-            ) from error
+            listeners = [opened.enter_context(each) for each in _on_port(address, port)]
+        except (OSError, UnicodeError) as error:
+            hint = "choose another --port" if getattr(error, "errno", None) == errno.EADDRINUSE else ""
+            reason = getattr(error, "strerror", None) or error
+            raise Invalid(f"Cannot listen on {address or '*'}:{port}: {reason}", hint=hint) from error
+        yield listeners
 
 
 @contextmanager

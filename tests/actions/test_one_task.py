@@ -123,7 +123,6 @@ def test_run_any_registered_task(desk: Desk) -> None:
 def test_revoke(desk: Desk) -> None:
     waiting = desk.sent("shop.add", 1, 2, until="RECEIVED", countdown=2)
     told = desk.post(f"tasks/{waiting}/revoke")
-    assert list(told["workers"]) == [desk.cluster.worker.hostname]
     assert "flagged as revoked" in told["workers"][desk.cluster.worker.hostname]
     assert waiting in desk.cluster.worker.inspect("revoked")
     desk.wait_for_state(waiting, "REVOKED")
@@ -135,7 +134,7 @@ def test_terminate(desk: Desk, signal: str) -> None:
     running = desk.sent("shop.rest", 300, until="STARTED")
     assert "Unknown signal" in desk.refused(f"tasks/{running}/terminate", {"signal": "SIGNONSENSE"})["message"]
     told = desk.post(f"tasks/{running}/terminate", {"signal": signal})
-    assert told["workers"] == {desk.cluster.worker.hostname: f"terminate: {running}"}
+    assert told["workers"][desk.cluster.worker.hostname] == f"terminate: {running}"
     desk.wait_for_state(running, "REVOKED")
     wait_for("its end", lambda: running not in {task["id"] for task in desk.cluster.worker.inspect("active")})
 

@@ -46,7 +46,16 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         ended = run(f"--port={taken.getsockname()[1]}", "--broker=memory://", folder=tmp_path)
     assert ended.returncode == 1
     assert "Cannot listen on 127.0.0.1" in ended.stderr
+    assert "choose another --port" in ended.stderr
     assert not (tmp_path / "flower-data").exists()
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "no-such-host.invalid", "a..b"])
+def test_an_address_that_is_not_ours(address: str, tmp_path: Path) -> None:
+    ended = run(f"--address={address}", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Error: Cannot listen on {address}:")
+    assert len(ended.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_behind_nginx(redis_server: Redis, folder: Path) -> None:
 def check_through_nginx(http: httpx.Client) -> None:
     page = http.get("/flower")
     assert page.status_code == 200
-    assert str(page.url).endswith("/flower/tasks")
+    assert str(page.url).endswith("/flower/")
     (style,) = re.findall(r'href="(/flower/static/flower.css[^"]*)"', page.text)
     tag = http.get(style).headers["etag"]
     assert http.get(style, headers={"If-None-Match": tag}).status_code == 304

@@ -24,6 +24,8 @@ class Context:
     #: what people do
     ledger: Ledger
     read_only: bool = False
+    #: seconds that entries of the audit log are kept; 0 = always
+    audit_max_age: float = 0.0
     #: what is not to be kept or shown, of arguments that no event told
     redactor: Redactor = field(default_factory=Redactor)
     #: knows who is asking; this one needs no login

@@ -1,5 +1,5 @@
-"""What a web server does by itself: it asks workers how they are when they come and every few minutes, and samples the
-queues."""
+"""What a web server does by itself: it asks workers how they are when they come and every few minutes, samples the
+queues, and keeps the audit log in bounds."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from flower.api.context import Context
 from flower.api.inspecting import inspect, meet_newcomers
+from flower.api.reading import read
 from flower.errors import FlowerError
 from flower.store.ledger.samples import SAMPLE_EVERY
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks for workers that came, and between two questions to all.
 LOOK_EVERY = 1.0
 INSPECT_EVERY = 300.0
+#: Seconds between two looks for what the audit log need not keep any longer.
+FORGET_EVERY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,18 @@ async def sample_queues(context: Context) -> None:
     await module.sample(context)
 
 
+async def forget_old_entries(context: Context) -> None:
+    """Of the audit log."""
+    if context.audit_max_age:
+        before = time.time() - context.audit_max_age
+        await read(lambda: context.ledger.audit.prune(before))
+
+
 DUTIES = (
     Duty("ask the workers", INSPECT_EVERY, inspect),
     Duty("ask new workers", LOOK_EVERY, meet_newcomers),
     Duty("sample the queues", float(SAMPLE_EVERY), sample_queues),
+    Duty("forget old entries of the audit log", FORGET_EVERY, forget_old_entries),
 )
 
 

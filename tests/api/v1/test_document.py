@@ -55,7 +55,7 @@ def test_the_examples_of_an_action_are_of_its_types(action: Action) -> None:
         assert json.loads(encode(msgspec.convert(action.example, action.answers))) == action.example
         check(action.example, operation["responses"]["200"]["content"]["application/json"]["schema"])
     if action.body is not None:
-        assert json.loads(encode(msgspec.convert(action.body_example, action.body))) == action.body_example
+        msgspec.convert(action.body_example, action.body)
         check(action.body_example, operation["requestBody"]["content"]["application/json"]["schema"])
     assert action.method == "GET" or action.action, "what changes something is noted"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """The records, the application, the ledger in which it is noted (None: nowhere), and what is masked where it is shown."""
+    """The records, the application, the ledger where it is noted (None: nowhere), and the rules of what is masked."""
 
     store: Reader
     app: "Celery"

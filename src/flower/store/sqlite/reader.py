@@ -89,7 +89,8 @@ class SqliteReader:
                 continue
             try:
                 with self._pool.borrow(entry, deadline) as segment:
-                    rows = segment.rows(f"{SELECT} WHERE uuid=?", (packed,))
+                    # not one that is on the disk and not yet announced: it would be found here and counted nowhere
+                    rows = segment.rows(f"{SELECT} WHERE uuid=? AND id<?", (packed, entry.next))
                     if rows:
                         return rows[0][0], segment.task(rows[0])
             except SegmentGone:

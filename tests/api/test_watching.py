@@ -1,0 +1,29 @@
+"""What a web server does by itself, beside what needs a cluster."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from live import no_app
+
+from flower.api.context import Context
+from flower.api.v1.examples import example_store
+from flower.api.watching import DUTIES, forget_old_entries
+from flower.store.ledger.audit import Wanted
+from flower.store.opening import open_ledger
+
+
+@pytest.mark.parametrize(("kept_for", "left"), [(0.0, 2), (3600.0, 2), (0.001, 0)])
+def test_the_audit_log_is_kept_in_bounds(tmp_path: Path, kept_for: float, left: int) -> None:
+    ledger = open_ledger(tmp_path)
+    for action in ("task.revoke", "task.apply"):
+        ledger.audit.add(action, who="ann", way="basic")
+    time.sleep(0.01)  # older than the least of the ages
+    asyncio.run(forget_old_entries(Context(example_store(), no_app, ledger, audit_max_age=kept_for)))
+    assert len(ledger.audit.entries(Wanted(), limit=10)) == left
+    ledger.close()
+
+
+def test_it_is_one_of_the_duties() -> None:
+    assert forget_old_entries in [duty.do for duty in DUTIES]
