@@ -184,13 +184,14 @@ class Recorder:
                 name = event.name or task.name
                 count((event.hostname, kind, name))
                 if event.runtime:
-                    portion.runtimes.append((event.hostname, name, event.runtime))
+                    portion.ended.append((event, name))
                 elif kind == "task-started":
                     portion.started.append((event, task))
             if uuid not in pending:
                 pending[uuid] = entry
                 entry.token = captured.token
                 entry.since = now
+        self._counting.take(portion)
         if captured.gap is not None:
             self._pending_gaps.append(captured.gap)
         self._token = captured.token

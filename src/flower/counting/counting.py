@@ -5,15 +5,14 @@ tell it, is known by its mark and not counted a second time.
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from typing import Final
 from zlib import crc32
 
 from flower.capture.port import Captured
-from flower.counting.pair import Pair, Took
+from flower.counting.pair import Pair, Took, grouped
 from flower.counting.roster import Roster
 from flower.records import Event, Task
 from flower.tallies import OTHER, Key, Tally, grid
@@ -28,8 +27,8 @@ _BYTES: Final = ("utf-8", "surrogatepass")
 
 #: Sender, type of event, task.
 _What = tuple[str | None, str, str | None]
-#: Sender, task, seconds.
-_Took = tuple[str | None, str | None, float]
+#: Sender and task, as the events have them.
+_Pair = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,8 @@ class Counted:
 
 @dataclass(slots=True)
 class Portion:
-    """What one batch of capture holds, until the broker may forget it. The recorder fills it while it folds: a function
-    called for each event would cost more than all the counting."""
+    """What one batch of capture holds, until the broker may forget it. The recorder fills the lists while it folds: a
+    function called for each event would cost more than all the counting."""
 
     token: int
     received: float
@@ -63,9 +62,13 @@ class Portion:
     #: by `id`, events that were counted before and come again
     repeated: frozenset[int]
     events: list[_What] = field(default_factory=list)
-    runtimes: list[_Took] = field(default_factory=list)
-    #: events of which `waits` may be known, with the task as it is after it
+    #: events that tell a run time, and starts; with the name of the task, and the task as it is after it
+    ended: list[tuple[Event, str | None]] = field(default_factory=list)
     started: list[tuple[Event, Task]] = field(default_factory=list)
+    # what becomes of the three
+    counts: Mapping[_What, int] = field(default_factory=dict)
+    runtimes: Mapping[_Pair, Took] = field(default_factory=dict)
+    waits: Mapping[str | None, Took] = field(default_factory=dict)
 
 
 class Counting:
@@ -97,18 +100,27 @@ class Counting:
         else:
             # the broker does not keep them: they will not come again
             portion = Portion(0, captured.received, (), frozenset())
-        self._portions.append(portion)
         return portion
+
+    def take(self, portion: Portion) -> None:
+        """The events are folded, and the lists are full."""
+        now, bounds = portion.received, self._bounds
+        portion.counts = Counter(portion.events)
+        took = (((event.hostname, name), event.runtime or 0.0) for event, name in portion.ended)
+        portion.runtimes = grouped(took, bounds, now)
+        waited = ((task.name, _wait(event, task)) for event, task in portion.started if _is_known(task))
+        portion.waits = grouped(waited, bounds, now)
+        # events take more memory than what is counted of them
+        portion.events, portion.ended, portion.started = [], [], []
+        self._portions.append(portion)
 
     def until(self, token: int) -> Counted:
         """What is to be written when the broker is then told to forget everything up to this token. It is given again
         until it was `written`."""
-        due: list[Portion] = []
         while self._portions and self._portions[0].token <= token:
-            due.append(self._portions.popleft())
-        if due:
-            self._count(due)
-            self._due.extend(chain.from_iterable(portion.marks for portion in due))
+            portion = self._portions.popleft()
+            self._count(portion)
+            self._due.extend(portion.marks)
         marks = array("q", self._due).tobytes() if self._due else None
         return Counted([pair.tally for pair in self._changed.values()], tuple(self._forgotten), marks)
 
@@ -133,27 +145,19 @@ class Counting:
         self._marks.update(marks)
         return marks, repeated
 
-    def _count(self, portions: Sequence[Portion]) -> None:
-        now, bounds = portions[-1].received, self._bounds
-        touched: dict[tuple[str | None, str | None], Pair] = {}
-        counts = Counter(chain.from_iterable(portion.events for portion in portions))
-        kinds = {kind: self._kind(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in counts)}
-        for (worker, kind, task), count in counts.items():
+    def _count(self, portion: Portion) -> None:
+        now = portion.received
+        touched: dict[_Pair, Pair] = {}
+        kinds = {kind: self._kind(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in portion.counts)}
+        for (worker, kind, task), count in portion.counts.items():
             pair = touched.get((worker, task))
             if pair is None:
                 pair = touched[worker, task] = self._pair(worker or "", task or "", now)
             pair.add(kinds[kind], count, now)
-        for worker, task, seconds in chain.from_iterable(portion.runtimes for portion in portions):
-            touched[worker, task].runtime(now).add(seconds, bounds)
-        together: dict[str | None, Took] = {}
-        for event, started in chain.from_iterable(portion.started for portion in portions):
-            waited = _wait(event, started)
-            if waited is None:
-                continue
-            took = together.get(started.name)
-            if took is None:
-                took = together[started.name] = self._pair(None, started.name or "", now).wait(now)
-            took.add(waited, bounds)
+        for key, took in portion.runtimes.items():
+            touched[key].runtime(now).merge(took.counts, took.total)
+        for task, took in portion.waits.items():
+            self._pair(None, task or "", now).wait(now).merge(took.counts, took.total)
 
     def _kind(self, kind: str, now: float) -> str:
         return _clean(kind) if self._types.admits(kind, now) else OTHER
@@ -208,14 +212,19 @@ class Counting:
         """The run times of a type, all workers together, must not become fewer because a worker is forgotten."""
         runtime, (worker, task) = pair.tally.runtime, pair.key
         if runtime is not None and worker is not None and task in self._tasks:
-            self._pair(None, task, runtime.created).runtime(runtime.created).merge(runtime)
+            self._pair(None, task, runtime.created).runtime(runtime.created).merge(runtime.counts, runtime.sum)
 
 
-def _wait(event: Event, task: Task) -> float | None:
-    """Seconds from being sent to being started, of a task that was to start at once. Of one that is tried again only
-    those at the worker: before that it ran."""
+def _is_known(task: Task) -> bool:
+    """Whether it was to start at once, and since when it waited is known."""
+    return task.eta is None and (task.received is not None or task.sent is not None)
+
+
+def _wait(event: Event, task: Task) -> float:
+    """Seconds from being sent to being started. Of one that is tried again only those at the worker: before that it
+    ran."""
     since = task.received if task.sent is None or (task.retries and task.received is not None) else task.sent
-    return None if since is None or task.eta is not None else event.timestamp - since
+    return event.timestamp - (since or 0.0)
 
 
 def _mark(event: Event) -> int:
