@@ -203,6 +203,11 @@ class Worker(msgspec.Struct, frozen=True):
         """Flower's rule: the last heartbeat is not older than twice the announced frequency."""
         return self.online and self.heartbeat is not None and now - self.heartbeat <= 2 * (self.freq or 2.0)
 
+    def is_gone(self, now: float, after: float) -> bool:
+        """Whether it was heard last so many seconds ago or more, and is not alive."""
+        last = self.timestamp if self.heartbeat is None else self.heartbeat
+        return not self.is_alive(now) and (last is None or now - last >= after)
+
 
 class Gap(msgspec.Struct, frozen=True):
     """A stretch of time in which events may have been missed; `end` is None while it lasts."""

@@ -8,6 +8,7 @@ from flower.access.authenticator import Authenticator
 from flower.api.queue_names import QueueNames
 from flower.api.task_counts import TaskCounts
 from flower.cluster.inspected import Inspections
+from flower.metrics import Metrics
 from flower.redaction import Redactor
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
@@ -52,6 +53,10 @@ class Context:
     answer_timeout: float = 5.0
     #: seconds after which workers that went are left out; None = never
     purge_offline_workers: float | None = None
+    #: what /metrics tells; who asks for it must show this, "" = anybody; with a port of its own it is nowhere else
+    metrics: Metrics = field(default_factory=Metrics)
+    metrics_token: str = ""
+    metrics_apart: bool = False
     #: of RabbitMQ; "" = where it would be
     broker_api: str = ""
     #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these

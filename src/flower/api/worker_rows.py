@@ -29,7 +29,4 @@ def _row(worker: Worker, counts: Mapping[str, int], now: float) -> dict[str, Any
 
 
 def _is_purged(worker: Worker, context: Context, now: float) -> bool:
-    if context.purge_offline_workers is None or worker.is_alive(now):
-        return False
-    last = worker.heartbeat if worker.heartbeat is not None else worker.timestamp
-    return last is None or now - last > context.purge_offline_workers
+    return context.purge_offline_workers is not None and worker.is_gone(now, context.purge_offline_workers)

@@ -1,0 +1,129 @@
+"""All metrics as one text. Only what has changed since the last time is read and written anew."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+
+from flower.config import DEFAULTS
+from flower.errors import FlowerError
+from flower.metrics import queues, recording, workers
+from flower.metrics.pairs import Pairs
+from flower.metrics.text import CONTENT_TYPE
+from flower.metrics.types import Types
+from flower.store.ledger.samples import QueueSample
+from flower.store.port import Reader, StoreStatus
+from flower.tallies import InFlight, Key, Living, Tally
+
+__all__ = ["CONTENT_TYPE", "Metrics", "Settings"]
+
+#: Seconds for which the size of the store is not asked again: it is added up file by file.
+SIZE_FOR: Final = 5.0
+
+
+class NewestSamples(Protocol):
+    def newest(self, after: float = 0.0) -> Sequence[QueueSample]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`bounds` of the histograms, seconds. `names`: so many workers and queues are told apart. Limits of 0 are none."""
+
+    bounds: tuple[float, ...] = DEFAULTS.task_runtime_metric_buckets
+    names: int = 1_000
+    purge_offline_workers: float | None = None
+    max_bytes: int = 0
+    max_tasks: int = 0
+
+
+class Metrics:
+    """May be asked from any thread; those who ask at once wait for each other."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings()
+        self._pairs = Pairs(self._settings.bounds)
+        self._types = Types(self._settings.bounds)
+        self._lock = threading.Lock()
+        self._sequence = 0
+        self._counted: tuple[frozenset[str], list[bytes]] | None = None
+        self._hidden: frozenset[str] = frozenset()
+        self._flight: tuple[int, Living, Sequence[InFlight]] = (-1, {}, ())
+        self._size: tuple[float, StoreStatus] | None = None
+        self._process = CollectorRegistry()
+        PlatformCollector(self._process)
+        ProcessCollector(registry=self._process)
+        GCCollector(self._process)
+
+    def text(self, store: Reader, samples: NewestSamples, now: float) -> bytes:
+        """Raises StoreError."""
+        with self._lock:
+            known = store.workers()
+            self._follow(store)
+            hidden = workers.purged(known, self._senders(), self._settings.purge_offline_workers, now)
+            told = {name: worker for name, worker in known.items() if name not in hidden}
+            parts = [
+                generate_latest(self._process),
+                *self._count(hidden),
+                *self._pairs.gauges(self._in_flight(store, workers.living(told, now))),
+                *workers.gauges(told, self._settings.names, now),
+                *queues.gauges(samples.newest(now - queues.STALE), self._settings.names),
+                *recording.recorder(store.recorder_status(), now),
+                *recording.gaps(store.gaps(), now),
+                *recording.store(self._status(store), self._settings.max_bytes, self._settings.max_tasks),
+            ]
+            return b"".join(parts)
+
+    def _follow(self, store: Reader) -> None:
+        found = store.tallies(self._sequence)
+        if found.whole:
+            self._pairs.clear()
+            self._types.clear()
+            self._counted = None
+        for tally in found.changed:
+            self._put(tally)
+        if found.changed:
+            self._counted = None
+        self._sequence = found.sequence
+
+    def _put(self, tally: Tally) -> None:
+        cumulative = None if tally.runtime is None else tally.runtime.cumulative(self._pairs.buckets.bounds)
+        self._types.put(tally, cumulative)
+        if tally.worker is not None:
+            self._pairs.put(tally, cumulative)
+
+    def _senders(self) -> set[str]:
+        return set() if self._settings.purge_offline_workers is None else self._pairs.workers()
+
+    def _count(self, hidden: frozenset[str]) -> list[bytes]:
+        """What was counted; the same pieces as long as nothing was."""
+        if self._counted is None or self._counted[0] != hidden:
+            self._counted = hidden, [b"".join(self._pairs.counted(hidden)), b"".join(self._types.lines())]
+        return self._counted[1]
+
+    def _in_flight(self, store: Reader, living: Living) -> dict[Key, InFlight]:
+        sequence, before, found = self._flight
+        if (sequence, before) != (self._sequence, living):
+            with suppress(FlowerError):  # it took too long: as it was
+                found = store.in_flight(living)
+            self._flight = self._sequence, living, found
+        together: dict[Key, InFlight] = {}
+        for each in found:
+            key = self._pairs.standing_for(each.worker, each.task)
+            before_it = together.get(key)
+            together[key] = each if before_it is None else _joined(before_it, each)
+        return together
+
+    def _status(self, store: Reader) -> StoreStatus:
+        begun = time.monotonic()
+        if self._size is None or begun - self._size[0] > SIZE_FOR:
+            self._size = begun, store.status()
+        return self._size[1]
+
+
+def _joined(one: InFlight, other: InFlight) -> InFlight:
+    waited = [each for each in (one.waited, other.waited) if each is not None]
+    return InFlight(one.worker, one.task, one.waiting + other.waiting, max(waited, default=None))
