@@ -17,7 +17,7 @@ from servers import wait_for
 from workers.fixtures import Cluster
 
 #: Tests of what is being built elsewhere; they are run against Flower only until it is there.
-LATER = frozenset({"test_metrics.py"})
+LATER = frozenset()
 if os.environ.get("COMPAT_ALL"):
     LATER = frozenset()
 

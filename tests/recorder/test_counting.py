@@ -175,7 +175,8 @@ class Alone:
             name = each.name or fold(None, each).name
             portion.events.append((each.hostname, each.type, name))
             if each.runtime:
-                portion.runtimes.append((each.hostname, name, each.runtime))
+                portion.ended.append((each, name))
+        self.counting.take(portion)
         counted = self.counting.until(1)
         for key in counted.forgotten:
             self.kept.pop(key, None)
@@ -258,7 +259,9 @@ def test_waits_are_those_of_tasks_that_were_to_start_at_once() -> None:
     later = Task("b", "add", sent=1.0, received=3.0, eta="2030-01-01")
     again = Task("c", "add", sent=1.0, received=3.5, retries=1)
     unseen = Task("d", "add")
-    counter.counting.portion(Captured([], 1, 9.0)).started += [(started, each) for each in (now, later, again, unseen)]
+    portion = counter.counting.portion(Captured([], 1, 9.0))
+    portion.started += [(started, each) for each in (now, later, again, unseen)]
+    counter.counting.take(portion)
     found = {tally.key: tally for tally in counter.counting.until(1).tallies}[None, "add"].wait
     assert found is not None
     assert (found.counts, found.sum, found.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)

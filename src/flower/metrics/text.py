@@ -34,9 +34,9 @@ def number(value: float) -> bytes:
 
 
 def gauge(family: Family, values: Mapping[bytes, float | None]) -> bytes:
-    """The family with a value for each `labels`; None is left out, and a family without values as well."""
+    """The family with a value for each `labels`; None is left out."""
     lines = [line(family.name, where, value) for where, value in values.items() if value is not None]
-    return b"".join([head(family), *lines]) if lines else b""
+    return b"".join([head(family), *lines])
 
 
 def line(name: str, where: bytes, value: float) -> bytes:
