@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
+from flower.api.event_counts import EventCounts
 from flower.api.queue_names import QueueNames
-from flower.api.task_counts import TaskCounts
 from flower.cluster.inspected import Inspections
 from flower.metrics import Metrics
 from flower.redaction import Redactor
@@ -46,7 +46,7 @@ class Context:
     natural_time: bool = False
     #: what workers said when they were asked
     inspections: Inspections = field(default_factory=Inspections)
-    task_counts: TaskCounts = field(default_factory=TaskCounts)
+    event_counts: EventCounts = field(default_factory=EventCounts)
     queue_names: QueueNames = field(default_factory=QueueNames)
     #: seconds to wait for workers when they are asked how they are, and when they are told something
     inspect_timeout: float = 1.0

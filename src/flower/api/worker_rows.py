@@ -13,7 +13,7 @@ _SHOWN: Final = ("hostname", "pid", "freq", "clock", "active", "processed", "loa
 def rows(context: Context) -> list[dict[str, Any]]:
     """Those that live first, then by name. Those that went long ago are left out if the settings say so."""
     now = time.time()
-    counts = context.task_counts.of(context.store)
+    counts = context.event_counts.of(context.records)
     shown = [worker for worker in context.store.workers().values() if not _is_purged(worker, context, now)]
     found = [_row(worker, counts.get(worker.hostname, {}), now) for worker in shown]
     return sorted(found, key=lambda row: (not row["status"], row["hostname"]))
