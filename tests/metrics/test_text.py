@@ -112,9 +112,7 @@ def test_a_worker_that_died_silently_is_offline_and_has_nothing(store: Store) ->
         Task(f"{name}s", "add", state="STARTED", hostname=name, received=NOW - 9.0, started=NOW - 5.0, timestamp=NOW)
         for name in ("a", "b")
     ]
-    counted = [
-        Tally(name, "add", dict.fromkeys(("task-received", "task-started"), (3, 1.0))) for name in ("a", "b")
-    ]
+    counted = [Tally(name, "add", dict.fromkeys(("task-received", "task-started"), (3, 1.0))) for name in ("a", "b")]
     store.writer.write(Batch(workers=workers, new=tasks, tallies=counted))
     found = scrape(Metrics(), store)
     assert found.labelled("flower_worker_online", "worker") == {"a": 1, "b": 0, "c": 0}
