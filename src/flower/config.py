@@ -85,7 +85,7 @@ class Config:
         "", "signs cookies; empty = kept in the store's directory, made at the first start", secret=True
     )
     audit_max_age: Seconds = _option(
-        Seconds(400 * 86_400), "keep entries of the audit log for so long (400d); 0 = always"
+        Seconds(400 * 86_400), "keep the audit log and the outcomes of jobs for so long (400d); 0 = always"
     )
     read_only: bool = _option(False, "refuse everything that changes something")
     bulk_limit: int = _option(10_000, "tasks that one bulk job may take")

@@ -196,3 +196,16 @@ def test_an_answer_is_quick_to_repeat(store: Store) -> None:
 
     first = took()
     assert min(took() for _ in range(5)) < first / 2
+
+
+def test_keeping_up_between_answers_changes_none(store: Store) -> None:
+    metrics, lone = Metrics(), Metrics()
+    assert not metrics.wanted
+    for count in range(1, 5):
+        store.writer.write(Batch(tallies=[tally("w", "add", count), tally(f"w{count}", "add")]))
+        if count == 3:
+            store.writer.write(Batch(forgotten=[("w1", "add")]))
+        metrics.keep_up(store.reader)
+        if count % 2:
+            assert scrape(metrics, store).families["flower_events"] == scrape(lone, store).families["flower_events"]
+    assert metrics.wanted

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -20,6 +21,9 @@ from flower.store.port import Reader, StoreStatus
 from flower.tallies import InFlight, Key, Living, Tally
 
 __all__ = ["CONTENT_TYPE", "Metrics", "Settings"]
+
+#: Seconds after an answer for which somebody is taken to ask again.
+WANTED_FOR: Final = 150.0
 
 #: Seconds for which the size of the store is not asked again: it is added up file by file.
 SIZE_FOR: Final = 5.0
@@ -49,8 +53,8 @@ class Metrics:
         self._types = Types(self._settings.bounds)
         self._lock = threading.Lock()
         self._sequence = 0
+        self._asked = -inf
         self._counted: tuple[frozenset[str], list[bytes]] | None = None
-        self._hidden: frozenset[str] = frozenset()
         self._flight: tuple[int, Living, Sequence[InFlight]] = (-1, {}, ())
         self._size: tuple[float, StoreStatus] | None = None
         self._process = CollectorRegistry()
@@ -61,6 +65,7 @@ class Metrics:
     def text(self, store: Reader, samples: NewestSamples, now: float) -> bytes:
         """Raises StoreError."""
         with self._lock:
+            self._asked = time.monotonic()
             known = store.workers()
             self._follow(store)
             hidden = workers.purged(known, self._senders(), self._settings.purge_offline_workers, now)
@@ -76,6 +81,17 @@ class Metrics:
                 *recording.store(self._status(store), self._settings.max_bytes, self._settings.max_tasks),
             ]
             return b"".join(parts)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody asks now and then."""
+        return time.monotonic() - self._asked < WANTED_FOR
+
+    def keep_up(self, store: Reader) -> None:
+        """Read what was counted since: on a busy cluster the next answer would otherwise have to make up for all the
+        time since the last one. Raises StoreError."""
+        with self._lock:
+            self._follow(store)
 
     def _follow(self, store: Reader) -> None:
         found = store.tallies(self._sequence)

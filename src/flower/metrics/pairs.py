@@ -8,28 +8,23 @@ from flower.metrics.text import Buckets, head, labels, line
 from flower.tallies import OTHER, InFlight, Key, Tally
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
-    """How a worker and a task are written; does not change as long as the pair is known."""
+    """A worker and a task: what is written of them, for each section of the answer, and how. Only two of the lines
+    change when something is counted, and of these only the numbers."""
 
     where: bytes
     #: of the two gauges, while nothing waits or runs
     no_wait: bytes
     none_waits: bytes
-    #: labels of each type of event, with the line that tells since when it is counted
-    kinds: dict[str, tuple[bytes, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """The lines of one pair, for each section of the answer."""
-
-    events: bytes
-    events_created: bytes
-    runtime: bytes
-    runtime_created: bytes
-    no_wait: bytes
-    none_waits: bytes
+    #: how the lines of these types of events are written
+    kinds: tuple[str, ...] = ()
+    events_template: bytes = b""
+    runtime_template: bytes = b""
+    events: bytes = b""
+    events_created: bytes = b""
+    runtime: bytes = b""
+    runtime_created: bytes = b""
 
 
 class Pairs:
@@ -38,36 +33,40 @@ class Pairs:
     def __init__(self, bounds: Iterable[float]) -> None:
         self.buckets = Buckets(RUNTIME, bounds)
         self._places: dict[Key, Place] = {}
-        self._lines: dict[Key, Lines] = {}
-        self._shown: dict[Key, Lines] = {}
-        self._hidden: frozenset[str] = frozenset()
+        self._shown: dict[Key, Place] = {}
 
     def clear(self) -> None:
         self._places.clear()
-        self._lines.clear()
 
     def put(self, tally: Tally, cumulative: list[int] | None) -> None:
         """`cumulative` of its run times, if there are any."""
         place = self._places.get(tally.key)
         if place is None:
             place = self._places[tally.key] = _place(tally)
-        self._lines[tally.key] = self._written(place, tally, cumulative)
+        if place.kinds != (kinds := tuple(tally.events)):
+            _learn(place, tally, kinds)
+        place.events = place.events_template % tuple([count for count, _ in tally.events.values()])
+        if tally.runtime is not None and cumulative is not None:
+            if not place.runtime_template:
+                place.runtime_template = self.buckets.template(place.where)
+                place.runtime_created = self.buckets.created(place.where, tally.runtime.created)
+            place.runtime = self.buckets.filled(place.runtime_template, cumulative, tally.runtime.sum)
 
     def workers(self) -> set[str]:
-        return {worker for worker, _ in self._lines if worker is not None}
+        return {worker for worker, _ in self._places if worker is not None}
 
     def counted(self, hidden: Collection[str]) -> Iterator[bytes]:
         """Of all workers but these."""
-        self._shown = {key: lines for key, lines in self._lines.items() if key[0] not in hidden}
+        self._shown = {key: place for key, place in self._places.items() if key[0] not in hidden}
         shown = self._shown.values()
         yield head(EVENTS, "_total")
-        yield from [lines.events for lines in shown]
+        yield from [place.events for place in shown]
         yield head(EVENTS, "_created")
-        yield from [lines.events_created for lines in shown]
+        yield from [place.events_created for place in shown]
         yield head(RUNTIME)
-        yield from [lines.runtime for lines in shown]
+        yield from [place.runtime for place in shown]
         yield head(RUNTIME, "_created")
-        yield from [lines.runtime_created for lines in shown]
+        yield from [place.runtime_created for place in shown]
 
     def gauges(self, flight: dict[Key, InFlight]) -> Iterator[bytes]:
         """Of those that `counted` gave last, and of all that are in flight."""
@@ -86,39 +85,29 @@ class Pairs:
     def standing_for(self, worker: str, task: str) -> Key:
         """Under which pair a worker and a task are counted: beyond the limits it is not their own."""
         for key in ((worker, task), (worker, OTHER), (OTHER, task), (OTHER, OTHER)):
-            if key in self._lines:
+            if key in self._places:
                 return key
         return worker, task
-
-    def _written(self, place: Place, tally: Tally, cumulative: list[int] | None) -> Lines:
-        events, created = [], []
-        for kind, (count, since) in tally.events.items():
-            known = place.kinds.get(kind)
-            if known is None:
-                known = place.kinds[kind] = _of_kind(tally, kind, since)
-            events.append(b"%b %d.0\n" % (known[0], count))
-            created.append(known[1])
-        runtime = tally.runtime
-        times = (
-            b"" if runtime is None or cumulative is None else self.buckets.lines(place.where, cumulative, runtime.sum)
-        )
-        began = b"" if runtime is None else self.buckets.created(place.where, runtime.created)
-        return Lines(
-            b"".join(events),
-            b"".join(created),
-            times,
-            began,
-            place.no_wait if "task-started" in tally.events else b"",
-            place.none_waits if "task-received" in tally.events else b"",
-        )
 
 
 def _place(tally: Tally) -> Place:
     where = labels(worker=tally.worker or "", task=tally.task)
-    return Place(where, line(PREFETCH_TIME.name, where, 0.0), line(PREFETCHED.name, where, 0.0), {})
+    return Place(where, b"", b"")
 
 
-def _of_kind(tally: Tally, kind: str, since: float) -> tuple[bytes, bytes]:
-    where = labels(worker=tally.worker or "", task=tally.task, type=kind)
+def _learn(place: Place, tally: Tally, kinds: tuple[str, ...]) -> None:
+    """Types of events that it did not have."""
     name = EVENTS.name.encode()
-    return b"%b_total{%b}" % (name, where), line(f"{EVENTS.name}_created", where, since)
+    each = {kind: labels(worker=tally.worker or "", task=tally.task, type=kind) for kind in kinds}
+    place.kinds = kinds
+    place.events_template = b"".join(b"%b_total{%b} %%d.0\n" % (name, _plain(where)) for where in each.values())
+    place.events_created = b"".join(
+        line(f"{EVENTS.name}_created", where, tally.events[kind][1]) for kind, where in each.items()
+    )
+    place.no_wait = line(PREFETCH_TIME.name, place.where, 0.0) if "task-started" in kinds else b""
+    place.none_waits = line(PREFETCHED.name, place.where, 0.0) if "task-received" in kinds else b""
+
+
+def _plain(where: bytes) -> bytes:
+    """For a template."""
+    return where.replace(b"%", b"%%")

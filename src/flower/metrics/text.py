@@ -46,21 +46,23 @@ def line(name: str, where: bytes, value: float) -> bytes:
 
 
 class Buckets:
-    """The lines of a histogram with these bounds."""
+    """How the lines of a histogram with these bounds are written."""
 
     def __init__(self, family: Family, bounds: Iterable[float]) -> None:
         self.bounds: tuple[float, ...] = (*sorted(bound for bound in bounds if bound < inf), inf)
         name = family.name.encode()
-        each = [b'%b_bucket{le="%b",%%b} %%d.0\n' % (name, number(bound)) for bound in self.bounds]
-        self._template = b"".join([*each, name, b"_count{%b} %d.0\n", name, b"_sum{%b} %b\n"])
+        each = [b'%b_bucket{le="%b",WHERE} %%d.0\n' % (name, number(bound)) for bound in self.bounds]
+        self._template = b"".join([*each, name, b"_count{WHERE} %d.0\n", name, b"_sum{WHERE} %b\n"])
         self._created = name + b"_created{%b} %b\n"
 
-    def lines(self, where: bytes, cumulative: list[int], total: float) -> bytes:
+    def template(self, where: bytes) -> bytes:
+        """For `filled`: most of it does not change as long as the labels are the same."""
+        return self._template.replace(b"WHERE", where.replace(b"%", b"%%"))
+
+    @staticmethod
+    def filled(template: bytes, cumulative: list[int], total: float) -> bytes:
         """`cumulative` as `Durations.cumulative` gives it for `bounds`."""
-        values: list[object] = []
-        for count in cumulative:
-            values += (where, count)
-        return self._template % (*values, where, cumulative[-1], where, number(total))
+        return template % (*cumulative, cumulative[-1], number(total))
 
     def created(self, where: bytes, at: float) -> bytes:
         return self._created % (where, number(at))

@@ -31,9 +31,9 @@ class Types:
             self._took.setdefault(tally.task, {})[tally.key] = took
             self._changed.add(tally.task)
         if tally.wait is not None:
-            where, wait, buckets = labels(task=tally.task), tally.wait, self._wait
-            lines = buckets.lines(where, wait.cumulative(buckets.bounds), wait.sum)
-            self._waits[tally.task] = lines, buckets.created(where, wait.created)
+            wait = tally.wait
+            took = wait.cumulative(self._wait.bounds), wait.sum, wait.created
+            self._waits[tally.task] = _lines(self._wait, tally.task, took)
 
     def lines(self) -> Iterator[bytes]:
         for task in self._changed:
@@ -46,8 +46,13 @@ class Types:
             yield from [created for _, created in kept.values()]
 
     def _together(self, task: str) -> tuple[bytes, bytes]:
-        took, where = self._took[task].values(), labels(task=task)
+        took = self._took[task].values()
         counts = [sum(column) for column in zip(*(counts for counts, _, _ in took), strict=True)]
         # Exact whatever the order, and rounded: a sum that is less by the last bit would be taken for a restart.
         total = round(fsum(part for _, part, _ in took), 6)
-        return self._runtime.lines(where, counts, total), self._runtime.created(where, min(at for _, _, at in took))
+        return _lines(self._runtime, task, (counts, total, min(at for _, _, at in took)))
+
+
+def _lines(buckets: Buckets, task: str, took: _Took) -> tuple[bytes, bytes]:
+    where, (counts, total, created) = labels(task=task), took
+    return buckets.filled(buckets.template(where), counts, total), buckets.created(where, created)
