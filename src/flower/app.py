@@ -225,6 +225,10 @@ class _Server:
             metrics_apart=bool(config.metrics_port),
             tasks_columns=config.tasks_columns,
             natural_time=config.natural_time,
+            auto_refresh=config.auto_refresh,
+            log_url=config.log_url,
+            max_age=float(config.max_age),
+            max_tasks=config.max_tasks,
             debug=config.debug,
         )
 

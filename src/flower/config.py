@@ -93,6 +93,9 @@ class Config:
     auto_refresh: bool = _option(True, "pages show news by themselves")
     natural_time: bool = _option(False, "tell times as 5 minutes ago")
     tasks_columns: str = _option("name,uuid,state,received,runtime,worker", "columns of the tasks table")
+    log_url: str = _option(
+        "", "address of a task's logs: {uuid}, {root_id}, {name}, {worker}, {pid}, {start} and {end} are filled in"
+    )
     format_task: Callable[[Any], Any] | None = _option(
         None, "function that changes how a task is shown; only in the configuration file"
     )

@@ -44,6 +44,13 @@ class Context:
     tasks_columns: str = "name,uuid,state,received,runtime,worker"
     #: whether it tells times as 5 minutes ago
     natural_time: bool = False
+    #: whether pages show news by themselves until somebody stops them
+    auto_refresh: bool = True
+    #: address of the logs of a task, with {uuid}, {worker}, {start} … in it; "" = there is none
+    log_url: str = ""
+    #: how long and how many tasks are kept, as pages say it; 0 = without end
+    max_age: float = 0.0
+    max_tasks: int = 0
     #: what workers said when they were asked
     inspections: Inspections = field(default_factory=Inspections)
     event_counts: EventCounts = field(default_factory=EventCounts)

@@ -20,7 +20,8 @@ from flower.api.parameters import parameters
 #: open   never guarded
 #: page   needs the login, if one is configured
 #: api    needs the login, or the environment's word that none is needed
-Access: TypeAlias = Literal["open", "page", "api"]
+#: own    as api; but pages of ours may read it wherever people may see the pages
+Access: TypeAlias = Literal["open", "page", "api", "own"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -58,7 +59,7 @@ async def objection(request: Request, access: Access, permission: Permission, co
     if access == "open":
         return None
     writes = request.method not in SAFE_METHODS
-    if writes and context.read_only and access == "api":
+    if writes and context.read_only and access in ("api", "own"):
         return Objection("forbidden", "Read only mode is enabled")
     objected = await _unidentified(request, access, context)
     if objected is not None:
@@ -144,7 +145,7 @@ async def _unidentified(request: Request, access: Access, context: Context) -> O
             return None
         if context.authenticated:
             return _login_needed(request, access, context, found)
-    if access == "api" and not is_open():
+    if access in ("api", "own") and not is_open() and not (access == "own" and _is_page_of_ours(request)):
         return Objection("unauthorized", CLOSED)
     request.state.identity = ANYONE
     return None
@@ -173,6 +174,12 @@ def login_address(request: Request, context: Context) -> str:
     """The login, which leads back here."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{context.root}/login?{urlencode({'next': request.url.path + query})}"
+
+
+def _is_page_of_ours(request: Request) -> bool:
+    """A reading page of ours: it brings the cookie that every page gives. Where nobody needs to log in it reads no more
+    than the pages have always shown to whoever reaches the port; scripts that were given nothing stay outside."""
+    return request.method in SAFE_METHODS and XSRF in request.cookies and is_same_origin(request)
 
 
 def _is_small_form(request: Request) -> bool:

@@ -25,12 +25,14 @@ from flower.api.routes import ROUTES, Route
 from flower.api.v1.http import V1_ROUTES, broken, no_route, problem, refused
 from flower.api.v1.table import PREFIX
 from flower.errors import FlowerError
+from flower.web.assets import ASSETS
 from flower.web.cluster_pages import CLUSTER_PAGES
 from flower.web.cookies import give_xsrf
 from flower.web.headers import Headers
 from flower.web.login import LOGIN
-from flower.web.pages import PAGES, error_page
+from flower.web.pages import error_page
 from flower.web.request_log import note_refused
+from flower.web.shell import SHELL_PAGES
 
 STATIC = Path(__file__).parent / "static"
 
@@ -40,7 +42,7 @@ _PARTS = ("bellflower", "celery", "kombu", "starlette", "uvicorn")
 
 def create_app(context: Context) -> ASGIApp:
     """Everything under `context.root`; nothing of it touches the store or the cluster before it is asked."""
-    every = (*ROUTES, *V1_ROUTES, *LOGIN, *CLUSTER_PAGES, *PAGES)
+    every = (*ROUTES, *V1_ROUTES, *LOGIN, *ASSETS, *SHELL_PAGES, *CLUSTER_PAGES)
     routes: list[BaseRoute] = [_mounted(route, context) for route in every]
     routes.append(Mount("/static", StaticFiles(directory=STATIC), name="static"))
     routes.append(StarletteRoute("/favicon.ico", _favicon))

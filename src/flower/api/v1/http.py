@@ -117,11 +117,11 @@ V1_ROUTES: tuple[HttpRoute, ...] = (
     # before `/tasks/{uuid:path}`, which would take their last word for a part of the id
     *(
         HttpRoute(
-            action.method, f"{PREFIX}{action.path}", action_endpoint(action), "api", action.permission, action.action
+            action.method, f"{PREFIX}{action.path}", action_endpoint(action), "own", action.permission, action.action
         )
         for action in ACTIONS
     ),
-    *(HttpRoute("GET", f"{PREFIX}{route.path}", endpoint(route), "api") for route in ROUTES),
+    *(HttpRoute("GET", f"{PREFIX}{route.path}", endpoint(route), "own") for route in ROUTES),
     HttpRoute("GET", f"{PREFIX}/openapi.json", openapi, "page"),
     HttpRoute("GET", f"{PREFIX}/docs", viewer, "page"),
 )

@@ -1,0 +1,35 @@
+// Texts of others: shown as they are, with what does not show written as escapes, folded where they are long.
+
+/** What does not show, or makes the text around it show in another order. */
+const INVISIBLE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+const escaped = (c) => {
+  const code = c.charCodeAt(0);
+  return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+};
+
+/** @param {unknown} text */
+export const visible = (text) => String(text ?? '').replace(INVISIBLE, escaped);
+
+/** For a cell: one line, not longer than anybody can see. @param {unknown} text @param {number} most */
+export function line(text, most = 300) {
+  const all = String(text ?? '');
+  const shown = all.length > most ? `${all.slice(0, most)}…` : all;
+  return visible(shown.replace(/\s*[\r\n\t]+\s*/g, ' '));
+}
+
+/** Module and function of a task's name: `['shop.orders.', 'charge']`. @param {string} name */
+export function nameParts(name) {
+  const cut = name.lastIndexOf('.') + 1;
+  return [visible(name.slice(0, cut)), visible(name.slice(cut))];
+}
+
+/** Type and message of an exception as Celery writes it: `ValueError('card declined')`. @param {string | null} text */
+export function exceptionParts(text) {
+  if (!text) return ['', ''];
+  const call = /^([\w.]+)\(([\s\S]*?),?\)$/.exec(text);
+  if (!call) return [/^[\w.]+$/.test(text) ? text : '', /^[\w.]+$/.test(text) ? '' : text];
+  const only = /^(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")$/.exec(call[2]);
+  const message = only ? (only[1] ?? only[2]).replace(/\\(['"\\])/g, '$1') : call[2];
+  return [call[1], message];
+}

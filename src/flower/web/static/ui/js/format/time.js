@@ -1,0 +1,62 @@
+// Times in the browser's zone; hovering gives UTC and age. Epoch seconds everywhere.
+import { T } from '../texts.js';
+import { MISSING, pad } from './numbers.js';
+
+export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+
+/** `CET` or `GMT+1`: how the zone is called at that time. @param {number} epoch */
+export function zoneName(epoch = Date.now() / 1000) {
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(new Date(epoch * 1000));
+  return parts.find((each) => each.type === 'timeZoneName')?.value ?? '';
+}
+
+const local = (epoch) => new Date(epoch * 1000);
+const known = (epoch) => epoch != null && Number.isFinite(epoch) && Math.abs(epoch) < 8.64e12;
+
+/** `14:32:07` or `14:32:07.965`. @param {number | null | undefined} epoch @param {boolean} precise */
+export function clock(epoch, precise = false) {
+  if (!known(epoch)) return MISSING;
+  const d = local(epoch);
+  const text = `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`;
+  return precise ? `${text}.${String(d.getMilliseconds()).padStart(3, '0')}` : text;
+}
+
+/** `2026-11-22`. @param {number | null | undefined} epoch */
+export function day(epoch) {
+  if (!known(epoch)) return MISSING;
+  const d = local(epoch);
+  return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`;
+}
+
+export const isToday = (epoch) => day(epoch) === day(Date.now() / 1000);
+
+/** The time, with the day unless it is today. @param {number | null | undefined} epoch @param {boolean} precise */
+export function moment(epoch, precise = false) {
+  if (!known(epoch)) return MISSING;
+  return isToday(epoch) ? clock(epoch, precise) : `${day(epoch)} ${clock(epoch, precise)}`;
+}
+
+/** For a sentence: with day and zone. @param {number | null | undefined} epoch */
+export const full = (epoch) => (known(epoch) ? `${day(epoch)} ${clock(epoch, true)} ${zoneName(epoch)}` : MISSING);
+
+/** UTC, as programs write it. @param {number | null | undefined} epoch */
+export const utc = (epoch) => (known(epoch) ? local(epoch).toISOString() : '');
+
+/** `5 s ago`, `in 2 h`. @param {number | null | undefined} epoch @param {number} now */
+export function age(epoch, now = Date.now() / 1000) {
+  if (!known(epoch)) return MISSING;
+  const away = now - epoch;
+  const text = span(Math.abs(away));
+  return Math.abs(away) < 1 ? T.time.now : away > 0 ? T.time.ago(text) : T.time.ahead(text);
+}
+
+/** A length of time in one unit: `5 s`, `12 min`, `3 h`, `4 d`. @param {number} seconds */
+export function span(seconds) {
+  for (const [size, unit] of /** @type {[number, string][]} */ ([[86400, 'd'], [3600, 'h'], [60, 'min']])) {
+    if (seconds >= 2 * size) return `${Math.round(seconds / size)}\u202f${unit}`;
+  }
+  return `${Math.round(seconds)}\u202fs`;
+}
+
+/** What hovering a time tells. @param {number | null | undefined} epoch */
+export const hover = (epoch) => (known(epoch) ? `${utc(epoch)} · ${age(epoch)}` : '');

@@ -1,0 +1,67 @@
+// Puts the shell on the page and shows in it what the address says.
+import { Component, html, render, useEffect, useState } from './lib.js';
+import { followLinks, go, href, route } from './router.js';
+import { ROUTES, find } from './routes.js';
+import { T } from './texts.js';
+import { useKeys } from './keys.js';
+import { togglePaused, watchStatus } from './live.js';
+import { readMe } from './me.js';
+import { toggleTheme } from './theme.js';
+import { DialogHost } from './ui/dialog.js';
+import { Empty } from './ui/panels.js';
+import { Toasts } from './ui/toast.js';
+import { watchFavicon } from './shell/favicon.js';
+import { openHelp } from './shell/help.js';
+import { openJump } from './shell/jump.js';
+import { Page } from './shell/page.js';
+import { Side } from './shell/side.js';
+
+/** Modules of pages that are here. @type {Map<any, any>} */
+const loaded = new Map();
+
+/** A page that breaks leaves the shell standing. */
+class Guard extends Component {
+  constructor() { super(); this.state = { error: null }; }
+
+  componentDidCatch(error) { console.error(error); this.setState({ error }); }
+
+  componentDidUpdate(before) { if (before.at !== this.props.at && this.state.error) this.setState({ error: null }); }
+
+  render({ children }, { error }) {
+    return error ? html`<${Page} title=${T.broken.title} live=${false}><${Empty} title=${T.broken.title} actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>${T.broken.reload}</button>`}><p>${T.broken.text}</p></${Empty}></${Page}>` : children;
+  }
+}
+
+function Shown() {
+  const { path, query, key } = route.value;
+  const found = find(path);
+  const [, again] = useState(0);
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const module = found && loaded.get(found.route);
+  useEffect(() => {
+    if (!found || module) return undefined;
+    let here = true;
+    found.route.load().then((it) => { loaded.set(found.route, it); if (here) again((n) => n + 1); }, (error) => { if (here) setProblem(error); });
+    return () => { here = false; };
+  }, [found?.route]);
+  useEffect(() => { document.querySelector('.page')?.scrollTo(0, 0); }, [path]);
+  if (!found) return html`<${Page} title=${T.notFound.title} live=${false}><${Empty} title=${T.notFound.title} actions=${html`<a class="btn" href=${href('tasks')}>${T.notFound.home}</a>`}><p>${T.notFound.text}</p></${Empty}></${Page}>`;
+  if (problem && !module) return html`<${Page} title=${T.broken.title} live=${false}><${Empty} title=${T.broken.title} actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>${T.broken.reload}</button>`}><p>${T.broken.text}</p></${Empty}></${Page}>`;
+  if (!module) return html`<main class="page" aria-busy="true"></main>`;
+  return html`<${Guard} at=${key}><${module.default} id=${found.id} query=${query} key=${found.route.name + found.id} /></${Guard}>`;
+}
+
+function Shell() {
+  useEffect(() => { readMe(); watchFavicon(); return watchStatus(); }, []);
+  useKeys({
+    ...Object.fromEntries(ROUTES.filter((page) => page.key).map((page) => [`g ${page.key}`, () => go(href(page.path ?? ''))])),
+    jump: openJump, '?': openHelp, l: togglePaused, t: toggleTheme,
+    '/': () => { const field = document.querySelector('[data-search]'); if (field instanceof HTMLElement) field.focus(); else go(href('tasks')); },
+    Escape: () => { if (document.activeElement instanceof HTMLElement && document.activeElement.matches('input, textarea')) document.activeElement.blur(); },
+  });
+  return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>${T.nav.skip}</a><div class="shell"><${Side} /><${Shown} /></div><${Toasts} /><${DialogHost} />`;
+}
+
+followLinks((path) => find(path) !== null);
+const root = document.getElementById('app');
+if (root) { root.replaceChildren(); render(html`<${Shell} />`, root); }

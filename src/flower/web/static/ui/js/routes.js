@@ -1,0 +1,24 @@
+// Which module shows which address. The server has the same addresses in `flower/web/shell.py`.
+// `nav` puts a page into the side bar; `key` is what follows `g`.
+
+/** @typedef {{name: string, match: RegExp, load: () => Promise<any>, path?: string, icon?: string, key?: string, nav?: boolean}} Route */
+
+/** @type {Route[]} */
+export const ROUTES = [
+  { name: 'tasks', match: /^tasks$/, load: () => import('./pages/tasks.js'), path: 'tasks', icon: 'tasks', key: 't', nav: true },
+  { name: 'task', match: /^task\/(.+)$/, load: () => import('./pages/task.js') },
+];
+
+/** The route of a path and what its address names, decoded; null if no page of ours is there.
+ * @param {string} path @returns {{route: Route, id: string} | null} */
+export function find(path) {
+  for (const route of ROUTES) {
+    const found = route.match.exec(path);
+    if (found) return { route, id: found[1] === undefined ? '' : decode(found[1]) };
+  }
+  return null;
+}
+
+function decode(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}

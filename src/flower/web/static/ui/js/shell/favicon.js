@@ -1,0 +1,14 @@
+// The favicon shows trouble: another picture for each verdict, so that a tab among many says it.
+import { effect } from '../lib.js';
+import { settings } from '../settings.js';
+import { health, status } from '../live.js';
+import { recorderLine } from '../recorder.js';
+
+export function watchFavicon() {
+  const link = document.querySelector('link[rel=icon]');
+  effect(() => {
+    const verdict = health.value?.verdict ?? (status.value && recorderLine(status.value).level === 'bad' ? 'critical' : 'ok');
+    const name = verdict === 'critical' ? 'icon-critical' : verdict === 'warning' ? 'icon-warning' : 'icon';
+    link?.setAttribute('href', `${settings.assets}${name}.svg`);
+  });
+}

@@ -1,0 +1,75 @@
+// The side bar: pages, saved searches, how the recorder is, who you are.
+import { html, signal, useEffect } from '../lib.js';
+import { address, href, route } from '../router.js';
+import { ROUTES, find } from '../routes.js';
+import { T } from '../texts.js';
+import { get, post } from '../api.js';
+import { status } from '../live.js';
+import { me } from '../me.js';
+import { settings } from '../settings.js';
+import { recorderLine } from '../recorder.js';
+import { choice, choose } from '../theme.js';
+import { compact } from '../format/numbers.js';
+import { age } from '../format/time.js';
+import { line, visible } from '../format/text.js';
+import { Icon, Mark } from '../ui/icons.js';
+import { MenuItems, Popover } from '../ui/menu.js';
+import { Segmented } from '../ui/parts.js';
+import { toast, toastProblem } from '../ui/toast.js';
+import { sideOpen } from './page.js';
+import { openJump } from './jump.js';
+import { openHelp } from './help.js';
+
+/** Figures beside the names of pages: `{tasks: {n: 12, hot: false}}`. Whoever knows one sets it. @type {{value: Record<string, {n: number, hot?: boolean, word?: string}>}} */
+export const counts = signal({});
+
+/** Saved searches; null where the server keeps none. @type {{value: any[] | null}} */
+export const searches = signal(null);
+
+export const readSearches = () => get('searches').then((told) => { searches.value = told.searches; }, () => {});
+
+const addressOf = (saved) => address('tasks', { q: saved.query, t: saved.start || saved.end ? `${saved.start ?? ''}..${saved.end ?? ''}` : '', cols: (saved.columns ?? []).join(','), sort: Array.isArray(saved.sort) ? saved.sort.join(',') : saved.sort });
+
+async function drop(saved) {
+  const kept = searches.value;
+  searches.value = (kept ?? []).filter((each) => each.id !== saved.id);
+  try {
+    await post(`searches/${encodeURIComponent(saved.id)}/remove`);
+    toast(T.tasks.removed(saved.name), { undo: () => restore(saved) });
+  } catch (problem) {
+    searches.value = kept;
+    toastProblem(problem);
+  }
+}
+
+async function restore(saved) {
+  const { name, query, start, end, columns, sort, shared } = saved;
+  await post('searches', { name, query, start, end, columns, sort, shared }).catch(toastProblem);
+  await readSearches();
+}
+
+function NavItem({ page, current }) {
+  const shown = page.name === 'tasks' && status.value ? { n: status.value.store?.tasks } : counts.value[page.name];
+  return html`<a href=${href(page.path)} aria-current=${current ? 'page' : null}><${Icon} n=${page.icon} /><span>${T.pages[page.name]}</span>${shown?.n != null && html`<span class=${`n${shown.hot ? ' hot' : ''}`}>${compact(shown.n)}${shown.word && html`<span class="vh"> ${shown.word}</span>`}</span>`}</a>`;
+}
+
+export function Side() {
+  useEffect(() => { readSearches(); }, []);
+  useEffect(() => { sideOpen.value = false; }, [route.value.key]);
+  const found = find(route.value.path)?.route;
+  const parent = found && (found.nav ? found : ROUTES.find((each) => each.nav && each.path && found.name === each.name.replace(/s$/, '')));
+  const here = location.pathname + location.search;
+  return html`<aside class=${`side${sideOpen.value ? ' open' : ''}`} onKeyDown=${(e) => { if (e.key === 'Escape') sideOpen.value = false; }}>
+    <div class="brandline"><a class="brand" href=${href('')}><${Mark} />${T.product}</a><button type="button" class="btn quiet icon narrow" aria-label=${T.nav.close} onClick=${() => { sideOpen.value = false; }}><${Icon} n="x" /></button></div>
+    <button type="button" class="jump" onClick=${openJump}><${Icon} n="search" /><span>${T.nav.jump}</span><kbd>${/Mac|iP/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd></button>
+    <nav class="nav" aria-label=${T.nav.main}>${ROUTES.filter((page) => page.nav).map((page) => html`<${NavItem} page=${page} current=${page === parent} key=${page.name} />`)}</nav>
+    ${searches.value && searches.value.length > 0 && html`<h2>${T.nav.saved}</h2><nav class="nav saved" aria-label=${T.nav.saved}>${searches.value.map((saved) => html`<div class="with-x" key=${saved.id}><a href=${addressOf(saved)} aria-current=${addressOf(saved) === here ? 'page' : null} title=${visible(saved.query)}><${Icon} n="save" /><span class="trunc">${line(saved.name, 80)}</span></a><button type="button" class="x" aria-label=${T.tasks.removeSaved(saved.name)} onClick=${() => drop(saved)}><${Icon} n="x" /></button></div>`)}</nav>`}
+    <${Foot} />
+  </aside>${sideOpen.value && html`<div class="veil" onClick=${() => { sideOpen.value = false; }}></div>`}`;
+}
+
+function Foot() {
+  const said = status.value ? recorderLine(status.value) : null;
+  const last = status.value?.recorder?.last_event;
+  return html`<div class="foot">${said && html`<div class="line" title=${visible(said.text)}><i class=${`dot ${said.level}`} aria-hidden="true"></i><span>${line(said.text, 120)}${said.level === 'good' && last != null && html`<small> ${T.recorder.last(age(last, status.value.heard))}</small>`}</span></div>`}<div class="line"><span class="trunc">${settings.read_only ? T.nav.readOnly : line(me.value?.name ?? '', 40)}</span><span class="sp"></span><button type="button" class="btn quiet icon" aria-label=${T.nav.keys} title=${T.nav.keys} onClick=${openHelp}><${Icon} n="key" /></button><${Popover} label=${T.nav.theme(T.nav.themes[choice.value])} icon=${choice.value === 'dark' ? 'moon' : choice.value === 'light' ? 'sun' : 'system'} end>${(close) => html`<div class="pad"><${Segmented} label=${T.nav.theme('')} items=${Object.entries(T.nav.themes)} value=${choice.value} onPick=${choose} /><p class="muted small">${T.nav.account(me.value?.name)}</p></div><${MenuItems} close=${close} items=${[[T.nav.api, href('api/v1/docs'), { icon: 'external' }], settings.login && me.value?.way === 'session' && [T.nav.logout, href('logout'), { icon: 'right' }]]} />`}</${Popover}></div></div>`;
+}

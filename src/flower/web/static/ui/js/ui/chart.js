@@ -1,0 +1,119 @@
+// Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table behind a switch.
+import uPlot from '../../vendor/uplot.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
+import { T } from '../texts.js';
+import { theme } from '../theme.js';
+import { clock, day, moment } from '../format/time.js';
+
+const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
+const decades = (u, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
+const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Each series on top of those before it. */
+export function stacked(data) {
+  const out = [data[0]];
+  let below = null;
+  for (const series of data.slice(1)) {
+    const sums = series.map((v, i) => (v ?? 0) + (below?.[i] ?? 0));
+    out.push(sums);
+    below = sums;
+  }
+  return out;
+}
+
+function tooltip(series, format, rawOf, width) {
+  let el;
+  const line = (name, value) => {
+    const row = document.createElement('div');
+    const [a, b] = [document.createElement('span'), document.createElement('b')];
+    a.textContent = name;
+    b.textContent = value;
+    row.append(a, b);
+    return row;
+  };
+  return {
+    hooks: {
+      init: (u) => { el = document.createElement('div'); el.className = 'tip'; el.hidden = true; u.over.append(el); },
+      setCursor: (u) => {
+        const { idx, left } = u.cursor;
+        const data = rawOf();
+        el.hidden = idx == null || left < 0 || data[0][idx] == null;
+        if (el.hidden) return;
+        el.replaceChildren(line(moment(data[0][idx]), width ? `– ${clock(data[0][idx] + width)}` : ''), ...series.map((each, k) => line(each.label, data[k + 1][idx] == null ? '–' : format(data[k + 1][idx]))).reverse());
+        const w = el.offsetWidth;
+        el.style.left = `${left + w + 20 > u.over.clientWidth ? Math.max(0, left - w - 12) : left + 12}px`;
+        el.style.top = '4px';
+      },
+    },
+  };
+}
+
+/** Times on the axis: hours and minutes; the day where more than a day is shown. */
+const times = (u, values) => {
+  const long = values.length > 1 && values[values.length - 1] - values[0] > 86400;
+  const step = values.length > 1 ? values[1] - values[0] : 60;
+  return values.map((t) => (step >= 86400 ? day(t).slice(5) : long ? `${day(t).slice(5)} ${clock(t).slice(0, 5)}` : step < 60 ? clock(t) : clock(t).slice(0, 5)));
+};
+
+/**
+ * @param {{data: any[], series: {label: string, color: string, line?: string, fill?: boolean, width?: number}[], height?: number,
+ *   axes?: boolean, stack?: boolean, bars?: boolean, log?: boolean, format?: (n: number) => string, axisFormat?: (n: number) => string,
+ *   bucket?: number, range?: [number, number] | null, onBrush?: (from: number, to: number) => void, brush?: [number, number] | null,
+ *   label: string, keyed?: string}} props
+ * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width in seconds of what a time stands for
+ */
+export function Chart({ data, series, height = 180, axes = true, stack = false, bars = false, log = false, format = String, axisFormat = format, bucket = 0, range = null, onBrush = undefined, brush = null, label, keyed = '' }) {
+  const box = useRef(/** @type {any} */ (null));
+  const made = useRef(/** @type {any} */ (null));
+  const latest = useRef({ data, onBrush, brush, bucket, range });
+  latest.current = { data, onBrush, brush, bucket, range };
+  const shape = (d) => { const all = stack ? stacked(d) : d; return [all[0], ...all.slice(1).reverse()]; };
+  const showBrush = () => {
+    const u = made.current;
+    const now = latest.current.brush;
+    if (!u) return;
+    const left = now ? Math.max(0, u.valToPos(now[0], 'x')) : 0;
+    const right = now ? Math.min(u.over.clientWidth, u.valToPos(now[1], 'x')) : 0;
+    u.setSelect({ left, width: now ? Math.max(2, right - left) : 0, top: 0, height: now ? u.over.clientHeight : 0 }, false);
+  };
+  useEffect(() => {
+    const el = box.current;
+    const ink = token('--ink-3');
+    // A bar stands in the middle of the stretch that it counts.
+    const barPaths = bars ? uPlot.paths.bars({ size: [0.82, 18], align: 1, radius: 0.1 }) : uPlot.paths.linear();
+    const lines = series.map((each) => {
+      const color = token(each.color);
+      return { label: each.label, stroke: bars ? undefined : token(each.line ?? each.color), width: bars ? 0 : each.width ?? 1.4, fill: stack ? color : each.fill ? `${color}22` : undefined, paths: barPaths, points: { show: false } };
+    });
+    const u = new uPlot({
+      width: el.clientWidth || 300, height, legend: { show: false }, padding: [8, 6, axes ? 0 : 7, 0],
+      plugins: [tooltip(series, format, () => latest.current.data, latest.current.bucket)],
+      cursor: { y: false, points: { show: false }, drag: { x: !!onBrush, y: false, setScale: false } }, select: { show: !!onBrush, left: 0, top: 0, width: 0, height: 0 },
+      scales: {
+        x: { time: true, range: (_, low, high) => latest.current.range ?? [low, Math.max(high + latest.current.bucket, low + 1)] },
+        y: log ? { distr: 3 } : { range: (_, low, high) => [0, high * 1.12 || 1] },
+      },
+      axes: [
+        { stroke: ink, font: '11px Inter, sans-serif', show: axes, size: 24, gap: 4, grid: { show: false }, ticks: { show: false }, space: 90, values: times },
+        { stroke: ink, font: '11px Inter, sans-serif', size: 48, gap: 6, grid: { stroke: token('--grid'), width: 1, ...(log && { filter: decades }) }, ...(log && { filter: decades }), ticks: { show: false }, space: height < 100 ? 22 : 30, values: (_, all) => all.map((v) => (v == null ? '' : axisFormat(v))) },
+      ],
+      series: [{}, ...lines.reverse()],
+      hooks: { setSelect: [(it) => { const { left, width } = it.select; if (width > 3) latest.current.onBrush?.(it.posToVal(left, 'x'), it.posToVal(left + width, 'x')); else if (!latest.current.brush) showBrush(); }] },
+    }, shape(latest.current.data), el);
+    made.current = u;
+    showBrush();
+    const sizes = new ResizeObserver(() => { if (el.clientWidth) { u.setSize({ width: el.clientWidth, height }); showBrush(); } });
+    sizes.observe(el);
+    return () => { sizes.disconnect(); u.destroy(); made.current = null; };
+  }, [theme.value, series.map((each) => each.label).join(), height, keyed]);
+  useEffect(() => { made.current?.setData(shape(data)); showBrush(); }, [data]);
+  useEffect(showBrush, [brush?.[0], brush?.[1]]);
+  return html`<div ref=${box} role="img" aria-label=${label} style=${{ height: `${height}px` }}></div>`;
+}
+
+/** A chart with its numbers as a table behind a switch. `props` are those of Chart. */
+export function ChartWithTable(props) {
+  const [table, setTable] = useState(false);
+  const { data, series, format = String } = props;
+  return html`<div class="chart-t"><button type="button" class="as-table" aria-pressed=${table ? 'true' : 'false'} onClick=${() => setTable(!table)}>${table ? T.chart : T.table}</button>${table ? html`<div class="scroll chart-table" style=${{ maxHeight: `${props.height ?? 180}px` }} tabindex="0" role="region" aria-label=${props.label}><table class="t"><thead><tr><th>${T.tasks.from}</th>${series.map((each) => html`<th class="right">${each.label}</th>`)}</tr></thead><tbody>${data[0].map((at, i) => html`<tr><td>${moment(at)}</td>${series.map((_, k) => html`<td class="right">${data[k + 1][i] == null ? '–' : format(data[k + 1][i])}</td>`)}</tr>`)}</tbody></table></div>` : html`<${Chart} ...${props} />`}</div>`;
+}
