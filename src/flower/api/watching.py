@@ -53,7 +53,7 @@ async def forget_old_deeds(context: Context) -> None:
 
 async def keep_up_with_counters(context: Context) -> None:
     if context.metrics.wanted:
-        await read(lambda: context.metrics.keep_up(context.records))
+        await read(lambda: context.metrics.keep_up(context.records, time.time()))
 
 
 DUTIES = (
