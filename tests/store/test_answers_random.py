@@ -97,6 +97,7 @@ def answers(reader: Reader, ask: Question) -> dict[str, Any]:
         "timeline": reader.timeline(ask.where, ask.span),
         "failures": reader.failures(ask.where, limit=ask.limit, span=ask.span),
         "all failures": reader.failures(ask.where, limit=100),
+        "failures seen": reader.failures_seen(),
         "family": reader.family(ask.member, limit=ask.limit),
         "slow": reader.slow(),
         "pages": [page.tasks for page in pages(reader, ask.query, max(1, ask.limit))],

@@ -140,13 +140,17 @@ def failure_groups(
     source: Source = None,
     query: str | None = None,
     *,
+    also: Node | None = None,
     limit: int = 20,
     buckets: int = BUCKETS,
     width: float | None = None,
     **window: Unpack[Window],
 ) -> FailureList:
-    """The failures, those of a kind together, the largest group first, each with its course over time."""
+    """The failures, those of a kind together, the largest group first, each with its course over time. `also` is a
+    further condition, as a search tree."""
     reader, where = reader_of(source), where_of(query, **window)
+    if also is not None:
+        where = all_of([where, also])
     span = _span(reader, where, buckets=buckets, width=width, **window)
     found = reader.failures(where, limit=limit, span=span)
     return FailureList(found.groups, found.count, found.more, span, found.partial)

@@ -1,5 +1,5 @@
 """What a web server does by itself: it asks workers how they are when they come and every few minutes, samples the
-queues, and keeps the audit log in bounds."""
+queues, remembers which failures were seen, and keeps the audit log in bounds."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ from importlib import import_module
 from anyio import to_thread
 
 from flower.api.context import Context
+from flower.api.failure_states import remember_firsts
 from flower.api.inspecting import inspect, meet_newcomers
 from flower.api.reading import read
 from flower.errors import FlowerError
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks for workers that came, and between two questions to all.
 LOOK_EVERY = 1.0
 INSPECT_EVERY = 300.0
+#: Seconds between two looks for groups of failures that nobody has seen before.
+REMEMBER_EVERY = 60.0
 #: Seconds between two looks for what the audit log need not keep any longer.
 FORGET_EVERY = 3600.0
 
@@ -47,10 +50,15 @@ async def forget_old_entries(context: Context) -> None:
         await read(lambda: context.ledger.audit.prune(before))
 
 
+async def remember_failures(context: Context) -> None:
+    await read(lambda: remember_firsts(context.records, context.ledger))
+
+
 DUTIES = (
     Duty("ask the workers", INSPECT_EVERY, inspect),
     Duty("ask new workers", LOOK_EVERY, meet_newcomers),
     Duty("sample the queues", float(SAMPLE_EVERY), sample_queues),
+    Duty("remember when failures were first seen", REMEMBER_EVERY, remember_failures),
     Duty("forget old entries of the audit log", FORGET_EVERY, forget_old_entries),
 )
 

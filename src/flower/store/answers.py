@@ -114,6 +114,14 @@ class FailureGroup(msgspec.Struct, frozen=True):
     example: str
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """Of all tasks on record in a group of failures: the first and last `Task.timestamp`, and how many there are."""
+
+    first: float | None
+    last: float | None
+    count: int
+
+
 class Failures(msgspec.Struct, frozen=True):
     """Largest first, equal ones latest first. `more`: how many groups were left out. `count`: tasks in all groups."""
 

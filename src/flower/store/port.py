@@ -18,6 +18,7 @@ from flower.store.answers import (
     Family,
     Histogram,
     Page,
+    Seen,
     Span,
     Summaries,
     WorkerMoment,
@@ -147,6 +148,11 @@ class Reader(Protocol):
     def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
         """The groups of the tasks that have an exception or traceback. `types` and `workers` are the five most
         frequent ones. Without a span, `trend` is empty."""
+        ...
+
+    def failures_seen(self) -> Mapping[str, Seen]:
+        """When each group of failures was first and last seen, whatever the window, by the id of its fingerprint. What
+        was found out about segments that do not change is remembered, so it may be asked every second."""
         ...
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:

@@ -5,9 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flower.api.failure_states import FailureRow
 from flower.api.v1.rows import TaskRow
 from flower.records import Gap, Worker
-from flower.store.answers import FailureGroup, Span, WorkerMoment
+from flower.store.answers import Span, WorkerMoment
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class TopTasks(msgspec.Struct, frozen=True):
 class FailureTasks(msgspec.Struct, frozen=True):
     """A group of alike failures; `span` tells the stretches of time of its `trend`."""
 
-    group: FailureGroup
+    group: FailureRow
     span: Span
     tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest ones.")]
 

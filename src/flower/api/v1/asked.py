@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.asking import WRITTEN, Window
+from flower.api.failure_states import FailureStatus
 from flower.api.v1.rows import COLUMNS, DEFAULT_COLUMNS
 from flower.search.syntax import MAX_LENGTH
 from flower.store.answers import FACETS, Facet, TimeKey
@@ -142,6 +143,10 @@ class Figured(Bucketed, frozen=True, kw_only=True):
 
 
 class Failed(Bucketed, frozen=True, kw_only=True):
+    status: Annotated[
+        tuple[FailureStatus, ...],
+        Meta(description="Only groups that stand so. Default: all.", examples=["new,open,returning"]),
+    ] = ()
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Groups at most.")] = 20
 
 

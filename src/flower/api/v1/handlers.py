@@ -12,11 +12,10 @@ from flower.api import questions
 from flower.api.asking import zone_of
 from flower.api.completing import Suggestions
 from flower.api.families import FamilyTree
-from flower.api.figures import FailureList, Stats
+from flower.api.figures import Stats
 from flower.api.v1 import asked as ask
 from flower.api.v1.answers import (
     Explanation,
-    FailureTasks,
     Name,
     NameList,
     RecorderState,
@@ -118,19 +117,6 @@ def stats(store: Reader, asked: ask.Figured) -> Stats:
         width=asked.seconds,
         **asked.window(),
     )
-
-
-def failures(store: Reader, asked: ask.Failed) -> FailureList:
-    return questions.failure_groups(
-        store, asked.query, limit=asked.limit, buckets=asked.buckets, width=asked.seconds, **asked.window()
-    )
-
-
-def failure(store: Reader, asked: ask.OneFailure) -> FailureTasks:
-    found = questions.failure_group(
-        store, asked.id, asked.query, limit=asked.limit, buckets=asked.buckets, width=asked.seconds, **asked.window()
-    )
-    return FailureTasks(found.group, found.span, rows(store, found.tasks, asked.columns))
 
 
 def slowest(store: Reader, asked: ask.Slowest) -> TopTasks:

@@ -14,6 +14,7 @@ from flower.store.answers import (
     Failures,
     Family,
     Histogram,
+    Seen,
     Span,
     Summaries,
     Summary,
@@ -82,6 +83,11 @@ def failures(items: Iterable[Item], limit: int, span: Span | None) -> Failures:
     found.sort(key=_largest_and_latest_first)
     shown = first(found, limit)
     return Failures(tuple(shown), sum(group.count for group in found), len(found) - len(shown))
+
+
+def failures_seen(items: Sequence[Item]) -> dict[str, Seen]:
+    found = failures(items, len(items), None)
+    return {group.fingerprint.id: Seen(group.first, group.last, group.count) for group in found.groups}
 
 
 def _failure(fingerprint: Fingerprint, tasks: Sequence[Task], span: Span | None) -> FailureGroup:

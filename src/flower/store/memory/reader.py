@@ -16,6 +16,7 @@ from flower.store.answers import (
     Family,
     Histogram,
     Page,
+    Seen,
     Span,
     Summaries,
     WorkerMoment,
@@ -78,6 +79,9 @@ class MemoryReader:
 
     def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
         return answers.failures(self._found(where), limit, None if span is None else checked_span(span))
+
+    def failures_seen(self) -> Mapping[str, Seen]:
+        return answers.failures_seen(self._all())
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         task = self.task(uuid)

@@ -17,6 +17,7 @@ from flower.store.answers import (
     Family,
     Histogram,
     Page,
+    Seen,
     Span,
     Summaries,
     WorkerMoment,
@@ -39,6 +40,7 @@ from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.place import place
 from flower.store.sqlite.query.question import Means, Question
 from flower.store.sqlite.query.related import Kin, Relations
+from flower.store.sqlite.query.seen import failures_seen
 from flower.store.sqlite.query.shelf import Shelf
 from flower.store.sqlite.query.slowness import slow
 from flower.store.sqlite.query.wording import Wording
@@ -217,6 +219,10 @@ class SqliteReader:
         question, catalogue = self._ask(where)
         span = None if span is None else checked_span(span)
         return failing.failures(question, catalogue.segments, limit=limit, span=span)
+
+    def failures_seen(self) -> Mapping[str, Seen]:
+        question, catalogue = self._ask(EVERYTHING)
+        return failures_seen(question, catalogue.segments)
 
     def slow(self) -> Mapping[str, float]:
         question, catalogue = self._ask(EVERYTHING)

@@ -3,6 +3,7 @@
 Where the two are the same array, the columns alone have decided. `at` limits the look to some slots."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, Final, NamedTuple, cast
@@ -28,6 +29,8 @@ _SPARSE: Final = 16
 _FEW: Final = 4
 _ENDED: Final = {column: STATE_IDS[state] for state, column in ENDED.items()}
 _REALS: Final = frozenset({"received", "started", "timestamp", "sent", "runtime", "wait"})
+#: The id of a group of failures, as `fingerprint_of` writes it.
+_IDENT: Final = re.compile("[0-9a-f]{16}")
 #: Words that a bare word of a query is compared with.
 _FREE_WORDS: Final = tuple(field for field in FIELDS.values() if field.free and field.attribute in WORDS)
 
@@ -259,6 +262,9 @@ class _Reading:
         column = self.column("failure")
         if term.operator == "present":
             return column != 0
+        if term.operator == "equals" and _IDENT.fullmatch(str(term.value)):
+            number = np.uint64(int(str(term.value), 16))
+            return (column == number) & (number != 0)
         ids = np.unique(column[column != 0])
         holds = _WordTest(term)
         wanted = [number for number in ids.tolist() if holds[f"{number:016x}"]]
