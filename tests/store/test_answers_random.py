@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
-from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span
+from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span, Workflows
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Query, Reader, Retention
 from search_strategies import trees
@@ -99,6 +99,7 @@ def answers(reader: Reader, ask: Question) -> dict[str, Any]:
         "all failures": reader.failures(ask.where, limit=100),
         "failures seen": reader.failures_seen(),
         "family": reader.family(ask.member, limit=ask.limit),
+        "workflows": [page.workflows for page in workflow_pages(reader, ask.where, max(1, ask.limit))],
         "slow": reader.slow(),
         "pages": [page.tasks for page in pages(reader, ask.query, max(1, ask.limit))],
     }
@@ -109,6 +110,14 @@ def pages(reader: Reader, query: Query, limit: int) -> Iterator[Page]:
     yield page
     while page.cursor is not None:
         page = reader.page(query, limit=limit, cursor=page.cursor)
+        yield page
+
+
+def workflow_pages(reader: Reader, where: Node, limit: int) -> Iterator[Workflows]:
+    page = reader.workflows(where, limit=limit)
+    yield page
+    while page.cursor is not None:
+        page = reader.workflows(where, limit=limit, cursor=page.cursor)
         yield page
 
 

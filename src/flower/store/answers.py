@@ -140,6 +140,28 @@ class Family(msgspec.Struct, frozen=True):
     whole: bool = True
 
 
+class Workflow(msgspec.Struct, frozen=True):
+    """A task that others name as their root, and all of these with it, as far as they are on record. `ended` of the
+    `tasks` have ended, `failed` of them in FAILURE; `running` are being worked on. `started`: when the first of them
+    was sent (received or started, if nobody saw that); `last`: their newest event."""
+
+    root: Task
+    tasks: int
+    ended: int
+    failed: int
+    running: int
+    started: float | None
+    last: float | None
+
+
+class Workflows(msgspec.Struct, frozen=True):
+    """Newest root first, by the order in which roots were first written. `cursor` gives the next page."""
+
+    workflows: tuple[Workflow, ...]
+    cursor: str | None = None
+    partial: str | None = None
+
+
 class WorkerMoment(msgspec.Struct, frozen=True):
     """A line of a worker's history: it came, went, or said how it was (about once a minute). `at` is by our clock."""
 

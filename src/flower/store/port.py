@@ -22,6 +22,7 @@ from flower.store.answers import (
     Span,
     Summaries,
     WorkerMoment,
+    Workflows,
 )
 
 #: What tasks can be ordered by. Text orders without regard to case.
@@ -157,6 +158,11 @@ class Reader(Protocol):
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         """The workflow of a task: all tasks with its root_id, and the root. None if the task is not known."""
+        ...
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        """The tasks that `where` lets through and that others name as their root; the others need not fulfil it. Pages
+        neither repeat nor skip any. Raises Invalid for a cursor of another query."""
         ...
 
     def slow(self) -> Mapping[str, float]:

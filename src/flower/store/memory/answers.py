@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import isnan
 
 from flower.fingerprint import Fingerprint, fingerprint_of
-from flower.records import Task
+from flower.records import FAILURE, FINAL_STATES, WAITING_STATES, Task
 from flower.sketch import Sketch, sketch_of, slow_thresholds
 from flower.store.answers import (
     Facet,
@@ -19,6 +19,7 @@ from flower.store.answers import (
     Summaries,
     Summary,
     Value,
+    Workflow,
 )
 from flower.store.grouping import bucket_of, facet_counts, facet_value, first, frequent
 from flower.store.order import Item
@@ -124,6 +125,30 @@ def family(items: Iterable[Item], task: Task, limit: int) -> Family:
     root = task.uuid if task.root_id is None else task.root_id
     found = [other for _, other in items if root in (other.root_id, other.uuid)]
     return Family(root, tuple(first(found, limit)), len(found) <= max(0, limit))
+
+
+def members(items: Iterable[Item]) -> dict[str, list[Task]]:
+    """The tasks that name another one as their root, by that root's id."""
+    found: dict[str, list[Task]] = {}
+    for _, task in items:
+        if task.root_id is not None and task.root_id != task.uuid:
+            found.setdefault(task.root_id, []).append(task)
+    return found
+
+
+def workflow(root: Task, others: Iterable[Task]) -> Workflow:
+    tasks = [root, *others]
+    states = Counter(task.state for task in tasks)
+    begun = [next((time for time in (t.sent, t.received, t.started) if time is not None), None) for t in tasks]
+    return Workflow(
+        root,
+        len(tasks),
+        sum(states[state] for state in FINAL_STATES),
+        states[FAILURE],
+        sum(count for state, count in states.items() if state not in FINAL_STATES | WAITING_STATES),
+        min((time for time in begun if time is not None), default=None),
+        max((task.timestamp for task in tasks if task.timestamp is not None), default=None),
+    )
 
 
 def slow(items: Iterable[Item]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from flower.store.answers import (
     Span,
     Summaries,
     WorkerMoment,
+    Workflows,
 )
 from flower.store.grouping import checked_facets, checked_span
 from flower.store.memory import answers
@@ -86,6 +87,19 @@ class MemoryReader:
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         task = self.task(uuid)
         return None if task is None else answers.family(self._all(), task, limit)
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        query = Query(where, ())
+        before = None if cursor is None else cursors.decode(query, cursor).key
+        if limit <= 0:
+            return Workflows(())
+        members = answers.members(self._all())
+        found = [item for item in reversed(self._found(where)) if item[1].uuid in members]
+        if before is not None:
+            found = [item for item in found if item[0] < before]
+        shown = found[:limit]
+        more = cursors.encode(query, (), shown[-1][0]) if len(found) > limit else None
+        return Workflows(tuple(answers.workflow(task, members[task.uuid]) for _, task in shown), more)
 
     def slow(self) -> Mapping[str, float]:
         return answers.slow(self._all())

@@ -21,6 +21,8 @@ from flower.store.answers import (
     Span,
     Summaries,
     WorkerMoment,
+    Workflow,
+    Workflows,
 )
 from flower.store.cursor import Position
 from flower.store.grouping import checked_facets, checked_span
@@ -44,6 +46,7 @@ from flower.store.sqlite.query.seen import failures_seen
 from flower.store.sqlite.query.shelf import Shelf
 from flower.store.sqlite.query.slowness import slow
 from flower.store.sqlite.query.wording import Wording
+from flower.store.sqlite.query.workflows import Named, workflows
 from flower.store.sqlite.schema import SELECT
 from flower.store.sqlite.text import TextReader
 from flower.store.sqlite.view import View
@@ -64,6 +67,7 @@ class SqliteReader:
         self._pool = Pool(folder)
         self._shelf = Shelf(folder, self._pool)
         self._kin = Kin()
+        self._named = Named()
         self._view = View(folder, self._pool, self._shelf, self._kin)
         self._text = TextReader(folder.text)
         mapped = Mapped(self._shelf.let_go, self._text.close)
@@ -253,6 +257,27 @@ class SqliteReader:
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
         question, catalogue = self._ask(EVERYTHING)
         return Relations(question, catalogue.segments, self._kin).children(list(dict.fromkeys(uuids)))
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        query = Query(where, ())
+        before = None if cursor is None else cursors.decode(query, cursor).key
+        if limit <= 0:
+            return Workflows(())
+        question, catalogue = self._ask(where)
+        relations = Relations(question, catalogue.segments, self._kin)
+        found, reason = workflows(question, catalogue.segments, self._named, relations, before=before, want=limit + 1)
+        shown = found[:limit]
+        more = cursors.encode(query, (), shown[-1].key) if shown and (len(found) > limit or reason) else None
+        roots = dict(self._by_ids(catalogue, [each.key for each in shown], Deadline(self._time_limit)))
+        return Workflows(
+            tuple(
+                Workflow(roots[w.key], w.tasks, w.ended, w.failed, w.running, w.started, w.last)
+                for w in shown
+                if w.key in roots
+            ),
+            more,
+            reason,
+        )
 
     # --- what meta.db knows
 
