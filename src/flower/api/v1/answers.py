@@ -47,6 +47,32 @@ class FailureTasks(msgspec.Struct, frozen=True):
     tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest ones.")]
 
 
+class WorkflowRow(msgspec.Struct, frozen=True):
+    """A task that others name as their root: its id, name and state. Of all the `tasks` of the workflow, it among them,
+    `ended` have ended, `failed` of these in FAILURE, and `running` are being worked on. From `started`, when the first
+    was sent, to `last`, the newest event of any, it is `seconds`. `root` has the columns that were asked for."""
+
+    uuid: str
+    name: str | None
+    state: str
+    tasks: int
+    ended: int
+    failed: int
+    running: int
+    started: float | None
+    last: float | None
+    seconds: float | None
+    root: TaskRow | UnsetType = UNSET
+
+
+class WorkflowList(msgspec.Struct, frozen=True):
+    """Newest root first. `cursor` gives the next page, null on the last one."""
+
+    workflows: tuple[WorkflowRow, ...]
+    cursor: str | None = None
+    partial: str | None = None
+
+
 class WorkerRow(msgspec.Struct, frozen=True):
     """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds,
     `heartbeat` by our clock; `active` and `processed` are the worker's own count of tasks."""

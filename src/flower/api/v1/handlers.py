@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from flower.api import questions
 from flower.api.asking import zone_of
@@ -28,6 +28,8 @@ from flower.api.v1.answers import (
     WorkerDetail,
     WorkerHistory,
     WorkerList,
+    WorkflowList,
+    WorkflowRow,
     worker_row,
 )
 from flower.api.v1.rows import COLUMNS, TaskRow, rows
@@ -37,7 +39,7 @@ from flower.search.nearest import did_you_mean
 from flower.search.syntax import parse, warnings
 from flower.search.text import to_text
 from flower.search.tree import Term
-from flower.store.answers import Count, Facets, Histogram
+from flower.store.answers import Count, Facets, Histogram, Workflow
 from flower.store.port import Reader
 
 #: Seconds after which a recorder that says nothing has stopped or hangs.
@@ -116,6 +118,35 @@ def stats(store: Reader, asked: ask.Figured) -> Stats:
         buckets=asked.buckets,
         width=asked.seconds,
         **asked.window(),
+    )
+
+
+def workflows(store: Reader, asked: ask.Workflows) -> WorkflowList:
+    found = questions.workflow_page(
+        store, asked.query, limit=asked.limit, cursor=asked.cursor or None, **asked.window()
+    )
+    roots = rows(store, [each.root for each in found.workflows], asked.columns) if asked.columns else None
+    return WorkflowList(
+        tuple(_workflow(each, UNSET if roots is None else roots[place]) for place, each in enumerate(found.workflows)),
+        found.cursor,
+        found.partial,
+    )
+
+
+def _workflow(found: Workflow, root: TaskRow | UnsetType) -> WorkflowRow:
+    seconds = None if found.started is None or found.last is None else found.last - found.started
+    return WorkflowRow(
+        uuid=found.root.uuid,
+        name=found.root.name,
+        state=found.root.state,
+        tasks=found.tasks,
+        ended=found.ended,
+        failed=found.failed,
+        running=found.running,
+        started=found.started,
+        last=found.last,
+        seconds=seconds,
+        root=root,
     )
 
 

@@ -21,7 +21,7 @@ from flower.store.port import Reader
 PREFIX = "/api/v1"
 
 #: Under which heading a route is shown.
-Group: TypeAlias = Literal["tasks", "figures", "workers", "search", "status"]
+Group: TypeAlias = Literal["tasks", "figures", "workflows", "workers", "search", "status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,16 @@ ROUTES: tuple[Route, ...] = (
         Stats,
         handlers.stats,
         "stats?by=name&limit=1",
+    ),
+    Route(
+        "/workflows",
+        "listWorkflows",
+        "workflows",
+        "Workflows, newest first, and how far each is",
+        asked.Workflows,
+        answers.WorkflowList,
+        handlers.workflows,
+        "workflows?limit=2",
     ),
     Route(
         "/workers",
