@@ -13,6 +13,7 @@ from flower.api.asking import zone_of
 from flower.api.completing import Suggestions
 from flower.api.families import FamilyTree
 from flower.api.figures import Stats
+from flower.api.queue_rates import SILENCE
 from flower.api.v1 import asked as ask
 from flower.api.v1.answers import (
     Explanation,
@@ -41,9 +42,6 @@ from flower.search.text import to_text
 from flower.search.tree import Term
 from flower.store.answers import Count, Facets, Histogram, Workflow
 from flower.store.port import Reader
-
-#: Seconds after which a recorder that says nothing has stopped or hangs.
-SILENCE = 15.0
 
 T = TypeVar("T")
 
