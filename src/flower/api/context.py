@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
+from flower.api.health.report import Health
+from flower.api.kept import Kept
 from flower.api.queue_names import QueueNames
 from flower.api.task_counts import TaskCounts
 from flower.cluster.inspected import Inspections
@@ -47,6 +49,8 @@ class Context:
     inspections: Inspections = field(default_factory=Inspections)
     task_counts: TaskCounts = field(default_factory=TaskCounts)
     queue_names: QueueNames = field(default_factory=QueueNames)
+    #: whether anything is wrong, as of the last second
+    health: Kept[Health] = field(default_factory=lambda: Kept(1.0))
     #: seconds to wait for workers when they are asked how they are, and when they are told something
     inspect_timeout: float = 1.0
     answer_timeout: float = 5.0

@@ -5,17 +5,20 @@ queues that such events have named within the last day, while the recorder is at
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from flower.api.context import Context
 from flower.search.tree import Term, all_of
 from flower.store.answers import Facets
+from flower.store.ledger import Ledger
 from flower.store.ledger.samples import QueueSample
 from flower.store.port import Reader
+
+if TYPE_CHECKING:  # it holds what health was found to be, which rests on rates
+    from flower.api.context import Context
 
 #: Seconds over which rates and trends are taken, and the fewest that tell anything.
 WINDOW: Final = 300.0
@@ -46,12 +49,15 @@ class QueueRates(msgspec.Struct, frozen=True):
     depths: tuple[int, ...] = ()
 
 
-def rates_now(context: Context) -> Mapping[str, QueueRates]:
+def rates_now(context: "Context") -> Mapping[str, QueueRates]:
     """Of all queues that samples or tasks tell of."""
-    now = time.time()
-    samples = by_queue(context.ledger.samples.since(now - WINDOW))
-    named = context.queue_names.of(context.records)
-    coming, going = task_rates(context.records, now)
+    return rates_at(context.records, context.ledger, context.queue_names.of(context.records), time.time())
+
+
+def rates_at(store: Reader, ledger: Ledger, named: Collection[str], now: float) -> Mapping[str, QueueRates]:
+    """`named`: the queues that `task-sent` events have told of lately."""
+    samples = by_queue(ledger.samples.since(now - WINDOW))
+    coming, going = task_rates(store, now)
     return {
         queue: rates_of(
             samples.get(queue, ()),
@@ -62,7 +68,7 @@ def rates_now(context: Context) -> Mapping[str, QueueRates]:
     }
 
 
-def consumers_of(context: Context) -> Mapping[str, tuple[str, ...]]:
+def consumers_of(context: "Context") -> Mapping[str, tuple[str, ...]]:
     """The workers that live and said that they consume it, by queue."""
     now = time.time()
     alive = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}

@@ -106,6 +106,8 @@ class StoreStatus:
     bytes: int
     segments: int
     damaged: tuple[str, ...] = ()
+    #: bytes that may still be written where the store is; None if there is no such place
+    free: int | None = None
 
 
 class Reader(Protocol):

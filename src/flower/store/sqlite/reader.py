@@ -302,6 +302,7 @@ class SqliteReader:
             bytes=self._folder.bytes(),
             segments=len(catalogue),
             damaged=tuple(sorted(damaged)),
+            free=self._folder.free(),
         )
 
     def recorder_status(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The table of routes that act, room by room."""
 
 from flower.api.v1.acting import Action
-from flower.api.v1.actions import access, failures, jobs, searches, tasks
+from flower.api.v1.actions import access, failures, jobs, searches, standing, tasks
 from flower.api.v1.actions.queues import QUEUES
 from flower.api.v1.actions.workers import WORKERS
 
@@ -12,5 +12,6 @@ ACTIONS: tuple[Action, ...] = (
     *WORKERS,
     *QUEUES,
     *searches.ACTIONS,
+    *standing.ACTIONS,
     *access.ACTIONS,
 )
