@@ -10,9 +10,8 @@ from typing import Final, TypeAlias
 from flower.api.failure_states import FailureRow
 from flower.api.health.report import Concern, Health, Kind, Severity, Subject, report
 from flower.api.health.signs import BUCKETS, MOST_RUNNING, WIDTH, Running, Signs, number
-from flower.api.health.words import counted, lasting, rate, size
+from flower.api.health.words import counted, lasting, query_for, rate, short, size
 from flower.records import STARTED
-from flower.search.text import to_text
 from flower.search.tree import Node, Term, all_of
 
 Rule: TypeAlias = Callable[[Signs], Iterable[Concern]]
@@ -57,7 +56,9 @@ def broker_lost(signs: Signs) -> Iterator[Concern]:
     if signs.heard is None or signs.silent or signs.capture.get("connected"):
         return
     said = signs.capture.get("last_error")
-    detail = "The recorder has no connection to the broker, and tries again" + (f": {said}" if said else ".")
+    detail = "The recorder has no connection to the broker, and tries again" + (
+        f": {short(str(said))}" if said else "."
+    )
     yield _of_recorder("broker_lost", "critical", "The broker cannot be reached", detail)
 
 
@@ -131,7 +132,7 @@ def worker_silent(signs: Signs) -> Iterator[Concern]:
         return
     for name, heartbeat in silent:
         detail = f"No heartbeat for {lasting(signs.now - heartbeat)}, and it did not say that it stops."
-        yield _of_worker(f"{name} is silent", detail, name, heartbeat, None)
+        yield _of_worker(f"{short(name)} is silent", detail, name, heartbeat, None)
 
 
 def queue_unconsumed(signs: Signs) -> Iterator[Concern]:
@@ -191,7 +192,8 @@ def tasks_lost(signs: Signs) -> Iterator[Concern]:
     if lost:
         workers = sorted({task.worker for task in lost if task.worker is not None})
         title = f"{_several(lost)} lost with {'its worker' if len(workers) == 1 else 'their workers'}"
-        detail = f"Started on {', '.join(workers[:NAMED])}, which {'is' if len(workers) == 1 else 'are'} not alive."
+        are = "is" if len(workers) == 1 else "are"
+        detail = f"Started on {', '.join(map(short, workers[:NAMED]))}, which {are} not alive."
         yield _of_tasks(title, detail, lost, Term("worker", "equals", workers[0]) if len(workers) == 1 else None)
 
 
@@ -202,7 +204,7 @@ def stuck_tasks(signs: Signs) -> Iterator[Concern]:
     if stuck:
         first = stuck[0]
         usual = "" if first.slow is None else f"; 95 of 100 take no more than {lasting(first.slow)}"
-        detail = f"{first.name or first.uuid} has been running for {lasting(signs.now - first.started)}{usual}."
+        detail = f"{short(first.name or first.uuid)} has been running for {lasting(signs.now - first.started)}{usual}."
         names = {task.name for task in stuck}
         only = Term("name", "equals", first.name) if len(names) == 1 and first.name is not None else None
         title = f"{_several(stuck)} {'seems' if len(stuck) == 1 else 'seem'} stuck"
@@ -277,7 +279,7 @@ def _of_recorder(
 
 
 def _of_worker(title: str, detail: str, name: str, since: float, value: float | None) -> Concern:
-    query = to_text(Term("worker", "equals", name)) if name else ""
+    query = query_for(Term("worker", "equals", name)) if name else ""
     return Concern(
         kind="worker_silent",
         severity="warning",
@@ -295,9 +297,9 @@ def _of_queue(
     return Concern(
         kind=kind,
         severity=severity,
-        title=f"{name} {what}",
+        title=f"{short(name)} {what}",
         detail=detail,
-        subject=Subject("queue", name, to_text(Term("queue", "equals", name))),
+        subject=Subject("queue", name, query_for(Term("queue", "equals", name))),
         value=float(ready),
         trend=tuple(map(float, depths)),
     )
@@ -306,27 +308,27 @@ def _of_queue(
 def _of_failures(kind: Kind, groups: Sequence[FailureRow], count: int, title: str, many: str) -> Iterator[Concern]:
     """One by one, or all as one where they are many; `count` is how many there are, those left out too."""
     if count > NAMED and groups:
-        last = max((group.last_seen or 0.0 for group in groups), default=0.0)
+        firsts = [group.first_seen for group in groups if group.first_seen is not None]
         yield Concern(
             kind=kind,
             severity="warning",
             title=f"{count} {many}",
             detail=f"The largest of them: {', '.join(_named(group) for group in groups[:NAMED])}.",
-            subject=Subject("failure", "", to_text(Term("failure", "present", ""))),
-            since=last or None,
+            subject=Subject("failure", "", query_for(Term("failure", "present", ""))),
+            since=min(firsts, default=None),
             value=float(count),
         )
         return
     for group in groups:
         alike = group.fingerprint
-        types = ", ".join(str(value.value) for value in group.types[:NAMED] if value.value is not None)
+        types = ", ".join(short(str(value.value)) for value in group.types[:NAMED] if value.value is not None)
         within = lasting(BUCKETS * WIDTH)
         yield Concern(
             kind=kind,
             severity="warning",
             title=f"{title}: {_named(group)}",
-            detail=f"{alike.message or alike.exception} ({counted(group.count, 'task')} in {within}: {types}).",
-            subject=Subject("failure", alike.id, to_text(Term("failure", "equals", alike.id))),
+            detail=f"{short(alike.message or alike.exception)} ({counted(group.count, 'task')} in {within}: {types}).",
+            subject=Subject("failure", alike.id, query_for(Term("failure", "equals", alike.id))),
             since=group.first_seen,
             value=float(group.count),
             trend=tuple(map(float, group.trend)),
@@ -334,7 +336,7 @@ def _of_failures(kind: Kind, groups: Sequence[FailureRow], count: int, title: st
 
 
 def _named(group: FailureRow) -> str:
-    return group.fingerprint.exception.rpartition(".")[2]
+    return short(group.fingerprint.exception.rpartition(".")[2])
 
 
 def _several(tasks: Sequence[Running]) -> str:
@@ -350,7 +352,7 @@ def _of_tasks(title: str, detail: str, tasks: Sequence[Running], only: Node | No
         severity="warning",
         title=title,
         detail=detail,
-        subject=Subject("tasks", tasks[0].uuid if len(tasks) == 1 else "", to_text(all_of(parts))),
+        subject=Subject("tasks", tasks[0].uuid if len(tasks) == 1 else "", query_for(all_of(parts))),
         since=min(task.started for task in tasks),
         value=float(len(tasks)),
     )

@@ -1,4 +1,14 @@
-"""Numbers and stretches of time as people say them."""
+"""Numbers and stretches of time as people say them, and queries for what they speak of."""
+
+from typing import Final
+
+from flower.errors import Invalid
+from flower.search.syntax import MAX_LENGTH
+from flower.search.text import to_text
+from flower.search.tree import Node
+
+#: Characters of a name or message within a sentence: whoever sends tasks chooses how long theirs are.
+_LONGEST: Final = 120
 
 
 def lasting(seconds: float) -> str:
@@ -20,3 +30,16 @@ def rate(each_second: float) -> str:
 
 def size(amount: int) -> str:
     return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{amount / 2**20:,.0f} MB"
+
+
+def short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def query_for(node: Node) -> str:
+    """ "" for what the language has no words for."""
+    try:
+        query = to_text(node)
+    except Invalid:
+        return ""
+    return query if len(query) <= MAX_LENGTH else ""
