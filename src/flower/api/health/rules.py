@@ -4,15 +4,15 @@ Those that speak of workers and of tasks that run hold their tongue while nothin
 how things are then, and the first rule says so.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from flower.api.failure_states import FailureRow
-from flower.api.health.report import Concern, Health, Kind, Severity, Subject, report
-from flower.api.health.signs import BUCKETS, MOST_RUNNING, WIDTH, Running, Signs, number
-from flower.api.health.words import counted, lasting, query_for, rate, short, size
-from flower.records import STARTED
-from flower.search.tree import Node, Term, all_of
+from flower.api.health.concerns import NAMED, of_failures, of_queue, of_recorder, of_tasks, of_worker, several
+from flower.api.health.report import Concern, Health, Severity, Subject, report
+from flower.api.health.signs import BUCKETS, Running, Signs, number
+from flower.api.health.words import counted, lasting, rate, short, size
+from flower.search.tree import Term
 
 Rule: TypeAlias = Callable[[Signs], Iterable[Concern]]
 
@@ -29,15 +29,13 @@ MANY, TIMES = 10, 3.0
 SLOW_TIMES, LEAST_STUCK = 10.0, 600.0
 #: Seconds that a task may seem to run on a worker that is gone, before it is lost.
 LOST_AFTER: Final = 60.0
-#: So many concerns of one kind are told one by one; more as one.
-NAMED: Final = 3
 
 
 def recorder_stopped(signs: Signs) -> Iterator[Concern]:
     if signs.silent and signs.heard is not None:
         ago = lasting(signs.now - signs.heard)
         detail = f"The recorder was last heard {ago} ago. What happens now is kept by the broker at best."
-        yield _of_recorder("recorder_stopped", "critical", "Nothing is being recorded", detail, since=signs.heard)
+        yield of_recorder("recorder_stopped", "critical", "Nothing is being recorded", detail, since=signs.heard)
 
 
 def disk_full(signs: Signs) -> Iterator[Concern]:
@@ -59,7 +57,7 @@ def broker_lost(signs: Signs) -> Iterator[Concern]:
     detail = "The recorder has no connection to the broker, and tries again" + (
         f": {short(str(said))}" if said else "."
     )
-    yield _of_recorder("broker_lost", "critical", "The broker cannot be reached", detail)
+    yield of_recorder("broker_lost", "critical", "The broker cannot be reached", detail)
 
 
 def store_damaged(signs: Signs) -> Iterator[Concern]:
@@ -93,7 +91,7 @@ def recorder_behind(signs: Signs) -> Iterator[Concern]:
     if signs.recording and lag is not None and lag > BEHIND:
         severity: Severity = "critical" if lag > FAR_BEHIND else "warning"
         detail = f"Events take {lasting(lag)} from the broker into the store."
-        yield _of_recorder("recorder_behind", severity, "What you see is late", detail, value=lag)
+        yield of_recorder("recorder_behind", severity, "What you see is late", detail, value=lag)
 
 
 def events_missed(signs: Signs) -> Iterator[Concern]:
@@ -102,7 +100,7 @@ def events_missed(signs: Signs) -> Iterator[Concern]:
         newest = max(recent, key=lambda gap: gap.start)
         length = "still" if newest.end is None else f"for {lasting(newest.end - newest.start)}"
         detail = f"Events may be missing, {length}: {newest.reason}."
-        yield _of_recorder(
+        yield of_recorder(
             "events_missed", "warning", "Events may be missing", detail, since=newest.start, value=float(len(recent))
         )
 
@@ -128,11 +126,11 @@ def worker_silent(signs: Signs) -> Iterator[Concern]:
         last = max(heartbeat for _, heartbeat in silent)
         title = f"{len(silent):,} workers are silent"
         detail = f"No heartbeat of them for {lasting(signs.now - last)} or longer, and they did not say that they stop."
-        yield _of_worker(title, detail, "", last, float(len(silent)))
+        yield of_worker(title, detail, "", last, float(len(silent)))
         return
     for name, heartbeat in silent:
         detail = f"No heartbeat for {lasting(signs.now - heartbeat)}, and it did not say that it stops."
-        yield _of_worker(f"{short(name)} is silent", detail, name, heartbeat, None)
+        yield of_worker(f"{short(name)} is silent", detail, name, heartbeat, None)
 
 
 def queue_unconsumed(signs: Signs) -> Iterator[Concern]:
@@ -140,7 +138,7 @@ def queue_unconsumed(signs: Signs) -> Iterator[Concern]:
         ready, consumers = queue.newest.ready, queue.newest.consumers
         nobody = consumers == 0 or (consumers is None and signs.recording and not signs.alive)
         if ready and nobody and not queue.workers:
-            yield _of_queue(
+            yield of_queue(
                 "queue_unconsumed",
                 "critical",
                 queue.newest.queue,
@@ -159,19 +157,19 @@ def queue_growing(signs: Signs) -> Iterator[Concern]:
         gain = rates.slope if rates.slope is not None else (rates.in_rate or 0.0) - (rates.out_rate or 0.0)
         detail = f"{counted(ready, 'message')} wait, {rate(gain)} more: at this rate it is never empty."
         name = queue.newest.queue
-        yield _of_queue("queue_growing", "warning", name, "is growing", detail, ready, rates.depths)
+        yield of_queue("queue_growing", "warning", name, "is growing", detail, ready, rates.depths)
 
 
 def failures_new(signs: Signs) -> Iterator[Concern]:
     found = [group for group in signs.failures if group.status == "new"]
-    yield from _of_failures(
+    yield from of_failures(
         "failures_new", found, signs.remarkable.get("new", 0), "New failure", "new kinds of failures"
     )
 
 
 def failures_returning(signs: Signs) -> Iterator[Concern]:
     found = [group for group in signs.failures if group.status == "returning"]
-    yield from _of_failures(
+    yield from of_failures(
         "failures_returning",
         found,
         signs.remarkable.get("returning", 0),
@@ -182,7 +180,7 @@ def failures_returning(signs: Signs) -> Iterator[Concern]:
 
 def failures_rising(signs: Signs) -> Iterator[Concern]:
     found = [group for group in signs.failures if group.status == "open" and _rises(group)]
-    yield from _of_failures("failures_rising", found, len(found), "More failures", "kinds of failures become more")
+    yield from of_failures("failures_rising", found, len(found), "More failures", "kinds of failures become more")
 
 
 def tasks_lost(signs: Signs) -> Iterator[Concern]:
@@ -191,10 +189,10 @@ def tasks_lost(signs: Signs) -> Iterator[Concern]:
     lost = [task for task in signs.running if _is_lost(task, signs)]
     if lost:
         workers = sorted({task.worker for task in lost if task.worker is not None})
-        title = f"{_several(lost)} lost with {'its worker' if len(workers) == 1 else 'their workers'}"
+        title = f"{several(lost)} lost with {'its worker' if len(workers) == 1 else 'their workers'}"
         are = "is" if len(workers) == 1 else "are"
         detail = f"Started on {', '.join(map(short, workers[:NAMED]))}, which {are} not alive."
-        yield _of_tasks(title, detail, lost, Term("worker", "equals", workers[0]) if len(workers) == 1 else None)
+        yield of_tasks(title, detail, lost, Term("worker", "equals", workers[0]) if len(workers) == 1 else None)
 
 
 def stuck_tasks(signs: Signs) -> Iterator[Concern]:
@@ -207,8 +205,8 @@ def stuck_tasks(signs: Signs) -> Iterator[Concern]:
         detail = f"{short(first.name or first.uuid)} has been running for {lasting(signs.now - first.started)}{usual}."
         names = {task.name for task in stuck}
         only = Term("name", "equals", first.name) if len(names) == 1 and first.name is not None else None
-        title = f"{_several(stuck)} {'seems' if len(stuck) == 1 else 'seem'} stuck"
-        yield _of_tasks(title, detail, stuck, only)
+        title = f"{several(stuck)} {'seems' if len(stuck) == 1 else 'seem'} stuck"
+        yield of_tasks(title, detail, stuck, only)
 
 
 #: In this order they are told, within their severity.
@@ -268,91 +266,3 @@ def _is_stuck(task: Running, signs: Signs) -> bool:
     if task.slow is None or _is_lost(task, signs):
         return False
     return signs.now - task.started > max(LEAST_STUCK, SLOW_TIMES * task.slow)
-
-
-def _of_recorder(
-    kind: Kind, severity: Severity, title: str, detail: str, *, since: float | None = None, value: float | None = None
-) -> Concern:
-    return Concern(
-        kind=kind, severity=severity, title=title, detail=detail, subject=Subject("recorder"), since=since, value=value
-    )
-
-
-def _of_worker(title: str, detail: str, name: str, since: float, value: float | None) -> Concern:
-    query = query_for(Term("worker", "equals", name)) if name else ""
-    return Concern(
-        kind="worker_silent",
-        severity="warning",
-        title=title,
-        detail=detail,
-        subject=Subject("worker", name, query),
-        since=since,
-        value=value,
-    )
-
-
-def _of_queue(
-    kind: Kind, severity: Severity, name: str, what: str, detail: str, ready: int, depths: Sequence[int]
-) -> Concern:
-    return Concern(
-        kind=kind,
-        severity=severity,
-        title=f"{short(name)} {what}",
-        detail=detail,
-        subject=Subject("queue", name, query_for(Term("queue", "equals", name))),
-        value=float(ready),
-        trend=tuple(map(float, depths)),
-    )
-
-
-def _of_failures(kind: Kind, groups: Sequence[FailureRow], count: int, title: str, many: str) -> Iterator[Concern]:
-    """One by one, or all as one where they are many; `count` is how many there are, those left out too."""
-    if count > NAMED and groups:
-        firsts = [group.first_seen for group in groups if group.first_seen is not None]
-        yield Concern(
-            kind=kind,
-            severity="warning",
-            title=f"{count} {many}",
-            detail=f"The largest of them: {', '.join(_named(group) for group in groups[:NAMED])}.",
-            subject=Subject("failure", "", query_for(Term("failure", "present", ""))),
-            since=min(firsts, default=None),
-            value=float(count),
-        )
-        return
-    for group in groups:
-        alike = group.fingerprint
-        types = ", ".join(short(str(value.value)) for value in group.types[:NAMED] if value.value is not None)
-        within = lasting(BUCKETS * WIDTH)
-        yield Concern(
-            kind=kind,
-            severity="warning",
-            title=f"{title}: {_named(group)}",
-            detail=f"{short(alike.message or alike.exception)} ({counted(group.count, 'task')} in {within}: {types}).",
-            subject=Subject("failure", alike.id, query_for(Term("failure", "equals", alike.id))),
-            since=group.first_seen,
-            value=float(group.count),
-            trend=tuple(map(float, group.trend)),
-        )
-
-
-def _named(group: FailureRow) -> str:
-    return short(group.fingerprint.exception.rpartition(".")[2])
-
-
-def _several(tasks: Sequence[Running]) -> str:
-    least = "at least " if len(tasks) >= MOST_RUNNING else ""
-    return f"{least}{counted(len(tasks), 'task')}"
-
-
-def _of_tasks(title: str, detail: str, tasks: Sequence[Running], only: Node | None) -> Concern:
-    started = Term("started", "range", (None, max(task.started for task in tasks)))
-    parts = [Term("state", "equals", STARTED), *([] if only is None else [only]), started]
-    return Concern(
-        kind="stuck_tasks",
-        severity="warning",
-        title=title,
-        detail=detail,
-        subject=Subject("tasks", tasks[0].uuid if len(tasks) == 1 else "", query_for(all_of(parts))),
-        since=min(task.started for task in tasks),
-        value=float(len(tasks)),
-    )
