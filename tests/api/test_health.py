@@ -1,15 +1,16 @@
 """Whether anything is wrong: each rule by itself, and all of it from real stores."""
 
+import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from live import Live
 
 from flower.api.failure_states import FailureRow, FailureStatus
 from flower.api.health import health
-from flower.api.health.report import Concern, Subject, report
+from flower.api.health.report import Concern, Kind, Subject, report
 from flower.api.health.rules import RULES, health_of
 from flower.api.health.signs import BUCKETS, QueueSigns, Running, Signs, gather
 from flower.api.health.words import lasting, query_for, rate, short
@@ -228,3 +229,9 @@ def test_over_http(tmp_path: Path, opened: None) -> None:
 def test_every_rule_has_a_case() -> None:
     told = {each.kind for case in WRONG for rule in RULES for each in rule(case[1])}
     assert len(told) == 15
+
+
+def test_the_page_has_every_kind() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "health.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \| (?:warning|critical)", page, re.MULTILINE)
+    assert sorted(listed) == sorted(get_args(Kind))

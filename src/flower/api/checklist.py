@@ -58,8 +58,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`old` are the names of it in former versions; `seen` what the records say, None if nothing. `otherwise`: how it may
-    be on although no configuration says so."""
+    """`old` are the names of it in former versions; `seen` what the records say, None if nothing. `otherwise`: how it
+    may be on although no configuration says so."""
 
     name: str
     old: tuple[str, ...]
