@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flower.fingerprint import fingerprint_of
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
 from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span, Workflows
@@ -26,6 +27,17 @@ from store.test_answers import ANSWERING
 from store.test_histories import FAST, offer
 
 anything = settings(report_multiple_bugs=False, max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+#: groups that some tasks are in, one that none is, and what is no id
+SOME_FAILURES = [
+    *(
+        found.id
+        for found in (fingerprint_of("KeyError('x')", None), fingerprint_of("Declined('card 17')", None))
+        if found
+    ),
+    "0123456789abcdef",
+    "nonsense",
+]
 
 failures = st.sampled_from(
     [
@@ -98,6 +110,7 @@ def answers(reader: Reader, ask: Question) -> dict[str, Any]:
         "failures": reader.failures(ask.where, limit=ask.limit, span=ask.span),
         "all failures": reader.failures(ask.where, limit=100),
         "failures seen": reader.failures_seen(),
+        "some failures seen": reader.failures_seen(SOME_FAILURES),
         "family": reader.family(ask.member, limit=ask.limit),
         "workflows": [page.workflows for page in workflow_pages(reader, ask.where, max(1, ask.limit))],
         "slow": reader.slow(),

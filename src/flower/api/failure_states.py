@@ -132,8 +132,11 @@ class Standings:
         return _in(chosen) if len(chosen) <= len(others) else Not(_in(others))
 
 
-def standings(store: Reader, ledger: Ledger, now: float | None = None) -> Standings:
-    seen = store.failures_seen()
+def standings(
+    store: Reader, ledger: Ledger, now: float | None = None, failures: Collection[str] | None = None
+) -> Standings:
+    """Of these groups, or of all."""
+    seen = store.failures_seen(failures)
     notes = ledger.failures.notes()
     return Standings(seen, ledger.failures.firsts({*seen, *notes}), notes, time.time() if now is None else now)
 
@@ -161,16 +164,10 @@ def failure_rows(
 ) -> FailureRows:
     """`questions.failure_groups`, each with how it stands; only those of some statuses, if any are named."""
     wanted = checked_statuses(status)
-    known = standings(store, ledger, window.get("now"))
-    found = failure_groups(
-        store,
-        query,
-        also=known.only(wanted) if wanted else None,
-        limit=limit,
-        buckets=buckets,
-        width=width,
-        **window,
-    )
+    only = standings(store, ledger, window.get("now")).only(wanted) if wanted else None
+    found = failure_groups(store, query, also=only, limit=limit, buckets=buckets, width=width, **window)
+    shown = [group.fingerprint.id for group in found.groups]
+    known = standings(store, ledger, window.get("now"), shown)
     rows = tuple(map(known.row, found.groups))
     return FailureRows(rows, found.count, found.more, found.span, found.partial)
 
@@ -188,7 +185,7 @@ def failure_row(
 ) -> tuple[FailureRow, FailureDetail]:
     """`questions.failure_group`, and its group with how it stands. Raises NotFound."""
     found = failure_group(store, failure, query, limit=limit, buckets=buckets, width=width, **window)
-    return standings(store, ledger, window.get("now")).row(found.group), found
+    return standings(store, ledger, window.get("now"), [failure]).row(found.group), found
 
 
 def decide(
@@ -206,14 +203,14 @@ def decide(
     _known(store, ledger, failure)
     note = FailureNote(failure=failure, decision=decision, by=by, at=now, until=until, comment=comment)
     ledger.failures.put(note)
-    return standings(store, ledger).standing(failure)
+    return standings(store, ledger, failures=[failure]).standing(failure)
 
 
 def reopen(store: Reader, ledger: Ledger, failure: str) -> FailureStanding:
     """Forget what was said of a group. Raises NotFound for one that nobody has seen."""
     _known(store, ledger, failure)
     ledger.failures.drop(failure)
-    return standings(store, ledger).standing(failure)
+    return standings(store, ledger, failures=[failure]).standing(failure)
 
 
 def remember_firsts(store: Reader, ledger: Ledger) -> None:
@@ -230,7 +227,7 @@ def remember_firsts(store: Reader, ledger: Ledger) -> None:
 
 
 def _known(store: Reader, ledger: Ledger, failure: str) -> None:
-    known = standings(store, ledger)
+    known = standings(store, ledger, failures=[failure])
     if failure not in known.seen and failure not in known.notes and not ledger.failures.firsts([failure]):
         raise NotFound(f"There is no failure '{failure}'", hint="no task on record is in it")
 

@@ -4,7 +4,7 @@ A store has one `Writer` at a time (the recorder's) and any number of `Reader`s,
 process. Merging events is the fold's work: a store loads, inserts, replaces and finds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -153,9 +153,10 @@ class Reader(Protocol):
         frequent ones. Without a span, `trend` is empty."""
         ...
 
-    def failures_seen(self) -> Mapping[str, Seen]:
-        """When each group of failures was first and last seen, whatever the window, by the id of its fingerprint. What
-        was found out about segments that do not change is remembered, so it may be asked every second."""
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
+        """When these groups of failures (None: all) were first and last seen, whatever the window, by the ids of their
+        fingerprints. What was found out about segments that do not change is remembered, so it may be asked every
+        second."""
         ...
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:

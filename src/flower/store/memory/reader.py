@@ -1,6 +1,6 @@
 """The port's Reader on a dict: every verb looks at every task."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -81,8 +81,9 @@ class MemoryReader:
     def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
         return answers.failures(self._found(where), limit, None if span is None else checked_span(span))
 
-    def failures_seen(self) -> Mapping[str, Seen]:
-        return answers.failures_seen(self._all())
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
+        found = answers.failures_seen(self._all())
+        return found if failures is None else {failure: found[failure] for failure in found if failure in failures}
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         task = self.task(uuid)

@@ -1,7 +1,7 @@
 """The port's Reader on a directory of segments. Follows whatever a writer in any process does there, and
 may be opened before one has made the store."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -224,9 +224,9 @@ class SqliteReader:
         span = None if span is None else checked_span(span)
         return failing.failures(question, catalogue.segments, limit=limit, span=span)
 
-    def failures_seen(self) -> Mapping[str, Seen]:
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
         question, catalogue = self._ask(EVERYTHING)
-        return failures_seen(question, catalogue.segments)
+        return failures_seen(question, catalogue.segments, failures)
 
     def slow(self) -> Mapping[str, float]:
         question, catalogue = self._ask(EVERYTHING)

@@ -30,7 +30,7 @@ _FEW: Final = 4
 _ENDED: Final = {column: STATE_IDS[state] for state, column in ENDED.items()}
 _REALS: Final = frozenset({"received", "started", "timestamp", "sent", "runtime", "wait"})
 #: The id of a group of failures, as `fingerprint_of` writes it.
-_IDENT: Final = re.compile("[0-9a-f]{16}")
+IDENT: Final = re.compile("[0-9a-f]{16}")
 #: Words that a bare word of a query is compared with.
 _FREE_WORDS: Final = tuple(field for field in FIELDS.values() if field.free and field.attribute in WORDS)
 
@@ -262,7 +262,7 @@ class _Reading:
         column = self.column("failure")
         if term.operator == "present":
             return column != 0
-        if term.operator == "equals" and _IDENT.fullmatch(str(term.value)):
+        if term.operator == "equals" and IDENT.fullmatch(str(term.value)):
             number = np.uint64(int(str(term.value), 16))
             return (column == number) & (number != 0)
         ids = np.unique(column[column != 0])

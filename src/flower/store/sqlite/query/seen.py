@@ -1,6 +1,6 @@
 """When each group of failures was first and last seen: from columns, remembered for each segment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,22 +8,27 @@ import numpy as np
 from flower.store.answers import Seen
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.pool import SegmentGone
+from flower.store.sqlite.query.masks import IDENT
 from flower.store.sqlite.query.question import Look, Question
 
 #: Numbers of groups, in ascending order, with the first and last time and the count of each.
 _Times = tuple[Any, Any, Any, Any]
 
 
-def failures_seen(question: Question, entries: Sequence[Segment]) -> Mapping[str, Seen]:
+def failures_seen(
+    question: Question, entries: Sequence[Segment], failures: Collection[str] | None
+) -> Mapping[str, Seen]:
+    wanted = None if failures is None else _numbers(failures)
     parts: list[_Times] = []
     for entry in entries:
         question.deadline.check()
         if not entry.rows:
             continue
         try:
-            parts.append(_of_segment(question.look(entry)))
+            times = _of_segment(question.look(entry))
         except SegmentGone:
             continue
+        parts.append(times if wanted is None else _only(times, wanted))
     if not parts:
         return {}
     groups, first, last, count = _together(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -31,6 +36,20 @@ def failures_seen(question: Question, entries: Sequence[Segment]) -> Mapping[str
         f"{group:016x}": Seen(_known(first[place]), _known(last[place]), int(count[place]))
         for place, group in enumerate(groups.tolist())
     }
+
+
+def _numbers(failures: Collection[str]) -> Any:
+    """Texts that are no ids, as people write them, stand for no group."""
+    return np.array([int(failure, 16) for failure in failures if IDENT.fullmatch(failure)], np.uint64)
+
+
+def _only(times: _Times, wanted: Any) -> _Times:
+    groups, first, last, count = times
+    if not len(groups) or not len(wanted):
+        return groups[:0], first[:0], last[:0], count[:0]
+    places = np.unique(np.minimum(np.searchsorted(groups, wanted), len(groups) - 1))
+    here = places[np.isin(groups[places], wanted)]
+    return groups[here], first[here], last[here], count[here]
 
 
 def _of_segment(look: Look) -> _Times:
