@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from flower.fingerprint import fingerprint_of
 from flower.records import Task
-from flower.search.tree import EVERYTHING, Node
+from flower.search.tree import EVERYTHING, Node, Not, Or, Term
 from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span, Workflows
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Query, Reader, Retention
@@ -38,6 +38,11 @@ SOME_FAILURES = [
     "0123456789abcdef",
     "nonsense",
 ]
+
+GROUPS = Or(
+    tuple(Term("failure", "equals", f"{number:016x}") for number in range(9))
+    + tuple(Term("failure", "equals", failure) for failure in SOME_FAILURES[:2])
+)
 
 failures = st.sampled_from(
     [
@@ -112,6 +117,7 @@ def answers(reader: Reader, ask: Question) -> dict[str, Any]:
         "failures seen": reader.failures_seen(),
         "some failures seen": reader.failures_seen(SOME_FAILURES),
         "family": reader.family(ask.member, limit=ask.limit),
+        "failures of groups": [reader.count(node) for node in (GROUPS, Not(GROUPS))],
         "workflows": [page.workflows for page in workflow_pages(reader, ask.where, max(1, ask.limit))],
         "slow": reader.slow(),
         "pages": [page.tasks for page in pages(reader, ask.query, max(1, ask.limit))],

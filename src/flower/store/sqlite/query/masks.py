@@ -119,6 +119,12 @@ def undecided(node: Node) -> Iterator[Term]:
             yield node
 
 
+def _names_failure(node: Node) -> bool:
+    if not isinstance(node, Term) or (node.field, node.operator) != ("failure", "equals"):
+        return False
+    return IDENT.fullmatch(str(node.value)) is not None
+
+
 def _same(mask: Any) -> Masks:
     return Masks(mask, mask)
 
@@ -135,6 +141,8 @@ class _Reading:
         match node:
             case And(terms):
                 return self._all([self.node(term) for term in terms])
+            case Or(terms) if len(terms) > _FEW and all(map(_names_failure, terms)):
+                return _same(self._failures(terms))
             case Or(terms):
                 return self._any([self.node(term) for term in terms])
             case Not(term):
@@ -271,6 +279,15 @@ class _Reading:
         return np.isin(column, np.array(wanted, np.uint64))
 
     # --- what the rows know
+
+    def _failures(self, terms: Sequence[Node]) -> Any:
+        """Any of these groups: people filter by hundreds of them at once (`failure_states`)."""
+        wanted = np.array([int(str(term.value), 16) for term in terms if isinstance(term, Term)], np.uint64)
+        column = self.column("failure")
+        failed = np.flatnonzero(column)
+        found = self._fill(False)
+        found[failed[np.isin(column[failed], wanted)]] = True
+        return found
 
     def _has(self, name: str) -> Any:
         return (self.column("has") & HAS[name]) != 0
