@@ -53,7 +53,13 @@ NAMES = tuple(
     f"{room}.tasks.{verb}_{THINGS[(i + j) % 9]}" for i, room in enumerate(ROOMS) for j, verb in enumerate(VERBS)
 )
 WEIGHTS = tuple(1 / (rank + 1) for rank in range(len(NAMES)))
-WORKERS = tuple(f"celery@worker-{number:02d}.example.com" for number in range(24))
+
+
+def worker_name(number: int) -> str:
+    return f"celery@worker-{number:02d}.example.com"
+
+
+WORKERS = tuple(worker_name(number) for number in range(24))
 PRODUCERS = tuple(f"gen{4100 + number}@web-{number}" for number in range(4))
 IDENTITY = {"sw_ident": "py-celery", "sw_ver": "5.5.3", "sw_sys": "Linux"}
 
@@ -93,10 +99,15 @@ class Workload:
     #: tasks a second, by the times in their events
     pace: float = TASKS_PER_SECOND
     notes: bool = False
+    workers: int = len(WORKERS)
+    #: types of tasks; those beyond the usual ones are as frequent as the rarest of these
+    types: int = len(NAMES)
 
     def plans(self) -> Iterator[Plan]:
         chance = random.Random(self.seed)
-        names = chance.choices(NAMES, WEIGHTS, k=9_973)
+        more = self.types - len(NAMES)
+        known = NAMES[: self.types] + tuple(f"extras.tasks.number_{number}" for number in range(more))
+        names = chance.choices(known, (WEIGHTS + WEIGHTS[-1:] * more)[: self.types], k=9_973)
         parent: str | None = None
         for number in range(self.tasks):
             plan = _plan(chance, self, number, names[number % len(names)], parent if number % 10 < 3 else None)
@@ -109,14 +120,15 @@ class Workload:
 
     def events(self) -> Iterator[Emitted]:
         """Every event in the order of time, with the workers' own events in between."""
-        for number in range(len(WORKERS)):
-            yield Emitted(_worker_event("worker-online", number, self.start, clock=number + 1))
+        for number in range(self.workers):
+            yield Emitted(_worker_event("worker-online", number, self.workers, self.start, clock=number + 1))
         for count, (event, final) in enumerate(self._task_events(), start=1):
-            event["clock"] = len(WORKERS) + count
+            event["clock"] = self.workers + count
             yield Emitted(event, final)
             if count % HEARTBEAT_EVERY == 0:
                 number = count // HEARTBEAT_EVERY
-                yield Emitted(_worker_event("worker-heartbeat", number, event["timestamp"], clock=event["clock"]))
+                when, clock = event["timestamp"], event["clock"]
+                yield Emitted(_worker_event("worker-heartbeat", number, self.workers, when, clock))
 
     def _task_events(self) -> Iterator[Emitted]:
         waiting: list[tuple[float, int, EventDict, str | None]] = []
@@ -132,10 +144,10 @@ class Workload:
             yield Emitted(*heapq.heappop(waiting)[2:])
 
 
-def _worker_event(kind: str, number: int, timestamp: float, clock: int) -> EventDict:
-    worker = number % len(WORKERS)
+def _worker_event(kind: str, number: int, of: int, timestamp: float, clock: int) -> EventDict:
+    worker = number % of
     return {
-        "hostname": WORKERS[worker], "utcoffset": 0.0, "pid": 1000 + worker, "clock": clock,
+        "hostname": worker_name(worker), "utcoffset": 0.0, "pid": 1000 + worker, "clock": clock,
         "freq": 2.0, "active": number % 8, "processed": number * 40, "loadavg": [0.7, 0.5, 0.4], **IDENTITY,
         "timestamp": timestamp, "type": kind,
     }  # fmt: skip
@@ -157,7 +169,7 @@ def _plan(chance: random.Random, workload: Workload, number: int, name: str, par
     )
     if workload.notes and number % NOTE_EVERY == 0:
         kwargs = f"{kwargs[:-1]}, 'note': '{NOTES[number // NOTE_EVERY % len(NOTES)]}'}}"
-    worker = chance.randrange(len(WORKERS))
+    worker = chance.randrange(workload.workers)
     body = {
         "name": name, "args": args, "kwargs": kwargs, "root_id": parent or uuid, "parent_id": parent,
         "retries": 0, "eta": None, "expires": None,
@@ -170,7 +182,7 @@ def _plan(chance: random.Random, workload: Workload, number: int, name: str, par
     state = _life(chance, steps, at + 0.002 + chance.random() * 0.02, body, order)
     timeline = []
     for when, kind, fields in steps:
-        sender = PRODUCERS[number % 4] if kind == "task-sent" else WORKERS[worker]
+        sender = PRODUCERS[number % 4] if kind == "task-sent" else worker_name(worker)
         event = {"hostname": sender, "utcoffset": 0.0, "pid": 1000 + worker, "clock": 0, "uuid": uuid, **fields}
         event["timestamp"] = workload.start + when
         event["type"] = kind

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,13 @@ from flower.config import Config, log_level, shown
 from flower.errors import FlowerError
 from flower.listening import listening, listening_at, url
 from flower.logs import relay
+from flower.metrics import Metrics
+from flower.metrics import Settings as MetricsSettings
 from flower.redaction import Redactor, Rules, masked, rules_from
 from flower.store.opening import open_ledger, open_reader
 from flower.store.port import Retention
 from flower.supervisor import Supervisor
-from flower.web.application import create_app
+from flower.web.application import create_app, create_metrics_app
 from flower.web.serving import has_tls, http_server
 
 if TYPE_CHECKING:
@@ -47,8 +50,12 @@ def serve(config: Config, app: LazyApp, *, with_recorder: bool = True, quiet: bo
     recorder cannot."""
     share_arenas()
     opened = listening_at(config.unix_socket) if config.unix_socket else listening(config.address, config.port)
-    with opened as listeners:
-        asyncio.run(_Server(config, app, listeners, with_recorder=with_recorder, quiet=quiet).run())
+    with opened as listeners, _listening_for_metrics(config) as for_metrics:
+        asyncio.run(_Server(config, app, listeners, for_metrics, with_recorder=with_recorder, quiet=quiet).run())
+
+
+def _listening_for_metrics(config: Config) -> AbstractContextManager[list[socket.socket]]:
+    return listening(config.address, config.metrics_port) if config.metrics_port else nullcontext([])
 
 
 def record_only(config: Config, app: LazyApp) -> None:
@@ -63,6 +70,7 @@ def record_only(config: Config, app: LazyApp) -> None:
 
 def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
+    from flower.counting import Limits  # noqa: PLC0415
     from flower.recording import RecordingSettings  # noqa: PLC0415
 
     return RecordingSettings(
@@ -79,8 +87,19 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             max_age=float(config.max_age) or None,
             max_bytes=int(config.max_size) or None,
         ),
+        limits=Limits(config.metrics_max_names, config.metrics_max_pairs, config.task_runtime_metric_buckets),
         log_level=log_level(config),
         index_process=True,
+    )
+
+
+def metrics_settings(config: Config) -> MetricsSettings:
+    return MetricsSettings(
+        bounds=config.task_runtime_metric_buckets,
+        names=config.metrics_max_names,
+        purge_offline_workers=config.purge_offline_workers,
+        max_bytes=int(config.max_size),
+        max_tasks=config.max_tasks,
     )
 
 
@@ -91,11 +110,20 @@ def redaction_rules(config: Config) -> Rules:
 
 class _Server:
     def __init__(
-        self, config: Config, app: LazyApp, listeners: Sequence[socket.socket], *, with_recorder: bool, quiet: bool
+        self,
+        config: Config,
+        app: LazyApp,
+        listeners: Sequence[socket.socket],
+        for_metrics: Sequence[socket.socket],
+        *,
+        with_recorder: bool,
+        quiet: bool,
     ) -> None:
         self._config = config
         self._app = app
         self._listeners = list(listeners)
+        #: none if metrics are served with everything else
+        self._for_metrics = list(for_metrics)
         self._with_recorder = with_recorder
         self._quiet = quiet
         self._redactor = Redactor(redaction_rules(config))
@@ -111,8 +139,10 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         context = self._context()
-        http = http_server(create_app(context), self._config)
-        serving = asyncio.create_task(http.serve(sockets=self._listeners))
+        servers = [(http_server(create_app(context), self._config), self._listeners)]
+        if self._for_metrics:
+            servers.append((http_server(create_metrics_app(context), self._config), self._for_metrics))
+        serving = [asyncio.create_task(http.serve(sockets=sockets)) for http, sockets in servers]
         working = asyncio.create_task(self._work())
         bulk = asyncio.create_task(self._run_jobs())
         watching = asyncio.create_task(watch(context))
@@ -124,8 +154,9 @@ class _Server:
             await self._supervisor.stop()
         await asyncio.gather(working, watching, return_exceptions=True)
         await bulk
-        http.should_exit = True
-        await serving
+        for http, _ in servers:
+            http.should_exit = True
+        await asyncio.gather(*serving)
         self._reader.close()
         self._ledger.close()
         if self._fatal is not None:
@@ -189,6 +220,9 @@ class _Server:
             inspect_timeout=config.inspect_timeout / 1000,
             purge_offline_workers=config.purge_offline_workers,
             broker_api=config.broker_api,
+            metrics=Metrics(metrics_settings(config)),
+            metrics_token=config.metrics_token,
+            metrics_apart=bool(config.metrics_port),
             tasks_columns=config.tasks_columns,
             natural_time=config.natural_time,
             debug=config.debug,

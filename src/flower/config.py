@@ -85,7 +85,7 @@ class Config:
         "", "signs cookies; empty = kept in the store's directory, made at the first start", secret=True
     )
     audit_max_age: Seconds = _option(
-        Seconds(400 * 86_400), "keep entries of the audit log for so long (400d); 0 = always"
+        Seconds(400 * 86_400), "keep the audit log and the outcomes of jobs for so long (400d); 0 = always"
     )
     read_only: bool = _option(False, "refuse everything that changes something")
     bulk_limit: int = _option(10_000, "tasks that one bulk job may take")
@@ -100,6 +100,12 @@ class Config:
         (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
         "upper bounds of the run time histogram in seconds; inf is added",
     )
+    metrics_token: str = _option("", "/metrics is only for who sends this as a bearer token", secret=True)
+    metrics_port: int = _option(0, "serve /metrics on this port and no longer on the other one; 0 = on the same")
+    metrics_max_names: int = _option(
+        1000, "workers, task types, event types and queues, of each, that metrics tell apart; the rest is __other__"
+    )
+    metrics_max_pairs: int = _option(20_000, "pairs of a worker and a task type that metrics tell apart")
     persistent: bool = _option(True, "of Flower, without effect: tasks are always kept")
     state_save_interval: int = _option(0, "of Flower, without effect: tasks are saved at once")
     debug: bool = _option(False, "log more, requests too; pages of errors show tracebacks")
@@ -240,13 +246,15 @@ _LEAST: Mapping[str, float] = {
     **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers", "audit_max_age"), 0),
     **dict.fromkeys(("event_queue_expires", "event_queue_length", "log_file_max_size", "log_file_num_backups"), 0),
     **dict.fromkeys(("log_rotate_interval", "inspect_timeout", "bulk_limit"), 1),
+    **dict.fromkeys(("metrics_max_names", "metrics_max_pairs"), 1),
     "bulk_rate": 0.01,
 }
 
 
 def _checked(config: Config) -> Config:
-    if not 0 <= config.port <= 65535:
-        raise Invalid(f"--port={config.port}: ports are 0 to 65535")
+    for name in ("port", "metrics_port"):
+        if not 0 <= getattr(config, name) <= 65535:
+            raise Invalid(f"{option(name)}={getattr(config, name)}: ports are 0 to 65535")
     for name, choices in _CHOICES.items():
         if getattr(config, name).lower() not in (choice.lower() for choice in choices):
             raise Invalid(f"{option(name)}={getattr(config, name)}: must be {', '.join(choices[:-1])} or {choices[-1]}")

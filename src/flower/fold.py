@@ -113,6 +113,8 @@ def fold_worker(worker: Worker | None, event: Event, now: float) -> Worker:
         return replace(worker, heartbeat=max(now, worker.heartbeat or now)) if worker.online else worker
     offline = event.type == "worker-offline"
     changes: dict[str, Any] = {field: value for field in _WORKER_FIELDS if (value := getattr(event, field)) is not None}
+    if event.type == "worker-online":
+        changes["since"] = event.timestamp
     return replace(
         worker,
         online=not offline,

@@ -2,6 +2,7 @@
 
 Knows no technology; it is handed its parts. It runs in one thread and owns the writer. Nothing
 that has been read is ever thrown away: if the disk is full it waits, and capture waits with it.
+What happens is counted too, in the same writes (`flower.counting`).
 """
 
 import logging
@@ -13,6 +14,7 @@ from threading import Event as Flag
 from typing import Any, TypeVar
 
 from flower.capture.port import Capture, Captured
+from flower.counting import Counting, Limits
 from flower.errors import StoreFull
 from flower.fold import fold, fold_worker
 from flower.records import FINAL_STATES, Event, Gap, Task, Worker
@@ -83,6 +85,7 @@ class Recorder:
         writer: Writer,
         *,
         retention: Retention | None = None,
+        limits: Limits | None = None,
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,6 +111,7 @@ class Recorder:
         #: whether the store holds tasks for us that are not rows yet
         self._holds = False
         self._take_up(writer.held())
+        self._counting = Counting(writer.tallies(), writer.marks(), limits or Limits(), clock())
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
         self._next_upkeep = 0.0
@@ -162,6 +166,8 @@ class Recorder:
             for known, stored in self._until_there_is_room(lambda: self._writer.load(unknown)).items():
                 live[known] = _Live(stored.task, stored.key, stored.task)
         pending = self._pending
+        portion = self._counting.portion(captured)
+        count, repeated = portion.events.append, portion.repeated
         for event in captured.events:
             uuid = event.uuid
             if uuid is None or event.type.startswith("worker-"):
@@ -169,13 +175,23 @@ class Recorder:
                 continue
             entry = live.get(uuid)
             if entry is None:
-                entry = live[uuid] = _Live(fold(None, event), None, None)
+                task = fold(None, event)
+                entry = live[uuid] = _Live(task, None, None)
             else:
-                entry.task = fold(entry.task, event)
+                task = entry.task = fold(entry.task, event)
+            kind = event.type
+            if not repeated or id(event) not in repeated:
+                name = event.name or task.name
+                count((event.hostname, kind, name))
+                if event.runtime:
+                    portion.ended.append((event, name))
+                elif kind == "task-started":
+                    portion.started.append((event, task))
             if uuid not in pending:
                 pending[uuid] = entry
                 entry.token = captured.token
                 entry.since = now
+        self._counting.take(portion)
         if captured.gap is not None:
             self._pending_gaps.append(captured.gap)
         self._token = captured.token
@@ -207,23 +223,29 @@ class Recorder:
         held_until = now - self._pace.linger
         hold = not everything and self._is_busy()
         going: list[_Live] = []
-        held: list[Task] = []
+        held: list[_Live] = []
         for entry in self._pending.values():
             if hold and entry.since > held_until and entry.task.state not in FINAL_STATES:
-                held.append(entry.task)
+                held.append(entry)
             else:
                 going.append(entry)
         new = [entry for entry in going if entry.key is None]
         changed = [entry for entry in going if entry.key is not None and entry.task != entry.before]
         keep = self._pending_messages * self._pace.few_events > self._pending_events
+        acknowledged = self._token if keep or not held else held[0].token - 1
+        counted = self._counting.until(acknowledged)
         batch = Batch(
             new=[entry.task for entry in new],
             changed=[Changed(entry.key, entry.before, entry.task) for entry in changed if entry.key and entry.before],
             workers=list(self._pending_workers.values()),
             gaps=self._pending_gaps,
-            held=held if keep and held else () if self._holds else None,
+            held=[entry.task for entry in held] if keep and held else () if self._holds else None,
+            tallies=counted.tallies,
+            forgotten=counted.forgotten,
+            marks=counted.marks,
         )
         keys = self._until_there_is_room(lambda: self._writer.write(batch))
+        self._counting.written()
         for entry, key in zip(new, keys, strict=True):
             entry.key = key
         self._forget_written(going)
@@ -232,8 +254,7 @@ class Recorder:
         self._pending_events = self._pending_bytes = self._pending_messages = 0
         self._oldest = now
         self._holds = bool(batch.held)
-        first = next(iter(self._pending.values()), None)
-        self._acknowledged = self._token if first is None or keep else first.token - 1
+        self._acknowledged = acknowledged
         self._capture.done(self._acknowledged)
         self._meter.batches += 1
         self._meter.lag = time.monotonic() - (min((entry.since for entry in going), default=now))

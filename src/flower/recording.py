@@ -25,6 +25,7 @@ from typing import Any
 from flower.allocation import share_arenas
 from flower.capture.opening import open_capture
 from flower.capture.settings import CaptureSettings
+from flower.counting import Limits
 from flower.errors import FlowerError, StoreFull, StoreInUse
 from flower.logs import configure_logging
 from flower.recorder import Recorder
@@ -42,6 +43,8 @@ class RecordingSettings:
     db: str
     capture: CaptureSettings
     retention: Retention = field(default_factory=Retention)
+    #: of what is counted
+    limits: Limits = field(default_factory=Limits)
     log_level: str = "INFO"
     #: whether to start a process for the text index; within somebody else's program a thread has to do
     index_process: bool = False
@@ -55,7 +58,7 @@ def record(settings: RecordingSettings, stop: threading.Event, ready: Callable[[
         capture = open_capture(
             dataclasses.replace(settings.capture, queue_name=writer.identity, spill_folder=Path(settings.db) / "spill")
         )
-        Recorder(capture, writer, retention=settings.retention).run(stop)
+        Recorder(capture, writer, retention=settings.retention, limits=settings.limits).run(stop)
     finally:
         writer.close()
 

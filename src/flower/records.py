@@ -199,10 +199,17 @@ class Worker(msgspec.Struct, frozen=True):
     sw_ver: str | None = None
     sw_sys: str | None = None
     clock: int | None = None
+    #: when it said last that it had come, by its own clock: what it was given before that is not with it any more
+    since: float | None = None
 
     def is_alive(self, now: float) -> bool:
         """Flower's rule: the last heartbeat is not older than twice the announced frequency."""
         return self.online and self.heartbeat is not None and now - self.heartbeat <= 2 * (self.freq or 2.0)
+
+    def is_gone(self, now: float, after: float) -> bool:
+        """Whether it was heard last so many seconds ago or more, and is not alive."""
+        last = self.timestamp if self.heartbeat is None else self.heartbeat
+        return not self.is_alive(now) and (last is None or now - last >= after)
 
 
 class Gap(msgspec.Struct, frozen=True):

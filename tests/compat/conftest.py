@@ -3,10 +3,8 @@
 
 Where Bellflower does better, the test says so: `if site.is_flower`."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,20 +14,10 @@ from compat.site import KINDS, Kind, Site
 from servers import wait_for
 from workers.fixtures import Cluster
 
-#: Tests of what is being built elsewhere; they are run against Flower only until it is there.
-LATER = frozenset({"test_metrics.py"})
-if os.environ.get("COMPAT_ALL"):
-    LATER = frozenset()
-
-
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    return True if collection_path.name in LATER and "flower" not in KINDS else None
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" in metafunc.fixturenames:
-        later = Path(str(metafunc.definition.path)).name in LATER
-        metafunc.parametrize("kind", [kind for kind in KINDS if not (later and kind == "bellflower")], scope="session")
+        metafunc.parametrize("kind", KINDS, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,11 @@
 
 import re
 
-from compat.conftest import Ran
-from compat.site import Site
+from compat.conftest import Ran, watching
+from compat.site import Kind, Site
 from servers import wait_for
 from workers.fixtures import Cluster
+from workers.process import Worker
 
 FAMILIES = {
     "flower_events": "counter", "flower_task_runtime_seconds": "histogram",
@@ -69,8 +70,42 @@ def test_run_times(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
 
 def test_workers(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
     worker = redis_cluster.worker.hostname
-    wait_for("a heartbeat", lambda: sample(site.http.get("/metrics").text, "flower_worker_online", worker=worker) == 1)
+    executing = "flower_worker_number_of_currently_executing_tasks"
+    wait_for("a heartbeat", lambda: sample(site.http.get("/metrics").text, executing, worker=worker) is not None)
     text = site.http.get("/metrics").text
-    assert sample(text, "flower_worker_number_of_currently_executing_tasks", worker=worker) is not None
+    assert sample(text, "flower_worker_online", worker=worker) == 1
     assert sample(text, "flower_task_prefetch_time_seconds", worker=worker, task="shop.add") == 0
     assert sample(text, "flower_worker_prefetched_tasks", worker=worker, task="shop.add") is not None
+
+
+def test_what_a_worker_has_fetched_ahead(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
+    app, name = redis_cluster.app, redis_cluster.worker.hostname
+    queue = "ahead"
+    with Worker(app, "ahead", 1, "-Q", queue) as worker:
+        for _ in range(3):
+            app.send_task("shop.rest", (4.0,), queue=queue)
+        labels = {"worker": worker.hostname, "task": "shop.rest"}
+
+        def fetched() -> float | None:
+            return sample(site.http.get("/metrics").text, "flower_worker_prefetched_tasks", **labels)
+
+        wait_for("one that waits", lambda: fetched() == 1)
+        wait_for("nothing that waits", lambda: fetched() == 0)
+        assert sample(site.http.get("/metrics").text, "flower_worker_online", worker=name) == 1
+
+
+def test_workers_that_went_are_left_out_when_asked(kind: Kind, redis_cluster: Cluster) -> None:
+    app = redis_cluster.app
+    options = ("--purge_offline_workers=1",)
+    with Site(kind, app.conf.broker_url, *options, backend=app.conf.result_backend) as site:
+        watching(site, app)
+        with Worker(app, "gone", 1, "-Q", "gone") as worker:
+            name = worker.hostname
+            app.send_task("shop.add", (1, 1), queue="gone")
+            counted = lambda: sample(site.http.get("/metrics").text, "flower_events_total", worker=name)  # noqa: E731
+            wait_for("its events", lambda: bool(counted()))
+            wait_for("its status", lambda: site.json("/api/workers", status="1").get(name) is True)
+        wait_for("its end", lambda: name not in site.http.get("/metrics").text)
+        assert counted() is None
+        assert name not in {row["hostname"] for row in site.json("/workers", json="1")["data"]}
+        assert site.json("/api/workers", status="1")[name] is False

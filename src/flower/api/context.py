@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
+from flower.api.event_counts import EventCounts
 from flower.api.health.report import Health
 from flower.api.kept import Kept
 from flower.api.queue_names import QueueNames
-from flower.api.task_counts import TaskCounts
 from flower.cluster.inspected import Inspections
+from flower.metrics import Metrics
 from flower.redaction import Redactor
 from flower.store.ledger import Ledger
 from flower.store.port import Reader
@@ -47,7 +48,7 @@ class Context:
     natural_time: bool = False
     #: what workers said when they were asked
     inspections: Inspections = field(default_factory=Inspections)
-    task_counts: TaskCounts = field(default_factory=TaskCounts)
+    event_counts: EventCounts = field(default_factory=EventCounts)
     queue_names: QueueNames = field(default_factory=QueueNames)
     #: whether anything is wrong, as of the last second
     health: Kept[Health] = field(default_factory=lambda: Kept(1.0))
@@ -56,6 +57,10 @@ class Context:
     answer_timeout: float = 5.0
     #: seconds after which workers that went are left out; None = never
     purge_offline_workers: float | None = None
+    #: what /metrics tells; who asks for it must show this, "" = anybody; with a port of its own it is nowhere else
+    metrics: Metrics = field(default_factory=Metrics)
+    metrics_token: str = ""
+    metrics_apart: bool = False
     #: of RabbitMQ; "" = where it would be
     broker_api: str = ""
     #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these

@@ -15,6 +15,7 @@ from flower.api import records, workers
 from flower.api.context import Context
 from flower.api.datatable import datatable
 from flower.api.guards import Access
+from flower.api.metering import metrics
 
 Endpoint: TypeAlias = Callable[[Request, Context], Awaitable[Response]]
 
@@ -52,6 +53,7 @@ def command(path: str, name: str) -> Route:
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthcheck", records.healthcheck, "open"),
+    Route("GET", "/metrics", metrics, "open"),
     Route("GET", "/api/tasks", records.list_tasks, "api"),
     Route("GET", "/tasks/datatable", datatable, "page"),
     Route("POST", "/tasks/datatable", datatable, "page"),

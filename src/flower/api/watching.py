@@ -1,5 +1,5 @@
 """What a web server does by itself: it asks workers how they are when they come and every few minutes, samples the
-queues, remembers which failures were seen, and keeps the audit log in bounds."""
+queues, remembers which failures were seen, keeps audit log and jobs in bounds, and follows the counters for /metrics."""
 
 import asyncio
 import logging
@@ -25,8 +25,10 @@ LOOK_EVERY = 1.0
 INSPECT_EVERY = 300.0
 #: Seconds between two looks for groups of failures that nobody has seen before.
 REMEMBER_EVERY = 60.0
-#: Seconds between two looks for what the audit log need not keep any longer.
+#: Seconds between two looks for what people did so long ago that it need not be kept.
 FORGET_EVERY = 3600.0
+#: Seconds between two looks at the counters, as long as metrics are asked for.
+COUNT_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,18 @@ async def sample_queues(context: Context) -> None:
     await module.sample(context)
 
 
-async def forget_old_entries(context: Context) -> None:
-    """Of the audit log."""
+async def forget_old_deeds(context: Context) -> None:
+    """What the ledger holds of what people did: the audit log, jobs, links between tasks and their re-runs."""
     if context.audit_max_age:
         before = time.time() - context.audit_max_age
-        await read(lambda: context.ledger.audit.prune(before))
+        ledger = context.ledger
+        for kept in (ledger.audit, ledger.jobs, ledger.reruns):
+            await read(partial(kept.prune, before))
+
+
+async def keep_up_with_counters(context: Context) -> None:
+    if context.metrics.wanted:
+        await read(lambda: context.metrics.keep_up(context.records, time.time()))
 
 
 async def remember_failures(context: Context) -> None:
@@ -59,7 +68,8 @@ DUTIES = (
     Duty("ask new workers", LOOK_EVERY, meet_newcomers),
     Duty("sample the queues", float(SAMPLE_EVERY), sample_queues),
     Duty("remember when failures were first seen", REMEMBER_EVERY, remember_failures),
-    Duty("forget old entries of the audit log", FORGET_EVERY, forget_old_entries),
+    Duty("forget what people did long ago", FORGET_EVERY, forget_old_deeds),
+    Duty("follow the counters", COUNT_EVERY, keep_up_with_counters),
 )
 
 

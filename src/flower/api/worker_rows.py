@@ -13,7 +13,7 @@ _SHOWN: Final = ("hostname", "pid", "freq", "clock", "active", "processed", "loa
 def rows(context: Context) -> list[dict[str, Any]]:
     """Those that live first, then by name. Those that went long ago are left out if the settings say so."""
     now = time.time()
-    counts = context.task_counts.of(context.store)
+    counts = context.event_counts.of(context.records)
     shown = [worker for worker in context.store.workers().values() if not _is_purged(worker, context, now)]
     found = [_row(worker, counts.get(worker.hostname, {}), now) for worker in shown]
     return sorted(found, key=lambda row: (not row["status"], row["hostname"]))
@@ -29,7 +29,4 @@ def _row(worker: Worker, counts: Mapping[str, int], now: float) -> dict[str, Any
 
 
 def _is_purged(worker: Worker, context: Context, now: float) -> bool:
-    if context.purge_offline_workers is None or worker.is_alive(now):
-        return False
-    last = worker.heartbeat if worker.heartbeat is not None else worker.timestamp
-    return last is None or now - last > context.purge_offline_workers
+    return context.purge_offline_workers is not None and worker.is_gone(now, context.purge_offline_workers)

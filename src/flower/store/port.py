@@ -24,6 +24,7 @@ from flower.store.answers import (
     WorkerMoment,
     Workflows,
 )
+from flower.tallies import InFlight, Key, Living, Tallies, Tally
 
 #: What tasks can be ordered by. Text orders without regard to case.
 #: `wait` is `Task.wait`, seconds between being sent and started.
@@ -78,6 +79,17 @@ class Batch:
     #: what is known of tasks that shall become rows later; takes the place of what was held before. None = as before.
     #: Nobody sees them, but they outlive the process that holds them back.
     held: Sequence[Task] | None = None
+    #: tallies that are forgotten, and then what these are from now on (not what is to be added)
+    forgotten: Sequence[Key] = ()
+    tallies: Sequence[Tally] = ()
+    #: what tells events apart that were counted in this write and may come again; takes the place of what was there.
+    #: None = as before.
+    marks: bytes | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it brings nothing that can be seen."""
+        return not (self.new or self.changed or self.workers or self.gaps or self.tallies or self.forgotten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +198,16 @@ class Reader(Protocol):
 
     def workers(self) -> Mapping[str, Worker]: ...
 
+    def tallies(self, after: int = 0) -> Tallies:
+        """What was counted, as far as it changed after this number of the change sequence."""
+        ...
+
+    def in_flight(self, living: Living) -> Sequence[InFlight]:
+        """What these workers have received and not started, and what they are running; without tasks that have an ETA,
+        and without those of an earlier life of the worker. Only pairs that have such tasks, in no order. Raises
+        WaitedTooLong."""
+        ...
+
     def gaps(self) -> Sequence[Gap]: ...
 
     def changes(self, after: int) -> Changes: ...
@@ -219,6 +241,14 @@ class Writer(Protocol):
 
     def held(self) -> Sequence[Task]:
         """What the last write that said so held back (`Batch.held`)."""
+        ...
+
+    def tallies(self) -> Sequence[Tally]:
+        """All that was counted."""
+        ...
+
+    def marks(self) -> bytes:
+        """What the last write that said so told (`Batch.marks`)."""
         ...
 
     def prune(self, retention: Retention, now: float) -> int:

@@ -18,7 +18,9 @@ from starlette.types import ASGIApp
 from flower.api.answers import error_response, text_response
 from flower.api.context import Context
 from flower.api.guards import objection, refusal
+from flower.api.metering import metrics_anyway
 from flower.api.noting import note_refusal, noted
+from flower.api.records import healthcheck
 from flower.api.routes import ROUTES, Route
 from flower.api.v1.http import V1_ROUTES, broken, no_route, problem, refused
 from flower.api.v1.table import PREFIX
@@ -51,6 +53,16 @@ def create_app(context: Context) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.context = context
+    return Headers(app, context)
+
+
+def create_metrics_app(context: Context) -> ASGIApp:
+    """Metrics alone, for a port of their own, which knows no prefix."""
+    own = (Route("GET", "/metrics", metrics_anyway, "open"), Route("GET", "/healthcheck", healthcheck, "open"))
+    app = Starlette(
+        routes=[_mounted(route, context) for route in own],
+        exception_handlers={FlowerError: _plainly, Exception: _plainly_broken},  # type: ignore[dict-item]
+    )
     return Headers(app, context)
 
 
@@ -114,6 +126,14 @@ async def _refused(request: Request, error: HTTPException) -> Response:
     if _is_api(request) or status == 405:
         return text_response("", status, error.headers)
     return error_page(request, status, "There is no such page." if status == 404 else error.detail)
+
+
+async def _plainly(request: Request, error: FlowerError) -> Response:
+    return error_response(error)
+
+
+async def _plainly_broken(request: Request, error: Exception) -> Response:
+    return text_response("", 500)
 
 
 async def _broken(request: Request, error: Exception) -> Response:

@@ -120,3 +120,6 @@ class Jobs(Protocol):
 
     def abort(self, job_id: str) -> Job | None:
         """Ask for a job to stop. None if there is no such job; one that has ended stays as it is."""
+
+    def prune(self, before: float) -> int:
+        """Forget jobs that ended before this time (epoch seconds), with their items; how many jobs they were."""

@@ -39,3 +39,6 @@ class Reruns(Protocol):
 
     def of(self, origin: str, *, limit: int = 100) -> list[Rerun]:
         """What this task was run again as, newest first."""
+
+    def prune(self, before: float) -> int:
+        """Forget links older than this time (epoch seconds); how many they were."""

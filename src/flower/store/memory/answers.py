@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import isnan
 
 from flower.fingerprint import Fingerprint, fingerprint_of
-from flower.records import FAILURE, FINAL_STATES, WAITING_STATES, Task
+from flower.records import FAILURE, FINAL_STATES, RECEIVED, STARTED, WAITING_STATES, Task
 from flower.sketch import Sketch, sketch_of, slow_thresholds
 from flower.store.answers import (
     Facet,
@@ -23,6 +23,7 @@ from flower.store.answers import (
 )
 from flower.store.grouping import bucket_of, facet_counts, facet_value, first, frequent
 from flower.store.order import Item
+from flower.tallies import InFlight, Living
 
 #: How many types and workers of a failure group are named.
 _NAMED = 5
@@ -161,3 +162,21 @@ def slow(items: Iterable[Item]) -> dict[str, float]:
 
 def _sketch(values: Iterable[float | None]) -> Sketch:
     return sketch_of(value for value in values if value is not None and not isnan(value))
+
+
+def in_flight(tasks: Iterable[Task], living: Living) -> list[InFlight]:
+    found: dict[tuple[str, str], list[Task]] = {}
+    for task in tasks:
+        alive = living.get(task.hostname or "")
+        if alive and task.state in (RECEIVED, STARTED) and not task.eta and alive.has(task.received, task.pid):
+            found.setdefault((task.hostname or "", task.name or ""), []).append(task)
+    all_pairs = (InFlight(*pair, *_waiting(group)) for pair, group in found.items())
+    return [each for each in all_pairs if each.waiting or each.waited is not None]
+
+
+def _waiting(tasks: Sequence[Task]) -> tuple[int, float | None]:
+    running = [(task.started, task.received) for task in tasks if task.state == STARTED]
+    known = [(started, received) for started, received in running if started is not None and received is not None]
+    last = max(known, default=None)
+    waiting = sum(task.state == RECEIVED for task in tasks)
+    return waiting, None if last is None else max(last[0] - last[1], 0.0)

@@ -27,6 +27,7 @@ from flower.store.memory import answers
 from flower.store.memory.writer import MemoryStore, MemoryWriter
 from flower.store.order import Item, check_sort, is_after, ordered, position
 from flower.store.port import Changes, Query, StoreStatus
+from flower.tallies import InFlight, Living, Tallies
 
 
 class MemoryReader:
@@ -124,6 +125,17 @@ class MemoryReader:
 
     def workers(self) -> Mapping[str, Worker]:
         return MemoryWriter(self._store).workers()
+
+    def tallies(self, after: int = 0) -> Tallies:
+        store = self._store
+        with store.lock:
+            newest = len(store.batches)
+            whole = not store.forgot <= after <= newest or after <= 0
+            changed = [tally for sequence, tally in store.tallies.values() if whole or sequence > after]
+            return Tallies(newest, tuple(changed), whole)
+
+    def in_flight(self, living: Living) -> Sequence[InFlight]:
+        return answers.in_flight((task for _, task in self._all()), living)
 
     def gaps(self) -> Sequence[Gap]:
         with self._store.lock:

@@ -8,6 +8,7 @@ from flower.records import FINAL_STATES, Gap, Task, Worker
 from flower.store.answers import WorkerMoment
 from flower.store.history import MAX_MOMENTS, WorkerLog
 from flower.store.port import Batch, Retention, Stored
+from flower.tallies import Key, Tally
 
 
 class MemoryStore:
@@ -26,6 +27,11 @@ class MemoryStore:
         self.held: tuple[Task, ...] = ()
         self.worker_log = WorkerLog({}, {})
         self.moments: list[WorkerMoment] = []
+        #: each with the number of the write that changed it
+        self.tallies: dict[Key, tuple[int, Tally]] = {}
+        #: the write that forgot tallies last
+        self.forgot = 0
+        self.marks = b""
 
     def put(self, key: int, task: Task) -> None:
         self.tasks[key] = task
@@ -53,7 +59,9 @@ class MemoryWriter:
     def write(self, batch: Batch) -> Sequence[int]:
         if batch.held is not None:
             self._store.held = tuple(batch.held)
-        if not (batch.new or batch.changed or batch.workers or batch.gaps):
+        if batch.marks is not None:
+            self._store.marks = batch.marks
+        if batch.is_empty:
             return []
         store = self._store
         with store.lock:
@@ -66,7 +74,15 @@ class MemoryWriter:
             store.gaps.update(((gap.start, gap.reason), gap) for gap in batch.gaps)
             touched = [*(task.uuid for task in batch.new), *(change.after.uuid for change in batch.changed)]
             store.batches.append(tuple(dict.fromkeys(touched)))
+            self._put_tallies(batch)
             return keys
+
+    def _put_tallies(self, batch: Batch) -> None:
+        store, sequence = self._store, len(self._store.batches)
+        for key in batch.forgotten:
+            store.tallies.pop(key, None)
+            store.forgot = sequence
+        store.tallies.update((tally.key, (sequence, tally)) for tally in batch.tallies)
 
     def _put(self, task: Task) -> int:
         store = self._store
@@ -109,6 +125,12 @@ class MemoryWriter:
     def workers(self) -> Mapping[str, Worker]:
         with self._store.lock:
             return dict(sorted(self._store.workers.items()))
+
+    def tallies(self) -> Sequence[Tally]:
+        return [tally for _, tally in self._store.tallies.values()]
+
+    def marks(self) -> bytes:
+        return self._store.marks
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         self._store.status = dict(status)

@@ -11,7 +11,7 @@ import apsw
 
 from flower.errors import FlowerError
 from flower.records import Gap, Task, Worker
-from flower.store.port import Changed
+from flower.store.port import Batch, Changed
 from flower.store.sqlite.bloom import Filters
 from flower.store.sqlite.catalogue import Catalogue, Segment
 from flower.store.sqlite.codec import pack_id
@@ -203,8 +203,10 @@ class Files:
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
         held: Sequence[Task] | None = None,
+        counted: Batch | None = None,
         complete: bool = True,
     ) -> None:
+        """`counted`: what is new of tallies and marks."""
         meta = self.meta
         try:
             with meta.connection:
@@ -215,6 +217,8 @@ class Files:
                 meta.put_gaps(gaps)
                 if held is not None:
                     meta.hold(held)
+                if counted is not None:
+                    meta.put_counted(sequence, counted)
                 meta.announce(sequence, uuids, complete=complete)
         except BaseException as error:
             if isinstance(error, DAMAGED):

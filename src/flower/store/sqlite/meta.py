@@ -1,5 +1,5 @@
-"""meta.db: the change sequence, workers and their history, gaps and the copies of the catalogue. Written last in
-every write: what it tells of is on disk already."""
+"""meta.db: the change sequence, workers and their history, gaps, what was counted, and the copies of the catalogue.
+Written last in every write: what it tells of is on disk already."""
 
 import json
 import secrets
@@ -13,10 +13,11 @@ import msgspec
 from flower.records import Gap, Task, Worker
 from flower.store.answers import WorkerMoment
 from flower.store.history import MAX_MOMENTS, WorkerLog
-from flower.store.port import Changes
+from flower.store.port import Batch, Changes
 from flower.store.sqlite.catalogue import Segment, from_json, to_json
 from flower.store.sqlite.codec import pack_id, unpack_id
 from flower.store.sqlite.connection import Row, number, rows
+from flower.store.sqlite.tallies import TallyRows, put_marks
 
 #: How far back `changes` can tell: so many writes, and so many tasks in them all together.
 LOG_BATCHES: Final = 1_000
@@ -76,6 +77,7 @@ class MetaWriter:
         self._oldest = number(db, "SELECT min(sequence) FROM batch")
         last = rows(db, "SELECT hostname, max(at) FROM worker_log GROUP BY hostname")
         self._worker_log = WorkerLog(read_workers(db), dict(last))
+        self.tallies = TallyRows(db)
 
     def announce(self, sequence: int, uuids: Sequence[str], *, complete: bool = True) -> None:
         """The entry of a write in the log, which is kept bounded."""
@@ -142,6 +144,11 @@ class MetaWriter:
                 "DELETE FROM gap WHERE start < (SELECT start FROM gap ORDER BY start DESC LIMIT 1 OFFSET ?)",
                 (MAX_GAPS - 1,),
             )
+
+    def put_counted(self, sequence: int, batch: Batch) -> None:
+        self.tallies.put(sequence, batch.forgotten, batch.tallies)
+        if batch.marks is not None:
+            put_marks(self.connection, batch.marks)
 
     def put_segments(self, segments: Iterable[Segment]) -> None:
         self.connection.executemany(

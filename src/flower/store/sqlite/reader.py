@@ -37,6 +37,7 @@ from flower.store.sqlite.probe import may_hold, mixed
 from flower.store.sqlite.query import failing, figures, walk
 from flower.store.sqlite.query.exact import count
 from flower.store.sqlite.query.failing import Naming
+from flower.store.sqlite.query.flight import in_flight
 from flower.store.sqlite.query.mapped import Mapped
 from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.place import place
@@ -48,9 +49,11 @@ from flower.store.sqlite.query.slowness import slow
 from flower.store.sqlite.query.wording import Wording
 from flower.store.sqlite.query.workflows import Named, workflows
 from flower.store.sqlite.schema import SELECT
+from flower.store.sqlite.tallies import read_tallies
 from flower.store.sqlite.text import TextReader
 from flower.store.sqlite.view import View
 from flower.store.sqlite.where import check
+from flower.tallies import InFlight, Living, Tallies
 
 #: Rows fetched together. More would cost memory where texts are long, fewer would cost time.
 _ROWS: Final = 500
@@ -286,6 +289,13 @@ class SqliteReader:
 
     def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerMoment]:
         return self._view.ask(lambda db: meta.read_worker_history(db, hostname, limit), [])
+
+    def tallies(self, after: int = 0) -> Tallies:
+        return self._view.ask(lambda db: read_tallies(db, after), Tallies(0, (), whole=True))
+
+    def in_flight(self, living: Living) -> Sequence[InFlight]:
+        question, catalogue = self._ask(EVERYTHING)
+        return in_flight(question, catalogue.segments, living)
 
     def gaps(self) -> Sequence[Gap]:
         return self._view.ask(meta.read_gaps, ())

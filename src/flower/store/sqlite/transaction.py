@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flower.records import Gap, Task, Worker
-from flower.store.port import Changed
+from flower.store.port import Batch, Changed
 from flower.store.sqlite.catalogue import Segment
 from flower.store.sqlite.segment import SegmentFile
 
@@ -71,6 +71,7 @@ class Transaction:
         drop: Sequence[int] = (),
         *,
         held: Sequence[Task] | None = None,
+        counted: Batch | None = None,
     ) -> None:
         receiving_first = sorted(self._touched, reverse=True)
         # said by the last file to commit of those that moved rows went to
@@ -86,7 +87,7 @@ class Transaction:
         self._files.commit_meta(
             self._sequence,
             [file.entry for file, _ in self._touched.values()],
-            uuids=uuids, workers=workers, gaps=gaps, drop=drop, held=held,
+            uuids=uuids, workers=workers, gaps=gaps, drop=drop, held=held, counted=counted,
         )  # fmt: skip
         self._files.committed(self._next, self._new, self._added, self._touched)
 

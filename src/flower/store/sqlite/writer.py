@@ -19,9 +19,11 @@ from flower.store.sqlite.meta import read_workers
 from flower.store.sqlite.retention import Pruning
 from flower.store.sqlite.schema import SEGMENT_TASKS
 from flower.store.sqlite.segment import DamagedFile
+from flower.store.sqlite.tallies import read_marks, read_tallies
 from flower.store.sqlite.text import PAUSE, Indexer
 from flower.store.sqlite.transaction import Transaction
 from flower.store.sqlite.unindexed import Unindexed
+from flower.tallies import Tally
 
 T = TypeVar("T")
 
@@ -70,7 +72,7 @@ class SqliteWriter:
         return found
 
     def write(self, batch: Batch) -> Sequence[int]:
-        if not (batch.new or batch.changed or batch.workers or batch.gaps or batch.held is not None):
+        if batch.is_empty and batch.held is None and batch.marks is None:
             return []
         return self._whatever_is_damaged(lambda: self._write(batch))
 
@@ -98,6 +100,12 @@ class SqliteWriter:
 
     def workers(self) -> Mapping[str, Worker]:
         return read_workers(self._files.meta.connection)
+
+    def tallies(self) -> Sequence[Tally]:
+        return read_tallies(self._files.meta.connection, 0).changed
+
+    def marks(self) -> bytes:
+        return read_marks(self._files.meta.connection)
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         self._status.write(status)
@@ -147,6 +155,7 @@ class SqliteWriter:
                     batch.workers,
                     batch.gaps,
                     held=batch.held,
+                    counted=batch,
                 )
                 return [keys[task.uuid] for task in batch.new]
             except apsw.ConstraintError:

@@ -83,11 +83,7 @@ class SqliteAudit:
         return [_entry(row, targets.get(row[0], [])) for row in found]
 
     def prune(self, before: float) -> int:
-        def change(db: apsw.Connection) -> int:
-            rows(db, "DELETE FROM audit WHERE at < ?", (before,))
-            return db.changes()
-
-        return self._file.write(change)
+        return self._file.prune("DELETE FROM audit WHERE at < ?", before)
 
 
 def _add_targets(db: apsw.Connection, entry: int, place: int, targets: Sequence[str]) -> None:

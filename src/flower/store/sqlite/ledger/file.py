@@ -4,9 +4,8 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
-from uuid import uuid4
 
 import apsw
 
@@ -52,6 +51,17 @@ class LedgerFile:
                 raise
             return done
 
+    def prune(self, delete: str, before: float) -> int:
+        """Of a ledger that is there; gives how many rows the statement took away."""
+        if not self.exists:
+            return 0
+
+        def change(db: apsw.Connection) -> int:
+            rows(db, delete, (before,))
+            return db.changes()
+
+        return self.write(change)
+
     @contextmanager
     def _opened(self) -> Iterator[apsw.Connection]:
         with self._lock, room(self._folder.path):
@@ -90,20 +100,6 @@ class LedgerFile:
             db.close()
             raise
         return db
-
-    def _make(self) -> None:
-        """Several web servers may do this at the same time, and the first one's file must stay: a link, unlike a
-        rename, never takes another's place."""
-        ledger = self._folder.ledger
-        made = ledger.with_name(f"{ledger.name}.{uuid4().hex}")
-        try:
-            create(made, (), APPLICATION_ID, FORMAT)
-            # its header is not to change any more once others look at it
-            open_for_writing(made, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT).close()
-            with suppress(FileExistsError):
-                os.link(made, ledger)
-        finally:
-            made.unlink(missing_ok=True)
 
     def close(self) -> None:
         with self._lock:

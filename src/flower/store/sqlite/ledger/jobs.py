@@ -159,6 +159,9 @@ class SqliteJobs:
         self._file.write(lambda db: rows(db, sql, (job_id,)))
         return self.job(job_id)
 
+    def prune(self, before: float) -> int:
+        return self._file.prune("DELETE FROM job WHERE state <> 'running' AND ended < ?", before)
+
 
 def _note(db: apsw.Connection, job_id: str, ended: Sequence[Ended], now: float) -> None:
     for one in ended:

@@ -51,6 +51,9 @@ class SqliteReruns:
         found = self._file.rows(f"{_SELECT} WHERE origin = ? ORDER BY seq DESC LIMIT ?", (storable(origin), limit))
         return [_rerun(row) for row in found]
 
+    def prune(self, before: float) -> int:
+        return self._file.prune("DELETE FROM rerun WHERE at < ?", before)
+
     def _change(self, sql: str, task: str) -> None:
         def change(db: apsw.Connection) -> None:
             rows(db, sql, (storable(task),))

@@ -1,0 +1,118 @@
+"""`/metrics` of the whole product: real workers on both brokers, deaths and restarts."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+from product import Product
+
+from metrics.scraped import Scraped
+from servers import Server, free_port, wait_for
+from workers.process import Worker
+from workers.tasks import make
+
+ONLINE = "flower_worker_online"
+EXECUTING = "flower_worker_number_of_currently_executing_tasks"
+PREFETCHED = "flower_worker_prefetched_tasks"
+PREFETCH_TIME = "flower_task_prefetch_time_seconds"
+
+
+@pytest.fixture
+def product(broker: Server) -> Iterator[Product]:
+    with Product(broker.url) as started:  # type: ignore[attr-defined]
+        started.wait_until_capturing()
+        yield started
+
+
+def scrape(product: Product) -> Scraped:
+    answer = product.http.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    return Scraped(answer.text)
+
+
+def test_counters_outlive_kill_9_and_a_dead_worker_has_nothing(product: Product) -> None:
+    app = make(product.broker, None)
+    app.conf.task_default_queue = queue = f"count{free_port()}"
+    with Worker(app, "count", 2) as worker:
+        name = worker.hostname
+
+        def counted(kind: str, task: str = "shop.add") -> float:
+            return scrape(product).value("flower_events_total", worker=name, type=kind, task=task) or 0
+
+        def send(many: int) -> None:
+            for number in range(many):
+                app.send_task("shop.add", (number, 1), queue=queue)
+
+        send(10)
+        app.send_task("shop.fail", queue=queue)
+        wait_for("ten successes", lambda: counted("task-succeeded") == 10)
+        wait_for("a failure", lambda: counted("task-failed", "shop.fail") == 1)
+
+        product.kill()
+        kept = product.broker.startswith("amqp")
+        if kept:  # Redis tells nobody later what happened
+            send(3)
+        product.start()
+        product.wait_until_capturing()
+        send(2 if kept else 5)
+        wait_for("fifteen successes", lambda: counted("task-succeeded") == 15)
+        found = scrape(product)
+        for kind in ("task-received", "task-started", "task-succeeded"):
+            assert found.value("flower_events_total", worker=name, type=kind, task="shop.add") == 15
+        assert found.value("flower_task_runtime_seconds_count", worker=name, task="shop.add") == 15
+        assert found.value("flower_task_type_runtime_seconds_count", task="shop.add") == 15
+        assert found.value("flower_task_queue_wait_seconds_count", task="shop.add") == 15
+        assert found.total("flower_events_total", type="task-sent", task="shop.add") == 15
+
+        # both processes run one, and one is fetched ahead by each; the last waits
+        for _ in range(5):
+            app.send_task("shop.rest", [600.0], queue=queue)
+        here = {"worker": name, "task": "shop.rest"}
+        wait_for("what it holds", lambda: scrape(product).value(PREFETCHED, **here) == 2)
+        wait_for("what it runs", lambda: scrape(product).value(EXECUTING, worker=name) == 2)
+        wait_for("what waits", lambda: scrape(product).value("flower_queue_messages", queue=queue) == 1)
+        found = scrape(product)
+        assert found.value(ONLINE, worker=name) == 1
+        assert found.value(PREFETCH_TIME, **here) is not None
+
+        worker.signal(signal.SIGKILL)
+        worker.process.wait(20)  # type: ignore[union-attr]
+        wait_for("its death", lambda: scrape(product).value(ONLINE, worker=name) == 0)
+        found = scrape(product)
+        assert found.value(PREFETCHED, **here) == found.value(PREFETCH_TIME, **here) == 0
+        assert found.value(EXECUTING, worker=name) == 0
+        assert found.value("flower_events_total", type="task-received", **here) == 4
+
+    assert found.value("flower_recorder_running") == found.value("flower_recorder_connected") == 1
+    assert (found.value("flower_store_tasks") or 0) >= 21
+
+
+def test_a_token_and_a_port_of_their_own(product: Product) -> None:
+    port = free_port()
+    with Product(product.broker, f"--metrics_port={port}", "--metrics_token=t0p") as apart:
+        assert apart.http.get("/metrics").status_code == 404
+        there = f"http://127.0.0.1:{port}/metrics"
+        refused = apart.http.get(there)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer realm="metrics"')
+        assert apart.http.get(there, headers={"Authorization": "Bearer t0"}).status_code == 401
+        allowed = apart.http.get(there, headers={"Authorization": "Bearer t0p"})
+        assert allowed.status_code == 200
+        assert "flower_recorder_running" in Scraped(allowed.text).families
+        # nothing else is served there
+        assert apart.http.get(f"http://127.0.0.1:{port}/api/workers").status_code == 404
+        assert apart.http.get(f"http://127.0.0.1:{port}/healthcheck").text == "OK"
+
+
+def test_names_beyond_the_limit_are_one_series(broker: Server) -> None:
+    with Product(broker.url, "--metrics_max_names=2") as product:  # type: ignore[attr-defined]
+        product.wait_until_capturing()
+        app = make(product.broker, None)
+        with app.connection_for_write() as connection:
+            dispatcher = app.events.Dispatcher(connection, hostname="celery@many")
+            for number in range(50):
+                dispatcher.send("task-received", uuid=f"u{number}", name=f"shop.t{number}")
+            dispatcher.close()
+        wait_for("all", lambda: scrape(product).total("flower_events_total", worker="celery@many") == 50)
+        found = scrape(product)
+        tasks = {sample.labels["task"] for sample in found.families["flower_events"].samples}
+        assert tasks == {"shop.t0", "shop.t1", "__other__"}

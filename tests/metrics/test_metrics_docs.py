@@ -1,0 +1,49 @@
+"""`docs/metrics.md` is true: its tables are printed from the families, its example is YAML. Run as a program, this
+writes the tables anew."""
+
+import re
+from itertools import groupby
+from pathlib import Path
+
+import yaml
+
+from flower.metrics.families import FAMILIES, Family
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+_TABLES = re.compile(r"(<!-- metrics -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def tables() -> str:
+    lines: list[str] = []
+    for group, families in groupby(FAMILIES, lambda family: family.group):
+        lines += ["", f"### {group}", "", "| metric | type | labels | |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| `{_name(family)}` | {family.kind} | {', '.join(family.labels)} | {family.sentence} |"
+            for family in families
+        ]
+    return "\n".join([*lines, "", ""])
+
+
+def _name(family: Family) -> str:
+    return f"{family.name}_total" if family.kind == "counter" else family.name
+
+
+def with_tables(page: str) -> str:
+    return _TABLES.sub(lambda found: found[1] + tables() + found[3], page)
+
+
+def test_the_tables_are_those_of_the_families() -> None:
+    page = PAGE.read_text("utf-8")
+    assert page == with_tables(page), f"run: python -m {'.'.join(Path(__file__).with_suffix('').parts[-2:])}"
+    assert all(_name(family) in page for family in FAMILIES)
+
+
+def test_the_example_is_a_configuration_of_prometheus() -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    found = yaml.safe_load(example)
+    assert found["scrape_configs"][0]["authorization"] == {"credentials": "SECRET"}
+    assert (PAGE.parents[1] / "contrib/prometheus" / found["rule_files"][0]).exists()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")
