@@ -1,5 +1,5 @@
 """What a web server does by itself: it asks workers how they are when they come and every few minutes, samples the
-queues, remembers which failures were seen, keeps audit log and jobs in bounds, and follows the counters for /metrics."""
+queues, remembers which failures were seen, keeps audit log and jobs in bounds, follows the counters for /metrics."""
 
 import asyncio
 import logging
