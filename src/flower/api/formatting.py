@@ -13,7 +13,8 @@ from typing import Any, TypeAlias, cast
 from msgspec.structs import asdict, replace
 
 from flower.records import Task
-from flower.store.answers import Family, Page
+from flower.search.tree import EVERYTHING, Node
+from flower.store.answers import Family, Page, Workflows
 from flower.store.port import Query, Reader
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,12 @@ class _Formatted:
     def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         page = self._reader.page(query, limit=limit, cursor=cursor)
         return replace(page, tasks=self._all(page.tasks))
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        found = self._reader.workflows(where, limit=limit, cursor=cursor)
+        shown = self._all([workflow.root for workflow in found.workflows])
+        pairs = zip(found.workflows, shown, strict=True)
+        return replace(found, workflows=tuple(replace(workflow, root=root) for workflow, root in pairs))
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         found = self._reader.family(uuid, limit=limit)

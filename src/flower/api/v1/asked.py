@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.asking import WRITTEN, Window
+from flower.api.failure_states import FailureStatus
 from flower.api.v1.rows import COLUMNS, DEFAULT_COLUMNS
 from flower.search.syntax import MAX_LENGTH
 from flower.store.answers import FACETS, Facet, TimeKey
@@ -111,6 +112,15 @@ class OneFamily(OneTask, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="Tasks of the workflow.")] = 1_000
 
 
+class Workflows(Found, frozen=True, kw_only=True):
+    columns: Annotated[
+        tuple[Column, ...],
+        Meta(description="What to tell of each root in `root`, or `all`. Default: nothing.", examples=["args,worker"]),
+    ] = ()
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Workflows on a page.", examples=[2])] = 50
+    cursor: Annotated[str, Meta(description="The `cursor` of the page before.")] = ""
+
+
 class Faceted(Found, frozen=True, kw_only=True):
     facets: Annotated[
         tuple[Facet, ...], Meta(description="What to group by.", examples=["state,name"], min_length=1)
@@ -142,6 +152,10 @@ class Figured(Bucketed, frozen=True, kw_only=True):
 
 
 class Failed(Bucketed, frozen=True, kw_only=True):
+    status: Annotated[
+        tuple[FailureStatus, ...],
+        Meta(description="Only groups that stand so. Default: all.", examples=["new,open,returning"]),
+    ] = ()
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Groups at most.")] = 20
 
 

@@ -10,7 +10,7 @@ import msgspec
 from flower.api.completing import Suggestions
 from flower.api.exporting import MEDIA_TYPES
 from flower.api.families import FamilyTree
-from flower.api.figures import FailureList, Stats
+from flower.api.figures import Stats
 from flower.api.v1 import answers, asked, handlers
 from flower.api.v1.exports import Exported, export
 from flower.api.v1.rows import TaskRow
@@ -21,7 +21,7 @@ from flower.store.port import Reader
 PREFIX = "/api/v1"
 
 #: Under which heading a route is shown.
-Group: TypeAlias = Literal["tasks", "figures", "failures", "workers", "search", "status"]
+Group: TypeAlias = Literal["tasks", "figures", "workflows", "workers", "search", "status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +148,14 @@ ROUTES: tuple[Route, ...] = (
         "stats?by=name&limit=1",
     ),
     Route(
-        "/failures",
-        "listFailures",
-        "failures",
-        "Failures, those of a kind together",
-        asked.Failed,
-        FailureList,
-        handlers.failures,
-        "failures?buckets=4&tz=UTC",
-    ),
-    Route(
-        "/failures/{id}",
-        "getFailure",
-        "failures",
-        "One group of failures and its latest tasks",
-        asked.OneFailure,
-        answers.FailureTasks,
-        handlers.failure,
-        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
+        "/workflows",
+        "listWorkflows",
+        "workflows",
+        "Workflows, newest first, and how far each is",
+        asked.Workflows,
+        answers.WorkflowList,
+        handlers.workflows,
+        "workflows?limit=2",
     ),
     Route(
         "/workers",
