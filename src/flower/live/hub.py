@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MOST: Final = 500
 
 #: Seconds between two looks at the change sequence (a twentieth of a millisecond each), and after one that failed.
-LOOK_EVERY: Final = 0.1
+LOOK_EVERY: Final = 0.05
 AFTER_TROUBLE: Final = 1.0
 
 

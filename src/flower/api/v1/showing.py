@@ -36,8 +36,8 @@ class Hello(msgspec.Struct, frozen=True):
 
 class TouchedTasks(msgspec.Struct, frozen=True):
     """At most four a second. `tasks` have changed and match the query now, those with the newest events first, at most
-    200; `more` such are not shown. `gone` have changed and do not match now, or are not there any more. `touched` counts
-    all that have changed, and `unread` those of them of which nothing more is known, because they were too many."""
+    200; `more` such are not shown. `gone` have changed and do not match now, or are not there any more. `touched`
+    counts all that have changed, and `unread` those of them of which nothing more is known: they were too many."""
 
     sequence: int
     tasks: tuple[TaskRow, ...]
