@@ -87,7 +87,8 @@ class Showing:
         )
 
     def rows(self, tasks: Sequence[Task], columns: Sequence[str]) -> Sequence[bytes]:
-        return [encode(row) for row in rows(self.store, as_shown(self.store, tasks), columns)]
+        shown = tasks if self.records is self.store else as_shown(self.store, tasks)
+        return [encode(row) for row in rows(self.store, shown, columns)]
 
     def workers(self, now: float) -> Mapping[str, bytes]:
         return {name: encode(worker_row(worker, now)) for name, worker in self.store.workers().items()}
