@@ -6,7 +6,7 @@ searched and sorted is the record as it was captured: what must never be there b
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
 
@@ -34,6 +34,11 @@ def formatted(reader: Reader, function: Format | None) -> Reader:
     return reader if function is None else cast(Reader, _Formatted(reader, function))
 
 
+def as_shown(reader: Reader, tasks: Sequence[Task]) -> Sequence[Task]:
+    """Records as they were captured → as this store shows them."""
+    return reader.shown(tasks) if isinstance(reader, _Formatted) else tasks
+
+
 class _Formatted:
     """Gives everything to the reader, and its tasks to the function."""
 
@@ -55,7 +60,7 @@ class _Formatted:
 
     def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         page = self._reader.page(query, limit=limit, cursor=cursor)
-        return replace(page, tasks=self._all(page.tasks))
+        return replace(page, tasks=self.shown(page.tasks))
 
     def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
         found = self._reader.workflows(where, limit=limit, cursor=cursor)
@@ -65,9 +70,9 @@ class _Formatted:
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         found = self._reader.family(uuid, limit=limit)
-        return None if found is None else replace(found, tasks=self._all(found.tasks))
+        return None if found is None else replace(found, tasks=self.shown(found.tasks))
 
-    def _all(self, tasks: Iterable[Task]) -> tuple[Task, ...]:
+    def shown(self, tasks: Iterable[Task]) -> tuple[Task, ...]:
         return tuple(map(self._shown, tasks))
 
     def _shown(self, task: Task) -> Task:

@@ -171,6 +171,7 @@ class RecorderState(msgspec.Struct, frozen=True):
     events: int | None = None
     last_event: float | None = None
     trouble: str | None = None
+    lag: Annotated[float | None, Meta(description="Seconds that the oldest event of the last write waited.")] = None
 
 
 class StatusAnswer(msgspec.Struct, frozen=True):

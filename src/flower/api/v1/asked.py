@@ -4,7 +4,7 @@ A field that is in a route's path is a path parameter, every other one is of the
 commas. An empty value is as if it were not given.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -34,6 +34,7 @@ Buckets: TypeAlias = Annotated[
 Width: TypeAlias = Annotated[
     float, Meta(ge=1, le=3_153_600_000, description="The width of each stretch in seconds, instead of `buckets`.")
 ]
+Topic: TypeAlias = Literal["tasks", "workers", "status"]
 Uuid: TypeAlias = Annotated[str, Meta(description="The task's id.", examples=["order-17"])]
 Hostname: TypeAlias = Annotated[str, Meta(description="The worker's node name.", examples=["celery@w1"])]
 
@@ -196,6 +197,32 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
         | UnsetType
     ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=100, description="Completions at most.", examples=[5])] = 20
+
+
+class Followed(Found, frozen=True, kw_only=True):
+    columns: Shown = DEFAULT_COLUMNS
+    topics: Annotated[
+        tuple[Topic, ...], Meta(description="What to be told of.", examples=["tasks,status"], min_length=1)
+    ] = ("tasks", "workers", "status")
+    after: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=2**53,
+                description="Go on after this number of the change sequence, the `sequence` or `id` of an event. The "
+                "header `Last-Event-ID` says the same, and goes first. Default: from now on.",
+                examples=[1234],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    seconds: (
+        Annotated[
+            float, Meta(ge=0, le=86_400, description="The stream ends after so long. Default: never.", examples=[60])
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
