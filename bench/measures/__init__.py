@@ -12,6 +12,7 @@ from bench.measures.crash import crash
 from bench.measures.flood import flood
 from bench.measures.ingest import ingest
 from bench.measures.large import large
+from bench.measures.live import live
 from bench.measures.metrics import metrics
 from bench.measures.queries import queries
 from bench.measures.start import start
@@ -39,6 +40,7 @@ STEPS: tuple[Step, ...] = (
     *(_with_form(crash, form, "full") for form in FORMS if form.batched),
     Step("queries-beside-flower", beside, "always"),
     Step("metrics", metrics, "always"),
+    Step("live", live, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large", large, "full", alone=True),
     Step("ingest", ingest, "asked", alone=True),

@@ -154,6 +154,7 @@ class _Server:
             await self._supervisor.stop()
         await asyncio.gather(working, watching, return_exceptions=True)
         await bulk
+        context.live.close("the server stops")
         for http, _ in servers:
             http.should_exit = True
         await asyncio.gather(*serving)

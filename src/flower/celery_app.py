@@ -12,12 +12,20 @@ from flower.errors import Invalid
 
 
 class LazyApp:
-    """Calling it gives the application; the first call imports it. Safe from any thread."""
+    """Calling it gives the application; the first call imports it. Safe from any thread.
 
-    def __init__(self, load: Callable[[], Any]) -> None:
+    `named`: it is the user's own, with the settings that workers and senders have too."""
+
+    def __init__(self, load: Callable[[], Any], *, named: bool = True) -> None:
         self._load = load
+        self.named = named
         self._lock = threading.Lock()
         self._app: Any = None
+
+    @property
+    def loaded(self) -> Any:
+        """The application if somebody has needed it already, else None."""
+        return self._app
 
     def __call__(self) -> Any:
         with self._lock:
@@ -47,7 +55,7 @@ def named(name: str | None, broker: str | None) -> LazyApp:
             app.conf.broker_url = broker
         return prepared(app)
 
-    return LazyApp(load)
+    return LazyApp(load, named=name is not None)
 
 
 def prepared(app: Any) -> Any:

@@ -22,6 +22,9 @@ PENDING = "PENDING"
 #: States in which a task has ended. Everything else may still change.
 FINAL_STATES = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED})
 
+#: States of a task that has not ended and that nobody is working on right now.
+WAITING_STATES = frozenset({PENDING, RECEIVED, RETRY})
+
 #: The documented list (`flower.utils.tasks.TASK_STATES`). A task may also bear RECEIVED, REJECTED
 #: or the name of a custom event (`task-progress` → PROGRESS).
 TASK_STATES = [PENDING, STARTED, SUCCESS, FAILURE, RETRY, REVOKED]

@@ -9,7 +9,7 @@ from live import no_app
 
 from flower.api.context import Context
 from flower.api.v1.examples import example_store
-from flower.api.watching import DUTIES, forget_old_deeds
+from flower.api.watching import DUTIES, forget_old_deeds, remember_failures
 from flower.store.ledger.audit import Wanted
 from flower.store.ledger.jobs import Job, Lease
 from flower.store.ledger.reruns import Rerun
@@ -38,5 +38,13 @@ def test_what_people_did_is_kept_in_bounds(tmp_path: Path, kept_for: float, left
     ledger.close()
 
 
-def test_it_is_one_of_the_duties() -> None:
-    assert forget_old_deeds in [duty.do for duty in DUTIES]
+def test_when_failures_were_first_seen_is_remembered(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    asyncio.run(remember_failures(Context(example_store(), no_app, ledger)))
+    seen = example_store().failures_seen()
+    assert ledger.failures.firsts() == {failure: known.first for failure, known in seen.items()} != {}
+    ledger.close()
+
+
+def test_each_is_one_of_the_duties() -> None:
+    assert {forget_old_deeds, remember_failures} <= {duty.do for duty in DUTIES}

@@ -1,4 +1,5 @@
-"""The fixture `rig`: a started capture, stopped again after the test."""
+"""The fixture `rig`: a started capture, stopped again after the test. Brokers are of our own: workers of other tests
+would be heard on theirs, and would take our tasks."""
 
 import itertools
 import time
@@ -12,9 +13,21 @@ from celery import Celery
 
 from flower.capture.opening import open_capture
 from flower.capture.settings import settings_from_app
-from servers import wait_for
+from servers import RabbitMQ, Redis, wait_for
 
 _names = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    with RabbitMQ() as server:
+        yield server
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:
 
     namespace: dict[str, Any] = {"__name__": "example", "events": Watch(example_store())}
     blocks = BLOCK.findall(dict(sections())[ASKING])
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for code in blocks:
         exec(compile(code, str(PAGE), "exec"), namespace)
     printed = capsys.readouterr().out
@@ -90,6 +90,7 @@ def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert words in printed
     assert namespace["found"].partial is None
+    assert [concern.kind for concern in namespace["state"].concerns][:1] == ["recorder_stopped"]
 
 
 def test_every_question_is_on_the_page() -> None:

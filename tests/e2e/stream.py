@@ -10,11 +10,12 @@ from celery import Celery
 
 class Stream:
     """In a thread: received, started, succeeded for one task after the other, about `rate` tasks a second,
-    the end some tasks later than the beginning. `sent` are the ids whose end was sent."""
+    the end `running` tasks later than the beginning. `sent` are the ids whose end was sent."""
 
-    def __init__(self, broker: str, rate: float = 1000.0) -> None:
+    def __init__(self, broker: str, rate: float = 1000.0, running: int = 200) -> None:
         self._app = Celery(broker=broker, set_as_current=False)
         self._rate = rate
+        self._running = running
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.sent: list[str] = []
@@ -29,7 +30,7 @@ class Stream:
                     running.append(uuid)
                     dispatcher.send("task-received", uuid=uuid, name="stream.task", args="(1,)", kwargs="{}", retries=0)
                     dispatcher.send("task-started", uuid=uuid)
-                self._finish(dispatcher, running, keep=200)
+                self._finish(dispatcher, running, keep=self._running)
             self._finish(dispatcher, running, keep=0)
             dispatcher.flush()
             dispatcher.close()

@@ -205,7 +205,7 @@ def test_keeping_up_between_answers_changes_none(store: Store) -> None:
         store.writer.write(Batch(tallies=[tally("w", "add", count), tally(f"w{count}", "add")]))
         if count == 3:
             store.writer.write(Batch(forgotten=[("w1", "add")]))
-        metrics.keep_up(store.reader)
+        metrics.keep_up(store.reader, NOW)
         if count % 2:
             assert scrape(metrics, store).families["flower_events"] == scrape(lone, store).families["flower_events"]
     assert metrics.wanted

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flower.fingerprint import fingerprint_of
 from flower.records import Task
-from flower.search.tree import EVERYTHING, Node
-from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span
+from flower.search.tree import EVERYTHING, Node, Not, Or, Term
+from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span, Workflows
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Query, Reader, Retention
 from search_strategies import trees
@@ -26,6 +27,22 @@ from store.test_answers import ANSWERING
 from store.test_histories import FAST, offer
 
 anything = settings(report_multiple_bugs=False, max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+#: groups that some tasks are in, one that none is, and what is no id
+SOME_FAILURES = [
+    *(
+        found.id
+        for found in (fingerprint_of("KeyError('x')", None), fingerprint_of("Declined('card 17')", None))
+        if found
+    ),
+    "0123456789abcdef",
+    "nonsense",
+]
+
+GROUPS = Or(
+    tuple(Term("failure", "equals", f"{number:016x}") for number in range(9))
+    + tuple(Term("failure", "equals", failure) for failure in SOME_FAILURES[:2])
+)
 
 failures = st.sampled_from(
     [
@@ -97,7 +114,11 @@ def answers(reader: Reader, ask: Question) -> dict[str, Any]:
         "timeline": reader.timeline(ask.where, ask.span),
         "failures": reader.failures(ask.where, limit=ask.limit, span=ask.span),
         "all failures": reader.failures(ask.where, limit=100),
+        "failures seen": reader.failures_seen(),
+        "some failures seen": reader.failures_seen(SOME_FAILURES),
         "family": reader.family(ask.member, limit=ask.limit),
+        "failures of groups": [reader.count(node) for node in (GROUPS, Not(GROUPS))],
+        "workflows": [page.workflows for page in workflow_pages(reader, ask.where, max(1, ask.limit))],
         "slow": reader.slow(),
         "pages": [page.tasks for page in pages(reader, ask.query, max(1, ask.limit))],
     }
@@ -108,6 +129,14 @@ def pages(reader: Reader, query: Query, limit: int) -> Iterator[Page]:
     yield page
     while page.cursor is not None:
         page = reader.page(query, limit=limit, cursor=page.cursor)
+        yield page
+
+
+def workflow_pages(reader: Reader, where: Node, limit: int) -> Iterator[Workflows]:
+    page = reader.workflows(where, limit=limit)
+    yield page
+    while page.cursor is not None:
+        page = reader.workflows(where, limit=limit, cursor=page.cursor)
         yield page
 
 

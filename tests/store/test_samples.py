@@ -26,6 +26,12 @@ def test_the_newest_of_each_queue(ledger: Ledger) -> None:
     ledger.samples.note([QueueSample("mail", START, 5, 1, 2, 3.5), QueueSample("orders", START, 1)])
     ledger.samples.note([QueueSample("mail", START + 31, 0, None, 2)])
     assert ledger.samples.newest() == [QueueSample("mail", START + 30, 0, None, 2), QueueSample("orders", START, 1)]
+    assert ledger.samples.since(START - 1) == [
+        QueueSample("mail", START, 5, 1, 2, 3.5),
+        QueueSample("mail", START + 30, 0, None, 2),
+        QueueSample("orders", START, 1),
+    ]
+    assert [each.at for each in ledger.samples.since(START)] == [START + 30]
     assert ledger.samples.newest(START) == [QueueSample("mail", START + 30, 0, None, 2)]
     assert ledger.samples.history("orders", START, START + 60, 60) == [QueueStretch(START, 1, 1, 1, None, None, None)]
 

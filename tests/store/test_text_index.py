@@ -84,7 +84,7 @@ def test_all_that_holds_is_found(texts: list[str], other: str, data: st.DataObje
         if data is not None and len(text) >= 3:
             start = data.draw(st.integers(0, len(text) - 3))
             needles.append(text[start : start + data.draw(st.integers(3, 12))])
-    with tempfile.TemporaryDirectory() as directory, writing(Path(directory)) as writer:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory, writing(Path(directory)) as writer:
         for key, text in enumerate(texts, 1):
             writer.add(key, text)
         writer.commit()
@@ -191,7 +191,10 @@ def test_keys_in_any_order_and_several_times(
     added: list[tuple[int, bool]], limit: int, below: int | None, at_least: int, total: bool
 ) -> None:
     """Blocks whose keys overlap, and rows that are in several."""
-    with tempfile.TemporaryDirectory() as directory, writing(Path(directory), block_docs=20) as writer:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
+        writing(Path(directory), block_docs=20) as writer,
+    ):
         for number, (key, holds) in enumerate(added):
             writer.add(key, "needle" if holds else "other")
             if number % 7 == 6:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
 from flower.api.event_counts import EventCounts
+from flower.api.health.report import Health
+from flower.api.kept import Kept
 from flower.api.queue_names import QueueNames
 from flower.cluster.inspected import Inspections
+from flower.live import Hub
 from flower.metrics import Metrics
 from flower.redaction import Redactor
 from flower.store.ledger import Ledger
@@ -55,6 +58,10 @@ class Context:
     inspections: Inspections = field(default_factory=Inspections)
     event_counts: EventCounts = field(default_factory=EventCounts)
     queue_names: QueueNames = field(default_factory=QueueNames)
+    #: whether anything is wrong, as of the last second
+    health: Kept[Health] = field(default_factory=lambda: Kept(1.0))
+    #: who is told of changes as they happen
+    live: Hub = field(default_factory=Hub)
     #: seconds to wait for workers when they are asked how they are, and when they are told something
     inspect_timeout: float = 1.0
     answer_timeout: float = 5.0

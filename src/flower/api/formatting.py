@@ -6,14 +6,15 @@ searched and sorted is the record as it was captured: what must never be there b
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
 
 from msgspec.structs import asdict, replace
 
 from flower.records import Task
-from flower.store.answers import Family, Page
+from flower.search.tree import EVERYTHING, Node
+from flower.store.answers import Family, Page, Workflows
 from flower.store.port import Query, Reader
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,11 @@ _FIXED = frozenset({"uuid", "hostname", "earlier", "data"})
 def formatted(reader: Reader, function: Format | None) -> Reader:
     """The same store, whose tasks have gone through the function; the store itself if there is none."""
     return reader if function is None else cast(Reader, _Formatted(reader, function))
+
+
+def as_shown(reader: Reader, tasks: Sequence[Task]) -> Sequence[Task]:
+    """Records as they were captured → as this store shows them."""
+    return reader.shown(tasks) if isinstance(reader, _Formatted) else tasks
 
 
 class _Formatted:
@@ -54,13 +60,19 @@ class _Formatted:
 
     def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         page = self._reader.page(query, limit=limit, cursor=cursor)
-        return replace(page, tasks=self._all(page.tasks))
+        return replace(page, tasks=self.shown(page.tasks))
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        found = self._reader.workflows(where, limit=limit, cursor=cursor)
+        shown = self._all([workflow.root for workflow in found.workflows])
+        pairs = zip(found.workflows, shown, strict=True)
+        return replace(found, workflows=tuple(replace(workflow, root=root) for workflow, root in pairs))
 
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         found = self._reader.family(uuid, limit=limit)
-        return None if found is None else replace(found, tasks=self._all(found.tasks))
+        return None if found is None else replace(found, tasks=self.shown(found.tasks))
 
-    def _all(self, tasks: Iterable[Task]) -> tuple[Task, ...]:
+    def shown(self, tasks: Iterable[Task]) -> tuple[Task, ...]:
         return tuple(map(self._shown, tasks))
 
     def _shown(self, task: Task) -> Task:

@@ -40,6 +40,7 @@ from flower.store.answers import (
     Span,
     TimeKey,
     WorkerMoment,
+    Workflows,
 )
 from flower.store.port import Query, Reader, Sort
 
@@ -140,13 +141,17 @@ def failure_groups(
     source: Source = None,
     query: str | None = None,
     *,
+    also: Node | None = None,
     limit: int = 20,
     buckets: int = BUCKETS,
     width: float | None = None,
     **window: Unpack[Window],
 ) -> FailureList:
-    """The failures, those of a kind together, the largest group first, each with its course over time."""
+    """The failures, those of a kind together, the largest group first, each with its course over time. `also` is a
+    further condition, as a search tree."""
     reader, where = reader_of(source), where_of(query, **window)
+    if also is not None:
+        where = all_of([where, also])
     span = _span(reader, where, buckets=buckets, width=width, **window)
     found = reader.failures(where, limit=limit, span=span)
     return FailureList(found.groups, found.count, found.more, span, found.partial)
@@ -179,6 +184,19 @@ def related_tasks(source: Source, uuid: str, *, limit: int = 1_000) -> FamilyTre
     if family is None:
         raise NoSuchTask(f"Unknown task '{uuid}'", hint="no such task was recorded")
     return family_tree(family, uuid)
+
+
+def workflow_page(
+    source: Source = None,
+    query: str | None = None,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+    **window: Unpack[Window],
+) -> Workflows:
+    """Workflows, the newest first: the tasks found that others name as their root. Query and window are about the root
+    alone; `related_tasks` gives all of one."""
+    return reader_of(source).workflows(where_of(query, **window), limit=limit, cursor=cursor)
 
 
 def slowest_tasks(

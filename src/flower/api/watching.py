@@ -1,5 +1,5 @@
 """What a web server does by itself: it asks workers how they are when they come and every few minutes, samples the
-queues, keeps audit log and jobs in bounds, and follows the counters for /metrics."""
+queues, remembers which failures were seen, keeps audit log and jobs in bounds, follows the counters for /metrics."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ from importlib import import_module
 from anyio import to_thread
 
 from flower.api.context import Context
+from flower.api.failure_states import remember_firsts
 from flower.api.inspecting import inspect, meet_newcomers
 from flower.api.reading import read
 from flower.errors import FlowerError
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks for workers that came, and between two questions to all.
 LOOK_EVERY = 1.0
 INSPECT_EVERY = 300.0
+#: Seconds between two looks for groups of failures that nobody has seen before.
+REMEMBER_EVERY = 60.0
 #: Seconds between two looks for what people did so long ago that it need not be kept.
 FORGET_EVERY = 3600.0
 #: Seconds between two looks at the counters, as long as metrics are asked for.
@@ -53,13 +56,18 @@ async def forget_old_deeds(context: Context) -> None:
 
 async def keep_up_with_counters(context: Context) -> None:
     if context.metrics.wanted:
-        await read(lambda: context.metrics.keep_up(context.records))
+        await read(lambda: context.metrics.keep_up(context.records, time.time()))
+
+
+async def remember_failures(context: Context) -> None:
+    await read(lambda: remember_firsts(context.records, context.ledger))
 
 
 DUTIES = (
     Duty("ask the workers", INSPECT_EVERY, inspect),
     Duty("ask new workers", LOOK_EVERY, meet_newcomers),
     Duty("sample the queues", float(SAMPLE_EVERY), sample_queues),
+    Duty("remember when failures were first seen", REMEMBER_EVERY, remember_failures),
     Duty("forget what people did long ago", FORGET_EVERY, forget_old_deeds),
     Duty("follow the counters", COUNT_EVERY, keep_up_with_counters),
 )

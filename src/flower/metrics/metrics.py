@@ -25,6 +25,9 @@ __all__ = ["CONTENT_TYPE", "Metrics", "Settings"]
 #: Seconds after an answer for which somebody is taken to ask again.
 WANTED_FOR: Final = 150.0
 
+#: Seconds for which what `keep_up` has read is told.
+FRESH: Final = 1.5
+
 #: Seconds for which the size of the store is not asked again: it is added up file by file.
 SIZE_FOR: Final = 5.0
 
@@ -53,9 +56,11 @@ class Metrics:
         self._types = Types(self._settings.bounds)
         self._lock = threading.Lock()
         self._sequence = 0
-        self._asked = -inf
-        self._counted: tuple[frozenset[str], list[bytes]] | None = None
+        self._asked = self._kept_up = -inf
+        #: what was counted, and for whom it is left out; None: it has changed since
+        self._counted: tuple[frozenset[str], bytes] | None = None
         self._flight: tuple[int, Living, Sequence[InFlight]] = (-1, {}, ())
+        self._told = b""
         self._size: tuple[float, StoreStatus] | None = None
         self._process = CollectorRegistry()
         PlatformCollector(self._process)
@@ -64,44 +69,56 @@ class Metrics:
 
     def text(self, store: Reader, samples: NewestSamples, now: float) -> bytes:
         """Raises StoreError."""
-        with self._lock:
-            self._asked = time.monotonic()
-            known = store.workers()
-            self._follow(store)
-            hidden = workers.purged(known, self._senders(), self._settings.purge_offline_workers, now)
-            told = {name: worker for name, worker in known.items() if name not in hidden}
-            parts = [
-                generate_latest(self._process),
-                *self._count(hidden),
-                *self._pairs.gauges(self._in_flight(store, workers.living(told, now))),
-                *workers.gauges(told, self._settings.names, now),
-                *queues.gauges(samples.newest(now - queues.STALE), self._settings.names),
-                *recording.recorder(store.recorder_status(), now),
-                *recording.gaps(store.gaps(), now),
-                *recording.store(self._status(store), self._settings.max_bytes, self._settings.max_tasks),
-            ]
-            return b"".join(parts)
+        self._asked = time.monotonic()
+        if self._asked - self._kept_up > FRESH:
+            self._tell(store, now)
+        most, known = self._settings.names, store.workers()
+        hidden = workers.purged(known, (), self._settings.purge_offline_workers, now)
+        told = {name: worker for name, worker in known.items() if name not in hidden}
+        parts = [
+            generate_latest(self._process),
+            self._told,
+            *workers.gauges(told, most, now),
+            *queues.gauges(samples.newest(now - queues.STALE), most),
+            *recording.recorder(store.recorder_status(), now),
+            *recording.gaps(store.gaps(), now),
+            *recording.store(self._status(store), self._settings.max_bytes, self._settings.max_tasks),
+        ]
+        return b"".join(parts)
 
     @property
     def wanted(self) -> bool:
         """Whether somebody asks now and then."""
         return time.monotonic() - self._asked < WANTED_FOR
 
-    def keep_up(self, store: Reader) -> None:
+    def keep_up(self, store: Reader, now: float) -> None:
         """Read what was counted since: on a busy cluster the next answer would otherwise have to make up for all the
         time since the last one. Raises StoreError."""
+        self._tell(store, now)
+        self._kept_up = time.monotonic()
+
+    def _tell(self, store: Reader, now: float) -> None:
+        """Write what was counted, and what is in flight."""
         with self._lock:
             self._follow(store)
+            known = store.workers()
+            hidden = workers.purged(known, self._senders(), self._settings.purge_offline_workers, now)
+            living = workers.living({name: each for name, each in known.items() if name not in hidden}, now)
+            before = self._counted, self._flight
+            if self._counted is None or self._counted[0] != hidden:
+                self._counted = hidden, b"".join([*self._pairs.counted(hidden), *self._types.lines()])
+            self._look_at_flight(store, living)
+            if before != (self._counted, self._flight):
+                self._told = b"".join([self._counted[1], *self._pairs.gauges(self._in_flight())])
 
     def _follow(self, store: Reader) -> None:
         found = store.tallies(self._sequence)
         if found.whole:
             self._pairs.clear()
             self._types.clear()
-            self._counted = None
         for tally in found.changed:
             self._put(tally)
-        if found.changed:
+        if found.changed or found.whole:
             self._counted = None
         self._sequence = found.sequence
 
@@ -114,23 +131,18 @@ class Metrics:
     def _senders(self) -> set[str]:
         return set() if self._settings.purge_offline_workers is None else self._pairs.workers()
 
-    def _count(self, hidden: frozenset[str]) -> list[bytes]:
-        """What was counted; the same pieces as long as nothing was."""
-        if self._counted is None or self._counted[0] != hidden:
-            self._counted = hidden, [b"".join(self._pairs.counted(hidden)), b"".join(self._types.lines())]
-        return self._counted[1]
-
-    def _in_flight(self, store: Reader, living: Living) -> dict[Key, InFlight]:
-        sequence, before, found = self._flight
-        if (sequence, before) != (self._sequence, living):
+    def _look_at_flight(self, store: Reader, living: Living) -> None:
+        if self._flight[:2] != (self._sequence, living):
             with suppress(FlowerError):  # it took too long: as it was
-                found = store.in_flight(living)
-            self._flight = self._sequence, living, found
+                self._flight = self._sequence, living, store.in_flight(living)
+
+    def _in_flight(self) -> dict[Key, InFlight]:
+        """By the pairs that stand for them."""
         together: dict[Key, InFlight] = {}
-        for each in found:
+        for each in self._flight[2]:
             key = self._pairs.standing_for(each.worker, each.task)
-            before_it = together.get(key)
-            together[key] = each if before_it is None else _joined(before_it, each)
+            before = together.get(key)
+            together[key] = each if before is None else _joined(before, each)
         return together
 
     def _status(self, store: Reader) -> StoreStatus:

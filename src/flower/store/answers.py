@@ -114,6 +114,14 @@ class FailureGroup(msgspec.Struct, frozen=True):
     example: str
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """Of all tasks on record in a group of failures: the first and last `Task.timestamp`, and how many there are."""
+
+    first: float | None
+    last: float | None
+    count: int
+
+
 class Failures(msgspec.Struct, frozen=True):
     """Largest first, equal ones latest first. `more`: how many groups were left out. `count`: tasks in all groups."""
 
@@ -130,6 +138,28 @@ class Family(msgspec.Struct, frozen=True):
     root_id: str
     tasks: tuple[Task, ...]
     whole: bool = True
+
+
+class Workflow(msgspec.Struct, frozen=True):
+    """A task that others name as their root, and all of these with it, as far as they are on record. `ended` of the
+    `tasks` have ended, `failed` of them in FAILURE; `running` are being worked on. `started`: when the first of them
+    was sent (received or started, if nobody saw that); `last`: their newest event."""
+
+    root: Task
+    tasks: int
+    ended: int
+    failed: int
+    running: int
+    started: float | None
+    last: float | None
+
+
+class Workflows(msgspec.Struct, frozen=True):
+    """Newest root first, by the order in which roots were first written. `cursor` gives the next page."""
+
+    workflows: tuple[Workflow, ...]
+    cursor: str | None = None
+    partial: str | None = None
 
 
 class WorkerMoment(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ A store has one `Writer` at a time (the recorder's) and any number of `Reader`s,
 process. Merging events is the fold's work: a store loads, inserts, replaces and finds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -18,9 +18,11 @@ from flower.store.answers import (
     Family,
     Histogram,
     Page,
+    Seen,
     Span,
     Summaries,
     WorkerMoment,
+    Workflows,
 )
 from flower.tallies import InFlight, Key, Living, Tallies, Tally
 
@@ -116,6 +118,8 @@ class StoreStatus:
     bytes: int
     segments: int
     damaged: tuple[str, ...] = ()
+    #: bytes that may still be written where the store is; None if there is no such place
+    free: int | None = None
 
 
 class Reader(Protocol):
@@ -161,8 +165,19 @@ class Reader(Protocol):
         frequent ones. Without a span, `trend` is empty."""
         ...
 
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
+        """When these groups of failures (None: all) were first and last seen, whatever the window, by the ids of their
+        fingerprints. What was found out about segments that do not change is remembered, so it may be asked every
+        second."""
+        ...
+
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         """The workflow of a task: all tasks with its root_id, and the root. None if the task is not known."""
+        ...
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        """The tasks that `where` lets through and that others name as their root; the others need not fulfil it. Pages
+        neither repeat nor skip any. Raises Invalid for a cursor of another query."""
         ...
 
     def slow(self) -> Mapping[str, float]:

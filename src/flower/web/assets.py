@@ -71,9 +71,7 @@ class Assets:
 
 def load() -> Assets:
     files = {
-        path.relative_to(FOLDER).as_posix(): _asset(path)
-        for path in sorted(FOLDER.rglob("*"))
-        if path.suffix in _TYPES
+        path.relative_to(FOLDER).as_posix(): _asset(path) for path in sorted(FOLDER.rglob("*")) if path.suffix in _TYPES
     }
     everything = sha256()
     for name, asset in files.items():

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,6 +11,9 @@ from starlette.types import ASGIApp
 from flower.config import Config
 from flower.errors import Invalid
 from flower.web.forwarded import Forwarded
+
+#: Seconds that answers which are on their way have when the server stops.
+STOP_WITHIN: Final = 5
 
 
 class Http(uvicorn.Server):
@@ -31,6 +34,8 @@ def http_server(app: ASGIApp, config: Config) -> Http:
         server_header=False,
         # It would believe whatever a process of this machine says, asked or not.
         proxy_headers=False,
+        # Streams end when they are told to, but not one whose reader has fallen asleep.
+        timeout_graceful_shutdown=STOP_WITHIN,
         **_tls(config),
     )
     try:

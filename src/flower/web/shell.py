@@ -22,9 +22,7 @@ from flower.web.values import visible
 Look: TypeAlias = Callable[[Request, Context], Awaitable[tuple[str, bool]]]
 
 #: As that of the other pages, and the base of relative addresses may be ours.
-POLICY: Final = (
-    "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
-)
+POLICY: Final = "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
 
 #: Style sheets, in the order in which they are read.
 STYLES: Final = (
@@ -60,11 +58,15 @@ def shell(module: str, title: str = "", look: Look | None = None) -> Endpoint:
             "found": found,
             "settings": json.dumps(_settings(context, known, found)),
             "styles": [known.address(context.root, name) for name in STYLES if name in known.files],
-            "modules": [known.address(context.root, name) for name in known.modules("js/main.js", f"js/pages/{module}.js")],
+            "modules": [
+                known.address(context.root, name) for name in known.modules("js/main.js", f"js/pages/{module}.js")
+            ],
             "file": lambda name: known.address(context.root, name),
         }
         headers = {"content-type": "text/html; charset=UTF-8", "content-security-policy": POLICY}
-        return Response(render("shell.html", values), 200 if found else 404, headers={**headers, "cache-control": "no-cache"})
+        return Response(
+            render("shell.html", values), 200 if found else 404, headers={**headers, "cache-control": "no-cache"}
+        )
 
     return page
 

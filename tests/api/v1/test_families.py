@@ -1,7 +1,9 @@
 """The tree of a workflow, whatever its tasks say of their parents."""
 
+import httpx
 from hypothesis import given
 from hypothesis import strategies as st
+from v1_rig import get
 
 from flower.api.families import CIRCLE, NO_PARENT, UNKNOWN_PARENT, FamilyTree, family_tree
 from flower.records import FAILURE, SUCCESS, Task
@@ -67,3 +69,16 @@ def test_every_task_is_in_the_tree_once(parents: dict[str, str | None], uuid: st
         assert 1 <= node.depth <= before.depth + 1
     for node in found.nodes[1:]:
         assert (node.parent == parents[node.uuid]) == (node.orphan is None) or node.parent == "r"
+
+
+def test_workflows_newest_first(http: httpx.Client) -> None:
+    found = get(http, "workflows")
+    [row] = found["workflows"]
+    assert (row["uuid"], row["name"], row["state"]) == ("order-17", "shop.order", "SUCCESS")
+    assert (row["tasks"], row["ended"], row["failed"], row["running"]) == (3, 3, 0, 0)
+    assert row["seconds"] == row["last"] - row["started"]
+    assert "root" not in row
+    assert found["cursor"] is None
+    [row] = get(http, "workflows", columns="args,worker", query="state:SUCCESS")["workflows"]
+    assert row["root"] == {"uuid": "order-17", "args": "(17,)", "worker": "celery@w1"}
+    assert get(http, "workflows", query="state:FAILURE")["workflows"] == []

@@ -12,6 +12,7 @@ from live import Live
 from flower.api.queue_figures import sample
 from flower.records import Task
 from flower.records import Worker as Record
+from flower.store.ledger.samples import QueueSample
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Writer
 from servers import Redis, free_port, wait_for
@@ -100,6 +101,20 @@ def test_a_worker_that_is_dead(live: Live) -> None:
     assert silent.json()["error"]["message"] == "Timeout: no answer from worker 'gone@w' within 0.2 s"
 
 
+def test_the_checklist_knows_what_workers_said(live: Live, worker: Worker) -> None:
+    live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"})
+    found = live.http.get(f"{API}/checklist").json()
+    states = {item["setting"]: item["state"] for item in found["items"]}
+    assert states == {
+        "worker_send_task_events": "on",
+        "task_send_sent_event": "on",
+        "task_track_started": "on",
+        "result_extended": "off",
+    }
+    assert f"{worker.hostname} said that it is not set." in [item["how_known"] for item in found["items"]]
+    assert found["workers_seen"] is True
+
+
 def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
     queue = f"waits{free_port()}"
     sent = worker.app.send_task("shop.add", [1, 2], queue=queue)
@@ -118,5 +133,10 @@ def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
     assert 900.0 <= history["width"] <= 1800.0
     assert [each["ready_most"] for each in history["stretches"]] == [2]
     assert live.ledger.samples.newest()
+    now = time.time()
+    live.ledger.samples.note([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
+    row = next(row for row in live.http.get(f"{API}/queues").json()["queues"] if row["name"] == queue)
+    assert (row["in_rate"], row["out_rate"], row["growing"]) == (None, None, False), "nobody records"
+    assert 0 < row["empty_in"] < 10
     for bad in ({"width": "1"}, {"start": "soon"}, {"tz": "Mars"}, {"queue": "x"}):
         assert live.http.get(f"{API}/queues/{queue}/history", params=bad).status_code == 400

@@ -16,7 +16,7 @@ from flower.api.noting import Note
 from flower.api.v1.streamed import Streamed
 
 #: Under which heading a route is shown.
-Group: TypeAlias = Literal["actions", "jobs", "workers", "queues", "access"]
+Group: TypeAlias = Literal["actions", "jobs", "workers", "queues", "access", "searches", "failures", "status"]
 
 
 class Nothing(msgspec.Struct, frozen=True):

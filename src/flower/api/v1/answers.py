@@ -5,9 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flower.api.failure_states import FailureRow
 from flower.api.v1.rows import TaskRow
 from flower.records import Gap, Worker
-from flower.store.answers import FailureGroup, Span, WorkerMoment
+from flower.store.answers import Span, WorkerMoment
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -41,9 +42,35 @@ class TopTasks(msgspec.Struct, frozen=True):
 class FailureTasks(msgspec.Struct, frozen=True):
     """A group of alike failures; `span` tells the stretches of time of its `trend`."""
 
-    group: FailureGroup
+    group: FailureRow
     span: Span
     tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest ones.")]
+
+
+class WorkflowRow(msgspec.Struct, frozen=True):
+    """A task that others name as their root: its id, name and state. Of all the `tasks` of the workflow, it among them,
+    `ended` have ended, `failed` of these in FAILURE, and `running` are being worked on. From `started`, when the first
+    was sent, to `last`, the newest event of any, it is `seconds`. `root` has the columns that were asked for."""
+
+    uuid: str
+    name: str | None
+    state: str
+    tasks: int
+    ended: int
+    failed: int
+    running: int
+    started: float | None
+    last: float | None
+    seconds: float | None
+    root: TaskRow | UnsetType = UNSET
+
+
+class WorkflowList(msgspec.Struct, frozen=True):
+    """Newest root first. `cursor` gives the next page, null on the last one."""
+
+    workflows: tuple[WorkflowRow, ...]
+    cursor: str | None = None
+    partial: str | None = None
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
@@ -144,6 +171,7 @@ class RecorderState(msgspec.Struct, frozen=True):
     events: int | None = None
     last_event: float | None = None
     trouble: str | None = None
+    lag: Annotated[float | None, Meta(description="Seconds that the oldest event of the last write waited.")] = None
 
 
 class StatusAnswer(msgspec.Struct, frozen=True):

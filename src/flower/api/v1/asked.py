@@ -4,12 +4,13 @@ A field that is in a route's path is a path parameter, every other one is of the
 commas. An empty value is as if it were not given.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.asking import WRITTEN, Window
+from flower.api.failure_states import FailureStatus
 from flower.api.v1.rows import COLUMNS, DEFAULT_COLUMNS
 from flower.search.syntax import MAX_LENGTH
 from flower.store.answers import FACETS, Facet, TimeKey
@@ -33,6 +34,7 @@ Buckets: TypeAlias = Annotated[
 Width: TypeAlias = Annotated[
     float, Meta(ge=1, le=3_153_600_000, description="The width of each stretch in seconds, instead of `buckets`.")
 ]
+Topic: TypeAlias = Literal["tasks", "workers", "status"]
 Uuid: TypeAlias = Annotated[str, Meta(description="The task's id.", examples=["order-17"])]
 Hostname: TypeAlias = Annotated[str, Meta(description="The worker's node name.", examples=["celery@w1"])]
 
@@ -111,6 +113,15 @@ class OneFamily(OneTask, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="Tasks of the workflow.")] = 1_000
 
 
+class Workflows(Found, frozen=True, kw_only=True):
+    columns: Annotated[
+        tuple[Column, ...],
+        Meta(description="What to tell of each root in `root`, or `all`. Default: nothing.", examples=["args,worker"]),
+    ] = ()
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Workflows on a page.", examples=[2])] = 50
+    cursor: Annotated[str, Meta(description="The `cursor` of the page before.")] = ""
+
+
 class Faceted(Found, frozen=True, kw_only=True):
     facets: Annotated[
         tuple[Facet, ...], Meta(description="What to group by.", examples=["state,name"], min_length=1)
@@ -142,6 +153,10 @@ class Figured(Bucketed, frozen=True, kw_only=True):
 
 
 class Failed(Bucketed, frozen=True, kw_only=True):
+    status: Annotated[
+        tuple[FailureStatus, ...],
+        Meta(description="Only groups that stand so. Default: all.", examples=["new,open,returning"]),
+    ] = ()
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Groups at most.")] = 20
 
 
@@ -182,6 +197,32 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
         | UnsetType
     ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=100, description="Completions at most.", examples=[5])] = 20
+
+
+class Followed(Found, frozen=True, kw_only=True):
+    columns: Shown = DEFAULT_COLUMNS
+    topics: Annotated[
+        tuple[Topic, ...], Meta(description="What to be told of.", examples=["tasks,status"], min_length=1)
+    ] = ("tasks", "workers", "status")
+    after: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=2**53,
+                description="Go on after this number of the change sequence, the `sequence` or `id` of an event. The "
+                "header `Last-Event-ID` says the same, and goes first. Default: from now on.",
+                examples=[1234],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    seconds: (
+        Annotated[
+            float, Meta(ge=0, le=86_400, description="The stream ends after so long. Default: never.", examples=[60])
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ ERRORS: dict[str, tuple[str, Problem]] = {
 def document(root: str = "") -> Json:
     """`root` is the path that the server is mounted at, without the slash at its end."""
     answers = [route.answers for route in ROUTES if route.answers is not None]
+    answers += [kind for route in ROUTES for kind in route.events.values()]
     acted = [kind for action in ACTIONS for kind in (action.answers, action.body) if kind is not None]
     _, components = msgspec.json.schema_components([*answers, *acted, ErrorAnswer], ref_template=_REF)
     made = {
@@ -120,6 +121,8 @@ def _operation(route: Route | Action) -> Json:
             **{str(STATUS[problem.code]): {"$ref": f"#/components/responses/{name}"} for name, problem in _errors()},
         },
     }
+    if isinstance(route, Route) and route.events:
+        operation["description"] = _events_of(route)
     if isinstance(route, Action):
         operation["description"] = f"Needs the permission `{route.permission}`."
         if route.body is not None:
@@ -129,12 +132,23 @@ def _operation(route: Route | Action) -> Json:
     return operation
 
 
+def _events_of(route: Route) -> str:
+    """In words, for OpenAPI has none for what comes in a stream."""
+    lines = [
+        f"- `{name}`: the schema `{kind.__name__}`. {' '.join((kind.__doc__ or '').split())}"
+        for name, kind in route.events.items()
+    ]
+    return "\n".join(["The events, each with a line of JSON as its data:", "", *lines])
+
+
 def _errors() -> list[tuple[str, Problem]]:
     return [(name, problem) for name, (_, problem) in ERRORS.items()]
 
 
 def _content(route: Route | Action) -> Json:
     if route.answers is None:
+        if isinstance(route, Route) and route.events:
+            return {media_type: {"example": example_answer(route)} for media_type in route.media_types}
         return {media_type: {} for media_type in route.media_types}
     schema = {"$ref": _REF.format(name=route.answers.__name__)}
     example = route.example if isinstance(route, Action) else example_answer(route)

@@ -6,17 +6,17 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from flower.api import questions
 from flower.api.asking import zone_of
 from flower.api.completing import Suggestions
 from flower.api.families import FamilyTree
-from flower.api.figures import FailureList, Stats
+from flower.api.figures import Stats
+from flower.api.queue_rates import SILENCE
 from flower.api.v1 import asked as ask
 from flower.api.v1.answers import (
     Explanation,
-    FailureTasks,
     Name,
     NameList,
     RecorderState,
@@ -29,6 +29,8 @@ from flower.api.v1.answers import (
     WorkerDetail,
     WorkerHistory,
     WorkerList,
+    WorkflowList,
+    WorkflowRow,
     worker_row,
 )
 from flower.api.v1.rows import COLUMNS, TaskRow, rows
@@ -38,11 +40,8 @@ from flower.search.nearest import did_you_mean
 from flower.search.syntax import parse, warnings
 from flower.search.text import to_text
 from flower.search.tree import Term
-from flower.store.answers import Count, Facets, Histogram
+from flower.store.answers import Count, Facets, Histogram, Workflow
 from flower.store.port import Reader
-
-#: Seconds after which a recorder that says nothing has stopped or hangs.
-SILENCE = 15.0
 
 T = TypeVar("T")
 
@@ -120,17 +119,33 @@ def stats(store: Reader, asked: ask.Figured) -> Stats:
     )
 
 
-def failures(store: Reader, asked: ask.Failed) -> FailureList:
-    return questions.failure_groups(
-        store, asked.query, limit=asked.limit, buckets=asked.buckets, width=asked.seconds, **asked.window()
+def workflows(store: Reader, asked: ask.Workflows) -> WorkflowList:
+    found = questions.workflow_page(
+        store, asked.query, limit=asked.limit, cursor=asked.cursor or None, **asked.window()
+    )
+    roots = rows(store, [each.root for each in found.workflows], asked.columns) if asked.columns else None
+    return WorkflowList(
+        tuple(_workflow(each, UNSET if roots is None else roots[place]) for place, each in enumerate(found.workflows)),
+        found.cursor,
+        found.partial,
     )
 
 
-def failure(store: Reader, asked: ask.OneFailure) -> FailureTasks:
-    found = questions.failure_group(
-        store, asked.id, asked.query, limit=asked.limit, buckets=asked.buckets, width=asked.seconds, **asked.window()
+def _workflow(found: Workflow, root: TaskRow | UnsetType) -> WorkflowRow:
+    seconds = None if found.started is None or found.last is None else found.last - found.started
+    return WorkflowRow(
+        uuid=found.root.uuid,
+        name=found.root.name,
+        state=found.root.state,
+        tasks=found.tasks,
+        ended=found.ended,
+        failed=found.failed,
+        running=found.running,
+        started=found.started,
+        last=found.last,
+        seconds=seconds,
+        root=root,
     )
-    return FailureTasks(found.group, found.span, rows(store, found.tasks, asked.columns))
 
 
 def slowest(store: Reader, asked: ask.Slowest) -> TopTasks:
@@ -196,6 +211,7 @@ def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:
         events=_as(int, said.get("events")),
         last_event=_as(float, said.get("last_event")),
         trouble=_as(str, said.get("trouble")),
+        lag=_as(float, said.get("lag")),
     )
     heard = recorder.at is not None and time.time() - recorder.at <= SILENCE
     recording = bool(heard and recorder.running and recorder.connected and recorder.trouble is None)

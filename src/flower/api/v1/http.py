@@ -19,6 +19,7 @@ from flower.api.v1.acting import Acting, Action
 from flower.api.v1.actions import ACTIONS
 from flower.api.v1.answers import ErrorAnswer, Problem
 from flower.api.v1.document import document
+from flower.api.v1.live import follow
 from flower.api.v1.parsing import parse_body, parse_parameters
 from flower.api.v1.streamed import Streamed
 from flower.api.v1.table import PREFIX, ROUTES, Route
@@ -121,7 +122,10 @@ V1_ROUTES: tuple[HttpRoute, ...] = (
         )
         for action in ACTIONS
     ),
-    *(HttpRoute("GET", f"{PREFIX}{route.path}", endpoint(route), "own") for route in ROUTES),
+    *(
+        HttpRoute("GET", f"{PREFIX}{route.path}", follow if route.events else endpoint(route), "own")
+        for route in ROUTES
+    ),
     HttpRoute("GET", f"{PREFIX}/openapi.json", openapi, "page"),
     HttpRoute("GET", f"{PREFIX}/docs", viewer, "page"),
 )

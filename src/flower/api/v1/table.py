@@ -1,8 +1,8 @@
 """The table of routes of `/api/v1`: address, parameters, answer, and a sentence. The server mounts it, the OpenAPI
 document and docs/api.md are printed from it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -10,25 +10,28 @@ import msgspec
 from flower.api.completing import Suggestions
 from flower.api.exporting import MEDIA_TYPES
 from flower.api.families import FamilyTree
-from flower.api.figures import FailureList, Stats
+from flower.api.figures import Stats
 from flower.api.v1 import answers, asked, handlers
 from flower.api.v1.exports import Exported, export
 from flower.api.v1.rows import TaskRow
+from flower.api.v1.showing import EVENTS, sample
 from flower.api.v1.streamed import Streamed
+from flower.live.wire import MEDIA_TYPE
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
 PREFIX = "/api/v1"
 
 #: Under which heading a route is shown.
-Group: TypeAlias = Literal["tasks", "figures", "failures", "workers", "search", "status"]
+Group: TypeAlias = Literal["tasks", "figures", "workflows", "workers", "search", "status"]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`answer` is called in a thread with the store and an `asked`, and gives an `answers`. The last element of a path
     may hold slashes if it is written `{name:path}`. `example` is an address that is answered from the examples' store.
-    A route that streams has no `answers`; it names the `media_types` of what it gives as `Streamed`."""
+    A route that streams has no `answers`; it names the `media_types` of what it gives as `Streamed`. One that has
+    `events` goes on as long as somebody listens (`live.follow`): its `answer` is only how such a stream begins."""
 
     path: str
     name: str
@@ -39,6 +42,8 @@ class Route:
     answer: Callable[[Reader, Any], msgspec.Struct | Streamed]
     example: str
     media_types: tuple[str, ...] = ()
+    #: what comes in the stream, by name
+    events: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
 
     @property
     def plain_path(self) -> str:
@@ -148,24 +153,14 @@ ROUTES: tuple[Route, ...] = (
         "stats?by=name&limit=1",
     ),
     Route(
-        "/failures",
-        "listFailures",
-        "failures",
-        "Failures, those of a kind together",
-        asked.Failed,
-        FailureList,
-        handlers.failures,
-        "failures?buckets=4&tz=UTC",
-    ),
-    Route(
-        "/failures/{id}",
-        "getFailure",
-        "failures",
-        "One group of failures and its latest tasks",
-        asked.OneFailure,
-        answers.FailureTasks,
-        handlers.failure,
-        "failures/59fb2e5b6085582f?buckets=4&tz=UTC&columns=name,exception",
+        "/workflows",
+        "listWorkflows",
+        "workflows",
+        "Workflows, newest first, and how far each is",
+        asked.Workflows,
+        answers.WorkflowList,
+        handlers.workflows,
+        "workflows?limit=2",
     ),
     Route(
         "/workers",
@@ -236,5 +231,17 @@ ROUTES: tuple[Route, ...] = (
         answers.StatusAnswer,
         handlers.status,
         "status",
+    ),
+    Route(
+        "/live",
+        "followTasks",
+        "status",
+        "What changes, as it happens: tasks, workers and how the recorder is, as server-sent events",
+        asked.Followed,
+        None,
+        sample,
+        "live?query=state:FAILURE&columns=name,state&topics=tasks&after=0",
+        (MEDIA_TYPE,),
+        EVENTS,
     ),
 )

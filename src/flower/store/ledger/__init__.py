@@ -4,9 +4,11 @@ number of web servers at the same time; one file of this folder for each kind of
 from typing import Protocol
 
 from flower.store.ledger.audit import Audit
+from flower.store.ledger.failures import FailureNotes
 from flower.store.ledger.jobs import Jobs
 from flower.store.ledger.reruns import Reruns
 from flower.store.ledger.samples import Samples
+from flower.store.ledger.searches import Searches
 from flower.store.ledger.secrets import Secrets
 from flower.store.ledger.tokens import Tokens
 
@@ -32,5 +34,11 @@ class Ledger(Protocol):
 
     @property
     def samples(self) -> Samples: ...
+
+    @property
+    def searches(self) -> Searches: ...
+
+    @property
+    def failures(self) -> FailureNotes: ...
 
     def close(self) -> None: ...

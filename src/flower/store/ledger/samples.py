@@ -53,6 +53,10 @@ class Samples(Protocol):
         """The newest sample of each queue, by name; only queues that were sampled after this time."""
         ...
 
+    def since(self, after: float) -> Sequence[QueueSample]:
+        """All samples after this time, by queue and then the oldest first."""
+        ...
+
     def history(self, queue: str, start: float, end: float, width: float) -> Sequence[QueueStretch]:
         """Stretches of `width` seconds from `start` to `end`, those without a sample left out, the oldest first; at
         most MAX_STRETCHES of them. What is older than KEPT_EXACT is known by stretches of COARSE seconds."""

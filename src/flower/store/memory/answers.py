@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import isnan
 
 from flower.fingerprint import Fingerprint, fingerprint_of
-from flower.records import RECEIVED, STARTED, Task
+from flower.records import FAILURE, FINAL_STATES, RECEIVED, STARTED, WAITING_STATES, Task
 from flower.sketch import Sketch, sketch_of, slow_thresholds
 from flower.store.answers import (
     Facet,
@@ -14,10 +14,12 @@ from flower.store.answers import (
     Failures,
     Family,
     Histogram,
+    Seen,
     Span,
     Summaries,
     Summary,
     Value,
+    Workflow,
 )
 from flower.store.grouping import bucket_of, facet_counts, facet_value, first, frequent
 from flower.store.order import Item
@@ -85,6 +87,11 @@ def failures(items: Iterable[Item], limit: int, span: Span | None) -> Failures:
     return Failures(tuple(shown), sum(group.count for group in found), len(found) - len(shown))
 
 
+def failures_seen(items: Sequence[Item]) -> dict[str, Seen]:
+    found = failures(items, len(items), None)
+    return {group.fingerprint.id: Seen(group.first, group.last, group.count) for group in found.groups}
+
+
 def _failure(fingerprint: Fingerprint, tasks: Sequence[Task], span: Span | None) -> FailureGroup:
     """`tasks` in the order of their keys."""
     times = [task.timestamp for task in tasks if task.timestamp is not None and not isnan(task.timestamp)]
@@ -119,6 +126,30 @@ def family(items: Iterable[Item], task: Task, limit: int) -> Family:
     root = task.uuid if task.root_id is None else task.root_id
     found = [other for _, other in items if root in (other.root_id, other.uuid)]
     return Family(root, tuple(first(found, limit)), len(found) <= max(0, limit))
+
+
+def members(items: Iterable[Item]) -> dict[str, list[Task]]:
+    """The tasks that name another one as their root, by that root's id."""
+    found: dict[str, list[Task]] = {}
+    for _, task in items:
+        if task.root_id is not None and task.root_id != task.uuid:
+            found.setdefault(task.root_id, []).append(task)
+    return found
+
+
+def workflow(root: Task, others: Iterable[Task]) -> Workflow:
+    tasks = [root, *others]
+    states = Counter(task.state for task in tasks)
+    begun = [next((time for time in (t.sent, t.received, t.started) if time is not None), None) for t in tasks]
+    return Workflow(
+        root,
+        len(tasks),
+        sum(states[state] for state in FINAL_STATES),
+        states[FAILURE],
+        sum(count for state, count in states.items() if state not in FINAL_STATES | WAITING_STATES),
+        min((time for time in begun if time is not None), default=None),
+        max((task.timestamp for task in tasks if task.timestamp is not None), default=None),
+    )
 
 
 def slow(items: Iterable[Item]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The port's Reader on a dict: every verb looks at every task."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,9 +16,11 @@ from flower.store.answers import (
     Family,
     Histogram,
     Page,
+    Seen,
     Span,
     Summaries,
     WorkerMoment,
+    Workflows,
 )
 from flower.store.grouping import checked_facets, checked_span
 from flower.store.memory import answers
@@ -80,9 +82,26 @@ class MemoryReader:
     def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
         return answers.failures(self._found(where), limit, None if span is None else checked_span(span))
 
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
+        found = answers.failures_seen(self._all())
+        return found if failures is None else {failure: found[failure] for failure in found if failure in failures}
+
     def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
         task = self.task(uuid)
         return None if task is None else answers.family(self._all(), task, limit)
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        query = Query(where, ())
+        before = None if cursor is None else cursors.decode(query, cursor).key
+        if limit <= 0:
+            return Workflows(())
+        members = answers.members(self._all())
+        found = [item for item in reversed(self._found(where)) if item[1].uuid in members]
+        if before is not None:
+            found = [item for item in found if item[0] < before]
+        shown = found[:limit]
+        more = cursors.encode(query, (), shown[-1][0]) if len(found) > limit else None
+        return Workflows(tuple(answers.workflow(task, members[task.uuid]) for _, task in shown), more)
 
     def slow(self) -> Mapping[str, float]:
         return answers.slow(self._all())

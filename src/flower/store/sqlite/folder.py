@@ -64,6 +64,14 @@ class Folder:
             return ()
         return tuple(sorted(name for name in names if not name.endswith(_SIDE_FILES[1:])))
 
+    def free(self) -> int | None:
+        """Bytes that may still be written here; None if the folder is not there."""
+        try:
+            found = os.statvfs(self.path)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
     def bytes(self) -> int:
         return _bytes_in(self.path) + self.text_bytes()
 

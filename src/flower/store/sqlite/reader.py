@@ -1,7 +1,7 @@
 """The port's Reader on a directory of segments. Follows whatever a writer in any process does there, and
 may be opened before one has made the store."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -17,9 +17,12 @@ from flower.store.answers import (
     Family,
     Histogram,
     Page,
+    Seen,
     Span,
     Summaries,
     WorkerMoment,
+    Workflow,
+    Workflows,
 )
 from flower.store.cursor import Position
 from flower.store.grouping import checked_facets, checked_span
@@ -40,9 +43,11 @@ from flower.store.sqlite.query.memory import Memory
 from flower.store.sqlite.query.place import place
 from flower.store.sqlite.query.question import Means, Question
 from flower.store.sqlite.query.related import Kin, Relations
+from flower.store.sqlite.query.seen import failures_seen
 from flower.store.sqlite.query.shelf import Shelf
 from flower.store.sqlite.query.slowness import slow
 from flower.store.sqlite.query.wording import Wording
+from flower.store.sqlite.query.workflows import Named, workflows
 from flower.store.sqlite.schema import SELECT
 from flower.store.sqlite.tallies import read_tallies
 from flower.store.sqlite.text import TextReader
@@ -65,6 +70,7 @@ class SqliteReader:
         self._pool = Pool(folder)
         self._shelf = Shelf(folder, self._pool)
         self._kin = Kin()
+        self._named = Named()
         self._view = View(folder, self._pool, self._shelf, self._kin)
         self._text = TextReader(folder.text)
         mapped = Mapped(self._shelf.let_go, self._text.close)
@@ -221,6 +227,10 @@ class SqliteReader:
         span = None if span is None else checked_span(span)
         return failing.failures(question, catalogue.segments, limit=limit, span=span)
 
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
+        question, catalogue = self._ask(EVERYTHING)
+        return failures_seen(question, catalogue.segments, failures)
+
     def slow(self) -> Mapping[str, float]:
         question, catalogue = self._ask(EVERYTHING)
         return slow(question, catalogue.segments)
@@ -250,6 +260,27 @@ class SqliteReader:
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
         question, catalogue = self._ask(EVERYTHING)
         return Relations(question, catalogue.segments, self._kin).children(list(dict.fromkeys(uuids)))
+
+    def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
+        query = Query(where, ())
+        before = None if cursor is None else cursors.decode(query, cursor).key
+        if limit <= 0:
+            return Workflows(())
+        question, catalogue = self._ask(where)
+        relations = Relations(question, catalogue.segments, self._kin)
+        found, reason = workflows(question, catalogue.segments, self._named, relations, before=before, want=limit + 1)
+        shown = found[:limit]
+        more = cursors.encode(query, (), shown[-1].key) if shown and (len(found) > limit or reason) else None
+        roots = dict(self._by_ids(catalogue, [each.key for each in shown], Deadline(self._time_limit)))
+        return Workflows(
+            tuple(
+                Workflow(roots[w.key], w.tasks, w.ended, w.failed, w.running, w.started, w.last)
+                for w in shown
+                if w.key in roots
+            ),
+            more,
+            reason,
+        )
 
     # --- what meta.db knows
 
@@ -281,6 +312,7 @@ class SqliteReader:
             bytes=self._folder.bytes(),
             segments=len(catalogue),
             damaged=tuple(sorted(damaged)),
+            free=self._folder.free(),
         )
 
     def recorder_status(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from anyio import to_thread
 from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.asking import bound, zone_of
-from flower.api.context import Context
+from flower.api.queue_rates import QueueRates, consumers_of, empty_in, rates_now
 from flower.api.reading import read
 from flower.api.spans import span_over
 from flower.api.v1.acting import Acting, Action, Nothing
@@ -24,7 +24,11 @@ _RECENT: Final = 6 * 3600.0
 class QueueRow(msgspec.Struct, frozen=True):
     """Null is what the broker does not tell. `ready` messages wait for a worker, `unacknowledged` ones were given to a
     worker that has not confirmed them; `consumers` is the broker's count; `oldest` is how long the oldest message that
-    waits has done so, in seconds. `workers` are those that live and said that they consume it."""
+    waits has done so, in seconds. `workers` are those that live and said that they consume it.
+
+    `in_rate` and `out_rate` are tasks sent and begun a second, over the last five minutes, null where no `task-sent`
+    event names the queue. `growing`: whether it does, over the same time. `empty_in`: seconds until it is empty if it
+    goes on like this, -1 for never."""
 
     name: str
     ready: int | None
@@ -32,6 +36,10 @@ class QueueRow(msgspec.Struct, frozen=True):
     consumers: int | None
     oldest: float | None
     workers: tuple[str, ...]
+    in_rate: float | None
+    out_rate: float | None
+    growing: bool | None
+    empty_in: float | None
 
 
 class QueueList(msgspec.Struct, frozen=True):
@@ -64,14 +72,26 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 async def queues(acting: Acting, asked: Nothing, body: None) -> QueueList:
     module = await to_thread.run_sync(import_module, "flower.api.queue_figures")
     found: Sequence[QueueSample] = await module.samples_now(acting.context)
-    consumers = await read(lambda: _consumers(acting.context))
-    rows = (
-        QueueRow(
-            each.queue, each.ready, each.unacknowledged, each.consumers, each.oldest, consumers.get(each.queue, ())
-        )
-        for each in found
+    consumers = await read(lambda: consumers_of(acting.context))
+    rates = await read(lambda: rates_now(acting.context))
+    return QueueList(time.time(), tuple(_row(each, rates.get(each.queue, QueueRates()), consumers) for each in found))
+
+
+def _row(found: QueueSample, rates: QueueRates, consumers: Mapping[str, tuple[str, ...]]) -> QueueRow:
+    # the depth of this moment, which is newer than the last sample
+    left = empty_in(found.ready, rates.slope, rates.in_rate, rates.out_rate)
+    return QueueRow(
+        name=found.queue,
+        ready=found.ready,
+        unacknowledged=found.unacknowledged,
+        consumers=found.consumers,
+        oldest=found.oldest,
+        workers=consumers.get(found.queue, ()),
+        in_rate=rates.in_rate,
+        out_rate=rates.out_rate,
+        growing=rates.growing,
+        empty_in=left,
     )
-    return QueueList(time.time(), tuple(rows))
 
 
 async def history(acting: Acting, asked: History, body: None) -> QueueHistory:
@@ -86,16 +106,6 @@ async def history(acting: Acting, asked: History, body: None) -> QueueHistory:
     samples = acting.context.ledger.samples
     found = await read(lambda: samples.history(asked.name, span.start, span.end, span.width))
     return QueueHistory(asked.name, span.start, span.width, tuple(found))
-
-
-def _consumers(context: Context) -> Mapping[str, tuple[str, ...]]:
-    now = time.time()
-    alive = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}
-    found: dict[str, tuple[str, ...]] = {}
-    for name, inspected in context.inspections.all().items():
-        for queue in inspected.queues if name in alive else ():
-            found[queue] = (*found.get(queue, ()), name)
-    return found
 
 
 QUEUES: tuple[Action, ...] = (
@@ -120,6 +130,10 @@ QUEUES: tuple[Action, ...] = (
                     "consumers": None,
                     "oldest": 1.75,
                     "workers": ["celery@w1"],
+                    "in_rate": 2.5,
+                    "out_rate": 4.0,
+                    "growing": False,
+                    "empty_in": 2.0,
                 }
             ],
         },

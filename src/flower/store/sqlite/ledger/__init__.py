@@ -3,16 +3,18 @@
 from typing import Final
 
 from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.ledger import audit, jobs, reruns, samples, secrets, tokens
+from flower.store.sqlite.ledger import audit, failures, jobs, reruns, samples, searches, secrets, tokens
 from flower.store.sqlite.ledger.audit import SqliteAudit
+from flower.store.sqlite.ledger.failures import SqliteFailureNotes
 from flower.store.sqlite.ledger.file import LedgerFile
 from flower.store.sqlite.ledger.jobs import SqliteJobs
 from flower.store.sqlite.ledger.reruns import SqliteReruns
 from flower.store.sqlite.ledger.samples import SqliteSamples
+from flower.store.sqlite.ledger.searches import SqliteSearches
 from flower.store.sqlite.ledger.secrets import SqliteSecrets
 from flower.store.sqlite.ledger.tokens import SqliteTokens
 
-_PARTS: Final = (audit, tokens, secrets, reruns, jobs, samples)
+_PARTS: Final = (audit, tokens, secrets, reruns, jobs, samples, searches, failures)
 
 
 class SqliteLedger:
@@ -24,6 +26,8 @@ class SqliteLedger:
         self._reruns = SqliteReruns(self._file)
         self._jobs = SqliteJobs(self._file)
         self._samples = SqliteSamples(self._file)
+        self._searches = SqliteSearches(self._file)
+        self._failures = SqliteFailureNotes(self._file)
 
     @property
     def audit(self) -> SqliteAudit:
@@ -48,6 +52,14 @@ class SqliteLedger:
     @property
     def samples(self) -> SqliteSamples:
         return self._samples
+
+    @property
+    def searches(self) -> SqliteSearches:
+        return self._searches
+
+    @property
+    def failures(self) -> SqliteFailureNotes:
+        return self._failures
 
     def close(self) -> None:
         self._file.close()

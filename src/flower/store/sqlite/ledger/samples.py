@@ -66,6 +66,13 @@ class SqliteSamples:
         )
         return [QueueSample(*row) for row in self._file.rows(sql, (max(after, 0.0),))]
 
+    def since(self, after: float) -> Sequence[QueueSample]:
+        sql = (
+            "SELECT queue, at, ready_most, unacknowledged, consumers, oldest FROM queue_sample WHERE at > ? "
+            "ORDER BY queue, at"
+        )
+        return [QueueSample(*row) for row in self._file.rows(sql, (after,))]
+
     def history(self, queue: str, start: float, end: float, width: float) -> Sequence[QueueStretch]:
         if not (math.isfinite(start) and math.isfinite(end) and width > 0):
             raise Invalid("a stretch of time needs a width above 0")

@@ -3,6 +3,7 @@
 Where the two are the same array, the columns alone have decided. `at` limits the look to some slots."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, Final, NamedTuple, cast
@@ -28,6 +29,8 @@ _SPARSE: Final = 16
 _FEW: Final = 4
 _ENDED: Final = {column: STATE_IDS[state] for state, column in ENDED.items()}
 _REALS: Final = frozenset({"received", "started", "timestamp", "sent", "runtime", "wait"})
+#: The id of a group of failures, as `fingerprint_of` writes it.
+IDENT: Final = re.compile("[0-9a-f]{16}")
 #: Words that a bare word of a query is compared with.
 _FREE_WORDS: Final = tuple(field for field in FIELDS.values() if field.free and field.attribute in WORDS)
 
@@ -116,6 +119,12 @@ def undecided(node: Node) -> Iterator[Term]:
             yield node
 
 
+def _names_failure(node: Node) -> bool:
+    if not isinstance(node, Term) or (node.field, node.operator) != ("failure", "equals"):
+        return False
+    return IDENT.fullmatch(str(node.value)) is not None
+
+
 def _same(mask: Any) -> Masks:
     return Masks(mask, mask)
 
@@ -132,6 +141,8 @@ class _Reading:
         match node:
             case And(terms):
                 return self._all([self.node(term) for term in terms])
+            case Or(terms) if len(terms) > _FEW and all(map(_names_failure, terms)):
+                return _same(self._failures(terms))
             case Or(terms):
                 return self._any([self.node(term) for term in terms])
             case Not(term):
@@ -259,12 +270,24 @@ class _Reading:
         column = self.column("failure")
         if term.operator == "present":
             return column != 0
+        if term.operator == "equals" and IDENT.fullmatch(str(term.value)):
+            number = np.uint64(int(str(term.value), 16))
+            return (column == number) & (number != 0)
         ids = np.unique(column[column != 0])
         holds = _WordTest(term)
         wanted = [number for number in ids.tolist() if holds[f"{number:016x}"]]
         return np.isin(column, np.array(wanted, np.uint64))
 
     # --- what the rows know
+
+    def _failures(self, terms: Sequence[Node]) -> Any:
+        """Any of these groups: people filter by hundreds of them at once (`failure_states`)."""
+        wanted = np.array([int(str(term.value), 16) for term in terms if isinstance(term, Term)], np.uint64)
+        column = self.column("failure")
+        failed = np.flatnonzero(column)
+        found = self._fill(False)
+        found[failed[np.isin(column[failed], wanted)]] = True
+        return found
 
     def _has(self, name: str) -> Any:
         return (self.column("has") & HAS[name]) != 0

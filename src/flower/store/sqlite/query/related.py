@@ -1,6 +1,6 @@
 """Which rows belong to which: by root and by parent. The columns hold a few bits of these ids; the rows decide."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -73,6 +73,14 @@ class Relations:
                     if parent in wanted:
                         found.setdefault(wanted[parent], []).append(unpack_id(child))
         return found
+
+    def members(self, roots: Collection[bytes | str]) -> Iterator[tuple[Look, list[tuple[int, bytes | str]]]]:
+        """Rows that name one of these packed ids as their root, as key and root, segment by segment, in parts."""
+        hashes = sorted({hashed(packed) for packed in roots})
+        for look, ids in self._bearing("root", hashes):
+            with suppress(SegmentGone):
+                rows = look.rows(f"SELECT id, root_id FROM task WHERE id IN ({ids})")
+                yield look, [(key, root) for key, root in rows if root in roots]
 
     def _bearing(self, column: str, hashes: Sequence[int]) -> Iterator[tuple[Look, str]]:
         """Segments with the ids of rows that may be meant, as SQL lists them."""

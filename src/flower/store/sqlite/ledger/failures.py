@@ -1,0 +1,69 @@
+"""What people made of groups of failures, in the ledger's file."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import apsw
+
+from flower.store.ledger.failures import MOST_SEEN, FailureNote
+from flower.store.sqlite.connection import rows
+from flower.store.sqlite.ledger.file import LedgerFile
+from flower.store.sqlite.ledger.texts import storable
+
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS failure_note (
+        failure TEXT PRIMARY KEY, decision TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL, until REAL,
+        comment TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS failure_seen (failure TEXT PRIMARY KEY, first REAL NOT NULL) STRICT, WITHOUT ROWID",
+)
+
+_NOTES: Final = "SELECT failure, decision, by, at, until, comment FROM failure_note"
+_REMEMBER: Final = "INSERT INTO failure_seen VALUES (?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first)"
+_FORGET: Final = (
+    "DELETE FROM failure_seen WHERE failure IN (SELECT failure FROM failure_seen ORDER BY first DESC LIMIT -1 OFFSET ?)"
+)
+
+
+class SqliteFailureNotes:
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    def put(self, note: FailureNote) -> None:
+        values = (
+            storable(note.failure), note.decision, storable(note.by), note.at, note.until, storable(note.comment)
+        )  # fmt: skip
+        sql = "INSERT OR REPLACE INTO failure_note VALUES (?, ?, ?, ?, ?, ?)"
+        self._file.write(lambda db: rows(db, sql, values))
+
+    def drop(self, failure: str) -> bool:
+        def change(db: apsw.Connection) -> bool:
+            rows(db, "DELETE FROM failure_note WHERE failure = ?", (storable(failure),))
+            return db.changes() > 0
+
+        return self._file.write(change)
+
+    def notes(self) -> Mapping[str, FailureNote]:
+        return {
+            failure: FailureNote(failure=failure, decision=decision, by=by, at=at, until=until, comment=comment)
+            for failure, decision, by, at, until, comment in self._file.rows(_NOTES)
+        }
+
+    def remember(self, firsts: Mapping[str, float]) -> None:
+        if not firsts:
+            return
+        values = [(storable(failure), first) for failure, first in firsts.items()]
+
+        def change(db: apsw.Connection) -> None:
+            db.executemany(_REMEMBER, values)
+            rows(db, _FORGET, (MOST_SEEN,))
+
+        self._file.write(change)
+
+    def firsts(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
+        sql = "SELECT failure, first FROM failure_seen"
+        if failures is None:
+            return dict(self._file.rows(sql))
+        wanted = json.dumps([storable(failure) for failure in failures])
+        return dict(self._file.rows(f"{sql} WHERE failure IN (SELECT value FROM json_each(?))", (wanted,)))

@@ -1,0 +1,90 @@
+"""Saved searches in the ledger's file."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+
+from flower.store.ledger.searches import Search
+from flower.store.sqlite.connection import Row, number, rows
+from flower.store.sqlite.ledger.file import LedgerFile
+from flower.store.sqlite.ledger.texts import storable
+
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS search (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, query TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
+        columns TEXT NOT NULL, sort TEXT NOT NULL, owner TEXT NOT NULL, shared INTEGER NOT NULL, at REAL NOT NULL
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS search_owner ON search (owner)",
+)
+
+_SELECT: Final = 'SELECT id, name, query, start, "end", columns, sort, owner, shared, at FROM search'
+_INSERT: Final = (
+    'INSERT INTO search (id, owner, name, query, start, "end", columns, sort, shared, at) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE: Final = (
+    'UPDATE search SET name = ?, query = ?, start = ?, "end" = ?, columns = ?, sort = ?, shared = ?, at = ? '
+    "WHERE id = ?"
+)
+
+
+class SqliteSearches:
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    def add(self, search: Search, *, limit: int) -> bool:
+        owner = storable(search.owner)
+
+        def change(db: apsw.Connection) -> bool:
+            if number(db, "SELECT count(*) FROM search WHERE owner = ?", (owner,)) >= limit:
+                return False
+            rows(db, _INSERT, (search.id, owner, *_values(search)))
+            return True
+
+        return self._file.write(change)
+
+    def search(self, search_id: str) -> Search | None:
+        found = self._file.rows(f"{_SELECT} WHERE id = ?", (storable(search_id),))
+        return _search(found[0]) if found else None
+
+    def searches(self, owner: str) -> Sequence[Search]:
+        sql = f"{_SELECT} WHERE owner = ? OR shared ORDER BY name COLLATE NOCASE, name, id"
+        return [_search(row) for row in self._file.rows(sql, (storable(owner),))]
+
+    def change(self, search: Search) -> bool:
+        def change(db: apsw.Connection) -> bool:
+            rows(db, _UPDATE, (*_values(search), storable(search.id)))
+            return db.changes() > 0
+
+        return self._file.write(change)
+
+    def remove(self, search_id: str) -> bool:
+        def change(db: apsw.Connection) -> bool:
+            rows(db, "DELETE FROM search WHERE id = ?", (storable(search_id),))
+            return db.changes() > 0
+
+        return self._file.write(change)
+
+
+def _values(search: Search) -> tuple[Any, ...]:
+    texts = [storable(text) for text in (search.name, search.query, search.start, search.end)]
+    lists = [json.dumps(words) for words in (search.columns, search.sort)]
+    return (*texts, *lists, int(search.shared), search.at)
+
+
+def _search(row: Row) -> Search:
+    search_id, name, query, start, end, columns, sort, owner, shared, at = row
+    return Search(
+        id=search_id,
+        name=name,
+        query=query,
+        start=start,
+        end=end,
+        columns=tuple(json.loads(columns)),
+        sort=tuple(json.loads(sort)),
+        owner=owner,
+        shared=bool(shared),
+        at=at,
+    )

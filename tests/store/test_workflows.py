@@ -1,0 +1,89 @@
+"""Workflows of every store: what is one, what is counted, and page by page while more come in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flower.errors import Invalid
+from flower.records import Task
+from flower.search.syntax import parse
+from flower.store.answers import Workflow
+from flower.store.port import Batch, Retention
+from store.conftest import Store, opened
+from store.tasks import uuid_of
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with opened(request.param, tmp_path, segment_tasks=5) as made:
+        yield made
+
+
+def root(number: int, **fields: object) -> Task:
+    values: dict[str, object] = {"name": "order", "state": "SUCCESS", "root_id": uuid_of(number), "sent": float(number)}
+    return Task(uuid_of(number), **{**values, **fields})  # type: ignore[arg-type]
+
+
+def child(number: int, of: int, state: str = "SUCCESS", **fields: object) -> Task:
+    return Task(uuid_of(number), "charge", state, root_id=uuid_of(of), parent_id=uuid_of(of), **fields)  # type: ignore[arg-type]
+
+
+def test_how_far_each_is(store: Store) -> None:
+    begun = root(1, timestamp=3.0)
+    states = ["SUCCESS", "FAILURE", "STARTED", "PROGRESS", "PENDING", "RETRY", "RECEIVED", "REVOKED"]
+    others = [child(10 + n, 1, state, received=0.5 + n, timestamp=20.0 + n) for n, state in enumerate(states)]
+    alone, orphan = root(2), child(30, 99)
+    store.writer.write(Batch(new=[others[0], begun, alone, orphan]))
+    store.writer.write(Batch(new=others[1:]))
+    [found] = store.reader.workflows().workflows
+    assert found == Workflow(begun, 9, ended=4, failed=1, running=2, started=0.5, last=27.0)
+
+
+def test_the_query_is_about_the_root(store: Store) -> None:
+    store.writer.write(Batch(new=[root(1), child(2, 1, "FAILURE"), root(3, state="FAILURE"), child(4, 3)]))
+    found = store.reader.workflows(parse("state:FAILURE")).workflows
+    assert [(each.root.uuid, each.failed) for each in found] == [(uuid_of(3), 1)]
+    assert store.reader.workflows(parse("name:charge")).workflows == ()
+
+
+def test_pages_while_more_come_in(store: Store) -> None:
+    numbers = range(0, 60, 3)
+    store.writer.write(Batch(new=[task for n in numbers for task in (root(n), child(n + 1, n), root(n + 2))]))
+    page = store.reader.workflows(limit=7)
+    found = [each.root.uuid for each in page.workflows]
+    while page.cursor is not None:
+        number = 1_000 + 10 * len(found)
+        # a new one, and a first child of one that stood alone before
+        store.writer.write(Batch(new=[root(number), child(number + 1, number), child(number + 2, 2)]))
+        page = store.reader.workflows(limit=7, cursor=page.cursor)
+        found += [each.root.uuid for each in page.workflows]
+    assert found == [uuid_of(n) for n in sorted([*numbers, 2], reverse=True)]
+
+
+def test_a_cursor_of_another_query_is_refused(store: Store) -> None:
+    store.writer.write(Batch(new=[task for n in (0, 10, 20) for task in (root(n), child(n + 1, n))]))
+    cursor = store.reader.workflows(limit=1).cursor
+    with pytest.raises(Invalid, match="another query"):
+        store.reader.workflows(parse("state:FAILURE"), limit=1, cursor=cursor)
+    with pytest.raises(Invalid, match="not a cursor"):
+        store.reader.workflows(limit=1, cursor="nonsense")
+    assert store.reader.workflows(limit=0).workflows == ()
+
+
+def test_ids_that_are_no_uuids(store: Store) -> None:
+    tasks = [Task("order-1", "order"), Task("mail-1", "mail", root_id="order-1"), Task("order-2", "order")]
+    store.writer.write(Batch(new=tasks))
+    assert [(each.root.uuid, each.tasks) for each in store.reader.workflows().workflows] == [("order-1", 2)]
+
+
+def test_what_went_is_counted_no_more(store: Store) -> None:
+    old = [child(n, 1, timestamp=float(n)) for n in range(2, 12)]
+    store.writer.write(Batch(new=[root(1, timestamp=100.0), *old]))
+    assert store.reader.workflows().workflows[0].tasks == 11
+    while store.writer.prune(Retention(max_age=10.0), now=18.5):
+        pass
+    assert store.reader.workflows().workflows[0].tasks == 4
+    while store.writer.prune(Retention(max_age=10.0), now=50.0):
+        pass
+    assert store.reader.workflows().workflows == ()
