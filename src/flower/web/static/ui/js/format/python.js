@@ -127,3 +127,32 @@ export function below(node, path) {
   }
   return here;
 }
+
+const ESCAPES = { n: '\n', t: '\t', r: '\r', 0: '\0', a: '\x07', b: '\b', f: '\f', v: '\v', '\\': '\\', "'": "'", '"': '"', '\n': '' };
+
+/** What a string literal means; null for bytes. @param {string} literal */
+function unescaped(literal) {
+  const open = literal.search(/['"]/);
+  const prefix = literal.slice(0, open).toLowerCase();
+  if (prefix.includes('b')) return null;
+  const body = literal.slice(open + 1, -1);
+  if (prefix.includes('r')) return body;
+  return body.replace(/\\(x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}|[\s\S])/gi, (all, code) => (code.length > 1 ? String.fromCodePoint(parseInt(code.slice(1), 16)) : ESCAPES[code] ?? all));
+}
+
+/** The value as JSON, numbers as they are written; null where JSON has no such thing. @param {Node | null} node @returns {string | null} */
+export function toJson(node) {
+  if (!node) return null;
+  if (node.kind === 'text') { const text = unescaped(node.text); return text === null ? null : JSON.stringify(text); }
+  if (node.kind === 'number') return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i.test(node.text) ? node.text : null;
+  if (node.kind === 'word') return { None: 'null', True: 'true', False: 'false' }[node.text] ?? null;
+  if (!node.items || node.kind === 'set') return null;
+  const parts = node.items.map((each) => {
+    const value = toJson(each.value);
+    if (node.kind !== 'dict') return value;
+    const key = each.key?.kind === 'text' ? toJson(each.key) : null;
+    return key === null || value === null ? null : `${key}: ${value}`;
+  });
+  if (parts.includes(null)) return null;
+  return node.kind === 'dict' ? `{${parts.join(', ')}}` : `[${parts.join(', ')}]`;
+}

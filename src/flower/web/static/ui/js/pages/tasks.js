@@ -25,6 +25,7 @@ import { Icon } from '../ui/icons.js';
 import { Empty, ErrorPanel } from '../ui/panels.js';
 import { Legend } from '../ui/parts.js';
 import { toast } from '../ui/toast.js';
+import { seen } from '../task/neighbours.js';
 
 const PAGE = 200;
 /** Seconds between readings of the figures while tasks come in. */
@@ -145,6 +146,9 @@ export default function Tasks({ query }) {
     // Away from the rows and at their top: what was kept back slides in.
     if ((before.pointer || !before.top) && now.top && !now.pointer && rows.waiting && !selection.size && !paused.value) release();
   };
+
+  // The page of a task leads on to the next one of this list.
+  useEffect(() => { seen(rows.ids()); }, [version]);
 
   const search = (q) => { setQuery({ q, search: '', state: '', worker: '', name: '' }); if (q === state.q) reload(); };
   const sortBy = (column) => {
