@@ -17,9 +17,9 @@ from flower.api.v1.http import V1_ROUTES
 from flower.errors import Unavailable
 from flower.store.ledger.audit import Wanted
 from flower.web.login import LOGIN
-from flower.web.pages import PAGES
+from flower.web.shell import SHELL_PAGES
 
-EVERY = (*ROUTES, *V1_ROUTES, *LOGIN, *PAGES)
+EVERY = (*ROUTES, *V1_ROUTES, *LOGIN, *SHELL_PAGES)
 GUARDED = [route for route in EVERY if route.access != "open"]
 
 #: One user of each role, one of an own role, one of none.

@@ -5,9 +5,9 @@ import { duration } from '../format/numbers.js';
 import { clock, hover } from '../format/time.js';
 import { timeline } from './attempts.js';
 
-const TICKS = 4;
+const TICKS = innerWidth < 600 ? 2 : 4;
 /** Room to the right for what is written behind the last block. */
-const ROOM = 1.24;
+const ROOM = innerWidth < 600 ? 1.7 : 1.24;
 
 export const TimelineLegend = () => html`<div class="legend"><span><i class="ln wait"></i>${T.task.waiting}</span><span><i class="ln back"></i>${T.task.backoff}</span><span><i class="run"></i>${T.task.runningLegend}</span><span><i class="fail"></i>${T.task.failedLegend}</span></div>`;
 
