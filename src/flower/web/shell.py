@@ -32,7 +32,7 @@ POLICY: Final = "default-src 'self'; base-uri 'self'; form-action 'self'; object
 #: Style sheets, in the order in which they are read.
 STYLES: Final = (
     "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/search.css",
-    "css/grid.css", "css/task.css", "css/pages.css",
+    "css/grid.css", "css/task.css", "css/pages.css", "css/cluster.css",
 )  # fmt: skip
 
 
@@ -120,5 +120,6 @@ def _settings(context: Context, known: Assets, found: bool) -> dict[str, Any]:
         "login": context.authenticated,
         "max_age": context.max_age,
         "max_tasks": context.max_tasks,
+        "purge_offline": context.purge_offline_workers,
         "bulk_limit": context.bulk_limit,
     }
