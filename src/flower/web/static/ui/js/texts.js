@@ -75,7 +75,7 @@ export const T = {
     shownOf: (n, all) => `${n} of ${all} shown; filter to see others`,
   },
   workers: {
-    crumb: 'Workers', mood: { online: 'Online', silent: 'Silent', offline: 'Offline', unknown: 'No events' },
+    crumb: 'Workers', summary: 'In short', mood: { online: 'Online', silent: 'Silent', offline: 'Offline', unknown: 'No events' },
     moodHint: {
       online: 'It was heard within its last two heartbeats', silent: 'It did not say goodbye, and is not heard any more',
       offline: 'It said that it goes', unknown: 'It answers when it is asked, but sends no events',
@@ -100,6 +100,7 @@ export const T = {
     tabs: { tasks: 'Tasks', pool: 'Pool', queues: 'Queues', limits: 'Task types', config: 'Configuration', system: 'System', history: 'History' },
     lists: { active: 'Running', reserved: 'Held', scheduled: 'Scheduled', revoked: 'Revoked' },
     listHints: { active: 'in a slot now', reserved: 'taken from the queue, waiting for a slot', scheduled: 'waiting for their time', revoked: 'ids that it will not run' },
+    lastWords: (age) => `These are its last words, ${age}. It is not there any more.`,
     listNone: { active: 'It runs no task.', reserved: 'It holds no task.', scheduled: 'No task waits for its time.', revoked: 'It knows of no revoked task.' },
     task: { name: 'Task', id: 'Id', since: 'Since', eta: 'Due', pid: 'Process', acknowledged: 'Acknowledged', args: 'Arguments' }, yes: 'yes', no: 'no',
     lost: (n) => `It had ${n} when it was last heard`, lostText: 'They had been received or started, and no event told that they ended.', lostAll: 'Show them all', lostNone: 'No task is on record that it had not ended.',
@@ -118,7 +119,7 @@ export const T = {
     historyNone: 'No history is on record.', active: 'Running tasks', loadChart: 'Load', events: { online: 'came', offline: 'went', heartbeat: 'heartbeat' }, cameAndWent: 'Came and went', historyTitle: 'How busy it was', pidWas: (pid) => `process ${pid}`,
   },
   queues: {
-    columns: { queue: 'Queue', depth: 'Depth', ready: 'Ready', unacked: 'Unacked', consumers: 'Consumers', oldest: 'Oldest', in: 'In', out: 'Out', emptyIn: 'Empty in' },
+    share: 'Share of the longest', columns: { queue: 'Queue', depth: 'Depth', ready: 'Ready', unacked: 'Unacked', consumers: 'Consumers', oldest: 'Oldest', in: 'In', out: 'Out', emptyIn: 'Empty in' },
     hints: {
       depth: 'Messages that wait, and those given to a worker that has not confirmed them', ready: 'Messages that wait for a worker', unacked: 'Given to a worker that has not confirmed them yet', consumers: 'Workers that said that they consume it; else the number that the broker has',
       oldest: 'How long the oldest message has waited', in: 'Tasks sent a second, over five minutes', out: 'Tasks begun a second, over five minutes', emptyIn: 'When it is empty if it goes on like this',

@@ -28,8 +28,8 @@ export function useTick(seconds) {
 /** Whether one may look; that read-only mode forbids changes does not matter here. @param {string} permission */
 export const maySee = (permission) => !me.value || me.value.permissions.includes(permission);
 
-/** Tabs; which one is chosen is in the address. @param {{items: [string, string, (number | null)?][], value: string, label: string, children?: any}} props */
-export function Tabs({ items, value, label, children }) {
+/** Tabs; which one is chosen is in the address. @param {{items: [string, string, (number | null)?][], value: string, label: string, note?: string, children?: any}} props */
+export function Tabs({ items, value, label, note = '', children }) {
   const row = useRef(/** @type {any} */ (null));
   const pick = (key) => setQuery({ tab: key === items[0][0] ? '' : key }, { replace: true });
   const keys = (event) => {
@@ -40,7 +40,7 @@ export function Tabs({ items, value, label, children }) {
     pick(items[next % items.length][0]);
     row.current.querySelectorAll('[role=tab]')[next % items.length].focus();
   };
-  return html`<section class="panel tabbed"><div class="tabs"><div role="tablist" aria-label=${label} ref=${row} onKeyDown=${keys}>${items.map(([key, text, n]) => html`<button type="button" role="tab" id=${`tab-${key}`} aria-selected=${key === value ? 'true' : 'false'} aria-controls="tab-panel" tabindex=${key === value ? 0 : -1} onClick=${() => pick(key)}>${text}${n != null && html`<small>${n}</small>`}</button>`)}</div></div><div role="tabpanel" id="tab-panel" aria-labelledby=${`tab-${value}`}>${children}</div></section>`;
+  return html`<section class="panel tabbed"><div class="tabs"><div role="tablist" aria-label=${label} ref=${row} onKeyDown=${keys}>${items.map(([key, text, n]) => html`<button type="button" role="tab" id=${`tab-${key}`} aria-selected=${key === value ? 'true' : 'false'} aria-controls="tab-panel" tabindex=${key === value ? 0 : -1} onClick=${() => pick(key)}>${text}${n != null && html`<small>${n}</small>`}</button>`)}</div></div><div role="tabpanel" id="tab-panel" aria-labelledby=${`tab-${value}`}>${note && html`<p class="last-words">${note}</p>`}${children}</div></section>`;
 }
 
 /** How a value of JSON is shown in a line. @param {any} value */

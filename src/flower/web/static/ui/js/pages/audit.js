@@ -50,7 +50,7 @@ function Entries({ first, asked }) {
 }
 
 /** Where what was acted on can be seen. */
-const placeOf = (action, target) => (action.startsWith('worker.') ? href(`worker/${part(target)}`) : action.startsWith('task.') ? href(`task/${part(target)}`) : action.startsWith('job.') ? href(`jobs/${part(target)}`) : '');
+const placeOf = (action, target) => (action.startsWith('worker.') ? href(`worker/${part(target)}`) : action.startsWith('task.') ? href(`task/${part(target)}`) : action.startsWith('job.') ? href(/^[0-9a-f]{12}$/.test(target) ? `jobs/${part(target)}` : `task/${part(target)}`) : '');
 
 function Row({ of }) {
   const targets = of.targets.slice(0, TARGETS);

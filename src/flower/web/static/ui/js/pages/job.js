@@ -27,7 +27,7 @@ export default function Job({ id, query }) {
   useEffect(() => { if (it && it.state !== 'running') setEnded(true); }, [it?.state]);
   useTick(ended ? 60 : 1);
   const crumb = html`<nav class="crumb" aria-label=${J.crumb}><a href=${href('jobs')}>${J.crumb}</a></nav>`;
-  if (job.problem?.status === 404) return html`<${Page} title=${J.unknown(id)} crumb=${crumb} live=${false}><${Empty} title=${J.unknown(visible(id.slice(0, 200)))} actions=${html`<a class="btn" href=${href('jobs')}>${T.pages.jobs}</a>`}><p>${J.unknownText}</p></${Empty}></${Page}>`;
+  if (job.problem?.status === 404) return html`<${Page} title=${J.unknown(id)} live=${false}><${Empty} title=${J.unknown(visible(id.slice(0, 200)))} actions=${html`<a class="btn" href=${href('jobs')}>${T.pages.jobs}</a>`}><p>${J.unknownText}</p></${Empty}></${Page}>`;
   const title = it ? J.title(J.actions[it.action], it.total) : J.crumb;
   return html`<${Page} title=${title} crumb=${crumb} live=${false} actions=${it && html`<${Acts} job=${it} reload=${job.reload} />`}><div class="wrap"><${Loaded} of=${{ ...job, slow: job.slow && !it }}>${(told) => html`<div class="stack"><${Head} job=${told} title=${title} /><${Items} job=${told} query=${query} /></div>`}</${Loaded}></div></${Page}>`;
 }

@@ -34,7 +34,7 @@ export default function Worker({ id, query }) {
   useTick(2);
   const crumb = html`<nav class="crumb" aria-label=${T.workers.crumb}><a href=${href('workers')}>${T.workers.crumb}</a></nav>`;
   const missing = known.problem?.status === 404 && said.problem?.status === 404;
-  if (missing) return html`<${Page} title=${W.unknown(id)} crumb=${crumb} live=${false}><${Empty} title=${W.unknown(visible(id.slice(0, 200)))} actions=${html`<a class="btn" href=${href('workers')}>${W.all}</a><a class="btn" href=${search(`worker:${quoted(`*${id.slice(0, 60)}*`)}`)}>${W.lookNames}</a>`}><p>${W.unknownText}</p></${Empty}></${Page}>`;
+  if (missing) return html`<${Page} title=${W.unknown(id)} live=${false}><${Empty} title=${W.unknown(visible(id.slice(0, 200)))} actions=${html`<a class="btn" href=${href('workers')}>${W.all}</a><a class="btn" href=${search(`worker:${quoted(`*${id.slice(0, 60)}*`)}`)}>${W.lookNames}</a>`}><p>${W.unknownText}</p></${Empty}></${Page}>`;
   const worker = known.data?.worker ?? null;
   const words = said.data?.said ?? {};
   return html`<${Page} title=${id} crumb=${crumb} actions=${html`<${Acts} name=${id} worker=${worker} words=${words} said=${said} />`}><div class="wrap">
@@ -101,6 +101,7 @@ function Body({ name, query, worker, said, words }) {
   const size = (kind) => words[kind]?.value?.length ?? null;
   const counts = { tasks: size('active'), queues: size('active_queues'), limits: size('registered') };
   const stats = words.stats?.value ?? null;
+  const spoke = Math.max(0, ...Object.values(words).map((each) => each.at));
   const shown = {
     tasks: () => html`<${Tasks} said=${words} />`,
     pool: () => html`<${Pool} name=${name} stats=${stats} why=${why} then=${then} />`,
@@ -110,5 +111,5 @@ function Body({ name, query, worker, said, words }) {
     system: () => html`<${System} stats=${stats} />`,
     history: () => html`<${History} name=${name} />`,
   };
-  return html`<${Tabs} label=${line(name, 200)} value=${tab} items=${Object.entries(W.tabs).map(([key, text]) => [key, text, counts[key] ?? null])}>${!said.data && said.asking ? html`<${Skeleton} />` : shown[tab]()}</${Tabs}>`;
+  return html`<${Tabs} label=${line(name, 200)} value=${tab} note=${worker && !worker.alive && tab !== 'history' && spoke ? W.lastWords(age(spoke)) : ''} items=${Object.entries(W.tabs).map(([key, text]) => [key, text, counts[key] ?? null])}>${!said.data && said.asking ? html`<${Skeleton} />` : shown[tab]()}</${Tabs}>`;
 }

@@ -14,7 +14,7 @@ const SETTINGS = 'https://docs.celeryq.dev/en/stable/userguide/configuration.htm
 /** Parts of `stats` that have a place of their own. */
 const PLACED = new Set(['pool', 'broker', 'autoscaler', 'total', 'rusage']);
 
-const Part = ({ title, note = '', children }) => html`<section class="part" aria-label=${title}><h3>${title}${note && html` <small>${note}</small>`}</h3>${children}</section>`;
+const Part = ({ title, note = '', children }) => html`<section class="part" aria-label=${title}><h2>${title}${note && html` <small>${note}</small>`}</h2>${children}</section>`;
 
 export function Tasks({ said }) {
   return html`${['active', 'reserved', 'scheduled'].map((kind) => html`<${Part} title=${`${W.lists[kind]}${said[kind] ? ` ${said[kind].value.length}` : ''}`} note=${W.listHints[kind]}><${TaskTable} kind=${kind} of=${said[kind]?.value} /></${Part}>`)}<${Part} title=${`${W.lists.revoked}${said.revoked ? ` ${said.revoked.value.length}` : ''}`} note=${W.listHints.revoked}><${Revoked} of=${said.revoked?.value} /></${Part}>`;
