@@ -38,8 +38,8 @@ def browsing() -> Iterator[Browser]:
 
 
 class Watched:
-    """A page and what it complained of. `expect_problems` lets the browser log answers with an error's status: it does so
-    for every one, asked for or not."""
+    """A page and what it complained of. `expect_problems` lets the browser log answers with an error's status: it does
+    so for every one, asked for or not."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

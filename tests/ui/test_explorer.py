@@ -234,7 +234,9 @@ def test_jump(look: Look, run: Run) -> None:
     expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
 
 
-def test_the_stream_goes_on_after_the_server_was_away(redis_cluster: Cluster, open_page: Callable[..., Watched]) -> None:
+def test_the_stream_goes_on_after_the_server_was_away(
+    redis_cluster: Cluster, open_page: Callable[..., Watched]
+) -> None:
     with Product(redis_cluster.app.conf.broker_url) as server:
         server.wait_until_capturing()
         watched = open_page(f"http://127.0.0.1:{server.port}", "/tasks")
