@@ -26,10 +26,8 @@ def run_js(browser: Browser) -> Iterator[Do]:
         folder = assets().address("", "js/")
 
         def do(module: str, expression: str, given: Any = None) -> Any:
-            return watched.page.evaluate(
-                f"given => import('{folder}{module}').then(m => {{ const {{{_names(expression)}}} = m; return {expression}; }})",
-                given,
-            )
+            body = f"m => {{ const {{{_names(expression)}}} = m; return {expression}; }}"
+            return watched.page.evaluate(f"given => import('{folder}{module}').then({body})", given)
 
         yield do
         context.close()

@@ -132,7 +132,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
         uuid=f"{HOSTILE}/a b?c#d%2f", name=HOSTILE, state="FAILURE", hostname=HOSTILE, queue=HOSTILE, received=100.0,
         started=101.0, failed=102.0, timestamp=102.0, args=f"('{HOSTILE}',)", kwargs=f"{{'{HOSTILE}': 1}}", result=text,
         exception=f"{HOSTILE}('{HOSTILE}')",
-        traceback=f'Traceback (most recent call last):\n  File "{HOSTILE}", line 1, in x\n    {HOSTILE}\n{HOSTILE}: {text}\n',
+        traceback=f'Traceback (most recent call last):\n  File "{HOSTILE}", line 1, in x\n    y()\n{HOSTILE}: {text}\n',
         client=HOSTILE, data={HOSTILE: {HOSTILE: HOSTILE}}, root_id=HOSTILE,
     )  # fmt: skip
     child = Task(

@@ -171,6 +171,8 @@ class RecorderState(msgspec.Struct, frozen=True):
     events: int | None = None
     last_event: float | None = None
     trouble: str | None = None
+    #: why the broker cannot be reached, as long as it cannot
+    last_error: str | None = None
     lag: Annotated[float | None, Meta(description="Seconds that the oldest event of the last write waited.")] = None
 
 

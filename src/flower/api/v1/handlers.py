@@ -211,6 +211,7 @@ def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:
         events=_as(int, said.get("events")),
         last_event=_as(float, said.get("last_event")),
         trouble=_as(str, said.get("trouble")),
+        last_error=None if capture.get("connected") else _as(str, capture.get("last_error")),
         lag=_as(float, said.get("lag")),
     )
     heard = recorder.at is not None and time.time() - recorder.at <= SILENCE
