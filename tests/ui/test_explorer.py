@@ -265,3 +265,17 @@ def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
     page.keyboard.type("sta")
     expect(page.get_by_role("option").first).to_be_visible()
     assert violations(page) == []
+
+
+def test_a_phone_reaches_every_page(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/tasks", size=PHONE)
+    expect(page.locator(".gr").first).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    expect(page.get_by_role("navigation", name="Main").get_by_role("link", name="Tasks")).to_be_visible()
+    page.locator(".side").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("complementary", name="Filters").get_by_label("shop.add")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

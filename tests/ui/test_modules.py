@@ -154,7 +154,7 @@ def test_rows_hold_still_and_are_released(run_js: Do) -> None:
 
 
 def test_far_pages_are_dropped_and_read_again(run_js: Do) -> None:
-    expression = """(rows => { for (let p = 0; p < 5; p += 1) 
+    expression = """(rows => { for (let p = 0; p < 5; p += 1)
             rows.append(Array.from({ length: 10 }, (_, i) => ({ uuid: `${p}-${i}`, received: 100 - p })), `c${p}`);
         rows.shed(40, 50, 20); const gaps = rows.missing(0, 50).map(each => each.cursor); const total = rows.total;
         rows.refill(rows.missing(10, 20)[0], Array.from({ length: 10 }, (_, i) => ({ uuid: `1-${i}`, received: 99 })));
