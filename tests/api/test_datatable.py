@@ -94,7 +94,7 @@ def masking(task: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/tasks", "/api/task/info/a", "/task/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
+    "path", ["/api/tasks", "/api/task/info/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
 )
 def test_format_task_is_applied_to_everything_that_shows_a_task(store: Reader, opened: None, path: str) -> None:
     with Live(formatted(store, masking)) as live:

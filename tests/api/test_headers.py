@@ -131,7 +131,7 @@ class Broken:
 
 def test_an_error_of_ours(opened: None) -> None:
     with Live(Broken()) as live:  # type: ignore[arg-type]
-        page, api = live.http.get("/tasks"), live.http.get("/api/task/info/a")
+        page, api = live.http.get("/task/a"), live.http.get("/api/task/info/a")
     assert (page.status_code, api.status_code, api.text) == (500, 500, "")
     assert "very inside" not in page.text
     for answer in (page, api):
@@ -141,7 +141,7 @@ def test_an_error_of_ours(opened: None) -> None:
 
 def test_an_error_of_ours_while_debugging(opened: None) -> None:
     with Live(Broken(), debug=True) as live:  # type: ignore[arg-type]
-        page = live.http.get("/tasks")
+        page = live.http.get("/task/a")
     assert page.status_code == 500
     assert "RuntimeError: the very inside" in page.text
     assert "bellflower 0" in page.text

@@ -1,7 +1,7 @@
 """The files of the pages: read once, served under an address with their version, so that browsers keep them for good.
 
-The version is a hash of all of them: a module names its neighbours by relative addresses, so one that changed gives every
-one of them a new address."""
+The version is a hash of all of them: a module names its neighbours by relative addresses, so one that changed gives
+every one of them a new address."""
 
 import gzip
 import re

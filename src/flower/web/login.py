@@ -20,7 +20,7 @@ from flower.api.routes import Route
 from flower.errors import NotFound, StoreError
 from flower.store.ledger.audit import Outcome
 from flower.web.cookies import give_session, give_state, give_xsrf, take, xsrf_token
-from flower.web.pages import error_page, html
+from flower.web.pages import error_page, plain_page
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,7 @@ async def sign_in(request: Request, context: Context) -> Response:
 
 
 async def logout(request: Request, context: Context) -> Response:
-    values = {"root": context.root, "recorder": None, "can_login": context.access.needed}
-    answer = html("logout.html", 200, values)
+    answer = plain_page(context, "logout.html", 200, {"can_login": context.access.needed})
     take(answer, context, SESSION)
     return answer
 
@@ -148,11 +147,8 @@ def _form(request: Request, context: Context, status: int, wrong: str = "", name
     if not _by_password(context):
         raise NotFound("There is no such page.")
     next_page = local(request.query_params.get("next", ""), context)
-    values = {
-        "root": context.root, "recorder": None, "wrong": wrong, "name": name, "next": next_page,
-        "xsrf": xsrf_token(request),
-    }  # fmt: skip
-    answer = html("login.html", status, values)
+    values = {"wrong": wrong, "name": name, "next": next_page, "xsrf": xsrf_token(request)}
+    answer = plain_page(context, "login.html", status, values)
     give_xsrf(request, answer, context)
     return answer
 

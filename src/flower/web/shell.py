@@ -1,5 +1,5 @@
-"""The one page that all addresses of people answer with: a browser loads its modules, which read `/api/v1` and show what
-the address says. What the server does itself: the title, the status, and which files to fetch at once."""
+"""The one page that all addresses of people answer with: a browser loads its modules, which read `/api/v1` and show
+what the address says. What the server does itself: the title, the status, and which files to fetch at once."""
 
 import json
 import logging
@@ -111,7 +111,7 @@ def _settings(context: Context, known: Assets, found: bool) -> dict[str, Any]:
         "root": context.root,
         "assets": known.address(context.root, ""),
         "found": found,
-        "columns": [column.slug for column in columns_of(context.tasks_columns)] if chosen else [],
+        "columns": list(columns_of(context.tasks_columns)) if chosen else [],
         "natural_time": context.natural_time,
         "auto_refresh": context.auto_refresh,
         "log_url": context.log_url,

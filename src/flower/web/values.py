@@ -40,22 +40,6 @@ def ago(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def natural(epoch: Any) -> str:
-    """`5 minutes ago`, `in 2 hours`; what is more than a day away by its date, as Flower does."""
-    moment = _local(epoch)
-    if moment is None:
-        return clock(epoch)
-    away = (datetime.now(UTC) - moment).total_seconds()
-    if abs(away) >= 86_400:
-        return clock(epoch)
-    for size, unit in ((3_600, "hour"), (60, "minute"), (1, "second")):
-        count = int(abs(away) // size)
-        if count:
-            amount = f"{count} {unit}{'s' if count > 1 else ''}"
-            return f"in {amount}" if away < 0 else f"{amount} ago"
-    return "now"
-
-
 def clock(epoch: Any, *, precise: bool = False) -> str:
     """Local time; with the date unless it is today."""
     moment = _local(epoch)

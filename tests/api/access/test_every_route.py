@@ -17,9 +17,9 @@ from flower.api.v1.http import V1_ROUTES
 from flower.errors import Unavailable
 from flower.store.ledger.audit import Wanted
 from flower.web.login import LOGIN
-from flower.web.pages import PAGES
+from flower.web.shell import SHELL_PAGES
 
-EVERY = (*ROUTES, *V1_ROUTES, *LOGIN, *PAGES)
+EVERY = (*ROUTES, *V1_ROUTES, *LOGIN, *SHELL_PAGES)
 GUARDED = [route for route in EVERY if route.access != "open"]
 
 #: One user of each role, one of an own role, one of none.
@@ -137,11 +137,12 @@ def test_another_origin_writes_nothing(route: Route, locked: Live, tokens: dict[
 @pytest.mark.parametrize("route", EVERY, ids=named)
 def test_where_nobody_must_log_in(route: Route, monkeypatch: pytest.MonkeyPatch, unlocked: Live) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    unlocked.http.cookies.clear()  # what pages of ours bring
     status, text = ask(unlocked, route)
-    assert (status == 401 and CLOSED in text) is (route.access == "api")
+    assert (status == 401 and CLOSED in text) is (route.access in ("api", "own"))
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "1")
     assert is_let_in(ask(unlocked, route))
-    if route.access == "api" and route.method not in SAFE_METHODS:
+    if route.access in ("api", "own") and route.method not in SAFE_METHODS:
         assert not is_let_in(ask(unlocked, route, {"Sec-Fetch-Site": "cross-site"}))
 
 
@@ -184,7 +185,7 @@ def test_an_action_is_noted_with_its_outcome(route: Route, locked: Live) -> None
     assert refused.message.startswith("You may not do this")
 
 
-WRITES = [route for route in GUARDED if route.method not in SAFE_METHODS and route.access == "api"]
+WRITES = [route for route in GUARDED if route.method not in SAFE_METHODS and route.access in ("api", "own")]
 
 
 @pytest.fixture(scope="module")

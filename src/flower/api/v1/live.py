@@ -96,7 +96,7 @@ async def _pieces(
 async def _check(request: Request, context: Context) -> None:
     """Raises Ended if who listens could not begin to listen now."""
     try:
-        objected = await objection(request, "api", "view", context)
+        objected = await objection(request, "own", "view", context)
     except FlowerError as error:
         raise Ended(f"the login cannot be checked: {error.message}") from error
     if objected is not None:

@@ -42,7 +42,6 @@ def _environment() -> "Environment":
         "ago": values.ago,
         "clock": values.clock,
         "iso": values.iso,
-        "natural": values.natural,
         "path": lambda text: quote(str(text), safe="", errors="replace"),
     }
     environment.globals |= {

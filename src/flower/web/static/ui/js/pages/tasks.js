@@ -1,12 +1,177 @@
-import { html } from '../lib.js';
+// The explorer: one query and one range of time in the address; histogram, facets and rows of what they find.
+import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useResource } from '../resource.js';
+import { paused, useLive } from '../live.js';
+import { setQuery } from '../router.js';
+import { settings } from '../settings.js';
 import { T } from '../texts.js';
-import { Page } from '../shell/page.js';
-import { Loaded, Panel } from '../ui/panels.js';
-import { RowTime, State, TaskLink, Name } from '../ui/parts.js';
+import { int, duration } from '../format/numbers.js';
+import { visible } from '../format/text.js';
+import { moment, zone } from '../format/time.js';
+import { SearchBar } from '../search/bar.js';
+import { Bulk } from '../explorer/bulk.js';
+import { columnsOf, needed } from '../explorer/columns.js';
+import { Facets, useFacets } from '../explorer/facets.js';
+import { Grid, GridSkeleton } from '../explorer/grid.js';
+import { Histogram } from '../explorer/histogram.js';
+import { actOnMany } from '../explorer/jobs.js';
+import { ColumnMenu, ExportMenu, RangeMenu, saveSearch } from '../explorer/menus.js';
+import { Rows } from '../explorer/rows.js';
+import { DEFAULT_SORT, around, asked, rangeText, stateOf } from '../explorer/state.js';
+import { whyNot } from '../me.js';
+import { GapNote, Page } from '../shell/page.js';
+import { searches } from '../shell/side.js';
+import { Icon } from '../ui/icons.js';
+import { Empty, ErrorPanel } from '../ui/panels.js';
+import { Legend } from '../ui/parts.js';
+import { toast } from '../ui/toast.js';
+import { seen } from '../task/neighbours.js';
 
-export default function Tasks() {
-  const tasks = useResource((signal) => get('tasks', { limit: 50 }, { signal }), []);
-  return html`<${Page} title=${T.tasks.title}><div class="wrap"><${Panel} title=${T.tasks.grid}><${Loaded} of=${tasks}>${(data) => html`<table class="t"><tbody>${data.tasks.map((task) => html`<tr><td><${State} s=${task.state} /></td><td><${Name} n=${task.name} /></td><td><${TaskLink} uuid=${task.uuid} /></td><td class="right"><${RowTime} at=${task.received} /></td></tr>`)}</tbody></table>`}</${Loaded}></${Panel}></div></${Page}>`;
+const PAGE = 200;
+/** Seconds between readings of the figures while tasks come in. */
+const FIGURES = 4;
+/** Rows that came in by themselves, after which the list is read anew. */
+const ENOUGH = 4000;
+/** A tint for a trickle of new rows; in a flood it would repaint every frame. */
+const TRICKLE = 3;
+
+/** The rows of a search: read page by page, kept up to date by the stream. */
+function useRows(state, columns) {
+  const key = JSON.stringify([asked(state, ''), state.sort, needed(columns, state.sort)]);
+  const [turn, setTurn] = useState(0);
+  const [version, setVersion] = useState(0);
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const [loading, setLoading] = useState(true);
+  const rows = useRef(new Rows(state.sort));
+  const fresh = useRef(new Set());
+  const running = useRef({ control: new AbortController(), pages: new Set() });
+  const changed = () => setVersion((n) => n + 1);
+  const question = { ...asked(state, zone()), sort: state.sort === DEFAULT_SORT ? '' : state.sort, columns: needed(columns, state.sort), limit: PAGE };
+
+  useEffect(() => {
+    const control = new AbortController();
+    running.current = { control, pages: new Set() };
+    setLoading(true);
+    get('tasks', question, { signal: control.signal }).then((told) => {
+      const next = new Rows(state.sort);
+      next.append(told.tasks, told.cursor);
+      rows.current = next;
+      fresh.current = new Set();
+      setProblem(null);
+      setLoading(false);
+      changed();
+      if (!performance.getEntriesByName('page-ready').length) requestAnimationFrame(() => performance.mark('page-ready'));
+    }, (error) => { if (!control.signal.aborted) { setProblem(error); setLoading(false); } });
+    return () => control.abort();
+  }, [key, turn]);
+
+  const near = (from, to) => {
+    const now = rows.current;
+    const { control, pages } = running.current;
+    const fetchPage = (cursor, put) => {
+      if (pages.has(cursor)) return;
+      pages.add(cursor);
+      get('tasks', { ...question, cursor }, { signal: control.signal })
+        .then((told) => { if (rows.current === now) { put(told); now.shed(from, to); changed(); } }, (error) => { if (!control.signal.aborted) setProblem(error); })
+        .finally(() => pages.delete(cursor));
+    };
+    for (const page of now.missing(from, to)) fetchPage(page.cursor, (told) => now.refill(page, told.tasks));
+    if (!loading && now.next && to > now.total - 60) fetchPage(now.next, (told) => now.append(told.tasks, told.cursor));
+  };
+  return { rows: rows.current, version, problem, loading, fresh: fresh.current, near, changed, reload: () => setTurn((n) => n + 1) };
+}
+
+/** When to read the figures again: soon after something changed, and not more often than the server likes. */
+function useFigureTurn() {
+  const [turn, setTurn] = useState(0);
+  const timer = useRef(0);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const stir = () => { timer.current ||= setTimeout(() => { timer.current = 0; setTurn((n) => n + 1); }, FIGURES * 1000); };
+  return { turn, stir };
+}
+
+function rangeWords(state) {
+  if (state.brush) return T.tasks.within(moment(state.brush[0]), moment(state.brush[1]));
+  const known = !state.end && T.tasks.rangeIn[state.start];
+  const read = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text || '…');
+  return known || T.tasks.within(read(state.start), read(state.end));
+}
+
+function NoTasks({ state }) {
+  const narrowed = !!(state.start || state.end || state.brush);
+  const kept = T.tasks.kept(settings.max_age ? duration(settings.max_age) : '', settings.max_tasks ? int(settings.max_tasks) : '');
+  if (!state.q && !narrowed) return html`<${Empty} art="tasks" title=${T.tasks.emptyNone}><p>${T.tasks.emptyNoneText}</p></${Empty}>`;
+  const actions = html`${narrowed && html`<button type="button" class="btn" onClick=${() => setQuery({ t: '', b: '' })}>${T.tasks.allTime}</button>`}${state.q && html`<button type="button" class="btn quiet" onClick=${() => setQuery({ q: '' })}>${T.tasks.clear}</button>`}`;
+  return html`<${Empty} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}><p>${T.tasks.emptyQuery} ${rangeWords(state)}${state.q && html` ${T.tasks.emptyFits} <span class="mono">${visible(state.q)}</span>`}. ${kept}</p></${Empty}>`;
+}
+
+export default function Tasks({ query }) {
+  const state = useMemo(() => stateOf(query, settings.columns), [query]);
+  const columns = useMemo(() => columnsOf(state.columns), [state]);
+  const tz = zone();
+  const window = asked(state, tz);
+  const { rows, version, problem, loading, fresh, near, changed, reload } = useRows(state, columns);
+  const figures = useFigureTurn();
+  const facets = useFacets(window, figures.turn);
+  const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
+  const [all, setAll] = useState(false);
+  const [facetsOpen, setFacetsOpen] = useState(false);
+  const scroller = useRef(/** @type {any} */ (null));
+  const still = useRef({ top: true, pointer: false });
+  const searchKey = JSON.stringify(window);
+
+  // Flower's links say it in other words; the address that is shown and shared has ours.
+  useEffect(() => {
+    const old = ['search', 'state', 'worker', 'name'].filter((name) => query.has(name));
+    if (old.length) setQuery({ q: state.q, ...Object.fromEntries(old.map((name) => [name, ''])) }, { replace: true });
+  }, [query]);
+  useEffect(() => { setSelection(new Set()); setAll(false); if (scroller.current) scroller.current.scrollTop = 0; }, [searchKey, state.sort]);
+
+  const release = () => {
+    if (!rows.canRelease || rows.arrived > ENOUGH) reload();
+    else { const ids = rows.release(); tint(ids); changed(); }
+  };
+  const tint = (ids) => { fresh.clear(); if (ids.length <= TRICKLE) for (const id of ids) fresh.add(id); };
+  useLive({ ...window, columns: needed(columns, state.sort), topics: ['tasks', 'status'] }, {
+    tasks: (batch) => {
+      figures.stir();
+      tint(rows.apply(batch, !still.current.top || still.current.pointer || selection.size > 0));
+      changed();
+    },
+    reset: () => { figures.stir(); if (still.current.top && !still.current.pointer) reload(); else { rows.unsent += 1; changed(); } },
+  });
+  const moved = (now) => {
+    const before = still.current;
+    still.current = now;
+    // Away from the rows and at their top: what was kept back slides in.
+    if ((before.pointer || !before.top) && now.top && !now.pointer && rows.waiting && !selection.size && !paused.value) release();
+  };
+
+  // The page of a task leads on to the next one of this list.
+  useEffect(() => { seen(rows.ids()); }, [version]);
+
+  const search = (q) => { setQuery({ q, search: '', state: '', worker: '', name: '' }); if (q === state.q) reload(); };
+  const sortBy = (column) => {
+    const falls = ['received', 'sent', 'started', 'timestamp', 'runtime', 'wait'].includes(column.sort);
+    const [first, second] = falls ? [`-${column.sort}`, column.sort] : [column.sort, `-${column.sort}`];
+    const next = state.sort === first ? second : first;
+    setQuery({ sort: next === DEFAULT_SORT ? '' : next });
+  };
+  const act = async (action) => {
+    if (!selection.size && !all) return;
+    const why = whyNot('tasks');
+    if (why) { toast(why); return; }
+    if (await actOnMany(/** @type {any} */ (action), all ? window : { ids: [...selection] })) { setSelection(new Set()); setAll(false); }
+  };
+  const total = facets.data?.count ?? null;
+  const wrong = problem?.code === 'invalid_search' || problem?.status === 400 ? problem : null;
+  const actions = html`${rows.waiting > 0 && html`<button type="button" class="btn fresh" aria-live="polite" title=${T.live.freshHint} onClick=${() => { scroller.current.scrollTop = 0; release(); }}><${Icon} n="up" />${int(rows.waiting)} new</button>`}<button type="button" class="btn quiet only-narrow" aria-expanded=${facetsOpen ? 'true' : 'false'} onClick=${() => setFacetsOpen(!facetsOpen)}><${Icon} n="filter" /><span>${T.tasks.filters}</span></button><${ColumnMenu} columns=${columns} onColumns=${(ids) => setQuery({ cols: ids.join(',') })} /><${ExportMenu} window=${window} columns=${columns} />`;
+  return html`<${Page} title=${T.tasks.title} fixed actions=${actions}><div class="ex">
+    <div class="ex-top"><${GapNote} /><${SearchBar} value=${state.q} problem=${wrong} onSearch=${search} end=${searches.value && html`<button type="button" class="btn quiet" onClick=${() => saveSearch(state)}><${Icon} n="save" /><span>${T.tasks.save}</span></button>`} /></div>
+    <div class="hist"><div class="cap"><strong>${total === null ? '…' : int(total)}</strong><span class="muted cap-t">${T.tasks.count(total ?? 2)} ${rangeWords(state)}</span>${facets.data?.partial && html`<span class="warn small" title=${facets.data.partial}>${T.tasks.partial}</span>`}<${RangeMenu} key=${state.start + state.end} start=${state.start} end=${state.end} onRange=${(a, b) => setQuery({ t: rangeText(a, b), b: '' })} />${state.brush && html`<button type="button" class="btn quiet" onClick=${() => setQuery({ t: rangeText(String(state.brush?.[0]), String(state.brush?.[1])), b: '' })}>${T.tasks.zoom}</button><button type="button" class="btn quiet icon" aria-label=${T.tasks.clearBrush} title=${T.tasks.clearBrush} onClick=${() => setQuery({ b: '' })}><${Icon} n="x" /></button>`}<span class="sp"></span><${Legend} items=${[['--c-ok', T.tasks.ok], ['--c-other', T.tasks.other], ['--c-fail', T.tasks.failed]]} /></div><${Histogram} window=${around(state, tz)} turn=${figures.turn} brush=${state.brush} onBrush=${(a, b) => setQuery({ b: `${Math.floor(a)}..${Math.ceil(b)}` })} /></div>
+    <div class="ex-main"><aside class=${`fac${facetsOpen ? ' open' : ''}`} aria-label=${T.tasks.filters}><button type="button" class="btn quiet icon only-narrow shut" aria-label=${T.nav.close} onClick=${() => setFacetsOpen(false)}><${Icon} n="x" /></button><${Facets} of=${facets} query=${state.q} onQuery=${search} /></aside>
+      <div class=${`gridbox${loading && version ? ' wait' : ''}${wrong ? ' stale' : ''}`}><${Grid} rows=${rows} version=${version} columns=${columns} chosen=${state.chosen} sort=${state.sort} total=${total} busy=${loading} selection=${selection} fresh=${fresh} scroller=${scroller} onSort=${sortBy} onSelect=${(next) => { setSelection(next); setAll(false); }} onNear=${near} onMoved=${moved} onAct=${act} />
+        ${!rows.total && html`<div class="over">${loading && !version ? html`<${GridSkeleton} />` : problem && !wrong ? html`<${ErrorPanel} problem=${problem} title=${T.tasks.loadFailed} onRetry=${reload} />` : !loading && !problem ? html`<${NoTasks} state=${state} />` : null}</div>`}
+        ${rows.total > 0 && problem && !wrong && html`<div class="over-top"><${ErrorPanel} problem=${problem} onRetry=${reload} /></div>`}
+        <${Bulk} selection=${selection} all=${all} total=${total} onAll=${() => setAll(true)} onAct=${act} onClear=${() => { setSelection(new Set()); setAll(false); }} window=${window} columns=${columns} /></div></div></div></${Page}>`;
 }

@@ -5,6 +5,7 @@ import { settings } from '../settings.js';
 import { T } from '../texts.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { age, clock, hover, isToday, moment } from '../format/time.js';
+import { quoted } from '../search/tokens.js';
 import { toast } from './toast.js';
 import { Icon } from './icons.js';
 
@@ -65,8 +66,8 @@ export const TaskLink = ({ uuid, short = false }) => html`<a class="mono link" h
 /** @param {{name: string}} props */
 export const TypeLink = ({ name }) => html`<a class="link" href=${search(`name:=${quoted(name)}`)}>${line(name)}</a>`;
 
-/** A value as the search language takes it: in quotes where a sign of it would mean something. @param {string} value */
-export const quoted = (value) => (/^[\w.@#/+-]+$/.test(value) && !/^[-+]/.test(value) ? value : `"${value.replace(/(["\\])/g, '\\$1')}"`);
+/* How a value is written in the search language. */
+export { quoted };
 
 export async function copy(text, what) {
   try {

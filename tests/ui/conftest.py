@@ -1,0 +1,78 @@
+"""The product with a real worker on a real broker, once per session, and browsers that look at it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from browsing import WIDE, Watched, browsing
+from playwright.sync_api import Browser, Page
+from product import Product
+
+from servers import wait_for
+from workers.fixtures import Cluster
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def product(redis_cluster: Cluster) -> Iterator[Product]:
+    with Product(redis_cluster.app.conf.broker_url, "--log-url=https://logs.example/{uuid}?from={start}") as product:
+        product.wait_until_capturing()
+        yield product
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Opens pages, each in a context of its own; at the end none may have complained."""
+    contexts, pages = [], []
+
+    def open_one(
+        base: str, path: str = "/", *, theme: str = "light", size: tuple[int, int] = WIDE, **options: Any
+    ) -> Watched:
+        # `bypass_csp` would let axe in by an inline script; it is evaluated instead, and the policy stays
+        context = browser.new_context(
+            base_url=base,
+            color_scheme=theme,
+            viewport={"width": size[0], "height": size[1]},
+            timezone_id="UTC",
+            **options,
+        )  # type: ignore[arg-type]
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        watched = Watched(context.new_page())
+        pages.append(watched)
+        watched.page.goto(path)
+        return watched
+
+    yield open_one
+    complaints = [complaint for watched in pages for complaint in watched.complaints]
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def look(product: Product, open_page: Callable[..., Watched]) -> Callable[..., Page]:
+    """A page of the product."""
+
+    def at(path: str, **options: Any) -> Page:
+        page: Page = open_page(f"http://127.0.0.1:{product.port}", path, **options).page
+        return page
+
+    return at
+
+
+@pytest.fixture
+def run(product: Product, redis_cluster: Cluster) -> Callable[..., str]:
+    """Sends a task and waits until the records have it in a state; gives its id."""
+
+    def send(name: str, *args: Any, state: str = "SUCCESS", **kwargs: Any) -> str:
+        uuid: str = redis_cluster.app.send_task(name, args, kwargs).id
+        wait_for(f"{name} {state}", lambda: (product.task(uuid) or {}).get("state") == state)
+        return uuid
+
+    return send

@@ -1,0 +1,281 @@
+"""The tasks page in a real browser, against a real worker."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from browsing import PHONE, Watched, violations
+from playwright.sync_api import Page, expect
+from product import Product
+
+from servers import wait_for
+from workers.fixtures import Cluster
+
+Look = Callable[..., Page]
+Run = Callable[..., str]
+
+
+def query(page: Page) -> dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def row(page: Page, uuid: str) -> Any:
+    return page.locator(f'[id="row-{uuid}"]')
+
+
+def test_a_task_arrives_and_changes_while_one_looks(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/tasks")
+    expect(page.locator(".gr").first).to_be_visible()
+    expect(page.locator(".live")).to_have_text("Live")
+    uuid = run("shop.rest", 1.5, state="STARTED")
+    expect(row(page, uuid)).to_contain_text("Started")
+    expect(row(page, uuid)).to_contain_text("Success")
+
+
+def test_rows_never_move_under_the_pointer(look: Look, run: Run) -> None:
+    for number in range(3):
+        run("shop.add", number, 2)
+    page = look("/tasks")
+    first = page.locator(".gr").first
+    expect(first).to_be_visible()
+    expect(page.locator(".live")).to_have_text("Live")
+    known = first.get_attribute("data-id")
+    first.hover()
+    run("shop.add", 8, 8)
+    fresh = page.get_by_role("button", name=re.compile(r"^\d+ new$"))
+    expect(fresh).to_be_visible()
+    assert page.locator(".gr").first.get_attribute("data-id") == known
+    page.mouse.move(5, 5)
+    expect(fresh).to_have_count(0)
+    expect(page.locator(".gr").first).not_to_have_attribute("data-id", known or "")
+
+
+def test_pause(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/tasks")
+    expect(page.locator(".live")).to_have_text("Live")
+    page.keyboard.press("l")
+    expect(page.locator(".live")).to_contain_text("Paused")
+    late = run("shop.add", 3, 4)
+    expect(row(page, late)).to_have_count(0)
+    page.keyboard.press("l")
+    expect(row(page, late)).to_be_visible()
+
+
+def test_search_with_completion(look: Look, run: Run) -> None:
+    failed, added = run("shop.fail", "declined", state="FAILURE"), run("shop.add", 1, 2)
+    page = look("/tasks")
+    expect(row(page, added)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("state:FAIL")
+    expect(page.get_by_role("option", name="FAILURE")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(row(page, failed)).to_be_visible()
+    expect(row(page, added)).to_have_count(0)
+    assert query(page)["q"] == "state:FAILURE"
+    page.go_back()
+    expect(row(page, added)).to_be_visible()
+
+
+def test_a_wrong_query_teaches_and_keeps_the_rows(
+    product: Product, open_page: Callable[..., Watched], run: Run
+) -> None:
+    added = run("shop.add", 1, 2)
+    watched = open_page(f"http://127.0.0.1:{product.port}", "/tasks")
+    watched.expect_problems = True
+    page = watched.page
+    expect(row(page, added)).to_be_visible()
+    page.get_by_role("combobox").fill("state:SUCCESS retreis:>3")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("did you mean retries:")
+    expect(page.locator(".sb-hl .err")).to_have_text("retreis:>3")
+    expect(row(page, added)).to_be_visible()
+
+
+def test_facets_write_the_query(look: Look, run: Run) -> None:
+    run("shop.fail", state="FAILURE")
+    added = run("shop.add", 1, 2)
+    page = look("/tasks")
+    facets = page.get_by_role("complementary", name="Filters")
+    facets.get_by_label("shop.add").check()
+    expect(row(page, added)).to_be_visible()
+    assert query(page)["q"] == "name:=shop.add"
+    facets.get_by_label("shop.fail").check()
+    expect(page).to_have_url(re.compile("shop.add%2Cshop.fail"))
+    facets.get_by_label("shop.add").uncheck()
+    facets.get_by_label("shop.fail").uncheck()
+    expect(page).to_have_url(re.compile("/tasks$"))
+
+
+def test_brush(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/tasks")
+    over = page.locator(".hist .u-over")
+    box = over.bounding_box()
+    assert box
+    y = box["y"] + 40
+    page.mouse.move(box["x"] + box["width"] * 0.1, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, y, steps=5)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"[?&]b=\d+\.\.\d+"))
+    expect(page.locator(".cap-t")).to_contain_text("from")
+    page.get_by_role("button", name="Clear the range").click()
+    expect(page).to_have_url(re.compile("/tasks$"))
+
+
+def test_a_link_shows_the_same(look: Look, run: Run) -> None:
+    slow, quick = run("shop.rest", 0.3), run("shop.echo", order_id=17)
+    address = "/tasks?q=name%3A%3Dshop.rest%2Cshop.echo&sort=-runtime&cols=state,name,runtime,kwargs.order_id&t=-1h.."
+    page = look(address)
+    expect(row(page, slow)).to_be_visible()
+    expect(page.get_by_role("columnheader", name="order_id")).to_be_visible()
+    expect(row(page, quick)).to_contain_text("17")
+    expect(page.get_by_role("columnheader", name="Runtime")).to_have_attribute("aria-sort", "descending")
+    assert page.locator(".gr").first.get_attribute("data-id") == slow
+    expect(page.get_by_role("combobox")).to_have_value("name:=shop.rest,shop.echo")
+
+
+def test_flowers_own_links_lead_to_the_same(look: Look, run: Run) -> None:
+    failed = run("shop.fail", state="FAILURE")
+    page = look("/tasks?state=FAILURE&name=shop.fail")
+    expect(row(page, failed)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"q=state%3AFAILURE\+name%3A%3Dshop.fail$"))
+
+
+def test_bulk_rerun_with_the_keyboard_only(look: Look, run: Run, product: Product) -> None:
+    origins = {run("shop.echo", f"bulk-{number}") for number in range(2)}
+    page = look("/tasks?q=args:bulk-")
+    for uuid in origins:
+        expect(row(page, uuid)).to_be_visible()
+    for key in ("j", "x", "j", "x"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("toolbar")).to_contain_text("2 tasks selected")
+    page.keyboard.press("r")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Run 2 again")).to_be_enabled()
+    expect(dialog.get_by_role("button", name="Keep them")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("2 tasks: the job is under way")).to_be_visible()
+    wait_for("re-runs", lambda: product.get("/api/v1/count", query="args:bulk- state:SUCCESS")["count"] == 4)
+    again = [product.get(f"/api/v1/tasks/{uuid}/reruns")["again"] for uuid in origins]
+    assert [len(each) for each in again] == [1, 1]
+
+
+def test_all_that_match_needs_the_number(look: Look, run: Run) -> None:
+    for number in range(3):
+        run("shop.echo", f"every-{number}")
+    page = look("/tasks?q=args:every-")
+    expect(page.locator(".gr")).to_have_count(3)
+    page.locator(".gr .ck").first.click()
+    page.get_by_role("button", name="all 3 that match").click()
+    page.get_by_role("button", name="Run again").click()
+    go = page.get_by_role("dialog").get_by_role("button", name="Run 3 again")
+    expect(go).to_be_disabled()
+    page.get_by_label("Type 3 to go on").fill("3")
+    expect(go).to_be_enabled()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_exports_are_links_to_what_is_seen(look: Look, run: Run, product: Product) -> None:
+    uuid = run("shop.echo", "exported")
+    page = look("/tasks?q=args:exported")
+    expect(row(page, uuid)).to_be_visible()
+    page.get_by_role("button", name="Export").click()
+    address = page.get_by_role("link", name="CSV").first.get_attribute("href")
+    assert address
+    lines = product.http.get(address).text.splitlines()
+    assert lines[0].startswith("uuid,state,name")
+    assert len(lines) == 2
+    assert uuid in lines[1]
+
+
+def test_a_search_is_saved_and_found_again(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/tasks?q=state:SUCCESS")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Name", exact=True).fill("What went <b>well</b>")
+    page.keyboard.press("Enter")
+    link = page.get_by_role("navigation", name="Saved searches").get_by_role("link", name="What went <b>well</b>")
+    expect(link).to_be_visible()
+    page.goto("/tasks")
+    link.click()
+    expect(page.get_by_role("combobox")).to_have_value("state:SUCCESS")
+    page.get_by_role("button", name="Remove “What went <b>well</b>”").focus()
+    page.keyboard.press("Enter")
+    expect(link).to_have_count(0)
+
+
+def test_nothing_found_says_why(look: Look) -> None:
+    page = look("/tasks?q=name:nothing_is_called_so&t=-1h..")
+    expect(page.get_by_role("heading", name="No task matches")).to_be_visible()
+    expect(page.locator(".empty")).to_contain_text("in the last hour")
+    page.get_by_role("button", name="Search all time").click()
+    expect(page.locator(".empty")).to_contain_text("on record")
+
+
+def test_jump(look: Look, run: Run) -> None:
+    uuid = run("shop.add", 1, 2)
+    page = look("/tasks")
+    page.keyboard.press("Control+k")
+    page.keyboard.type(uuid)
+    expect(page.get_by_role("option", name=uuid).first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/task/{uuid}$"))
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    expect(page).to_have_url(re.compile("/tasks$"))
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+
+
+def test_the_stream_goes_on_after_the_server_was_away(
+    redis_cluster: Cluster, open_page: Callable[..., Watched]
+) -> None:
+    with Product(redis_cluster.app.conf.broker_url) as server:
+        server.wait_until_capturing()
+        watched = open_page(f"http://127.0.0.1:{server.port}", "/tasks")
+        watched.expect_problems = True
+        expect(watched.page.locator(".live")).to_have_text("Live")
+        server.stop()
+        expect(watched.page.locator(".live")).to_have_text("Reconnecting")
+        server.start()
+        server.wait_until_capturing()
+        uuid = redis_cluster.app.send_task("shop.add", (1, 2)).id
+        expect(watched.page.locator(".live")).to_have_text("Live", timeout=60_000)
+        expect(row(watched.page, uuid)).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), PHONE], ids=["wide", "phone"])
+def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
+    run("shop.fail", "declined", state="FAILURE")
+    page = look("/tasks", theme=theme, size=size)
+    expect(page.locator(".gr").first).to_be_visible()
+    expect(page.locator(".hist canvas")).to_be_visible()
+    assert violations(page) == []
+    page.locator(".gr .ck").first.click()
+    expect(page.get_by_role("toolbar")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("sta")
+    expect(page.get_by_role("option").first).to_be_visible()
+    assert violations(page) == []
+
+
+def test_a_phone_reaches_every_page(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/tasks", size=PHONE)
+    expect(page.locator(".gr").first).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    expect(page.get_by_role("navigation", name="Main").get_by_role("link", name="Tasks")).to_be_visible()
+    page.locator(".side").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("complementary", name="Filters").get_by_label("shop.add")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
