@@ -1,15 +1,18 @@
 """The pages of workers and queues, and the data behind the workers' table."""
 
+import json
+import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import pytest
 from live import Live
 
-from flower.records import Task
+from flower.api.v1.said import fit
 from flower.records import Worker as Record
-from flower.store.ledger.samples import QueueSample
+from flower.redaction import Redactor, rules_from
 from flower.store.port import Batch, Reader, Writer
 from flower.tallies import Tally
 from servers import free_port
@@ -84,72 +87,84 @@ def test_workers_that_went_long_ago(store: Reader, writer: Writer, opened: None)
         assert {"new@w", "old@w", "said@w"} <= set(data(live))
 
 
-def test_the_table(live: Live) -> None:
-    page = live.http.get("/workers")
-    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=UTF-8")
-    assert 'href="/worker/celery%40w1"' in page.text
-    assert "0 of 2 online" in page.text
-    assert "<script" not in page.text
+def settings(page: str) -> dict[str, Any]:
+    found = re.search(r'<meta name="bellflower" content="([^"]*)">', page)
+    assert found
+    return dict(json.loads(unescape(found[1])))
 
 
-def test_a_worker(steered: Live, redis_cluster: Cluster) -> None:
+def test_the_pages_are_there(live: Live) -> None:
+    for path, title in (
+        ("/workers", "Workers"), ("/broker", "Broker"), ("/queues", "Queues"), ("/queues/a%2Fb", "a/b"), ("/audit", "Audit log"),
+        ("/jobs", "Bulk jobs"), ("/settings", "Settings"), ("/worker/celery%40w1", "celery@w1"),
+    ):  # fmt: skip
+        page = live.http.get(path)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=UTF-8")
+        assert f"<title>{title} · Bellflower</title>" in page.text
+        assert settings(page.text)["found"] is True
+
+
+def test_a_worker_that_sends_no_events_is_asked(steered: Live, redis_cluster: Cluster) -> None:
     name = redis_cluster.worker.hostname
-    page = steered.http.get(f"/worker/{name}")
-    assert page.status_code == 200
-    for text in ("prefork", "shop.add", "celery", "task_track_started", "Offline", str(redis_cluster.worker.pool()[0])):
-        assert text in page.text
-    # no events came from it, so nobody says that it lives
-    assert "Shut down" not in page.text
+    assert steered.http.get(f"/worker/{name}").status_code == 200
+    brief = next(each for each in steered.http.get("/api/v1/inspections").json()["workers"] if each["name"] == name)
+    assert (brief["answered"], brief["slots"], brief["pool"]) == (True, redis_cluster.worker.concurrency, "prefork")
+    assert "celery" in brief["queues"]
 
 
-def test_commands_are_for_those_who_may(steered: Live, redis_cluster: Cluster, writer: Writer, store: Reader) -> None:
-    name = redis_cluster.worker.hostname
-    writer.write(Batch(workers=[Record(name, heartbeat=time.time(), freq=600.0)]))
-    page = steered.http.get(f"/worker/{name}", params={"limit": 3})
-    assert f'action="/api/worker/pool/grow/{name.replace("@", "%40")}"' in page.text
-    assert page.text.count("Set rate") == 3
-    with Live(store, lambda: redis_cluster.app, read_only=True) as closed:
-        assert "Grow" not in closed.http.get(f"/worker/{name}").text
-
-
-def test_a_dead_worker_is_shown_with_its_last_words(steered: Live, writer: Writer) -> None:
+def test_a_dead_worker_is_not_waited_for(steered: Live, writer: Writer) -> None:
     heard = time.time() - 3600
-    last = Record("dead@w", pid=99, heartbeat=heard, freq=2.0, sw_ident="py-celery", sw_ver="5.7.0", processed=123)
-    lost = Task(uuid="lost", name="shop.mail", state="STARTED", hostname="dead@w", started=heard, timestamp=heard)
-    done = Task(uuid="done", name="shop.pay", state="SUCCESS", hostname="dead@w", started=heard, timestamp=heard)
-    writer.write(Batch(workers=[last], new=[lost, done]))
+    writer.write(Batch(workers=[Record("dead@w", pid=99, heartbeat=heard, freq=2.0)]))
     begun = time.monotonic()
-    page = steered.http.get("/worker/dead@w")
-    assert page.status_code == 200
+    assert steered.http.get("/worker/dead@w").status_code == 200
     assert time.monotonic() - begun < 5
-    for text in ("Offline", "It never said anything of itself", "py-celery 5.7.0", "123", "shop.mail", "/task/lost"):
-        assert text in page.text
-    assert "shop.pay" not in page.text
 
 
 def test_nobody_knows_it(steered: Live) -> None:
     page = steered.http.get("/worker/no%2Fsuch%3Cb%3E")
     assert page.status_code == 404
     assert "Unknown worker &#39;no/such&lt;b&gt;&#39;" in page.text
+    assert settings(page.text)["found"] is False
+    page = steered.http.get("/jobs/nothing")
+    assert (page.status_code, settings(page.text)["found"]) == (404, False)
 
 
-def test_queues(steered: Live) -> None:
-    page = steered.http.get("/broker")
-    assert page.status_code == 200
-    assert "redis://" in page.text
-    assert ">celery</td>" in page.text
-    steered.ledger.samples.note([QueueSample("noted", time.time(), 1234, None, 3, 2.5)])
-    page = steered.http.get("/broker")
-    for text in (">noted</td>", "1,234", "2.50 s", "the broker does not tell"):
-        assert text in page.text
+def test_how_the_server_is_set_up(store: Reader, opened: None) -> None:
+    app = make("redis://user:secret@127.0.0.1:1", None)
+    rules = rules_from(["default", "my_pin"], None, ["shop.login:1"])
+    with Live(store, lambda: app, max_age=3600.0, read_only=True, redactor=Redactor(rules)) as live:
+        said = live.http.get("/api/v1/settings")
+    assert "secret" not in said.json()["broker"]
+    assert said.json()["broker"].startswith("redis://user:**@")
+    assert said.json()["kept"]["max_age"] == 3600.0
+    assert "my_pin" in said.json()["redaction"]["names"]
+    assert said.json()["redaction"]["arguments"] == ["shop.login: 1"]
+    assert (said.json()["read_only"], said.json()["login"]) == (True, False)
 
 
 def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
     app = make(f"redis://user:secret@127.0.0.1:{free_port()}", None)
     with Live(store, lambda: app) as live:
-        page = live.http.get("/broker")
-        assert page.status_code == 200
-        assert "No queue data is available." in page.text
-        assert "secret" not in page.text
+        assert live.http.get("/broker").status_code == 200
+        away = live.http.get("/api/v1/queues")
+        assert away.status_code == 503
+        assert "secret" not in away.text
         assert live.http.get("/worker/celery@w1").status_code == 200
+        assert live.http.get("/worker/nobody@w").status_code == 404
         assert live.http.get("/workers", params={"refresh": "1"}).status_code == 200
+
+
+def test_what_is_said_is_masked() -> None:
+    redactor = Redactor()
+    conf = {"broker_url": "redis://:hunter2@h", "my_password": "hunter2", "task_acks_late": True}
+    assert fit("conf", conf, redactor) == {
+        "broker_url": "redis://:**@h", "my_password": "********", "task_acks_late": True,
+    }  # fmt: skip
+    task = {"id": "1", "name": "shop.pay", "args": [20.0, "a"], "kwargs": {"password": "hunter2"}}
+    assert fit("active", [task], redactor)[0]["args"] == "(20.0, 'a')"
+    assert "hunter2" not in fit("active", [task], redactor)[0]["kwargs"]
+    assert "hunter2" not in str(fit("scheduled", [{"eta": "x", "request": task}], redactor))
+    assert fit("reserved", [{**task, "args": "x" * 5000}], redactor)[0]["args"].endswith("...")
+    placed = Redactor(rules_from(None, None, ["shop.pay:0"]))
+    assert "20.0" not in fit("active", [task], placed)[0]["args"]
+    assert fit("revoked", ["a"], redactor) == ["a"]

@@ -1,4 +1,4 @@
-"""What the server says of a page before any module runs: status, title, settings, files; and what it draws by itself."""
+"""What the server says of a page before any module runs: status, title, settings, files; and what it draws itself."""
 
 import json
 import re
@@ -113,7 +113,9 @@ def test_what_is_not_there(live: Live) -> None:
 
 
 def test_what_the_modules_are_told(store: Reader, opened: None) -> None:
-    with Live(store, tasks_columns="uuid, name, exception, nonsense", natural_time=True, log_url="https://l/{uuid}") as live:
+    with Live(
+        store, tasks_columns="uuid, name, exception, nonsense", natural_time=True, log_url="https://l/{uuid}"
+    ) as live:
         told = settings(live.http.get("/tasks").text)
     assert told["columns"] == ["uuid", "name", "exception"]
     assert told["natural_time"] is True

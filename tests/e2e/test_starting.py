@@ -123,7 +123,7 @@ def test_a_broker_that_is_away(url: str, words: str) -> None:
     """The pages are there, say what is wrong, and no password is in them or in the log."""
     with Product(url.replace("PORT", str(free_port()))) as product:
         wait_for("the trouble to be known", lambda: words in str(product.status().get("capture")), 60)
-        page = product.http.get("/tasks").text
+        page = product.http.get("/api/v1/status").text + product.http.get("/tasks").text
         log = product.log.read_text()
     assert words in page
     assert log.count("broker lost or not reached") == 1

@@ -30,10 +30,16 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
     """Opens pages, each in a context of its own; at the end none may have complained."""
     contexts, pages = [], []
 
-    def open_one(base: str, path: str = "/", *, theme: str = "light", size: tuple[int, int] = WIDE, **options: Any) -> Watched:
+    def open_one(
+        base: str, path: str = "/", *, theme: str = "light", size: tuple[int, int] = WIDE, **options: Any
+    ) -> Watched:
         # `bypass_csp` would let axe in by an inline script; it is evaluated instead, and the policy stays
         context = browser.new_context(
-            base_url=base, color_scheme=theme, viewport={"width": size[0], "height": size[1]}, timezone_id="UTC", **options
+            base_url=base,
+            color_scheme=theme,
+            viewport={"width": size[0], "height": size[1]},
+            timezone_id="UTC",
+            **options,
         )  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
         contexts.append(context)

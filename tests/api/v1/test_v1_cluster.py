@@ -80,6 +80,21 @@ def test_the_pool(live: Live, worker: Worker) -> None:
     assert len(worker.pool()) == 4
 
 
+def test_limits(live: Live, worker: Worker) -> None:
+    name = worker.hostname
+    rate = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "10/m"})
+    assert rate.json() == {"worker": name, "answer": "new rate limit set successfully"}
+    times = command(live, name, "limits/time", {"task": "shop.limited", "soft": 2.5, "hard": 5})
+    assert times.json() == {"worker": name, "answer": "time limits set successfully"}
+    assert command(live, name, "limits/time", {"task": "shop.limited", "soft": None, "hard": None}).status_code == 200
+    wrong = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "often"})
+    assert (wrong.status_code, wrong.json()["error"]["message"]) == (400, "Invalid rate limit string: 'often'")
+    unknown = command(live, name, "limits/rate", {"task": "no.such", "rate": "1/s"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (403, "forbidden")
+    assert command(live, "no@w", "limits/rate", {"task": "shop.limited", "rate": "1/s"}).status_code == 404
+    assert [each.action for each in live.ledger.audit.find(Wanted(action="worker.rate_limit"), limit=9).entries]
+
+
 def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
     name = worker.hostname
     said = command(live, name, "consumers/add", {"queue": "extra"}).json()

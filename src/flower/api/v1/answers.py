@@ -171,6 +171,7 @@ class RecorderState(msgspec.Struct, frozen=True):
     events: int | None = None
     last_event: float | None = None
     trouble: str | None = None
+    last_error: Annotated[str | None, Meta(description="Why the broker cannot be reached, as long as so.")] = None
     lag: Annotated[float | None, Meta(description="Seconds that the oldest event of the last write waited.")] = None
 
 

@@ -203,14 +203,16 @@ def search(store: Reader, asked: ask.Explained) -> Explanation:
 
 def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:
     state, said = store.status(), dict(store.recorder_status())
-    capture = said.get("capture")
+    told = said.get("capture")
+    capture = told if isinstance(told, dict) else {}
     recorder = RecorderState(
         at=_as(float, said.get("at")),
         running=_as(bool, said.get("running")),
-        connected=_as(bool, capture.get("connected") if isinstance(capture, dict) else None),
+        connected=_as(bool, capture.get("connected")),
         events=_as(int, said.get("events")),
         last_event=_as(float, said.get("last_event")),
         trouble=_as(str, said.get("trouble")),
+        last_error=None if capture.get("connected") else _as(str, capture.get("last_error")),
         lag=_as(float, said.get("lag")),
     )
     heard = recorder.at is not None and time.time() - recorder.at <= SILENCE

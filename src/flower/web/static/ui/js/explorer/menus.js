@@ -28,7 +28,7 @@ export function ColumnMenu({ columns, onColumns }) {
 /** @param {{window: any, columns: any[], sort: string}} props */
 export function ExportMenu({ window: within, columns }) {
   const items = (more) => (close) => html`<${MenuItems} close=${close} items=${Object.entries(T.tasks.formats).map(([format, word]) => [word, apiAddress('export', { ...within, format, ...more }), { icon: 'export', download: true }])} />`;
-  return html`<${Popover} label=${T.tasks.export} icon="export" text=${T.tasks.export} end>${(close) => html`<h3>${T.tasks.exportHint}</h3>${items({ columns: exported(columns) })(close)}<hr /><h3>${T.tasks.exportAll}</h3>${items({})(close)}`}</${Popover}>`;
+  return html`<${Popover} label=${T.tasks.export} icon="export" text=${T.tasks.export} end>${(close) => html`<h2>${T.tasks.exportHint}</h2>${items({ columns: exported(columns) })(close)}<hr /><h2>${T.tasks.exportAll}</h2>${items({})(close)}`}</${Popover}>`;
 }
 
 /** @param {{start: string, end: string, onRange: (start: string, end: string) => void}} props */
@@ -57,7 +57,7 @@ function SaveForm({ state, close }) {
     event.preventDefault();
     const custom = state.columns.join() !== DEFAULT_COLUMNS.join();
     try {
-      await post('searches', { name: name.trim(), query: state.q, start: state.start, end: state.end, columns: custom ? state.columns : [], sort: state.sort, shared });
+      await post('searches', { name: name.trim(), query: state.q, start: state.start, end: state.end, columns: custom ? state.columns : [], sort: state.sort.split(','), shared });
       close(name.trim());
     } catch (error) { setProblem([error.message, error.hint].filter(Boolean).join(': ')); }
   };

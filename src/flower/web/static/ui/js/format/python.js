@@ -34,6 +34,8 @@ class Reader {
     this.space();
     const start = this.at;
     const sign = this.text[start];
+    // where Celery left something out
+    if (this.has('...')) return { kind: 'object', text: '...' };
     if (sign === '[') return this.sequence('list', ']', depth);
     if (sign === '(') return this.sequence('tuple', ')', depth);
     if (sign === '{') return this.braces(depth);

@@ -1,0 +1,51 @@
+// All queues: what waits in each, who eats from it, how long that will take.
+import { html, useEffect, useState } from '../lib.js';
+import { get } from '../api.js';
+import { useLive } from '../live.js';
+import { useResource } from '../resource.js';
+import { href, part, setQuery } from '../router.js';
+import { T } from '../texts.js';
+import { int } from '../format/numbers.js';
+import { line } from '../format/text.js';
+import { age } from '../format/time.js';
+import { counts } from '../shell/side.js';
+import { GapNote, Page } from '../shell/page.js';
+import { Empty, Loaded } from '../ui/panels.js';
+import { Meter, WorkerLink } from '../ui/parts.js';
+import { Depth, EmptyIn, InRate, Oldest, OutRate, Ready, Unacked, depth } from '../queue/cells.js';
+
+const Q = T.queues;
+const SHOWN = 3;
+
+export default function Queues({ query }) {
+  const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
+  const ours = useResource((signal) => get('settings', {}, { signal }), []);
+  useLive({ topics: ['status'] }, { reset: queues.reload });
+  useEffect(() => {
+    if (!queues.data) return;
+    const growing = queues.data.queues.filter((each) => each.growing).length;
+    counts.value = { ...counts.value, queues: { n: queues.data.queues.length, hot: growing > 0, word: growing ? Q.growing : '' } };
+  }, [queues.data]);
+  return html`<${Page} title=${T.pages.queues}><div class="wrap"><${GapNote} />
+    ${ours.data && html`<p class="broker muted">${Q.broker} <span class="mono">${ours.data.broker ? line(ours.data.broker, 200) : Q.brokerUnknown}</span>${queues.data && html` · ${Q.asked(age(queues.data.at))}`}</p>`}
+    <${Loaded} of=${queues}>${(data) => (data.queues.length ? html`<${Table} queues=${data.queues} query=${query} />` : html`<${Empty} title=${Q.noneTitle} actions=${html`<a class="btn" href=${href('workers')}>${T.pages.workers}</a>`}><p>${Q.noneText}</p></${Empty}>`)}</${Loaded}></div></${Page}>`;
+}
+
+function Table({ queues, query }) {
+  const [text, setText] = useState(query.get('q') ?? '');
+  const found = queues.filter((each) => each.name.toLowerCase().includes(text.trim().toLowerCase())).sort((a, b) => (depth(b) ?? b.ready ?? -1) - (depth(a) ?? a.ready ?? -1) || a.name.localeCompare(b.name));
+  const most = Math.max(1, ...found.map((each) => each.ready ?? 0));
+  const H = Q.hints;
+  const C = Q.columns;
+  const type = (event) => { setText(event.target.value); setQuery({ q: event.target.value.trim() }, { replace: true }); };
+  return html`<section class="panel" aria-label=${T.pages.queues}>${queues.length > 8 && html`<header class="tools"><input class="field find" type="search" value=${text} onInput=${type} aria-label=${T.ops.filter} placeholder=${T.ops.filter} /></header>`}<div class="scroll"><table class="t"><thead><tr><th>${C.queue}</th><th class="right" title=${H.depth}>${C.depth}</th><th class="right" title=${H.ready}>${C.ready}</th><th class="bars"><span class="vh">${Q.share}</span></th><th class="right" title=${H.unacked}>${C.unacked}</th><th class="right" title=${H.in}>${C.in}</th><th class="right" title=${H.out}>${C.out}</th><th class="right" title=${H.oldest}>${C.oldest}</th><th class="right" title=${H.emptyIn}>${C.emptyIn}</th><th title=${H.consumers}>${C.consumers}</th></tr></thead><tbody>${found.map((each) => html`<${Row} of=${each} most=${most} key=${each.name} />`)}</tbody></table></div></section>`;
+}
+
+function Row({ of, most }) {
+  return html`<tr><td class="nm trunc name"><a class="link" href=${href(`queues/${part(of.name)}`)} title=${line(of.name)}>${line(of.name, 120)}</a></td><td class="right"><${Depth} of=${of} /></td><td class="right"><${Ready} of=${of} /></td><td class="bars">${of.ready != null && html`<${Meter} part=${of.ready / most} tone=${of.growing ? 'bad' : ''} label=${`${int(of.ready)} ${Q.columns.ready}`} />`}</td><td class="right"><${Unacked} of=${of} /></td><td class="right"><${InRate} of=${of} /></td><td class="right"><${OutRate} of=${of} /></td><td class="right"><${Oldest} of=${of} /></td><td class="right"><${EmptyIn} of=${of} /></td><td class="eaters"><${Eaters} of=${of} /></td></tr>`;
+}
+
+function Eaters({ of }) {
+  if (!of.workers.length) return of.consumers == null ? html`<span class="warn" title=${Q.nobodyHint}>${Q.nobody}</span>` : of.consumers ? int(of.consumers) : html`<span class="warn" title=${Q.nobodyHint}>${Q.nobody}</span>`;
+  return html`<span class="muted">${of.workers.length}</span> ${of.workers.slice(0, SHOWN).map((name, at) => html`${at ? ', ' : ''}<${WorkerLink} name=${name} short />`)}${of.workers.length > SHOWN && html` <span class="muted">${Q.workersMore(of.workers.length - SHOWN)}</span>`}`;
+}

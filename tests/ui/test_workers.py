@@ -1,0 +1,173 @@
+"""The pages of workers in a real browser: what a worker says, what it can be told, and what is left of a dead one."""
+
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+from browsing import PHONE, TABLET, Watched, violations
+from playwright.sync_api import Page, expect
+from product import Product
+
+from servers import wait_for
+from workers.fixtures import Cluster
+from workers.process import Worker
+from workers.tasks import make
+
+Look = Callable[..., Page]
+TABS = ("", "pool", "queues", "limits", "config", "system", "history")
+
+
+@pytest.fixture
+def steered(product: Product, redis_cluster: Cluster) -> Iterator[Worker]:
+    """A worker of its own, with a queue of its own, for tests that change it."""
+    app = make(redis_cluster.app.conf.broker_url, None)
+    app.conf.update(task_default_queue="steered", worker_pool_restarts=True)
+    with Worker(app, "steered", 2) as worker:
+        wait_for("its events", lambda: product.get("/api/workers", status="1").get(worker.hostname) is True)
+        yield worker
+
+
+def test_the_list(look: Look, redis_cluster: Cluster) -> None:
+    page = look("/workers")
+    name = redis_cluster.worker.hostname
+    row = page.get_by_role("row", name=name)
+    expect(row).to_contain_text("Online")
+    expect(row).to_contain_text("celery")
+    expect(row.get_by_role("img", name="of 4 slots are busy")).to_be_visible()
+    page.get_by_role("searchbox").fill("no such worker")
+    expect(page.get_by_role("heading", name="No worker matches")).to_be_visible()
+    assert page.url.endswith("?q=no+such+worker")
+    page.get_by_role("button", name="Clear the filters").click()
+    row.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def test_what_a_worker_says(look: Look, redis_cluster: Cluster) -> None:
+    worker = redis_cluster.worker
+    page = look(f"/worker/{worker.hostname}")
+    expect(page).to_have_title(f"{worker.hostname} · Bellflower")
+    expect(page.get_by_text("It spoke of itself")).to_be_visible()
+    for text in ("Slots", "Heartbeat", "agrees", "Prefetch", "py-celery"):
+        expect(page.locator("dl.facts")).to_contain_text(text)
+    panel = page.get_by_role("tabpanel")
+    for tab, shown in (
+        ("Pool", "celery.concurrency.prefork:TaskPool"), ("Pool", str(worker.pool()[0])), ("Queues", "celery"), ("Task types", "shop.add"),
+        ("Configuration", "task_track_started"), ("System", "utime"), ("System", "transport"), ("History", "came"),
+    ):  # fmt: skip
+        page.get_by_role("tab", name=tab).click()
+        expect(panel).to_contain_text(shown)
+    assert "tab=history" in page.url
+    page.get_by_role("tab", name="History").press("ArrowLeft")
+    expect(page.get_by_role("tab", name="System")).to_be_focused()
+    expect(page.get_by_role("tab", name="System")).to_have_attribute("aria-selected", "true")
+
+
+def test_commands(look: Look, steered: Worker) -> None:
+    page = look(f"/worker/{steered.hostname}?tab=pool")
+    said = page.get_by_role("status").filter(has_text="The worker says")
+    page.get_by_label("Slots to add").fill("2")
+    page.get_by_role("button", name="Grow").click()
+    expect(said).to_contain_text("pool will grow")
+    wait_for("four processes", lambda: len(steered.pool()) == 4)
+    page.get_by_role("button", name="Shrink").click()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Leave it")).to_be_focused()
+    page.get_by_role("dialog").get_by_role("button", name="Shrink").click()
+    wait_for("three processes", lambda: len(steered.pool()) == 3)
+    page.get_by_label("At least").fill("1")
+    page.get_by_label("At most").fill("3")
+    page.get_by_role("button", name="Autoscale").click()
+    expect(page.get_by_text("Autoscale not enabled")).to_be_visible()
+
+
+def test_queues_of_a_worker(look: Look, steered: Worker) -> None:
+    page = look(f"/worker/{steered.hostname}?tab=queues")
+    page.get_by_role("textbox", name="Consume from").fill("extra & more")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("row", name="extra & more")).to_be_visible()
+    assert "extra & more" in steered.queues()
+    page.get_by_role("button", name="Stop consuming… extra & more").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop consuming").click()
+    expect(page.get_by_role("row", name="extra & more")).to_have_count(0)
+    assert "extra & more" not in steered.queues()
+
+
+def test_limits(open_page: Callable[..., Watched], product: Product, steered: Worker) -> None:
+    watched = open_page(f"http://127.0.0.1:{product.port}", f"/worker/{steered.hostname}?tab=limits")
+    watched.expect_problems = True
+    page = watched.page
+    page.get_by_role("searchbox", name="Filter task types").fill("limited")
+    page.get_by_role("button", name="Limits… shop.limited").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Rate limit").fill("often")
+    dialog.get_by_role("button", name="Set rate").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Invalid rate limit string: 'often'")
+    dialog.get_by_label("Rate limit").fill("100/s")
+    dialog.get_by_role("button", name="Set rate").click()
+    expect(dialog.get_by_role("status")).to_contain_text("new rate limit set successfully")
+    dialog.get_by_label("Soft limit").fill("20")
+    dialog.get_by_label("Hard limit").fill("30.5")
+    dialog.get_by_role("button", name="Set time limits").click()
+    expect(dialog.get_by_role("status")).to_contain_text("time limits set successfully")
+    assert violations(page) == []
+
+
+def test_a_worker_is_shut_down(look: Look, steered: Worker) -> None:
+    page = look(f"/worker/{steered.hostname}")
+    expect(page.locator(".mood.lg")).to_have_text("Online")
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("button", name="Restart pool…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restart pool").click()
+    expect(page.get_by_role("status").filter(has_text="reload started")).to_be_visible()
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("button", name="Shut down…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Leave it")).to_be_focused()
+    dialog.get_by_role("button", name="Shut down").click()
+    assert steered.process is not None
+    steered.process.wait(30)
+    expect(page.locator(".mood.lg")).to_have_text("Offline")
+    page.get_by_role("button", name="More actions").click()
+    expect(page.get_by_role("button", name="Shut down…")).to_be_disabled()
+
+
+def test_a_dead_worker_with_what_it_had(look: Look, product: Product, steered: Worker) -> None:
+    sent = [steered.app.send_task("shop.rest", [600.0], queue="steered").id for _ in range(3)]
+    wait_for("its tasks", lambda: sum((product.task(each) or {}).get("state") == "STARTED" for each in sent) == 2)
+    name = steered.hostname
+    page = look(f"/worker/{name}")
+    expect(page.get_by_role("region", name="Running 2")).to_contain_text("shop.rest")
+    steered.signal(signal.SIGKILL)
+    expect(page.locator(".mood.lg")).to_have_text("Silent")
+    left = page.get_by_role("region", name="when it was last heard")
+    expect(left).to_contain_text("It had 3 tasks")
+    expect(left.get_by_role("row")).to_have_count(3)
+    expect(page.get_by_role("tabpanel")).to_contain_text("These are its last words")
+    page.get_by_role("tab", name="Pool").click()
+    expect(page.get_by_role("button", name="Grow")).to_be_disabled()
+    expect(page.get_by_role("tabpanel")).to_contain_text("prefork")
+    assert violations(page) == []
+
+
+def test_nobody_knows_it(open_page: Callable[..., Watched], product: Product) -> None:
+    watched = open_page(f"http://127.0.0.1:{product.port}", "/tasks")
+    watched.expect_problems = True
+    watched.page.goto("/worker/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%E2%80%AE")
+    expect(watched.page.get_by_role("heading", level=1)).to_contain_text("Unknown worker '<img src=x onerror=alert(1)>")
+    assert violations(watched.page) == []
+    watched.page.get_by_role("link", name="All workers").click()
+    expect(watched.page.get_by_role("heading", name="Workers", level=1)).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_accessible(look: Look, redis_cluster: Cluster, theme: str) -> None:
+    name = redis_cluster.worker.hostname
+    for size in (TABLET, PHONE):
+        page = look("/workers", theme=theme, size=size)
+        expect(page.get_by_role("row", name=name)).to_be_visible()
+        assert violations(page) == []
+    for tab in TABS:
+        page.goto(f"/worker/{name}?tab={tab}")
+        expect(page.get_by_text("It spoke of itself")).to_be_visible()
+        expect(page.get_by_role("tabpanel")).not_to_be_empty()
+        assert violations(page) == []
+        assert page.evaluate("document.querySelector('main').scrollWidth <= document.querySelector('main').clientWidth")
