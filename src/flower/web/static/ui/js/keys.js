@@ -1,5 +1,5 @@
 // Keyboard: a stack of tables from key to function; the newest that knows a key has it. Fields keep their keys.
-import { useEffect } from './lib.js';
+import { useLayoutEffect } from './lib.js';
 
 /** @type {Record<string, (event: KeyboardEvent) => void>[]} */
 const tables = [];
@@ -32,7 +32,8 @@ addEventListener('keydown', (event) => {
 /** Keys while this component is there. A key is as `KeyboardEvent.key` has it; `g t` is g, then t; `jump` is Ctrl or ⌘ K.
  * @param {Record<string, (event: KeyboardEvent) => void>} table */
 export function useKeys(table) {
-  useEffect(() => {
+  // At once, not after the next paint: the next key may come before it.
+  useLayoutEffect(() => {
     tables.push(table);
     return () => { tables.splice(tables.indexOf(table), 1); };
   });
