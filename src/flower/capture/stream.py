@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _BATCH = 5_000
 _STOP_TIMEOUT = 2.0
+#: How much nicer others are than the thread that reads.
+_BEFORE_OTHERS = 10
 #: How long the reader may keep the interpreter from the drain thread. With Python's 5 ms a burst of batched
 #: events gets 32 MiB ahead of us within a second, and Redis hangs up.
 _SWITCH = 0.0005
@@ -98,7 +100,9 @@ def _come_first() -> None:
     they can be folded is the very moment in which it must not wait. On Linux threads have priorities of their own."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # only root may
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
+            # from where the process is: as a number of its own it would come last in a process that was put first
+            ours = os.getpriority(os.PRIO_PROCESS, 0) - _BEFORE_OTHERS
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(ours, -20))
 
 
 class Stream:
