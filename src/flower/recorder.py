@@ -184,7 +184,7 @@ class Recorder:
                 name = event.name or task.name
                 count((event.hostname, kind, name))
                 if event.runtime:
-                    portion.ended.append((event, name))
+                    portion.ended.append(((event.hostname, name), event.runtime))
                 elif kind == "task-started":
                     portion.started.append((event, task))
             if uuid not in pending:

@@ -24,6 +24,13 @@ COMMAND = [sys.executable, "-c", "from flower.demo.command import demo; demo()",
 FOREIGN = {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0", "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/0"}
 
 
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 class RunningDemo:
     """A demo whose output is read as it comes and whose temporary files are in a folder of ours."""
 
@@ -70,7 +77,8 @@ class RunningDemo:
         return status
 
     def assert_nothing_left(self) -> None:
-        assert [p for p in self.seen if p.is_running()] == []
+        # one that has ended stays in the list of processes until its parent, or init, has taken note
+        wait_for("the end of all processes", lambda: not any(is_alive(process) for process in self.seen), 10)
         assert list(self.folder.iterdir()) == []
 
 

@@ -175,7 +175,7 @@ class Alone:
             name = each.name or fold(None, each).name
             portion.events.append((each.hostname, each.type, name))
             if each.runtime:
-                portion.ended.append((each, name))
+                portion.ended.append(((each.hostname, name), each.runtime))
         self.counting.take(portion)
         counted = self.counting.until(1)
         for key in counted.forgotten:

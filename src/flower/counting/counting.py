@@ -5,14 +5,15 @@ tell it, is known by its mark and not counted a second time.
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 from zlib import crc32
 
 from flower.capture.port import Captured
-from flower.counting.pair import Pair, Took, grouped
+from flower.counting.pair import Pair, grouped
 from flower.counting.roster import Roster
 from flower.records import Event, Task
 from flower.tallies import OTHER, Key, Tally, grid
@@ -62,13 +63,11 @@ class Portion:
     #: by `id`, events that were counted before and come again
     repeated: frozenset[int]
     events: list[_What] = field(default_factory=list)
-    #: events that tell a run time, and starts; with the name of the task, and the task as it is after it
-    ended: list[tuple[Event, str | None]] = field(default_factory=list)
+    #: what told a run time, and how long it was
+    ended: list[tuple[_Pair, float]] = field(default_factory=list)
+    #: events that tell of a start, with the task as it is after it; and how long each had waited
     started: list[tuple[Event, Task]] = field(default_factory=list)
-    # what becomes of the three
-    counts: Mapping[_What, int] = field(default_factory=dict)
-    runtimes: Mapping[_Pair, Took] = field(default_factory=dict)
-    waits: Mapping[str | None, Took] = field(default_factory=dict)
+    waits: list[tuple[str | None, float]] = field(default_factory=list)
 
 
 class Counting:
@@ -104,23 +103,19 @@ class Counting:
 
     def take(self, portion: Portion) -> None:
         """The events are folded, and the lists are full."""
-        now, bounds = portion.received, self._bounds
-        portion.counts = Counter(portion.events)
-        took = (((event.hostname, name), event.runtime or 0.0) for event, name in portion.ended)
-        portion.runtimes = grouped(took, bounds, now)
-        waited = ((task.name, _wait(event, task)) for event, task in portion.started if _is_known(task))
-        portion.waits = grouped(waited, bounds, now)
-        # events take more memory than what is counted of them
-        portion.events, portion.ended, portion.started = [], [], []
+        portion.waits = [(task.name, _wait(event, task)) for event, task in portion.started if _is_known(task)]
+        portion.started = []  # events take more memory than what is counted of them
         self._portions.append(portion)
 
     def until(self, token: int) -> Counted:
         """What is to be written when the broker is then told to forget everything up to this token. It is given again
         until it was `written`."""
+        due: list[Portion] = []
         while self._portions and self._portions[0].token <= token:
-            portion = self._portions.popleft()
-            self._count(portion)
-            self._due.extend(portion.marks)
+            due.append(self._portions.popleft())
+        if due:
+            self._count(due)
+            self._due.extend(chain.from_iterable(portion.marks for portion in due))
         marks = array("q", self._due).tobytes() if self._due else None
         return Counted([pair.tally for pair in self._changed.values()], tuple(self._forgotten), marks)
 
@@ -145,19 +140,21 @@ class Counting:
         self._marks.update(marks)
         return marks, repeated
 
-    def _count(self, portion: Portion) -> None:
-        now = portion.received
+    def _count(self, due: Sequence[Portion]) -> None:
+        """All that one write brings at once: the same few thousand combinations come again and again."""
+        now, bounds = due[-1].received, self._bounds
+        counts = Counter(chain.from_iterable(portion.events for portion in due))
         touched: dict[_Pair, Pair] = {}
-        kinds = {kind: self._kind(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in portion.counts)}
-        for (worker, kind, task), count in portion.counts.items():
+        kinds = {kind: self._kind(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in counts)}
+        for (worker, kind, task), count in counts.items():
             pair = touched.get((worker, task))
             if pair is None:
                 pair = touched[worker, task] = self._pair(worker or "", task or "", now)
             pair.add(kinds[kind], count, now)
-        for key, took in portion.runtimes.items():
+        for key, took in grouped(chain.from_iterable(portion.ended for portion in due), bounds, now).items():
             touched[key].runtime(now).merge(took.counts, took.total)
-        for task, took in portion.waits.items():
-            self._pair(None, task or "", now).wait(now).merge(took.counts, took.total)
+        for name, took in grouped(chain.from_iterable(portion.waits for portion in due), bounds, now).items():
+            self._pair(None, name or "", now).wait(now).merge(took.counts, took.total)
 
     def _kind(self, kind: str, now: float) -> str:
         return _clean(kind) if self._types.admits(kind, now) else OTHER

@@ -17,10 +17,12 @@ from flower.access.sessions import SESSION, Session
 from flower.access.tokens import make
 from flower.api.formatting import formatted
 from flower.api.v1 import live as live_module
-from flower.live import MOST, hub
+from flower.config import Config
+from flower.live import MOST, Subscription, hub
 from flower.records import Gap, Task, Worker
 from flower.store.opening import open_reader
 from flower.store.port import Batch, Changed, Reader, Writer
+from flower.web.serving import STOP_WITHIN, http_server
 from listener import Listener
 from servers import wait_for
 
@@ -287,8 +289,9 @@ def test_a_session_that_is_over_ends_the_stream(locked: Live, monkeypatch: pytes
         assert "login has ended" in listener.wait("bye").data["why"]
 
 
-def test_a_reader_that_has_fallen_asleep_is_told_all_when_it_wakes_up(live: Live, writer: Writer) -> None:
-    """Its socket is full; nothing is kept for it meanwhile, and it holds up nobody."""
+def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int]:
+    """One whose socket is full; and how many tasks were written until it was. What was written last has gone neither
+    into the socket nor into memory: its position stays behind."""
     sleeper = socket.socket()
     sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
     sleeper.connect(("127.0.0.1", live.port))
@@ -299,12 +302,20 @@ def test_a_reader_that_has_fallen_asleep_is_told_all_when_it_wakes_up(live: Live
     with Listener(live.http, topics="tasks", columns="name") as other:
         other.wait("hello")
         stuck, written = -1, 0
-        # until its position stays behind: what was written went neither out nor into memory
         while stuck != subscription.position or other.named("tasks")[-1].data["sequence"] == stuck:
             stuck = subscription.position
             writer.write(Batch(new=[task(written + number, result="x" * 90_000) for number in range(10)]))
             written += 10
             other.wait("tasks", written // 10)
+    return sleeper, subscription, written
+
+
+def test_a_reader_that_has_fallen_asleep_is_told_all_when_it_wakes_up(live: Live, writer: Writer) -> None:
+    """Nothing is kept for it meanwhile, and it holds up nobody."""
+    sleeper, subscription, written = asleep(live, writer)
+    stuck = subscription.position
+    with Listener(live.http, topics="tasks", columns="name") as other:
+        other.wait("hello")
         for _ in range(20):
             writer.write(Batch(new=[task(written, result="short")]))
             written += 1
@@ -316,6 +327,17 @@ def test_a_reader_that_has_fallen_asleep_is_told_all_when_it_wakes_up(live: Live
         received += sleeper.recv(1 << 16)
     sleeper.close()
     assert subscription.position > stuck
+
+
+def test_a_reader_that_has_fallen_asleep_does_not_keep_the_server(live: Live, writer: Writer) -> None:
+    settings = http_server(live.server.config.app, Config()).config  # type: ignore[arg-type]
+    assert settings.timeout_graceful_shutdown == STOP_WITHIN
+    live.server.config.timeout_graceful_shutdown = 1
+    sleeper, _, _ = asleep(live, writer)
+    live.context.live.close("the server stops")
+    live.server.should_exit = True
+    wait_for("the server to end", lambda: not live.thread.is_alive(), 20)
+    sleeper.close()
 
 
 def test_format_task_is_applied_once_and_what_is_searched_is_the_record(
