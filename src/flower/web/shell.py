@@ -2,6 +2,7 @@
 what the address says. What the server does itself: the title, the status, and which files to fetch at once."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
@@ -10,13 +11,17 @@ from starlette.responses import Response
 
 from flower.api.context import Context
 from flower.api.guards import is_open
+from flower.api.inspecting import check_worker
 from flower.api.reading import read
 from flower.api.routes import Endpoint, Route
 from flower.config import DEFAULTS
+from flower.errors import NotFound, Unavailable
 from flower.web.assets import Assets, current
 from flower.web.columns import columns_of
 from flower.web.templates import render
 from flower.web.values import visible
+
+log = logging.getLogger(__name__)
 
 #: Gives the title and whether there is such a thing.
 Look: TypeAlias = Callable[[Request, Context], Awaitable[tuple[str, bool]]]
@@ -40,10 +45,27 @@ async def task_look(request: Request, context: Context) -> tuple[str, bool]:
 
 
 async def worker_look(request: Request, context: Context) -> tuple[str, bool]:
-    """Known by its events, or because it answered when it was asked."""
+    """Known by its events, or because it answers: one that sends no events is asked, and waited for."""
     name = request.path_params["name"]
-    known = context.inspections.of(name) is not None or name in await read(context.store.workers)
-    return (name, True) if known else (f"Unknown worker '{name}'", False)
+    try:
+        await check_worker(context, name)
+    except NotFound as error:
+        return error.message, False
+    except Unavailable as error:
+        log.warning("Cannot ask worker '%s': %s", name, error.message)
+        return f"Unknown worker '{name}'", False
+    return name, True
+
+
+async def queue_look(request: Request, context: Context) -> tuple[str, bool]:
+    """A queue that nobody eats from and that is empty is no longer at the broker: its page says what is known of it."""
+    return str(request.path_params["name"]), True
+
+
+async def job_look(request: Request, context: Context) -> tuple[str, bool]:
+    job = request.path_params["name"]
+    found = await read(lambda: context.ledger.jobs.job(job))
+    return (f"Bulk job {found.id}", True) if found else (f"Unknown job '{job}'", False)
 
 
 def shell(module: str, title: str = "", look: Look | None = None) -> Endpoint:
@@ -75,6 +97,10 @@ def shell(module: str, title: str = "", look: Look | None = None) -> Endpoint:
 SHELL_PAGES: tuple[Route, ...] = (
     Route("GET", "/tasks", shell("tasks", "Tasks"), "page"),
     Route("GET", "/task/{name:path}", shell("task", look=task_look), "page"),
+    Route("GET", "/audit", shell("audit", "Audit log"), "page"),
+    Route("GET", "/jobs", shell("jobs", "Bulk jobs"), "page"),
+    Route("GET", "/jobs/{name:path}", shell("job", look=job_look), "page"),
+    Route("GET", "/settings", shell("settings", "Settings"), "page"),
 )
 
 

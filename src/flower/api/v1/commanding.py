@@ -6,9 +6,9 @@ from typing import Any
 from flower.api.inspecting import celery, inspect_soon
 from flower.api.reading import read
 from flower.api.v1.acting import Acting
-from flower.api.v1.actions.workers import ConsumedQueue, PoolRange, PoolSteps, WorkerAnswer
+from flower.api.v1.actions.workers import ConsumedQueue, PoolRange, PoolSteps, RateLimit, TimeLimits, WorkerAnswer
 from flower.api.v1.asked import OneWorker
-from flower.cluster import workers
+from flower.cluster import limits, workers
 from flower.cluster.workers import Answered
 from flower.errors import NotFound
 
@@ -46,6 +46,22 @@ async def add_consumer(acting: Acting, asked: OneWorker, body: ConsumedQueue) ->
 async def cancel_consumer(acting: Acting, asked: OneWorker, body: ConsumedQueue) -> WorkerAnswer:
     app, timeout = await _app(acting, asked), acting.context.answer_timeout
     return await _answered(acting, workers.cancel_consumer(app, asked.name, body.queue, timeout=timeout))
+
+
+async def rate_limit(acting: Acting, asked: OneWorker, body: RateLimit) -> WorkerAnswer:
+    app = await _app(acting, asked)
+    return await _limited(acting, asked, limits.task_rate_limit(body.task, body.rate, asked.name, app=app))
+
+
+async def time_limit(acting: Acting, asked: OneWorker, body: TimeLimits) -> WorkerAnswer:
+    app = await _app(acting, asked)
+    return await _limited(acting, asked, limits.task_timeout(body.task, body.soft, body.hard, asked.name, app=app))
+
+
+async def _limited(acting: Acting, asked: OneWorker, doing: Awaitable[limits.Answers]) -> WorkerAnswer:
+    said = await doing
+    inspect_soon(acting.context, asked.name)
+    return WorkerAnswer(asked.name, said["message"])
 
 
 async def _app(acting: Acting, asked: OneWorker) -> Any:

@@ -1,4 +1,4 @@
-"""Routes that say how things stand: whether anything is wrong, and which settings are missing."""
+"""Routes that say how things stand: whether anything is wrong, which settings are missing, which are ours."""
 
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from flower.api.health.signs import gather
 from flower.api.queue_rates import consumers_of, rates_now
 from flower.api.reading import read
 from flower.api.v1.acting import Acting, Action, Nothing
+from flower.api.v1.ours import Ours, ours
 
 
 async def health(acting: Acting, asked: Nothing, body: None) -> Health:
@@ -54,5 +55,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "GET", "/checklist", "getChecklist", "status", "Which settings of Celery are on, and what each gives", "view",
         Nothing, None, Checklist, settings, {"items": [_ITEM], "events_seen": True, "workers_seen": True},
+    ),
+    Action(
+        "GET", "/settings", "getSettings", "status", "How long things are kept, what is masked, and what may be done",
+        "view", Nothing, None, Ours, ours,
+        {
+            "version": "2.3.0", "broker": "redis://:**@redis:6379/0", "read_only": False, "login": True,
+            "kept": {
+                "max_age": 2592000.0, "max_tasks": 0, "audit_max_age": 0.0, "samples_exact": 172800.0,
+                "samples": 7776000.0,
+            },
+            "redaction": {"names": ["*password*"], "patterns": ["url"], "arguments": ["shop.login: 1"]},
+            "bulk": {"limit": 10000, "rate": 100.0},
+        },
     ),
 )  # fmt: skip

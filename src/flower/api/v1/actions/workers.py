@@ -1,6 +1,7 @@
 """Workers: what they say of themselves, and commands to them."""
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -8,8 +9,9 @@ from msgspec import Meta
 
 from flower.api.inspecting import check_worker, inspect
 from flower.api.reading import read
-from flower.api.v1.acting import Acting, Action, later
+from flower.api.v1.acting import Acting, Action, Nothing, later
 from flower.api.v1.asked import OneWorker
+from flower.api.v1.said import fit
 from flower.cluster.inspected import KINDS, Inspected
 from flower.errors import NotFound
 
@@ -29,13 +31,32 @@ class Word(msgspec.Struct, frozen=True):
 
 class InspectionAnswer(msgspec.Struct, frozen=True):
     """What the worker last said of itself, kind by kind; a kind that it never answered is left out. `answered`: whether
-    it did when it was last asked, at `asked`. `alive` is what its events say."""
+    it did when it was last asked, at `asked`. `alive` is what its events say. Settings and arguments are shown without
+    their secrets, arguments as text."""
 
     name: str
     alive: bool
     asked: float | None
     answered: bool
     said: dict[str, Word]
+
+
+class Brief(msgspec.Struct, frozen=True):
+    """A worker as it last said itself, in short. `at`: when; `slots`: how many tasks it runs at a time; `prefetch`: how
+    many messages it takes ahead, 0 for any number; null is what it did not say."""
+
+    name: str
+    at: float | None
+    answered: bool
+    slots: int | None
+    prefetch: int | None
+    pool: str | None
+    uptime: float | None
+    queues: tuple[str, ...]
+
+
+class Briefs(msgspec.Struct, frozen=True):
+    workers: tuple[Brief, ...]
 
 
 class PoolSteps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +70,22 @@ class PoolRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ConsumedQueue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`rate`: `200`, `10/s`, `90/m`, `5/h`; 0 lifts the limit."""
+
+    task: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    rate: Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+class TimeLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds; null lifts a limit. Workers of Celery 5 note new limits at once, but go by them only after they next
+    connected to the broker."""
+
+    task: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    soft: Annotated[float, Meta(ge=0)] | None = None
+    hard: Annotated[float, Meta(ge=0)] | None = None
 
 
 class WorkerAnswer(msgspec.Struct, frozen=True):
@@ -70,10 +107,40 @@ async def inspection(acting: Acting, asked: Inspection, body: None) -> Inspectio
         raise NotFound(f"Unknown worker '{asked.name}'")
     known = found or Inspected()
     said: dict[str, Word] = {
-        kind: Word(each.at, each.value) for kind in KINDS if (each := known.said.get(kind)) is not None
+        kind: Word(each.at, fit(kind, each.value, context.redactor))
+        for kind in KINDS
+        if (each := known.said.get(kind)) is not None
     }
     alive = worker is not None and worker.is_alive(time.time())
     return InspectionAnswer(asked.name, alive, known.asked or None, known.answered, said)
+
+
+async def inspections(acting: Acting, asked: Nothing, body: None) -> Briefs:
+    return Briefs(tuple(_brief(name, found) for name, found in acting.context.inspections.all().items()))
+
+
+def _brief(name: str, found: Inspected) -> Brief:
+    stats = _mapping(found.value("stats"))
+    pool = _mapping(stats.get("pool"))
+    kind = str(pool.get("implementation") or "").rpartition(":")[0].rpartition(".")[2] or None
+    return Brief(
+        name,
+        found.timestamp,
+        found.answered,
+        _whole(pool.get("max-concurrency")),
+        _whole(stats.get("prefetch_count")),
+        kind,
+        _whole(stats.get("uptime")),
+        found.queues,
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _command(path: str, name: str, summary: str, act: str, body: Any, example: str | None, given: Any = None) -> Action:
@@ -95,6 +162,32 @@ def _command(path: str, name: str, summary: str, act: str, body: Any, example: s
 
 
 WORKERS: tuple[Action, ...] = (
+    Action(
+        "GET",
+        "/inspections",
+        "listInspections",
+        "workers",
+        "What all workers last said of themselves, in short",
+        "view",
+        Nothing,
+        None,
+        Briefs,
+        inspections,
+        {
+            "workers": [
+                {
+                    "name": "celery@w1",
+                    "at": 1795342590.1,
+                    "answered": True,
+                    "slots": 8,
+                    "prefetch": 32,
+                    "pool": "prefork",
+                    "uptime": 86400.0,
+                    "queues": ["celery"],
+                }
+            ]
+        },
+    ),
     Action(
         "GET",
         "/workers/{name}/inspection",
@@ -154,5 +247,23 @@ WORKERS: tuple[Action, ...] = (
         ConsumedQueue,
         "no longer consuming from mail",
         {"queue": "mail"},
+    ),
+    _command(
+        "limits/rate",
+        "limitRate",
+        "Set how often a worker may run tasks of a type",
+        "rate_limit",
+        RateLimit,
+        "new rate limit set successfully",
+        {"task": "shop.charge", "rate": "10/s"},
+    ),
+    _command(
+        "limits/time",
+        "limitTime",
+        "Set for how long a worker may run tasks of a type",
+        "time_limit",
+        TimeLimits,
+        "time limits set successfully",
+        {"task": "shop.charge", "soft": 20.0, "hard": 30.0},
     ),
 )

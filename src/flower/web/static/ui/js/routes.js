@@ -7,6 +7,14 @@
 export const ROUTES = [
   { name: 'tasks', match: /^tasks$/, load: () => import('./pages/tasks.js'), path: 'tasks', icon: 'tasks', key: 't', nav: true },
   { name: 'task', match: /^task\/(.+)$/, load: () => import('./pages/task.js') },
+  { name: 'workers', match: /^workers$/, load: () => import('./pages/workers.js'), path: 'workers', icon: 'workers', key: 'w', nav: true },
+  { name: 'worker', match: /^worker\/(.+)$/, load: () => import('./pages/worker.js') },
+  { name: 'queues', match: /^(?:queues|broker)$/, load: () => import('./pages/queues.js'), path: 'queues', icon: 'queues', key: 'q', nav: true },
+  { name: 'queue', match: /^queues\/(.+)$/, load: () => import('./pages/queue.js') },
+  { name: 'jobs', match: /^jobs$/, load: () => import('./pages/jobs.js'), path: 'jobs', icon: 'jobs', key: 'j', nav: true },
+  { name: 'job', match: /^jobs\/(.+)$/, load: () => import('./pages/job.js') },
+  { name: 'audit', match: /^audit$/, load: () => import('./pages/audit.js'), path: 'audit', icon: 'audit', key: 'a', nav: true },
+  { name: 'settings', match: /^settings$/, load: () => import('./pages/settings.js'), path: 'settings', icon: 'settings', key: 's', nav: true },
 ];
 
 /** The route of a path and what its address names, decoded; null if no page of ours is there.
