@@ -12,7 +12,7 @@ import { Spark } from '../ui/parts.js';
 import { StatusTag, titleOf } from '../failures/parts.js';
 
 const ICONS = { queue: 'queues', worker: 'workers', failure: 'failures', tasks: 'tasks', recorder: 'bolt', store: 'save' };
-const FEW = 6;
+const FEW = 5;
 
 /** Where one looks next; '' where there is nothing to see. @param {any} subject */
 export function subjectAddress({ type, id, query }) {
@@ -43,6 +43,6 @@ const Group = ({ of }) => html`<li><${Icon} n="failures" /><div class="at"><b><a
 /** @param {{health: any, failures: any}} props failures: answer of `GET /failures`, or null */
 export function Attention({ health, failures }) {
   const concerns = (health?.concerns ?? []).slice(0, FEW);
-  const groups = (failures?.groups ?? []).slice(0, Math.max(3, FEW - concerns.length));
+  const groups = (failures?.groups ?? []).slice(0, Math.max(2, FEW - concerns.length));
   return html`<${Panel} title=${T.overview.attention} end=${html`<a href=${href('failures')}>${T.overview.allFailures}</a>`}><ul class="attn">${concerns.map((each) => html`<${Concern} key=${each.kind + each.subject.id} of=${each} />`)}${groups.map((each) => html`<${Group} key=${each.fingerprint.id} of=${each} />`)}</ul>${health && failures && !concerns.length && !groups.length && html`<p class="muted pad16">${T.overview.nothing}</p>`}</${Panel}>`;
 }

@@ -8,7 +8,7 @@ import { T } from '../texts.js';
 import { useTurn } from '../turn.js';
 import { compact, duration, int, plural } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
-import { zone } from '../format/time.js';
+import { span as spanOf, zone } from '../format/time.js';
 import { RangeMenu } from '../explorer/menus.js';
 import { rangeText } from '../explorer/state.js';
 import { useActs } from '../failures/acts.js';
@@ -35,7 +35,7 @@ function Shares({ title, of, all, link }) {
 }
 
 function Latest({ tasks, query, range }) {
-  return html`<${Panel} title=${T.failures.latest} end=${html`<a href=${search(query, range ? { t: range } : {})}>${T.failures.itsTasks}</a>`}><div class="scroll" tabindex="0" role="region" aria-label=${T.failures.latest}><table class="t"><thead><tr><th>${T.tasks.column.state}</th><th>${T.tasks.column.uuid}</th><th>${T.tasks.column.name}</th><th>${T.tasks.column.worker}</th><th class="right">${T.tasks.column.runtime}</th><th class="right">${T.tasks.column.timestamp}</th></tr></thead><tbody>${tasks.map((task) => html`<tr key=${task.uuid}><td><${State} s=${task.state} /></td><td><${TaskLink} uuid=${task.uuid} short /></td><td class="nm type-c"><${Name} n=${task.name} /></td><td><${WorkerLink} name=${task.worker} short /></td><td class="right">${duration(task.runtime)}</td><td class="right"><${RowTime} at=${task.timestamp} /></td></tr>`)}</tbody></table></div></${Panel}>`;
+  return html`<${Panel} title=${T.failures.latest} end=${html`<a href=${search(query, range ? { t: range } : {})}>${T.failures.itsTasks}</a>`}><div class="scroll" tabindex="0" role="group" aria-label=${T.failures.latest}><table class="t"><thead><tr><th>${T.tasks.column.state}</th><th>${T.tasks.column.uuid}</th><th>${T.tasks.column.name}</th><th>${T.tasks.column.worker}</th><th class="right">${T.tasks.column.runtime}</th><th class="right">${T.tasks.column.timestamp}</th></tr></thead><tbody>${tasks.map((task) => html`<tr key=${task.uuid}><td><${State} s=${task.state} /></td><td><${TaskLink} uuid=${task.uuid} short /></td><td class="nm type-c"><${Name} n=${task.name} /></td><td><${WorkerLink} name=${task.worker} short /></td><td class="right">${duration(task.runtime)}</td><td class="right"><${RowTime} at=${task.timestamp} /></td></tr>`)}</tbody></table></div></${Panel}>`;
 }
 
 /** One of its tasks: what went wrong, in full. */
@@ -48,7 +48,7 @@ function Example({ uuid }) {
 
 function Trend({ group, span, onBrush }) {
   const times = group.trend.map((_, i) => span.start + i * span.width);
-  return html`<${Panel} title=${T.failures.trend} end=${html`<span class="muted small">${T.failures.perStretch(duration(span.width))}</span>`}><div class="chart pad-table"><${ChartWithTable} label=${T.failures.trendLabel} data=${[times, group.trend]} series=${[{ label: T.failures.failed, color: '--c-fail' }]} stack bars bucket=${span.width} format=${int} axisFormat=${compact} height=${120} onBrush=${onBrush} /></div></${Panel}>`;
+  return html`<${Panel} title=${T.failures.trend} end=${html`<span class="muted small">${T.failures.perStretch(spanOf(span.width))}</span>`}><div class="chart pad-table"><${ChartWithTable} label=${T.failures.trendLabel} data=${[times, group.trend]} series=${[{ label: T.failures.failed, color: '--c-fail' }]} stack bars bucket=${span.width} format=${int} axisFormat=${(n) => (Number.isInteger(n) ? compact(n) : '')} height=${120} onBrush=${onBrush} /></div></${Panel}>`;
 }
 
 export default function FailureGroup({ id, query }) {
