@@ -29,7 +29,7 @@ def with_rows(page: Endpoint) -> Endpoint:
 
 
 CLUSTER_PAGES: tuple[Route, ...] = (
-    Route("GET", "/", with_rows(shell("workers", "Workers")), "page"),
+    Route("GET", "/", with_rows(shell("overview", "Overview")), "page"),
     Route("GET", "/workers", with_rows(shell("workers", "Workers")), "page"),
     Route("GET", "/worker/{name:path}", shell("worker", look=worker_look), "page"),
     Route("GET", "/broker", shell("queues", "Broker"), "page"),

@@ -32,7 +32,7 @@ POLICY: Final = "default-src 'self'; base-uri 'self'; form-action 'self'; object
 #: Style sheets, in the order in which they are read.
 STYLES: Final = (
     "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/search.css",
-    "css/grid.css", "css/task.css", "css/pages.css", "css/cluster.css",
+    "css/grid.css", "css/task.css", "css/overview.css", "css/pages.css", "css/cluster.css",
 )  # fmt: skip
 
 
@@ -97,6 +97,10 @@ def shell(module: str, title: str = "", look: Look | None = None) -> Endpoint:
 SHELL_PAGES: tuple[Route, ...] = (
     Route("GET", "/tasks", shell("tasks", "Tasks"), "page"),
     Route("GET", "/task/{name:path}", shell("task", look=task_look), "page"),
+    Route("GET", "/failures", shell("failures", "Failures"), "page"),
+    Route("GET", "/failures/{name:path}", shell("failure", "Failure"), "page"),
+    Route("GET", "/workflows", shell("workflows", "Workflows"), "page"),
+    Route("GET", "/workflows/{name:path}", shell("workflow", "Workflow"), "page"),
     Route("GET", "/audit", shell("audit", "Audit log"), "page"),
     Route("GET", "/jobs", shell("jobs", "Bulk jobs"), "page"),
     Route("GET", "/jobs/{name:path}", shell("job", look=job_look), "page"),

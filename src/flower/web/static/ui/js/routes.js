@@ -5,8 +5,13 @@
 
 /** @type {Route[]} */
 export const ROUTES = [
+  { name: 'overview', match: /^$/, load: () => import('./pages/overview.js'), path: '', icon: 'overview', key: 'o', nav: true },
   { name: 'tasks', match: /^tasks$/, load: () => import('./pages/tasks.js'), path: 'tasks', icon: 'tasks', key: 't', nav: true },
   { name: 'task', match: /^task\/(.+)$/, load: () => import('./pages/task.js') },
+  { name: 'failures', match: /^failures$/, load: () => import('./pages/failures.js'), path: 'failures', icon: 'failures', key: 'f', nav: true },
+  { name: 'failure', match: /^failures\/(.+)$/, load: () => import('./pages/failure.js') },
+  { name: 'workflows', match: /^workflows$/, load: () => import('./pages/workflows.js'), path: 'workflows', icon: 'workflows', key: 'c', nav: true },
+  { name: 'workflow', match: /^workflows\/(.+)$/, load: () => import('./pages/workflow.js') },
   { name: 'workers', match: /^workers$/, load: () => import('./pages/workers.js'), path: 'workers', icon: 'workers', key: 'w', nav: true },
   { name: 'worker', match: /^worker\/(.+)$/, load: () => import('./pages/worker.js') },
   { name: 'queues', match: /^(?:queues|broker)$/, load: () => import('./pages/queues.js'), path: 'queues', icon: 'queues', key: 'q', nav: true },

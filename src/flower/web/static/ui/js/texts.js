@@ -51,7 +51,7 @@ export const T = {
     groups: [
       ['Everywhere', [
         [['/'], 'search'], [['Ctrl', 'K'], 'jump to anything'], [['g', 'o'], 'overview'], [['g', 't'], 'tasks'],
-        [['g', 'f'], 'failures'], [['g', 'w'], 'workers'], [['g', 'q'], 'queues'], [['l'], 'pause or resume live'],
+        [['g', 'f'], 'failures'], [['g', 'c'], 'workflows'], [['g', 'w'], 'workers'], [['g', 'q'], 'queues'], [['l'], 'pause or resume live'],
         [['t'], 'light or dark'], [['?'], 'this list'], [['Esc'], 'close, clear selection, leave field'],
       ]],
       ['Lists', [
@@ -157,6 +157,39 @@ export const T = {
     kept: 'What is kept', keptTasks: 'Records of tasks', keptMost: 'At most', keptAudit: 'Audit log', keptQueues: 'History of queues', forever: 'without end', forSpan: (span) => `for ${span}`, thenCoarse: (exact, all) => `for ${exact}, then in steps of 5 minutes for ${all}`, tasksMost: (n) => plural(n, 'task'),
     masked: 'What is masked', maskedText: 'Before anything is kept: values under these names, and what looks like this.', names: 'Names', patterns: 'Looks', args: 'Arguments', noRule: 'none', server: 'Server', version: 'Version', broker: 'Broker', readOnly: 'Changes', readOnlyOn: 'Read-only mode: nothing can be changed', readOnlyOff: 'Allowed to those who may', bulk: 'Bulk jobs', bulkText: (limit, rate) => `at most ${limit} tasks each, ${rate}`, login: 'Login', loginOn: 'needed', loginOff: 'not needed',
     searches: 'Saved searches', searchNone: 'There is none. Save one on the tasks page.', searchName: 'Name', query: 'Query', shared: 'Shared', sharedHint: 'Everybody sees it', private: 'Only you', rename: 'Rename…', renameTitle: 'Rename this search', save: 'Save', remove: 'Remove', share: 'Share', unshare: 'Keep to yourself', changed: (name) => `Changed “${name}”`, notYours: 'It belongs to somebody else', allQuery: 'all tasks', yours: 'you',
+  },
+  overview: {
+    verdict: 'How things are', look: 'Look', looked: (at) => `as of ${at}`, others: (n) => `${n} more`, figures: 'Key figures', comparedHint: 'Compared with the same length of time before',
+    ranges: { '-15m': '15 min', '-1h': '1 h', '-6h': '6 h', '-24h': '24 h', '-7d': '7 d' },
+    throughput: 'Throughput', errorRate: 'Error rate', runtimeP95: 'Runtime p95', waitP95: 'Queue wait p95', backlog: 'Backlog', busySlots: 'Busy slots', points: 'pt',
+    queuesGrowing: (n) => `${n} growing`, queueCount: (n) => plural(n, 'queue'), workerCount: (n) => plural(n, 'worker'),
+    succeeded: 'Succeeded', retried: 'Retried', failed: 'Failed', throughputLabel: 'Tasks that succeeded, a second, over time', failuresLabel: 'Tasks that failed or were retried, a second, over time',
+    runtime: 'Runtime', runtimeLabel: 'Percentiles of the runtime over time, logarithmic', runtimeNone: 'No task has succeeded in this time.',
+    attention: 'Needs attention', allFailures: 'All failures', nothing: 'Nothing does.',
+    queue: { name: 'Queue', waiting: 'Waiting', share: 'Share', in: 'In', out: 'Out', oldest: 'Oldest', empty: 'Empty in' }, growing: 'growing', ofMost: (n) => `${n} waiting`, allQueues: 'All queues', queuesNone: 'No queue is known: no worker said what it consumes.',
+    type: { name: 'Task', rate: 'Rate', trend: 'Trend', failing: 'Failing' }, types: 'Task types', order: 'Order', busiest: 'Busiest', slowest: 'Slowest', allTasks: 'All tasks', typesNone: 'No task came in this time.',
+    worker: { name: 'Worker', slots: 'Busy slots', load: 'Load', heard: 'Heard' }, allWorkers: 'All workers', workersNone: 'No worker was ever heard.', workersGone: (n) => `None is there now; ${plural(n, 'worker')} on record.`,
+    noEvents: 'No event so far', noWorkers: 'No worker was heard, so there is nothing to tell. Is the broker the right one? Start a worker that sends events:', workersSilent: 'Workers are there, but none told of a task. Either there was none, or they do not send events. Start them with -E:',
+    checklist: 'What can be seen', checklistText: 'Celery tells of its tasks only what its settings let it tell. This page goes on by itself as soon as something comes.',
+    settingIs: { on: 'On', off: 'Off', unknown: 'Unknown' }, line: 'line', seeMore: (n) => `${plural(n, 'setting')} would show more`,
+  },
+  failures: {
+    status: { new: 'New', returning: 'Returning', open: 'Open', resolved: 'Resolved', muted: 'Muted' }, unsettled: 'Unsettled', all: 'All', standing: 'How they stand', openGroups: 'unsettled groups', groups: 'Groups',
+    unknown: 'Unknown exception', somebody: 'somebody', noWorker: 'no worker', andMore: (n) => `and ${n} more`, times: (n) => (n === 1 ? 'time' : 'times'), since: 'since',
+    total: (groups, n) => `${plural(groups, 'group')}, ${plural(n, 'failure')}`, more: (n) => `Show ${n} more`,
+    mutedBy: (who, until) => (until ? `muted by ${who} until ${until}` : `muted by ${who}`), resolvedBy: (who, at) => `resolved by ${who} at ${at}`,
+    resolve: 'Resolve', reopen: 'Reopen', mute: 'Mute', muteAsk: 'Mute…', resolveAsk: 'Resolve with a comment…', runAll: 'Run all again…', itsTasks: 'Its tasks',
+    did: { resolve: 'Resolved: it comes back if it happens again', mute: 'Muted', reopen: 'Open again' },
+    muteTitle: 'Mute these failures?', muteText: 'They go on being recorded, but nothing is said of them on the first page.', until: 'For how long', untils: { '1h': 'An hour', '24h': 'A day', '7d': 'A week', '': 'For ever', other: 'Until another time' }, untilOther: 'Until',
+    resolveTitle: 'Resolve these failures?', resolveText: 'If one of the tasks fails this way again, the group comes back as returning.', comment: 'Comment', commentHint: 'SHOP-311, fixed in 2.4',
+    noneTitle: 'No failure wants attention', noneText: 'None happened in this time, or all are resolved or muted.', noneMatch: 'No group matches', noneMatchText: 'Nothing that failed in this time fits the search and how it stands.', showAll: 'Resolved and muted, too',
+    crumbs: 'Breadcrumb', goneTitle: 'No such failure', gone: 'No task on record failed this way. Its tasks may have been forgotten.', goneWithin: 'No task of this group fits the search and the range of time.', allGroups: 'All failures',
+    count: 'Failures', firstSeen: 'First seen', lastSeen: 'Last seen', types: 'Task types', latest: 'Latest tasks', example: 'Example', trend: 'Over time', trendLabel: 'Failures of this kind over time; drag to narrow the range', perStretch: (span) => `each ${span}`, failed: 'Failed',
+  },
+  workflows: {
+    columns: { state: 'State', name: 'Began with', progress: 'Progress', failed: 'Failed', running: 'Running', took: 'Took', started: 'Started' }, progress: (ended, tasks, failed) => `${ended} of ${tasks} ended, ${failed} failed`,
+    noneTitle: 'No workflow so far', noneMatch: 'No workflow matches', noneText: 'A workflow appears when a task sends other tasks: chains, groups, chords, or a task that calls another.', all: 'All workflows', older: 'Show older ones',
+    goneTitle: 'No such workflow', began: 'began', tasks: 'Tasks', states: 'States', tooMany: (n) => `${n} tasks are too many for a drawing; the waterfall shows them.`,
   },
   tasks: {
     title: 'Tasks', count: (n) => plural(n, 'task').replace(/^\S+ /, ''), searchLabel: 'Search tasks',

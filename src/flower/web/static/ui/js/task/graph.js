@@ -31,7 +31,7 @@ function Box({ node, place, me }) {
   const note = !node.known ? T.task.notKnown : [short(module.replace(/\.$/, ''), 12), node.runtime != null ? duration(node.runtime) : T.state(node.state).toLowerCase()].filter(Boolean).join(' · ');
   const left = place.x - BOX.width / 2;
   const top = place.y - BOX.height / 2;
-  return html`<a href=${href(`task/${part(node.uuid)}`)} class=${`n ${stateClass(node.state ?? 'PENDING')}${me ? ' me' : ''}${node.state === 'PENDING' || !node.known ? ' dim' : ''}`} aria-label=${`${visible(node.name ?? node.uuid)}, ${node.known ? T.state(node.state) : T.task.notKnown}`} aria-current=${me ? 'true' : null}><rect x=${left} y=${top} width=${BOX.width} height=${BOX.height} rx="7" /><svg x=${left + 8} y=${top + 8} width="13" height="13" class="mk"><${StateShape} s=${node.state ?? 'PENDING'} /></svg><text x=${left + 26} y=${top + 19}>${line(short(name, most), 40)}</text><text class="s" x=${left + 9} y=${top + 35}>${line(note, 40)}</text></a>`;
+  return html`<a href=${href(`task/${part(node.uuid)}`)} class=${`n ${stateClass(node.state ?? 'PENDING')}${me ? ' me' : ''}${node.state === 'PENDING' || !node.known ? ' dim' : ''}`} aria-label=${`${line(short(name, most), 40)} ${line(note, 40)}, ${visible(node.name ?? node.uuid)}, ${node.known ? T.state(node.state) : T.task.notKnown}`} aria-current=${me ? 'true' : null}><rect x=${left} y=${top} width=${BOX.width} height=${BOX.height} rx="7" /><svg x=${left + 8} y=${top + 8} width="13" height="13" class="mk"><${StateShape} s=${node.state ?? 'PENDING'} /></svg><text x=${left + 26} y=${top + 19}>${line(short(name, most), 40)}</text>${' '}<text class="s" x=${left + 9} y=${top + 35}>${line(note, 40)}</text></a>`;
 }
 
 /** @param {{nodes: any[], uuid: string}} props */
