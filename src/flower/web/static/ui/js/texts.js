@@ -188,7 +188,7 @@ export const T = {
   },
   workflows: {
     columns: { state: 'State', name: 'Began with', progress: 'Progress', failed: 'Failed', running: 'Running', took: 'Took', started: 'Started' }, progress: (ended, tasks, failed) => `${ended} of ${tasks} ended, ${failed} failed`,
-    noneTitle: 'No workflow so far', noneMatch: 'No workflow matches', noneText: 'A workflow appears when a task sends other tasks: chains, groups, chords, or a task that calls another.', all: 'All workflows', older: 'Show older ones',
+    noneTitle: 'No workflow so far', noneMatch: 'No workflow matches', noneText: 'A workflow appears when a task sends other tasks: chains, groups, chords, or a task that calls another.', all: 'All workflows', standing: { FAILURE: 'Failed', SUCCESS: 'Done', STARTED: 'Running', RECEIVED: 'Waiting' }, older: 'Show older ones',
     goneTitle: 'No such workflow', began: 'began', tasks: 'Tasks', states: 'States', tooMany: (n) => `${n} tasks are too many for a drawing; the waterfall shows them.`,
   },
   tasks: {

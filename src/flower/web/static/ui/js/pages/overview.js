@@ -19,6 +19,8 @@ import { Attention, Verdict } from '../overview/verdict.js';
 
 const SPANS = { '-15m': 900, '-1h': 3600, '-6h': 21600, '-24h': 86400, '-7d': 604800 };
 const STRETCHES = 120;
+/** Where the bar has no room for the ranges, they stand in the page. */
+const NARROW = innerWidth < 600;
 /** Trends are read for so many types and queues. */
 const TRENDS = 8;
 const OPEN = ['new', 'returning', 'open'];
@@ -109,7 +111,7 @@ export default function Overview({ query }) {
   const brush = (from, to) => go(address('tasks', { t: `${from.toFixed(3)}..${to.toFixed(3)}` }));
   const ranges = html`<${Segmented} label=${T.tasks.range} items=${Object.keys(SPANS).map((key) => [key, T.overview.ranges[key]])} value=${range} onPick=${(t) => setQuery({ t })} />`;
   const { total = null, shown = null, seconds = SPANS[range] } = figures.data ?? {};
-  return html`<${Page} title=${T.pages.overview} actions=${ranges}><div class="wrap overview"><${GapNote} /><${Verdict} health=${health.value} />
+  return html`<${Page} title=${T.pages.overview} actions=${NARROW ? null : ranges}><div class="wrap overview">${NARROW && ranges}<${GapNote} /><${Verdict} health=${health.value} />
     ${empty ? html`<${FirstRun} of=${checklist.data} />` : html`
     ${figures.problem && html`<${ErrorPanel} problem=${figures.problem} onRetry=${figures.reload} />`}
     <${KeyFigures} total=${total} before=${before.data} shown=${shown} seconds=${seconds} queues=${queues.data?.queues ?? null} backlog=${backlog.data ?? []} slots=${slotsOf(workers.data?.workers, briefs)} />

@@ -14,7 +14,7 @@ import { Graph, Waterfall } from '../task/graph.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { Copy, FINAL, Fact, State, quoted } from '../ui/parts.js';
-import { Progress } from '../workflow/progress.js';
+import { Progress, Standing } from '../workflow/progress.js';
 
 const MOST = 2000;
 /** Boxes of a graph beyond which it says nothing any more; the waterfall goes on. */
@@ -42,7 +42,7 @@ export default function Workflow({ id }) {
   const all = search(`root_id:=${quoted(rootId ?? id)}`);
   return html`<${Page} title=${`${name} ${id.slice(0, 8)}`} crumb=${html`<${Crumb} name=${name} />`} actions=${html`<a class="btn" href=${all}><${Icon} n="tasks" /><span>${T.failures.itsTasks}</span></a>`}><div class="wrap workflow">
     <${GapNote} />${family.problem && html`<${ErrorPanel} problem=${family.problem} onRetry=${family.reload} />`}
-    <div class="dt-head"><div class="l1">${root?.known && html`<${State} s=${root.state} lg />`}<h1><span class="mod">${module}</span>${last}</h1></div><div class="l2"><a class="mono id" href=${href(`task/${part(id)}`)}>${visible(id)}</a><${Copy} text=${id} />${start != null && html`<span class="muted">${T.workflows.began} ${full(start)}</span>`}</div></div>
+    <div class="dt-head"><div class="l1"><${Standing} of=${told} lg /><h1><span class="mod">${module}</span>${last}</h1></div><div class="l2"><a class="mono id" href=${href(`task/${part(id)}`)}>${visible(id)}</a><${Copy} text=${id} />${start != null && html`<span class="muted">${T.workflows.began} ${full(start)}</span>`}</div></div>
     <dl class="panel facts"><${Fact} name=${T.workflows.columns.progress}><${Progress} of=${told} /></${Fact}><${Fact} name=${T.workflows.columns.took}>${start == null || end == null ? '–' : duration(end - start)}</${Fact}><${Fact} name=${T.workflows.tasks}>${int(told.tasks)}</${Fact}><${Fact} name=${T.workflows.states}><span class="states">${Object.entries(states).map(([state, n]) => html`<a href=${search(`root_id:=${quoted(rootId ?? id)} state:${state}`)}><${State} s=${state} /> ${int(n)}</a>`)}</span></${Fact}></dl>
     ${!whole && html`<p class="muted small">${T.task.notWhole}</p>`}
     <div class="flow"><${Panel} title=${T.task.graph}>${nodes.length > GRAPH ? html`<p class="muted pad16">${T.workflows.tooMany(int(nodes.length))}</p>` : html`<${Graph} nodes=${nodes} uuid=${''} />`}</${Panel}><${Panel} title=${T.task.waterfall}><${Waterfall} family=${family.data} uuid=${''} most=${MOST} /></${Panel}></div></div></${Page}>`;

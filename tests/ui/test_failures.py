@@ -1,0 +1,133 @@
+"""Failures and a group of them in a real browser, against a real worker."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from browsing import PHONE, TABLET, WIDE, violations
+from playwright.sync_api import Locator, Page, expect
+from product import Product
+
+from servers import wait_for
+
+Look = Callable[..., Page]
+Run = Callable[..., str]
+
+ALL = "/failures?status=all"
+
+
+def group(page: Page, text: str) -> Locator:
+    return page.get_by_role("listitem", name=re.compile(text))
+
+
+def group_id(product: Product, uuid: str) -> str:
+    return str(product.get(f"/api/v1/tasks/{uuid}")["failure"])
+
+
+def status(product: Product, mark: str) -> str:
+    return str(product.get(f"/api/v1/failures/{mark}")["group"]["status"])
+
+
+def test_resolve_undo_and_return(look: Look, run: Run, product: Product) -> None:
+    mark = group_id(product, run("shop.fail", "card of a bluebell declined", state="FAILURE"))
+    page = look("/failures")
+    row = group(page, "bluebell")
+    expect(row.get_by_text("New", exact=True)).to_be_visible()
+    row.get_by_role("button", name="Resolve").click()
+    expect(row.get_by_text("Resolved", exact=True)).to_be_visible()
+    wait_for("it to be resolved", lambda: status(product, mark) == "resolved")
+    page.get_by_role("button", name="Undo").click()
+    wait_for("it to be open", lambda: status(product, mark) == "open")
+    expect(row.get_by_text("Open", exact=True)).to_be_visible()
+    row.get_by_role("button", name="Resolve").click()
+    wait_for("it to be resolved", lambda: status(product, mark) == "resolved")
+    expect(row).to_have_count(0, timeout=30_000)  # settled ones leave the list when nothing can be undone any more
+    run("shop.fail", "card of a bluebell declined", state="FAILURE")
+    expect(row.get_by_text("Returning", exact=True)).to_be_visible(timeout=30_000)
+
+
+def test_mute_until_and_reopen(look: Look, run: Run, product: Product) -> None:
+    mark = group_id(product, run("shop.fail", "card of a foxglove declined", state="FAILURE"))
+    page = look(f"/failures/{mark}")
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("button", name="Mute…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("For how long").select_option("A week")
+    dialog.get_by_label("Comment").fill("SHOP-311")
+    dialog.get_by_role("button", name="Mute").click()
+    expect(page.locator(".dt-head")).to_contain_text("Muted")
+    expect(page.locator(".dt-head")).to_contain_text("SHOP-311")
+    note = product.get(f"/api/v1/failures/{mark}")["group"]["note"]
+    assert 6.9 * 86400 < note["until"] - note["at"] < 7.1 * 86400
+    page.get_by_role("button", name="Reopen").click()
+    wait_for("it to be open", lambda: status(product, mark) == "open")
+    expect(page.locator(".dt-head")).to_contain_text("Open")
+
+
+def test_a_group(look: Look, run: Run, product: Product) -> None:
+    uuid = run("shop.fail", "card of a heather declined", state="FAILURE")
+    page = look(f"/failures/{group_id(product, uuid)}")
+    expect(page.get_by_role("heading", name=re.compile("ValueError: card of a heather declined"))).to_be_visible()
+    example = page.get_by_role("region", name="Exception")
+    expect(example.locator(".fr.last")).to_contain_text("raise ValueError(message)")
+    expect(example.get_by_role("button", name=re.compile("library frame"))).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_role("region", name="Task types")).to_contain_text("shop.fail")
+    latest = page.get_by_role("region", name="Latest tasks")
+    expect(latest.get_by_role("link", name=uuid[:8])).to_be_visible()
+    latest.get_by_role("link", name="Its tasks").click()
+    expect(page).to_have_url(re.compile(r"/tasks\?q=failure%3A"))
+    expect(page.locator(".gr")).to_have_count(1)
+
+
+def test_run_all_again(look: Look, run: Run, product: Product) -> None:
+    ids = [run("shop.fail", "card of a campion declined", state="FAILURE") for _ in range(2)]
+    mark = group_id(product, ids[0])
+    page = look(f"/failures/{mark}")
+    page.get_by_role("button", name="Run all again…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Would be acted on")
+    button = dialog.get_by_role("button", name="Run 2 again")
+    expect(button).to_be_disabled()
+    dialog.get_by_label("Type 2 to go on").fill("2")
+    button.click()
+    expect(page.get_by_role("link", name="Open the job")).to_be_visible()
+    wait_for("all to have failed again", lambda: product.get("/api/v1/count", query=f"failure:{mark}")["count"] == 4)
+    expect(page.locator(".facts")).to_contain_text("4", timeout=30_000)
+
+
+def test_filters_are_in_the_address(look: Look, run: Run) -> None:
+    run("shop.fail", "card of a gentian declined", state="FAILURE")
+    run("shop.fail", "card of a speedwell declined", state="FAILURE")
+    page = look(f"{ALL}&q={quote('exception:gentian')}")
+    expect(group(page, "gentian")).to_be_visible()
+    expect(group(page, "speedwell")).to_have_count(0)
+    page.get_by_role("group", name="How they stand").get_by_role("button", name="Muted").click()
+    expect(page).to_have_url(re.compile("status=muted"))
+    expect(page.get_by_role("heading", name="No group matches")).to_be_visible()
+    page.get_by_role("link", name="Resolved and muted, too").click()
+    expect(group(page, "gentian")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="No group matches")).to_be_visible()
+
+
+def test_no_such_group(look: Look, open_page: Callable[..., object], product: Product) -> None:
+    watched = open_page(f"http://127.0.0.1:{product.port}", "/failures/none")
+    page: Page = watched.page  # type: ignore[attr-defined]
+    expect(page.get_by_role("heading", name="No such failure")).to_be_visible()
+    watched.complaints.clear()  # type: ignore[attr-defined]
+    page.get_by_role("link", name="All failures").click()
+    expect(page.get_by_role("heading", name="Failures", level=1)).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
+def test_axe(look: Look, run: Run, product: Product, theme: str, size: tuple[int, int]) -> None:
+    mark = group_id(product, run("shop.fail", "declined", state="FAILURE"))
+    page = look(ALL, theme=theme, size=size)
+    expect(group(page, "declined").first).to_be_visible()
+    assert violations(page) == []
+    page = look(f"/failures/{mark}", theme=theme, size=size)
+    expect(page.get_by_role("region", name="Exception")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")

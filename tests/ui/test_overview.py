@@ -1,0 +1,114 @@
+"""The first page in a real browser, against a real worker: what it says first, its figures, and what who has nothing sees."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browsing import PHONE, TABLET, WIDE, Watched, violations
+from live import Live
+from playwright.sync_api import Page, expect
+from product import Product
+
+from flower.store.opening import open_reader, open_writer
+from workers.fixtures import Cluster
+
+Look = Callable[..., Page]
+Run = Callable[..., str]
+
+
+def test_what_is_wrong_comes_first(look: Look, run: Run, product: Product) -> None:
+    run("shop.fail", "overview is shown", state="FAILURE")
+    page = look("/")
+    expect(page).to_have_title("Overview · Bellflower")
+    verdict = page.get_by_role("region", name="How things are")
+    expect(verdict).to_contain_text(re.compile("new kind"), timeout=30_000)
+    said = product.get("/api/v1/health")
+    expect(verdict).to_contain_text(said["sentence"])
+    attention = page.get_by_role("region", name="Needs attention")
+    expect(attention).to_contain_text("overview is shown")
+    attention.get_by_role("link", name=re.compile("overview is shown")).click()
+    expect(page).to_have_url(re.compile("/failures/[0-9a-f]+$"))
+
+
+def test_figures(look: Look, run: Run, product: Product) -> None:
+    run("shop.add", 1, 2)
+    page = look("/?t=-1h")
+    for figure in ("Throughput", "Error rate", "Runtime p95", "Queue wait p95", "Backlog", "Busy slots"):
+        expect(page.get_by_role("heading", name=figure, level=3)).to_be_visible()
+    expect(page.get_by_role("img", name="Tasks that succeeded, a second, over time")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Percentiles of the runtime"))).to_be_visible()
+    types = page.get_by_role("region", name="Task types")
+    expect(types.get_by_role("link", name="shop.add")).to_be_visible()
+    types.get_by_role("button", name="Slowest").click()
+    slowest = max(
+        (each for each in product.get("/api/v1/stats", by="name", start="-1h", limit=200)["groups"] if each["runtime"]["p95"]),
+        key=lambda each: each["runtime"]["p95"],
+    )
+    expect(types.locator("tbody tr").first).to_contain_text(slowest["group"])
+    expect(page.get_by_role("region", name="Queues").get_by_role("link", name="celery")).to_be_visible()
+    worker = product.get("/api/v1/workers")["workers"][0]["hostname"]
+    expect(page.get_by_role("region", name="Workers")).to_contain_text(worker.removeprefix("celery@"))
+
+
+def test_the_numbers_of_a_chart(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/")
+    panel = page.get_by_role("region", name="Throughput")
+    panel.get_by_role("button", name="Table").click()
+    expect(panel.get_by_role("columnheader", name="Succeeded")).to_be_visible()
+    panel.get_by_role("button", name="Chart").click()
+    expect(panel.get_by_role("img", name=re.compile("failed or were retried"))).to_be_visible()
+
+
+def test_the_range_is_in_the_address(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/")
+    page.get_by_role("group", name="Time range").get_by_role("button", name="6 h").click()
+    expect(page).to_have_url(re.compile(r"\?t=-6h$"))
+    page.reload()
+    expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "true")
+    page.go_back()
+    expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "false")
+
+
+def test_it_is_live(look: Look, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = look("/")
+    rows = page.get_by_role("region", name="Task types").locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    run("shop.thing")
+    expect(page.get_by_role("region", name="Task types").get_by_role("link", name="shop.thing")).to_be_visible(timeout=30_000)
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """A server whose store has never heard of anything."""
+    monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
+    open_writer(tmp_path / "store").close()
+    reader = open_reader(tmp_path / "store")
+    with Live(reader) as live:
+        yield live
+    reader.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_who_has_no_events_is_told_what_is_missing(nothing: Live, open_page: Callable[..., Watched], theme: str) -> None:
+    page = open_page(f"http://127.0.0.1:{nothing.port}", "/", theme=theme).page
+    expect(page.get_by_role("heading", name="No event so far")).to_be_visible()
+    settings = page.get_by_role("region", name="What can be seen")
+    for setting in ("worker_send_task_events", "task_send_sent_event", "task_track_started", "result_extended"):
+        expect(settings.get_by_role("heading", name=setting)).to_be_visible()
+    expect(settings).to_contain_text("app.conf.task_send_sent_event = True")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
+def test_axe(look: Look, run: Run, redis_cluster: Cluster, theme: str, size: tuple[int, int]) -> None:
+    run("shop.fail", "declined", state="FAILURE")
+    page = look("/", theme=theme, size=size)
+    expect(page.get_by_role("region", name="Task types").locator("tbody tr").first).to_be_visible()
+    expect(page.get_by_role("region", name="Needs attention")).to_contain_text("declined")
+    assert violations(page) == []
+    assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")

@@ -1,0 +1,82 @@
+"""Workflows in a real browser, against a real worker."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from browsing import PHONE, TABLET, WIDE, Watched, violations
+from celery import chain, group
+from playwright.sync_api import Page, expect
+from product import Product
+
+from servers import wait_for
+from workers.fixtures import Cluster
+
+Look = Callable[..., Page]
+
+
+@pytest.fixture
+def root(product: Product, redis_cluster: Cluster) -> str:
+    """A task, then two, one of which fails; gives the id of the first."""
+    task = redis_cluster.app.signature
+    end = chain(task("shop.add", (1, 2)), group(task("shop.add", (3,)), task("shop.fail", ("petal",), immutable=True))).apply_async()
+    first = end.parent.id
+
+    def ended() -> bool:
+        answer = product.http.get(f"/api/v1/tasks/{first}/family")
+        return answer.status_code == 200 and answer.json()["states"] == {"SUCCESS": 2, "FAILURE": 1}
+
+    wait_for("the workflow", ended)
+    return str(first)
+
+
+def test_list_and_one(look: Look, root: str) -> None:
+    page = look("/workflows")
+    row = page.get_by_role("row").filter(has=page.locator(f"a[href$='{root}']"))
+    expect(row).to_contain_text("3/3")
+    expect(row).to_contain_text("Failed")
+    row.get_by_role("link", name="shop.add").click()
+    expect(page).to_have_url(re.compile(f"/workflows/{root}$"))
+    graph = page.get_by_role("group", name="Workflow of 3 tasks")
+    expect(graph.get_by_role("link")).to_have_count(3)
+    expect(page.get_by_role("group", name="Waterfall").get_by_role("link")).to_have_count(3)
+    expect(page.locator(".facts")).to_contain_text("3/3")
+    graph.get_by_role("link", name=re.compile("shop.fail, Failure")).click()
+    expect(page.get_by_role("heading", name="shop.fail")).to_be_visible()
+    page.get_by_role("region", name="Workflow").get_by_role("link", name="Open").click()
+    expect(page).to_have_url(re.compile(f"/workflows/{root}$"))
+
+
+def test_it_grows_while_it_is_looked_at(look: Look, product: Product, redis_cluster: Cluster) -> None:
+    task = redis_cluster.app.signature
+    end = chain(task("shop.rest", (2,)), task("shop.echo")).apply_async()
+    first = end.parent.id
+    wait_for("it to begin", lambda: product.task(first) is not None)
+    page = look(f"/workflows/{first}")
+    expect(page.locator(".facts")).to_contain_text("2/2", timeout=30_000)
+    expect(page.locator(".dt-head")).to_contain_text("Done")
+
+
+def test_none_matches(look: Look, root: str) -> None:
+    page = look("/workflows?q=name:nobody.calls.it.so")
+    expect(page.get_by_role("heading", name="No workflow matches")).to_be_visible()
+    page.get_by_role("link", name="All workflows").click()
+    expect(page.locator(f"a[href$='{root}']")).to_be_visible()
+
+
+def test_no_such_workflow(product: Product, open_page: Callable[..., Watched]) -> None:
+    watched = open_page(f"http://127.0.0.1:{product.port}", "/workflows/none")
+    expect(watched.page.get_by_role("heading", name="No such workflow")).to_be_visible()
+    watched.complaints.clear()  # the browser notes every answer with status 404
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
+def test_axe(look: Look, root: str, theme: str, size: tuple[int, int]) -> None:
+    page = look("/workflows", theme=theme, size=size)
+    expect(page.locator(f"a[href$='{root}']")).to_be_visible()
+    assert violations(page) == []
+    page = look(f"/workflows/{root}", theme=theme, size=size)
+    expect(page.get_by_role("group", name="Workflow of 3 tasks")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")
