@@ -95,8 +95,8 @@ def settings(page: str) -> dict[str, Any]:
 
 def test_the_pages_are_there(live: Live) -> None:
     for path, title in (
-        ("/workers", "Workers"), ("/broker", "Broker"), ("/queues", "Queues"), ("/queues/a%2Fb", "a/b"), ("/audit", "Audit log"),
-        ("/jobs", "Bulk jobs"), ("/settings", "Settings"), ("/worker/celery%40w1", "celery@w1"),
+        ("/workers", "Workers"), ("/broker", "Broker"), ("/queues", "Queues"), ("/queues/a%2Fb", "a/b"),
+        ("/audit", "Audit log"), ("/jobs", "Bulk jobs"), ("/settings", "Settings"), ("/worker/celery%40w1", "celery@w1"),
     ):  # fmt: skip
         page = live.http.get(path)
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=UTF-8")
