@@ -1,6 +1,8 @@
 """Queues, bulk jobs, the audit log and settings in a real browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -9,7 +11,8 @@ from live import Live
 from playwright.sync_api import Page, expect
 from product import Product
 
-from flower.store.memory import MemoryStore
+from flower.errors import Unavailable
+from flower.store.opening import open_reader, open_writer
 from servers import wait_for
 from workers.fixtures import Cluster
 
@@ -117,28 +120,41 @@ def test_saved_searches(look: Look, product: Product) -> None:
         expect(main).to_contain_text(text)
 
 
-def test_tokens_and_permissions(open_page: Callable[..., Watched]) -> None:
+def no_broker() -> Any:
+    raise Unavailable("There is no broker in this test")
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Live]:
+    """A server with two users of different roles."""
+    open_writer(tmp_path).close()
+    reader = open_reader(tmp_path)
     users = {"basic_auth": ("ann:pw", "vera:pw"), "roles": ("ann:admin", "vera:viewer")}
-    with Live(MemoryStore(), **users) as live:
-        base = f"http://127.0.0.1:{live.port}"
-        ann = open_page(base, "/settings", http_credentials={"username": "ann", "password": "pw"}).page
-        ann.get_by_role("button", name="Make a token").click()
-        dialog = ann.get_by_role("dialog")
-        dialog.get_by_label("What it is for").fill("nightly")
-        dialog.get_by_role("button", name="Make it").click()
-        expect(dialog).to_contain_text("It is shown now and never again.")
-        text = dialog.locator("code").inner_text()
-        known = httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"})
-        assert known.json()["permissions"] == ["view"]
-        dialog.get_by_role("button", name="I have it").click()
-        expect(ann.get_by_text(text)).to_have_count(0)
-        ann.get_by_role("button", name="Revoke… nightly").click()
-        expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
-        dialog.get_by_role("button", name="Revoke", exact=True).click()
-        expect(ann.get_by_role("row", name="nightly")).to_contain_text("Revoked")
-        assert httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"}).status_code == 401
-        vera = open_page(base, "/audit", http_credentials={"username": "vera", "password": "pw"}).page
-        expect(vera.get_by_text("You lack the permission “audit”")).to_be_visible()
+    with Live(reader, no_broker, **users) as live:
+        yield live
+    reader.close()
+
+
+def test_tokens_and_permissions(open_page: Callable[..., Watched], closed: Live) -> None:
+    base = f"http://127.0.0.1:{closed.port}"
+    ann = open_page(base, "/settings", http_credentials={"username": "ann", "password": "pw"}).page
+    ann.get_by_role("button", name="Make a token").click()
+    dialog = ann.get_by_role("dialog")
+    dialog.get_by_label("What it is for").fill("nightly")
+    dialog.get_by_role("button", name="Make it").click()
+    expect(dialog).to_contain_text("It is shown now and never again.")
+    text = dialog.locator("code").inner_text()
+    known = httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"})
+    assert known.json()["permissions"] == ["view"]
+    dialog.get_by_role("button", name="I have it").click()
+    expect(ann.get_by_text(text)).to_have_count(0)
+    ann.get_by_role("button", name="Revoke… nightly").click()
+    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    dialog.get_by_role("button", name="Revoke", exact=True).click()
+    expect(ann.get_by_role("row", name="nightly")).to_contain_text("Revoked")
+    assert httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"}).status_code == 401
+    vera = open_page(base, "/audit", http_credentials={"username": "vera", "password": "pw"}).page
+    expect(vera.get_by_text("You lack the permission “audit”")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -150,8 +166,8 @@ def test_accessible(look: Look, product: Product, run: Run, theme: str, size: tu
     wait_for("the job", lambda: product.get(f"/api/v1/jobs/{made['id']}")["state"] == "ended")
     page = look("/queues", theme=theme, size=size)
     for path, ready in (
-        ("/queues", "Depth"), ("/queues/celery", "Messages"), ("/jobs", "Run again"), (f"/jobs/{made['id']}", "sent as"),
-        ("/audit", "job.start"), ("/settings", "for axe"),
+        ("/queues", "Depth"), ("/queues/celery", "Messages"), ("/jobs", "Run again"),
+        (f"/jobs/{made['id']}", "sent as"), ("/audit", "job.start"), ("/settings", "for axe"),
     ):  # fmt: skip
         page.goto(path)
         expect(page.get_by_role("main")).to_contain_text(ready)

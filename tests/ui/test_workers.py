@@ -51,8 +51,9 @@ def test_what_a_worker_says(look: Look, redis_cluster: Cluster) -> None:
         expect(page.locator("dl.facts")).to_contain_text(text)
     panel = page.get_by_role("tabpanel")
     for tab, shown in (
-        ("Pool", "celery.concurrency.prefork:TaskPool"), ("Pool", str(worker.pool()[0])), ("Queues", "celery"), ("Task types", "shop.add"),
-        ("Configuration", "task_track_started"), ("System", "utime"), ("System", "transport"), ("History", "came"),
+        ("Pool", "celery.concurrency.prefork:TaskPool"), ("Pool", str(worker.pool()[0])), ("Queues", "celery"),
+        ("Task types", "shop.add"), ("Configuration", "task_track_started"), ("System", "utime"),
+        ("System", "transport"), ("History", "came"),
     ):  # fmt: skip
         page.get_by_role("tab", name=tab).click()
         expect(panel).to_contain_text(shown)
@@ -62,8 +63,10 @@ def test_what_a_worker_says(look: Look, redis_cluster: Cluster) -> None:
     expect(page.get_by_role("tab", name="System")).to_have_attribute("aria-selected", "true")
 
 
-def test_commands(look: Look, steered: Worker) -> None:
-    page = look(f"/worker/{steered.hostname}?tab=pool")
+def test_commands(open_page: Callable[..., Watched], product: Product, steered: Worker) -> None:
+    watched = open_page(f"http://127.0.0.1:{product.port}", f"/worker/{steered.hostname}?tab=pool")
+    watched.expect_problems = True  # one is refused
+    page = watched.page
     said = page.get_by_role("status").filter(has_text="The worker says")
     page.get_by_label("Slots to add").fill("2")
     page.get_by_role("button", name="Grow").click()

@@ -25,8 +25,8 @@ export function useTick(seconds) {
   }, [seconds]);
 }
 
-/** Whether one may look; that read-only mode forbids changes does not matter here. @param {string} permission */
-export const maySee = (permission) => !me.value || me.value.permissions.includes(permission);
+/** Whether one may look, null until that is known; that read-only mode forbids changes does not matter here. @param {string} permission */
+export const maySee = (permission) => (me.value ? me.value.permissions.includes(permission) : null);
 
 /** Tabs; which one is chosen is in the address. @param {{items: [string, string, (number | null)?][], value: string, label: string, note?: string, children?: any}} props */
 export function Tabs({ items, value, label, note = '', children }) {

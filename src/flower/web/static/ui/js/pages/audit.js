@@ -24,7 +24,7 @@ export default function Audit({ query }) {
   const key = JSON.stringify(asked);
   const first = useResource((signal) => get('audit', { ...asked, limit: 100 }, { signal }), [key], { skip: !open });
   const exports = ['csv', 'ndjson'].map((format) => [T.ops[format], apiAddress('audit/export', { ...asked, format }), { icon: 'export', download: true }]);
-  if (!open) return html`<${Page} title=${T.pages.audit} live=${false}><${Empty} title=${A.closedTitle}><p>${T.may.lacks('audit')}</p></${Empty}></${Page}>`;
+  if (open === false) return html`<${Page} title=${T.pages.audit} live=${false}><${Empty} title=${A.closedTitle}><p>${T.may.lacks('audit')}</p></${Empty}></${Page}>`;
   return html`<${Page} title=${T.pages.audit} live=${false} actions=${html`<button type="button" class="btn" onClick=${first.reload}><${Icon} n="retry" /><span>${T.broken.reload}</span></button><${Popover} label=${T.ops.export} icon="export" text=${T.ops.export} quiet=${false} end>${(close) => html`<${MenuItems} close=${close} items=${exports} />`}</${Popover}>`}><div class="wrap"><section class="panel" aria-label=${A.entries}><${Filters} asked=${asked} key=${key} /><${Loaded} of=${first}>${(data) => html`<${Entries} first=${data} asked=${asked} key=${key + data.entries[0]?.id} />`}</${Loaded}></section></div></${Page}>`;
 }
 
