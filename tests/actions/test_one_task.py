@@ -35,8 +35,6 @@ def test_both_tasks_know_each_other(desk: Desk) -> None:
     assert desk.look(f"tasks/{first}/reruns")["of"]["origin"] == origin
     assert desk.result(second) == 11
     desk.wait_for_state(first, "SUCCESS")
-    assert f"/task/{first}" in desk.http.get(f"/task/{origin}").text
-    assert f"/task/{origin}" in desk.http.get(f"/task/{first}").text
 
 
 def test_priority_and_arguments_of_a_task_that_its_worker_has(desk: Desk) -> None:

@@ -57,7 +57,7 @@ def test_basic_auth(locked: Live, path: str) -> None:
 
 def test_what_stays_open_behind_a_login(locked: Live) -> None:
     assert locked.http.get("/healthcheck").status_code == 200
-    assert locked.http.get("/static/flower.css").status_code == 200
+    assert locked.http.get("/static/flower.svg").status_code == 200
     assert locked.http.get("/nowhere").status_code == 404
 
 

@@ -10,7 +10,7 @@ from flower.api.parameters import BODY_LIMIT
 from flower.store.port import Reader
 
 #: One path for each kind of answer.
-PATHS = ("/healthcheck", "/tasks", "/task/a", "/api/tasks", "/api/task/info/a", "/api/task/types", "/static/flower.css",
+PATHS = ("/healthcheck", "/tasks", "/task/a", "/api/tasks", "/api/task/info/a", "/api/task/types", "/static/flower.svg",
          "/favicon.ico", "/api/v1/openapi.json")  # fmt: skip
 
 
@@ -74,10 +74,10 @@ def test_a_slash_at_the_end_is_another_path(live: Live, store: Reader, path: str
 
 def test_nothing_is_served_outside_the_prefix(store: Reader) -> None:
     with Live(store, url_prefix="/deep/") as live:
-        for path in ("/", "/tasks", "/api/tasks", "/healthcheck", "/metrics", "/static/flower.css", "/deeper"):
+        for path in ("/", "/tasks", "/api/tasks", "/healthcheck", "/metrics", "/static/flower.svg", "/deeper"):
             assert live.http.get(path).status_code == 404
         assert live.http.get("/deep", follow_redirects=False).headers["location"] == "/deep/"
-        assert live.http.get("/deep/static/flower.css").status_code == 200
+        assert live.http.get("/deep/static/flower.svg").status_code == 200
         assert live.http.get("/deep/favicon.ico").headers["content-type"] == "image/svg+xml"
 
 

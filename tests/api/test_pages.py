@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from html import unescape
 from typing import Any
 
@@ -10,10 +9,8 @@ import pytest
 from live import Live
 
 from flower.config import DEFAULTS
-from flower.records import Gap
-from flower.store.port import Reader, Writer
-from flower.web.status import recorder_line
-from flower.web.values import clock, duration, visible
+from flower.store.port import Reader
+from flower.web.values import visible
 
 #: A page that the modules draw, whatever it says.
 SHELL = '<div id="app">'
@@ -67,7 +64,7 @@ def test_its_files_are_kept_for_good_and_come_zipped(live: Live) -> None:
     old = re.sub(r"/ui/\w+/", "/ui/0123456789ab/", module)
     assert live.http.get(old).headers["cache-control"] == "no-store"
     assert live.http.get(module.replace("main.js", "nothing.js")).status_code == 404
-    assert live.http.get(module.replace("js/main.js", "..%2f..%2ftemplates%2fbase.html")).status_code == 404
+    assert live.http.get(module.replace("js/main.js", "..%2f..%2ftemplates%2fshell.html")).status_code == 404
 
 
 def test_every_module_that_a_page_imports_is_preloaded(live: Live) -> None:
@@ -157,59 +154,6 @@ def test_under_a_prefix(store: Reader, opened: None) -> None:
         assert live.http.get("/deep/flower/task/nobody").status_code == 404
 
 
-NOW = 1_000_000.0
-WELL = {"at": NOW, "running": True, "last_event": NOW - 3, "trouble": None, "capture": {"connected": True}}
-
-
-@pytest.mark.parametrize(
-    ("status", "level", "words"),
-    [
-        (WELL, "good", "Recording; last event 3 s ago"),
-        ({**WELL, "last_event": None}, "good", "no event so far"),
-        ({**WELL, "capture": {"connected": False}}, "warn", "not connected to the broker"),
-        ({**WELL, "trouble": "the disk is full"}, "bad", "Nothing is being recorded: the disk is full"),
-        ({**WELL, "running": False}, "bad", "recorder was last heard 0 s ago"),
-        ({**WELL, "at": NOW - 600}, "bad", "recorder was last heard 10 min ago"),
-        ({}, "warn", "No recorder has written to this store yet"),
-    ],
-)
-def test_how_the_recorder_is(status: dict[str, Any], level: str, words: str) -> None:
-    line = recorder_line(status, [], NOW)
-    assert line.level == level
-    assert words in line.text
-    assert not line.gap
-
-
-def test_gaps() -> None:
-    old, new, open_ = (
-        Gap(NOW - 1e6, NOW - 9e5, "old"),
-        Gap(NOW - 90, NOW - 60, "broker away"),
-        Gap(NOW - 5, None, "full"),
-    )
-    assert recorder_line(WELL, [old], NOW).gap == ""
-    assert "broker away" in recorder_line(WELL, [old, new], NOW).gap
-    assert "to now: full, and 1 more times in the last day" in recorder_line(WELL, [new, open_], NOW).gap
-
-
-def test_the_page_says_that_the_disk_is_full(writer: Writer, store: Reader, opened: None) -> None:
-    writer.set_status({"at": time.time(), "running": True, "trouble": "the disk is full <0 bytes>", "capture": {}})
-    with Live(store) as live:
-        assert live.http.get("/api/v1/status").json()["recorder"]["trouble"] == "the disk is full <0 bytes>"
-        page = live.http.get("/workers").text
-    assert "Nothing is being recorded: the disk is full &lt;0 bytes&gt;" in page
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.01234, "12.34 ms"), (1.234, "1.23 s"), (125.2, "2m 05s"), (3723, "1h 02m 03s"), (None, "–"), ("x", "–")],
-)
-def test_durations(seconds: Any, text: str) -> None:
-    assert duration(seconds) == text
-
-
 def test_values() -> None:
     assert visible("a\x00b\u202ec\nd\te\udcff") == "a\\x00b\\u202ec\nd\te\\udcff"
     assert visible("x" * 70_000).endswith("… and 4,464 more characters")
-    assert clock(1e300) == "1e+300"
-    assert clock(None) == "–"
-    assert clock(0.25, precise=True).endswith(".250")

@@ -79,8 +79,8 @@ def test_orders(site: Site, ran: Ran) -> None:
     def values(sort_by: str, field: str) -> list[Any]:
         return [task[field] for task in site.json("/api/tasks", sort_by=sort_by).values()]
 
-    assert (names := values("name", "name")) == sorted(names)
-    assert (names := values("-name", "name")) == sorted(names, reverse=True)
+    assert (names := values("name", "name")) == sorted(names, key=lambda name: name or "")
+    assert (names := values("-name", "name")) == sorted(names, key=lambda name: name or "", reverse=True)
     assert (times := values("received", "received")) == sorted(times, key=lambda time: time or 0)
     assert (times := values("-received", "received")) == sorted(times, key=lambda time: time or 0, reverse=True)
     assert values("--received", "received") == values("-received", "received")

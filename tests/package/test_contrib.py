@@ -160,9 +160,11 @@ def check_through_nginx(http: httpx.Client) -> None:
     page = http.get("/flower")
     assert page.status_code == 200
     assert str(page.url).endswith("/flower/")
-    (style,) = re.findall(r'href="(/flower/static/flower.css[^"]*)"', page.text)
-    tag = http.get(style).headers["etag"]
-    assert http.get(style, headers={"If-None-Match": tag}).status_code == 304
+    styles = re.findall(r'href="(/flower/static/ui/[^"]*.css)"', page.text)
+    assert styles
+    assert {http.get(style).headers["cache-control"] for style in styles} == {"public, max-age=31536000, immutable"}
+    tag = http.get("/flower/static/flower.svg").headers["etag"]
+    assert http.get("/flower/static/flower.svg", headers={"If-None-Match": tag}).status_code == 304
     assert http.get("/flower/api/tasks").json() == {}
     assert http.get("/").status_code == 404
     # The server sees the address as the browser does, so that it knows its own pages.

@@ -12,8 +12,9 @@ from servers import wait_for
 from workers.fixtures import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Its event loop occupies the thread: it is gone before the tests of another file want one of their own."""
     with browsing() as browser:
         yield browser
 

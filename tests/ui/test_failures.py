@@ -38,8 +38,8 @@ def test_resolve_undo_and_return(look: Look, run: Run, product: Product) -> None
     expect(row.get_by_text("Resolved", exact=True)).to_be_visible()
     wait_for("it to be resolved", lambda: status(product, mark) == "resolved")
     page.get_by_role("button", name="Undo").click()
-    wait_for("it to be open", lambda: status(product, mark) == "open")
-    expect(row.get_by_text("Open", exact=True)).to_be_visible()
+    wait_for("it to be as it was", lambda: status(product, mark) == "new")
+    expect(row.get_by_text("New", exact=True)).to_be_visible()
     row.get_by_role("button", name="Resolve").click()
     wait_for("it to be resolved", lambda: status(product, mark) == "resolved")
     expect(row).to_have_count(0, timeout=30_000)  # settled ones leave the list when nothing can be undone any more
@@ -61,8 +61,8 @@ def test_mute_until_and_reopen(look: Look, run: Run, product: Product) -> None:
     note = product.get(f"/api/v1/failures/{mark}")["group"]["note"]
     assert 6.9 * 86400 < note["until"] - note["at"] < 7.1 * 86400
     page.get_by_role("button", name="Reopen").click()
-    wait_for("it to be open", lambda: status(product, mark) == "open")
-    expect(page.locator(".dt-head")).to_contain_text("Open")
+    wait_for("it to be as it was", lambda: status(product, mark) == "new")
+    expect(page.locator(".dt-head")).to_contain_text("New")
 
 
 def test_a_group(look: Look, run: Run, product: Product) -> None:

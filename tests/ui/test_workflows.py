@@ -19,7 +19,9 @@ Look = Callable[..., Page]
 def root(product: Product, redis_cluster: Cluster) -> str:
     """A task, then two, one of which fails; gives the id of the first."""
     task = redis_cluster.app.signature
-    end = chain(task("shop.add", (1, 2)), group(task("shop.add", (3,)), task("shop.fail", ("petal",), immutable=True))).apply_async()
+    end = chain(
+        task("shop.add", (1, 2)), group(task("shop.add", (3,)), task("shop.fail", ("petal",), immutable=True))
+    ).apply_async()
     first = end.parent.id
 
     def ended() -> bool:

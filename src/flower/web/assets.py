@@ -19,7 +19,11 @@ from flower.api.context import Context
 from flower.api.reading import read
 from flower.api.routes import Route
 
-FOLDER: Final = Path(__file__).parent / "static" / "ui"
+_STATIC: Final = Path(__file__).parent / "static"
+
+#: As they are written, and as `scripts/bundle` joins and minifies them for a release.
+SOURCES: Final = _STATIC / "ui"
+BUNDLE: Final = _STATIC / "ui-bundle"
 
 #: Below the root of the server.
 PREFIX: Final = "/static/ui"
@@ -35,8 +39,8 @@ _TYPES: Final = {
 #: A year, the longest that has a meaning.
 _KEPT: Final = {"cache-control": "public, max-age=31536000, immutable"}
 
-#: `import … from './x.js'` and `export … from './x.js'`; what is imported on demand is not meant.
-_IMPORT: Final = re.compile(r"""^(?:import|export)\b[^;'"]*?['"](\.{1,2}/[^'"]+)['"]""", re.MULTILINE)
+#: `import … from './x.js'` and `export … from './x.js'`, also minified; what is imported on demand is not meant.
+_IMPORT: Final = re.compile(r"""(?:^|;)(?:import|export)\b[^;'"()]*?['"](\.{1,2}/[^'"]+)['"]""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,9 @@ class Assets:
         return tuple(found)
 
 
-def load() -> Assets:
+def load(folder: Path) -> Assets:
     files = {
-        path.relative_to(FOLDER).as_posix(): _asset(path) for path in sorted(FOLDER.rglob("*")) if path.suffix in _TYPES
+        path.relative_to(folder).as_posix(): _asset(path) for path in sorted(folder.rglob("*")) if path.suffix in _TYPES
     }
     everything = sha256()
     for name, asset in files.items():
@@ -81,12 +85,12 @@ def load() -> Assets:
 
 @cache
 def assets() -> Assets:
-    return load()
+    return load(BUNDLE if BUNDLE.is_dir() else SOURCES)
 
 
 def current(context: Context) -> Assets:
     """With the option `debug` what was changed is served at once."""
-    return load() if context.debug else assets()
+    return load(SOURCES) if context.debug else assets()
 
 
 async def asset(request: Request, context: Context) -> Response:

@@ -1,5 +1,4 @@
-"""Pages that the server draws by itself: those of errors, of the login, and what has no modules yet. They work without
-any script."""
+"""Pages that the server draws by itself: those of errors and of the login. They work without any script."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.api.context import Context
-from flower.api.reading import read
 from flower.web.assets import current
-from flower.web.status import RecorderLine, recorder_line
 from flower.web.templates import render
 
 
@@ -26,15 +23,5 @@ def plain_page(context: Context, template: str, status: int, values: Mapping[str
     return html(template, status, {**frame, **values})
 
 
-async def page(context: Context, template: str, status: int, **values: Any) -> Response:
-    line = await read(lambda: _recorder_line(context))
-    # Rendering a hundred rows takes a few milliseconds, a megabyte of arguments more: not on the event loop.
-    return await read(lambda: html(template, status, {"root": context.root, "recorder": line, **values}))
-
-
 def html(template: str, status: int, values: Mapping[str, Any]) -> Response:
     return Response(render(template, values), status, headers={"content-type": "text/html; charset=UTF-8"})
-
-
-def _recorder_line(context: Context) -> RecorderLine:
-    return recorder_line(context.store.recorder_status(), context.store.gaps())

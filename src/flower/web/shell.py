@@ -32,8 +32,11 @@ POLICY: Final = "default-src 'self'; base-uri 'self'; form-action 'self'; object
 #: Style sheets, in the order in which they are read.
 STYLES: Final = (
     "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/search.css",
-    "css/grid.css", "css/task.css", "css/overview.css", "css/pages.css", "css/cluster.css",
+    "css/grid.css", "css/task.css", "css/overview.css", "css/cluster.css",
 )  # fmt: skip
+
+#: All of them in one, which a bundle has.
+STYLE: Final = "css/all.css"
 
 
 async def task_look(request: Request, context: Context) -> tuple[str, bool]:
@@ -79,7 +82,7 @@ def shell(module: str, title: str = "", look: Look | None = None) -> Endpoint:
             "title": visible(shown),
             "found": found,
             "settings": json.dumps(_settings(context, known, found)),
-            "styles": [known.address(context.root, name) for name in STYLES if name in known.files],
+            "styles": [known.address(context.root, name) for name in ((STYLE,) if STYLE in known.files else STYLES)],
             "modules": [
                 known.address(context.root, name) for name in known.modules("js/main.js", f"js/pages/{module}.js")
             ],

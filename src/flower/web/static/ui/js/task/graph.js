@@ -1,5 +1,5 @@
 // The workflow of a task: as a graph, and as a waterfall of all its tasks.
-import { html, useEffect, useRef, useState } from '../lib.js';
+import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { href, part } from '../router.js';
 import { T } from '../texts.js';
 import { duration } from '../format/numbers.js';
@@ -36,15 +36,19 @@ function Box({ node, place, me }) {
 
 /** @param {{nodes: any[], uuid: string}} props */
 export function Graph({ nodes, uuid }) {
-  const [drawing, setDrawing] = useState(/** @type {any} */ (nodes.length <= SIMPLE ? tree(nodes) : null));
+  const simple = useMemo(() => (nodes.length <= SIMPLE ? tree(nodes) : null), [nodes]);
+  const [drawn, setDrawn] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const box = useRef(/** @type {any} */ (null));
   useEffect(() => {
+    if (simple) return undefined;
     let here = true;
-    if (nodes.length <= SIMPLE) { setDrawing(tree(nodes)); return undefined; }
-    layered(nodes).then((made) => { if (here) setDrawing(made); }, () => { if (here) setProblem({ message: T.task.layoutFailed }); });
+    layered(nodes).then((made) => { if (here) setDrawn({ ...made, nodes }); }, () => { if (here) setProblem({ message: T.task.layoutFailed }); });
     return () => { here = false; };
   }, [nodes]);
+  // While a new layout is made, the old one stays, with the tasks that it has places for.
+  const drawing = simple ?? drawn;
+  const shown = simple ? nodes : drawn?.nodes;
   const mine = drawing?.places.get(uuid);
   useEffect(() => {
     const el = box.current;
@@ -61,8 +65,8 @@ export function Graph({ nodes, uuid }) {
     const m = (a.y + b.y) / 2;
     return `M${a.x} ${a.y + BOX.height / 2}C${a.x} ${m + 4} ${b.x} ${m - 4} ${b.x} ${b.y - BOX.height / 2}`;
   };
-  const states = new Map(nodes.map((node) => [node.uuid, node.state]));
-  return html`<div class="gv" ref=${box} tabindex="0" role="group" aria-label=${T.task.workflowLabel(nodes.length)}><svg width=${width + 2 * PAD} height=${height + 2 * PAD} viewBox=${`${-PAD} ${-PAD} ${width + 2 * PAD} ${height + 2 * PAD}`}>${edges.map((edge) => html`<path class=${`e${states.get(edge[1]) === 'PENDING' ? ' dim' : ''}`} d=${curve(edge)} />`)}${nodes.map((node) => html`<${Box} key=${node.uuid} node=${node} place=${places.get(node.uuid)} me=${node.uuid === uuid} />`)}</svg></div>`;
+  const states = new Map(shown.map((node) => [node.uuid, node.state]));
+  return html`<div class="gv" ref=${box} tabindex="0" role="group" aria-label=${T.task.workflowLabel(nodes.length)}><svg width=${width + 2 * PAD} height=${height + 2 * PAD} viewBox=${`${-PAD} ${-PAD} ${width + 2 * PAD} ${height + 2 * PAD}`}>${edges.map((edge) => html`<path class=${`e${states.get(edge[1]) === 'PENDING' ? ' dim' : ''}`} d=${curve(edge)} />`)}${shown.map((node) => html`<${Box} key=${node.uuid} node=${node} place=${places.get(node.uuid)} me=${node.uuid === uuid} />`)}</svg></div>`;
 }
 
 /** Every task of the workflow over time: thin waits, blocks run. @param {{family: any, uuid: string, most?: number}} props */
