@@ -51,9 +51,10 @@ class Watched:
     def _said(self, message: ConsoleMessage) -> None:
         if message.type not in ("error", "warning"):
             return
+        where = message.location.get("url", "")
         if self.expect_problems and message.text.startswith("Failed to load resource"):
             return
-        self.complaints.append(f"{message.type}: {message.text}")
+        self.complaints.append(f"{message.type}: {message.text} {where}")
 
 
 def violations(page: Page) -> list[str]:

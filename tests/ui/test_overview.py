@@ -1,5 +1,5 @@
-"""The first page in a real browser, against a real worker: what it says first, its figures, and what it says while there
-is nothing to show."""
+"""The first page in a real browser, against a real worker: what it says first, its figures, and what it says while
+there is nothing to show."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -104,13 +104,17 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
 def test_who_has_no_events_is_told_what_is_missing(
     nothing: Live, open_page: Callable[..., Watched], theme: str
 ) -> None:
-    page = open_page(f"http://127.0.0.1:{nothing.port}", "/", theme=theme).page
+    watched = open_page(f"http://127.0.0.1:{nothing.port}", "/", theme=theme)
+    page = watched.page
     expect(page.get_by_role("heading", name="No event so far")).to_be_visible()
     settings = page.get_by_role("region", name="What can be seen")
     for setting in ("worker_send_task_events", "task_send_sent_event", "task_track_started", "result_extended"):
         expect(settings.get_by_role("heading", name=setting)).to_be_visible()
     expect(settings).to_contain_text("app.conf.task_send_sent_event = True")
     assert violations(page) == []
+    # a broker in memory cannot tell of its queues
+    assert [each for each in watched.complaints if "/api/v1/queues" not in each] == []
+    watched.complaints.clear()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,9 +1,10 @@
 // How many tasks of each outcome over time; dragging over it narrows the range.
-import { html, useEffect, useMemo, useState } from '../lib.js';
+import { html, useMemo } from '../lib.js';
 import { get } from '../api.js';
 import { useResource } from '../resource.js';
 import { T } from '../texts.js';
 import { compact, int } from '../format/numbers.js';
+import { ChartWithTable } from '../ui/chart.js';
 import { ErrorPanel } from '../ui/panels.js';
 
 const SERIES = [{ label: T.tasks.failed, color: '--c-fail' }, { label: T.tasks.other, color: '--c-other' }, { label: T.tasks.ok, color: '--c-ok' }];
@@ -21,25 +22,13 @@ export function outcomes({ span, states }) {
   return [times, failed, other, ok];
 }
 
-/** The chart's library is a third of all bytes, and rows can be read without it: it comes after them. */
-function useChart() {
-  const [module, setModule] = useState(/** @type {any} */ (null));
-  useEffect(() => {
-    let here = true;
-    import('../ui/chart.js').then((it) => { if (here) setModule(it); }, () => {});
-    return () => { here = false; };
-  }, []);
-  return module;
-}
-
 /** @param {{window: any, turn: number, brush: [number, number] | null, onBrush: (from: number, to: number) => void}} props */
 export function Histogram({ window: within, turn, brush, onBrush }) {
   const told = useResource((signal) => get('histogram', { ...within, buckets: innerWidth < 600 ? 40 : 90 }, { signal }), [JSON.stringify(within), turn]);
-  const chart = useChart();
   const data = useMemo(() => (told.data ? outcomes(told.data) : null), [told.data]);
   if (told.problem && !told.data) return told.problem.code === 'invalid_search' ? html`<div class="h-empty"></div>` : html`<${ErrorPanel} problem=${told.problem} onRetry=${told.reload} />`;
-  if (!chart || !data || !data[0].length) return html`<div class="h-empty"></div>`;
+  if (!data || !data[0].length) return html`<div class="h-empty"></div>`;
   const { span } = told.data;
   const end = span.start + span.width * span.buckets;
-  return html`<div class=${told.slow ? 'dim' : ''}><${chart.ChartWithTable} label=${T.tasks.histogram} data=${data} series=${SERIES} stack bars height=${92} bucket=${span.width} range=${[span.start, Math.max(end, brush?.[1] ?? 0)]} format=${int} axisFormat=${compact} brush=${brush} onBrush=${onBrush} /></div>`;
+  return html`<div class=${told.slow ? 'dim' : ''}><${ChartWithTable} label=${T.tasks.histogram} data=${data} series=${SERIES} stack bars height=${92} bucket=${span.width} range=${[span.start, Math.max(end, brush?.[1] ?? 0)]} format=${int} axisFormat=${compact} brush=${brush} onBrush=${onBrush} /></div>`;
 }

@@ -1,6 +1,5 @@
 // Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table behind a switch.
-import uPlot from '../../vendor/uplot.js';
-import { html, useEffect, useRef, useState } from '../lib.js';
+import { html, signal, useEffect, useRef, useState } from '../lib.js';
 import { T } from '../texts.js';
 import { theme } from '../theme.js';
 import { clock, day, moment } from '../format/time.js';
@@ -8,6 +7,10 @@ import { clock, day, moment } from '../format/time.js';
 const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
 const decades = (u, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** The library, fetched when the first chart is shown: a page has its rows and figures before that. */
+const library = signal(/** @type {any} */ (null));
+const fetchLibrary = () => { if (!library.value) import('../../vendor/uplot.js').then((it) => { library.value = it.default; }, () => { /* the place stays empty; the numbers are behind the switch */ }); };
 
 /** Each series on top of those before it. */
 export function stacked(data) {
@@ -76,7 +79,10 @@ export function Chart({ data, series, height = 180, axes = true, stack = false, 
     const right = now ? Math.min(u.over.clientWidth, u.valToPos(now[1], 'x')) : 0;
     u.setSelect({ left, width: now ? Math.max(2, right - left) : 0, top: 0, height: now ? u.over.clientHeight : 0 }, false);
   };
+  const uPlot = library.value;
+  useEffect(fetchLibrary, []);
   useEffect(() => {
+    if (!uPlot) return undefined;
     const el = box.current;
     const ink = token('--ink-3');
     // A bar stands in the middle of the stretch that it counts.
@@ -105,7 +111,7 @@ export function Chart({ data, series, height = 180, axes = true, stack = false, 
     const sizes = new ResizeObserver(() => { if (el.clientWidth) { u.setSize({ width: el.clientWidth, height }); showBrush(); } });
     sizes.observe(el);
     return () => { sizes.disconnect(); u.destroy(); made.current = null; };
-  }, [theme.value, series.map((each) => each.label).join(), height, keyed]);
+  }, [theme.value, series.map((each) => each.label).join(), height, keyed, uPlot]);
   useEffect(() => { made.current?.setData(shape(data)); showBrush(); }, [data]);
   useEffect(showBrush, [brush?.[0], brush?.[1]]);
   return html`<div ref=${box} role="img" aria-label=${label} style=${{ height: `${height}px` }}></div>`;
