@@ -9,7 +9,7 @@ demo: $(INSTALLED)  ## an order shop on an embedded broker with live workers, an
 	@$(RUN)flower demo $(ARGS)
 
 test: lint servers  ## install what the tests need, check everything, run all tests
-	@$(RUN)pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	@scripts/tests $(ARGS)
 
 lint: $(INSTALLED)  ## ruff, types, import rules
 	@scripts/lint
@@ -23,6 +23,9 @@ test-compat: $(INSTALLED) servers  ## the tests of Flower's contract, against Fl
 bench: $(INSTALLED) servers  ## Bellflower beside Flower 2.2.0 on this machine
 	@$(RUN)python -m bench $(ARGS)
 
+screenshots: $(INSTALLED) servers  ## pictures of the pages for docs/, in some six minutes; ARGS=FOLDER: of all sizes
+	@$(RUN)python tests/ui/screenshots.py $(ARGS)
+
 servers:
 	@scripts/test-servers
 
@@ -33,4 +36,4 @@ clean:  ## remove all that the other targets made in this checkout
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-compat lint format bench servers clean
+.PHONY: help demo test test-compat lint format bench screenshots servers clean

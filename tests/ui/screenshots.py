@@ -1,0 +1,103 @@
+"""`make screenshots`: pictures of every page of the demo, for the documents and for whoever changes a page.
+
+In both themes, at three widths; `docs/pictures` gets those that documents show, the folder that ARGS names gets all."""
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from browsing import PHONE, TABLET, WIDE, browsing
+from playwright.sync_api import Browser
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+SIZES = {"1440": WIDE, "1024": TABLET, "390": PHONE}
+
+#: Pictures that documents show: wide ones of both themes, and a telephone's.
+SHOWN = re.compile(r"-1440$|^(overview|tasks|task|failures)-dark-390$")
+
+#: Seconds that the shop is open before the pictures are taken: charts want something to show.
+OPEN = 240
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
+        command = [str(Path(sys.executable).with_name("flower")), "demo", "--rate=8", "--seed=7"]
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            while not (found := re.search(r"Open\s+(http\S+)", (Path(folder) / "log").read_text())):
+                if process.poll() is not None:
+                    raise RuntimeError((Path(folder) / "log").read_text())
+                time.sleep(0.2)
+            yield found[1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+def pages(base: str) -> dict[str, str]:
+    """Name of the picture and path."""
+
+    def get(path: str, **asked: Any) -> Any:
+        return httpx.get(f"{base}/api/v1/{path}", params=asked, timeout=30).raise_for_status().json()
+
+    failed = get("tasks", query="state:FAILURE name:shop.charge_card", limit=1)["tasks"][0]["uuid"]
+    order = get("workflows", limit=1)["workflows"][0]["root_id"]
+    group = get("failures", limit=1)["groups"][0]["id"]
+    return {
+        "overview": "/?t=-15m",
+        "tasks": "/tasks?t=-15m",
+        "search": "/tasks?q=state%3AFAILURE+name%3Ashop.*&t=-15m",
+        "nothing": "/tasks?q=name%3Ashop.charge_card+runtime%3A%3E1h",
+        "task": f"/task/{failed}",
+        "failures": "/failures",
+        "failure": f"/failures/{group}",
+        "workflows": "/workflows",
+        "workflow": f"/workflows/{order}",
+        "workers": "/workers",
+        "worker": "/worker/orders%40shop",
+        "queues": "/queues",
+        "queue": "/queues/default",
+        "jobs": "/jobs",
+        "audit": "/audit",
+        "settings": "/settings",
+    }
+
+
+def take(browser: Browser, base: str, folder: Path) -> None:
+    for name, path in pages(base).items():
+        for theme in ("light", "dark"):
+            for width, (across, down) in SIZES.items():
+                picture = f"{name}-{theme}-{width}"
+                if folder == PICTURES and not SHOWN.search(picture):
+                    continue
+                context = browser.new_context(
+                    base_url=base, color_scheme=theme, viewport={"width": across, "height": down}, timezone_id="UTC"
+                )  # type: ignore[arg-type]
+                page = context.new_page()
+                page.goto(path)
+                page.wait_for_timeout(1_800)  # a live page is never at rest
+                page.screenshot(path=folder / f"{picture}.png")
+                context.close()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    with demo() as base, browsing() as browser:
+        print(f"The shop at {base} is open for {OPEN} seconds first …", flush=True)
+        time.sleep(OPEN)
+        take(browser, base, folder)
+    print(f"Pictures are in {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The budget of the pages, with a million tasks on disk: first rows, frames while tasks arrive, memory.
+
+Milliseconds of one machine say little about another, so these are ceilings that a person would notice, and a figure is
+the best of a few tries: what else the machine does must not fail a test. `make bench` has the comparisons."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from bench.fill import fill
+from bench.population import Population
+from browsing import Watched
+from playwright.sync_api import Page
+from product import Product
+
+from servers import wait_for
+from workers.fixtures import Cluster
+
+pytestmark = pytest.mark.alone
+
+TASKS = 1_000_000
+MB = 2**20
+
+#: Milliseconds since the address was entered until a row stood there.
+FIRST_ROW = """() => new Promise((resolve) => {
+  const look = () => { if (document.querySelector('.gr')) resolve(performance.now()); else setTimeout(look, 5); };
+  look();
+})"""
+
+#: Scrolls on by a screen and a half every 100 ms until so many rows have passed; gives the length of each frame in ms.
+SCROLL = """(rows) => new Promise((resolve) => {
+  const box = document.querySelector('.gr').closest('[role=grid]');
+  const scroller = [...function* () { for (let e = box; e; e = e.parentElement) yield e; }()]
+    .find((e) => e.scrollHeight > e.clientHeight + 100 && getComputedStyle(e).overflowY !== 'visible');
+  const frames = [];
+  let before = performance.now();
+  const began = before;
+  const step = (now) => {
+    frames.push(now - before);
+    before = now;
+    scroller.scrollTop += 800;
+    if (scroller.scrollTop >= rows * 30 || now - began > 40000) resolve({ frames, top: scroller.scrollTop });
+    else requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+})"""
+
+
+@pytest.fixture(scope="module")
+def million(tmp_path_factory: pytest.TempPathFactory, redis_cluster: Cluster) -> Iterator[Product]:
+    folder = tmp_path_factory.mktemp("million") / "store"
+    fill(str(folder), Population(TASKS, time.time()), 0, TASKS)
+    with Product(redis_cluster.app.conf.broker_url, db=Path(folder)) as product:
+        product.wait_until_capturing()
+        wait_for("answers", lambda: product.get("/api/v1/count")["count"] >= TASKS)
+        yield product
+
+
+@pytest.fixture
+def at(million: Product, open_page: Callable[..., Watched]) -> Callable[[str], Page]:
+    return lambda path: open_page(f"http://127.0.0.1:{million.port}", path).page
+
+
+@contextmanager
+def updates(cluster: Cluster, tasks_per_second: float) -> Iterator[list[int]]:
+    """Tasks that real workers run; each is told of three times."""
+    leaving, sent = Event(), [0]
+
+    def send() -> None:
+        while not leaving.wait(1 / tasks_per_second):
+            cluster.app.send_task("shop.add", (1, 2), ignore_result=True)
+            sent[0] += 1
+
+    thread = Thread(target=send)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        leaving.set()
+        thread.join()
+
+
+def p95(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.95)]
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/tasks?q=state%3AFAILURE"])
+def test_first_rows(at: Callable[[str], Page], path: str) -> None:
+    found = []
+    for _ in range(5):
+        found.append(at(path).evaluate(FIRST_ROW))
+        if found[-1] < 700:
+            break
+    print(path, [round(each) for each in found], "ms")
+    assert min(found) < 700
+
+
+def test_frames_while_tasks_arrive(at: Callable[[str], Page], redis_cluster: Cluster) -> None:
+    found: list[float] = []
+    with updates(redis_cluster, 20 / 3):
+        for _ in range(3):
+            page = at("/tasks")
+            page.evaluate(FIRST_ROW)
+            page.wait_for_timeout(1_000)
+            scrolled: dict[str, Any] = page.evaluate(SCROLL, 10_000)
+            assert scrolled["top"] >= 10_000 * 28, scrolled["top"]
+            found.append(p95(scrolled["frames"]))
+            print("p95 frame", round(found[-1], 1), "ms of", len(scrolled["frames"]), "frames")
+            page.context.close()
+            if found[-1] < 25:
+                break
+    assert min(found) < 25
+
+
+def test_memory_of_a_page_that_is_left_open(at: Callable[[str], Page], redis_cluster: Cluster) -> None:
+    for path in ("/", "/tasks"):
+        page = at(path)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+
+        def measured(session: Any = session) -> dict[str, float]:
+            session.send("HeapProfiler.collectGarbage")
+            return {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+
+        with updates(redis_cluster, 40) as sent:
+            page.wait_for_timeout(8_000)
+            before, already = measured(), sent[0]
+            page.wait_for_timeout(20_000)
+            after, arrived = measured(), sent[0] - already
+        grown = after["JSHeapUsedSize"] - before["JSHeapUsedSize"]
+        print(path, round(after["JSHeapUsedSize"] / MB, 1), "MB,", round(grown / MB, 2), "MB more with", arrived, "tasks")
+        assert after["JSHeapUsedSize"] < 60 * MB
+        # the explorer holds the rows that came, up to 20,000; nothing else may stay
+        assert grown < 2 * MB + (4_000 * arrived if path == "/tasks" else 0)
+        assert after["JSEventListeners"] < before["JSEventListeners"] + 100
+        page.context.close()
