@@ -24,7 +24,7 @@ SIZES = {"1440": WIDE, "1024": TABLET, "390": PHONE}
 SHOWN = re.compile(r"-1440$|^(overview|tasks|task|failures)-dark-390$")
 
 #: Seconds that the shop is open before the pictures are taken: charts want something to show.
-OPEN = 240
+OPEN = 150
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def pages(base: str) -> dict[str, str]:
         return httpx.get(f"{base}/api/v1/{path}", params=asked, timeout=30).raise_for_status().json()
 
     failed = get("tasks", query="state:FAILURE name:shop.charge_card", limit=1)["tasks"][0]["uuid"]
-    order = get("workflows", limit=1)["workflows"][0]["root_id"]
+    order = max(get("workflows", limit=100)["workflows"], key=lambda each: int(each["tasks"]))["root"]["uuid"]
     group = get("failures", limit=1)["groups"][0]["id"]
     return {
         "overview": "/?t=-15m",

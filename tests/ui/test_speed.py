@@ -11,12 +11,12 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from bench.fill import fill
-from bench.population import Population
 from browsing import Watched
 from playwright.sync_api import Page
 from product import Product
 
+from bench.fill import fill
+from bench.population import Population
 from servers import wait_for
 from workers.fixtures import Cluster
 
@@ -127,12 +127,13 @@ def test_memory_of_a_page_that_is_left_open(at: Callable[[str], Page], redis_clu
             return {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
 
         with updates(redis_cluster, 40) as sent:
-            page.wait_for_timeout(8_000)
+            page.wait_for_timeout(4_000)
             before, already = measured(), sent[0]
-            page.wait_for_timeout(20_000)
+            page.wait_for_timeout(10_000)
             after, arrived = measured(), sent[0] - already
         grown = after["JSHeapUsedSize"] - before["JSHeapUsedSize"]
-        print(path, round(after["JSHeapUsedSize"] / MB, 1), "MB,", round(grown / MB, 2), "MB more with", arrived, "tasks")
+        held, more = after["JSHeapUsedSize"] / MB, grown / MB
+        print(f"{path}: {held:.1f} MB, {more:.2f} MB more with {arrived} tasks")
         assert after["JSHeapUsedSize"] < 60 * MB
         # the explorer holds the rows that came, up to 20,000; nothing else may stay
         assert grown < 2 * MB + (4_000 * arrived if path == "/tasks" else 0)
