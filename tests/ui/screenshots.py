@@ -17,11 +17,16 @@ import httpx
 from browsing import PHONE, TABLET, WIDE, browsing
 from playwright.sync_api import Browser
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
 SIZES = {"1440": WIDE, "1024": TABLET, "390": PHONE}
 
-#: Pictures that documents show: wide ones of both themes, and a telephone's.
-SHOWN = re.compile(r"-1440$|^(overview|tasks|task|failures)-dark-390$")
+#: Pictures that documents show.
+SHOWN = {
+    name
+    for document in (ROOT / "README.md", ROOT / "docs" / "tour.md")
+    for name in re.findall(r"pictures/([\w-]+)\.png", document.read_text())
+}
 
 #: Seconds that the shop is open before the pictures are taken: charts want something to show.
 OPEN = 150
@@ -50,8 +55,8 @@ def pages(base: str) -> dict[str, str]:
         return httpx.get(f"{base}/api/v1/{path}", params=asked, timeout=30).raise_for_status().json()
 
     failed = get("tasks", query="state:FAILURE name:shop.charge_card", limit=1)["tasks"][0]["uuid"]
-    order = max(get("workflows", limit=100)["workflows"], key=lambda each: int(each["tasks"]))["root"]["uuid"]
-    group = get("failures", limit=1)["groups"][0]["id"]
+    order = max(get("workflows", limit=100)["workflows"], key=lambda each: int(each["tasks"]))["uuid"]
+    group = get(f"tasks/{failed}")["failure"]
     return {
         "overview": "/?t=-15m",
         "tasks": "/tasks?t=-15m",
@@ -77,7 +82,7 @@ def take(browser: Browser, base: str, folder: Path) -> None:
         for theme in ("light", "dark"):
             for width, (across, down) in SIZES.items():
                 picture = f"{name}-{theme}-{width}"
-                if folder == PICTURES and not SHOWN.search(picture):
+                if folder == PICTURES and picture not in SHOWN:
                     continue
                 context = browser.new_context(
                     base_url=base, color_scheme=theme, viewport={"width": across, "height": down}, timezone_id="UTC"

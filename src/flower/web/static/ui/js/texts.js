@@ -26,7 +26,7 @@ export const T = {
     noneHint: 'This server sends no live updates; reload to see what is new',
     behind: (span) => `${span} behind`, behindHint: 'The newest event that was recorded is that old',
     stopped: 'Not recording',
-    fresh: (n) => `${plural(n, 'new')}`.replace('news', 'new'), freshHint: 'Show what is new',
+    fresh: (n) => `${n > 999 ? '999+' : n} new`, freshHint: 'Show what is new',
   },
   recorder: {
     recording: 'Recording', last: (age) => `last event ${age}`, none: 'No recorder has written here yet',

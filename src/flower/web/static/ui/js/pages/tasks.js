@@ -34,6 +34,8 @@ const FIGURES = 4;
 const ENOUGH = 4000;
 /** A tint for a trickle of new rows; in a flood it would repaint every frame. */
 const TRICKLE = 3;
+/** Seconds between two readings of the first page while more happens than the stream can tell. */
+const CATCH_UP = 1;
 
 /** The rows of a search: read page by page, kept up to date by the stream. */
 function useRows(state, columns) {
@@ -45,13 +47,17 @@ function useRows(state, columns) {
   const rows = useRef(new Rows(state.sort));
   const fresh = useRef(new Set());
   const running = useRef({ control: new AbortController(), pages: new Set() });
+  const later = useRef({ timer: 0, quiet: false, reading: false });
+  useEffect(() => () => clearTimeout(later.current.timer), []);
   const changed = () => setVersion((n) => n + 1);
   const question = { ...asked(state, zone()), sort: state.sort === DEFAULT_SORT ? '' : state.sort, columns: needed(columns, state.sort), limit: PAGE };
 
   useEffect(() => {
     const control = new AbortController();
     running.current = { control, pages: new Set() };
-    setLoading(true);
+    if (!later.current.quiet) setLoading(true);
+    later.current.quiet = false;
+    later.current.reading = true;
     get('tasks', question, { signal: control.signal }).then((told) => {
       const next = new Rows(state.sort);
       next.append(told.tasks, told.cursor);
@@ -61,7 +67,7 @@ function useRows(state, columns) {
       setLoading(false);
       changed();
       if (!performance.getEntriesByName('page-ready').length) requestAnimationFrame(() => performance.mark('page-ready'));
-    }, (error) => { if (!control.signal.aborted) { setProblem(error); setLoading(false); } });
+    }, (error) => { if (!control.signal.aborted) { setProblem(error); setLoading(false); } }).finally(() => { if (!control.signal.aborted) later.current.reading = false; });
     return () => control.abort();
   }, [key, turn]);
 
@@ -78,7 +84,18 @@ function useRows(state, columns) {
     for (const page of now.missing(from, to)) fetchPage(page.cursor, (told) => now.refill(page, told.tasks));
     if (!loading && now.next && to > now.total - 60) fetchPage(now.next, (told) => now.append(told.tasks, told.cursor));
   };
-  return { rows: rows.current, version, problem, loading, fresh: fresh.current, near, changed, reload: () => setTurn((n) => n + 1) };
+  const reload = () => setTurn((n) => n + 1);
+  /** Soon, and without a sign of it; `allowed` is asked at that moment. @param {() => boolean} allowed */
+  const catchUp = (allowed) => {
+    const now = later.current;
+    now.timer ||= setTimeout(() => {
+      now.timer = 0;
+      if (now.reading || !allowed()) { rows.current.unsent += 1; changed(); return; }
+      now.quiet = true;
+      reload();
+    }, CATCH_UP * 1000);
+  };
+  return { rows: rows.current, version, problem, loading, fresh: fresh.current, near, changed, reload, catchUp };
 }
 
 /** When to read the figures again: soon after something changed, and not more often than the server likes. */
@@ -110,7 +127,7 @@ export default function Tasks({ query }) {
   const columns = useMemo(() => columnsOf(state.columns), [state]);
   const tz = zone();
   const window = asked(state, tz);
-  const { rows, version, problem, loading, fresh, near, changed, reload } = useRows(state, columns);
+  const { rows, version, problem, loading, fresh, near, changed, reload, catchUp } = useRows(state, columns);
   const figures = useFigureTurn();
   const facets = useFacets(window, figures.turn);
   const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
@@ -132,10 +149,14 @@ export default function Tasks({ query }) {
     else { const ids = rows.release(); tint(ids); changed(); }
   };
   const tint = (ids) => { fresh.clear(); if (ids.length <= TRICKLE) for (const id of ids) fresh.add(id); };
+  const moving = () => still.current.top && !still.current.pointer && !selection.size;
   useLive({ ...window, columns: needed(columns, state.sort), topics: ['tasks', 'status'] }, {
     tasks: (batch) => {
       figures.stir();
-      tint(rows.apply(batch, !still.current.top || still.current.pointer || selection.size > 0));
+      const left = (batch.more ?? 0) + (batch.unread ?? 0);
+      tint(rows.apply({ ...batch, more: moving() ? 0 : left }, !moving()));
+      // At the top of a flood the first page is read again: what it shows is how things are.
+      if (left && moving()) catchUp(() => moving() && !paused.peek());
       changed();
     },
     reset: () => { figures.stir(); if (still.current.top && !still.current.pointer) reload(); else { rows.unsent += 1; changed(); } },
