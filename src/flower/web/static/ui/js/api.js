@@ -1,15 +1,16 @@
 // The API client: addresses, JSON, problems, the login and the token against foreign sites.
 import { href } from './router.js';
 import { settings } from './settings.js';
+import { visible } from './format/text.js';
 import { T } from './texts.js';
 
 /** What went wrong, in the shape that the API has for it. `position` counts characters of the query from 0. */
 export class Problem extends Error {
   /** @param {{code?: string, message?: string, hint?: string, position?: number}} told @param {number} status */
   constructor(told, status) {
-    super(told.message || T.problem.unknown);
+    super(visible(told.message || T.problem.unknown));
     this.code = told.code || 'error';
-    this.hint = told.hint || '';
+    this.hint = visible(told.hint || '');
     this.position = told.position ?? null;
     this.status = status;
   }

@@ -28,3 +28,5 @@ export function choose(chosen) {
 export const toggleTheme = () => choose(theme.value === 'dark' ? 'light' : 'dark');
 
 system.addEventListener('change', () => { if (choice.value === 'system') choose('system'); });
+// Paper is light.
+matchMedia('print').addEventListener('change', (event) => { if (event.matches) show('light'); else choose(choice.value); });

@@ -37,7 +37,7 @@ function runtime(row) {
 /** @param {string} id @param {Partial<Column>} more @returns {Column} */
 const column = (id, more) => ({ id, label: T.tasks.column[id] ?? id, width: '110px', least: 90, rank: 5, needs: [id], cell: (row) => line(row[id] ?? '') || muted, cls: 'sm', ...more });
 
-const time = (id) => column(id, { width: '104px', least: 100, rank: 4, right: true, sort: ['received', 'started', 'sent', 'timestamp'].includes(id) ? id : undefined, cls: 'time', cell: (row) => html`<${RowTime} at=${row[id]} />` });
+const time = (id) => column(id, { width: '112px', least: 108, rank: 4, right: true, sort: ['received', 'started', 'sent', 'timestamp'].includes(id) ? id : undefined, cls: 'time', cell: (row) => html`<${RowTime} at=${row[id]} />` });
 const text = (id) => column(id, { width: 'minmax(120px,1fr)', least: 130, cls: 'args mono' });
 const length = (id) => column(id, { width: '78px', least: 76, rank: 3, right: true, sort: id, cls: 'num', cell: (row) => (row[id] == null ? muted : duration(row[id])) });
 const whole = (id) => column(id, { width: '70px', least: 64, right: true, cls: 'num', cell: (row) => (row[id] == null ? muted : int(row[id])) });

@@ -45,7 +45,7 @@ function Facet({ field, told, query, onQuery }) {
 
 /** @param {{of: any, query: string, onQuery: (text: string) => void}} props of: what `useFacets` gave */
 export function Facets({ of, query, onQuery }) {
-  if (!of.data) return of.problem && of.problem.code !== 'invalid_search' ? html`<${ErrorPanel} problem=${of.problem} onRetry=${of.reload} />` : of.slow ? html`<${Skeleton} widths=${[70, 40, 55, 30, 62, 48]} />` : null;
+  if (!of.data) return of.problem && of.problem.status !== 400 ? html`<${ErrorPanel} problem=${of.problem} onRetry=${of.reload} />` : of.slow ? html`<${Skeleton} widths=${[70, 40, 55, 30, 62, 48]} />` : null;
   const filled = FACETS.filter((field) => of.data.facets[field] && (of.data.facets[field].values.some((one) => one.value) || chosen(query, field).length));
   if (!filled.length) return html`<p class="muted small none">${T.tasks.noFilters}</p>`;
   return html`<div class=${of.slow ? 'dim' : ''}>${filled.map((field) => html`<${Facet} key=${field} field=${field} told=${of.data.facets[field]} query=${query} onQuery=${onQuery} />`)}</div>`;

@@ -49,7 +49,7 @@ export function Grid({ rows, version, columns, chosen, sort, total, busy, select
 
   useLayoutEffect(() => {
     const el = box.current;
-    const sizes = new ResizeObserver(() => setView((was) => ({ ...was, height: el.clientHeight, width: el.clientWidth })));
+    const sizes = new ResizeObserver(() => setView((was) => ({ ...was, height: Math.min(el.clientHeight, innerHeight), width: el.clientWidth })));  // on paper the table is as high as its rows
     sizes.observe(el);
     return () => sizes.disconnect();
   }, []);

@@ -26,7 +26,7 @@ export function outcomes({ span, states }) {
 export function Histogram({ window: within, turn, brush, onBrush }) {
   const told = useResource((signal) => get('histogram', { ...within, buckets: innerWidth < 600 ? 40 : 90 }, { signal }), [JSON.stringify(within), turn]);
   const data = useMemo(() => (told.data ? outcomes(told.data) : null), [told.data]);
-  if (told.problem && !told.data) return told.problem.code === 'invalid_search' ? html`<div class="h-empty"></div>` : html`<${ErrorPanel} problem=${told.problem} onRetry=${told.reload} />`;
+  if (told.problem && !told.data) return told.problem.status === 400 ? html`<div class="h-empty"></div>` : html`<${ErrorPanel} problem=${told.problem} onRetry=${told.reload} />`;
   if (!data || !data[0].length) return html`<div class="h-empty"></div>`;
   const { span } = told.data;
   const end = span.start + span.width * span.buckets;

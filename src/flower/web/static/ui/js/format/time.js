@@ -28,6 +28,12 @@ export function day(epoch) {
   return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`;
 }
 
+/** `11-22`, or with its year where that is another: for rows. @param {number} epoch */
+export function shortDay(epoch) {
+  const text = day(epoch);
+  return text.slice(0, 4) === day(Date.now() / 1000).slice(0, 4) ? text.slice(5) : text;
+}
+
 export const isToday = (epoch) => day(epoch) === day(Date.now() / 1000);
 
 /** The time, with the day unless it is today. @param {number | null | undefined} epoch @param {boolean} precise */

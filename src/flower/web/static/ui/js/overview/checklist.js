@@ -8,7 +8,7 @@ import { Copy } from '../ui/parts.js';
 
 const ICONS = { on: 'check', off: 'x', unknown: 'info' };
 
-const Item = ({ of }) => html`<li class=${`ck ${of.state}`}><span class="ck-s"><${Icon} n=${ICONS[of.state] ?? 'info'} />${T.overview.settingIs[of.state] ?? of.state}</span><div><h3 class="mono">${line(of.setting)}</h3><p>${visible(of.gives)}</p><p class="muted small">${visible(of.how_known)}</p>${of.state !== 'on' && html`<div class="how"><code>${visible(of.how)}</code><${Copy} text=${of.how} what=${T.overview.line} /></div>`}</div></li>`;
+const Item = ({ of }) => html`<li class=${`ci ${of.state}`}><span class="ci-s"><${Icon} n=${ICONS[of.state] ?? 'info'} />${T.overview.settingIs[of.state] ?? of.state}</span><div><h3 class="mono">${line(of.setting)}</h3><p>${visible(of.gives)}</p><p class="muted small">${visible(of.how_known)}</p>${of.state !== 'on' && html`<div class="how"><code>${visible(of.how)}</code><${Copy} text=${of.how} what=${T.overview.line} /></div>`}</div></li>`;
 
 const List = ({ items }) => html`<ul class="cks">${items.map((each) => html`<${Item} key=${each.setting} of=${each} />`)}</ul>`;
 

@@ -60,7 +60,7 @@ export default function FailureGroup({ id, query }) {
   const ranges = html`<${RangeMenu} start=${within.start} end=${within.end} onRange=${(start, end) => setQuery({ t: rangeText(start, end) })} />`;
   if (found.problem?.status === 404) {
     const narrowed = within.q || within.start || within.end;
-    return html`<${Page} title=${T.failures.goneTitle} crumb=${html`<${Crumb} within=${within} />`} actions=${ranges}><${Empty} title=${T.failures.goneTitle} actions=${html`${narrowed && html`<a class="btn" href=${href(`failures/${part(id)}`)}>${T.tasks.allTime}</a>`}<a class="btn quiet" href=${href('failures')}>${T.failures.allGroups}</a>`}><p>${narrowed ? T.failures.goneWithin : T.failures.gone}</p></${Empty}></${Page}>`;
+    return html`<${Page} title=${T.failures.goneTitle} crumb=${html`<${Crumb} within=${within} />`} actions=${ranges}><${Empty} page title=${T.failures.goneTitle} actions=${html`${narrowed && html`<a class="btn" href=${href(`failures/${part(id)}`)}>${T.tasks.allTime}</a>`}<a class="btn quiet" href=${href('failures')}>${T.failures.allGroups}</a>`}><p>${narrowed ? T.failures.goneWithin : T.failures.gone}</p></${Empty}></${Page}>`;
   }
   if (!found.data) return html`<${Page} title=${T.pages.failures} crumb=${html`<${Crumb} within=${within} />`}><div class="wrap">${found.problem ? html`<${ErrorPanel} problem=${found.problem} onRetry=${found.reload} />` : found.slow && html`<${Skeleton} widths=${[60, 30, 80, 70]} />`}</div></${Page}>`;
   const group = shown(found.data.group);

@@ -32,7 +32,7 @@ const LOOK = 4;
 
 function Unknown({ id }) {
   const kept = T.tasks.kept(settings.max_age ? duration(settings.max_age) : '', settings.max_tasks ? int(settings.max_tasks) : '');
-  return html`<${Page} title=${T.task.unknown(id)} crumb=${html`<${Crumb} />`} live=${false}><${Empty} art="tasks" title=${visible(T.task.unknown(id.length > 200 ? `${id.slice(0, 200)}…` : id))} actions=${html`<a class="btn" href=${search(`uuid:${quoted(id.slice(0, 200))}`)}>${T.task.searchId}</a><a class="btn quiet" href=${search(quoted(id.slice(0, 200)))}>${T.task.searchText}</a>`}><p>${T.task.why} ${kept}</p></${Empty}></${Page}>`;
+  return html`<${Page} title=${T.task.unknown(id)} crumb=${html`<${Crumb} />`} live=${false}><${Empty} page art="tasks" title=${visible(T.task.unknown(id.length > 200 ? `${id.slice(0, 200)}…` : id))} actions=${html`<a class="btn" href=${search(`uuid:${quoted(id.slice(0, 200))}`)}>${T.task.searchId}</a><a class="btn quiet" href=${search(quoted(id.slice(0, 200)))}>${T.task.searchText}</a>`}><p>${T.task.why} ${kept}</p></${Empty}></${Page}>`;
 }
 
 const Crumb = ({ name = '' }) => html`<nav class="crumb" aria-label="Breadcrumb"><a href=${href('tasks')}>${T.tasks.title}</a>${name && html`<${Icon} n="right" /><a href=${search(`name:=${quoted(name)}`)}>${line(name, 160)}</a>`}</nav>`;

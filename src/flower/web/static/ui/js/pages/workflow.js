@@ -32,7 +32,7 @@ export default function Workflow({ id }) {
   const turn = useTurn(2, 30);
   const family = useResource((signal) => get(`tasks/${part(id)}/family`, { limit: MOST }, { signal }), [id, turn]);
   useLive({ topics: ['status'] }, { reset: family.reload });
-  if (family.problem?.status === 404) return html`<${Page} title=${T.workflows.goneTitle} crumb=${html`<${Crumb} />`}><${Empty} title=${T.workflows.goneTitle} art="tasks" actions=${html`<a class="btn" href=${href('workflows')}>${T.workflows.all}</a><a class="btn quiet" href=${search(`root_id:=${quoted(id.slice(0, 200))}`)}>${T.failures.itsTasks}</a>`}><p>${T.task.why}</p></${Empty}></${Page}>`;
+  if (family.problem?.status === 404) return html`<${Page} title=${T.workflows.goneTitle} crumb=${html`<${Crumb} />`}><${Empty} page title=${T.workflows.goneTitle} art="tasks" actions=${html`<a class="btn" href=${href('workflows')}>${T.workflows.all}</a><a class="btn quiet" href=${search(`root_id:=${quoted(id.slice(0, 200))}`)}>${T.failures.itsTasks}</a>`}><p>${T.task.why}</p></${Empty}></${Page}>`;
   if (!family.data) return html`<${Page} title=${T.pages.workflows} crumb=${html`<${Crumb} />`}><div class="wrap">${family.problem ? html`<${ErrorPanel} problem=${family.problem} onRetry=${family.reload} />` : family.slow && html`<${Skeleton} widths=${[50, 30, 80, 70]} />`}</div></${Page}>`;
   const { nodes, root_id: rootId, start, end, states, whole } = family.data;
   const root = nodes.find((each) => each.uuid === (rootId ?? id)) ?? nodes[0];

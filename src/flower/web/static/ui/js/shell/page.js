@@ -19,7 +19,7 @@ export const useTitle = (title) => useEffect(() => { document.title = `${visible
  */
 export function Page({ title, crumb = null, actions = null, fixed = false, live = true, children }) {
   useTitle(title);
-  return html`<main class=${`page${fixed ? ' fixed' : ''}`} id="main" tabindex="-1"><div class="bar"><button type="button" class="btn quiet icon narrow" aria-label=${T.nav.menu} aria-expanded=${sideOpen.value ? 'true' : 'false'} onClick=${() => { sideOpen.value = true; }}><${Icon} n="menu" /></button>${crumb ?? html`<h1>${visible(title)}</h1>`}<span class="sp"></span><div class="acts">${actions}</div>${live && html`<${LivePill} />`}</div>${children}</main>`;
+  return html`<main class=${`page${fixed ? ' fixed' : ''}`} id="main" tabindex=${fixed ? -1 : 0}><div class="bar"><button type="button" class="btn quiet icon narrow" aria-label=${T.nav.menu} aria-expanded=${sideOpen.value ? 'true' : 'false'} onClick=${() => { sideOpen.value = true; }}><${Icon} n="menu" /></button>${crumb ?? html`<h1>${visible(title)}</h1>`}<span class="sp"></span><div class="acts">${actions}</div>${live && html`<${LivePill} />`}</div>${children}</main>`;
 }
 
 const WORDS = { live: T.live.live, paused: T.live.paused, connecting: T.live.connecting, reconnecting: T.live.reconnecting, none: T.live.none, resting: T.live.resting };

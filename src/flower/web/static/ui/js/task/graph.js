@@ -15,7 +15,7 @@ const PAD = 8;
 /** dagre keeps edges short and boxes together where a tree would be a kilometre wide. */
 async function layered(nodes) {
   const { graphlib, layout } = await import('../../vendor/dagre.js');
-  const graph = new graphlib.Graph().setGraph({ ranksep: BOX.gapY, nodesep: BOX.gapX, rankdir: 'LR' }).setDefaultEdgeLabel(() => ({}));
+  const graph = new graphlib.Graph().setGraph({ ranksep: 3 * BOX.gapY, nodesep: BOX.gapX, rankdir: 'LR' }).setDefaultEdgeLabel(() => ({}));
   const { edges } = tree(nodes);
   for (const node of nodes) graph.setNode(node.uuid, { width: BOX.width, height: BOX.height });
   for (const [from, to] of edges) graph.setEdge(from, to);
@@ -49,7 +49,7 @@ export function Graph({ nodes, uuid }) {
   // While a new layout is made, the old one stays, with the tasks that it has places for.
   const drawing = simple ?? drawn;
   const shown = simple ? nodes : drawn?.nodes;
-  const mine = drawing?.places.get(uuid);
+  const mine = drawing?.places.get(uuid) ?? drawing?.places.get(nodes[0]?.uuid);
   useEffect(() => {
     const el = box.current;
     if (!el || !mine) return;

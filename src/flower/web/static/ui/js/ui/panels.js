@@ -13,8 +13,9 @@ const ART = {
   bars: 'M6 60h120M20 60V34M44 60V18M68 60V42M92 60V26M116 60V48',
 };
 
-/** What was looked for, why there may be nothing, one next step. @param {{title: string, art?: string, children?: any, actions?: any}} props */
-export const Empty = ({ title, art = 'bars', children, actions = null }) => html`<div class="empty"><svg class="ico big" viewBox="0 0 132 66" aria-hidden="true"><path d=${ART[art]} /></svg><h2>${title}</h2>${children}${actions && html`<div class="row">${actions}</div>`}</div>`;
+/** What was looked for, why there may be nothing, one next step.
+ * @param {{title: string, art?: string, page?: boolean, children?: any, actions?: any}} props page: nothing else heads the page */
+export const Empty = ({ title, art = 'bars', page = false, children, actions = null }) => html`<div class="empty"><svg class="ico big" viewBox="0 0 132 66" aria-hidden="true"><path d=${ART[art]} /></svg><${page ? 'h1' : 'h2'}>${title}</${page ? 'h1' : 'h2'}>${children}${actions && html`<div class="row">${actions}</div>`}</div>`;
 
 /** Grey lines. @param {{widths?: number[]}} props */
 export const Skeleton = ({ widths = [60, 80, 45, 70] }) => html`<div class="skels" aria-hidden="true">${widths.map((width) => html`<div class="skel" style=${{ width: `${width}%` }}></div>`)}</div>`;

@@ -4,7 +4,7 @@ import { href, part, search } from '../router.js';
 import { settings } from '../settings.js';
 import { T } from '../texts.js';
 import { line, nameParts, visible } from '../format/text.js';
-import { age, clock, hover, isToday, moment } from '../format/time.js';
+import { age, clock, hover, isToday, moment, shortDay } from '../format/time.js';
 import { quoted } from '../search/tokens.js';
 import { toast } from './toast.js';
 import { Icon } from './icons.js';
@@ -52,7 +52,8 @@ export function Moment({ at, precise = false, natural = settings.natural_time })
 /** For rows: the clock, milliseconds in the background; the day where it is not today. @param {{at: number | null}} props */
 export function RowTime({ at }) {
   if (at == null) return html`<span class="muted">–</span>`;
-  if (settings.natural_time || !isToday(at)) return html`<${Moment} at=${at} />`;
+  if (settings.natural_time) return html`<${Moment} at=${at} />`;
+  if (!isToday(at)) return html`<time title=${hover(at)}>${shortDay(at)} ${clock(at)}</time>`;
   const [whole, rest] = clock(at, true).split('.');
   return html`<time title=${hover(at)}>${whole}<s>.${rest}</s></time>`;
 }
