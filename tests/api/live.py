@@ -43,7 +43,12 @@ class Live:
         self.access = authenticator(Config(**options), self.ledger, environment or {})
         self.context = Context(store, app, self.ledger, access=self.access, **settings)
         config = uvicorn.Config(
-            create_app(self.context), port=0, log_level="critical", lifespan="off", proxy_headers=False
+            create_app(self.context),
+            port=0,
+            log_level="critical",
+            lifespan="off",
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,  # a page that still listens shall not keep the test
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

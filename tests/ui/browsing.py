@@ -41,10 +41,10 @@ class Watched:
     """A page and what it complained of. `expect_problems` lets the browser log answers with an error's status: it does
     so for every one, asked for or not."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, *, expect_problems: bool = False) -> None:
         self.page = page
         self.complaints: list[str] = []
-        self.expect_problems = False
+        self.expect_problems = expect_problems
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
 

@@ -32,7 +32,13 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
     contexts, pages = [], []
 
     def open_one(
-        base: str, path: str = "/", *, theme: str = "light", size: tuple[int, int] = WIDE, **options: Any
+        base: str,
+        path: str = "/",
+        *,
+        theme: str = "light",
+        size: tuple[int, int] = WIDE,
+        expect_problems: bool = False,
+        **options: Any,
     ) -> Watched:
         # `bypass_csp` would let axe in by an inline script; it is evaluated instead, and the policy stays
         context = browser.new_context(
@@ -44,7 +50,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
         )  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
         contexts.append(context)
-        watched = Watched(context.new_page())
+        watched = Watched(context.new_page(), expect_problems=expect_problems)
         pages.append(watched)
         watched.page.goto(path)
         return watched

@@ -137,7 +137,9 @@ def closed(tmp_path: Path) -> Iterator[Live]:
 
 def test_tokens_and_permissions(open_page: Callable[..., Watched], closed: Live) -> None:
     base = f"http://127.0.0.1:{closed.port}"
-    ann = open_page(base, "/settings", http_credentials={"username": "ann", "password": "pw"}).page
+    ann = open_page(
+        base, "/settings", http_credentials={"username": "ann", "password": "pw"}, expect_problems=True
+    ).page
     ann.get_by_role("button", name="Make a token").click()
     dialog = ann.get_by_role("dialog")
     dialog.get_by_label("What it is for").fill("nightly")
@@ -153,7 +155,7 @@ def test_tokens_and_permissions(open_page: Callable[..., Watched], closed: Live)
     dialog.get_by_role("button", name="Revoke", exact=True).click()
     expect(ann.get_by_role("row", name="nightly")).to_contain_text("Revoked")
     assert httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"}).status_code == 401
-    vera = open_page(base, "/audit", http_credentials={"username": "vera", "password": "pw"}).page
+    vera = open_page(base, "/audit", http_credentials={"username": "vera", "password": "pw"}, expect_problems=True).page
     expect(vera.get_by_text("You lack the permission “audit”")).to_be_visible()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from browsing import PHONE, TABLET, WIDE, violations
+from browsing import PHONE, TABLET, WIDE, Watched, violations
 from playwright.sync_api import Locator, Page, expect
 from product import Product
 
@@ -111,11 +111,9 @@ def test_filters_are_in_the_address(look: Look, run: Run) -> None:
     expect(page.get_by_role("heading", name="No group matches")).to_be_visible()
 
 
-def test_no_such_group(look: Look, open_page: Callable[..., object], product: Product) -> None:
-    watched = open_page(f"http://127.0.0.1:{product.port}", "/failures/none")
-    page: Page = watched.page  # type: ignore[attr-defined]
+def test_no_such_group(open_page: Callable[..., Watched], product: Product) -> None:
+    page = open_page(f"http://127.0.0.1:{product.port}", "/failures/none", expect_problems=True).page
     expect(page.get_by_role("heading", name="No such failure")).to_be_visible()
-    watched.complaints.clear()  # type: ignore[attr-defined]
     page.get_by_role("link", name="All failures").click()
     expect(page.get_by_role("heading", name="Failures", level=1)).to_be_visible()
 

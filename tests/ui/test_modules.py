@@ -20,8 +20,7 @@ def run_js(browser: Browser) -> Iterator[Do]:
     """`run_js("format/numbers.js", "duration(given)", 1.5)`: an expression over what a module exports."""
     with Live(MemoryStore()) as live:
         context = browser.new_context(timezone_id="Europe/Berlin")
-        watched = Watched(context.new_page())
-        watched.expect_problems = True
+        watched = Watched(context.new_page(), expect_problems=True)
         watched.page.goto(f"http://127.0.0.1:{live.port}/tasks")
         folder = assets().address("", "js/")
 

@@ -57,6 +57,13 @@ def test_figures(look: Look, run: Run, product: Product) -> None:
     expect(page.get_by_role("region", name="Workers")).to_contain_text(worker.removeprefix("celery@"))
 
 
+def test_the_side_bar_counts_on_every_page(look: Look, run: Run) -> None:
+    run("shop.fail", "side bar", state="FAILURE")
+    main = look("/settings").get_by_role("navigation", name="Main")
+    for name, figure in (("Failures", "[1-9].*unsettled"), ("Workers", "[1-9].*online"), ("Queues", "[1-9]")):
+        expect(main.get_by_role("link", name=re.compile(f"^{name} {figure}"))).to_be_visible()
+
+
 def test_the_numbers_of_a_chart(look: Look, run: Run) -> None:
     run("shop.add", 1, 2)
     page = look("/")
@@ -104,17 +111,14 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
 def test_who_has_no_events_is_told_what_is_missing(
     nothing: Live, open_page: Callable[..., Watched], theme: str
 ) -> None:
-    watched = open_page(f"http://127.0.0.1:{nothing.port}", "/", theme=theme)
-    page = watched.page
+    # a broker in memory cannot tell of its queues
+    page = open_page(f"http://127.0.0.1:{nothing.port}", "/", theme=theme, expect_problems=True).page
     expect(page.get_by_role("heading", name="No event so far")).to_be_visible()
     settings = page.get_by_role("region", name="What can be seen")
     for setting in ("worker_send_task_events", "task_send_sent_event", "task_track_started", "result_extended"):
         expect(settings.get_by_role("heading", name=setting)).to_be_visible()
     expect(settings).to_contain_text("app.conf.task_send_sent_event = True")
     assert violations(page) == []
-    # a broker in memory cannot tell of its queues
-    assert [each for each in watched.complaints if "/api/v1/queues" not in each] == []
-    watched.complaints.clear()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

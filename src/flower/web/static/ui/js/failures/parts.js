@@ -4,10 +4,6 @@ import { T } from '../texts.js';
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 
-export const STATUSES = ['new', 'returning', 'open', 'resolved', 'muted'];
-/** Those that want something done. */
-export const UNSETTLED = ['new', 'returning', 'open'];
-
 const TONES = { new: 'bad', returning: 'bad', open: '', resolved: 'good', muted: 'off' };
 
 /** Exception without its module, and message. @param {any} fingerprint @param {number} most */

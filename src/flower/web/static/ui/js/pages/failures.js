@@ -13,20 +13,19 @@ import { RangeMenu } from '../explorer/menus.js';
 import { rangeText } from '../explorer/state.js';
 import { useActs } from '../failures/acts.js';
 import { GroupActions } from '../failures/menu.js';
-import { Note, STATUSES, StatusTag, UNSETTLED, titleOf } from '../failures/parts.js';
+import { Note, StatusTag, titleOf } from '../failures/parts.js';
+import { LATELY, STATUSES, UNSETTLED } from '../failures/statuses.js';
 import { Ago } from '../ops/parts.js';
 import { SearchBar } from '../search/bar.js';
 import { GapNote, Page } from '../shell/page.js';
-import { counts } from '../shell/side.js';
 import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
 import { Segmented, Spark } from '../ui/parts.js';
 
 const FEW = 50;
 const MOST = 1000;
-const RANGE = '-24h';
 
 /** What the address says. @param {URLSearchParams} query */
-export function filters(query, range = RANGE) {
+export function filters(query, range = LATELY) {
   const [start = '', end = ''] = (query.has('t') ? query.get('t') ?? '' : range).split('..');
   const chosen = (query.get('status') ?? '').split(',').filter((each) => STATUSES.includes(each));
   return { q: query.get('q') ?? '', start: start === 'all' ? '' : start, end, status: query.get('status') === 'all' ? [] : chosen.length ? chosen : UNSETTLED };
@@ -60,8 +59,6 @@ export default function Failures({ query }) {
   const { shown, act, busy } = useActs(list.reload);
   const held = useHeld(list.data, busy);
   useLive({ topics: ['status'] }, { reset: list.reload });
-  const plain = !within.q && within.status === UNSETTLED && !query.has('t');
-  useEffect(() => { if (list.data && plain) counts.value = { ...counts.value, failures: { n: list.data.groups.length + list.data.more, hot: true, word: T.failures.openGroups } }; }, [list.data, plain]);
   const wrong = list.problem?.code === 'invalid_search' ? list.problem : null;
   const status = query.get('status') ?? '';
   const choices = [['', T.failures.unsettled], ...STATUSES.map((each) => [each, T.failures.status[each]]), ['all', T.failures.all]];

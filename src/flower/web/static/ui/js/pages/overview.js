@@ -6,8 +6,8 @@ import { useResource } from '../resource.js';
 import { address, go, setQuery } from '../router.js';
 import { T } from '../texts.js';
 import { useTurn } from '../turn.js';
+import { UNSETTLED } from '../failures/statuses.js';
 import { GapNote, Page } from '../shell/page.js';
-import { counts } from '../shell/side.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { Segmented, quoted } from '../ui/parts.js';
 import { Runtime, Throughput } from '../overview/charts.js';
@@ -23,7 +23,6 @@ const STRETCHES = 120;
 const NARROW = innerWidth < 600;
 /** Trends are read for so many types and queues. */
 const TRENDS = 8;
-const OPEN = ['new', 'returning', 'open'];
 
 /** The time to show: what was chosen, else an hour; not from before anything was recorded. */
 function useWindow(query) {
@@ -95,7 +94,7 @@ export default function Overview({ query }) {
   const before = useResource((signal) => readBefore(range, first, signal), [range, known, slow], { skip });
   const types = useResource((signal) => get('stats', { by: 'name', limit: 200, start: bounds(range, first).start.toFixed(3) }, { signal }), [range, known, turn], { skip });
   const queues = useResource((signal) => get('queues', {}, { signal }), [turn]);
-  const failures = useResource((signal) => get('failures', { status: OPEN, start: range, limit: 20, buckets: 40 }, { signal }), [range, turn]);
+  const failures = useResource((signal) => get('failures', { status: UNSETTLED, start: range, limit: 20, buckets: 40 }, { signal }), [range, turn]);
   const checklist = useResource((signal) => get('checklist', {}, { signal }), [slow]);
   const briefs = useResource((signal) => get('inspections', {}, { signal }), [slow]).data?.workers ?? [];
   const workers = useWorkers();
@@ -106,7 +105,6 @@ export default function Overview({ query }) {
   // Who has no events yet looks here until there are some.
   const empty = checklist.data && !checklist.data.events_seen;
   useEffect(() => { if (empty) checklist.reload(); }, [empty && turn]);
-  useEffect(() => { if (failures.data) counts.value = { ...counts.value, failures: { n: failures.data.groups.length + failures.data.more, hot: true, word: T.failures.openGroups } }; }, [failures.data]);
   useEffect(() => { if ((figures.data || empty) && !performance.getEntriesByName('page-ready').length) requestAnimationFrame(() => performance.mark('page-ready')); }, [figures.data, empty]);
   const brush = (from, to) => go(address('tasks', { t: `${from.toFixed(3)}..${to.toFixed(3)}` }));
   const ranges = html`<${Segmented} label=${T.tasks.range} items=${Object.keys(SPANS).map((key) => [key, T.overview.ranges[key]])} value=${range} onPick=${(t) => setQuery({ t })} />`;

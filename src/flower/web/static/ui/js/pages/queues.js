@@ -1,5 +1,5 @@
 // All queues: what waits in each, who eats from it, how long that will take.
-import { html, useEffect, useState } from '../lib.js';
+import { html, useState } from '../lib.js';
 import { get } from '../api.js';
 import { useLive } from '../live.js';
 import { useResource } from '../resource.js';
@@ -8,7 +8,6 @@ import { T } from '../texts.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { age } from '../format/time.js';
-import { counts } from '../shell/side.js';
 import { GapNote, Page } from '../shell/page.js';
 import { Empty, Loaded } from '../ui/panels.js';
 import { Meter, WorkerLink } from '../ui/parts.js';
@@ -21,11 +20,6 @@ export default function Queues({ query }) {
   const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
   const ours = useResource((signal) => get('settings', {}, { signal }), []);
   useLive({ topics: ['status'] }, { reset: queues.reload });
-  useEffect(() => {
-    if (!queues.data) return;
-    const growing = queues.data.queues.filter((each) => each.growing).length;
-    counts.value = { ...counts.value, queues: { n: queues.data.queues.length, hot: growing > 0, word: growing ? Q.growing : '' } };
-  }, [queues.data]);
   return html`<${Page} title=${T.pages.queues}><div class="wrap"><${GapNote} />
     ${ours.data && html`<p class="broker muted">${Q.broker} <span class="mono">${ours.data.broker ? line(ours.data.broker, 200) : Q.brokerUnknown}</span>${queues.data && html` · ${Q.asked(age(queues.data.at))}`}</p>`}
     <${Loaded} of=${queues}>${(data) => (data.queues.length ? html`<${Table} queues=${data.queues} query=${query} />` : html`<${Empty} title=${Q.noneTitle} actions=${html`<a class="btn" href=${href('workers')}>${T.pages.workers}</a>`}><p>${Q.noneText}</p></${Empty}>`)}</${Loaded}></div></${Page}>`;

@@ -1,5 +1,5 @@
 // All workers: who is there, how busy, what they had to do.
-import { html, useEffect, useState } from '../lib.js';
+import { html, useState } from '../lib.js';
 import { get } from '../api.js';
 import { useLive } from '../live.js';
 import { useResource } from '../resource.js';
@@ -9,7 +9,6 @@ import { T } from '../texts.js';
 import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { GapNote, Page } from '../shell/page.js';
-import { counts } from '../shell/side.js';
 import { Ago, Known, Unknown, tell, useTick } from '../ops/parts.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, Loaded } from '../ui/panels.js';
@@ -33,11 +32,6 @@ export default function Workers({ query }) {
   useLive({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
   useTick(2);
   const rows = rowsOf(workers.data?.workers ?? [], briefs.data?.workers ?? [], done.data?.groups ?? []);
-  useEffect(() => {
-    if (!workers.data) return;
-    const silent = rows.filter((row) => moodOf(row.worker) === 'silent').length;
-    counts.value = { ...counts.value, workers: { n: rows.filter((row) => row.worker?.alive).length, hot: silent > 0, word: 'online' } };
-  }, [workers.data]);
   const askAll = () => tell(get('workers').then(() => fetch(`${new URL(document.baseURI).pathname}workers?json=1&refresh=1`)).then(() => { setTimeout(() => { workers.reload(); briefs.reload(); }, 1500); }), () => T.workers.ask);
   return html`<${Page} title=${T.pages.workers} actions=${html`<button type="button" class="btn" title=${T.workers.ask} onClick=${askAll}><${Icon} n="retry" /><span>${T.workers.ask}</span></button>`}><div class="wrap"><${GapNote} />
     <${Loaded} of=${workers}>${() => (rows.length ? html`<div class="stack"><${Figures} rows=${rows} /><${Table} rows=${rows} query=${query} range=${range} counted=${!!done.data} /></div>` : html`<${Empty} title=${T.workers.noneTitle}><p>${T.workers.noneText}</p></${Empty}>`)}</${Loaded}></div></${Page}>`;

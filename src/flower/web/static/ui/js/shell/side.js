@@ -16,12 +16,10 @@ import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { Segmented } from '../ui/parts.js';
 import { toast, toastProblem } from '../ui/toast.js';
+import { counts, useCounts } from './counts.js';
 import { sideOpen } from './page.js';
 import { openJump } from './jump.js';
 import { openHelp } from './help.js';
-
-/** Figures beside the names of pages: `{tasks: {n: 12, hot: false}}`. Whoever knows one sets it. @type {{value: Record<string, {n: number, hot?: boolean, word?: string}>}} */
-export const counts = signal({});
 
 /** Saved searches; null where the server keeps none. @type {{value: any[] | null}} */
 export const searches = signal(null);
@@ -55,6 +53,7 @@ function NavItem({ page, current }) {
 
 export function Side() {
   useEffect(() => { readSearches(); }, []);
+  useCounts();
   useEffect(() => { sideOpen.value = false; }, [route.value.key]);
   const found = find(route.value.path)?.route;
   const parent = found && (found.nav ? found : ROUTES.find((each) => each.nav && each.path && found.name === each.name.replace(/s$/, '')));
