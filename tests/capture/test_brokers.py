@@ -139,9 +139,9 @@ def test_a_burst_is_neither_lost_nor_disordered(broker: Any, rig: MakeRig) -> No
         for n in range(20_000):
             dispatcher.send("task-started", uuid=str(n))
         dispatcher.flush()
-    wait_for("a backlog", lambda: r.capture.status()["backlog_bytes"] > 50_000)
-    if isinstance(broker, Redis):
-        wait_for("spilling", lambda: r.capture.status()["spilled_bytes"] > 0)
+    # on RabbitMQ what finds no room in memory stays in the queue, on Redis it goes to the disk
+    waiting = "spilled_bytes" if isinstance(broker, Redis) else "backlog_bytes"
+    wait_for("a backlog", lambda: r.capture.status()[waiting] > 0)
     r.until("all", lambda: len(r.events) >= 20_000)
     assert [event.uuid for event in r.events] == [str(n) for n in range(20_000)]
     assert r.capture.status()["backlog_bytes"] == 0

@@ -48,6 +48,15 @@ def test_the_files_have_no_name_and_memory_is_used_again_afterwards(tmp_path: Pa
     assert queue.spilled == 0
 
 
+def test_a_chunk_that_is_larger_than_the_bound_does_not_wait_for_the_reader(tmp_path: Path) -> None:
+    queue = SpillQueue(tmp_path, memory=100)
+    sent = [chunk(0), chunk(1, 500), chunk(2, 5000)]
+    for one in sent:
+        assert queue.put(one, 5)
+    wait_for("the disk", lambda: queue.spilled > 5500)
+    assert emptied(queue) == sent
+
+
 def test_when_all_is_full_put_waits_for_room(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path, memory=300, disk=500)
     number = 0

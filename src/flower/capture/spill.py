@@ -181,7 +181,8 @@ class SpillQueue:
                 return True
             if self._folder is not None:
                 log.info("capture: more events than can be written at once; keeping them in %s", self._folder)
-        if self._folder is None or self._tail_bytes + size > 2 * self._memory_limit:
+        # as in memory, one chunk always has room, or one that is larger than the bound would wait for the reader
+        if self._folder is None or (self._tail and self._tail_bytes + size > 2 * self._memory_limit):
             return False
         self._tail.append(chunk)
         self._tail_bytes += size
