@@ -1,8 +1,7 @@
 """`flower export`."""
 
-import os
+import secrets
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -100,19 +99,12 @@ def _new_file(path: Path) -> Iterator[Callable[[bytes], int]]:
         with path.open("wb") as device:
             yield device.write
         return
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    new = Path(name)
+    # named before it is made, so that Ctrl-C finds it at any moment
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as output:
+        with new.open("xb") as output:
             yield output.write
-        new.chmod(0o666 & ~_umask())
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
