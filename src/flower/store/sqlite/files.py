@@ -263,9 +263,9 @@ class Files:
 
     # --- keeping the columns
 
-    def maintain(self) -> bool:
-        """One piece of upkeep; False if nothing is to be done now."""
-        settled = time.monotonic() - SETTLED
+    def maintain(self, quiet: float = SETTLED) -> bool:
+        """One piece of upkeep, of a segment that nothing has changed for so many seconds; False if there is none."""
+        settled = time.monotonic() - quiet
         for number, changed in list(self.upkeep.items()):
             if changed > settled:
                 continue

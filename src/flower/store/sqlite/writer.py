@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import apsw
@@ -88,10 +89,9 @@ class SqliteWriter:
         return self._whatever_is_damaged(self._files.maintain)
 
     def settle(self) -> None:
-        """Do all upkeep that is due and wait until every text is indexed: for whoever has filled a store."""
-        while self._files.upkeep:
-            if not self.maintain():
-                time.sleep(0.2)
+        """Do all upkeep, due or not, and wait until every text is indexed: for whoever has filled a store."""
+        while self._whatever_is_damaged(partial(self._files.maintain, quiet=0.0)):
+            pass
         # its next two looks: the first may have begun before the last write
         for _ in range(2):
             time.sleep(2 * PAUSE)
