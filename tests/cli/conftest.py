@@ -1,6 +1,7 @@
 """The commands in this process, on a store in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner, Result
@@ -8,6 +9,8 @@ from click.testing import CliRunner, Result
 from cli.shop import in_memory
 from flower.cli.asking import Opened
 from flower.cli.entry import commands
+from flower.store.ledger import Ledger
+from flower.store.opening import open_ledger
 from flower.store.port import Reader
 
 Asks = Callable[..., Result]
@@ -18,11 +21,17 @@ def shop() -> Reader:
     return in_memory()
 
 
+@pytest.fixture(scope="session")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    with closing(open_ledger(tmp_path_factory.mktemp("shop"))) as opened:
+        yield opened
+
+
 @pytest.fixture
-def ask(shop: Reader) -> Asks:
+def ask(shop: Reader, ledger: Ledger) -> Asks:
     """Run a command; gives its output, what it said on standard error, and how it ended."""
 
     def asks(*arguments: str, store: Reader = shop) -> Result:
-        return CliRunner().invoke(commands, arguments, obj=Opened(store))
+        return CliRunner().invoke(commands, arguments, obj=Opened(store, ledger))
 
     return asks

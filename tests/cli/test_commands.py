@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from click.testing import Result
 
 from cli.shop import HOSTILE, NOW, TASKS
+from flower.api.failure_states import decide, reopen
 from flower.errors import WaitedTooLong
 from flower.records import Task
 from flower.store.answers import Page
+from flower.store.ledger import Ledger
 from flower.store.memory import MemoryReader, MemoryStore
+from flower.store.port import Reader
 
 Asks = Callable[..., Result]
 
@@ -152,7 +156,7 @@ def test_stats_over_time(ask: Asks) -> None:
 
 def test_failures_are_grouped(ask: Asks) -> None:
     groups = lines(ask("failures"))
-    assert [(group[1], group[5]) for group in groups] == [("6", "shop.billing.CardDeclined"), ("1", groups[1][5])]
+    assert [(group[2], group[6]) for group in groups] == [("6", "shop.billing.CardDeclined"), ("1", groups[1][6])]
     name = groups[0][0]
     detail = ask("failures", "--group", name).stdout
     for words in ("shop.billing.CardDeclined", "app/shop/billing.py:charge", "order-0", "shop.order (4)"):
@@ -160,6 +164,26 @@ def test_failures_are_grouped(ask: Asks) -> None:
     document = json.loads(ask("failures", "--group", name, "--json", "name:billing").stdout)
     assert document["group"]["count"] == 2
     assert ask("failures", "--group", "0" * 16).exit_code == 1
+
+
+def test_failures_have_a_status(ask: Asks, shop: Reader, ledger: Ledger) -> None:
+    (declined, _), (other, _) = ((group[0], group[1]) for group in lines(ask("failures")))
+    decide(shop, ledger, declined, "resolved", by="ann", comment="SHOP-311")
+    decide(shop, ledger, other, "muted", by="ben", until=time.time() + 3600)
+    try:
+        assert {group[0]: group[1] for group in lines(ask("failures"))} == {declined: "resolved", other: "muted"}
+        assert [group[0] for group in lines(ask("failures", "--status", "muted"))] == [other]
+        assert ask("failures", "--status", "new", "--status", "returning").exit_code == 1
+        for name, words in ((declined, "resolved (by ann, "), (declined, ": SHOP-311)"), (other, ", until ")):
+            assert words in ask("failures", "--group", name).stdout
+        assert json.loads(ask("failures", "--group", other, "--json").stdout)["group"]["note"]["by"] == "ben"
+        assert {row["status"] for row in json.loads(ask("failures", "--json").stdout)["groups"]} == {
+            "resolved",
+            "muted",
+        }
+    finally:
+        reopen(shop, ledger, declined)
+        reopen(shop, ledger, other)
 
 
 def test_workers(ask: Asks) -> None:
@@ -193,6 +217,8 @@ def test_a_window_of_time(ask: Asks) -> None:
         (("stats", "--over", "long"), "is not a duration"),
         (("stats", "--every", "1s"), "stretches of time"),
         (("failures", "--over", "1h", "--from", "today"), "--over goes with neither"),
+        (("failures", "--status", "mutd"), "muted"),
+        (("failures", "--status", "new", "--group", "0" * 16), "--status does not go with --group"),
         (("export", "tasks.xls"), "What shall tasks.xls be?"),
         (("export",), "FILE"),
         (("task",), "ID"),

@@ -8,7 +8,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -21,6 +21,7 @@ from flower.cli.safe import visible
 from flower.cli.sheet import Form, say
 from flower.config import Config, load
 from flower.errors import FlowerError, Invalid, NotFound, SearchError, StoreError
+from flower.store.ledger import Ledger
 from flower.store.port import Reader
 
 FOUND, NOTHING, USAGE, UNANSWERED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
@@ -31,9 +32,11 @@ TIME_LIMIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A store that is open already, as the object of the click context: it is asked instead of the one on disk."""
+    """A store that is open, and what people did in it. As the object of the click context it takes the place of the
+    one on disk."""
 
     store: Reader
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Asked:
     """The store and what all commands are told. `query` is in the search language; `zone` None is the local one."""
 
     store: Reader
+    ledger: Ledger
     query: str
     window: Window
     zone: tzinfo | None
@@ -108,8 +112,8 @@ def asking(name: str) -> Callable[[Callable[..., None]], click.Command]:
             zone = UTC if given.pop("utc", False) else None
             window: Window = {"start": given.pop("start", None), "end": given.pop("end", None), "tz": zone}
             query = " ".join(given.pop("query", ()))
-            with _store(ctx, given.pop("db"), given.pop("conf"), given.pop("time_limit")) as store:
-                function(Asked(store, query, window, zone), **given)
+            with _store(ctx, given.pop("db"), given.pop("conf"), given.pop("time_limit")) as opened:
+                function(Asked(opened.store, opened.ledger, query, window, zone), **given)
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
@@ -167,21 +171,18 @@ def answering(ctx: click.Context) -> Iterator[None]:
 
 
 @contextmanager
-def _store(ctx: click.Context, db: str | None, conf: str | None, time_limit: float) -> Iterator[Reader]:
+def _store(ctx: click.Context, db: str | None, conf: str | None, time_limit: float) -> Iterator[Opened]:
     opened = ctx.find_object(Opened)
     if opened is not None:
-        yield opened.store
+        yield opened
         return
     path = Path(config_of(db, conf).db)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         raise StoreError(f"There is no store in {path}", hint="name one with --db, or let flower record one")
-    from flower.store.opening import open_reader  # noqa: PLC0415 - `--help` and mistakes need no database
+    from flower.store.opening import open_ledger, open_reader  # noqa: PLC0415 - `--help` and mistakes need no database
 
-    reader = open_reader(path, time_limit=time_limit)
-    try:
-        yield reader
-    finally:
-        reader.close()
+    with closing(open_reader(path, time_limit=time_limit)) as reader, closing(open_ledger(path)) as ledger:
+        yield Opened(reader, ledger)
 
 
 def _end(error: FlowerError, status: int) -> NoReturn:

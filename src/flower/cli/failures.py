@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
+import msgspec
 
 from flower.api.exporting import encode
-from flower.api.questions import failure_group, failure_groups
+from flower.api.failure_states import STATUSES, FailureRow, failure_row, failure_rows
 from flower.cli.asking import Asked, asking, form_of, found, whole, with_forms, with_query
 from flower.cli.durations import seconds_of
 from flower.cli.paper import Line, heading, labelled, print_lines, quoted
@@ -16,10 +17,11 @@ from flower.cli.stats import window_over
 from flower.cli.values import for_people
 from flower.errors import Invalid
 from flower.records import Task
-from flower.store.answers import FailureGroup, Value
+from flower.store.answers import Value
 
 _HEADINGS = (
     Heading("failure", rank=0, least=16),
+    Heading("status", rank=1, least=9),
     Heading("count", "integer", rank=0, least=6),
     Heading("first", "time", rank=6, least=19),
     Heading("last", "time", rank=3, least=19),
@@ -39,26 +41,44 @@ _EXAMPLES = 10
 
 @asking("failures")
 @with_query
+@click.option(
+    "--status",
+    multiple=True,
+    metavar="STATUS",
+    help=f"Only groups that are {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.",
+)
 @click.option("--group", metavar="ID", help="Only this group, and all of it.")
 @click.option(
     "--over", callback=seconds_of, metavar="TIME", help="Only what was received in so long until now: 24h, 7d."
 )
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Groups.")
 @with_forms
-def failures(asked: Asked, *, group: str | None, over: float | None, limit: int, forms: tuple[Form, ...]) -> None:
+def failures(
+    asked: Asked,
+    *,
+    status: tuple[str, ...],
+    group: str | None,
+    over: float | None,
+    limit: int,
+    forms: tuple[Form, ...],
+) -> None:
     """Failures, those of one class, message (numbers and ids masked) and place in the code together."""
     form = form_of(forms)
     window = window_over(asked.window, over)
     if group is not None:
         if form not in (None, "json"):
             raise Invalid(f"--group does not go with --{form}", hint=f"write flower tasks --{form} failure:={group}")
-        detail = failure_group(asked.store, group, asked.query, buckets=_TREND, limit=_EXAMPLES, **window)
+        if status:
+            raise Invalid("--status does not go with --group", hint="the group tells its status")
+        row, detail = failure_row(
+            asked.store, asked.ledger, group, asked.query, buckets=_TREND, limit=_EXAMPLES, **window
+        )
         if form == "json":
-            write_machine(encode(detail) + b"\n", form)
+            write_machine(encode(msgspec.structs.replace(detail, group=row)) + b"\n", form)
         else:
-            print_lines(_lines(asked, detail.group, detail.tasks))
+            print_lines(_lines(asked, row, detail.tasks))
         return
-    answer = failure_groups(asked.store, asked.query, limit=limit, buckets=_TREND, **window)
+    answer = failure_rows(asked.store, asked.ledger, asked.query, status=status, limit=limit, buckets=_TREND, **window)
     if form == "json":
         write_machine(encode(answer) + b"\n", form)
     else:
@@ -69,12 +89,12 @@ def failures(asked: Asked, *, group: str | None, over: float | None, limit: int,
         say(f"There are {answer.more:,} more groups: --limit")
 
 
-def _row(one: FailureGroup, form: Form | None) -> list[Any]:
+def _row(one: FailureRow, form: Form | None) -> list[Any]:
     screen = form is None and sys.stdout.isatty()
     mark = one.fingerprint
     trend = bars(one.trend) if screen else " ".join(map(str, one.trend))
     return [
-        mark.id, one.count, one.first, one.last, trend, mark.exception, mark.message, mark.frame,
+        mark.id, one.status, one.count, one.first, one.last, trend, mark.exception, mark.message, mark.frame,
         _values(one.types), _values(one.workers),
     ]  # fmt: skip
 
@@ -89,7 +109,18 @@ def _values(values: Sequence[Value]) -> str:
     return ", ".join(f"{value.value or '?'} ({value.count})" for value in values)
 
 
-def _lines(asked: Asked, one: FailureGroup, latest: Sequence[Task]) -> Iterator[Line]:
+def _standing(asked: Asked, one: FailureRow) -> str:
+    """The status, and what somebody said: `muted by ann, 2026-11-22 10:15:00, until …: SHOP-311`."""
+    note = one.note
+    if note is None:
+        return one.status
+    said = f"by {note.by}, {for_people(note.at, 'time', asked.zone)}"
+    if note.until is not None:
+        said += f", until {for_people(note.until, 'time', asked.zone)}"
+    return f"{one.status} ({said}{': ' if note.comment else ''}{note.comment})"
+
+
+def _lines(asked: Asked, one: FailureRow, latest: Sequence[Task]) -> Iterator[Line]:
     mark = one.fingerprint
     yield Line(mark.exception, "red")
     yield Line(mark.message)
@@ -97,10 +128,12 @@ def _lines(asked: Asked, one: FailureGroup, latest: Sequence[Task]) -> Iterator[
     yield from labelled(
         [
             ("failure", mark.id),
+            ("status", _standing(asked, one)),
             ("frame", mark.frame or ""),
             ("count", f"{one.count:,}"),
             ("first", for_people(one.first, "time", asked.zone)),
             ("last", for_people(one.last, "time", asked.zone)),
+            ("first seen", for_people(one.first_seen, "time", asked.zone)),
             ("trend", " ".join(map(str, one.trend))),
             ("types", _values(one.types)),
             ("workers", _values(one.workers)),
