@@ -1,5 +1,6 @@
 """Which tasks a subscriber wants to hear of, and whether a task is one of them now."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,8 @@ _LATER: Final = 100_000.0
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """A query, its window and the columns that are told. Those who ask for the same share the work."""
+    """A query, its window, the columns that are told and how many characters of a text. Those who ask for the same
+    share the work."""
 
     query: str = ""
     start: str = ""
@@ -24,6 +26,12 @@ class Interest:
     time: TimeKey = "received"
     tz: str = ""
     columns: tuple[str, ...] = ()
+    text_limit: int = sys.maxsize
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Of its rows."""
+        return self.columns, self.text_limit
 
 
 @dataclass(slots=True)

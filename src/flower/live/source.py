@@ -38,8 +38,8 @@ class Source(Protocol):
         """Raises SearchError and Invalid."""
         ...
 
-    def rows(self, tasks: Sequence[Task], columns: Sequence[str]) -> Sequence[bytes]:
-        """Each task as JSON on one line, as every other answer shows it."""
+    def rows(self, tasks: Sequence[Task], interest: "Interest") -> Sequence[bytes]:
+        """Each task as JSON on one line, as every other answer shows it, in the shape that is asked for."""
         ...
 
     def workers(self, now: float) -> Mapping[str, bytes]:

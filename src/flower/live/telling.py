@@ -72,7 +72,7 @@ class Teller:
                 matching.append(task)
             else:
                 gone.append(uuid)
-        shown = rows.of(latest(matching), ask.interest.columns)
+        shown = rows.of(latest(matching), ask.interest)
         data = b'{"sequence":%d,"tasks":[%b],"gone":%b,"more":%d,"touched":%d,"unread":%d}' % (
             news.sequence,
             b",".join(shown),
@@ -85,21 +85,21 @@ class Teller:
 
 
 class Rows:
-    """Rows as JSON, each made once for a list of columns."""
+    """Rows as JSON, each made once for a shape."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._made: dict[tuple[str, ...], dict[str, bytes]] = {}
+        self._made: dict[tuple[object, ...], dict[str, bytes]] = {}
 
-    def of(self, tasks: Sequence[Task], columns: tuple[str, ...]) -> list[bytes]:
+    def of(self, tasks: Sequence[Task], interest: Interest) -> list[bytes]:
         """At most `BYTES` of them, but for the first one."""
-        made = self._made.setdefault(columns, {})
+        made = self._made.setdefault(interest.shape, {})
         shown: list[bytes] = []
         size = 0
         for start in range(0, len(tasks), _TOGETHER):
             some = tasks[start : start + _TOGETHER]
             new = [task for task in some if task.uuid not in made]
-            made.update(zip((task.uuid for task in new), self._source.rows(new, columns), strict=True))
+            made.update(zip((task.uuid for task in new), self._source.rows(new, interest), strict=True))
             for task in some:
                 row = made[task.uuid]
                 size += len(row)

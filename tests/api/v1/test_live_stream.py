@@ -117,6 +117,18 @@ def test_rows_in_one_message_are_bounded_in_bytes(live: Live, writer: Writer) ->
     assert told["more"] == 8
 
 
+def test_long_texts_end_where_it_is_asked_for(live: Live, writer: Writer) -> None:
+    with (
+        Listener(live.http, columns="result", topics="tasks", text_limit=10) as short,
+        Listener(live.http, columns="result", topics="tasks") as whole,
+    ):
+        short.wait("hello")
+        whole.wait("hello")
+        writer.write(Batch(new=[task(number, result="x" * 400_000) for number in range(3)]))
+        assert [row["result"] for row in short.wait("tasks").data["tasks"]] == ["xxxxxxxxxx…"] * 3
+        assert len(whole.wait("tasks").data["tasks"][0]["result"]) == 400_000
+
+
 def test_of_very_many_only_the_newest_are_read(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="name", topics="tasks") as listener:
         listener.wait("hello")

@@ -33,6 +33,27 @@ def test_pages_by_cursor_are_the_whole_list_once(many: httpx.Client, sort: str) 
     assert sorted(found) == [task.uuid for task in MANY]
 
 
+def test_long_texts_end_where_it_is_asked_for(client_of: ClientOf) -> None:
+    text = "['" + "ä" * 1_000 + "']"
+    task = Task(
+        uuid="long", name="n" * 200, args=text, kwargs="{}", result="x" * 100, exception="x" * 101, traceback=None
+    )
+    http = client_of(memory([task]))
+    columns = "name,args,args_value,kwargs,result,exception,traceback"
+    (row,) = get(http, "tasks", columns=columns, text_limit=100)["tasks"]
+    cut = {
+        "args": text[:100] + "…",
+        "kwargs": "{}",
+        "result": "x" * 100,
+        "exception": "x" * 100 + "…",
+        "traceback": None,
+    }
+    assert row == {"uuid": "long", "name": task.name, "args_value": ["ä" * 1_000], **cut}
+    (row,) = get(http, "tasks", columns="args")["tasks"]
+    assert row["args"] == text
+    error(http, "tasks", text_limit=0)
+
+
 def test_pages_by_offset(many: httpx.Client) -> None:
     whole = ids(get(many, "tasks", limit=1000, columns="name"))
     first = get(many, "tasks", limit=30, offset=50, columns="name")

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.asking import WRITTEN, Window
 from flower.api.failure_states import FailureStatus
-from flower.api.v1.rows import COLUMNS, DEFAULT_COLUMNS
+from flower.api.v1.rows import COLUMNS, DEFAULT_COLUMNS, WHOLE
 from flower.search.syntax import MAX_LENGTH
 from flower.store.answers import FACETS, Facet, TimeKey
 from flower.store.port import SORT_KEYS
@@ -24,6 +24,16 @@ Shown: TypeAlias = Annotated[
     tuple[Column, ...],
     Meta(
         description="What to tell of each task, or `all`. `uuid` always comes along.", examples=["name,state,runtime"]
+    ),
+]
+TextLimit: TypeAlias = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=WHOLE,
+        description="Characters of `args`, `kwargs`, `result`, `exception` and `traceback`: a longer one is cut there "
+        "and ends with `…`. Default: more than any has.",
+        examples=[1_000],
     ),
 ]
 GroupBy: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FACETS, "time"]})]
@@ -86,6 +96,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 class Tasks(Found, frozen=True, kw_only=True):
     columns: Shown = DEFAULT_COLUMNS
+    text_limit: TextLimit = WHOLE
     sort: Annotated[
         tuple[Order, ...],
         Meta(
@@ -162,12 +173,14 @@ class Failed(Bucketed, frozen=True, kw_only=True):
 
 class OneFailure(Bucketed, frozen=True, kw_only=True):
     columns: Shown = DEFAULT_COLUMNS
+    text_limit: TextLimit = WHOLE
     id: Annotated[str, Meta(description="The id of the group's fingerprint.", examples=["59fb2e5b6085582f"])]
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Latest tasks of the group.")] = 20
 
 
 class Slowest(Found, frozen=True, kw_only=True):
     columns: Shown = DEFAULT_COLUMNS
+    text_limit: TextLimit = WHOLE
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Tasks at most.", examples=[2])] = 20
 
 
@@ -201,6 +214,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
 
 class Followed(Found, frozen=True, kw_only=True):
     columns: Shown = DEFAULT_COLUMNS
+    text_limit: TextLimit = WHOLE
     topics: Annotated[
         tuple[Topic, ...], Meta(description="What to be told of.", examples=["tasks,status"], min_length=1)
     ] = ("tasks", "workers", "status")

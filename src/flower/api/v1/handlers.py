@@ -53,7 +53,7 @@ def tasks(store: Reader, asked: ask.Tasks) -> TaskList:
         store, asked.query, sort=asked.sort, limit=asked.limit, cursor=asked.cursor or None, **asked.window()
     )
     following = _address(asked, cursor=page.cursor) if page.cursor else None
-    return TaskList(rows(store, page.tasks, asked.columns), following, page.cursor, page.partial)
+    return TaskList(rows(store, page.tasks, asked.columns, asked.text_limit), following, page.cursor, page.partial)
 
 
 def _slice(store: Reader, asked: ask.Tasks) -> TaskList:
@@ -65,7 +65,7 @@ def _slice(store: Reader, asked: ask.Tasks) -> TaskList:
     )
     more = len(found) > asked.limit
     following = _address(asked, offset=asked.offset + asked.limit) if more else None
-    return TaskList(rows(store, found[: asked.limit], asked.columns), following)
+    return TaskList(rows(store, found[: asked.limit], asked.columns, asked.text_limit), following)
 
 
 def _address(asked: ask.Tasks, **place: object) -> str:
@@ -150,12 +150,12 @@ def _workflow(found: Workflow, root: TaskRow | UnsetType) -> WorkflowRow:
 
 def slowest(store: Reader, asked: ask.Slowest) -> TopTasks:
     found = questions.slowest_tasks(store, asked.query, limit=asked.limit, **asked.window())
-    return TopTasks(rows(store, found, asked.columns))
+    return TopTasks(rows(store, found, asked.columns, asked.text_limit))
 
 
 def waiting(store: Reader, asked: ask.Waiting) -> TopTasks:
     found = questions.waiting_tasks(store, asked.query, still=asked.still, limit=asked.limit, **asked.window())
-    return TopTasks(rows(store, found, asked.columns))
+    return TopTasks(rows(store, found, asked.columns, asked.text_limit))
 
 
 def workers(store: Reader, asked: ask.Nothing) -> WorkerList:

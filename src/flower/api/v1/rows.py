@@ -1,7 +1,7 @@
 """A task as a row of JSON: the columns there are, and how each is got from the record."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -76,14 +76,29 @@ DEFAULT_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def rows(reader: Reader, tasks: Sequence[Task], columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[TaskRow, ...]:
-    """Raises Invalid for a column that there is not."""
+#: What a worker's `argsrepr_maxsize` or `resultrepr_maxsize` may make as long as it likes.
+LONG: frozenset[str] = frozenset({"args", "kwargs", "result", "exception", "traceback"})
+#: More characters than the store can hold in one text.
+WHOLE: Final = 2**31
+
+
+def rows(
+    reader: Reader,
+    tasks: Sequence[Task],
+    columns: Sequence[str] = DEFAULT_COLUMNS,
+    text_limit: int = WHOLE,
+) -> tuple[TaskRow, ...]:
+    """`text_limit` is how many characters of a `LONG` one are told. Raises Invalid for a column that there is not."""
     wanted = COLUMNS if "all" in columns else columns
     unknown = [name for name in wanted if name not in COLUMNS]
     if unknown:
         raise Invalid(f"There is no column '{unknown[0]}'", hint=f"there are {', '.join(COLUMNS)}")
     children = reader.children([task.uuid for task in tasks]) if "children" in wanted else {}
-    getters = [(name, _GET[name]) for name in wanted if name not in ("uuid", "children")]
+    getters = [
+        (name, _beginning(name, text_limit) if name in LONG else _GET[name])
+        for name in wanted
+        if name not in ("uuid", "children")
+    ]
     return tuple(_row(task, getters, children if "children" in wanted else None) for task in tasks)
 
 
@@ -115,6 +130,14 @@ def _failure(task: Task) -> str | None:
 
 def _attribute(name: str) -> Callable[[Task], Any]:
     return lambda task: getattr(task, name)
+
+
+def _beginning(name: str, limit: int) -> Callable[[Task], str | None]:
+    def value(task: Task) -> str | None:
+        text: str | None = getattr(task, name)
+        return text if text is None or len(text) <= limit else f"{text[:limit]}…"
+
+    return value
 
 
 _GET: dict[str, Callable[[Task], Any]] = {

@@ -86,9 +86,9 @@ class Showing:
             interest.query, start=interest.start, end=interest.end, time=interest.time, tz=interest.tz, now=now
         )
 
-    def rows(self, tasks: Sequence[Task], columns: Sequence[str]) -> Sequence[bytes]:
+    def rows(self, tasks: Sequence[Task], interest: Interest) -> Sequence[bytes]:
         shown = tasks if self.records is self.store else as_shown(self.store, tasks)
-        return [encode(row) for row in rows(self.store, shown, columns)]
+        return [encode(row) for row in rows(self.store, shown, interest.columns, interest.text_limit)]
 
     def workers(self, now: float) -> Mapping[str, bytes]:
         return {name: encode(worker_row(worker, now)) for name, worker in self.store.workers().items()}
@@ -106,7 +106,7 @@ class Showing:
 def interest_of(asked: ask.Followed) -> Interest | None:
     if "tasks" not in asked.topics:
         return None
-    return Interest(asked.query, asked.start, asked.end, asked.time, asked.tz, asked.columns)
+    return Interest(asked.query, asked.start, asked.end, asked.time, asked.tz, asked.columns, asked.text_limit)
 
 
 def check(source: Showing, asked: ask.Followed) -> None:

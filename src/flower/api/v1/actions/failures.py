@@ -70,7 +70,7 @@ async def failure(acting: Acting, asked: ask.OneFailure, body: None) -> FailureT
             width=asked.seconds,
             **asked.window(),
         )
-        return FailureTasks(row, found.span, rows(context.store, found.tasks, asked.columns))
+        return FailureTasks(row, found.span, rows(context.store, found.tasks, asked.columns, asked.text_limit))
 
     return await read(look)
 

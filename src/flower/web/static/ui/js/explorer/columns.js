@@ -78,6 +78,9 @@ export const columnsOf = (ids) => /** @type {Column[]} */ (ids.map((id) => (/^kw
 /** What to ask the API for. @param {Column[]} columns @param {string} sort */
 export const needed = (columns, sort) => [...new Set(['uuid', 'name', 'state', 'received', ...columns.flatMap((each) => each.needs), sort.replace('-', '')])].filter((each) => each !== 'written');
 
+/** How many characters of a text to ask for: what a cell and its title show, or what a key may have to be looked for in. @param {Column[]} columns */
+export const textLimit = (columns) => (columns.some((each) => each.id.startsWith('kwargs.')) ? 65536 : 1024);
+
 /** What a file of these columns has. @param {Column[]} columns */
 export const exported = (columns) => [...new Set(['uuid', ...columns.flatMap((each) => (each.id.startsWith('kwargs.') ? [each.id] : each.needs))])];
 

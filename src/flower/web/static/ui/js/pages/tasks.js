@@ -10,7 +10,7 @@ import { visible } from '../format/text.js';
 import { moment, zone } from '../format/time.js';
 import { SearchBar } from '../search/bar.js';
 import { Bulk } from '../explorer/bulk.js';
-import { columnsOf, needed } from '../explorer/columns.js';
+import { columnsOf, needed, textLimit } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
 import { Grid, GridSkeleton } from '../explorer/grid.js';
 import { Histogram } from '../explorer/histogram.js';
@@ -39,7 +39,7 @@ const CATCH_UP = 1;
 
 /** The rows of a search: read page by page, kept up to date by the stream. */
 function useRows(state, columns) {
-  const key = JSON.stringify([asked(state, ''), state.sort, needed(columns, state.sort)]);
+  const key = JSON.stringify([asked(state, ''), state.sort, needed(columns, state.sort), textLimit(columns)]);
   const [turn, setTurn] = useState(0);
   const [version, setVersion] = useState(0);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
@@ -50,7 +50,7 @@ function useRows(state, columns) {
   const later = useRef({ timer: 0, quiet: false, reading: false });
   useEffect(() => () => clearTimeout(later.current.timer), []);
   const changed = () => setVersion((n) => n + 1);
-  const question = { ...asked(state, zone()), sort: state.sort === DEFAULT_SORT ? '' : state.sort, columns: needed(columns, state.sort), limit: PAGE };
+  const question = { ...asked(state, zone()), sort: state.sort === DEFAULT_SORT ? '' : state.sort, columns: needed(columns, state.sort), text_limit: textLimit(columns), limit: PAGE };
 
   useEffect(() => {
     const control = new AbortController();
@@ -150,7 +150,7 @@ export default function Tasks({ query }) {
   };
   const tint = (ids) => { fresh.clear(); if (ids.length <= TRICKLE) for (const id of ids) fresh.add(id); };
   const moving = () => still.current.top && !still.current.pointer && !selection.size;
-  useLive({ ...window, columns: needed(columns, state.sort), topics: ['tasks', 'status'] }, {
+  useLive({ ...window, columns: needed(columns, state.sort), text_limit: textLimit(columns), topics: ['tasks', 'status'] }, {
     tasks: (batch) => {
       figures.stir();
       const left = (batch.more ?? 0) + (batch.unread ?? 0);
