@@ -1,15 +1,21 @@
 """The tasks page in a real browser, against a real worker."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browsing import PHONE, Watched, violations
+from celery import Celery
+from live import Live
 from playwright.sync_api import Page, expect
 from product import Product
 
+from flower.records import Task
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.port import Batch
 from servers import wait_for
 from workers.fixtures import Cluster
 
@@ -250,6 +256,40 @@ def test_the_stream_goes_on_after_the_server_was_away(
         uuid = redis_cluster.app.send_task("shop.add", (1, 2)).id
         expect(watched.page.locator(".live")).to_have_text("Live", timeout=60_000)
         expect(row(watched.page, uuid)).to_be_visible()
+
+
+SCROLL = """([step, frames]) => new Promise((resolve) => {
+  const grid = document.querySelector('[role=grid]');
+  const on = (left) => { grid.scrollTop += step; if (left) requestAnimationFrame(() => on(left - 1)); else resolve(); };
+  on(frames);
+})"""
+
+
+def test_a_table_that_was_scrolled_is_whole_and_in_order(open_page: Callable[..., Watched]) -> None:
+    now, store = time.time(), MemoryStore()
+    tasks = [Task(uuid=f"t{n}", name=f"shop.n{n}", hostname="w", received=now - n, runtime=n / 9) for n in range(1500)]
+    MemoryWriter(store).write(Batch(new=tasks))
+    with Live(MemoryReader(store), lambda: Celery(broker="memory://", set_as_current=False)) as live:
+        page = open_page(f"http://127.0.0.1:{live.port}", "/tasks", expect_problems=True).page
+        expect(page.locator(".gr").first).to_be_visible()
+        page.locator(".gr .ck").nth(3).click()
+        page.evaluate("() => { for (const each of document.querySelectorAll('.gr')) each.lent = true; }")
+        for step, frames in ((120, 30), (700, 30), (-500, 10)):
+            page.evaluate(SCROLL, [step, frames])
+        page.wait_for_timeout(500)
+        expect(page.locator(".gr .skel, .gr .c-runtime:empty")).to_have_count(0)
+        seen = page.locator(".gr").evaluate_all(
+            "rows => rows.map(each => [+each.ariaRowIndex, each.dataset.id, parseInt(each.style.top)])"
+        )
+        first = seen[0][0] - 2
+        assert first > 300
+        assert seen == [[n + 2, f"t{n}", n * 34] for n in range(first, first + len(seen))]
+        assert page.evaluate("[...document.querySelectorAll('.gr')].filter(each => each.lent).length") > len(seen) / 2
+        # a key now means the table, not the box of a row that was there before
+        assert page.evaluate("document.activeElement.role") == "grid"
+        expect(page.locator(".gr[aria-selected=true], .gr .check:checked")).to_have_count(0)
+        page.evaluate("document.querySelector('[role=grid]').scrollTop = 0")
+        expect(page.locator("#row-t3 .check")).to_be_checked()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

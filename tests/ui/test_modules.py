@@ -221,3 +221,26 @@ def test_a_task_as_code(run_js: Do) -> None:
         "https://l/u'1?a=1970-01-01T00%3A00%3A00.000Z&b=1970-01-01T00%3A00%3A01.500Z&c={odd}"
     )
     assert run_js("task/copying.js", "logAddress('javascript:alert(1)', given)", task) == ""
+
+
+def test_rows_lend_their_elements_while_the_table_is_scrolled(run_js: Do) -> None:
+    steps: list[tuple[str, bool]] = [("abcd", False), ("cdef", True), ("cdefg", True), ("fg", True), ("fgh", False)]
+    expression = "(places => given.map(([ids, moving]) => places.place([...ids], moving)))(new Places())"
+    placed = run_js("explorer/places.js", expression, steps)
+    shown = [[(each["key"], ids[each["at"]]) for each in step] for step, (ids, _) in zip(placed, steps, strict=True)]
+    assert shown == [
+        [(1, "a"), (2, "b"), (3, "c"), (4, "d")],
+        [(1, "e"), (2, "f"), (3, "c"), (4, "d")],
+        [(1, "e"), (2, "f"), (3, "c"), (4, "d"), (5, "g")],
+        [(2, "f"), (5, "g")],
+        [(2, "f"), (5, "g"), (6, "h")],
+    ]
+
+
+def test_only_a_movement_that_nobody_can_read_is_fast(run_js: Do) -> None:
+    expression = "(pace => given.map(([top, time]) => pace.fast(top, 600, time)))(new Pace())"
+    flying = [(700 * n, 16 * n) for n in range(1, 6)]
+    assert run_js("explorer/pace.js", expression, flying) == [False, False, True, True, True]
+    assert run_js("explorer/pace.js", expression, [(200 * n, 16 * n) for n in range(1, 9)]) == [False] * 8
+    # the key for the next page, held down slowly
+    assert run_js("explorer/pace.js", expression, [(580 * n, 200 * n) for n in range(1, 9)]) == [False] * 8

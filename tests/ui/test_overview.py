@@ -28,7 +28,7 @@ def test_what_is_wrong_comes_first(look: Look, run: Run, product: Product) -> No
     said = product.get("/api/v1/health")
     expect(verdict).to_contain_text(said["sentence"])
     attention = page.get_by_role("region", name="Needs attention")
-    expect(attention).to_contain_text("overview is shown")
+    expect(attention).to_contain_text("overview is shown", timeout=30_000)
     attention.get_by_role("link", name=re.compile("overview is shown")).click()
     expect(page).to_have_url(re.compile("/failures/[0-9a-f]+$"))
 

@@ -31,7 +31,7 @@ function runtime(row) {
   const s = row.runtime;
   if (s == null) return muted;
   const width = Math.min(100, Math.max(4, (Math.log10(Math.max(s, 0.001)) + 3) * 20));
-  return html`<span class=${`dur${s > 10 ? ' slow' : ''}`}>${duration(s)}<i style=${{ width: `${width}%` }}></i></span>`;
+  return html`<span class=${`dur${s > 10 ? ' slow' : ''}`} style=${{ backgroundSize: `${width.toFixed(0)}% 2px` }}>${duration(s)}</span>`;
 }
 
 /** @param {string} id @param {Partial<Column>} more @returns {Column} */

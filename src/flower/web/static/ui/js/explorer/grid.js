@@ -5,18 +5,23 @@ import { T } from '../texts.js';
 import { useKeys } from '../keys.js';
 import { Icon } from '../ui/icons.js';
 import { fitted } from './columns.js';
+import { Pace } from './pace.js';
+import { Places } from './places.js';
 
 export const ROW = 34;
 const HEAD = 36;
+/** Milliseconds without scrolling after which the table is at rest. */
+const REST = 150;
 
 class Row extends Component {
   shouldComponentUpdate(next) {
     const now = this.props;
-    return next.row !== now.row || next.y !== now.y || next.on !== now.on || next.current !== now.current || next.columns !== now.columns || next.fresh !== now.fresh;
+    return next.row !== now.row || next.y !== now.y || next.on !== now.on || next.current !== now.current || next.columns !== now.columns || next.only !== now.only || next.fresh !== now.fresh;
   }
 
-  render({ row, y, index, on, current, columns, fresh }) {
-    return html`<div class=${`gr${on ? ' sel' : ''}${current ? ' cur' : ''}${fresh ? ' fresh' : ''}${row.gone ? ' gone' : ''}`} role="row" id=${`row-${row.uuid}`} aria-rowindex=${index + 2} aria-selected=${on ? 'true' : 'false'} style=${{ top: `${y}px` }} data-id=${row.uuid}><span role="gridcell" class="ck"><input type="checkbox" class="check" aria-label=${T.tasks.selectRow(row.name ?? row.uuid)} checked=${on} tabindex="-1" /></span>${columns.map((column) => html`<span role="gridcell" key=${column.id} class=${`${column.cls ?? ''}${column.right ? ' right' : ''} c-${column.id.replace(/\W/g, '_')}`}>${column.cell(row)}</span>`)}</div>`;
+  render({ row, y, index, on, current, columns, only, fresh }) {
+    if (!row) return html`<div class="gr" role="row" style=${{ top: `${y}px` }}><span role="gridcell"></span><span role="gridcell" class="wide"><div class="skel"></div></span></div>`;
+    return html`<div class=${`gr${on ? ' sel' : ''}${current ? ' cur' : ''}${fresh ? ' fresh' : ''}${row.gone ? ' gone' : ''}`} role="row" id=${`row-${row.uuid}`} aria-rowindex=${index + 2} aria-selected=${on ? 'true' : 'false'} style=${{ top: `${y}px` }} data-id=${row.uuid}><span role="gridcell" class="ck"><input type="checkbox" class="check" aria-label=${T.tasks.selectRow(row.name ?? row.uuid)} checked=${on} tabindex="-1" /></span>${columns.map((column) => html`<span role="gridcell" key=${column.id} class=${`${column.cls ?? ''}${column.right ? ' right' : ''} c-${column.id.replace(/\W/g, '_')}`}>${!only || only.has(column) ? column.cell(row) : null}</span>`)}</div>`;
   }
 }
 
@@ -40,18 +45,21 @@ function Heads({ columns, sort, onSort, selection, rows, onAll }) {
  * version: changes when the rows did; onNear: these places are about to be seen
  */
 export function Grid({ rows, version, columns, chosen, sort, total, busy, selection, fresh, onSort, onSelect, onNear, onMoved, scroller, onAct }) {
-  const [view, setView] = useState({ top: 0, height: 600, width: 1000 });
+  const [view, setView] = useState({ top: 0, height: 600, width: 1000, moving: false, fast: false });
   const [current, setCurrent] = useState(/** @type {string | null} */ (null));
   const anchor = useRef(/** @type {string | null} */ (null));
   const box = scroller;
   const state = useRef({ top: true, pointer: false });
+  const places = useRef(new Places());
+  const pace = useRef(new Pace());
+  const rest = useRef(0);
   const moved = (change) => { state.current = { ...state.current, ...change }; onMoved(state.current); };
 
   useLayoutEffect(() => {
     const el = box.current;
     const sizes = new ResizeObserver(() => setView((was) => ({ ...was, height: Math.min(el.clientHeight, innerHeight), width: el.clientWidth })));  // on paper the table is as high as its rows
     sizes.observe(el);
-    return () => sizes.disconnect();
+    return () => { sizes.disconnect(); clearTimeout(rest.current); };
   }, []);
   const count = rows.total;
   const from = Math.max(0, Math.floor(view.top / ROW) - 8);
@@ -108,19 +116,25 @@ export function Grid({ rows, version, columns, chosen, sort, total, busy, select
   };
   const scrolled = (event) => {
     const top = event.target.scrollTop;
-    setView((was) => ({ ...was, top }));
+    // Its element may be another row's in a moment.
+    if (box.current !== document.activeElement && box.current.contains(document.activeElement)) box.current.focus({ preventScroll: true });
+    const fast = pace.current.fast(top, view.height, event.timeStamp);
+    setView((was) => ({ ...was, top, moving: true, fast }));
+    clearTimeout(rest.current);
+    rest.current = setTimeout(() => setView((was) => ({ ...was, moving: false, fast: false })), REST);
     moved({ top: top < ROW });
   };
   const { shown, template, least } = fitted(columns, view.width, chosen);
   const columnsKey = shown.map((each) => each.id).join();
-  const stable = useRef({ key: '', shown });
-  if (stable.current.key !== columnsKey) stable.current = { key: columnsKey, shown };
+  const stable = useRef({ key: '', shown, main: new Set() });
+  if (stable.current.key !== columnsKey) stable.current = { key: columnsKey, shown, main: new Set(shown.filter((each, i) => each.rank <= 1 || i === 0)) };
   const seen = rows.slice(from, to);
+  const placed = places.current.place(seen.map((row, i) => row?.uuid ?? `gap ${from + i}`), view.moving);
   const held = current !== null && rows.where.has(current);
   const onAll = () => onSelect(selection.size ? new Set() : new Set(rows.ids()));
   return html`<div class=${`grid${view.width < 560 ? ' tight' : ''}`} ref=${box} tabindex="0" role="grid" aria-label=${T.tasks.grid} aria-rowcount=${(total ?? count) + 1} aria-multiselectable="true" aria-busy=${busy ? 'true' : 'false'} aria-activedescendant=${held ? `row-${current}` : null} style=${{ '--cols': template }} onScroll=${scrolled} onClick=${click} onKeyDown=${key} onPointerEnter=${(e) => { if (e.pointerType === 'mouse') moved({ pointer: true }); }} onPointerLeave=${() => moved({ pointer: false })}>
     <div role="rowgroup" class="g-head" style=${{ minWidth: `${least}px` }}><${Heads} columns=${shown} sort=${sort} onSort=${onSort} selection=${selection} rows=${rows} onAll=${onAll} /></div>
-    <div role="rowgroup" class="g-body" style=${{ height: `${count * ROW}px`, minWidth: `${least}px` }}>${seen.map((row, i) => (row ? html`<${Row} key=${row.uuid} row=${row} index=${from + i} y=${(from + i) * ROW} on=${selection.has(row.uuid)} current=${current === row.uuid} columns=${stable.current.shown} fresh=${fresh.has(row.uuid)} />` : html`<div class="gr" role="row" key=${`gap-${from + i}`} style=${{ top: `${(from + i) * ROW}px` }}><span role="gridcell"></span><span role="gridcell" class="wide"><div class="skel"></div></span></div>`))}</div>
+    <div role="rowgroup" class="g-body" style=${{ height: `${count * ROW}px`, minWidth: `${least}px` }}>${placed.map(({ key, at }) => html`<${Row} key=${key} row=${seen[at]} index=${from + at} y=${(from + at) * ROW} on=${selection.has(seen[at]?.uuid)} current=${seen[at] && current === seen[at].uuid} columns=${stable.current.shown} only=${view.fast ? stable.current.main : null} fresh=${fresh.has(seen[at]?.uuid)} />`)}</div>
   </div>`;
 }
 

@@ -11,13 +11,13 @@ import { Icon } from './icons.js';
 
 /* One shape for each state, so that none needs its colour. */
 const SHAPES = {
-  SUCCESS: html`<circle cx="8" cy="8" r="6" /><path d="M5.3 8.200 7.200 10l3.500-4" />`,
+  SUCCESS: html`<path d="M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M5.300 8.200 7.200 10l3.500-4" />`,
   FAILURE: html`<circle cx="8" cy="8" r="6.700" fill="currentColor" stroke="none" /><path d="M5.900 5.900l4.200 4.200M10.100 5.900l-4.200 4.200" class="cut" />`,
   STARTED: html`<circle cx="8" cy="8" r="6" opacity=".3" /><path class="arc" d="M8 2a6 6 0 0 1 6 6" />`,
   RECEIVED: html`<circle cx="8" cy="8" r="6" /><circle cx="8" cy="8" r="1.800" fill="currentColor" stroke="none" />`,
   PENDING: html`<circle cx="8" cy="8" r="6" stroke-dasharray="2.200 2.520" />`,
   RETRY: html`<path d="M13.600 8A5.600 5.600 0 1 1 11.900 4L13.600 5.600M13.600 2.300v3.300h-3.300" />`,
-  REVOKED: html`<circle cx="8" cy="8" r="6" /><path d="M3.800 3.800l8.400 8.400" />`,
+  REVOKED: html`<path d="M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M3.800 3.800l8.400 8.400" />`,
   REJECTED: html`<path d="M5.300 2h5.400L14 5.300v5.400L10.700 14H5.300L2 10.700V5.300Z" /><path d="M5.500 8h5" />`,
 };
 const OTHER = html`<rect x="3" y="3" width="10" height="10" rx="2" />`;
