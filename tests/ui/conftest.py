@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 from browsing import WIDE, Watched, browsing
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from product import Product
 
 from servers import wait_for
 from workers.fixtures import Cluster
+
+#: A machine that does much else may need longer than Playwright's five seconds; who passes does not wait for it.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")

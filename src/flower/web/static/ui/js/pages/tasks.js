@@ -32,8 +32,9 @@ const PAGE = 200;
 const FIGURES = 4;
 /** Rows that came in by themselves, after which the list is read anew. */
 const ENOUGH = 4000;
-/** A tint for a trickle of new rows; in a flood it would repaint every frame. */
+/** A tint for a trickle of new rows: so many at most, after so many milliseconds without any. In a stream it would never end, and repaint every frame. */
 const TRICKLE = 3;
+const QUIET = 2000;
 /** Seconds between two readings of the first page while more happens than the stream can tell. */
 const CATCH_UP = 1;
 
@@ -135,6 +136,7 @@ export default function Tasks({ query }) {
   const [facetsOpen, setFacetsOpen] = useState(false);
   const scroller = useRef(/** @type {any} */ (null));
   const still = useRef({ top: true, pointer: false });
+  const arrived = useRef(-QUIET);
   const searchKey = JSON.stringify(window);
 
   // Flower's links say it in other words; the address that is shown and shared has ours.
@@ -148,7 +150,13 @@ export default function Tasks({ query }) {
     if (!rows.canRelease || rows.arrived > ENOUGH) reload();
     else { const ids = rows.release(); tint(ids); changed(); }
   };
-  const tint = (ids) => { fresh.clear(); if (ids.length <= TRICKLE) for (const id of ids) fresh.add(id); };
+  const tint = (ids) => {
+    fresh.clear();
+    if (!ids.length) return;
+    const now = performance.now();
+    if (ids.length <= TRICKLE && now - arrived.current > QUIET) for (const id of ids) fresh.add(id);
+    arrived.current = now;
+  };
   const moving = () => still.current.top && !still.current.pointer && !selection.size;
   useLive({ ...window, columns: needed(columns, state.sort), text_limit: textLimit(columns), topics: ['tasks', 'status'] }, {
     tasks: (batch) => {
