@@ -8,7 +8,7 @@ import { settings } from './settings.js';
 /** connecting, live, paused, resting (hidden tab), reconnecting, none (the server has no stream) */
 export const phase = signal('connecting');
 export const paused = signal(!settings.auto_refresh);
-/** The newest `GET /status`, from the stream or asked for; null until then. @type {{value: any}} */
+/** The newest `GET /status`, from the stream or asked for; null until then. @type {{value: any, peek: () => any}} */
 export const status = signal(null);
 /** `GET /health`, or null where nobody knows. @type {{value: any}} */
 export const health = signal(null);

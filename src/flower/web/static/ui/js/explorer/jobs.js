@@ -19,6 +19,7 @@ const REFUSED_SHOWN = 4;
  * @returns {Promise<any>} the job, or null if it was not started
  */
 export async function actOnMany(action, which) {
+  /** @type {any} */
   const chosen = which.ids ? { ids: which.ids } : Object.fromEntries(Object.entries(which).filter(([, value]) => value !== '' && value != null).map(([key, value]) => [key, String(value)]));
   if (!which.ids) chosen.query = which.query ?? '';
   const told = await show({ title: T.act.titles[action](which.ids?.length ?? 0).replace(/^(\S+) 0 tasks/, '$1 tasks'), wide: true, body: (close) => html`<${Plan} action=${action} chosen=${chosen} close=${close} />` });

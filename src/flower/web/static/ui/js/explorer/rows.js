@@ -181,7 +181,8 @@ export class Rows {
       const isEnd = page === this.pages[this.pages.length - 1];
       if (last && this.compare(task, last) > 0 && !(isEnd && this.next === null)) continue;
       if (!last && !isEnd) continue;
-      const at = page.rows.findIndex((row) => this.compare?.(task, row) <= 0);
+      const { compare } = this;
+      const at = page.rows.findIndex((row) => compare(task, row) <= 0);
       page.rows.splice(at < 0 ? page.rows.length : at, 0, task);
       page.count += 1;
       this.total += 1;

@@ -50,6 +50,7 @@ class Reader {
     return { kind: 'word', text: this.text.slice(start, this.at) };
   }
 
+  /** @returns {Node} */
   sequence(kind, end, depth) {
     const start = this.at;
     this.at += 1;
@@ -61,11 +62,12 @@ class Reader {
     return { kind, items, text: this.text.slice(start, this.at) };
   }
 
+  /** @returns {Node} */
   braces(depth) {
     const start = this.at;
     this.at += 1;
     const items = [];
-    let kind = 'dict';
+    let kind = /** @type {'dict' | 'set'} */ ('dict');
     while (!this.has('}')) {
       const first = this.value(depth + 1);
       if (this.has(':')) items.push({ key: first, value: this.value(depth + 1) });
@@ -75,7 +77,7 @@ class Reader {
     return { kind, items, text: this.text.slice(start, this.at) };
   }
 
-  /** `<Order: 17>`: angle brackets may be nested. */
+  /** `<Order: 17>`: angle brackets may be nested. @returns {Node} */
   object(start) {
     let open = 0;
     do {

@@ -11,6 +11,7 @@ export function zoneName(epoch = Date.now() / 1000) {
 }
 
 const local = (epoch) => new Date(epoch * 1000);
+/** @param {number | null | undefined} epoch @returns {epoch is number} */
 const known = (epoch) => epoch != null && Number.isFinite(epoch) && Math.abs(epoch) < 8.64e12;
 
 /** `14:32:07` or `14:32:07.965`. @param {number | null | undefined} epoch @param {boolean} precise */

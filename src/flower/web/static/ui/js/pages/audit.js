@@ -29,7 +29,7 @@ export default function Audit({ query }) {
 }
 
 function Filters({ asked }) {
-  const submit = (event) => { event.preventDefault(); setQuery(Object.fromEntries(new FormData(event.target))); };
+  const submit = (event) => { event.preventDefault(); setQuery(Object.fromEntries(/** @type {any} */ (new FormData(event.target)))); };
   const any = Object.values(asked).some(Boolean);
   return html`<form class="filters" onSubmit=${submit} aria-label=${A.filters}>${FIELDS.map((name) => html`<label class="f">${A.fields[name]}<input class="field" name=${name} defaultValue=${asked[name]} placeholder=${A.hints[name] ?? ''} autocomplete="off" spellcheck=${false} /></label>`)}<label class="f">${A.fields.outcome}<select class="field" name="outcome" value=${asked.outcome}><option value="" selected=${!asked.outcome}>${A.any}</option>${Object.entries(A.outcomes).map(([key, word]) => html`<option value=${key} selected=${asked.outcome === key}>${word}</option>`)}</select></label><div class="row"><button class="btn primary">${A.apply}</button>${any && html`<button type="button" class="btn quiet" onClick=${() => go(address('audit'))}>${T.ops.clear}</button>`}</div></form>`;
 }

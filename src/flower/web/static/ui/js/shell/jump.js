@@ -19,13 +19,13 @@ import { openHelp } from './help.js';
 export const openJump = () => show({ title: T.jump.title, wide: true, body: (close) => html`<${Jump} close=${close} />` });
 
 /** What needs no question. @returns {Place[]} */
-const fixed = () => [
-  ...ROUTES.filter((page) => page.nav).map((page) => ({ kind: 'page', text: T.pages[page.name], icon: page.icon, act: () => go(href(page.path)) })),
+const fixed = () => /** @type {Place[]} */ ([
+  ...ROUTES.filter((page) => page.nav).map((page) => ({ kind: 'page', text: T.pages[page.name], icon: page.icon, act: () => go(href(page.path ?? '')) })),
   ...(searches.value ?? []).map((saved) => ({ kind: 'saved', text: saved.name, icon: 'save', act: () => go(search(saved.query)) })),
   { kind: 'action', text: T.jump.actions.theme, icon: 'sun', act: toggleTheme },
   { kind: 'action', text: T.jump.actions.live, icon: 'bolt', act: togglePaused },
   { kind: 'action', text: T.jump.actions.keys, icon: 'key', act: () => { setTimeout(openHelp); } },
-];
+]);
 
 /** What the records have under this text. @param {string} text @param {AbortSignal} signal @returns {Promise<Place[]>} */
 async function known(text, signal) {

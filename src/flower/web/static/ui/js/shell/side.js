@@ -47,6 +47,7 @@ async function restore(saved) {
 }
 
 function NavItem({ page, current }) {
+  /** @type {any} */
   const shown = page.name === 'tasks' && status.value ? { n: status.value.store?.tasks } : counts.value[page.name];
   return html`<a href=${href(page.path)} aria-current=${current ? 'page' : null}><${Icon} n=${page.icon} /><span>${T.pages[page.name]}</span>${shown?.n != null && html`<span class=${`n${shown.hot ? ' hot' : ''}`}>${compact(shown.n)}${shown.word && html`<span class="vh"> ${shown.word}</span>`}</span>`}</a>`;
 }

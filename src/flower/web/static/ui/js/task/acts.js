@@ -45,7 +45,7 @@ function EditForm({ task, first, close }) {
   const [plan, setPlan] = useState(/** @type {any} */ (null));
   const set = (key) => (event) => { setValue({ ...value, [key]: event.target.value }); setPlan(null); };
   const body = (dry) => {
-    const parts = {};
+    const parts = /** @type {Record<string, string>} */ ({});
     for (const [key, word] of /** @type {[string, string][]} */ ([['args', T.task.args], ['kwargs', T.task.kwargs]])) {
       if (!value[key].trim()) continue;
       try { JSON.parse(value[key]); } catch { throw Object.assign(new Error(T.task.notJson(word)), { hint: '' }); }

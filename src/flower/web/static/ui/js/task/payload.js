@@ -43,8 +43,9 @@ export function Value({ text, empty, none = '' }) {
   const [asText, setAsText] = useState(false);
   if (text == null) return html`<p class="r muted">${empty}</p>`;
   if (node?.items && !node.items.length && none) return html`<p class="r muted">${none}</p>`;
+  const items = node?.items ?? [];
   const tree = !!node?.items;
-  return html`<div class="val">${tree && html`<div class="val-h"><${Segmented} label=${T.task.payload} items=${[['tree', T.task.tree], ['text', T.task.text]]} value=${asText ? 'text' : 'tree'} onPick=${(each) => setAsText(each === 'text')} /></div>`}${tree && !asText ? html`<div class="kv">${node.items.slice(0, MANY).map((each, i) => html`<${Branch} node=${each.value} name=${each.key ? plain(each.key) : node.kind === 'set' ? null : String(i)} index=${!each.key} depth=${0} />`)}${node.items.length > MANY && html`<p class="r muted">${T.tasks.moreValues(node.items.length - MANY)}</p>`}</div>` : html`${!node && /\.\.\.|…/.test(text) && html`<p class="r muted small">${T.task.cut}</p>`}<${Folded} text=${text} />`}</div>`;
+  return html`<div class="val">${tree && html`<div class="val-h"><${Segmented} label=${T.task.payload} items=${[['tree', T.task.tree], ['text', T.task.text]]} value=${asText ? 'text' : 'tree'} onPick=${(each) => setAsText(each === 'text')} /></div>`}${tree && !asText ? html`<div class="kv">${items.slice(0, MANY).map((each, i) => html`<${Branch} node=${each.value} name=${each.key ? plain(each.key) : node.kind === 'set' ? null : String(i)} index=${!each.key} depth=${0} />`)}${items.length > MANY && html`<p class="r muted">${T.tasks.moreValues(items.length - MANY)}</p>`}</div>` : html`${!node && /\.\.\.|…/.test(text) && html`<p class="r muted small">${T.task.cut}</p>`}<${Folded} text=${text} />`}</div>`;
 }
 
 function Custom({ data }) {
