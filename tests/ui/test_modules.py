@@ -223,6 +223,14 @@ def test_a_task_as_code(run_js: Do) -> None:
     assert run_js("task/copying.js", "logAddress('javascript:alert(1)', given)", task) == ""
 
 
+def test_no_more_rows_are_kept_back_than_anyone_looks_at(run_js: Do) -> None:
+    given = {"first": [row(n, float(n)) for n in range(1100)], "again": [row(n, float(n)) for n in range(900, 1100)]}
+    expression = """(rows => { rows.append([], null);
+        rows.apply({tasks: given.first, gone: []}, true); rows.apply({tasks: given.again, gone: ['t0', 't1']}, true);
+        return [rows.waiting, rows.overflowing, rows.canRelease]; })(new Rows())"""
+    assert run_js("explorer/rows.js", expression, given) == [998, True, False]
+
+
 def test_rows_lend_their_elements_while_the_table_is_scrolled(run_js: Do) -> None:
     steps: list[tuple[str, bool]] = [("abcd", False), ("cdef", True), ("cdefg", True), ("fg", True), ("fgh", False)]
     expression = "(places => given.map(([ids, moving]) => places.place([...ids], moving)))(new Places())"

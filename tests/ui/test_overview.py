@@ -2,7 +2,9 @@
 there is nothing to show."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,16 @@ def test_axe(look: Look, run: Run, redis_cluster: Cluster, theme: str, size: tup
     expect(page.get_by_role("region", name="Needs attention")).to_contain_text("declined")
     assert violations(page) == []
     assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")
+
+
+def test_figures_are_read_as_things_happen(look: Look, redis_cluster: Cluster) -> None:
+    page = look("/?t=-1h")
+    read: list[float] = []
+    page.on("request", lambda request: read.append(time.monotonic()) if "/stats?by=time" in request.url else None)
+    for _ in range(40):
+        redis_cluster.app.send_task("shop.add", (1, 2), ignore_result=True)
+        page.wait_for_timeout(200)
+    gaps = [later - sooner for sooner, later in pairwise(read)]
+    assert len(gaps) >= 2
+    # 1.2 s where a machine does nothing else, and never oftener
+    assert 1.0 < min(gaps) < 2.5

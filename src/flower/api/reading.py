@@ -1,7 +1,11 @@
 """Reads of the store, away from the event loop and only so many at a time."""
 
+import time
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -17,9 +21,39 @@ _limiters: "WeakKeyDictionary[AbstractEventLoop, CapacityLimiter]" = WeakKeyDict
 _END = object()
 
 
+@dataclass(slots=True)
+class Effort:
+    """Processor time of the reads that an answer needed, in seconds."""
+
+    seconds: float = 0.0
+
+
+_effort: ContextVar[Effort | None] = ContextVar("effort", default=None)
+
+
+@contextmanager
+def measured() -> Iterator[Effort]:
+    """Counts the reads within."""
+    effort = Effort()
+    token = _effort.set(effort)
+    try:
+        yield effort
+    finally:
+        _effort.reset(token)
+
+
 async def read(look: Callable[[], T]) -> T:
     limiter = _limiters.setdefault(get_running_loop(), CapacityLimiter(READERS))
-    return await to_thread.run_sync(look, limiter=limiter)
+    effort = _effort.get()
+    return await to_thread.run_sync(look if effort is None else lambda: _counted(look, effort), limiter=limiter)
+
+
+def _counted(look: Callable[[], T], effort: Effort) -> T:
+    began = time.thread_time()
+    try:
+        return look()
+    finally:
+        effort.seconds += time.thread_time() - began
 
 
 async def read_all(items: Iterator[T]) -> AsyncIterator[T]:

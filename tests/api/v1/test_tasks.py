@@ -1,5 +1,7 @@
 """Rows of tasks, pages by cursor and by offset, columns, workflows."""
 
+import re
+
 import httpx
 import pytest
 from v1_rig import ClientOf, error, get, memory
@@ -123,3 +125,9 @@ def test_slowest_and_waiting(http: httpx.Client) -> None:
     waited = get(http, "waiting", columns="wait")["tasks"]
     assert [task["wait"] for task in waited] == [0.25] * 4
     assert ids(get(http, "waiting", still="true")) == ["order-19"]
+
+
+def test_an_answer_says_how_long_it_took(many: httpx.Client) -> None:
+    timing = re.fullmatch(r"app;dur=(\d+\.\d), cpu;dur=(\d+\.\d)", many.get("/api/v1/tasks").headers["server-timing"])
+    assert timing is not None
+    assert 0 < float(timing[2]) <= float(timing[1]) + 1 < 60_000

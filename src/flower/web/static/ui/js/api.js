@@ -52,6 +52,9 @@ function send(method, path, body) {
   return ask(apiAddress(path), { method, headers, body: body instanceof Json ? body.text : body === undefined ? undefined : JSON.stringify(body) });
 }
 
+/** Milliseconds of a processor that the server has worked for this page, as it says itself. */
+export const worked = { ms: 0 };
+
 async function ask(target, { headers = {}, ...options }) {
   let answer;
   try {
@@ -60,6 +63,7 @@ async function ask(target, { headers = {}, ...options }) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new Problem({ code: 'away', message: T.problem.away, hint: T.problem.awayHint }, 0);
   }
+  worked.ms += Number(/cpu;dur=([\d.]+)/.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0);
   if (answer.ok) return answer.json();
   throw await problemOf(answer);
 }

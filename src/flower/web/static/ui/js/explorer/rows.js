@@ -2,6 +2,8 @@
 // At most HELD rows are in memory; far pages are dropped and fetched again by their cursor.
 
 export const HELD = 20_000;
+/** Rows that are kept back at most, until they may be shown: what comes beyond is read from the server then. */
+export const KEPT = 1000;
 
 /** @typedef {{cursor: string, rows: any[] | null, count: number}} RowPage */
 
@@ -30,6 +32,8 @@ export class Rows {
     this.next = '';
     /** What came while nothing may move. @type {Map<string, any>} */
     this.held = new Map();
+    /** More came than is kept back. */
+    this.overflowing = false;
     /** Matching tasks that came and that the stream did not send. */
     this.unsent = 0;
     /** Rows that match no longer, and stand until something may move. @type {Set<string>} */
@@ -127,18 +131,23 @@ export class Rows {
     this.unsent += more;
     for (const task of tasks) {
       if (this.where.has(task.uuid)) this.#replace(task);
-      else if (hold || !this.compare) this.held.set(task.uuid, task);
+      else if (hold || !this.compare) this.#keep(task);
       else if (this.#insert(task)) fresh.push(task.uuid);
     }
     for (const uuid of gone) { this.held.delete(uuid); if (!hold) this.#remove(uuid); else this.#markGone(uuid); }
     return fresh;
   }
 
-  /** How many wait to be shown. */
+  #keep(task) {
+    if (this.held.size < KEPT || this.held.has(task.uuid)) this.held.set(task.uuid, task);
+    else this.overflowing = true;
+  }
+
+  /** How many wait to be shown; at least, if there are more than can be kept. */
   get waiting() { return this.held.size + this.unsent; }
 
   /** Whether what waits can be put in without asking the server. */
-  get canRelease() { return !!this.compare && !this.unsent && this.held.size <= 1000; }
+  get canRelease() { return !!this.compare && !this.unsent && !this.overflowing; }
 
   /** Put in what was kept back. @returns {string[]} */
   release() {

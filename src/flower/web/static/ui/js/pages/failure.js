@@ -53,7 +53,7 @@ function Trend({ group, span, onBrush }) {
 
 export default function FailureGroup({ id, query }) {
   const within = filters(query, '');
-  const turn = useTurn(5, 20);
+  const turn = useTurn(20);
   const found = useResource((signal) => get(`failures/${part(id)}`, { query: within.q, start: within.start, end: within.end, tz: zone(), columns: COLUMNS, text_limit: 1024, limit: LATEST }, { signal }), [id, query.toString(), turn]);
   const { shown, act } = useActs(found.reload);
   useLive({ topics: ['status'] }, { reset: found.reload });

@@ -54,7 +54,7 @@ function Nothing({ within, all }) {
 export default function Failures({ query }) {
   const within = filters(query);
   const limit = query.get('more') ? MOST : FEW;
-  const turn = useTurn(5, 20);
+  const turn = useTurn(20);
   const list = useResource((signal) => get('failures', { query: within.q, start: within.start, end: within.end, tz: zone(), status: within.status, limit, buckets: 48 }, { signal }), [query.toString(), turn]);
   const { shown, act, busy } = useActs(list.reload);
   const held = useHeld(list.data, busy);

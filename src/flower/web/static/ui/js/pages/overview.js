@@ -87,13 +87,15 @@ function slotsOf(workers, briefs) {
 
 export default function Overview({ query }) {
   const { range, first, known } = useWindow(query);
-  const turn = useTurn(4, 15);
-  const slow = useTurn(30, 60);
+  const turn = useTurn(15);
+  const slow = useTurn(60, 30);
+  // the broker has other work than to answer every page
+  const gentle = useTurn(15, 4);
   const skip = !known;
   const figures = useResource((signal) => readFigures(range, first, signal), [range, known, turn], { skip });
   const before = useResource((signal) => readBefore(range, first, signal), [range, known, slow], { skip });
   const types = useResource((signal) => get('stats', { by: 'name', limit: 200, start: bounds(range, first).start.toFixed(3) }, { signal }), [range, known, turn], { skip });
-  const queues = useResource((signal) => get('queues', {}, { signal }), [turn]);
+  const queues = useResource((signal) => get('queues', {}, { signal }), [gentle]);
   const failures = useResource((signal) => get('failures', { status: UNSETTLED, start: range, limit: 20, buckets: 40 }, { signal }), [range, turn]);
   const checklist = useResource((signal) => get('checklist', {}, { signal }), [slow]);
   const briefs = useResource((signal) => get('inspections', {}, { signal }), [slow]).data?.workers ?? [];

@@ -1,7 +1,8 @@
 // The explorer: one query and one range of time in the address; histogram, facets and rows of what they find.
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
-import { get } from '../api.js';
+import { get, worked } from '../api.js';
 import { paused, useLive } from '../live.js';
+import { waitAfter } from '../turn.js';
 import { setQuery } from '../router.js';
 import { settings } from '../settings.js';
 import { T } from '../texts.js';
@@ -28,10 +29,8 @@ import { toast } from '../ui/toast.js';
 import { seen } from '../task/neighbours.js';
 
 const PAGE = 200;
-/** Seconds between readings of the figures while tasks come in. */
-const FIGURES = 4;
 /** Rows that came in by themselves, after which the list is read anew. */
-const ENOUGH = 4000;
+const ENOUGH = 1000;
 /** A tint for a trickle of new rows: so many at most, after so many milliseconds without any. In a stream it would never end, and repaint every frame. */
 const TRICKLE = 3;
 const QUIET = 2000;
@@ -48,7 +47,7 @@ function useRows(state, columns) {
   const rows = useRef(new Rows(state.sort));
   const fresh = useRef(new Set());
   const running = useRef({ control: new AbortController(), pages: new Set() });
-  const later = useRef({ timer: 0, quiet: false, reading: false });
+  const later = useRef({ timer: 0, quiet: false, reading: false, missed: false });
   useEffect(() => () => clearTimeout(later.current.timer), []);
   const changed = () => setVersion((n) => n + 1);
   const question = { ...asked(state, zone()), sort: state.sort === DEFAULT_SORT ? '' : state.sort, columns: needed(columns, state.sort), text_limit: textLimit(columns), limit: PAGE };
@@ -86,12 +85,15 @@ function useRows(state, columns) {
     if (!loading && now.next && to > now.total - 60) fetchPage(now.next, (told) => now.append(told.tasks, told.cursor));
   };
   const reload = () => setTurn((n) => n + 1);
-  /** Soon, and without a sign of it; `allowed` is asked at that moment. @param {() => boolean} allowed */
-  const catchUp = (allowed) => {
+  /** Soon, and without a sign of it; `allowed` is asked at that moment. @param {() => boolean} allowed @param {boolean} missed whether there is something that the stream did not send */
+  const catchUp = (allowed, missed) => {
     const now = later.current;
+    now.missed ||= missed;
     now.timer ||= setTimeout(() => {
       now.timer = 0;
-      if (now.reading || !allowed()) { rows.current.unsent += 1; changed(); return; }
+      const add = now.missed ? 1 : 0;
+      now.missed = false;
+      if (now.reading || !allowed()) { rows.current.unsent += add; changed(); return; }
       now.quiet = true;
       reload();
     }, CATCH_UP * 1000);
@@ -99,12 +101,13 @@ function useRows(state, columns) {
   return { rows: rows.current, version, problem, loading, fresh: fresh.current, near, changed, reload, catchUp };
 }
 
-/** When to read the figures again: soon after something changed, and not more often than the server likes. */
+/** When to read the figures again: soon after something changed, and not oftener than the server can bear. */
 function useFigureTurn() {
   const [turn, setTurn] = useState(0);
   const timer = useRef(0);
+  const before = useRef(Infinity);
   useEffect(() => () => clearTimeout(timer.current), []);
-  const stir = () => { timer.current ||= setTimeout(() => { timer.current = 0; setTurn((n) => n + 1); }, FIGURES * 1000); };
+  const stir = () => { timer.current ||= setTimeout(() => { timer.current = 0; before.current = worked.ms; setTurn((n) => n + 1); }, waitAfter(worked.ms - before.current) * 1000); };
   return { turn, stir };
 }
 
@@ -147,7 +150,7 @@ export default function Tasks({ query }) {
   useEffect(() => { setSelection(new Set()); setAll(false); if (scroller.current) scroller.current.scrollTop = 0; }, [searchKey, state.sort]);
 
   const release = () => {
-    if (!rows.canRelease || rows.arrived > ENOUGH) reload();
+    if (!rows.canRelease) reload();
     else { const ids = rows.release(); tint(ids); changed(); }
   };
   const tint = (ids) => {
@@ -164,7 +167,8 @@ export default function Tasks({ query }) {
       const left = (batch.more ?? 0) + (batch.unread ?? 0);
       tint(rows.apply({ ...batch, more: moving() ? 0 : left }, !moving()));
       // At the top of a flood the first page is read again: what it shows is how things are.
-      if (left && moving()) catchUp(() => moving() && !paused.peek());
+      // So that a page that is left open for a day holds no more than it did in its first minute, too.
+      if (moving() && (left || rows.arrived > ENOUGH)) catchUp(() => moving() && !paused.peek(), left > 0);
       changed();
     },
     reset: () => { figures.stir(); if (still.current.top && !still.current.pointer) reload(); else { rows.unsent += 1; changed(); } },
@@ -194,7 +198,7 @@ export default function Tasks({ query }) {
   };
   const total = facets.data?.count ?? null;
   const wrong = problem?.code === 'invalid_search' || problem?.status === 400 ? problem : null;
-  const actions = html`${rows.waiting > 0 && html`<button type="button" class="btn fresh" aria-live="polite" title=${T.live.freshHint} onClick=${() => { scroller.current.scrollTop = 0; release(); }}><${Icon} n="up" />${int(rows.waiting)} new</button>`}<button type="button" class="btn quiet only-narrow" aria-expanded=${facetsOpen ? 'true' : 'false'} onClick=${() => setFacetsOpen(!facetsOpen)}><${Icon} n="filter" /><span>${T.tasks.filters}</span></button><${ColumnMenu} columns=${columns} onColumns=${(ids) => setQuery({ cols: ids.join(',') })} /><${ExportMenu} window=${window} columns=${columns} />`;
+  const actions = html`${rows.waiting > 0 && html`<button type="button" class="btn fresh" aria-live="polite" title=${T.live.freshHint} onClick=${() => { scroller.current.scrollTop = 0; release(); }}><${Icon} n="up" />${T.live.fresh(rows.overflowing ? Infinity : rows.waiting)}</button>`}<button type="button" class="btn quiet only-narrow" aria-expanded=${facetsOpen ? 'true' : 'false'} onClick=${() => setFacetsOpen(!facetsOpen)}><${Icon} n="filter" /><span>${T.tasks.filters}</span></button><${ColumnMenu} columns=${columns} onColumns=${(ids) => setQuery({ cols: ids.join(',') })} /><${ExportMenu} window=${window} columns=${columns} />`;
   return html`<${Page} title=${T.tasks.title} fixed actions=${actions}><div class="ex">
     <div class="ex-top"><${GapNote} /><${SearchBar} value=${state.q} problem=${wrong} onSearch=${search} end=${searches.value && html`<button type="button" class="btn quiet" onClick=${() => saveSearch(state)}><${Icon} n="save" /><span>${T.tasks.save}</span></button>`} /></div>
     <div class="hist"><div class="cap"><strong>${total === null ? '…' : int(total)}</strong><span class="muted cap-t">${T.tasks.count(total ?? 2)} ${rangeWords(state)}</span>${facets.data?.partial && html`<span class="warn small" title=${facets.data.partial}>${T.tasks.partial}</span>`}<${RangeMenu} key=${state.start + state.end} start=${state.start} end=${state.end} onRange=${(a, b) => setQuery({ t: rangeText(a, b), b: '' })} />${state.brush && html`<button type="button" class="btn quiet" onClick=${() => setQuery({ t: rangeText(String(state.brush?.[0]), String(state.brush?.[1])), b: '' })}>${T.tasks.zoom}</button><button type="button" class="btn quiet icon" aria-label=${T.tasks.clearBrush} title=${T.tasks.clearBrush} onClick=${() => setQuery({ b: '' })}><${Icon} n="x" /></button>`}<span class="sp"></span><${Legend} items=${[['--c-ok', T.tasks.ok], ['--c-other', T.tasks.other], ['--c-fail', T.tasks.failed]]} /></div><${Histogram} window=${around(state, tz)} turn=${figures.turn} brush=${state.brush} onBrush=${(a, b) => setQuery({ b: `${Math.floor(a)}..${Math.ceil(b)}` })} /></div>

@@ -29,7 +29,7 @@ function figures({ states }) {
 }
 
 export default function Workflow({ id }) {
-  const turn = useTurn(2, 30);
+  const turn = useTurn(30);
   const family = useResource((signal) => get(`tasks/${part(id)}/family`, { limit: MOST }, { signal }), [id, turn]);
   useLive({ topics: ['status'] }, { reset: family.reload });
   if (family.problem?.status === 404) return html`<${Page} title=${T.workflows.goneTitle} crumb=${html`<${Crumb} />`}><${Empty} page title=${T.workflows.goneTitle} art="tasks" actions=${html`<a class="btn" href=${href('workflows')}>${T.workflows.all}</a><a class="btn quiet" href=${search(`root_id:=${quoted(id.slice(0, 200))}`)}>${T.failures.itsTasks}</a>`}><p>${T.task.why}</p></${Empty}></${Page}>`;

@@ -23,7 +23,7 @@ const PAGE = 50;
 function useList(asked) {
   const key = JSON.stringify(asked);
   const [older, setOlder] = useState({ key, rows: [], cursor: undefined, reading: false });
-  const turn = useTurn(4, 20);
+  const turn = useTurn(20);
   // While older ones are looked at nothing moves.
   const first = useResource((signal) => get('workflows', { ...asked, limit: PAGE }, { signal }), [key, older.rows.length && older.key === key ? 0 : turn]);
   const more = older.key === key ? older : { key, rows: [], cursor: undefined, reading: false };
