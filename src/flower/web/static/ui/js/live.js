@@ -10,7 +10,7 @@ export const phase = signal('connecting');
 export const paused = signal(!settings.auto_refresh);
 /** The newest `GET /status`, from the stream or asked for; null until then. @type {{value: any, peek: () => any}} */
 export const status = signal(null);
-/** `GET /health`, or null where nobody knows. @type {{value: any}} */
+/** `GET /health`, or null where nobody knows. @type {{value: any, peek: () => any}} */
 export const health = signal(null);
 
 export const togglePaused = () => { paused.value = !paused.value; };
@@ -21,6 +21,8 @@ const SILENCE = 40;
 const HIDDEN = 5;
 /** Seconds between looks at the status where no stream tells it. */
 const LOOK = 10;
+/** The same while nothing can be said yet, as in the first seconds of a recorder. */
+const SOON = 2;
 
 const NOTHING = { want: {}, handlers: /** @type {Record<string, any>} */ ({}) };
 const wanted = signal(NOTHING);
@@ -123,13 +125,15 @@ const pause = (seconds, signal) => new Promise((done) => {
 
 /** Looks at the status where no stream tells it, and at the health. Called once, by the shell. */
 export function watchStatus() {
-  let knowsHealth = true;
-  const look = async () => {
-    if (document.hidden) return;
+  let [knowsHealth, over, timer] = [true, false, 0];
+  const read = async () => {
     if (phase.peek() !== 'live') await get('status').then(tell, () => {});
     if (knowsHealth) await get('health').then((told) => { health.value = told; }, (problem) => { knowsHealth = problem.status !== 404; });
   };
+  const look = async () => {
+    if (!document.hidden) await read();
+    if (!over) timer = setTimeout(look, (health.peek()?.verdict === 'unknown' ? SOON : LOOK) * 1000);
+  };
   look();
-  const timer = setInterval(look, LOOK * 1000);
-  return () => clearInterval(timer);
+  return () => { over = true; clearTimeout(timer); };
 }

@@ -1,5 +1,5 @@
 // The first page: whether anything is wrong, in words, then the figures behind that.
-import { html, useEffect, useMemo } from '../lib.js';
+import { html, useEffect, useMemo, useRef } from '../lib.js';
 import { get } from '../api.js';
 import { health, useLive } from '../live.js';
 import { useResource } from '../resource.js';
@@ -26,9 +26,12 @@ const TRENDS = 8;
 
 /** The time to show: what was chosen, else an hour; not from before anything was recorded. */
 function useWindow(query) {
-  const oldest = useResource((signal) => get('tasks', { sort: 'received', columns: 'received', limit: 1 }, { signal }), []);
+  const found = useRef(/** @type {number | null} */ (null));
+  // in a new store it is looked for until there is one
+  const oldest = useResource((signal) => get('tasks', { sort: 'received', columns: 'received', limit: 1 }, { signal }), [], { every: found.current === null ? 2 : 0 });
+  found.current ??= oldest.data?.tasks[0]?.received ?? null;
+  const first = found.current;
   const chosen = query.get('t') ?? '';
-  const first = oldest.data?.tasks[0]?.received ?? null;
   const range = chosen in SPANS ? chosen : first != null && Date.now() / 1000 - first < SPANS['-15m'] ? '-15m' : '-1h';
   return { range, first, known: oldest.data !== null || oldest.problem !== null };
 }

@@ -58,6 +58,9 @@ const times = (u, values) => {
   return values.map((t) => (step >= 86400 ? day(t).slice(5) : long ? `${day(t).slice(5)} ${clock(t).slice(0, 5)}` : step < 60 ? clock(t) : clock(t).slice(0, 5)));
 };
 
+/** From the first time to the end of the last stretch. For a single one uPlot itself would say three years. @param {number[]} times @param {number} bucket @returns {[number, number] | null} */
+const ends = (times, bucket) => (times.length ? [times[0], Math.max(times[times.length - 1] + bucket, times[0] + 1)] : null);
+
 /**
  * @param {{data: any[], series: {label: string, color: string, line?: string, fill?: boolean, width?: number}[], height?: number,
  *   axes?: boolean, stack?: boolean, bars?: boolean, log?: boolean, format?: (n: number) => string, axisFormat?: (n: number) => string,
@@ -96,7 +99,7 @@ export function Chart({ data, series, height = 180, axes = true, stack = false, 
       plugins: [tooltip(series, format, () => latest.current.data, latest.current.bucket)],
       cursor: { y: false, points: { show: false }, drag: { x: !!onBrush, y: false, setScale: false } }, select: { show: !!onBrush, left: 0, top: 0, width: 0, height: 0 },
       scales: {
-        x: { time: true, range: (_, low, high) => latest.current.range ?? [low, Math.max(high + latest.current.bucket, low + 1)] },
+        x: { time: true, range: (_, low, high) => latest.current.range ?? ends(latest.current.data[0], latest.current.bucket) ?? [low, high] },
         y: log ? { distr: 3 } : { range: (_, low, high) => [0, high * 1.12 || 1] },
       },
       axes: [
