@@ -1,5 +1,6 @@
 """The authorization code flow of OAuth 2 with PKCE. Between providers a few addresses and one method differ."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Final
 
 from authlib.integrations.base_client import OAuthError
@@ -12,7 +13,7 @@ from flower.errors import Invalid
 _PATIENCE: Final = 10.0
 
 
-class CodeFlow:
+class CodeFlow(ABC):
     """`authorize` and `token` are addresses. A subclass says who a token belongs to (`find`)."""
 
     authorize: str = ""
@@ -26,8 +27,9 @@ class CodeFlow:
             raise Invalid("--auth-provider needs --oauth2-key", hint="the client id that the provider gave you")
         self.settings = settings
 
+    @abstractmethod
     async def find(self, client: AsyncOAuth2Client, token: dict[str, Any], login: Login) -> Person:
-        raise NotImplementedError
+        """Who the token belongs to. Raises Refused."""
 
     async def authorize_url(self, login: Login) -> str:
         async with self._client(login) as client:
