@@ -18,13 +18,13 @@ format: $(INSTALLED)  ## what ruff can put right by itself
 	@$(RUN)ruff check --fix-only --quiet && $(RUN)ruff format
 
 test-compat: $(INSTALLED) servers  ## the tests of Flower's contract, against Flower 2.2.0 as well
-	@COMPAT_KINDS=flower,bellflower $(RUN)pytest tests/compat $(ARGS)
+	@COMPAT_KINDS=flower,bellflower $(RUN)pytest tests/flower_e2e $(ARGS)
 
 bench: $(INSTALLED) servers  ## Bellflower beside Flower 2.2.0 on this machine
 	@$(RUN)python -m bench $(ARGS)
 
 screenshots: $(INSTALLED) servers  ## pictures of the pages for docs/, in some six minutes; ARGS=FOLDER: of all sizes
-	@$(RUN)python tests/ui/screenshots.py $(ARGS)
+	@$(RUN)python -m tests.ui.screenshots $(ARGS)
 
 servers:
 	@scripts/test-servers

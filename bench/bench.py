@@ -13,7 +13,7 @@ from bench.install import ROOT
 from bench.systems import Running, System
 from bench.visible import View
 from bench.workload import Outcome, Workload
-from tests.servers import RabbitMQ, Redis
+from tests.helpers.servers import RabbitMQ, Redis
 
 Broker = Redis | RabbitMQ
 SERVERS: dict[str, type[Broker]] = {"redis": Redis, "rabbitmq": RabbitMQ}

@@ -15,7 +15,7 @@ from bench.install import ROOT
 from bench.visible import View
 from bench.wire import Ended
 from bench.workload import Workload
-from tests.servers import Server
+from tests.helpers.servers import Server
 
 #: How long to wait between two looks at the system.
 POLL = 0.03

@@ -17,7 +17,7 @@ import psutil
 
 from bench.install import ROOT, checkout_python, flower_python
 from bench.visible import View
-from tests.servers import free_port
+from tests.helpers.servers import free_port
 
 #: Neither may forget a task while it is measured.
 MAX_TASKS = 20_000_000

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import RabbitMQ, Redis, Server
+from tests.helpers.servers import RabbitMQ, Redis, Server
 
-#: Real workers on these brokers.
-pytest_plugins = ["workers.fixtures"]
+#: Real workers on these brokers, and the product beside them.
+pytest_plugins = ["tests.helpers.clusters", "tests.helpers.product_fixtures"]
 
 
 @pytest.fixture(scope="session")

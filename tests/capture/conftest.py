@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_rig import Rig
 from celery import Celery
 
 from flower.capture.opening import open_capture
 from flower.capture.settings import settings_from_app
-from servers import RabbitMQ, Redis, wait_for
+from tests.helpers.capture_session import Rig
+from tests.helpers.servers import RabbitMQ, Redis, wait_for
 
 _names = itertools.count()
 

@@ -6,12 +6,12 @@ from contextlib import closing
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.shop import in_memory
 from flower.cli.asking import Opened
 from flower.cli.entry import commands
 from flower.store.ledger import Ledger
 from flower.store.opening import open_ledger
 from flower.store.port import Reader
+from tests.helpers.sample_store import in_memory
 
 Asks = Callable[..., Result]
 

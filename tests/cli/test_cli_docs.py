@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.shop import on_disk
 from flower.cli.asking import FOUND, INTERRUPTED, NOTHING, PIPE_CLOSED, UNANSWERED, USAGE
 from flower.cli.entry import ACTING, ASKING, loaded
 from flower.store.sqlite.reader import SqliteReader
+from tests.helpers.paths import DOCS
+from tests.helpers.sample_store import on_disk
 
-PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+PAGE = DOCS / "cli.md"
 _TABLE = re.compile(r"(<!-- options: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 #: What a command asks of the store beside lists of tasks.
 _VERBS = {"task": "family", "stats": "summaries", "failures": "failures", "tasks": "page"}
@@ -34,7 +35,7 @@ def with_tables(page: str) -> str:
 
 def test_the_tables_are_those_of_the_commands() -> None:
     page = PAGE.read_text("utf-8")
-    assert page == with_tables(page), f"run: python {Path(__file__).relative_to(PAGE.parents[1])}"
+    assert page == with_tables(page), f"run: python -m {__name__}"
     assert [found[2] for found in _TABLE.finditer(page)] == [*ASKING, *ACTING]
 
 

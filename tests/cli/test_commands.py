@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from click.testing import Result
 
-from cli.shop import HOSTILE, NOW, TASKS
 from flower.api.failure_states import decide, reopen
 from flower.errors import WaitedTooLong
 from flower.records import Task
@@ -19,6 +18,7 @@ from flower.store.answers import Page
 from flower.store.ledger import Ledger
 from flower.store.memory import MemoryReader, MemoryStore
 from flower.store.port import Reader
+from tests.helpers.sample_store import HOSTILE, NOW, TASKS
 
 Asks = Callable[..., Result]
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from cli.shop import TASKS, on_disk, run
-from cli.terminal import run_on_terminal
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Query
-from store.tasks import make
+from tests.helpers.paths import ROOT
+from tests.helpers.pseudo_terminal import run_on_terminal
+from tests.helpers.sample_store import TASKS, on_disk, run
+from tests.helpers.task_factory import make
 
 #: Escape sequences that rich writes.
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
-TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -63,9 +63,10 @@ def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
 
 def test_behind_celery_it_needs_no_broker(folder: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "workers.tasks", "flower", "tasks", "--all", "--columns", "uuid"],
+        [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_app", "flower",
+         "tasks", "--all", "--columns", "uuid"],
         capture_output=True, text=True, timeout=60, cwd=folder, check=False,
-        env={"PYTHONPATH": str(TESTS), "SHOP_BROKER": "redis://127.0.0.1:1/0"},
+        env={"PYTHONPATH": str(ROOT), "SHOP_BROKER": "redis://127.0.0.1:1/0"},
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) == len(TASKS)

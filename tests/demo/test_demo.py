@@ -16,7 +16,7 @@ import psutil
 import pytest
 from celery import Celery
 
-from servers import wait_for
+from tests.helpers.servers import wait_for
 
 COMMAND = [sys.executable, "-c", "from flower.demo.command import demo; demo()", "--no-web", "--seed", "1"]
 

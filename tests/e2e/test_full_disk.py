@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from product import Product
-from stream import Stream
 
-from servers import RabbitMQ, wait_for
+from tests.helpers.event_sender import Stream
+from tests.helpers.product_process import Product
+from tests.helpers.servers import RabbitMQ, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
 

@@ -4,12 +4,12 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from product import Product
 
-from metrics.scraped import Scraped
-from servers import Server, free_port, wait_for
-from workers.process import Worker
-from workers.tasks import make
+from tests.helpers.celery_app import make
+from tests.helpers.celery_worker import Worker
+from tests.helpers.product_process import Product
+from tests.helpers.prometheus_scrape import Scraped
+from tests.helpers.servers import Server, free_port, wait_for
 
 ONLINE = "flower_worker_online"
 EXECUTING = "flower_worker_number_of_currently_executing_tasks"

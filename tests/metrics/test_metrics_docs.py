@@ -3,13 +3,13 @@ writes the tables anew."""
 
 import re
 from itertools import groupby
-from pathlib import Path
 
 import yaml
 
 from flower.metrics.families import FAMILIES, Family
+from tests.helpers.paths import DOCS
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+PAGE = DOCS / "metrics.md"
 _TABLES = re.compile(r"(<!-- metrics -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -34,7 +34,7 @@ def with_tables(page: str) -> str:
 
 def test_the_tables_are_those_of_the_families() -> None:
     page = PAGE.read_text("utf-8")
-    assert page == with_tables(page), f"run: python -m {'.'.join(Path(__file__).with_suffix('').parts[-2:])}"
+    assert page == with_tables(page), f"run: python -m {__name__}"
     assert all(_name(family) in page for family in FAMILIES)
 
 

@@ -21,7 +21,7 @@ from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Query, Reader
 from flower.store.sqlite.catalogue import BOUNDED
-from search_strategies import hostile, tasks, trees
+from tests.helpers.search_strategies import hostile, tasks, trees
 
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 

@@ -13,7 +13,7 @@ from flower.errors import Invalid
 from flower.search.tree import EVERYTHING, And, Not, Or, Path, Term
 from flower.store.cursor import TEXT_KEYS, Position, decode, encode
 from flower.store.port import NEWEST, SORT_KEYS, Query, Sort
-from store.tasks import queries
+from tests.helpers.task_factory import queries
 
 BY_NAME = Query(Term("state", "is", "FAILURE"), (Sort("name"), Sort("runtime", descending=True)))
 VALUES = ("shop.order", 1.5)

@@ -13,7 +13,7 @@ from flower.store.memory import writer as memory_writer
 from flower.store.opening import open_writer
 from flower.store.port import Batch
 from flower.store.sqlite import meta
-from store.conftest import Store
+from tests.helpers.stores import Store
 
 
 def history_of(store: Store, path: Path, hostname: str | None = None, limit: int = 1_000) -> list[WorkerMoment]:

@@ -10,8 +10,8 @@ from flower.records import Task
 from flower.search.syntax import parse
 from flower.store.answers import Workflow
 from flower.store.port import Batch, Retention
-from store.conftest import Store, opened
-from store.tasks import uuid_of
+from tests.helpers.stores import Store, opened
+from tests.helpers.task_factory import uuid_of
 
 
 @pytest.fixture(params=["memory", "sqlite"])

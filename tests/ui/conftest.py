@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from browsing import WIDE, Watched, browsing
 from playwright.sync_api import Browser, Page, expect
-from product import Product
 
-from servers import wait_for
-from workers.fixtures import Cluster
+from tests.helpers.browser import WIDE, Watched, browsing
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
 
 #: A machine that does much else may need longer than Playwright's five seconds; who passes does not wait for it.
 expect.set_options(timeout=15_000)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from browsing import PHONE, TABLET, WIDE, browsing
 from playwright.sync_api import Browser
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.browser import PHONE, TABLET, WIDE, browsing
+from tests.helpers.paths import ROOT
+
 PICTURES = ROOT / "docs" / "pictures"
 SIZES = {"1440": WIDE, "1024": TABLET, "390": PHONE}
 

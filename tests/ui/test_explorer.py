@@ -7,17 +7,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browsing import PHONE, Watched, violations
 from celery import Celery
-from live import Live
 from playwright.sync_api import Page, expect
-from product import Product
 
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Batch
-from servers import wait_for
-from workers.fixtures import Cluster
+from tests.helpers.browser import PHONE, Watched, violations
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
+from tests.helpers.web_server import Live
 
 Look = Callable[..., Page]
 Run = Callable[..., str]

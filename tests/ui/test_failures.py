@@ -5,11 +5,11 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from browsing import PHONE, TABLET, WIDE, Watched, violations
 from playwright.sync_api import Locator, Page, expect
-from product import Product
 
-from servers import wait_for
+from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
 
 Look = Callable[..., Page]
 Run = Callable[..., str]

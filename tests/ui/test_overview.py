@@ -9,16 +9,16 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from browsing import PHONE, TABLET, WIDE, Watched, violations
 from celery import Celery
-from live import Live
 from playwright.sync_api import Page, expect
-from product import Product
 
 from flower.records import Task
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch
-from workers.fixtures import Cluster
+from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.web_server import Live
 
 Look = Callable[..., Page]
 Run = Callable[..., str]

@@ -11,14 +11,14 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from browsing import Watched
 from playwright.sync_api import Page
-from product import Product
 
 from bench.fill import fill
 from bench.population import Population
-from servers import wait_for
-from workers.fixtures import Cluster
+from tests.helpers.browser import Watched
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
 
 pytestmark = pytest.mark.alone
 

@@ -4,14 +4,14 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from browsing import PHONE, TABLET, Watched, violations
 from playwright.sync_api import Page, expect
-from product import Product
 
-from servers import wait_for
-from workers.fixtures import Cluster
-from workers.process import Worker
-from workers.tasks import make
+from tests.helpers.browser import PHONE, TABLET, Watched, violations
+from tests.helpers.celery_app import make
+from tests.helpers.celery_worker import Worker
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
 
 Look = Callable[..., Page]
 TABS = ("", "pool", "queues", "limits", "config", "system", "history")

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 
 import pytest
-from browsing import PHONE, TABLET, WIDE, Watched, violations
 from celery import chain, group
 from playwright.sync_api import Page, expect
-from product import Product
 
-from servers import wait_for
-from workers.fixtures import Cluster
+from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
 
 Look = Callable[..., Page]
 

@@ -1,0 +1,311 @@
+"""Logging in at a provider that runs here: there and back with real requests, and everything that must not get in."""
+
+import ssl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from joserfc.jwk import OctKey, RSAKey
+
+from flower.access.addresses import allows
+from flower.api.v1.examples import example_store
+from flower.errors import Invalid
+from flower.store.ledger.audit import Wanted
+from tests.helpers.oauth_provider import CLIENT, SECRET, LocalGoogle, LocalProvider
+from tests.helpers.web_server import Live
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProvider]:
+    with LocalProvider(tmp_path_factory.mktemp("provider")) as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(running: LocalProvider, monkeypatch: pytest.MonkeyPatch) -> LocalProvider:
+    monkeypatch.setenv("SSL_CERT_FILE", running.certificate)
+    running.claims = {"sub": "17", "email": "ann@example.com", "email_verified": True}
+    running.id_claims, running.emails, running.groups, running.group_queries = {}, [], [], []
+    running.sign_with = running.key
+    return running
+
+
+def served(provider: LocalProvider, **settings: Any) -> Live:
+    """With our client's id, and by OpenID unless something else is said."""
+    if "auth_provider" not in settings:
+        settings.setdefault("oidc_issuer", provider.issuer)
+    environment = {
+        "FLOWER_GITHUB_OAUTH_DOMAIN": provider.domain,
+        "FLOWER_GITLAB_OAUTH_DOMAIN": provider.domain,
+        "FLOWER_OAUTH2_OKTA_BASE_URL": provider.issuer,
+        **settings.pop("environment", {}),
+    }
+    return Live(example_store(), environment=environment, oauth2_key=CLIENT, oauth2_secret=SECRET, **settings)
+
+
+def log_in(live: Live, provider: LocalProvider, page: str = "/tasks", **cookies: str) -> httpx.Response:
+    """What a browser does from a page that needs a login; the answer to its coming back."""
+    sent = live.http.get(page, headers={"Accept": "text/html"})
+    assert sent.status_code == 302, sent.text
+    there = live.http.get(sent.headers["location"])
+    assert there.status_code == 302, there.text
+    back = httpx.get(there.headers["location"], verify=ssl.create_default_context(cafile=provider.certificate))
+    assert back.status_code == 307, back.text
+    where = urlsplit(back.headers["location"])
+    return live.http.get(f"{where.path}?{where.query}")
+
+
+def refused(live: Live, provider: LocalProvider, words: str) -> None:
+    answer = log_in(live, provider)
+    assert answer.status_code == 403
+    assert words in answer.text
+    assert "user" not in live.http.cookies
+    assert live.http.get("/api/v1/me").status_code == 401
+
+
+def test_openid(provider: LocalProvider) -> None:
+    provider.claims["groups"] = ["ops", "all"]
+    with served(provider, auth=".*@example.com", roles=("group:ops:operator", "*:viewer")) as live:
+        page = "/tasks?state=FAILURE&search=a+b"
+        done = log_in(live, provider, page)
+        assert (done.status_code, done.headers["location"]) == (302, page)
+        assert provider.asked["scope"] == "openid email profile"
+        assert provider.asked["redirect_uri"] == f"http://127.0.0.1:{live.port}/login"
+        assert live.http.get("/tasks").status_code == 200
+        me = live.http.get("/api/v1/me").json()
+        assert me == {"name": "ann@example.com", "way": "session", "permissions": ["tasks", "view", "workers"]}
+        assert [entry.outcome for entry in live.ledger.audit.entries(Wanted(who="ann@example.com"), limit=5)] == [
+            "done"
+        ]
+        assert live.http.post("/api/task/revoke/x").status_code == 403
+        live.http.get("/logout")
+        assert live.http.get("/tasks").status_code == 302
+
+
+def test_a_provider_of_ones_own_decides_alone(provider: LocalProvider) -> None:
+    provider.id_claims = {"email": "bob@else.where", "groups": "ops"}
+    with served(provider, roles=("group:ops:operator",), oidc_scope="openid groups") as live:
+        assert log_in(live, provider).status_code == 302
+        assert provider.asked["scope"] == "openid groups"
+        assert live.http.get("/api/v1/me").json()["name"] == "bob@else.where"
+
+
+def test_whoever_is_not_allowed_stays_out(provider: LocalProvider) -> None:
+    provider.claims["email"] = "eve@evil.example"
+    with served(provider, auth="ann@example.com|bob@example.com") as live:
+        refused(live, provider, "Access denied to eve@evil.example")
+        [entry] = live.ledger.audit.entries(Wanted(action="login"), limit=5)
+        assert entry.outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"nonce": "other"}, "cannot be believed"),
+        ({"aud": "another"}, "cannot be believed"),
+        ({"iss": "https://evil.example"}, "cannot be believed"),
+        ({"exp": 1}, "cannot be believed"),
+        ({"azp": "another"}, "another program"),
+        ({"sub": "18"}, "two different people"),
+        ({"email": "ann@example.com", "email_verified": False}, "has not been verified"),
+    ],
+)
+def test_id_tokens_that_are_not_believed(provider: LocalProvider, claims: dict[str, Any], words: str) -> None:
+    provider.id_claims = claims
+    with served(provider) as live:
+        refused(live, provider, words)
+
+
+@pytest.mark.parametrize(
+    "key", [RSAKey.generate_key(2048, {"kid": "first"}, private=True), OctKey.import_key(SECRET * 2, {"kid": "first"})]
+)
+def test_signatures_that_are_not_believed(provider: LocalProvider, key: Any) -> None:
+    provider.sign_with = key
+    with served(provider) as live:
+        refused(live, provider, "cannot be believed")
+
+
+def test_the_state_must_be_that_of_this_browser(provider: LocalProvider) -> None:
+    with served(provider) as live:
+        there = live.http.get("/login").headers["location"]
+        state = parse_qs(urlsplit(there).query)["state"][0]
+        for query in (f"code=x&state={state}y", "code=x", "code=x&state="):
+            answer = live.http.get(f"/login?{query}")
+            assert answer.status_code == 403
+            assert "State tokens do not match. Please try logging in again." in answer.text
+        live.http.cookies.clear()
+        assert "State tokens" in live.http.get(f"/login?code=x&state={state}").text
+        live.http.get("/login")
+        cookie = live.http.cookies["oauth_state"]
+        assert live.http.get("/api/v1/me", headers={"Cookie": f"user={cookie}"}).status_code == 401
+
+
+def test_a_code_that_the_provider_refuses(provider: LocalProvider) -> None:
+    with served(provider) as live:
+        there = live.http.get("/login").headers["location"]
+        state = parse_qs(urlsplit(there).query)["state"][0]
+        answer = live.http.get(f"/login?code=made-up&state={state}")
+        assert answer.status_code == 403
+        assert "The provider refused this login" in answer.text
+        denied = live.http.get("/login?error=access_denied&error_description=%3Cb%3Eno")
+        assert denied.status_code == 403
+        assert "&lt;b&gt;no" in denied.text
+
+
+def test_a_provider_that_is_away(provider: LocalProvider) -> None:
+    with served(provider, oidc_issuer="https://127.0.0.1:1") as live:
+        answer = live.http.get("/login")
+        assert answer.status_code == 503
+        assert "cannot be reached" in answer.text
+
+
+def test_next_is_a_local_page(provider: LocalProvider) -> None:
+    with served(provider, url_prefix="bell") as live:
+        for given in ("https://evil.example", "//evil.example", "/other", "/bell/\\evil"):
+            there = live.http.get("/bell/login", params={"next": given}).headers["location"]
+            back = httpx.get(there, verify=ssl.create_default_context(cafile=provider.certificate))
+            where = urlsplit(back.headers["location"])
+            assert where.path == "/bell/login"
+            assert live.http.get(f"{where.path}?{where.query}").headers["location"] == "/bell/"
+
+
+def test_who_is_sent_to_the_login_and_who_is_told(provider: LocalProvider) -> None:
+    with served(provider) as live:
+        page = live.http.get("/task/a?x=1")
+        assert (page.status_code, page.headers["location"]) == (302, "/login?next=%2Ftask%2Fa%3Fx%3D1")
+        browser = live.http.get("/api/tasks", headers={"Accept": "text/html,*/*"})
+        assert (browser.status_code, browser.headers["location"]) == (302, "/login?next=%2Fapi%2Ftasks")
+        for accept in ("application/json", "*/*"):
+            answer = live.http.get("/api/tasks", headers={"Accept": accept})
+            assert (answer.status_code, answer.text) == (401, "Access denied")
+        assert live.http.post("/api/task/revoke/x").status_code == 403
+
+
+def test_basic_and_oauth_are_both_needed(provider: LocalProvider) -> None:
+    with served(provider, basic_auth=("door:key",)) as live:
+        assert live.http.get("/tasks").status_code == 401
+        live.http.auth = ("door", "key")
+        assert log_in(live, provider).status_code == 302
+        assert live.http.get("/api/v1/me").json()["name"] == "ann@example.com"
+        live.http.auth = ("door", "wrong")
+        assert live.http.get("/tasks").status_code == 401
+        assert live.http.get("/login").status_code == 302
+
+
+def test_github(provider: LocalProvider) -> None:
+    provider.emails = [
+        {"email": "boss@example.com", "verified": False, "primary": False},
+        {"email": "ann@else.where", "verified": True, "primary": True},
+        {"email": "ann@example.com", "verified": True, "primary": False},
+    ]
+    name = "flower.views.auth.GithubLoginHandler"
+    with served(provider, auth_provider=name, auth=".*@example.com") as live:
+        assert log_in(live, provider).status_code == 302
+        assert provider.asked["scope"] == "user:email"
+        assert live.http.get("/api/v1/me").json()["name"] == "ann@example.com"
+    with served(provider, auth_provider="github", auth="boss@example.com") as live:
+        refused(live, provider, "Access denied to ann@else.where, ann@example.com")
+
+
+def test_gitlab(provider: LocalProvider) -> None:
+    name = "flower.views.auth.GitLabLoginHandler"
+    groups = {"FLOWER_GITLAB_AUTH_ALLOWED_GROUPS": "company/ops, other", "FLOWER_GITLAB_MIN_ACCESS_LEVEL": "30"}
+    settings = {"auth_provider": name, "auth": "ann@example.com", "environment": groups}
+    provider.groups = [f"g{number}" for number in range(100)]
+    with served(provider, **settings) as live:
+        refused(live, provider, "in none of the groups")
+        provider.groups.append("company/ops")
+        assert log_in(live, provider).status_code == 302
+        assert provider.asked["scope"] == "read_api"
+        assert {asked["min_access_level"] for asked in provider.group_queries} == {"30"}
+    with served(provider, auth_provider="gitlab", auth="ann@example.com", roles=("group:g7:viewer",)) as live:
+        assert log_in(live, provider).status_code == 302
+        assert live.http.get("/api/v1/me").json()["permissions"] == ["view"]
+    provider.claims["confirmed_at"] = None
+    with served(provider, auth_provider="gitlab", auth="ann@example.com") as live:
+        refused(live, provider, "has not been verified")
+
+
+def test_okta(provider: LocalProvider) -> None:
+    with served(provider, auth_provider="flower.views.auth.OktaLoginHandler", auth="ann@example.com") as live:
+        assert log_in(live, provider).status_code == 302
+        assert provider.asked["scope"] == "openid email"
+        live.http.cookies.clear()
+        provider.claims["email_verified"] = "false"
+        refused(live, provider, "has not been verified")
+
+
+def test_google(provider: LocalProvider) -> None:
+    LocalGoogle.base = provider.issuer
+    with served(provider, auth_provider="tests.helpers.oauth_provider.LocalGoogle", auth="ann@example.com") as live:
+        assert log_in(live, provider).status_code == 302
+        assert provider.asked["scope"] == "profile email"
+        live.http.cookies.clear()
+        provider.claims["verified_email"] = False
+        refused(live, provider, "has not been verified")
+    with served(provider, auth_provider="flower.views.auth.GoogleAuth2LoginHandler", auth="ann@example.com") as live:
+        there = urlsplit(live.http.get("/login").headers["location"])
+        assert there.hostname == "accounts.google.com"
+
+
+def test_a_class_of_ones_own(provider: LocalProvider) -> None:
+    with served(provider, auth_provider="tests.helpers.oauth_provider:Guest", auth="mia@example.com") as live:
+        there = live.http.get("/login").headers["location"]
+        state = parse_qs(urlsplit(there).query)["state"][0]
+        assert live.http.get("/login", params={"code": "mia", "state": state}).status_code == 302
+        assert live.http.get("/api/v1/me").json()["name"] == "mia@example.com"
+
+
+def test_a_handler_of_tornado_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tornado", None)
+    monkeypatch.delitem(sys.modules, "tests.helpers.tornado_login_handler", raising=False)
+    with pytest.raises(Invalid, match="does not run on"):
+        Live(
+            example_store(),
+            environment={},
+            auth_provider="tests.helpers.tornado_login_handler.Handler",
+            auth="ann@example.com",
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"auth_provider": "nonsense"}, "neither an import path nor"),
+        ({"auth_provider": "no.such.module.Login"}, "cannot be imported"),
+        ({"auth_provider": "flower.views.auth.NoSuchHandler"}, "cannot be imported"),
+        ({"auth_provider": "tests.helpers.oauth_provider.Unfinished"}, "no class with the methods"),
+        ({"auth_provider": "tests.helpers.tornado_login_handler.Handler"}, "does not run on"),
+        ({"auth_provider": "okta"}, "FLOWER_OAUTH2_OKTA_BASE_URL"),
+        ({"auth_provider": "google", "oauth2_key": ""}, "--oauth2-key"),
+        ({"auth_provider": "oidc"}, "--oidc-issuer"),
+        ({"auth_provider": ""}, "--auth-provider"),
+        ({"auth_provider": "google", "auth": "*@*"}, "Invalid '--auth' option"),
+    ],
+)
+def test_mistakes_are_said_at_the_start(settings: dict[str, str], words: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"auth": "ann@example.com", "oauth2_key": "k", **settings}
+    with pytest.raises(Invalid, match=words.replace("*", r"\*")):
+        Live(example_store(), environment={}, **given)
+
+
+def test_which_addresses_are_allowed() -> None:
+    one, several, pattern = allows("ann@example.com"), allows("a@x.com|b@x.com"), allows("ann.*@example.com")
+    assert one("ann@example.com")
+    assert not any(map(one, ["Ann@example.com", "ann@exampleXcom", "xann@example.com", "ann@example.com\n", ""]))
+    assert several("a@x.com")
+    assert several("b@x.com")
+    assert not several("a@x.com|b@x.com")
+    assert not allows("a@x.com|")("")
+    assert pattern("ann@example.com")
+    assert pattern("anna.lena+x@example.com")
+    assert not any(
+        map(pattern, ["bob@example.com", "ann@evil@example.com", "ann@example.com.evil", "ann\n@example.com"])
+    )
+    for wrong in (".*@.*", "a.*|b@x.com", "a@.*", ".*", "a@x.com*"):
+        with pytest.raises(Invalid, match="Invalid '--auth' option"):
+            allows(wrong)

@@ -1,0 +1,250 @@
+"""API tokens and the audit log over HTTP, and the word of a proxy."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flower.access.proxies import proxies_from
+from flower.access.tokens import PREFIX, make
+from flower.api.noting import masked
+from flower.api.v1.examples import example_store
+from flower.errors import Invalid, StoreFull, Unavailable
+from flower.redaction import Redactor
+from flower.store.ledger.audit import Wanted
+from tests.helpers.web_server import Live
+
+USERS = ("ann:a", "olga:o", "vera:v")
+ROLES = ("ann:admin", "olga:operator", "vera:viewer")
+ANN, OLGA, VERA = ("ann", "a"), ("olga", "o"), ("vera", "v")
+
+
+def no_broker() -> Any:
+    raise Unavailable("There is no broker in this test")
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    with Live(example_store(), no_broker, basic_auth=USERS, roles=ROLES) as server:
+        yield server
+
+
+def made(live: Live, auth: tuple[str, str] = OLGA, **body: Any) -> dict[str, Any]:
+    answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **body}, auth=auth)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def test_a_token_from_its_making_to_its_end(live: Live) -> None:
+    found = made(live, permissions=["tasks", "view"], days=1)
+    text, token = found["text"], found["token"]
+    assert text.startswith(PREFIX)
+    assert (token["owner"], token["permissions"], token["used"]) == ("olga", ["view", "tasks"], None)
+    assert token["expires"] - token["made"] == pytest.approx(86_400)
+    me = live.http.get("/api/v1/me", headers=bearer(text)).json()
+    assert me == {"name": "olga", "way": "token", "permissions": ["tasks", "view"]}
+    listed = live.http.get("/api/v1/tokens", auth=OLGA)
+    [row] = listed.json()["tokens"]
+    assert text not in listed.text
+    assert row["used"] >= row["made"]
+    assert row["used_from"] == "127.0.0.1"
+    revoked = live.http.delete(f"/api/v1/tokens/{token['id']}", auth=OLGA).json()
+    assert revoked["revoked_by"] == "olga"
+    assert live.http.get("/api/v1/me", headers=bearer(text)).status_code == 401
+    entries = live.ledger.audit.entries(Wanted(action="token"), limit=5)
+    assert [(entry.action, entry.targets, entry.outcome) for entry in entries] == [
+        ("token.revoke", (token["id"],), "done"),
+        ("token.create", (token["id"],), "done"),
+    ]
+    assert text not in json.dumps([entry.parameters for entry in entries])
+    folder = Path(live._folder.name)
+    assert all(text.encode() not in path.read_bytes() for path in folder.iterdir() if path.is_file())
+
+
+def test_no_token_does_more_than_its_maker(live: Live) -> None:
+    body = {"name": "t", "permissions": ["view", "audit"]}
+    answer = live.http.post("/api/v1/tokens", json=body, auth=OLGA)
+    assert (answer.status_code, answer.json()["error"]["hint"]) == (403, "you have not audit")
+    text = made(live, ANN, permissions=["view"])["text"]
+    assert "cannot make tokens" in live.http.post("/api/v1/tokens", json=body, headers=bearer(text)).text
+
+
+@pytest.mark.parametrize(
+    "change", [{"permissions": []}, {"permissions": ["all"]}, {"name": ""}, {"days": 0}, {"days": -1}, {"more": 1}]
+)
+def test_tokens_that_make_no_sense(live: Live, change: dict[str, Any]) -> None:
+    answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **change}, auth=OLGA)
+    assert answer.status_code == 400
+
+
+def test_others_tokens_are_for_admins(live: Live) -> None:
+    token = made(live, VERA)["token"]
+    assert live.http.get("/api/v1/tokens", auth=OLGA).json() == {"tokens": []}
+    assert live.http.delete(f"/api/v1/tokens/{token['id']}", auth=OLGA).status_code == 404
+    assert [row["owner"] for row in live.http.get("/api/v1/tokens", auth=ANN).json()["tokens"]] == ["vera"]
+    assert live.http.delete(f"/api/v1/tokens/{token['id']}", auth=ANN).json()["revoked_by"] == "ann"
+
+
+def test_a_token_opens_an_api_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    with Live(example_store(), no_broker) as live:
+        _, text = make(
+            live.ledger.tokens, name="t", owner="cron", way="cli", permissions=["view"], allowed=["view"], lasts=None
+        )
+        assert live.http.get("/api/tasks", headers=bearer(text)).status_code == 200
+        assert live.http.post("/api/task/revoke/x", headers=bearer(text)).status_code == 403
+        assert live.http.get("/api/tasks", headers=bearer(f"{text}x")).status_code == 401
+
+
+def test_the_log_tells_who_did_what(live: Live) -> None:
+    text = made(live, OLGA, permissions=["tasks"])["text"]
+    live.http.post("/api/task/async-apply/shop.pay", json={"args": ["4111"], "kwargs": {"x": "y"}, "queue": "q"},
+                   headers=bearer(text))  # fmt: skip
+    live.http.post("/api/task/revoke/id-1?terminate=true&password=hush", auth=OLGA)
+    live.http.post("/api/task/revoke/id-2", auth=VERA)
+    live.http.post("/api/task/rate-limit/shop.pay", data={"workername": "w1", "ratelimit": ""}, auth=OLGA)
+    limit, refused, revoke, apply, _ = live.http.get("/api/v1/audit", auth=ANN).json()["entries"]
+    assert (limit["outcome"], limit["message"]) == ("refused", "Missing argument ratelimit")
+    assert limit["targets"] == ["shop.pay", "w1"]
+    assert (refused["who"], refused["outcome"], refused["targets"]) == ("vera", "refused", ["id-2"])
+    assert (revoke["outcome"], revoke["message"]) == ("failed", "There is no broker in this test")
+    assert revoke["parameters"] == {"terminate": "true", "password": "***"}
+    assert (apply["who"], apply["way"], apply["address"]) == ("olga", "token", "127.0.0.1")
+    assert len(apply["token"]) == 12
+    assert apply["parameters"] == {"args": "1 values", "kwargs": ["x"], "queue": "q"}
+    assert apply["targets"] == ["shop.pay", "q"]
+    whole = live.http.get("/api/v1/audit", auth=ANN).text
+    assert "4111" not in whole
+    assert "hush" not in whole
+
+
+def test_filters_pages_and_files(live: Live) -> None:
+    for number in range(5):
+        live.http.post(f"/api/task/revoke/=id-{number}", auth=VERA)
+
+    def ids(**asked: Any) -> list[str]:
+        answer = live.http.get("/api/v1/audit", params=asked, auth=ANN)
+        assert answer.status_code == 200, answer.text
+        return [entry["targets"][0] for entry in answer.json()["entries"]]
+
+    first = live.http.get("/api/v1/audit", params={"limit": 2}, auth=ANN).json()
+    assert ids(limit=2, cursor=first["next"]) == ["=id-2", "=id-1"]
+    assert ids(target="=id-3") == ["=id-3"]
+    assert ids(who="ann") == ids(start="now", end="-1h") == []
+    assert len(ids(who="vera", action="task", outcome="refused", start="-1h", address="127.0.0.1")) == 5
+    for wrong in ({"cursor": "x"}, {"outcome": "x"}, {"start": "soon"}, {"limit": 0}):
+        assert live.http.get("/api/v1/audit", params=wrong, auth=ANN).status_code == 400
+    lines = live.http.get("/api/v1/audit/export?who=vera", auth=ANN).text.splitlines()
+    assert [json.loads(line)["targets"] for line in lines] == [[f"=id-{n}"] for n in (4, 3, 2, 1, 0)]
+    sheet = live.http.get("/api/v1/audit/export?format=csv", auth=ANN)
+    assert sheet.headers["content-type"] == "text/csv; charset=UTF-8"
+    rows = list(csv.DictReader(io.StringIO(sheet.text)))
+    assert len(rows) == 5
+    assert all(not cell.startswith("=") for row in rows for cell in row.values())
+
+
+def fill(live: Live, size: int) -> None:
+    """Until no entry of this size fits any more."""
+    for _ in range(10_000):
+        try:
+            live.ledger.audit.add("f", who="x" * size, way="c")
+        except StoreFull:
+            return
+    raise AssertionError("the file does not get full")
+
+
+def test_what_cannot_be_noted_is_not_done(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is made full by SQLite's own limit, as a full disk would."""
+    live.http.post("/api/task/revoke/x", auth=OLGA)
+    file = live.ledger.audit._file  # type: ignore[attr-defined]
+    with file._opened() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count={pages}").fetchall()
+    for size in (500, 50, 1):
+        fill(live, size)
+    calls = []
+    monkeypatch.setattr("flower.api.control.revoke_task", lambda *given: calls.append(given))
+    answer = live.http.post("/api/task/revoke/x", auth=OLGA)
+    assert (answer.status_code, answer.text) == (503, "Nothing was done: it cannot be written to the audit log")
+    answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]}, auth=OLGA)
+    assert answer.json()["error"]["code"] == "store_full"
+    assert not calls
+    assert live.http.post("/api/task/revoke/x", auth=VERA).status_code == 403
+    assert live.http.get("/tasks", auth=OLGA).status_code == 200
+
+
+def test_what_is_masked() -> None:
+    given = {
+        "api_key": "x", "nested": [{"Authorization": "x", "fine": 1}], "long": "x" * 500, "args": [1, 2],
+        "kwargs": {"b": 1, "a": 2}, "cardNumber": 1,
+    }  # fmt: skip
+    assert masked(Redactor(), given) == {
+        "api_key": "***", "nested": [{"Authorization": "***", "fine": 1}], "long": "x" * 200 + "…", "args": "2 values",
+        "kwargs": ["a", "b"], "cardNumber": "***",
+    }  # fmt: skip
+
+
+def test_a_proxy_is_believed_where_it_is_trusted() -> None:
+    settings = {"proxy_header": "X-Forwarded-User", "proxy_groups_header": "X-Groups", "roles": ("group:ops:operator",)}
+    said = {"X-Forwarded-User": "Zoë".encode().decode("latin-1"), "X-Groups": "all, ops"}
+    headers = {name: value.encode("latin-1") for name, value in said.items()}
+    with Live(example_store(), no_broker, trusted_proxies=("127.0.0.0/8",), **settings) as live:
+        me = live.http.get("/api/v1/me", headers=headers).json()
+        assert me == {"name": "Zoë", "way": "proxy", "permissions": ["tasks", "view", "workers"]}
+        assert live.http.get("/tasks").status_code == 401
+        assert "www-authenticate" not in live.http.get("/tasks").headers
+    with Live(example_store(), no_broker, trusted_proxies=("10.0.0.1", "unix"), **settings) as live:
+        forged = {**headers, "X-Forwarded-For": "10.0.0.1", "X-Real-Ip": "10.0.0.1"}
+        assert live.http.get("/api/v1/me", headers=forged).status_code == 401
+
+
+def test_which_addresses_are_trusted() -> None:
+    proxies = proxies_from("X-User", "", ("10.0.0.0/8", "::1", "unix"))
+    trusted = ["10.1.2.3", "::1", "", "::ffff:10.0.0.1"]
+    assert all(proxies.named({"x-user": "ann"}, peer) for peer in trusted)
+    assert not any(
+        proxies.named({"x-user": "ann"}, peer) for peer in ["11.0.0.1", "::2", "nonsense", "::ffff:11.0.0.1"]
+    )
+    assert not proxies_from("X-User", "", ("10.0.0.1",)).named({"x-user": "ann"}, "")
+    assert not proxies.named({"x-user": " "}, "::1")
+    for wrong in (("X-User", "", ()), ("", "", ("::1",)), ("", "X-Groups", ()), ("X-User", "", ("somewhere",))):
+        with pytest.raises(Invalid):
+            proxies_from(*wrong)
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flower", *words, "--db", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder.parent)
+
+
+def test_tokens_on_the_command_line(live: Live) -> None:
+    folder = Path(live._folder.name)
+    text = run(
+        folder, "token", "create", "cron", "--role", "operator", "--expires", "1h", "--owner", "vera"
+    ).stdout.strip()
+    # never more than its owner may
+    assert live.http.get("/api/v1/me", headers=bearer(text)).json()["permissions"] == ["view"]
+    token = run(folder, "token", "list").stdout.split("\t")
+    assert token[1:5] == ["cron", "vera", "view,tasks,workers", "good"]
+    assert run(folder, "token", "revoke", token[0]).returncode == 0
+    assert live.http.get("/api/v1/me", headers=bearer(text)).status_code == 401
+    assert run(folder, "token", "list", "--json").stdout.count('"revoked"') == 1
+    assert run(folder, "token", "revoke", "nonsense").returncode == 1
+    assert run(folder, "token", "create", "x", "--permissions", "all").returncode == 2
+    told = [json.loads(line) for line in run(folder, "audit", "--action", "token", "--ndjson").stdout.splitlines()]
+    assert [entry["action"] for entry in told] == ["token.revoke", "token.create"]
+    assert all(entry["way"] == "cli" and entry["targets"] == [token[0]] for entry in told)
+    assert run(folder, "audit", "--who", "nobody at all").returncode == 1
+    assert run(folder.parent / f"no-{os.getpid()}", "audit").returncode == 3

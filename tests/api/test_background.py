@@ -1,0 +1,50 @@
+"""What a web server does by itself, beside what needs a cluster."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from flower.api.context import Context
+from flower.api.v1.examples import example_store
+from flower.api.watching import DUTIES, forget_old_deeds, remember_failures
+from flower.store.ledger.audit import Wanted
+from flower.store.ledger.jobs import Job, Lease
+from flower.store.ledger.reruns import Rerun
+from flower.store.opening import open_ledger
+from tests.helpers.web_server import no_app
+
+
+@pytest.mark.parametrize(("kept_for", "left"), [(0.0, 2), (3600.0, 2), (0.001, 0)])
+def test_what_people_did_is_kept_in_bounds(tmp_path: Path, kept_for: float, left: int) -> None:
+    ledger = open_ledger(tmp_path)
+    for action in ("task.revoke", "task.apply"):
+        ledger.audit.add(action, who="ann", way="basic")
+    for name in ("ended", "running"):
+        job = Job(id=name, action="abort", state="running", by="ann", created=time.time(), rate=1.0, total=1)
+        ledger.jobs.create(job, [("a", None)], limit=5)
+    lease = Lease("ended", "server", time.time() + 60)
+    ledger.jobs.claim(lease.holder, now=time.time(), until=lease.until, only="ended")
+    assert ledger.jobs.close(lease, now=time.time())
+    ledger.reruns.add(Rerun(origin="a", task="b", at=time.time()))
+    time.sleep(0.01)  # older than the least of the ages
+    asyncio.run(forget_old_deeds(Context(example_store(), no_app, ledger, audit_max_age=kept_for)))
+    assert len(ledger.audit.entries(Wanted(), limit=10)) == left
+    # one that is not done is not old, however long it takes
+    assert {job.id for job in ledger.jobs.jobs(limit=5)} == ({"ended", "running"} if left else {"running"})
+    assert len(ledger.jobs.items("ended")) == bool(left)
+    assert (ledger.reruns.origin("b") is not None) == bool(left)
+    ledger.close()
+
+
+def test_when_failures_were_first_seen_is_remembered(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    asyncio.run(remember_failures(Context(example_store(), no_app, ledger)))
+    seen = example_store().failures_seen()
+    assert ledger.failures.firsts() == {failure: known.first for failure, known in seen.items()} != {}
+    ledger.close()
+
+
+def test_each_is_one_of_the_duties() -> None:
+    assert {forget_old_deeds, remember_failures} <= {duty.do for duty in DUTIES}

@@ -1,0 +1,103 @@
+"""The documented handlers and functions, without HTTP."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import flower.api.tasks as api
+from flower.current import set_current
+from flower.errors import Invalid, NoSuchTask, NotFound, NotRegistered
+from flower.store.port import Reader
+from tests.helpers.clusters import Cluster
+
+
+class Watch:
+    def __init__(self, store: Reader) -> None:
+        self.store = store
+
+
+@pytest.fixture
+def watch(store: Reader) -> Iterator[Watch]:
+    watch = Watch(store)
+    set_current(watch)
+    yield watch
+    set_current(None)
+
+
+def test_applying(cluster: Cluster) -> None:
+    app = cluster.app
+
+    async def story() -> tuple[Any, ...]:
+        done = await api.TaskApply(app=app).post("my_task", args=[1, 2, 3], kwargs={"timeout": 30})
+        failed = await api.TaskApply(app=app).post("shop.fail", timeout=20)
+        sent = await api.TaskAsyncApply(app=app).post("shop.add", [1, 2])
+        also = await api.TaskSend(app=app).post("shop.thing")
+        results = api.TaskResult(app=app)
+        return (
+            done,
+            failed,
+            await results.get(sent["task-id"], timeout=20),
+            await results.get(also["task-id"], timeout=20),
+        )
+
+    done, failed, added, thing = asyncio.run(story())
+    assert done == {"task-id": done["task-id"], "state": "SUCCESS", "result": [[1, 2, 3], {"timeout": 30}]}
+    assert (failed["state"], failed["result"]) == ("FAILURE", "ValueError('card declined')")
+    assert "ValueError" in failed["traceback"]
+    assert (added["state"], added["result"]) == ("SUCCESS", 3)
+    assert thing["state"] == "FAILURE"
+
+
+def test_options_may_have_any_name(redis_cluster: Cluster) -> None:
+    """Also the names of our own parameters: they are the caller's options, to be refused in words."""
+    with pytest.raises(Invalid):
+        asyncio.run(api.TaskApply(app=redis_cluster.app).post("my_task", app=1))
+    with pytest.raises(NotRegistered):
+        asyncio.run(api.TaskApply(app=redis_cluster.app).post("nothing"))
+
+
+def test_stopping(redis_cluster: Cluster) -> None:
+    async def story() -> tuple[Any, ...]:
+        app = redis_cluster.app
+        return await api.TaskRevoke(app=app).post("x", terminate=True), await api.TaskAbort(app=app).post("y")
+
+    assert asyncio.run(story()) == ({"message": "Revoked 'x'"}, {"message": "Aborted 'y'"})
+
+
+def test_reading(watch: Watch) -> None:
+    info = asyncio.run(api.TaskInfo().get("a"))
+    assert (info["hostname"], info["args"], info["kwargs"]) == ("celery@w1", [1, "EUR"], {"order_id": 17})
+    assert info["children"] == ["b"]
+    found = asyncio.run(api.ListTasks(events=watch).get(taskname="shop.mail", sort_by="-received"))
+    assert list(found) == ["b", "c/d"]
+    assert "shop.mail" in asyncio.run(api.ListTaskTypes().get())["task-types"]
+    with pytest.raises(NoSuchTask, match="Unknown task 'nobody'"):
+        asyncio.run(api.TaskInfo().get("nobody"))
+    with pytest.raises(Invalid, match="expected one of"):
+        asyncio.run(api.ListTasks().get(sort_by="colour"))
+
+
+def test_nobody_watches(store: Reader) -> None:
+    set_current(None)
+    for asked in (api.TaskInfo().get("a"), api.ListTasks().get(), api.ListTaskTypes().get()):
+        with pytest.raises(NotFound, match="No Events are running"):
+            asyncio.run(asked)
+    assert asyncio.run(api.TaskInfo(events=Watch(store)).get("a"))["uuid"] == "a"
+
+
+def test_records_tell_what_the_backend_does_not(watch: Watch, redis_cluster: Cluster) -> None:
+    app = redis_cluster.app
+    assert asyncio.run(api.get_task_result("b", app=app))["state"] == "FAILURE"
+    with pytest.raises(NoSuchTask):
+        asyncio.run(api.get_task_result("nobody", app=app))
+    set_current(None)
+    with pytest.raises(NoSuchTask):
+        asyncio.run(api.get_task_result("b", app=app))
+    assert asyncio.run(api.get_task_result("b", app=app, events=watch))["state"] == "FAILURE"
+
+
+def test_queue_lengths(cluster: Cluster) -> None:
+    queues = asyncio.run(api.GetQueueLengths(app=cluster.app).get())["active_queues"]
+    assert "celery" in [queue["name"] for queue in queues]

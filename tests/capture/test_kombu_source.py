@@ -1,0 +1,84 @@
+"""Transports without a way of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flower.capture import opening
+from flower.capture.generic import KombuSource
+from tests.helpers.capture_session import Rig
+from tests.helpers.servers import RabbitMQ, Redis, wait_for
+
+MakeRig = Callable[..., Rig]
+
+
+def folders(tmp_path: Path) -> dict[str, str]:
+    """Out of one folder, into another: `carry` brings whole files. Kombu makes a file first and writes it then, and
+    who reads it between the two loses that message."""
+    for name in ("in", "out", "control"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    return {
+        "data_folder_in": str(tmp_path / "in"),
+        "data_folder_out": str(tmp_path / "out"),
+        "control_folder": str(tmp_path / "control"),
+    }
+
+
+def carry(tmp_path: Path) -> None:
+    for file in sorted(tmp_path.glob("out/*.msg")):
+        file.rename(tmp_path / "in" / file.name)
+
+
+@pytest.mark.parametrize("transport", ["memory", "filesystem"])
+def test_events_arrive(transport: str, rig: MakeRig, tmp_path: Path) -> None:
+    options = folders(tmp_path) if transport == "filesystem" else {}
+    r = rig(f"{transport}://", broker_transport_options=options, options={"enable_events": True})
+    assert transport in str(r.capture.status()["path"])
+    r.send("a", "b")
+    r.publish(b"nonsense")
+    r.publish({"type": "task-x", "uuid": "c", "timestamp": 1, "n": 5}, serializer="json", compression="gzip")
+    carry(tmp_path)
+    r.until("events", lambda: r.uuids == {"a", "b", "c"})
+    assert r.capture.status()["malformed"] == {"not JSON": 1}
+    assert r.gaps == []
+
+
+def test_a_file_that_is_read_before_it_is_written_costs_itself_and_is_told(
+    rig: MakeRig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    r = rig("filesystem://", broker_transport_options=folders(tmp_path))
+    r.send("a")
+    (unwritten,) = tmp_path.glob("out/*.msg")
+    unwritten.write_bytes(b"")
+    carry(tmp_path)
+    wait_for("the loss", lambda: "broker lost or not reached" in caplog.text)
+    wait_for("the return", r.connected)
+    r.send("b")
+    carry(tmp_path)
+    r.until("the rest", lambda: r.uuids == {"b"})
+    assert len(r.gaps) == 1
+
+
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_it_is_the_fallback_for_the_others(
+    kind: str, rig: MakeRig, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server: Redis | RabbitMQ = request.getfixturevalue(f"{kind}_server")
+    monkeypatch.setattr(opening, "_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    r = rig(server.url)
+    r.send(*(str(n) for n in range(200)))
+    r.until("events", lambda: len(r.uuids) == 200)
+
+
+def test_it_reconnects_with_a_gap(rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    with Redis() as server:
+        r = rig(server.url)
+        server.stop()
+        wait_for("the loss", lambda: not r.connected())
+        server.start()
+        wait_for("the return", r.connected)
+        r.send("after")
+        r.until("after", lambda: r.uuids == {"after"})
+        assert len(r.gaps) == 1

@@ -1,0 +1,91 @@
+"""`flower rerun`, `revoke` and `jobs`: they speak to the broker themselves, and note what they did."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flower.store.ledger.audit import Wanted
+from flower.store.opening import open_ledger
+from tests.helpers.paths import ROOT
+from tests.helpers.product_client import Desk
+
+
+def flower(desk: Desk, *words: str, celery: bool = False) -> "subprocess.CompletedProcess[str]":
+    door = ["-m", "celery", "-A", "tests.helpers.celery_app", "flower"] if celery else ["-m", "flower"]
+    app = [] if celery else ["-A", "tests.helpers.celery_app"]
+    return subprocess.run(
+        [sys.executable, *door, *words, "--db", str(desk.db), *app],
+        env={**os.environ, **desk.environment(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=desk.folder,
+    )
+
+
+@pytest.mark.parametrize("celery", [False, True])
+def test_rerun(redis_desk: Desk, celery: bool) -> None:
+    origin = redis_desk.sent("shop.tell", 1, kwargs={"a": 2})
+    ended = flower(redis_desk, "rerun", origin, celery=celery)
+    assert ended.returncode == 0, ended.stderr
+    new = ended.stdout.strip()
+    assert redis_desk.result(new)["origin"] == origin
+    assert "Nobody knows the origin's priority" in ended.stderr
+    assert redis_desk.look(f"tasks/{origin}/reruns")["again"][0]["task"] == new
+    ledger = open_ledger(redis_desk.db)
+    entry = ledger.audit.entries(Wanted(target=new), limit=1)[0]
+    ledger.close()
+    assert (entry.action, entry.way, entry.outcome, entry.targets) == ("task.rerun", "cli", "done", (origin, new))
+
+
+def test_rerun_with_other_arguments_and_dry(redis_desk: Desk) -> None:
+    origin = redis_desk.sent("shop.tell", 1)
+    dry = json.loads(flower(redis_desk, "rerun", origin, "--dry-run").stdout)
+    assert (dry["task"], dry["args"]) == (None, [1])
+    ended = flower(redis_desk, "rerun", origin, "--args", "[7]", "--kwargs", '{"b": 1}', "--priority", "3", "--json")
+    sent = json.loads(ended.stdout)
+    told = redis_desk.result(sent["task"])
+    assert (told["args"], told["kwargs"], told["priority"]) == ([7], {"b": 1}, 3)
+    for words, message in ((("--args", "{}"), "--args must be an array"), (("--args", "["), "--args is not JSON")):
+        refused = flower(redis_desk, "rerun", origin, *words)
+        assert (refused.returncode, message in refused.stderr) == (2, True)
+    assert flower(redis_desk, "rerun", "nobody").returncode == 1
+
+
+def test_revoke(redis_desk: Desk) -> None:
+    running = redis_desk.sent("shop.rest", 300, until="STARTED")
+    ended = flower(redis_desk, "revoke", running, "--terminate", "--signal", "kill")
+    assert ended.returncode == 0, ended.stderr
+    assert f"{redis_desk.cluster.worker.hostname}: terminate: {running}" in ended.stdout
+    redis_desk.wait_for_state(running, "REVOKED")
+    again = flower(redis_desk, "revoke", running)
+    assert (again.returncode, "has ended: REVOKED" in again.stderr) == (3, True)
+    aborting = redis_desk.sent("shop.until_aborted", until="STARTED")
+    assert flower(redis_desk, "revoke", aborting, "--abort").returncode == 0
+    assert redis_desk.result(aborting) == "saw it"
+
+
+def test_jobs(redis_desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "marks"
+    for number in range(3):
+        redis_desk.sent("shop.mark", str(path), number)
+    query = [f"args:{tmp_path.name}", "state:SUCCESS"]
+    plan = json.loads(flower(redis_desk, "jobs", "--start", "rerun", *query, "--dry-run").stdout)
+    assert (plan["count"], plan["refused"]) == (3, [])
+    assert flower(redis_desk, "jobs", "--start", "rerun").returncode == 2  # everything: only if it is said
+    ended = flower(redis_desk, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
+    assert ended.returncode == 0, ended.stderr
+    job = json.loads(ended.stdout)[0]
+    assert (job["state"], job["done"], job["total"]) == ("ended", 3, 3)
+    listed = flower(redis_desk, "jobs", "--ndjson").stdout.splitlines()
+    assert json.loads(listed[0])["id"] == job["id"]
+    lines = flower(redis_desk, "jobs", "--show", job["id"], "--ndjson").stdout.splitlines()
+    for line in lines:
+        redis_desk.wait_for_state(json.loads(line)["new_task"], "SUCCESS")
+    assert len(path.read_text().splitlines()) == 6
+    assert flower(redis_desk, "jobs", "--abort", "nobody").returncode == 1

@@ -1,0 +1,286 @@
+"""What the recorder counts, on the in-memory store: exactly, whatever happens in between."""
+
+import logging
+import random
+from collections import Counter
+from copy import deepcopy
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from flower.capture.port import Captured
+from flower.counting import Counting, Limits
+from flower.counting.roster import SILENT
+from flower.fold import fold
+from flower.recorder import Pace
+from flower.records import Event, Task
+from flower.store.memory import MemoryStore
+from flower.tallies import OTHER, Tally, grid
+from tests.test_recorder import QUICK, Bench, FullAtFirst, until
+
+W = "celery@one"
+
+
+def event(kind: str, uuid: str, at: float, worker: str = W, **fields: Any) -> Event:
+    return Event(type=f"task-{kind}", timestamp=at, uuid=uuid, hostname=worker, clock=round(at * 10), **fields)
+
+
+def life(uuid: str, at: float = 100.0, name: str = "add", runtime: float = 0.3) -> list[Event]:
+    return [
+        event("sent", uuid, at, "gen1@web", name=name),
+        event("received", uuid, at + 0.1, name=name),
+        event("started", uuid, at + 0.6),
+        event("progress", uuid, at + 0.7, data={"done": 1}),
+        event("succeeded", uuid, at + 0.9, runtime=runtime, result="1"),
+    ]
+
+
+def tallies(store: MemoryStore) -> dict[Any, Tally]:
+    return {key: tally for key, (_, tally) in store.tallies.items()}
+
+
+def counts(store: MemoryStore) -> dict[tuple[str | None, str, str], int]:
+    """By worker, task and type of event."""
+    return {(*key, kind): each[0] for key, tally in tallies(store).items() for kind, each in tally.events.items()}
+
+
+def test_every_task_event_counts_under_its_sender_and_the_name_of_its_task() -> None:
+    with Bench(QUICK) as bench:
+        bench.capture.give(Event(type="worker-heartbeat", timestamp=1.0, hostname=W), *life("a"), *life("b", 101.0))
+        odd = event("progress", "a", 199.0, name="else")
+        token = bench.capture.give(event("revoked", "unknown", 3.0), event("failed", "a", 200.0), odd)
+        until(lambda: bench.capture.acknowledged == token)
+    kinds = ("task-received", "task-started", "task-progress", "task-succeeded")
+    assert counts(bench.store) == {
+        ("gen1@web", "add", "task-sent"): 2,
+        **{(W, "add", kind): 2 for kind in kinds},
+        (W, "add", "task-failed"): 1,
+        (W, "", "task-revoked"): 1,
+        (W, "else", "task-progress"): 1,  # the name in the event goes first
+    }
+    found = tallies(bench.store)
+    runtime, wait = found[W, "add"].runtime, found[None, "add"].wait
+    assert runtime is not None
+    assert (runtime.counts, runtime.sum) == ({0.3: 2}, pytest.approx(0.6))
+    assert wait is not None
+    assert (wait.counts, wait.sum) == ({0.6: 2}, pytest.approx(1.2))
+
+
+def test_a_recorder_goes_on_counting_where_the_one_before_it_stopped() -> None:
+    store = MemoryStore()
+    for number in range(3):
+        with Bench(QUICK, store=store) as bench:
+            bench.capture.give(*life(f"t{number}", 100.0 + number))
+    assert counts(store)[W, "add", "task-succeeded"] == 3
+    runtime = tallies(store)[W, "add"].runtime
+    assert runtime is not None
+    assert sum(runtime.counts.values()) == 3
+
+
+def test_what_waits_for_its_end_counts_when_the_broker_may_forget_it() -> None:
+    """Its events come again if we die, and then they must not count twice."""
+    pace = Pace(flush_interval=60.0, flush_events=10, busy_events=2, linger=60.0, finish_within=0.0, few_events=0)
+    with Bench(pace) as bench:
+        first = bench.capture.give(*life("a"), messages=1)
+        waits = bench.capture.give(event("received", "waits", 110.0, name="add"), messages=1)
+        bench.capture.give(*life("b", 120.0), messages=1)
+        until(lambda: bench.task("b") is not None)
+        assert bench.capture.acknowledged == waits - 1 == first
+        killed = deepcopy_of(bench.store)
+    assert counts(killed)[W, "add", "task-succeeded"] == 1
+    with Bench(QUICK, store=killed) as after:
+        again = (event("received", "waits", 110.0, name="add"), *life("b", 120.0))
+        token = after.capture.give(*again, messages=2)
+        until(lambda: after.capture.acknowledged == token)
+    assert counts(killed)[W, "add", "task-succeeded"] == 2
+    assert counts(killed)[W, "add", "task-received"] == 3
+
+
+def deepcopy_of(store: MemoryStore) -> MemoryStore:
+    """What is on disk at this moment."""
+    copy = MemoryStore()
+    with store.lock:
+        kept = {name: value for name, value in vars(store).items() if name != "lock"}
+        vars(copy).update(deepcopy(kept))
+    return copy
+
+
+def test_events_that_come_again_because_we_died_before_the_broker_heard_of_us_count_once() -> None:
+    with Bench(QUICK) as bench:
+        token = bench.capture.give(*life("a"), *life("b", 130.0), messages=10)
+        until(lambda: bench.capture.acknowledged == token)
+        killed = deepcopy_of(bench.store)
+    before = counts(killed)
+    with Bench(QUICK, store=killed) as after:
+        after.capture.give(*life("b", 130.0), messages=3)
+        token = after.capture.give(*life("a"), *life("c", 140.0), messages=4)
+        until(lambda: after.capture.acknowledged == token)
+        # the connection broke, and what was on its way is sent again
+        token = after.capture.give(*life("c", 140.0), messages=4)
+        until(lambda: after.capture.acknowledged == token)
+    assert counts(killed) == {key: number + number // 2 for key, number in before.items()}
+
+
+def test_events_are_told_apart_by_more_than_their_time() -> None:
+    same = [event("progress", f"t{number}", 5.0) for number in range(50)]
+    with Bench(QUICK) as bench:
+        token = bench.capture.give(*same, event("other", "t1", 5.0), messages=51)
+        until(lambda: bench.capture.acknowledged == token)
+    assert counts(bench.store) == {(W, "", "task-progress"): 50, (W, "", "task-other"): 1}
+
+
+def test_a_full_disk_loses_no_count_and_doubles_none() -> None:
+    with Bench(Pace(flush_interval=0.01, full_interval=0.02, status_interval=0.02), FullAtFirst) as bench:
+        bench.capture.give(*life("a"), messages=5)
+        token = bench.capture.give(*life("b", 130.0), messages=5)
+        until(lambda: bench.reader.recorder_status().get("trouble") is not None)
+        assert counts(bench.store) == {}
+        bench.writer.full = False  # type: ignore[attr-defined]
+        until(lambda: bench.capture.acknowledged == token)
+    assert counts(bench.store)[W, "add", "task-succeeded"] == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kills_at_random_moments(seed: int) -> None:
+    """Events are given in order; whoever comes after a kill gets all that was not acknowledged."""
+    chance = random.Random(seed)
+    stream = [each for number in range(120) for each in life(f"t{number}", 100.0 + 2 * number)]
+    batches = [stream[start : start + 7] for start in range(0, len(stream), 7)]
+    store, done = MemoryStore(), 0
+    pace = Pace(flush_interval=0.001, busy_events=20, linger=0.01, few_events=0 if seed % 2 else 4)
+    while done < len(batches):
+        with Bench(pace, store=store) as bench:
+            for batch in batches[done : done + chance.randrange(1, 30)]:
+                bench.capture.give(*batch, messages=2)
+            enough = chance.randrange(1, 15)
+            until(lambda: bench.capture.acknowledged >= min(enough, bench.capture._token))  # noqa: B023
+            acknowledged = bench.capture.acknowledged
+            killed = deepcopy_of(bench.store)
+        store, done = killed, done + acknowledged
+    expected = Counter((each.hostname, "add", each.type) for each in stream)
+    assert counts(store) == expected
+
+
+class Alone:
+    """Counting alone, with a clock of its own."""
+
+    def __init__(self, limits: Limits, known: list[Tally] | None = None) -> None:
+        self.counting = Counting(known or [], b"", limits, 0.0)
+        self.kept: dict[Any, Tally] = {each.key: each for each in known or []}
+
+    def give(self, now: float, *events: Event) -> None:
+        portion = self.counting.portion(Captured(events, 1, now))
+        for each in events:
+            name = each.name or fold(None, each).name
+            portion.events.append((each.hostname, each.type, name))
+            if each.runtime:
+                portion.ended.append(((each.hostname, name), each.runtime))
+        self.counting.take(portion)
+        counted = self.counting.until(1)
+        for key in counted.forgotten:
+            self.kept.pop(key, None)
+        self.kept.update((each.key, each) for each in counted.tallies)
+        self.counting.written()
+
+    def counts(self) -> dict[Any, int]:
+        return {key: sum(each[0] for each in tally.events.values()) for key, tally in self.kept.items()}
+
+
+def received(number: int, worker: str, task: str) -> Event:
+    return event("received", f"u{number}", float(number), worker, name=task)
+
+
+def test_names_beyond_the_limit_are_one(caplog: pytest.LogCaptureFixture) -> None:
+    counter = Alone(Limits(names=3, pairs=100))
+    with caplog.at_level(logging.WARNING):
+        counter.give(0.0, *(received(n, f"w{n % 5}", f"t{n // 5}") for n in range(25)))
+        counter.give(1.0, *(received(n, f"w{n % 5}", f"t{n // 5}") for n in range(25)))
+    names = {f"w{n}" for n in range(3)} | {OTHER}, {f"t{n}" for n in range(3)} | {OTHER}
+    assert counter.counts() == {
+        (worker, task): 2 * (2 if worker == OTHER else 1) * (2 if task == OTHER else 1)
+        for worker in names[0]
+        for task in names[1]
+    }
+    assert len(caplog.messages) == 2
+    assert "types of tasks" in caplog.text
+
+
+def test_pairs_beyond_the_limit_are_one_for_each_worker() -> None:
+    counter = Alone(Limits(names=100, pairs=4))
+    counter.give(0.0, *(received(n, f"w{n % 2}", f"t{n // 2}") for n in range(10)))
+    assert counter.counts() == {
+        **{(f"w{n % 2}", f"t{n // 2}"): 1 for n in range(4)}, ("w0", OTHER): 3, ("w1", OTHER): 3,
+    }  # fmt: skip
+
+
+def test_names_that_were_silent_for_long_give_way() -> None:
+    counter = Alone(Limits(names=2, pairs=100))
+    counter.give(0.0, received(1, "w1", "add"), received(2, "w2", "add"))
+    counter.give(SILENT - 1, received(3, "w2", "add"), received(4, "w3", "add"))
+    assert counter.counts() == {("w1", "add"): 1, ("w2", "add"): 2, (OTHER, "add"): 1}
+    counter.give(SILENT + 1, received(5, "w4", "add"), received(6, "w2", "add"))
+    assert counter.counts() == {("w2", "add"): 3, (OTHER, "add"): 1, ("w4", "add"): 1}
+    counter.give(SILENT + 2, received(7, "w5", "add"))
+    assert counter.counts()[OTHER, "add"] == 2
+    # what was forgotten begins anew
+    counter.give(3 * SILENT, received(8, "w1", "add"))
+    assert counter.counts() == {("w1", "add"): 1, (OTHER, "add"): 2}
+
+
+def test_what_ran_on_a_worker_that_is_forgotten_stays_with_its_type() -> None:
+    counter = Alone(Limits(names=1))
+    counter.give(5.0, event("succeeded", "a", 1.0, "w1", name="add", runtime=0.3))
+    counter.give(SILENT + 6, event("succeeded", "b", 2.0, "w2", name="add", runtime=0.4))
+    assert set(counter.kept) == {("w2", "add"), (None, "add")}
+    runtime = counter.kept[None, "add"].runtime
+    assert runtime is not None
+    assert (runtime.counts, runtime.sum, runtime.created) == ({0.3: 1}, 0.3, 5.0)
+
+
+def test_types_of_events_are_bounded_too() -> None:
+    counter = Alone(Limits(names=3))
+    counter.give(0.0, *(event(f"custom{n}", f"u{n}", 1.0) for n in range(9)))
+    assert counter.kept[W, ""].events.keys() == {"task-custom0", "task-custom1", "task-custom2", OTHER}
+    assert counter.kept[W, ""].events[OTHER][0] == 6
+
+
+def test_odd_names_do_no_harm() -> None:
+    counter = Alone(Limits())
+    counter.give(0.0, received(1, "\ud800", "x" * 10_000), Event(type="task-sent", timestamp=1.0, uuid="u"))
+    (worker, task), rest = counter.kept
+    assert (worker, len(task), rest) == ("\\ud800", 500, ("", ""))
+
+
+def test_waits_are_those_of_tasks_that_were_to_start_at_once() -> None:
+    counter = Alone(Limits())
+    now = Task("a", "add", sent=1.0, received=3.0)
+    started = event("started", "a", 4.0)
+    later = Task("b", "add", sent=1.0, received=3.0, eta="2030-01-01")
+    again = Task("c", "add", sent=1.0, received=3.5, retries=1)
+    unseen = Task("d", "add")
+    portion = counter.counting.portion(Captured([], 1, 9.0))
+    portion.started += [(started, each) for each in (now, later, again, unseen)]
+    counter.counting.take(portion)
+    found = {tally.key: tally for tally in counter.counting.until(1).tallies}[None, "add"].wait
+    assert found is not None
+    assert (found.counts, found.sum, found.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)
+
+
+def test_the_grid_has_every_bound_that_is_asked_for() -> None:
+    bounds = grid((0.33, 2.5, float("inf")))
+    assert list(bounds) == sorted(set(bounds))
+    assert {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.33, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 4000} <= set(bounds)
+    assert bounds[-1] == float("inf")
+    assert all(later / former <= 1.34 for former, later in pairwise(bounds[:-1]))
+
+
+def test_bounds_may_change_without_losing_what_was_counted() -> None:
+    before = Alone(Limits(bounds=(0.33,)))
+    before.give(0.0, event("succeeded", "a", 1.0, runtime=0.33), event("succeeded", "b", 1.0, runtime=0.34))
+    after = Alone(Limits(bounds=(0.45,)), list(before.kept.values()))
+    after.give(1.0, event("succeeded", "c", 2.0, runtime=0.42))
+    found = after.kept[W, ""].runtime
+    assert found is not None
+    assert found.cumulative((0.3, 0.33, 0.4, 0.45, 1.0, float("inf"))) == [0, 1, 2, 3, 3, 3]
+    assert found.cumulative((0.42, float("inf"))) == [2, 3]

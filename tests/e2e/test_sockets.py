@@ -1,0 +1,261 @@
+"""Where the program can be reached, and what it says of that: the real one, from outside."""
+
+import os
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.helpers.product_process import Product
+from tests.helpers.servers import Redis, free_port, wait_for
+
+
+class Reached(Product):
+    """Started with exactly these options, so that it may be anywhere."""
+
+    def command(self) -> list[str]:
+        port = f"--port={self.port}"
+        return [word for word in super().command() if word != port]
+
+    def lines(self) -> str:
+        return self.log.read_text()
+
+    def ready(self) -> bool:
+        return "Registered tasks" in self.lines() or "The recorder" in self.lines()
+
+    def end(self, number: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost, and its key."""
+    folder = tmp_path_factory.mktemp("pem")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", str(cert), "-keyout", str(key)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose name is short enough for a unix socket."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_banner_and_the_end(redis_server: Redis, number: int) -> None:
+    with Reached(redis_server.url.replace("://", "://ann:hush@"), "--port=0", "--address=localhost") as product:
+        lines = product.lines()
+        port = int(lines.partition("Visit me at http://localhost:")[2].split()[0])
+        assert httpx.get(f"http://127.0.0.1:{port}/healthcheck").headers["server"] == "Bellflower"
+        assert "Broker: redis://ann:**@127.0.0.1" in lines
+        assert "hush" not in lines
+        names = lines.partition("Registered tasks: \n[")[2].partition("]")[0].split()
+        assert names == sorted(names)
+        assert "'shop.add'," in names
+        assert lines.index("Visit me at") < lines.index("Broker: ") < lines.index("Registered tasks:")
+        assert product.end(number) == 0
+        assert "Traceback" not in product.lines()
+
+
+def test_all_addresses_of_a_name_have_the_same_port(redis_server: Redis) -> None:
+    with Reached(redis_server.url, "--port=0", "--address=") as product:
+        port = int(product.lines().partition("Visit me at http://127.0.0.1:")[2].split()[0])
+        for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            assert httpx.get(f"http://{host}:{port}/healthcheck").text == "OK"
+
+
+def test_a_prefix_is_in_the_banner(redis_server: Redis) -> None:
+    with Reached(redis_server.url, "--port=0", "--url-prefix=/deep/") as product:
+        where = product.lines().partition("Visit me at ")[2].split()[0]
+        assert where.endswith("/deep/")
+        assert httpx.get(f"{where}healthcheck").text == "OK"
+
+
+def test_quiet(redis_server: Redis) -> None:
+    class Quiet(Product):
+        def command(self) -> list[str]:
+            command = super().command()
+            command.insert(command.index("flower"), "-q")
+            return command
+
+    with Quiet(redis_server.url, "--logging=debug") as product:
+        product.wait_until_capturing()
+        said = product.log.read_text()
+    for words in ("Visit me", "Broker:", "Registered tasks", "Settings"):
+        assert words not in said
+
+
+def test_a_unix_socket(redis_server: Redis, short: Path) -> None:
+    path = short / "flower.sock"
+    with Reached(redis_server.url, f"--unix-socket={path}") as product:
+        assert f"Visit me via unix socket file: {path}" in product.lines()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o777
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://any") as client:
+            assert client.get("/healthcheck").text == "OK"
+            assert client.get("/tasks").status_code == 200
+        assert product.end(signal.SIGTERM) == 0
+        assert not path.exists()
+
+
+def test_a_unix_socket_that_was_left_behind_or_is_in_use(redis_server: Redis, short: Path) -> None:
+    path = short / "flower.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with Reached(redis_server.url, f"--unix-socket={path}") as first:
+        second = subprocess.run(
+            [*Reached(redis_server.url, f"--unix-socket={path}").command()],
+            env=first.environment(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert second.returncode == 1
+        assert f"Cannot listen on the unix socket {path}: Address already in use" in second.stderr
+        assert path.exists()
+        assert first.end(signal.SIGTERM) == 0
+    path.write_text("precious")
+    third = subprocess.run(
+        first.command(), env=first.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert third.returncode == 1
+    assert "this is no socket" in third.stderr
+    assert path.read_text() == "precious"
+
+
+def test_tls(redis_server: Redis, pem: tuple[Path, Path]) -> None:
+    cert, key = pem
+    with Reached(
+        redis_server.url, "--port=0", f"--certfile={cert}", f"--keyfile={key}", f"--ca-certs={cert}"
+    ) as product:
+        where = product.lines().partition("Visit me at ")[2].split()[0]
+        assert where.startswith("https://127.0.0.1:")
+        trusting = ssl.create_default_context(cafile=str(cert))
+        assert httpx.get(f"{where}/healthcheck", verify=trusting).text == "OK"
+        with pytest.raises(httpx.TransportError):
+            httpx.get(where.replace("https", "http"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--certfile=CERT", "--keyfile=/no/such/key"), "keyfile /no/such/key: No such file or directory"),
+        (("--certfile=/no/such/cert", "--keyfile=KEY"), "certfile /no/such/cert: No such file or directory"),
+        (("--certfile=KEY", "--keyfile=CERT"), "TLS cannot be used: "),
+        (("--certfile=CERT",), "Both 'certfile' and 'keyfile' are required to enable SSL"),
+    ],
+)
+def test_tls_that_cannot_be(options: tuple[str, ...], words: str, pem: tuple[Path, Path], tmp_path: Path) -> None:
+    from tests.e2e.test_startup import run
+
+    given = [option.replace("CERT", str(pem[0])).replace("KEY", str(pem[1])) for option in options]
+    ended = run(*given, "--port=0", "--broker=memory://", folder=tmp_path)
+    assert ended.returncode == 1
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_log_file(redis_server: Redis, tmp_path: Path) -> None:
+    """Both processes write to it, it is turned over, and nobody writes to standard error."""
+    log = tmp_path / "flower.log"
+    options = (f"--log-file-prefix={log}", "--log-file-max-size=2000", "--log-file-num-backups=3", "--debug")
+    with Product(redis_server.url, *options) as product:
+        product.wait_until_capturing()
+        for _ in range(60):
+            product.get("/api/task/types")
+        wait_for("a second file", (tmp_path / "flower.log.1").exists)
+        product.signal(signal.SIGTERM)
+        assert product.process is not None
+        product.process.wait(30)
+        said = product.log.read_text()
+    files = sorted(tmp_path.glob("flower.log*"))
+    assert 2 <= len(files) <= 4
+    assert all(file.stat().st_size < 2100 for file in files)
+    assert said == ""
+
+
+def test_lines_of_the_recorder_are_in_the_log_file(tmp_path: Path) -> None:
+    log = tmp_path / "flower.log"
+    with Product(f"redis://127.0.0.1:{free_port()}/0", f"--log-file-prefix={log}", "--log-to-stderr") as product:
+        wait_for("the trouble", lambda: "broker lost or not reached" in log.read_text())
+        wait_for("it again", lambda: "broker lost or not reached" in product.log.read_text())
+    lines = log.read_text().splitlines()
+    (line,) = [line for line in lines if "broker lost or not reached" in line]
+    assert line.startswith("[W ")
+    assert line.count("[W ") == 1
+    assert any("Visit me at" in line for line in lines)
+
+
+def test_a_log_file_that_cannot_be(tmp_path: Path) -> None:
+    from tests.e2e.test_startup import run
+
+    ended = run("--log-file-prefix=/no/such/folder/log", "--port=0", "--broker=memory://", folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: The log file /no/such/folder/log cannot be written: No such file or directory\n"
+
+
+def test_what_a_proxy_says_is_believed_only_if_asked(redis_server: Redis) -> None:
+    forged = {"X-Real-Ip": "203.0.113.9", "X-Forwarded-For": "203.0.113.8", "X-Forwarded-Proto": "https"}
+    for options, seen in (((), "127.0.0.1"), (("--xheaders",), "203.0.113.9")):
+        with Product(redis_server.url, "--debug", *options) as product:
+            product.http.get("/healthcheck", headers=forged)
+            wait_for("the line", lambda log=product.log, seen=seen: f"({seen})" in log.read_text())  # type: ignore[misc]
+            if not options:
+                assert "203.0.113" not in product.log.read_text()
+
+
+def test_words_after_an_option_are_its_value(redis_server: Redis, short: Path) -> None:
+    """And what celery cannot know is said: `--version` of us, not of celery."""
+    path = short / "s"
+    with Reached(redis_server.url, "--unix_socket", str(path), "-url-prefix", "deep", "--debug", "false") as product:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://any") as client:
+            assert client.get("/deep/healthcheck").text == "OK"
+        assert "ignored" not in product.lines()
+    version = subprocess.run(
+        [*product.command()[: product.command().index("flower") + 1], "--version"],
+        env=product.environment(), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "version 0." in version.stdout
+    assert os.path.exists(path) is False
+
+
+def test_a_value_that_is_missing(tmp_path: Path) -> None:
+    from tests.e2e.test_startup import run
+
+    for words in (("--port",), ("--db", "--port=3")):
+        ended = run(*words, folder=tmp_path)
+        assert ended.returncode == 1
+        assert "needs a value" in ended.stderr
+
+
+@pytest.mark.parametrize("module", ["celery", "flower"])
+def test_both_programs_know_the_command(module: str, redis_server: Redis) -> None:
+    """`python -m flower … flower …` is the celery program, as in Flower; `celery flower` needs no application."""
+
+    class Named(Reached):
+        def command(self) -> list[str]:
+            command = super().command()
+            command[command.index("-m") + 1] = module
+            if module == "celery":
+                at = command.index("-A")
+                command[at : at + 2] = ["-b", self.broker]
+            return command
+
+    with Named(redis_server.url, "--port=0") as product:
+        where = product.lines().partition("Visit me at ")[2].split()[0]
+        assert httpx.get(f"{where}/healthcheck").text == "OK"
+        assert f"Broker: {redis_server.url}" in product.lines()
+        assert ("'shop.add'" in product.lines()) == (module == "flower")
+        assert product.end(signal.SIGTERM) == 0

@@ -1,0 +1,120 @@
+"""Input that nobody should send, through the broker, into the product as it runs."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis import Redis as Client
+
+from tests.helpers.product_process import Product
+from tests.helpers.servers import Redis, wait_for
+
+CHANNEL = "/0.celeryev/task.received"
+
+
+@pytest.fixture
+def product(redis_server: Redis) -> Iterator[Product]:
+    with Product(redis_server.url) as product:
+        product.wait_until_capturing()
+        yield product
+
+
+class Sender:
+    def __init__(self, server: Redis) -> None:
+        self.client = Client(port=server.port)
+
+    def raw(self, payload: bytes | str) -> None:
+        self.client.publish(CHANNEL, payload)
+
+    def body(self, text: str) -> None:
+        """A well-formed envelope around any text."""
+        envelope = {
+            "body": text, "content-encoding": "utf-8", "content-type": "application/json", "headers": {},
+            "properties": {"delivery_info": {"exchange": "celeryev", "routing_key": "task.received"}},
+        }  # fmt: skip
+        self.raw(json.dumps(envelope))
+
+    def event(self, uuid: Any, **fields: Any) -> None:
+        event = {
+            "type": "task-received",
+            "uuid": uuid,
+            "hostname": "celery@odd",
+            "timestamp": time.time(),
+            "name": "odd",
+        }
+        self.body(json.dumps({**event, **fields}))
+
+
+@pytest.fixture
+def sender(redis_server: Redis) -> Sender:
+    return Sender(redis_server)
+
+
+def arrives(product: Product, uuid: str) -> dict[str, Any]:
+    wait_for(uuid, lambda: product.task(uuid) is not None, 20)
+    task = product.task(uuid)
+    assert task is not None
+    return task
+
+
+def test_what_is_no_event_is_counted_and_passed_over(product: Product, sender: Sender) -> None:
+    for raw in (b"", b"\x00\xff", b"not json", b"[]", b'{"body": 3}', b"{" * 100_000, b'"text"'):
+        sender.raw(raw)
+    for text in ("", "null", "3", '"x"', "[[[]]]", "{", '{"type": 3}', '{"type": "task-received"}', "[" * 100_000):
+        sender.body(text)
+    for uuid in (None, 3, "", [], {"a": 1}, "x" * 10_000):
+        sender.event(uuid)
+    sender.event("after-nonsense")
+    assert arrives(product, "after-nonsense")["name"] == "odd"
+    wait_for("the count", lambda: sum(product.status()["capture"]["malformed"].values()) >= 15)
+    assert len(product.states()) == 1
+
+
+def test_odd_values_lose_nothing_else(product: Product, sender: Sender) -> None:
+    sender.event("types", name=17, args=[1, {"a": None}], kwargs={"k": 1}, retries="2", eta=5, clock="x", pid=True)
+    sender.event("text", name="\x00\x1b[31m\u202eevil\ud800", args="<script>alert(1)</script>", kwargs="{'é': '\x00'}")
+    sender.event("past", timestamp=0)
+    sender.event("future", timestamp=4102444800)
+    sender.event("no-time", timestamp="soon")
+    sender.event("huge", args="(" + "x" * 10_000_000 + ")")
+    types = arrives(product, "types")
+    assert (types["name"], types["args"], types["retries"], types["worker"]) == (
+        "17",
+        "[1, {'a': None}]",
+        2,
+        "celery@odd",
+    )
+    text = arrives(product, "text")
+    assert text["name"].startswith("\x00\x1b[31m\u202eevil")
+    assert text["args"] == "<script>alert(1)</script>"
+    assert arrives(product, "past")["received"] == 0
+    assert arrives(product, "future")["received"] == 4102444800
+    assert abs(arrives(product, "no-time")["received"] - time.time()) < 60
+    assert len(arrives(product, "huge")["args"]) == 10_000_002
+    for page in ("/tasks", "/task/text", "/task/types", "/task/huge"):
+        answer = product.http.get(page)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.text
+    assert product.get("/api/tasks", sort_by="-received")
+    assert list(product.get("/api/tasks", search='"<script>"')) == ["text"]
+
+
+def test_very_many_task_names(product: Product, redis_server: Redis) -> None:
+    """Each name costs its own bytes and nothing more; nothing grows without bound."""
+    names = 100_000
+    with Celery(broker=redis_server.url, set_as_current=False).connection_for_write() as connection:
+        dispatcher = Celery(set_as_current=False).events.Dispatcher(
+            connection, hostname="celery@odd", buffer_group={"task"}, buffer_limit=500
+        )
+        for number in range(names):
+            dispatcher.send("task-received", uuid=f"name-{number}", name=f"generated.{number:x}.name", retries=0)
+        dispatcher.flush()
+    wait_for("the last of them", lambda: product.task(f"name-{names - 1}") is not None, 60)
+    assert len(product.get("/api/task/types")["task-types"]) == names
+    assert list(product.get("/api/tasks", taskname="generated.ff.name")) == ["name-255"]
+    recorder = product.recorder()
+    assert recorder is not None
+    assert recorder.memory_info().rss < 400 * 2**20

@@ -1,0 +1,69 @@
+"""A headless Chromium for tests, and pages that tell when something went wrong in them."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.helpers.paths import ROOT
+
+AXE = ROOT / "tests" / "ui" / "vendor" / "axe.js"
+
+#: WCAG 2.2 AA and what comes before it.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+WIDE, TABLET, PHONE = (1440, 900), (1024, 800), (390, 844)
+
+
+def chromium() -> str:
+    """Debian's, or one that is installed by other means."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    raise RuntimeError("no chromium: scripts/test-servers installs it")
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    options = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=options)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Watched:
+    """A page and what it complained of. `expect_problems` lets the browser log answers with an error's status: it does
+    so for every one, asked for or not."""
+
+    def __init__(self, page: Page, *, expect_problems: bool = False) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.expect_problems = expect_problems
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning"):
+            return
+        where = message.location.get("url", "")
+        if self.expect_problems and message.text.startswith("Failed to load resource"):
+            return
+        self.complaints.append(f"{message.type}: {message.text} {where}")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds: rule, and the elements that break it."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())  # as a script element it would be against the policy, as it should be
+    found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
+    return [
+        f"{each['id']}: {node['target']} {node['failureSummary'][:300]}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]

@@ -1,0 +1,68 @@
+"""A real worker in a process of its own."""
+
+import os
+import sys
+import time
+from typing import Any
+
+from celery import Celery
+
+from tests.helpers.paths import ROOT
+from tests.helpers.servers import Server
+
+
+class Worker(Server):
+    """`celery worker` of the test application; ready once it answers a ping."""
+
+    name = "worker"
+
+    def __init__(self, app: Celery, node: str = "shop", concurrency: int = 4, *options: str) -> None:
+        super().__init__()
+        self.app, self.hostname, self.concurrency = app, f"{node}@{self.port}", concurrency
+        self.options = options
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SHOP_BROKER": self.app.conf.broker_url,
+            "SHOP_QUEUE": self.app.conf.task_default_queue,
+            "SHOP_BACKEND": self.app.conf.result_backend or "",
+            "SHOP_POOL_RESTARTS": "1" if self.app.conf.worker_pool_restarts else "",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def command(self) -> list[str]:
+        return [
+            sys.executable, "-m", "celery", "-A", "tests.helpers.celery_app", "worker", "-n", self.hostname,
+            "-l", "INFO", "-c", str(self.concurrency), "-E", "--without-mingle", "--without-gossip", *self.options,
+        ]  # fmt: skip
+
+    def ready(self) -> bool:
+        return bool(self.app.control.ping(destination=[self.hostname], timeout=0.5))
+
+    def inspect(self, method: str) -> Any:
+        """What the worker itself says."""
+        answers = getattr(self.app.control.inspect(destination=[self.hostname], timeout=5), method)()
+        return (answers or {}).get(self.hostname)
+
+    def pool(self) -> list[int]:
+        """The ids of the processes of the pool, as the worker says."""
+        return list(self.inspect("stats")["pool"]["processes"])
+
+    def queues(self) -> set[str]:
+        return {queue["name"] for queue in self.inspect("active_queues")}
+
+    def started(self, task_id: str, timeout: float = 30) -> bool:
+        """Wait until the task runs, and until its result says so: that may be written a little later."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            active = self.inspect("active") or ()
+            running = any(task["id"] == task_id and task["time_start"] for task in active)
+            if running and self._noted(task_id):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _noted(self, task_id: str) -> bool:
+        result = self.app.AsyncResult(task_id)
+        return result.backend.as_uri() == "rpc://" or result.state == "STARTED"

@@ -1,0 +1,47 @@
+"""A broker with a real worker on it: one of each kind per test session."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from celery import Celery
+
+from tests.helpers.celery_app import make
+from tests.helpers.celery_worker import Worker
+from tests.helpers.servers import RabbitMQ, Redis
+
+
+@dataclass(frozen=True)
+class Cluster:
+    app: Celery
+    worker: Worker
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(redis_server: Redis) -> Iterator[Cluster]:
+    app = make(redis_server.url, redis_server.url)
+    with Worker(app) as worker:
+        yield Cluster(app, worker)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_cluster(rabbitmq_server: RabbitMQ, redis_server: Redis) -> Iterator[Cluster]:
+    """RabbitMQ carries the tasks, Redis (another database than that of `redis_cluster`) keeps the results."""
+    app = make(rabbitmq_server.url, redis_server.url.removesuffix("0") + "1")
+    with Worker(app) as worker:
+        yield Cluster(app, worker)
+
+
+@pytest.fixture(scope="session")
+def rpc_cluster(rabbitmq_server: RabbitMQ) -> Iterator[Cluster]:
+    app = make(rabbitmq_server.url, "rpc://")
+    app.conf.task_default_queue = "rpc"
+    with Worker(app, node="rpc") as worker:
+        yield Cluster(app, worker)
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The same test on both brokers."""
+    found: Cluster = request.getfixturevalue(f"{request.param}_cluster")
+    return found

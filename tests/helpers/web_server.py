@@ -1,0 +1,71 @@
+"""The web application behind a real server on a real port, in a thread."""
+
+import dataclasses
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import uvicorn
+
+from flower.access.opening import authenticator
+from flower.api.context import Context
+from flower.config import NAMES, Config
+from flower.store.opening import open_ledger
+from flower.store.port import Reader
+from flower.web.application import create_app
+from tests.helpers.servers import wait_for
+
+#: Options that a `Context` has itself.
+_OF_CONTEXT = {field.name for field in dataclasses.fields(Context)}
+
+
+def no_app() -> Any:
+    raise AssertionError("nothing of this test speaks to a cluster")
+
+
+class Live:
+    """`http` is a client of it; `Context` is made of the arguments, its `access` of those that are options."""
+
+    def __init__(
+        self,
+        store: Reader,
+        app: Callable[[], Any] = no_app,
+        *,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.ledger = open_ledger(self._folder.name)
+        options = {name: settings.pop(name) for name in list(settings) if name in NAMES and name not in _OF_CONTEXT}
+        self.access = authenticator(Config(**options), self.ledger, environment or {})
+        self.context = Context(store, app, self.ledger, access=self.access, **settings)
+        config = uvicorn.Config(
+            create_app(self.context),
+            port=0,
+            log_level="critical",
+            lifespan="off",
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,  # a page that still listens shall not keep the test
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        wait_for("the web server", lambda: self.server.started)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.http.close()
+        self.server.should_exit = True
+        self.thread.join(20)
+        self.ledger.close()
+        self._folder.cleanup()

@@ -1,0 +1,217 @@
+"""Workers over HTTP: what they say, and commands to them, each seen at the worker."""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from flower.records import Worker as Record
+from flower.store.port import Batch, Reader, Writer
+from tests.helpers.celery_app import make
+from tests.helpers.celery_worker import Worker
+from tests.helpers.servers import Server, free_port, wait_for
+from tests.helpers.web_server import Live
+
+
+@pytest.fixture
+def worker(broker: Server) -> Iterator[Worker]:
+    """A worker that nobody else uses, with queues of its own."""
+    app = make(broker.url, None)  # type: ignore[attr-defined]
+    app.conf.update(worker_pool_restarts=True, task_default_queue=f"pool{free_port()}")
+    with Worker(app, "pool", 3) as started:
+        yield started
+
+
+@pytest.fixture
+def live(worker: Worker, store: Reader, opened: None) -> Iterator[Live]:
+    with Live(store, lambda: worker.app) as server:
+        yield server
+
+
+def post(live: Live, action: str, worker: str, **data: Any) -> tuple[int, str]:
+    answer = live.http.post(f"/api/worker/{action}/{worker}", data=data)
+    return answer.status_code, answer.json()["message"] if answer.status_code == 200 else answer.text
+
+
+def test_inspection(live: Live, worker: Worker) -> None:
+    name = worker.hostname
+    assert live.http.get("/api/workers").json() == {}
+    begun = time.time()
+    found = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
+    assert begun < found["timestamp"] < time.time()
+    assert set(found) == {"timestamp", "stats", "active_queues", "registered", "conf"}
+    assert found["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
+    assert "shop.add" in found["registered"]
+    assert [queue["name"] for queue in found["active_queues"]] == [worker.app.conf.task_default_queue]
+    assert found["conf"]["task_track_started"] is True
+    assert "alternates" not in found["stats"]["broker"]
+    alone = live.http.get("/api/workers", params={"refresh": "true", "workername": name}).json()
+    assert set(alone[name]) == {*found, "active", "scheduled", "reserved", "revoked"}
+    assert alone[name]["active"] == []
+    assert live.http.get("/api/workers", params={"workername": name}).json() == alone
+    assert list(live.http.get("/api/workers", params={"status": "1"}).json()) == ["celery@w1", "celery@w2"]
+
+
+def test_a_worker_is_asked_when_it_is_named(live: Live, worker: Worker) -> None:
+    found = live.http.get("/api/workers", params={"workername": worker.hostname}).json()
+    assert found[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
+
+
+def test_a_worker_that_events_know_is_asked_at_once(live: Live, worker: Worker, writer: Writer) -> None:
+    now = time.time()
+    writer.write(Batch(workers=[Record(worker.hostname, heartbeat=now, freq=600.0), Record("mute@w", heartbeat=now)]))
+    found = live.http.get("/api/workers").json()
+    assert found[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
+    # it lives, as its events say, and did not answer
+    assert found["mute@w"] == {"timestamp": None}
+    assert live.http.get("/api/workers", params={"status": "1"}).json()[worker.hostname] is True
+
+
+def test_concurrent_requests_share_one_inspection(live: Live, worker: Worker) -> None:
+    begun = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(live.http.get, "/api/workers", params={"refresh": "1"}) for _ in range(20)]
+        times = {each.result().json()[worker.hostname]["timestamp"] for each in asked}
+    # at most one that was under way, and the next
+    assert len(times) <= 2
+    assert time.monotonic() - begun < 15
+
+
+def test_what_was_known_stays(live: Live, worker: Worker) -> None:
+    before = live.http.get("/api/workers", params={"refresh": "1", "workername": worker.hostname}).json()
+    worker.signal(signal.SIGSTOP)
+    try:
+        after = live.http.get("/api/workers", params={"refresh": "1", "workername": worker.hostname})
+        assert (after.status_code, after.json()) == (200, before)
+    finally:
+        worker.signal(signal.SIGCONT)
+    wait_for(
+        "the worker",
+        lambda: (
+            live.http.get("/api/workers", params={"refresh": "1"}).json()[worker.hostname]["timestamp"]
+            > before[worker.hostname]["timestamp"]
+        ),
+    )
+
+
+def test_growing_and_shrinking(live: Live, worker: Worker) -> None:
+    name = worker.hostname
+    assert len(worker.pool()) == 3
+    assert post(live, "pool/grow", name, n=2) == (200, f"Growing '{name}' worker's pool by 2")
+    wait_for("five processes", lambda: len(worker.pool()) == 5)
+    assert post(live, "pool/shrink", name) == (200, f"Shrinking '{name}' worker's pool by 1")
+    wait_for("four processes", lambda: len(worker.pool()) == 4)
+    for n in (4, 5, 10_000):
+        status, text = post(live, "pool/shrink", name, n=n)
+        assert status == 403
+        assert text == f"Failed to shrink '{name}' worker's pool: its pool has 4, and at least one must stay"
+    for n in (0, -1):
+        for action in ("grow", "shrink"):
+            assert post(live, f"pool/{action}", name, n=n) == (400, "n must be 1 or more")
+    assert post(live, "pool/grow", name, n="many") == (400, "Invalid argument 'many' of type 'int'")
+    assert len(worker.pool()) == 4
+
+
+def test_restarting_the_pool(live: Live, worker: Worker) -> None:
+    before = set(worker.pool())
+    assert post(live, "pool/restart", worker.hostname) == (200, f"Restarting '{worker.hostname}' worker's pool")
+    # each process is replaced when it has done its next task; Celery gives one to the first itself
+    wait_for("another process", lambda: len(worker.pool()) == 3 and bool(before - set(worker.pool())))
+
+
+def test_consumers(live: Live, worker: Worker) -> None:
+    name, queue = worker.hostname, "a&b <i>"
+    assert post(live, "queue/add-consumer", name, queue=queue) == (200, f"add consumer {queue}")
+    wait_for("the consumer", lambda: queue in worker.queues())
+    assert post(live, "queue/cancel-consumer", name, queue=queue) == (200, f"no longer consuming from {queue}")
+    wait_for("no consumer", lambda: queue not in worker.queues())
+    assert post(live, "queue/cancel-consumer", name, queue="never") == (200, "no longer consuming from never")
+    for action in ("add", "cancel"):
+        assert post(live, f"queue/{action}-consumer", name) == (400, "Missing argument queue")
+
+
+def test_shutting_down(live: Live, worker: Worker) -> None:
+    assert post(live, "shutdown", worker.hostname) == (200, "Shutting down!")
+    assert worker.process is not None
+    worker.process.wait(30)
+
+
+def test_autoscaling(broker: Server, store: Reader, opened: None) -> None:
+    app = make(broker.url, None)  # type: ignore[attr-defined]
+    app.conf.task_default_queue = f"scale{free_port()}"
+    with Worker(app, "scale", 3, "--autoscale=3,1") as worker, Live(store, lambda: app) as live:
+        name = worker.hostname
+        said = f"Autoscaling '{name}' worker (min=2, max=5)"
+        assert post(live, "pool/autoscale", name, min=2, max=5) == (200, said)
+        assert {key: worker.inspect("stats")["autoscaler"][key] for key in ("min", "max")} == {"min": 2, "max": 5}
+        asked = [
+            ({"min": 5, "max": 2}, "min must not be more than max"),
+            ({"min": -1, "max": 2}, "min must be 0 or more"),
+            ({"min": 0, "max": 0}, "max must be 1 or more"),
+            ({"min": 1}, "Missing argument max"),
+            ({"max": 1}, "Missing argument min"),
+            ({"min": "x", "max": "1"}, "Invalid argument 'x' of type 'int'"),
+        ]
+        for data, text in asked:
+            assert post(live, "pool/autoscale", name, **data) == (400, text)
+        assert worker.inspect("stats")["autoscaler"]["max"] == 5
+        refused = f"Failed to restart the '{name}' pool: ValueError('Pool restarts not enabled')"
+        assert post(live, "pool/restart", name) == (403, refused)
+
+
+def test_refusals(live: Live, worker: Worker, store: Reader) -> None:
+    name = worker.hostname
+    refused = f"Failed to autoscale '{name}' worker: ValueError('Autoscale not enabled')"
+    assert post(live, "pool/autoscale", name, min=1, max=2) == (403, refused)
+    for path in ("shutdown", "pool/restart", "pool/grow", "pool/autoscale", "queue/add-consumer"):
+        assert post(live, path, "no/such@w", n="x") == (404, "Unknown worker 'no/such@w'")
+    with Live(store, lambda: worker.app, read_only=True) as closed:
+        assert post(closed, "pool/grow", "nobody") == (403, "Read only mode is enabled")
+    assert len(worker.pool()) == 3
+
+
+def test_a_worker_that_does_not_answer(live: Live, worker: Worker, store: Reader) -> None:
+    name = worker.hostname
+    with Live(store, lambda: worker.app, answer_timeout=0.5) as impatient:
+        assert impatient.http.get("/api/workers", params={"workername": name}).status_code == 200
+        worker.signal(signal.SIGSTOP)
+        try:
+            said = f"Timeout: no answer from worker '{name}' within 0.5 s"
+            assert post(impatient, "pool/grow", name) == (403, f"Failed to grow '{name}' worker's pool: {said}")
+            assert post(impatient, "pool/shrink", name) == (403, f"Failed to shrink '{name}' worker's pool: {said}")
+            added = post(impatient, "queue/add-consumer", name, queue="q")
+            assert added == (403, f"Failed to add 'q' consumer to '{name}' worker: {said}")
+        finally:
+            worker.signal(signal.SIGCONT)
+
+
+def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
+    app = make(f"redis://127.0.0.1:{free_port()}", None)
+    with Live(store, lambda: app) as live:
+        answer = live.http.get("/api/workers", params={"refresh": "1"})
+        assert (answer.status_code, answer.text) == (503, "Failed to update workers: the broker cannot be reached")
+        assert live.http.get("/api/workers").json() == {}
+        assert live.http.get("/api/workers", params={"workername": "w"}).status_code == 404
+        answer = live.http.post("/api/worker/pool/grow/celery@w1")
+        assert (answer.status_code, answer.text) == (503, "Broker or result backend unavailable")
+
+
+def test_a_worker_that_was_killed_keeps_its_last_words(live: Live, worker: Worker, writer: Writer) -> None:
+    name = worker.hostname
+    live.http.get("/api/workers", params={"refresh": "1"})
+    assert worker.process is not None
+    children = psutil.Process(worker.process.pid).children(recursive=True)
+    worker.signal(signal.SIGKILL)
+    worker.process.wait(20)
+    psutil.wait_procs(children, timeout=20)
+    found = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
+    assert "shop.add" in found["registered"]
+    assert found["timestamp"] < time.time() - live.context.inspect_timeout / 2
+    answer: httpx.Response = live.http.get(f"/api/v1/workers/{name}/inspection")
+    assert (answer.json()["alive"], answer.json()["answered"]) == (False, False)
+    assert "shop.add" in answer.json()["said"]["registered"]["value"]

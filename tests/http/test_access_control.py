@@ -1,0 +1,103 @@
+"""Who may do what: every combination at a real server. No handler is ever reached by a request that is refused."""
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from flower.api.guards import CLOSED
+from flower.store.port import Reader
+from tests.helpers.web_server import Live
+
+USERS = ("ann:secret", "Zoë:пароль")
+
+
+def basic(pair: str, scheme: str = "Basic") -> dict[str, str]:
+    return {"Authorization": f"{scheme} {base64.b64encode(pair.encode()).decode()}"}
+
+
+@pytest.fixture
+def locked(store: Reader) -> Iterator[Live]:
+    with Live(store, basic_auth=USERS) as server:
+        yield server
+
+
+def test_the_api_is_closed_unless_somebody_opens_it(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    with Live(store) as live:
+        for answer in (live.http.get("/api/tasks"), live.http.post("/api/task/apply/x")):
+            assert (answer.status_code, answer.text) == (401, CLOSED)
+            assert "www-authenticate" not in answer.headers
+        assert live.http.get("/tasks").status_code == live.http.get("/healthcheck").status_code == 200
+        assert "access-control-allow-origin" not in live.http.get("/tasks").headers
+        for word in ("1", "yes", "On", "t"):
+            monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", word)
+            assert live.http.get("/api/tasks").status_code == 200
+        monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "no")
+        assert live.http.get("/api/tasks").status_code == 401
+
+
+def test_an_open_api_is_shared_with_other_sites(live: Live) -> None:
+    headers = live.http.get("/tasks").headers
+    assert headers["access-control-allow-origin"] == "*"
+    assert "authorization" in headers["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize("path", ["/api/tasks", "/tasks", "/task/a", "/"])
+def test_basic_auth(locked: Live, path: str) -> None:
+    refused = [{}, basic("ann:wrong"), basic("ann:secret", "Digest"), {"Authorization": "Basic"}, basic(":")]
+    refused += [{"Authorization": "Basic %%%"}, basic("ann:secretann:secret")]
+    for headers in refused:
+        answer = locked.http.get(path, headers=headers)
+        assert (answer.status_code, answer.text) == (401, "Access denied")
+        assert answer.headers["www-authenticate"] == 'Basic realm="flower"'
+    for pair in USERS:
+        assert locked.http.get(path, headers=basic(pair)).status_code in (200, 302)
+
+
+def test_what_stays_open_behind_a_login(locked: Live) -> None:
+    assert locked.http.get("/healthcheck").status_code == 200
+    assert locked.http.get("/static/flower.svg").status_code == 200
+    assert locked.http.get("/nowhere").status_code == 404
+
+
+def test_a_login_opens_the_api_and_shares_it_with_nobody(locked: Live, opened: None) -> None:
+    answer = locked.http.get("/api/tasks", headers=basic("ann:secret"))
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["apply/x", "async-apply/x", "send-task/x", "abort/x", "revoke/x", "timeout/x", "rate-limit/x"]
+)
+def test_read_only_comes_before_everything(store: Reader, path: str) -> None:
+    with Live(store, read_only=True, basic_auth=USERS) as live:
+        answer = live.http.post(f"/api/task/{path}", content=b"{broken", headers={"Sec-Fetch-Site": "cross-site"})
+        assert (answer.status_code, answer.text) == (403, "Read only mode is enabled")
+        assert live.http.get("/api/tasks", headers=basic("ann:secret")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Origin": "http://{host}"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "http://{host}.evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://[::1"}, False),
+    ],
+)
+def test_other_sites_may_not_write(live: Live, locked: Live, headers: dict[str, str], allowed: bool) -> None:
+    for server, login in ((live, {}), (locked, basic("ann:secret"))):
+        filled = {name: value.format(host=f"127.0.0.1:{server.port}") for name, value in headers.items()}
+        answer = server.http.post("/api/task/rate-limit/x", headers={**filled, **login})
+        # Not refused: it gets as far as its missing parameters.
+        assert (answer.status_code, answer.text) == (
+            (400, "Missing argument workername") if allowed else (403, "This request comes from another site")
+        )
+        assert server.http.get("/api/tasks", headers={**filled, **login}).status_code == 200

@@ -1,0 +1,26 @@
+"""An operator acts on a live worker; the audit log has the task that came of it."""
+
+import pytest
+
+from flower.api.v1.examples import example_store
+from flower.store.ledger.audit import Wanted
+from tests.helpers.clusters import Cluster
+from tests.helpers.servers import wait_for
+from tests.helpers.web_server import Live
+
+
+@pytest.mark.parametrize("way", ["apply", "send-task"])
+def test_what_an_operator_runs_is_done_and_noted(redis_cluster: Cluster, way: str) -> None:
+    settings = {"basic_auth": ("olga:o", "vera:v"), "roles": ("olga:operator", "vera:viewer")}
+    with Live(example_store(), lambda: redis_cluster.app, **settings) as live:
+        body = {"args": [20, 22]}
+        assert live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("vera", "v")).status_code == 403
+        answer = live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("olga", "o"))
+        task_id = answer.json()["task-id"]
+        result = redis_cluster.app.AsyncResult(task_id)
+        wait_for("the task", result.ready)
+        assert result.get() == 42
+        done, refused = live.ledger.audit.entries(Wanted(action="task"), limit=5)
+        assert (done.who, done.outcome, done.targets) == ("olga", "done", ("shop.add", task_id))
+        assert (refused.who, refused.outcome, refused.targets) == ("vera", "refused", ("shop.add",))
+        assert [each.id for each in live.ledger.audit.entries(Wanted(target=task_id), limit=5)] == [done.id]

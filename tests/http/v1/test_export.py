@@ -1,0 +1,84 @@
+"""`GET /api/v1/export`."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pyarrow.parquet
+import pytest
+
+from flower.api.v1.examples import TASKS
+from flower.errors import WaitedTooLong
+from flower.records import Task
+from flower.store.memory import MemoryReader, MemoryStore
+from flower.store.port import Query
+from tests.helpers.api_v1 import ClientOf
+from tests.helpers.task_factory import make
+
+URL = "/api/v1/export"
+
+
+def test_whole_records_a_line_each(http: httpx.Client) -> None:
+    answer = http.get(URL)
+    assert answer.headers["content-type"] == "application/x-ndjson; charset=UTF-8"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="tasks-')
+    assert answer.headers["content-disposition"].endswith('.ndjson"')
+    lines = answer.content.rstrip(b"\n").split(b"\n")
+    assert [msgspec.json.decode(line, type=Task) for line in lines] == list(TASKS)
+
+
+def test_formats_columns_and_queries(http: httpx.Client) -> None:
+    asked = {"query": "state:FAILURE", "columns": "uuid,name", "format": "csv"}
+    rows = list(csv.reader(io.StringIO(http.get(URL, params=asked).text)))
+    failed = [[task.uuid, task.name] for task in TASKS if task.state == "FAILURE"]
+    assert rows == [["uuid", "name"], *failed]
+    parquet = http.get(URL, params={**asked, "format": "parquet"}).content
+    assert pyarrow.parquet.read_table(io.BytesIO(parquet)).num_rows == len(failed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"format": "xls"}, "format"),
+        ({"columns": "nmae"}, "did you mean name?"),
+        ({"query": "(a"}, "Missing closing parenthesis"),
+        ({"limit": "3"}, "limit"),
+    ],
+)
+def test_what_cannot_be_exported(http: httpx.Client, asked: dict[str, str], words: str) -> None:
+    answer = http.get(URL, params=asked)
+    assert answer.status_code == 400
+    assert words in str(answer.json()["error"])
+
+
+def test_head_reads_nothing(client_of: ClientOf) -> None:
+    answer = client_of(Failing(0)).head(URL)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+class Failing(MemoryReader):
+    """Its time is over after so many tasks."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(MemoryStore())
+        self._after = after
+
+    def tasks(self, query: Query, **settings: Any) -> Iterator[Task]:
+        for number in range(self._after):
+            yield make(number)
+        raise WaitedTooLong("The answer took longer than 10 s")
+
+
+def test_an_error_before_the_first_task_is_an_error(client_of: ClientOf) -> None:
+    answer = client_of(Failing(0)).get(URL)
+    assert answer.status_code == 504
+    assert answer.json()["error"]["code"] == "timeout"
+
+
+def test_an_error_later_breaks_the_connection(client_of: ClientOf) -> None:
+    """Half a file does not look like a whole one."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        client_of(Failing(5_000)).get(URL)

@@ -1,0 +1,156 @@
+"""How groups of failures stand: the rules, the filter, and what people say of them over HTTP."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flower.api.failure_states import NEW_FOR, remember_firsts, standings, status_of
+from flower.fingerprint import fingerprint_of
+from flower.records import FAILURE, Task
+from flower.store.ledger.audit import Wanted
+from flower.store.ledger.failures import FailureNote
+from flower.store.opening import open_ledger, open_reader, open_writer
+from flower.store.port import Batch, Changed, Reader, Writer
+from tests.helpers.api_v1 import error, get
+from tests.helpers.web_server import Live
+
+HOUR = 3_600.0
+
+
+def failed(uuid: str, exception: str, at: float) -> Task:
+    return Task(uuid, name="shop.charge", state=FAILURE, exception=exception, timestamp=at, received=at, failed=at)
+
+
+def ident(exception: str) -> str:
+    found = fingerprint_of(exception, None)
+    assert found is not None
+    return found.id
+
+
+OLD, YOUNG = "OldError('x')", "YoungError('y')"
+
+
+def note(decision: str, at: float, until: float | None = None) -> FailureNote:
+    return FailureNote(failure="f", decision=decision, by="ann", at=at, until=until)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "first", "last", "status"),
+    [
+        (None, 10_000 - NEW_FOR + 1, 9_999, "new"),
+        (None, 10_000 - NEW_FOR, 9_999, "open"),
+        (None, None, None, "open"),
+        (note("resolved", 9_000), 9_500, 8_999, "resolved"),
+        (note("resolved", 9_000), 1.0, 9_001, "returning"),
+        (note("resolved", 9_000), None, None, "resolved"),
+        (note("muted", 9_000), 1.0, 9_999, "muted"),
+        (note("muted", 9_000, 10_001), 1.0, 9_999, "muted"),
+        (note("muted", 9_000, 10_000), 1.0, 9_999, "open"),
+        (note("muted", 9_000, 10_000), 9_999, 9_999, "new"),
+    ],
+)
+def test_the_rules(said: FailureNote | None, first: float | None, last: float | None, status: str) -> None:
+    assert status_of(said, first, last, 10_000.0) == status
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    now = time.time()
+    opened = open_writer(tmp_path / "data", text_index=False)
+    tasks = [failed(f"old-{number}", OLD, now - 5 * HOUR + number) for number in range(3)]
+    opened.write(Batch(new=[*tasks, failed("young", YOUNG, now - 60)]))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reader(writer: Writer, tmp_path: Path) -> Iterator[Reader]:
+    opened = open_reader(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def server(reader: Reader, opened: None) -> Iterator[Live]:
+    with Live(reader) as running:
+        yield running
+
+
+def by_status(http: httpx.Client, asked: str = "") -> dict[str, str]:
+    return {row["fingerprint"]["id"]: row["status"] for row in get(http, f"failures?{asked}")["groups"]}
+
+
+def post(server: Live, failure: str, deed: str, **body: object) -> httpx.Response:
+    return server.http.post(f"/api/v1/failures/{failure}/{deed}", json=body)
+
+
+def test_times_are_of_all_tasks_whatever_the_window(server: Live) -> None:
+    [young] = get(server.http, "failures", start="-1h")["groups"]
+    assert (young["status"], young["note"]) == ("new", None)
+    [old] = get(server.http, "failures", query="uuid:old-2")["groups"]
+    assert (old["status"], old["count"]) == ("open", 1)
+    assert old["first_seen"] == old["first"] - 2 == old["last_seen"] - 2
+    assert get(server.http, f"failures/{ident(OLD)}")["group"]["first_seen"] == old["first_seen"]
+
+
+def test_resolved_until_it_fails_again(server: Live, writer: Writer) -> None:
+    answer = post(server, ident(OLD), "resolve", comment="mended")
+    assert answer.json()["status"] == "resolved"
+    row = get(server.http, f"failures/{ident(OLD)}")["group"]
+    assert (row["status"], row["note"]["comment"], row["note"]["until"]) == ("resolved", "mended", None)
+    writer.write(Batch(new=[failed("again", OLD, time.time() + 1)]))
+    assert by_status(server.http) == {ident(OLD): "returning", ident(YOUNG): "new"}
+    assert post(server, ident(OLD), "reopen").json()["note"] is None
+    assert by_status(server.http)[ident(OLD)] == "open"
+
+
+def test_muted_until_a_time(server: Live, reader: Reader) -> None:
+    until = time.time() + HOUR
+    assert post(server, ident(YOUNG), "mute", until=until, comment="known").json()["status"] == "muted"
+    assert by_status(server.http)[ident(YOUNG)] == "muted"
+    later = standings(reader, server.ledger, until + 1)
+    assert (later.status(ident(YOUNG)), later.note(ident(YOUNG))) == ("open", None)
+    assert post(server, ident(YOUNG), "mute").json()["note"]["until"] is None
+    assert standings(reader, server.ledger, until + 10 * HOUR).status(ident(YOUNG)) == "muted"
+    for wrong in (time.time() - 1, "yesterday", "soon"):
+        assert post(server, ident(YOUNG), "mute", until=wrong).status_code == 400
+
+
+def test_the_filter(server: Live) -> None:
+    post(server, ident(OLD), "resolve")
+    assert by_status(server.http, "status=resolved") == {ident(OLD): "resolved"}
+    assert by_status(server.http, "status=new,open") == {ident(YOUNG): "new"}
+    assert by_status(server.http, "status=returning,muted") == {}
+    assert len(by_status(server.http, "status=new,open,returning,resolved,muted")) == 2
+    found = get(server.http, "failures?status=resolved&limit=1")
+    assert (found["count"], found["more"]) == (3, 0)
+    assert "status" in error(server.http, "failures?status=gone")["message"]
+
+
+def test_nobody_speaks_of_what_is_not_there(server: Live) -> None:
+    for deed in ("resolve", "mute", "reopen"):
+        answer = post(server, "0123456789abcdef", deed)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert server.ledger.failures.notes() == {}
+    entry = server.ledger.audit.entries(Wanted(action="failure"), limit=1)[0]
+    assert (entry.action, entry.outcome, entry.targets) == ("failure.reopen", "refused", ("0123456789abcdef",))
+
+
+def test_what_was_seen_long_ago_is_not_new(reader: Reader, writer: Writer, tmp_path: Path) -> None:
+    """Its tasks may be gone by now: the ledger remembers."""
+    ledger = open_ledger(tmp_path / "data")
+    remember_firsts(reader, ledger)
+    first = ledger.failures.firsts()[ident(YOUNG)]
+    [stored] = writer.load(["young"]).values()
+    assert stored.key is not None
+    later = failed("young", YOUNG, first + 10 * HOUR)
+    writer.write(Batch(changed=[Changed(stored.key, stored.task, later)]))
+    known = standings(reader, ledger, first + 10 * HOUR)
+    assert (known.first(ident(YOUNG)), known.last(ident(YOUNG))) == (first, first + 10 * HOUR)
+    assert known.status(ident(YOUNG)) == "open"
+    remember_firsts(reader, ledger)
+    assert ledger.failures.firsts()[ident(YOUNG)] == first
+    ledger.close()

@@ -1,0 +1,150 @@
+"""Counts, facets, histograms, figures, failures: over HTTP, for a query and a window."""
+
+import time
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flower.api.figures import percentiles
+from flower.api.spans import MOST_BUCKETS, WIDTHS, span_over
+from flower.errors import Invalid
+from flower.records import Task, Worker
+from flower.sketch import sketch_of
+from tests.helpers.api_v1 import ClientOf, error, get, memory
+
+DAY = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
+
+
+def epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.fixture
+def day(client_of: ClientOf) -> httpx.Client:
+    """A task a minute for a day, every tenth a failure of one of two kinds."""
+    tasks = [
+        Task(
+            uuid=f"t{n}",
+            name=f"shop.{'mail' if n % 3 else 'order'}",
+            state="FAILURE" if n % 10 == 0 else "SUCCESS",
+            hostname=f"celery@w{n % 2}",
+            sent=DAY + 60 * n,
+            received=DAY + 60 * n,
+            started=DAY + 60 * n + n % 4,
+            timestamp=DAY + 60 * n + 5,
+            runtime=1.0 + n % 5,
+            exception=None if n % 10 else f"ValueError('order {n}')" if n % 20 else "KeyError('x')",
+        )
+        for n in range(1440)
+    ]
+    workers = [Worker("celery@w0", heartbeat=time.time(), freq=2.0), Worker("celery@w1", online=False)]
+    return client_of(memory(tasks, workers))
+
+
+def test_counts_in_a_window(day: httpx.Client) -> None:
+    assert get(day, "count") == {"count": 1440, "partial": None}
+    assert get(day, "count", query="state:FAILURE", start=DAY, end=DAY + 3599)["count"] == 6
+    assert get(day, "count", start="2026-11-22T06:00Z", end="2026-11-22T06:59Z")["count"] == 60
+    # the same words mean another hour in another zone
+    assert get(day, "count", start="2026-11-22T06:00", end="2026-11-22T06:59", tz="Asia/Tokyo")["count"] == 0
+    assert get(day, "count", start="2026-11-22T09:00", end="2026-11-22T09:59", tz="Asia/Tokyo")["count"] == 60
+    assert get(day, "count", time="started", end=DAY + 62)["count"] == 2
+
+
+def test_facets(day: httpx.Client) -> None:
+    found = get(day, "facets", facets="state,exception", query="worker:w0")
+    assert found["count"] == 720
+    assert found["facets"]["state"]["values"] == [
+        {"value": "SUCCESS", "count": 576},
+        {"value": "FAILURE", "count": 144},
+    ]
+    assert found["facets"]["exception"]["values"][0] == {"value": None, "count": 576}
+    some = get(day, "facets", facets="name", containing="MAI")["facets"]["name"]
+    assert some == {"values": [{"value": "shop.mail", "count": 960}], "more": 0}
+    assert get(day, "names", limit=1) == {"names": [{"name": "shop.mail", "count": 960}], "more": 1, "partial": None}
+
+
+def test_a_histogram_covers_all_that_is_found(day: httpx.Client) -> None:
+    found = get(day, "histogram", buckets=24, tz="UTC")
+    assert found["span"] == {"start": DAY, "width": 3600.0, "buckets": 24, "key": "received"}
+    assert found["states"]["FAILURE"] == [6] * 24
+    hour = get(day, "histogram", query="state:FAILURE", start=DAY + 3600, end=DAY + 7199, width=600, tz="UTC")
+    assert hour["states"] == {"FAILURE": [1] * 6}
+    assert hour["span"]["start"] == DAY + 3600
+    nothing = get(day, "histogram", query="name:nothing")
+    assert nothing["states"] == {}
+    assert "at most 2000" in error(day, "histogram", width=1)["hint"]
+
+
+def test_figures_by_name_and_over_time(day: httpx.Client) -> None:
+    found = get(day, "stats", by="name", start=DAY, end=DAY + 86400, tz="UTC")
+    assert found["total"]["count"] == 1440
+    assert found["total"]["failure_rate"] == pytest.approx(0.1)
+    assert found["total"]["throughput"] == pytest.approx(1440 / 86400)
+    assert found["total"]["runtime"]["p50"] == pytest.approx(3.0, rel=0.011)
+    assert found["total"]["wait"]["p99"] == pytest.approx(3.0, rel=0.011)
+    assert [(group["group"], group["count"]) for group in found["groups"]] == [("shop.mail", 960), ("shop.order", 480)]
+    assert get(day, "stats")["total"]["throughput"] is None
+    hours = get(day, "stats", by="time", buckets=24, tz="UTC")
+    assert [group["group"] for group in hours["groups"]] == [DAY + 3600 * n for n in range(24)]
+    assert {group["throughput"] for group in hours["groups"]} == {60 / 3600}
+    assert hours["span"]["width"] == 3600
+
+
+def test_failures(day: httpx.Client) -> None:
+    found = get(day, "failures", buckets=24, tz="UTC")
+    assert (found["count"], found["more"], len(found["groups"])) == (144, 0, 2)
+    assert {group["fingerprint"]["exception"] for group in found["groups"]} == {"ValueError", "KeyError"}
+    assert all(group["trend"] == [3] * 24 for group in found["groups"])
+    group = found["groups"][0]
+    one = get(day, f"failures/{group['fingerprint']['id']}", buckets=24, tz="UTC", limit=3, columns="exception")
+    assert one["group"] == group
+    assert one["tasks"][0]["uuid"] == group["example"]
+    assert len(one["tasks"]) == 3
+    assert error(day, "failures/0000000000000000", 404)["code"] == "not_found"
+
+
+def test_workers(day: httpx.Client) -> None:
+    workers = get(day, "workers")["workers"]
+    assert [(worker["hostname"], worker["alive"]) for worker in workers] == [("celery@w0", True), ("celery@w1", False)]
+    one = get(day, "workers/celery@w1")
+    assert (one["count"], one["states"]) == (720, {"SUCCESS": 720})
+    moments = get(day, "workers/celery@w0/history")["moments"]
+    assert [moment["event"] for moment in moments] == ["online"]
+    assert "did you mean celery@w" in error(day, "workers/celery@w2", 404)["hint"]
+    assert error(day, "workers/nobody/history", 404)["code"] == "not_found"
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
+def test_percentiles_are_the_sketches_quantiles(values: list[float]) -> None:
+    sketch = sketch_of(values)
+    found = percentiles(sketch)
+    parts = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+    assert found.count == len(values)
+    assert {name: getattr(found, name) for name in parts} == {n: sketch.quantile(part) for n, part in parts.items()}
+
+
+times = st.floats(0, 4e9)
+
+
+@given(times, times, st.integers(1, 1000), st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York"]))
+def test_stretches_cover_the_window_and_are_about_as_many(one: float, other: float, buckets: int, zone: str) -> None:
+    start, end = sorted((one, other))
+    span = span_over(start, end, buckets=buckets, width=None, zone=ZoneInfo(zone), key="received")
+    assert span.start <= start
+    assert end < span.end or end == pytest.approx(span.end)
+    assert 1 <= span.buckets <= buckets + 1
+    assert span.width in WIDTHS or span.width % WIDTHS[-1] == 0
+
+
+def test_days_begin_at_midnight_of_the_zone() -> None:
+    zone = ZoneInfo("America/New_York")
+    start, end = epoch("2026-11-20T13:00-05:00"), epoch("2026-11-22T01:00-05:00")
+    span = span_over(start, end, buckets=3, width=None, zone=zone, key="received")
+    assert (span.start, span.width, span.buckets) == (epoch("2026-11-20T12:00-05:00"), 43200.0, 4)
+    with pytest.raises(Invalid, match="stretches of time"):
+        span_over(0.0, MOST_BUCKETS, buckets=1, width=1.0, zone=zone, key="received")

@@ -1,0 +1,408 @@
+"""`/api/v1/live` over HTTP, on a real store that is written to meanwhile."""
+
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from flower.access import PERMISSIONS
+from flower.access.sessions import SESSION, Session
+from flower.access.tokens import make
+from flower.api.formatting import formatted
+from flower.api.v1 import live as live_module
+from flower.config import Config
+from flower.live import MOST, Subscription, hub
+from flower.records import Gap, Task, Worker
+from flower.store.opening import open_reader
+from flower.store.port import Batch, Changed, Reader, Writer
+from flower.web.serving import STOP_WITHIN, http_server
+from tests.helpers.api_v1 import error
+from tests.helpers.servers import wait_for
+from tests.helpers.sse_client import Listener
+from tests.helpers.web_server import Live
+
+
+def task(number: int, **fields: Any) -> Task:
+    now = time.time()
+    return Task(uuid=f"task-{number}", **{"name": "shop.charge", "received": now, "timestamp": now, **fields})
+
+
+def change(writer: Writer, tasks: Sequence[Task], **fields: Any) -> None:
+    """Give these tasks new values."""
+    stored = writer.load([each.uuid for each in tasks])
+    changed = [
+        Changed(found.key, found.task, replace(found.task, **fields))
+        for found in stored.values()
+        if found.key is not None
+    ]
+    writer.write(Batch(changed=changed))
+
+
+def test_tasks_are_told_as_they_change(live: Live, writer: Writer) -> None:
+    with Listener(live.http, columns="name,state", topics="tasks") as listener:
+        hello = listener.wait("hello")
+        assert abs(hello.data["at"] - time.time()) < 60
+        assert hello.id == str(hello.data["sequence"])
+        writer.write(Batch(new=[task(1)]))
+        told = listener.wait("tasks")
+        assert told.data == {
+            "sequence": hello.data["sequence"] + 1,
+            "tasks": [{"uuid": "task-1", "name": "shop.charge", "state": "PENDING"}],
+            "gone": [],
+            "more": 0,
+            "touched": 1,
+            "unread": 0,
+        }
+        assert told.id == str(told.data["sequence"])
+        change(writer, [task(1)], state="SUCCESS")
+        assert listener.wait("tasks", 2).data["tasks"][0]["state"] == "SUCCESS"
+        assert {event.name for event in listener.events} == {"hello", "tasks"}
+
+
+def test_rows_are_those_of_the_list(live: Live, writer: Writer) -> None:
+    with Listener(live.http, topics="tasks", columns="all") as listener:
+        listener.wait("hello")
+        hostile = task(1, name="<script>\r\n\ndata: x\n\n", args="('\u202e\u2028',)", kwargs="{'a': 1}")
+        writer.write(Batch(new=[hostile]))
+        row = listener.wait("tasks").data["tasks"][0]
+    listed = live.http.get("/api/v1/tasks", params={"query": "uuid:task-1", "columns": "all"}).json()["tasks"]
+    assert [row] == listed
+    assert row["name"] == hostile.name
+
+
+def test_a_task_that_does_not_match_any_more_is_gone(live: Live, writer: Writer) -> None:
+    with Listener(live.http, query="state:PENDING", topics="tasks") as listener:
+        listener.wait("hello")
+        tasks = [task(1), task(2), task(3, state="FAILURE")]
+        writer.write(Batch(new=tasks))
+        told = listener.wait("tasks").data
+        assert {row["uuid"] for row in told["tasks"]} == {"task-1", "task-2"}
+        assert told["gone"] == ["task-3"]
+        change(writer, [tasks[0]], state="SUCCESS")
+        told = listener.wait("tasks", 2).data
+        assert (told["tasks"], told["gone"], told["touched"]) == ([], ["task-1"], 1)
+        assert set(listener.tasks()) == {"task-2"}
+
+
+def test_a_window_moves_with_the_time(live: Live, writer: Writer) -> None:
+    with Listener(live.http, start="-1h", end="now", topics="tasks") as listener:
+        listener.wait("hello")
+        writer.write(Batch(new=[task(1, received=time.time() - 7200), task(2), task(3, received=time.time() + 7200)]))
+        told = listener.wait("tasks").data
+        # received after the stream began, and within its window all the same
+        assert [row["uuid"] for row in told["tasks"]] == ["task-2"]
+        assert set(told["gone"]) == {"task-1", "task-3"}
+
+
+def test_at_most_200_rows_the_newest(live: Live, writer: Writer) -> None:
+    with Listener(live.http, columns="name", topics="tasks") as listener:
+        listener.wait("hello")
+        writer.write(Batch(new=[task(number, timestamp=1000.0 + number) for number in range(450)]))
+        told = listener.wait("tasks").data
+    assert [row["uuid"] for row in told["tasks"]] == [f"task-{number}" for number in range(449, 249, -1)]
+    assert (told["more"], told["touched"], told["unread"], told["gone"]) == (250, 450, 0, [])
+
+
+def test_rows_in_one_message_are_bounded_in_bytes(live: Live, writer: Writer) -> None:
+    with Listener(live.http, columns="result", topics="tasks") as listener:
+        listener.wait("hello")
+        writer.write(Batch(new=[task(number, result="x" * 400_000) for number in range(10)]))
+        told = listener.wait("tasks").data
+    assert len(told["tasks"]) == 2
+    assert told["more"] == 8
+
+
+def test_long_texts_end_where_it_is_asked_for(live: Live, writer: Writer) -> None:
+    with (
+        Listener(live.http, columns="result", topics="tasks", text_limit=10) as short,
+        Listener(live.http, columns="result", topics="tasks") as whole,
+    ):
+        short.wait("hello")
+        whole.wait("hello")
+        writer.write(Batch(new=[task(number, result="x" * 400_000) for number in range(3)]))
+        assert [row["result"] for row in short.wait("tasks").data["tasks"]] == ["xxxxxxxxxx…"] * 3
+        assert len(whole.wait("tasks").data["tasks"][0]["result"]) == 400_000
+
+
+def test_of_very_many_only_the_newest_are_read(live: Live, writer: Writer) -> None:
+    with Listener(live.http, columns="name", topics="tasks") as listener:
+        listener.wait("hello")
+        writer.write(Batch(new=[task(number) for number in range(5_000)]))
+        told = listener.wait("tasks").data
+        assert (told["touched"], told["unread"], len(told["tasks"]), told["more"]) == (5_000, 4_500, 200, 300)
+        writer.write(Batch(new=[task(10_000 + number) for number in range(21_000)]))
+        reset = listener.wait("reset")
+        assert "21,000" in reset.data["why"]
+        writer.write(Batch(new=[task(9_999)]))
+        assert [row["uuid"] for row in listener.wait("tasks", 2).data["tasks"]] == ["task-9999"]
+
+
+def test_workers_and_status(live: Live, writer: Writer) -> None:
+    with Listener(live.http, topics="workers,status") as listener:
+        first = listener.wait("workers").data["workers"]
+        assert [worker["hostname"] for worker in first] == ["celery@w1", "celery@w2"]
+        assert first == live.http.get("/api/v1/workers").json()["workers"]
+        writer.write(Batch(workers=[Worker("celery@w3", heartbeat=time.time())]))
+        (third,) = listener.wait("workers", 2).data["workers"]
+        assert (third["hostname"], third["alive"]) == ("celery@w3", True)
+        # nobody writes that it is silent: time goes by
+        assert [worker["alive"] for worker in listener.wait("workers", 3).data["workers"]] == [False]
+        assert listener.wait("status").data.keys() == live.http.get("/api/v1/status").json().keys()
+        said = len(listener.named("status"))
+        writer.write(Batch(gaps=[Gap(100.0, None, "the broker is away")]))
+        wait_for(
+            "the gap to be told",
+            lambda: any(e.data["gaps"][-1]["end"] is None for e in listener.named("status")[said:]),
+        )
+        listener.wait("status", said + 3)
+        assert not listener.named("tasks")
+
+
+def test_going_on_where_it_was(live: Live, writer: Writer) -> None:
+    with Listener(live.http, topics="tasks") as listener:
+        start = listener.wait("hello").data["sequence"]
+        writer.write(Batch(new=[task(1)]))
+        listener.wait("tasks")
+    for number in range(2, 5):
+        writer.write(Batch(new=[task(number)]))
+    change(writer, [task(2)], state="FAILURE")
+    with Listener(live.http, topics="tasks", last=listener.last_id, after=start) as again:
+        assert again.wait("hello").data["sequence"] == start + 1
+        told = again.wait("tasks").data
+        assert {row["uuid"]: row["state"] for row in told["tasks"]} == {
+            "task-2": "FAILURE", "task-3": "PENDING", "task-4": "PENDING",
+        }  # fmt: skip
+        assert told["sequence"] == start + 5
+    with Listener(live.http, topics="tasks", after=start + 4) as by_parameter:
+        assert by_parameter.wait("tasks").data["touched"] == 1
+
+
+def test_the_log_does_not_reach_back(live: Live, writer: Writer) -> None:
+    with Listener(live.http, topics="tasks", after=10**9) as listener:
+        reset = listener.wait("reset")
+        assert reset.data["why"]
+        writer.write(Batch(new=[task(1)]))
+        assert listener.wait("tasks").data["sequence"] == reset.data["sequence"] + 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "position"),
+    [({"query": "state:"}, 0), ({"query": "a OR"}, 4), ({"columns": "nothing"}, None), ({"start": "soon"}, None),
+     ({"topics": "weather"}, None), ({"after": "-1"}, None), ({"seconds": "x"}, None), ({"limit": "3"}, None)],
+)  # fmt: skip
+def test_nonsense_is_refused_before_the_stream_begins(
+    live: Live, parameters: dict[str, str], position: int | None
+) -> None:
+    assert ("position" in error(live.http, "live", **parameters)) is (position is not None)
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "9" * 400, "1.5", "\u00b2".encode("latin-1").decode("latin-1")])
+def test_a_hostile_last_event_id(live: Live, last: str) -> None:
+    answer = live.http.get("/api/v1/live", headers={"Last-Event-ID": last.encode("latin-1")})
+    assert answer.status_code == 400
+    assert "Last-Event-ID" in answer.json()["error"]["message"]
+
+
+def test_nobody_keeps_it_or_holds_it_back(live: Live) -> None:
+    for method in ("HEAD", "GET"):
+        with live.http.stream(method, "/api/v1/live?seconds=0", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["x-accel-buffering"] == "no"
+            assert "etag" not in answer.headers
+            assert "content-encoding" not in answer.headers
+            text = answer.read().decode()
+    assert text.startswith("retry: 2000\n\nevent: hello\n")
+    assert "event: bye" in text
+
+
+def test_it_says_that_it_is_still_here(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "COMMENT_AFTER", 0.1)
+    with Listener(live.http, topics="tasks") as listener:
+        wait_for("comments", lambda: listener.comments >= 3)
+        assert listener.last_id == str(listener.wait("hello").data["sequence"])
+
+
+def test_nothing_is_done_while_nobody_listens(live: Live) -> None:
+    with Listener(live.http), Listener(live.http, topics="tasks") as listener:
+        listener.wait("hello")
+        wait_for("both", lambda: len(live.context.live) == 2)
+    wait_for("nobody", lambda: len(live.context.live) == 0)
+    assert live.context.live._loop is None
+
+
+def test_too_many(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST >= 100
+    monkeypatch.setattr(hub, "MOST", 2)
+    with Listener(live.http) as one, Listener(live.http) as two:
+        one.wait("hello"), two.wait("hello")
+        found = error(live.http, "live", 503)
+        assert found["code"] == "unavailable"
+        assert "2 streams" in found["message"]
+
+
+def test_when_the_server_stops(store: Reader, opened: None) -> None:
+    with Live(store) as live, Listener(live.http) as listener:
+        listener.wait("hello")
+        live.context.live.close("the server stops")
+        assert listener.wait("bye").data == {"why": "the server stops"}
+        wait_for("the end", lambda: listener.over)
+        # who comes back too early is sent away in good order, so that it tries again
+        with Listener(live.http) as early:
+            assert early.wait("bye").data == {"why": "the server stops"}
+
+
+@pytest.fixture
+def locked(store: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    monkeypatch.setattr(live_module, "CHECK_EVERY", 0.2)
+    with Live(store, basic_auth=("ann:secret",)) as server:
+        yield server
+
+
+def test_a_login_is_needed(locked: Live) -> None:
+    assert locked.http.get("/api/v1/live").status_code == 401
+    locked.http.auth = httpx.BasicAuth("ann", "secret")
+    with Listener(locked.http) as listener:
+        listener.wait("status", 2)
+        assert not listener.named("bye")
+
+
+def test_a_token_that_is_revoked_ends_the_stream(locked: Live, writer: Writer) -> None:
+    tokens = locked.ledger.tokens
+    token, text = make(
+        tokens, name="page", owner="ann", way="basic", permissions=["view"], allowed=PERMISSIONS, lasts=None
+    )
+    locked.http.headers["Authorization"] = f"Bearer {text}"
+    with Listener(locked.http, topics="tasks") as listener:
+        listener.wait("hello")
+        writer.write(Batch(new=[task(1)]))
+        listener.wait("tasks")
+        tokens.revoke(token.id, time.time(), "ann")
+        assert "login has ended" in listener.wait("bye").data["why"]
+        wait_for("the end", lambda: listener.over)
+        writer.write(Batch(new=[task(2)]))
+    assert set(listener.tasks()) == {"task-1"}
+    assert locked.http.get("/api/v1/live").status_code == 401
+
+
+def test_a_session_that_is_over_ends_the_stream(locked: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = locked.access.sessions
+    assert sessions is not None
+    locked.http.headers["Cookie"] = f"{SESSION}={sessions.sealed(Session('ann', 'password'))}"
+    with Listener(locked.http, topics="tasks") as listener:
+        listener.wait("hello")
+        monkeypatch.setattr("flower.access.sessions.SESSION_AGE", -1)
+        assert "login has ended" in listener.wait("bye").data["why"]
+
+
+def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int]:
+    """One whose socket is full; and how many tasks were written until it was. What was written last has gone neither
+    into the socket nor into memory: its position stays behind."""
+    sleeper = socket.socket()
+    sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+    sleeper.connect(("127.0.0.1", live.port))
+    sleeper.sendall(b"GET /api/v1/live?topics=tasks&columns=name,result HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert sleeper.recv(12) == b"HTTP/1.1 200"
+    wait_for("it to be there", lambda: len(live.context.live) == 1)
+    (subscription,) = live.context.live._subscriptions
+    with Listener(live.http, topics="tasks", columns="name") as other:
+        other.wait("hello")
+        stuck, written = -1, 0
+        while stuck != subscription.position or other.named("tasks")[-1].data["sequence"] == stuck:
+            stuck = subscription.position
+            writer.write(Batch(new=[task(written + number, result="x" * 90_000) for number in range(10)]))
+            written += 10
+            other.wait("tasks", written // 10)
+    return sleeper, subscription, written
+
+
+def test_a_reader_that_has_fallen_asleep_is_told_all_when_it_wakes_up(live: Live, writer: Writer) -> None:
+    """Nothing is kept for it meanwhile, and it holds up nobody."""
+    sleeper, subscription, written = asleep(live, writer)
+    stuck = subscription.position
+    with Listener(live.http, topics="tasks", columns="name") as other:
+        other.wait("hello")
+        for _ in range(20):
+            writer.write(Batch(new=[task(written, result="short")]))
+            written += 1
+        wait_for("the other one", lambda: f"task-{written - 1}" in other.tasks())
+        assert subscription.position == stuck
+    sleeper.settimeout(30)
+    received = b""
+    while f'"task-{written - 1}"'.encode() not in received:
+        received += sleeper.recv(1 << 16)
+    sleeper.close()
+    assert subscription.position > stuck
+
+
+def test_a_reader_that_has_fallen_asleep_does_not_keep_the_server(live: Live, writer: Writer) -> None:
+    settings = http_server(live.server.config.app, Config()).config  # type: ignore[arg-type]
+    assert settings.timeout_graceful_shutdown == STOP_WITHIN
+    live.server.config.timeout_graceful_shutdown = 1
+    sleeper, _, _ = asleep(live, writer)
+    live.context.live.close("the server stops")
+    live.server.should_exit = True
+    wait_for("the server to end", lambda: not live.thread.is_alive(), 20)
+    sleeper.close()
+
+
+def test_format_task_is_applied_once_and_what_is_searched_is_the_record(
+    tmp_path: Path, writer: Writer, opened: None
+) -> None:
+    def marked(shown: Any) -> Any:
+        shown.name = f"[{shown.name}]"
+        return shown
+
+    reader = open_reader(tmp_path / "store")
+    with (
+        Live(formatted(reader, marked), captured=reader) as live,
+        Listener(live.http, topics="tasks", columns="name", query="name:shop.charge") as listener,
+    ):
+        listener.wait("hello")
+        writer.write(Batch(new=[task(1)]))
+        assert listener.wait("tasks").data["tasks"] == [{"uuid": "task-1", "name": "[shop.charge]"}]
+    reader.close()
+
+
+def test_many_listen_to_different_things(live: Live, writer: Writer) -> None:
+    queries = ["", "", "state:FAILURE", "state:SUCCESS", "name:mail", "ORD-3", "runtime:>1s", "is:slow", "-state:FAILURE", "uuid:task-7"]  # fmt: skip  # noqa: E501
+    listeners = [Listener(live.http, topics="tasks", query=query, columns="name,state,args") for query in queries]
+    try:
+        for listener in listeners:
+            listener.__enter__()
+        for listener in listeners:
+            listener.wait("hello")
+        for number in range(0, 200, 10):
+            writer.write(
+                Batch(
+                    new=[
+                        task(
+                            each,
+                            name="shop.mail" if each % 3 else "shop.charge",
+                            state="FAILURE" if each % 7 == 0 else "SUCCESS",
+                            args=f"('ORD-{each}',)",
+                            runtime=each / 50,
+                        )
+                        for each in range(number, number + 10)
+                    ]
+                )
+            )
+        for query, listener in zip(queries, listeners, strict=True):
+            wait_for(
+                "all to be told",
+                lambda listener=listener: sum(e.data["touched"] for e in listener.named("tasks")) == 200,  # type: ignore[misc]
+            )
+            found = live.http.get(
+                "/api/v1/tasks", params={"query": f"({query}) uuid:task-" if query else "uuid:task-", "limit": 1000}
+            ).json()["tasks"]
+            if query != "is:slow":  # its thresholds are those of half a minute ago
+                assert set(listener.tasks()) == {row["uuid"] for row in found}, query
+    finally:
+        for listener in listeners:
+            listener.__exit__(None, None, None)

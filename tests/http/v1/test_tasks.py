@@ -1,0 +1,133 @@
+"""Rows of tasks, pages by cursor and by offset, columns, workflows."""
+
+import re
+
+import httpx
+import pytest
+
+from flower.api.v1.examples import TASKS
+from flower.api.v1.rows import COLUMNS
+from flower.records import Task
+from tests.helpers.api_v1 import ClientOf, error, get, memory
+
+MANY = [Task(uuid=f"t{n:03}", name=f"n{n % 3}", received=float(n % 7), runtime=n / 2) for n in range(100)]
+
+
+def ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [task["uuid"] for task in answer["tasks"]]
+
+
+@pytest.fixture
+def many(client_of: ClientOf) -> httpx.Client:
+    return client_of(memory(MANY))
+
+
+@pytest.mark.parametrize("sort", ["-received", "name,-runtime", "written", "uuid", ""])
+def test_pages_by_cursor_are_the_whole_list_once(many: httpx.Client, sort: str) -> None:
+    whole = ids(get(many, "tasks", sort=sort, limit=1000))
+    found, address = [], f"tasks?limit=7&sort={sort}"
+    while address:
+        page = get(many, address)
+        assert (page["next"] is None) == (page["cursor"] is None)
+        found += ids(page)
+        address = page["next"]
+    assert found == whole
+    assert sorted(found) == [task.uuid for task in MANY]
+
+
+def test_long_texts_end_where_it_is_asked_for(client_of: ClientOf) -> None:
+    text = "['" + "ä" * 1_000 + "']"
+    task = Task(
+        uuid="long", name="n" * 200, args=text, kwargs="{}", result="x" * 100, exception="x" * 101, traceback=None
+    )
+    http = client_of(memory([task]))
+    columns = "name,args,args_value,kwargs,result,exception,traceback"
+    (row,) = get(http, "tasks", columns=columns, text_limit=100)["tasks"]
+    cut = {
+        "args": text[:100] + "…",
+        "kwargs": "{}",
+        "result": "x" * 100,
+        "exception": "x" * 100 + "…",
+        "traceback": None,
+    }
+    assert row == {"uuid": "long", "name": task.name, "args_value": ["ä" * 1_000], **cut}
+    (row,) = get(http, "tasks", columns="args")["tasks"]
+    assert row["args"] == text
+    error(http, "tasks", text_limit=0)
+
+
+def test_pages_by_offset(many: httpx.Client) -> None:
+    whole = ids(get(many, "tasks", limit=1000, columns="name"))
+    first = get(many, "tasks", limit=30, offset=50, columns="name")
+    assert ids(first) == whole[50:80]
+    assert set(first["tasks"][0]) == {"uuid", "name"}
+    second = get(many, first["next"])
+    assert ids(second) == whole[80:]
+    assert set(second["tasks"][0]) == {"uuid", "name"}
+    assert second["next"] is None
+    assert ids(get(many, "tasks", offset=2**53)) == []
+
+
+def test_a_next_page_asks_the_same_question(many: httpx.Client) -> None:
+    page = get(many, "tasks", query="name:n1 -uuid:t001", start="2.0", end="5.0", time="received", limit=3, tz="UTC")
+    whole = ids(page)
+    while page["next"]:
+        page = get(many, page["next"])
+        whole += ids(page)
+    expected = {task.uuid for task in MANY if task.name == "n1" and task.uuid != "t001" and 2 <= task.received <= 5}
+    assert set(whole) == expected
+    assert len(whole) == len(expected)
+
+
+def test_a_cursor_of_another_query(many: httpx.Client) -> None:
+    cursor = get(many, "tasks", limit=3)["cursor"]
+    assert error(many, "tasks", cursor=cursor, sort="name")["message"] == "This cursor belongs to another query"
+    assert error(many, "tasks", cursor="\x00é")["code"] == "invalid"
+    assert "not at both" in error(many, "tasks", cursor=cursor, offset=3)["message"]
+
+
+def test_columns(http: httpx.Client) -> None:
+    (row,) = get(http, "tasks", query="uuid:charge-17", columns="state,kwargs,kwargs_value,children")["tasks"]
+    assert row == {
+        "uuid": "charge-17",
+        "state": "SUCCESS",
+        "kwargs": "{'amount': 99.9}",
+        "kwargs_value": {"amount": 99.9},
+        "children": ["mail-17"],
+    }
+    assert set(get(http, "tasks", limit=1, columns="all")["tasks"][0]) == set(COLUMNS)
+    assert "'colour'" in error(http, "tasks", columns="name,colour")["message"]
+
+
+def test_one_task(client_of: ClientOf) -> None:
+    odd = Task(
+        uuid="a/b c?<é>",
+        name="half \ud800",
+        args="(1, 'x...')",
+        kwargs="{'n': 10000000000000000000000000, 1: 2}",
+        data={"task-progress": {"deep": [float("nan"), 2**70]}},
+        timestamp=1.0,
+    )
+    http = client_of(memory([odd, *TASKS]))
+    found = get(http, "tasks/a%2Fb%20c%3F%3C%C3%A9%3E")
+    assert (found["uuid"], found["name"]) == (odd.uuid, odd.name)
+    assert (found["args"], found["args_value"]) == (odd.args, None)
+    assert found["kwargs_value"] == {"n": 10**25, "1": 2}
+    assert found["data"] == {"task-progress": {"deep": [None, 2**70]}}
+    assert get(http, "tasks/charge-18")["failure"] == get(http, "failures")["groups"][0]["fingerprint"]["id"]
+    assert error(http, "tasks/nobody", 404)["code"] == "no_such_task"
+    assert error(http, "tasks/nobody/family", 404)["code"] == "no_such_task"
+
+
+def test_slowest_and_waiting(http: httpx.Client) -> None:
+    assert ids(get(http, "slowest")) == ["charge-17", "order-17", "mail-17"]
+    assert ids(get(http, "slowest", query="name:mail")) == ["mail-17"]
+    waited = get(http, "waiting", columns="wait")["tasks"]
+    assert [task["wait"] for task in waited] == [0.25] * 4
+    assert ids(get(http, "waiting", still="true")) == ["order-19"]
+
+
+def test_an_answer_says_how_long_it_took(many: httpx.Client) -> None:
+    timing = re.fullmatch(r"app;dur=(\d+\.\d), cpu;dur=(\d+\.\d)", many.get("/api/v1/tasks").headers["server-timing"])
+    assert timing is not None
+    assert 0 < float(timing[2]) <= float(timing[1]) + 1 < 60_000

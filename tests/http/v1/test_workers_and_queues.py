@@ -1,0 +1,158 @@
+"""Workers and queues over `/api/v1`, with a real worker."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from flower.api.queue_figures import sample
+from flower.records import Task
+from flower.records import Worker as Record
+from flower.store.ledger.audit import Wanted
+from flower.store.ledger.samples import QueueSample
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Writer
+from tests.helpers.celery_app import make
+from tests.helpers.celery_worker import Worker
+from tests.helpers.servers import Redis, free_port, wait_for
+from tests.helpers.web_server import Live
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def writer(tmp_path: Any) -> Iterator[Writer]:
+    opened = open_writer(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def worker(redis_server: Redis) -> Iterator[Worker]:
+    app = make(redis_server.url, None)
+    app.conf.update(worker_pool_restarts=True, task_default_queue=f"v1{free_port()}")
+    with Worker(app, "v1", 3) as started:
+        yield started
+
+
+@pytest.fixture
+def live(worker: Worker, writer: Writer, tmp_path: Any, opened: None) -> Iterator[Live]:
+    writer.write(Batch(workers=[Record(worker.hostname, heartbeat=time.time(), freq=600.0), Record("gone@w")]))
+    reader = open_reader(tmp_path / "store")
+    with Live(reader, lambda: worker.app, answer_timeout=10.0) as server:
+        yield server
+    reader.close()
+
+
+def command(live: Live, worker: str, path: str, body: Any = None) -> httpx.Response:
+    return live.http.post(f"{API}/workers/{worker}/{path}", json=body or {})
+
+
+def test_inspection(live: Live, worker: Worker) -> None:
+    begun = time.time()
+    asked = live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"}).json()
+    assert (asked["alive"], asked["answered"]) == (True, True)
+    assert begun <= asked["said"]["stats"]["at"] <= time.time()
+    assert asked["said"]["stats"]["value"]["pool"]["processes"] == worker.pool()
+    assert set(asked["said"]) >= {"conf", "registered", "active", "reserved", "scheduled", "revoked", "active_queues"}
+    gone = live.http.get(f"{API}/workers/gone@w/inspection").json()
+    assert gone == {"name": "gone@w", "alive": False, "asked": None, "answered": False, "said": {}}
+    assert live.http.get(f"{API}/workers/no@w/inspection").status_code == 404
+
+
+def test_the_pool(live: Live, worker: Worker) -> None:
+    name = worker.hostname
+    assert command(live, name, "pool/grow", {"n": 2}).json() == {"worker": name, "answer": "pool will grow"}
+    wait_for("five processes", lambda: len(worker.pool()) == 5)
+    assert command(live, name, "pool/shrink").json() == {"worker": name, "answer": "pool will shrink"}
+    wait_for("four processes", lambda: len(worker.pool()) == 4)
+    refused = command(live, name, "pool/shrink", {"n": 4})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    for path, body in (("grow", {"n": 0}), ("shrink", {"n": -1}), ("autoscale", {"min": 1}), ("grow", {"m": 1})):
+        assert command(live, name, f"pool/{path}", body).status_code == 400
+    assert command(live, name, "pool/autoscale", {"min": 3, "max": 2}).status_code == 400
+    off = command(live, name, "pool/autoscale", {"min": 1, "max": 2})
+    assert (off.status_code, off.json()["error"]["message"]) == (403, "ValueError('Autoscale not enabled')")
+    assert command(live, name, "pool/restart").json() == {"worker": name, "answer": "reload started"}
+    assert command(live, "no@w", "pool/grow").status_code == 404
+    assert len(worker.pool()) == 4
+
+
+def test_limits(live: Live, worker: Worker) -> None:
+    name = worker.hostname
+    rate = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "10/m"})
+    assert rate.json() == {"worker": name, "answer": "new rate limit set successfully"}
+    times = command(live, name, "limits/time", {"task": "shop.limited", "soft": 2.5, "hard": 5})
+    assert times.json() == {"worker": name, "answer": "time limits set successfully"}
+    assert command(live, name, "limits/time", {"task": "shop.limited", "soft": None, "hard": None}).status_code == 200
+    wrong = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "often"})
+    assert (wrong.status_code, wrong.json()["error"]["message"]) == (400, "Invalid rate limit string: 'often'")
+    unknown = command(live, name, "limits/rate", {"task": "no.such", "rate": "1/s"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (403, "forbidden")
+    assert command(live, "no@w", "limits/rate", {"task": "shop.limited", "rate": "1/s"}).status_code == 404
+    assert live.ledger.audit.entries(Wanted(action="worker.rate_limit"), limit=9)[-1].outcome == "done"
+
+
+def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
+    name = worker.hostname
+    said = command(live, name, "consumers/add", {"queue": "extra"}).json()
+    assert said == {"worker": name, "answer": "add consumer extra"}
+    wait_for("the consumer", lambda: "extra" in worker.queues())
+    wait_for("the list", lambda: [name] in [row["workers"] for row in live.http.get(f"{API}/queues").json()["queues"]])
+    assert command(live, name, "consumers/cancel", {"queue": "extra"}).status_code == 200
+    wait_for("no consumer", lambda: "extra" not in worker.queues())
+    assert command(live, name, "shutdown").json() == {"worker": name, "answer": None}
+    assert worker.process is not None
+    worker.process.wait(30)
+
+
+def test_a_worker_that_is_dead(live: Live) -> None:
+    live.context.inspections.take(("gone@w",), {"stats": {"gone@w": {}}}, time.time())
+    with Live(live.context.store, live.context.app, answer_timeout=0.2) as impatient:
+        silent = command(impatient, "gone@w", "pool/grow")
+    assert silent.status_code == 504
+    assert silent.json()["error"]["message"] == "Timeout: no answer from worker 'gone@w' within 0.2 s"
+
+
+def test_the_checklist_knows_what_workers_said(live: Live, worker: Worker) -> None:
+    live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"})
+    found = live.http.get(f"{API}/checklist").json()
+    states = {item["setting"]: item["state"] for item in found["items"]}
+    assert states == {
+        "worker_send_task_events": "on",
+        "task_send_sent_event": "on",
+        "task_track_started": "on",
+        "result_extended": "off",
+    }
+    assert f"{worker.hostname} said that it is not set." in [item["how_known"] for item in found["items"]]
+    assert found["workers_seen"] is True
+
+
+def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
+    queue = f"waits{free_port()}"
+    sent = worker.app.send_task("shop.add", [1, 2], queue=queue)
+    hour_ago = time.time() - 3600
+    writer.write(Batch(new=[Task(uuid=sent.id, name="shop.add", queue=queue, sent=hour_ago, timestamp=hour_ago)]))
+    found = {row["name"]: row for row in live.http.get(f"{API}/queues").json()["queues"]}
+    row = found[queue]
+    assert (row["ready"], row["unacknowledged"], row["consumers"], row["workers"]) == (1, 0, None, [])
+    assert 3600 <= row["oldest"] < 3700
+    assert live.http.get(f"{API}/queues/{queue}/history").json()["stretches"] == []
+    asyncio.run(sample(live.context))
+    worker.app.send_task("shop.add", [1, 2], queue=queue)
+    asyncio.run(sample(live.context))
+    history = live.http.get(f"{API}/queues/{queue}/history", params={"start": "-1h", "buckets": 4}).json()
+    assert history["name"] == queue
+    assert 900.0 <= history["width"] <= 1800.0
+    assert [each["ready_most"] for each in history["stretches"]] == [2]
+    assert live.ledger.samples.newest()
+    now = time.time()
+    live.ledger.samples.note([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
+    row = next(row for row in live.http.get(f"{API}/queues").json()["queues"] if row["name"] == queue)
+    assert (row["in_rate"], row["out_rate"], row["growing"]) == (None, None, False), "nobody records"
+    assert 0 < row["empty_in"] < 10
+    for bad in ({"width": "1"}, {"start": "soon"}, {"tz": "Mars"}, {"queue": "x"}):
+        assert live.http.get(f"{API}/queues/{queue}/history", params=bad).status_code == 400

@@ -1,0 +1,88 @@
+"""What is being typed, and what the language offers for it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flower.search.suggest import Asked, asked, completions, field_completions
+from tests.helpers.search_strategies import hostile
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "field", "keys", "typed"),
+    [
+        ("|", "field", "", (), ""),
+        ("na|", "field", "", (), "na"),
+        ("x na|me", "field", "", (), "na"),
+        ("-na|", "field", "", (), "na"),
+        ("(a OR na|", "field", "", (), "na"),
+        ("a |", "field", "", (), ""),
+        ("name:|", "value", "name", (), ""),
+        ("name:bil|ling", "value", "name", (), "bil"),
+        ("name:=bil|", "value", "name", (), "bil"),
+        ('name:"a b|', "value", "name", (), "a b"),
+        ("state:FAILURE,RE|", "value", "state", (), "RE"),
+        ("type:x|", "value", "name", (), "x"),
+        ("runtime:|", "operator", "runtime", (), ""),
+        ("args:|", "operator", "args", (), ""),
+        ("runtime:>=1|", "value", "runtime", (), "1"),
+        ("received:-2h..no|", "value", "received", (), "no"),
+        ("args:a,b|", "value", "args", (), "a,b"),
+        ("is:fa|", "value", "is", (), "fa"),
+        ("is:failed,ret|", "value", "is", (), "ret"),
+        ("has:tr|", "value", "has", (), "tr"),
+        ("has:kwargs.cu|", "key", "kwargs", (), "cu"),
+        ("kwargs.|", "key", "kwargs", (), ""),
+        ("kwargs.customer.i|", "key", "kwargs", ("customer",), "i"),
+        ("kwargs.customer.id:7|", "value", "kwargs", ("customer", "id"), "7"),
+        ('"na|', "none", "", (), "na"),
+        ("foo:b|", "none", "", (), "foo:b"),
+        ("name.x:b|", "none", "", (), "name.x:b"),
+    ],
+)
+def test_what_is_asked(text: str, kind: str, field: str, keys: tuple[str, ...], typed: str) -> None:
+    found = asked(text.replace("|", ""), text.index("|"))
+    assert (found.kind, found.field, found.keys, found.typed) == (kind, field, keys, typed)
+
+
+@pytest.mark.parametrize(
+    ("text", "offer", "whole"),
+    [
+        ("na|me rest", "name:", "name: rest"),
+        ("-tra|", "traceback:", "-traceback:"),
+        ("a is:fa|", "failed", "a is:failed"),
+        ("has:trace|", "traceback", "has:traceback"),
+        ("received:>-1h..n|", "now", "received:>-1h..now"),
+        ("received:to|", "today", "received:today"),
+        ("i|", "is:", "is:"),
+    ],
+)
+def test_a_completion_takes_the_place_of_what_was_typed(text: str, offer: str, whole: str) -> None:
+    at = text.index("|")
+    text = text.replace("|", "")
+    what = asked(text, at)
+    assert offer in [completion.text for completion in completions(what)]
+    assert text[: what.start] + offer + text[what.end :] == whole
+
+
+def test_signs_come_before_values() -> None:
+    assert [offer.text for offer in completions(asked("runtime:", 8))] == ["", "", ">", ">=", "<", "<=", ""]
+    assert "field:a,b" in [offer.form for offer in completions(asked("state:", 6))]
+    assert "=" in [offer.text for offer in completions(asked("name:", 5))]
+    assert "field.key:value" in [offer.form for offer in completions(asked("kwargs.a:", 9))]
+    assert completions(asked('"phrase', 7)) == []
+
+
+def test_fields_that_begin_so_come_first() -> None:
+    names = [offer.text for offer in field_completions("re")]
+    assert names[0] == "result:"
+    assert "worker:" not in names
+    assert all(offer.sentence and offer.example for offer in field_completions(""))
+
+
+@given(hostile | st.text(), st.integers(-2, 40))
+def test_any_text_is_some_question(text: str, position: int) -> None:
+    found = asked(text, position)
+    assert isinstance(found, Asked)
+    assert 0 <= found.start <= found.end <= len(text)
+    completions(found)

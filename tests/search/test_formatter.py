@@ -1,0 +1,86 @@
+"""Tree → text → tree."""
+
+import pytest
+from hypothesis import assume, given
+
+from flower.errors import Invalid, SearchError
+from flower.search.syntax import parse
+from flower.search.text import to_text
+from flower.search.tree import EVERYTHING, And, Node, Not, Or, Path, Term
+from tests.helpers.search_strategies import writable_terms, writable_trees
+from tests.search.test_parser import MEANINGS
+
+
+@pytest.mark.parametrize("tree", [tree for _, tree in MEANINGS])
+def test_the_text_of_a_tree_means_the_tree(tree: Node) -> None:
+    assert parse(to_text(tree)) == tree
+
+
+@given(writable_terms())
+def test_every_term_of_the_language_can_be_written(term: Term) -> None:
+    assert parse(to_text(term)) == term
+
+
+@given(writable_trees)
+def test_there_and_back(tree: Node) -> None:
+    text = to_text(tree)
+    try:
+        again = parse(text)
+    except SearchError as error:
+        assume("exceeds" not in error.message)
+        raise
+    assert again == tree
+
+
+def test_it_reads_well() -> None:
+    tree = parse('name:billing AND NOT state:SUCCESS ("card declined" OR kwargs:"id=a b") received:2026-11-22')
+    text = to_text(tree)
+    assert text == 'name:billing -state:SUCCESS ("card declined" OR kwargs:"id=a b") received:2026-11-22'
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("runtime:>1.5s", "runtime:>1.5"),
+        ("runtime:<100ms", "runtime:<0.1"),
+        ("retries:>=3", "retries:>=3"),
+        ("received:2026-11-20..2026-11-22", "received:2026-11-20..2026-11-22"),
+        ("received:>2026-11-20", "received:>=2026-11-21"),
+        ("received:<=2026-11", "received:<=2026-11"),
+        ("name:billing.*", "name:billing.*"),
+        ('name:"a b"*', 'name:"a b"*'),
+        ('name:"a*b"', 'name:"a*b"'),
+        ('name:="a b"', 'name:="a b"'),
+        ("state:FAILURE,RETRY", "state:FAILURE OR state:RETRY"),
+        ("has:traceback is:slow", "has:traceback is:slow"),
+        ('kwargs."a.b".c:x', 'kwargs."a.b".c:x'),
+        ("args.0:>100", "args.0:>100"),
+        ("kwargs.n:1..1", "kwargs.n:1..1"),
+        ("has:data.progress", "has:data.progress"),
+    ],
+)
+def test_the_plainest_text_is_found(query: str, text: str) -> None:
+    assert to_text(parse(query)) == text
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        Term("name", "equals", ""),
+        Term("name", "like", "abc"),
+        Term("retries", "range", (None, None)),
+        Term("received", "range", (2.0, 1.0)),
+        Term("retries", "range", (10**400, None)),
+        Term("kwargs", "path", Path(("",), "present")),
+        Term("name", "is", "x"),
+        Term("name", "contains", ""),
+        Term("", "contains", ""),
+        Term("kwargs", "contains", "a=b"),
+        Not(EVERYTHING),
+        And((EVERYTHING,)),
+        Or(()),
+    ],
+)
+def test_what_has_no_words_is_refused(tree: Node) -> None:
+    with pytest.raises(Invalid, match="cannot be written"):
+        to_text(tree)

@@ -1,0 +1,89 @@
+"""Reading literals that come from anywhere."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from celery.utils.saferepr import saferepr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flower.search.literal import MAX_LITERAL_LENGTH, exact_literal, is_whole, literal
+from tests.helpers.search_strategies import hostile, keywords, values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "{'a': <object at 0x7f>}",
+        "{'a': 1, ...}",
+        "datetime.date(2026, 1, 1)",
+        "[" * 60_000,
+        "(" * 60_000,
+        "-" * 60_000 + "1",
+        "1" + "+1j" * 20_000,
+        "[0]" * 20_000,
+        "not " * 10_000 + "1",
+        "9" * 5000,
+        "'" + "x" * MAX_LITERAL_LENGTH + "'",
+        "'\x00'",
+        "'\ud800'",
+        "{[]: 1}",
+        r"'\d'",
+        "__import__('os')",
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_literal_is_refused_and_harmless(text: str) -> None:
+    for read in (literal, exact_literal):
+        with pytest.raises(ValueError, match=r"not a literal|backslashes"):
+            read(text)
+
+
+@given(hostile | st.text())
+def test_no_text_does_anything_else(text: str) -> None:
+    for read in (literal, exact_literal):
+        with suppress(ValueError):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("()", ()),
+        ("(1, 'a')", (1, "a")),
+        ("{'a': [1.5, None, True]}", {"a": [1.5, None, True]}),
+        ('["it\'s"]', ["it's"]),
+    ],
+)
+def test_a_whole_literal_is_the_value(text: str, value: object) -> None:
+    assert literal(text) == exact_literal(text) == value
+    assert is_whole(literal(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "('a lon...',)",  # cut by Celery
+        "[1, [2, ...]]",
+        "({'k': [...]},)",
+        r"('C:\new',)",  # Celery does not escape backslashes
+        "(b'00ff',)",  # binary bytes, which Celery shows as digits
+    ],
+)
+def test_what_may_be_another_value_is_in_doubt(text: str) -> None:
+    literal(text)
+    with pytest.raises(ValueError, match=r"cut|backslashes"):
+        exact_literal(text)
+
+
+@given(st.lists(values, max_size=3).map(tuple) | keywords, st.sampled_from([None, 5, 20, 40, 1024]))
+def test_what_celery_writes_is_read_as_what_was_passed_or_not_at_all(passed: Any, longest: int | None) -> None:
+    try:
+        value = exact_literal(saferepr(passed, longest))
+    except ValueError:
+        return
+    assert repr(value) == repr(passed)

@@ -1,0 +1,103 @@
+"""`docs/search.md` is true. Run as a program, this writes its tables anew."""
+
+import re
+
+import pytest
+
+from flower.search.conditions import CONDITIONS
+from flower.search.fields import ALIASES, FIELDS
+from flower.search.operators import SIGNS
+from flower.search.syntax import MAX_DEPTH, MAX_LENGTH, MAX_TOKENS, parse, warnings
+from flower.search.tree import terms_of
+from flower.search.wildcards import MAX_STARS
+from tests.helpers.paths import DOCS
+
+PAGE = DOCS / "search.md"
+_TABLE = re.compile(r"(<!-- (\w+): written.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
+_KINDS = {"text": "part", "word": "part", "id": "part", "state": "whole", "number": "number", "time": "time"}
+
+
+def fields() -> list[str]:
+    lines = ["| field | is | compared | free | costs | example |", "| --- | --- | --- | --- | --- | --- |"]
+    for field in FIELDS.values():
+        free = "free" if field.free else ""
+        compared = "duration" if field.duration else _KINDS[field.kind]
+        compared += ", keys" if field.keys else ""
+        lines.append(f"| `{field.name}` | {field.sentence} | {compared} | {free} | {field.cost} | `{field.example}` |")
+    return lines
+
+
+def operators() -> list[str]:
+    lines = ["| write | a task is found if its value | for | example |", "| --- | --- | --- | --- |"]
+    for sign in SIGNS:
+        kinds = dict.fromkeys(_KINDS[kind] for kind in sign.kinds)
+        able = ", ".join((*kinds, *(("keys",) if sign.keys else ())))
+        lines.append(f"| `{sign.form}` | {sign.sentence} | {able} | `{sign.example}` |")
+    return lines
+
+
+def conditions() -> list[str]:
+    lines = ["| write | to find tasks of which is true |", "| --- | --- |"]
+    return lines + [f"| `is:{condition.name}` | {condition.sentence} |" for condition in CONDITIONS.values()]
+
+
+def limits() -> list[str]:
+    return [
+        f"- {MAX_LENGTH} characters",
+        f"- {MAX_TOKENS} words, operators, parentheses and parts of lists together",
+        f"- {MAX_DEPTH} parentheses open at one place",
+        f"- {MAX_STARS} stars in one pattern",
+    ]
+
+
+WRITERS = {"fields": fields, "operators": operators, "conditions": conditions, "limits": limits}
+
+
+def with_tables(page: str) -> str:
+    return _TABLE.sub(lambda found: found[1] + "\n".join(WRITERS[found[2]]()) + "\n" + found[4], page)
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    page = PAGE.read_text("utf-8")
+    assert {found[2] for found in _TABLE.finditer(page)} == set(WRITERS)
+    assert page == with_tables(page), f"run: python -m {__name__}"
+
+
+@pytest.mark.parametrize("field", FIELDS.values(), ids=lambda field: field.name)
+def test_the_examples_of_the_fields_are_queries(field: object) -> None:
+    (term,) = terms_of(parse(field.example))  # type: ignore[attr-defined]
+    assert term.field == field.name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.form)
+def test_the_examples_of_the_signs_are_queries(sign: object) -> None:
+    assert all(FIELDS[term.field].kind in sign.kinds for term in terms_of(parse(sign.example)))  # type: ignore[attr-defined]
+
+
+def _queries() -> list[str]:
+    page = PAGE.read_text("utf-8")
+    blocks = re.findall(r"^```query\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert blocks
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("query", _queries())
+def test_the_queries_of_the_page_are_queries(query: str) -> None:
+    assert parse(query)
+    assert warnings(query) == []
+
+
+def test_the_error_of_the_page_is_the_error() -> None:
+    (shown,) = re.findall(r"^    (.* at position \d+\. .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    with pytest.raises(ValueError, match=re.escape(shown)):
+        parse("state:FAILURE retreis:>3")
+
+
+def test_the_page_names_the_aliases() -> None:
+    page = PAGE.read_text("utf-8")
+    for alias, name in ALIASES.items():
+        assert f"`{alias}:` for `{name}:`" in page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")

@@ -1,0 +1,102 @@
+"""What was read of a word is not read again, and is never believed when the row has changed since."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flower.records import Task
+from flower.search.syntax import parse
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Changed, Query, Reader, Writer
+from flower.store.sqlite.query import exact
+from tests.helpers.task_factory import make, uuid_of
+
+COUNT = 60
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each reading of rows looked at."""
+    looked: list[int] = []
+    verified = exact.verified
+
+    def counting(look, node, slots):  # type: ignore[no-untyped-def]
+        looked.append(len(slots))
+        return verified(look, node, slots)
+
+    monkeypatch.setattr(exact, "verified", counting)
+    monkeypatch.setattr(exact, "_MANY", 5)
+    monkeypatch.setattr(exact, "_SMALL", 0)
+    return looked
+
+
+def task(number: int, word: str = "common") -> Task:
+    return make(number, kwargs=f"{{'note': '{word} {number}'}}")
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    # one segment that never fills: it goes on changing
+    writer = open_writer(tmp_path / "store", segment_tasks=1000, text_index=False)
+    writer.write(Batch(new=[task(number) for number in range(COUNT)]))
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def reader(writer: Writer, tmp_path: Path) -> Iterator[Reader]:
+    reader = open_reader(tmp_path / "store")
+    yield reader
+    reader.close()
+
+
+def change(writer: Writer, number: int, word: str) -> None:
+    stored = writer.load([uuid_of(number)])[uuid_of(number)]
+    after = msgspec.structs.replace(stored.task, kwargs=task(number, word).kwargs)
+    writer.write(Batch(changed=[Changed(stored.key or 0, stored.task, after)]))
+
+
+def test_a_word_is_read_once_for_all_queries(reader: Reader, read: list[int]) -> None:
+    assert reader.count(parse("common")) == COUNT
+    assert read == [COUNT]
+    assert reader.count(parse("common name:mail")) == reader.count(parse("name:mail"))
+    assert reader.count(parse("-common")) == 0
+    assert sum(value.count for value in reader.facets(parse("common"), ["state"]).facets["state"].values) == COUNT
+    assert len(reader.page(Query(parse("common")), limit=COUNT).tasks) == COUNT
+    assert read == [COUNT]
+
+
+def test_only_what_changed_is_read_again(reader: Reader, writer: Writer, read: list[int]) -> None:
+    assert reader.count(parse("kwargs:common")) == COUNT
+    writer.write(Batch(new=[task(COUNT), task(COUNT + 1, "other")]))
+    change(writer, 3, "rare")
+    change(writer, 4, "common")
+    read.clear()
+    assert reader.count(parse("kwargs:common")) == COUNT
+    assert sum(read) == 4
+    found = {found.uuid for found in reader.tasks(Query(parse("kwargs:common")))}
+    assert uuid_of(3) not in found
+    assert uuid_of(4) in found
+    assert uuid_of(COUNT) in found
+
+
+def test_columns_made_anew_are_read_anew(tmp_path: Path, read: list[int]) -> None:
+    """Their versions begin again, so that the same version may be another text."""
+    path = tmp_path / "store"
+    first = open_writer(path, segment_tasks=1000, text_index=False)
+    first.write(Batch(new=[task(number) for number in range(COUNT)]))
+    reader = open_reader(path)
+    change(first, 3, "common")  # version 2
+    assert reader.count(parse("kwargs:common")) == COUNT
+    first.close()
+    for file in path.glob("*.cols"):
+        file.unlink()
+    again = open_writer(path, segment_tasks=1000, text_index=False)
+    while again.maintain():
+        pass
+    change(again, 3, "rare")  # version 2 again
+    assert reader.count(parse("kwargs:common")) == COUNT - 1
+    reader.close()
+    again.close()

@@ -1,0 +1,592 @@
+"""What only a store on disk goes through: other writers, other people's files, damage, a full disk, kill -9."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flower.errors import NotAStore, StoreError, StoreFull, StoreInUse, WaitedTooLong, WrongVersion
+from flower.records import Task, Worker
+from flower.search.tree import Not, Term
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Changed, Query, Retention, Sort, Writer
+from tests.helpers.paths import ROOT
+from tests.helpers.task_factory import make, uuid_of
+
+SEGMENT = 50
+
+
+@contextmanager
+def writing(path: Path, segment_tasks: int = SEGMENT) -> Iterator[Writer]:
+    writer = open_writer(path, segment_tasks=segment_tasks)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def fill(path: Path, count: int) -> list[Task]:
+    tasks = [make(number) for number in range(count)]
+    with writing(path) as writer:
+        for place in range(0, count, 30):
+            writer.write(Batch(new=tasks[place : place + 30]))
+    return tasks
+
+
+def uuids(path: Path) -> set[str]:
+    reader = open_reader(path)
+    try:
+        return {task.uuid for task in reader.tasks(Query(sort=()))}
+    finally:
+        reader.close()
+
+
+def listing(path: Path) -> dict[str, bytes]:
+    return {str(found.relative_to(path)): found.read_bytes() for found in path.rglob("*") if found.is_file()}
+
+
+# --- opening
+
+
+def test_a_reader_before_the_writer(path: Path) -> None:
+    reader = open_reader(path)
+    assert (reader.count(), reader.status().segments, reader.changes(0).sequence) == (0, 0, 0)
+    fill(path, 120)
+    assert (reader.count(), reader.status().segments) == (120, 3)
+    assert len(list(reader.tasks(Query()))) == 120
+    reader.close()
+
+
+def test_the_second_writer_is_told_of_the_first(path: Path) -> None:
+    with writing(path), pytest.raises(StoreInUse, match=rf"process {os.getpid()} on "):
+        open_writer(path)
+    with writing(path):
+        pass
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    for opening in (open_writer, open_reader):
+        with pytest.raises(NotAStore, match="is a file"):
+            opening(file)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "meta.db", "seg-000001.db", "writer.lock"])
+def test_a_directory_of_someone_else_is_not_touched(path: Path, name: str) -> None:
+    path.mkdir()
+    (path / name).write_text("mine")
+    before = listing(path)
+    for opening in (open_writer, open_reader):
+        with pytest.raises(NotAStore, match="something else"):
+            opening(path)
+    assert listing(path) == before
+
+
+def test_another_programs_database_is_not_touched(path: Path) -> None:
+    path.mkdir()
+    with sqlite3.connect(path / "meta.db") as other:
+        other.execute("CREATE TABLE theirs(x)")
+    other.close()
+    before = listing(path)
+    with pytest.raises(NotAStore):
+        open_writer(path)
+    assert listing(path) == before
+
+
+@pytest.mark.parametrize(("version", "said"), [(99, "newer"), (0, "older")])
+@pytest.mark.parametrize("name", ["meta.db", "seg-000001.db"])
+def test_another_format_is_refused(path: Path, name: str, version: int, said: str) -> None:
+    fill(path, 60)
+    with sqlite3.connect(path / name) as db:
+        db.execute(f"PRAGMA user_version={version}")
+    db.close()
+    before = listing(path)
+    for opening in (open_writer, open_reader):
+        with pytest.raises(WrongVersion, match=said):
+            opening(path)
+    assert listing(path) == before
+
+
+def test_an_empty_directory_will_do(path: Path) -> None:
+    path.mkdir()
+    assert len(fill(path, 10)) == len(uuids(path)) == 10
+
+
+@contextmanager
+def mounted(path: Path, *options: str) -> Iterator[None]:
+    """A file system of its own; only root may."""
+    path.mkdir(exist_ok=True)
+    made = subprocess.run(["mount", *options, str(path)], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.fail(f"this test mounts a file system, so it must run as root: {made.stderr}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system that is read-only")
+def test_a_read_only_disk(tmp_path: Path) -> None:
+    kept, seen = tmp_path / "kept", tmp_path / "seen"
+    tasks = fill(kept, 120)
+    with mounted(seen, "--bind", str(kept)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(seen)], check=True)
+        with pytest.raises(StoreError, match="cannot be written"):
+            open_writer(seen)
+        assert uuids(seen) == {task.uuid for task in tasks}
+    with pytest.raises(StoreError):
+        open_writer(Path("/proc/nowhere"))
+
+
+# --- damage
+
+
+def damage(file: Path, how: str) -> None:
+    content = bytearray(file.read_bytes())
+    match how:
+        case "garbage":
+            file.write_bytes(random.Random(1).randbytes(len(content)))
+        case "truncated":
+            file.write_bytes(content[: len(content) // 2])
+        case "empty":
+            file.write_bytes(b"")
+        case "no table":
+            with sqlite3.connect(file) as db:
+                db.execute("DROP TABLE info")
+            db.close()
+        case "pages":
+            content[4096:] = random.Random(2).randbytes(len(content) - 4096)
+            file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["garbage", "truncated", "empty", "no table", "pages"])
+def test_a_damaged_segment_costs_only_itself(path: Path, how: str) -> None:
+    tasks = fill(path, 170)
+    damage(path / "seg-000002.db", how)
+    left = {task.uuid for number, task in enumerate(tasks) if not 50 <= number < 100}
+    if how in ("garbage", "empty"):
+        # a reader notices the others when a query comes to what is missing
+        assert uuids(path) == left
+    with writing(path) as writer:
+        reader = open_reader(path)
+        assert {task.uuid for task in reader.tasks(Query())} == left
+        assert reader.status().damaged == ("seg-000002.db",)
+        assert not reader.changes(1).complete
+        assert set(writer.load([task.uuid for task in tasks])) == left
+        writer.write(Batch(new=[make(900), tasks[60]]))
+        assert reader.count() == 122
+        reader.close()
+    assert (path / "damaged" / "seg-000002.db").exists()
+    assert not (path / "seg-000002.db").exists()
+    assert len(uuids(path)) == 122
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_damage_found_while_open(path: Path, number: int) -> None:
+    """The newest segment, and one that is sealed."""
+    tasks = fill(path, 170)
+    file = path / f"seg-{number:06d}.db"
+    with writing(path) as writer:
+        reader = open_reader(path)
+        subprocess.run([sys.executable, "-c", SCRAMBLE, str(file)], check=True)
+        assert len(list(reader.tasks(Query()))) in (120, 150, 170)
+        first = (number - 1) * 50
+        known = tasks[first + 3]
+        found = writer.load([known.uuid])
+        stored = found[known.uuid].key if known.uuid in found else first + 4
+        after = msgspec.structs.replace(known, result="'changed'", runtime=9.0)
+        writer.write(Batch(new=[make(901)], changed=[Changed(stored or 0, known, after)]))
+        assert writer.load([after.uuid])[after.uuid].task == after
+        reader.close()
+    left = uuids(path)
+    assert {after.uuid, uuid_of(901)} <= left
+    assert {task.uuid for place, task in enumerate(tasks) if not first <= place < first + 50} <= left
+
+
+#: In a process of its own: closing the file here would drop SQLite's locks on it.
+SCRAMBLE = """
+import os, sys, random
+with open(sys.argv[1], "r+b") as file:
+    size = os.fstat(file.fileno()).st_size
+    file.seek(4096)
+    file.write(random.Random(3).randbytes(max(0, size - 4096)))
+for name in (sys.argv[1] + "-wal",):
+    if os.path.exists(name) and os.path.getsize(name):
+        with open(name, "r+b") as log:
+            log.write(random.Random(4).randbytes(os.path.getsize(name)))
+"""
+
+
+@pytest.mark.parametrize("how", ["garbage", "truncated", "empty", "no table", "gone"])
+def test_meta_is_made_again_from_the_segments(path: Path, how: str) -> None:
+    tasks = fill(path, 170)
+    if how == "gone":
+        (path / "meta.db").unlink()
+    elif how == "no table":
+        with sqlite3.connect(path / "meta.db") as db:
+            db.execute("DROP TABLE segment")
+        db.close()
+    else:
+        damage(path / "meta.db", how)
+    expected = {task.uuid for task in tasks}
+    assert uuids(path) == expected
+    with writing(path) as writer:
+        reader = open_reader(path)
+        assert reader.changes(0).sequence > 6
+        assert not reader.changes(3).complete
+        writer.write(Batch(new=[make(500)]))
+        assert reader.count() == 171
+        reader.close()
+    assert uuids(path) == expected | {uuid_of(500)}
+
+
+def test_a_copied_segment_is_a_backup(path: Path, tmp_path: Path) -> None:
+    tasks = fill(path, 120)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "seg-000002.db").write_bytes((path / "seg-000002.db").read_bytes())
+    expected = {task.uuid for task in tasks[50:100]}
+    assert uuids(copy) == expected
+    with writing(copy) as writer:
+        assert set(writer.load([task.uuid for task in tasks])) == expected
+        writer.write(Batch(new=[make(7)]))
+    assert len(uuids(copy)) == 51
+
+
+def test_a_backup_while_it_is_written(path: Path, tmp_path: Path) -> None:
+    tasks = fill(path, 120)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with writing(path) as writer:
+        for place, file in enumerate(sorted(path.glob("*.db"))):
+            writer.write(Batch(new=[make(1000 + place)]))
+            source, target = sqlite3.connect(file), sqlite3.connect(copy / file.name)
+            source.backup(target)
+            source.close()
+            target.close()
+    assert {task.uuid for task in tasks} <= uuids(copy)
+    with writing(copy) as writer:
+        writer.write(Batch(new=[make(2000)]))
+        assert {task.uuid for task in tasks} | {uuid_of(2000)} <= uuids(copy)
+
+
+def test_a_lost_filter_is_made_again(path: Path) -> None:
+    tasks = fill(path, 120)
+    with sqlite3.connect(path / "seg-000001.db") as db:
+        db.execute("UPDATE info SET value=x'00' WHERE key='bloom'")
+    db.close()
+    reader = open_reader(path)
+    assert reader.task(tasks[3].uuid) == tasks[3]
+    reader.close()
+    with writing(path) as writer:
+        assert set(writer.load([task.uuid for task in tasks])) == {task.uuid for task in tasks}
+
+
+# --- a full disk
+
+
+def eat_all_room(ballast: Path) -> None:
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 4096)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Nothing of a batch that does not fit is seen; when there is room again it goes in; the note can be written."""
+    disk = tmp_path / "disk"
+    with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
+        path = disk / "data"
+        writer, reader = open_writer(path, segment_tasks=SEGMENT), open_reader(path)
+        written: list[Task] = []
+        refused = 0
+        ballast = disk / "ballast"
+        try:
+            for number in range(0, 400, 20):
+                batch = [make(n, args="x" * 3000) for n in range(number, number + 20)]
+                before = reader.changes(0).sequence
+                changes = [
+                    Changed(stored.key or 0, stored.task, msgspec.structs.replace(stored.task, result="y" * 2000))
+                    for stored in writer.load([task.uuid for task in written[:: max(1, len(written) // 8)]]).values()
+                ]
+                offer = Batch(new=batch, changed=changes)
+                if number % 60 == 0:
+                    eat_all_room(ballast)
+                try:
+                    writer.write(offer)
+                except StoreFull:
+                    refused += 1
+                    writer.set_status({"state": "the disk is full"})
+                    assert reader.recorder_status() == {"state": "the disk is full"}
+                    assert reader.changes(0).sequence == before
+                    ballast.unlink(missing_ok=True)
+                    while True:
+                        try:
+                            writer.write(offer)
+                            break
+                        except StoreFull:
+                            # really full: forget something, as retention would
+                            assert writer.prune(Retention(max_tasks=max(0, reader.count() - 50)), 0.0)
+                written += batch
+                for change in changes:
+                    found = reader.task(change.after.uuid)
+                    assert found is None or found == change.after
+            assert refused >= 3
+            newest = {task.uuid for task in written[-20:]}
+            assert newest <= {task.uuid for task in reader.tasks(Query())}
+            everything = [task.uuid for task in reader.tasks(Query())]
+            assert len(everything) == len(set(everything)) == reader.count()
+        finally:
+            reader.close()
+            writer.close()
+        with writing(path) as again:
+            assert newest <= set(again.load(newest))
+
+
+FULL = """
+import resource, sys
+from tests.helpers.task_factory import make
+from flower.errors import StoreFull
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Query
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path = sys.argv[1]
+writer, reader = open_writer(path, segment_tasks=50), open_reader(path)
+writer.write(Batch(new=[make(n) for n in range(70)]))
+before = set(task.uuid for task in reader.tasks(Query()))
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+offer = Batch(new=[make(n, args="x" * 9000) for n in range(100, 260)])
+for _ in range(2):
+    try:
+        writer.write(offer)
+        sys.exit("it fitted")
+    except StoreFull:
+        pass
+    assert set(task.uuid for task in reader.tasks(Query())) == before
+    assert reader.count() == 70 and reader.changes(0).sequence == 1
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert len(writer.write(offer)) == 160
+assert reader.count() == 230 and len(set(t.uuid for t in reader.tasks(Query()))) == 230
+assert reader.changes(0).sequence == 2
+"""
+
+
+def test_no_room_in_the_middle_of_a_batch(path: Path) -> None:
+    """Files may not grow beyond a limit: the batch fails after some of its segments were committed."""
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(uuids(path)) == 230
+
+
+# --- other processes
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+WRITE = """
+import sys
+from tests.helpers.task_factory import make
+from flower.store.opening import open_writer
+from flower.store.port import Batch, Changed
+import msgspec
+path, number = sys.argv[1], int(sys.argv[2])
+writer = open_writer(path, segment_tasks=50)
+print("ready", flush=True)
+waiting = {}
+while True:
+    new = [make(n, state="STARTED") for n in range(number, number + 17)]
+    changes = [Changed(key, task, msgspec.structs.replace(task, state="SUCCESS")) for key, task in waiting.values()]
+    keys = writer.write(Batch(new=new, changed=changes))
+    print(number, flush=True)
+    waiting = {task.uuid: (key, task) for key, task in zip(keys, new)}
+    number += 17
+"""
+
+
+def test_killed_at_any_moment_nothing_acknowledged_is_lost(path: Path) -> None:
+    chance = random.Random(7)
+    number = 0
+    for _ in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(path), str(number)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0.0, 0.25))
+        process.send_signal(signal.SIGKILL)
+        told, errors = process.communicate()
+        assert not errors
+        lines = [int(line) for line in told.split("\n")[:-1]]
+        reader = open_reader(path)
+        if lines:
+            acknowledged = lines[-1] + 17
+            for n in range(acknowledged):
+                task = reader.task(uuid_of(n))
+                assert task is not None
+                if n < lines[-1] and n >= lines[0]:
+                    assert task.state == "SUCCESS"
+        before = reader.changes(0).sequence
+        whole = [task.uuid for task in reader.tasks(Query(sort=(Sort("uuid"),)))]
+        assert len(whole) == len(set(whole))
+        with writing(path) as writer:
+            # as the recorder does: go on with what is not there yet
+            number = next(n for n in range(10**6) if uuid_of(n) not in writer.load([uuid_of(n)]))
+            assert reader.count() == len(list(reader.tasks(Query())))
+            assert reader.changes(0).sequence >= before
+        reader.close()
+    assert number > 100
+
+
+def test_reading_while_another_process_writes(path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE, str(path), "0"], stdout=subprocess.PIPE, text=True, env=environment()
+    )
+    try:
+        assert process.stdout is not None
+        reader = open_reader(path)
+        for line in process.stdout:
+            if line == "ready\n":
+                continue
+            number = int(line)
+            assert reader.task(uuid_of(number)) is not None
+            assert reader.count() >= number + 17
+            news = reader.changes(max(0, reader.status().sequence - 1))
+            assert news.complete
+            page = list(reader.tasks(Query(), limit=20))
+            assert len({task.uuid for task in page}) == len(page) >= 17
+            if number > 1000:
+                break
+        assert reader.status().segments > 15
+        reader.close()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_readers_in_many_threads(path: Path) -> None:
+    tasks = fill(path, 300)
+    reader = open_reader(path)
+    wrong: list[object] = []
+
+    def read(seed: int) -> None:
+        chance = random.Random(seed)
+        try:
+            for _ in range(30):
+                task = chance.choice(tasks)
+                assert reader.task(task.uuid) == task
+                assert len(list(reader.tasks(Query(), limit=30, offset=chance.randrange(200)))) == 30
+                assert reader.count(Not(Term("name", "contains", chance.choice(["mail", "order"])))) > 0
+        except BaseException as error:  # noqa: BLE001 (told to the test's own thread)
+            wrong.append(error)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reader.close()
+    assert wrong == []
+
+
+def test_a_search_that_takes_too_long_is_given_up(path: Path) -> None:
+    # without an index of texts, which would know at once that there is no such text; beyond ASCII, which is slow
+    writer = open_writer(path, segment_tasks=20_000, text_index=False)
+    writer.write(Batch(new=[make(n, args="ä" * 2000) for n in range(20_000)]))
+    writer.close()
+    reader = open_reader(path, time_limit=0.05)
+    with pytest.raises(WaitedTooLong, match="longer than"):
+        reader.count(Term("", "contains", "nowhere to be found"))
+    with pytest.raises(WaitedTooLong):
+        list(reader.tasks(Query(Term("args", "contains", "nowhere to be found"))))
+    assert len(list(reader.tasks(Query(), limit=5))) == 5
+    reader.close()
+
+
+# --- retention on disk
+
+
+def test_whole_segments_go_and_what_runs_is_moved(path: Path) -> None:
+    tasks = [make(n, state="STARTED" if n % 25 == 3 else "SUCCESS") for n in range(400)]
+    with writing(path) as writer:
+        writer.write(Batch(new=tasks))
+        reader = open_reader(path)
+        stale = writer.load([tasks[3].uuid])[tasks[3].uuid]
+        while writer.prune(Retention(max_tasks=150), 0.0):
+            pass
+        assert 150 <= reader.count() <= 150 + SEGMENT
+        assert not (path / "seg-000001.db").exists()
+        assert reader.count(Term("state", "is", "started")) == 16
+        found = [task.uuid for task in reader.tasks(Query())]
+        assert len(found) == len(set(found)) == reader.count()
+        # the recorder still holds the key of before
+        after = msgspec.structs.replace(stale.task, state="FAILURE")
+        writer.write(Batch(changed=[Changed(stale.key or 0, stale.task, after)]))
+        assert reader.task(after.uuid) == after
+        assert len([task.uuid for task in reader.tasks(Query())]) == len(found)
+        reader.close()
+
+
+def test_limit_by_size(path: Path) -> None:
+    with writing(path, 200) as writer:
+        reader = open_reader(path)
+        for number in range(0, 2000, 200):
+            writer.write(Batch(new=[make(n, args="x" * 500) for n in range(number, number + 200)]))
+        before = reader.count()
+        while writer.prune(Retention(max_bytes=1_000_000), 0.0):
+            pass
+        assert 0 < reader.count() < before
+        assert reader.task(uuid_of(1999)) is not None
+        assert reader.task(uuid_of(0)) is None
+        reader.close()
+    assert sum(file.stat().st_size for file in path.glob("seg-*.db")) < 1_300_000
+
+
+def test_a_segment_half_moved_when_killed_is_not_seen_twice(path: Path) -> None:
+    fill(path, 120)
+    tasks = uuids(path)
+    kept = (path / "seg-000001.db").read_bytes()
+    with writing(path) as writer:
+        writer.write(Batch(changed=[], workers=[Worker("w")]))
+        while writer.prune(Retention(max_age=1.0), 1052.5):
+            pass
+    (path / "seg-000001.db").write_bytes(kept)
+    with writing(path) as writer:
+        assert len(writer.load(tasks)) == len(uuids(path))
+
+
+def test_the_log_of_changes_is_bounded(path: Path) -> None:
+    with writing(path) as writer:
+        reader = open_reader(path)
+        for number in range(1100):
+            writer.write(Batch(workers=[Worker("w", pid=number)]))
+        assert reader.changes(0).complete is False
+        assert reader.changes(200).complete
+        assert reader.changes(0).sequence == 1100
+        reader.close()
+
+
+def test_a_status_too_long_for_its_room_is_cut_to_what_parses(path: Path) -> None:
+    with writing(path) as writer:
+        writer.set_status({"short": 1, "long": "x" * 10_000})
+        assert open_reader(path).recorder_status() == {"short": 1}
+        assert (path / "recorder.status").stat().st_size == 4096
+        json.loads((path / "recorder.status").read_bytes())

@@ -1,0 +1,165 @@
+"""Random histories and random queries: the store on disk answers as the reference does."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flower.records import Task
+from flower.search.tree import EVERYTHING, Node
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch, Changed, Query, Reader, Writer
+from flower.store.sqlite import files, reader
+from flower.store.sqlite import where as where_module
+from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.query import exact, masks, place, run, walk, wording
+from flower.store.sqlite.text import TextWriter
+from flower.store.sqlite.unindexed import Unindexed
+from tests.helpers.task_factory import ids, nodes, queries, some_tasks
+
+#: many small stores are made: memory, if the system has it as a folder, spares the disk
+FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+histories = st.lists(st.lists(some_tasks(), max_size=12, unique_by=lambda task: task.uuid), min_size=1, max_size=6)
+
+
+def offer(writer: Writer, tasks: list[Task]) -> None:
+    """As the recorder does: load, tell new from known, write."""
+    known = writer.load([task.uuid for task in tasks])
+    writer.write(
+        Batch(
+            new=[task for task in tasks if task.uuid not in known],
+            changed=[
+                Changed(known[task.uuid].key or 0, known[task.uuid].task, task) for task in tasks if task.uuid in known
+            ],
+        )
+    )
+
+
+def assert_same(ours: Reader, reference: Reader, query: Query, offset: int, limit: int | None) -> None:
+    assert list(ours.tasks(query, limit=limit, offset=offset)) == list(
+        reference.tasks(query, limit=limit, offset=offset)
+    )
+    assert ours.count(query.where) == reference.count(query.where)
+
+
+@settings(report_multiple_bugs=False, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    history=histories,
+    asked=st.lists(st.tuples(queries, st.integers(0, 20), st.none() | st.integers(-1, 15)), min_size=1, max_size=6),
+    family=st.lists(ids, max_size=3),
+    where=nodes,
+    tiny=st.booleans(),
+    kept=st.lists(st.sampled_from(["columns", "order", "index", "no columns", "no index"]), max_size=4),
+)
+def test_disk_agrees_with_the_reference(
+    history: list[list[Task]],
+    asked: list[tuple[Query, int, int | None]],
+    family: list[str],
+    where: Node,
+    tiny: bool,
+    kept: list[str],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if tiny:
+            # so that a handful of tasks takes the ways that a hundred thousand take
+            for module, name, value in (
+                (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (exact, "_ROWS", 2), (exact, "_SMALL", 0),
+                (masks, "_FEW", 0), (place, "STRIDE", 2), (run, "_TRIED", 2), (run, "_YIELD", 1), (run, "_BLOCK", 1),
+                (walk, "_LEAST", 1), (walk, "_MOST", 3), (wording, "_FIRST", 1),
+                (exact, "_MANY", 0), (wording, "_BROAD", 1000),
+            ):  # fmt: skip
+                patch.setattr(module, name, value)
+        patch.setattr(files, "SETTLED", -1.0)
+        compare(history, asked, family, where, kept)
+
+
+def bring_into_index(folder: Path) -> None:
+    """What the writer's thread does, at once."""
+    source, index = Unindexed(Folder(folder)), TextWriter(folder / "text")
+    try:
+        source.blocks(index.generation, index.blocks)
+        while rows := source.pending(5):
+            for row in rows:
+                index.add(row.key, row.text)
+            block = index.commit()
+            source.indexed([(row.key, row.version) for row in rows], block)
+            source.blocks(index.generation, index.blocks)
+    finally:
+        index.close()
+        source.close()
+
+
+def keep(folder: Path, writer: Writer, what: str) -> Writer:
+    """What happens to columns and index while a store lives: they are kept, and they get lost."""
+    if what == "no columns":
+        writer.close()
+        for file in folder.glob("*.cols"):
+            file.unlink()
+        return open_writer(folder, segment_tasks=7, text_index=False)
+    if what == "no index":
+        shutil.rmtree(folder / "text", ignore_errors=True)
+    elif what == "index":
+        bring_into_index(folder)
+    else:
+        while writer.maintain() and what == "order":
+            pass
+    return writer
+
+
+def paged(store: Reader, query: Query, size: int) -> list[Task]:
+    """Everything, page by page."""
+    found: list[Task] = []
+    cursor: str | None = None
+    while True:
+        page = store.page(query, limit=size, cursor=cursor)
+        assert page.partial is None
+        found += page.tasks
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def compare(
+    history: list[list[Task]],
+    asked: list[tuple[Query, int, int | None]],
+    family: list[str],
+    where: Node,
+    kept: list[str],
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="bellflower-store-", dir=FAST))
+    shared = MemoryStore()
+    reference_writer, reference = MemoryWriter(shared), MemoryReader(shared)
+    writer, ours = open_writer(folder / "data", segment_tasks=7, text_index=False), open_reader(folder / "data")
+    try:
+        for tasks in history:
+            offer(reference_writer, tasks)
+            offer(writer, tasks)
+            if kept:
+                writer = keep(folder / "data", writer, kept.pop())
+            assert_same(ours, reference, Query(where), 0, None)
+        for query, offset, limit in asked:
+            assert_same(ours, reference, query, offset, limit)
+            assert paged(ours, query, max(1, offset)) == paged(reference, query, max(1, offset))
+        assert ours.names() == reference.names()
+        assert ours.children(family) == reference.children(family)
+        news, expected = ours.changes(0), reference.changes(0)
+        assert (news.sequence, set(news.uuids), news.complete) == (
+            expected.sequence,
+            set(expected.uuids),
+            expected.complete,
+        )
+        for uuid in family:
+            assert ours.task(uuid) == reference.task(uuid)
+        writer.close()
+        writer = open_writer(folder / "data", segment_tasks=7, text_index=False)
+        assert_same(ours, reference, Query(EVERYTHING, ()), 0, None)
+    finally:
+        writer.close()
+        ours.close()
+        shutil.rmtree(folder)

@@ -1,0 +1,178 @@
+"""What every store does with what was counted, and what it tells of tasks in flight."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from flower.errors import StoreFull
+from flower.records import Task
+from flower.store.memory.answers import in_flight
+from flower.store.opening import open_writer
+from flower.store.port import Batch
+from flower.store.sqlite import meta
+from flower.tallies import Alive, Durations, InFlight, Tallies, Tally
+from tests.helpers.stores import Store, opened
+from tests.helpers.task_factory import make, uuid_of
+
+
+def tally(worker: str | None, task: str, count: int = 1) -> Tally:
+    took = Durations({0.5: count, float("inf"): 1}, 0.25 * count, 10.5)
+    return Tally(worker, task, {"task-sent": (count, 1.5)}, took, took if worker is None else None)
+
+
+def by_key(found: Tallies) -> dict[Any, Tally]:
+    assert len({each.key for each in found.changed}) == len(found.changed)
+    return {each.key: each for each in found.changed}
+
+
+def test_nothing_was_counted_yet(store: Store) -> None:
+    assert store.reader.tallies() == Tallies(0, (), whole=True)
+    assert list(store.writer.tallies()) == []
+    assert store.writer.marks() == b""
+    assert store.reader.in_flight({"w": Alive()}) == []
+
+
+def test_a_tally_is_what_was_written_last_and_outlives_a_restart(store: Store) -> None:
+    first, second = tally("w1", "add"), tally(None, "add")
+    store.writer.write(Batch(tallies=[first, second], new=[make(1)]))
+    assert by_key(store.reader.tallies()) == {first.key: first, second.key: second}
+    after = store.reader.tallies().sequence
+    assert after == store.reader.changes(0).sequence
+    more = tally("w1", "add", 7)
+    store.restart().write(Batch(tallies=[more], marks=b"12345678"))
+    assert by_key(store.reader.tallies(after)) == {more.key: more}
+    assert not store.reader.tallies(after).whole
+    again = store.restart()
+    assert {each.key: each for each in again.tallies()} == {more.key: more, second.key: second}
+    assert again.marks() == b"12345678"
+    again.write(Batch(new=[make(2)]))
+    assert store.restart().marks() == b"12345678"
+
+
+def test_whoever_follows_learns_what_was_forgotten(store: Store) -> None:
+    kept, gone = tally("w1", "add"), tally("w2", "add")
+    store.writer.write(Batch(tallies=[kept, gone]))
+    before = store.reader.tallies().sequence
+    store.writer.write(Batch(forgotten=[gone.key, ("never", "there")], tallies=[tally("w3", "add")]))
+    found = store.reader.tallies(before)
+    assert found.whole
+    assert set(by_key(found)) == {kept.key, ("w3", "add")}
+    assert store.reader.tallies(found.sequence) == Tallies(found.sequence, (), whole=False)
+    # one that comes back in the very write that forgets it begins anew
+    store.writer.write(Batch(forgotten=[kept.key], tallies=[replaced := tally("w1", "add", 1)]))
+    assert by_key(store.reader.tallies(found.sequence))[kept.key] == replaced
+
+
+def test_a_number_of_another_store_gives_everything(store: Store) -> None:
+    store.writer.write(Batch(tallies=[tally("w1", "add")]))
+    assert store.reader.tallies(1_000).whole
+    assert len(store.reader.tallies(1_000).changed) == 1
+
+
+def test_many_tallies_over_many_writes(store: Store) -> None:
+    chance, kept = random.Random(7), {}
+    followed: dict[Any, Tally] = {}
+    at = 0
+    for _ in range(40):
+        changed = [tally(f"w{chance.randrange(9)}", f"t{chance.randrange(9)}", chance.randrange(99)) for _ in range(9)]
+        changed = list({each.key: each for each in changed}.values())
+        gone = [key for key in kept if chance.random() < 0.05]
+        for key in gone:
+            del kept[key]
+        kept.update((each.key, each) for each in changed)
+        store.writer.write(Batch(tallies=changed, forgotten=gone))
+        if chance.random() < 0.5:
+            found = store.reader.tallies(at)
+            followed = by_key(found) if found.whole else {**followed, **by_key(found)}
+            at = found.sequence
+            assert followed == kept
+        if chance.random() < 0.1:
+            store.restart()
+    assert {each.key: each for each in store.restart().tallies()} == kept
+
+
+def in_order(found: Any) -> list[InFlight]:
+    return sorted(found, key=lambda each: (each.worker, each.task))
+
+
+def test_in_flight(store: Store) -> None:
+    def task(number: int, state: str, **fields: Any) -> Task:
+        return Task(uuid_of(number), **{"name": "add", "state": state, "hostname": "w1", "pid": 5, **fields})
+
+    tasks = [
+        task(1, "RECEIVED", received=10.0),
+        task(2, "RECEIVED", received=11.0, name="mul"),
+        task(3, "RECEIVED", received=12.0, eta="2030-01-01"),
+        task(4, "RECEIVED", received=13.0, hostname="dead"),
+        task(5, "RECEIVED", received=4.0),  # before it came back
+        task(6, "RECEIVED", received=14.0, pid=4),  # of the process before
+        task(7, "STARTED", received=10.0, started=12.5),
+        task(8, "STARTED", received=10.0, started=12.0),
+        task(9, "STARTED", started=99.0),  # nobody saw it received
+        task(10, "SUCCESS", received=10.0, started=100.0),
+        task(11, "RECEIVED", received=15.0, name=None, pid=None),
+        task(12, "STARTED", received=17.0, started=16.0, name="skewed"),
+        task(13, "RECEIVED", received=15.0, hostname=None),
+    ]
+    store.writer.write(Batch(new=tasks))
+    living = {"w1": Alive(since=5.0, pid=5), "idle": Alive()}
+    assert in_order(store.reader.in_flight(living)) == [
+        InFlight("w1", "", 1, None),
+        InFlight("w1", "add", 1, 2.5),
+        InFlight("w1", "mul", 1, None),
+        InFlight("w1", "skewed", 0, 0.0),
+    ]
+    assert in_order(store.reader.in_flight({"w1": Alive()}))[1] == InFlight("w1", "add", 3, 2.5)
+    assert store.reader.in_flight({}) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_flight_of_random_tasks(store: Store, seed: int) -> None:
+    chance = random.Random(seed)
+
+    def maybe(value: Any) -> Any:
+        return None if chance.random() < 0.1 else value
+
+    tasks = [
+        Task(
+            uuid_of(number), maybe(f"t{chance.randrange(4)}"), chance.choice(["RECEIVED", "STARTED", "SUCCESS", "OWN"]),
+            maybe(f"w{chance.randrange(4)}"), maybe(chance.randrange(3)), received=maybe(float(chance.randrange(9))),
+            started=maybe(float(chance.randrange(9))), eta=None if chance.random() < 0.8 else "x",
+        )
+        for number in range(300)
+    ]  # fmt: skip
+    for start in range(0, 300, 70):
+        store.writer.write(Batch(new=tasks[start : start + 70]))
+    living = {f"w{n}": Alive(maybe(float(chance.randrange(5))), maybe(chance.randrange(3))) for n in range(3)}
+    assert in_order(store.reader.in_flight(living)) == in_order(in_flight(tasks, living))
+
+
+def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with opened("sqlite", tmp_path) as store:
+        store.writer.write(Batch(tallies=[tally("w1", "add", 1)]))
+        with monkeypatch.context() as patched:
+            patched.setattr(meta, "put_marks", refuse)
+            with pytest.raises(StoreFull):
+                store.writer.write(Batch(tallies=[tally("w2", "add"), tally("w1", "add", 2)], marks=b"x" * 8))
+        assert set(by_key(store.reader.tallies())) == {("w1", "add")}
+        store.writer.write(Batch(tallies=[tally("w3", "add")]))
+        found = by_key(store.reader.tallies())
+        assert found == {("w1", "add"): tally("w1", "add", 1), ("w3", "add"): tally("w3", "add")}
+
+
+def test_a_store_of_an_older_version_begins_to_count(tmp_path: Path) -> None:
+    with opened("sqlite", tmp_path) as store:
+        store.writer.write(Batch(new=[make(1)]))
+        store.writer.close()
+        with apsw.Connection(str(tmp_path / "data" / "meta.db")) as old:
+            old.execute("DROP TABLE tally")
+        assert store.reader.tallies() == Tallies(1, (), whole=True)
+        store.writer = open_writer(tmp_path / "data", text_index=False)
+        store.writer.write(Batch(tallies=[tally("w1", "add")]))
+        assert len(store.reader.tallies().changed) == 1

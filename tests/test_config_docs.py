@@ -1,0 +1,76 @@
+"""`docs/configuration.md` is true: its tables are printed from the options, and its example is read. Run as a program,
+this writes the tables anew."""
+
+import re
+from pathlib import Path
+
+from flower.config import FIELDS, KINDS, NAMES, default_text, load
+from tests.helpers.paths import DOCS, ROOT
+
+PAGE = DOCS / "configuration.md"
+_TABLES = re.compile(r"(<!-- options -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+#: The first option of each group, in the order of the table of options.
+GROUPS = {
+    "address": "Where it listens",
+    "db": "What is kept",
+    "enable_events": "Events",
+    "purge_offline_workers": "Workers and queues",
+    "basic_auth": "Who may do what",
+    "auto_refresh": "Pages",
+    "task_runtime_metric_buckets": "Metrics",
+    "persistent": "Of Flower",
+    "debug": "Log",
+    "conf": "The file itself",
+}
+
+
+def tables() -> str:
+    lines: list[str] = []
+    for name in NAMES:
+        if name in GROUPS:
+            lines += ["", f"## {GROUPS[name]}", "", "| option | is | default | |", "| --- | --- | --- | --- |"]
+        lines.append(f"| `{name}` | {KINDS[name].short} | {default(name)} | {sentence(name)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def default(name: str) -> str:
+    text = default_text(name)
+    return "" if text == "none" else f"`{text.replace(',', ', ') if len(text) > 40 else text}`"
+
+
+def sentence(name: str) -> str:
+    return str(FIELDS[name].metadata["sentence"]).replace("|", "\\|")
+
+
+def with_tables(page: str) -> str:
+    return _TABLES.sub(lambda found: found[1] + tables() + found[3], page)
+
+
+def test_the_tables_are_those_of_the_options() -> None:
+    page = PAGE.read_text("utf-8")
+    assert page == with_tables(page), f"run: python -m {__name__}"
+    assert set(GROUPS) <= set(NAMES)
+    assert all(f"| `{name}` |" in page for name in NAMES)
+
+
+def test_the_example_is_a_configuration_file(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "flowerconfig.py").write_text(example)
+    config = load({}, {}, tmp_path)
+    assert (config.address, config.basic_auth, config.max_age) == ("0.0.0.0", ("ann:a, b: c",), 90 * 86400)
+    assert config.format_task is not None
+
+
+def test_what_it_names_exists() -> None:
+    """Every variable of Flower that the program reads is told of, and no other."""
+    source = ROOT / "src" / "flower"
+    code = "".join(path.read_text("utf-8") for path in source.rglob("*.py"))
+    page = PAGE.read_text("utf-8")
+    options = {f"FLOWER_{name.upper()}" for name in NAMES}
+    told = set(re.findall(r"^\| `(FLOWER_\w+)`", page, re.MULTILINE))
+    assert told == set(re.findall(r"""["'](FLOWER_[A-Z0-9_]+)["']""", code)) - options
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")

@@ -1,0 +1,224 @@
+"""The loop alone, on the in-memory store and a capture that hands out what the test gives it."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from flower.capture.port import Captured
+from flower.errors import StoreFull
+from flower.recorder import Pace, Recorder
+from flower.records import Event, Gap, Task
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.port import Batch
+from tests.helpers.servers import wait_for
+
+
+class Given:
+    """A capture whose batches are given; remembers what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.batches: deque[Captured] = deque()
+        self.acknowledged = 0
+        self.stopped = False
+        self._token = 0
+
+    def give(self, *events: Event, gap: Gap | None = None, messages: int = 0) -> int:
+        self._token += 1
+        self.batches.append(Captured(events, self._token, time.time(), gap, messages=messages))
+        return self._token
+
+    def start(self) -> None:
+        pass
+
+    def read(self, timeout: float) -> Captured | None:
+        if self.batches:
+            return self.batches.popleft()
+        time.sleep(min(timeout, 0.005))
+        return None
+
+    def done(self, token: int) -> None:
+        self.acknowledged = token
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def status(self) -> dict[str, object]:
+        return {"connected": True}
+
+
+class FullAtFirst(MemoryWriter):
+    """A disk that has no room for a while."""
+
+    full = True
+
+    def write(self, batch: Batch) -> Sequence[int]:
+        if self.full:
+            raise StoreFull("No space left for the store")
+        return super().write(batch)
+
+
+class Bench:
+    def __init__(self, pace: Pace, writer: type[MemoryWriter] = MemoryWriter, store: MemoryStore | None = None) -> None:
+        store = self.store = store or MemoryStore()
+        self.capture = Given()
+        self.writer = writer(store)
+        self.reader = MemoryReader(store)
+        self.recorder = Recorder(self.capture, self.writer, pace=pace)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self.recorder.run, args=(self._stop,))
+
+    def __enter__(self) -> "Bench":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def task(self, uuid: str) -> Task | None:
+        return self.reader.task(uuid)
+
+
+QUICK = Pace(flush_interval=0.01, status_interval=0.02)
+
+
+def event(kind: str, uuid: str, at: float = 1.0, **fields: Any) -> Event:
+    return Event(type=f"task-{kind}", timestamp=at, uuid=uuid, hostname="celery@one", **fields)
+
+
+def until(what: Callable[[], bool]) -> None:
+    wait_for("it", what, 10)
+
+
+def test_folds_writes_and_then_acknowledges() -> None:
+    with Bench(QUICK) as bench:
+        token = bench.capture.give(event("received", "a", name="add"), event("started", "a", 2.0))
+        until(lambda: bench.capture.acknowledged == token)
+        task = bench.task("a")
+        assert task is not None
+        assert (task.state, task.name) == ("STARTED", "add")
+        # what comes later finds the task whether it is still in memory or only in the store
+        bench.capture.give(event("succeeded", "a", 3.0, result="3"))
+        token = bench.capture.give(event("started", "a", 1.5))
+        until(lambda: bench.capture.acknowledged == token)
+        task = bench.task("a")
+        assert task is not None
+        assert (task.state, task.started, task.result) == ("SUCCESS", 2.0, "3")
+    assert bench.capture.stopped
+
+
+def test_while_much_comes_in_a_running_task_waits_for_its_end_but_not_for_ever() -> None:
+    """What is not written must come again if we die: the acknowledgement stays behind it."""
+    pace = Pace(flush_interval=60.0, flush_events=3, busy_events=2, linger=0.2)
+    with Bench(pace) as bench:
+        held = bench.capture.give(event("received", "running"), event("received", "x"), event("succeeded", "x"))
+        until(lambda: bench.task("x") is not None)
+        assert bench.capture.acknowledged < held
+        assert bench.task("running") is None
+        time.sleep(0.25)
+        token = bench.capture.give(*(event(kind, "y") for kind in ("received", "started", "succeeded")))
+        until(lambda: bench.capture.acknowledged == token)
+        assert bench.task("running") is not None
+
+
+def test_where_messages_are_many_what_waits_is_kept_in_the_store_and_acknowledged() -> None:
+    """And whoever comes after us takes it up, as its events will not come again."""
+    pace = Pace(flush_interval=60.0, flush_events=3, busy_events=2, linger=60.0, finish_within=0.0)
+    with Bench(pace) as bench:
+        done = (event("received", "done"), event("succeeded", "done", 2.0))
+        token = bench.capture.give(event("received", "running", name="long"), *done, messages=3)
+        until(lambda: bench.capture.acknowledged == token)
+        assert bench.task("done") is not None
+        assert bench.task("running") is None
+        killed = MemoryStore()  # what is on disk at this moment
+        killed.tasks, killed.keys = dict(bench.store.tasks), dict(bench.store.keys)
+        killed.held, killed.next_key = bench.store.held, bench.store.next_key
+    with Bench(QUICK, store=killed) as after:
+        token = after.capture.give(event("started", "running", 3.0))
+        until(lambda: after.capture.acknowledged == token)
+        task = after.task("running")
+        assert task is not None
+        assert (task.name, task.state) == ("long", "STARTED")
+        until(lambda: not killed.held)
+
+
+def test_what_was_held_does_not_undo_a_row_that_is_newer() -> None:
+    store = MemoryStore()
+    MemoryWriter(store).write(
+        Batch(new=[Task("a", state="SUCCESS", timestamp=5.0)], held=[Task("a", state="STARTED", timestamp=4.0)])
+    )
+    with Bench(QUICK, store=store) as bench:
+        token = bench.capture.give(event("received", "b"))
+        until(lambda: bench.capture.acknowledged == token)
+        task = bench.task("a")
+        assert task is not None
+        assert task.state == "SUCCESS"
+
+
+def test_a_full_disk_makes_it_wait_and_loses_nothing() -> None:
+    with Bench(Pace(flush_interval=0.01, full_interval=0.02, status_interval=0.02), FullAtFirst) as bench:
+        token = bench.capture.give(event("received", "a"))
+        until(lambda: bench.reader.recorder_status().get("trouble") == "No space left for the store")
+        bench.capture.give(event("received", "b"))
+        assert bench.capture.acknowledged == 0
+        bench.writer.full = False  # type: ignore[attr-defined]
+        until(lambda: bench.capture.acknowledged == token + 1)
+        until(lambda: bench.reader.recorder_status().get("trouble") is None)
+        assert bench.task("a") is not None
+        assert bench.task("b") is not None
+
+
+def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
+    pace = Pace(flush_interval=0.01, max_live=10)
+    with Bench(pace) as bench:
+        for number in range(100):
+            bench.capture.give(event("received", f"t{number}", name=f"n{number}"))
+        token = bench.capture.give(event("started", "t0", 2.0))
+        until(lambda: bench.capture.acknowledged == token)
+        assert len(bench.recorder._live) <= 11
+        task = bench.task("t0")
+        assert task is not None
+        assert (task.name, task.state) == ("n0", "STARTED")
+
+
+def test_stopping_writes_what_has_come_in() -> None:
+    with Bench(Pace(flush_interval=60.0, linger=60.0)) as bench:
+        for number in range(50):
+            bench.capture.give(event("received", f"t{number}"))
+    assert bench.reader.count() == 50
+    assert bench.reader.recorder_status()["running"] is False
+
+
+def test_gaps_and_workers_are_written_without_any_task() -> None:
+    with Bench(QUICK) as bench:
+        gap = Gap(1.0, 2.0, "not connected")
+        bench.capture.give(gap=gap)
+        until(lambda: list(bench.reader.gaps()) == [gap])
+        bench.capture.give(Event(type="worker-heartbeat", timestamp=5.0, hostname="celery@one", active=3))
+        until(lambda: "celery@one" in bench.reader.workers())
+        assert bench.reader.workers()["celery@one"].active == 3
+
+
+@pytest.mark.parametrize("jump", [-10_000_000.0, 10_000_000.0])
+def test_a_clock_that_jumps_holds_nothing_up(jump: float) -> None:
+    now = [time.time()]
+    store = MemoryStore()
+    capture, reader = Given(), MemoryReader(store)
+    recorder = Recorder(capture, MemoryWriter(store), pace=QUICK, clock=lambda: now[0])
+    stop = threading.Event()
+    thread = threading.Thread(target=recorder.run, args=(stop,))
+    thread.start()
+    try:
+        for number in range(3):
+            token = capture.give(event("received", f"t{number}"))
+            until(lambda token=token: capture.acknowledged == token)  # type: ignore[misc]
+            now[0] += jump
+    finally:
+        stop.set()
+        thread.join(10)
+    assert reader.count() == 3

@@ -1,0 +1,185 @@
+"""The page of one task in a real browser, against a real worker."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from playwright.sync_api import Page, expect
+
+from flower.records import Task
+from flower.store.opening import open_reader, open_writer
+from flower.store.port import Batch
+from tests.helpers.browser import PHONE, Watched, violations
+from tests.helpers.clusters import Cluster
+from tests.helpers.product_process import Product
+from tests.helpers.servers import wait_for
+from tests.helpers.web_server import Live
+
+Look = Callable[..., Page]
+Run = Callable[..., str]
+
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202egnp"
+
+
+def test_a_failure(look: Look, run: Run) -> None:
+    uuid = run("shop.fail", "card declined", state="FAILURE")
+    page = look(f"/task/{uuid}")
+    expect(page.get_by_role("heading", name="shop.fail")).to_be_visible()
+    expect(page).to_have_title(f"shop.fail {uuid[:8]} · Bellflower")
+    failure = page.get_by_role("region", name="Exception")
+    expect(failure).to_contain_text("ValueError")
+    expect(failure).to_contain_text("card declined")
+    expect(failure.locator(".fr.last")).to_contain_text("raise ValueError(message)")
+    folded = failure.get_by_role("button", name=re.compile("library frame"))
+    expect(folded).to_have_attribute("aria-expanded", "false")
+    folded.click()
+    expect(failure.locator(".of-lib").first).to_contain_text("celery")
+    expect(page.get_by_role("group", name="Timeline of 1 attempt")).to_contain_text("failed")
+    logs = page.get_by_role("link", name="Logs").get_attribute("href")
+    assert logs
+    assert logs.startswith(f"https://logs.example/{uuid}?from=20")
+
+
+def test_attempts(look: Look, run: Run) -> None:
+    page = look(f"/task/{run('shop.again')}")
+    timeline = page.get_by_role("group", name="Timeline of 3 attempts")
+    expect(timeline).to_contain_text("Attempt 3")
+    expect(timeline.get_by_text("retried")).to_have_count(2)
+    expect(timeline).to_contain_text("succeeded")
+
+
+def test_values_are_the_text_of_the_event(look: Look, run: Run) -> None:
+    uuid = run("shop.echo", 20.0, {"deep": [1, {"x": None}]}, price=20.0)
+    page = look(f"/task/{uuid}")
+    panel = page.get_by_role("tabpanel")
+    expect(panel).to_contain_text("price")
+    expect(panel).to_contain_text("20.0")
+    page.get_by_role("tab", name="Arguments", exact=False).first.click()
+    expect(panel).to_contain_text("dict of 1")
+    expect(panel).to_contain_text("...")  # Celery leaves out what is deep
+    panel.get_by_role("button", name="Text").click()
+    expect(panel.locator("pre")).to_have_text("(20.0, {'deep': [1, {...}]})")
+
+
+def test_run_again(look: Look, run: Run, product: Product) -> None:
+    uuid = run("shop.echo", "again", price=20.0)
+    page = look(f"/task/{uuid}")
+    page.get_by_role("button", name="Run again").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("from")
+    dialog.get_by_role("button", name="Run again").click()
+    link = page.get_by_role("link", name="Open it")
+    again = (link.get_attribute("href") or "").rpartition("/")[2]
+    wait_for("the re-run", lambda: (product.task(again) or {}).get("state") == "SUCCESS")
+    link.click()
+    expect(page).to_have_url(re.compile(again))
+    assert product.get(f"/api/v1/tasks/{again}")["kwargs"] == "{'price': 20.0}"
+    expect(page.get_by_role("region", name="Runs again")).to_contain_text("Re-run of")
+
+
+def test_edit_and_run(look: Look, run: Run, product: Product) -> None:
+    uuid = run("shop.echo", 1.0, price=20.0)
+    page = look(f"/task/{uuid}")
+    page.get_by_role("button", name="Edit and run…").click()
+    expect(page.get_by_label("Arguments, as a JSON list")).to_have_value("[1.0]")
+    arguments = page.get_by_label("Keyword arguments, as a JSON object")
+    expect(arguments).to_have_value('{"price": 20.0}')
+    arguments.fill('{"price": oops}')
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("this is not JSON")
+    arguments.fill('{"price": 21.0}')
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("Would be sent as")).to_be_visible()
+    page.get_by_role("button", name="Send").click()
+    link = page.get_by_role("link", name="Open it")
+    again = (link.get_attribute("href") or "").rpartition("/")[2]
+    wait_for("the re-run", lambda: (product.task(again) or {}).get("state") == "SUCCESS")
+    found = product.get(f"/api/v1/tasks/{again}")
+    assert (found["args"], found["kwargs"]) == ("[1.0]", "{'price': 21.0}")
+
+
+def test_revoke_with_the_keyboard(look: Look, product: Product, redis_cluster: Cluster) -> None:
+    uuid = redis_cluster.app.send_task("shop.add", (1, 2), countdown=12).id
+    wait_for("it to be received", lambda: (product.task(uuid) or {}).get("state") == "RECEIVED")
+    page = look(f"/task/{uuid}")
+    expect(page.get_by_role("heading", name="shop.add")).to_be_visible()
+    page.keyboard.press("v")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Keep it")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dt-head .st")).to_have_text("Revoked", timeout=30_000)
+
+
+def test_an_unknown_task_helps_on(product: Product, open_page: Callable[..., Watched]) -> None:
+    watched = open_page(f"http://127.0.0.1:{product.port}", "/task/no%2Fsuch%3Cb%3E", expect_problems=True)
+    page = watched.page
+    expect(page.get_by_role("heading", name="Unknown task 'no/such<b>'")).to_be_visible()
+    expect(page.locator(".empty")).to_contain_text("tasks are kept")
+    page.get_by_role("link", name="Search everywhere for it").click()
+    expect(page.get_by_role("heading", name="No task matches")).to_be_visible()
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """A family of tasks whose every text is out to harm, under a prefix, with a login that nobody needs."""
+    monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    writer = open_writer(tmp_path / "store")
+    text = f"{HOSTILE} {'x' * 1_000_000}"
+    one = Task(
+        uuid=f"{HOSTILE}/a b?c#d%2f", name=HOSTILE, state="FAILURE", hostname=HOSTILE, queue=HOSTILE, received=100.0,
+        started=101.0, failed=102.0, timestamp=102.0, args=f"('{HOSTILE}',)", kwargs=f"{{'{HOSTILE}': 1}}", result=text,
+        exception=f"{HOSTILE}('{HOSTILE}')",
+        traceback=f'Traceback (most recent call last):\n  File "{HOSTILE}", line 1, in x\n    y()\n{HOSTILE}: {text}\n',
+        client=HOSTILE, data={HOSTILE: {HOSTILE: HOSTILE}}, root_id=HOSTILE,
+    )  # fmt: skip
+    child = Task(
+        uuid="child",
+        name=HOSTILE,
+        state="SUCCESS",
+        received=102.0,
+        timestamp=103.0,
+        parent_id=one.uuid,
+        root_id=one.uuid,
+    )
+    writer.write(Batch(new=[one, child]))
+    reader = open_reader(tmp_path / "store")
+    with Live(reader, lambda: Celery(broker="memory://", set_as_current=False), url_prefix="deep/flower") as live:
+        yield live
+    reader.close()
+    writer.close()
+
+
+def test_hostile_texts_are_text(hostile: Live, open_page: Callable[..., Watched]) -> None:
+    base = f"http://127.0.0.1:{hostile.port}"
+    columns = "state,name,uuid,summary,args,kwargs,result,worker,queue,client"
+    # a broker in memory cannot tell of its queues
+    page = open_page(base, f"/deep/flower/tasks?cols={columns}", expect_problems=True).page
+    expect(page.locator(".gr")).to_have_count(2)
+    page.locator(".gr .nm a").last.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/deep/flower/task/%3Cimg"))
+    expect(page.locator(".dt-head")).to_contain_text("<img src=x onerror=")
+    expect(page.locator(".dt-head")).to_contain_text("\\u202e")
+    expect(page.get_by_role("region", name="Exception")).to_contain_text("<script>")
+    for tab in ("Keyword arguments", "Result", "Custom events"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel")).to_contain_text("<img src=x")
+    assert "owned" not in page.title().split("<")[0]
+    assert page.locator("img").count() == 0
+    assert "\u202e" not in (page.locator("body").text_content() or "")
+    # What changes something stays closed, and says why.
+    expect(page.get_by_role("button", name="Run again")).to_be_disabled()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), PHONE], ids=["wide", "phone"])
+def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
+    page = look(f"/task/{run('shop.fail', 'declined', state='FAILURE')}", theme=theme, size=size)
+    expect(page.get_by_role("region", name="Exception")).to_be_visible()
+    expect(page.get_by_role("region", name="Workflow")).to_contain_text("sent by no other")
+    assert violations(page) == []
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page) == []

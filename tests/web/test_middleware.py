@@ -1,0 +1,171 @@
+"""What every answer says, whatever it answers."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from flower.api.parameters import BODY_LIMIT
+from flower.store.port import Reader
+from tests.helpers.web_server import Live
+
+#: One path for each kind of answer.
+PATHS = ("/healthcheck", "/tasks", "/task/a", "/api/tasks", "/api/task/info/a", "/api/task/types", "/static/flower.svg",
+         "/favicon.ico", "/api/v1/openapi.json")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere", "/api/nothing", "/api/task/info/nobody", "/tasks?offset=x"])
+def test_every_answer_has_them(live: Live, path: str) -> None:
+    for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
+        headers = live.http.request(method, path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_get_without_a_body(live: Live, path: str) -> None:
+    got, head = live.http.get(path), live.http.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    if "content-length" in head.headers:
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in ("/tasks", "/task/a", "/api/tasks")])
+def test_what_is_known_is_not_sent_again(live: Live, path: str) -> None:
+    tag = live.http.get(path).headers["etag"]
+    for asked in (tag, f"W/{tag}", f'"other", {tag}', "*" if "static" not in path else tag):
+        again = live.http.get(path, headers={"If-None-Match": asked})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+        assert "content-length" not in again.headers
+    assert live.http.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert live.http.head(path).headers["etag"] == tag
+
+
+def test_what_is_streamed_or_fails_has_no_validator(live: Live) -> None:
+    assert "etag" not in live.http.get("/api/tasks").headers
+    assert "etag" not in live.http.get("/nowhere").headers
+    assert live.http.get("/nowhere", headers={"If-None-Match": "*"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks", "/api/tasks", "/nowhere", "/api/nowhere", "/login", "/metrics"])
+def test_options_is_the_same_for_every_path(live: Live, path: str) -> None:
+    answer = live.http.options(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/api/tasks", "/healthcheck", "/api/task/info/a"])
+def test_a_method_that_is_not_taken(live: Live, path: str) -> None:
+    for method in ("PUT", "PATCH", "DELETE"):
+        answer = live.http.request(method, path)
+        assert (answer.status_code, answer.text) == (405, "")
+    assert "GET" in live.http.put(path).headers["allow"]
+    assert live.http.get("/api/task/revoke/a").status_code == 405
+    assert live.http.put("/nowhere").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/tasks/", "/api/tasks/", "/healthcheck/", "/nowhere/"])
+def test_a_slash_at_the_end_is_another_path(live: Live, store: Reader, path: str) -> None:
+    assert live.http.get(path).status_code == 404
+    with Live(store, url_prefix="deep") as below:
+        assert below.http.get(f"/deep{path}").status_code == 404
+
+
+def test_nothing_is_served_outside_the_prefix(store: Reader) -> None:
+    with Live(store, url_prefix="/deep/") as live:
+        for path in ("/", "/tasks", "/api/tasks", "/healthcheck", "/metrics", "/static/flower.svg", "/deeper"):
+            assert live.http.get(path).status_code == 404
+        assert live.http.get("/deep", follow_redirects=False).headers["location"] == "/deep/"
+        assert live.http.get("/deep/static/flower.svg").status_code == 200
+        assert live.http.get("/deep/favicon.ico").headers["content-type"] == "image/svg+xml"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("limit=ten", "Invalid argument 'ten' of type 'int'"),
+        ("limit=", "Invalid argument '' of type 'int'"),
+        ("limit=3&limit=<b>", "Invalid argument '<b>' of type 'int'"),
+        ("sort_by=size", "Invalid sort_by 'size', expected one of name, received, started, state"),
+    ],
+)
+def test_errors_in_parameters(live: Live, query: str, message: str) -> None:
+    answer = live.http.get(f"/api/tasks?{query}")
+    assert (answer.status_code, answer.text) == (400, message)
+    assert answer.headers["content-type"].lower() == "text/plain; charset=utf-8"
+
+
+def test_query_and_form_are_one_and_the_last_wins(live: Live) -> None:
+    path = "/api/task/timeout/x?workername=w&soft=bad"
+    for body in ({"data": {"soft": " worse "}}, {"files": {"soft": (None, " worse ")}}):
+        answer = live.http.post(path, **body)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.text) == (400, "Invalid argument 'worse' of type 'float'")
+    answer = live.http.post("/api/task/revoke/x", data={"terminate": "perhaps"})
+    assert (answer.status_code, answer.text) == (400, "Invalid argument 'perhaps' of type 'bool'")
+    for given in ({}, {"workername": " "}):
+        answer = live.http.post("/api/task/timeout/x", data=given)
+        assert (answer.status_code, answer.text) == (400, "Missing argument workername")
+
+
+def test_no_body_is_read_without_end(live: Live) -> None:
+    """A file in a form would go to the disk, as long as it is."""
+
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
+        for _ in range(BODY_LIMIT // 2**20 + 2):
+            yield b"x" * 2**20
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = live.http.post("/api/task/timeout/x", content=endless(), headers=headers)
+    assert answer.status_code == 413
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+class Broken:
+    """A store that fails in a way that nobody has thought of."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("the very inside")
+
+
+def test_an_error_of_ours(opened: None) -> None:
+    with Live(Broken()) as live:  # type: ignore[arg-type]
+        page, api = live.http.get("/task/a"), live.http.get("/api/task/info/a")
+    assert (page.status_code, api.status_code, api.text) == (500, 500, "")
+    assert "very inside" not in page.text
+    for answer in (page, api):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_an_error_of_ours_while_debugging(opened: None) -> None:
+    with Live(Broken(), debug=True) as live:  # type: ignore[arg-type]
+        page = live.http.get("/task/a")
+    assert page.status_code == 500
+    assert "RuntimeError: the very inside" in page.text
+    assert "bellflower 0" in page.text
+
+
+def test_the_log_tells_who_was_refused_and_why(store: Reader, opened: None, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "flower")
+    with Live(store, read_only=True) as live:
+        live.http.get("/api/task/info/no%1Bbody?code=hush")
+        live.http.post("/api/task/revoke/x")
+        live.http.get("/nowhere")
+        live.http.get("/tasks")
+    assert caplog.messages == [
+        "404 GET /api/task/info/no%1Bbody (127.0.0.1): Unknown task 'no\\x1bbody'",
+        "403 POST /api/task/revoke/x (127.0.0.1): Read only mode is enabled",
+    ]
+
+
+def test_the_log_tells_of_every_request_while_debugging(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "flower")
+    with Live(store, debug=True) as live:
+        live.http.get("/login?code=hush")
+        live.http.options("/tasks")
+    assert [line.rpartition(" (")[0] for line in caplog.messages if line[:3].isdigit()] == [
+        "404 GET /login", "404 GET /login", "204 OPTIONS /tasks",
+    ]  # fmt: skip
+    assert "hush" not in caplog.text

@@ -1,0 +1,159 @@
+"""What the server says of a page before any module runs: status, title, settings, files; and what it draws itself."""
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from flower.config import DEFAULTS
+from flower.store.port import Reader
+from flower.web.values import visible
+from tests.helpers.web_server import Live
+
+#: A page that the modules draw, whatever it says.
+SHELL = '<div id="app">'
+
+
+def settings(page: str) -> dict[str, Any]:
+    found = re.search(r'<meta name="bellflower" content="([^"]*)">', page)
+    assert found
+    return dict(json.loads(unescape(found[1])))
+
+
+def title(page: str) -> str:
+    found = re.search(r"<title>(.*?)</title>", page)
+    assert found
+    return unescape(found[1])
+
+
+def files(page: str) -> list[str]:
+    return re.findall(r'(?:href|src)="([^"]*/static/ui/[^"]+)"', page)
+
+
+def test_the_page(live: Live) -> None:
+    page = live.http.get("/tasks")
+    assert page.headers["content-type"] == "text/html; charset=UTF-8"
+    assert page.headers["cache-control"] == "no-cache"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert title(page.text) == "Tasks · Bellflower"
+    assert SHELL in page.text
+    assert '<base href="/">' in page.text
+    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", page.text)
+    assert "style=" not in page.text
+    assert "<style" not in page.text
+
+
+def test_its_files_are_kept_for_good_and_come_zipped(live: Live) -> None:
+    page = live.http.get("/tasks").text
+    found = files(page)
+    assert any(name.endswith("js/pages/tasks.js") for name in found)
+    assert len(found) > 20
+    for name in found:
+        answer = live.http.get(name)
+        assert answer.status_code == 200, name
+        assert "immutable" in answer.headers["cache-control"]
+        if not name.endswith(".woff2"):
+            assert answer.headers["content-encoding"] == "gzip"
+            assert live.http.get(name, headers={"accept-encoding": "identity"}).content == answer.content
+    module = next(name for name in found if name.endswith("js/main.js"))
+    assert live.http.get(module).headers["content-type"].startswith("text/javascript")
+    old = re.sub(r"/ui/\w+/", "/ui/0123456789ab/", module)
+    assert live.http.get(old).headers["cache-control"] == "no-store"
+    assert live.http.get(module.replace("main.js", "nothing.js")).status_code == 404
+    assert live.http.get(module.replace("js/main.js", "..%2f..%2ftemplates%2fshell.html")).status_code == 404
+
+
+def test_every_module_that_a_page_imports_is_preloaded(live: Live) -> None:
+    """So that a remote browser asks once, and not level by level."""
+    page = live.http.get("/task/a").text
+    preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', page))
+    for name in preloaded:
+        folder = name.rsplit("/", 1)[0]
+        for target in re.findall(r"""^(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]""", live.http.get(name).text, re.M):
+            parts = f"{folder}/{target}".split("/")
+            path: list[str] = []
+            for part in parts:
+                if part == "..":
+                    path.pop()
+                elif part != ".":
+                    path.append(part)
+            assert "/".join(path) in preloaded
+
+
+def test_one_task(live: Live) -> None:
+    page = live.http.get("/task/b")
+    assert page.status_code == 200
+    assert title(page.text) == "shop.mail b · Bellflower"
+    assert settings(page.text)["found"] is True
+    assert live.http.get("/task/c%2Fd").status_code == 200
+
+
+def test_hostile_tasks_are_text(live: Live) -> None:
+    page = live.http.get("/task/%3Cscript%3Ealert(1)%3C%2Fscript%3E%2Fa%20b")
+    assert page.status_code == 200
+    for part in ("<script>alert", "<img", "\u202e", "\x00", "\x1b"):
+        assert part not in page.text
+    assert "<img src=x onerror=alert(1)>" in title(page.text)
+
+
+def test_what_is_not_there(live: Live) -> None:
+    page = live.http.get("/task/%3Cb%3E")
+    assert page.status_code == 404
+    assert "Unknown task &#39;&lt;b&gt;&#39;" in page.text
+    assert SHELL in page.text
+    assert settings(page.text)["found"] is False
+    assert "no such page" in live.http.get("/nowhere").text
+
+
+def test_what_the_modules_are_told(store: Reader, opened: None) -> None:
+    with Live(
+        store, tasks_columns="uuid, name, exception, nonsense", natural_time=True, log_url="https://l/{uuid}"
+    ) as live:
+        told = settings(live.http.get("/tasks").text)
+    assert told["columns"] == ["uuid", "name", "exception"]
+    assert told["natural_time"] is True
+    assert told["log_url"] == "https://l/{uuid}"
+    assert told["can_act"] is True
+    with Live(store, tasks_columns=DEFAULTS.tasks_columns, read_only=True) as live:
+        told = settings(live.http.get("/tasks").text)
+    assert told["columns"] == []
+    assert told["read_only"] is True
+    assert told["can_act"] is False
+
+
+def test_pages_read_the_api_that_is_closed_to_others(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    with Live(store) as live:
+        assert live.http.get("/api/v1/count").status_code == 401
+        assert settings(live.http.get("/tasks").text)["can_act"] is False
+        assert live.http.get("/api/v1/count").json()["count"] == 4
+        elsewhere = live.http.get("/api/v1/count", headers={"sec-fetch-site": "cross-site"})
+        assert elsewhere.status_code == 401
+        # Flower's own addresses stay closed, and nothing is changed without a login.
+        assert live.http.get("/api/tasks").status_code == 401
+        token = live.http.cookies["_xsrf"]
+        assert live.http.post("/api/v1/tasks/a/revoke", headers={"x-xsrftoken": token}).status_code == 401
+
+
+def test_under_a_prefix(store: Reader, opened: None) -> None:
+    with Live(store, url_prefix="/deep/flower/") as live:
+        assert live.http.get("/tasks").status_code == live.http.get("/healthcheck").status_code == 404
+        assert live.http.get("/deep/flower").headers["location"] == "/deep/flower/"
+        page = live.http.get("/deep/flower/tasks").text
+        assert '<base href="/deep/flower/">' in page
+        assert settings(page)["root"] == "/deep/flower"
+        for name in files(page):
+            assert name.startswith("/deep/flower/static/ui/")
+            assert live.http.get(name).status_code == 200
+        assert live.http.get("/deep/flower/api/task/info/a").json()["uuid"] == "a"
+        assert live.http.get("/deep/flower/api/nothing").text == ""
+        assert live.http.get("/deep/flower/task/nobody").status_code == 404
+
+
+def test_values() -> None:
+    assert visible("a\x00b\u202ec\nd\te\udcff") == "a\\x00b\\u202ec\nd\te\\udcff"
+    assert visible("x" * 70_000).endswith("… and 4,464 more characters")
