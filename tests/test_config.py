@@ -2,20 +2,30 @@ from pathlib import Path
 
 import pytest
 
-from flower.config import DEFAULTS, NAMES, Bytes, Config, Seconds, default_text, load, nearest, shown
-from flower.errors import Invalid
+from flower.config import (
+    DEFAULT_CONFIG,
+    OPTION_NAMES,
+    Bytes,
+    Config,
+    Seconds,
+    default_text,
+    load_config,
+    suggest_option,
+    to_log_dict,
+)
+from flower.errors import InvalidRequest
 
 
 def test_defaults(tmp_path: Path) -> None:
-    assert load({}, {}, tmp_path) == DEFAULTS
-    assert DEFAULTS.address == "127.0.0.1"
-    assert DEFAULTS.db == "flower-data"
+    assert load_config({}, {}, tmp_path) == DEFAULT_CONFIG
+    assert DEFAULT_CONFIG.address == "127.0.0.1"
+    assert DEFAULT_CONFIG.db == "flower-data"
 
 
 def test_precedence_is_environment_then_file_then_command_line(tmp_path: Path) -> None:
     (tmp_path / "flowerconfig.py").write_text("port = 2\nmax_tasks = 22\nother = object()\n")
     environment = {"FLOWER_PORT": "1", "FLOWER_MAX_TASKS": "11", "flower_db": "elsewhere", "FLOWER_NO_SUCH": "x"}
-    config = load({"port": "3"}, environment, tmp_path)
+    config = load_config({"port": "3"}, environment, tmp_path)
     assert (config.port, config.max_tasks, config.db) == (3, 22, "elsewhere")
 
 
@@ -29,13 +39,13 @@ def test_precedence_is_environment_then_file_then_command_line(tmp_path: Path) -
             Config(basic_auth=("a:$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "b:c")),
         ),
         ({"purge_offline_workers": "5m"}, Config(purge_offline_workers=Seconds(300))),
-        ({"purge_offline_workers": ""}, DEFAULTS),
-        ({"purge_offline_workers": "none"}, DEFAULTS),
+        ({"purge_offline_workers": ""}, DEFAULT_CONFIG),
+        ({"purge_offline_workers": "none"}, DEFAULT_CONFIG),
         ({"inspect_timeout": "250"}, Config(inspect_timeout=250.0)),
         ({"task_runtime_metric_buckets": "5, 0.5,inf,1"}, Config(task_runtime_metric_buckets=(0.5, 1.0, 5.0))),
         ({"log_to_stderr": "on"}, Config(log_to_stderr=True)),
-        ({"log_to_stderr": ""}, DEFAULTS),
-        ({"auth": ""}, DEFAULTS),
+        ({"log_to_stderr": ""}, DEFAULT_CONFIG),
+        ({"auth": ""}, DEFAULT_CONFIG),
         ({"read_only": "Yes"}, Config(read_only=True)),
         ({"enable_events": "0"}, Config(enable_events=False)),
         ({"max_age": "30d"}, Config(max_age=Seconds(30 * 86400))),
@@ -44,7 +54,7 @@ def test_precedence_is_environment_then_file_then_command_line(tmp_path: Path) -
     ],
 )
 def test_values(given: dict[str, str], expected: Config, tmp_path: Path) -> None:
-    assert load(given, {}, tmp_path) == expected
+    assert load_config(given, {}, tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,8 +85,8 @@ def test_values(given: dict[str, str], expected: Config, tmp_path: Path) -> None
     ],
 )
 def test_bad_values_are_told_in_plain_words(given: dict[str, str], words: str, tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match=words):
-        load(given, {}, tmp_path)
+    with pytest.raises(InvalidRequest, match=words):
+        load_config(given, {}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -97,20 +107,20 @@ def test_bad_values_are_told_in_plain_words(given: dict[str, str], words: str, t
 )
 def test_bad_files_are_told_in_plain_words(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(text)
-    with pytest.raises(Invalid, match=words):
-        load({"conf": "mine.py"}, {}, tmp_path)
+    with pytest.raises(InvalidRequest, match=words):
+        load_config({"conf": "mine.py"}, {}, tmp_path)
 
 
 def test_file_values_keep_their_type(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("basic_auth = ['a:b']\nread_only = True\nmax_age = 60\nport = '7'\n")
-    config = load({}, {"FLOWER_CONF": "mine.py"}, tmp_path)
+    config = load_config({}, {"FLOWER_CONF": "mine.py"}, tmp_path)
     assert (config.basic_auth, config.read_only, config.max_age, config.port) == (("a:b",), True, 60.0, 7)
 
 
 def test_a_misspelt_name_finds_the_nearest() -> None:
-    assert nearest("prot") == "port"
-    assert nearest("max-taks") == "max-tasks"
-    assert nearest("zzz") is None
+    assert suggest_option("prot") == "port"
+    assert suggest_option("max-taks") == "max-tasks"
+    assert suggest_option("zzz") is None
 
 
 def test_a_file_holds_what_texts_cannot(tmp_path: Path) -> None:
@@ -124,7 +134,7 @@ def test_a_file_holds_what_texts_cannot(tmp_path: Path) -> None:
         "url_prefix = 'größe'\n",
         encoding="utf-8",
     )
-    config = load({}, {"FLOWER_BROKER_API": "http://elsewhere/api/"}, tmp_path)
+    config = load_config({}, {"FLOWER_BROKER_API": "http://elsewhere/api/"}, tmp_path)
     assert config.format_task is not None
     assert config.format_task(3) == 3
     assert config.logging == "info"
@@ -134,27 +144,27 @@ def test_a_file_holds_what_texts_cannot(tmp_path: Path) -> None:
 
 
 def test_none_in_the_file_is_the_default(tmp_path: Path) -> None:
-    (tmp_path / "flowerconfig.py").write_text(f"{' = '.join(NAMES)} = None\n")
-    assert load({}, {"FLOWER_PORT": "1"}, tmp_path) == DEFAULTS
+    (tmp_path / "flowerconfig.py").write_text(f"{' = '.join(OPTION_NAMES)} = None\n")
+    assert load_config({}, {"FLOWER_PORT": "1"}, tmp_path) == DEFAULT_CONFIG
 
 
 def test_every_option_is_read_from_the_environment(tmp_path: Path) -> None:
-    texts = {name: default_text(name) for name in NAMES}
+    texts = {name: default_text(name) for name in OPTION_NAMES}
     assert texts["log_to_stderr"] == texts["certfile"] == "none"
     assert texts["task_runtime_metric_buckets"].startswith("0.005,0.01,")
     given = {f"FLOWER_{name.upper()}": "" if text == "none" else text for name, text in texts.items() if name != "conf"}
-    assert load({}, given, tmp_path) == DEFAULTS
+    assert load_config({}, given, tmp_path) == DEFAULT_CONFIG
 
 
 def test_what_kubernetes_sets_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="enableServiceLinks"):
-        load({}, {"FLOWER_PORT": "tcp://10.0.0.1:5555", "FLOWER_PORT_5555_TCP_PROTO": "tcp"}, tmp_path)
+    with pytest.raises(InvalidRequest, match="enableServiceLinks"):
+        load_config({}, {"FLOWER_PORT": "tcp://10.0.0.1:5555", "FLOWER_PORT_5555_TCP_PROTO": "tcp"}, tmp_path)
 
 
 def test_files_are_found_from_where_the_shell_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PWD", "/seen/by/the/shell")
     monkeypatch.setenv("HOME", "/home/ann")
-    config = load({"certfile": "a.pem", "keyfile": "~/b.pem", "ca_certs": "/c.pem"}, {}, tmp_path)
+    config = load_config({"certfile": "a.pem", "keyfile": "~/b.pem", "ca_certs": "/c.pem"}, {}, tmp_path)
     assert (config.certfile, config.keyfile, config.ca_certs) == (
         "/seen/by/the/shell/a.pem", "/home/ann/b.pem", "/c.pem",
     )  # fmt: skip
@@ -162,19 +172,19 @@ def test_files_are_found_from_where_the_shell_is(tmp_path: Path, monkeypatch: py
 
 def test_the_state_file_of_flower_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "flower.db").write_text("a shelve")
-    assert load({"db": "flower.db"}, {}, tmp_path).db == "flower.db-data"
-    assert load({"db": "flower"}, {}, tmp_path).db == "flower"
+    assert load_config({"db": "flower.db"}, {}, tmp_path).db == "flower.db-data"
+    assert load_config({"db": "flower"}, {}, tmp_path).db == "flower"
 
 
 def test_secrets_are_not_shown() -> None:
     config = Config(basic_auth=("a:hush",), cookie_secret="hush", broker_api="http://u:hush@x/", port=7, auth="a@b")
-    assert shown(config) == {
+    assert to_log_dict(config) == {
         "basic_auth": "**", "cookie_secret": "**", "broker_api": "**", "port": "7", "auth": "a@b",
     }  # fmt: skip
 
 
 def test_secrets_are_not_told_in_errors(tmp_path: Path) -> None:
     (tmp_path / "flowerconfig.py").write_text("basic_auth = {'ann': 'hush'}\n")
-    with pytest.raises(Invalid) as raised:
-        load({}, {}, tmp_path)
+    with pytest.raises(InvalidRequest) as raised:
+        load_config({}, {}, tmp_path)
     assert "hush" not in str(raised.value)

@@ -4,7 +4,7 @@ this writes the tables anew."""
 import re
 from pathlib import Path
 
-from flower.config import FIELDS, KINDS, NAMES, default_text, load
+from flower.config import OPTION_FIELDS, OPTION_NAMES, OPTION_TYPES, default_text, load_config
 from tests.helpers.paths import DOCS, ROOT
 
 PAGE = DOCS / "configuration.md"
@@ -27,10 +27,10 @@ GROUPS = {
 
 def tables() -> str:
     lines: list[str] = []
-    for name in NAMES:
+    for name in OPTION_NAMES:
         if name in GROUPS:
             lines += ["", f"## {GROUPS[name]}", "", "| option | is | default | |", "| --- | --- | --- | --- |"]
-        lines.append(f"| `{name}` | {KINDS[name].short} | {default(name)} | {sentence(name)} |")
+        lines.append(f"| `{name}` | {OPTION_TYPES[name].label} | {default(name)} | {sentence(name)} |")
     return "\n".join([*lines, "", ""])
 
 
@@ -40,7 +40,7 @@ def default(name: str) -> str:
 
 
 def sentence(name: str) -> str:
-    return str(FIELDS[name].metadata["sentence"]).replace("|", "\\|")
+    return str(OPTION_FIELDS[name].metadata["sentence"]).replace("|", "\\|")
 
 
 def with_tables(page: str) -> str:
@@ -50,14 +50,14 @@ def with_tables(page: str) -> str:
 def test_the_tables_are_those_of_the_options() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
-    assert set(GROUPS) <= set(NAMES)
-    assert all(f"| `{name}` |" in page for name in NAMES)
+    assert set(GROUPS) <= set(OPTION_NAMES)
+    assert all(f"| `{name}` |" in page for name in OPTION_NAMES)
 
 
 def test_the_example_is_a_configuration_file(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     (tmp_path / "flowerconfig.py").write_text(example)
-    config = load({}, {}, tmp_path)
+    config = load_config({}, {}, tmp_path)
     assert (config.address, config.basic_auth, config.max_age) == ("0.0.0.0", ("ann:a, b: c",), 90 * 86400)
     assert config.format_task is not None
 
@@ -67,7 +67,7 @@ def test_what_it_names_exists() -> None:
     source = ROOT / "src" / "flower"
     code = "".join(path.read_text("utf-8") for path in source.rglob("*.py"))
     page = PAGE.read_text("utf-8")
-    options = {f"FLOWER_{name.upper()}" for name in NAMES}
+    options = {f"FLOWER_{name.upper()}" for name in OPTION_NAMES}
     told = set(re.findall(r"^\| `(FLOWER_\w+)`", page, re.MULTILINE))
     assert told == set(re.findall(r"""["'](FLOWER_[A-Z0-9_]+)["']""", code)) - options
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.fingerprint import class_number, fingerprint_number, fingerprint_of, masked
+from flower.fingerprint import compute_fingerprint, exception_class_id, fingerprint_to_int, normalize_message
 
 CELERY = """  File "/venv/lib/python3.11/site-packages/celery/app/trace.py", line 453, in trace_task
     R = retval = fun(*args, **kwargs)
@@ -160,16 +160,16 @@ TABLE = [
 def test_real_looking_failures(
     exception: str | None, text: str | None, name: str, message: str, frame: str | None
 ) -> None:
-    found = fingerprint_of(exception, text)
+    found = compute_fingerprint(exception, text)
     assert found is not None
     assert (found.exception, found.message, found.frame) == (name, message, frame)
     assert re.fullmatch("[0-9a-f]{16}", found.id)
-    assert fingerprint_number(found) == int(found.id, 16)
+    assert fingerprint_to_int(found) == int(found.id, 16)
 
 
 @pytest.mark.parametrize("nothing", [(None, None), ("", ""), (None, ""), ("", None)])
 def test_no_failure_has_no_fingerprint(nothing: tuple[str | None, str | None]) -> None:
-    assert fingerprint_of(*nothing) is None
+    assert compute_fingerprint(*nothing) is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_no_failure_has_no_fingerprint(nothing: tuple[str | None, str | None]) -
 )
 def test_the_same_code_elsewhere_is_the_same(one: str, other: str) -> None:
     text = 'Traceback (most recent call last):\n  File "{}", line {}, in charge\n    pay()\nE: x\n'
-    assert fingerprint_of("E('x')", text.format(one, 5)) == fingerprint_of("E('x')", text.format(other, 77))
+    assert compute_fingerprint("E('x')", text.format(one, 5)) == compute_fingerprint("E('x')", text.format(other, 77))
 
 
 @pytest.mark.parametrize(
@@ -211,34 +211,34 @@ def test_the_same_code_elsewhere_is_the_same(one: str, other: str) -> None:
     ],
 )  # fmt: skip
 def test_masking(message: str, expected: str) -> None:
-    assert masked(message) == expected
+    assert normalize_message(message) == expected
 
 
 @given(st.integers(), st.integers(), st.uuids(), st.uuids())
 def test_numbers_and_ids_make_no_difference(one: int, other: int, this: object, that: object) -> None:
     def of(number: int, name: object) -> object:
-        return fingerprint_of(f"E('{number} of {name} is {number}')", PRICE.replace("7", str(abs(number))))
+        return compute_fingerprint(f"E('{number} of {name} is {number}')", PRICE.replace("7", str(abs(number))))
 
     assert of(one, this) == of(other, that)
 
 
 def test_words_class_and_place_do_make_one() -> None:
     found = [
-        fingerprint_of("E('a')", PRICE),
-        fingerprint_of("E('b')", PRICE),
-        fingerprint_of("F('a')", PRICE),
-        fingerprint_of("E('a')", LIBRARY),
-        fingerprint_of("E('a')", None),
+        compute_fingerprint("E('a')", PRICE),
+        compute_fingerprint("E('b')", PRICE),
+        compute_fingerprint("F('a')", PRICE),
+        compute_fingerprint("E('a')", LIBRARY),
+        compute_fingerprint("E('a')", None),
     ]
     assert len({fingerprint.id for fingerprint in found if fingerprint}) == len(found)
 
 
 def test_the_same_in_every_version() -> None:
     """Stores keep the numbers: a change here is a change of the format."""
-    found = fingerprint_of("PriceError('no price for article 7')", PRICE)
+    found = compute_fingerprint("PriceError('no price for article 7')", PRICE)
     assert found is not None
     assert found.id == "ec461d29298a3505"
-    assert class_number("shop.errors.PriceError") == 2314025391291584730
+    assert exception_class_id("shop.errors.PriceError") == 2314025391291584730
 
 
 anything = st.none() | st.text(alphabet=st.characters(exclude_categories=[])) | st.sampled_from(
@@ -249,15 +249,15 @@ cuts = st.tuples(anything, st.integers(0, 900)).map(lambda pair: pair[0] and pai
 
 @given(anything | cuts, anything | cuts)
 def test_any_text_has_a_bounded_fingerprint_that_can_be_written(exception: str | None, text: str | None) -> None:
-    found = fingerprint_of(exception, text)
+    found = compute_fingerprint(exception, text)
     assert (found is None) == (not exception and not text)
     if found is not None:
         "".join((found.id, found.exception, found.message, found.frame or "")).encode()
         assert len(found.exception) <= 200
         assert len(found.message) <= 300
         assert found.frame is None or 0 < len(found.frame) <= 401
-        assert 0 < fingerprint_number(found) < 2**64
-        assert 0 < class_number(found.exception) < 2**64
+        assert 0 < fingerprint_to_int(found) < 2**64
+        assert 0 < exception_class_id(found.exception) < 2**64
 
 
 def test_what_python_prints_itself() -> None:
@@ -276,12 +276,12 @@ def test_what_python_prints_itself() -> None:
         raise error
 
     for raises, name in ((chained, "RuntimeError"), (grouped, "ExceptionGroup"), (noted, "TypeError")):
-        found = fingerprint_of(None, printed(raises))
+        found = compute_fingerprint(None, printed(raises))
         assert found is not None
         assert found.exception == name
         assert found.frame is not None
         assert found.frame.endswith(f"tests/test_fingerprint.py:{raises.__name__}")
-    found = fingerprint_of(None, printed(lambda: asyncio.run(asyncio.wait_for(asyncio.sleep(9), 0))))
+    found = compute_fingerprint(None, printed(lambda: asyncio.run(asyncio.wait_for(asyncio.sleep(9), 0))))
     assert found is not None
     assert found.exception == "TimeoutError"
 
@@ -323,7 +323,7 @@ def test_a_megabyte_of_anything_takes_no_time(piece: str) -> None:
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        fingerprint_of(text, text)
-        fingerprint_of(f"E('{text}", f"{HEADER}\n{text}")
+        compute_fingerprint(text, text)
+        compute_fingerprint(f"E('{text}", f"{HEADER}\n{text}")
         times.append((time.perf_counter() - start) / 2)
     assert min(times) < 0.005

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.sketch import BOUNDS, BUCKETS, ERROR, Sketch, bucket, merged, middle, sketch_of, slow_thresholds
+from flower.sketch import (
+    BUCKET_COUNT,
+    RELATIVE_ERROR,
+    SKETCH_BOUNDS,
+    Sketch,
+    bucket_index,
+    bucket_midpoint,
+    create_sketch,
+    derive_slow_thresholds,
+    merge_sketches,
+)
 
-durations = st.floats(1e-4, 9e7) | st.sampled_from(BOUNDS[:-1]) | st.floats(0.001, 10)
+durations = st.floats(1e-4, 9e7) | st.sampled_from(SKETCH_BOUNDS[:-1]) | st.floats(0.001, 10)
 #: also what no clock should give
 anything = durations | st.sampled_from([0.0, -1.0, 1e-9, 1e300, math.inf, -math.inf])
 parts = st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0])
@@ -23,15 +33,15 @@ def nearest_rank(values: list[float], part: float) -> float:
 @given(st.lists(durations, min_size=1, max_size=60), parts)
 def test_a_percentile_is_at_most_one_per_cent_off(values: list[float], part: float) -> None:
     true = nearest_rank(values, part)
-    found = sketch_of(values).quantile(part)
+    found = create_sketch(values).quantile(part)
     assert found is not None
-    assert abs(found - true) <= ERROR * true * (1 + 1e-9)
+    assert abs(found - true) <= RELATIVE_ERROR * true * (1 + 1e-9)
 
 
 @given(st.lists(st.lists(anything, max_size=20), max_size=5), parts)
 def test_merging_adds_no_error(groups: list[list[float]], part: float) -> None:
-    whole = sketch_of(value for group in groups for value in group)
-    together = merged(map(sketch_of, groups))
+    whole = create_sketch(value for group in groups for value in group)
+    together = merge_sketches(map(create_sketch, groups))
     assert together == whole
     assert together.count == sum(map(len, groups))
     assert together.quantile(part) == whole.quantile(part)
@@ -39,39 +49,39 @@ def test_merging_adds_no_error(groups: list[list[float]], part: float) -> None:
 
 @given(anything, anything)
 def test_buckets_keep_the_order(one: float, other: float) -> None:
-    assert 0 <= bucket(one) < BUCKETS
-    assert (bucket(one) <= bucket(other)) or one > other
-    assert math.isfinite(middle(bucket(one)))
+    assert 0 <= bucket_index(one) < BUCKET_COUNT
+    assert (bucket_index(one) <= bucket_index(other)) or one > other
+    assert math.isfinite(bucket_midpoint(bucket_index(one)))
 
 
 def test_nearest_rank() -> None:
     """Of one to ten seconds, the values that so many do not exceed."""
-    sketch = sketch_of(map(float, range(1, 11)))
+    sketch = create_sketch(map(float, range(1, 11)))
     found = {part: sketch.quantile(part) for part in (0.0, 0.1, 0.11, 0.5, 0.51, 0.95, 1.0)}
     expected = {0.0: 1, 0.1: 1, 0.11: 2, 0.5: 5, 0.51: 6, 0.95: 10, 1.0: 10}
-    assert found == {part: pytest.approx(value, rel=ERROR) for part, value in expected.items()}
+    assert found == {part: pytest.approx(value, rel=RELATIVE_ERROR) for part, value in expected.items()}
 
 
 def test_the_edges() -> None:
-    assert sketch_of([]).quantile(0.5) is None
+    assert create_sketch([]).quantile(0.5) is None
     assert Sketch().count == 0
-    assert sketch_of([0.0, -5.0, 9e-5]).quantile(1.0) == 0.0
-    assert sketch_of([math.inf]).quantile(0.5) == BOUNDS[-1]
-    assert bucket(BOUNDS[0]) == 1
+    assert create_sketch([0.0, -5.0, 9e-5]).quantile(1.0) == 0.0
+    assert create_sketch([math.inf]).quantile(0.5) == SKETCH_BOUNDS[-1]
+    assert bucket_index(SKETCH_BOUNDS[0]) == 1
 
 
 def test_a_sketch_travels_as_json() -> None:
-    sketch = sketch_of([0.5, 0.5, 20.0])
+    sketch = create_sketch([0.5, 0.5, 20.0])
     assert msgspec.json.decode(msgspec.json.encode(sketch), type=Sketch) == sketch
 
 
 def test_slow_is_above_the_95th_percentile_of_the_type() -> None:
-    found = slow_thresholds({"mail": sketch_of(map(float, range(1, 101))), "never ran": Sketch()})
-    assert found == {"mail": pytest.approx(96.0, rel=ERROR)}
+    found = derive_slow_thresholds({"mail": create_sketch(map(float, range(1, 101))), "never ran": Sketch()})
+    assert found == {"mail": pytest.approx(96.0, rel=RELATIVE_ERROR)}
 
 
 @given(st.lists(durations, min_size=1, max_size=60))
 def test_at_most_one_in_twenty_is_slow(values: list[float]) -> None:
-    threshold = slow_thresholds({"mail": sketch_of(values)})["mail"]
+    threshold = derive_slow_thresholds({"mail": create_sketch(values)})["mail"]
     assert sum(value > threshold for value in values) * 20 <= len(values)
-    assert slow_thresholds({"mail": sketch_of([values[0]] * 30)})["mail"] >= values[0]
+    assert derive_slow_thresholds({"mail": create_sketch([values[0]] * 30)})["mail"] >= values[0]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flower.capture.port import Captured
+from flower.capture.port import CapturedBatch
 from flower.errors import StoreFull
-from flower.recorder import Pace, Recorder
+from flower.recorder import Recorder, RecorderTuning
 from flower.records import Event, Gap, Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Batch
@@ -21,20 +21,20 @@ class Given:
     """A capture whose batches are given; remembers what was acknowledged."""
 
     def __init__(self) -> None:
-        self.batches: deque[Captured] = deque()
+        self.batches: deque[CapturedBatch] = deque()
         self.acknowledged = 0
         self.stopped = False
         self._token = 0
 
     def give(self, *events: Event, gap: Gap | None = None, messages: int = 0) -> int:
         self._token += 1
-        self.batches.append(Captured(events, self._token, time.time(), gap, messages=messages))
+        self.batches.append(CapturedBatch(events, self._token, time.time(), gap, messages=messages))
         return self._token
 
     def start(self) -> None:
         pass
 
-    def read(self, timeout: float) -> Captured | None:
+    def read(self, timeout: float) -> CapturedBatch | None:
         if self.batches:
             return self.batches.popleft()
         time.sleep(min(timeout, 0.005))
@@ -62,12 +62,14 @@ class FullAtFirst(MemoryWriter):
 
 
 class Bench:
-    def __init__(self, pace: Pace, writer: type[MemoryWriter] = MemoryWriter, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, pace: RecorderTuning, writer: type[MemoryWriter] = MemoryWriter, store: MemoryStore | None = None
+    ) -> None:
         store = self.store = store or MemoryStore()
         self.capture = Given()
         self.writer = writer(store)
         self.reader = MemoryReader(store)
-        self.recorder = Recorder(self.capture, self.writer, pace=pace)
+        self.recorder = Recorder(self.capture, self.writer, tuning=pace)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.recorder.run, args=(self._stop,))
 
@@ -84,7 +86,7 @@ class Bench:
         return self.reader.task(uuid)
 
 
-QUICK = Pace(flush_interval=0.01, status_interval=0.02)
+QUICK = RecorderTuning(flush_interval=0.01, status_interval=0.02)
 
 
 def event(kind: str, uuid: str, at: float = 1.0, **fields: Any) -> Event:
@@ -114,7 +116,7 @@ def test_folds_writes_and_then_acknowledges() -> None:
 
 def test_while_much_comes_in_a_running_task_waits_for_its_end_but_not_for_ever() -> None:
     """What is not written must come again if we die: the acknowledgement stays behind it."""
-    pace = Pace(flush_interval=60.0, flush_events=3, busy_events=2, linger=0.2)
+    pace = RecorderTuning(flush_interval=60.0, flush_events=3, busy_events=2, hold_delay=0.2)
     with Bench(pace) as bench:
         held = bench.capture.give(event("received", "running"), event("received", "x"), event("succeeded", "x"))
         until(lambda: bench.task("x") is not None)
@@ -128,7 +130,7 @@ def test_while_much_comes_in_a_running_task_waits_for_its_end_but_not_for_ever()
 
 def test_where_messages_are_many_what_waits_is_kept_in_the_store_and_acknowledged() -> None:
     """And whoever comes after us takes it up, as its events will not come again."""
-    pace = Pace(flush_interval=60.0, flush_events=3, busy_events=2, linger=60.0, finish_within=0.0)
+    pace = RecorderTuning(flush_interval=60.0, flush_events=3, busy_events=2, hold_delay=60.0, shutdown_timeout=0.0)
     with Bench(pace) as bench:
         done = (event("received", "done"), event("succeeded", "done", 2.0))
         token = bench.capture.give(event("received", "running", name="long"), *done, messages=3)
@@ -137,20 +139,20 @@ def test_where_messages_are_many_what_waits_is_kept_in_the_store_and_acknowledge
         assert bench.task("running") is None
         killed = MemoryStore()  # what is on disk at this moment
         killed.tasks, killed.keys = dict(bench.store.tasks), dict(bench.store.keys)
-        killed.held, killed.next_key = bench.store.held, bench.store.next_key
+        killed.parked, killed.next_key = bench.store.parked, bench.store.next_key
     with Bench(QUICK, store=killed) as after:
         token = after.capture.give(event("started", "running", 3.0))
         until(lambda: after.capture.acknowledged == token)
         task = after.task("running")
         assert task is not None
         assert (task.name, task.state) == ("long", "STARTED")
-        until(lambda: not killed.held)
+        until(lambda: not killed.parked)
 
 
 def test_what_was_held_does_not_undo_a_row_that_is_newer() -> None:
     store = MemoryStore()
     MemoryWriter(store).write(
-        Batch(new=[Task("a", state="SUCCESS", timestamp=5.0)], held=[Task("a", state="STARTED", timestamp=4.0)])
+        Batch(new=[Task("a", state="SUCCESS", timestamp=5.0)], parked=[Task("a", state="STARTED", timestamp=4.0)])
     )
     with Bench(QUICK, store=store) as bench:
         token = bench.capture.give(event("received", "b"))
@@ -161,7 +163,9 @@ def test_what_was_held_does_not_undo_a_row_that_is_newer() -> None:
 
 
 def test_a_full_disk_makes_it_wait_and_loses_nothing() -> None:
-    with Bench(Pace(flush_interval=0.01, full_interval=0.02, status_interval=0.02), FullAtFirst) as bench:
+    with Bench(
+        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), FullAtFirst
+    ) as bench:
         token = bench.capture.give(event("received", "a"))
         until(lambda: bench.reader.recorder_status().get("trouble") == "No space left for the store")
         bench.capture.give(event("received", "b"))
@@ -174,20 +178,20 @@ def test_a_full_disk_makes_it_wait_and_loses_nothing() -> None:
 
 
 def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
-    pace = Pace(flush_interval=0.01, max_live=10)
+    pace = RecorderTuning(flush_interval=0.01, max_cached_tasks=10)
     with Bench(pace) as bench:
         for number in range(100):
             bench.capture.give(event("received", f"t{number}", name=f"n{number}"))
         token = bench.capture.give(event("started", "t0", 2.0))
         until(lambda: bench.capture.acknowledged == token)
-        assert len(bench.recorder._live) <= 11
+        assert len(bench.recorder._cache) <= 11
         task = bench.task("t0")
         assert task is not None
         assert (task.name, task.state) == ("n0", "STARTED")
 
 
 def test_stopping_writes_what_has_come_in() -> None:
-    with Bench(Pace(flush_interval=60.0, linger=60.0)) as bench:
+    with Bench(RecorderTuning(flush_interval=60.0, hold_delay=60.0)) as bench:
         for number in range(50):
             bench.capture.give(event("received", f"t{number}"))
     assert bench.reader.count() == 50
@@ -209,7 +213,7 @@ def test_a_clock_that_jumps_holds_nothing_up(jump: float) -> None:
     now = [time.time()]
     store = MemoryStore()
     capture, reader = Given(), MemoryReader(store)
-    recorder = Recorder(capture, MemoryWriter(store), pace=QUICK, clock=lambda: now[0])
+    recorder = Recorder(capture, MemoryWriter(store), tuning=QUICK, clock=lambda: now[0])
     stop = threading.Event()
     thread = threading.Thread(target=recorder.run, args=(stop,))
     thread.start()

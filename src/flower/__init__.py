@@ -34,7 +34,7 @@ __all__ = [
     "task_timeout",
 ]
 
-_HOMES = dict.fromkeys(__all__, "flower.api.tasks") | {
+_MODULES = dict.fromkeys(__all__, "flower.api.tasks") | {
     "Events": "flower.events",
     "get_task_by_id": "flower.api.listing",
     "iter_tasks": "flower.api.listing",
@@ -46,10 +46,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version  # noqa: PLC0415 - a twentieth of a second of every start
 
         return version("bellflower")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'flower' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_MODULES})

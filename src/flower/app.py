@@ -15,47 +15,46 @@ from contextlib import AbstractContextManager, nullcontext
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
-from flower.access.opening import authenticator
-from flower.allocation import share_arenas
+from flower.access.opening import create_authenticator
+from flower.allocation import limit_malloc_arenas
 from flower.api.actions.runner import run_jobs
 from flower.api.context import Context
-from flower.api.formatting import formatted
-from flower.api.watching import watch
+from flower.api.formatting import with_format_task
+from flower.api.watching import run_background_tasks
 from flower.celery_app import LazyApp
-from flower.cluster.inspected import Inspections
-from flower.config import Config, log_level, shown
+from flower.cluster.inspected import InspectionCache
+from flower.config import Config, log_level, to_log_dict
 from flower.errors import FlowerError
-from flower.listening import listening, listening_at, url
-from flower.logs import relay
-from flower.metrics import Metrics
-from flower.metrics import Settings as MetricsSettings
-from flower.redaction import Redactor, Rules, masked, rules_from
+from flower.listening import bind_tcp, bind_unix, socket_url
+from flower.logs import forward_child_line
+from flower.metrics import Metrics, MetricsSettings
+from flower.redaction import Redactor, Rules, mask_url, parse_rules
 from flower.store.opening import open_ledger, open_reader
 from flower.store.port import Retention
 from flower.supervisor import Supervisor
 from flower.web.application import create_app, create_metrics_app
-from flower.web.serving import has_tls, http_server
+from flower.web.serving import create_server, has_tls
 
 if TYPE_CHECKING:
-    from flower.recording import RecordingSettings
+    from flower.recording import RecorderSettings
 
 log = logging.getLogger(__name__)
 
 #: Seconds that anyone may wait for an answer from the store before being told to narrow the question.
-READ_TIME_LIMIT = 10.0
+STORE_READ_TIMEOUT = 10.0
 
 
 def serve(config: Config, app: LazyApp, *, with_recorder: bool = True, quiet: bool = False) -> None:
     """Serve until a signal; `quiet` without the lines that say where. Raises FlowerError if it cannot start or the
     recorder cannot."""
-    share_arenas()
-    opened = listening_at(config.unix_socket) if config.unix_socket else listening(config.address, config.port)
-    with opened as listeners, _listening_for_metrics(config) as for_metrics:
+    limit_malloc_arenas()
+    opened = bind_unix(config.unix_socket) if config.unix_socket else bind_tcp(config.address, config.port)
+    with opened as listeners, _bind_metrics_port(config) as for_metrics:
         asyncio.run(_Server(config, app, listeners, for_metrics, with_recorder=with_recorder, quiet=quiet).run())
 
 
-def _listening_for_metrics(config: Config) -> AbstractContextManager[list[socket.socket]]:
-    return listening(config.address, config.metrics_port) if config.metrics_port else nullcontext([])
+def _bind_metrics_port(config: Config) -> AbstractContextManager[list[socket.socket]]:
+    return bind_tcp(config.address, config.metrics_port) if config.metrics_port else nullcontext([])
 
 
 def record_only(config: Config, app: LazyApp) -> None:
@@ -63,17 +62,17 @@ def record_only(config: Config, app: LazyApp) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    from flower.recording import record  # noqa: PLC0415 - brings Celery in
+    from flower.recording import run_recorder  # noqa: PLC0415 - brings Celery in
 
-    record(recording_settings(config, app), stop, ready=lambda: log.info("Recording into %s", config.db))
+    run_recorder(recording_settings(config, app), stop, ready=lambda: log.info("Recording into %s", config.db))
 
 
-def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
+def recording_settings(config: Config, app: LazyApp) -> "RecorderSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
-    from flower.counting import Limits  # noqa: PLC0415
-    from flower.recording import RecordingSettings  # noqa: PLC0415
+    from flower.counting import CounterLimits  # noqa: PLC0415
+    from flower.recording import RecorderSettings  # noqa: PLC0415
 
-    return RecordingSettings(
+    return RecorderSettings(
         db=config.db,
         capture=settings_from_app(
             app(),
@@ -87,7 +86,7 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
             max_age=float(config.max_age) or None,
             max_bytes=int(config.max_size) or None,
         ),
-        limits=Limits(config.metrics_max_names, config.metrics_max_pairs, config.task_runtime_metric_buckets),
+        limits=CounterLimits(config.metrics_max_names, config.metrics_max_pairs, config.task_runtime_metric_buckets),
         log_level=log_level(config),
         index_process=True,
     )
@@ -95,8 +94,8 @@ def recording_settings(config: Config, app: LazyApp) -> "RecordingSettings":
 
 def metrics_settings(config: Config) -> MetricsSettings:
     return MetricsSettings(
-        bounds=config.task_runtime_metric_buckets,
-        names=config.metrics_max_names,
+        bucket_bounds=config.task_runtime_metric_buckets,
+        max_label_values=config.metrics_max_names,
         purge_offline_workers=config.purge_offline_workers,
         max_bytes=int(config.max_size),
         max_tasks=config.max_tasks,
@@ -105,7 +104,7 @@ def metrics_settings(config: Config) -> MetricsSettings:
 
 def redaction_rules(config: Config) -> Rules:
     """Raises Invalid."""
-    return rules_from(config.redact, config.redact_patterns, config.redact_args or ())
+    return parse_rules(config.redact, config.redact_patterns, config.redact_args or ())
 
 
 class _Server:
@@ -114,7 +113,7 @@ class _Server:
         config: Config,
         app: LazyApp,
         listeners: Sequence[socket.socket],
-        for_metrics: Sequence[socket.socket],
+        metrics_listeners: Sequence[socket.socket],
         *,
         with_recorder: bool,
         quiet: bool,
@@ -123,15 +122,15 @@ class _Server:
         self._app = app
         self._listeners = list(listeners)
         #: none if metrics are served with everything else
-        self._for_metrics = list(for_metrics)
+        self._metrics_listeners = list(metrics_listeners)
         self._with_recorder = with_recorder
         self._quiet = quiet
         self._redactor = Redactor(redaction_rules(config))
-        self._reader = open_reader(config.db, time_limit=READ_TIME_LIMIT)
+        self._reader = open_reader(config.db, time_limit=STORE_READ_TIMEOUT)
         self._ledger = open_ledger(config.db)
-        self._access = authenticator(config, self._ledger, os.environ)
+        self._access = create_authenticator(config, self._ledger, os.environ)
         self._stop = asyncio.Event()
-        self._fatal: FlowerError | None = None
+        self._fatal_error: FlowerError | None = None
         self._supervisor: Supervisor | None = None
 
     async def run(self) -> None:
@@ -139,14 +138,14 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         context = self._context()
-        servers = [(http_server(create_app(context), self._config), self._listeners)]
-        if self._for_metrics:
-            servers.append((http_server(create_metrics_app(context), self._config), self._for_metrics))
+        servers = [(create_server(create_app(context), self._config), self._listeners)]
+        if self._metrics_listeners:
+            servers.append((create_server(create_metrics_app(context), self._config), self._metrics_listeners))
         serving = [asyncio.create_task(http.serve(sockets=sockets)) for http, sockets in servers]
-        working = asyncio.create_task(self._work())
+        working = asyncio.create_task(self._load_app_and_supervise())
         bulk = asyncio.create_task(self._run_jobs())
-        watching = asyncio.create_task(watch(context))
-        self._say_where()
+        watching = asyncio.create_task(run_background_tasks(context))
+        self._log_addresses()
         await self._stop.wait()
         working.cancel()
         watching.cancel()
@@ -160,37 +159,37 @@ class _Server:
         await asyncio.gather(*serving)
         self._reader.close()
         self._ledger.close()
-        if self._fatal is not None:
-            raise self._fatal
+        if self._fatal_error is not None:
+            raise self._fatal_error
 
-    async def _work(self) -> None:
+    async def _load_app_and_supervise(self) -> None:
         """Load the application (slow: Celery), then keep the recorder alive."""
         try:
             app = await asyncio.to_thread(self._app)
             if not self._quiet:
-                await asyncio.to_thread(_say_what_is_watched, app)
+                await asyncio.to_thread(_log_broker_and_tasks, app)
             if self._with_recorder:
                 settings = await asyncio.to_thread(recording_settings, self._config, self._app)
-                relayed = relay if self._config.log_file_prefix else None
-                self._supervisor = Supervisor(settings, self._give_up, relayed)
+                relayed = forward_child_line if self._config.log_file_prefix else None
+                self._supervisor = Supervisor(settings, self._abort, relayed)
                 await self._supervisor.run()
         except FlowerError as error:
-            self._give_up(error)
+            self._abort(error)
         except Exception as error:
             # Without a recorder the page would look healthy and show nothing.
             log.exception("The recorder cannot be started")
-            self._give_up(FlowerError(f"The recorder cannot be started: {error}"))
+            self._abort(FlowerError(f"The recorder cannot be started: {error}"))
 
     async def _run_jobs(self) -> None:
         """Work off bulk jobs until the end; one that is in the middle goes on after the next start."""
         if not self._config.read_only:
             await run_jobs(self._reader, self._app, self._ledger, self._stop)
 
-    def _give_up(self, error: FlowerError) -> None:
-        self._fatal = error
+    def _abort(self, error: FlowerError) -> None:
+        self._fatal_error = error
         self._stop.set()
 
-    def _say_where(self) -> None:
+    def _log_addresses(self) -> None:
         if self._quiet:
             return
         config = self._config
@@ -198,32 +197,32 @@ class _Server:
         if config.unix_socket:
             log.info("Visit me via unix socket file: %s", config.unix_socket)
         else:
-            where = url(self._listeners[0], config.address, tls=has_tls(config))
+            where = socket_url(self._listeners[0], config.address, tls=has_tls(config))
             log.info("Visit me at %s%s", where, f"/{prefix}/" if prefix else "")
-        log.debug("Settings: %s", pformat(shown(config)))
+        log.debug("Settings: %s", pformat(to_log_dict(config)))
 
     def _context(self) -> Context:
         config = self._config
         return Context(
-            store=formatted(self._reader, config.format_task),
+            store=with_format_task(self._reader, config.format_task),
             ledger=self._ledger,
             app=self._app,
             read_only=config.read_only,
             audit_max_age=float(config.audit_max_age),
             redactor=self._redactor,
-            captured=self._reader,
+            unformatted_store=self._reader,
             bulk_limit=config.bulk_limit,
             bulk_rate=config.bulk_rate,
             access=self._access,
             oauth2_redirect_uri=config.oauth2_redirect_uri,
             url_prefix=config.url_prefix,
-            inspections=Inspections(config.max_workers),
+            inspections=InspectionCache(config.max_workers),
             inspect_timeout=config.inspect_timeout / 1000,
             purge_offline_workers=config.purge_offline_workers,
             broker_api=config.broker_api,
             metrics=Metrics(metrics_settings(config)),
             metrics_token=config.metrics_token,
-            metrics_apart=bool(config.metrics_port),
+            separate_metrics_port=bool(config.metrics_port),
             tasks_columns=config.tasks_columns,
             natural_time=config.natural_time,
             auto_refresh=config.auto_refresh,
@@ -234,6 +233,6 @@ class _Server:
         )
 
 
-def _say_what_is_watched(app: Any) -> None:
-    log.info("Broker: %s", masked(app.conf.broker_read_url))
+def _log_broker_and_tasks(app: Any) -> None:
+    log.info("Broker: %s", mask_url(app.conf.broker_read_url))
     log.info("Registered tasks: \n%s", pformat(sorted(app.tasks)))

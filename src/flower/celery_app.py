@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
 
 class LazyApp:
@@ -16,14 +16,14 @@ class LazyApp:
 
     `named`: it is the user's own, with the settings that workers and senders have too."""
 
-    def __init__(self, load: Callable[[], Any], *, named: bool = True) -> None:
+    def __init__(self, load: Callable[[], Any], *, is_user_app: bool = True) -> None:
         self._load = load
-        self.named = named
+        self.is_user_app = is_user_app
         self._lock = threading.Lock()
         self._app: Any = None
 
     @property
-    def loaded(self) -> Any:
+    def loaded_app(self) -> Any:
         """The application if somebody has needed it already, else None."""
         return self._app
 
@@ -34,7 +34,7 @@ class LazyApp:
             return self._app
 
 
-def named(name: str | None, broker: str | None) -> LazyApp:
+def lazy_app(name: str | None, broker: str | None) -> LazyApp:
     """The application that `-A` names, else a default one; `broker` overrides its broker URL."""
 
     def load() -> Any:
@@ -50,15 +50,15 @@ def named(name: str | None, broker: str | None) -> LazyApp:
             try:
                 app = find_app(name)
             except Exception as error:
-                raise Invalid(f"Unable to load the Celery application '{name}': {error}") from error
+                raise InvalidRequest(f"Unable to load the Celery application '{name}': {error}") from error
         if broker:
             app.conf.broker_url = broker
-        return prepared(app)
+        return import_task_modules(app)
 
-    return LazyApp(load, named=name is not None)
+    return LazyApp(load, is_user_app=name is not None)
 
 
-def prepared(app: Any) -> Any:
+def import_task_modules(app: Any) -> Any:
     """With the task modules that its settings name imported, so that its tasks are registered."""
     app.loader.import_default_modules()
     return app

@@ -16,13 +16,13 @@ from types import ModuleType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
-from flower.errors import Invalid
-from flower.kinds import Bytes, Kind, Seconds, kind_of, pairs
+from flower.errors import InvalidRequest
+from flower.kinds import Bytes, OptionType, Seconds, option_type_for, split_pairs
 
 
-def _option(default: Any, sentence: str, *, secret: bool = False) -> Any:
+def _option(default: Any, description: str, *, secret: bool = False) -> Any:
     """What is `secret` is never shown."""
-    return field(default=default, metadata={"sentence": sentence, "secret": secret})
+    return field(default=default, metadata={"sentence": description, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,46 +124,50 @@ class Config:
 
 
 #: Added to the name of the store's folder where a file of that name is.
-BESIDE = "-data"
+STORE_SUFFIX = "-data"
 
-DEFAULTS = Config()
-TYPES: Mapping[str, Any] = get_type_hints(Config)
-FIELDS: Mapping[str, "dataclasses.Field[Any]"] = {each.name: each for each in dataclasses.fields(Config)}
-NAMES = tuple(FIELDS)
-KINDS: Mapping[str, Kind] = {
-    **{name: kind_of(TYPES[name]) for name in NAMES},
-    "basic_auth": dataclasses.replace(kind_of(TYPES["basic_auth"]), parse=pairs),
+DEFAULT_CONFIG = Config()
+OPTION_HINTS: Mapping[str, Any] = get_type_hints(Config)
+OPTION_FIELDS: Mapping[str, "dataclasses.Field[Any]"] = {each.name: each for each in dataclasses.fields(Config)}
+OPTION_NAMES = tuple(OPTION_FIELDS)
+OPTION_TYPES: Mapping[str, OptionType] = {
+    **{name: option_type_for(OPTION_HINTS[name]) for name in OPTION_NAMES},
+    "basic_auth": dataclasses.replace(option_type_for(OPTION_HINTS["basic_auth"]), parse=split_pairs),
 }
 
 
 def is_boolean(name: str) -> bool:
-    return TYPES[name] in (bool, bool | None)
+    return OPTION_HINTS[name] in (bool, bool | None)
 
 
-def canonical(name: str) -> str:
+def normalize_name(name: str) -> str:
     """`-` and `_` are the same in every source."""
     return name.strip().lower().replace("-", "_")
 
 
-def option(name: str) -> str:
+def option_flag(name: str) -> str:
     """The name as people write it on the command line."""
     return f"--{name.replace('_', '-')}"
 
 
-def nearest(name: str) -> str | None:
-    close = difflib.get_close_matches(canonical(name), NAMES, n=1)
+def suggest_option(name: str) -> str | None:
+    close = difflib.get_close_matches(normalize_name(name), OPTION_NAMES, n=1)
     return close[0].replace("_", "-") if close else None
 
 
 def default_text(name: str) -> str:
     """The default as one would write it; `none` if there is none."""
-    return _text(FIELDS[name].default) or "none"
+    return _value_text(OPTION_FIELDS[name].default) or "none"
 
 
-def shown(config: Config) -> dict[str, str]:
+def to_log_dict(config: Config) -> dict[str, str]:
     """What differs from the defaults, fit for a log."""
-    given = {name: _text(getattr(config, name)) for name in NAMES if getattr(config, name) != FIELDS[name].default}
-    return {name: "**" if FIELDS[name].metadata["secret"] else text for name, text in given.items()}
+    given = {
+        name: _value_text(getattr(config, name))
+        for name in OPTION_NAMES
+        if getattr(config, name) != OPTION_FIELDS[name].default
+    }
+    return {name: "**" if OPTION_FIELDS[name].metadata["secret"] else text for name, text in given.items()}
 
 
 def log_level(config: Config) -> str:
@@ -171,31 +175,31 @@ def log_level(config: Config) -> str:
     return "DEBUG" if config.debug and config.logging.lower() == "info" else config.logging.upper()
 
 
-def _text(value: Any) -> str:
+def _value_text(value: Any) -> str:
     match value:
         case None:
             return ""
         case bool():
             return str(value).lower()
         case tuple():
-            return ",".join(map(_text, value))
+            return ",".join(map(_value_text, value))
         case float():
             return f"{value:g}" if abs(value) < 1e6 else repr(float(value))
         case _:
             return getattr(value, "__name__", None) or str(value)
 
 
-def load(command_line: Mapping[str, str], environment: Mapping[str, str], folder: Path | None = None) -> Config:
+def load_config(command_line: Mapping[str, str], environment: Mapping[str, str], folder: Path | None = None) -> Config:
     """`command_line` holds what was given, by canonical name. Raises Invalid in plain words."""
     folder = folder or Path.cwd()
     values: dict[str, Any] = {}
     for key, text in environment.items():
-        if key.upper().startswith("FLOWER_") and (name := canonical(key[7:])) in TYPES:
-            values[name] = _parse(name, text, f"environment variable {key}")
+        if key.upper().startswith("FLOWER_") and (name := normalize_name(key[7:])) in OPTION_HINTS:
+            values[name] = _parse_option_text(name, text, f"environment variable {key}")
     explicit = command_line.get("conf") or values.get("conf")
-    values |= _read_file(folder / os.path.expanduser(explicit or DEFAULTS.conf), must_exist=bool(explicit))
-    values |= {name: _parse(name, text, option(name)) for name, text in command_line.items()}
-    return _settled(_checked(Config(**values)), folder)
+    values |= _read_file(folder / os.path.expanduser(explicit or DEFAULT_CONFIG.conf), must_exist=bool(explicit))
+    values |= {name: _parse_option_text(name, text, option_flag(name)) for name, text in command_line.items()}
+    return _resolve_paths(_validate(Config(**values)), folder)
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -204,39 +208,45 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         exec(compile(path.read_bytes(), str(path), "exec"), names)  # noqa: S102 - Flower's configuration file is Python
     except FileNotFoundError as error:
         if error.filename != str(path):
-            raise Invalid(f"The configuration file {path} cannot be read: {error}") from error
+            raise InvalidRequest(f"The configuration file {path} cannot be read: {error}") from error
         if must_exist:
-            raise Invalid(f"The configuration file {path} does not exist") from error
+            raise InvalidRequest(f"The configuration file {path} does not exist") from error
         return {}
     except Exception as error:
-        raise Invalid(f"The configuration file {path} cannot be read: {type(error).__name__}: {error}") from error
+        raise InvalidRequest(
+            f"The configuration file {path} cannot be read: {type(error).__name__}: {error}"
+        ) from error
     # `import logging` sets no option.
-    found = ((canonical(key), key, value) for key, value in names.items() if not isinstance(value, ModuleType))
-    return {name: _check(name, value, f"{path.name}: {key}") for name, key, value in found if name in TYPES}
+    found = ((normalize_name(key), key, value) for key, value in names.items() if not isinstance(value, ModuleType))
+    return {
+        name: _check_file_value(name, value, f"{path.name}: {key}")
+        for name, key, value in found
+        if name in OPTION_HINTS
+    }
 
 
-def _check(name: str, value: Any, where: str) -> Any:
+def _check_file_value(name: str, value: Any, origin: str) -> Any:
     """A value out of the file: a text is read as in every source, None means the default."""
     if isinstance(value, str):
-        return _parse(name, value, where)
+        return _parse_option_text(name, value, origin)
     if value is None:
-        return FIELDS[name].default
+        return OPTION_FIELDS[name].default
     try:
-        return KINDS[name].check(value)
+        return OPTION_TYPES[name].check(value)
     except ValueError as error:
-        said = "the value given" if FIELDS[name].metadata["secret"] else repr(value)
-        raise Invalid(f"{where}: {name} must be {KINDS[name].name}, not {said}") from error
+        said = "the value given" if OPTION_FIELDS[name].metadata["secret"] else repr(value)
+        raise InvalidRequest(f"{origin}: {name} must be {OPTION_TYPES[name].name}, not {said}") from error
 
 
-def _parse(name: str, text: str, where: str) -> Any:
+def _parse_option_text(name: str, text: str, origin: str) -> Any:
     try:
-        return KINDS[name].parse(text)
+        return OPTION_TYPES[name].parse(text)
     except ValueError as error:
         hint = ""
         if "://" in text and name == "port":
             hint = "Kubernetes sets this for a service named flower: enableServiceLinks: false, or give --port"
-        said = "the value given" if FIELDS[name].metadata["secret"] else f"'{text}'"
-        raise Invalid(f"{where}: {said} is not {KINDS[name].name}", hint=hint) from error
+        said = "the value given" if OPTION_FIELDS[name].metadata["secret"] else f"'{text}'"
+        raise InvalidRequest(f"{origin}: {said} is not {OPTION_TYPES[name].name}", hint=hint) from error
 
 
 #: Options with few values.
@@ -245,7 +255,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "log_rotate_mode": ("size", "time"),
     "log_rotate_when": ("S", "M", "H", "D", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "midnight"),
 }
-_LEAST: Mapping[str, float] = {
+_MIN_VALUES: Mapping[str, float] = {
     **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers", "audit_max_age"), 0),
     **dict.fromkeys(("event_queue_expires", "event_queue_length", "log_file_max_size", "log_file_num_backups"), 0),
     **dict.fromkeys(("log_rotate_interval", "inspect_timeout", "bulk_limit"), 1),
@@ -254,31 +264,35 @@ _LEAST: Mapping[str, float] = {
 }
 
 
-def _checked(config: Config) -> Config:
+def _validate(config: Config) -> Config:
     for name in ("port", "metrics_port"):
         if not 0 <= getattr(config, name) <= 65535:
-            raise Invalid(f"{option(name)}={getattr(config, name)}: ports are 0 to 65535")
+            raise InvalidRequest(f"{option_flag(name)}={getattr(config, name)}: ports are 0 to 65535")
     for name, choices in _CHOICES.items():
         if getattr(config, name).lower() not in (choice.lower() for choice in choices):
-            raise Invalid(f"{option(name)}={getattr(config, name)}: must be {', '.join(choices[:-1])} or {choices[-1]}")
-    for name, least in _LEAST.items():
+            raise InvalidRequest(
+                f"{option_flag(name)}={getattr(config, name)}: must be {', '.join(choices[:-1])} or {choices[-1]}"
+            )
+    for name, least in _MIN_VALUES.items():
         value = getattr(config, name)
         if value is not None and not least <= value < math.inf:
-            raise Invalid(
-                f"{option(name)} must not be negative" if not least else f"{option(name)} must be {least:g} or more"
+            raise InvalidRequest(
+                f"{option_flag(name)} must not be negative"
+                if not least
+                else f"{option_flag(name)} must be {least:g} or more"
             )
     if bad := [pair for pair in config.basic_auth if ":" not in pair]:
-        raise Invalid(f"--basic-auth: {len(bad)} of the entries are not user:password")
+        raise InvalidRequest(f"--basic-auth: {len(bad)} of the entries are not user:password")
     if bool(config.certfile) != bool(config.keyfile):
-        raise Invalid("Both 'certfile' and 'keyfile' are required to enable SSL")
-    if reason := _wrong_api(config.broker_api):
-        raise Invalid(f"Invalid '--broker-api' option: {reason}")
+        raise InvalidRequest("Both 'certfile' and 'keyfile' are required to enable SSL")
+    if reason := _broker_api_error(config.broker_api):
+        raise InvalidRequest(f"Invalid '--broker-api' option: {reason}")
     if set(config.url_prefix) & set("{}?#%\\") or any(part in (".", "..") for part in config.url_prefix.split("/")):
-        raise Invalid(f"--url-prefix={config.url_prefix}: this cannot be the beginning of a path")
+        raise InvalidRequest(f"--url-prefix={config.url_prefix}: this cannot be the beginning of a path")
     return config
 
 
-def _wrong_api(address: str) -> str:
+def _broker_api_error(address: str) -> str:
     """Why this is no address of a management API; in Flower's words, and never with its password."""
     if not address:
         return ""
@@ -292,15 +306,17 @@ def _wrong_api(address: str) -> str:
     return "" if url.hostname else "no host in url"
 
 
-def _settled(config: Config, folder: Path) -> Config:
+def _resolve_paths(config: Config, folder: Path) -> Config:
     """With whatever depends on where we are."""
-    files: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in ("certfile", "keyfile", "ca_certs")}
+    files: dict[str, Any] = {
+        name: _absolute_path(getattr(config, name)) for name in ("certfile", "keyfile", "ca_certs")
+    }
     # Flower's state file is not ours to overwrite, and a start that fails would be no replacement.
-    db = f"{config.db}{BESIDE}" if (folder / config.db).is_file() else config.db
+    db = f"{config.db}{STORE_SUFFIX}" if (folder / config.db).is_file() else config.db
     buckets = tuple(sorted({bound for bound in config.task_runtime_metric_buckets if math.isfinite(bound)}))
     return dataclasses.replace(config, **files, db=db, task_runtime_metric_buckets=buckets)
 
 
-def _absolute(path: str) -> str:
+def _absolute_path(path: str) -> str:
     """Seen from where the shell is: $PWD keeps symbolic links, as in Flower."""
     return os.path.join(os.environ.get("PWD") or os.getcwd(), os.path.expanduser(path)) if path else ""

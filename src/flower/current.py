@@ -6,31 +6,31 @@ from flower.errors import NotFound
 from flower.store.port import Reader
 
 
-class Watching(Protocol):
+class HasStore(Protocol):
     """As much of `flower.events.Events` as reading needs."""
 
     @property
     def store(self) -> Reader: ...
 
 
-class _Last:
-    events: Watching | None = None
+class _Current:
+    events: HasStore | None = None
 
 
-def set_current(events: Watching | None) -> None:
+def set_current_events(events: HasStore | None) -> None:
     """Called by `Events.start` with itself."""
-    _Last.events = events
+    _Current.events = events
 
 
-def unset_current(events: Watching) -> None:
+def unset_current_events(events: HasStore) -> None:
     """Forget `events` if they are the ones; called by `Events.stop`."""
-    if _Last.events is events:
-        _Last.events = None
+    if _Current.events is events:
+        _Current.events = None
 
 
-def current() -> Watching:
+def get_current_events() -> HasStore:
     """Raises NotFound if nothing is running."""
-    if _Last.events is None:
+    if _Current.events is None:
         hint = "start one, as in `flower.Events(app).start()`, or name one with events="
         raise NotFound("No Events are running in this process", hint=hint)
-    return _Last.events
+    return _Current.events

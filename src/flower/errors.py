@@ -38,11 +38,11 @@ class FlowerError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
-class Invalid(FlowerError, ValueError):
+class InvalidRequest(FlowerError, ValueError):
     code = "invalid"
 
 
-class SearchError(Invalid):
+class SearchError(InvalidRequest):
     """`position` counts characters of the trimmed query from 0; None if no place can be named."""
 
     code = "invalid_search"
@@ -53,7 +53,7 @@ class SearchError(Invalid):
         self.position = position
 
 
-class NotWhole(Invalid):
+class TruncatedArguments(InvalidRequest):
     """`part` is `args` or `kwargs`, `text` what the event has of it (None if nothing), `reason` what is wrong with
     it."""
 
@@ -82,7 +82,7 @@ class NoSuchTask(NotFound):
     code = "no_such_task"
 
 
-class WaitedTooLong(FlowerError, TimeoutError):
+class DeadlineExceeded(FlowerError, TimeoutError):
     code = "timeout"
 
 
@@ -101,11 +101,11 @@ class TaskFailed(FlowerError, RuntimeError):
         self.traceback = traceback
 
 
-class Unavailable(FlowerError, ConnectionError):
+class BackendUnavailable(FlowerError, ConnectionError):
     code = "unavailable"
 
 
-class NoResultBackend(Unavailable):
+class NoResultBackend(BackendUnavailable):
     code = "no_result_backend"
 
     def __init__(self) -> None:
@@ -120,11 +120,11 @@ class StoreInUse(StoreError):
     code = "store_in_use"
 
 
-class NotAStore(StoreError):
+class InvalidStore(StoreError):
     code = "not_a_store"
 
 
-class WrongVersion(StoreError):
+class StoreVersionMismatch(StoreError):
     code = "wrong_version"
 
 

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from flower.capture.settings import settings_from_app
-from flower.current import set_current, unset_current
-from flower.recording import RecordingSettings, record
+from flower.current import set_current_events, unset_current_events
+from flower.recording import RecorderSettings, run_recorder
 from flower.store.opening import open_reader
 from flower.store.port import Reader, Retention
 
@@ -72,7 +72,7 @@ class Events:
         """
         if self.running:
             return self
-        settings = RecordingSettings(
+        settings = RecorderSettings(
             db=self.db,
             capture=settings_from_app(
                 self.app, enable_events=self._enable_events, delete_queue_on_stop=self._temporary is not None
@@ -80,14 +80,14 @@ class Events:
             retention=self._retention,
         )
         self._stop.clear()
-        beginning = _Beginning()
+        beginning = _StartupResult()
         self._thread = threading.Thread(
-            target=_keep_recording, args=(settings, self._stop, beginning), name="bellflower-recorder", daemon=True
+            target=_run_with_restarts, args=(settings, self._stop, beginning), name="bellflower-recorder", daemon=True
         )
         self._thread.start()
         beginning.wait()
         weakref.finalize(self, self._stop.set)
-        set_current(self)
+        set_current_events(self)
         return self
 
     def stop(self) -> None:
@@ -96,7 +96,7 @@ class Events:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        unset_current(self)
+        unset_current_events(self)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -105,17 +105,17 @@ class Events:
         self.stop()
 
 
-class _Beginning:
+class _StartupResult:
     """Tells the starting thread that the store is open, or hands it the error."""
 
     def __init__(self) -> None:
         self._happened = threading.Event()
         self._error: BaseException | None = None
 
-    def ready(self) -> None:
+    def set_ready(self) -> None:
         self._happened.set()
 
-    def failed(self, error: BaseException) -> bool:
+    def set_error(self, error: BaseException) -> bool:
         """True if the starter still waits, and will raise it."""
         if self._happened.is_set():
             return False
@@ -129,12 +129,12 @@ class _Beginning:
             raise self._error
 
 
-def _keep_recording(settings: RecordingSettings, stop: threading.Event, beginning: _Beginning) -> None:
+def _run_with_restarts(settings: RecorderSettings, stop: threading.Event, startup: _StartupResult) -> None:
     while not stop.is_set():
         try:
-            record(settings, stop, beginning.ready)
+            run_recorder(settings, stop, startup.set_ready)
         except Exception as error:  # a monitor that dies silently is worse than any error
-            if beginning.failed(error):
+            if startup.set_error(error):
                 return
             log.exception("Recording broke down; it begins again in %.0f s", RESTART_DELAY)
             stop.wait(RESTART_DELAY)

@@ -15,13 +15,13 @@ import msgspec
 
 #: Characters of a message that are looked at, and kept once they are masked. Fewer are kept, so that long numbers at
 #: the start do not push different words out at the end.
-_READ: Final = 500
-_KEPT: Final = 300
+_MAX_MESSAGE_LENGTH: Final = 500
+_MAX_NORMALIZED_LENGTH: Final = 300
 #: Characters at the end of a traceback that are looked at.
-_TAIL: Final = 16_000
-_LONGEST_NAME: Final = 200
+_MAX_TRACEBACK_LENGTH: Final = 16_000
+_MAX_NAME_LENGTH: Final = 200
 #: Of an exception whose text does not tell its class.
-UNKNOWN: Final = "unknown"
+UNKNOWN_EXCEPTION: Final = "unknown"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -36,34 +36,36 @@ class Fingerprint(msgspec.Struct, frozen=True):
     frame: str | None
 
 
-def fingerprint_of(exception: str | None, traceback: str | None) -> Fingerprint | None:
+def compute_fingerprint(exception: str | None, traceback: str | None) -> Fingerprint | None:
     """`exception`: its repr as the event brought it, `traceback`: as Python prints it. Both may be cut or be something
     else altogether. None if there is neither."""
     if not exception and not traceback:
         return None
     line, frame = _read_traceback(traceback) if traceback else ("", None)
-    raised, said = _split_line(line)
+    raised, said = _parse_exception_line(line)
     if exception:
-        name, message = _split_repr(_encodable(exception[: _READ + _LONGEST_NAME]))
+        name, message = _parse_exception_repr(_escape_surrogates(exception[: _MAX_MESSAGE_LENGTH + _MAX_NAME_LENGTH]))
     else:
         name, message = "", said
     # the traceback tells the module, but may be that of another exception
     if not name or raised.rpartition(".")[2] == name.rpartition(".")[2]:
         name = raised or name
-    return _made(name[:_LONGEST_NAME] or UNKNOWN, masked(message[:_READ]), frame)
+    return _build_fingerprint(
+        name[:_MAX_NAME_LENGTH] or UNKNOWN_EXCEPTION, normalize_message(message[:_MAX_MESSAGE_LENGTH]), frame
+    )
 
 
-def fingerprint_number(fingerprint: Fingerprint) -> int:
+def fingerprint_to_int(fingerprint: Fingerprint) -> int:
     """The id as 64 bits without sign; never 0, which stands for none."""
     return int(fingerprint.id, 16) or 1
 
 
-def class_number(name: str) -> int:
+def exception_class_id(name: str) -> int:
     """64 bits without sign for a class, the same in every process and version; never 0."""
     return int.from_bytes(_digest(name), "big") or 1
 
 
-def _made(name: str, message: str, frame: str | None) -> Fingerprint:
+def _build_fingerprint(name: str, message: str, frame: str | None) -> Fingerprint:
     return Fingerprint(_digest(f"{name}\0{message}\0{frame or ''}").hex(), name, message, frame)
 
 
@@ -71,7 +73,7 @@ def _digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
 
 
-def _encodable(text: str) -> str:
+def _escape_surrogates(text: str) -> str:
     """Lone surrogates as the escapes as which the store keeps them."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
@@ -83,10 +85,10 @@ _ANGLE = re.compile(r"<(?:class ')?([^\W\d][\w.]*+)[ :>']*+")
 _WITH_COLON = re.compile(r"([^\W\d][\w.]*+)(?:: |$)")
 
 
-def _split_repr(text: str) -> tuple[str, str]:
+def _parse_exception_repr(text: str) -> tuple[str, str]:
     """Class ("" if the text does not tell) and message."""
     if found := _CALL.match(text):
-        return found[1], _arguments(text[found.end() :])
+        return found[1], _parse_exception_arguments(text[found.end() :])
     if found := _ANGLE.match(text):
         return found[1], text[found.end() :].removesuffix(">")
     if (found := _WITH_COLON.match(text)) and (found[1][0].isupper() or "." in found[1]):
@@ -94,7 +96,7 @@ def _split_repr(text: str) -> tuple[str, str]:
     return "", text
 
 
-def _arguments(text: str) -> str:
+def _parse_exception_arguments(text: str) -> str:
     """A single string as it is, several arguments as they are written."""
     if text.endswith("..."):
         # it was cut, most likely within a word
@@ -120,11 +122,11 @@ def _read_traceback(text: str) -> tuple[str, str | None]:
     """The line that names the exception ("" if there is none) and the innermost frame of the user's code.
 
     Of chained tracebacks the last one is that of what was raised in the end, of a group's that of the group."""
-    end = text[-_TAIL:]
-    if len(text) > _TAIL and _FRAME not in end:
+    end = text[-_MAX_TRACEBACK_LENGTH:]
+    if len(text) > _MAX_TRACEBACK_LENGTH and _FRAME not in end:
         # nothing but a long message
-        end = text[:_TAIL]
-    raised = _last_raised("\n" + _encodable(end))
+        end = text[:_MAX_TRACEBACK_LENGTH]
+    raised = _final_exception("\n" + _escape_surrogates(end))
     first = raised.find(_FRAME)
     if first < 0:
         lines = [line for line in raised.split("\n") if line.strip() and line != _HEADER]
@@ -132,10 +134,10 @@ def _read_traceback(text: str) -> tuple[str, str | None]:
     after = _UNINDENTED.search(raised, first + 1)
     stop = after.start() if after else len(raised)
     # notes and further lines of the message may follow
-    return raised[stop + 1 :].partition("\n")[0], _frame(raised, stop)
+    return raised[stop + 1 :].partition("\n")[0], _innermost_user_frame(raised, stop)
 
 
-def _last_raised(text: str) -> str:
+def _final_exception(text: str) -> str:
     start = text.rfind(f"\n{_HEADER}")
     group = text.rfind(f"\n{_GROUP}")
     if group > start:
@@ -143,13 +145,13 @@ def _last_raised(text: str) -> str:
     return text[start:] if start > 0 else text
 
 
-def _split_line(line: str) -> tuple[str, str]:
+def _parse_exception_line(line: str) -> tuple[str, str]:
     """`pkg.Error: message`; ("", "") if the line is none of that kind."""
-    name, _, message = line[: _READ + _LONGEST_NAME].partition(": ")
-    return (name, message) if len(name) <= _LONGEST_NAME and _CLASS.match(name) else ("", "")
+    name, _, message = line[: _MAX_MESSAGE_LENGTH + _MAX_NAME_LENGTH].partition(": ")
+    return (name, message) if len(name) <= _MAX_NAME_LENGTH and _CLASS.match(name) else ("", "")
 
 
-def _frame(text: str, stop: int) -> str | None:
+def _innermost_user_frame(text: str, stop: int) -> str | None:
     """Of the frames before `stop`."""
     innermost = None
     start = text.rfind(_FRAME, 0, stop)
@@ -158,8 +160,8 @@ def _frame(text: str, stop: int) -> str | None:
         path, _, rest = line.rpartition('", line ')
         function = rest.partition(", in ")[2]
         if function:  # a place without one is where a SyntaxError is: no frame
-            place, own = _place(path[-_LONGEST_NAME:])
-            found = f"{place}:{function[:_LONGEST_NAME]}"
+            place, own = _shorten_path(path[-_MAX_NAME_LENGTH:])
+            found = f"{place}:{function[:_MAX_NAME_LENGTH]}"
             if own:
                 return found
             innermost = innermost or found
@@ -175,7 +177,7 @@ _RELEASE = re.compile(r"[vr]?[\d._-]+|(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
-def _place(path: str) -> tuple[str, bool]:
+def _shorten_path(path: str) -> tuple[str, bool]:
     """The end of the path, and whether this is the user's code."""
     path = path.replace("\\", "/")
     *folders, file = path.split("/")[-3:]
@@ -204,33 +206,33 @@ _KNOWN = re.compile(
 )
 
 
-def masked(message: str) -> str:
+def normalize_message(message: str) -> str:
     """The message without what differs from one task to the next: numbers as #, times, ids, e-mail and network
     addresses as <time>, <id>, <email> and <ip>."""
     if _SUSPICIOUS.search(message):
-        message = _TOKEN.sub(_masked_token, message).replace("<time> <time>", "<time>")
-    return message[:_KEPT]
+        message = _TOKEN.sub(_normalize_token, message).replace("<time> <time>", "<time>")
+    return message[:_MAX_NORMALIZED_LENGTH]
 
 
-def _masked_token(found: re.Match[str]) -> str:
+def _normalize_token(found: re.Match[str]) -> str:
     token = found[0]
     if not _SUSPICIOUS.search(token):
         return token
     if found[1]:
-        return f"{found[1]}{_masked_quoted(found[2])}{found[1]}"
-    return _masked_word(token)
+        return f"{found[1]}{_normalize_quoted(found[2])}{found[1]}"
+    return _normalize_word(token)
 
 
-def _masked_quoted(word: str) -> str:
+def _normalize_quoted(word: str) -> str:
     """Quoted, a word with two digits, or with one and a capital, is an id; `'utf-8'` is not."""
-    known = _masked_word(word)
+    known = _normalize_word(word)
     if "<" in known or known == "#":
         return known
     digits = sum(map(str.isdigit, word))
     return "<id>" if digits > 1 or word != word.lower() else known
 
 
-def _masked_word(word: str) -> str:
+def _normalize_word(word: str) -> str:
     core = word.rstrip(".,:")
     tail = word[len(core) :]
     if "@" in core:
@@ -238,11 +240,11 @@ def _masked_word(word: str) -> str:
     if known := _KNOWN.fullmatch(core):
         return ("#" if known.lastgroup == "number" else f"<{known.lastgroup}>") + tail
     if len(core) >= 7:
-        core = _PART.sub(_masked_part, core)
+        core = _PART.sub(_normalize_part, core)
     return _NUMBER.sub("#", core) + tail
 
 
-def _masked_part(found: re.Match[str]) -> str:
+def _normalize_part(found: re.Match[str]) -> str:
     part = found[0]
     if len(part) < 7 or part.isalpha() or part.isdigit():
         return part

@@ -35,46 +35,46 @@ from flower.records import (
 )
 
 #: Lower wins. The order of `celery.states.PRECEDENCE`, but custom states rank below REVOKED.
-RANK = {SUCCESS: 0, FAILURE: 1, REVOKED: 2, STARTED: 4, RECEIVED: 5, REJECTED: 6, RETRY: 7, PENDING: 8}
-CUSTOM_RANK = 3
+STATE_RANK = {SUCCESS: 0, FAILURE: 1, REVOKED: 2, STARTED: 4, RECEIVED: 5, REJECTED: 6, RETRY: 7, PENDING: 8}
+CUSTOM_STATE_RANK = 3
 MAX_STATE_LENGTH = 64
 
-_DESCRIBES = ("name", "args", "kwargs", "root_id", "parent_id", "retries", "eta", "expires")
-_ROUTES = ("queue", "exchange", "routing_key")
+_DESCRIPTION_FIELDS = ("name", "args", "kwargs", "root_id", "parent_id", "retries", "eta", "expires")
+_ROUTING_FIELDS = ("queue", "exchange", "routing_key")
 
 
-class Rule(NamedTuple):
+class Transition(NamedTuple):
     """How one type of event is folded in."""
 
     state: str
     #: the field that gets the event's time; none for custom events
-    stamp: str | None
+    timestamp_field: str | None
     #: event field → task field, copied when the event brings a value
-    takes: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str], ...]
     #: for one from the past, the fields it may not even fill in, because they belong to a later attempt
-    not_late: tuple[str, ...] = ()
+    ignore_if_late: tuple[str, ...] = ()
 
 
-def _rule(state: str, stamp: str, fields: tuple[str, ...] = (), *, by_client: bool = False) -> Rule:
+def _transition(state: str, stamp: str, fields: tuple[str, ...] = (), *, by_client: bool = False) -> Transition:
     sender = [("hostname", "client")] if by_client else [("hostname", "hostname"), ("pid", "pid")]
     takes = [(field, field) for field in fields] + [("timestamp", stamp), *sender]
-    return Rule(state, stamp, tuple(takes), ("retries", "eta", "expires") if by_client else ())
+    return Transition(state, stamp, tuple(takes), ("retries", "eta", "expires") if by_client else ())
 
 
-RULES = {
-    "task-sent": _rule(PENDING, "sent", _DESCRIBES + _ROUTES, by_client=True),
-    "task-received": _rule(RECEIVED, "received", _DESCRIBES),
-    "task-started": _rule(STARTED, "started"),
-    "task-succeeded": _rule(SUCCESS, "succeeded", ("result", "runtime")),
-    "task-failed": _rule(FAILURE, "failed", ("exception", "traceback")),
-    "task-retried": _rule(RETRY, "retried", ("exception", "traceback")),
-    "task-revoked": _rule(REVOKED, "revoked"),
-    "task-rejected": _rule(REJECTED, "rejected"),
+TRANSITIONS = {
+    "task-sent": _transition(PENDING, "sent", _DESCRIPTION_FIELDS + _ROUTING_FIELDS, by_client=True),
+    "task-received": _transition(RECEIVED, "received", _DESCRIPTION_FIELDS),
+    "task-started": _transition(STARTED, "started"),
+    "task-succeeded": _transition(SUCCESS, "succeeded", ("result", "runtime")),
+    "task-failed": _transition(FAILURE, "failed", ("exception", "traceback")),
+    "task-retried": _transition(RETRY, "retried", ("exception", "traceback")),
+    "task-revoked": _transition(REVOKED, "revoked"),
+    "task-rejected": _transition(REJECTED, "rejected"),
 }
 #: States in which the attempt is over and the task is not.
-_MAY_GO_ON = frozenset({RETRY, REJECTED})
+_RESUMABLE_STATES = frozenset({RETRY, REJECTED})
 #: Fields of the current attempt; a new one begins without them.
-_NEW_ATTEMPT: dict[str, Any] = {
+_ATTEMPT_RESET: dict[str, Any] = {
     "hostname": None,
     "pid": None,
     "received": None,
@@ -87,19 +87,19 @@ _NEW_ATTEMPT: dict[str, Any] = {
 
 def fold(task: Task | None, event: Event) -> Task:
     """The task after this event. The event must have a `uuid`."""
-    rule = RULES.get(event.type) or _custom(event.type)
+    rule = TRANSITIONS.get(event.type) or _custom_transition(event.type)
     if task is None:
         task = Task(event.uuid or "")
-    elif rule.state == RETRY and (closed := _close_earlier(task, event)) is not None:
+    elif rule.state == RETRY and (closed := _finish_previous_attempt(task, event)) is not None:
         return closed
-    elif _begins_attempt(task, rule, event):
-        task = replace(task, state=PENDING, earlier=task.attempts, **_NEW_ATTEMPT)
+    elif _starts_new_attempt(task, rule, event):
+        task = replace(task, state=PENDING, earlier=task.attempts, **_ATTEMPT_RESET)
     if _is_late(task, rule, event):
-        changes = _missing(task, rule, event)
+        changes = _missing_fields(task, rule, event)
     else:
-        changes = _fields(rule, event)
+        changes = _changed_fields(rule, event)
         changes["state"] = rule.state
-    _follow_clock(task, event, changes)
+    _update_clock(task, event, changes)
     if event.data:
         changes["data"] = _merge_data(task.data, event)
     return replace(task, **changes)
@@ -127,35 +127,35 @@ def fold_worker(worker: Worker | None, event: Event, now: float) -> Worker:
 _WORKER_FIELDS = ("pid", "freq", "active", "processed", "loadavg", "sw_ident", "sw_ver", "sw_sys", "clock")
 
 
-def _custom(event_type: str) -> Rule:
+def _custom_transition(event_type: str) -> Transition:
     """`task-progress` → PROGRESS, as Celery does."""
     # Sent by a child of the pool: its pid is not the worker's.
     state = event_type.partition("-")[2].upper()[:MAX_STATE_LENGTH] or PENDING
-    return Rule(state, None, (("hostname", "hostname"),))
+    return Transition(state, None, (("hostname", "hostname"),))
 
 
-def _is_late(task: Task, rule: Rule, event: Event) -> bool:
+def _is_late(task: Task, rule: Transition, event: Event) -> bool:
     """Does this event belong before what we know already?"""
     state = task.state
     if rule.state == state:
-        previous = getattr(task, rule.stamp) if rule.stamp else None
+        previous = getattr(task, rule.timestamp_field) if rule.timestamp_field else None
         return previous is not None and event.timestamp < previous
     if rule.state == PENDING:
         return True
-    if state in _MAY_GO_ON:
+    if state in _RESUMABLE_STATES:
         # Only the very attempt that ended can have events from before its end; another worker's
         # clock proves nothing.
         ended = task.retried if state == RETRY else task.rejected
         return rule.state not in FINAL_STATES and event.hostname == task.hostname and event.timestamp <= (ended or 0)
-    if rule.state in _MAY_GO_ON:
+    if rule.state in _RESUMABLE_STATES:
         return state in FINAL_STATES
-    return RANK.get(rule.state, CUSTOM_RANK) > RANK.get(state, CUSTOM_RANK)
+    return STATE_RANK.get(rule.state, CUSTOM_STATE_RANK) > STATE_RANK.get(state, CUSTOM_STATE_RANK)
 
 
-def _begins_attempt(task: Task, rule: Rule, event: Event) -> bool:
+def _starts_new_attempt(task: Task, rule: Transition, event: Event) -> bool:
     """Is this event the first we hear of the next attempt?"""
     state = task.state
-    if state in _MAY_GO_ON:
+    if state in _RESUMABLE_STATES:
         return not _is_late(task, rule, event) and (rule.state != state or state == RETRY)
     if state in FINAL_STATES:
         # An end after an end: the task ran again and we missed the beginning, or it was delivered twice.
@@ -163,7 +163,7 @@ def _begins_attempt(task: Task, rule: Rule, event: Event) -> bool:
     return rule.state == RECEIVED and task.received is not None and (event.retries or 0) > (task.retries or 0)
 
 
-def _close_earlier(task: Task, event: Event) -> Task | None:
+def _finish_previous_attempt(task: Task, event: Event) -> Task | None:
     """`task-retried` of an attempt that the next one has overtaken; None if it is the current one's."""
     earlier = task.earlier
     if any(attempt.state == RETRY and attempt.ended == event.timestamp for attempt in task.attempts):
@@ -186,29 +186,29 @@ def _close_earlier(task: Task, event: Event) -> Task | None:
         "earlier": (*earlier[:index], closed, *earlier[index + 1 :]),
         "retried": max(event.timestamp, task.retried or event.timestamp),
     }
-    _follow_clock(task, event, changes)
+    _update_clock(task, event, changes)
     return replace(task, **changes)
 
 
-def _fields(rule: Rule, event: Event) -> dict[str, Any]:
+def _changed_fields(rule: Transition, event: Event) -> dict[str, Any]:
     """What an event of the present sets."""
-    changes = {field: value for source, field in rule.takes if (value := getattr(event, source)) is not None}
+    changes = {field: value for source, field in rule.fields if (value := getattr(event, source)) is not None}
     if changes.get("parent_id") == event.uuid:
         # A retry is sent by the attempt before it, under the same id.
         del changes["parent_id"]
     return changes
 
 
-def _missing(task: Task, rule: Rule, event: Event) -> dict[str, Any]:
+def _missing_fields(task: Task, rule: Transition, event: Event) -> dict[str, Any]:
     """What an event from the past may still fill in."""
     return {
         field: value
-        for field, value in _fields(rule, event).items()
-        if field not in rule.not_late and getattr(task, field) is None
+        for field, value in _changed_fields(rule, event).items()
+        if field not in rule.ignore_if_late and getattr(task, field) is None
     }
 
 
-def _follow_clock(task: Task, event: Event, changes: dict[str, Any]) -> None:
+def _update_clock(task: Task, event: Event, changes: dict[str, Any]) -> None:
     if task.timestamp is None or event.timestamp >= task.timestamp:
         changes["timestamp"] = event.timestamp
         if event.clock is not None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
-FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})
+FALSE_WORDS = frozenset({"n", "no", "f", "false", "off", "0"})
 
 #: Commas between the entries of a list. One that no further `user:password` follows belongs to the password, as those
 #: in the hash of one do.
@@ -25,7 +25,7 @@ class Bytes(int):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OptionType:
     """`parse` takes a text, `check` a value of Python that is no text; both raise ValueError."""
 
     #: after "must be" and "is not"
@@ -33,23 +33,23 @@ class Kind:
     parse: Callable[[str], Any]
     check: Callable[[Any], Any]
     #: in tables of options
-    short: str
+    label: str
     #: an empty text and `none` mean that there is none
     optional: bool = False
 
 
-def kind_of(hint: Any) -> Kind:
+def option_type_for(hint: Any) -> OptionType:
     """The kind of a field by its annotation."""
     if NoneType not in get_args(hint):
-        return _KINDS[hint]
+        return _OPTION_TYPES[hint]
     (rest,) = (each for each in get_args(hint) if each is not NoneType)
-    kind = _FUNCTION if get_origin(rest) is Callable else _KINDS[rest]
-    return Kind(kind.name, _or_none(kind.parse), kind.check, kind.short, optional=True)
+    kind = _FUNCTION_TYPE if get_origin(rest) is Callable else _OPTION_TYPES[rest]
+    return OptionType(kind.name, _or_none(kind.parse), kind.check, kind.label, optional=True)
 
 
-def pairs(text: str) -> tuple[str, ...]:
+def split_pairs(text: str) -> tuple[str, ...]:
     """`user:password` pairs."""
-    return _parts(_COMMA_OF_PAIRS, text)
+    return _split_list(_COMMA_OF_PAIRS, text)
 
 
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -58,9 +58,9 @@ def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def _parse_bool(text: str) -> bool:
     word = text.strip().lower()
-    if word not in TRUE | FALSE:
+    if word not in TRUE_WORDS | FALSE_WORDS:
         raise ValueError(text)
-    return word in TRUE
+    return word in TRUE_WORDS
 
 
 def _check_bool(value: Any) -> bool:
@@ -107,28 +107,28 @@ def _parse_bytes(text: str) -> Bytes:
         raise ValueError(text) from error
 
 
-def _parts(comma: re.Pattern[str], text: str) -> tuple[str, ...]:
+def _split_list(comma: re.Pattern[str], text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in comma.split(text) if part.strip())
 
 
 def _parse_floats(text: str) -> tuple[float, ...]:
-    return tuple(map(_parse_float, _parts(_COMMA, text)))
+    return tuple(map(_parse_float, _split_list(_COMMA, text)))
 
 
-def _items(value: Any) -> Iterable[Any]:
+def _require_sequence(value: Any) -> Iterable[Any]:
     if not isinstance(value, list | tuple | set | frozenset):
         raise ValueError(value)
     return value
 
 
 def _check_texts(value: Any) -> tuple[str, ...]:
-    items = tuple(_items(value))
+    items = tuple(_require_sequence(value))
     if not all(isinstance(item, str) for item in items):
         raise ValueError(value)
     return items
 
 
-def _no_function(text: str) -> Any:
+def _reject_function_text(text: str) -> Any:
     raise ValueError(text)
 
 
@@ -138,20 +138,25 @@ def _check_function(value: Any) -> Any:
     return value
 
 
-_FUNCTION = Kind("a function, which only the configuration file can hold", _no_function, _check_function, "function")
-_KINDS: Mapping[Any, Kind] = {
-    bool: Kind("true or false", _parse_bool, _check_bool, "true or false"),
-    int: Kind("a whole number", int, _check_int, "whole number"),
-    float: Kind("a number", _parse_float, _check_float, "number"),
-    str: Kind("a text", str, _check_str, "text"),
-    Seconds: Kind(
+_FUNCTION_TYPE = OptionType(
+    "a function, which only the configuration file can hold", _reject_function_text, _check_function, "function"
+)
+_OPTION_TYPES: Mapping[Any, OptionType] = {
+    bool: OptionType("true or false", _parse_bool, _check_bool, "true or false"),
+    int: OptionType("a whole number", int, _check_int, "whole number"),
+    float: OptionType("a number", _parse_float, _check_float, "number"),
+    str: OptionType("a text", str, _check_str, "text"),
+    Seconds: OptionType(
         "a duration such as 90, 15m, 12h or 30d", _parse_seconds, lambda value: Seconds(_check_float(value)), "duration"
     ),
-    Bytes: Kind("a size such as 500MB or 10GB", _parse_bytes, lambda value: Bytes(_check_int(value)), "size"),
-    tuple[str, ...]: Kind(
-        "a list of texts, or a text with commas", lambda text: _parts(_COMMA, text), _check_texts, "list"
+    Bytes: OptionType("a size such as 500MB or 10GB", _parse_bytes, lambda value: Bytes(_check_int(value)), "size"),
+    tuple[str, ...]: OptionType(
+        "a list of texts, or a text with commas", lambda text: _split_list(_COMMA, text), _check_texts, "list"
     ),
-    tuple[float, ...]: Kind(
-        "a list of numbers", _parse_floats, lambda value: tuple(map(_check_float, _items(value))), "list of numbers"
+    tuple[float, ...]: OptionType(
+        "a list of numbers",
+        _parse_floats,
+        lambda value: tuple(map(_check_float, _require_sequence(value))),
+        "list of numbers",
     ),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from typing import Literal
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +26,30 @@ def configure_logging(level: str, file: LogFile | None = None, *, to_stderr: boo
     Invalid if the file cannot be written."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
-        if isinstance(handler.formatter, _Format):  # ours, of an earlier call
+        if isinstance(handler.formatter, _LogFormatter):  # ours, of an earlier call
             root.removeHandler(handler)
             handler.close()
     quiet = level.upper() == "NONE"
     root.setLevel(logging.CRITICAL + 1 if quiet else logging.WARNING)
     for handler in _handlers(file, to_stderr=to_stderr):
-        handler.setFormatter(_Format("[%(levelname).1s %(asctime)s %(name)s] %(message)s", "%y%m%d %H:%M:%S"))
+        handler.setFormatter(_LogFormatter("[%(levelname).1s %(asctime)s %(name)s] %(message)s", "%y%m%d %H:%M:%S"))
         root.addHandler(handler)
     logging.getLogger("flower").setLevel(logging.NOTSET if quiet else level.upper())
 
 
-def relay(line: str) -> None:
+def forward_child_line(line: str) -> None:
     """A line that another process of ours has formatted goes wherever our lines go."""
-    record = logging.LogRecord(_RELAYED, logging.CRITICAL, "", 0, line, None, None)
+    record = logging.LogRecord(_FORWARDED, logging.CRITICAL, "", 0, line, None, None)
     logging.getLogger().handle(record)
 
 
 #: The name of records that are lines already.
-_RELAYED = "relayed"
+_FORWARDED = "relayed"
 
 
-class _Format(logging.Formatter):
+class _LogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage() if record.name == _RELAYED else super().format(record)
+        return record.getMessage() if record.name == _FORWARDED else super().format(record)
 
 
 def _handlers(file: LogFile | None, *, to_stderr: bool) -> list[logging.Handler]:
@@ -58,7 +58,7 @@ def _handlers(file: LogFile | None, *, to_stderr: bool) -> list[logging.Handler]
         try:
             handlers.append(_file_handler(file))
         except OSError as error:
-            raise Invalid(f"The log file {file.path} cannot be written: {error.strerror or error}") from error
+            raise InvalidRequest(f"The log file {file.path} cannot be written: {error.strerror or error}") from error
     return handlers or [logging.NullHandler()]  # without any, Python writes warnings to standard error
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from flower.capture.port import Capture, Captured
-from flower.counting import Counting, Limits
+from flower.capture.port import Capture, CapturedBatch
+from flower.counting import CounterLimits, EventAggregator
 from flower.errors import StoreFull
 from flower.fold import fold, fold_worker
 from flower.records import FINAL_STATES, Event, Gap, Task, Worker
-from flower.store.port import Batch, Changed, Retention, Writer
+from flower.store.port import Batch, Retention, TaskChange, Writer
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RecorderTuning:
     """How long things may wait. What they mean for who looks is in docs/storage.md."""
 
     #: seconds until what was read is on disk, when there is little to do
@@ -40,17 +40,17 @@ class Pace:
     #: above this many events in a batch, tasks that still run may wait for their end ...
     busy_events: int = 2_000
     #: ... this many seconds, so that most become a row once instead of three times
-    linger: float = 2.0
+    hold_delay: float = 2.0
     #: With no more events than this in a message, messages are many, and a broker slows down under those that
     #: are not acknowledged (RabbitMQ gave 27k a second where it had to wait 1 s, 65k where it had not): then what
     #: waits is kept in the store as it is, unseen, and acknowledged at once.
-    few_events: int = 4
+    small_message_events: int = 4
     #: unfinished tasks kept in memory; others are read back when their next event comes
-    max_live: int = 20_000
+    max_cached_tasks: int = 20_000
     #: an unfinished task with more text than this is not kept in memory
-    max_live_text: int = 16_384
+    max_cached_text: int = 16_384
     #: seconds for writing what is already here when told to stop
-    finish_within: float = 3.0
+    shutdown_timeout: float = 3.0
     #: seconds between two sayings of how we are
     status_interval: float = 1.0
     #: seconds between looks at what may be forgotten
@@ -58,24 +58,24 @@ class Pace:
     #: seconds between two pieces of the store's upkeep, each of which takes a part of a second
     upkeep_interval: float = 1.0
     #: seconds between tries when the disk is full
-    full_interval: float = 1.0
+    disk_retry_interval: float = 1.0
 
 
-class _Stopped(Exception):
+class _StopRequested(Exception):
     """We were told to stop while we waited for the disk."""
 
 
-class _Live:
+class _CachedTask:
     """A task in memory: what it is, what the store holds of it, and since when the two differ."""
 
-    __slots__ = ("before", "key", "since", "task", "token")
+    __slots__ = ("changed_at", "key", "stored", "task", "token")
 
-    def __init__(self, task: Task, key: int | None, before: Task | None) -> None:
+    def __init__(self, task: Task, key: int | None, stored: Task | None) -> None:
         self.task = task
         self.key = key
-        self.before = before
+        self.stored = stored
         self.token = 0
-        self.since = 0.0
+        self.changed_at = 0.0
 
 
 class Recorder:
@@ -85,18 +85,18 @@ class Recorder:
         writer: Writer,
         *,
         retention: Retention | None = None,
-        limits: Limits | None = None,
-        pace: Pace | None = None,
+        limits: CounterLimits | None = None,
+        tuning: RecorderTuning | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._capture = capture
         self._writer = writer
         self._retention = retention or Retention()
-        self._pace = pace or Pace()
+        self._tuning = tuning or RecorderTuning()
         self._clock = clock
-        self._live: dict[str, _Live] = {}
+        self._cache: dict[str, _CachedTask] = {}
         #: differs from what is on disk; in the order in which that began
-        self._pending: dict[str, _Live] = {}
+        self._pending: dict[str, _CachedTask] = {}
         self._workers: dict[str, Worker] = dict(writer.workers())
         self._pending_workers: dict[str, Worker] = {}
         self._pending_gaps: list[Gap] = []
@@ -104,14 +104,14 @@ class Recorder:
         self._pending_bytes = 0
         #: messages that the broker keeps for us until we say that they are done
         self._pending_messages = 0
-        self._oldest = 0.0
+        self._pending_since = 0.0
         self._token = self._acknowledged = 0
-        self._meter = _Meter()
+        self._status_meter = _StatusMeter()
         self._stop = Flag()
         #: whether the store holds tasks for us that are not rows yet
-        self._holds = False
-        self._take_up(writer.held())
-        self._counting = Counting(writer.tallies(), writer.marks(), limits or Limits(), clock())
+        self._has_held_tasks = False
+        self._load_held_tasks(writer.parked_tasks())
+        self._aggregator = EventAggregator(writer.counters(), writer.dedup_marks(), limits or CounterLimits(), clock())
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
         self._next_upkeep = 0.0
@@ -122,20 +122,20 @@ class Recorder:
         self._capture.start()
         try:
             while not stop.is_set():
-                captured = self._capture.read(self._pace.flush_interval / 2)
+                captured = self._capture.read(self._tuning.flush_interval / 2)
                 if captured is not None:
-                    self._take(captured)
+                    self._apply_batch(captured)
                 if self._is_due():
                     self._flush()
-                self._tend()
-            self._finish()
-        except _Stopped:
+                self._run_periodic_work()
+            self._drain()
+        except _StopRequested:
             log.error("Stopped while the disk was full: %d tasks were not written.", len(self._pending))
         finally:
             self._capture.stop()
-            self._say_status(running=False)
+            self._write_status(running=False)
 
-    def _take_up(self, held: Sequence[Task]) -> None:
+    def _load_held_tasks(self, held: Sequence[Task]) -> None:
         """What the recorder before us held back: its events will not come again."""
         stored = self._writer.load([task.uuid for task in held]) if held else {}
         for task in held:
@@ -143,40 +143,40 @@ class Recorder:
             if before is not None and (before.task.timestamp or 0.0) >= (task.timestamp or 0.0):
                 # The write that was to let go of it was cut off when its row was there already.
                 continue
-            entry = _Live(task, before and before.key, before and before.task)
-            self._live[task.uuid] = self._pending[task.uuid] = entry
-        self._holds = bool(held)
+            entry = _CachedTask(task, before and before.key, before and before.task)
+            self._cache[task.uuid] = self._pending[task.uuid] = entry
+        self._has_held_tasks = bool(held)
 
-    def _finish(self) -> None:
+    def _drain(self) -> None:
         """Write what has come in already; on a busy broker that never ends, so not for long."""
-        deadline = time.monotonic() + self._pace.finish_within
+        deadline = time.monotonic() + self._tuning.shutdown_timeout
         while time.monotonic() < deadline and (captured := self._capture.read(0)) is not None:
-            self._take(captured)
+            self._apply_batch(captured)
             if self._is_due():
                 self._flush()
         self._flush(everything=True)
 
-    def _take(self, captured: Captured) -> None:
+    def _apply_batch(self, captured_batch: CapturedBatch) -> None:
         now = time.monotonic()
         if not self._pending and not self._pending_gaps:
-            self._oldest = now
-        live = self._live
-        unknown = {event.uuid for event in captured.events if event.uuid is not None}.difference(live)
+            self._pending_since = now
+        live = self._cache
+        unknown = {event.uuid for event in captured_batch.events if event.uuid is not None}.difference(live)
         if unknown:
-            for known, stored in self._until_there_is_room(lambda: self._writer.load(unknown)).items():
-                live[known] = _Live(stored.task, stored.key, stored.task)
+            for known, stored in self._retry_while_disk_full(lambda: self._writer.load(unknown)).items():
+                live[known] = _CachedTask(stored.task, stored.key, stored.task)
         pending = self._pending
-        portion = self._counting.portion(captured)
-        count, repeated = portion.events.append, portion.repeated
-        for event in captured.events:
+        portion = self._aggregator.begin_batch(captured_batch)
+        count, repeated = portion.events.append, portion.duplicates
+        for event in captured_batch.events:
             uuid = event.uuid
             if uuid is None or event.type.startswith("worker-"):
-                self._take_worker(event, captured.received)
+                self._apply_worker_event(event, captured_batch.received)
                 continue
             entry = live.get(uuid)
             if entry is None:
                 task = fold(None, event)
-                entry = live[uuid] = _Live(task, None, None)
+                entry = live[uuid] = _CachedTask(task, None, None)
             else:
                 task = entry.task = fold(entry.task, event)
             kind = event.type
@@ -184,136 +184,138 @@ class Recorder:
                 name = event.name or task.name
                 count((event.hostname, kind, name))
                 if event.runtime:
-                    portion.ended.append(((event.hostname, name), event.runtime))
+                    portion.runtimes.append(((event.hostname, name), event.runtime))
                 elif kind == "task-started":
                     portion.started.append((event, task))
             if uuid not in pending:
                 pending[uuid] = entry
-                entry.token = captured.token
-                entry.since = now
-        self._counting.take(portion)
-        if captured.gap is not None:
-            self._pending_gaps.append(captured.gap)
-        self._token = captured.token
-        self._pending_events += len(captured.events)
-        self._pending_bytes += captured.size
-        self._pending_messages += captured.messages
-        self._meter.events += len(captured.events)
-        self._meter.last_event = captured.received
+                entry.token = captured_batch.token
+                entry.changed_at = now
+        self._aggregator.add_batch(portion)
+        if captured_batch.gap is not None:
+            self._pending_gaps.append(captured_batch.gap)
+        self._token = captured_batch.token
+        self._pending_events += len(captured_batch.events)
+        self._pending_bytes += captured_batch.size
+        self._pending_messages += captured_batch.messages
+        self._status_meter.events += len(captured_batch.events)
+        self._status_meter.last_event = captured_batch.received
 
-    def _take_worker(self, event: Event, received: float) -> None:
+    def _apply_worker_event(self, event: Event, received: float) -> None:
         if event.hostname is not None:
             worker = fold_worker(self._workers.get(event.hostname), event, received)
             self._workers[event.hostname] = self._pending_workers[event.hostname] = worker
 
     def _is_due(self) -> bool:
-        pace = self._pace
+        pace = self._tuning
         if self._pending_events >= pace.flush_events or self._pending_bytes >= pace.flush_bytes:
             return True
-        waited = time.monotonic() - self._oldest
+        waited = time.monotonic() - self._pending_since
         if waited < (pace.busy_interval if self._is_busy() else pace.flush_interval):
             return False
         return bool(self._pending or self._pending_gaps or self._token > self._acknowledged)
 
     def _is_busy(self) -> bool:
-        return self._pending_events >= self._pace.busy_events
+        return self._pending_events >= self._tuning.busy_events
 
     def _flush(self, *, everything: bool = False) -> None:
         now = time.monotonic()
-        held_until = now - self._pace.linger
+        held_until = now - self._tuning.hold_delay
         hold = not everything and self._is_busy()
-        going: list[_Live] = []
-        held: list[_Live] = []
+        going: list[_CachedTask] = []
+        held: list[_CachedTask] = []
         for entry in self._pending.values():
-            if hold and entry.since > held_until and entry.task.state not in FINAL_STATES:
+            if hold and entry.changed_at > held_until and entry.task.state not in FINAL_STATES:
                 held.append(entry)
             else:
                 going.append(entry)
         new = [entry for entry in going if entry.key is None]
-        changed = [entry for entry in going if entry.key is not None and entry.task != entry.before]
-        keep = self._pending_messages * self._pace.few_events > self._pending_events
+        changed = [entry for entry in going if entry.key is not None and entry.task != entry.stored]
+        keep = self._pending_messages * self._tuning.small_message_events > self._pending_events
         acknowledged = self._token if keep or not held else held[0].token - 1
-        counted = self._counting.until(acknowledged)
+        counted = self._aggregator.collect(acknowledged)
         batch = Batch(
             new=[entry.task for entry in new],
-            changed=[Changed(entry.key, entry.before, entry.task) for entry in changed if entry.key and entry.before],
+            changed=[
+                TaskChange(entry.key, entry.stored, entry.task) for entry in changed if entry.key and entry.stored
+            ],
             workers=list(self._pending_workers.values()),
             gaps=self._pending_gaps,
-            held=[entry.task for entry in held] if keep and held else () if self._holds else None,
-            tallies=counted.tallies,
-            forgotten=counted.forgotten,
-            marks=counted.marks,
+            parked=[entry.task for entry in held] if keep and held else () if self._has_held_tasks else None,
+            counters=counted.counters,
+            dropped_counters=counted.removed_keys,
+            dedup_marks=counted.marks,
         )
-        keys = self._until_there_is_room(lambda: self._writer.write(batch))
-        self._counting.written()
+        keys = self._retry_while_disk_full(lambda: self._writer.write(batch))
+        self._aggregator.mark_written()
         for entry, key in zip(new, keys, strict=True):
             entry.key = key
-        self._forget_written(going)
+        self._release_written(going)
         self._pending_workers = {}
         self._pending_gaps = []
         self._pending_events = self._pending_bytes = self._pending_messages = 0
-        self._oldest = now
-        self._holds = bool(batch.held)
+        self._pending_since = now
+        self._has_held_tasks = bool(batch.parked)
         self._acknowledged = acknowledged
-        self._capture.done(self._acknowledged)
-        self._meter.batches += 1
-        self._meter.lag = time.monotonic() - (min((entry.since for entry in going), default=now))
+        self._capture.ack(self._acknowledged)
+        self._status_meter.batches += 1
+        self._status_meter.lag = time.monotonic() - (min((entry.changed_at for entry in going), default=now))
 
-    def _until_there_is_room(self, action: Callable[[], T]) -> T:
+    def _retry_while_disk_full(self, action: Callable[[], T]) -> T:
         """Do it as often as the disk refuses. Raises _Stopped if we are told to stop meanwhile."""
         while True:
             try:
                 done = action()
             except StoreFull as error:
-                if self._meter.trouble is None:
+                if self._status_meter.error is None:
                     log.error("%s. Capture waits; nothing that is kept is harmed. Work goes on by itself.", error)
-                self._meter.trouble = error.message
-                self._say_status()
-                if self._stop.wait(self._pace.full_interval):
-                    raise _Stopped from error
+                self._status_meter.error = error.message
+                self._write_status()
+                if self._stop.wait(self._tuning.disk_retry_interval):
+                    raise _StopRequested from error
             else:
-                if self._meter.trouble is not None:
+                if self._status_meter.error is not None:
                     log.warning("There is room on the disk again; recording goes on.")
-                    self._meter.trouble = None
+                    self._status_meter.error = None
                 return done
 
-    def _forget_written(self, going: list[_Live]) -> None:
+    def _release_written(self, written_entries: list[_CachedTask]) -> None:
         """What is on disk and has ended may leave memory; what still runs stays, within bounds."""
-        live, pace = self._live, self._pace
-        for entry in going:
+        live, pace = self._cache, self._tuning
+        for entry in written_entries:
             uuid = entry.task.uuid
             del self._pending[uuid]
-            if entry.task.state in FINAL_STATES or _text_length(entry.task) > pace.max_live_text:
+            if entry.task.state in FINAL_STATES or _text_length(entry.task) > pace.max_cached_text:
                 del live[uuid]
             else:
-                entry.before = entry.task
-        if (excess := len(live) - pace.max_live) > 0:
+                entry.stored = entry.task
+        if (excess := len(live) - pace.max_cached_tasks) > 0:
             clean = (uuid for uuid in live if uuid not in self._pending)
             for uuid in [uuid for uuid, _ in zip(clean, range(excess), strict=False)]:
                 del live[uuid]
 
-    def _tend(self) -> None:
+    def _run_periodic_work(self) -> None:
         """What is done now and then."""
         now = time.monotonic()
         if now >= self._next_status:
-            self._next_status = now + self._pace.status_interval
+            self._next_status = now + self._tuning.status_interval
             if self._pending_workers and not self._pending_events:
                 self._flush()
-            self._say_status()
+            self._write_status()
         if now >= self._next_prune:
-            gone = self._until_there_is_room(lambda: self._writer.prune(self._retention, self._clock()))
-            self._next_prune = now + (0.5 if gone else self._pace.prune_interval)
+            gone = self._retry_while_disk_full(lambda: self._writer.prune(self._retention, self._clock()))
+            self._next_prune = now + (0.5 if gone else self._tuning.prune_interval)
         if now >= self._next_upkeep:
-            more = self._until_there_is_room(self._writer.maintain)
+            more = self._retry_while_disk_full(self._writer.maintain)
             # with nothing else to do, one piece after the other
-            self._next_upkeep = now + (0.0 if more and not self._pending_events else self._pace.upkeep_interval)
+            self._next_upkeep = now + (0.0 if more and not self._pending_events else self._tuning.upkeep_interval)
 
-    def _say_status(self, *, running: bool = True) -> None:
-        status = self._meter.status(self._clock())
+    def _write_status(self, *, running: bool = True) -> None:
+        status = self._status_meter.status(self._clock())
         self._writer.set_status({**status, "running": running, "capture": self._capture.status()})
 
 
-class _Meter:
+class _StatusMeter:
     """Figures about ourselves, for people."""
 
     def __init__(self) -> None:
@@ -322,7 +324,7 @@ class _Meter:
         self.batches = 0
         self.last_event: float | None = None
         self.lag = 0.0
-        self.trouble: str | None = None
+        self.error: str | None = None
         self._events_before = 0
         self._at = time.monotonic()
 
@@ -339,7 +341,7 @@ class _Meter:
             "batches": self.batches,
             "last_event": self.last_event,
             "lag": round(self.lag, 3),
-            "trouble": self.trouble,
+            "trouble": self.error,
         }
 
 

@@ -147,7 +147,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """All attempts, oldest first; the last one is put together from the task's own fields."""
-        ended = _ENDED.get(self.state)
+        ended = _END_TIME_FIELD.get(self.state)
         current = Attempt(
             number=len(self.earlier),
             hostname=self.hostname,
@@ -175,7 +175,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         return WorkerName(self.hostname, self.pid) if self.hostname else None
 
 
-_ENDED = {SUCCESS: "succeeded", FAILURE: "failed", REVOKED: "revoked", REJECTED: "rejected", RETRY: "retried"}
+_END_TIME_FIELD = {SUCCESS: "succeeded", FAILURE: "failed", REVOKED: "revoked", REJECTED: "rejected", RETRY: "retried"}
 
 
 class WorkerName(msgspec.Struct, frozen=True):
@@ -206,7 +206,7 @@ class Worker(msgspec.Struct, frozen=True):
         """Flower's rule: the last heartbeat is not older than twice the announced frequency."""
         return self.online and self.heartbeat is not None and now - self.heartbeat <= 2 * (self.freq or 2.0)
 
-    def is_gone(self, now: float, after: float) -> bool:
+    def is_stale(self, now: float, after: float) -> bool:
         """Whether it was heard last so many seconds ago or more, and is not alive."""
         last = self.timestamp if self.heartbeat is None else self.heartbeat
         return not self.is_alive(now) and (last is None or now - last >= after)

@@ -16,33 +16,33 @@ from typing import Final
 import msgspec
 
 #: The relative error of a percentile.
-ERROR: Final = 0.01
-_GROWTH: Final = (1 + ERROR) / (1 - ERROR)
-_LEAST: Final = 1e-4
-_MOST: Final = 1e8
+RELATIVE_ERROR: Final = 0.01
+_GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_MIN_VALUE: Final = 1e-4
+_MAX_VALUE: Final = 1e8
 
 
 def _bounds() -> tuple[float, ...]:
-    bounds = [_LEAST]
-    while bounds[-1] < _MOST:
+    bounds = [_MIN_VALUE]
+    while bounds[-1] < _MAX_VALUE:
         bounds.append(bounds[-1] * _GROWTH)
     return tuple(bounds)
 
 
 #: Bucket number i holds the values in [BOUNDS[i - 1], BOUNDS[i]); number 0 all that is less.
-BOUNDS: Final = _bounds()
-BUCKETS: Final = len(BOUNDS) + 1
+SKETCH_BOUNDS: Final = _bounds()
+BUCKET_COUNT: Final = len(SKETCH_BOUNDS) + 1
 
 
-def bucket(value: float) -> int:
-    return bisect_right(BOUNDS, value)
+def bucket_index(value: float) -> int:
+    return bisect_right(SKETCH_BOUNDS, value)
 
 
-def middle(number: int) -> float:
+def bucket_midpoint(number: int) -> float:
     """What a value of this bucket is answered as."""
     if number == 0:
         return 0.0
-    return BOUNDS[number - 1] * (2 * _GROWTH / (1 + _GROWTH) if number < len(BOUNDS) else 1.0)
+    return SKETCH_BOUNDS[number - 1] * (2 * _GROWTH / (1 + _GROWTH) if number < len(SKETCH_BOUNDS) else 1.0)
 
 
 class Sketch(msgspec.Struct, frozen=True):
@@ -54,17 +54,17 @@ class Sketch(msgspec.Struct, frozen=True):
     def count(self) -> int:
         return sum(self.counts.values())
 
-    def quantile(self, part: float) -> float | None:
+    def quantile(self, fraction: float) -> float | None:
         """The value that `part` (0 … 1) of the values do not exceed, by nearest rank; None if there is no value."""
-        number = self._bucket_of(part)
-        return None if number is None else middle(number)
+        number = self._bucket_at(fraction)
+        return None if number is None else bucket_midpoint(number)
 
-    def bound(self, part: float) -> float | None:
+    def upper_bound(self, fraction: float) -> float | None:
         """The end of the bucket in which that value is: above it are less than 1 - `part` of the values, for sure."""
-        number = self._bucket_of(part)
-        return None if number is None else BOUNDS[min(number, len(BOUNDS) - 1)]
+        number = self._bucket_at(fraction)
+        return None if number is None else SKETCH_BOUNDS[min(number, len(SKETCH_BOUNDS) - 1)]
 
-    def _bucket_of(self, part: float) -> int | None:
+    def _bucket_at(self, part: float) -> int | None:
         rank = max(1, -int(-part * self.count // 1))
         seen = 0
         for number in sorted(self.counts):
@@ -74,15 +74,15 @@ class Sketch(msgspec.Struct, frozen=True):
         return None
 
 
-def sketch_of(values: Iterable[float]) -> Sketch:
+def create_sketch(values: Iterable[float]) -> Sketch:
     counts: dict[int, int] = {}
     for value in values:
-        number = bucket(value)
+        number = bucket_index(value)
         counts[number] = counts.get(number, 0) + 1
     return Sketch(counts)
 
 
-def merged(sketches: Iterable[Sketch]) -> Sketch:
+def merge_sketches(sketches: Iterable[Sketch]) -> Sketch:
     counts: dict[int, int] = {}
     for sketch in sketches:
         for number, count in sketch.counts.items():
@@ -90,12 +90,12 @@ def merged(sketches: Iterable[Sketch]) -> Sketch:
     return Sketch(counts)
 
 
-def slow_thresholds(sketches: Mapping[str, Sketch]) -> dict[str, float]:
+def derive_slow_thresholds(sketches: Mapping[str, Sketch]) -> dict[str, float]:
     """The run time above which a task of each type counts as slow: the type's 95th percentile, at most 2 % more. The
     end of its bucket and not the middle: where all tasks run equally long, none is slow."""
-    found = {name: sketch.bound(SLOW) for name, sketch in sketches.items()}
+    found = {name: sketch.upper_bound(SLOW_QUANTILE) for name, sketch in sketches.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
 #: `is:slow` is above this part of its type's run times.
-SLOW: Final = 0.95
+SLOW_QUANTILE: Final = 0.95

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from flower.errors import FlowerError
 
 if TYPE_CHECKING:
-    from flower.recording import RecordingSettings
+    from flower.recording import RecorderSettings
 
 log = logging.getLogger(__name__)
 
 #: Seconds until a recorder that died is started again: doubled each time, up to the last.
-FIRST_DELAY, LAST_DELAY = 0.5, 30.0
+MIN_RESTART_DELAY, MAX_RESTART_DELAY = 0.5, 30.0
 #: One that has lived this long has earned a fresh start.
-LIVED = 60.0
+MIN_UPTIME = 60.0
 #: Seconds to end in good order before it is made to.
-PATIENCE = 15.0
+STOP_TIMEOUT = 15.0
 
 
 class Supervisor:
@@ -30,14 +30,14 @@ class Supervisor:
 
     def __init__(
         self,
-        settings: "RecordingSettings",
-        fatal: Callable[[FlowerError], None],
-        log_line: Callable[[str], None] | None = None,
+        settings: "RecorderSettings",
+        on_fatal: Callable[[FlowerError], None],
+        on_log_line: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings
-        self._fatal = fatal
-        self._log_line = log_line
-        self._relaying: asyncio.Task[None] | None = None
+        self._on_fatal = on_fatal
+        self._on_log_line = on_log_line
+        self._log_forwarder: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -46,26 +46,26 @@ class Supervisor:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def run(self) -> None:
-        delay = FIRST_DELAY
+        delay = MIN_RESTART_DELAY
         started_once = False
         while not self._stopping.is_set():
             began = time.monotonic()
             process = self._process = await self._start()
-            answer = await self._first_line(process)
+            answer = await self._read_startup_report(process)
             if "fatal" in answer and not started_once:
                 await process.wait()
-                self._fatal(FlowerError(answer["fatal"]))
+                self._on_fatal(FlowerError(answer["fatal"]))
                 return
             started_once = started_once or "ready" in answer
-            status = await self._wait(process)
+            status = await self._wait_for_exit(process)
             if self._stopping.is_set():
                 return
-            if time.monotonic() - began > LIVED:
-                delay = FIRST_DELAY
+            if time.monotonic() - began > MIN_UPTIME:
+                delay = MIN_RESTART_DELAY
             why = answer.get("fatal") or (f"signal {-status}" if status < 0 else f"exit status {status}")
             log.error("The recorder ended (%s). Starting it again in %.1f s.", why, delay)
-            await self._pause(delay)
-            delay = min(delay * 2, LAST_DELAY)
+            await self._wait_before_restart(delay)
+            delay = min(delay * 2, MAX_RESTART_DELAY)
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -76,14 +76,14 @@ class Supervisor:
             process.stdin.close()
         for end in (process.terminate, process.kill):
             try:
-                await asyncio.wait_for(process.wait(), PATIENCE)
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
             except TimeoutError:
                 log.warning("The recorder does not end by itself; making it.")
                 end()
             else:
                 break
-        if self._relaying is not None:
-            await self._relaying
+        if self._log_forwarder is not None:
+            await self._log_forwarder
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -92,27 +92,27 @@ class Supervisor:
             "flower.recording",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE if self._log_line else None,
+            stderr=asyncio.subprocess.PIPE if self._on_log_line else None,
         )
         if process.stderr is not None:
-            self._relaying = asyncio.create_task(self._relay(process.stderr))
+            self._log_forwarder = asyncio.create_task(self._forward_log_lines(process.stderr))
         settings = pickle.dumps(self._settings)
         assert process.stdin is not None
         process.stdin.write(len(settings).to_bytes(8, "big") + settings)
         return process
 
-    async def _relay(self, stream: asyncio.StreamReader) -> None:
+    async def _forward_log_lines(self, stream: asyncio.StreamReader) -> None:
         """One file cannot be turned over by two processes: what the recorder logs is written by us."""
-        assert self._log_line is not None
+        assert self._on_log_line is not None
         rest = b""
         while piece := await stream.read(65536):
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
-                self._log_line(line.decode("utf-8", "replace"))
+                self._on_log_line(line.decode("utf-8", "replace"))
         if rest:
-            self._log_line(rest.decode("utf-8", "replace"))
+            self._on_log_line(rest.decode("utf-8", "replace"))
 
-    async def _first_line(self, process: asyncio.subprocess.Process) -> dict[str, str]:
+    async def _read_startup_report(self, process: asyncio.subprocess.Process) -> dict[str, str]:
         assert process.stdout is not None
         line = await process.stdout.readline()
         try:
@@ -121,15 +121,15 @@ class Supervisor:
             return {}
         return answer if isinstance(answer, dict) else {}
 
-    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+    async def _wait_for_exit(self, process: asyncio.subprocess.Process) -> int:
         assert process.stdout is not None
         while await process.stdout.read(4096):  # nothing is expected; a full pipe would stop it
             pass
-        if self._relaying is not None:
-            await asyncio.shield(self._relaying)  # its last words come before what we say of its end
+        if self._log_forwarder is not None:
+            await asyncio.shield(self._log_forwarder)  # its last words come before what we say of its end
         return await process.wait()
 
-    async def _pause(self, delay: float) -> None:
+    async def _wait_before_restart(self, delay: float) -> None:
         try:
             await asyncio.wait_for(self._stopping.wait(), delay)
         except TimeoutError:

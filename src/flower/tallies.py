@@ -19,7 +19,7 @@ import msgspec
 OTHER: Final = "__other__"
 
 
-def grid(exact: Iterable[float] = ()) -> tuple[float, ...]:
+def duration_bucket_bounds(exact: Iterable[float] = ()) -> tuple[float, ...]:
     """The bounds of the buckets, rising, the last one infinite; `exact` are among them."""
     steps = ("1", "1.25", "1.5", "2", "2.5", "3", "4", "5", "6", "7.5", "8")
     # out of texts, so that they are the very numbers that people write
@@ -27,7 +27,7 @@ def grid(exact: Iterable[float] = ()) -> tuple[float, ...]:
     return (*sorted({*fixed, *(bound for bound in exact if isfinite(bound))}), inf)
 
 
-class Durations(msgspec.Struct, frozen=True, array_like=True):
+class DurationHistogram(msgspec.Struct, frozen=True, array_like=True):
     """`counts`: by the bound of a bucket, how many are in it; `created`: when counting began, epoch seconds."""
 
     counts: dict[float, int]
@@ -42,7 +42,7 @@ class Durations(msgspec.Struct, frozen=True, array_like=True):
         return list(accumulate(found))
 
 
-class Tally(msgspec.Struct, frozen=True, array_like=True):
+class TaskCounters(msgspec.Struct, frozen=True, array_like=True):
     """What was counted of the tasks of one type on one worker. `worker` is who sent the events, for `task-sent` the
     producer. `events`: by type of event, how many and when counting began (epoch seconds).
 
@@ -52,25 +52,25 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     worker: str | None
     task: str
     events: dict[str, tuple[int, float]]
-    runtime: Durations | None = None
-    wait: Durations | None = None
+    runtime: DurationHistogram | None = None
+    wait: DurationHistogram | None = None
 
     @property
-    def key(self) -> "Key":
+    def key(self) -> "CounterKey":
         return self.worker, self.task
 
 
 #: Worker (None: all together) and task.
-Key = tuple[str | None, str]
+CounterKey = tuple[str | None, str]
 
 
-class Tallies(msgspec.Struct, frozen=True):
+class CounterDelta(msgspec.Struct, frozen=True):
     """Those that changed after a number of the change sequence, as of another. `whole`: these are all there are, and
     what was known before and is not among them was forgotten."""
 
     sequence: int
-    changed: tuple[Tally, ...]
-    whole: bool
+    changed: tuple[TaskCounters, ...]
+    is_snapshot: bool
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -79,17 +79,17 @@ class InFlight(msgspec.Struct, frozen=True):
 
     worker: str
     task: str
-    waiting: int
-    waited: float | None
+    prefetched: int
+    prefetch_time: float | None
 
 
-class Alive(msgspec.Struct, frozen=True):
+class WorkerIncarnation(msgspec.Struct, frozen=True):
     """A worker that lives: since when by its own clock, and its process; as far as is known."""
 
     since: float | None = None
     pid: int | None = None
 
-    def has(self, received: float | None, pid: int | None) -> bool:
+    def owns_task(self, received: float | None, pid: int | None) -> bool:
         """Whether a task that was received then, by this process, is one of this life of the worker's."""
         if self.since is not None and (received is None or received < self.since):
             return False
@@ -97,4 +97,4 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 #: By hostname.
-Living = Mapping[str, Alive]
+LiveWorkers = Mapping[str, WorkerIncarnation]

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from flower.access.proxies import proxies_from
-from flower.access.tokens import PREFIX, make
-from flower.api.noting import masked
+from flower.access.proxies import trusted_proxy_from
+from flower.access.tokens import TOKEN_PREFIX, create_token
+from flower.api.noting import redact_parameter
 from flower.api.v1.examples import example_store
-from flower.errors import Invalid, StoreFull, Unavailable
+from flower.errors import BackendUnavailable, InvalidRequest, StoreFull
 from flower.redaction import Redactor
-from flower.store.ledger.audit import Wanted
+from flower.store.ledger.audit import AuditFilter
 from tests.helpers.web_server import Live
 
 USERS = ("ann:a", "olga:o", "vera:v")
@@ -27,7 +27,7 @@ ANN, OLGA, VERA = ("ann", "a"), ("olga", "o"), ("vera", "v")
 
 
 def no_broker() -> Any:
-    raise Unavailable("There is no broker in this test")
+    raise BackendUnavailable("There is no broker in this test")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def bearer(text: str) -> dict[str, str]:
 def test_a_token_from_its_making_to_its_end(live: Live) -> None:
     found = made(live, permissions=["tasks", "view"], days=1)
     text, token = found["text"], found["token"]
-    assert text.startswith(PREFIX)
+    assert text.startswith(TOKEN_PREFIX)
     assert (token["owner"], token["permissions"], token["used"]) == ("olga", ["view", "tasks"], None)
     assert token["expires"] - token["made"] == pytest.approx(86_400)
     me = live.http.get("/api/v1/me", headers=bearer(text)).json()
@@ -63,7 +63,7 @@ def test_a_token_from_its_making_to_its_end(live: Live) -> None:
     revoked = live.http.delete(f"/api/v1/tokens/{token['id']}", auth=OLGA).json()
     assert revoked["revoked_by"] == "olga"
     assert live.http.get("/api/v1/me", headers=bearer(text)).status_code == 401
-    entries = live.ledger.audit.entries(Wanted(action="token"), limit=5)
+    entries = live.ledger.audit.entries(AuditFilter(action="token"), limit=5)
     assert [(entry.action, entry.targets, entry.outcome) for entry in entries] == [
         ("token.revoke", (token["id"],), "done"),
         ("token.create", (token["id"],), "done"),
@@ -100,8 +100,14 @@ def test_others_tokens_are_for_admins(live: Live) -> None:
 def test_a_token_opens_an_api_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(example_store(), no_broker) as live:
-        _, text = make(
-            live.ledger.tokens, name="t", owner="cron", way="cli", permissions=["view"], allowed=["view"], lasts=None
+        _, text = create_token(
+            live.ledger.tokens,
+            name="t",
+            owner="cron",
+            auth_method="cli",
+            permissions=["view"],
+            allowed=["view"],
+            lifetime=None,
         )
         assert live.http.get("/api/tasks", headers=bearer(text)).status_code == 200
         assert live.http.post("/api/task/revoke/x", headers=bearer(text)).status_code == 403
@@ -159,7 +165,7 @@ def fill(live: Live, size: int) -> None:
     """Until no entry of this size fits any more."""
     for _ in range(10_000):
         try:
-            live.ledger.audit.add("f", who="x" * size, way="c")
+            live.ledger.audit.add("f", user="x" * size, auth_method="c")
         except StoreFull:
             return
     raise AssertionError("the file does not get full")
@@ -190,7 +196,7 @@ def test_what_is_masked() -> None:
         "api_key": "x", "nested": [{"Authorization": "x", "fine": 1}], "long": "x" * 500, "args": [1, 2],
         "kwargs": {"b": 1, "a": 2}, "cardNumber": 1,
     }  # fmt: skip
-    assert masked(Redactor(), given) == {
+    assert redact_parameter(Redactor(), given) == {
         "api_key": "***", "nested": [{"Authorization": "***", "fine": 1}], "long": "x" * 200 + "…", "args": "2 values",
         "kwargs": ["a", "b"], "cardNumber": "***",
     }  # fmt: skip
@@ -211,17 +217,17 @@ def test_a_proxy_is_believed_where_it_is_trusted() -> None:
 
 
 def test_which_addresses_are_trusted() -> None:
-    proxies = proxies_from("X-User", "", ("10.0.0.0/8", "::1", "unix"))
+    proxies = trusted_proxy_from("X-User", "", ("10.0.0.0/8", "::1", "unix"))
     trusted = ["10.1.2.3", "::1", "", "::ffff:10.0.0.1"]
-    assert all(proxies.named({"x-user": "ann"}, peer) for peer in trusted)
+    assert all(proxies.read_user({"x-user": "ann"}, peer) for peer in trusted)
     assert not any(
-        proxies.named({"x-user": "ann"}, peer) for peer in ["11.0.0.1", "::2", "nonsense", "::ffff:11.0.0.1"]
+        proxies.read_user({"x-user": "ann"}, peer) for peer in ["11.0.0.1", "::2", "nonsense", "::ffff:11.0.0.1"]
     )
-    assert not proxies_from("X-User", "", ("10.0.0.1",)).named({"x-user": "ann"}, "")
-    assert not proxies.named({"x-user": " "}, "::1")
+    assert not trusted_proxy_from("X-User", "", ("10.0.0.1",)).read_user({"x-user": "ann"}, "")
+    assert not proxies.read_user({"x-user": " "}, "::1")
     for wrong in (("X-User", "", ()), ("", "", ("::1",)), ("", "X-Groups", ()), ("X-User", "", ("somewhere",))):
-        with pytest.raises(Invalid):
-            proxies_from(*wrong)
+        with pytest.raises(InvalidRequest):
+            trusted_proxy_from(*wrong)
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

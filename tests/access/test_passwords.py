@@ -10,13 +10,13 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from flower.access.attempts import PAIR, Attempts
-from flower.access.passwords import Passwords, hashed
-from flower.access.roles import roles_from
+from flower.access.attempts import PAIR_LIMIT, LoginThrottle
+from flower.access.passwords import Passwords, hash_password
+from flower.access.roles import parse_roles
 from flower.api.v1.examples import example_store
-from flower.config import load
-from flower.errors import Invalid
-from flower.store.ledger.audit import Wanted
+from flower.config import load_config
+from flower.errors import InvalidRequest
+from flower.store.ledger.audit import AuditFilter
 from flower.web.application import create_app
 from tests.helpers.web_server import Live
 
@@ -29,18 +29,18 @@ def scrypt(password: str) -> str:
 
 
 def test_plain_and_hashed_passwords() -> None:
-    pairs = ("ann:se:cret", f"bob:{hashed('пароль')}", f"eve:{scrypt('горы')}", "bob:second")
-    known = Passwords(load({"basic_auth": ",".join(pairs)}, {}).basic_auth)
+    pairs = ("ann:se:cret", f"bob:{hash_password('пароль')}", f"eve:{scrypt('горы')}", "bob:second")
+    known = Passwords(load_config({"basic_auth": ",".join(pairs)}, {}).basic_auth)
     assert known.names == {"ann", "bob", "eve"}
     right = [("ann", "se:cret"), ("bob", "пароль"), ("bob", "second"), ("eve", "горы")]
-    assert all(known.check(*pair) and known.remembers(*pair) for pair in right)
+    assert all(known.verify(*pair) and known.is_cached(*pair) for pair in right)
     wrong = [("ann", "secret"), ("bob", "пароль "), ("eve", ""), ("nobody", "пароль"), ("", ""), ("bob", pairs[1][4:])]
-    assert not any(known.check(*pair) or known.remembers(*pair) for pair in wrong)
+    assert not any(known.verify(*pair) or known.is_cached(*pair) for pair in wrong)
 
 
 @pytest.mark.parametrize("text", ["$argon2id$nonsense", "$scrypt$ln=99,r=8,p=1$AAAA$AAAA", "$scrypt$ln=10"])
 def test_a_hash_that_cannot_be_read_is_said_at_the_start(text: str) -> None:
-    with pytest.raises(Invalid, match="'ann' cannot be read"):
+    with pytest.raises(InvalidRequest, match="'ann' cannot be read"):
         Passwords((f"ann:{text}",))
 
 
@@ -49,46 +49,48 @@ def test_the_command_writes_what_the_option_takes() -> None:
         [sys.executable, "-m", "flower", "password", "ann"], input="pa,ss:word\n", capture_output=True, text=True,
         timeout=60, check=True,
     )  # fmt: skip
-    known = Passwords(load({}, {"FLOWER_BASIC_AUTH": f"x:y,{written.stdout.strip()}"}).basic_auth)
-    assert known.check("ann", "pa,ss:word")
-    assert known.check("x", "y")
+    known = Passwords(load_config({}, {"FLOWER_BASIC_AUTH": f"x:y,{written.stdout.strip()}"}).basic_auth)
+    assert known.verify("ann", "pa,ss:word")
+    assert known.verify("x", "y")
 
 
 def test_roles() -> None:
-    roles = roles_from(["ann:admin", "group:a/b:c:operator", "group:see:viewer", "*:support"], ["support:audit"])
+    roles = parse_roles(["ann:admin", "group:a/b:c:operator", "group:see:viewer", "*:support"], ["support:audit"])
     assert roles.permissions("ann", ["see"]) == {"view", "tasks", "workers", "audit", "tokens"}
     assert roles.permissions("bob", ["see", "a/b:c"]) == {"view", "tasks", "workers"}
     assert roles.permissions("bob", ["unknown"]) == {"audit"}
-    assert roles_from([]).permissions("bob") == roles.permissions("ann")
-    assert roles_from(["ann:viewer"]).permissions("bob") == frozenset()
+    assert parse_roles([]).permissions("bob") == roles.permissions("ann")
+    assert parse_roles(["ann:viewer"]).permissions("bob") == frozenset()
     for wrong in (["ann"], ["ann:boss"], [":admin"]):
-        with pytest.raises(Invalid, match="--roles"):
-            roles_from(wrong)
-    with pytest.raises(Invalid, match="no permission 'everything'"):
-        roles_from([], ["boss:everything"])
+        with pytest.raises(InvalidRequest, match="--roles"):
+            parse_roles(wrong)
+    with pytest.raises(InvalidRequest, match="no permission 'everything'"):
+        parse_roles([], ["boss:everything"])
 
 
 def test_failed_attempts_lock_no_right_password_out_for_everybody() -> None:
-    attempts = Attempts()
-    attempts.succeeded("ann", "home")
-    for _ in range(PAIR.amount):
-        assert attempts.wait("ann", "evil") == 0
-        attempts.failed("ann", "evil")
-    assert 0 < attempts.wait("ann", "evil") <= 301
-    assert attempts.wait("ann", "home") == attempts.wait("bob", "evil") == 0
+    attempts = LoginThrottle()
+    attempts.record_success("ann", "home")
+    for _ in range(PAIR_LIMIT.amount):
+        assert attempts.retry_after("ann", "evil") == 0
+        attempts.record_failure("ann", "evil")
+    assert 0 < attempts.retry_after("ann", "evil") <= 301
+    assert attempts.retry_after("ann", "home") == attempts.retry_after("bob", "evil") == 0
     for number in range(300):
-        attempts.failed("ann", f"far away {number}")
-        attempts.failed(f"user {number}", "home")
-    assert attempts.wait("ann", "elsewhere") > 0
-    assert attempts.wait("bob", "home") > 0
-    assert attempts.wait("ann", "home") == 0
+        attempts.record_failure("ann", f"far away {number}")
+        attempts.record_failure(f"user {number}", "home")
+    assert attempts.retry_after("ann", "elsewhere") > 0
+    assert attempts.retry_after("bob", "home") > 0
+    assert attempts.retry_after("ann", "home") == 0
 
 
 def test_too_many_failures_over_http() -> None:
     with Live(example_store(), basic_auth=("ann:secret", "bob:secret")) as live:
         assert live.http.get("/tasks", auth=("bob", "secret")).status_code == 200
-        statuses = [live.http.get("/api/tasks", auth=("ann", f"guess {n}")).status_code for n in range(PAIR.amount)]
-        assert statuses == [401] * PAIR.amount
+        statuses = [
+            live.http.get("/api/tasks", auth=("ann", f"guess {n}")).status_code for n in range(PAIR_LIMIT.amount)
+        ]
+        assert statuses == [401] * PAIR_LIMIT.amount
         answer = live.http.get("/tasks", auth=("ann", "secret"))
         assert answer.status_code == 429
         assert 0 < int(answer.headers["retry-after"]) <= 301
@@ -125,8 +127,8 @@ def test_the_login_page(page: Live) -> None:
         assert live.http.get("/api/v1/me").json() == {
             "name": "Zoë", "way": "session", "permissions": ["audit", "tasks", "tokens", "view", "workers"],
         }  # fmt: skip
-        [good, bad] = live.ledger.audit.entries(Wanted(action="login"), limit=5)
-        assert (good.who, good.outcome, bad.who, bad.outcome) == ("Zoë", "done", "Zoë", "refused")
+        [good, bad] = live.ledger.audit.entries(AuditFilter(action="login"), limit=5)
+        assert (good.user, good.outcome, bad.user, bad.outcome) == ("Zoë", "done", "Zoë", "refused")
         bye = live.http.get("/logout")
         assert "You have been logged out" in bye.text
         assert live.http.get("/api/v1/me").status_code == 401

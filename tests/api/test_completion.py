@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from flower.api import known as known_values
-from flower.api.known import MOST_PARTS, Known, sampled
+from flower.api.known import MAX_PATHS, ValueCache, sample_arguments
 from flower.api.questions import suggestions
 from flower.records import Task
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.store.port import Reader
 from tests.helpers.api_v1 import ClientOf, error, get, memory
 
@@ -50,7 +50,7 @@ def test_what_is_offered_can_be_asked_for(client_of: ClientOf) -> None:
     found = offered(http, "name:", limit=len(names))
     assert len(found) == len(names)
     for text in found:
-        parse(f"name:{text}")
+        parse_search(f"name:{text}")
         assert get(http, "count", query=f"name:={text}")["count"] == 1, text
 
 
@@ -59,8 +59,8 @@ def test_hostile_arguments() -> None:
     wide = str({f"k{n}": n for n in range(300)})
     odd = "{'a b': 1, 'c.d': 2, 3: ..., 'long': '" + "x" * 500 + "', 'cut': 'abc...', 'n': " + "9" * 50 + "}"
     tasks = [Task(uuid=f"t{n}", kwargs=text) for n, text in enumerate([deep, wide, odd, "{'cut", "[" * 5000])]
-    found = sampled(memory(tasks))
-    assert len(found.tasks) <= 3 * MOST_PARTS
+    found = sample_arguments(memory(tasks))
+    assert len(found.tasks) <= 3 * MAX_PATHS
     assert ("kwargs", "3") in found.tasks
     assert not {path[1] for path in found.tasks} & {"a b", "c.d"}
     assert found.values.keys() >= {("kwargs", "k0"), ("kwargs", "cut")}
@@ -90,7 +90,7 @@ def test_it_is_quick_once_the_values_are_known() -> None:
 def test_old_values_are_given_while_new_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = [Task(uuid="a", name="old")]
     store: Reader = memory(tasks)
-    there = Known(store)
+    there = ValueCache(store)
     assert [value.value for value in there.values("name")] == ["old"]
     monkeypatch.setattr(known_values, "FRESH", -1.0)
     monkeypatch.setattr(store, "_store", memory([Task(uuid="b", name="new")])._store)

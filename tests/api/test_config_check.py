@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from flower.api.checklist import SETTINGS, Evidence, checklist, evidence
+from flower.api.checklist import SETTING_RULES, CheckInput, check_config, collect_check_input
 from flower.api.context import Context
 from flower.api.v1.examples import example_store
-from flower.celery_app import LazyApp, named
-from flower.cluster.inspected import Inspections
+from flower.celery_app import LazyApp, lazy_app
+from flower.cluster.inspected import InspectionCache
 from flower.records import Task, Worker
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.opening import open_ledger
 from flower.store.port import Batch
 from tests.helpers.web_server import Live, no_app
 
-EVENTS, SENT, STARTED, EXTENDED = (setting.name for setting in SETTINGS)
+EVENTS, SENT, STARTED, EXTENDED = (setting.name for setting in SETTING_RULES)
 
 
 def states(context: Context) -> dict[str, str]:
-    return {item.setting: item.state for item in checklist(context).items}
+    return {item.setting: item.state for item in check_config(context).checks}
 
 
 class Rig:
@@ -35,8 +35,8 @@ class Rig:
 
     def context(self, app: Any = no_app, **confs: dict[str, Any]) -> Context:
         """Live workers, and what they said of their settings."""
-        inspections = Inspections()
-        inspections.take(None, {"conf": confs}, self.now)
+        inspections = InspectionCache()
+        inspections.store_replies(None, {"conf": confs}, self.now)
         self.writer.write(Batch(workers=[Worker(name, heartbeat=self.now, freq=60.0) for name in confs]))
         return Context(self.reader, app, self.ledger, inspections=inspections)
 
@@ -54,10 +54,10 @@ def rig(tmp_path: Path) -> Any:
 
 
 def test_nothing_is_known_of_nothing(rig: Rig) -> None:
-    found = checklist(rig.context())
-    assert [item.state for item in found.items] == ["unknown"] * 4
+    found = check_config(rig.context())
+    assert [item.state for item in found.checks] == ["unknown"] * 4
     assert (found.events_seen, found.workers_seen) == (False, False)
-    assert found.items[0].how == "app.conf.worker_send_task_events = True"
+    assert found.checks[0].instructions == "app.conf.worker_send_task_events = True"
 
 
 def test_events_tell_of_themselves(rig: Rig) -> None:
@@ -66,7 +66,7 @@ def test_events_tell_of_themselves(rig: Rig) -> None:
     assert (found[EVENTS], found[SENT]) == ("on", "off")
     rig.tasks(2, received=60.0, sent=61.0)
     assert states(rig.context())[SENT] == "on"
-    said = checklist(rig.context()).items[1].how_known
+    said = check_config(rig.context()).checks[1].source
     assert said == "Of 5 tasks within the last hour, 2 were seen being sent."
 
 
@@ -88,14 +88,14 @@ def test_workers_say_what_is_set(rig: Rig) -> None:
     assert found == {EVENTS: "unknown", SENT: "off", STARTED: "on", EXTENDED: "on"}
     found = states(rig.context(w1=on, w2={}))
     assert (found[STARTED], found[EXTENDED]) == ("off", "off")
-    said = checklist(rig.context(w1=on, w2={})).items[3].how_known
+    said = check_config(rig.context(w1=on, w2={})).checks[3].source
     assert said == "w2 said that it is not set (1 of 2 workers)."
 
 
 def test_a_worker_that_runs_tasks_and_tells_of_none(rig: Rig) -> None:
     rig.writer.write(Batch(workers=[Worker("w1", heartbeat=rig.now, freq=60.0, processed=9)]))
-    [first, *_] = checklist(Context(rig.reader, no_app, rig.ledger)).items
-    assert (first.state, first.how_known) == ("off", "w1 has run tasks, and no event tells of any.")
+    [first, *_] = check_config(Context(rig.reader, no_app, rig.ledger)).checks
+    assert (first.state, first.source) == ("off", "w1 has run tasks, and no event tells of any.")
 
 
 def test_the_application_is_looked_at_only_if_it_is_loaded_and_the_users(rig: Rig) -> None:
@@ -107,15 +107,15 @@ def test_the_application_is_looked_at_only_if_it_is_loaded_and_the_users(rig: Ri
     assert states(rig.context(lazy))[EXTENDED] == "unknown"
     lazy()
     assert states(rig.context(lazy)) == {EVENTS: "unknown", SENT: "off", STARTED: "off", EXTENDED: "on"}
-    unnamed = named(None, "memory://")
+    unnamed = lazy_app(None, "memory://")
     unnamed()
     assert set(states(rig.context(unnamed)).values()) == {"unknown"}
 
 
 def test_records_count_before_settings(rig: Rig) -> None:
     rig.tasks(1, received=1.0)
-    known = evidence(rig.reader, {"w1": {}}, dict.fromkeys((EVENTS, SENT), True), rig.now)
-    assert known == Evidence(received=1, confs={"w1": {}}, app={EVENTS: True, SENT: True})
+    known = collect_check_input(rig.reader, {"w1": {}}, dict.fromkeys((EVENTS, SENT), True), rig.now)
+    assert known == CheckInput(received_tasks=1, worker_configs={"w1": {}}, app_config={EVENTS: True, SENT: True})
     found = states(rig.context(w1={"task_send_sent_event": True}))
     assert (found[EVENTS], found[SENT]) == ("on", "off")
 

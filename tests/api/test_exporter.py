@@ -12,34 +12,44 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flower.api.columns import columns_named
-from flower.api.exporting import GROUP, Format, format_of, pieces
-from flower.api.importing import BATCH, Found, Item, Outcome, Refused, bring_in, form_of, read_ndjson, read_parquet
-from flower.errors import Invalid
+from flower.api.columns import get_columns
+from flower.api.exporting import ROW_GROUP_SIZE, ExportFormat, guess_export_format, serialize_tasks
+from flower.api.importing import (
+    BATCH_SIZE,
+    ImportItem,
+    ImportResult,
+    ParsedTask,
+    RejectedLine,
+    detect_import_format,
+    import_records,
+    read_ndjson,
+    read_parquet,
+)
+from flower.errors import InvalidRequest
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Query
 from tests.helpers.task_factory import make, some_tasks, uuid_of
 
 
-def file_of(tasks: Sequence[Task], form: Format) -> io.BytesIO:
-    return io.BytesIO(b"".join(pieces(tasks, form)))
+def file_of(tasks: Sequence[Task], form: ExportFormat) -> io.BytesIO:
+    return io.BytesIO(b"".join(serialize_tasks(tasks, form)))
 
 
-def items_of(file: io.BytesIO) -> list[Item]:
-    parquet = form_of(file.getvalue()[:4]) == "parquet"
+def items_of(file: io.BytesIO) -> list[ImportItem]:
+    parquet = detect_import_format(file.getvalue()[:4]) == "parquet"
     return list(read_parquet(file) if parquet else read_ndjson(file))
 
 
 def tasks_of(file: io.BytesIO) -> list[Task]:
     items = items_of(file)
-    assert [item for item in items if isinstance(item, Refused)] == []
-    return [item.task for item in items if isinstance(item, Found)]
+    assert [item for item in items if isinstance(item, RejectedLine)] == []
+    return [item.task for item in items if isinstance(item, ParsedTask)]
 
 
-def brought(store: MemoryStore, file: io.BytesIO) -> tuple[Outcome, list[Refused]]:
-    refused: list[Refused] = []
-    (*_, outcome) = bring_in(items_of(file), MemoryWriter(store), refused.append)
+def brought(store: MemoryStore, file: io.BytesIO) -> tuple[ImportResult, list[RejectedLine]]:
+    refused: list[RejectedLine] = []
+    (*_, outcome) = import_records(items_of(file), MemoryWriter(store), refused.append)
     return outcome, refused
 
 
@@ -54,21 +64,21 @@ large = st.dictionaries(st.text(max_size=3), st.dictionaries(st.text(max_size=3)
 
 @settings(max_examples=300, deadline=None)
 @given(tasks=st.lists(some_tasks(ids), max_size=4), data=large, form=st.sampled_from(["ndjson", "parquet"]))
-def test_what_was_exported_is_imported_as_it_was(tasks: list[Task], data: dict[str, Any], form: Format) -> None:
+def test_what_was_exported_is_imported_as_it_was(tasks: list[Task], data: dict[str, Any], form: ExportFormat) -> None:
     odd = make(1, data=data, args="\ud800\u2028\x00\r\n", result="'\"\\,;\t")
     kept = odd if form == "ndjson" else make(1, data=data, args="\\ud800\u2028\x00\r\n", result="'\"\\,;\t")
     assert tasks_of(file_of([*tasks, odd], form)) == [*tasks, kept]
 
 
 def test_importing_twice_changes_nothing() -> None:
-    tasks = [make(number) for number in range(BATCH + 5)]
+    tasks = [make(number) for number in range(BATCH_SIZE + 5)]
     store = MemoryStore()
     first, _ = brought(store, file_of(tasks, "ndjson"))
-    assert (first.new, first.newer, first.kept, first.read) == (BATCH + 5, 0, 0, BATCH + 5)
+    assert (first.new, first.updated, first.unchanged, first.total) == (BATCH_SIZE + 5, 0, 0, BATCH_SIZE + 5)
     assert stored(store) == tasks
     writes = len(store.batches)
     again, _ = brought(store, file_of(tasks, "ndjson"))
-    assert (again.new, again.newer, again.kept) == (0, 0, BATCH + 5)
+    assert (again.new, again.updated, again.unchanged) == (0, 0, BATCH_SIZE + 5)
     assert len(store.batches) == writes
 
 
@@ -82,11 +92,11 @@ def test_the_newer_version_stays_whichever_came_first() -> None:
         store = MemoryStore()
         outcome, _ = brought(store, file_of(tasks, "ndjson"))
         assert stored(store) == [new]
-        assert (outcome.new, outcome.kept) == (1, 1)
+        assert (outcome.new, outcome.unchanged) == (1, 1)
 
 
 def test_lines_that_are_no_tasks_are_named_and_skipped() -> None:
-    good = b"".join(pieces([make(1)], "ndjson"))
+    good = b"".join(serialize_tasks([make(1)], "ndjson"))
     lines = [
         b"\xef\xbb\xbf" + good, b"\n", b"{half\n", b"[]\n", b'{"name": "x"}\n', b'{"uuid": ""}\n', b'{"uuid": 5}\n',
         b'{"uuid": "u", "runtime": "fast"}\n', b"\xff\xfe\n", b"[" * 100_000 + b"\n",
@@ -96,15 +106,15 @@ def test_lines_that_are_no_tasks_are_named_and_skipped() -> None:
     outcome, refused = brought(store, io.BytesIO(b"".join(lines)))
     assert [task.uuid for task in stored(store)] == [uuid_of(1), "last, without an end"]
     assert [each.line for each in refused] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
-    assert (outcome.new, outcome.refused) == (2, 9)
+    assert (outcome.new, outcome.rejected) == (2, 9)
     assert "missing required field `uuid`" in refused[2].reason
     assert "runtime" in refused[5].reason
 
 
 def test_a_line_without_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flower.api.importing.LONGEST_LINE", 1_000)
-    file = io.BytesIO(b"x" * 5_000_000 + b"\n" + b"".join(pieces([make(1)], "ndjson")))
-    assert [type(item) for item in read_ndjson(file)] == [Refused, Found]
+    file = io.BytesIO(b"x" * 5_000_000 + b"\n" + b"".join(serialize_tasks([make(1)], "ndjson")))
+    assert [type(item) for item in read_ndjson(file)] == [RejectedLine, ParsedTask]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
@@ -117,8 +127,8 @@ def test_no_cell_is_a_formula(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(text=st.text() | st.sampled_from(['"', '""', 'a"b', "a,b", "a\r\nb", "\ud800", "\x00"]))
 def test_csv_is_read_by_csv(text: str) -> None:
-    columns = columns_named("uuid,result,retries")
-    lines = b"".join(pieces([make(1, result=text, retries=3)], "csv", columns)).decode()
+    columns = get_columns("uuid,result,retries")
+    lines = b"".join(serialize_tasks([make(1, result=text, retries=3)], "csv", columns)).decode()
     header, row = csv.reader(io.StringIO(lines, newline=""))
     assert header == ["uuid", "result", "retries"]
     assert row[1].removeprefix("'") == text.encode("utf-8", "backslashreplace").decode().removeprefix("'")
@@ -126,31 +136,31 @@ def test_csv_is_read_by_csv(text: str) -> None:
 
 
 def test_columns_of_every_format() -> None:
-    columns = columns_named("kwargs.order_id,worker,wait,attempts")
+    columns = get_columns("kwargs.order_id,worker,wait,attempts")
     task = make(7, sent=1006.0)
-    (line,) = b"".join(pieces([task], "ndjson", columns)).splitlines()
+    (line,) = b"".join(serialize_tasks([task], "ndjson", columns)).splitlines()
     found = json.loads(line)
     assert (found["kwargs.order_id"], found["worker"], found["wait"]) == (7, "celery@w3", 1.5)
-    table = pyarrow.parquet.read_table(io.BytesIO(b"".join(pieces([task], "parquet", columns))))
+    table = pyarrow.parquet.read_table(io.BytesIO(b"".join(serialize_tasks([task], "parquet", columns))))
     assert [str(kind) for kind in table.schema.types] == ["string", "string", "double", "string"]
     assert table.to_pylist()[0]["kwargs.order_id"] == "7"
 
 
 @pytest.mark.parametrize("names", ["", " , ", "nmae", "kwargs.", "uuid.x", "received.day"])
 def test_a_column_that_there_is_not(names: str) -> None:
-    with pytest.raises(Invalid, match="column"):
-        columns_named(names)
+    with pytest.raises(InvalidRequest, match="column"):
+        get_columns(names)
 
 
 def test_parquet_has_typed_columns_and_bounded_row_groups() -> None:
-    tasks = [make(number, retries=1, earlier=()) for number in range(GROUP + 1)]
+    tasks = [make(number, retries=1, earlier=()) for number in range(ROW_GROUP_SIZE + 1)]
     file = pyarrow.parquet.ParquetFile(file_of(tasks, "parquet"))
     kinds = dict(zip(file.schema_arrow.names, map(str, file.schema_arrow.types), strict=True))
     assert (kinds["uuid"], kinds["received"], kinds["retries"], kinds["earlier"]) == (
         "string", "double", "int64", "string",
     )  # fmt: skip
     sizes = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
-    assert sizes == [GROUP, 1]
+    assert sizes == [ROW_GROUP_SIZE, 1]
 
 
 def test_long_texts_make_small_row_groups() -> None:
@@ -159,13 +169,13 @@ def test_long_texts_make_small_row_groups() -> None:
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
-def test_nothing_is_still_a_file(form: Format) -> None:
+def test_nothing_is_still_a_file(form: ExportFormat) -> None:
     file = file_of([], form)
     assert (tasks_of(file) == []) if form != "csv" else file.getvalue().startswith(b"uuid,name,")
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
-def test_tasks_are_taken_as_they_are_needed(form: Format) -> None:
+def test_tasks_are_taken_as_they_are_needed(form: ExportFormat) -> None:
     taken = 0
 
     def endless() -> Iterator[Task]:
@@ -174,33 +184,33 @@ def test_tasks_are_taken_as_they_are_needed(form: Format) -> None:
             taken += 1
             yield make(taken)
 
-    parts = pieces(endless(), form)
+    parts = serialize_tasks(endless(), form)
     assert len(next(part for part in parts if part)) > 0
-    assert taken <= GROUP
+    assert taken <= ROW_GROUP_SIZE
 
 
 def test_parquet_that_is_none_or_not_of_tasks() -> None:
     for content in (b"PAR1 and no more", b"PAR1" * 100):
-        with pytest.raises(Invalid, match="not Parquet"):
+        with pytest.raises(InvalidRequest, match="not Parquet"):
             list(read_parquet(io.BytesIO(content)))
     other = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), other)
-    with pytest.raises(Invalid, match="no column 'uuid'"):
+    with pytest.raises(InvalidRequest, match="no column 'uuid'"):
         list(read_parquet(other))
     numbers = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table({"uuid": [1, 2]}), numbers)
-    assert [type(item) for item in read_parquet(numbers)] == [Refused, Refused]
+    assert [type(item) for item in read_parquet(numbers)] == [RejectedLine, RejectedLine]
 
 
 def test_parquet_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    for action in (lambda: pieces([], "parquet"), lambda: read_parquet(io.BytesIO())):
-        with pytest.raises(Invalid) as error:
+    for action in (lambda: serialize_tasks([], "parquet"), lambda: read_parquet(io.BytesIO())):
+        with pytest.raises(InvalidRequest) as error:
             action()  # type: ignore[no-untyped-call]
         assert "bellflower[parquet]" in error.value.hint
 
 
 def test_the_ending_says_the_format() -> None:
     names = ("a.ndjson", "a.JSONL", "b.c.csv", "x.parquet", "csv", "a.xls", "-")
-    assert [format_of(name) for name in names] == ["ndjson", "ndjson", "csv", "parquet", None, None, None]
+    assert [guess_export_format(name) for name in names] == ["ndjson", "ndjson", "csv", "parquet", None, None, None]

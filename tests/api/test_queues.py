@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from flower.api.context import Context
-from flower.api.queue_rates import empty_in, rates_now, rates_of, recorded_for, slope_of
+from flower.api.queue_rates import (
+    compute_queue_rates,
+    compute_slope,
+    estimate_time_to_empty,
+    get_current_rates,
+    get_recording_seconds,
+)
 from flower.records import Task
 from flower.store.ledger.samples import QueueSample
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
@@ -20,10 +26,10 @@ def samples(*depths: int | None) -> list[QueueSample]:
 
 
 def test_a_slope_needs_some_samples() -> None:
-    assert slope_of([(0.0, 1), (60.0, 9)]) is None
-    assert slope_of([(0.0, 1), (15.0, 5), (30.0, 9)]) is None
-    assert slope_of([(0.0, 0), (15.0, 15), (30.0, 30), (45.0, 45)]) == pytest.approx(1.0)
-    assert slope_of([(0.0, 40), (15.0, 40), (45.0, 40)]) == 0.0
+    assert compute_slope([(0.0, 1), (60.0, 9)]) is None
+    assert compute_slope([(0.0, 1), (15.0, 5), (30.0, 9)]) is None
+    assert compute_slope([(0.0, 0), (15.0, 15), (30.0, 30), (45.0, 45)]) == pytest.approx(1.0)
+    assert compute_slope([(0.0, 40), (15.0, 40), (45.0, 40)]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -44,15 +50,15 @@ def test_a_slope_needs_some_samples() -> None:
 def test_the_rules(
     depths: tuple[int | None, ...], coming: float | None, going: float | None, growing: bool | None, left: float | None
 ) -> None:
-    found = rates_of(samples(*depths), coming, going)
-    assert (found.growing, found.empty_in) == (growing, left)
-    assert (found.in_rate, found.out_rate) == (coming, going)
+    found = compute_queue_rates(samples(*depths), coming, going)
+    assert (found.growing, found.time_to_empty) == (growing, left)
+    assert (found.arrivals_per_second, found.departures_per_second) == (coming, going)
 
 
 def test_emptying_for_months_is_never() -> None:
-    assert empty_in(10**9, -1.0, None, None) == -1.0
-    assert empty_in(100, -1.0, None, None) == 100.0
-    assert empty_in(None, -1.0, 1.0, 2.0) is None
+    assert estimate_time_to_empty(10**9, -1.0, None, None) == -1.0
+    assert estimate_time_to_empty(100, -1.0, None, None) == 100.0
+    assert estimate_time_to_empty(None, -1.0, 1.0, 2.0) is None
 
 
 STATUS = {"at": 1_000.0, "since": 900.0, "running": True, "trouble": None, "capture": {"connected": True}}
@@ -73,7 +79,7 @@ STATUS = {"at": 1_000.0, "since": 900.0, "running": True, "trouble": None, "capt
     ],
 )
 def test_rates_need_a_recorder_at_work(changed: dict[str, object], seconds: float) -> None:
-    assert recorded_for({**STATUS, **changed}, 1_001.0) == seconds
+    assert get_recording_seconds({**STATUS, **changed}, 1_001.0) == seconds
 
 
 def test_what_is_not_known_is_none(tmp_path: Path) -> None:
@@ -85,14 +91,17 @@ def test_what_is_not_known_is_none(tmp_path: Path) -> None:
     waiting = [Task(f"w{n}", queue="mail", sent=now - n, timestamp=now - n) for n in range(60)]
     old = Task("old", queue="quiet", sent=now - 5_000, timestamp=now - 5_000)
     writer.write(Batch(new=[*recent, *waiting, old]))
-    ledger.samples.note([QueueSample("silent", now - 15 * n, 3) for n in range(6)])
-    found = rates_now(context)
-    assert (found["mail"].in_rate, found["quiet"].out_rate) == (None, None), "nobody records"
+    ledger.queue_samples.add([QueueSample("silent", now - 15 * n, 3) for n in range(6)])
+    found = get_current_rates(context)
+    assert (found["mail"].arrivals_per_second, found["quiet"].departures_per_second) == (None, None), "nobody records"
     writer.set_status({**STATUS, "at": now, "since": now - 1_000})
-    found = rates_now(context)
-    assert (found["mail"].in_rate, found["mail"].out_rate) == (pytest.approx(0.4), pytest.approx(0.2))
+    found = get_current_rates(context)
+    assert (found["mail"].arrivals_per_second, found["mail"].departures_per_second) == (
+        pytest.approx(0.4),
+        pytest.approx(0.2),
+    )
     assert found["mail"].growing is True
-    assert (found["quiet"].in_rate, found["quiet"].out_rate) == (0.0, 0.0)
-    assert (found["silent"].in_rate, found["silent"].out_rate) == (None, None)
-    assert (found["silent"].growing, found["silent"].empty_in) == (False, -1.0)
+    assert (found["quiet"].arrivals_per_second, found["quiet"].departures_per_second) == (0.0, 0.0)
+    assert (found["silent"].arrivals_per_second, found["silent"].departures_per_second) == (None, None)
+    assert (found["silent"].growing, found["silent"].time_to_empty) == (False, -1.0)
     ledger.close()

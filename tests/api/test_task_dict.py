@@ -8,8 +8,8 @@ import pytest
 from celery.events.state import State
 from hypothesis import given
 
-from flower.api.wire import flower_task, task_info
-from flower.errors import Invalid
+from flower.api.wire import to_flower_task, to_task_info
+from flower.errors import InvalidRequest
 from flower.records import Attempt, Task, Worker
 from flower.utils.tasks import TASK_STATES, TaskEventTypes, TaskInfo, as_dict
 from tests.helpers.search_strategies import tasks
@@ -33,7 +33,7 @@ FLOWER = {
 
 
 def info(task: Task) -> TaskInfo:
-    return task_info(task, worker=None, children=())
+    return to_task_info(task, worker=None, children=())
 
 
 def test_all_documented_keys_are_there() -> None:
@@ -85,7 +85,7 @@ def test_kwargs_are_values_if_the_text_is_complete(text: str | None, value: Any)
 
 
 def test_the_worker_is_the_tasks_own() -> None:
-    ran = task_info(Task(uuid="x", hostname="celery@w1", pid=3), worker=WORKER, children=["y"])
+    ran = to_task_info(Task(uuid="x", hostname="celery@w1", pid=3), worker=WORKER, children=["y"])
     assert ran["worker"] == {
         "hostname": "celery@w1",
         "pid": 3,
@@ -127,14 +127,14 @@ def test_flowers_shape() -> None:
         parent_id="p",
         earlier=(Attempt(0, exception="OldError()"), Attempt(1, exception="KeyError()", traceback="Traceback")),
     )
-    made = flower_task(task, ["c"])
-    assert set(made) == FLOWER == set(flower_task(Task(uuid="y")))
+    made = to_flower_task(task, ["c"])
+    assert set(made) == FLOWER == set(to_flower_task(Task(uuid="y")))
     assert (made["args"], made["kwargs"], made["worker"]) == ("(1,)", "{'a': 1}", "celery@w1")
     assert (made["root"], made["root_id"], made["parent"], made["parent_id"]) == ("r", "r", "p", "p")
     assert (made["exception"], made["traceback"]) == ("KeyError()", "Traceback")
     assert made["children"] == ["c"]
     failed_again = msgspec.structs.replace(task, exception="Now()", traceback=None)
-    assert flower_task(failed_again)["exception"] == "Now()"
+    assert to_flower_task(failed_again)["exception"] == "Now()"
 
 
 def test_as_dict_of_a_record_and_of_a_dict() -> None:
@@ -164,7 +164,7 @@ def test_as_dict_of_celerys_task() -> None:
 
 
 def test_as_dict_of_no_task() -> None:
-    with pytest.raises(Invalid, match="int is not a task"):
+    with pytest.raises(InvalidRequest, match="int is not a task"):
         as_dict(17)
 
 
@@ -175,7 +175,7 @@ def test_any_task_can_be_told(task: Task) -> None:
     assert made["result"] == task.result
     for text, value in ((task.args, made["args"]), (task.kwargs, made["kwargs"])):
         assert value == text if value is None or isinstance(value, str) else getattr(value, "text", None) == text
-    assert set(flower_task(task)) == FLOWER
+    assert set(to_flower_task(task)) == FLOWER
 
 
 def test_the_documented_constants() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.listing import parse_sort, parse_time, query_from
-from flower.current import current, set_current
-from flower.errors import Invalid, NotFound, SearchError
+from flower.api.listing import build_list_query, parse_sort, parse_time
+from flower.current import get_current_events, set_current_events
+from flower.errors import InvalidRequest, NotFound, SearchError
 from flower.records import Task, Worker
 from flower.search.match import matches
 from flower.search.tree import EVERYTHING, Term
@@ -48,9 +48,9 @@ def events() -> Watch:
 
 @pytest.fixture
 def _nothing_running() -> Iterator[None]:
-    set_current(None)
+    set_current_events(None)
     yield
-    set_current(None)
+    set_current_events(None)
 
 
 def ids(events: Watch, **filters: Any) -> str:
@@ -153,8 +153,8 @@ def test_no_events_named_means_those_running(events: Watch) -> None:
         iter_tasks()
     with pytest.raises(LookupError):
         get_task_by_id(None, "a")
-    set_current(events)
-    assert current() is events
+    set_current_events(events)
+    assert get_current_events() is events
     assert [task["uuid"] for task in iter_tasks(None, limit=1)] == ["b"]
     assert get_task_by_id(None, "a") is not None
 
@@ -287,11 +287,11 @@ def test_a_time(given: Any, seconds: float) -> None:
     "given", ["", "soon", "2026", "2026-02-30", "nan", math.nan, math.inf, True, object(), 10**400, "9" * 25, date.min]
 )
 def test_no_time(given: Any) -> None:
-    with pytest.raises(Invalid, match="is not a time"):
+    with pytest.raises(InvalidRequest, match="is not a time"):
         parse_time(given)
 
 
 def test_the_query() -> None:
-    assert query_from() == Query(EVERYTHING, NEWEST)
-    assert query_from(state="failure", compare="is").where == Term("state", "is", "failure")
-    assert query_from(received=("1970-01-01T00:00Z", None)).where == Term("received", "range", (0.0, None))
+    assert build_list_query() == Query(EVERYTHING, NEWEST)
+    assert build_list_query(state="failure", compare="is").where == Term("state", "is", "failure")
+    assert build_list_query(received=("1970-01-01T00:00Z", None)).where == Term("received", "range", (0.0, None))

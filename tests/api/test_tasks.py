@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import flower.api.tasks as api
-from flower.current import set_current
-from flower.errors import Invalid, NoSuchTask, NotFound, NotRegistered
+from flower.current import set_current_events
+from flower.errors import InvalidRequest, NoSuchTask, NotFound, NotRegistered
 from flower.store.port import Reader
 from tests.helpers.clusters import Cluster
 
@@ -21,9 +21,9 @@ class Watch:
 @pytest.fixture
 def watch(store: Reader) -> Iterator[Watch]:
     watch = Watch(store)
-    set_current(watch)
+    set_current_events(watch)
     yield watch
-    set_current(None)
+    set_current_events(None)
 
 
 def test_applying(cluster: Cluster) -> None:
@@ -52,7 +52,7 @@ def test_applying(cluster: Cluster) -> None:
 
 def test_options_may_have_any_name(redis_cluster: Cluster) -> None:
     """Also the names of our own parameters: they are the caller's options, to be refused in words."""
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         asyncio.run(api.TaskApply(app=redis_cluster.app).post("my_task", app=1))
     with pytest.raises(NotRegistered):
         asyncio.run(api.TaskApply(app=redis_cluster.app).post("nothing"))
@@ -75,12 +75,12 @@ def test_reading(watch: Watch) -> None:
     assert "shop.mail" in asyncio.run(api.ListTaskTypes().get())["task-types"]
     with pytest.raises(NoSuchTask, match="Unknown task 'nobody'"):
         asyncio.run(api.TaskInfo().get("nobody"))
-    with pytest.raises(Invalid, match="expected one of"):
+    with pytest.raises(InvalidRequest, match="expected one of"):
         asyncio.run(api.ListTasks().get(sort_by="colour"))
 
 
 def test_nobody_watches(store: Reader) -> None:
-    set_current(None)
+    set_current_events(None)
     for asked in (api.TaskInfo().get("a"), api.ListTasks().get(), api.ListTaskTypes().get()):
         with pytest.raises(NotFound, match="No Events are running"):
             asyncio.run(asked)
@@ -92,7 +92,7 @@ def test_records_tell_what_the_backend_does_not(watch: Watch, redis_cluster: Clu
     assert asyncio.run(api.get_task_result("b", app=app))["state"] == "FAILURE"
     with pytest.raises(NoSuchTask):
         asyncio.run(api.get_task_result("nobody", app=app))
-    set_current(None)
+    set_current_events(None)
     with pytest.raises(NoSuchTask):
         asyncio.run(api.get_task_result("b", app=app))
     assert asyncio.run(api.get_task_result("b", app=app, events=watch))["state"] == "FAILURE"

@@ -4,18 +4,18 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.families import CIRCLE, NO_PARENT, UNKNOWN_PARENT, FamilyTree, family_tree
+from flower.api.families import NO_PARENT, PARENT_CYCLE, UNKNOWN_PARENT, WorkflowTree, build_workflow_tree
 from flower.records import FAILURE, SUCCESS, Task
-from flower.store.answers import Family
+from flower.store.answers import TaskFamily
 from tests.helpers.api_v1 import get
 
 
-def tree(*tasks: Task, uuid: str = "r") -> FamilyTree:
-    return family_tree(Family("r", tasks), uuid)
+def tree(*tasks: Task, uuid: str = "r") -> WorkflowTree:
+    return build_workflow_tree(TaskFamily("r", tasks), uuid)
 
 
-def shape(found: FamilyTree) -> list[tuple[str, int, str | None]]:
-    return [(node.uuid, node.depth, node.orphan) for node in found.nodes]
+def shape(found: WorkflowTree) -> list[tuple[str, int, str | None]]:
+    return [(node.uuid, node.depth, node.orphan_reason) for node in found.nodes]
 
 
 def test_a_workflow() -> None:
@@ -29,9 +29,9 @@ def test_a_workflow() -> None:
     assert shape(found) == [("r", 0, None), ("a", 1, None), ("c", 2, None), ("b", 1, None)]
     assert [node.offset for node in found.nodes] == [0.0, 4.0, 5.0, 6.0]
     assert [node.wait for node in found.nodes] == [1.0, None, 3.0, 0.5]
-    assert [node.end for node in found.nodes] == [103.0, None, None, 107.0]
+    assert [node.ended_at for node in found.nodes] == [103.0, None, None, 107.0]
     assert (found.parent, found.children, found.siblings) == ("r", ("c",), ("b",))
-    assert (found.start, found.end, found.states) == (100.0, 107.0, {"PENDING": 2, SUCCESS: 1, FAILURE: 1})
+    assert (found.started_at, found.ended_at, found.states) == (100.0, 107.0, {"PENDING": 2, SUCCESS: 1, FAILURE: 1})
 
 
 def test_orphans_hang_under_the_root_and_say_why() -> None:
@@ -43,13 +43,13 @@ def test_orphans_hang_under_the_root_and_say_why() -> None:
 def test_a_root_that_is_not_on_record() -> None:
     found = tree(Task("a", parent_id="r", sent=5.0), Task("b", parent_id="a", sent=7.0), uuid="a")
     assert shape(found) == [("r", 0, None), ("a", 1, None), ("b", 2, None)]
-    assert [node.known for node in found.nodes] == [False, True, True]
+    assert [node.recorded for node in found.nodes] == [False, True, True]
     assert [node.offset for node in found.nodes] == [None, 0.0, 2.0]
 
 
 def test_circles_are_cut_open() -> None:
     found = tree(Task("r", parent_id="a"), Task("a", parent_id="b"), Task("b", parent_id="a"), Task("s", parent_id="s"))
-    assert shape(found) == [("r", 0, None), ("a", 1, CIRCLE), ("b", 2, None), ("s", 1, CIRCLE)]
+    assert shape(found) == [("r", 0, None), ("a", 1, PARENT_CYCLE), ("b", 2, None), ("s", 1, PARENT_CYCLE)]
 
 
 def test_a_long_chain() -> None:
@@ -68,7 +68,7 @@ def test_every_task_is_in_the_tree_once(parents: dict[str, str | None], uuid: st
     for before, node in zip(found.nodes, found.nodes[1:], strict=False):
         assert 1 <= node.depth <= before.depth + 1
     for node in found.nodes[1:]:
-        assert (node.parent == parents[node.uuid]) == (node.orphan is None) or node.parent == "r"
+        assert (node.parent == parents[node.uuid]) == (node.orphan_reason is None) or node.parent == "r"
 
 
 def test_workflows_newest_first(http: httpx.Client) -> None:

@@ -15,7 +15,7 @@ from bench.fill import fill, population_of
 from bench.install import ROOT
 from bench.population import DAY, Population
 from bench.workload import NAMES, WORKERS
-from flower.fingerprint import fingerprint_of
+from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import Term
 from flower.store.opening import open_reader
@@ -124,7 +124,7 @@ def test_equal_populations_have_equal_tasks() -> None:
 def test_a_group_of_failures_has_one_fingerprint(disaster: type) -> None:
     texts = [(disaster.repr(n), disaster.traceback(n)) for n in (3, 77, 9_999)]
     filled = [[text.replace("{order}", SMALL.order(n)) for text in pair] for n, pair in enumerate(texts)]
-    assert len({fingerprint_of(*pair) for pair in filled}) == 1
+    assert len({compute_fingerprint(*pair) for pair in filled}) == 1
 
 
 def test_filling_from_a_command_line(tmp_path: Path) -> None:

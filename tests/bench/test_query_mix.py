@@ -15,7 +15,7 @@ from bench.population import Population
 from bench.questions import Request, Row, rows
 from bench.visible import View
 from bench.workload import NOTES, Workload
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.search.tree import EVERYTHING
 
 POPULATION = Population(3_000, now=1_790_000_000.0)
@@ -28,7 +28,7 @@ def test_every_question_is_in_the_language(row: Row, kind: str) -> None:
     for _ in range(30):
         request = row.kinds[kind](chance)
         query = request.parameters.get("query", "")
-        assert (parse(query) == EVERYTHING) == (query == "")
+        assert (parse_search(query) == EVERYTHING) == (query == "")
 
 
 def test_the_table_has_the_rows_and_bars_of_the_issue() -> None:
@@ -59,7 +59,7 @@ def test_both_systems_are_asked_the_same() -> None:
                 else:
                     assert theirs.parameters["search[value]"] == ours.parameters["query"]
                     assert theirs.parameters["start"] == ours.parameters["offset"]
-                parse(theirs.parameters.get("search") or theirs.parameters.get("search[value]"))
+                parse_search(theirs.parameters.get("search") or theirs.parameters.get("search[value]"))
 
 
 def test_notes_are_in_the_arguments_of_some() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from flower.capture.opening import open_capture
+from flower.capture.opening import create_capture
 from flower.capture.settings import settings_from_app
 from tests.helpers.capture_session import Rig
 from tests.helpers.servers import RabbitMQ, Redis, wait_for
@@ -44,7 +44,7 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
             "queue_name": f"t{next(_names)}-{time.time_ns()}",
         }
         settings = settings_from_app(app, spill_folder=tmp_path / "spill", **{**given, **(options or {})})
-        capture = open_capture(settings)
+        capture = create_capture(settings)
         capture.start()
         started.append(capture)
         made = Rig(app, capture)

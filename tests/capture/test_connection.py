@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from flower.capture.reconnect import delays, explain, masked
-from flower.capture.settings import app_from_settings, serializers, settings_from_app
+from flower.capture.reconnect import backoff_delays, describe_error, mask_url
+from flower.capture.settings import accepted_serializers, app_from_settings, settings_from_app
 
 
 @pytest.mark.parametrize(
@@ -27,23 +27,23 @@ from flower.capture.settings import app_from_settings, serializers, settings_fro
     ],
 )
 def test_passwords_are_masked(url: object, shown: str) -> None:
-    assert masked(url) == shown
+    assert mask_url(url) == shown
 
 
 def test_errors_in_plain_words() -> None:
     url = "redis://:s3cret@h/0"
-    assert explain(ConnectionRefusedError(111, "Connection refused"), url).startswith("nobody listens there")
+    assert describe_error(ConnectionRefusedError(111, "Connection refused"), url).startswith("nobody listens there")
     denied = RuntimeError("ACCESS_REFUSED - configure access to queue 'q' in vhost '/' refused for user 'u'")
-    assert "no permission" in explain(denied, url)
-    assert explain(socket.gaierror(-2, "Name or service not known"), url).startswith("no such host")
-    assert "s3cret" not in explain(ValueError("port could not be cast: 's3cret'"), url)
+    assert "no permission" in describe_error(denied, url)
+    assert describe_error(socket.gaierror(-2, "Name or service not known"), url).startswith("no such host")
+    assert "s3cret" not in describe_error(ValueError("port could not be cast: 's3cret'"), url)
     wrapped = RuntimeError("outer")
     wrapped.__cause__ = TimeoutError("timed out")
-    assert explain(wrapped, url).startswith("no answer in time")
+    assert describe_error(wrapped, url).startswith("no answer in time")
 
 
 def test_the_waits_grow_and_are_bounded() -> None:
-    waits = list(itertools.islice(delays(), 50))
+    waits = list(itertools.islice(backoff_delays(), 50))
     assert 0.7 < waits[0] <= 1
     assert all(22 < wait <= 30 for wait in waits[6:])
 
@@ -67,5 +67,5 @@ def test_settings_travel_to_another_process(tmp_path: Path, caplog: pytest.LogCa
         "ctl",
     )
     assert built.conf.broker_transport_options == {"global_keyprefix": "p:"}
-    assert serializers(again) == {"json", "yaml"}
-    assert "pickle" not in serializers(again)
+    assert accepted_serializers(again) == {"json", "yaml"}
+    assert "pickle" not in accepted_serializers(again)

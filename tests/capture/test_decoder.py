@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flower.capture import coerce
-from flower.capture.decode import Content, Decoder
+from flower.capture.decode import ContentHeaders, Decoder
 from flower.records import Event
 
 NOW = 1_750_000_000.0
@@ -22,7 +22,7 @@ ID = "6f1a0a5e-6d0c-4a68-9a4e-0f1c6a0f3b11"
 
 def decoded(body: bytes, decoder: Decoder | None = None) -> list[Event]:
     out: list[Event] = []
-    (decoder or Decoder()).json(body, NOW, out)
+    (decoder or Decoder()).decode_json(body, NOW, out)
     return out
 
 
@@ -75,7 +75,7 @@ def test_celerys_own_events_take_the_fast_path(kind: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("kind", STANDARD)
 def test_the_tolerant_path_agrees_with_the_fast_one(kind: str) -> None:
     fields = standard(kind)
-    assert coerce.event_from(fields, NOW) == msgspec.json.decode(json.dumps(fields), type=Event)
+    assert coerce.parse_event(fields, NOW) == msgspec.json.decode(json.dumps(fields), type=Event)
 
 
 @settings(max_examples=200, deadline=None)
@@ -94,7 +94,7 @@ def test_both_paths_agree_on_whatever_the_fast_one_takes(fields: dict[str, Any])
         fast = msgspec.json.decode(json.dumps(fields).encode(), type=Event)
     except msgspec.MsgspecError:
         return
-    assert coerce.event_from(fields, NOW) == fast
+    assert coerce.parse_event(fields, NOW) == fast
 
 
 def test_custom_events_and_unknown_fields_keep_their_data() -> None:
@@ -253,7 +253,9 @@ def test_no_json_value_raises_and_what_comes_out_can_be_stored(value: object) ->
     st.sampled_from([None, "gzip", "nonsense"]),
 )
 def test_no_bytes_raise(body: bytes, content_type: str | None, compression: str | None) -> None:
-    Decoder(["json", "yaml", "msgpack"]).message(body, Content(content_type, "utf-8", compression), NOW, [])
+    Decoder(["json", "yaml", "msgpack"]).decode_message(
+        body, ContentHeaders(content_type, "utf-8", compression), NOW, []
+    )
 
 
 @pytest.mark.parametrize("serializer", ["json", "yaml", "msgpack", "pickle"])
@@ -268,7 +270,7 @@ def test_serializers_and_compression(serializer: str, compression: str | None) -
     if compression:
         body, named = compress(body, compression)
     out: list[Event] = []
-    Decoder([serializer]).message(body, Content(content_type, encoding, named), NOW, out)
+    Decoder([serializer]).decode_message(body, ContentHeaders(content_type, encoding, named), NOW, out)
     assert [event.result for event in out] == ["'ok'"]
 
 
@@ -281,7 +283,9 @@ def test_pickle_is_refused_unless_allowed(tmp_path: Any) -> None:
             return os.mkdir, (str(tmp_path / "pwned"),)
 
     decoder = Decoder(["json"])
-    decoder.message(pickle.dumps(Bomb()), Content("application/x-python-serialize", "binary", None), NOW, [])
+    decoder.decode_message(
+        pickle.dumps(Bomb()), ContentHeaders("application/x-python-serialize", "binary", None), NOW, []
+    )
     assert decoder.malformed == {"serializer": 1}
     assert not (tmp_path / "pwned").exists()
 
@@ -298,14 +302,14 @@ def test_pickled_python_objects_become_text() -> None:
     event = {"type": "task-x", "uuid": ID, "timestamp": decimal.Decimal("3.5"), "eta": datetime.date(2026, 1, 2),
              "set": {1}, "deep": [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]], b"k": b"\xff"}  # fmt: skip
     out: list[Event] = []
-    Decoder(["pickle"]).message(
-        pickle.dumps(event), Content("application/x-python-serialize", "binary", None), NOW, out
+    Decoder(["pickle"]).decode_message(
+        pickle.dumps(event), ContentHeaders("application/x-python-serialize", "binary", None), NOW, out
     )
     (found,) = out
     assert (found.timestamp, found.eta) == (3.5, "2026-01-02")
     assert found.data is not None
     assert (found.data["set"], found.data["k"]) == ([1], "\\xff")
-    assert coerce.text(Odd()) == "<Odd>"
+    assert coerce.to_text(Odd()) == "<Odd>"
 
 
 def test_the_dispatcher_itself(monkeypatch: pytest.MonkeyPatch) -> None:

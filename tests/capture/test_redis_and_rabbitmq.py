@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from flower.capture.opening import open_capture
+from flower.capture.opening import create_capture
 from flower.capture.settings import settings_from_app
 from tests.helpers.capture_session import Rig
 from tests.helpers.servers import RabbitMQ, Redis, Server, free_port, wait_for
@@ -302,7 +302,7 @@ def test_unacknowledged_events_come_again(rabbitmq_server: RabbitMQ, tmp_path: P
     settings = settings_from_app(app, queue_name=f"again-{time.time_ns()}", spill_folder=tmp_path, enable_events=False)
 
     def opened() -> Rig:
-        made = Rig(app, open_capture(settings))
+        made = Rig(app, create_capture(settings))
         made.capture.start()
         wait_for("capture", made.connected)
         return made

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flower.capture.spill import Chunk, SpillQueue, _Segment
+from flower.capture.spill import Chunk, SpillQueue, _SpillFile
 from tests.helpers.servers import wait_for
 
 
@@ -24,41 +24,41 @@ def emptied(queue: SpillQueue) -> list[Chunk]:
 
 
 def test_order_is_kept_through_memory_and_disk(tmp_path: Path) -> None:
-    queue = SpillQueue(tmp_path / "new", memory=1000, disk=10**6, segment=2000)
+    queue = SpillQueue(tmp_path / "new", memory_limit=1000, disk_limit=10**6, file_size=2000)
     sent = [chunk(number) for number in range(500)]
     got = []
     for number, one in enumerate(sent):
         assert queue.put(one, 5)
         if number % 3 == 0:
             got.append(queue.get(1))
-    wait_for("the disk", lambda: queue.spilled > 0)
-    assert queue.backlog >= queue.spilled
+    wait_for("the disk", lambda: queue.spilled_bytes > 0)
+    assert queue.backlog_bytes >= queue.spilled_bytes
     assert [*got, *emptied(queue)] == sent
-    assert (queue.backlog, queue.spilled) == (0, 0)
+    assert (queue.backlog_bytes, queue.spilled_bytes) == (0, 0)
 
 
 def test_the_files_have_no_name_and_memory_is_used_again_afterwards(tmp_path: Path) -> None:
-    queue = SpillQueue(tmp_path, memory=100, disk=10**6)
+    queue = SpillQueue(tmp_path, memory_limit=100, disk_limit=10**6)
     for number in range(10):
         assert queue.put(chunk(number), 5)
-    wait_for("the disk", lambda: queue.spilled > 800)
+    wait_for("the disk", lambda: queue.spilled_bytes > 800)
     assert list(tmp_path.iterdir()) == []
     emptied(queue)
     queue.put(chunk(1), 0)
-    assert queue.spilled == 0
+    assert queue.spilled_bytes == 0
 
 
 def test_a_chunk_that_is_larger_than_the_bound_does_not_wait_for_the_reader(tmp_path: Path) -> None:
-    queue = SpillQueue(tmp_path, memory=100)
+    queue = SpillQueue(tmp_path, memory_limit=100)
     sent = [chunk(0), chunk(1, 500), chunk(2, 5000)]
     for one in sent:
         assert queue.put(one, 5)
-    wait_for("the disk", lambda: queue.spilled > 5500)
+    wait_for("the disk", lambda: queue.spilled_bytes > 5500)
     assert emptied(queue) == sent
 
 
 def test_when_all_is_full_put_waits_for_room(tmp_path: Path) -> None:
-    queue = SpillQueue(tmp_path, memory=300, disk=500)
+    queue = SpillQueue(tmp_path, memory_limit=300, disk_limit=500)
     number = 0
     while queue.put(chunk(number), 0.3):
         number += 1
@@ -73,7 +73,7 @@ def test_when_all_is_full_put_waits_for_room(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_makes_put_wait_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue = SpillQueue(tmp_path, memory=300)
+    queue = SpillQueue(tmp_path, memory_limit=300)
     real = os.pwrite
 
     def part(file: int, data: tuple[bytes, bytes], offset: int) -> int:
@@ -96,7 +96,7 @@ def test_a_disk_that_refuses_makes_put_wait_and_loses_nothing(
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    queue = SpillQueue(tmp_path / "file" / "folder", memory=100)
+    queue = SpillQueue(tmp_path / "file" / "folder", memory_limit=100)
     sent = [chunk(n) for n in range(3)]
     assert [queue.put(one, 0) for one in sent] == [True, True, True]
     assert not queue.put(chunk(3), 0)
@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_it_only_waits() -> None:
-    queue = SpillQueue(None, memory=100)
+    queue = SpillQueue(None, memory_limit=100)
     assert queue.put(chunk(0, 500), 0)  # one always fits
     assert not queue.put(chunk(1), 0.01)
 
@@ -113,12 +113,12 @@ def test_without_a_folder_it_only_waits() -> None:
 def test_what_cannot_be_read_back_is_an_error_and_the_queue_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = SpillQueue(tmp_path, memory=100)
+    queue = SpillQueue(tmp_path, memory_limit=100)
     for number in range(4):
         assert queue.put(chunk(number), 5)
     assert queue.get(0) == chunk(0)
-    wait_for("the disk", lambda: queue.spilled > 300)
-    monkeypatch.setattr(_Segment, "read", lambda self: (_ for _ in ()).throw(OSError("broken")))
+    wait_for("the disk", lambda: queue.spilled_bytes > 300)
+    monkeypatch.setattr(_SpillFile, "read", lambda self: (_ for _ in ()).throw(OSError("broken")))
     with pytest.raises(OSError, match="broken"):
         queue.get(0)
     assert queue.get(0) is None
@@ -140,7 +140,7 @@ def test_after_closing_what_is_there_can_still_be_read() -> None:
 def test_a_writer_and_a_reader_side_by_side(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], memory: int
 ) -> None:
-    queue = SpillQueue(tmp_path_factory.mktemp("spill"), memory=memory, disk=20_000, segment=1500)
+    queue = SpillQueue(tmp_path_factory.mktemp("spill"), memory_limit=memory, disk_limit=20_000, file_size=1500)
     sent = [chunk(number, size) for number, size in enumerate(sizes)]
     putting = threading.Thread(target=lambda: [queue.put(one, 20) for one in sent])
     putting.start()
@@ -151,12 +151,12 @@ def test_a_writer_and_a_reader_side_by_side(
 
 
 def test_what_is_on_the_disk_cannot_be_read_there(tmp_path: Path) -> None:
-    queue = SpillQueue(tmp_path, memory=1_000, disk=10**6)
+    queue = SpillQueue(tmp_path, memory_limit=1_000, disk_limit=10**6)
     secret = b"'password': 'hunter2' " * 20
     for number in range(10):
         assert queue.put(Chunk(float(number), 0, secret), 5)
-    wait_for("the disk", lambda: queue.spilled > 1_000)
-    written = b"".join(os.pread(segment._file.fileno(), segment.written, 0) for segment in queue._segments)
+    wait_for("the disk", lambda: queue.spilled_bytes > 1_000)
+    written = b"".join(os.pread(segment._file.fileno(), segment.written, 0) for segment in queue._spill_files)
     assert len(written) > 1_000
     assert b"hunter2" not in written
     assert [one.data for one in emptied(queue)] == [secret] * 10

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from click.testing import CliRunner, Result
 
-from flower.cli.asking import Opened
+from flower.cli.asking import OpenStore
 from flower.cli.entry import commands
 from flower.store.ledger import Ledger
 from flower.store.opening import open_ledger
@@ -32,6 +32,6 @@ def ask(shop: Reader, ledger: Ledger) -> Asks:
     """Run a command; gives its output, what it said on standard error, and how it ended."""
 
     def asks(*arguments: str, store: Reader = shop) -> Result:
-        return CliRunner().invoke(commands, arguments, obj=Opened(store, ledger))
+        return CliRunner().invoke(commands, arguments, obj=OpenStore(store, ledger))
 
     return asks

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from flower.cli.asking import FOUND, INTERRUPTED, NOTHING, PIPE_CLOSED, UNANSWERED, USAGE
-from flower.cli.entry import ACTING, ASKING, loaded
+from flower.cli.asking import EXIT_EMPTY, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE_CLOSED, EXIT_USAGE
+from flower.cli.entry import ACTION_COMMANDS, QUERY_COMMANDS, load_command
 from flower.store.sqlite.reader import SqliteReader
 from tests.helpers.paths import DOCS
 from tests.helpers.sample_store import on_disk
@@ -22,7 +22,7 @@ _VERBS = {"task": "family", "stats": "summaries", "failures": "failures", "tasks
 
 
 def table(name: str) -> str:
-    command = loaded(name)
+    command = load_command(name)
     ctx = click.Context(command, info_name=name)
     records = [parameter.get_help_record(ctx) for parameter in command.params if isinstance(parameter, click.Option)]
     rows = [f"| `{words.replace('|', chr(92) + '|')}` | {sentence} |" for words, sentence in filter(None, records)]
@@ -36,14 +36,14 @@ def with_tables(page: str) -> str:
 def test_the_tables_are_those_of_the_commands() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
-    assert [found[2] for found in _TABLE.finditer(page)] == [*ASKING, *ACTING]
+    assert [found[2] for found in _TABLE.finditer(page)] == [*QUERY_COMMANDS, *ACTION_COMMANDS]
 
 
 def test_the_statuses_are_those_of_the_commands() -> None:
     rows = re.search(r"\| status \|.*?\n\n", PAGE.read_text("utf-8"), re.DOTALL)
     assert rows is not None
     told = [int(number) for number in re.findall(r"^\| (\d+) \|", rows[0], re.MULTILINE)]
-    assert told == [FOUND, NOTHING, USAGE, UNANSWERED, INTERRUPTED, PIPE_CLOSED]
+    assert told == [EXIT_OK, EXIT_EMPTY, EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED]
 
 
 def _examples() -> list[str]:

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from click.testing import Result
 
-from flower.api.failure_states import decide, reopen
-from flower.errors import WaitedTooLong
+from flower.api.failure_states import reopen_failure_group, set_failure_status
+from flower.errors import DeadlineExceeded
 from flower.records import Task
 from flower.store.answers import Page
 from flower.store.ledger import Ledger
@@ -168,8 +168,8 @@ def test_failures_are_grouped(ask: Asks) -> None:
 
 def test_failures_have_a_status(ask: Asks, shop: Reader, ledger: Ledger) -> None:
     (declined, _), (other, _) = ((group[0], group[1]) for group in lines(ask("failures")))
-    decide(shop, ledger, declined, "resolved", by="ann", comment="SHOP-311")
-    decide(shop, ledger, other, "muted", by="ben", until=time.time() + 3600)
+    set_failure_status(shop, ledger, declined, "resolved", by="ann", comment="SHOP-311")
+    set_failure_status(shop, ledger, other, "muted", by="ben", expires_at=time.time() + 3600)
     try:
         assert {group[0]: group[1] for group in lines(ask("failures"))} == {declined: "resolved", other: "muted"}
         assert [group[0] for group in lines(ask("failures", "--status", "muted"))] == [other]
@@ -182,8 +182,8 @@ def test_failures_have_a_status(ask: Asks, shop: Reader, ledger: Ledger) -> None
             "muted",
         }
     finally:
-        reopen(shop, ledger, declined)
-        reopen(shop, ledger, other)
+        reopen_failure_group(shop, ledger, declined)
+        reopen_failure_group(shop, ledger, other)
 
 
 def test_workers(ask: Asks) -> None:
@@ -252,7 +252,7 @@ class Slow(MemoryReader):
         return Page(tuple(TASKS[:2]), None, "the time was over; narrow it by a shorter time")
 
     def summaries(self, *arguments: Any, **settings: Any) -> Any:
-        raise WaitedTooLong("The answer took longer than 30 s", hint="narrow the question")
+        raise DeadlineExceeded("The answer took longer than 30 s", hint="narrow the question")
 
 
 def test_part_of_an_answer_says_so(ask: Asks) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flower.store.ledger.audit import Wanted
+from flower.store.ledger.audit import AuditFilter
 from flower.store.opening import open_ledger
 from tests.helpers.paths import ROOT
 from tests.helpers.product_client import Desk
@@ -38,9 +38,14 @@ def test_rerun(redis_desk: Desk, celery: bool) -> None:
     assert "Nobody knows the origin's priority" in ended.stderr
     assert redis_desk.look(f"tasks/{origin}/reruns")["again"][0]["task"] == new
     ledger = open_ledger(redis_desk.db)
-    entry = ledger.audit.entries(Wanted(target=new), limit=1)[0]
+    entry = ledger.audit.entries(AuditFilter(target=new), limit=1)[0]
     ledger.close()
-    assert (entry.action, entry.way, entry.outcome, entry.targets) == ("task.rerun", "cli", "done", (origin, new))
+    assert (entry.action, entry.auth_method, entry.outcome, entry.targets) == (
+        "task.rerun",
+        "cli",
+        "done",
+        (origin, new),
+    )
 
 
 def test_rerun_with_other_arguments_and_dry(redis_desk: Desk) -> None:

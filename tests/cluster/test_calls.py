@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flower.cluster.calls import call, rate, seconds
-from flower.errors import Invalid
+from flower.cluster.calls import build_call, parse_rate_limit, parse_seconds
+from flower.errors import InvalidRequest
 
 
 @pytest.mark.parametrize(
@@ -30,47 +30,49 @@ from flower.errors import Invalid
     ],
 )
 def test_refused(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        call("shop.add", **given)
+    with pytest.raises(InvalidRequest) as caught:
+        build_call("shop.add", **given)
     assert caught.value.message == words
 
 
 @pytest.mark.parametrize("name", ["", None, 5])
 def test_a_name_is_a_text(name: Any) -> None:
-    with pytest.raises(Invalid, match="name"):
-        call(name)
+    with pytest.raises(InvalidRequest, match="name"):
+        build_call(name)
 
 
 def test_dates_and_numbers_are_converted() -> None:
     when = datetime(2026, 11, 22, 14, 30, 0, 500_000)
-    asked = call("x", (1, 2), {"a": 1}, {"eta": "2026-11-22 14:30:00.500000", "countdown": "1.5", "expires": "60"})
+    asked = build_call(
+        "x", (1, 2), {"a": 1}, {"eta": "2026-11-22 14:30:00.500000", "countdown": "1.5", "expires": "60"}
+    )
     assert (asked.args, asked.kwargs) == ([1, 2], {"a": 1})
     assert asked.options == {"eta": when, "countdown": 1.5, "expires": 60.0}
-    assert call("x", options={"expires": "2026-11-22 14:30:00.5"}).options == {"expires": when}
-    assert call("x", options={"eta": when}).options == {"eta": when}
-    assert call("x", options={"eta": "2026-11-22T14:30:00+02:00"}).options["eta"].utcoffset() is not None
-    assert call("x", options={"eta": "2026-1-2 3:4:5.6"}).options["eta"] == datetime(2026, 1, 2, 3, 4, 5, 600_000)
+    assert build_call("x", options={"expires": "2026-11-22 14:30:00.5"}).options == {"expires": when}
+    assert build_call("x", options={"eta": when}).options == {"eta": when}
+    assert build_call("x", options={"eta": "2026-11-22T14:30:00+02:00"}).options["eta"].utcoffset() is not None
+    assert build_call("x", options={"eta": "2026-1-2 3:4:5.6"}).options["eta"] == datetime(2026, 1, 2, 3, 4, 5, 600_000)
 
 
 def test_none_is_not_given() -> None:
-    assert call("x", None, None, {"expires": None, "eta": None, "queue": None, "timeout": None, "priority": 3}) == call(
-        "x", [], {}, {"priority": 3}
-    )
+    assert build_call(
+        "x", None, None, {"expires": None, "eta": None, "queue": None, "timeout": None, "priority": 3}
+    ) == build_call("x", [], {}, {"priority": 3})
 
 
 @pytest.mark.parametrize("given", ["200", "10/s", "90/m", "5/h", "0.5/m", 7, 0])
 def test_rates(given: Any) -> None:
-    assert rate(given) == str(given)
+    assert parse_rate_limit(given) == str(given)
 
 
 @pytest.mark.parametrize("given", ["", "fast", "-5/s", "10/d", "10 / s", "nan", "inf", None, True, "1e3/s"])
 def test_no_rates(given: Any) -> None:
-    with pytest.raises(Invalid, match="Invalid rate limit string"):
-        rate(given)
+    with pytest.raises(InvalidRequest, match="Invalid rate limit string"):
+        parse_rate_limit(given)
 
 
 def test_seconds() -> None:
-    assert seconds(None, "x") is None
-    assert seconds("2.5", "x") == 2.5
-    with pytest.raises(Invalid, match="no"):
-        seconds(-1, "no")
+    assert parse_seconds(None, "x") is None
+    assert parse_seconds("2.5", "x") == 2.5
+    with pytest.raises(InvalidRequest, match="no"):
+        parse_seconds(-1, "no")

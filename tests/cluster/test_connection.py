@@ -19,7 +19,7 @@ from flower.cluster.tasks import (
     task_revoke,
     task_send_task,
 )
-from flower.errors import Unavailable
+from flower.errors import BackendUnavailable
 from tests.helpers.celery_app import make
 from tests.helpers.servers import Redis, free_port
 
@@ -41,7 +41,7 @@ def refused_everywhere(app: Celery) -> None:
 
     begun = time.monotonic()
     answers = asyncio.run(all_at_once())
-    assert [type(answer) for answer in answers] == [Unavailable] * len(ASKED)
+    assert [type(answer) for answer in answers] == [BackendUnavailable] * len(ASKED)
     assert time.monotonic() - begun < 10
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from flower.cluster.limits import task_rate_limit, task_timeout
 from flower.cluster.tasks import task_apply
-from flower.errors import Forbidden, Invalid, TaskFailed, WaitedTooLong
+from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest, TaskFailed
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.clusters import Cluster
@@ -72,8 +72,8 @@ def test_refusals(cluster: Cluster) -> None:
 
     refused(Forbidden, task_rate_limit("shop.nothing", "1/s", worker, app=cluster.app), "unknown task")
     refused(Forbidden, task_timeout("shop.nothing", 1, 2, app=cluster.app), "unknown task")
-    refused(WaitedTooLong, task_rate_limit("shop.add", "1/s", "celery@nowhere", app=cluster.app), "(?i)timeout")
-    refused(Invalid, task_rate_limit("shop.add", "fast", worker, app=cluster.app), "Invalid rate limit string")
-    refused(Invalid, task_timeout("shop.add", -1, app=cluster.app), "Invalid soft time limit")
-    refused(Invalid, task_timeout("shop.add", 1, "x", app=cluster.app), "Invalid hard time limit")  # type: ignore[arg-type]
-    refused(Invalid, task_timeout("", 1, app=cluster.app), "name")
+    refused(DeadlineExceeded, task_rate_limit("shop.add", "1/s", "celery@nowhere", app=cluster.app), "(?i)timeout")
+    refused(InvalidRequest, task_rate_limit("shop.add", "fast", worker, app=cluster.app), "Invalid rate limit string")
+    refused(InvalidRequest, task_timeout("shop.add", -1, app=cluster.app), "Invalid soft time limit")
+    refused(InvalidRequest, task_timeout("shop.add", 1, "x", app=cluster.app), "Invalid hard time limit")  # type: ignore[arg-type]
+    refused(InvalidRequest, task_timeout("", 1, app=cluster.app), "name")

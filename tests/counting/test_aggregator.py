@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from flower.capture.port import Captured
-from flower.counting import Counting, Limits
-from flower.counting.roster import SILENT
+from flower.capture.port import CapturedBatch
+from flower.counting import CounterLimits, EventAggregator
+from flower.counting.roster import IDLE_TIMEOUT
 from flower.fold import fold
-from flower.recorder import Pace
+from flower.recorder import RecorderTuning
 from flower.records import Event, Task
 from flower.store.memory import MemoryStore
-from flower.tallies import OTHER, Tally, grid
+from flower.tallies import OTHER, TaskCounters, duration_bucket_bounds
 from tests.test_recorder import QUICK, Bench, FullAtFirst, until
 
 W = "celery@one"
@@ -36,8 +36,8 @@ def life(uuid: str, at: float = 100.0, name: str = "add", runtime: float = 0.3) 
     ]
 
 
-def tallies(store: MemoryStore) -> dict[Any, Tally]:
-    return {key: tally for key, (_, tally) in store.tallies.items()}
+def tallies(store: MemoryStore) -> dict[Any, TaskCounters]:
+    return {key: tally for key, (_, tally) in store.counters.items()}
 
 
 def counts(store: MemoryStore) -> dict[tuple[str | None, str, str], int]:
@@ -80,7 +80,14 @@ def test_a_recorder_goes_on_counting_where_the_one_before_it_stopped() -> None:
 
 def test_what_waits_for_its_end_counts_when_the_broker_may_forget_it() -> None:
     """Its events come again if we die, and then they must not count twice."""
-    pace = Pace(flush_interval=60.0, flush_events=10, busy_events=2, linger=60.0, finish_within=0.0, few_events=0)
+    pace = RecorderTuning(
+        flush_interval=60.0,
+        flush_events=10,
+        busy_events=2,
+        hold_delay=60.0,
+        shutdown_timeout=0.0,
+        small_message_events=0,
+    )
     with Bench(pace) as bench:
         first = bench.capture.give(*life("a"), messages=1)
         waits = bench.capture.give(event("received", "waits", 110.0, name="add"), messages=1)
@@ -131,7 +138,9 @@ def test_events_are_told_apart_by_more_than_their_time() -> None:
 
 
 def test_a_full_disk_loses_no_count_and_doubles_none() -> None:
-    with Bench(Pace(flush_interval=0.01, full_interval=0.02, status_interval=0.02), FullAtFirst) as bench:
+    with Bench(
+        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), FullAtFirst
+    ) as bench:
         bench.capture.give(*life("a"), messages=5)
         token = bench.capture.give(*life("b", 130.0), messages=5)
         until(lambda: bench.reader.recorder_status().get("trouble") is not None)
@@ -148,7 +157,9 @@ def test_kills_at_random_moments(seed: int) -> None:
     stream = [each for number in range(120) for each in life(f"t{number}", 100.0 + 2 * number)]
     batches = [stream[start : start + 7] for start in range(0, len(stream), 7)]
     store, done = MemoryStore(), 0
-    pace = Pace(flush_interval=0.001, busy_events=20, linger=0.01, few_events=0 if seed % 2 else 4)
+    pace = RecorderTuning(
+        flush_interval=0.001, busy_events=20, hold_delay=0.01, small_message_events=0 if seed % 2 else 4
+    )
     while done < len(batches):
         with Bench(pace, store=store) as bench:
             for batch in batches[done : done + chance.randrange(1, 30)]:
@@ -165,23 +176,23 @@ def test_kills_at_random_moments(seed: int) -> None:
 class Alone:
     """Counting alone, with a clock of its own."""
 
-    def __init__(self, limits: Limits, known: list[Tally] | None = None) -> None:
-        self.counting = Counting(known or [], b"", limits, 0.0)
-        self.kept: dict[Any, Tally] = {each.key: each for each in known or []}
+    def __init__(self, limits: CounterLimits, known: list[TaskCounters] | None = None) -> None:
+        self.counting = EventAggregator(known or [], b"", limits, 0.0)
+        self.kept: dict[Any, TaskCounters] = {each.key: each for each in known or []}
 
     def give(self, now: float, *events: Event) -> None:
-        portion = self.counting.portion(Captured(events, 1, now))
+        portion = self.counting.begin_batch(CapturedBatch(events, 1, now))
         for each in events:
             name = each.name or fold(None, each).name
             portion.events.append((each.hostname, each.type, name))
             if each.runtime:
-                portion.ended.append(((each.hostname, name), each.runtime))
-        self.counting.take(portion)
-        counted = self.counting.until(1)
-        for key in counted.forgotten:
+                portion.runtimes.append(((each.hostname, name), each.runtime))
+        self.counting.add_batch(portion)
+        counted = self.counting.collect(1)
+        for key in counted.removed_keys:
             self.kept.pop(key, None)
-        self.kept.update((each.key, each) for each in counted.tallies)
-        self.counting.written()
+        self.kept.update((each.key, each) for each in counted.counters)
+        self.counting.mark_written()
 
     def counts(self) -> dict[Any, int]:
         return {key: sum(each[0] for each in tally.events.values()) for key, tally in self.kept.items()}
@@ -192,7 +203,7 @@ def received(number: int, worker: str, task: str) -> Event:
 
 
 def test_names_beyond_the_limit_are_one(caplog: pytest.LogCaptureFixture) -> None:
-    counter = Alone(Limits(names=3, pairs=100))
+    counter = Alone(CounterLimits(max_names=3, max_pairs=100))
     with caplog.at_level(logging.WARNING):
         counter.give(0.0, *(received(n, f"w{n % 5}", f"t{n // 5}") for n in range(25)))
         counter.give(1.0, *(received(n, f"w{n % 5}", f"t{n // 5}") for n in range(25)))
@@ -207,7 +218,7 @@ def test_names_beyond_the_limit_are_one(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_pairs_beyond_the_limit_are_one_for_each_worker() -> None:
-    counter = Alone(Limits(names=100, pairs=4))
+    counter = Alone(CounterLimits(max_names=100, max_pairs=4))
     counter.give(0.0, *(received(n, f"w{n % 2}", f"t{n // 2}") for n in range(10)))
     assert counter.counts() == {
         **{(f"w{n % 2}", f"t{n // 2}"): 1 for n in range(4)}, ("w0", OTHER): 3, ("w1", OTHER): 3,
@@ -215,23 +226,23 @@ def test_pairs_beyond_the_limit_are_one_for_each_worker() -> None:
 
 
 def test_names_that_were_silent_for_long_give_way() -> None:
-    counter = Alone(Limits(names=2, pairs=100))
+    counter = Alone(CounterLimits(max_names=2, max_pairs=100))
     counter.give(0.0, received(1, "w1", "add"), received(2, "w2", "add"))
-    counter.give(SILENT - 1, received(3, "w2", "add"), received(4, "w3", "add"))
+    counter.give(IDLE_TIMEOUT - 1, received(3, "w2", "add"), received(4, "w3", "add"))
     assert counter.counts() == {("w1", "add"): 1, ("w2", "add"): 2, (OTHER, "add"): 1}
-    counter.give(SILENT + 1, received(5, "w4", "add"), received(6, "w2", "add"))
+    counter.give(IDLE_TIMEOUT + 1, received(5, "w4", "add"), received(6, "w2", "add"))
     assert counter.counts() == {("w2", "add"): 3, (OTHER, "add"): 1, ("w4", "add"): 1}
-    counter.give(SILENT + 2, received(7, "w5", "add"))
+    counter.give(IDLE_TIMEOUT + 2, received(7, "w5", "add"))
     assert counter.counts()[OTHER, "add"] == 2
     # what was forgotten begins anew
-    counter.give(3 * SILENT, received(8, "w1", "add"))
+    counter.give(3 * IDLE_TIMEOUT, received(8, "w1", "add"))
     assert counter.counts() == {("w1", "add"): 1, (OTHER, "add"): 2}
 
 
 def test_what_ran_on_a_worker_that_is_forgotten_stays_with_its_type() -> None:
-    counter = Alone(Limits(names=1))
+    counter = Alone(CounterLimits(max_names=1))
     counter.give(5.0, event("succeeded", "a", 1.0, "w1", name="add", runtime=0.3))
-    counter.give(SILENT + 6, event("succeeded", "b", 2.0, "w2", name="add", runtime=0.4))
+    counter.give(IDLE_TIMEOUT + 6, event("succeeded", "b", 2.0, "w2", name="add", runtime=0.4))
     assert set(counter.kept) == {("w2", "add"), (None, "add")}
     runtime = counter.kept[None, "add"].runtime
     assert runtime is not None
@@ -239,36 +250,36 @@ def test_what_ran_on_a_worker_that_is_forgotten_stays_with_its_type() -> None:
 
 
 def test_types_of_events_are_bounded_too() -> None:
-    counter = Alone(Limits(names=3))
+    counter = Alone(CounterLimits(max_names=3))
     counter.give(0.0, *(event(f"custom{n}", f"u{n}", 1.0) for n in range(9)))
     assert counter.kept[W, ""].events.keys() == {"task-custom0", "task-custom1", "task-custom2", OTHER}
     assert counter.kept[W, ""].events[OTHER][0] == 6
 
 
 def test_odd_names_do_no_harm() -> None:
-    counter = Alone(Limits())
+    counter = Alone(CounterLimits())
     counter.give(0.0, received(1, "\ud800", "x" * 10_000), Event(type="task-sent", timestamp=1.0, uuid="u"))
     (worker, task), rest = counter.kept
     assert (worker, len(task), rest) == ("\\ud800", 500, ("", ""))
 
 
 def test_waits_are_those_of_tasks_that_were_to_start_at_once() -> None:
-    counter = Alone(Limits())
+    counter = Alone(CounterLimits())
     now = Task("a", "add", sent=1.0, received=3.0)
     started = event("started", "a", 4.0)
     later = Task("b", "add", sent=1.0, received=3.0, eta="2030-01-01")
     again = Task("c", "add", sent=1.0, received=3.5, retries=1)
     unseen = Task("d", "add")
-    portion = counter.counting.portion(Captured([], 1, 9.0))
+    portion = counter.counting.begin_batch(CapturedBatch([], 1, 9.0))
     portion.started += [(started, each) for each in (now, later, again, unseen)]
-    counter.counting.take(portion)
-    found = {tally.key: tally for tally in counter.counting.until(1).tallies}[None, "add"].wait
+    counter.counting.add_batch(portion)
+    found = {tally.key: tally for tally in counter.counting.collect(1).counters}[None, "add"].wait
     assert found is not None
     assert (found.counts, found.sum, found.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)
 
 
 def test_the_grid_has_every_bound_that_is_asked_for() -> None:
-    bounds = grid((0.33, 2.5, float("inf")))
+    bounds = duration_bucket_bounds((0.33, 2.5, float("inf")))
     assert list(bounds) == sorted(set(bounds))
     assert {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.33, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 4000} <= set(bounds)
     assert bounds[-1] == float("inf")
@@ -276,9 +287,9 @@ def test_the_grid_has_every_bound_that_is_asked_for() -> None:
 
 
 def test_bounds_may_change_without_losing_what_was_counted() -> None:
-    before = Alone(Limits(bounds=(0.33,)))
+    before = Alone(CounterLimits(bucket_bounds=(0.33,)))
     before.give(0.0, event("succeeded", "a", 1.0, runtime=0.33), event("succeeded", "b", 1.0, runtime=0.34))
-    after = Alone(Limits(bounds=(0.45,)), list(before.kept.values()))
+    after = Alone(CounterLimits(bucket_bounds=(0.45,)), list(before.kept.values()))
     after.give(1.0, event("succeeded", "c", 2.0, runtime=0.42))
     found = after.kept[W, ""].runtime
     assert found is not None

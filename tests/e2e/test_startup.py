@@ -83,10 +83,10 @@ def test_an_application_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_help_names_every_option(tmp_path: Path) -> None:
-    from flower.config import NAMES
+    from flower.config import OPTION_NAMES
 
     text = run("serve", "--help", folder=tmp_path).stdout
-    for name in NAMES:
+    for name in OPTION_NAMES:
         assert f"--{name.replace('_', '-')}" in text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import celery
 import pytest
 
-from flower.current import set_current
+from flower.current import set_current_events
 from flower.records import Task
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Reader
@@ -128,9 +128,9 @@ def watch(tmp_path: Path, task_id: str) -> Iterator[Watch]:
     writer = open_writer(tmp_path / "store")
     writer.write(Batch(new=[failed]))
     watch = Watch(open_reader(tmp_path / "store"))
-    set_current(watch)
+    set_current_events(watch)
     yield watch
-    set_current(None)
+    set_current_events(None)
     watch.store.close()
     writer.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 
-from flower.capture.port import Captured
+from flower.capture.port import CapturedBatch
 from flower.records import Event
 from tests.helpers.servers import wait_for
 
@@ -17,7 +17,7 @@ class Rig:
 
     app: Celery
     capture: Any
-    batches: list[Captured] = field(default_factory=list)
+    batches: list[CapturedBatch] = field(default_factory=list)
 
     @property
     def events(self) -> list[Event]:

@@ -55,7 +55,7 @@ class ListStore:
         return Changes(sequence=after, uuids=())
 
     def status(self) -> StoreStatus:
-        return StoreStatus(sequence=0, tasks=len(self._tasks), bytes=0, segments=0)
+        return StoreStatus(sequence=0, tasks=len(self._tasks), size_bytes=0, segments=0)
 
     def recorder_status(self) -> Mapping[str, Any]:
         return {}

@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from flower.access.oauth.google import Google
-from flower.access.oauth.protocol import Login, Person, Settings
+from flower.access.oauth.protocol import LoginAttempt, ProviderSettings, UserInfo
 from tests.helpers.servers import free_port, wait_for
 
 CLIENT, SECRET = "bellflower", "s3cret&=ü"
@@ -37,23 +37,23 @@ class LocalGoogle(Google):
 
     base: ClassVar[str] = ""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
-        self.authorize, self.token = f"{self.base}/v1/authorize", f"{self.base}/v1/token"
+        self.authorize_endpoint, self.token_endpoint = f"{self.base}/v1/authorize", f"{self.base}/v1/token"
         self.userinfo = f"{self.base}/v1/userinfo"
 
 
 class Guest:
     """A provider with nothing but the two methods."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProviderSettings) -> None:
         self.settings = settings
 
-    async def authorize_url(self, login: Login) -> str:
+    async def authorize_url(self, login: LoginAttempt) -> str:
         return f"https://door.example/?{urlencode({'state': login.state})}"
 
-    async def person(self, code: str, login: Login) -> Person:
-        return Person((f"{code}@example.com",), ("guests",))
+    async def person(self, code: str, login: LoginAttempt) -> UserInfo:
+        return UserInfo((f"{code}@example.com",), ("guests",))
 
 
 class Unfinished:

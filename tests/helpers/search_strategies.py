@@ -5,16 +5,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flower.records import Attempt, Task
-from flower.search.fields import FIELDS, ordered
-from flower.search.literal import literal
+from flower.search.fields import FIELDS, is_ordered
+from flower.search.literal import parse_literal
 from flower.search.match import field_text
-from flower.search.tree import Bounds, Node, Not, Operator, Path, Term, all_of, any_of
-from flower.search.wildcards import escaped
+from flower.search.tree import Node, Not, Operator, PathCondition, RangeBounds, Term, all_of, any_of
+from flower.search.wildcards import escape_wildcards
 
-TEXT_FIELDS = [field for field in FIELDS.values() if not ordered(field)]
-NUMBER_FIELDS = [field for field in FIELDS.values() if ordered(field)]
+TEXT_FIELDS = [field for field in FIELDS.values() if not is_ordered(field)]
+NUMBER_FIELDS = [field for field in FIELDS.values() if is_ordered(field)]
 LIKE_FIELDS = [field for field in FIELDS.values() if field.kind in ("word", "state", "id")]
-KEY_FIELDS = [field for field in FIELDS.values() if field.keys]
+KEY_FIELDS = [field for field in FIELDS.values() if field.has_keys]
 
 _PIECES = [
     "a",
@@ -135,22 +135,22 @@ def _pair(draw: st.DrawFn) -> tuple[str, str]:
 
 def _pattern(draw: st.DrawFn, text: str | None) -> str:
     """A pattern of which parts are the task's own text."""
-    pieces = st.sampled_from(["*", "?", "**"]) | hostile.map(escaped)
+    pieces = st.sampled_from(["*", "?", "**"]) | hostile.map(escape_wildcards)
     if not text or draw(st.booleans()):
         return "".join(draw(st.lists(pieces, max_size=4)))
     start = draw(st.integers(0, len(text)))
     stop = draw(st.integers(start, len(text)))
     tail = draw(st.sampled_from(["*", "?" * (len(text) - stop)]))
-    return escaped(text[:start]) + draw(st.sampled_from(["", "*"])) + escaped(text[start:stop]) + tail
+    return escape_wildcards(text[:start]) + draw(st.sampled_from(["", "*"])) + escape_wildcards(text[start:stop]) + tail
 
 
 @st.composite
-def bounds(draw: st.DrawFn) -> Bounds:
+def bounds(draw: st.DrawFn) -> RangeBounds:
     bound = st.none() | st.floats(allow_nan=False) | st.sampled_from([0.0, 1.5, 1.7e9]) | st.integers(-2, 5)
     return draw(bound), draw(bound)
 
 
-def _a_path(draw: st.DrawFn, value: Any) -> Path:
+def _a_path(draw: st.DrawFn, value: Any) -> PathCondition:
     """Often one that leads to something."""
     keys: list[str] = []
     while isinstance(value, dict | list | tuple) and value and (not keys or draw(st.booleans())):
@@ -160,17 +160,17 @@ def _a_path(draw: st.DrawFn, value: Any) -> Path:
     keys = [key.removeprefix("task-") for key in keys] or [draw(st.sampled_from(["0", "id", "größe", "progress"]))]
     match draw(st.sampled_from(["is", "is", "like", "range", "present"])):
         case "is":
-            return Path(tuple(keys), "is", value.swapcase() if isinstance(value, str) else repr(value))
+            return PathCondition(tuple(keys), "is", value.swapcase() if isinstance(value, str) else repr(value))
         case "like":
-            return Path(tuple(keys), "like", _pattern(draw, value if isinstance(value, str) else repr(value)))
+            return PathCondition(tuple(keys), "like", _pattern(draw, value if isinstance(value, str) else repr(value)))
         case "range":
-            return Path(tuple(keys), "range", draw(bounds()))
-    return Path(tuple(keys), "present")
+            return PathCondition(tuple(keys), "range", draw(bounds()))
+    return PathCondition(tuple(keys), "present")
 
 
 def _spelled(text: str | None) -> Any:
     try:
-        return literal(text or "")
+        return parse_literal(text or "")
     except ValueError:
         return None
 
@@ -242,7 +242,11 @@ def _writable(draw: st.DrawFn) -> Term:
         case "exact":
             return Term(draw(st.sampled_from(TEXT_FIELDS)).name, "equals", value)
         case "like":
-            return Term(draw(st.sampled_from(LIKE_FIELDS)).name, "like", escaped(value) + "*" + escaped(draw(hostile)))
+            return Term(
+                draw(st.sampled_from(LIKE_FIELDS)).name,
+                "like",
+                escape_wildcards(value) + "*" + escape_wildcards(draw(hostile)),
+            )
         case "present":
             return Term(draw(st.sampled_from(list(FIELDS))), "present", "")
         case "slow":
@@ -251,8 +255,9 @@ def _writable(draw: st.DrawFn) -> Term:
             keys = tuple(draw(st.lists(hostile.filter(bool), min_size=1, max_size=3)))
             path = draw(
                 st.sampled_from(
-                    [Path(keys, "is", value), Path(keys, "like", escaped(value) + "?"), Path(keys, "range", either),
-                     Path(keys, "present")]
+                    [PathCondition(keys, "is", value), PathCondition(keys, "like", escape_wildcards(value) + "?"),
+                    PathCondition(keys, "range", either),
+                     PathCondition(keys, "present")]
                 )
             )  # fmt: skip
             return Term(draw(st.sampled_from(KEY_FIELDS)).name, "path", path)

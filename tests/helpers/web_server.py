@@ -10,9 +10,9 @@ from typing import Any, Self
 import httpx
 import uvicorn
 
-from flower.access.opening import authenticator
+from flower.access.opening import create_authenticator
 from flower.api.context import Context
-from flower.config import NAMES, Config
+from flower.config import OPTION_NAMES, Config
 from flower.store.opening import open_ledger
 from flower.store.port import Reader
 from flower.web.application import create_app
@@ -39,8 +39,10 @@ class Live:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.ledger = open_ledger(self._folder.name)
-        options = {name: settings.pop(name) for name in list(settings) if name in NAMES and name not in _OF_CONTEXT}
-        self.access = authenticator(Config(**options), self.ledger, environment or {})
+        options = {
+            name: settings.pop(name) for name in list(settings) if name in OPTION_NAMES and name not in _OF_CONTEXT
+        }
+        self.access = create_authenticator(Config(**options), self.ledger, environment or {})
         self.context = Context(store, app, self.ledger, access=self.access, **settings)
         config = uvicorn.Config(
             create_app(self.context),

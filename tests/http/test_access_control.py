@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower.api.guards import CLOSED
+from flower.api.guards import API_DISABLED
 from flower.store.port import Reader
 from tests.helpers.web_server import Live
 
@@ -26,7 +26,7 @@ def test_the_api_is_closed_unless_somebody_opens_it(store: Reader, monkeypatch: 
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(store) as live:
         for answer in (live.http.get("/api/tasks"), live.http.post("/api/task/apply/x")):
-            assert (answer.status_code, answer.text) == (401, CLOSED)
+            assert (answer.status_code, answer.text) == (401, API_DISABLED)
             assert "www-authenticate" not in answer.headers
         assert live.http.get("/tasks").status_code == live.http.get("/healthcheck").status_code == 200
         assert "access-control-allow-origin" not in live.http.get("/tasks").headers

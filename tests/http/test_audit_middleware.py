@@ -3,7 +3,7 @@
 import pytest
 
 from flower.api.v1.examples import example_store
-from flower.store.ledger.audit import Wanted
+from flower.store.ledger.audit import AuditFilter
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import wait_for
 from tests.helpers.web_server import Live
@@ -20,7 +20,7 @@ def test_what_an_operator_runs_is_done_and_noted(redis_cluster: Cluster, way: st
         result = redis_cluster.app.AsyncResult(task_id)
         wait_for("the task", result.ready)
         assert result.get() == 42
-        done, refused = live.ledger.audit.entries(Wanted(action="task"), limit=5)
-        assert (done.who, done.outcome, done.targets) == ("olga", "done", ("shop.add", task_id))
-        assert (refused.who, refused.outcome, refused.targets) == ("vera", "refused", ("shop.add",))
-        assert [each.id for each in live.ledger.audit.entries(Wanted(target=task_id), limit=5)] == [done.id]
+        done, refused = live.ledger.audit.entries(AuditFilter(action="task"), limit=5)
+        assert (done.user, done.outcome, done.targets) == ("olga", "done", ("shop.add", task_id))
+        assert (refused.user, refused.outcome, refused.targets) == ("vera", "refused", ("shop.add",))
+        assert [each.id for each in live.ledger.audit.entries(AuditFilter(target=task_id), limit=5)] == [done.id]

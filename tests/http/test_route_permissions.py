@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from flower.access import PERMISSIONS, ROLES
-from flower.access.tokens import make
-from flower.api.guards import CLOSED, SAFE_METHODS
-from flower.api.routes import ROUTES, Route
+from flower.access.tokens import create_token
+from flower.api.guards import API_DISABLED, SAFE_METHODS
+from flower.api.routes import FLOWER_ROUTES, HttpRoute
 from flower.api.v1.examples import example_store
 from flower.api.v1.http import V1_ROUTES
-from flower.errors import Unavailable
-from flower.store.ledger.audit import Wanted
-from flower.web.login import LOGIN
-from flower.web.shell import SHELL_PAGES
+from flower.errors import BackendUnavailable
+from flower.store.ledger.audit import AuditFilter
+from flower.web.login import LOGIN_ROUTES
+from flower.web.shell import SHELL_PAGE_ROUTES
 from tests.helpers.web_server import Live
 
-EVERY = (*ROUTES, *V1_ROUTES, *LOGIN, *SHELL_PAGES)
+EVERY = (*FLOWER_ROUTES, *V1_ROUTES, *LOGIN_ROUTES, *SHELL_PAGE_ROUTES)
 GUARDED = [route for route in EVERY if route.access != "open"]
 
 #: One user of each role, one of an own role, one of none.
@@ -29,7 +29,7 @@ MAY: Mapping[str, frozenset[str]] = {user: {**ROLES, **OWN}[role] for user, role
 
 
 def no_broker() -> Any:
-    raise Unavailable("There is no broker in this test")
+    raise BackendUnavailable("There is no broker in this test")
 
 
 def options() -> dict[str, Any]:
@@ -52,9 +52,10 @@ def tokens(locked: Live) -> dict[str, str]:
     made = {}
 
     def token(name: str, permissions: Any, owner: str = "ann", lasts: float | None = None) -> str:
-        known, text = make(
-            locked.ledger.tokens, name=name, owner=owner, way="basic", permissions=permissions, allowed=PERMISSIONS,
-            lasts=lasts,
+        known, text = create_token(
+            locked.ledger.tokens, name=name, owner=owner, auth_method="basic", permissions=permissions,
+            allowed=PERMISSIONS,
+            lifetime=lasts,
         )  # fmt: skip
         made[name] = text
         return known.id
@@ -71,11 +72,11 @@ def tokens(locked: Live) -> dict[str, str]:
     return made
 
 
-def path_of(route: Route) -> str:
+def path_of(route: HttpRoute) -> str:
     return "/".join("x" if part.startswith("{") else part for part in route.path.split("/"))
 
 
-def ask(server: Live, route: Route, headers: Mapping[str, str] | None = None, user: str = "") -> tuple[int, str]:
+def ask(server: Live, route: HttpRoute, headers: Mapping[str, str] | None = None, user: str = "") -> tuple[int, str]:
     """Status and text of an error; what is answered with success is not read."""
     login = (user, f"pass-{user}") if user else None
     with server.http.stream(route.method, path_of(route), headers=headers, auth=login) as answer:
@@ -91,12 +92,12 @@ def is_let_in(asked: tuple[int, str]) -> bool:
     return status != 403 or not ("You may not do this" in text or "from another site" in text or "_xsrf" in text)
 
 
-def named(route: Route) -> str:
+def named(route: HttpRoute) -> str:
     return f"{route.method} {route.path}"
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_without_login(route: Route, locked: Live) -> None:
+def test_without_login(route: HttpRoute, locked: Live) -> None:
     for headers in ({}, {"Authorization": "Basic %%%"}, {"Cookie": "user=made-up"}):
         status, text = ask(locked, route, headers)
         assert status == 401
@@ -105,12 +106,12 @@ def test_without_login(route: Route, locked: Live) -> None:
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
 @pytest.mark.parametrize("user", USERS)
-def test_each_role(route: Route, user: str, locked: Live) -> None:
+def test_each_role(route: HttpRoute, user: str, locked: Live) -> None:
     assert is_let_in(ask(locked, route, user=user)) is (route.permission in MAY[user])
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_tokens(route: Route, locked: Live, tokens: dict[str, str]) -> None:
+def test_tokens(route: HttpRoute, locked: Live, tokens: dict[str, str]) -> None:
     for name, text in tokens.items():
         asked = ask(locked, route, {"Authorization": f"bearer {text}"})
         if name in PERMISSIONS:
@@ -126,7 +127,7 @@ def test_tokens(route: Route, locked: Live, tokens: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in GUARDED if route.method not in SAFE_METHODS], ids=named)
-def test_another_origin_writes_nothing(route: Route, locked: Live, tokens: dict[str, str]) -> None:
+def test_another_origin_writes_nothing(route: HttpRoute, locked: Live, tokens: dict[str, str]) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
         for login in ({}, {"Authorization": f"Bearer {tokens['all']}"}):
             status, text = ask(locked, route, {**headers, **login}, user="" if login else "ann")
@@ -135,11 +136,11 @@ def test_another_origin_writes_nothing(route: Route, locked: Live, tokens: dict[
 
 
 @pytest.mark.parametrize("route", EVERY, ids=named)
-def test_where_nobody_must_log_in(route: Route, monkeypatch: pytest.MonkeyPatch, unlocked: Live) -> None:
+def test_where_nobody_must_log_in(route: HttpRoute, monkeypatch: pytest.MonkeyPatch, unlocked: Live) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     unlocked.http.cookies.clear()  # what pages of ours bring
     status, text = ask(unlocked, route)
-    assert (status == 401 and CLOSED in text) is (route.access in ("api", "own"))
+    assert (status == 401 and API_DISABLED in text) is (route.access in ("api", "own"))
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "1")
     assert is_let_in(ask(unlocked, route))
     if route.access in ("api", "own") and route.method not in SAFE_METHODS:
@@ -153,7 +154,7 @@ def unlocked() -> Iterator[Live]:
 
 
 @pytest.mark.parametrize("route", [route for route in EVERY if route.access == "open"], ids=named)
-def test_what_is_open(route: Route, locked: Live) -> None:
+def test_what_is_open(route: HttpRoute, locked: Live) -> None:
     assert ask(locked, route)[0] != 401
 
 
@@ -167,21 +168,23 @@ def test_what_is_open_is_known() -> None:
 def test_what_changes_something_is_an_action() -> None:
     for route in EVERY:
         if route.method not in SAFE_METHODS and route.path != "/login":
-            assert route.action or route.path in ("/tasks/datatable",) or route.path.startswith("/api/v1/"), route.path
+            assert route.audit_action or route.path in ("/tasks/datatable",) or route.path.startswith("/api/v1/"), (
+                route.path
+            )
 
 
-@pytest.mark.parametrize("route", [route for route in GUARDED if route.action], ids=named)
-def test_an_action_is_noted_with_its_outcome(route: Route, locked: Live) -> None:
+@pytest.mark.parametrize("route", [route for route in GUARDED if route.audit_action], ids=named)
+def test_an_action_is_noted_with_its_outcome(route: HttpRoute, locked: Live) -> None:
     audit = locked.ledger.audit
-    before = audit.entries(Wanted(), limit=1)
+    before = audit.entries(AuditFilter(), limit=1)
     ask(locked, route, user="ann")
     ask(locked, route, user="nell")
-    found = audit.entries(Wanted(), limit=3)
+    found = audit.entries(AuditFilter(), limit=3)
     refused, done = found[0], found[1]
     assert [entry.id for entry in found[2:3]] == [entry.id for entry in before]
-    assert (done.who, done.action, done.way, done.address) == ("ann", route.action, "basic", "127.0.0.1")
+    assert (done.user, done.action, done.auth_method, done.address) == ("ann", route.audit_action, "basic", "127.0.0.1")
     assert done.outcome in ("done", "refused", "failed")
-    assert (refused.who, refused.action, refused.outcome) == ("nell", route.action, "refused")
+    assert (refused.user, refused.action, refused.outcome) == ("nell", route.audit_action, "refused")
     assert refused.message.startswith("You may not do this")
 
 
@@ -195,7 +198,7 @@ def read_only() -> Iterator[Live]:
 
 
 @pytest.mark.parametrize("route", WRITES, ids=named)
-def test_read_only(route: Route, read_only: Live) -> None:
+def test_read_only(route: HttpRoute, read_only: Live) -> None:
     for user in ("", "ann"):
         status, text = ask(read_only, route, user=user)
         assert status == 403

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import pytest
 from msgspec.structs import replace
 
-from flower.api.v1.showing import Showing
+from flower.api.v1.showing import StoreStreamBackend
 from flower.errors import StoreError
-from flower.live import Ended, Hub, Interest, Subscription
+from flower.live import Hub, StreamFilter, Subscription, SubscriptionClosed
 from flower.live import interest as interests
-from flower.live.interest import Matchers
-from flower.live.news import READ_SOME, NewsReader
-from flower.live.telling import POSITIONS, Ask, Teller
+from flower.live.interest import FilterCache
+from flower.live.news import PARTIAL_READ_SIZE, ChangeReader
+from flower.live.telling import MAX_POSITIONS, MessageBuilder, StreamRequest
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Batch, Changes
@@ -62,8 +62,10 @@ def test_a_task_is_read_once_for_all_who_listen(store: MemoryStore, reader: Coun
     for number in range(5):
         write(store, number)
     queries = ("", "state:FAILURE", "name:shop")
-    asks = [Ask(position, Interest(query, columns=("name",))) for position in (0, 2, 4) for query in queries]
-    head, told = Teller().tell(Showing(reader, reader), asks, time.time())
+    asks = [
+        StreamRequest(position, StreamFilter(query, columns=("name",))) for position in (0, 2, 4) for query in queries
+    ]
+    head, told = MessageBuilder().build(StoreStreamBackend(reader, reader), asks, time.time())
     assert head == 5
     assert told.keys() == set(asks)
     assert set(reader.read.values()) == {1}
@@ -73,9 +75,9 @@ def test_a_task_is_read_once_for_all_who_listen(store: MemoryStore, reader: Coun
 def test_positions_are_served_in_turn(store: MemoryStore, reader: Counting) -> None:
     for number in range(30):
         write(store, number)
-    asks = [Ask(position, Interest()) for position in range(20)]
-    _, told = Teller().tell(Showing(reader, reader), asks, time.time())
-    assert [ask.position for ask in told] == list(range(POSITIONS))
+    asks = [StreamRequest(position, StreamFilter()) for position in range(20)]
+    _, told = MessageBuilder().build(StoreStreamBackend(reader, reader), asks, time.time())
+    assert [ask.position for ask in told] == list(range(MAX_POSITIONS))
 
 
 def test_texts_that_are_read_in_one_step_are_bounded(
@@ -83,58 +85,58 @@ def test_texts_that_are_read_in_one_step_are_bounded(
 ) -> None:
     monkeypatch.setattr("flower.live.news.READ_TEXT", 250)
     write(store, *range(20), result="x" * 100)
-    news = NewsReader(reader).after(0)
+    news = ChangeReader(reader).read_since(0)
     assert list(news.tasks) == ["task-17", "task-18", "task-19"]
-    assert (news.touched, news.unread) == (20, 17)
+    assert (news.changed, news.omitted) == (20, 17)
 
 
 def test_of_too_many_the_newest_are_read(store: MemoryStore, reader: Counting) -> None:
     write(store, *range(3_000))
-    news = NewsReader(reader).after(0)
-    assert list(news.tasks) == [f"task-{number}" for number in range(3_000 - READ_SOME, 3_000)]
-    assert news.unread == 3_000 - READ_SOME
+    news = ChangeReader(reader).read_since(0)
+    assert list(news.tasks) == [f"task-{number}" for number in range(3_000 - PARTIAL_READ_SIZE, 3_000)]
+    assert news.omitted == 3_000 - PARTIAL_READ_SIZE
 
 
 def test_what_counts_from_now_is_made_anew_and_nothing_else(reader: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    class Noting(Showing):
-        def where(self, interest: Interest, now: float) -> Any:
+    class Noting(StoreStreamBackend):
+        def where(self, interest: StreamFilter, now: float) -> Any:
             made.append(interest.query)
-            return super().where(interest, now)
+            return super().build_filter(interest, now)
 
-    source, matchers, now = Noting(reader, reader), Matchers(), 1_800_000_000.0
-    fixed, moving = Interest("state:FAILURE"), Interest("received:>-1h")
+    source, matchers, now = Noting(reader, reader), FilterCache(), 1_800_000_000.0
+    fixed, moving = StreamFilter("state:FAILURE"), StreamFilter("received:>-1h")
     task = Task(uuid="a", state="FAILURE", received=now - 1800)
     for later in (0.0, 1.0, 3600.0):
-        assert matchers.matcher(source, fixed, now + later)(task)
-        assert matchers.matcher(source, moving, now + later)(task) is (later < 1800)
+        assert matchers.get_predicate(source, fixed, now + later)(task)
+        assert matchers.get_predicate(source, moving, now + later)(task) is (later < 1800)
     assert (made.count(fixed.query), made.count(moving.query)) == (2, 6)
-    matchers.keep_only([moving])
-    matchers.matcher(source, fixed, now)
+    matchers.retain([moving])
+    matchers.get_predicate(source, fixed, now)
     assert made.count(fixed.query) == 4
 
 
 def test_thresholds_of_slow_are_used_for_a_while(store: MemoryStore, reader: Counting) -> None:
     write(store, *range(100), state="SUCCESS", runtime=0.1)
-    source, matchers, now = Showing(reader, reader), Matchers(), time.time()
-    slow = Interest("is:slow")
+    source, matchers, now = StoreStreamBackend(reader, reader), FilterCache(), time.time()
+    slow = StreamFilter("is:slow")
     task = Task(uuid="a", name="shop.charge", state="SUCCESS", runtime=5.0)
-    holds = matchers.matcher(source, slow, now)
+    holds = matchers.get_predicate(source, slow, now)
     assert holds(task)
     assert not holds(replace(task, runtime=0.1))
-    assert matchers.matcher(source, slow, now + interests.SLOW_AGE - 1) is holds
-    assert matchers.matcher(source, slow, now + interests.SLOW_AGE) is not holds
+    assert matchers.get_predicate(source, slow, now + interests.SLOW_THRESHOLDS_TTL - 1) is holds
+    assert matchers.get_predicate(source, slow, now + interests.SLOW_THRESHOLDS_TTL) is not holds
 
 
-class Direct(Showing):
+class Direct(StoreStreamBackend):
     async def read(self, look: Callable[[], T]) -> T:
         return await asyncio.to_thread(look)
 
 
 async def told(subscription: Subscription) -> bytes:
     async with asyncio.timeout(20):
-        while not (message := await subscription.next(1.0)):
+        while not (message := await subscription.next_message(1.0)):
             pass
     return message
 
@@ -145,21 +147,21 @@ def test_a_store_that_fails_is_said_once_and_tried_again(
     monkeypatch.setattr("flower.live.hub.AFTER_TROUBLE", 0.01)
 
     async def listen() -> None:
-        hub, subscription = Hub(), Subscription(0, Interest(columns=("name",)))
-        hub.add(Direct(reader, reader), subscription)
+        hub, subscription = Hub(), Subscription(0, StreamFilter(columns=("name",)))
+        hub.subscribe(Direct(reader, reader), subscription)
         write(store, 1)
         assert b"task-1" in await told(subscription)
         reader.failing = True
         looks = reader.looks
         while reader.looks < looks + 5:
-            assert await subscription.next(0.01) == b""
+            assert await subscription.next_message(0.01) == b""
         reader.failing = False
         write(store, 2)
         assert b"task-2" in await told(subscription)
         hub.close("that is all")
-        with pytest.raises(Ended, match="that is all"):
-            await subscription.next(1.0)
-        hub.remove(subscription)
+        with pytest.raises(SubscriptionClosed, match="that is all"):
+            await subscription.next_message(1.0)
+        hub.unsubscribe(subscription)
         assert len(hub) == 0
 
     asyncio.run(listen())
@@ -174,14 +176,14 @@ def test_a_message_is_not_lost_when_patience_ends_as_it_comes() -> None:
 
         def send() -> None:
             nonlocal sent
-            if subscription.ready:
-                subscription.put(b"x")
+            if subscription.is_ready:
+                subscription.publish(b"x")
                 sent += 1
 
         loop = asyncio.get_running_loop()
         for number in range(200):
             loop.call_later(0.001, send)
-            message = await subscription.next(0.001)
+            message = await subscription.next_message(0.001)
             assert message in (b"", b"x"), number
             received += bool(message)
             await asyncio.sleep(0.001)

@@ -9,14 +9,14 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from flower.metrics.families import FAMILIES
+from flower.metrics.families import METRIC_FAMILIES
 from tests.helpers.paths import ROOT
 
 CONTRIB = ROOT / "contrib"
 LABELS = {
     sample: {*family.labels, "instance", "job", *(["le"] if sample.endswith("_bucket") else [])}
-    for family in FAMILIES
-    for sample in family.samples
+    for family in METRIC_FAMILIES
+    for sample in family.sample_names
 }
 
 

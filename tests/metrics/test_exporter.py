@@ -6,12 +6,12 @@ from math import inf
 
 import pytest
 
-from flower.metrics import Metrics, Settings
-from flower.metrics.families import FAMILIES
+from flower.metrics import Metrics, MetricsSettings
+from flower.metrics.families import METRIC_FAMILIES
 from flower.records import Gap, Task, Worker
 from flower.store.ledger.samples import QueueSample
 from flower.store.port import Batch
-from flower.tallies import OTHER, Durations, Tally
+from flower.tallies import OTHER, DurationHistogram, TaskCounters
 from tests.helpers.prometheus_scrape import Scraped
 from tests.helpers.stores import Store, store
 
@@ -30,11 +30,11 @@ class Samples:
 
 
 def scrape(metrics: Metrics, store: Store, *samples: QueueSample, now: float = NOW) -> Scraped:
-    return Scraped(metrics.text(store.reader, Samples(*samples), now).decode())
+    return Scraped(metrics.render(store.reader, Samples(*samples), now).decode())
 
 
-def tally(worker: str | None, task: str, count: int = 1, *, runtime: Durations | None = None) -> Tally:
-    return Tally(worker, task, {"task-received": (count, 5.0)}, runtime)
+def tally(worker: str | None, task: str, count: int = 1, *, runtime: DurationHistogram | None = None) -> TaskCounters:
+    return TaskCounters(worker, task, {"task-received": (count, 5.0)}, runtime)
 
 
 def alive(name: str, **more: object) -> Worker:
@@ -43,18 +43,18 @@ def alive(name: str, **more: object) -> Worker:
 
 def test_every_family_has_its_head_in_an_empty_store(store: Store) -> None:
     found = scrape(Metrics(), store)
-    for family in FAMILIES:
+    for family in METRIC_FAMILIES:
         told = found.families[family.name]
         assert told.type == family.kind, family.name
-        assert told.documentation == family.sentence, family.name
+        assert told.documentation == family.help, family.name
     assert found.value("flower_recorder_running") == 0
     assert {"python_info", "process_resident_memory_bytes", "python_gc_objects_collected"} <= found.families.keys()
 
 
 def test_what_was_counted(store: Store) -> None:
-    took = Durations({0.1: 2, 0.5: 3, inf: 1}, 33.25, 7.0)
-    store.writer.write(Batch(tallies=[tally("w", "add", 6, runtime=took), Tally(None, "add", {}, None, took)]))
-    found = scrape(Metrics(Settings(bounds=(0.1, 0.25, 1.0))), store)
+    took = DurationHistogram({0.1: 2, 0.5: 3, inf: 1}, 33.25, 7.0)
+    store.writer.write(Batch(counters=[tally("w", "add", 6, runtime=took), TaskCounters(None, "add", {}, None, took)]))
+    found = scrape(Metrics(MetricsSettings(bucket_bounds=(0.1, 0.25, 1.0))), store)
     where = {"worker": "w", "task": "add"}
     assert found.value("flower_events_total", type="task-received", **where) == 6
     assert found.value("flower_events_created", type="task-received", **where) == 5.0
@@ -71,10 +71,10 @@ def test_what_was_counted(store: Store) -> None:
 def test_a_scrape_tells_what_changed_since_the_last(store: Store) -> None:
     metrics = Metrics()
     for count in (1, 2, 40):
-        store.writer.write(Batch(tallies=[tally("w", f"t{count}"), tally("w", "add", count)]))
+        store.writer.write(Batch(counters=[tally("w", f"t{count}"), tally("w", "add", count)]))
         found = scrape(metrics, store)
         assert found.value("flower_events_total", worker="w", type="task-received", task="add") == count
-    store.writer.write(Batch(forgotten=[("w", "t2")]))
+    store.writer.write(Batch(dropped_counters=[("w", "t2")]))
     assert found.text != (last := scrape(metrics, store)).text
     assert set(last.labelled("flower_events_total", "task")) == {"t1", "t40", "add"}
 
@@ -84,9 +84,9 @@ def test_run_times_of_a_type_are_those_of_all_its_workers(store: Store) -> None:
     metrics, expected = Metrics(), 0
     for number in range(1, 6):
         expected += number
-        took = Durations({0.5: number}, 0.1 * number, float(number))
+        took = DurationHistogram({0.5: number}, 0.1 * number, float(number))
         place = None if number == 3 else f"w{number}"
-        store.writer.write(Batch(tallies=[tally(place, "add", runtime=took)]))
+        store.writer.write(Batch(counters=[tally(place, "add", runtime=took)]))
         found = scrape(metrics, store)
         assert found.value("flower_task_type_runtime_seconds_count", task="add") == expected
         assert found.value("flower_task_type_runtime_seconds_sum", task="add") == pytest.approx(0.1 * expected)
@@ -94,7 +94,7 @@ def test_run_times_of_a_type_are_those_of_all_its_workers(store: Store) -> None:
 
 
 def test_hostile_names_stay_one_label(store: Store) -> None:
-    store.writer.write(Batch(workers=[alive(HOSTILE)], tallies=[tally(HOSTILE, HOSTILE)]))
+    store.writer.write(Batch(workers=[alive(HOSTILE)], counters=[tally(HOSTILE, HOSTILE)]))
     found = scrape(Metrics(), store, QueueSample(HOSTILE, NOW, 3))
     assert found.value("flower_events_total", worker=HOSTILE, type="task-received", task=HOSTILE) == 1
     assert found.value("flower_worker_online", worker=HOSTILE) == 1
@@ -112,8 +112,10 @@ def test_a_worker_that_died_silently_is_offline_and_has_nothing(store: Store) ->
         Task(f"{name}s", "add", state="STARTED", hostname=name, received=NOW - 9.0, started=NOW - 5.0, timestamp=NOW)
         for name in ("a", "b")
     ]
-    counted = [Tally(name, "add", dict.fromkeys(("task-received", "task-started"), (3, 1.0))) for name in ("a", "b")]
-    store.writer.write(Batch(workers=workers, new=tasks, tallies=counted))
+    counted = [
+        TaskCounters(name, "add", dict.fromkeys(("task-received", "task-started"), (3, 1.0))) for name in ("a", "b")
+    ]
+    store.writer.write(Batch(workers=workers, new=tasks, counters=counted))
     found = scrape(Metrics(), store)
     assert found.labelled("flower_worker_online", "worker") == {"a": 1, "b": 0, "c": 0}
     assert found.labelled("flower_worker_number_of_currently_executing_tasks", "worker") == {"a": 3, "b": 0}
@@ -124,11 +126,11 @@ def test_a_worker_that_died_silently_is_offline_and_has_nothing(store: Store) ->
 def test_workers_that_went_long_ago_and_producers_are_left_out_when_asked(store: Store) -> None:
     workers = [alive("a"), Worker("late", heartbeat=NOW - 20, freq=2.0), Worker("gone", heartbeat=NOW - 100, freq=2.0)]
     senders = ["a", "late", "gone", "producer", OTHER]
-    took = Durations({0.5: 1}, 0.5, 1.0)
-    store.writer.write(Batch(workers=workers, tallies=[tally(each, "add", runtime=took) for each in senders]))
+    took = DurationHistogram({0.5: 1}, 0.5, 1.0)
+    store.writer.write(Batch(workers=workers, counters=[tally(each, "add", runtime=took) for each in senders]))
     everybody = scrape(Metrics(), store)
     assert set(everybody.labelled("flower_events_total", "worker")) == set(senders)
-    metrics = Metrics(Settings(purge_offline_workers=60))
+    metrics = Metrics(MetricsSettings(purge_offline_workers=60))
     found = scrape(metrics, store)
     assert set(found.labelled("flower_events_total", "worker")) == {"a", "late", OTHER}
     assert set(found.labelled("flower_task_runtime_seconds_count", "worker")) == {"a", "late", OTHER}
@@ -142,7 +144,7 @@ def test_more_workers_and_queues_than_told_apart_are_one(store: Store) -> None:
     workers = [alive(f"w{n}", active=1) for n in range(3)] + [Worker(f"old{n}", heartbeat=1.0, freq=2.0) for n in "ab"]
     store.writer.write(Batch(workers=workers))
     queues = [QueueSample(f"q{n}", NOW - n, n, None if n == 1 else n, 1, 1.5 * n) for n in range(5)]
-    found = scrape(Metrics(Settings(names=2)), store, *queues)
+    found = scrape(Metrics(MetricsSettings(max_label_values=2)), store, *queues)
     assert found.labelled("flower_worker_online", "worker") == {"w0": 1, "w1": 1, OTHER: 1}
     assert found.labelled("flower_worker_number_of_currently_executing_tasks", "worker")[OTHER] == 1
     assert found.labelled("flower_queue_messages", "queue") == {"q3": 3, "q4": 4, OTHER: 3}
@@ -164,7 +166,7 @@ def test_recorder_and_store(store: Store) -> None:
         "capture": {"connected": True, "backlog_bytes": 10, "spilled_bytes": 90},
     }  # fmt: skip
     store.writer.set_status(said)
-    metrics = Metrics(Settings(max_bytes=10**9, max_tasks=10))
+    metrics = Metrics(MetricsSettings(max_bytes=10**9, max_tasks=10))
     found = scrape(metrics, store)
     expected = {
         "flower_recorder_running": 1, "flower_recorder_connected": 1, "flower_recorder_events_per_second": 12.5,
@@ -185,13 +187,15 @@ def test_recorder_and_store(store: Store) -> None:
 
 def test_an_answer_is_quick_to_repeat(store: Store) -> None:
     """Nothing is read or written anew while nothing changes: that is what makes it fast."""
-    tallies = [tally(f"w{w}", f"t{t}", runtime=Durations({0.5: 1}, 0.5, 1.0)) for w in range(50) for t in range(60)]
-    store.writer.write(Batch(tallies=tallies))
+    tallies = [
+        tally(f"w{w}", f"t{t}", runtime=DurationHistogram({0.5: 1}, 0.5, 1.0)) for w in range(50) for t in range(60)
+    ]
+    store.writer.write(Batch(counters=tallies))
     metrics = Metrics()
 
     def took() -> float:
         begun = time.perf_counter()
-        metrics.text(store.reader, Samples(), NOW)
+        metrics.render(store.reader, Samples(), NOW)
         return time.perf_counter() - begun
 
     first = took()
@@ -200,12 +204,12 @@ def test_an_answer_is_quick_to_repeat(store: Store) -> None:
 
 def test_keeping_up_between_answers_changes_none(store: Store) -> None:
     metrics, lone = Metrics(), Metrics()
-    assert not metrics.wanted
+    assert not metrics.is_in_use
     for count in range(1, 5):
-        store.writer.write(Batch(tallies=[tally("w", "add", count), tally(f"w{count}", "add")]))
+        store.writer.write(Batch(counters=[tally("w", "add", count), tally(f"w{count}", "add")]))
         if count == 3:
-            store.writer.write(Batch(forgotten=[("w1", "add")]))
-        metrics.keep_up(store.reader, NOW)
+            store.writer.write(Batch(dropped_counters=[("w1", "add")]))
+        metrics.refresh(store.reader, NOW)
         if count % 2:
             assert scrape(metrics, store).families["flower_events"] == scrape(lone, store).families["flower_events"]
-    assert metrics.wanted
+    assert metrics.is_in_use

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import yaml
 
-from flower.metrics.families import FAMILIES, Family
+from flower.metrics.families import METRIC_FAMILIES, MetricFamily
 from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "metrics.md"
@@ -15,16 +15,15 @@ _TABLES = re.compile(r"(<!-- metrics -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 def tables() -> str:
     lines: list[str] = []
-    for group, families in groupby(FAMILIES, lambda family: family.group):
+    for group, families in groupby(METRIC_FAMILIES, lambda family: family.group):
         lines += ["", f"### {group}", "", "| metric | type | labels | |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| `{_name(family)}` | {family.kind} | {', '.join(family.labels)} | {family.sentence} |"
-            for family in families
+            f"| `{_name(family)}` | {family.kind} | {', '.join(family.labels)} | {family.help} |" for family in families
         ]
     return "\n".join([*lines, "", ""])
 
 
-def _name(family: Family) -> str:
+def _name(family: MetricFamily) -> str:
     return f"{family.name}_total" if family.kind == "counter" else family.name
 
 
@@ -35,7 +34,7 @@ def with_tables(page: str) -> str:
 def test_the_tables_are_those_of_the_families() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
-    assert all(_name(family) in page for family in FAMILIES)
+    assert all(_name(family) in page for family in METRIC_FAMILIES)
 
 
 def test_the_example_is_a_configuration_of_prometheus() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flower.config import NAMES, canonical, load
+from flower.config import OPTION_NAMES, load_config, normalize_name
 from tests.helpers.paths import ROOT
 from tests.helpers.servers import Redis, Server, free_port, port_open, wait_for
 
@@ -62,10 +62,10 @@ def over(path: Path) -> httpx.Client:
 
 def check_options(environment: Mapping[str, str], folder: Path) -> None:
     """Nothing is misspelt, and everything can be read."""
-    named = {canonical(name.removeprefix("FLOWER_")) for name in environment if name.startswith("FLOWER_")}
+    named = {normalize_name(name.removeprefix("FLOWER_")) for name in environment if name.startswith("FLOWER_")}
     assert named
-    assert named <= set(NAMES)
-    load({}, environment, folder)
+    assert named <= set(OPTION_NAMES)
+    load_config({}, environment, folder)
 
 
 def test_the_systemd_unit(redis_server: Redis, folder: Path) -> None:

@@ -10,17 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from flower.api.wire import task_info
+from flower.api.wire import to_task_info
 from flower.errors import SearchError
 from flower.records import Task
-from flower.search.match import matches, uses_slow
-from flower.search.syntax import parse
+from flower.search.match import matches, needs_slow_thresholds
+from flower.search.syntax import parse_search
 from flower.search.terms import parse_search_terms, satisfies_search_terms
 from flower.search.tree import Node
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Query, Reader
-from flower.store.sqlite.catalogue import BOUNDED
+from flower.store.sqlite.catalogue import BOUNDED_KEYS
 from tests.helpers.search_strategies import hostile, tasks, trees
 
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -52,7 +52,7 @@ def test_all_readers_agree(data: st.DataObject) -> None:
             assert_same(data.draw(trees(data.draw(st.sampled_from(stored)))), stored, disk, MemoryReader(shared))
             query = data.draw(query_texts)
             try:
-                tree = parse(query, now=1.7e9)
+                tree = parse_search(query, now=1.7e9)
             except SearchError:
                 continue
             assert_same(tree, stored, disk, MemoryReader(shared))
@@ -69,15 +69,15 @@ def test_all_readers_agree(data: st.DataObject) -> None:
 
 def with_finite_bounds(task: Task) -> Task:
     """A segment keeps the bounds of these as JSON, which has no infinity."""
-    found = {name: getattr(task, name) for name in BOUNDED}
+    found = {name: getattr(task, name) for name in BOUNDED_KEYS}
     return replace(task, **{name: None for name, value in found.items() if value is None or not math.isfinite(value)})
 
 
 def assert_same(node: Node, stored: list[Task], *readers: Reader) -> None:
     expected = [task.uuid for task in stored if matches(node, task)]
-    infos = [task_info(task, worker=None, children=()) for task in stored]
+    infos = [to_task_info(task, worker=None, children=()) for task in stored]
     assert [info["uuid"] for info in infos if matches(node, info)] == expected
-    if uses_slow(node):
+    if needs_slow_thresholds(node):
         return  # the stores know what is slow
     for reader in readers:
         assert [task.uuid for task in reader.tasks(Query(node, ()))] == expected

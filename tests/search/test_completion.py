@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.search.suggest import Asked, asked, completions, field_completions
+from flower.search.suggest import CompletionRequest, field_completions, parse_completion_request, suggest_completions
 from tests.helpers.search_strategies import hostile
 
 
@@ -41,8 +41,8 @@ from tests.helpers.search_strategies import hostile
     ],
 )
 def test_what_is_asked(text: str, kind: str, field: str, keys: tuple[str, ...], typed: str) -> None:
-    found = asked(text.replace("|", ""), text.index("|"))
-    assert (found.kind, found.field, found.keys, found.typed) == (kind, field, keys, typed)
+    found = parse_completion_request(text.replace("|", ""), text.index("|"))
+    assert (found.kind, found.field, found.keys, found.prefix) == (kind, field, keys, typed)
 
 
 @pytest.mark.parametrize(
@@ -60,29 +60,37 @@ def test_what_is_asked(text: str, kind: str, field: str, keys: tuple[str, ...], 
 def test_a_completion_takes_the_place_of_what_was_typed(text: str, offer: str, whole: str) -> None:
     at = text.index("|")
     text = text.replace("|", "")
-    what = asked(text, at)
-    assert offer in [completion.text for completion in completions(what)]
+    what = parse_completion_request(text, at)
+    assert offer in [completion.text for completion in suggest_completions(what)]
     assert text[: what.start] + offer + text[what.end :] == whole
 
 
 def test_signs_come_before_values() -> None:
-    assert [offer.text for offer in completions(asked("runtime:", 8))] == ["", "", ">", ">=", "<", "<=", ""]
-    assert "field:a,b" in [offer.form for offer in completions(asked("state:", 6))]
-    assert "=" in [offer.text for offer in completions(asked("name:", 5))]
-    assert "field.key:value" in [offer.form for offer in completions(asked("kwargs.a:", 9))]
-    assert completions(asked('"phrase', 7)) == []
+    assert [offer.text for offer in suggest_completions(parse_completion_request("runtime:", 8))] == [
+        "",
+        "",
+        ">",
+        ">=",
+        "<",
+        "<=",
+        "",
+    ]
+    assert "field:a,b" in [offer.label for offer in suggest_completions(parse_completion_request("state:", 6))]
+    assert "=" in [offer.text for offer in suggest_completions(parse_completion_request("name:", 5))]
+    assert "field.key:value" in [offer.label for offer in suggest_completions(parse_completion_request("kwargs.a:", 9))]
+    assert suggest_completions(parse_completion_request('"phrase', 7)) == []
 
 
 def test_fields_that_begin_so_come_first() -> None:
     names = [offer.text for offer in field_completions("re")]
     assert names[0] == "result:"
     assert "worker:" not in names
-    assert all(offer.sentence and offer.example for offer in field_completions(""))
+    assert all(offer.description and offer.example for offer in field_completions(""))
 
 
 @given(hostile | st.text(), st.integers(-2, 40))
 def test_any_text_is_some_question(text: str, position: int) -> None:
-    found = asked(text, position)
-    assert isinstance(found, Asked)
+    found = parse_completion_request(text, position)
+    assert isinstance(found, CompletionRequest)
     assert 0 <= found.start <= found.end <= len(text)
-    completions(found)
+    suggest_completions(found)

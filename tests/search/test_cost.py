@@ -2,8 +2,8 @@
 
 import pytest
 
-from flower.search.cost import cost
-from flower.search.syntax import parse
+from flower.search.cost import query_cost
+from flower.search.syntax import parse_search
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ from flower.search.syntax import parse
     ],
 )
 def test_a_search_costs(query: str, expected: str) -> None:
-    assert cost(parse(query)) == expected
+    assert query_cost(parse_search(query)) == expected

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flower.api.wire import Arguments, Keywords
-from flower.current import set_current, unset_current
+from flower.api.wire import ParsedArgs, ParsedKwargs
+from flower.current import set_current_events, unset_current_events
 from flower.errors import SearchError
 from flower.records import Task
 from flower.search.tree import Not, Or, Term
@@ -55,12 +55,12 @@ def test_slow_is_what_the_running_events_know() -> None:
     task = {"uuid": "x", "name": "t.pay", "runtime": 50.0}
     assert not satisfies_search_terms(task, terms)
     events = Running(*(Task(uuid=str(number), name="t.pay", runtime=float(number)) for number in range(1, 41)))
-    set_current(events)
+    set_current_events(events)
     try:
         assert satisfies_search_terms(task, terms)
         assert not satisfies_search_terms({**task, "runtime": 20.0}, terms)
     finally:
-        unset_current(events)
+        unset_current_events(events)
 
 
 def test_an_error_says_where() -> None:
@@ -95,8 +95,8 @@ def test_an_error_says_where() -> None:
         ("(<Order 170>,)", [17], False),
         ("(<Order 17>,)", [17], True),
         ("('a', 1...", ["a"], True),
-        (Arguments([1], "(1,)"), [1], True),
-        (Keywords({"a": 1}, "{'a': 1}"), ["'a'"], True),
+        (ParsedArgs([1], "(1,)"), [1], True),
+        (ParsedKwargs({"a": 1}, "{'a': 1}"), ["'a'"], True),
         # nothing
         (None, ["x"], False),
         (None, [], True),

@@ -11,16 +11,23 @@ from celery.events.state import State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.wire import as_dict, task_info
-from flower.errors import Invalid
-from flower.fingerprint import fingerprint_of
+from flower.api.wire import as_dict, to_task_info
+from flower.errors import InvalidRequest
+from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.fields import FIELDS
-from flower.search.match import contains, field_text, kwargs_pair, matches, path_values, uses_slow
-from flower.search.syntax import parse
+from flower.search.match import (
+    contains_folded,
+    field_text,
+    find_path_values,
+    has_kwargs_pair,
+    matches,
+    needs_slow_thresholds,
+)
+from flower.search.syntax import parse_search
 from flower.search.terms import parse_search_terms, satisfies_search_terms
-from flower.search.tree import EVERYTHING, And, Node, Not, Operator, Or, Path, Term
-from flower.search.wildcards import matcher
+from flower.search.tree import EVERYTHING, And, Node, Not, Operator, Or, PathCondition, Term
+from flower.search.wildcards import compile_wildcard
 from tests.helpers.search_strategies import tasks, trees
 
 TASK = Task(
@@ -130,7 +137,7 @@ TASK = Task(
     ],
 )
 def test_a_query_holds(query: str, holds: bool) -> None:
-    assert matches(parse(query), TASK) is holds
+    assert matches(parse_search(query), TASK) is holds
 
 
 @pytest.mark.parametrize(
@@ -179,19 +186,19 @@ def test_a_missing_value_fulfils_no_term(field: object) -> None:
         Term("name", "slow", ""),
         Term("runtime", "slow", "x"),
         Term("name", "present", "x"),
-        Term("name", "path", Path(("a",), "present")),
-        Term("kwargs", "path", Path((), "present")),
-        Term("kwargs", "path", Path(("a",), "is", (1.0, 2.0))),
+        Term("name", "path", PathCondition(("a",), "present")),
+        Term("kwargs", "path", PathCondition((), "present")),
+        Term("kwargs", "path", PathCondition(("a",), "is", (1.0, 2.0))),
     ],
 )
 def test_a_term_that_makes_no_sense_is_refused(term: Term) -> None:
-    with pytest.raises(Invalid, match=r"No search field|cannot be"):
+    with pytest.raises(InvalidRequest, match=r"No search field|cannot be"):
         matches(term, TASK)
 
 
 def test_contains_ignores_case_and_minds_accents() -> None:
-    assert contains("STRASSE", "straße".casefold())
-    assert not contains("cafe", "café")
+    assert contains_folded("STRASSE", "straße".casefold())
+    assert not contains_folded("cafe", "café")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +223,7 @@ def test_contains_ignores_case_and_minds_accents() -> None:
     ],
 )
 def test_a_pair(text: str | None, key: str, value: str, holds: bool) -> None:
-    assert kwargs_pair(text, key, value) is holds
+    assert has_kwargs_pair(text, key, value) is holds
 
 
 @given(st.data())
@@ -224,7 +231,7 @@ def test_every_shape_of_a_task_gives_the_same_answer(data: st.DataObject) -> Non
     task = data.draw(tasks())
     node = data.draw(trees(task))
     expected = matches(node, task)
-    info = task_info(task, worker=None, children=())
+    info = to_task_info(task, worker=None, children=())
     assert satisfies_search_terms(info, [node]) is expected
     assert satisfies_search_terms(as_dict(info), [node]) is expected
     assert satisfies_search_terms(copy.deepcopy(info), [node]) is expected
@@ -234,7 +241,7 @@ def test_every_shape_of_a_task_gives_the_same_answer(data: st.DataObject) -> Non
 
 @given(tasks())
 def test_a_task_survives_pickling(task: Task) -> None:
-    info = task_info(task, worker=None, children=())
+    info = to_task_info(task, worker=None, children=())
     again = pickle.loads(pickle.dumps(info))
     for field in FIELDS.values():
         if field.kind == "text":
@@ -259,7 +266,7 @@ def test_celerys_own_task_objects() -> None:
     query = "name:pay state:failure worker:w1 kwargs:a=1 queue:mail client:gen1 KeyError received:2.0 -worker:web"
     assert satisfies_search_terms(task, parse_search_terms(query))
     assert satisfies_search_terms(as_dict(task), parse_search_terms(query))
-    assert not matches(parse("result:x OR worker:gen1"), task)
+    assert not matches(parse_search("result:x OR worker:gen1"), task)
 
 
 def test_everything_holds_for_everything() -> None:
@@ -284,35 +291,35 @@ def test_slow_is_above_what_it_is_told(
     name: str | None, runtime: float | None, slow: dict[str, float] | None, holds: bool
 ) -> None:
     task = Task(uuid="x", name=name, runtime=runtime)
-    node = parse("is:slow")
+    node = parse_search("is:slow")
     assert matches(node, task, slow) is holds
     assert matches(Not(node), task, slow) is not holds
-    assert satisfies_search_terms(task_info(task, worker=None, children=()), [node], slow) is holds
-    assert uses_slow(Not(node))
-    assert not uses_slow(parse("runtime:>1"))
+    assert satisfies_search_terms(to_task_info(task, worker=None, children=()), [node], slow) is holds
+    assert needs_slow_thresholds(Not(node))
+    assert not needs_slow_thresholds(parse_search("runtime:>1"))
 
 
 def test_custom_data_is_found_by_event_and_field() -> None:
     task = Task(uuid="x", data={"task-progress": {"percent": 60, "of": ["a", 1]}})
     for query in ("data.progress.percent:>50", "data.task-progress.percent:60", "data.progress.of.0:A", "data:percent"):
-        assert matches(parse(query), task), query
-    assert not matches(parse("data.progress.percent:<50"), task)
+        assert matches(parse_search(query), task), query
+    assert not matches(parse_search("data.progress.percent:<50"), task)
 
 
 def test_wait_is_computed_for_every_shape() -> None:
     times = {"sent": 1.0, "received": 2.0, "started": 5.0}
     for task in (Task(uuid="x", **times), times, SimpleNamespace(**times)):
-        assert matches(parse("wait:4"), task)
-    assert matches(parse("wait:3s"), {"received": 2.0, "started": 5.0})
-    assert not matches(parse("has:wait"), {"started": 5.0})
+        assert matches(parse_search("wait:4"), task)
+    assert matches(parse_search("wait:3s"), {"received": 2.0, "started": 5.0})
+    assert not matches(parse_search("has:wait"), {"started": 5.0})
 
 
 def test_a_failure_is_its_fingerprint() -> None:
-    found = fingerprint_of(TASK.exception, TASK.traceback)
+    found = compute_fingerprint(TASK.exception, TASK.traceback)
     assert found is not None
-    assert matches(parse(f"failure:{found.id.upper()}"), TASK)
-    assert matches(parse(f"failure:{found.id[:5]}*"), task_info(TASK, worker=None, children=()))
-    assert not matches(parse("failure:0000000000000000"), TASK)
+    assert matches(parse_search(f"failure:{found.id.upper()}"), TASK)
+    assert matches(parse_search(f"failure:{found.id[:5]}*"), to_task_info(TASK, worker=None, children=()))
+    assert not matches(parse_search("failure:0000000000000000"), TASK)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +338,7 @@ def test_a_failure_is_its_fingerprint() -> None:
     ],
 )
 def test_path_values(text: object, keys: tuple[str, ...], values: list[object]) -> None:
-    assert path_values(text, keys) == values
+    assert find_path_values(text, keys) == values
 
 
 @pytest.mark.parametrize(
@@ -351,16 +358,16 @@ def test_path_values(text: object, keys: tuple[str, ...], values: list[object]) 
     ],
 )
 def test_patterns(pattern: str, text: str, fits: bool) -> None:
-    assert matcher(pattern)(text) is fits
+    assert compile_wildcard(pattern)(text) is fits
 
 
 @given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
 def test_patterns_are_those_of_the_shell(pattern: str, text: str) -> None:
-    assert matcher(pattern)(text) is fnmatch.fnmatchcase(text, pattern)
+    assert compile_wildcard(pattern)(text) is fnmatch.fnmatchcase(text, pattern)
 
 
 def test_a_hostile_pattern_is_answered_at_once() -> None:
     started = time.monotonic()
-    assert not matcher("*a" * 16 + "b")("a" * 100_000)
-    assert not matcher("*" + "?" * 500 + "b*")("a" * 20_000)
+    assert not compile_wildcard("*a" * 16 + "b")("a" * 100_000)
+    assert not compile_wildcard("*" + "?" * 500 + "b*")("a" * 20_000)
     assert time.monotonic() - started < 2

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flower.errors import Invalid, SearchError
-from flower.search.syntax import MAX_DEPTH, parse, warnings
-from flower.search.tree import EVERYTHING, And, Node, Not, Or, Path, Term
+from flower.errors import InvalidRequest, SearchError
+from flower.search.syntax import MAX_QUERY_DEPTH, find_query_warnings, parse_search
+from flower.search.tree import EVERYTHING, And, Node, Not, Or, PathCondition, Term
 from flower.search.wildcards import MAX_STARS
 from tests.helpers.search_strategies import hostile
 
@@ -137,20 +137,20 @@ MEANINGS: list[tuple[str | None, Node]] = [
     # has, is
     ("has:traceback", Term("traceback", "present", "")),
     ("has:hostname", Term("worker", "present", "")),
-    ("HAS:kwargs.a", Term("kwargs", "path", Path(("a",), "present"))),
+    ("HAS:kwargs.a", Term("kwargs", "path", PathCondition(("a",), "present"))),
     ("is:failed", Term("state", "is", "FAILURE")),
     ("is:Slow", Term("runtime", "slow", "")),
     ("is:root", Not(Term("parent_id", "present", ""))),
     ('"is:failed"', free("is:failed")),
     # keys
-    ("kwargs.customer.id:7731", Term("kwargs", "path", Path(("customer", "id"), "is", "7731"))),
-    ("args.0:ORD-17", Term("args", "path", Path(("0",), "is", "ORD-17"))),
-    ("kwargs.amount:>100", Term("kwargs", "path", Path(("amount",), "range", (after(100.0), None)))),
-    ("kwargs.amount:1..2", Term("kwargs", "path", Path(("amount",), "range", (1.0, 2.0)))),
-    ("kwargs.file:a..b", Term("kwargs", "path", Path(("file",), "is", "a..b"))),
-    ("result.status:o*", Term("result", "path", Path(("status",), "like", "o*"))),
-    ("data.progress.percent:50", Term("data", "path", Path(("progress", "percent"), "is", "50"))),
-    ('kwargs."a.b:c".d:"x y"', Term("kwargs", "path", Path(("a.b:c", "d"), "is", "x y"))),
+    ("kwargs.customer.id:7731", Term("kwargs", "path", PathCondition(("customer", "id"), "is", "7731"))),
+    ("args.0:ORD-17", Term("args", "path", PathCondition(("0",), "is", "ORD-17"))),
+    ("kwargs.amount:>100", Term("kwargs", "path", PathCondition(("amount",), "range", (after(100.0), None)))),
+    ("kwargs.amount:1..2", Term("kwargs", "path", PathCondition(("amount",), "range", (1.0, 2.0)))),
+    ("kwargs.file:a..b", Term("kwargs", "path", PathCondition(("file",), "is", "a..b"))),
+    ("result.status:o*", Term("result", "path", PathCondition(("status",), "like", "o*"))),
+    ("data.progress.percent:50", Term("data", "path", PathCondition(("progress", "percent"), "is", "50"))),
+    ('kwargs."a.b:c".d:"x y"', Term("kwargs", "path", PathCondition(("a.b:c", "d"), "is", "x y"))),
     ("name.x:y", free("name.x:y")),
     ("foo.bar:y", free("foo.bar:y")),
 ]
@@ -158,7 +158,7 @@ MEANINGS: list[tuple[str | None, Node]] = [
 
 @pytest.mark.parametrize(("query", "tree"), MEANINGS, ids=[repr(query) for query, _ in MEANINGS])
 def test_a_query_means(query: str | None, tree: Node) -> None:
-    assert parse(query) == tree
+    assert parse_search(query) == tree
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_query_means(query: str | None, tree: Node) -> None:
     ],
 )
 def test_a_time_means_all_of_the_stretch_it_names(text: str, start: float, end: float) -> None:
-    term = parse(f"received:{text}")
+    term = parse_search(f"received:{text}")
     assert isinstance(term, Term)
     assert term.value == (start, math.nextafter(end, 0.0))
 
@@ -205,12 +205,12 @@ DAY = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
     ],
 )
 def test_times_are_seen_from_now(text: str, low: float | None, high: float | None) -> None:
-    assert parse(f"received:{text}", now=NOW, zone=UTC) == Term("received", "range", (low, high))
+    assert parse_search(f"received:{text}", now=NOW, zone=UTC) == Term("received", "range", (low, high))
 
 
 def test_a_day_has_the_hours_that_it_has() -> None:
     """Clocks went back in Berlin on this day."""
-    term = parse("sent:2026-10-25", zone=ZoneInfo("Europe/Berlin"))
+    term = parse_search("sent:2026-10-25", zone=ZoneInfo("Europe/Berlin"))
     assert isinstance(term, Term)
     low, high = term.value
     assert after(high) - low == 25 * 3600  # type: ignore[arg-type,operator]
@@ -227,7 +227,7 @@ def test_a_day_has_the_hours_that_it_has() -> None:
     ],
 )
 def test_what_may_be_misread_is_told(query: str, position: int, words: str) -> None:
-    (notice,) = warnings(f" {query} ")
+    (notice,) = find_query_warnings(f" {query} ")
     assert notice.position == position
     assert words in notice.message
 
@@ -236,7 +236,7 @@ def test_what_may_be_misread_is_told(query: str, position: int, words: str) -> N
     "query", ["", "abc", "name:x", "http://x", '"stat:x"', "is:failed", "kwargs.a:1", '"or"', ":x"]
 )
 def test_what_is_clear_needs_no_words(query: str) -> None:
-    assert warnings(query) == []
+    assert find_query_warnings(query) == []
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_what_is_clear_needs_no_words(query: str) -> None:
 )
 def test_an_error_teaches(query: str, words: str) -> None:
     with pytest.raises(SearchError) as caught:
-        parse(query)
+        parse_search(query)
     assert words in caught.value.hint
 
 
@@ -272,7 +272,7 @@ ERRORS: list[tuple[str, str, int]] = [
     ("abc - bcd", "'-' must be followed by a search term", 4),
     ("-OR abc", "'-' must be followed by a search term", 0),
     ("abc --all", "Unexpected '-'", 5),
-    ("(" * (MAX_DEPTH + 1) + "abc", f"Query nesting exceeds {MAX_DEPTH} levels", MAX_DEPTH),
+    ("(" * (MAX_QUERY_DEPTH + 1) + "abc", f"Query nesting exceeds {MAX_QUERY_DEPTH} levels", MAX_QUERY_DEPTH),
     ("abc ()", "Empty group", 4),
     ("abc (bcd", "Missing closing parenthesis", 4),
     ("OR abc", "Expected a search term", 0),
@@ -317,7 +317,7 @@ ERRORS: list[tuple[str, str, int]] = [
 @pytest.mark.parametrize(("query", "message", "position"), ERRORS, ids=[query[:30] for query, _, _ in ERRORS])
 def test_an_error_points_at_the_character(query: str, message: str, position: int) -> None:
     with pytest.raises(SearchError) as caught:
-        parse(f"  {query} ")  # the position counts in the trimmed query
+        parse_search(f"  {query} ")  # the position counts in the trimmed query
     assert caught.value.message == f"{message} at position {position}."
     assert caught.value.position == position
 
@@ -325,22 +325,22 @@ def test_an_error_points_at_the_character(query: str, message: str, position: in
 @pytest.mark.parametrize("query", [")", "abc --all", "retries:many", "name:", 'abc "bcd', "()"])
 def test_an_error_says_what_would_be_right(query: str) -> None:
     with pytest.raises(SearchError) as caught:
-        parse(query)
+        parse_search(query)
     assert caught.value.hint or query == ")"
-    assert isinstance(caught.value, Invalid | ValueError)
+    assert isinstance(caught.value, InvalidRequest | ValueError)
 
 
 def test_the_limits() -> None:
-    assert parse("x" * 2048) == free("x" * 2048)
+    assert parse_search("x" * 2048) == free("x" * 2048)
     with pytest.raises(SearchError, match=r"\AQuery exceeds 2048 characters\.\Z") as caught:
-        parse("x" * 2049)
+        parse_search("x" * 2049)
     assert caught.value.position is None
-    assert isinstance(parse(" ".join(f"w{n}" for n in range(128))), And)
+    assert isinstance(parse_search(" ".join(f"w{n}" for n in range(128))), And)
     with pytest.raises(SearchError, match=r"\AQuery exceeds 128 tokens\.\Z"):
-        parse(" ".join(f"w{n}" for n in range(129)))
+        parse_search(" ".join(f"w{n}" for n in range(129)))
     with pytest.raises(SearchError, match=r"\AQuery exceeds 128 tokens\.\Z"):
-        parse("uuid:" + ",".join(f"w{n}" for n in range(129)))
-    assert parse("(" * MAX_DEPTH + "abc" + ")" * MAX_DEPTH) == A
+        parse_search("uuid:" + ",".join(f"w{n}" for n in range(129)))
+    assert parse_search("(" * MAX_QUERY_DEPTH + "abc" + ")" * MAX_QUERY_DEPTH) == A
 
 
 @given(
@@ -387,7 +387,7 @@ def test_any_text_is_a_query_or_an_error_of_ours(query: str) -> None:
 
 def _position_of_error(query: str) -> int | None:
     try:
-        parse(query)
+        parse_search(query)
     except SearchError as error:
         return error.position
     return None

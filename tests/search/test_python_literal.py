@@ -8,7 +8,7 @@ from celery.utils.saferepr import saferepr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.search.literal import MAX_LITERAL_LENGTH, exact_literal, is_whole, literal
+from flower.search.literal import MAX_LITERAL_LENGTH, is_whole, parse_literal, parse_literal_strict
 from tests.helpers.search_strategies import hostile, keywords, values
 
 
@@ -38,14 +38,14 @@ from tests.helpers.search_strategies import hostile, keywords, values
 )
 @pytest.mark.filterwarnings("error")
 def test_what_is_no_literal_is_refused_and_harmless(text: str) -> None:
-    for read in (literal, exact_literal):
+    for read in (parse_literal, parse_literal_strict):
         with pytest.raises(ValueError, match=r"not a literal|backslashes"):
             read(text)
 
 
 @given(hostile | st.text())
 def test_no_text_does_anything_else(text: str) -> None:
-    for read in (literal, exact_literal):
+    for read in (parse_literal, parse_literal_strict):
         with suppress(ValueError):
             read(text)
 
@@ -60,8 +60,8 @@ def test_no_text_does_anything_else(text: str) -> None:
     ],
 )
 def test_a_whole_literal_is_the_value(text: str, value: object) -> None:
-    assert literal(text) == exact_literal(text) == value
-    assert is_whole(literal(text))
+    assert parse_literal(text) == parse_literal_strict(text) == value
+    assert is_whole(parse_literal(text))
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_a_whole_literal_is_the_value(text: str, value: object) -> None:
     ],
 )
 def test_what_may_be_another_value_is_in_doubt(text: str) -> None:
-    literal(text)
+    parse_literal(text)
     with pytest.raises(ValueError, match=r"cut|backslashes"):
-        exact_literal(text)
+        parse_literal_strict(text)
 
 
 @given(st.lists(values, max_size=3).map(tuple) | keywords, st.sampled_from([None, 5, 20, 40, 1024]))
 def test_what_celery_writes_is_read_as_what_was_passed_or_not_at_all(passed: Any, longest: int | None) -> None:
     try:
-        value = exact_literal(saferepr(passed, longest))
+        value = parse_literal_strict(saferepr(passed, longest))
     except ValueError:
         return
     assert repr(value) == repr(passed)

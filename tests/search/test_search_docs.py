@@ -6,9 +6,9 @@ import pytest
 
 from flower.search.conditions import CONDITIONS
 from flower.search.fields import ALIASES, FIELDS
-from flower.search.operators import SIGNS
-from flower.search.syntax import MAX_DEPTH, MAX_LENGTH, MAX_TOKENS, parse, warnings
-from flower.search.tree import terms_of
+from flower.search.operators import OPERATORS
+from flower.search.syntax import MAX_QUERY_DEPTH, MAX_QUERY_LENGTH, MAX_QUERY_TOKENS, find_query_warnings, parse_search
+from flower.search.tree import iter_terms
 from flower.search.wildcards import MAX_STARS
 from tests.helpers.paths import DOCS
 
@@ -20,32 +20,34 @@ _KINDS = {"text": "part", "word": "part", "id": "part", "state": "whole", "numbe
 def fields() -> list[str]:
     lines = ["| field | is | compared | free | costs | example |", "| --- | --- | --- | --- | --- | --- |"]
     for field in FIELDS.values():
-        free = "free" if field.free else ""
-        compared = "duration" if field.duration else _KINDS[field.kind]
-        compared += ", keys" if field.keys else ""
-        lines.append(f"| `{field.name}` | {field.sentence} | {compared} | {free} | {field.cost} | `{field.example}` |")
+        free = "free" if field.in_free_text else ""
+        compared = "duration" if field.is_duration else _KINDS[field.kind]
+        compared += ", keys" if field.has_keys else ""
+        lines.append(
+            f"| `{field.name}` | {field.description} | {compared} | {free} | {field.cost} | `{field.example}` |"
+        )
     return lines
 
 
 def operators() -> list[str]:
     lines = ["| write | a task is found if its value | for | example |", "| --- | --- | --- | --- |"]
-    for sign in SIGNS:
+    for sign in OPERATORS:
         kinds = dict.fromkeys(_KINDS[kind] for kind in sign.kinds)
-        able = ", ".join((*kinds, *(("keys",) if sign.keys else ())))
-        lines.append(f"| `{sign.form}` | {sign.sentence} | {able} | `{sign.example}` |")
+        able = ", ".join((*kinds, *(("keys",) if sign.applies_to_keys else ())))
+        lines.append(f"| `{sign.syntax}` | {sign.description} | {able} | `{sign.example}` |")
     return lines
 
 
 def conditions() -> list[str]:
     lines = ["| write | to find tasks of which is true |", "| --- | --- |"]
-    return lines + [f"| `is:{condition.name}` | {condition.sentence} |" for condition in CONDITIONS.values()]
+    return lines + [f"| `is:{condition.name}` | {condition.description} |" for condition in CONDITIONS.values()]
 
 
 def limits() -> list[str]:
     return [
-        f"- {MAX_LENGTH} characters",
-        f"- {MAX_TOKENS} words, operators, parentheses and parts of lists together",
-        f"- {MAX_DEPTH} parentheses open at one place",
+        f"- {MAX_QUERY_LENGTH} characters",
+        f"- {MAX_QUERY_TOKENS} words, operators, parentheses and parts of lists together",
+        f"- {MAX_QUERY_DEPTH} parentheses open at one place",
         f"- {MAX_STARS} stars in one pattern",
     ]
 
@@ -65,13 +67,13 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=lambda field: field.name)
 def test_the_examples_of_the_fields_are_queries(field: object) -> None:
-    (term,) = terms_of(parse(field.example))  # type: ignore[attr-defined]
+    (term,) = iter_terms(parse_search(field.example))  # type: ignore[attr-defined]
     assert term.field == field.name  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.form)
+@pytest.mark.parametrize("sign", OPERATORS, ids=lambda sign: sign.form)
 def test_the_examples_of_the_signs_are_queries(sign: object) -> None:
-    assert all(FIELDS[term.field].kind in sign.kinds for term in terms_of(parse(sign.example)))  # type: ignore[attr-defined]
+    assert all(FIELDS[term.field].kind in sign.kinds for term in iter_terms(parse_search(sign.example)))  # type: ignore[attr-defined]
 
 
 def _queries() -> list[str]:
@@ -83,14 +85,14 @@ def _queries() -> list[str]:
 
 @pytest.mark.parametrize("query", _queries())
 def test_the_queries_of_the_page_are_queries(query: str) -> None:
-    assert parse(query)
-    assert warnings(query) == []
+    assert parse_search(query)
+    assert find_query_warnings(query) == []
 
 
 def test_the_error_of_the_page_is_the_error() -> None:
     (shown,) = re.findall(r"^    (.* at position \d+\. .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
     with pytest.raises(ValueError, match=re.escape(shown)):
-        parse("state:FAILURE retreis:>3")
+        parse_search("state:FAILURE retreis:>3")
 
 
 def test_the_page_names_the_aliases() -> None:

@@ -9,72 +9,72 @@ import pytest
 
 from flower.errors import StoreFull
 from flower.records import Task
-from flower.store.memory.answers import in_flight
+from flower.store.memory.answers import aggregate_in_flight
 from flower.store.opening import open_writer
 from flower.store.port import Batch
 from flower.store.sqlite import meta
-from flower.tallies import Alive, Durations, InFlight, Tallies, Tally
+from flower.tallies import CounterDelta, DurationHistogram, InFlight, TaskCounters, WorkerIncarnation
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import make, uuid_of
 
 
-def tally(worker: str | None, task: str, count: int = 1) -> Tally:
-    took = Durations({0.5: count, float("inf"): 1}, 0.25 * count, 10.5)
-    return Tally(worker, task, {"task-sent": (count, 1.5)}, took, took if worker is None else None)
+def tally(worker: str | None, task: str, count: int = 1) -> TaskCounters:
+    took = DurationHistogram({0.5: count, float("inf"): 1}, 0.25 * count, 10.5)
+    return TaskCounters(worker, task, {"task-sent": (count, 1.5)}, took, took if worker is None else None)
 
 
-def by_key(found: Tallies) -> dict[Any, Tally]:
+def by_key(found: CounterDelta) -> dict[Any, TaskCounters]:
     assert len({each.key for each in found.changed}) == len(found.changed)
     return {each.key: each for each in found.changed}
 
 
 def test_nothing_was_counted_yet(store: Store) -> None:
-    assert store.reader.tallies() == Tallies(0, (), whole=True)
-    assert list(store.writer.tallies()) == []
-    assert store.writer.marks() == b""
-    assert store.reader.in_flight({"w": Alive()}) == []
+    assert store.reader.counters() == CounterDelta(0, (), is_snapshot=True)
+    assert list(store.writer.counters()) == []
+    assert store.writer.dedup_marks() == b""
+    assert store.reader.in_flight({"w": WorkerIncarnation()}) == []
 
 
 def test_a_tally_is_what_was_written_last_and_outlives_a_restart(store: Store) -> None:
     first, second = tally("w1", "add"), tally(None, "add")
-    store.writer.write(Batch(tallies=[first, second], new=[make(1)]))
-    assert by_key(store.reader.tallies()) == {first.key: first, second.key: second}
-    after = store.reader.tallies().sequence
+    store.writer.write(Batch(counters=[first, second], new=[make(1)]))
+    assert by_key(store.reader.counters()) == {first.key: first, second.key: second}
+    after = store.reader.counters().sequence
     assert after == store.reader.changes(0).sequence
     more = tally("w1", "add", 7)
-    store.restart().write(Batch(tallies=[more], marks=b"12345678"))
-    assert by_key(store.reader.tallies(after)) == {more.key: more}
-    assert not store.reader.tallies(after).whole
+    store.restart().write(Batch(counters=[more], dedup_marks=b"12345678"))
+    assert by_key(store.reader.counters(after)) == {more.key: more}
+    assert not store.reader.counters(after).is_snapshot
     again = store.restart()
-    assert {each.key: each for each in again.tallies()} == {more.key: more, second.key: second}
-    assert again.marks() == b"12345678"
+    assert {each.key: each for each in again.counters()} == {more.key: more, second.key: second}
+    assert again.dedup_marks() == b"12345678"
     again.write(Batch(new=[make(2)]))
-    assert store.restart().marks() == b"12345678"
+    assert store.restart().dedup_marks() == b"12345678"
 
 
 def test_whoever_follows_learns_what_was_forgotten(store: Store) -> None:
     kept, gone = tally("w1", "add"), tally("w2", "add")
-    store.writer.write(Batch(tallies=[kept, gone]))
-    before = store.reader.tallies().sequence
-    store.writer.write(Batch(forgotten=[gone.key, ("never", "there")], tallies=[tally("w3", "add")]))
-    found = store.reader.tallies(before)
-    assert found.whole
+    store.writer.write(Batch(counters=[kept, gone]))
+    before = store.reader.counters().sequence
+    store.writer.write(Batch(dropped_counters=[gone.key, ("never", "there")], counters=[tally("w3", "add")]))
+    found = store.reader.counters(before)
+    assert found.is_snapshot
     assert set(by_key(found)) == {kept.key, ("w3", "add")}
-    assert store.reader.tallies(found.sequence) == Tallies(found.sequence, (), whole=False)
+    assert store.reader.counters(found.sequence) == CounterDelta(found.sequence, (), is_snapshot=False)
     # one that comes back in the very write that forgets it begins anew
-    store.writer.write(Batch(forgotten=[kept.key], tallies=[replaced := tally("w1", "add", 1)]))
-    assert by_key(store.reader.tallies(found.sequence))[kept.key] == replaced
+    store.writer.write(Batch(dropped_counters=[kept.key], counters=[replaced := tally("w1", "add", 1)]))
+    assert by_key(store.reader.counters(found.sequence))[kept.key] == replaced
 
 
 def test_a_number_of_another_store_gives_everything(store: Store) -> None:
-    store.writer.write(Batch(tallies=[tally("w1", "add")]))
-    assert store.reader.tallies(1_000).whole
-    assert len(store.reader.tallies(1_000).changed) == 1
+    store.writer.write(Batch(counters=[tally("w1", "add")]))
+    assert store.reader.counters(1_000).is_snapshot
+    assert len(store.reader.counters(1_000).changed) == 1
 
 
 def test_many_tallies_over_many_writes(store: Store) -> None:
     chance, kept = random.Random(7), {}
-    followed: dict[Any, Tally] = {}
+    followed: dict[Any, TaskCounters] = {}
     at = 0
     for _ in range(40):
         changed = [tally(f"w{chance.randrange(9)}", f"t{chance.randrange(9)}", chance.randrange(99)) for _ in range(9)]
@@ -83,15 +83,15 @@ def test_many_tallies_over_many_writes(store: Store) -> None:
         for key in gone:
             del kept[key]
         kept.update((each.key, each) for each in changed)
-        store.writer.write(Batch(tallies=changed, forgotten=gone))
+        store.writer.write(Batch(counters=changed, dropped_counters=gone))
         if chance.random() < 0.5:
-            found = store.reader.tallies(at)
-            followed = by_key(found) if found.whole else {**followed, **by_key(found)}
+            found = store.reader.counters(at)
+            followed = by_key(found) if found.is_snapshot else {**followed, **by_key(found)}
             at = found.sequence
             assert followed == kept
         if chance.random() < 0.1:
             store.restart()
-    assert {each.key: each for each in store.restart().tallies()} == kept
+    assert {each.key: each for each in store.restart().counters()} == kept
 
 
 def in_order(found: Any) -> list[InFlight]:
@@ -118,14 +118,14 @@ def test_in_flight(store: Store) -> None:
         task(13, "RECEIVED", received=15.0, hostname=None),
     ]
     store.writer.write(Batch(new=tasks))
-    living = {"w1": Alive(since=5.0, pid=5), "idle": Alive()}
+    living = {"w1": WorkerIncarnation(since=5.0, pid=5), "idle": WorkerIncarnation()}
     assert in_order(store.reader.in_flight(living)) == [
         InFlight("w1", "", 1, None),
         InFlight("w1", "add", 1, 2.5),
         InFlight("w1", "mul", 1, None),
         InFlight("w1", "skewed", 0, 0.0),
     ]
-    assert in_order(store.reader.in_flight({"w1": Alive()}))[1] == InFlight("w1", "add", 3, 2.5)
+    assert in_order(store.reader.in_flight({"w1": WorkerIncarnation()}))[1] == InFlight("w1", "add", 3, 2.5)
     assert store.reader.in_flight({}) == []
 
 
@@ -146,8 +146,10 @@ def test_in_flight_of_random_tasks(store: Store, seed: int) -> None:
     ]  # fmt: skip
     for start in range(0, 300, 70):
         store.writer.write(Batch(new=tasks[start : start + 70]))
-    living = {f"w{n}": Alive(maybe(float(chance.randrange(5))), maybe(chance.randrange(3))) for n in range(3)}
-    assert in_order(store.reader.in_flight(living)) == in_order(in_flight(tasks, living))
+    living = {
+        f"w{n}": WorkerIncarnation(maybe(float(chance.randrange(5))), maybe(chance.randrange(3))) for n in range(3)
+    }
+    assert in_order(store.reader.in_flight(living)) == in_order(aggregate_in_flight(tasks, living))
 
 
 def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,14 +157,14 @@ def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     with opened("sqlite", tmp_path) as store:
-        store.writer.write(Batch(tallies=[tally("w1", "add", 1)]))
+        store.writer.write(Batch(counters=[tally("w1", "add", 1)]))
         with monkeypatch.context() as patched:
             patched.setattr(meta, "put_marks", refuse)
             with pytest.raises(StoreFull):
-                store.writer.write(Batch(tallies=[tally("w2", "add"), tally("w1", "add", 2)], marks=b"x" * 8))
-        assert set(by_key(store.reader.tallies())) == {("w1", "add")}
-        store.writer.write(Batch(tallies=[tally("w3", "add")]))
-        found = by_key(store.reader.tallies())
+                store.writer.write(Batch(counters=[tally("w2", "add"), tally("w1", "add", 2)], dedup_marks=b"x" * 8))
+        assert set(by_key(store.reader.counters())) == {("w1", "add")}
+        store.writer.write(Batch(counters=[tally("w3", "add")]))
+        found = by_key(store.reader.counters())
         assert found == {("w1", "add"): tally("w1", "add", 1), ("w3", "add"): tally("w3", "add")}
 
 
@@ -172,7 +174,7 @@ def test_a_store_of_an_older_version_begins_to_count(tmp_path: Path) -> None:
         store.writer.close()
         with apsw.Connection(str(tmp_path / "data" / "meta.db")) as old:
             old.execute("DROP TABLE tally")
-        assert store.reader.tallies() == Tallies(1, (), whole=True)
+        assert store.reader.counters() == CounterDelta(1, (), is_snapshot=True)
         store.writer = open_writer(tmp_path / "data", text_index=False)
-        store.writer.write(Batch(tallies=[tally("w1", "add")]))
-        assert len(store.reader.tallies().changed) == 1
+        store.writer.write(Batch(counters=[tally("w1", "add")]))
+        assert len(store.reader.counters().changed) == 1

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.errors import Invalid
-from flower.search.tree import EVERYTHING, And, Not, Or, Path, Term
-from flower.store.cursor import TEXT_KEYS, Position, decode, encode
+from flower.errors import InvalidRequest
+from flower.search.tree import EVERYTHING, And, Not, Or, PathCondition, Term
+from flower.store.cursor import TEXT_SORT_KEYS, Position, decode_cursor, encode_cursor
 from flower.store.port import NEWEST, SORT_KEYS, Query, Sort
 from tests.helpers.task_factory import queries
 
@@ -28,15 +28,15 @@ def places(draw: st.DrawFn) -> tuple[Query, Position]:
     query = draw(queries)
     texts = st.text(alphabet=st.characters(exclude_categories=[]), max_size=20)
     numbers = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1)
-    values = tuple(draw(st.none() | (texts if sort.key in TEXT_KEYS else numbers)) for sort in query.sort)
+    values = tuple(draw(st.none() | (texts if sort.key in TEXT_SORT_KEYS else numbers)) for sort in query.sort)
     return query, Position(values, draw(st.integers(0, 2**63 - 1)))
 
 
 @given(places())
 def test_a_cursor_comes_back_as_it_was(place: tuple[Query, Position]) -> None:
     query, position = place
-    text = encode(query, *position)
-    assert decode(query, text) == position
+    text = encode_cursor(query, *position)
+    assert decode_cursor(query, text) == position
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -56,21 +56,21 @@ def test_a_cursor_comes_back_as_it_was(place: tuple[Query, Position]) -> None:
     ],
 )
 def test_a_cursor_of_another_query_is_refused(other: Query) -> None:
-    with pytest.raises(Invalid, match="belongs to another query"):
-        decode(other, encode(BY_NAME, VALUES, 7))
+    with pytest.raises(InvalidRequest, match="belongs to another query"):
+        decode_cursor(other, encode_cursor(BY_NAME, VALUES, 7))
 
 
 def test_the_bounds_of_ranges_may_move() -> None:
     """`received:>-1h` has another bound on each page."""
 
     def since(moment: float) -> Query:
-        path = Term("kwargs", "path", Path(("order", "price"), "range", (moment, None)))
+        path = Term("kwargs", "path", PathCondition(("order", "price"), "range", (moment, None)))
         return Query(And((Term("received", "range", (moment, None)), path)))
 
-    assert decode(since(2000.0), encode(since(1000.0), (1500.0,), 7)) == ((1500.0,), 7)
+    assert decode_cursor(since(2000.0), encode_cursor(since(1000.0), (1500.0,), 7)) == ((1500.0,), 7)
     no_bound = Query(And((Term("received", "range", (None, None)), since(1.0).where.terms[1])))  # type: ignore[union-attr]
-    with pytest.raises(Invalid, match="another query"):
-        decode(no_bound, encode(since(1000.0), (1500.0,), 7))
+    with pytest.raises(InvalidRequest, match="another query"):
+        decode_cursor(no_bound, encode_cursor(since(1000.0), (1500.0,), 7))
 
 
 def test_the_values_of_a_pair_and_of_a_path_count() -> None:
@@ -79,18 +79,18 @@ def test_the_values_of_a_pair_and_of_a_path_count() -> None:
 
     for one, other in (
         (query("pair", ("id", "7")), query("pair", ("id", "8"))),
-        (query("path", Path(("id",), "is", "7")), query("path", Path(("id",), "is", "8"))),
-        (query("path", Path(("id",), "is", "7")), query("path", Path(("no",), "is", "7"))),
+        (query("path", PathCondition(("id",), "is", "7")), query("path", PathCondition(("id",), "is", "8"))),
+        (query("path", PathCondition(("id",), "is", "7")), query("path", PathCondition(("no",), "is", "7"))),
     ):
-        with pytest.raises(Invalid, match="another query"):
-            decode(other, encode(one, (1.0,), 7))
+        with pytest.raises(InvalidRequest, match="another query"):
+            decode_cursor(other, encode_cursor(one, (1.0,), 7))
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "", "=", "a", "AAAA", "é", "\ud800", "\0", "null", "../../etc/passwd", "A" * 100_001, "%%%", "gaE", "-" * 64,
-        encode(Query(), (1.0,), 7) + "!",
+        encode_cursor(Query(), (1.0,), 7) + "!",
         forged(1), forged(1, b"x", [], 7, 8), forged("1", b"x", [], 7), forged(1, "x", [], 7), forged(1, b"x", {}, 7),
         forged(1, b"x", [], -1), forged(1, b"x", [], 2**63), forged(1, b"x", [], 1.5), forged(1, b"x", [[]], 1),
         forged(1, b"x", [True], 1), forged(1, b"x", [0] * 100_000, 1), forged(1, b"x", [b"\xff\xfe"], 1),
@@ -98,13 +98,13 @@ def test_the_values_of_a_pair_and_of_a_path_count() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_cursor_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match=r"is not a cursor|belongs to another query") as caught:
-        decode(Query(), text)
+    with pytest.raises(InvalidRequest, match=r"is not a cursor|belongs to another query") as caught:
+        decode_cursor(Query(), text)
     assert "first page" in caught.value.hint
 
 
 def digest(query: Query) -> bytes:
-    packed = encode(query, tuple(None for _ in query.sort), 1)
+    packed = encode_cursor(query, tuple(None for _ in query.sort), 1)
     found: list[Any] = msgspec.msgpack.decode(_bytes(packed))
     assert isinstance(found[1], bytes)
     return found[1]
@@ -116,36 +116,36 @@ def _bytes(text: str) -> bytes:
 
 @pytest.mark.parametrize("values", [[], [1.0, 2.0], [b"text"], [math.nan]])
 def test_values_that_do_not_fit_the_sort_keys_are_refused(values: list[Any]) -> None:
-    with pytest.raises(Invalid, match=r"not a cursor|another query"):
-        decode(Query(), forged(1, digest(Query()), values, 7))
+    with pytest.raises(InvalidRequest, match=r"not a cursor|another query"):
+        decode_cursor(Query(), forged(1, digest(Query()), values, 7))
 
 
 def test_a_number_where_a_text_is_compared_is_refused() -> None:
     query = Query(sort=(Sort("uuid"),))
-    with pytest.raises(Invalid, match="not a cursor"):
-        decode(query, forged(1, digest(query), [5], 7))
+    with pytest.raises(InvalidRequest, match="not a cursor"):
+        decode_cursor(query, forged(1, digest(query), [5], 7))
 
 
 def test_a_later_version_is_refused() -> None:
-    with pytest.raises(Invalid, match="another version"):
-        decode(Query(), forged(2, digest(Query()), [1.0], 7))
+    with pytest.raises(InvalidRequest, match="another version"):
+        decode_cursor(Query(), forged(2, digest(Query()), [1.0], 7))
 
 
 @given(
     st.text(alphabet=st.characters(exclude_categories=[])) | st.binary().map(lambda b: urlsafe_b64encode(b).decode())
 )
 def test_noise_is_refused(text: str) -> None:
-    with pytest.raises(Invalid):
-        decode(Query(), text)
+    with pytest.raises(InvalidRequest):
+        decode_cursor(Query(), text)
 
 
 @given(st.integers(0, 200), st.integers(0, 255))
 def test_a_cursor_that_was_tampered_with_is_refused_or_a_place(where: int, byte: int) -> None:
-    packed = bytearray(_bytes(encode(BY_NAME, VALUES, 7)))
+    packed = bytearray(_bytes(encode_cursor(BY_NAME, VALUES, 7)))
     packed[where % len(packed)] = byte
     try:
-        place = decode(BY_NAME, urlsafe_b64encode(bytes(packed)).decode())
-    except Invalid:
+        place = decode_cursor(BY_NAME, urlsafe_b64encode(bytes(packed)).decode())
+    except InvalidRequest:
         return
     assert all(isinstance(value, str | int | float | None) for value in place.values)
     assert len(place.values) == 2
@@ -153,5 +153,5 @@ def test_a_cursor_that_was_tampered_with_is_refused_or_a_place(where: int, byte:
 
 
 def test_every_sort_key_is_text_or_number() -> None:
-    assert set(SORT_KEYS) >= TEXT_KEYS
-    assert NEWEST[0].key not in TEXT_KEYS
+    assert set(SORT_KEYS) >= TEXT_SORT_KEYS
+    assert NEWEST[0].key not in TEXT_SORT_KEYS

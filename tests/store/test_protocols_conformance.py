@@ -5,10 +5,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 from flower.records import Attempt, Gap, Task, Worker
 from flower.search.tree import And, Node, Not, Or, Term
-from flower.store.port import Batch, Changed, Query, Retention, Sort
+from flower.store.port import Batch, Query, Retention, Sort, TaskChange
 from tests.helpers.stores import Store
 from tests.helpers.task_factory import make, uuid_of
 
@@ -95,7 +95,7 @@ def test_changes_are_written_and_announced(store: Store) -> None:
     changes = []
     for stored in known.values():
         after = msgspec.structs.replace(stored.task, state="SUCCESS", runtime=1.5, name="other", args="ünï")
-        changes.append(Changed(stored.key or 0, stored.task, after))
+        changes.append(TaskChange(stored.key or 0, stored.task, after))
     assert store.writer.write(Batch(changed=changes)) == []
     for change in changes:
         assert store.reader.task(change.after.uuid) == change.after
@@ -127,7 +127,7 @@ def test_a_changed_task_that_was_forgotten_comes_back(store: Store) -> None:
     while store.writer.prune(Retention(max_tasks=5), 0.0):
         pass
     after = make(0, result="'late'")
-    store.writer.write(Batch(changed=[Changed(stored.key or 0, stored.task, after)]))
+    store.writer.write(Batch(changed=[TaskChange(stored.key or 0, stored.task, after)]))
     assert store.reader.task(after.uuid) == after
     assert store.reader.count() == 6
 
@@ -157,11 +157,11 @@ def test_searching(store: Store, where: Node, expected: int) -> None:
 
 @pytest.mark.parametrize("term", [Term("nope", "is", "x"), Term("runtime", "is", "x"), Term("name", "range", (1, 2))])
 def test_senseless_questions_are_refused_at_once(store: Store, term: Term) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         store.reader.tasks(Query(term))
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         store.reader.count(Not(term))
-    with pytest.raises(Invalid, match="colour"):
+    with pytest.raises(InvalidRequest, match="colour"):
         store.reader.tasks(Query(sort=(Sort("colour"),)))
 
 
@@ -279,19 +279,19 @@ def test_what_is_held_back_is_not_seen_and_outlives_a_restart(store: Store) -> N
     waiting = Task(
         uuid="waiting", name="a", earlier=(Attempt(0, state="RETRY"),), data={"task-progress": {"current": 3}}
     )
-    assert tuple(store.writer.held()) == ()
-    store.writer.write(Batch(held=[waiting, Task(uuid="other")]))
+    assert tuple(store.writer.parked_tasks()) == ()
+    store.writer.write(Batch(parked=[waiting, Task(uuid="other")]))
     assert store.reader.task("waiting") is None
     assert store.reader.count() == 0
-    store.writer.write(Batch(new=[Task(uuid="row")], held=[waiting]))
+    store.writer.write(Batch(new=[Task(uuid="row")], parked=[waiting]))
     store.writer.write(Batch(new=[Task(uuid="next")]))
-    assert tuple(store.restart().held()) == (waiting,)
-    store.writer.write(Batch(new=[waiting], held=()))
-    assert tuple(store.restart().held()) == ()
+    assert tuple(store.restart().parked_tasks()) == (waiting,)
+    store.writer.write(Batch(new=[waiting], parked=()))
+    assert tuple(store.restart().parked_tasks()) == ()
     assert store.reader.task("waiting") == waiting
 
 
 def test_custom_data_that_cannot_be_held_does_no_harm(store: Store) -> None:
-    store.writer.write(Batch(held=[Task(uuid="big", name="a", data={"task-progress": {"n": 2**200}})]))
-    (held,) = store.restart().held()
+    store.writer.write(Batch(parked=[Task(uuid="big", name="a", data={"task-progress": {"n": 2**200}})]))
+    (held,) = store.restart().parked_tasks()
     assert (held.uuid, held.name) == ("big", "a")

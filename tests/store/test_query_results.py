@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 from flower.records import Task
 from flower.search.tree import EVERYTHING, And, Not, Or, Term
-from flower.sketch import Sketch, sketch_of
-from flower.store.answers import FACETS, FacetCounts, Span, Summary, Value
-from flower.store.port import SORT_KEYS, Batch, Changed, Query, Reader, Retention, Sort
+from flower.sketch import Sketch, create_sketch
+from flower.store.answers import FACETS, BucketSpan, FacetCounts, FacetValue, Summary
+from flower.store.port import SORT_KEYS, Batch, Query, Reader, Retention, Sort, TaskChange
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import uuid_of
 
@@ -55,7 +55,7 @@ def reader(store: Store) -> Reader:
     """In two writes, and read before, so that nothing is answered from what was true then."""
     store.writer.write(Batch(new=TASKS[:4]))
     store.reader.facets(EVERYTHING, FACETS)
-    store.reader.slow()
+    store.reader.slow_thresholds()
     store.writer.write(Batch(new=TASKS[4:]))
     return store.reader
 
@@ -72,11 +72,11 @@ def values(found: FacetCounts) -> list[tuple[str | None, int]]:
 
 
 def test_an_empty_store_answers(store: Store) -> None:
-    reader, span = store.reader, Span(0.0, 1.0, 2)
+    reader, span = store.reader, BucketSpan(0.0, 1.0, 2)
     nobody = Summary(None, 0, {}, Sketch(), Sketch())
-    assert reader.page(Query(), limit=5).tasks == ()
-    assert reader.page(Query(), limit=5).cursor is None
-    assert reader.counted().count == 0
+    assert reader.task_page(Query(), limit=5).tasks == ()
+    assert reader.task_page(Query(), limit=5).cursor is None
+    assert reader.count_until_deadline().count == 0
     assert reader.facets(EVERYTHING, ["name"]).facets == {"name": FacetCounts(())}
     assert reader.histogram(EVERYTHING, span).states == {}
     assert reader.summaries(EVERYTHING).total == reader.timeline(EVERYTHING, span).total == nobody
@@ -84,7 +84,7 @@ def test_an_empty_store_answers(store: Store) -> None:
     assert reader.summaries(EVERYTHING, by="name").groups == ()
     assert (reader.failures(EVERYTHING).groups, reader.failures(EVERYTHING).count) == ((), 0)
     assert reader.family(uuid_of(1)) is None
-    assert reader.slow() == {}
+    assert reader.slow_thresholds() == {}
     assert list(reader.worker_history()) == list(reader.worker_history("w1")) == []
 
 
@@ -94,40 +94,42 @@ def replace_group(summary: Summary, group: float) -> Summary:
 
 def test_limits_that_leave_nothing(reader: Reader) -> None:
     for limit in (0, -3):
-        assert reader.page(Query(), limit=limit).tasks == ()
+        assert reader.task_page(Query(), limit=limit).tasks == ()
         assert reader.facets(EVERYTHING, ["state"], limit=limit).facets["state"] == FacetCounts((), 4)
         assert reader.summaries(EVERYTHING, by="state", limit=limit).more == 4
         assert reader.failures(EVERYTHING, limit=limit).more == 2
         family = reader.family(uuid_of(0), limit=limit)
         assert family is not None
-        assert (family.tasks, family.whole) == ((), False)
+        assert (family.tasks, family.complete) == ((), False)
         assert list(reader.worker_history(limit=limit)) == []
 
 
 @pytest.mark.parametrize(
     "span",
     [
-        Span(0.0, 0.0, 3), Span(0.0, -1.0, 3), Span(0.0, 1.0, 0), Span(0.0, 1.0, -1), Span(0.0, 1.0, 1_000_000_000),
-        Span(float("nan"), 1.0, 3), Span(float("inf"), 1.0, 3), Span(0.0, float("nan"), 3), Span(0.0, float("inf"), 3),
-        Span(0.0, 1.0, 3, "runtime"),  # type: ignore[arg-type]
+        BucketSpan(0.0, 0.0, 3), BucketSpan(0.0, -1.0, 3), BucketSpan(0.0, 1.0, 0), BucketSpan(0.0, 1.0, -1),
+        BucketSpan(0.0, 1.0, 1_000_000_000),
+        BucketSpan(float("nan"), 1.0, 3), BucketSpan(float("inf"), 1.0, 3), BucketSpan(0.0, float("nan"), 3),
+        BucketSpan(0.0, float("inf"), 3),
+        BucketSpan(0.0, 1.0, 3, "runtime"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip
-def test_spans_that_make_no_sense_are_refused(reader: Reader, span: Span) -> None:
+def test_spans_that_make_no_sense_are_refused(reader: Reader, span: BucketSpan) -> None:
     for ask in (reader.histogram, reader.timeline):
-        with pytest.raises(Invalid):
+        with pytest.raises(InvalidRequest):
             ask(EVERYTHING, span)
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         reader.failures(EVERYTHING, span=span)
 
 
 def test_what_there_is_not_is_refused(reader: Reader) -> None:
-    with pytest.raises(Invalid, match="'color'") as caught:
+    with pytest.raises(InvalidRequest, match="'color'") as caught:
         reader.facets(EVERYTHING, ["state", "color"])  # type: ignore[list-item]
     assert "routing_key" in caught.value.hint
-    with pytest.raises(Invalid, match="'color'"):
+    with pytest.raises(InvalidRequest, match="'color'"):
         reader.summaries(EVERYTHING, by="color")  # type: ignore[arg-type]
-    with pytest.raises(Invalid, match="'color'"):
-        reader.page(Query(sort=(Sort("color"),)), limit=5)
+    with pytest.raises(InvalidRequest, match="'color'"):
+        reader.task_page(Query(sort=(Sort("color"),)), limit=5)
 
 
 # --- pages
@@ -160,11 +162,11 @@ def test_pages_follow_the_order(reader: Reader, sort: tuple[Sort, ...], expected
 
 def walk(reader: Reader, query: Query, limit: int) -> list[int]:
     """Page by page; every page but the last is full, and only the last gives no cursor."""
-    page = reader.page(query, limit=limit)
+    page = reader.task_page(query, limit=limit)
     found = numbers(page.tasks)
     while page.cursor is not None:
         assert len(page.tasks) == limit
-        page = reader.page(query, limit=limit, cursor=page.cursor)
+        page = reader.task_page(query, limit=limit, cursor=page.cursor)
         assert page.tasks
         found += numbers(page.tasks)
     return found
@@ -179,20 +181,20 @@ def test_a_page_finds_what_is_asked_for(reader: Reader, key: str, descending: bo
 
 
 def test_a_cursor_of_another_query_is_refused(reader: Reader) -> None:
-    cursor = reader.page(Query(FAILED), limit=1).cursor
-    with pytest.raises(Invalid, match="another query"):
-        reader.page(Query(Not(FAILED)), limit=1, cursor=cursor)
-    with pytest.raises(Invalid, match="not a cursor"):
-        reader.page(Query(), limit=1, cursor="nonsense")
+    cursor = reader.task_page(Query(FAILED), limit=1).cursor
+    with pytest.raises(InvalidRequest, match="another query"):
+        reader.task_page(Query(Not(FAILED)), limit=1, cursor=cursor)
+    with pytest.raises(InvalidRequest, match="not a cursor"):
+        reader.task_page(Query(), limit=1, cursor="nonsense")
 
 
 def test_a_cursor_goes_with_the_query_as_it_is_an_hour_later(reader: Reader) -> None:
     def since(moment: float) -> Query:
         return Query(Term("received", "range", (moment, None)))
 
-    first = reader.page(since(12.0), limit=2)
+    first = reader.task_page(since(12.0), limit=2)
     assert numbers(first.tasks) == [6, 4]
-    later = reader.page(since(20.5), limit=2, cursor=first.cursor)
+    later = reader.task_page(since(20.5), limit=2, cursor=first.cursor)
     assert (numbers(later.tasks), later.cursor) == ([3], None)
 
 
@@ -200,10 +202,10 @@ def test_a_cursor_goes_with_the_query_as_it_is_an_hour_later(reader: Reader) -> 
 
 
 def test_counts_are_exact(reader: Reader) -> None:
-    assert reader.counted().count == reader.count() == 7
-    assert reader.counted(FAILED).count == 3
-    assert reader.counted(Or()).count == 0
-    assert reader.counted(FAILED).partial is None
+    assert reader.count_until_deadline().count == reader.count() == 7
+    assert reader.count_until_deadline(FAILED).count == 3
+    assert reader.count_until_deadline(Or()).count == 0
+    assert reader.count_until_deadline(FAILED).partial is None
 
 
 @pytest.mark.parametrize(
@@ -261,23 +263,23 @@ def test_the_facet_of_failures_is_their_fingerprint(reader: Reader) -> None:
 
 
 def test_a_histogram_has_the_starts_of_its_buckets_and_not_the_ends(reader: Reader) -> None:
-    found = reader.histogram(EVERYTHING, Span(11.0, 9.0, 2))
+    found = reader.histogram(EVERYTHING, BucketSpan(11.0, 9.0, 2))
     # 11 and 12 are in [11, 20), 20 to 25 in [20, 29), 29.999 is outside and one has no time
     assert found.states == {"SUCCESS": (1, 1), "FAILURE": (1, 2)}
-    assert found.span == Span(11.0, 9.0, 2)
-    assert reader.histogram(FAILED, Span(0.0, 15.0, 2)).states == {"FAILURE": (1, 2)}
-    assert reader.histogram(EVERYTHING, Span(-1e9, 1.0, 3)).states == {}
+    assert found.span == BucketSpan(11.0, 9.0, 2)
+    assert reader.histogram(FAILED, BucketSpan(0.0, 15.0, 2)).states == {"FAILURE": (1, 2)}
+    assert reader.histogram(EVERYTHING, BucketSpan(-1e9, 1.0, 3)).states == {}
 
 
 @pytest.mark.parametrize(
     ("span", "expected"),
     [
-        (Span(5.0, 5.0, 2, "sent"), {"PENDING": (1, 0), "SUCCESS": (0, 1)}),
-        (Span(12.0, 3.0, 2, "started"), {"SUCCESS": (1, 0), "FAILURE": (0, 1)}),
-        (Span(30.0, 1.0, 3, "timestamp"), {"FAILURE": (1, 0, 0), "RETRY": (0, 1, 0)}),
+        (BucketSpan(5.0, 5.0, 2, "sent"), {"PENDING": (1, 0), "SUCCESS": (0, 1)}),
+        (BucketSpan(12.0, 3.0, 2, "started"), {"SUCCESS": (1, 0), "FAILURE": (0, 1)}),
+        (BucketSpan(30.0, 1.0, 3, "timestamp"), {"FAILURE": (1, 0, 0), "RETRY": (0, 1, 0)}),
     ],
 )
-def test_a_histogram_of_another_time(reader: Reader, span: Span, expected: dict[str, tuple[int, ...]]) -> None:
+def test_a_histogram_of_another_time(reader: Reader, span: BucketSpan, expected: dict[str, tuple[int, ...]]) -> None:
     assert reader.histogram(EVERYTHING, span).states == expected
 
 
@@ -291,17 +293,19 @@ def test_edges_that_no_double_hits_are_where_a_division_puts_them(store: Store, 
         place = (edge - start) / width
         if 0 <= place < count:
             expected[int(place)] += 1
-    assert store.reader.histogram(EVERYTHING, Span(start, width, count)).states == {"PENDING": tuple(expected)}
+    assert store.reader.histogram(EVERYTHING, BucketSpan(start, width, count)).states == {"PENDING": tuple(expected)}
 
 
 def test_a_timeline_has_every_stretch(reader: Reader) -> None:
-    found = reader.timeline(Term("queue", "equals", "pay"), Span(10.0, 5.0, 4))
+    found = reader.timeline(Term("queue", "equals", "pay"), BucketSpan(10.0, 5.0, 4))
     assert [group.group for group in found.groups] == [10.0, 15.0, 20.0, 25.0]
     assert [group.count for group in found.groups] == [0, 0, 2, 1]
     assert [group.states for group in found.groups] == [{}, {}, {"FAILURE": 2}, {"RETRY": 1}]
-    assert found.groups[2].wait == sketch_of([0.5])
-    assert found.groups[2].runtime == sketch_of([0.0])
-    assert found.total == Summary(None, 3, {"FAILURE": 2, "RETRY": 1}, sketch_of([0.0]), sketch_of([0.5, -0.999]))
+    assert found.groups[2].wait == create_sketch([0.5])
+    assert found.groups[2].runtime == create_sketch([0.0])
+    assert found.total == Summary(
+        None, 3, {"FAILURE": 2, "RETRY": 1}, create_sketch([0.0]), create_sketch([0.5, -0.999])
+    )
     assert found.more == 0
 
 
@@ -315,9 +319,9 @@ def test_summaries(reader: Reader) -> None:
         None,
         7,
         {"SUCCESS": 2, "FAILURE": 3, "PENDING": 1, "RETRY": 1},
-        sketch_of([1.0, 2.0, 0.0, 8.0]),
+        create_sketch([1.0, 2.0, 0.0, 8.0]),
         # 12 - 10, then from received on: 3, 0.5, 1, and one by two clocks
-        sketch_of([2.0, 3.0, 0.5, 1.0, -0.999]),
+        create_sketch([2.0, 3.0, 0.5, 1.0, -0.999]),
     )
     assert found.total.wait.quantile(1.0) == pytest.approx(3.0, rel=0.01)
 
@@ -325,9 +329,9 @@ def test_summaries(reader: Reader) -> None:
 def test_summaries_by_a_facet(reader: Reader) -> None:
     found = reader.summaries(EVERYTHING, by="name")
     assert found.groups == (
-        Summary("pay.charge", 4, {"FAILURE": 2, "SUCCESS": 1, "RETRY": 1}, sketch_of([0.0, 8.0]),
-                sketch_of([0.5, 1.0, -0.999])),
-        Summary("mail.send", 2, {"SUCCESS": 1, "FAILURE": 1}, sketch_of([1.0, 2.0]), sketch_of([2.0, 3.0])),
+        Summary("pay.charge", 4, {"FAILURE": 2, "SUCCESS": 1, "RETRY": 1}, create_sketch([0.0, 8.0]),
+                create_sketch([0.5, 1.0, -0.999])),
+        Summary("mail.send", 2, {"SUCCESS": 1, "FAILURE": 1}, create_sketch([1.0, 2.0]), create_sketch([2.0, 3.0])),
         Summary(None, 1, {"PENDING": 1}, Sketch(), Sketch()),
     )  # fmt: skip
     few = reader.summaries(EVERYTHING, by="name", limit=1)
@@ -337,11 +341,11 @@ def test_summaries_by_a_facet(reader: Reader) -> None:
 def test_summaries_by_what_is_no_column(reader: Reader) -> None:
     found = reader.summaries(EVERYTHING, by="exception")
     assert [(group.group, group.count) for group in found.groups] == [(None, 3), ("Declined", 2), ("Timeout", 2)]
-    assert found.groups[2].runtime == sketch_of([2.0])
+    assert found.groups[2].runtime == create_sketch([2.0])
 
 
 def test_slow_is_by_type(reader: Reader) -> None:
-    found = reader.slow()
+    found = reader.slow_thresholds()
     assert found == {"mail.send": pytest.approx(2.02, rel=0.02), "pay.charge": pytest.approx(8.08, rel=0.02)}
 
 
@@ -352,8 +356,8 @@ def test_is_slow_compares_with_the_tasks_own_type(store: Store) -> None:
     reports = [bare(n, "report", "SUCCESS", "w1", runtime=60.0) for n in range(40, 60)]
     store.writer.write(Batch(new=[*mail, *reports, bare(60, None, "SUCCESS", "w1", runtime=1e6)]))
     assert numbers(tuple(store.reader.tasks(Query(slow, ())))) == [7]
-    assert store.reader.counted(slow).count == 1
-    assert numbers(store.reader.page(Query(And((slow, Term("name", "is", "mail.send")))), limit=9).tasks) == [7]
+    assert store.reader.count_until_deadline(slow).count == 1
+    assert numbers(store.reader.task_page(Query(And((slow, Term("name", "is", "mail.send")))), limit=9).tasks) == [7]
     assert values(store.reader.facets(slow, ["name"]).facets["name"]) == [("mail.send", 1)]
 
 
@@ -361,16 +365,21 @@ def test_is_slow_compares_with_the_tasks_own_type(store: Store) -> None:
 
 
 def test_failures_are_grouped(reader: Reader) -> None:
-    found = reader.failures(EVERYTHING, span=Span(10.0, 10.0, 2))
+    found = reader.failures(EVERYTHING, span=BucketSpan(10.0, 10.0, 2))
     declined, timeout = sorted(found.groups, key=lambda group: group.fingerprint.exception)
     assert (found.count, found.more) == (4, 0)
     assert (declined.fingerprint.exception, declined.fingerprint.message) == ("Declined", "card #")
-    assert (declined.count, declined.first, declined.last, declined.trend) == (2, 21.0, 30.0, (0, 2))
-    assert declined.types == (Value("pay.charge", 2),)
-    assert declined.workers == (Value("w1", 1), Value("w2", 1))
+    assert (declined.count, declined.first_failure_at, declined.last_failure_at, declined.trend) == (
+        2,
+        21.0,
+        30.0,
+        (0, 2),
+    )
+    assert declined.types == (FacetValue("pay.charge", 2),)
+    assert declined.workers == (FacetValue("w1", 1), FacetValue("w2", 1))
     assert declined.example == uuid_of(3)
-    assert (timeout.count, timeout.first, timeout.last, timeout.trend) == (2, 17.0, 31.0, (1, 1))
-    assert timeout.types == (Value("mail.send", 1), Value("pay.charge", 1))
+    assert (timeout.count, timeout.first_failure_at, timeout.last_failure_at, timeout.trend) == (2, 17.0, 31.0, (1, 1))
+    assert timeout.types == (FacetValue("mail.send", 1), FacetValue("pay.charge", 1))
     assert timeout.example == uuid_of(6)
     # as large, seen later
     assert found.groups == (timeout, declined)
@@ -397,7 +406,7 @@ def test_failures_name_the_five_most_frequent(store: Store) -> None:
         ("type-0", 2), ("type-1", 2), ("type-2", 1), ("type-3", 1), ("type-4", 1),
     ]  # fmt: skip
     assert [value.value for value in group.workers] == ["w0", "w1", "w2", "w3", "w4"]
-    assert (group.first, group.last, group.example) == (None, None, uuid_of(8))
+    assert (group.first_failure_at, group.last_failure_at, group.example) == (None, None, uuid_of(8))
 
 
 # --- families
@@ -407,10 +416,10 @@ def test_a_family_is_all_with_the_same_root(reader: Reader) -> None:
     for member in (0, 1, 2):
         family = reader.family(uuid_of(member))
         assert family is not None
-        assert (family.root_id, numbers(family.tasks), family.whole) == (uuid_of(0), [0, 1, 2], True)
+        assert (family.root_id, numbers(family.tasks), family.complete) == (uuid_of(0), [0, 1, 2], True)
     cut = reader.family(uuid_of(2), limit=2)
     assert cut is not None
-    assert (numbers(cut.tasks), cut.whole) == ([0, 1], False)
+    assert (numbers(cut.tasks), cut.complete) == ([0, 1], False)
 
 
 def test_families_of_one(reader: Reader) -> None:
@@ -432,14 +441,14 @@ def test_answers_follow_what_is_written(store: Store, reader: Reader) -> None:
     later = msgspec.structs.replace(TASKS[5], name="pay.charge", state="FAILURE", runtime=100.0, exception="Late()")
     stored = store.writer.load([later.uuid])[later.uuid]
     assert stored.key is not None
-    store.writer.write(Batch(changed=[Changed(stored.key, stored.task, later)]))
+    store.writer.write(Batch(changed=[TaskChange(stored.key, stored.task, later)]))
     assert values(reader.facets(EVERYTHING, ["state"]).facets["state"])[0] == ("FAILURE", 4)
-    assert reader.slow()["pay.charge"] == pytest.approx(101.0, rel=0.02)
+    assert reader.slow_thresholds()["pay.charge"] == pytest.approx(101.0, rel=0.02)
     assert reader.failures(EVERYTHING).count == 5
     assert reader.summaries(EVERYTHING, by="name").groups[0].count == 5
     while store.writer.prune(Retention(max_tasks=1), now=1e9):
         pass
-    left = reader.counted().count
+    left = reader.count_until_deadline().count
     assert left < 7
     assert reader.facets(EVERYTHING, ["state"]).count == left
-    assert reader.histogram(And(), Span(0.0, 100.0, 1)).states.get("SUCCESS", (0,)) <= (left,)
+    assert reader.histogram(And(), BucketSpan(0.0, 100.0, 1)).states.get("SUCCESS", (0,)) <= (left,)

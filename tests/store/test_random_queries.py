@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flower.fingerprint import fingerprint_of
+from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node, Not, Or, Term
-from flower.store.answers import FACETS, TIME_KEYS, Facet, Page, Span, Workflows
+from flower.store.answers import FACETS, TIME_KEYS, BucketSpan, Facet, Page, Workflows
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Query, Reader, Retention
 from tests.helpers.search_strategies import trees
@@ -32,7 +32,7 @@ anything = settings(report_multiple_bugs=False, max_examples=30, deadline=None, 
 SOME_FAILURES = [
     *(
         found.id
-        for found in (fingerprint_of("KeyError('x')", None), fingerprint_of("Declined('card 17')", None))
+        for found in (compute_fingerprint("KeyError('x')", None), compute_fingerprint("Declined('card 17')", None))
         if found
     ),
     "0123456789abcdef",
@@ -66,7 +66,7 @@ def tasks(draw: st.DrawFn, uuids: st.SearchStrategy[str] = ids) -> Task:
 
 histories = st.lists(st.lists(tasks(), max_size=10, unique_by=lambda task: task.uuid), min_size=1, max_size=5)
 spans = st.builds(
-    Span,
+    BucketSpan,
     start=times | st.sampled_from([999.9, -5.0]),
     width=st.sampled_from([0.1, 0.5, 1.0, 1000.0, 1e12]),
     buckets=st.integers(1, 7),
@@ -83,7 +83,7 @@ class Question(msgspec.Struct, frozen=True):
     by: Facet
     limit: int
     containing: str | None
-    span: Span
+    span: BucketSpan
     member: str
 
 
@@ -106,7 +106,7 @@ def questions(draw: st.DrawFn, history: list[list[Task]]) -> Question:
 
 def answers(reader: Reader, ask: Question) -> dict[str, Any]:
     return {
-        "counted": reader.counted(ask.where),
+        "counted": reader.count_until_deadline(ask.where),
         "facets": reader.facets(ask.where, ask.facets, limit=ask.limit, containing=ask.containing),
         "histogram": reader.histogram(ask.where, ask.span),
         "summaries": reader.summaries(ask.where, by=ask.by, limit=ask.limit),
@@ -119,16 +119,16 @@ def answers(reader: Reader, ask: Question) -> dict[str, Any]:
         "family": reader.family(ask.member, limit=ask.limit),
         "failures of groups": [reader.count(node) for node in (GROUPS, Not(GROUPS))],
         "workflows": [page.workflows for page in workflow_pages(reader, ask.where, max(1, ask.limit))],
-        "slow": reader.slow(),
+        "slow": reader.slow_thresholds(),
         "pages": [page.tasks for page in pages(reader, ask.query, max(1, ask.limit))],
     }
 
 
 def pages(reader: Reader, query: Query, limit: int) -> Iterator[Page]:
-    page = reader.page(query, limit=limit)
+    page = reader.task_page(query, limit=limit)
     yield page
     while page.cursor is not None:
-        page = reader.page(query, limit=limit, cursor=page.cursor)
+        page = reader.task_page(query, limit=limit, cursor=page.cursor)
         yield page
 
 
@@ -180,7 +180,7 @@ def test_answers_agree_with_each_other(kind: str, data: st.DataObject, history: 
         reader = store.reader
         matching = list(reader.tasks(ask.query))
         assert [task for page in pages(reader, ask.query, 3) for task in page.tasks] == matching
-        assert reader.counted(ask.where).count == len(matching)
+        assert reader.count_until_deadline(ask.where).count == len(matching)
         for facet, counts in reader.facets(ask.where, FACETS, limit=1000).facets.items():
             assert sum(value.count for value in counts.values) == len(matching), facet
         assert reader.summaries(ask.where).total.states == Counter(task.state for task in matching)
@@ -260,10 +260,10 @@ def test_a_page_goes_on_although_the_last_task_is_gone(kind: str) -> None:
     done = [Task(uuid_of(n), state="SUCCESS", received=float(n), timestamp=float(n)) for n in range(9)]
     with filled(kind, [done]) as store:
         query = Query(EVERYTHING, ())
-        page = store.reader.page(query, limit=2)
+        page = store.reader.task_page(query, limit=2)
         while store.writer.prune(Retention(max_age=5.0), now=9.0):
             pass
         left = [task.uuid for task in store.reader.tasks(query)]
         assert page.tasks[-1].uuid not in left
-        rest = store.reader.page(query, limit=100, cursor=page.cursor)
+        rest = store.reader.task_page(query, limit=100, cursor=page.cursor)
         assert [task.uuid for task in rest.tasks] == left

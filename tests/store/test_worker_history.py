@@ -7,7 +7,7 @@ import pytest
 
 from flower.records import Worker
 from flower.store import history
-from flower.store.answers import WorkerMoment
+from flower.store.answers import WorkerSnapshot
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.memory import writer as memory_writer
 from flower.store.opening import open_writer
@@ -16,7 +16,7 @@ from flower.store.sqlite import meta
 from tests.helpers.stores import Store
 
 
-def history_of(store: Store, path: Path, hostname: str | None = None, limit: int = 1_000) -> list[WorkerMoment]:
+def history_of(store: Store, path: Path, hostname: str | None = None, limit: int = 1_000) -> list[WorkerSnapshot]:
     if isinstance(store.reader, MemoryReader):
         return list(store.reader.worker_history(hostname, limit=limit))
     connection = apsw.Connection(str(path / "meta.db"), flags=apsw.SQLITE_OPEN_READONLY)
@@ -39,8 +39,8 @@ def down(heard: float, gone: float, hostname: str = "w1") -> Worker:
     return Worker(hostname, 7, online=False, timestamp=gone + 3600, heartbeat=heard)
 
 
-def events(found: list[WorkerMoment]) -> list[tuple[str, str, float]]:
-    return [(moment.hostname, moment.event, moment.at) for moment in found]
+def events(found: list[WorkerSnapshot]) -> list[tuple[str, str, float]]:
+    return [(moment.worker, moment.event, moment.recorded_at) for moment in found]
 
 
 def test_coming_and_going_are_kept(store: Store, path: Path) -> None:
@@ -57,7 +57,7 @@ def test_coming_and_going_are_kept(store: Store, path: Path) -> None:
         ("w1", "offline", 103.5),
         ("w1", "online", 100.0),
     ]
-    assert history_of(store, path)[-1] == WorkerMoment("w1", 100.0, "online", 7, 2, 5, (0.5, 1.0, 2.0))
+    assert history_of(store, path)[-1] == WorkerSnapshot("w1", 100.0, "online", 7, 2, 5, (0.5, 1.0, 2.0))
 
 
 def test_one_heartbeat_a_minute_is_kept(store: Store, path: Path) -> None:
@@ -115,8 +115,8 @@ def test_the_oldest_lines_go(store: Store, path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(module, "MAX_MOMENTS", 5)
     for number in range(12):
         seen(store, up(float(number), f"w{number}"))
-    assert [moment.hostname for moment in history_of(store, path)] == ["w11", "w10", "w9", "w8", "w7"]
-    assert history.MAX_MOMENTS == 100_000
+    assert [moment.worker for moment in history_of(store, path)] == ["w11", "w10", "w9", "w8", "w7"]
+    assert history.MAX_WORKER_SNAPSHOTS == 100_000
 
 
 def test_memory_has_no_history_of_others() -> None:

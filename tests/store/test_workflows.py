@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 from flower.records import Task
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.store.answers import Workflow
 from flower.store.port import Batch, Retention
 from tests.helpers.stores import Store, opened
@@ -37,14 +37,14 @@ def test_how_far_each_is(store: Store) -> None:
     store.writer.write(Batch(new=[others[0], begun, alone, orphan]))
     store.writer.write(Batch(new=others[1:]))
     [found] = store.reader.workflows().workflows
-    assert found == Workflow(begun, 9, ended=4, failed=1, running=2, started=0.5, last=27.0)
+    assert found == Workflow(begun, 9, finished=4, failed=1, running=2, started_at=0.5, last_event_at=27.0)
 
 
 def test_the_query_is_about_the_root(store: Store) -> None:
     store.writer.write(Batch(new=[root(1), child(2, 1, "FAILURE"), root(3, state="FAILURE"), child(4, 3)]))
-    found = store.reader.workflows(parse("state:FAILURE")).workflows
+    found = store.reader.workflows(parse_search("state:FAILURE")).workflows
     assert [(each.root.uuid, each.failed) for each in found] == [(uuid_of(3), 1)]
-    assert store.reader.workflows(parse("name:charge")).workflows == ()
+    assert store.reader.workflows(parse_search("name:charge")).workflows == ()
 
 
 def test_pages_while_more_come_in(store: Store) -> None:
@@ -64,9 +64,9 @@ def test_pages_while_more_come_in(store: Store) -> None:
 def test_a_cursor_of_another_query_is_refused(store: Store) -> None:
     store.writer.write(Batch(new=[task for n in (0, 10, 20) for task in (root(n), child(n + 1, n))]))
     cursor = store.reader.workflows(limit=1).cursor
-    with pytest.raises(Invalid, match="another query"):
-        store.reader.workflows(parse("state:FAILURE"), limit=1, cursor=cursor)
-    with pytest.raises(Invalid, match="not a cursor"):
+    with pytest.raises(InvalidRequest, match="another query"):
+        store.reader.workflows(parse_search("state:FAILURE"), limit=1, cursor=cursor)
+    with pytest.raises(InvalidRequest, match="not a cursor"):
         store.reader.workflows(limit=1, cursor="nonsense")
     assert store.reader.workflows(limit=0).workflows == ()
 

@@ -35,7 +35,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def size(known: Assets, names: set[str]) -> int:
-    return sum(len(known.files[name].zipped or b"") for name in names)
+    return sum(len(known.files[name].gzipped or b"") for name in names)
 
 
 def pages(known: Assets) -> Iterator[str]:
@@ -43,13 +43,13 @@ def pages(known: Assets) -> Iterator[str]:
 
 
 def test_sizes(bundle: Path) -> None:
-    known = assets.load(bundle)
+    known = assets.load_assets(bundle)
     scripts = {name for name in known.files if name.endswith(".js")}
     on_demand = {name for name in scripts if name.startswith("js/parts/dagre-")}  # workflows of more than sixty tasks
     assert len(on_demand) == 1
     assert size(known, scripts - on_demand) < ALL
     assert size(known, {"css/all.css"}) < STYLES
-    needed = {page: size(known, {"theme-boot.js", *known.modules("js/main.js", page)}) for page in pages(known)}
+    needed = {page: size(known, {"theme-boot.js", *known.module_closure("js/main.js", page)}) for page in pages(known)}
     assert len(needed) == 15
     assert {page: kilobytes for page, kilobytes in needed.items() if kilobytes >= FIRST} == {}
 
@@ -59,7 +59,7 @@ def test_the_bundle_works(
 ) -> None:
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
     monkeypatch.setattr(assets, "BUNDLE", bundle)
-    assets.assets.cache_clear()
+    assets.default_assets.cache_clear()
     open_writer(tmp_path / "store").close()
     reader = open_reader(tmp_path / "store")
     try:
@@ -75,11 +75,11 @@ def test_the_bundle_works(
             expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
             assert any("/css/all.css" in url for url in requests)
     finally:
-        assets.assets.cache_clear()
+        assets.default_assets.cache_clear()
         reader.close()
 
 
 def test_what_is_vendored_has_its_licence_beside_it() -> None:
-    names = set(assets.load(assets.SOURCES).files)
+    names = set(assets.load_assets(assets.SOURCES).files)
     licences = {name.rpartition("/")[2].removesuffix(".LICENSE") for name in names if name.endswith(".LICENSE")}
     assert {"preact", "signals", "htm", "uplot", "dagre", "inter", "jetbrains-mono"} <= licences

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from flower.store.memory import MemoryStore
-from flower.web.assets import assets
+from flower.web.assets import default_assets
 from tests.helpers.browser import Watched
 from tests.helpers.web_server import Live
 
@@ -22,7 +22,7 @@ def run_js(browser: Browser) -> Iterator[Do]:
         context = browser.new_context(timezone_id="Europe/Berlin")
         watched = Watched(context.new_page(), expect_problems=True)
         watched.page.goto(f"http://127.0.0.1:{live.port}/tasks")
-        folder = assets().address("", "js/")
+        folder = default_assets().url("", "js/")
 
         def do(module: str, expression: str, given: Any = None) -> Any:
             body = f"m => {{ const {{{_names(expression)}}} = m; return {expression}; }}"

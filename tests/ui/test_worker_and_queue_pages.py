@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from flower.errors import Unavailable
+from flower.errors import BackendUnavailable
 from flower.store.opening import open_reader, open_writer
 from tests.helpers.browser import PHONE, WIDE, Watched, violations
 from tests.helpers.clusters import Cluster
@@ -121,7 +121,7 @@ def test_saved_searches(look: Look, product: Product) -> None:
 
 
 def no_broker() -> Any:
-    raise Unavailable("There is no broker in this test")
+    raise BackendUnavailable("There is no broker in this test")
 
 
 @pytest.fixture

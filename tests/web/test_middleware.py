@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower.api.parameters import BODY_LIMIT
+from flower.api.parameters import MAX_BODY_SIZE
 from flower.store.port import Reader
 from tests.helpers.web_server import Live
 
@@ -113,7 +113,7 @@ def test_no_body_is_read_without_end(live: Live) -> None:
 
     def endless() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
-        for _ in range(BODY_LIMIT // 2**20 + 2):
+        for _ in range(MAX_BODY_SIZE // 2**20 + 2):
             yield b"x" * 2**20
 
     headers = {"content-type": "multipart/form-data; boundary=x"}

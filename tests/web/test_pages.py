@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flower.config import DEFAULTS
+from flower.config import DEFAULT_CONFIG
 from flower.store.port import Reader
-from flower.web.values import visible
+from flower.web.values import escape_invisible
 from tests.helpers.web_server import Live
 
 #: A page that the modules draw, whatever it says.
@@ -118,7 +118,7 @@ def test_what_the_modules_are_told(store: Reader, opened: None) -> None:
     assert told["natural_time"] is True
     assert told["log_url"] == "https://l/{uuid}"
     assert told["can_act"] is True
-    with Live(store, tasks_columns=DEFAULTS.tasks_columns, read_only=True) as live:
+    with Live(store, tasks_columns=DEFAULT_CONFIG.tasks_columns, read_only=True) as live:
         told = settings(live.http.get("/tasks").text)
     assert told["columns"] == []
     assert told["read_only"] is True
@@ -155,5 +155,5 @@ def test_under_a_prefix(store: Reader, opened: None) -> None:
 
 
 def test_values() -> None:
-    assert visible("a\x00b\u202ec\nd\te\udcff") == "a\\x00b\\u202ec\nd\te\\udcff"
-    assert visible("x" * 70_000).endswith("… and 4,464 more characters")
+    assert escape_invisible("a\x00b\u202ec\nd\te\udcff") == "a\\x00b\\u202ec\nd\te\\udcff"
+    assert escape_invisible("x" * 70_000).endswith("… and 4,464 more characters")

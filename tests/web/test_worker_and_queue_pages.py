@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from flower.api.v1.said import fit
+from flower.api.v1.said import redact_inspection
 from flower.records import Worker as Record
-from flower.redaction import Redactor, rules_from
+from flower.redaction import Redactor, parse_rules
 from flower.store.port import Batch, Reader, Writer
-from flower.tallies import Tally
+from flower.tallies import TaskCounters
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import free_port
@@ -32,15 +32,15 @@ def data(live: Live, path: str = "/workers", **parameters: Any) -> dict[str, dic
     return {row["hostname"]: row for row in found["data"]}
 
 
-def counted(worker: str, task: str, number: int) -> Tally:
-    return Tally(worker, task, dict.fromkeys(("task-received", "task-succeeded"), (number, 1.0)))
+def counted(worker: str, task: str, number: int) -> TaskCounters:
+    return TaskCounters(worker, task, dict.fromkeys(("task-received", "task-succeeded"), (number, 1.0)))
 
 
 def test_rows(live: Live, writer: Writer) -> None:
     now = time.time()
     here = Record("celery@w1", pid=7, heartbeat=now, freq=2.0, active=1, processed=9, loadavg=(0.5, 0.4, 0.3), clock=5)
     writer.write(
-        Batch(workers=[here], tallies=[counted("celery@w1", "shop.add", 2), counted("celery@w1", "shop.sub", 1)])
+        Batch(workers=[here], counters=[counted("celery@w1", "shop.add", 2), counted("celery@w1", "shop.sub", 1)])
     )
     rows = data(live)
     assert list(rows) == ["celery@w1", "celery@w2"]
@@ -63,7 +63,7 @@ def test_rows(live: Live, writer: Writer) -> None:
     assert rows["celery@w2"]["status"] is False
     assert not [key for key in rows["celery@w2"] if key.startswith("task-")]
     assert data(live, "/") == rows
-    writer.write(Batch(tallies=[counted("celery@w1", "shop.add", 5), counted("celery@w2", "shop.sub", 1)]))
+    writer.write(Batch(counters=[counted("celery@w1", "shop.add", 5), counted("celery@w2", "shop.sub", 1)]))
     rows = data(live)
     assert rows["celery@w1"]["task-received"] == 6
     assert rows["celery@w2"]["task-succeeded"] == 1
@@ -132,7 +132,7 @@ def test_nobody_knows_it(steered: Live) -> None:
 
 def test_how_the_server_is_set_up(store: Reader, opened: None) -> None:
     app = make("redis://user:secret@127.0.0.1:1", None)
-    rules = rules_from(["default", "my_pin"], None, ["shop.login:1"])
+    rules = parse_rules(["default", "my_pin"], None, ["shop.login:1"])
     with Live(store, lambda: app, max_age=3600.0, read_only=True, redactor=Redactor(rules)) as live:
         said = live.http.get("/api/v1/settings")
     assert "secret" not in said.json()["broker"]
@@ -158,14 +158,14 @@ def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
 def test_what_is_said_is_masked() -> None:
     redactor = Redactor()
     conf = {"broker_url": "redis://:hunter2@h", "my_password": "hunter2", "task_acks_late": True}
-    assert fit("conf", conf, redactor) == {
+    assert redact_inspection("conf", conf, redactor) == {
         "broker_url": "redis://:***@h", "my_password": "***", "task_acks_late": True,
     }  # fmt: skip
     task = {"id": "1", "name": "shop.pay", "args": [20.0, "a"], "kwargs": {"password": "hunter2"}}
-    assert fit("active", [task], redactor)[0]["args"] == "(20.0, 'a')"
-    assert "hunter2" not in fit("active", [task], redactor)[0]["kwargs"]
-    assert "hunter2" not in str(fit("scheduled", [{"eta": "x", "request": task}], redactor))
-    assert fit("reserved", [{**task, "args": "x" * 5000}], redactor)[0]["args"].endswith("...")
-    placed = Redactor(rules_from(None, None, ["shop.pay:0"]))
-    assert "20.0" not in fit("active", [task], placed)[0]["args"]
-    assert fit("revoked", ["a"], redactor) == ["a"]
+    assert redact_inspection("active", [task], redactor)[0]["args"] == "(20.0, 'a')"
+    assert "hunter2" not in redact_inspection("active", [task], redactor)[0]["kwargs"]
+    assert "hunter2" not in str(redact_inspection("scheduled", [{"eta": "x", "request": task}], redactor))
+    assert redact_inspection("reserved", [{**task, "args": "x" * 5000}], redactor)[0]["args"].endswith("...")
+    placed = Redactor(parse_rules(None, None, ["shop.pay:0"]))
+    assert "20.0" not in redact_inspection("active", [task], placed)[0]["args"]
+    assert redact_inspection("revoked", ["a"], redactor) == ["a"]

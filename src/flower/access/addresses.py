@@ -5,21 +5,21 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
-Allows: TypeAlias = Callable[[str], bool]
+EmailPredicate: TypeAlias = Callable[[str], bool]
 
-_ANYTHING = r"[^@\s]*"
+_WILDCARD = r"[^@\s]*"
 
 
-def allows(auth: str) -> Allows:
+def email_allowlist(auth: str) -> EmailPredicate:
     """Whether an address is allowed. Raises Invalid for a pattern that is refused."""
     if auth.count("*") > 1 or ("*" in auth and ("|" in auth or auth.rfind("@") < auth.index("*"))):
-        raise Invalid(
+        raise InvalidRequest(
             f"Invalid '--auth' option: {auth}", hint="one address, several with | between, or such as .*@example.com"
         )
     if "*" in auth:
-        matches = re.compile(re.escape(auth).replace(r"\.\*", _ANYTHING)).fullmatch
+        matches = re.compile(re.escape(auth).replace(r"\.\*", _WILDCARD)).fullmatch
         return lambda address: matches(address) is not None
     known = frozenset(auth.split("|")) - {""}
     return lambda address: address in known

@@ -8,29 +8,29 @@ from typing import TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
-from flower.access.addresses import Allows
-from flower.access.attempts import Attempts
+from flower.access.addresses import EmailPredicate
+from flower.access.attempts import LoginThrottle
 from flower.access.identity import Identity
-from flower.access.oauth.protocol import Provider
+from flower.access.oauth.protocol import OAuthProvider
 from flower.access.passwords import Passwords
 from flower.access.permissions import Permission
-from flower.access.proxies import Proxies
+from flower.access.proxies import TrustedProxy
 from flower.access.roles import Roles
-from flower.access.sessions import Session, Sessions
-from flower.access.tokens import permissions_of, valid
-from flower.store.ledger.tokens import Token, Tokens
+from flower.access.sessions import Session, SessionSigner
+from flower.access.tokens import authenticate_token, token_permissions
+from flower.store.ledger.tokens import ApiToken, ApiTokens
 
 #: Hashes of passwords that are computed at once: each takes a processor and 64 MB for a tenth of a second.
-_HASHING = 2
+_MAX_CONCURRENT_HASHES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Credentials:
     """What a request shows of who sends it. Names of headers are in lower case."""
 
     headers: Mapping[str, str]
     #: the cookie of the session, "" without one
-    session: str
+    session_cookie: str
     #: where it comes from, by the word of a proxy perhaps
     address: str
     #: the other end of the connection; "" is our unix socket
@@ -38,14 +38,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class AuthFailure:
     """Nobody that we know: `wait` seconds must pass first, if too many attempts failed. `needs` is what is missing."""
 
-    needs: str = "basic"
-    wait: int = 0
+    missing: str = "basic"
+    retry_after: int = 0
 
 
-Found: TypeAlias = Identity | Unknown
+AuthResult: TypeAlias = Identity | AuthFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,90 +54,90 @@ class Authenticator:
 
     passwords: Passwords = field(default_factory=lambda: Passwords(()))
     roles: Roles = field(default_factory=Roles)
-    proxies: Proxies = field(default_factory=Proxies)
+    trusted_proxy: TrustedProxy = field(default_factory=TrustedProxy)
     #: who may log in by OAuth; None: nobody has to
-    allowed: Allows | None = None
-    provider: Provider | None = None
-    sessions: Sessions | None = None
-    tokens: Tokens | None = None
-    attempts: Attempts = field(default_factory=Attempts)
+    email_allowed: EmailPredicate | None = None
+    oauth_provider: OAuthProvider | None = None
+    sessions: SessionSigner | None = None
+    tokens: ApiTokens | None = None
+    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     _hashing: list[CapacityLimiter] = field(default_factory=list)
 
     @property
-    def needed(self) -> bool:
+    def is_required(self) -> bool:
         """Whether people must say who they are."""
-        return bool(self.passwords) or self.allowed is not None or bool(self.proxies)
+        return bool(self.passwords) or self.email_allowed is not None or bool(self.trusted_proxy)
 
-    async def find(self, shown: Shown) -> Found:
+    async def authenticate(self, credentials: Credentials) -> AuthResult:
         """Raises StoreError if tokens or the secret of sessions cannot be read."""
-        named = self.proxies.named(shown.headers, shown.peer)
+        named = self.trusted_proxy.read_user(credentials.headers, credentials.peer)
         if named is not None:
             return Identity(named.name, self.roles.permissions(named.name, named.groups), "proxy")
-        scheme, _, rest = shown.headers.get("authorization", "").partition(" ")
+        scheme, _, rest = credentials.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return await self._by_token(rest.strip(), shown.address)
-        pair = decoded(rest) if scheme.lower() == "basic" else None
-        if self.passwords and (pair is not None or self.allowed is not None):
-            basic = await self._by_password(pair, shown.address)
-            if self.allowed is None or isinstance(basic, Unknown):
+            return await self._check_token(rest.strip(), credentials.address)
+        pair = decode_basic(rest) if scheme.lower() == "basic" else None
+        if self.passwords and (pair is not None or self.email_allowed is not None):
+            basic = await self._check_basic(pair, credentials.address)
+            if self.email_allowed is None or isinstance(basic, AuthFailure):
                 return basic
-        session = await self.session(shown.session)
+        session = await self.load_session(credentials.session_cookie)
         if session is not None:
             return Identity(session.name, self.roles.permissions(session.name, session.groups), "session")
-        return Unknown("oauth" if self.allowed is not None else "basic")
+        return AuthFailure("oauth" if self.email_allowed is not None else "basic")
 
-    async def check(self, name: str, password: str, address: str) -> Found:
+    async def check_password(self, name: str, password: str, address: str) -> AuthResult:
         """By name and password, of a header or of the login page."""
-        wait = self.attempts.wait(name, address)
+        wait = self.login_throttle.retry_after(name, address)
         if wait:
-            return Unknown(wait=wait)
-        right = self.passwords.remembers(name, password)
-        if not right and not await self._in_thread(lambda: self.passwords.check(name, password)):
-            self.attempts.failed(name, address)
-            return Unknown()
-        self.attempts.succeeded(name, address)
+            return AuthFailure(retry_after=wait)
+        right = self.passwords.is_cached(name, password)
+        if not right and not await self._run_hashing(lambda: self.passwords.verify(name, password)):
+            self.login_throttle.record_failure(name, address)
+            return AuthFailure()
+        self.login_throttle.record_success(name, address)
         return Identity(name, self.roles.permissions(name), "basic")
 
-    async def session(self, cookie: str) -> Session | None:
+    async def load_session(self, cookie: str) -> Session | None:
         """The session of this cookie, if it is still good: whoever may no longer log in is out at once."""
         sessions = self.sessions
         if sessions is None or not cookie:
             return None
-        session = await to_thread.run_sync(lambda: sessions.session(cookie))
-        return session if session is not None and self._welcome(session) else None
+        session = await to_thread.run_sync(lambda: sessions.read_session(cookie))
+        return session if session is not None and self._is_session_valid(session) else None
 
-    def _welcome(self, session: Session) -> bool:
+    def _is_session_valid(self, session: Session) -> bool:
         if session.by == "password":
-            return self.allowed is None and session.name in self.passwords.names
-        return self.allowed is not None and self.allowed(session.name)
+            return self.email_allowed is None and session.name in self.passwords.names
+        return self.email_allowed is not None and self.email_allowed(session.name)
 
-    async def _by_password(self, pair: tuple[str, str] | None, address: str) -> Found:
-        return Unknown() if pair is None else await self.check(*pair, address)
+    async def _check_basic(self, pair: tuple[str, str] | None, address: str) -> AuthResult:
+        return AuthFailure() if pair is None else await self.check_password(*pair, address)
 
-    async def _by_token(self, text: str, address: str) -> Found:
+    async def _check_token(self, text: str, address: str) -> AuthResult:
         known = self.tokens
-        token = None if known is None else await to_thread.run_sync(lambda: valid(known, text, address))
+        token = None if known is None else await to_thread.run_sync(lambda: authenticate_token(known, text, address))
         if token is None:
-            return Unknown("token")
-        return Identity(token.owner, permissions_of(token) & self._still(token), "token", token.id)
+            return AuthFailure("token")
+        return Identity(token.owner, token_permissions(token) & self._current_permissions(token), "token", token.id)
 
-    def _still(self, token: Token) -> frozenset[Permission]:
+    def _current_permissions(self, token: ApiToken) -> frozenset[Permission]:
         """What the maker may do now: a token is no way around being sent away. Groups are known at a login only, so
         of somebody who has a role by groups only the name is looked at."""
         if token.owner in self.passwords.names:
             return self.roles.permissions(token.owner)
-        gone = token.way == "session" and (self.allowed is None or not self.allowed(token.owner))
-        if gone or token.way == "basic":
+        gone = token.auth_method == "session" and (self.email_allowed is None or not self.email_allowed(token.owner))
+        if gone or token.auth_method == "basic":
             return frozenset()
-        return self.roles.named.get(token.owner, permissions_of(token))
+        return self.roles.by_user.get(token.owner, token_permissions(token))
 
-    async def _in_thread(self, work: Callable[[], bool]) -> bool:
+    async def _run_hashing(self, work: Callable[[], bool]) -> bool:
         if not self._hashing:
-            self._hashing.append(CapacityLimiter(_HASHING))
+            self._hashing.append(CapacityLimiter(_MAX_CONCURRENT_HASHES))
         return await to_thread.run_sync(work, limiter=self._hashing[0])
 
 
-def decoded(encoded: str) -> tuple[str, str] | None:
+def decode_basic(encoded: str) -> tuple[str, str] | None:
     """Name and password of a Basic header. UTF-8, as browsers send it; older clients send Latin-1."""
     try:
         plain = base64.b64decode(encoded.strip(), validate=True)

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 from flower.access.permissions import PERMISSIONS, Permission
 
 #: How somebody is known: not at all, by password, by a session after a login, by a token, by the word of a proxy.
-Way: TypeAlias = Literal["nobody", "basic", "session", "token", "proxy"]
+AuthMethod: TypeAlias = Literal["nobody", "basic", "session", "token", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +14,13 @@ class Identity:
     #: "" where nobody had to say who they are
     name: str
     permissions: frozenset[Permission]
-    way: Way
+    auth_method: AuthMethod
     #: the id of the API token, "" without one
     token: str = ""
 
-    def may(self, permission: Permission) -> bool:
+    def has_permission(self, permission: Permission) -> bool:
         return permission in self.permissions
 
 
 #: Whoever asks while no login is configured.
-ANYONE: Final = Identity("", frozenset(PERMISSIONS), "nobody")
+ANONYMOUS: Final = Identity("", frozenset(PERMISSIONS), "nobody")

@@ -16,15 +16,15 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
-_SCRYPT: Final = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)")
+_SCRYPT_HASH: Final = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)")
 #: The logarithm of the most rounds of scrypt.
-_MOST_ROUNDS: Final = 24
+_MAX_LOG_ROUNDS: Final = 24
 #: Bytes that a scrypt hash may need.
-_SCRYPT_MEMORY: Final = 256 << 20
+_MAX_SCRYPT_MEMORY: Final = 256 << 20
 #: Passwords that are remembered as right.
-_REMEMBERED: Final = 1_000
+_MAX_CACHED: Final = 1_000
 
 
 class Passwords:
@@ -32,13 +32,13 @@ class Passwords:
 
     def __init__(self, pairs: Sequence[str]) -> None:
         self._key = secrets.token_bytes(32)
-        self._right: dict[bytes, None] = {}
+        self._cache: dict[bytes, None] = {}
         self._plain: list[bytes] = []
         self._hashed: dict[str, list[str]] = {}
         for pair in pairs:
             name, _, password = pair.partition(":")
             if password.startswith(("$argon2", "$scrypt$")):
-                _check_form(name, password)
+                _validate_hash(name, password)
                 self._hashed.setdefault(name, []).append(password)
             else:
                 self._plain.append(self._digest(pair))
@@ -47,41 +47,41 @@ class Passwords:
     def __bool__(self) -> bool:
         return bool(self.names)
 
-    def remembers(self, name: str, password: str) -> bool:
+    def is_cached(self, name: str, password: str) -> bool:
         """Whether this was right before: quick."""
-        return self._digest(f"{name}:{password}") in self._right
+        return self._digest(f"{name}:{password}") in self._cache
 
-    def check(self, name: str, password: str) -> bool:
+    def verify(self, name: str, password: str) -> bool:
         """May take a tenth of a second. How long it takes does not tell whether there is such a user."""
         digest = self._digest(f"{name}:{password}")
         right = any([hmac.compare_digest(digest, each) for each in self._plain])  # noqa: C419 - all are compared
         hashes = self._hashed.get(name) or [each for some in list(self._hashed.values())[:1] for each in some]
         if not right and hashes:
-            matches = [matches_hash(password, each) for each in hashes]
+            matches = [verify_password(password, each) for each in hashes]
             right = name in self._hashed and any(matches)
         if right:
-            self._remember(digest)
+            self._add_to_cache(digest)
         return right
 
-    def _remember(self, digest: bytes) -> None:
-        if len(self._right) >= _REMEMBERED:
-            self._right.clear()
-        self._right[digest] = None
+    def _add_to_cache(self, digest: bytes) -> None:
+        if len(self._cache) >= _MAX_CACHED:
+            self._cache.clear()
+        self._cache[digest] = None
 
     def _digest(self, pair: str) -> bytes:
         return hmac.digest(self._key, pair.encode("utf-8", "surrogatepass"), "sha256")
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """A hash of argon2id that `basic_auth` takes."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher().hash(password)
 
 
-def matches_hash(password: str, known: str) -> bool:
+def verify_password(password: str, known: str) -> bool:
     if known.startswith("$scrypt$"):
-        return _matches_scrypt(password, known)
+        return _verify_scrypt(password, known)
     from argon2 import PasswordHasher  # noqa: PLC0415 - plain passwords need it not
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
 
@@ -91,32 +91,32 @@ def matches_hash(password: str, known: str) -> bool:
         return False
 
 
-def _matches_scrypt(password: str, known: str) -> bool:
+def _verify_scrypt(password: str, known: str) -> bool:
     rounds, block, parallel, salt, wanted = _scrypt_parts(known)
     found = hashlib.scrypt(
         password.encode("utf-8", "surrogatepass"),
-        salt=salt, n=rounds, r=block, p=parallel, maxmem=_SCRYPT_MEMORY, dklen=len(wanted),
+        salt=salt, n=rounds, r=block, p=parallel, maxmem=_MAX_SCRYPT_MEMORY, dklen=len(wanted),
     )  # fmt: skip
     return hmac.compare_digest(found, wanted)
 
 
 def _scrypt_parts(known: str) -> tuple[int, int, int, bytes, bytes]:
-    match = _SCRYPT.fullmatch(known)
-    if match is None or not 0 < int(match[1]) <= _MOST_ROUNDS:
+    match = _SCRYPT_HASH.fullmatch(known)
+    if match is None or not 0 < int(match[1]) <= _MAX_LOG_ROUNDS:
         raise ValueError(known)
     rounds, block, parallel = 1 << int(match[1]), int(match[2]), int(match[3])
-    return rounds, block, parallel, _unpadded(match[4]), _unpadded(match[5])
+    return rounds, block, parallel, _b64decode_unpadded(match[4]), _b64decode_unpadded(match[5])
 
 
-def _unpadded(text: str) -> bytes:
+def _b64decode_unpadded(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-def _check_form(name: str, known: str) -> None:
+def _validate_hash(name: str, known: str) -> None:
     """Raises Invalid at the start, not when somebody logs in."""
     try:
         if known.startswith("$scrypt$"):
-            _matches_scrypt("", known)
+            _verify_scrypt("", known)
         else:
             from argon2 import extract_parameters  # noqa: PLC0415
             from argon2.exceptions import InvalidHashError  # noqa: PLC0415
@@ -126,7 +126,7 @@ def _check_form(name: str, known: str) -> None:
             except InvalidHashError as error:
                 raise ValueError(known) from error
     except (ValueError, binascii.Error, OverflowError, MemoryError):
-        raise Invalid(
+        raise InvalidRequest(
             f"--basic-auth: the password hash of '{name}' cannot be read",
             hint="`flower password` writes one; in a shell it needs single quotes, for it has $ in it",
         ) from None

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
 #: In the list of proxies: whoever comes over our unix socket.
-_SOCKET: Final = "unix"
+_UNIX_SOCKET: Final = "unix"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ProxyUser:
     name: str
     groups: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Proxies:
+class TrustedProxy:
     #: in lower case; "" = no proxy is believed
     header: str = ""
     groups_header: str = ""
@@ -29,17 +29,17 @@ class Proxies:
     def __bool__(self) -> bool:
         return bool(self.header)
 
-    def named(self, headers: Mapping[str, str], peer: str) -> Named | None:
+    def read_user(self, headers: Mapping[str, str], peer: str) -> ProxyUser | None:
         """Who it is by the word of the proxy at the address `peer`, the other end of the connection; "" is our unix
         socket. Header names are in lower case."""
-        if not self.header or not self._trusts(peer):
+        if not self.header or not self._is_trusted(peer):
             return None
         name = headers.get(self.header, "").strip()
         groups = headers.get(self.groups_header, "") if self.groups_header else ""
         found = tuple(group.strip() for group in groups.replace(";", ",").split(",") if group.strip())
-        return Named(_utf8(name), tuple(map(_utf8, found))) if name else None
+        return ProxyUser(_decode_utf8(name), tuple(map(_decode_utf8, found))) if name else None
 
-    def _trusts(self, peer: str) -> bool:
+    def _is_trusted(self, peer: str) -> bool:
         if not peer:
             return self.socket
         try:
@@ -51,29 +51,29 @@ class Proxies:
         return any(address in network for network in self.networks)
 
 
-def proxies_from(header: str, groups_header: str, trusted: Sequence[str]) -> Proxies:
+def trusted_proxy_from(header: str, groups_header: str, trusted: Sequence[str]) -> TrustedProxy:
     """Raises Invalid."""
     if bool(header) != bool(trusted):
-        raise Invalid(
+        raise InvalidRequest(
             "--proxy-header and --trusted-proxies belong together",
             hint="such as --proxy-header=X-Forwarded-User --trusted-proxies=127.0.0.1",
         )
     if groups_header and not header:
-        raise Invalid("--proxy-groups-header needs --proxy-header")
-    networks = tuple(_network(each) for each in trusted if each != _SOCKET)
-    return Proxies(header.lower(), groups_header.lower(), networks, _SOCKET in trusted)
+        raise InvalidRequest("--proxy-groups-header needs --proxy-header")
+    networks = tuple(_parse_network(each) for each in trusted if each != _UNIX_SOCKET)
+    return TrustedProxy(header.lower(), groups_header.lower(), networks, _UNIX_SOCKET in trusted)
 
 
-def _network(text: str) -> IPv4Network | IPv6Network:
+def _parse_network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text, strict=False)
     except ValueError:
-        raise Invalid(
+        raise InvalidRequest(
             f"--trusted-proxies: '{text}' is no address", hint="such as 10.0.0.5, 10.0.0.0/8, ::1, or unix"
         ) from None
 
 
-def _utf8(text: str) -> str:
+def _decode_utf8(text: str) -> str:
     """Headers arrive as Latin-1, and are UTF-8 nowadays."""
     try:
         return text.encode("latin-1").decode()

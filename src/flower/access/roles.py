@@ -11,68 +11,70 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from flower.access.permissions import PERMISSIONS, ROLES, Permission
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
-Permissions = frozenset[Permission]
+PermissionSet = frozenset[Permission]
 
-_EVERYBODY: Final = "*"
-_GROUP: Final = "group:"
+_DEFAULT_ROLE: Final = "*"
+_GROUP_PREFIX: Final = "group:"
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    named: Mapping[str, Permissions] = field(default_factory=dict)
-    grouped: Mapping[str, Permissions] = field(default_factory=dict)
-    others: Permissions = frozenset(PERMISSIONS)
+    by_user: Mapping[str, PermissionSet] = field(default_factory=dict)
+    by_group: Mapping[str, PermissionSet] = field(default_factory=dict)
+    default: PermissionSet = frozenset(PERMISSIONS)
 
-    def permissions(self, name: str, groups: Iterable[str] = ()) -> Permissions:
-        if name in self.named:
-            return self.named[name]
-        found = [self.grouped[group] for group in groups if group in self.grouped]
-        return frozenset().union(*found) if found else self.others
+    def permissions(self, name: str, groups: Iterable[str] = ()) -> PermissionSet:
+        if name in self.by_user:
+            return self.by_user[name]
+        found = [self.by_group[group] for group in groups if group in self.by_group]
+        return frozenset().union(*found) if found else self.default
 
 
-def roles_from(given: Sequence[str], own: Sequence[str] = ()) -> Roles:
+def parse_roles(given: Sequence[str], own: Sequence[str] = ()) -> Roles:
     """Raises Invalid."""
     if not given:
-        roles_known(own)
+        parse_role_definitions(own)
         return Roles()
-    known = roles_known(own)
-    named: dict[str, Permissions] = {}
-    grouped: dict[str, Permissions] = {}
+    known = parse_role_definitions(own)
+    named: dict[str, PermissionSet] = {}
+    grouped: dict[str, PermissionSet] = {}
     for entry in given:
         who, colon, role = entry.rpartition(":")
         who, role = who.strip(), role.strip()
         if not colon or not who:
-            raise Invalid(
+            raise InvalidRequest(
                 f"--roles: '{entry}' is not name:role", hint="such as ann:admin, group:ops:operator, *:viewer"
             )
         if role not in known:
-            raise Invalid(f"--roles: there is no role '{role}'", hint=f"there are {', '.join(known)}")
-        if who.startswith(_GROUP):
-            grouped[who[len(_GROUP) :]] = known[role]
+            raise InvalidRequest(f"--roles: there is no role '{role}'", hint=f"there are {', '.join(known)}")
+        if who.startswith(_GROUP_PREFIX):
+            grouped[who[len(_GROUP_PREFIX) :]] = known[role]
         else:
             named[who] = known[role]
-    return Roles(named, grouped, named.pop(_EVERYBODY, frozenset()))
+    return Roles(named, grouped, named.pop(_DEFAULT_ROLE, frozenset()))
 
 
-def roles_known(own: Sequence[str]) -> Mapping[str, Permissions]:
+def parse_role_definitions(own: Sequence[str]) -> Mapping[str, PermissionSet]:
     """The ready-made roles and own ones. Raises Invalid."""
     known = dict(ROLES)
     for entry in own:
         name, colon, permissions = entry.partition(":")
         if not colon or not name.strip():
-            raise Invalid(
+            raise InvalidRequest(
                 f"--own-roles: '{entry}' is not role:permission+permission", hint="such as support:view+tasks"
             )
-        known[name.strip()] = permissions_from(permissions.split("+"), "--own-roles")
+        known[name.strip()] = parse_permissions(permissions.split("+"), "--own-roles")
     return known
 
 
-def permissions_from(names: Iterable[str], where: str) -> Permissions:
+def parse_permissions(names: Iterable[str], where: str) -> PermissionSet:
     """Raises Invalid for a name that is none."""
     words = [name.strip() for name in names]
     for word in words:
         if word not in PERMISSIONS:
-            raise Invalid(f"{where}: there is no permission '{word}'", hint=f"there are {', '.join(PERMISSIONS)}")
-    return cast(Permissions, frozenset(words))
+            raise InvalidRequest(
+                f"{where}: there is no permission '{word}'", hint=f"there are {', '.join(PERMISSIONS)}"
+            )
+    return cast(PermissionSet, frozenset(words))

@@ -11,14 +11,14 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 T = TypeVar("T")
 
 #: The names of the cookies.
-SESSION: Final = "user"
-STATE: Final = "oauth_state"
-XSRF: Final = "_xsrf"
+SESSION_COOKIE: Final = "user"
+STATE_COOKIE: Final = "oauth_state"
+XSRF_COOKIE: Final = "_xsrf"
 
 #: Seconds that a session lasts: 30 days.
-SESSION_AGE: Final = 30 * 86_400
+SESSION_MAX_AGE: Final = 30 * 86_400
 #: Seconds that somebody has to log in at the provider.
-STATE_AGE: Final = 15 * 60
+STATE_MAX_AGE: Final = 15 * 60
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Session(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
 
 
-class Pending(msgspec.Struct, frozen=True):
+class LoginState(msgspec.Struct, frozen=True):
     """A login that has been sent to the provider."""
 
     state: str
@@ -40,38 +40,38 @@ class Pending(msgspec.Struct, frozen=True):
     redirect_uri: str
 
 
-class Sessions:
+class SessionSigner:
     """`secret` gives what signs; it is asked once, when the first cookie is seen, and may read a file."""
 
     def __init__(self, secret: Callable[[], bytes]) -> None:
-        self._secret = secret
+        self._load_key = secret
 
-    def sealed(self, session: Session) -> str:
-        return self._sealed(SESSION, session)
+    def sign_session(self, session: Session) -> str:
+        return self._sign(SESSION_COOKIE, session)
 
-    def session(self, cookie: str) -> Session | None:
-        return self._opened(SESSION, cookie, Session, SESSION_AGE)
+    def read_session(self, cookie: str) -> Session | None:
+        return self._verify(SESSION_COOKIE, cookie, Session, SESSION_MAX_AGE)
 
-    def pending_sealed(self, pending: Pending) -> str:
-        return self._sealed(STATE, pending)
+    def sign_login_state(self, pending: LoginState) -> str:
+        return self._sign(STATE_COOKIE, pending)
 
-    def pending(self, cookie: str) -> Pending | None:
-        return self._opened(STATE, cookie, Pending, STATE_AGE)
+    def read_login_state(self, cookie: str) -> LoginState | None:
+        return self._verify(STATE_COOKIE, cookie, LoginState, STATE_MAX_AGE)
 
     @cached_property
     def _signers(self) -> dict[str, URLSafeTimedSerializer]:
-        secret = self._secret()
+        secret = self._load_key()
         settings = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
         return {
             name: URLSafeTimedSerializer(secret, salt=f"bellflower {name}", signer_kwargs=settings)
-            for name in (SESSION, STATE)
+            for name in (SESSION_COOKIE, STATE_COOKIE)
         }
 
-    def _sealed(self, name: str, value: Session | Pending) -> str:
+    def _sign(self, name: str, value: Session | LoginState) -> str:
         sealed = self._signers[name].dumps(msgspec.to_builtins(value))
         return sealed if isinstance(sealed, str) else sealed.decode()
 
-    def _opened(self, name: str, cookie: str, kind: type[T], age: int) -> T | None:
+    def _verify(self, name: str, cookie: str, kind: type[T], age: int) -> T | None:
         try:
             return msgspec.convert(self._signers[name].loads(cookie, max_age=age), kind)
         except (BadSignature, msgspec.ValidationError, UnicodeError):

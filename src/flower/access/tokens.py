@@ -8,69 +8,73 @@ from collections.abc import Iterable
 from typing import Final
 
 from flower.access.permissions import PERMISSIONS, Permission
-from flower.errors import Forbidden, Invalid
-from flower.store.ledger.tokens import Token, Tokens
+from flower.errors import Forbidden, InvalidRequest
+from flower.store.ledger.tokens import ApiToken, ApiTokens
 
 #: Says what it is to people, and to tools that look for secrets in files.
-PREFIX: Final = "bellflower_"
-_FORM: Final = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
+TOKEN_PREFIX: Final = "bellflower_"
+_TOKEN_FORMAT: Final = re.compile(rf"{TOKEN_PREFIX}[A-Za-z0-9_-]{{43}}")
 
 #: Seconds between two notes of when a token was used.
-_NOTED: Final = 60.0
-_NAME: Final = 200
+_USE_RECORD_INTERVAL: Final = 60.0
+_MAX_NAME_LENGTH: Final = 200
 
 
-def make(
-    tokens: Tokens,
+def create_token(
+    tokens: ApiTokens,
     *,
     name: str,
     owner: str,
-    way: str,
+    auth_method: str,
     permissions: Iterable[Permission],
     allowed: Iterable[Permission],
-    lasts: float | None,
-) -> tuple[Token, str]:
+    lifetime: float | None,
+) -> tuple[ApiToken, str]:
     """A new token, and its text, which is nowhere else. `lasts` in seconds, None for ever. Raises Invalid, and
     Forbidden if it were to do more than its maker may."""
     wanted = frozenset(permissions)
     if not wanted:
-        raise Invalid("A token needs permissions", hint=f"some of {', '.join(PERMISSIONS)}")
+        raise InvalidRequest("A token needs permissions", hint=f"some of {', '.join(PERMISSIONS)}")
     if beyond := wanted - frozenset(allowed):
         raise Forbidden("A token may do no more than its maker", hint=f"you have not {', '.join(sorted(beyond))}")
-    if not name.strip() or len(name) > _NAME:
-        raise Invalid("A token needs a name", hint=f"1 to {_NAME} characters that say what it is for")
-    if lasts is not None and lasts <= 0:
-        raise Invalid("A token must last for some time", hint="such as 30d")
-    text = f"{PREFIX}{secrets.token_urlsafe(32)}"
+    if not name.strip() or len(name) > _MAX_NAME_LENGTH:
+        raise InvalidRequest("A token needs a name", hint=f"1 to {_MAX_NAME_LENGTH} characters that say what it is for")
+    if lifetime is not None and lifetime <= 0:
+        raise InvalidRequest("A token must last for some time", hint="such as 30d")
+    text = f"{TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
     now = time.time()
-    token = Token(
+    token = ApiToken(
         id=secrets.token_hex(6),
         name=name.strip(),
         owner=owner,
-        way=way,
+        auth_method=auth_method,
         permissions=tuple(each for each in PERMISSIONS if each in wanted),
-        made=now,
-        expires=None if lasts is None else now + lasts,
+        created_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
     )
-    tokens.add(token, digest(text))
+    tokens.add(token, token_digest(text))
     return token, text
 
 
-def digest(text: str) -> bytes:
+def token_digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def valid(tokens: Tokens, text: str, address: str) -> Token | None:
+def authenticate_token(tokens: ApiTokens, text: str, address: str) -> ApiToken | None:
     """The token that this is, if it is good now; notes that it was used. Raises StoreError."""
-    if not _FORM.fullmatch(text):
+    if not _TOKEN_FORMAT.fullmatch(text):
         return None
-    token, now = tokens.by_digest(digest(text)), time.time()
-    if token is None or token.revoked is not None or (token.expires is not None and token.expires <= now):
+    token, now = tokens.find_by_digest(token_digest(text)), time.time()
+    if token is None or token.revoked_at is not None or (token.expires_at is not None and token.expires_at <= now):
         return None
-    if token.used is None or now - token.used >= _NOTED or token.used_from != address:
-        tokens.use(token.id, now, address)
+    if (
+        token.last_used_at is None
+        or now - token.last_used_at >= _USE_RECORD_INTERVAL
+        or token.last_used_from != address
+    ):
+        tokens.record_use(token.id, now, address)
     return token
 
 
-def permissions_of(token: Token) -> frozenset[Permission]:
+def token_permissions(token: ApiToken) -> frozenset[Permission]:
     return frozenset(each for each in PERMISSIONS if each in token.permissions)

@@ -1,17 +1,15 @@
 """What goes back: JSON, and errors as one-line texts with the status of their code."""
 
-import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
-from flower.errors import FlowerError, NoResultBackend, SearchError, Unavailable
+from flower.api.json_encoder import dump_json
+from flower.errors import BackendUnavailable, FlowerError, NoResultBackend, SearchError
 
 #: The one table from the code of an error to the status of its answer.
-STATUS: Mapping[str, int] = {
+STATUS_BY_CODE: Mapping[str, int] = {
     "invalid": 400,
     "invalid_search": 400,
     "arguments_not_whole": 400,
@@ -37,43 +35,9 @@ STATUS: Mapping[str, int] = {
 JSON = "application/json; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"
 
-_encoder = msgspec.json.Encoder()
-
-
-def encode(value: Any) -> bytes:
-    """JSON, quickly; and for what the quick way refuses (lone surrogates, odd keys) the patient one."""
-    try:
-        return _encoder.encode(value)
-    except (UnicodeError, OverflowError, TypeError, ValueError):
-        plain = msgspec.to_builtins(value, builtin_types=(msgspec.Raw,), str_keys=True, enc_hook=str)
-        return json.dumps(_finite(plain), ensure_ascii=True).encode()
-
-
-def _finite(value: Any) -> Any:
-    """Numbers that JSON does not have become null, as the quick way does it; what is JSON already becomes a value."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case msgspec.Raw():
-            return json.loads(bytes(value))
-    return value
-
-
-def presentable(value: Any) -> Any:
-    """A task's result as JSON can carry it; anything else as its repr, as Flower does."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return repr(value)
-    return value
-
 
 def json_response(value: Any, status: int = 200) -> Response:
-    return Response(encode(value), status, headers={"content-type": JSON})
+    return Response(dump_json(value), status, headers={"content-type": JSON})
 
 
 def text_response(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -81,14 +45,14 @@ def text_response(text: str, status: int, headers: Mapping[str, str] | None = No
     return Response(content, status, headers={"content-type": TEXT, **(headers or {})})
 
 
-def error_response(error: FlowerError) -> Response:
-    status = STATUS.get(error.code, 500)
+def flower_error_response(error: FlowerError) -> Response:
+    status = STATUS_BY_CODE.get(error.code, 500)
     match error:
         case SearchError():
             return json_response({"error": error.message, **({"hint": error.hint} if error.hint else {})}, status)
         case NoResultBackend():
             return text_response("", status)
-        case Unavailable():  # the rest of the message names hosts
+        case BackendUnavailable():  # the rest of the message names hosts
             return text_response("Broker or result backend unavailable", status)
         case _:
             return text_response(error.message, status)

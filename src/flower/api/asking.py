@@ -6,22 +6,22 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeAlias, TypedDict, Unpack, get_args
 from zoneinfo import ZoneInfo
 
-from flower.api.listing import EPOCH, AnyTime, parse_time
-from flower.current import Watching, current
-from flower.errors import Invalid
+from flower.api.listing import EPOCH_SECONDS, AnyTime, parse_time
+from flower.current import HasStore, get_current_events
+from flower.errors import InvalidRequest
 from flower.search.nearest import did_you_mean
-from flower.search.syntax import parse
-from flower.search.times import clock, moment, time_span
+from flower.search.syntax import parse_search
+from flower.search.times import parse_moment, parse_time_span, time_context
 from flower.search.tree import Node, Term, all_of
 from flower.store.answers import TimeKey
 from flower.store.port import NEWEST, SORT_KEYS, Query, Reader, Sort
 
 #: Whose records: a store, the `Events` that keep one, or those last started in this process.
-Source: TypeAlias = Reader | Watching | None
-Order: TypeAlias = str | Iterable[str] | None
+ReaderLike: TypeAlias = Reader | HasStore | None
+SortParam: TypeAlias = str | Iterable[str] | None
 
 #: In place of a sort key: the order in which tasks were first written, where each keeps its place for ever.
-WRITTEN = "written"
+WRITTEN_ORDER = "written"
 
 
 class Window(TypedDict, total=False):
@@ -39,53 +39,55 @@ class Window(TypedDict, total=False):
     now: float | None
 
 
-def reader_of(source: Source) -> Reader:
+def get_reader(source: ReaderLike) -> Reader:
     """Raises NotFound if nobody is named and nobody watches."""
-    watching: Any = current() if source is None else source
+    watching: Any = get_current_events() if source is None else source
     store: Reader = getattr(watching, "store", watching)
     return store
 
 
-def where_of(query: str | None, **window: Unpack[Window]) -> Node:
+def build_filter(query: str | None, **window: Unpack[Window]) -> Node:
     """The tree of a query within a window. Raises SearchError and Invalid."""
-    zone, now = zone_of(window.get("tz")), window.get("now")
-    asked = parse(query, now, zone)
-    low = bound(window.get("start"), "start", zone, now)
-    high = bound(window.get("end"), "end", zone, now)
+    zone, now = parse_time_zone(window.get("tz")), window.get("now")
+    asked = parse_search(query, now, zone)
+    low = parse_time_bound(window.get("start"), "start", zone, now)
+    high = parse_time_bound(window.get("end"), "end", zone, now)
     if low is None and high is None:
         return asked
-    return all_of([Term(time_key(window), "range", (low, high)), asked])
+    return all_of([Term(get_time_key(window), "range", (low, high)), asked])
 
 
-def query_of(query: str | None, sort: Order, **window: Unpack[Window]) -> Query:
-    return Query(where_of(query, **window), order_of(sort))
+def build_query(query: str | None, sort: SortParam, **window: Unpack[Window]) -> Query:
+    return Query(build_filter(query, **window), parse_order(sort))
 
 
-def time_key(window: Window) -> TimeKey:
+def get_time_key(window: Window) -> TimeKey:
     key = window.get("time") or "received"
     if key not in get_args(TimeKey):
-        raise Invalid(f"There is no time '{key}'", hint=did_you_mean(key, get_args(TimeKey)))
+        raise InvalidRequest(f"There is no time '{key}'", hint=did_you_mean(key, get_args(TimeKey)))
     return key
 
 
-def order_of(sort: Order) -> tuple[Sort, ...]:
+def parse_order(sort: SortParam) -> tuple[Sort, ...]:
     """`-runtime,name` or such words one by one; `-` is descending. Nothing is newest received first, `written` alone
     the order of first writing. Raises Invalid."""
     words = [word.strip() for word in (sort.split(",") if isinstance(sort, str) else sort or ())]
     words = [word for word in words if word]
-    if words == [WRITTEN]:
+    if words == [WRITTEN_ORDER]:
         return ()
-    return tuple(_sort(word) for word in words) or NEWEST
+    return tuple(_parse_sort_key(word) for word in words) or NEWEST
 
 
-def _sort(word: str) -> Sort:
+def _parse_sort_key(word: str) -> Sort:
     key = word.removeprefix("-")
     if key not in SORT_KEYS:
-        raise Invalid(f"Tasks cannot be sorted by '{key}'", hint=did_you_mean(key, SORT_KEYS))
+        raise InvalidRequest(f"Tasks cannot be sorted by '{key}'", hint=did_you_mean(key, SORT_KEYS))
     return Sort(key, descending=word != key)
 
 
-def bound(value: AnyTime | None, side: str, zone: tzinfo | None = None, now: float | None = None) -> float | None:
+def parse_time_bound(
+    value: AnyTime | None, side: str, zone: tzinfo | None = None, now: float | None = None
+) -> float | None:
     """Epoch seconds. A text is a time of the search language (`-1h`, `2026-11-22`, `today`); what names a stretch of
     time stands for its first moment at the start and its last one at the end. Raises Invalid."""
     if value is None or value == "":
@@ -93,22 +95,22 @@ def bound(value: AnyTime | None, side: str, zone: tzinfo | None = None, now: flo
     if not isinstance(value, str):
         return parse_time(value)
     try:
-        first, last = _moments(value.strip(), zone, now)
+        first, last = _parse_range(value.strip(), zone, now)
     except ValueError:
         hint = "write -1h, today, 2026-11-22, 2026-11-22T10:15 or epoch seconds"
-        raise Invalid(f"'{value}' is not a time for {side}", hint=hint) from None
+        raise InvalidRequest(f"'{value}' is not a time for {side}", hint=hint) from None
     return first if side == "start" else last
 
 
-def _moments(text: str, zone: tzinfo | None, now: float | None) -> tuple[float, float]:
-    if EPOCH.fullmatch(text):
+def _parse_range(text: str, zone: tzinfo | None, now: float | None) -> tuple[float, float]:
+    if EPOCH_SECONDS.fullmatch(text):
         return float(text), float(text)
-    at = clock(now, zone)
-    relative = moment(text, at)
-    return time_span(text, at) if relative is None else (relative, relative)
+    at = time_context(now, zone)
+    relative = parse_moment(text, at)
+    return parse_time_span(text, at) if relative is None else (relative, relative)
 
 
-def zone_of(name: str | tzinfo | None) -> tzinfo | None:
+def parse_time_zone(name: str | tzinfo | None) -> tzinfo | None:
     """None is the local zone. Raises Invalid."""
     if not isinstance(name, str):
         return name
@@ -116,10 +118,12 @@ def zone_of(name: str | tzinfo | None) -> tzinfo | None:
         return ZoneInfo(name) if name else None
     # ValueError: not a plain name; OSError: the name of a folder, or one that no file can have
     except (ValueError, LookupError, OSError):
-        raise Invalid(f"There is no time zone '{name}'", hint="write UTC or a name such as Europe/Berlin") from None
+        raise InvalidRequest(
+            f"There is no time zone '{name}'", hint="write UTC or a name such as Europe/Berlin"
+        ) from None
 
 
-def offset_at(moment: float, zone: tzinfo | None) -> float:
+def get_utc_offset(moment: float, zone: tzinfo | None) -> float:
     """Seconds that the zone is ahead of UTC then; 0 in years that the platform cannot count."""
     try:
         local = datetime.fromtimestamp(moment, zone) if zone else datetime.fromtimestamp(moment).astimezone()
@@ -129,6 +133,6 @@ def offset_at(moment: float, zone: tzinfo | None) -> float:
     return ahead.total_seconds() if ahead else 0.0
 
 
-def now_of(window: Window) -> float:
+def get_evaluation_time(window: Window) -> float:
     now = window.get("now")
     return time.time() if now is None else now

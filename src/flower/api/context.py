@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
-from flower.api.event_counts import EventCounts
+from flower.api.event_counts import EventCountCache
 from flower.api.health.report import Health
-from flower.api.kept import Kept
-from flower.api.queue_names import QueueNames
-from flower.cluster.inspected import Inspections
+from flower.api.kept import SingleFlightCache
+from flower.api.queue_names import QueueNameCache
+from flower.cluster.inspected import InspectionCache
 from flower.live import Hub
 from flower.metrics import Metrics
 from flower.redaction import Redactor
@@ -55,36 +55,36 @@ class Context:
     max_age: float = 0.0
     max_tasks: int = 0
     #: what workers said when they were asked
-    inspections: Inspections = field(default_factory=Inspections)
-    event_counts: EventCounts = field(default_factory=EventCounts)
-    queue_names: QueueNames = field(default_factory=QueueNames)
+    inspections: InspectionCache = field(default_factory=InspectionCache)
+    event_counts: EventCountCache = field(default_factory=EventCountCache)
+    queue_names: QueueNameCache = field(default_factory=QueueNameCache)
     #: whether anything is wrong, as of the last second
-    health: Kept[Health] = field(default_factory=lambda: Kept(1.0))
+    health_cache: SingleFlightCache[Health] = field(default_factory=lambda: SingleFlightCache(1.0))
     #: who is told of changes as they happen
     live: Hub = field(default_factory=Hub)
     #: seconds to wait for workers when they are asked how they are, and when they are told something
     inspect_timeout: float = 1.0
-    answer_timeout: float = 5.0
+    reply_timeout: float = 5.0
     #: seconds after which workers that went are left out; None = never
     purge_offline_workers: float | None = None
     #: what /metrics tells; who asks for it must show this, "" = anybody; with a port of its own it is nowhere else
     metrics: Metrics = field(default_factory=Metrics)
     metrics_token: str = ""
-    metrics_apart: bool = False
+    separate_metrics_port: bool = False
     #: of RabbitMQ; "" = where it would be
     broker_api: str = ""
     #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these
-    captured: Reader | None = None
+    unformatted_store: Reader | None = None
 
     @property
-    def records(self) -> Reader:
-        return self.store if self.captured is None else self.captured
+    def recorded_reader(self) -> Reader:
+        return self.store if self.unformatted_store is None else self.unformatted_store
 
     @property
-    def root(self) -> str:
+    def root_path(self) -> str:
         """What comes before every path of ours."""
         return f"/{self.url_prefix.strip('/')}" if self.url_prefix.strip("/") else ""
 
     @property
-    def authenticated(self) -> bool:
-        return self.access.needed
+    def login_required(self) -> bool:
+        return self.access.is_required

@@ -7,30 +7,31 @@ from itertools import islice
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from flower.api.answers import JSON, encode, json_response, text_response
+from flower.api.answers import JSON, json_response, text_response
 from flower.api.context import Context
-from flower.api.ordering import by_any_field
-from flower.api.parameters import Parameters, parameters
-from flower.api.reading import read, read_all
-from flower.api.wire import flower_task
-from flower.errors import Invalid, SearchError
+from flower.api.json_encoder import dump_json
+from flower.api.ordering import iter_sorted_by_field
+from flower.api.parameters import RequestParams, read_params
+from flower.api.reading import iterate_in_thread, run_in_thread
+from flower.api.wire import to_flower_task
+from flower.errors import InvalidRequest, SearchError
 from flower.records import Task
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.search.tree import Node
 from flower.store.port import Reader, Sort
 
 #: Rows of one answer, also for a `length` of -1, which means all of them.
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 
-_CHUNK = 500
-_BY_ACTIVITY = Sort("timestamp", descending=True)
+_CHUNK_SIZE = 500
+_DEFAULT_SORT = Sort("timestamp", descending=True)
 #: Names of a task object's fields that the record calls otherwise.
-_FIELDS = {"worker": "worker", "root": "root_id", "parent": "parent_id"}
-_SORTABLE = frozenset(Task.__struct_fields__) - {"hostname", "earlier", "data"} | {"worker"}
+_FIELD_ALIASES = {"worker": "worker", "root": "root_id", "parent": "parent_id"}
+_SORTABLE_FIELDS = frozenset(Task.__struct_fields__) - {"hostname", "earlier", "data"} | {"worker"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DataTableRequest:
     draw: int
     start: int
     length: int
@@ -38,51 +39,51 @@ class Asked:
     sort: Sort
 
 
-async def datatable(request: Request, context: Context) -> Response:
+async def get_datatable(request: Request, context: Context) -> Response:
     try:
-        asked = _asked(await parameters(request))
-    except Invalid as error:
+        asked = _parse_request(await read_params(request))
+    except InvalidRequest as error:
         return text_response(error.message, 400)
     try:
-        where = parse(asked.search)
+        where = parse_search(asked.search)
     except SearchError as error:
-        total = await read(lambda: context.store.status().tasks)
+        total = await run_in_thread(lambda: context.store.status().tasks)
         answer = {"draw": asked.draw, "data": [], "recordsTotal": total, "recordsFiltered": 0}
         return json_response({**answer, "searchError": error.message})
-    return await _answer(context.store, asked, where)
+    return await _table_response(context.store, asked, where)
 
 
-def _asked(given: Parameters) -> Asked:
+def _parse_request(given: RequestParams) -> DataTableRequest:
     """Raises Invalid with Flower's words."""
-    column = _whole(given, "order[0][column]")
-    field = given.text(f"columns[{column}][data]") or ""
-    field = _FIELDS.get(field, field)
-    descending = given.text("order[0][dir]") == "desc"
-    sort = Sort(field, descending) if field in _SORTABLE else _BY_ACTIVITY
-    length = _whole(given, "length")
-    return Asked(
-        draw=_whole(given, "draw"),
-        start=max(0, _whole(given, "start")),
-        length=MOST_ROWS if length < 0 else min(length, MOST_ROWS),
-        search=given.text("search[value]") or "",
+    column = _require_int(given, "order[0][column]")
+    field = given.get_text(f"columns[{column}][data]") or ""
+    field = _FIELD_ALIASES.get(field, field)
+    descending = given.get_text("order[0][dir]") == "desc"
+    sort = Sort(field, descending) if field in _SORTABLE_FIELDS else _DEFAULT_SORT
+    length = _require_int(given, "length")
+    return DataTableRequest(
+        draw=_require_int(given, "draw"),
+        start=max(0, _require_int(given, "start")),
+        length=MAX_ROWS if length < 0 else min(length, MAX_ROWS),
+        search=given.get_text("search[value]") or "",
         sort=sort,
     )
 
 
-def _whole(given: Parameters, name: str) -> int:
-    given.required(name)
-    return given.integer(name) or 0
+def _require_int(given: RequestParams, name: str) -> int:
+    given.require(name)
+    return given.get_int(name) or 0
 
 
-async def _answer(store: Reader, asked: Asked, where: Node) -> Response:
-    total, found = await read(lambda: (store.status().tasks, store.count(where)))
+async def _table_response(store: Reader, asked: DataTableRequest, where: Node) -> Response:
+    total, found = await run_in_thread(lambda: (store.status().tasks, store.count(where)))
     head = {"draw": asked.draw, "recordsTotal": total, "recordsFiltered": found}
-    chunks = read_all(_rows(store, asked, where))
+    chunks = iterate_in_thread(_row_chunks(store, asked, where))
     # The first rows are read before the answer begins, so that a store that fails is an error and not half a table.
     first = await anext(chunks, b"")
 
     async def body() -> AsyncIterator[bytes]:
-        yield encode(head)[:-1] + b',"data":[' + first
+        yield dump_json(head)[:-1] + b',"data":[' + first
         async for chunk in chunks:
             yield b"," + chunk
         yield b"]}"
@@ -90,9 +91,9 @@ async def _answer(store: Reader, asked: Asked, where: Node) -> Response:
     return StreamingResponse(body(), headers={"content-type": JSON})
 
 
-def _rows(store: Reader, asked: Asked, where: Node) -> Iterator[bytes]:
+def _row_chunks(store: Reader, asked: DataTableRequest, where: Node) -> Iterator[bytes]:
     """Tasks as JSON, joined by commas, a chunk at a time."""
-    tasks = by_any_field(store, where, asked.sort, limit=asked.length, offset=asked.start)
-    while chunk := list(islice(tasks, _CHUNK)):
+    tasks = iter_sorted_by_field(store, where, asked.sort, limit=asked.length, offset=asked.start)
+    while chunk := list(islice(tasks, _CHUNK_SIZE)):
         children = store.children([task.uuid for task in chunk])
-        yield b",".join(encode(flower_task(task, children.get(task.uuid, ()))) for task in chunk)
+        yield b",".join(dump_json(to_flower_task(task, children.get(task.uuid, ()))) for task in chunk)

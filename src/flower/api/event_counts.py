@@ -5,30 +5,30 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from flower.store.port import Reader
-from flower.tallies import Key, Tally
+from flower.tallies import CounterKey, TaskCounters
 
 
-class EventCounts:
+class EventCountCache:
     """Pages ask every second: only what has changed since is read."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sequence = 0
-        self._tallies: dict[str, dict[Key, Tally]] = defaultdict(dict)
+        self._tallies: dict[str, dict[CounterKey, TaskCounters]] = defaultdict(dict)
         self._counts: dict[str, Mapping[str, int]] = {}
 
-    def of(self, store: Reader) -> Mapping[str, Mapping[str, int]]:
+    def by_worker(self, store: Reader) -> Mapping[str, Mapping[str, int]]:
         """By worker and type of event; what never happened is left out, as in Flower. Raises StoreError."""
         with self._lock:
-            found = store.tallies(self._sequence)
-            if found.whole:
+            found = store.counters(self._sequence)
+            if found.is_snapshot:
                 self._tallies.clear()
                 self._counts = {}
-            self._put(found.changed)
+            self._apply_changes(found.changed)
             self._sequence = found.sequence
             return self._counts.copy()
 
-    def _put(self, changed: Sequence[Tally]) -> None:
+    def _apply_changes(self, changed: Sequence[TaskCounters]) -> None:
         touched = set()
         for tally in changed:
             if tally.worker is not None:

@@ -13,11 +13,11 @@ import msgspec
 
 from flower.api.asking import Window
 from flower.api.figures import FailureDetail
-from flower.api.questions import BUCKETS, failure_group, failure_groups
-from flower.errors import Invalid, NotFound
+from flower.api.questions import DEFAULT_BUCKETS, failure_group, failure_groups
+from flower.errors import InvalidRequest, NotFound
 from flower.search.nearest import did_you_mean
 from flower.search.tree import Node, Not, Term, any_of
-from flower.store.answers import FailureGroup, Seen, Span
+from flower.store.answers import BucketSpan, FailureGroup, SeenRange
 from flower.store.ledger import Ledger
 from flower.store.ledger.failures import Decision, FailureNote
 from flower.store.port import Reader
@@ -28,18 +28,18 @@ from flower.store.port import Reader
 #: resolved   somebody said that it will not happen again, and it has not
 #: muted      nobody wants to hear of it for now
 FailureStatus: TypeAlias = Literal["new", "open", "returning", "resolved", "muted"]
-STATUSES: Final[tuple[FailureStatus, ...]] = get_args(FailureStatus)
+FAILURE_STATUSES: Final[tuple[FailureStatus, ...]] = get_args(FailureStatus)
 
 #: Seconds for which a group is new.
-NEW_FOR: Final = 3_600.0
+NEW_GROUP_SECONDS: Final = 3_600.0
 
 
-class Note(msgspec.Struct, frozen=True):
+class TriageNote(msgspec.Struct, frozen=True):
     """Who said so, when (epoch seconds), and until when it holds; null for ever."""
 
-    by: str
-    at: float
-    until: float | None
+    created_by: str
+    created_at: float
+    expires_at: float | None
     comment: str
 
 
@@ -48,176 +48,186 @@ class FailureRow(FailureGroup, frozen=True, kw_only=True):
     `first_seen` and `last_seen` are of all that ever were. `note` is what the status rests on, null if on nothing."""
 
     status: FailureStatus
-    first_seen: float | None
-    last_seen: float | None
-    note: Note | None
+    first_seen_at: float | None
+    last_seen_at: float | None
+    note: TriageNote | None
 
 
-class FailureRows(msgspec.Struct, frozen=True):
+class FailureList(msgspec.Struct, frozen=True):
     """Groups of alike failures, the largest first. `count` tasks are in all groups, `more` groups were left out; `span`
     tells the stretches of time of each `trend`."""
 
-    groups: tuple[FailureRow, ...]
+    failures: tuple[FailureRow, ...]
     count: int
     more: int
-    span: Span
+    span: BucketSpan
     partial: str | None = None
 
 
-class FailureStanding(msgspec.Struct, frozen=True):
+class FailureState(msgspec.Struct, frozen=True):
     """One group, whether or not any of its tasks is still on record."""
 
     id: str
     status: FailureStatus
-    first_seen: float | None
-    last_seen: float | None
-    note: Note | None
+    first_seen_at: float | None
+    last_seen_at: float | None
+    note: TriageNote | None
 
 
-def status_of(note: FailureNote | None, first: float | None, last: float | None, now: float) -> FailureStatus:
+def evaluate_status(note: FailureNote | None, first: float | None, last: float | None, now: float) -> FailureStatus:
     """Times are epoch seconds: first and last failure by the workers' clocks, the note's by ours."""
-    if note is not None and note.decision == "muted" and (note.until is None or now < note.until):
+    if note is not None and note.decision == "muted" and (note.expires_at is None or now < note.expires_at):
         return "muted"
     if note is not None and note.decision == "resolved":
-        return "returning" if last is not None and last > note.at else "resolved"
-    return "new" if first is not None and now - first < NEW_FOR else "open"
+        return "returning" if last is not None and last > note.created_at else "resolved"
+    return "new" if first is not None and now - first < NEW_GROUP_SECONDS else "open"
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class FailureStatuses:
     """Of all groups, as of one moment."""
 
-    seen: Mapping[str, Seen]
-    firsts: Mapping[str, float]
+    seen: Mapping[str, SeenRange]
+    recorded_first_seen: Mapping[str, float]
     notes: Mapping[str, FailureNote]
     now: float
 
-    def first(self, failure: str) -> float | None:
-        known = [self.firsts.get(failure), self.seen[failure].first if failure in self.seen else None]
+    def get_first_seen(self, failure: str) -> float | None:
+        known = [self.recorded_first_seen.get(failure), self.seen[failure].first if failure in self.seen else None]
         return min((moment for moment in known if moment is not None), default=None)
 
-    def last(self, failure: str) -> float | None:
+    def get_last_seen(self, failure: str) -> float | None:
         return self.seen[failure].last if failure in self.seen else None
 
-    def status(self, failure: str) -> FailureStatus:
-        return status_of(self.notes.get(failure), self.first(failure), self.last(failure), self.now)
+    def get_status(self, failure: str) -> FailureStatus:
+        return evaluate_status(
+            self.notes.get(failure), self.get_first_seen(failure), self.get_last_seen(failure), self.now
+        )
 
-    def note(self, failure: str) -> Note | None:
+    def get_note(self, failure: str) -> TriageNote | None:
         """Only one that still stands: a mute that is over is none."""
         found = self.notes.get(failure)
-        if found is None or (found.decision == "muted" and self.status(failure) != "muted"):
+        if found is None or (found.decision == "muted" and self.get_status(failure) != "muted"):
             return None
-        return Note(found.by, found.at, found.until, found.comment)
+        return TriageNote(found.created_by, found.created_at, found.expires_at, found.comment)
 
-    def row(self, group: FailureGroup) -> FailureRow:
+    def to_row(self, group: FailureGroup) -> FailureRow:
         ident = group.fingerprint.id
         values = {name: getattr(group, name) for name in FailureGroup.__struct_fields__}
         return FailureRow(
             **values,
-            status=self.status(ident),
-            first_seen=self.first(ident),
-            last_seen=self.last(ident),
-            note=self.note(ident),
+            status=self.get_status(ident),
+            first_seen_at=self.get_first_seen(ident),
+            last_seen_at=self.get_last_seen(ident),
+            note=self.get_note(ident),
         )
 
-    def standing(self, failure: str) -> FailureStanding:
-        return FailureStanding(
-            failure, self.status(failure), self.first(failure), self.last(failure), self.note(failure)
+    def to_state(self, failure: str) -> FailureState:
+        return FailureState(
+            failure,
+            self.get_status(failure),
+            self.get_first_seen(failure),
+            self.get_last_seen(failure),
+            self.get_note(failure),
         )
 
-    def only(self, wanted: Collection[FailureStatus]) -> Node:
+    def build_status_filter(self, wanted: Collection[FailureStatus]) -> Node:
         """The tasks in groups of these statuses, by the shorter of two lists."""
-        chosen = [failure for failure in self.seen if self.status(failure) in wanted]
-        others = [failure for failure in self.seen if self.status(failure) not in wanted]
-        return _in(chosen) if len(chosen) <= len(others) else Not(_in(others))
+        chosen = [failure for failure in self.seen if self.get_status(failure) in wanted]
+        others = [failure for failure in self.seen if self.get_status(failure) not in wanted]
+        return _in_groups(chosen) if len(chosen) <= len(others) else Not(_in_groups(others))
 
 
-def standings(
+def load_failure_statuses(
     store: Reader, ledger: Ledger, now: float | None = None, failures: Collection[str] | None = None
-) -> Standings:
+) -> FailureStatuses:
     """Of these groups, or of all."""
     seen = store.failures_seen(failures)
-    notes = ledger.failures.notes()
-    return Standings(seen, ledger.failures.firsts({*seen, *notes}), notes, time.time() if now is None else now)
+    notes = ledger.failure_notes.notes()
+    return FailureStatuses(
+        seen, ledger.failure_notes.first_seen({*seen, *notes}), notes, time.time() if now is None else now
+    )
 
 
-def checked_statuses(words: Iterable[str]) -> tuple[FailureStatus, ...]:
+def parse_statuses(words: Iterable[str]) -> tuple[FailureStatus, ...]:
     """Raises Invalid."""
-    known: Mapping[str, FailureStatus] = {status: status for status in STATUSES}
+    known: Mapping[str, FailureStatus] = {status: status for status in FAILURE_STATUSES}
     wanted = tuple(dict.fromkeys(words))
     for word in wanted:
         if word not in known:
-            raise Invalid(f"There is no status '{word}'", hint=did_you_mean(word, STATUSES))
+            raise InvalidRequest(f"There is no status '{word}'", hint=did_you_mean(word, FAILURE_STATUSES))
     return tuple(known[word] for word in wanted)
 
 
-def failure_rows(
+def load_failures(
     store: Reader,
     ledger: Ledger,
     query: str | None = None,
     *,
     status: Iterable[str] = (),
     limit: int = 20,
-    buckets: int = BUCKETS,
+    buckets: int = DEFAULT_BUCKETS,
     width: float | None = None,
     **window: Unpack[Window],
-) -> FailureRows:
+) -> FailureList:
     """`questions.failure_groups`, each with how it stands; only those of some statuses, if any are named."""
-    wanted = checked_statuses(status)
-    only = standings(store, ledger, window.get("now")).only(wanted) if wanted else None
-    found = failure_groups(store, query, also=only, limit=limit, buckets=buckets, width=width, **window)
+    wanted = parse_statuses(status)
+    only = load_failure_statuses(store, ledger, window.get("now")).build_status_filter(wanted) if wanted else None
+    found = failure_groups(store, query, extra_filter=only, limit=limit, buckets=buckets, width=width, **window)
     shown = [group.fingerprint.id for group in found.groups]
-    known = standings(store, ledger, window.get("now"), shown)
-    rows = tuple(map(known.row, found.groups))
-    return FailureRows(rows, found.count, found.more, found.span, found.partial)
+    known = load_failure_statuses(store, ledger, window.get("now"), shown)
+    rows = tuple(map(known.to_row, found.groups))
+    return FailureList(rows, found.count, found.more, found.span, found.partial)
 
 
-def failure_row(
+def load_failure(
     store: Reader,
     ledger: Ledger,
     failure: str,
     query: str | None = None,
     *,
     limit: int = 20,
-    buckets: int = BUCKETS,
+    buckets: int = DEFAULT_BUCKETS,
     width: float | None = None,
     **window: Unpack[Window],
 ) -> tuple[FailureRow, FailureDetail]:
     """`questions.failure_group`, and its group with how it stands. Raises NotFound."""
     found = failure_group(store, failure, query, limit=limit, buckets=buckets, width=width, **window)
-    return standings(store, ledger, window.get("now"), [failure]).row(found.group), found
+    return load_failure_statuses(store, ledger, window.get("now"), [failure]).to_row(found.group), found
 
 
-def decide(
+def set_failure_status(
     store: Reader,
     ledger: Ledger,
     failure: str,
     decision: Decision,
     *,
     by: str,
-    until: float | None = None,
+    expires_at: float | None = None,
     comment: str = "",
-) -> FailureStanding:
+) -> FailureState:
     """Note that a group is resolved or muted. Raises NotFound for one that nobody has seen."""
     now = time.time()
-    _known(store, ledger, failure)
-    note = FailureNote(failure=failure, decision=decision, by=by, at=now, until=until, comment=comment)
-    ledger.failures.put(note)
-    return standings(store, ledger, failures=[failure]).standing(failure)
+    _require_known(store, ledger, failure)
+    note = FailureNote(
+        failure=failure, decision=decision, created_by=by, created_at=now, expires_at=expires_at, comment=comment
+    )
+    ledger.failure_notes.put(note)
+    return load_failure_statuses(store, ledger, failures=[failure]).to_state(failure)
 
 
-def reopen(store: Reader, ledger: Ledger, failure: str) -> FailureStanding:
+def reopen_failure_group(store: Reader, ledger: Ledger, failure: str) -> FailureState:
     """Forget what was said of a group. Raises NotFound for one that nobody has seen."""
-    _known(store, ledger, failure)
-    ledger.failures.drop(failure)
-    return standings(store, ledger, failures=[failure]).standing(failure)
+    _require_known(store, ledger, failure)
+    ledger.failure_notes.delete(failure)
+    return load_failure_statuses(store, ledger, failures=[failure]).to_state(failure)
 
 
-def remember_firsts(store: Reader, ledger: Ledger) -> None:
+def record_first_seen(store: Reader, ledger: Ledger) -> None:
     """Note when groups were first seen, so that those that come back after all their tasks went are not new."""
-    known = ledger.failures.firsts()
+    known = ledger.failure_notes.first_seen()
     found = {failure: seen.first for failure, seen in store.failures_seen().items()}
-    ledger.failures.remember(
+    ledger.failure_notes.record_first_seen(
         {
             failure: first
             for failure, first in found.items()
@@ -226,11 +236,11 @@ def remember_firsts(store: Reader, ledger: Ledger) -> None:
     )
 
 
-def _known(store: Reader, ledger: Ledger, failure: str) -> None:
-    known = standings(store, ledger, failures=[failure])
-    if failure not in known.seen and failure not in known.notes and not ledger.failures.firsts([failure]):
+def _require_known(store: Reader, ledger: Ledger, failure: str) -> None:
+    known = load_failure_statuses(store, ledger, failures=[failure])
+    if failure not in known.seen and failure not in known.notes and not ledger.failure_notes.first_seen([failure]):
         raise NotFound(f"There is no failure '{failure}'", hint="no task on record is in it")
 
 
-def _in(failures: Iterable[str]) -> Node:
+def _in_groups(failures: Iterable[str]) -> Node:
     return any_of(Term("failure", "equals", failure) for failure in failures)

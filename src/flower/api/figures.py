@@ -5,8 +5,8 @@ from itertools import accumulate
 import msgspec
 
 from flower.records import FAILURE, SUCCESS, Task
-from flower.sketch import ERROR, Sketch, middle
-from flower.store.answers import FailureGroup, Span, Summaries, Summary
+from flower.sketch import RELATIVE_ERROR, Sketch, bucket_midpoint
+from flower.store.answers import BucketSpan, FailureGroup, Summaries, Summary
 
 
 class Percentiles(msgspec.Struct, frozen=True):
@@ -19,10 +19,10 @@ class Percentiles(msgspec.Struct, frozen=True):
     p90: float | None = None
     p95: float | None = None
     p99: float | None = None
-    error: float = ERROR
+    relative_error: float = RELATIVE_ERROR
 
 
-class Figures(msgspec.Struct, frozen=True):
+class GroupStats(msgspec.Struct, frozen=True):
     """One group of tasks. `group` is the value that they share, or the start of the stretch of time.
 
     `failure_rate` is FAILURE / (SUCCESS + FAILURE), None before any of these. `throughput` is tasks per second of the
@@ -41,21 +41,21 @@ class Figures(msgspec.Struct, frozen=True):
 class Stats(msgspec.Struct, frozen=True):
     """`total` is over all groups, also those left out (`more`). `span` is there if the groups are stretches of time."""
 
-    total: Figures
-    groups: tuple[Figures, ...] = ()
+    total: GroupStats
+    groups: tuple[GroupStats, ...] = ()
     more: int = 0
-    span: Span | None = None
+    span: BucketSpan | None = None
     partial: str | None = None
 
 
-class FailureList(msgspec.Struct, frozen=True):
+class FailureGroupList(msgspec.Struct, frozen=True):
     """Groups of alike failures, the largest first. `count` tasks are in all groups, `more` groups were left out; `span`
     tells the stretches of time of each `trend`."""
 
     groups: tuple[FailureGroup, ...]
     count: int
     more: int
-    span: Span
+    span: BucketSpan
     partial: str | None = None
 
 
@@ -63,36 +63,36 @@ class FailureDetail(msgspec.Struct, frozen=True):
     """A group, and its latest tasks."""
 
     group: FailureGroup
-    span: Span
+    span: BucketSpan
     tasks: tuple[Task, ...]
 
 
-def stats_of(summaries: Summaries, *, seconds: float | None, span: Span | None = None) -> Stats:
+def build_stats(summaries: Summaries, *, seconds: float | None, span: BucketSpan | None = None) -> Stats:
     """`seconds` is how long the window is, None if it is open."""
     each = seconds if span is None else span.width
     return Stats(
-        figures_of(summaries.total, seconds),
-        tuple(figures_of(group, each) for group in summaries.groups),
+        build_group_stats(summaries.total, seconds),
+        tuple(build_group_stats(group, each) for group in summaries.groups),
         summaries.more,
         span,
         summaries.partial,
     )
 
 
-def figures_of(summary: Summary, seconds: float | None) -> Figures:
+def build_group_stats(summary: Summary, seconds: float | None) -> GroupStats:
     succeeded, failed = summary.states.get(SUCCESS, 0), summary.states.get(FAILURE, 0)
-    return Figures(
+    return GroupStats(
         group=summary.group,
         count=summary.count,
         states=summary.states,
         failure_rate=failed / (succeeded + failed) if succeeded + failed else None,
         throughput=summary.count / seconds if seconds else None,
-        runtime=percentiles(summary.runtime),
-        wait=percentiles(summary.wait),
+        runtime=compute_percentiles(summary.runtime),
+        wait=compute_percentiles(summary.wait),
     )
 
 
-def percentiles(sketch: Sketch) -> Percentiles:
+def compute_percentiles(sketch: Sketch) -> Percentiles:
     """All in one pass; the same values as `Sketch.quantile` gives."""
     numbers = sorted(sketch.counts)
     seen = list(accumulate(sketch.counts[number] for number in numbers))
@@ -104,5 +104,5 @@ def percentiles(sketch: Sketch) -> Percentiles:
         rank = max(1, -int(-part * count // 1))
         while seen[at] < rank:
             at += 1
-        found.append(middle(numbers[at]))
+        found.append(bucket_midpoint(numbers[at]))
     return Percentiles(count, *found)

@@ -7,13 +7,13 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from flower.api.wire import task_info
-from flower.current import Watching, current
-from flower.errors import Invalid
+from flower.api.wire import to_task_info
+from flower.current import HasStore, get_current_events
+from flower.errors import InvalidRequest
 from flower.records import Task, TaskInfo
 from flower.search.fields import FIELDS
 from flower.search.match import field_text, field_value
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.search.tree import Node, Operator, Term, all_of
 from flower.store.port import NEWEST, Query, Reader, Sort
 
@@ -32,12 +32,12 @@ sort_keys: dict[str, Callable[[Any], Any]] = {
 }
 
 #: Tasks that are joined with their children at a time. Memory is bounded by it, not by the result.
-_CHUNK = 500
-EPOCH = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
+_CHUNK_SIZE = 500
+EPOCH_SECONDS = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
 
 
 def iter_tasks(
-    events: Watching | None = None,
+    events: HasStore | None = None,
     limit: int | None = None,
     offset: int = 0,
     type: str | None = None,  # noqa: A002 (the documented name)
@@ -58,7 +58,7 @@ def iter_tasks(
     see `parse_sort`. No `limit` means all tasks, 0 or less none. Raises Invalid (a ValueError), SearchError
     and NotFound at once, before the first task.
     """
-    query = query_from(
+    query = build_list_query(
         type=type,
         worker=worker,
         state=state,
@@ -67,15 +67,15 @@ def iter_tasks(
         started=(started_start, started_end),
         search=search,
     )
-    store = _store(events)
-    return _infos(store, store.tasks(query, limit=limit, offset=max(offset, 0)))
+    store = _get_store(events)
+    return _iter_task_infos(store, store.tasks(query, limit=limit, offset=max(offset, 0)))
 
 
-def get_task_by_id(events: Watching | None, task_id: str) -> TaskInfo | None:
+def get_task_by_id(events: HasStore | None, task_id: str) -> TaskInfo | None:
     """The `TaskInfo` dict of one task; None if there is no record of it."""
-    store = _store(events)
+    store = _get_store(events)
     task = store.task(task_id)
-    return None if task is None else next(_infos(store, iter((task,))))
+    return None if task is None else next(_iter_task_infos(store, iter((task,))))
 
 
 def sort_tasks(tasks: Iterable[_T], sort_by: SortBy) -> list[_T]:
@@ -83,11 +83,11 @@ def sort_tasks(tasks: Iterable[_T], sort_by: SortBy) -> list[_T]:
     to case, tasks without the value come last in either direction, equal ones keep their order."""
     ordered = list(tasks)
     for sort in reversed(parse_sort(sort_by)):
-        ordered = _sorted_by(ordered, sort)
+        ordered = _sort_by_key(ordered, sort)
     return ordered
 
 
-def query_from(
+def build_list_query(
     *,
     type: str | None = None,  # noqa: A002 (the documented name)
     worker: str | None = None,
@@ -104,15 +104,15 @@ def query_from(
     filters: list[Node] = [Term(field, compare, value) for field, value in whole if value]
     for field, (start, end) in (("received", received), ("started", started)):
         if start is not None or end is not None:
-            filters.append(Term(field, "range", (_bound(start), _bound(end))))
-    return Query(all_of([*filters, parse(search)]), parse_sort(sort_by))
+            filters.append(Term(field, "range", (_parse_bound(start), _parse_bound(end))))
+    return Query(all_of([*filters, parse_search(search)]), parse_sort(sort_by))
 
 
 def parse_sort(sort_by: SortBy, allowed: Sequence[str] = tuple(sort_keys)) -> tuple[Sort, ...]:
     """What to sort by: `name`, `-received` (descending), several as a list or with commas between. Nothing named is
     newest received first. Raises Invalid, which names the allowed keys."""
     words = sort_by.split(",") if isinstance(sort_by, str) else list(sort_by or ())
-    sorts = tuple(_sort(word.strip(), allowed) for word in words if word.strip())
+    sorts = tuple(_parse_sort_word(word.strip(), allowed) for word in words if word.strip())
     return sorts or NEWEST
 
 
@@ -120,20 +120,20 @@ def parse_time(value: AnyTime) -> float:
     """Epoch seconds of a `datetime` (naive = local time), a `date` (its midnight), epoch seconds as number or text, or
     ISO 8601 text such as `2026-11-22 10:15` or `2026-11-22T10:15:30Z`. Raises Invalid."""
     try:
-        seconds = _epoch(value)
+        seconds = _to_epoch(value)
     except (ValueError, OverflowError, OSError):  # the latter two: years that the platform cannot count
         seconds = math.nan
     if not math.isfinite(seconds):
         hint = "give a datetime, epoch seconds, or text such as 2026-11-22 10:15"
-        raise Invalid(f"{value!r} is not a time", hint=hint)
+        raise InvalidRequest(f"{value!r} is not a time", hint=hint)
     return seconds
 
 
-def _store(events: Watching | None) -> Reader:
-    return (current() if events is None else events).store
+def _get_store(events: HasStore | None) -> Reader:
+    return (get_current_events() if events is None else events).store
 
 
-def _epoch(value: AnyTime) -> float:
+def _to_epoch(value: AnyTime) -> float:
     match value:
         case bool():
             return math.nan
@@ -145,22 +145,22 @@ def _epoch(value: AnyTime) -> float:
             return datetime(value.year, value.month, value.day).timestamp()  # noqa: DTZ001 (local on purpose)
         case str():
             text = value.strip()
-            return float(text) if EPOCH.fullmatch(text) else datetime.fromisoformat(text).timestamp()
+            return float(text) if EPOCH_SECONDS.fullmatch(text) else datetime.fromisoformat(text).timestamp()
     return math.nan
 
 
-def _bound(value: AnyTime | None) -> float | None:
+def _parse_bound(value: AnyTime | None) -> float | None:
     return None if value is None else parse_time(value)
 
 
-def _sort(word: str, allowed: Sequence[str]) -> Sort:
+def _parse_sort_word(word: str, allowed: Sequence[str]) -> Sort:
     key = word.lstrip("-")
     if key not in allowed:
-        raise Invalid(f"Invalid sort_by '{word}', expected one of {', '.join(sorted(allowed))}")
+        raise InvalidRequest(f"Invalid sort_by '{word}', expected one of {', '.join(sorted(allowed))}")
     return Sort(key, descending=word.startswith("-"))
 
 
-def _sorted_by(tasks: list[_T], sort: Sort) -> list[_T]:
+def _sort_by_key(tasks: list[_T], sort: Sort) -> list[_T]:
     keyed = [(_sort_value(task, sort.key), task) for task in tasks]
     present = [(value, task) for value, task in keyed if value is not None]
     present.sort(key=lambda pair: pair[0], reverse=sort.descending)
@@ -177,9 +177,9 @@ def _sort_value(task: Any, key: str) -> Any:
     return None if text is None else text.casefold()
 
 
-def _infos(store: Reader, tasks: Iterator[Task]) -> Iterator[TaskInfo]:
+def _iter_task_infos(store: Reader, tasks: Iterator[Task]) -> Iterator[TaskInfo]:
     workers = store.workers()
-    while chunk := list(islice(tasks, _CHUNK)):
+    while chunk := list(islice(tasks, _CHUNK_SIZE)):
         children = store.children([task.uuid for task in chunk])
         for task in chunk:
-            yield task_info(task, worker=workers.get(task.hostname or ""), children=children.get(task.uuid, ()))
+            yield to_task_info(task, worker=workers.get(task.hostname or ""), children=children.get(task.uuid, ()))

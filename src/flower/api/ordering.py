@@ -9,38 +9,40 @@ from typing import Any
 
 from flower.records import Task
 from flower.search.tree import Node, Not, Term, all_of
-from flower.store.order import check_sort
+from flower.store.order import validate_sort
 from flower.store.port import SORT_KEYS, Query, Reader, Sort
 
 #: Tasks that are sorted by a field for which the store keeps no order: as many as Flower would have had.
-SORTED_AT_MOST = 100_000
+MAX_IN_MEMORY_SORT = 100_000
 
-_NEVER_MISSING = frozenset({"state", "uuid", "timestamp"})
-_NEWEST = (Sort("timestamp", descending=True),)
+_ALWAYS_PRESENT = frozenset({"state", "uuid", "timestamp"})
+_NEWEST_FIRST = (Sort("timestamp", descending=True),)
 
 
-def in_order(store: Reader, query: Query, *, limit: int | None, offset: int = 0) -> Iterator[Task]:
+def iter_flower_order(store: Reader, query: Query, *, limit: int | None, offset: int = 0) -> Iterator[Task]:
     """A slice of the tasks, lazily. Raises Invalid for a key that the store has no order for."""
-    check_sort(query.sort)
+    validate_sort(query.sort)
     first = query.sort[0] if query.sort else None
-    if first is None or first.descending or first.key in _NEVER_MISSING:
+    if first is None or first.descending or first.key in _ALWAYS_PRESENT:
         return store.tasks(query, limit=limit, offset=offset)
-    return _missing_first(store, query, first.key, limit, offset)
+    return _iter_missing_first(store, query, first.key, limit, offset)
 
 
-def by_any_field(store: Reader, where: Node, sort: Sort, *, limit: int, offset: int = 0) -> Iterator[Task]:
+def iter_sorted_by_field(store: Reader, where: Node, sort: Sort, *, limit: int, offset: int = 0) -> Iterator[Task]:
     """The same by any field of a task, numbers as numbers and texts without regard to case. Where the store keeps no
     order, the newest `SORTED_AT_MOST` tasks are sorted here; memory grows with the slice, not with them."""
     if sort.key in SORT_KEYS:
-        return in_order(store, Query(where, (sort,)), limit=limit, offset=offset)
-    newest = store.tasks(Query(where, _NEWEST), limit=SORTED_AT_MOST)
+        return iter_flower_order(store, Query(where, (sort,)), limit=limit, offset=offset)
+    newest = store.tasks(Query(where, _NEWEST_FIRST), limit=MAX_IN_MEMORY_SORT)
     place = (
-        (lambda task: _Backwards(_place(task, sort.key))) if sort.descending else (lambda task: _place(task, sort.key))
+        (lambda task: _Descending(_sort_key(task, sort.key)))
+        if sort.descending
+        else (lambda task: _sort_key(task, sort.key))
     )
     return islice(nsmallest(offset + limit, newest, key=place), offset, None)
 
 
-def _missing_first(store: Reader, query: Query, key: str, limit: int | None, offset: int) -> Iterator[Task]:
+def _iter_missing_first(store: Reader, query: Query, key: str, limit: int | None, offset: int) -> Iterator[Task]:
     present: Node = Term(key, "present", "")
     missing = Query(all_of([query.where, Not(present)]), query.sort)
     found = 0
@@ -54,7 +56,7 @@ def _missing_first(store: Reader, query: Query, key: str, limit: int | None, off
     yield from store.tasks(replace(query, where=all_of([query.where, present])), limit=rest, offset=passed)
 
 
-def _place(task: Task, field: str) -> tuple[int, float, str]:
+def _sort_key(task: Task, field: str) -> tuple[int, float, str]:
     value: Any = getattr(task, field)
     if value is None:
         return (0, 0.0, "")
@@ -63,13 +65,13 @@ def _place(task: Task, field: str) -> tuple[int, float, str]:
     return (2, 0.0, str(value).casefold())
 
 
-class _Backwards:
+class _Descending:
     """Sorts the other way round; equal ones keep their order."""
 
-    __slots__ = ("_place",)
+    __slots__ = ("_key",)
 
     def __init__(self, place: tuple[int, float, str]) -> None:
-        self._place = place
+        self._key = place
 
-    def __lt__(self, other: "_Backwards") -> bool:
-        return other._place < self._place
+    def __lt__(self, other: "_Descending") -> bool:
+        return other._key < self._key

@@ -5,29 +5,29 @@ import time
 from typing import Final
 
 from flower.errors import FlowerError
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.store.port import Reader
 
 #: Tasks of the last day; a queue that was given up is not asked for ever.
-_RECENT: Final = "sent:>-1d"
-_EVERY: Final = 60.0
-MOST: Final = 500
+_RECENT_QUERY: Final = "sent:>-1d"
+_REFRESH_INTERVAL: Final = 60.0
+MAX_QUEUE_NAMES: Final = 500
 
 
-class QueueNames:
+class QueueNameCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: frozenset[str] = frozenset()
-        self._until = 0.0
+        self._expires = 0.0
 
-    def of(self, store: Reader) -> frozenset[str]:
+    def get(self, store: Reader) -> frozenset[str]:
         """At most MOST of them, the busiest. A store that cannot answer in time leaves what was known."""
         with self._lock:
-            if time.monotonic() >= self._until:
+            if time.monotonic() >= self._expires:
                 try:
-                    found = store.facets(parse(_RECENT), ("queue",), limit=MOST).facets["queue"]
+                    found = store.facets(parse_search(_RECENT_QUERY), ("queue",), limit=MAX_QUEUE_NAMES).facets["queue"]
                     self._names = frozenset(str(each.value) for each in found.values if each.value)
                 except FlowerError:
                     pass
-                self._until = time.monotonic() + _EVERY
+                self._expires = time.monotonic() + _REFRESH_INTERVAL
             return self._names

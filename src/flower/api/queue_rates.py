@@ -21,54 +21,58 @@ if TYPE_CHECKING:  # it holds what health was found to be, which rests on rates
     from flower.api.context import Context
 
 #: Seconds over which rates and trends are taken, and the fewest that tell anything.
-WINDOW: Final = 300.0
-LEAST: Final = 30.0
+RATE_WINDOW: Final = 300.0
+MIN_RATE_WINDOW: Final = 30.0
 #: Samples that make a trend, and the seconds between the first and the last of them.
-_SAMPLES: Final = 3
-_STRETCH: Final = 40.0
+_MIN_SAMPLES: Final = 3
+_MIN_SAMPLES_SPAN: Final = 40.0
 #: A queue grows if it gained so many messages within the window, and such a part of what it held.
-_GAIN: Final = 5.0
-_PART: Final = 0.05
+_MIN_GROWTH: Final = 5.0
+_MIN_RELATIVE_GROWTH: Final = 0.05
 #: Emptying that takes longer than this, in seconds, is never.
-_NEVER: Final = 30 * 86_400.0
-_QUEUES: Final = 1_000
+_MAX_TIME_TO_EMPTY: Final = 30 * 86_400.0
+_MAX_QUEUES: Final = 1_000
 #: Seconds after which a recorder that says nothing has stopped or hangs.
-SILENCE: Final = 15.0
+RECORDER_TIMEOUT: Final = 15.0
 
 
 class QueueRates(msgspec.Struct, frozen=True):
     """Tasks a second that come in and that are begun, None if unknown. `slope`: messages a second by which the depth
     grows. `empty_in`: seconds until it is empty if it goes on like this, -1 for never."""
 
-    in_rate: float | None = None
-    out_rate: float | None = None
+    arrivals_per_second: float | None = None
+    departures_per_second: float | None = None
     slope: float | None = None
     growing: bool | None = None
-    empty_in: float | None = None
+    time_to_empty: float | None = None
     #: the depth at each sample, the oldest first
     depths: tuple[int, ...] = ()
 
 
-def rates_now(context: "Context") -> Mapping[str, QueueRates]:
+def get_current_rates(context: "Context") -> Mapping[str, QueueRates]:
     """Of all queues that samples or tasks tell of."""
-    return rates_at(context.records, context.ledger, context.queue_names.of(context.records), time.time())
+    return compute_rates(
+        context.recorded_reader, context.ledger, context.queue_names.get(context.recorded_reader), time.time()
+    )
 
 
-def rates_at(store: Reader, ledger: Ledger, named: Collection[str], now: float) -> Mapping[str, QueueRates]:
+def compute_rates(
+    store: Reader, ledger: Ledger, queues_with_events: Collection[str], now: float
+) -> Mapping[str, QueueRates]:
     """`named`: the queues that `task-sent` events have told of lately."""
-    samples = by_queue(ledger.samples.since(now - WINDOW))
-    coming, going = task_rates(store, now)
+    samples = group_by_queue(ledger.queue_samples.list_since(now - RATE_WINDOW))
+    coming, going = compute_task_rates(store, now)
     return {
-        queue: rates_of(
+        queue: compute_queue_rates(
             samples.get(queue, ()),
-            coming.get(queue, 0.0) if coming is not None and queue in named else None,
-            going.get(queue, 0.0) if going is not None and queue in named else None,
+            coming.get(queue, 0.0) if coming is not None and queue in queues_with_events else None,
+            going.get(queue, 0.0) if going is not None and queue in queues_with_events else None,
         )
-        for queue in {*samples, *named}
+        for queue in {*samples, *queues_with_events}
     }
 
 
-def consumers_of(context: "Context") -> Mapping[str, tuple[str, ...]]:
+def list_queue_consumers(context: "Context") -> Mapping[str, tuple[str, ...]]:
     """The workers that live and said that they consume it, by queue."""
     now = time.time()
     alive = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}
@@ -79,51 +83,51 @@ def consumers_of(context: "Context") -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def by_queue(samples: Sequence[QueueSample]) -> dict[str, tuple[QueueSample, ...]]:
+def group_by_queue(samples: Sequence[QueueSample]) -> dict[str, tuple[QueueSample, ...]]:
     """`samples` ordered by queue."""
     return {queue: tuple(group) for queue, group in groupby(samples, lambda sample: sample.queue)}
 
 
-def task_rates(store: Reader, now: float) -> tuple[Mapping[str, float] | None, Mapping[str, float] | None]:
+def compute_task_rates(store: Reader, now: float) -> tuple[Mapping[str, float] | None, Mapping[str, float] | None]:
     """Tasks a second that were sent and that were begun, by queue; None if the recorder has not been at work."""
-    seconds = recorded_for(store.recorder_status(), now)
-    if seconds < LEAST:
+    seconds = get_recording_seconds(store.recorder_status(), now)
+    if seconds < MIN_RATE_WINDOW:
         return None, None
     recent = Term("timestamp", "range", (now - seconds, None))
-    sent = store.facets(all_of([recent, Term("sent", "range", (now - seconds, None))]), ("queue",), limit=_QUEUES)
-    begun = store.facets(Term("started", "range", (now - seconds, None)), ("queue",), limit=_QUEUES)
-    return _rates(sent, seconds), _rates(begun, seconds)
+    sent = store.facets(all_of([recent, Term("sent", "range", (now - seconds, None))]), ("queue",), limit=_MAX_QUEUES)
+    begun = store.facets(Term("started", "range", (now - seconds, None)), ("queue",), limit=_MAX_QUEUES)
+    return _per_second(sent, seconds), _per_second(begun, seconds)
 
 
-def recorded_for(status: Mapping[str, Any], now: float) -> float:
+def get_recording_seconds(status: Mapping[str, Any], now: float) -> float:
     """Seconds of the window that the recorder has been at work for, until now; 0 if it is not."""
     at, since, capture = status.get("at"), status.get("since"), status.get("capture")
     connected = isinstance(capture, dict) and bool(capture.get("connected"))
     if not isinstance(at, int | float) or not isinstance(since, int | float) or not connected:
         return 0.0
-    if now - at > SILENCE or not status.get("running") or status.get("trouble"):
+    if now - at > RECORDER_TIMEOUT or not status.get("running") or status.get("trouble"):
         return 0.0
-    return max(0.0, min(WINDOW, now - since))
+    return max(0.0, min(RATE_WINDOW, now - since))
 
 
-def rates_of(samples: Sequence[QueueSample], coming: float | None, going: float | None) -> QueueRates:
+def compute_queue_rates(samples: Sequence[QueueSample], coming: float | None, going: float | None) -> QueueRates:
     """`samples` of one queue, the oldest first."""
     depths = [(sample.at, sample.ready) for sample in samples if sample.ready is not None]
-    slope = slope_of(depths)
+    slope = compute_slope(depths)
     ready = depths[-1][1] if depths else None
     return QueueRates(
         coming,
         going,
         slope,
         is_growing(depths, slope, coming, going),
-        empty_in(ready, slope, coming, going),
+        estimate_time_to_empty(ready, slope, coming, going),
         tuple(depth for _, depth in depths),
     )
 
 
-def slope_of(depths: Sequence[tuple[float, int]]) -> float | None:
+def compute_slope(depths: Sequence[tuple[float, int]]) -> float | None:
     """Messages a second, by least squares; None for samples that are too few or too close to tell."""
-    if len(depths) < _SAMPLES or depths[-1][0] - depths[0][0] < _STRETCH:
+    if len(depths) < _MIN_SAMPLES or depths[-1][0] - depths[0][0] < _MIN_SAMPLES_SPAN:
         return None
     mean_at = sum(at for at, _ in depths) / len(depths)
     mean = sum(depth for _, depth in depths) / len(depths)
@@ -137,13 +141,15 @@ def is_growing(
     """What was measured at the broker counts before what events tell."""
     if slope is not None:
         gain = slope * (depths[-1][0] - depths[0][0])
-        return gain >= max(_GAIN, _PART * sum(depth for _, depth in depths) / len(depths))
+        return gain >= max(_MIN_GROWTH, _MIN_RELATIVE_GROWTH * sum(depth for _, depth in depths) / len(depths))
     if coming is None or going is None:
         return None
-    return coming - going >= max(_GAIN / WINDOW, _PART * going)
+    return coming - going >= max(_MIN_GROWTH / RATE_WINDOW, _MIN_RELATIVE_GROWTH * going)
 
 
-def empty_in(ready: int | None, slope: float | None, coming: float | None, going: float | None) -> float | None:
+def estimate_time_to_empty(
+    ready: int | None, slope: float | None, coming: float | None, going: float | None
+) -> float | None:
     """Seconds; -1 is never, None unknown."""
     if ready is None:
         return None
@@ -152,8 +158,8 @@ def empty_in(ready: int | None, slope: float | None, coming: float | None, going
     drain = -slope if slope is not None else None if coming is None or going is None else going - coming
     if drain is None:
         return None
-    return ready / drain if drain * _NEVER > ready else -1.0
+    return ready / drain if drain * _MAX_TIME_TO_EMPTY > ready else -1.0
 
 
-def _rates(found: Facets, seconds: float) -> dict[str, float]:
+def _per_second(found: Facets, seconds: float) -> dict[str, float]:
     return {str(each.value): each.count / seconds for each in found.facets["queue"].values if each.value is not None}

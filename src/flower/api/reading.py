@@ -14,41 +14,43 @@ from anyio import CapacityLimiter, to_thread
 T = TypeVar("T")
 
 #: Reads that may run at once; more of them would only take the processor from each other.
-READERS = 8
+MAX_THREADS = 8
 
 #: One per event loop; a limiter belongs to the loop that it wakes up.
 _limiters: "WeakKeyDictionary[AbstractEventLoop, CapacityLimiter]" = WeakKeyDictionary()
-_END = object()
+_EXHAUSTED = object()
 
 
 @dataclass(slots=True)
-class Effort:
+class CpuTime:
     """Processor time of the reads that an answer needed, in seconds."""
 
     seconds: float = 0.0
 
 
-_effort: ContextVar[Effort | None] = ContextVar("effort", default=None)
+_cpu_time: ContextVar[CpuTime | None] = ContextVar("effort", default=None)
 
 
 @contextmanager
-def measured() -> Iterator[Effort]:
+def measure_cpu_time() -> Iterator[CpuTime]:
     """Counts the reads within."""
-    effort = Effort()
-    token = _effort.set(effort)
+    effort = CpuTime()
+    token = _cpu_time.set(effort)
     try:
         yield effort
     finally:
-        _effort.reset(token)
+        _cpu_time.reset(token)
 
 
-async def read(look: Callable[[], T]) -> T:
-    limiter = _limiters.setdefault(get_running_loop(), CapacityLimiter(READERS))
-    effort = _effort.get()
-    return await to_thread.run_sync(look if effort is None else lambda: _counted(look, effort), limiter=limiter)
+async def run_in_thread(function: Callable[[], T]) -> T:
+    limiter = _limiters.setdefault(get_running_loop(), CapacityLimiter(MAX_THREADS))
+    effort = _cpu_time.get()
+    return await to_thread.run_sync(
+        function if effort is None else lambda: _run_timed(function, effort), limiter=limiter
+    )
 
 
-def _counted(look: Callable[[], T], effort: Effort) -> T:
+def _run_timed(look: Callable[[], T], effort: CpuTime) -> T:
     began = time.thread_time()
     try:
         return look()
@@ -56,10 +58,10 @@ def _counted(look: Callable[[], T], effort: Effort) -> T:
         effort.seconds += time.thread_time() - began
 
 
-async def read_all(items: Iterator[T]) -> AsyncIterator[T]:
+async def iterate_in_thread(items: Iterator[T]) -> AsyncIterator[T]:
     """The items of a lazy read, each fetched in a thread."""
     try:
-        while (item := await read(lambda: next(items, _END))) is not _END:
+        while (item := await run_in_thread(lambda: next(items, _EXHAUSTED))) is not _EXHAUSTED:
             yield item  # type: ignore[misc]  # it is not the mark, so it is a T
     finally:
         close = getattr(items, "close", None)

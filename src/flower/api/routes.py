@@ -13,67 +13,67 @@ from starlette.responses import Response
 from flower.access import Permission
 from flower.api import records, workers
 from flower.api.context import Context
-from flower.api.datatable import datatable
-from flower.api.guards import Access
-from flower.api.metering import metrics
+from flower.api.datatable import get_datatable
+from flower.api.guards import AccessRule
+from flower.api.metering import get_metrics
 
 Endpoint: TypeAlias = Callable[[Request, Context], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """GET answers HEAD too."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
     endpoint: Endpoint
-    access: Access
+    access: AccessRule
     #: who asks must have it, unless the access is open
     permission: Permission = "view"
     #: the name under which the audit log has it; "" if it is not an action
-    action: str = ""
+    audit_action: str = ""
 
 
-def control(name: str, where: str = "flower.api.control") -> Endpoint:
+def lazy_endpoint(name: str, module_name: str = "flower.api.control") -> Endpoint:
     """A route of this module, imported when it is first asked for: Celery takes long to import, and a server must show
     its first page within a second of being started."""
 
     async def endpoint(request: Request, context: Context) -> Response:
-        module = await to_thread.run_sync(partial(import_module, where))
+        module = await to_thread.run_sync(partial(import_module, module_name))
         return await cast(Endpoint, getattr(module, name))(request, context)
 
     return endpoint
 
 
-def command(path: str, name: str) -> Route:
+def worker_command_route(path: str, name: str) -> HttpRoute:
     """A command to the worker that ends the path."""
-    endpoint = control(name, "flower.api.worker_commands")
-    return Route("POST", f"/api/worker/{path}/{{name:path}}", endpoint, "api", "workers", f"worker.{name}")
+    endpoint = lazy_endpoint(name, "flower.api.worker_commands")
+    return HttpRoute("POST", f"/api/worker/{path}/{{name:path}}", endpoint, "api", "workers", f"worker.{name}")
 
 
-ROUTES: tuple[Route, ...] = (
-    Route("GET", "/healthcheck", records.healthcheck, "open"),
-    Route("GET", "/metrics", metrics, "open"),
-    Route("GET", "/api/tasks", records.list_tasks, "api"),
-    Route("GET", "/tasks/datatable", datatable, "page"),
-    Route("POST", "/tasks/datatable", datatable, "page"),
-    Route("GET", "/api/task/types", records.task_types, "api"),
-    Route("GET", "/api/task/info/{name:path}", records.task_info, "api"),
-    Route("GET", "/api/task/result/{name:path}", control("task_result"), "api"),
-    Route("GET", "/api/workers", workers.list_workers, "api"),
-    command("shutdown", "shutdown"),
-    command("pool/restart", "restart"),
-    command("pool/grow", "grow"),
-    command("pool/shrink", "shrink"),
-    command("pool/autoscale", "autoscale"),
-    command("queue/add-consumer", "add_consumer"),
-    command("queue/cancel-consumer", "cancel_consumer"),
-    Route("GET", "/api/queues/length", control("queue_lengths"), "api"),
-    Route("POST", "/api/task/apply/{name:path}", control("apply"), "api", "tasks", "task.apply"),
-    Route("POST", "/api/task/async-apply/{name:path}", control("async_apply"), "api", "tasks", "task.apply"),
-    Route("POST", "/api/task/send-task/{name:path}", control("send_task"), "api", "tasks", "task.send"),
-    Route("POST", "/api/task/abort/{name:path}", control("abort"), "api", "tasks", "task.abort"),
-    Route("POST", "/api/task/revoke/{name:path}", control("revoke"), "api", "tasks", "task.revoke"),
-    Route("POST", "/api/task/timeout/{name:path}", control("timeout"), "api", "tasks", "task.limit"),
-    Route("POST", "/api/task/rate-limit/{name:path}", control("rate_limit"), "api", "tasks", "task.limit"),
+FLOWER_ROUTES: tuple[HttpRoute, ...] = (
+    HttpRoute("GET", "/healthcheck", records.healthcheck, "open"),
+    HttpRoute("GET", "/metrics", get_metrics, "open"),
+    HttpRoute("GET", "/api/tasks", records.list_flower_tasks, "api"),
+    HttpRoute("GET", "/tasks/datatable", get_datatable, "page"),
+    HttpRoute("POST", "/tasks/datatable", get_datatable, "page"),
+    HttpRoute("GET", "/api/task/types", records.list_flower_task_types, "api"),
+    HttpRoute("GET", "/api/task/info/{name:path}", records.get_flower_task, "api"),
+    HttpRoute("GET", "/api/task/result/{name:path}", lazy_endpoint("task_result"), "api"),
+    HttpRoute("GET", "/api/workers", workers.list_flower_workers, "api"),
+    worker_command_route("shutdown", "shutdown"),
+    worker_command_route("pool/restart", "restart"),
+    worker_command_route("pool/grow", "grow"),
+    worker_command_route("pool/shrink", "shrink"),
+    worker_command_route("pool/autoscale", "autoscale"),
+    worker_command_route("queue/add-consumer", "add_consumer"),
+    worker_command_route("queue/cancel-consumer", "cancel_consumer"),
+    HttpRoute("GET", "/api/queues/length", lazy_endpoint("queue_lengths"), "api"),
+    HttpRoute("POST", "/api/task/apply/{name:path}", lazy_endpoint("apply"), "api", "tasks", "task.apply"),
+    HttpRoute("POST", "/api/task/async-apply/{name:path}", lazy_endpoint("async_apply"), "api", "tasks", "task.apply"),
+    HttpRoute("POST", "/api/task/send-task/{name:path}", lazy_endpoint("send_task"), "api", "tasks", "task.send"),
+    HttpRoute("POST", "/api/task/abort/{name:path}", lazy_endpoint("abort"), "api", "tasks", "task.abort"),
+    HttpRoute("POST", "/api/task/revoke/{name:path}", lazy_endpoint("revoke"), "api", "tasks", "task.revoke"),
+    HttpRoute("POST", "/api/task/timeout/{name:path}", lazy_endpoint("timeout"), "api", "tasks", "task.limit"),
+    HttpRoute("POST", "/api/task/rate-limit/{name:path}", lazy_endpoint("rate_limit"), "api", "tasks", "task.limit"),
 )

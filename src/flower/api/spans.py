@@ -3,14 +3,14 @@
 import math
 from datetime import tzinfo
 
-from flower.api.asking import offset_at
-from flower.errors import Invalid
-from flower.store.answers import Span, TimeKey
+from flower.api.asking import get_utc_offset
+from flower.errors import InvalidRequest
+from flower.store.answers import BucketSpan, TimeKey
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 #: Widths in seconds that people can read an axis with.
-WIDTHS = (
+BUCKET_WIDTHS = (
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0,
     MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
     HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
@@ -18,29 +18,29 @@ WIDTHS = (
 )  # fmt: skip
 
 #: Stretches of one answer; more are refused.
-MOST_BUCKETS = 2_000
+MAX_BUCKETS = 2_000
 
 
-def span_over(
+def choose_buckets(
     start: float, end: float, *, buckets: int, width: float | None, zone: tzinfo | None, key: TimeKey
-) -> Span:
+) -> BucketSpan:
     """About `buckets` stretches (rather fewer, at most one more) that hold `start` and `end`; or stretches of `width`.
 
     They are aligned to midnight in the zone; where the zone changes its clock, those after the change are off by it.
     Raises Invalid if there would be too many.
     """
     end = max(start, end)
-    size = width if width is not None else _width((end - start) / buckets)
-    ahead = offset_at(start, zone)
+    size = width if width is not None else _round_up_width((end - start) / buckets)
+    ahead = get_utc_offset(start, zone)
     first = math.floor((start + ahead) / size) * size - ahead
     count = math.floor((end - first) / size) + 1
-    if count > MOST_BUCKETS:
-        hint = f"at most {MOST_BUCKETS}: choose a greater width or a shorter time"
-        raise Invalid(f"That would be {count:,} stretches of time", hint=hint)
-    return Span(first, size, count, key)
+    if count > MAX_BUCKETS:
+        hint = f"at most {MAX_BUCKETS}: choose a greater width or a shorter time"
+        raise InvalidRequest(f"That would be {count:,} stretches of time", hint=hint)
+    return BucketSpan(first, size, count, key)
 
 
-def _width(least: float) -> float:
+def _round_up_width(least: float) -> float:
     """The least round width that is not below."""
-    fitting = next((width for width in WIDTHS if width >= least), None)
-    return fitting if fitting is not None else math.ceil(least / WIDTHS[-1]) * WIDTHS[-1]
+    fitting = next((width for width in BUCKET_WIDTHS if width >= least), None)
+    return fitting if fitting is not None else math.ceil(least / BUCKET_WIDTHS[-1]) * BUCKET_WIDTHS[-1]

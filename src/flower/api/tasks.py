@@ -6,14 +6,14 @@ those last started in this process).
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from flower.api.answers import presentable
+from flower.api.json_encoder import to_json_safe
 from flower.api.listing import AnyTime, get_task_by_id, iter_tasks
-from flower.api.reading import read
+from flower.api.reading import run_in_thread
 from flower.cluster import tasks as control
 from flower.cluster.application import app_or_current
-from flower.cluster.calls import Call, call
+from flower.cluster.calls import TaskCall, build_call
 from flower.cluster.queues import queue_lengths
-from flower.cluster.results import Outcome
+from flower.cluster.results import ResultDict
 from flower.cluster.tasks import (
     FindRecord,
     task_abort,
@@ -24,26 +24,26 @@ from flower.cluster.tasks import (
     task_send_task,
     task_timeout,
 )
-from flower.current import Watching, current
+from flower.current import HasStore, get_current_events
 from flower.errors import NoSuchTask, NotFound
 from flower.records import TaskInfo as TaskDict
 
 if TYPE_CHECKING:
     from celery import Celery
 
-Answer: TypeAlias = dict[str, Any]
+HandlerResult: TypeAlias = dict[str, Any]
 
 
 async def get_task_result(
-    task_id: str, timeout: float | None = None, *, app: "Celery | None" = None, events: Watching | None = None
-) -> Outcome:
+    task_id: str, timeout: float | None = None, *, app: "Celery | None" = None, events: HasStore | None = None
+) -> ResultDict:
     """The result of a task, waited for at most `timeout` seconds; see `flower.cluster.tasks.get_task_result`. What
     the result backend does not know is looked up in the records of `events`."""
-    return await control.get_task_result(task_id, timeout, app=app, find_record=_records(events))
+    return await control.get_task_result(task_id, timeout, app=app, find_record=_find_record(events))
 
 
 class _Handler:
-    def __init__(self, app: "Celery | None" = None, events: Watching | None = None) -> None:
+    def __init__(self, app: "Celery | None" = None, events: HasStore | None = None) -> None:
         self._app = app
         self.events = events
 
@@ -53,61 +53,61 @@ class _Handler:
 
 
 class TaskApply(_Handler):
-    async def post(self, task_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Answer:
+    async def post(self, task_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> HandlerResult:
         """Run a task and wait for it. A task that fails is an answer too: `{"task-id", "state", "result"}` and, if it
         failed, `"traceback"`. After `timeout` seconds without result: `{"task-id", "state"}`."""
-        return await self.run(call(task_name, args, kwargs, options))
+        return await self.run(build_call(task_name, args, kwargs, options))
 
-    async def run(self, asked: Call) -> Answer:
-        if not await control.has_backend(self.app):
-            return {**await control.submit(self.app, asked, registered=True), "result": None}
-        found, ready = await control.apply(self.app, asked)
-        return _answer(found, ready=ready)
+    async def run(self, asked: TaskCall) -> HandlerResult:
+        if not await control.has_result_backend(self.app):
+            return {**await control.submit_call(self.app, asked, registered=True), "result": None}
+        found, ready = await control.apply_call(self.app, asked)
+        return _to_result_dict(found, ready=ready)
 
 
 class TaskAsyncApply(_Handler):
-    async def post(self, task_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Answer:
+    async def post(self, task_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> HandlerResult:
         """Send a task that the application knows: `{"task-id", "state"}`."""
-        return await self.run(call(task_name, args, kwargs, options))
+        return await self.run(build_call(task_name, args, kwargs, options))
 
-    async def run(self, asked: Call) -> Answer:
-        return {**await control.submit(self.app, asked, registered=True)}
+    async def run(self, asked: TaskCall) -> HandlerResult:
+        return {**await control.submit_call(self.app, asked, registered=True)}
 
 
 class TaskSend(_Handler):
-    async def post(self, task_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Answer:
+    async def post(self, task_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> HandlerResult:
         """Send a task by name, known or not: `{"task-id", "state"}`."""
-        return await self.run(call(task_name, args, kwargs, options))
+        return await self.run(build_call(task_name, args, kwargs, options))
 
-    async def run(self, asked: Call) -> Answer:
-        return {**await control.submit(self.app, asked, registered=False)}
+    async def run(self, asked: TaskCall) -> HandlerResult:
+        return {**await control.submit_call(self.app, asked, registered=False)}
 
 
 class TaskResult(_Handler):
-    async def get(self, task_id: str, timeout: float | None = None) -> Answer:
+    async def get(self, task_id: str, timeout: float | None = None) -> HandlerResult:
         """What the result backend says, after waiting at most `timeout` seconds: `{"task-id", "state"}`, with
         `"result"` once there is one and `"traceback"` if it failed. An id it does not know is PENDING."""
-        found = await control.look_up(self.app, task_id, timeout)
-        return _answer(found, ready=control.ended(found))
+        found = await control.lookup_result(self.app, task_id, timeout)
+        return _to_result_dict(found, ready=control.is_final(found))
 
 
 class TaskInfo(_Handler):
     async def get(self, task_id: str) -> TaskDict:
         """The record of a task. Raises NoSuchTask."""
-        found = await read(lambda: get_task_by_id(self.events, task_id))
+        found = await run_in_thread(lambda: get_task_by_id(self.events, task_id))
         if found is None:
             raise NoSuchTask(f"Unknown task '{task_id}'", hint="no such task was recorded")
         return found
 
 
 class TaskAbort(_Handler):
-    async def post(self, task_id: str) -> Answer:
+    async def post(self, task_id: str) -> HandlerResult:
         """Ask an abortable task to stop: `{"message"}`."""
         return {"message": (await task_abort(task_id, app=self.app))["message"]}
 
 
 class TaskRevoke(_Handler):
-    async def post(self, task_id: str, terminate: bool = False, signal: str = "SIGTERM") -> Answer:
+    async def post(self, task_id: str, terminate: bool = False, signal: str = "SIGTERM") -> HandlerResult:
         """Tell all workers not to run a task, or to end it: `{"message"}`."""
         return {"message": (await task_revoke(task_id, terminate, signal, app=self.app))["message"]}
 
@@ -144,34 +144,34 @@ class ListTasks(_Handler):
             )
             return {task["uuid"]: task for task in found}
 
-        return await read(look)
+        return await run_in_thread(look)
 
 
 class ListTaskTypes(_Handler):
-    async def get(self) -> Answer:
+    async def get(self) -> HandlerResult:
         """The names of all tasks on record: `{"task-types": [name, …]}`, sorted."""
-        watching = self.events or current()
-        return {"task-types": list(await read(watching.store.names))}
+        watching = self.events or get_current_events()
+        return {"task-types": list(await run_in_thread(watching.store.names))}
 
 
 class GetQueueLengths(_Handler):
-    async def get(self) -> Answer:
+    async def get(self) -> HandlerResult:
         """How many messages wait: `{"active_queues": [{"name", "messages"}, …]}`, on AMQP with `"consumers"`."""
         return {"active_queues": await queue_lengths(app=self.app)}
 
 
-def _records(events: Watching | None) -> FindRecord | None:
+def _find_record(events: HasStore | None) -> FindRecord | None:
     """How to look up a record; None if nobody watches."""
     try:
-        return (events or current()).store.task
+        return (events or get_current_events()).store.task
     except NotFound:
         return None
 
 
-def _answer(found: Outcome, *, ready: bool) -> Answer:
-    answer: Answer = {"task-id": found["task-id"], "state": found["state"]}
+def _to_result_dict(found: ResultDict, *, ready: bool) -> HandlerResult:
+    answer: HandlerResult = {"task-id": found["task-id"], "state": found["state"]}
     if ready:
-        answer["result"] = presentable(found["result"])
+        answer["result"] = to_json_safe(found["result"])
         if found["traceback"]:
             answer["traceback"] = found["traceback"]
     return answer

@@ -12,32 +12,32 @@ from importlib import import_module
 from anyio import to_thread
 
 from flower.api.context import Context
-from flower.api.failure_states import remember_firsts
-from flower.api.inspecting import inspect, meet_newcomers
-from flower.api.reading import read
+from flower.api.failure_states import record_first_seen
+from flower.api.inspecting import inspect_new_workers, refresh_inspections
+from flower.api.reading import run_in_thread
 from flower.errors import FlowerError
-from flower.store.ledger.samples import SAMPLE_EVERY
+from flower.store.ledger.samples import SAMPLE_INTERVAL
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks for workers that came, and between two questions to all.
-LOOK_EVERY = 1.0
-INSPECT_EVERY = 300.0
+NEW_WORKERS_INTERVAL = 1.0
+INSPECTION_INTERVAL = 300.0
 #: Seconds between two looks for groups of failures that nobody has seen before.
-REMEMBER_EVERY = 60.0
+FIRST_SEEN_INTERVAL = 60.0
 #: Seconds between two looks for what people did so long ago that it need not be kept.
-FORGET_EVERY = 3600.0
+PRUNE_INTERVAL = 3600.0
 #: Seconds between two looks at the counters, as long as metrics are asked for.
-COUNT_EVERY = 0.5
+COUNTERS_INTERVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
+class PeriodicTask:
     """Something that is done at once and then every so many seconds; `name` is for the log."""
 
     name: str
-    every: float
-    do: Callable[[Context], Awaitable[None]]
+    interval: float
+    run: Callable[[Context], Awaitable[None]]
 
 
 async def sample_queues(context: Context) -> None:
@@ -45,49 +45,49 @@ async def sample_queues(context: Context) -> None:
     await module.sample(context)
 
 
-async def forget_old_deeds(context: Context) -> None:
+async def prune_ledger(context: Context) -> None:
     """What the ledger holds of what people did: the audit log, jobs, links between tasks and their re-runs."""
     if context.audit_max_age:
         before = time.time() - context.audit_max_age
         ledger = context.ledger
         for kept in (ledger.audit, ledger.jobs, ledger.reruns):
-            await read(partial(kept.prune, before))
+            await run_in_thread(partial(kept.prune, before))
 
 
-async def keep_up_with_counters(context: Context) -> None:
-    if context.metrics.wanted:
-        await read(lambda: context.metrics.keep_up(context.records, time.time()))
+async def refresh_metrics(context: Context) -> None:
+    if context.metrics.is_in_use:
+        await run_in_thread(lambda: context.metrics.refresh(context.recorded_reader, time.time()))
 
 
-async def remember_failures(context: Context) -> None:
-    await read(lambda: remember_firsts(context.records, context.ledger))
+async def record_new_failures(context: Context) -> None:
+    await run_in_thread(lambda: record_first_seen(context.recorded_reader, context.ledger))
 
 
-DUTIES = (
-    Duty("ask the workers", INSPECT_EVERY, inspect),
-    Duty("ask new workers", LOOK_EVERY, meet_newcomers),
-    Duty("sample the queues", float(SAMPLE_EVERY), sample_queues),
-    Duty("remember when failures were first seen", REMEMBER_EVERY, remember_failures),
-    Duty("forget what people did long ago", FORGET_EVERY, forget_old_deeds),
-    Duty("follow the counters", COUNT_EVERY, keep_up_with_counters),
+PERIODIC_TASKS = (
+    PeriodicTask("ask the workers", INSPECTION_INTERVAL, refresh_inspections),
+    PeriodicTask("ask new workers", NEW_WORKERS_INTERVAL, inspect_new_workers),
+    PeriodicTask("sample the queues", float(SAMPLE_INTERVAL), sample_queues),
+    PeriodicTask("remember when failures were first seen", FIRST_SEEN_INTERVAL, record_new_failures),
+    PeriodicTask("forget what people did long ago", PRUNE_INTERVAL, prune_ledger),
+    PeriodicTask("follow the counters", COUNTERS_INTERVAL, refresh_metrics),
 )
 
 
-async def watch(context: Context) -> None:
+async def run_background_tasks(context: Context) -> None:
     """Until it is cancelled. What goes wrong is logged once and tried again."""
     await to_thread.run_sync(context.app)
-    await asyncio.gather(*(_keep(duty, context) for duty in DUTIES))
+    await asyncio.gather(*(_run_periodically(duty, context) for duty in PERIODIC_TASKS))
 
 
-async def _keep(duty: Duty, context: Context) -> None:
+async def _run_periodically(duty: PeriodicTask, context: Context) -> None:
     trouble = ""
     while True:
         begun = time.monotonic()
-        trouble = await _tried(duty, partial(duty.do, context), trouble)
-        await asyncio.sleep(max(duty.every - (time.monotonic() - begun), duty.every / 2))
+        trouble = await _run_once(duty, partial(duty.run, context), trouble)
+        await asyncio.sleep(max(duty.interval - (time.monotonic() - begun), duty.interval / 2))
 
 
-async def _tried(duty: Duty, do: Callable[[], Awaitable[None]], before: str) -> str:
+async def _run_once(duty: PeriodicTask, do: Callable[[], Awaitable[None]], before: str) -> str:
     """The error's message, or nothing. The same error is not logged again as long as it lasts."""
     try:
         await do()

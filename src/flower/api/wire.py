@@ -8,12 +8,12 @@ from typing import Any, SupportsIndex, cast
 
 import msgspec
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 from flower.records import PENDING, Attempt, Task, TaskInfo, Worker, WorkerInfo
-from flower.search.literal import exact_literal
+from flower.search.literal import parse_literal_strict
 
 
-class Arguments(list[Any]):
+class ParsedArgs(list[Any]):
     """Positional arguments, and the text of the event that they were read from."""
 
     __slots__ = ("text",)
@@ -26,7 +26,7 @@ class Arguments(list[Any]):
         return type(self), (list(self), self.text)
 
 
-class Keywords(dict[str, Any]):
+class ParsedKwargs(dict[str, Any]):
     """Keyword arguments, and the text of the event that they were read from."""
 
     __slots__ = ("text",)
@@ -39,7 +39,7 @@ class Keywords(dict[str, Any]):
         return type(self), (dict(self), self.text)
 
 
-def task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> TaskInfo:
+def to_task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> TaskInfo:
     """The documented dict. Every key is there; what is unknown is None.
 
     `args` is a list and `kwargs` a dict if the text of the event leaves no doubt about the values (see
@@ -61,8 +61,8 @@ def task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> 
         "revoked": task.revoked,
         "rejected": task.rejected,
         "runtime": task.runtime,
-        "args": _args(task.args),
-        "kwargs": _kwargs(task.kwargs),
+        "args": _parse_args(task.args),
+        "kwargs": _parse_kwargs(task.kwargs),
         "retries": task.retries,
         "eta": task.eta,
         "expires": task.expires,
@@ -73,7 +73,7 @@ def task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> 
         "exchange": task.exchange,
         "routing_key": task.routing_key,
         "priority": task.priority,
-        "worker": _worker_info(task, worker),
+        "worker": _to_worker_info(task, worker),
         "clock": task.clock,
         "client": task.client,
         "root_id": task.root_id,
@@ -84,7 +84,7 @@ def task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> 
     }
 
 
-def flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
+def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
     """The task object of Flower's HTTP API: all keys, texts as they came, the worker by its name."""
     last_failure = _last_failure(task)
     return {
@@ -126,39 +126,39 @@ def as_dict(task: Any) -> TaskInfo:
     """The documented dict of whatever stands for a task: a record, such a dict (copied), or an object with
     the attributes of `celery.events.state.Task`. Raises Invalid if it has no uuid."""
     if isinstance(task, Task):
-        return task_info(task, worker=None, children=())
+        return to_task_info(task, worker=None, children=())
     if isinstance(task, Mapping):
         return cast(TaskInfo, dict(task))
     if getattr(task, "uuid", None) is None:
-        raise Invalid(f"{type(task).__name__} is not a task", hint="a task has a uuid")
-    return _info_of_object(task)
+        raise InvalidRequest(f"{type(task).__name__} is not a task", hint="a task has a uuid")
+    return _object_to_task_info(task)
 
 
-def _info_of_object(task: Any) -> TaskInfo:
+def _object_to_task_info(task: Any) -> TaskInfo:
     worker = getattr(task, "worker", None)
     names = [name for name in Task.__struct_fields__ if name not in ("earlier", "data")]
     found: dict[str, Any] = {name: getattr(task, name, None) for name in names}
     # Celery copies `hostname` and `pid` from the last event, which may be the sender's.
-    found |= {"hostname": _node_name(worker), "pid": getattr(worker, "pid", None)}
-    found |= {"client": _node_name(found["client"]), "state": found["state"] or PENDING}
+    found |= {"hostname": _get_node_name(worker), "pid": getattr(worker, "pid", None)}
+    found |= {"client": _get_node_name(found["client"]), "state": found["state"] or PENDING}
     children = [getattr(child, "uuid", child) for child in getattr(task, "children", None) or ()]
-    return task_info(Task(**found), worker=_worker_record(worker), children=sorted(children))
+    return to_task_info(Task(**found), worker=_to_worker_record(worker), children=sorted(children))
 
 
-def _node_name(node: Any) -> str | None:
+def _get_node_name(node: Any) -> str | None:
     name: str | None = getattr(node, "hostname", node)
     return name
 
 
-def _worker_record(worker: Any) -> Worker | None:
-    name = _node_name(worker)
+def _to_worker_record(worker: Any) -> Worker | None:
+    name = _get_node_name(worker)
     if name is None:
         return None
     known: dict[str, Any] = {key: getattr(worker, key, None) for key in ("pid", "sw_ident", "sw_ver", "sw_sys")}
     return Worker(hostname=name, **known)
 
 
-def _worker_info(task: Task, worker: Worker | None) -> WorkerInfo | None:
+def _to_worker_info(task: Task, worker: Worker | None) -> WorkerInfo | None:
     if task.hostname is None:
         return None
     # The pid of the task's own events: the worker may have been started anew since.
@@ -178,25 +178,25 @@ def _last_failure(task: Task) -> Task | Attempt:
     return next((one for one in tries if one.exception is not None or one.traceback is not None), task)
 
 
-def _args(text: Any) -> list[Any] | str | None:
+def _parse_args(text: Any) -> list[Any] | str | None:
     if text in ("()", "[]"):
-        return Arguments((), text)
-    value = _value(text)
-    return Arguments(value, text) if isinstance(value, list | tuple) else text
+        return ParsedArgs((), text)
+    value = _parse_value(text)
+    return ParsedArgs(value, text) if isinstance(value, list | tuple) else text
 
 
-def _kwargs(text: Any) -> dict[str, Any] | str | None:
+def _parse_kwargs(text: Any) -> dict[str, Any] | str | None:
     if text == "{}":
-        return Keywords({}, text)
-    value = _value(text)
-    return Keywords(value, text) if isinstance(value, dict) else text
+        return ParsedKwargs({}, text)
+    value = _parse_value(text)
+    return ParsedKwargs(value, text) if isinstance(value, dict) else text
 
 
-def _value(text: Any) -> Any:
+def _parse_value(text: Any) -> Any:
     """What the text spells; None if that is in doubt."""
     if not isinstance(text, str):
         return None
     try:
-        return exact_literal(text)
+        return parse_literal_strict(text)
     except ValueError:
         return None

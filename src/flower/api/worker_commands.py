@@ -10,94 +10,94 @@ from starlette.responses import Response
 
 from flower.api.answers import json_response
 from flower.api.context import Context
-from flower.api.inspecting import celery, check_worker, inspect_soon
-from flower.api.parameters import Parameters, parameters
+from flower.api.inspecting import load_celery_app, require_worker, schedule_inspection
+from flower.api.parameters import RequestParams, read_params
 from flower.cluster import workers
-from flower.errors import Forbidden, WaitedTooLong
+from flower.errors import DeadlineExceeded, Forbidden
 
 T = TypeVar("T")
 
 
 async def shutdown(request: Request, context: Context) -> Response:
-    worker, _ = await _asked(request, context)
-    await workers.shut_down(await celery(context), worker)
-    return _message("Shutting down!")
+    worker, _ = await _read_request(request, context)
+    await workers.shutdown(await load_celery_app(context), worker)
+    return _message_response("Shutting down!")
 
 
 async def restart(request: Request, context: Context) -> Response:
-    worker, _ = await _asked(request, context)
-    doing = workers.restart_pool(await celery(context), worker, timeout=context.answer_timeout)
-    await _done(context, worker, doing, f"Failed to restart the '{worker}' pool")
-    return _message(f"Restarting '{worker}' worker's pool")
+    worker, _ = await _read_request(request, context)
+    doing = workers.restart_pool(await load_celery_app(context), worker, timeout=context.reply_timeout)
+    await _run_command(context, worker, doing, f"Failed to restart the '{worker}' pool")
+    return _message_response(f"Restarting '{worker}' worker's pool")
 
 
 async def grow(request: Request, context: Context) -> Response:
-    worker, asked = await _asked(request, context)
-    n = _number(asked)
-    doing = workers.grow_pool(await celery(context), worker, n, timeout=context.answer_timeout)
-    await _done(context, worker, doing, f"Failed to grow '{worker}' worker's pool")
-    return _message(f"Growing '{worker}' worker's pool by {n}")
+    worker, asked = await _read_request(request, context)
+    n = _pool_steps(asked)
+    doing = workers.grow_pool(await load_celery_app(context), worker, n, timeout=context.reply_timeout)
+    await _run_command(context, worker, doing, f"Failed to grow '{worker}' worker's pool")
+    return _message_response(f"Growing '{worker}' worker's pool by {n}")
 
 
 async def shrink(request: Request, context: Context) -> Response:
-    worker, asked = await _asked(request, context)
-    n = _number(asked)
-    doing = workers.shrink_pool(await celery(context), worker, n, timeout=context.answer_timeout)
-    await _done(context, worker, doing, f"Failed to shrink '{worker}' worker's pool")
-    return _message(f"Shrinking '{worker}' worker's pool by {n}")
+    worker, asked = await _read_request(request, context)
+    n = _pool_steps(asked)
+    doing = workers.shrink_pool(await load_celery_app(context), worker, n, timeout=context.reply_timeout)
+    await _run_command(context, worker, doing, f"Failed to shrink '{worker}' worker's pool")
+    return _message_response(f"Shrinking '{worker}' worker's pool by {n}")
 
 
 async def autoscale(request: Request, context: Context) -> Response:
-    worker, asked = await _asked(request, context)
-    least, most = _required(asked, "min"), _required(asked, "max")
-    doing = workers.autoscale_pool(await celery(context), worker, least, most, timeout=context.answer_timeout)
-    await _done(context, worker, doing, f"Failed to autoscale '{worker}' worker")
-    return _message(f"Autoscaling '{worker}' worker (min={least}, max={most})")
+    worker, asked = await _read_request(request, context)
+    least, most = _require_int(asked, "min"), _require_int(asked, "max")
+    doing = workers.autoscale_pool(await load_celery_app(context), worker, least, most, timeout=context.reply_timeout)
+    await _run_command(context, worker, doing, f"Failed to autoscale '{worker}' worker")
+    return _message_response(f"Autoscaling '{worker}' worker (min={least}, max={most})")
 
 
 async def add_consumer(request: Request, context: Context) -> Response:
-    worker, asked = await _asked(request, context)
-    queue = asked.required("queue")
-    doing = workers.add_consumer(await celery(context), worker, queue, timeout=context.answer_timeout)
-    said = await _done(context, worker, doing, f"Failed to add '{queue}' consumer to '{worker}' worker")
-    return _message(said["answer"])
+    worker, asked = await _read_request(request, context)
+    queue = asked.require("queue")
+    doing = workers.add_consumer(await load_celery_app(context), worker, queue, timeout=context.reply_timeout)
+    said = await _run_command(context, worker, doing, f"Failed to add '{queue}' consumer to '{worker}' worker")
+    return _message_response(said["answer"])
 
 
 async def cancel_consumer(request: Request, context: Context) -> Response:
-    worker, asked = await _asked(request, context)
-    queue = asked.required("queue")
-    doing = workers.cancel_consumer(await celery(context), worker, queue, timeout=context.answer_timeout)
-    said = await _done(context, worker, doing, f"Failed to cancel '{queue}' consumer from '{worker}' worker")
-    return _message(said["answer"])
+    worker, asked = await _read_request(request, context)
+    queue = asked.require("queue")
+    doing = workers.cancel_consumer(await load_celery_app(context), worker, queue, timeout=context.reply_timeout)
+    said = await _run_command(context, worker, doing, f"Failed to cancel '{queue}' consumer from '{worker}' worker")
+    return _message_response(said["answer"])
 
 
-async def _asked(request: Request, context: Context) -> tuple[str, Parameters]:
+async def _read_request(request: Request, context: Context) -> tuple[str, RequestParams]:
     worker: str = request.path_params["name"]
-    await check_worker(context, worker)
-    return worker, await parameters(request)
+    await require_worker(context, worker)
+    return worker, await read_params(request)
 
 
-def _number(asked: Parameters) -> int:
-    n = asked.integer("n")
+def _pool_steps(asked: RequestParams) -> int:
+    n = asked.get_int("n")
     return 1 if n is None else n
 
 
-def _required(asked: Parameters, name: str) -> int:
-    asked.required(name)
-    number = asked.integer(name)
+def _require_int(asked: RequestParams, name: str) -> int:
+    asked.require(name)
+    number = asked.get_int(name)
     assert number is not None
     return number
 
 
-async def _done(context: Context, worker: str, doing: Awaitable[T], failed: str) -> T:
+async def _run_command(context: Context, worker: str, doing: Awaitable[T], failed: str) -> T:
     """What was asked may be wrong (400); what the worker refuses or does not answer is 403."""
     try:
         return await doing
-    except (Forbidden, WaitedTooLong) as error:
+    except (Forbidden, DeadlineExceeded) as error:
         raise Forbidden(f"{failed}: {error.message}") from error
     finally:
-        inspect_soon(context, worker)  # what it is now, for the pages
+        schedule_inspection(context, worker)  # what it is now, for the pages
 
 
-def _message(text: str) -> Response:
+def _message_response(text: str) -> Response:
     return json_response({"message": text})

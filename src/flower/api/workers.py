@@ -6,64 +6,65 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flower.api.answers import JSON, encode, text_response
+from flower.api.answers import JSON, text_response
 from flower.api.context import Context
-from flower.api.inspecting import check_worker, inspect, meet_newcomers
-from flower.api.parameters import parameters
-from flower.api.reading import read
-from flower.cluster.inspected import Inspected
-from flower.errors import FlowerError, NotFound, Unavailable
+from flower.api.inspecting import inspect_new_workers, refresh_inspections, require_worker
+from flower.api.json_encoder import dump_json
+from flower.api.parameters import read_params
+from flower.api.reading import run_in_thread
+from flower.cluster.inspected import WorkerInspection
+from flower.errors import BackendUnavailable, FlowerError, NotFound
 
 
-async def list_workers(request: Request, context: Context) -> Response:
-    asked = await parameters(request)
-    refresh, status, name = asked.boolean("refresh"), asked.boolean("status"), asked.text("workername") or ""
+async def list_flower_workers(request: Request, context: Context) -> Response:
+    asked = await read_params(request)
+    refresh, status, name = asked.get_bool("refresh"), asked.get_bool("status"), asked.get_text("workername") or ""
     if refresh:
         try:
-            await inspect(context, *([name] if name else []))
-        except Unavailable:  # its message names hosts
+            await refresh_inspections(context, *([name] if name else []))
+        except BackendUnavailable:  # its message names hosts
             return text_response("Failed to update workers: the broker cannot be reached", 503)
         except FlowerError as error:
             return text_response(f"Failed to update workers: {error.message}", 503)
     if status:
-        return await _json(await read(lambda: _alive(context)))
+        return await _json_response(await run_in_thread(lambda: _alive_by_worker(context)))
     if not refresh:
-        await _meet(context, name)
-    found = await read(lambda: _known(context))
+        await _inspect_new_workers(context, name)
+    found = await run_in_thread(lambda: _worker_dicts(context))
     if name and name not in found:
         raise NotFound(f"Unknown worker '{name}'")
-    return await _json({name: found[name]} if name else found)
+    return await _json_response({name: found[name]} if name else found)
 
 
-async def _meet(context: Context, name: str) -> None:
+async def _inspect_new_workers(context: Context, name: str) -> None:
     """Whoever came since the last inspection is asked first, so that nobody is missing. Without a broker the answer is
     what was known before."""
     try:
-        await meet_newcomers(context)
+        await inspect_new_workers(context)
         if name:
-            await check_worker(context, name)
-    except Unavailable:
+            await require_worker(context, name)
+    except BackendUnavailable:
         pass
 
 
-def _known(context: Context) -> dict[str, Any]:
+def _worker_dicts(context: Context) -> dict[str, Any]:
     """The workers that were ever heard, and those of which only events tell so far."""
     now = time.time()
     alive = (worker.hostname for worker in context.store.workers().values() if worker.is_alive(now))
-    heard = {name: _answer(inspected) for name, inspected in context.inspections.all().items()}
+    heard = {name: _worker_dict(inspected) for name, inspected in context.inspections.all().items()}
     return {**{name: {"timestamp": None} for name in alive}, **heard}
 
 
-def _answer(inspected: Inspected) -> dict[str, Any]:
+def _worker_dict(inspected: WorkerInspection) -> dict[str, Any]:
     """A kind that was never answered is left out."""
-    return {"timestamp": inspected.timestamp, **{kind: said.value for kind, said in inspected.said.items()}}
+    return {"timestamp": inspected.last_reply_at, **{kind: said.value for kind, said in inspected.replies.items()}}
 
 
-def _alive(context: Context) -> dict[str, bool]:
+def _alive_by_worker(context: Context) -> dict[str, bool]:
     now = time.time()
     return {name: worker.is_alive(now) for name, worker in context.store.workers().items()}
 
 
-async def _json(value: Any) -> Response:
+async def _json_response(value: Any) -> Response:
     """The settings and statistics of many workers are megabytes."""
-    return Response(await read(lambda: encode(value)), headers={"content-type": JSON})
+    return Response(await run_in_thread(lambda: dump_json(value)), headers={"content-type": JSON})

@@ -14,38 +14,41 @@ from uuid import UUID
 
 from flower.records import Event
 
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-_LATEST = 253402300799.0  # the last second of the year 9999, the last that `datetime` knows
-_DEEPEST = 16
-_LONGEST_ID, _LONGEST_TYPE = 512, 256
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
+_MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999, the last that `datetime` knows
+_MAX_DEPTH = 16
+_MAX_ID_LENGTH, _MAX_TYPE_LENGTH = 512, 256
 
 
-class Malformed(Exception):
+class MalformedEvent(Exception):
     """Not usable as an event; `args[0]` is one of a few fixed reasons, fit for counting."""
 
 
-def event_from(fields: object, received: float) -> Event:
+def parse_event(fields: object, received: float) -> Event:
     """The event in a decoded message; without a usable timestamp it gets `received`, our clock.
 
     Raises `Malformed`."""
     if not isinstance(fields, Mapping):
-        raise Malformed("not an object")
+        raise MalformedEvent("not an object")
     kind = fields.get("type")
-    if not isinstance(kind, str) or not 0 < len(kind) <= _LONGEST_TYPE:
-        raise Malformed("no type")
-    known: dict[str, Any] = {"type": storable(kind), "timestamp": _timestamp(fields.get("timestamp"), received)}
+    if not isinstance(kind, str) or not 0 < len(kind) <= _MAX_TYPE_LENGTH:
+        raise MalformedEvent("no type")
+    known: dict[str, Any] = {
+        "type": escape_surrogates(kind),
+        "timestamp": _to_timestamp(fields.get("timestamp"), received),
+    }
     extra: dict[str, Any] = {}
     for name, value in fields.items():
-        convert = _CONVERT.get(name) if isinstance(name, str) else None
+        convert = _CONVERTERS.get(name) if isinstance(name, str) else None
         if convert is not None:
-            known[name] = convert(unwrapped(value))
+            known[name] = convert(unwrap_value(value))
         elif name not in ("type", "timestamp"):
             extra[name] = value
-    kept = sane(extra)
+    kept = to_storable_value(extra)
     return Event(**known, data=kept or None)
 
 
-def storable(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     """Text that encodes to UTF-8: lone surrogates become backslash escapes."""
     try:
         text.encode()
@@ -54,7 +57,7 @@ def storable(text: str) -> str:
     return text
 
 
-def unwrapped(value: object) -> object:
+def unwrap_value(value: object) -> object:
     """Kombu writes what JSON lacks (dates, decimals, UUIDs, bytes) as a pair of marker and text: the text."""
     if isinstance(value, dict) and value.keys() == {"__type__", "__value__"}:
         inner = value["__value__"]
@@ -63,36 +66,36 @@ def unwrapped(value: object) -> object:
     return value
 
 
-def text(value: object) -> str | None:
+def to_text(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return storable(value)
+        return escape_surrogates(value)
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     if isinstance(value, date | time | UUID | Decimal):  # a datetime is a date
         return value.isoformat() if isinstance(value, date | time) else str(value)
     try:
-        return storable(repr(value))
+        return escape_surrogates(repr(value))
     except Exception:  # noqa: BLE001  the repr of a foreign (pickled) object may raise anything
         return f"<{type(value).__name__}>"
 
 
-def integer(value: object) -> int | None:
+def to_integer(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_number(value)
     if isinstance(value, float):
         value = int(value) if value.is_integer() else None
-    return value if isinstance(value, int) and _SMALLEST <= value <= _LARGEST else None
+    return value if isinstance(value, int) and _MIN_INTEGER <= value <= _MAX_INTEGER else None
 
 
-def number(value: object) -> float | None:
+def to_number(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_number(value)
     if isinstance(value, Decimal):
         value = float(value)
     if not isinstance(value, int | float):
@@ -104,28 +107,32 @@ def number(value: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def sane(value: object, depth: int = 0) -> Any:
+def to_storable_value(value: object, depth: int = 0) -> Any:
     """The same value made of JSON's types only. NaN and infinities are left out of objects and become
     None in lists; what is nested too deeply becomes its text."""
-    value = unwrapped(value)
+    value = unwrap_value(value)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
-        return value if _SMALLEST <= value <= _LARGEST else text(value)
+        return value if _MIN_INTEGER <= value <= _MAX_INTEGER else to_text(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if depth >= _DEEPEST or not isinstance(value, Mapping | list | tuple | set | frozenset):
-        return text(value)
+    if depth >= _MAX_DEPTH or not isinstance(value, Mapping | list | tuple | set | frozenset):
+        return to_text(value)
     if isinstance(value, Mapping):
-        return {text(key) or "": sane(item, depth + 1) for key, item in value.items() if not _nonfinite(item)}
-    return [sane(item, depth + 1) for item in value]
+        return {
+            to_text(key) or "": to_storable_value(item, depth + 1)
+            for key, item in value.items()
+            if not _is_nonfinite(item)
+        }
+    return [to_storable_value(item, depth + 1) for item in value]
 
 
-def _nonfinite(value: object) -> bool:
+def _is_nonfinite(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _parsed(digits: str) -> int | float | None:
+def _parse_number(digits: str) -> int | float | None:
     digits = digits.strip()
     if len(digits) > 40 or "_" in digits:
         return None
@@ -137,43 +144,43 @@ def _parsed(digits: str) -> int | float | None:
     return None
 
 
-def _timestamp(value: object, received: float) -> float:
-    seconds = number(value)
-    return seconds if seconds is not None and 0 <= seconds <= _LATEST else received
+def _to_timestamp(value: object, received: float) -> float:
+    seconds = to_number(value)
+    return seconds if seconds is not None and 0 <= seconds <= _MAX_TIMESTAMP else received
 
 
-def _truth(value: object) -> bool | None:
+def _to_boolean(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _identifier(value: object) -> str | None:
-    found = text(value) if isinstance(value, str | UUID) else None
-    return found if found and len(found) <= _LONGEST_ID else None
+def _to_identifier(value: object) -> str | None:
+    found = to_text(value) if isinstance(value, str | UUID) else None
+    return found if found and len(found) <= _MAX_ID_LENGTH else None
 
 
-def _signal(value: object) -> int | str | None:
-    return storable(value) if isinstance(value, str) else integer(value)
+def _to_signal(value: object) -> int | str | None:
+    return escape_surrogates(value) if isinstance(value, str) else to_integer(value)
 
 
-def _averages(value: object) -> tuple[float, ...] | None:
+def _to_averages(value: object) -> tuple[float, ...] | None:
     if not isinstance(value, list | tuple):
         return None
-    numbers = [number(item) for item in value]
+    numbers = [to_number(item) for item in value]
     return tuple(item for item in numbers if item is not None)
 
 
-_TEXTS = (
+_TEXT_FIELDS = (
     "hostname name args kwargs root_id parent_id eta expires queue exchange routing_key "
     "result exception traceback sw_ident sw_ver sw_sys"
 )
 
 #: How each field that Celery defines is converted.
-_CONVERT: dict[str, Callable[[object], object]] = {
-    "uuid": _identifier,
-    "signum": _signal,
-    "loadavg": _averages,
-    **dict.fromkeys(_TEXTS.split(), text),
-    **dict.fromkeys(("clock", "pid", "retries", "active", "processed"), integer),
-    **dict.fromkeys(("utcoffset", "runtime", "freq"), number),
-    **dict.fromkeys(("terminated", "expired", "requeue"), _truth),
+_CONVERTERS: dict[str, Callable[[object], object]] = {
+    "uuid": _to_identifier,
+    "signum": _to_signal,
+    "loadavg": _to_averages,
+    **dict.fromkeys(_TEXT_FIELDS.split(), to_text),
+    **dict.fromkeys(("clock", "pid", "retries", "active", "processed"), to_integer),
+    **dict.fromkeys(("utcoffset", "runtime", "freq"), to_number),
+    **dict.fromkeys(("terminated", "expired", "requeue"), _to_boolean),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @contextmanager
-def connected(prototype: Any) -> Iterator[Any]:
+def open_connection(prototype: Any) -> Iterator[Any]:
     """A fresh `kombu.Connection` with the settings of `prototype`, connected to the first of its URLs that
     answers; closed on leaving. Raises what the transport raises, after one round without waiting."""
     connection = prototype.clone()

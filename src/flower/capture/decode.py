@@ -16,29 +16,29 @@ from typing import Any, NamedTuple
 import msgspec
 from kombu import compression, serialization
 
-from flower.capture.coerce import Malformed, event_from
+from flower.capture.coerce import MalformedEvent, parse_event
 from flower.records import Event
 from flower.redaction import Redactor, Rules
 
 log = logging.getLogger(__name__)
 
-_JSON = frozenset({"application/json", "application/x-json", "", None})
-_SAMPLE = 160
+_JSON_TYPES = frozenset({"application/json", "application/x-json", "", None})
+_MAX_SAMPLE = 160
 #: What is read of it, for a secret may be longer than what is shown.
-_LOOKED_AT = 4_000
-_LOG_EVERY = 60.0
+_SAMPLE_WINDOW = 4_000
+_LOG_INTERVAL = 60.0
 
 
-def accepted(serializers: Iterable[str]) -> frozenset[str]:
+def accepted_content_types(serializers: Iterable[str]) -> frozenset[str]:
     """Content types for serializer names; names that nobody registered in this process are left out."""
     names = serialization.registry.name_to_type
     return frozenset(name if "/" in name else names[name] for name in serializers if "/" in name or name in names)
 
 
-class Content(NamedTuple):
+class ContentHeaders(NamedTuple):
     """How kombu describes a message body."""
 
-    type: str | None
+    content_type: str | None
     encoding: str | None
     compression: str | None
 
@@ -48,112 +48,117 @@ class Decoder:
 
     def __init__(self, accept: Iterable[str] = ("json",), rules: Rules | None = None) -> None:
         """`rules` say what is masked; None means the usual ones."""
-        self._accept = accepted(accept)
+        self._accept = accepted_content_types(accept)
         self._redactor = Redactor(rules)
-        self._suspects = self._redactor.suspects
+        self._suspects = self._redactor.may_contain_secret
         self._loads: Any = serialization.loads
-        self._one = msgspec.json.Decoder(Event).decode
-        self._many = msgspec.json.Decoder(list[Event]).decode
+        self._decode_one = msgspec.json.Decoder(Event).decode
+        self._decode_many = msgspec.json.Decoder(list[Event]).decode
         self.skipped = 0
         self.malformed: Counter[str] = Counter()
-        self._logged = -_LOG_EVERY
-        self._unsaid = 0
+        self._logged_at = -_LOG_INTERVAL
+        self._unlogged = 0
 
-    def message(self, body: bytes, content: Content, received: float, out: list[Event]) -> None:
+    def decode_message(self, body: bytes, headers: ContentHeaders, received: float, out: list[Event]) -> None:
         """Append the events of one message to `out`."""
-        if content.compression:
+        if headers.compression:
             try:
-                body = compression.decompress(body, content.compression)  # type: ignore[no-untyped-call]
+                body = compression.decompress(body, headers.compression)  # type: ignore[no-untyped-call]
             except Exception:  # noqa: BLE001  each decompressor has errors of its own; KeyError if it is unknown
-                return self.refuse("compression", body)
-        if content.type in _JSON:
-            return self.json(body, received, out)
+                return self.reject("compression", body)
+        if headers.content_type in _JSON_TYPES:
+            return self.decode_json(body, received, out)
         try:
-            value = self._loads(body, content.type, content.encoding, accept=self._accept)
+            value = self._loads(body, headers.content_type, headers.encoding, accept=self._accept)
         except Exception:  # noqa: BLE001  a decoder may raise anything, also what a pickle names
-            return self.refuse("serializer", body)
-        return self._objects(value, received, out)
+            return self.reject("serializer", body)
+        return self._convert_objects(value, received, out)
 
-    def json(self, body: bytes, received: float, out: list[Event]) -> None:
+    def decode_json(self, body: bytes, received: float, out: list[Event]) -> None:
         """Append the events of one JSON body, a single event or a list, to `out`."""
         try:
             if body[:1] != b"[":
-                event = self._one(body)
+                event = self._decode_one(body)
                 # A field that the sender named `data` is not our `data`.
                 if event.uuid is not None and event.data is None and event.type[:5] == "task-":
-                    out.append(self._redactor.event(event) if self._suspects(body) else event)
+                    out.append(self._redactor.mask_event(event) if self._suspects(body) else event)
                     return None
                 events: Sequence[Event] = (event,)
             else:
-                events = self._many(body)
+                events = self._decode_many(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._tolerant(body, received, out)
+            return self._decode_leniently(body, received, out)
         for event in events:
             if event.data is not None:
-                return self._tolerant(body, received, out)
+                return self._decode_leniently(body, received, out)
         if self._suspects(body):
-            events = [self._redactor.event(event) for event in events]
+            events = [self._redactor.mask_event(event) for event in events]
         for event in events:
             if event.uuid is not None and event.type[:5] == "task-":
                 out.append(event)
             else:
-                self._other(event, out)
+                self._append_checked(event, out)
         return None
 
-    def refuse(self, reason: str, sample: object) -> None:
+    def reject(self, reason: str, sample: object) -> None:
         """Count something unusable; say so now and then, with the beginning of what came."""
         self.malformed[reason] += 1
-        self._unsaid += 1
+        self._unlogged += 1
         now = time.monotonic()
-        if now - self._logged >= _LOG_EVERY:
-            log.warning("capture: %d message(s) could not be read (%s): %s", self._unsaid, reason, self._shown(sample))
-            self._logged, self._unsaid = now, 0
+        if now - self._logged_at >= _LOG_INTERVAL:
+            log.warning(
+                "capture: %d message(s) could not be read (%s): %s",
+                self._unlogged,
+                reason,
+                self._describe_sample(sample),
+            )
+            self._logged_at, self._unlogged = now, 0
 
-    def _tolerant(self, body: bytes, received: float, out: list[Event]) -> None:
+    def _decode_leniently(self, body: bytes, received: float, out: list[Event]) -> None:
         try:
             # errors= keeps an event whose text is not UTF-8 (its bytes become lone surrogates, and those
             # escapes); strict=False allows control characters.
-            value = json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False, parse_int=_integer)
+            value = json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False, parse_int=_parse_integer)
         except (ValueError, RecursionError):
-            return self.refuse("not JSON", body)
-        return self._objects(value, received, out)
+            return self.reject("not JSON", body)
+        return self._convert_objects(value, received, out)
 
-    def _objects(self, value: object, received: float, out: list[Event]) -> None:
+    def _convert_objects(self, value: object, received: float, out: list[Event]) -> None:
         """One bad event in a list does not cost the others."""
         for item in value if isinstance(value, list | tuple) else (value,):
             try:
-                event = self._redactor.event(event_from(item, received))
-            except Malformed as reason:
-                self.refuse(str(reason), item)
+                event = self._redactor.mask_event(parse_event(item, received))
+            except MalformedEvent as reason:
+                self.reject(str(reason), item)
             except Exception:
                 # The last net: a pickled mapping may raise anything while it is read.
                 log.debug("capture: an event could not be converted", exc_info=True)
-                self.refuse("unreadable", type(item).__name__)
+                self.reject("unreadable", type(item).__name__)
             else:
-                self._other(event, out)
+                self._append_checked(event, out)
 
-    def _other(self, event: Event, out: list[Event]) -> None:
+    def _append_checked(self, event: Event, out: list[Event]) -> None:
         if event.type.startswith("task-"):
             if event.uuid is None:
-                self.refuse("no uuid", event)
+                self.reject("no uuid", event)
             else:
                 out.append(event)
         elif not event.type.startswith("worker-"):
             self.skipped += 1
         elif not event.hostname:
-            self.refuse("no hostname", event)
+            self.reject("no hostname", event)
         else:
             out.append(event)
 
-    def _shown(self, sample: object) -> str:
+    def _describe_sample(self, sample: object) -> str:
         """The beginning of it in plain ASCII, without secrets: hostile bytes must not write the log."""
-        text = bytes(sample[:_LOOKED_AT]) if isinstance(sample, bytes | bytearray | memoryview) else sample
+        text = bytes(sample[:_SAMPLE_WINDOW]) if isinstance(sample, bytes | bytearray | memoryview) else sample
         try:
-            return self._redactor.text(ascii(text)[:_LOOKED_AT])[:_SAMPLE]
+            return self._redactor.mask_text(ascii(text)[:_SAMPLE_WINDOW])[:_MAX_SAMPLE]
         except Exception:  # noqa: BLE001  the repr of a foreign object may raise anything
             return type(sample).__name__
 
 
-def _integer(digits: str) -> Any:
+def _parse_integer(digits: str) -> Any:
     # Python refuses to parse very long integers at all; as text they cost only themselves.
     return int(digits) if len(digits) <= 400 else digits

@@ -7,38 +7,38 @@ from typing import Any
 from celery import Celery
 from kombu.messaging import Producer
 
-from flower.capture.connecting import connected
-from flower.capture.reconnect import explain
+from flower.capture.connecting import open_connection
+from flower.capture.reconnect import describe_error
 
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT = 2.0
 
 
-class _Once(Producer):
+class _SingleAttemptProducer(Producer):
     """Kombu's mailbox would try again for ever, silently; we have a loop of our own that can be stopped."""
 
     def publish(self, *args: Any, **kwargs: Any) -> Any:
         return super().publish(*args, **{**kwargs, "retry": False})  # type: ignore[no-untyped-call]
 
 
-class Enabler:
+class EventEnabler:
     """Broadcasts `enable_events` every `every` seconds over a connection of its own."""
 
-    def __init__(self, app: Celery, every: float) -> None:
-        self._app, self._every = app, every
+    def __init__(self, app: Celery, interval: float) -> None:
+        self._app, self._interval = app, interval
         self._wake = threading.Event()
         self._stopping = False
-        self._fresh = False
+        self._has_connected = False
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="capture-enable", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def connected(self) -> None:
+    def on_connect(self) -> None:
         """Capture has (again) a connection: ask now, and for a heartbeat, so that workers are known at once."""
-        self._fresh = True
+        self._has_connected = True
         self._wake.set()
 
     def stop(self) -> None:
@@ -50,20 +50,20 @@ class Enabler:
     def _run(self) -> None:
         while not self._stopping:
             # Until capture is connected there is nothing to ask for.
-            if self._wake.wait(self._every if self._fresh else None):
+            if self._wake.wait(self._interval if self._has_connected else None):
                 self._wake.clear()
             if self._stopping:
                 return
             try:
-                with connected(self._app.connection_for_write()) as connection:
+                with open_connection(self._app.connection_for_write()) as connection:
                     self._broadcast(connection)
             except Exception as error:  # noqa: BLE001  each transport has errors of its own; none may end this
-                self._complain(error)
+                self._log_failure(error)
 
     def _broadcast(self, connection: Any) -> None:
         """On one connection until it fails or we stop."""
         mailbox = self._app.control.mailbox(connection)
-        producer = _Once(connection.default_channel, auto_declare=False)  # type: ignore[no-untyped-call]
+        producer = _SingleAttemptProducer(connection.default_channel, auto_declare=False)  # type: ignore[no-untyped-call]
         greeted = False
         while not self._stopping:
             mailbox._publish("enable_events", {}, producer=producer)
@@ -74,11 +74,11 @@ class Enabler:
             if self._failing:
                 log.info("capture: workers are asked to send events again")
                 self._failing = False
-            self._wake.wait(self._every)
+            self._wake.wait(self._interval)
 
-    def _complain(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         if not self._failing:
-            words = explain(error, self._app.conf.broker_write_url)
+            words = describe_error(error, self._app.conf.broker_write_url)
             log.warning("capture: cannot ask the workers to send events: %s", words)
             log.debug("capture: enable_events failed", exc_info=True)
         self._failing = True

@@ -5,23 +5,23 @@ import logging
 from celery import Celery
 
 from flower.capture.decode import Decoder
-from flower.capture.enable import Enabler
+from flower.capture.enable import EventEnabler
 from flower.capture.generic import KombuSource
 from flower.capture.port import Capture
-from flower.capture.reconnect import explain
-from flower.capture.settings import CaptureSettings, app_from_settings, serializers
+from flower.capture.reconnect import describe_error
+from flower.capture.settings import CaptureSettings, accepted_serializers, app_from_settings
 from flower.capture.spill import SpillQueue
-from flower.capture.stream import Source, Stream
-from flower.redaction import masked
+from flower.capture.stream import EventReceiver, EventSource
+from flower.redaction import mask_url
 
 log = logging.getLogger(__name__)
 
 
-class EnablingStream(Stream):
+class ReceiverWithEnabler(EventReceiver):
     """A stream that also keeps the workers sending."""
 
-    def __init__(self, source: Source, decoder: Decoder, queue: SpillQueue, enabler: Enabler) -> None:
-        super().__init__(source, decoder, queue, on_connect=enabler.connected)
+    def __init__(self, source: EventSource, decoder: Decoder, queue: SpillQueue, enabler: EventEnabler) -> None:
+        super().__init__(source, decoder, queue, on_connect=enabler.on_connect)
         self._enabler = enabler
 
     def start(self) -> None:
@@ -33,28 +33,28 @@ class EnablingStream(Stream):
         super().stop()
 
 
-def open_capture(settings: CaptureSettings) -> Capture:
+def create_capture(settings: CaptureSettings) -> Capture:
     """A capture that is ready to start. Never raises for a broker that is away or a URL that is wrong:
     that is said in the log and in `status`."""
     app = app_from_settings(settings)
-    decoder = Decoder(serializers(settings), settings.redaction)
-    source = _source(app, settings, decoder)
+    decoder = Decoder(accepted_serializers(settings), settings.redaction)
+    source = _create_source(app, settings, decoder)
     # RabbitMQ keeps what we do not take; the others may not.
-    folder = None if source.path.startswith("RabbitMQ") else settings.spill_folder
-    queue = SpillQueue(folder, memory=settings.memory_limit, disk=settings.spill_limit)
-    log.info("capture: %s at %s", source.path, masked(source.url))
+    folder = None if source.description.startswith("RabbitMQ") else settings.spill_folder
+    queue = SpillQueue(folder, memory_limit=settings.memory_limit, disk_limit=settings.spill_limit)
+    log.info("capture: %s at %s", source.description, mask_url(source.url))
     if settings.enable_events:
-        return EnablingStream(source, decoder, queue, Enabler(app, settings.enable_every))
-    return Stream(source, decoder, queue)
+        return ReceiverWithEnabler(source, decoder, queue, EventEnabler(app, settings.enable_interval))
+    return EventReceiver(source, decoder, queue)
 
 
-def _source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> Source:
+def _create_source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> EventSource:
     try:
         connection = app.connection_for_read()
         transport = connection.get_transport_cls()
         token_login = bool(connection.credential_provider) or "credential_provider" in str(app.conf.broker_read_url)
     except Exception as error:  # noqa: BLE001  an unknown transport, a missing library, a URL that is none
-        return KombuSource(app, settings, decoder, explain(error, app.conf.broker_read_url))
+        return KombuSource(app, settings, decoder, describe_error(error, app.conf.broker_read_url))
     # The libraries of the direct ways are imported only where they are used.
     name = f"{transport.__module__}.{transport.__name__}"
     if name == "kombu.transport.redis.Transport" and not token_login:
@@ -62,8 +62,8 @@ def _source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> Source:
 
         return RedisSource(app, decoder)
     if name in ("kombu.transport.pyamqp.Transport", "kombu.transport.pyamqp.SSLTransport"):
-        from flower.capture.rabbitmq import RabbitSource  # noqa: PLC0415
+        from flower.capture.rabbitmq import RabbitMQSource  # noqa: PLC0415
 
-        return RabbitSource(app, settings, decoder)
+        return RabbitMQSource(app, settings, decoder)
     why = "logins that expire" if token_login else f"transport {transport.driver_type}"
     return KombuSource(app, settings, decoder, why)

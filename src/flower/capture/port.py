@@ -8,7 +8,7 @@ from flower.records import Event, Gap
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
+class CapturedBatch:
     """What came in together. `token` grows; `received` is our clock, in epoch seconds, when the
     bytes were taken off the wire. A gap says that events before this batch may be missing."""
 
@@ -27,11 +27,11 @@ class Capture(Protocol):
 
     def start(self) -> None: ...
 
-    def read(self, timeout: float) -> Captured | None:
+    def read(self, timeout: float) -> CapturedBatch | None:
         """The next batch; None if none came within `timeout` seconds."""
         ...
 
-    def done(self, token: int) -> None:
+    def ack(self, token: int) -> None:
         """Everything up to this token is safe on disk: the broker may forget it."""
         ...
 

@@ -14,52 +14,52 @@ from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
 from celery import Celery
 from celery.events.event import get_exchange
 
-from flower.capture.connecting import connected
+from flower.capture.connecting import open_connection
 from flower.capture.decode import Decoder
 from flower.capture.frames import HEARTBEAT_FRAME, FrameParser
 from flower.capture.settings import CaptureSettings
-from flower.capture.wire import KeepAlive, SocketLink
+from flower.capture.wire import KeepAliveSettings, SocketConnection
 from flower.records import Gap
 
 log = logging.getLogger(__name__)
 
 #: Without a shorter heartbeat than Celery's two minutes a dead connection would go unnoticed for as long.
-_LONGEST_HEARTBEAT = 30.0
-_MOST = 65_535  # AMQP counts a prefetch in 16 bits
+_MAX_HEARTBEAT = 30.0
+_MAX_PREFETCH = 65_535  # AMQP counts a prefetch in 16 bits
 
 
-class RabbitSource:
+class RabbitMQSource:
     """Implements `stream.Source`."""
 
-    path = "RabbitMQ, direct socket"
+    description = "RabbitMQ, direct socket"
 
     def __init__(self, app: Celery, settings: CaptureSettings, decoder: Decoder) -> None:
         self._settings, self._decoder = settings, decoder
         self._exchange = app.conf.event_exchange
-        heartbeat = min(float(app.conf.broker_heartbeat or 0), _LONGEST_HEARTBEAT)
+        heartbeat = min(float(app.conf.broker_heartbeat or 0), _MAX_HEARTBEAT)
         self._prototype = app.connection_for_read(heartbeat=heartbeat)
         self.url: object = app.conf.broker_read_url
         self.queue = f"{app.conf.event_queue_prefix}.bellflower.{settings.queue_name}"
-        self._declared = False
+        self._is_declared = False
 
-    def connect(self, missing_since: float | None) -> SocketLink:
-        with connected(self._prototype) as kombu:
-            channel, reason = self._queue(kombu)
-            channel.basic_qos(0, min(self._settings.prefetch, _MOST), False)
+    def connect(self, missing_since: float | None) -> SocketConnection:
+        with open_connection(self._prototype) as kombu:
+            channel, reason = self._prepare_queue(kombu)
+            channel.basic_qos(0, min(self._settings.prefetch, _MAX_PREFETCH), False)
             # Without waiting for the answer: it, and the first events right behind it, are ours to read.
             channel.basic_consume(self.queue, consumer_tag="bellflower", nowait=True)
             parser = FrameParser(self._decoder, channel.channel_id)
-            alive = _keep_alive(channel.connection)
-            sock = _taken(channel.connection)
+            alive = _heartbeat_settings(channel.connection)
+            sock = _detach_socket(channel.connection)
             gap = Gap(missing_since, time.time(), reason) if reason and missing_since is not None else None
-            return SocketLink(sock, parser, gap, alive)
+            return SocketConnection(sock, parser, gap, alive)
 
-    def forget(self) -> None:
-        if self._settings.delete_queue_on_stop and self._declared:
-            with connected(self._prototype) as kombu:
+    def clean_up(self) -> None:
+        if self._settings.delete_queue_on_stop and self._is_declared:
+            with open_connection(self._prototype) as kombu:
                 kombu.default_channel.queue_delete(self.queue)
 
-    def _queue(self, kombu: Any) -> tuple[Any, str | None]:
+    def _prepare_queue(self, kombu: Any) -> tuple[Any, str | None]:
         """A channel on which the queue is known to exist and to be bound, and, if events may have got lost
         while we were away, the reason."""
         reason = None
@@ -71,13 +71,13 @@ class RabbitSource:
         except NotFound:
             reason = "RabbitMQ's queue had expired or was lost"
             channel = kombu.channel()
-        channel = self._declare(kombu, channel)
-        self._declared = True
+        channel = self._declare_queue(kombu, channel)
+        self._is_declared = True
         get_exchange(kombu, name=self._exchange)(channel).declare()
         channel.queue_bind(self.queue, self._exchange, routing_key="#")
         return channel, reason
 
-    def _declare(self, kombu: Any, channel: Any) -> Any:
+    def _declare_queue(self, kombu: Any, channel: Any) -> Any:
         settings = self._settings
         arguments = {
             # The events are transient; a replicated queue (which may be the server's default) would gain nothing.
@@ -100,7 +100,7 @@ class RabbitSource:
         return channel
 
 
-def _taken(amqp: Any) -> socket.socket:
+def _detach_socket(amqp: Any) -> socket.socket:
     """The socket of a py-amqp connection, which forgets it. py-amqp reads exactly the bytes of a frame, so
     nothing is left behind."""
     transport = amqp.transport
@@ -112,7 +112,7 @@ def _taken(amqp: Any) -> socket.socket:
     return sock
 
 
-def _keep_alive(amqp: Any) -> KeepAlive:
+def _heartbeat_settings(amqp: Any) -> KeepAliveSettings:
     """Twice per agreed interval; dead after two intervals of silence, as AMQP has it."""
     heartbeat = float(amqp.heartbeat or 0)
-    return KeepAlive(HEARTBEAT_FRAME, every=heartbeat / 2, silence=heartbeat * 2)
+    return KeepAliveSettings(HEARTBEAT_FRAME, interval=heartbeat / 2, timeout=heartbeat * 2)

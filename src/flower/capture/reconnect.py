@@ -4,31 +4,31 @@ import random
 import re
 from collections.abc import Iterator
 
-from flower.redaction import masked
-from flower.redaction.addresses import masked_text
+from flower.redaction import mask_url
+from flower.redaction.addresses import mask_urls_in_text
 
-_FIRST, _LONGEST = 1.0, 30.0
+_MIN_DELAY, _MAX_DELAY = 1.0, 30.0
 
 
-def delays() -> Iterator[float]:
+def backoff_delays() -> Iterator[float]:
     """Seconds to wait before each try, for ever: 1, 2, 4 … 30, each shortened by up to a quarter at
     random, so that many of us do not come back in step."""
-    delay = _FIRST
+    delay = _MIN_DELAY
     while True:
         yield delay * random.uniform(0.75, 1.0)  # noqa: S311  not a secret
-        delay = min(_LONGEST, delay * 2)
+        delay = min(_MAX_DELAY, delay * 2)
 
 
-def explain(error: BaseException, url: object) -> str:
+def describe_error(error: BaseException, url: object) -> str:
     """One plain sentence: what is wrong and at which address. Never holds a password."""
-    return f"{_words(error)} ({masked(url)})"
+    return f"{_error_message(error)} ({mask_url(url)})"
 
 
-def _words(error: BaseException) -> str:
-    chain = _chain(error)
+def _error_message(error: BaseException) -> str:
+    chain = _cause_chain(error)
     for one in chain:
         said = f"{type(one).__name__} {one}".lower()
-        for pattern, words in _KNOWN:
+        for pattern, words in _ERROR_PATTERNS:
             if re.search(pattern, said):
                 return words
     first = chain[0]
@@ -36,10 +36,10 @@ def _words(error: BaseException) -> str:
         return "the broker URL cannot be understood"
     if isinstance(first, ImportError):
         return f"the library for this broker is not installed: {first}"
-    return masked_text(str(first)) or type(first).__name__
+    return mask_urls_in_text(str(first)) or type(first).__name__
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def _cause_chain(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
     one: BaseException | None = error
     while one is not None and one not in found:
@@ -49,7 +49,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 #: Patterns over "ClassName message" in lower case, the more telling first.
-_KNOWN = [
+_ERROR_PATTERNS = [
     (r"noauth|authentication required", "the broker asks for a password"),
     (r"noperm|no permissions|access to .* refused for user", "the broker gives this user no permission to read events"),
     (r"accessrefused|wrongpass|invalid username-password|auth_?ent|authentication ?error|invalid password|"

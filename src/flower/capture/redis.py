@@ -14,16 +14,16 @@ import hiredis
 import msgspec
 from celery import Celery
 
-from flower.capture.connecting import connected
-from flower.capture.decode import Content, Decoder
-from flower.capture.stream import Lost
-from flower.capture.wire import KeepAlive, SocketLink
+from flower.capture.connecting import open_connection
+from flower.capture.decode import ContentHeaders, Decoder
+from flower.capture.stream import ConnectionLost
+from flower.capture.wire import KeepAliveSettings, SocketConnection
 from flower.records import Event, Gap
 
-_ALIVE = KeepAlive(message=b"*1\r\n$4\r\nPING\r\n", every=10.0, silence=30.0)
+_KEEP_ALIVE = KeepAliveSettings(message=b"*1\r\n$4\r\nPING\r\n", interval=10.0, timeout=30.0)
 _SUBSCRIBE_TIMEOUT = 10.0
 #: hiredis moves all it still holds to the front of its buffer after each reply: hand it little at a time.
-_SLICE = 16 * 1024
+_FEED_SIZE = 16 * 1024
 
 
 class _Headers(msgspec.Struct, gc=False):
@@ -47,54 +47,54 @@ class _Envelope(msgspec.Struct, gc=False, rename=lambda name: name.replace("cont
 class RedisParser:
     """Redis protocol → envelopes → events."""
 
-    tag: int | None = None
+    completed_tag: int | None = None
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._reader = hiredis.Reader()
         self._envelope = msgspec.json.Decoder(_Envelope).decode
-        self.subscribed = False
+        self.is_subscribed = False
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
         reader, size = self._reader, len(data)
         try:
-            for start in range(0, size, _SLICE):
-                reader.feed(data, start, min(_SLICE, size - start))
+            for start in range(0, size, _FEED_SIZE):
+                reader.feed(data, start, min(_FEED_SIZE, size - start))
                 reply = reader.gets()
                 while reply is not False:
                     if isinstance(reply, list) and len(reply) == 4 and reply[0] == b"pmessage":
-                        self._message(reply[3], received, out)
+                        self._on_message(reply[3], received, out)
                     else:
-                        self._answer(reply)
+                        self._on_reply(reply)
                     reply = reader.gets()
         except hiredis.ProtocolError as error:
-            raise Lost(f"what came is not Redis's protocol: {error}") from None
+            raise ConnectionLost(f"what came is not Redis's protocol: {error}") from None
 
     def ack(self, tag: int) -> bytes:
         raise AssertionError("Redis pub/sub knows no acknowledgement")
 
-    def _answer(self, reply: object) -> None:
+    def _on_reply(self, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
-            raise Lost(f"Redis says: {reply}")
+            raise ConnectionLost(f"Redis says: {reply}")
         if isinstance(reply, list) and reply and reply[0] == b"psubscribe":
-            self.subscribed = True
+            self.is_subscribed = True
 
-    def _message(self, payload: Any, received: float, out: list[Event]) -> None:
+    def _on_message(self, payload: Any, received: float, out: list[Event]) -> None:
         if not isinstance(payload, bytes):
-            return self._decoder.refuse("envelope", payload)
+            return self._decoder.reject("envelope", payload)
         try:
             envelope = self._envelope(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._odd(payload, received, out)
+            return self._decode_lenient(payload, received, out)
         if envelope.properties.body_encoding != "base64":
-            return self._odd(payload, received, out)
+            return self._decode_lenient(payload, received, out)
         compressed = envelope.headers.compression if envelope.headers else None
         if compressed is None and envelope.content_type == "application/json":
-            return self._decoder.json(envelope.body, received, out)
-        content = Content(envelope.content_type, envelope.content_encoding, compressed)
-        return self._decoder.message(envelope.body, content, received, out)
+            return self._decoder.decode_json(envelope.body, received, out)
+        content = ContentHeaders(envelope.content_type, envelope.content_encoding, compressed)
+        return self._decoder.decode_message(envelope.body, content, received, out)
 
-    def _odd(self, payload: bytes, received: float, out: list[Event]) -> None:
+    def _decode_lenient(self, payload: bytes, received: float, out: list[Event]) -> None:
         """An envelope that is not quite as kombu writes it: take what can be understood."""
         try:
             envelope = json.loads(payload)
@@ -103,47 +103,47 @@ class RedisParser:
             if str(properties.get("body_encoding", "")).lower() == "base64":
                 raw = base64.b64decode(raw)
             headers = envelope.get("headers") or {}
-            content = Content(
+            content = ContentHeaders(
                 envelope.get("content-type"), envelope.get("content-encoding"), headers.get("compression")
             )
             if not all(part is None or isinstance(part, str) for part in content):
                 raise TypeError("content type, encoding and compression are text")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-            return self._decoder.refuse("envelope", payload)
-        return self._decoder.message(raw, content, received, out)
+            return self._decoder.reject("envelope", payload)
+        return self._decoder.decode_message(raw, content, received, out)
 
 
 class RedisSource:
     """Implements `stream.Source`."""
 
-    path = "Redis, direct socket"
+    description = "Redis, direct socket"
 
     def __init__(self, app: Celery, decoder: Decoder) -> None:
         self._app, self._decoder = app, decoder
         self._connection = app.connection_for_read()
         self.url: object = app.conf.broker_read_url
 
-    def connect(self, missing_since: float | None) -> SocketLink:
-        redis, pattern = self._connected()
+    def connect(self, missing_since: float | None) -> SocketConnection:
+        redis, pattern = self._open_redis()
         try:
             parser = RedisParser(self._decoder)
             redis.send_command("PSUBSCRIBE", pattern)
             sock = redis._sock
-            self._subscribed(sock, parser)
+            self._wait_for_subscription(sock, parser)
         except BaseException:
             redis.disconnect()
             raise
         gap = Gap(missing_since, time.time(), "not connected to Redis") if missing_since is not None else None
         # The library's object would close the socket when it is collected; from now on the link does.
         redis._sock = None
-        return SocketLink(sock, parser, gap, _ALIVE)
+        return SocketConnection(sock, parser, gap, _KEEP_ALIVE)
 
-    def forget(self) -> None:
+    def clean_up(self) -> None:
         """Redis keeps nothing of a subscriber."""
 
-    def _connected(self) -> tuple[Any, bytes]:
+    def _open_redis(self) -> tuple[Any, bytes]:
         """A connection of redis-py (logged in, nobody else's) and the pattern that Celery's events match."""
-        with connected(self._connection) as kombu:
+        with open_connection(self._connection) as kombu:
             channel = kombu.default_channel
             # Workers publish to <prefix><exchange>/<routing key>, or without the key if patterns are off.
             topic = channel._get_publish_topic(self._app.conf.event_exchange, "*")
@@ -152,12 +152,12 @@ class RedisSource:
             return redis, f"{channel.global_keyprefix}{topic}".encode()
 
     @staticmethod
-    def _subscribed(sock: Any, parser: RedisParser) -> None:
+    def _wait_for_subscription(sock: Any, parser: RedisParser) -> None:
         """Wait for Redis's word that we are subscribed. Byte by byte, some fifty of them: what comes after
         it is events and belongs to the link."""
         none_yet: list[Event] = []
         sock.settimeout(_SUBSCRIBE_TIMEOUT)
-        while not parser.subscribed:
+        while not parser.is_subscribed:
             data = sock.recv(1)
             if not data:
                 raise ConnectionResetError("Redis closed the connection")

@@ -15,8 +15,8 @@ from flower.redaction import Rules
 log = logging.getLogger(__name__)
 
 #: What of a Celery application's configuration says how to reach and read its broker.
-_PREFIXES = ("broker_", "event_", "control_", "redis_")
-_NAMES = ("accept_content", "task_serializer")
+_SETTING_PREFIXES = ("broker_", "event_", "control_", "redis_")
+_SETTING_NAMES = ("accept_content", "task_serializer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CaptureSettings:
     memory_limit: int = 64 * MEGABYTE
     spill_limit: int = 2048 * MEGABYTE
     #: Seconds between two requests to the workers to send events.
-    enable_every: float = 5.0
+    enable_interval: float = 5.0
     #: What is masked before anybody else sees an event.
     redaction: Rules = field(default_factory=Rules)
 
@@ -53,7 +53,7 @@ def settings_from_app(app: Celery, **options: Any) -> CaptureSettings:
     A setting that cannot be pickled (say, a function as failover strategy) is left out and named in the log.
     """
     conf: dict[str, Any] = {}
-    for name, value in _relevant(app).items():
+    for name, value in _broker_settings(app).items():
         try:
             pickle.dumps(value)
         except Exception as error:  # noqa: BLE001  an object's __reduce__ may raise anything
@@ -70,14 +70,14 @@ def app_from_settings(settings: CaptureSettings) -> Celery:
     return app
 
 
-def serializers(settings: CaptureSettings) -> frozenset[str]:
+def accepted_serializers(settings: CaptureSettings) -> frozenset[str]:
     """What the user's configuration lets us decode. Pickle only if it is named there."""
     named = settings.conf.get("accept_content") or ()
     return frozenset({*named, settings.conf.get("event_serializer") or "json", "json"})
 
 
-def _relevant(app: Celery) -> dict[str, Any]:
-    names = [name for name in app.conf if name.startswith(_PREFIXES) or name in _NAMES]
+def _broker_settings(app: Celery) -> dict[str, Any]:
+    names = [name for name in app.conf if name.startswith(_SETTING_PREFIXES) or name in _SETTING_NAMES]
     found = {name: app.conf.get(name) for name in names}
     # These three are also read from the environment, as Celery does.
     for name in ("broker_url", "broker_read_url", "broker_write_url"):

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MEGABYTE = 1024 * 1024
 #: received, connection, length, nonce
 _HEADER = struct.Struct(">dQI16s")
-_REFUSED_PAUSE = 1.0
+_DISK_RETRY_DELAY = 1.0
 
 
 class Chunk(NamedTuple):
@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-class _Segment:
+class _SpillFile:
     """One temporary file: written at its end, read from its start, then thrown away."""
 
     def __init__(self, folder: Path) -> None:
@@ -50,7 +50,7 @@ class _Segment:
         """Write behind the last record; it can be read once `written` is raised by what this returns."""
         nonce = os.urandom(16)
         header = _HEADER.pack(chunk.received, chunk.connection, len(chunk.data), nonce)
-        sealed = self._turned(chunk.data, nonce)
+        sealed = self._apply_cipher(chunk.data, nonce)
         total = len(header) + len(sealed)
         done = os.pwritev(self._file.fileno(), (header, sealed), self.written)
         while done < total:  # a full disk may take a part of it and refuse the rest
@@ -66,9 +66,9 @@ class _Segment:
         if len(data) < length:
             raise OSError("the spill file is shorter than what was written")
         self._read += _HEADER.size + length
-        return Chunk(received, connection, self._turned(data, nonce))
+        return Chunk(received, connection, self._apply_cipher(data, nonce))
 
-    def _turned(self, data: bytes, nonce: bytes) -> bytes:
+    def _apply_cipher(self, data: bytes, nonce: bytes) -> bytes:
         """Encrypted, or decrypted: in counter mode it is the same."""
         return Cipher(self._key, CTR(nonce)).encryptor().update(data)
 
@@ -77,11 +77,11 @@ class _Segment:
         self._read = self.written
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         return self._read >= self.written
 
     @property
-    def unread(self) -> int:
+    def remaining(self) -> int:
         return self.written - self._read
 
     def close(self) -> None:
@@ -99,82 +99,90 @@ class SpillQueue:
         self,
         folder: Path | None,
         *,
-        memory: int = 64 * MEGABYTE,
-        disk: int = 2048 * MEGABYTE,
-        segment: int = 64 * MEGABYTE,
+        memory_limit: int = 64 * MEGABYTE,
+        disk_limit: int = 2048 * MEGABYTE,
+        file_size: int = 64 * MEGABYTE,
     ) -> None:
-        self._folder, self._memory_limit, self._disk_limit, self._segment_size = folder, memory, disk, segment
-        self._changed = threading.Condition()
+        self._folder, self._memory_limit, self._disk_limit, self._file_size = (
+            folder,
+            memory_limit,
+            disk_limit,
+            file_size,
+        )
+        self._condition = threading.Condition()
         self._front: deque[Chunk] = deque()
-        self._segments: deque[_Segment] = deque()
+        self._spill_files: deque[_SpillFile] = deque()
         self._tail: deque[Chunk] = deque()
         self._front_bytes = self._tail_bytes = 0
         self._writer: threading.Thread | None = None
         self._writing = False
-        self._refused = False
+        self._disk_failed = False
         self._closed = False
 
     def put(self, chunk: Chunk, timeout: float) -> bool:
         """False if there was no room within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        with self._changed:
-            while not self._place(chunk):
+        with self._condition:
+            while not self._try_put(chunk):
                 remaining = deadline - time.monotonic()
-                if remaining <= 0 or not self._changed.wait(remaining):
+                if remaining <= 0 or not self._condition.wait(remaining):
                     return False
-            self._changed.notify_all()
+            self._condition.notify_all()
             return True
 
     def get(self, timeout: float) -> Chunk | None:
         """The oldest chunk. Raises OSError if it was on disk and cannot be read: it and what was spilled with
         it are lost."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._readable or self._closed, timeout) or not self._readable:
+        with self._condition:
+            if (
+                not self._condition.wait_for(lambda: self._is_readable or self._closed, timeout)
+                or not self._is_readable
+            ):
                 return None
             if self._front:
                 chunk = self._front.popleft()
                 self._front_bytes -= len(chunk.data)
-            elif self._on_disk:
-                chunk = self._unspill()
+            elif self._has_chunks_on_disk:
+                chunk = self._read_from_disk()
             else:
                 chunk = self._tail.popleft()
                 self._tail_bytes -= len(chunk.data)
-            self._changed.notify_all()
+            self._condition.notify_all()
             return chunk
 
     @property
-    def backlog(self) -> int:
+    def backlog_bytes(self) -> int:
         """Bytes waiting, in memory and on disk."""
-        return self._front_bytes + self._tail_bytes + self.spilled
+        return self._front_bytes + self._tail_bytes + self.spilled_bytes
 
     @property
-    def spilled(self) -> int:
+    def spilled_bytes(self) -> int:
         """Bytes waiting on disk."""
-        return sum(segment.unread for segment in tuple(self._segments))
+        return sum(segment.remaining for segment in tuple(self._spill_files))
 
     def close(self) -> None:
         """Take nothing more; what is there can still be read, then `get` gives None at once."""
-        with self._changed:
+        with self._condition:
             self._closed = True
-            self._changed.notify_all()
+            self._condition.notify_all()
         if self._writer is not None:
             self._writer.join(1)
 
     @property
-    def _readable(self) -> bool:
+    def _is_readable(self) -> bool:
         # What is just being written down is read from the disk, a moment later.
-        return bool(self._front or self._on_disk or (self._tail and not self._writing))
+        return bool(self._front or self._has_chunks_on_disk or (self._tail and not self._writing))
 
     @property
-    def _on_disk(self) -> bool:
-        return bool(self._segments) and not self._segments[0].exhausted
+    def _has_chunks_on_disk(self) -> bool:
+        return bool(self._spill_files) and not self._spill_files[0].is_exhausted
 
-    def _place(self, chunk: Chunk) -> bool:
+    def _try_put(self, chunk: Chunk) -> bool:
         if self._closed:
             return True  # nobody asked for more
         size = len(chunk.data)
         # Once something is on its way to disk, what follows must go there too, or it would overtake.
-        if not self._segments and not self._tail:
+        if not self._spill_files and not self._tail:
             if not self._front or self._front_bytes + size <= self._memory_limit:
                 self._front.append(chunk)
                 self._front_bytes += size
@@ -187,65 +195,69 @@ class SpillQueue:
         self._tail.append(chunk)
         self._tail_bytes += size
         if self._writer is None:
-            self._writer = threading.Thread(target=self._write_down, name="capture-spill", daemon=True)
+            self._writer = threading.Thread(target=self._run_writer, name="capture-spill", daemon=True)
             self._writer.start()
         return True
 
-    def _write_down(self) -> None:
+    def _run_writer(self) -> None:
         """The writer's thread: from the tail to the disk, as long as there is a tail. It writes without the
         lock and makes known what it wrote under it."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._writable or self._closed)
+            with self._condition:
+                self._condition.wait_for(lambda: self._can_write or self._closed)
                 if self._closed:
                     return
                 chunk, self._writing = self._tail[0], True
-                last = self._segments[-1] if self._segments else None
-            segment, size = self._written(chunk, last)
-            with self._changed:
+                last = self._spill_files[-1] if self._spill_files else None
+            segment, size = self._append_to_file(chunk, last)
+            with self._condition:
                 self._writing = False
                 if segment is not None:
                     segment.written += size
                     if segment is not last:
-                        self._segments.append(segment)
+                        self._spill_files.append(segment)
                     self._tail.popleft()
                     self._tail_bytes -= len(chunk.data)
                 self._drop_exhausted()
-                self._changed.notify_all()
+                self._condition.notify_all()
                 if segment is None:
-                    self._changed.wait_for(lambda: self._closed, _REFUSED_PAUSE)
+                    self._condition.wait_for(lambda: self._closed, _DISK_RETRY_DELAY)
 
     @property
-    def _writable(self) -> bool:
-        return bool(self._tail) and self.spilled + len(self._tail[0].data) <= self._disk_limit
+    def _can_write(self) -> bool:
+        return bool(self._tail) and self.spilled_bytes + len(self._tail[0].data) <= self._disk_limit
 
-    def _written(self, chunk: Chunk, last: _Segment | None) -> tuple[_Segment | None, int]:
+    def _append_to_file(self, chunk: Chunk, last: _SpillFile | None) -> tuple[_SpillFile | None, int]:
         """The segment that took the chunk, `last` or a new one, and how many bytes; None if the disk refused."""
         assert self._folder is not None
         segment = None
         try:
-            segment = last if last is not None and last.written < self._segment_size else _Segment(self._folder)
+            segment = last if last is not None and last.written < self._file_size else _SpillFile(self._folder)
             size = segment.append(chunk)
         except OSError as error:
-            if not self._refused:
+            if not self._disk_failed:
                 log.warning("capture: cannot spill to %s (%s): reading from the broker may wait", self._folder, error)
-            self._refused = True
+            self._disk_failed = True
             if segment is not None and segment is not last:
                 segment.close()
             return None, 0
-        self._refused = False
+        self._disk_failed = False
         return segment, size
 
-    def _unspill(self) -> Chunk:
+    def _read_from_disk(self) -> Chunk:
         try:
-            return self._segments[0].read()
+            return self._spill_files[0].read()
         except OSError:
-            self._segments[0].skip()
+            self._spill_files[0].skip()
             raise
         finally:
             self._drop_exhausted()
 
     def _drop_exhausted(self) -> None:
         # The last one may be just being written to.
-        while self._segments and self._segments[0].exhausted and not (self._writing and len(self._segments) == 1):
-            self._segments.popleft().close()
+        while (
+            self._spill_files
+            and self._spill_files[0].is_exhausted
+            and not (self._writing and len(self._spill_files) == 1)
+        ):
+            self._spill_files.popleft().close()

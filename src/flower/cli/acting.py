@@ -10,40 +10,40 @@ from typing import Any, TypeVar
 
 import click
 
-from flower.api.actions.means import Means
-from flower.celery_app import named, prepared
-from flower.cli.asking import Asked, asking, config_of
+from flower.api.actions.means import ActionContext
+from flower.celery_app import import_task_modules, lazy_app
+from flower.cli.asking import CommandContext, load_store_config, query_command
 from flower.config import Config
-from flower.errors import FlowerError, Forbidden, Invalid, NotFound
-from flower.redaction import Redactor, rules_from
+from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound
+from flower.redaction import Redactor, parse_rules
 from flower.store.ledger import Ledger
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class ActionCommandContext:
     """What an acting command is handed beside what it was asked."""
 
-    asked: Asked
+    command: CommandContext
     config: Config
     ledger: Ledger
     _app: Callable[[], Any]
-    who: str
+    user: str
 
-    def means(self) -> Means:
+    def action_dependencies(self) -> ActionContext:
         config = self.config
-        rules = rules_from(config.redact, config.redact_patterns, config.redact_args or ())
-        return Means(self.asked.store, self._app(), self.ledger, Redactor(rules))
+        rules = parse_rules(config.redact, config.redact_patterns, config.redact_args or ())
+        return ActionContext(self.command.store, self._app(), self.ledger, Redactor(rules))
 
-    def noted(self, action: str, targets: Sequence[str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def run_audited(self, action: str, targets: Sequence[str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it, and note it in the audit log: before it is done, and what it came to."""
         audit = self.ledger.audit
-        entry = audit.add(action, who=self.who, way="cli", outcome="begun", targets=targets)
+        entry = audit.add(action, user=self.user, auth_method="cli", outcome="begun", targets=targets)
         try:
             done = asyncio.run(work())
         except FlowerError as error:
-            refused = isinstance(error, Invalid | NotFound | Forbidden)
+            refused = isinstance(error, InvalidRequest | NotFound | Forbidden)
             audit.finish(entry, "refused" if refused else "failed", error.message)
             raise
         made = getattr(done, "task", None)
@@ -51,35 +51,38 @@ class Acted:
         return done
 
 
-def acting(name: str) -> Callable[[Callable[..., None]], click.Command]:
+def action_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """A command whose first argument is what it has to act with."""
 
     def make(function: Callable[..., None]) -> click.Command:
-        def run(asked: Asked, /, *, app: str | None, broker: str | None, **given: Any) -> None:
+        def run(asked: CommandContext, /, *, app: str | None, broker: str | None, **given: Any) -> None:
             ctx = click.get_current_context()
-            config = config_of(ctx.params.get("db"), ctx.params.get("conf"))
+            config = load_store_config(ctx.params.get("db"), ctx.params.get("conf"))
             if config.read_only:
                 raise Forbidden("Read only mode is enabled")
-            with _ledger(config) as ledger:
-                function(Acted(asked, config, ledger, _app(ctx, app, broker), _user()), **given)
+            with _open_action_ledger(config) as ledger:
+                function(
+                    ActionCommandContext(asked, config, ledger, _load_action_app(ctx, app, broker), _user_name()),
+                    **given,
+                )
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
         command = click.option("-b", "--broker", metavar="URL", help="Broker; overrides the application's.")(run)
-        return asking(name)(click.option("-A", "--app", metavar="NAME", help="The application.")(command))
+        return query_command(name)(click.option("-A", "--app", metavar="NAME", help="The application.")(command))
 
     return make
 
 
-def _app(ctx: click.Context, name: str | None, broker: str | None) -> Callable[[], Any]:
+def _load_action_app(ctx: click.Context, name: str | None, broker: str | None) -> Callable[[], Any]:
     """Behind celery it is the application that celery was told."""
     parents = (parent.obj for parent in (ctx, ctx.parent) if parent is not None)
     given = next((obj.app for obj in parents if hasattr(obj, "app")), None)
-    return named(name, broker) if given is None or name else lambda: prepared(given)
+    return lazy_app(name, broker) if given is None or name else lambda: import_task_modules(given)
 
 
 @contextmanager
-def _ledger(config: Config) -> Iterator[Ledger]:
+def _open_action_ledger(config: Config) -> Iterator[Ledger]:
     from flower.store.opening import open_ledger  # noqa: PLC0415 - `--help` and mistakes need no database
 
     ledger = open_ledger(config.db)
@@ -89,7 +92,7 @@ def _ledger(config: Config) -> Iterator[Ledger]:
         ledger.close()
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no name for this number

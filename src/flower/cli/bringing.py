@@ -12,16 +12,23 @@ from typing import Any, BinaryIO, cast
 
 import click
 
-from flower.api.importing import Outcome, Refused, bring_in, form_of, read_ndjson, read_parquet
-from flower.cli.asking import UNANSWERED, AskingCommand, config_of, found
-from flower.cli.progress import progress
-from flower.cli.sheet import say
+from flower.api.importing import (
+    ImportResult,
+    RejectedLine,
+    detect_import_format,
+    import_records,
+    read_ndjson,
+    read_parquet,
+)
+from flower.cli.asking import EXIT_FAILED, QueryCommand, exit_if_empty, load_store_config
+from flower.cli.progress import progress_bar
+from flower.cli.sheet import echo_stderr
 
 #: Lines that are named one by one when they cannot be brought in.
-_NAMED = 20
+_MAX_REPORTED = 20
 
 
-@click.command("import", cls=AskingCommand)
+@click.command("import", cls=QueryCommand)
 @click.option("--db", metavar="FOLDER", help="The store; made if it is not there.  [as for serve]")
 @click.option("--conf", metavar="FILE", help="Configuration file.  [flowerconfig.py]")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
@@ -32,48 +39,48 @@ def import_tasks(*, db: str | None, conf: str | None, file: str) -> None:
     be recording into the store meanwhile."""
     from flower.store.opening import open_writer  # noqa: PLC0415
 
-    path = config_of(db, conf).db
+    path = load_store_config(db, conf).db
     began = time.monotonic()
-    refusals = _Refusals()
-    outcome = Outcome()
-    with _opened(file) as source:
+    refusals = _RejectedLines()
+    outcome = ImportResult()
+    with _open_input(file) as source:
         writer = open_writer(path)
         try:
-            parquet = form_of(source.peek(4)) == "parquet"
-            items = read_parquet(_seekable(source)) if parquet else read_ndjson(source)
-            with progress("Importing") as tell:
-                for outcome in bring_in(items, writer, refusals.add):
-                    tell(outcome.read)
+            parquet = detect_import_format(source.peek(4)) == "parquet"
+            items = read_parquet(_make_seekable(source)) if parquet else read_ndjson(source)
+            with progress_bar("Importing") as tell:
+                for outcome in import_records(items, writer, refusals.add):
+                    tell(outcome.total)
         finally:
             writer.close()
-    refusals.sum_up()
-    say(
-        f"{outcome.new:,} new tasks, {outcome.newer:,} in a newer version, {outcome.kept:,} as they were, "
-        f"{outcome.refused:,} lines refused in {time.monotonic() - began:.1f} s: {path}"
+    refusals.print_summary()
+    echo_stderr(
+        f"{outcome.new:,} new tasks, {outcome.updated:,} in a newer version, {outcome.unchanged:,} as they were, "
+        f"{outcome.rejected:,} lines refused in {time.monotonic() - began:.1f} s: {path}"
     )
-    if outcome.refused:
-        raise click.exceptions.Exit(UNANSWERED)
-    found(outcome.read)
+    if outcome.rejected:
+        raise click.exceptions.Exit(EXIT_FAILED)
+    exit_if_empty(outcome.total)
 
 
-class _Refusals:
+class _RejectedLines:
     """Names the first lines, counts the others."""
 
     def __init__(self) -> None:
         self._count = 0
 
-    def add(self, refused: Refused) -> None:
+    def add(self, refused: RejectedLine) -> None:
         self._count += 1
-        if self._count <= _NAMED:
-            say(f"Line {refused.line:,} was skipped: {refused.reason}")
+        if self._count <= _MAX_REPORTED:
+            echo_stderr(f"Line {refused.line:,} was skipped: {refused.reason}")
 
-    def sum_up(self) -> None:
-        if self._count > _NAMED:
-            say(f"... and {self._count - _NAMED:,} more lines were skipped")
+    def print_summary(self) -> None:
+        if self._count > _MAX_REPORTED:
+            echo_stderr(f"... and {self._count - _MAX_REPORTED:,} more lines were skipped")
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[io.BufferedReader]:
+def _open_input(file: str) -> Iterator[io.BufferedReader]:
     if file != "-":
         with Path(file).open("rb") as source:
             yield source
@@ -82,7 +89,7 @@ def _opened(file: str) -> Iterator[io.BufferedReader]:
     yield raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
 
 
-def _seekable(source: io.BufferedReader) -> BinaryIO:
+def _make_seekable(source: io.BufferedReader) -> BinaryIO:
     """Parquet is read from its end; what comes down a pipe goes through a file."""
     if source.seekable():
         return source

@@ -3,7 +3,7 @@
 import click
 
 
-def seconds_of(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def parse_duration_option(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     """The callback of an option that takes a duration."""
     if text is None:
         return None

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from flower.cli.options import OptionsCommand, with_options
+from flower.cli.options import OptionsCommand, config_options
 from flower.cli.serving import celery_flower
 
 #: Commands that answer from the store: where each is, and what it is for.
-ASKING: Mapping[str, tuple[str, str]] = {
+QUERY_COMMANDS: Mapping[str, tuple[str, str]] = {
     "tasks": ("flower.cli.tasks:tasks", "List or search tasks."),
     "task": ("flower.cli.task:task", "Everything known of one task."),
     "stats": ("flower.cli.stats:stats", "Rates and percentiles, also by name, worker or time."),
@@ -21,13 +21,13 @@ ASKING: Mapping[str, tuple[str, str]] = {
     "import": ("flower.cli.bringing:import_tasks", "Bring exported tasks into a store."),
 }
 #: Commands that act, through the store's ledger and the broker.
-ACTING: Mapping[str, tuple[str, str]] = {
+ACTION_COMMANDS: Mapping[str, tuple[str, str]] = {
     "rerun": ("flower.cli.rerun:rerun", "Run a task again, as it was or with other arguments."),
     "revoke": ("flower.cli.revoke:revoke", "Revoke, terminate or abort a task."),
     "jobs": ("flower.cli.jobs:jobs", "Bulk jobs: list, see, stop, start."),
 }
 #: Commands about people, which work on the ledger of the store.
-PEOPLE: Mapping[str, tuple[str, str]] = {
+ADMIN_COMMANDS: Mapping[str, tuple[str, str]] = {
     "token": ("flower.cli.token:token", "API tokens: make, list and revoke them."),
     "audit": ("flower.cli.audit:audit", "Who did what, and what became of it."),
     "password": ("flower.cli.password:password", "Hash a password for basic_auth."),
@@ -36,27 +36,27 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("flower.cli.serving:serve", "Record and serve pages (the default)."),
     "record": ("flower.cli.serving:record", "Record only."),
     "web": ("flower.cli.serving:web", "Serve pages only, from the store."),
-    **ASKING,
-    **ACTING,
-    **PEOPLE,
+    **QUERY_COMMANDS,
+    **ACTION_COMMANDS,
+    **ADMIN_COMMANDS,
     "demo": ("flower.demo.command:demo", "An order shop with live workers, to look at."),
 }
 
 
-def loaded(name: str) -> click.Command:
+def load_command(name: str) -> click.Command:
     module, _, attribute = COMMANDS[name][0].partition(":")
     command: click.Command = getattr(import_module(module), attribute)
     return command
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """A group out of the table above, in its order; help is printed without importing any of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return loaded(cmd_name) if cmd_name in COMMANDS else None
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -69,12 +69,14 @@ class CeleryCommand(OptionsCommand):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args and args[0] in {**ASKING, **ACTING, **PEOPLE}:
-            return loaded(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
+        if args and args[0] in {**QUERY_COMMANDS, **ACTION_COMMANDS, **ADMIN_COMMANDS}:
+            return load_command(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
 
-commands = Commands(name="flower", help="Bellflower: watch and steer Celery, and remember. Without a command: serve.")
+commands = CommandGroup(
+    name="flower", help="Bellflower: watch and steer Celery, and remember. Without a command: serve."
+)
 commands = click.version_option(package_name="bellflower")(commands)
 
 flower = click.version_option(package_name="bellflower")(
@@ -82,9 +84,12 @@ flower = click.version_option(package_name="bellflower")(
         cls=CeleryCommand,
         name="flower",
         help="Watch and steer Celery (Bellflower).",
-        epilog=f"With one of these words first it answers from the store instead: {', '.join({**ASKING, **PEOPLE})}; "
-        f"with one of these it acts: {', '.join(ACTING)}.",
-    )(with_options(click.pass_context(celery_flower)))
+        epilog=(
+            "With one of these words first it answers from the store instead:"
+            f" {', '.join({**QUERY_COMMANDS, **ADMIN_COMMANDS})}; with one of these it acts:"
+            f" {', '.join(ACTION_COMMANDS)}."
+        ),
+    )(config_options(click.pass_context(celery_flower)))
 )
 
 

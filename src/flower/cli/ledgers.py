@@ -9,26 +9,26 @@ from typing import Any
 
 import click
 
-from flower.cli.asking import AskingCommand, config_of
+from flower.cli.asking import QueryCommand, load_store_config
 from flower.config import Config
 from flower.errors import StoreError
 from flower.store.ledger import Ledger
 
 
-def with_ledger(command: Callable[..., None]) -> Callable[..., None]:
+def ledger_options(command: Callable[..., None]) -> Callable[..., None]:
     command = click.option("--conf", metavar="FILE", help="Configuration file.  [flowerconfig.py]")(command)
     return click.option("--db", metavar="FOLDER", help="The store.  [as for serve]")(command)
 
 
-class LedgerCommand(AskingCommand):
+class LedgerCommand(QueryCommand):
     """Ends as the other commands do."""
 
 
 @contextmanager
-def opened(db: str | None, conf: str | None, *, make: bool = False) -> Iterator[tuple[Ledger, Config]]:
+def open_store_ledger(db: str | None, conf: str | None, *, make: bool = False) -> Iterator[tuple[Ledger, Config]]:
     """The ledger of the store, and the options that go with it. Raises StoreError if there is no store, unless it may
     be made."""
-    config = config_of(db, conf)
+    config = load_store_config(db, conf)
     path = Path(config.db)
     if not make and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
         raise StoreError(f"There is no store in {path}", hint="name one with --db, or let flower record one")
@@ -41,7 +41,7 @@ def opened(db: str | None, conf: str | None, *, make: bool = False) -> Iterator[
         ledger.close()
 
 
-def whoami() -> str:
+def current_user() -> str:
     """The person at the terminal, for the audit log."""
     try:
         return getpass.getuser()
@@ -49,5 +49,5 @@ def whoami() -> str:
         return str(os.getuid())
 
 
-def note(ledger: Ledger, action: str, **values: Any) -> None:
-    ledger.audit.add(action, who=whoami(), way="cli", **values)
+def write_audit(ledger: Ledger, action: str, **values: Any) -> None:
+    ledger.audit.add(action, user=current_user(), auth_method="cli", **values)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flower.config import (
-    BESIDE,
-    FIELDS,
-    NAMES,
+    OPTION_FIELDS,
+    OPTION_NAMES,
+    STORE_SUFFIX,
     Config,
-    canonical,
     default_text,
     is_boolean,
-    load,
+    load_config,
     log_level,
-    nearest,
-    option,
+    normalize_name,
+    option_flag,
+    suggest_option,
 )
-from flower.kinds import FALSE, TRUE
+from flower.kinds import FALSE_WORDS, TRUE_WORDS
 
 if TYPE_CHECKING:
     from flower.logs import LogFile
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Options of the `celery` program that do nothing behind `flower`.
-CELERYS_OWN = frozenset(
+CELERY_OPTIONS = frozenset(
     {"app", "broker", "result_backend", "loader", "config", "workdir", "no_color", "quiet", "skip_checks"}
 )
-SHORT = {"-A": "--app", "-b": "--broker", "-C": "--no-color", "-q": "--quiet", "-h": "--help"}
+SHORT_OPTIONS = {"-A": "--app", "-b": "--broker", "-C": "--no-color", "-q": "--quiet", "-h": "--help"}
 
 
 class OptionsCommand(click.Command):
@@ -48,20 +48,20 @@ class OptionsCommand(click.Command):
         parameters = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
         flags = {name for each in parameters if each.is_flag for name in each.opts}
         valued = {name for each in parameters if not each.is_flag for name in each.opts}
-        mine, unknown = _sorted_out(args, flags, valued)
+        mine, unknown = _split_args(args, flags, valued)
         super().parse_args(ctx, mine)
         ctx.meta["flower.unknown"] = unknown
         return []
 
 
-def _sorted_out(args: Sequence[str], flags: Set[str], valued: Set[str]) -> tuple[list[str], list[str]]:
+def _split_args(args: Sequence[str], flags: Set[str], valued: Set[str]) -> tuple[list[str], list[str]]:
     """The options that exist, each as one word click understands, and everything else as it was given."""
     mine: list[str] = []
     unknown: list[str] = []
     words = deque(args)
     while words:
         word = words.popleft()
-        name, equals, value = _split(word)
+        name, equals, value = _parse_word(word)
         if name in flags and not equals:
             mine.append(name)
         elif name not in valued:
@@ -71,35 +71,35 @@ def _sorted_out(args: Sequence[str], flags: Set[str], valued: Set[str]) -> tuple
     return mine, unknown
 
 
-def _split(word: str) -> tuple[str, str, str]:
+def _parse_word(word: str) -> tuple[str, str, str]:
     """`-max_tasks=3` is `--max-tasks`, `=` and `3`; a word that is no option has an empty name."""
     if not word.startswith("-"):
         return "", "", word
     name, equals, value = word.partition("=")
-    return SHORT.get(name) or "--" + name.lstrip("-").replace("_", "-"), equals, value
+    return SHORT_OPTIONS.get(name) or "--" + name.lstrip("-").replace("_", "-"), equals, value
 
 
 def _next_value(name: str, words: deque[str], known: Set[str]) -> str:
-    if canonical(name.lstrip("-")) in NAMES and is_boolean(canonical(name.lstrip("-"))):
-        return words.popleft() if words and words[0].lower() in TRUE | FALSE else "true"
-    if not words or _split(words[0])[0] in known:
+    if normalize_name(name.lstrip("-")) in OPTION_NAMES and is_boolean(normalize_name(name.lstrip("-"))):
+        return words.popleft() if words and words[0].lower() in TRUE_WORDS | FALSE_WORDS else "true"
+    if not words or _parse_word(words[0])[0] in known:
         raise click.ClickException(f"{name} needs a value: {name}=VALUE")
     return words.popleft()
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
+def config_options(command: Callable[..., None]) -> Callable[..., None]:
     """The table of options as click options: all texts, read by `config`, so that every source is read alike."""
-    for name in reversed(NAMES):
+    for name in reversed(OPTION_NAMES):
         command = click.option(
-            option(name),
+            option_flag(name),
             name,
             metavar="true|false" if is_boolean(name) else "VALUE",
-            help=f"{FIELDS[name].metadata['sentence']}  [{default_text(name)}]",
+            help=f"{OPTION_FIELDS[name].metadata['sentence']}  [{default_text(name)}]",
         )(command)
     return command
 
 
-def with_app(command: Callable[..., None]) -> Callable[..., None]:
+def app_options(command: Callable[..., None]) -> Callable[..., None]:
     command = click.option("--workdir", help="change to this directory first")(command)
     command = click.option("--broker", help="broker URL (-b); overrides the application's")(command)
     command = click.option("--quiet", is_flag=True, help="do not say where it listens and what it watches (-q)")(
@@ -108,14 +108,14 @@ def with_app(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--app", help="the Celery application (-A), as for celery")(command)
 
 
-def config_of(ctx: click.Context, given: dict[str, str | None]) -> Config:
+def load_server_config(ctx: click.Context, given: dict[str, str | None]) -> Config:
     """What was given here, in the environment and in the file; logging goes by it. Raises Invalid."""
-    config = load({name: value for name, value in given.items() if value is not None}, os.environ)
+    config = load_config({name: value for name, value in given.items() if value is not None}, os.environ)
     from flower.logs import configure_logging  # noqa: PLC0415
 
-    configure_logging(log_level(config), log_file(config), to_stderr=_to_stderr(config))
-    _warn(ctx.meta.get("flower.unknown", ()))
-    if (taken := Path(config.db.removesuffix(BESIDE))).is_file():
+    configure_logging(log_level(config), log_file(config), to_stderr=_logs_to_stderr(config))
+    _warn_unknown(ctx.meta.get("flower.unknown", ()))
+    if (taken := Path(config.db.removesuffix(STORE_SUFFIX))).is_file():
         log.warning(
             "%s is a file, such as Flower keeps its state in: it is left alone, the store is %s", taken, config.db
         )
@@ -137,14 +137,14 @@ def log_file(config: Config) -> "LogFile | None":
     )
 
 
-def _to_stderr(config: Config) -> bool:
+def _logs_to_stderr(config: Config) -> bool:
     return not config.log_file_prefix if config.log_to_stderr is None else config.log_to_stderr
 
 
-def _warn(unknown: Sequence[str]) -> None:
+def _warn_unknown(unknown: Sequence[str]) -> None:
     """Of what was given and means nothing. Values are not told: a broker URL holds a password."""
-    names = [_split(word)[0] for word in unknown]
-    celerys = [name for name in names if canonical(name.lstrip("-")) in CELERYS_OWN]
+    names = [_parse_word(word)[0] for word in unknown]
+    celerys = [name for name in names if normalize_name(name.lstrip("-")) in CELERY_OPTIONS]
     if celerys:
         log.warning(
             "You have incorrectly specified the following celery arguments after flower command: %s. "
@@ -155,5 +155,5 @@ def _warn(unknown: Sequence[str]) -> None:
         log.warning("Words that belong to no option are ignored: %d", names.count(""))
     for name in names:
         if name and name not in celerys:
-            close = nearest(name.lstrip("-"))
+            close = suggest_option(name.lstrip("-"))
             log.warning("Unknown option %s is ignored%s", name, f"; did you mean --{close}?" if close else "")

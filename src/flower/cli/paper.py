@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import click
 
-from flower.cli.safe import visible, visible_lines
+from flower.cli.safe import escape_control, escape_lines
 
 
-class Line(NamedTuple):
+class DetailLine(NamedTuple):
     """`text` may be anything. `label` is what stands before it, `style` is rich's."""
 
     text: str = ""
@@ -17,33 +17,33 @@ class Line(NamedTuple):
     label: str = ""
 
 
-def heading(text: str) -> Iterator[Line]:
-    yield Line()
-    yield Line(text, "bold")
+def heading_lines(text: str) -> Iterator[DetailLine]:
+    yield DetailLine()
+    yield DetailLine(text, "bold")
 
 
-def labelled(pairs: Sequence[tuple[str, str]], width: int = 13) -> Iterator[Line]:
+def label_lines(pairs: Sequence[tuple[str, str]], width: int = 13) -> Iterator[DetailLine]:
     """Those that have a value, one below the other."""
     for name, value in pairs:
         if value:
-            yield Line(value, "", f"{name:{width}} ")
+            yield DetailLine(value, "", f"{name:{width}} ")
 
 
-def quoted(text: str) -> Iterator[Line]:
+def quote_lines(text: str) -> Iterator[DetailLine]:
     """Text of several lines, each as it is."""
-    for line in visible_lines(text.rstrip("\n")):
-        yield Line(f"  {line}")
+    for line in escape_lines(text.rstrip("\n")):
+        yield DetailLine(f"  {line}")
 
 
-def print_lines(lines: Iterable[Line]) -> None:
+def print_lines(lines: Iterable[DetailLine]) -> None:
     if not sys.stdout.isatty():
         for line in lines:
-            click.echo(visible(line.label) + visible(line.text))
+            click.echo(escape_control(line.label) + escape_control(line.text))
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(highlight=False, markup=False, emoji=False)
     for line in lines:
-        text = Text.assemble((visible(line.label), "dim"), (visible(line.text), line.style))
+        text = Text.assemble((escape_control(line.label), "dim"), (escape_control(line.text), line.style))
         console.print(text, soft_wrap=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress_bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Gives a function that is told how many are done."""
     if not sys.stderr.isatty():
         yield lambda done: None

@@ -6,13 +6,13 @@ from typing import Any
 import click
 import msgspec
 
-from flower.api.exporting import encode
-from flower.cli.acting import Acted, acting
-from flower.cli.sheet import say, write_machine
-from flower.errors import Invalid
+from flower.api.exporting import encode_record
+from flower.cli.acting import ActionCommandContext, action_command
+from flower.cli.sheet import echo_stderr, write_output
+from flower.errors import InvalidRequest
 
 
-@acting("rerun")
+@action_command("rerun")
 @click.argument("uuid", metavar="ID")
 @click.option("--args", "args", metavar="JSON", help="Other positional arguments: an array.")
 @click.option("--kwargs", "kwargs", metavar="JSON", help="Other keyword arguments: an object.")
@@ -22,7 +22,7 @@ from flower.errors import Invalid
 @click.option("--dry-run", is_flag=True, help="Send nothing, and tell what would be.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def rerun(
-    acted: Acted,
+    acted: ActionCommandContext,
     *,
     uuid: str,
     args: str | None,
@@ -32,30 +32,30 @@ def rerun(
     **options: Any,
 ) -> None:
     """Run a task again, as it was or with other arguments."""
-    given_args, given_kwargs = _given("--args", args, list), _given("--kwargs", kwargs, dict)
-    means = acted.means()
+    given_args, given_kwargs = _parse_json_option("--args", args, list), _parse_json_option("--kwargs", kwargs, dict)
+    means = acted.action_dependencies()
     from flower.api.actions import rerun_task  # noqa: PLC0415 - brings Celery in
 
-    sent = acted.noted(
+    sent = acted.run_audited(
         "task.rerun",
         [uuid],
-        lambda: rerun_task(means, uuid, given_args, given_kwargs, by=acted.who, dry_run=dry_run, **options),
+        lambda: rerun_task(means, uuid, given_args, given_kwargs, by=acted.user, dry_run=dry_run, **options),
     )
     if as_json or dry_run:
-        write_machine(encode(msgspec.to_builtins(sent)) + b"\n", "json")
+        write_output(encode_record(msgspec.to_builtins(sent)) + b"\n", "json")
         return
-    if sent.unknown:
-        say(f"Nobody knows the origin's {' and '.join(sent.unknown)}: the application's own was taken.")
+    if sent.unknown_options:
+        echo_stderr(f"Nobody knows the origin's {' and '.join(sent.unknown_options)}: the application's own was taken.")
     click.echo(sent.task)
 
 
-def _given(option: str, text: str | None, kind: type) -> Any:
+def _parse_json_option(option: str, text: str | None, kind: type) -> Any:
     if text is None:
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Invalid(f"{option} is not JSON: {error}") from None
+        raise InvalidRequest(f"{option} is not JSON: {error}") from None
     if not isinstance(value, kind):
-        raise Invalid(f"{option} must be {'an array' if kind is list else 'an object'}")
+        raise InvalidRequest(f"{option} must be {'an array' if kind is list else 'an object'}")
     return value

@@ -9,25 +9,25 @@ _UNSAFE = re.compile(
     "\U000e0000-\U000e007f]"
 )
 _UNSAFE_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
-_NAMES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """On one line, with every character that does something written as an escape."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
-def visible_lines(text: str) -> list[str]:
+def escape_lines(text: str) -> list[str]:
     """The same, line by line; tabs become blanks."""
-    return [visible(line) for line in text.expandtabs(4).replace("\r\n", "\n").split("\n")]
+    return [escape_control(line) for line in text.expandtabs(4).replace("\r\n", "\n").split("\n")]
 
 
-def visible_csv(text: str) -> str:
+def escape_csv(text: str) -> str:
     """The same with its lines kept."""
     return _UNSAFE_LINES.sub(_escape, text.replace("\r\n", "\n"))
 
 
-def visible_json(text: str) -> str:
+def escape_json(text: str) -> str:
     """JSON that means the same: JSON itself escapes the rest."""
     return _UNSAFE_LINES.sub(_json_escape, text)
 
@@ -35,7 +35,7 @@ def visible_json(text: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     character = found[0]
     code = ord(character)
-    return _NAMES.get(character) or (
+    return _SHORT_ESCAPES.get(character) or (
         f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
     )
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from flower.cli.options import OptionsCommand, config_of, with_app, with_options
+from flower.cli.options import OptionsCommand, app_options, config_options, load_server_config
 from flower.config import Config
 from flower.errors import FlowerError
 
 
-def _run(work: Callable[[], None]) -> None:
+def _run_or_exit(work: Callable[[], None]) -> None:
     try:
         work()
     except FlowerError as error:
@@ -27,18 +27,18 @@ def celery_flower(ctx: click.Context, /, **given: str | None) -> None:
     """`celery [celery options] flower [options]`; the application comes from celery."""
 
     def work() -> None:
-        config = config_of(ctx, given)
+        config = load_server_config(ctx, given)
         from flower.app import serve  # noqa: PLC0415
-        from flower.celery_app import LazyApp, prepared  # noqa: PLC0415
+        from flower.celery_app import LazyApp, import_task_modules  # noqa: PLC0415
 
-        serve(config, LazyApp(lambda: prepared(ctx.obj.app)), quiet=bool(ctx.obj.quiet))
+        serve(config, LazyApp(lambda: import_task_modules(ctx.obj.app)), quiet=bool(ctx.obj.quiet))
 
-    _run(work)
+    _run_or_exit(work)
 
 
-def _standalone(start: Callable[[Config, Any, bool], None]) -> Callable[..., None]:
-    @with_app
-    @with_options
+def _server_command(start: Callable[[Config, Any, bool], None]) -> Callable[..., None]:
+    @app_options
+    @config_options
     @click.pass_context
     def command(
         ctx: click.Context,
@@ -53,12 +53,12 @@ def _standalone(start: Callable[[Config, Any, bool], None]) -> Callable[..., Non
         def work() -> None:
             if workdir:
                 os.chdir(Path(workdir).expanduser())
-            config = config_of(ctx, given)
-            from flower.celery_app import named  # noqa: PLC0415
+            config = load_server_config(ctx, given)
+            from flower.celery_app import lazy_app  # noqa: PLC0415
 
-            start(config, named(app, broker), quiet)
+            start(config, lazy_app(app, broker), quiet)
 
-        _run(work)
+        _run_or_exit(work)
 
     return command
 
@@ -81,6 +81,8 @@ def _record(config: Config, app: Any, _quiet: bool) -> None:
     record_only(config, app)
 
 
-serve = click.command("serve", cls=OptionsCommand, help="Record and serve pages (the default).")(_standalone(_serve))
-record = click.command("record", cls=OptionsCommand, help="Record only.")(_standalone(_record))
-web = click.command("web", cls=OptionsCommand, help="Serve pages only, from the store.")(_standalone(_web))
+serve = click.command("serve", cls=OptionsCommand, help="Record and serve pages (the default).")(
+    _server_command(_serve)
+)
+record = click.command("record", cls=OptionsCommand, help="Record only.")(_server_command(_record))
+web = click.command("web", cls=OptionsCommand, help="Serve pages only, from the store.")(_server_command(_web))

@@ -6,112 +6,118 @@ from typing import Any
 
 import click
 
-from flower.api.columns import COLUMNS, Column, plain
-from flower.api.exporting import encode
-from flower.api.families import FamilyNode, FamilyTree
+from flower.api.columns import COLUMNS, Column, to_plain_value
+from flower.api.exporting import encode_record
+from flower.api.families import WorkflowNode, WorkflowTree
 from flower.api.questions import related_tasks
-from flower.cli.asking import Asked, asking
-from flower.cli.paper import Line, heading, labelled, print_lines, quoted
-from flower.cli.sheet import STATES, write_machine
-from flower.cli.values import duration, for_people, moment
+from flower.cli.asking import CommandContext, query_command
+from flower.cli.paper import DetailLine, heading_lines, label_lines, print_lines, quote_lines
+from flower.cli.sheet import STATE_STYLES, write_output
+from flower.cli.values import format_duration, format_human, format_time
 from flower.errors import NoSuchTask
-from flower.fingerprint import fingerprint_of
+from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import Term
 from flower.store.port import Query, Reader
 
 #: What is shown apart, below the other fields.
-_APART = frozenset({"uuid", "name", "state", "hostname", "traceback", "earlier", "attempts", "data"})
+_SECTION_COLUMNS = frozenset({"uuid", "name", "state", "hostname", "traceback", "earlier", "attempts", "data"})
 #: Ids that are offered if none is that which was asked for.
-_OFFERED = 5
+_MAX_SUGGESTIONS = 5
 #: Levels of the tree that are drawn deeper.
-_DEEPEST = 24
+_MAX_TREE_DEPTH = 24
 
 
-@asking("task")
+@query_command("task")
 @click.argument("uuid", metavar="ID")
 @click.option("--utc", is_flag=True, help="Times are UTC, not local.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def task(asked: Asked, *, uuid: str, as_json: bool) -> None:
+def task(asked: CommandContext, *, uuid: str, as_json: bool) -> None:
     """Everything known of one task: its fields, attempts, traceback and family."""
     known = asked.store.task(uuid)
     if known is None:
-        raise NoSuchTask(f"Unknown task '{uuid}'", hint=_offer(asked.store, uuid))
+        raise NoSuchTask(f"Unknown task '{uuid}'", hint=_suggest_ids(asked.store, uuid))
     family = related_tasks(asked.store, uuid)
     if as_json:
-        write_machine(encode(_document(known, family)) + b"\n", "json")
+        write_output(encode_record(_to_document(known, family)) + b"\n", "json")
     else:
-        print_lines(_lines(known, family, asked.zone))
+        print_lines(_detail_lines(known, family, asked.zone))
 
 
-def _document(known: Task, family: FamilyTree) -> dict[str, Any]:
-    failure = fingerprint_of(known.exception, known.traceback)
+def _to_document(known: Task, family: WorkflowTree) -> dict[str, Any]:
+    failure = compute_fingerprint(known.exception, known.traceback)
     return {
-        "task": plain(known),
+        "task": to_plain_value(known),
         "wait": known.wait,
-        "attempts": plain(known.attempts),
-        "failure": plain(failure),
-        "family": plain(family),
+        "attempts": to_plain_value(known.attempts),
+        "failure": to_plain_value(failure),
+        "family": to_plain_value(family),
     }
 
 
-def _offer(store: Reader, part: str) -> str:
-    close = store.tasks(Query(Term("uuid", "contains", part), sort=()), limit=_OFFERED)
+def _suggest_ids(store: Reader, part: str) -> str:
+    close = store.tasks(Query(Term("uuid", "contains", part), sort=()), limit=_MAX_SUGGESTIONS)
     ids = ", ".join(task.uuid for task in close)
     return f"there is {ids}" if ids else "no such task was recorded"
 
 
-def _lines(known: Task, family: FamilyTree, zone: tzinfo | None) -> Iterator[Line]:
-    yield Line(f"{known.name or '(no name)'}  {known.state}", STATES.get(known.state, "bold"))
-    yield Line(known.uuid, "dim")
-    yield Line()
-    yield from labelled([(name, _field(column, known, zone)) for name, column in COLUMNS.items() if name not in _APART])
+def _detail_lines(known: Task, family: WorkflowTree, zone: tzinfo | None) -> Iterator[DetailLine]:
+    yield DetailLine(f"{known.name or '(no name)'}  {known.state}", STATE_STYLES.get(known.state, "bold"))
+    yield DetailLine(known.uuid, "dim")
+    yield DetailLine()
+    yield from label_lines(
+        [(name, _format_field(column, known, zone)) for name, column in COLUMNS.items() if name not in _SECTION_COLUMNS]
+    )
     if known.traceback:
-        yield from heading("Traceback")
-        yield from quoted(known.traceback)
+        yield from heading_lines("Traceback")
+        yield from quote_lines(known.traceback)
     if known.earlier:
-        yield from heading("Attempts")
-        yield from _attempts(known, zone)
+        yield from heading_lines("Attempts")
+        yield from _attempt_lines(known, zone)
     if known.data:
-        yield from heading("Events of its own")
+        yield from heading_lines("Events of its own")
         for kind, fields in known.data.items():
-            yield from labelled([(f"{kind}.{name}", for_people(value, "any", zone)) for name, value in fields.items()])
+            yield from label_lines(
+                [(f"{kind}.{name}", format_human(value, "any", zone)) for name, value in fields.items()]
+            )
     if len(family.nodes) > 1:
-        yield from heading("Family" if family.whole else f"Family (the first {len(family.nodes)})")
-        yield from _tree(family.nodes, known.uuid)
+        yield from heading_lines("Family" if family.whole else f"Family (the first {len(family.nodes)})")
+        yield from _tree_lines(family.nodes, known.uuid)
 
 
-def _field(column: Column, known: Task, zone: tzinfo | None) -> str:
+def _format_field(column: Column, known: Task, zone: tzinfo | None) -> str:
     value = column.value(known)
     if column.kind == "time" and value is not None:
-        return moment(value, zone, "milliseconds").replace("T", " ")
-    return for_people(value, "text" if column.kind == "integer" else column.kind, zone)
+        return format_time(value, zone, "milliseconds").replace("T", " ")
+    return format_human(value, "text" if column.kind == "integer" else column.kind, zone)
 
 
-def _attempts(known: Task, zone: tzinfo | None) -> Iterator[Line]:
+def _attempt_lines(known: Task, zone: tzinfo | None) -> Iterator[DetailLine]:
     for attempt in known.attempts:
         parts = [
             f"{attempt.number + 1}.",
             attempt.state or "running",
-            for_people(attempt.started, "time", zone),
-            for_people(attempt.runtime, "duration", zone),
+            format_human(attempt.started, "time", zone),
+            format_human(attempt.runtime, "duration", zone),
             attempt.hostname or "",
             attempt.exception or "",
         ]
-        yield Line("  ".join(part for part in parts if part), STATES.get(attempt.state or "", ""))
+        yield DetailLine("  ".join(part for part in parts if part), STATE_STYLES.get(attempt.state or "", ""))
 
 
-def _tree(nodes: Sequence[FamilyNode], own: str) -> Iterator[Line]:
+def _tree_lines(nodes: Sequence[WorkflowNode], own: str) -> Iterator[DetailLine]:
     for node in nodes:
-        depth = min(node.depth, _DEEPEST)
+        depth = min(node.depth, _MAX_TREE_DEPTH)
         parts = [
-            node.name or ("(no name)" if node.known else "(not on record)"),
+            node.name or ("(no name)" if node.recorded else "(not on record)"),
             node.state or "",
-            "" if node.offset is None else f"{'-' if node.offset < 0 else '+'}{duration(abs(node.offset))}",
-            "" if node.runtime is None else f"ran {duration(node.runtime)}",
+            "" if node.offset is None else f"{'-' if node.offset < 0 else '+'}{format_duration(abs(node.offset))}",
+            "" if node.runtime is None else f"ran {format_duration(node.runtime)}",
             node.uuid,
-            "" if node.orphan is None else f"({node.orphan})",
+            "" if node.orphan_reason is None else f"({node.orphan_reason})",
         ]
         mark = "* " if node.uuid == own else "  "
         stem = f"{'   ' * (depth - 1)}└─ " if depth else ""
-        yield Line(mark + stem + "  ".join(part for part in parts if part), STATES.get(node.state or "", ""))
+        yield DetailLine(
+            mark + stem + "  ".join(part for part in parts if part), STATE_STYLES.get(node.state or "", "")
+        )

@@ -5,41 +5,49 @@ from collections.abc import Iterable
 
 import click
 
-from flower.api.asking import query_of
-from flower.api.columns import COLUMNS, RECORD, Column, columns_named
-from flower.api.exporting import pieces
+from flower.api.asking import build_query
+from flower.api.columns import COLUMNS, RECORD_COLUMNS, Column, get_columns
+from flower.api.exporting import serialize_tasks
 from flower.api.questions import task_page
-from flower.cli.asking import Asked, asking, form_of, found, whole, with_forms, with_query
-from flower.cli.sheet import Form, Heading, say, write_json_array, write_machine, write_rows
-from flower.errors import Invalid
+from flower.cli.asking import (
+    CommandContext,
+    exit_if_empty,
+    exit_if_partial,
+    format_options,
+    query_command,
+    query_options,
+    selected_format,
+)
+from flower.cli.sheet import OutputFormat, TableColumn, echo_stderr, write_json_array, write_output, write_table
+from flower.errors import InvalidRequest
 from flower.records import Task
 
 #: What a terminal shows if nobody names columns, as far as it is wide enough.
-_SCREEN = (
-    Heading("received", "time", rank=2, least=19),
-    Heading("state", rank=0, least=7),
-    Heading("name", rank=0, least=12),
-    Heading("worker", rank=5, least=14),
-    Heading("wait", "duration", rank=4, least=6),
-    Heading("runtime", "duration", rank=3, least=7),
-    Heading("exception", rank=6, least=24),
-    Heading("uuid", rank=1, least=36),
+_TERMINAL_COLUMNS = (
+    TableColumn("received", "time", drop_order=2, min_width=19),
+    TableColumn("state", drop_order=0, min_width=7),
+    TableColumn("name", drop_order=0, min_width=12),
+    TableColumn("worker", drop_order=5, min_width=14),
+    TableColumn("wait", "duration", drop_order=4, min_width=6),
+    TableColumn("runtime", "duration", drop_order=3, min_width=7),
+    TableColumn("exception", drop_order=6, min_width=24),
+    TableColumn("uuid", drop_order=1, min_width=36),
 )
 #: What a line in a pipe has: few things, always the same.
-_LINES = ("uuid", "name", "state", "worker", "received", "runtime")
+_PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received", "runtime")
 
 
-@asking("tasks")
-@with_query
+@query_command("tasks")
+@query_options
 @click.option("--sort", metavar="KEYS", help="Such as -runtime,name; - is descending.  [-received]")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="Tasks.")
 @click.option("--all", "everything", is_flag=True, help="No limit: one after the other, as they are read.")
 @click.option("--offset", type=click.IntRange(0), metavar="N", help="Leave out so many first.")
 @click.option("--cursor", metavar="TEXT", help="Go on where a page before ended, whatever was written meanwhile.")
 @click.option("--columns", metavar="NAMES", help="Such as uuid,runtime,kwargs.order_id.")
-@with_forms
+@format_options
 def tasks(
-    asked: Asked,
+    asked: CommandContext,
     *,
     sort: str | None,
     limit: int,
@@ -47,35 +55,37 @@ def tasks(
     offset: int | None,
     cursor: str | None,
     columns: str | None,
-    forms: tuple[Form, ...],
+    forms: tuple[OutputFormat, ...],
 ) -> None:
     """Tasks that QUERY (the search language) lets through, newest received first."""
-    form = form_of(forms)
-    chosen = None if columns is None else columns_named(columns)
+    form = selected_format(forms)
+    chosen = None if columns is None else get_columns(columns)
     if cursor is not None and (offset is not None or everything):
-        raise Invalid("--cursor goes with neither --offset nor --all")
+        raise InvalidRequest("--cursor goes with neither --offset nor --all")
     if everything or offset is not None:
-        query = query_of(asked.query, sort, **asked.window)
+        query = build_query(asked.query, sort, **asked.window)
         stream = asked.store.tasks(query, limit=None if everything else limit, offset=offset or 0)
-        found(_write(asked, stream, chosen, form))
+        exit_if_empty(_write_tasks(asked, stream, chosen, form))
         return
     page = task_page(asked.store, asked.query, sort=sort, limit=limit, cursor=cursor, **asked.window)
-    count = _write(asked, page.tasks, chosen, form)
-    whole(page.partial)
-    found(count)
+    count = _write_tasks(asked, page.tasks, chosen, form)
+    exit_if_partial(page.partial)
+    exit_if_empty(count)
     if page.cursor is not None:
-        say(f"There are more: --cursor {page.cursor}")
+        echo_stderr(f"There are more: --cursor {page.cursor}")
 
 
-def _write(asked: Asked, stream: Iterable[Task], chosen: tuple[Column, ...] | None, form: Form | None) -> int:
+def _write_tasks(
+    asked: CommandContext, stream: Iterable[Task], chosen: tuple[Column, ...] | None, form: OutputFormat | None
+) -> int:
     if chosen is None and form in ("json", "ndjson"):
         return _write_records(stream, form)
-    columns, headings = _layout(chosen, form)
+    columns, headings = _select_columns(chosen, form)
     rows = ([column.value(task) for column in columns] for task in stream)
-    return write_rows(headings, rows, form, zone=asked.zone)
+    return write_table(headings, rows, form, zone=asked.zone)
 
 
-def _write_records(stream: Iterable[Task], form: Form | None) -> int:
+def _write_records(stream: Iterable[Task], form: OutputFormat | None) -> int:
     """Whole records; lines of them can be imported."""
     count = 0
 
@@ -88,13 +98,15 @@ def _write_records(stream: Iterable[Task], form: Form | None) -> int:
     if form == "json":
         write_json_array(counted())
     else:
-        for piece in pieces(counted(), "ndjson"):
-            write_machine(piece, "ndjson")
+        for piece in serialize_tasks(counted(), "ndjson"):
+            write_output(piece, "ndjson")
     return count
 
 
-def _layout(chosen: tuple[Column, ...] | None, form: Form | None) -> tuple[list[Column], list[Heading]]:
+def _select_columns(
+    chosen: tuple[Column, ...] | None, form: OutputFormat | None
+) -> tuple[list[Column], list[TableColumn]]:
     if chosen is None and form is None and sys.stdout.isatty():
-        return [COLUMNS[heading.name] for heading in _SCREEN], list(_SCREEN)
-    columns = list(chosen or (RECORD if form == "csv" else [COLUMNS[name] for name in _LINES]))
-    return columns, [Heading(column.name, column.kind, least=4) for column in columns]
+        return [COLUMNS[heading.name] for heading in _TERMINAL_COLUMNS], list(_TERMINAL_COLUMNS)
+    columns = list(chosen or (RECORD_COLUMNS if form == "csv" else [COLUMNS[name] for name in _PIPE_COLUMNS]))
+    return columns, [TableColumn(column.name, column.kind, min_width=4) for column in columns]

@@ -5,45 +5,45 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal, TypeAlias
 
 from flower.api import columns
-from flower.api.exporting import cell
-from flower.cli.safe import visible
+from flower.api.exporting import format_csv_cell
+from flower.cli.safe import escape_control
 
 #: part      0 … 1, shown as percent
 #: rate      a second
-Kind: TypeAlias = columns.Kind | Literal["part", "rate"]
+ValueKind: TypeAlias = columns.ColumnKind | Literal["part", "rate"]
 
 #: Kinds that are compared by their size, and so stand at the right.
-NUMERIC: frozenset[Kind] = frozenset({"integer", "duration", "part", "rate"})
+NUMERIC_KINDS: frozenset[ValueKind] = frozenset({"integer", "duration", "part", "rate"})
 
 
-def for_people(value: Any, kind: Kind, zone: tzinfo | None) -> str:
+def format_human(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
     match kind, value:
         case _, None:
             return ""
         case "time", int() | float():
-            return moment(value, zone, "seconds").replace("T", " ")[:19]
+            return format_time(value, zone, "seconds").replace("T", " ")[:19]
         case "duration", int() | float():
-            return duration(value)
+            return format_duration(value)
         case "part", int() | float():
             return f"{value:.1%}"
         case "rate", int() | float():
             return f"{value:.3g}/s" if value < 1000 else f"{value:,.0f}/s"
         case "integer", int():
             return f"{value:,}"
-    return visible(cell(value))
+    return escape_control(format_csv_cell(value))
 
 
-def for_programs(value: Any, kind: Kind, zone: tzinfo | None) -> str:
+def format_machine(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
     """Without tabs and line ends. Times are ISO 8601 with their zone; numbers are plain, durations seconds."""
     match kind, value:
         case "time", int() | float():
-            return moment(value, zone, "milliseconds")
+            return format_time(value, zone, "milliseconds")
         case _, float() if math.isfinite(value):
             return f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else repr(value)
-    return visible(cell(value))
+    return escape_control(format_csv_cell(value))
 
 
-def moment(seconds: float, zone: tzinfo | None, precision: str) -> str:
+def format_time(seconds: float, zone: tzinfo | None, precision: str) -> str:
     """ISO 8601 in the zone (None: the local one); of a time that no calendar has, the number."""
     try:
         return datetime.fromtimestamp(seconds).astimezone(zone).isoformat("T", precision)
@@ -51,7 +51,7 @@ def moment(seconds: float, zone: tzinfo | None, precision: str) -> str:
         return repr(seconds)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`12ms`, `1.25s`, `2m03s`, `5h07m`, `3d04h`."""
     if not math.isfinite(seconds):
         return repr(seconds)

@@ -6,72 +6,72 @@ from typing import Any
 import click
 
 from flower.api.questions import worker_history
-from flower.cli.asking import Asked, asking, form_of, found, with_forms
-from flower.cli.sheet import Form, Heading, write_rows
+from flower.cli.asking import CommandContext, exit_if_empty, format_options, query_command, selected_format
+from flower.cli.sheet import OutputFormat, TableColumn, write_table
 from flower.records import Worker
-from flower.store.answers import WorkerMoment
+from flower.store.answers import WorkerSnapshot
 
-_WORKERS = (
-    Heading("worker", rank=0, least=16),
-    Heading("status", rank=0, least=7),
-    Heading("heartbeat", "time", rank=1, least=19),
-    Heading("active", "integer", rank=2, least=6),
-    Heading("processed", "integer", rank=3, least=9),
-    Heading("load", rank=4, least=14),
-    Heading("pid", "text", rank=5, least=7),
-    Heading("software", rank=6, least=16),
+_WORKER_COLUMNS = (
+    TableColumn("worker", drop_order=0, min_width=16),
+    TableColumn("status", drop_order=0, min_width=7),
+    TableColumn("heartbeat", "time", drop_order=1, min_width=19),
+    TableColumn("active", "integer", drop_order=2, min_width=6),
+    TableColumn("processed", "integer", drop_order=3, min_width=9),
+    TableColumn("load", drop_order=4, min_width=14),
+    TableColumn("pid", "text", drop_order=5, min_width=7),
+    TableColumn("software", drop_order=6, min_width=16),
 )
-_HISTORY = (
-    Heading("at", "time", rank=0, least=19),
-    Heading("worker", rank=1, least=16),
-    Heading("event", rank=0, least=9),
-    Heading("active", "integer", rank=0, least=6),
-    Heading("processed", "integer", rank=2, least=9),
-    Heading("load", rank=3, least=14),
-    Heading("pid", "text", rank=4, least=7),
+_HISTORY_COLUMNS = (
+    TableColumn("at", "time", drop_order=0, min_width=19),
+    TableColumn("worker", drop_order=1, min_width=16),
+    TableColumn("event", drop_order=0, min_width=9),
+    TableColumn("active", "integer", drop_order=0, min_width=6),
+    TableColumn("processed", "integer", drop_order=2, min_width=9),
+    TableColumn("load", drop_order=3, min_width=14),
+    TableColumn("pid", "text", drop_order=4, min_width=7),
 )
 
 
-@asking("workers")
+@query_command("workers")
 @click.argument("name", required=False)
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Lines of history.")
 @click.option("--utc", is_flag=True, help="Times are UTC, not local.")
-@with_forms
-def workers(asked: Asked, *, name: str | None, limit: int, forms: tuple[Form, ...]) -> None:
+@format_options
+def workers(asked: CommandContext, *, name: str | None, limit: int, forms: tuple[OutputFormat, ...]) -> None:
     """All workers that were ever heard of; with NAME when that one came, went and how it was, newest first."""
-    form = form_of(forms)
+    form = selected_format(forms)
     if name is None:
         now = time.time()
-        rows = [_worker(worker, now) for worker in asked.store.workers().values()]
-        found(write_rows(_WORKERS, rows, form, zone=asked.zone))
+        rows = [_worker_row(worker, now) for worker in asked.store.workers().values()]
+        exit_if_empty(write_table(_WORKER_COLUMNS, rows, form, zone=asked.zone))
     else:
         moments = worker_history(asked.store, name, limit=limit)
-        found(write_rows(_HISTORY, [_moment(one) for one in moments], form, zone=asked.zone))
+        exit_if_empty(write_table(_HISTORY_COLUMNS, [_history_row(one) for one in moments], form, zone=asked.zone))
 
 
-def _worker(worker: Worker, now: float) -> list[Any]:
+def _worker_row(worker: Worker, now: float) -> list[Any]:
     return [
         worker.hostname,
-        status(worker, now),
+        worker_status(worker, now),
         worker.heartbeat,
         worker.active,
         worker.processed,
-        _load(worker.loadavg),
+        _format_load(worker.loadavg),
         worker.pid,
         " ".join(part for part in (worker.sw_ident, worker.sw_ver) if part) or None,
     ]
 
 
-def status(worker: Worker, now: float) -> str:
+def worker_status(worker: Worker, now: float) -> str:
     """`silent` is one that did not say that it goes, and has not been heard of for long."""
     if worker.is_alive(now):
         return "online"
     return "silent" if worker.online else "offline"
 
 
-def _moment(one: WorkerMoment) -> list[Any]:
-    return [one.at, one.hostname, one.event, one.active, one.processed, _load(one.loadavg), one.pid]
+def _history_row(one: WorkerSnapshot) -> list[Any]:
+    return [one.recorded_at, one.worker, one.event, one.active, one.processed, _format_load(one.loadavg), one.pid]
 
 
-def _load(loadavg: tuple[float, ...] | None) -> str | None:
+def _format_load(loadavg: tuple[float, ...] | None) -> str | None:
     return None if loadavg is None else " ".join(f"{load:.2f}" for load in loadavg)

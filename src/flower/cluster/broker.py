@@ -18,21 +18,21 @@ from kombu.connection import Connection, ConnectionPool
 from kombu.exceptions import InconsistencyError, LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
-from flower.errors import FlowerError, Forbidden, Unavailable
-from flower.redaction.addresses import masked_text
+from flower.errors import BackendUnavailable, FlowerError, Forbidden
+from flower.redaction.addresses import mask_urls_in_text
 
 #: Seconds for one attempt to connect, and for one answer on an open connection.
 CONNECT_TIMEOUT = 2.0
-ANSWER_TIMEOUT = 4.0
+RESPONSE_TIMEOUT = 4.0
 
 #: How a publish that hits a broken connection is tried again: at once and once more, then it is an error.
-RETRY = {"max_retries": 2, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
+RETRY_POLICY = {"max_retries": 2, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
 
 POOL_SIZE = 8
 
 _TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
-    "redis": {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT},
-    "amqp": {"confirm_publish": True, "read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT},
+    "redis": {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": RESPONSE_TIMEOUT},
+    "amqp": {"confirm_publish": True, "read_timeout": RESPONSE_TIMEOUT, "write_timeout": RESPONSE_TIMEOUT},
 }
 
 _pools: "WeakKeyDictionary[Celery, tuple[int, Any]]" = WeakKeyDictionary()
@@ -40,10 +40,10 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def connection(app: Celery) -> Iterator[Connection]:
+def broker_connection(app: Celery) -> Iterator[Connection]:
     """A connection of this application, from the pool. One on which anything went wrong is not used again."""
-    with reaching():
-        lent = _pool(app).acquire(block=True, timeout=ANSWER_TIMEOUT)
+    with translate_broker_errors():
+        lent = _pool(app).acquire(block=True, timeout=RESPONSE_TIMEOUT)
         try:
             yield lent
         except BaseException:
@@ -55,32 +55,32 @@ def connection(app: Celery) -> Iterator[Connection]:
 
 
 @contextmanager
-def reaching() -> Iterator[None]:
+def translate_broker_errors() -> Iterator[None]:
     """Translate the many ways in which a broker or backend says that it is not there into `Unavailable`."""
     try:
         yield
     except FlowerError:
         raise
-    except _unreachable() as error:
+    except _connection_errors() as error:
         refusal = next((e for e in (error, error.__cause__) if isinstance(e, IrrecoverableChannelError)), None)
         if refusal is not None:  # the broker is there, and says no
-            raise Forbidden(f"The broker refused: {masked_text(str(refusal))}") from error
-        said = masked_text(str(error)) or type(error).__name__
-        raise Unavailable(f"Broker or result backend unavailable: {said}") from error
+            raise Forbidden(f"The broker refused: {mask_urls_in_text(str(refusal))}") from error
+        said = mask_urls_in_text(str(error)) or type(error).__name__
+        raise BackendUnavailable(f"Broker or result backend unavailable: {said}") from error
     except RuntimeError as error:
         # Celery's result consumer ends with a plain RuntimeError once its own retries are used up.
         if "Retry limit exceeded" not in str(error):
             raise
-        raise Unavailable("Broker or result backend unavailable: retry limit exceeded") from error
+        raise BackendUnavailable("Broker or result backend unavailable: retry limit exceeded") from error
 
 
-def transport(app: Celery) -> str:
+def transport_driver(app: Celery) -> str:
     """The driver's family, whatever the URL's spelling: `redis` for rediss and sentinel too, `amqp`, `filesystem`, …"""
     with app.connection_for_write() as unopened:
         return str(unopened.transport.driver_type)
 
 
-def _unreachable() -> tuple[type[BaseException], ...]:
+def _connection_errors() -> tuple[type[BaseException], ...]:
     errors = (BrokerError, LimitExceeded, InconsistencyError, AMQPError, BackendError, OSError)
     try:
         from redis.exceptions import RedisError  # noqa: PLC0415 - only where the application uses Redis
@@ -93,14 +93,14 @@ def _pool(app: Celery) -> Any:
     with _lock:
         pid, pool = _pools.get(app, (0, None))
         if pool is None or pid != os.getpid():
-            pool = ConnectionPool(_configured(app), limit=POOL_SIZE)  # type: ignore[no-untyped-call]
+            pool = ConnectionPool(_configured_connection(app), limit=POOL_SIZE)  # type: ignore[no-untyped-call]
             _pools[app] = (os.getpid(), pool)
         return pool
 
 
-def _configured(app: Celery) -> Connection:
+def _configured_connection(app: Celery) -> Connection:
     # The application's own transport options win over ours, but not over the retry policy.
-    options = {**_TRANSPORT_OPTIONS.get(transport(app), {}), **app.conf.broker_transport_options, **RETRY}
+    options = {**_TRANSPORT_OPTIONS.get(transport_driver(app), {}), **app.conf.broker_transport_options, **RETRY_POLICY}
     configured: Connection = app.connection_for_write(connect_timeout=CONNECT_TIMEOUT, transport_options=options)
     return configured
 

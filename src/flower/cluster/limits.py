@@ -6,12 +6,12 @@ from typing import Any, TypedDict
 from celery import Celery
 
 from flower.cluster.application import app_or_current
-from flower.cluster.calls import rate, seconds
-from flower.cluster.mailbox import REPLY_TIMEOUT, ask
-from flower.errors import Forbidden, Invalid, WaitedTooLong
+from flower.cluster.calls import parse_rate_limit, parse_seconds
+from flower.cluster.mailbox import REPLY_TIMEOUT, call_workers
+from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest
 
 
-class Answers(TypedDict):
+class ControlReplies(TypedDict):
     """`message` is what the workers said; `workers` what each said, by name."""
 
     message: str
@@ -20,13 +20,13 @@ class Answers(TypedDict):
 
 async def task_rate_limit(
     task_name: str, rate_limit: str, workername: str | None = None, *, app: Celery | None = None
-) -> Answers:
+) -> ControlReplies:
     """Set how often a task may run at one worker, or at all: `10/s`, `90/m`, `5/h`, `200`; 0 lifts the limit.
 
     Raises Forbidden with the words of a worker that refuses, WaitedTooLong if none answers, Invalid.
     """
-    arguments = {"task_name": _name(task_name), "rate_limit": rate(rate_limit)}
-    return await _told(app, "rate_limit", arguments, workername)
+    arguments = {"task_name": _check_task_name(task_name), "rate_limit": parse_rate_limit(rate_limit)}
+    return await _control_workers(app, "rate_limit", arguments, workername)
 
 
 async def task_timeout(
@@ -36,21 +36,26 @@ async def task_timeout(
     workername: str | None = None,
     *,
     app: Celery | None = None,
-) -> Answers:
+) -> ControlReplies:
     """Set the time limits of a task, in seconds, at one worker or at all; None lifts a limit.
 
     The workers of Celery 5 note new limits at once, but keep using the old ones until they next connect to the broker.
     Raises as `task_rate_limit`."""
-    limits = {"soft": seconds(soft, "Invalid soft time limit"), "hard": seconds(hard, "Invalid hard time limit")}
-    return await _told(app, "time_limit", {"task_name": _name(task_name), **limits}, workername)
+    limits = {
+        "soft": parse_seconds(soft, "Invalid soft time limit"),
+        "hard": parse_seconds(hard, "Invalid hard time limit"),
+    }
+    return await _control_workers(app, "time_limit", {"task_name": _check_task_name(task_name), **limits}, workername)
 
 
-async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], workername: str | None) -> Answers:
+async def _control_workers(
+    app: Celery | None, command: str, arguments: Mapping[str, Any], workername: str | None
+) -> ControlReplies:
     app = app_or_current(app)
-    replies = await ask(app, command, arguments, [workername] if workername else None)
+    replies = await call_workers(app, command, arguments, [workername] if workername else None)
     if not replies:
         who = f"worker '{workername}'" if workername else "any worker"
-        raise WaitedTooLong(f"Timeout: no answer from {who} within {REPLY_TIMEOUT:g} s")
+        raise DeadlineExceeded(f"Timeout: no answer from {who} within {REPLY_TIMEOUT:g} s")
     said = {worker: str(answer["ok"]) for worker, answer in replies.items() if "ok" in answer}
     refused = {worker: str(answer.get("error", answer)) for worker, answer in replies.items() if "ok" not in answer}
     if refused and (workername or not said):
@@ -59,7 +64,7 @@ async def _told(app: Celery | None, command: str, arguments: Mapping[str, Any], 
     return {"message": next(iter(said.values())), "workers": {**said, **refused}}
 
 
-def _name(name: str) -> str:
+def _check_task_name(name: str) -> str:
     if not isinstance(name, str) or not name:
-        raise Invalid("the task's name must be a text")
+        raise InvalidRequest("the task's name must be a text")
     return name

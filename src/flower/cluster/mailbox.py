@@ -19,17 +19,19 @@ from flower.cluster import broker, threads
 REPLY_TIMEOUT = 1.0
 
 
-async def tell(app: Celery, command: str, arguments: Mapping[str, Any], workers: Sequence[str] | None = None) -> None:
+async def broadcast_command(
+    app: Celery, command: str, arguments: Mapping[str, Any], workers: Sequence[str] | None = None
+) -> None:
     """Say it to all workers, or to those named; none is expected to answer."""
 
     def work() -> None:
-        with broker.connection(app) as connection:
-            _mailbox(app)(connection).cast(list(workers) if workers else None, command, dict(arguments))
+        with broker.broker_connection(app) as connection:
+            _private_mailbox(app)(connection).cast(list(workers) if workers else None, command, dict(arguments))
 
-    await threads.within(threads.PATIENCE, work)
+    await threads.run_with_timeout(threads.CALL_TIMEOUT, work)
 
 
-async def ask(
+async def call_workers(
     app: Celery,
     command: str,
     arguments: Mapping[str, Any],
@@ -40,25 +42,25 @@ async def ask(
     """What each worker answers, by name; of all workers or of those named. Who does not answer in time is missing."""
 
     def work() -> dict[str, Any]:
-        with broker.connection(app) as connection:
-            return _asked(_mailbox(app)(connection), {command: arguments}, workers, timeout)[command]
+        with broker.broker_connection(app) as connection:
+            return _collect_replies(_private_mailbox(app)(connection), {command: arguments}, workers, timeout)[command]
 
-    return await threads.within(threads.PATIENCE + timeout, work)
+    return await threads.run_with_timeout(threads.CALL_TIMEOUT + timeout, work)
 
 
-async def ask_together(
+async def call_workers_with_many(
     app: Celery, commands: Mapping[str, Mapping[str, Any]], workers: Sequence[str] | None, timeout: float
 ) -> dict[str, dict[str, Any]]:
     """Several commands in one go, each of them a message of its own: what each worker answers, by command and name."""
 
     def work() -> dict[str, dict[str, Any]]:
-        with broker.connection(app) as connection:
-            return _asked(_mailbox(app)(connection), commands, workers, timeout)
+        with broker.broker_connection(app) as connection:
+            return _collect_replies(_private_mailbox(app)(connection), commands, workers, timeout)
 
-    return await threads.within(threads.PATIENCE + timeout, work, kind="inspecting")
+    return await threads.run_with_timeout(threads.CALL_TIMEOUT + timeout, work, pool_name="inspecting")
 
 
-def _asked(
+def _collect_replies(
     mailbox: Mailbox, commands: Mapping[str, Mapping[str, Any]], workers: Sequence[str] | None, timeout: float
 ) -> dict[str, dict[str, Any]]:
     """Mailbox.call for any number of commands with one deadline, over one queue of replies. Answers to what was asked
@@ -103,7 +105,7 @@ def _asked(
     return answers
 
 
-def _mailbox(app: Celery) -> Mailbox:
+def _private_mailbox(app: Celery) -> Mailbox:
     """The application's mailbox (its exchange, serializer, options), without the pool it would publish through."""
     mailbox: Mailbox = copy(app.control.mailbox)
     mailbox.producer_pool = None

@@ -8,17 +8,17 @@ from typing import Any, Literal, TypeAlias
 from celery import Celery
 
 from flower.cluster import results, threads
-from flower.cluster.broker import reaching
-from flower.cluster.mailbox import ask
+from flower.cluster.broker import translate_broker_errors
+from flower.cluster.mailbox import call_workers
 
-Place: TypeAlias = Literal["result backend", "worker"]
+MetadataSource: TypeAlias = Literal["result backend", "worker"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class TaskMetadata:
     """None is what is not known there."""
 
-    place: Place
+    source: MetadataSource
     name: str | None = None
     args: list[Any] | None = None
     kwargs: dict[str, Any] | None = None
@@ -29,45 +29,45 @@ class Kept:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def in_backend(app: Celery, task_id: str) -> Kept | None:
+async def metadata_from_backend(app: Celery, task_id: str) -> TaskMetadata | None:
     """None where nothing is kept of it. Raises Unavailable."""
-    if results.kind(app) == "rpc":
+    if results.result_pool(app) == "rpc":
         return None  # its messages are results only, and reading them would take them from whoever waits
-    return await threads.within(threads.PATIENCE, lambda: _in_backend(app, task_id))
+    return await threads.run_with_timeout(threads.CALL_TIMEOUT, lambda: _read_backend(app, task_id))
 
 
-async def at_worker(app: Celery, task_id: str, hostname: str) -> Kept | None:
+async def metadata_from_worker(app: Celery, task_id: str, hostname: str) -> TaskMetadata | None:
     """None if the worker does not have it (any more), or does not answer. Raises Unavailable."""
-    answers = await ask(app, "query_task", {"ids": [task_id]}, [hostname])
+    answers = await call_workers(app, "query_task", {"ids": [task_id]}, [hostname])
     found = answers.get(hostname)
     state_and_info = found.get(task_id) if isinstance(found, dict) else None
     if not isinstance(state_and_info, list | tuple) or len(state_and_info) != 2:
         return None
     info = state_and_info[1]
     delivery = info.get("delivery_info") or {}
-    return Kept(
+    return TaskMetadata(
         "worker",
         name=_text(info.get("name")),
         args=_args(info.get("args")),
         kwargs=_kwargs(info.get("kwargs")),
         exchange=delivery.get("exchange"),
         routing_key=_text(delivery.get("routing_key")),
-        priority=_whole(delivery.get("priority")),
+        priority=_integer(delivery.get("priority")),
     )
 
 
-async def is_known(app: Celery, task_id: str) -> bool:
+async def is_in_backend(app: Celery, task_id: str) -> bool:
     """Whether the result backend has anything under that id. Raises Unavailable."""
-    if results.kind(app) == "rpc":
+    if results.result_pool(app) == "rpc":
         return False
 
     def look() -> bool:
-        return results.has_backend(app) and results.ended_or_begun(results.lookup(app, task_id)["state"])
+        return results.has_backend(app) and results.is_known_state(results.read_result(app, task_id)["state"])
 
-    return await threads.within(threads.PATIENCE, look)
+    return await threads.run_with_timeout(threads.CALL_TIMEOUT, look)
 
 
-def queue_by_key(app: Celery, routing_key: str) -> str | None:
+def queue_for_routing_key(app: Celery, routing_key: str) -> str | None:
     """The queue that a message with this routing key went to, as far as the application's configuration tells: all
     that the result backend keeps of where a task was sent is the routing key."""
     queues = app.amqp.queues
@@ -78,15 +78,15 @@ def queue_by_key(app: Celery, routing_key: str) -> str | None:
     return None if app.conf.task_queues else routing_key
 
 
-def _in_backend(app: Celery, task_id: str) -> Kept | None:
+def _read_backend(app: Celery, task_id: str) -> TaskMetadata | None:
     if not results.has_backend(app):
         return None
-    with reaching():
+    with translate_broker_errors():
         meta = app.backend.get_task_meta(task_id, cache=False)
     if not any(meta.get(key) is not None for key in ("name", "args", "kwargs", "queue")):
         return None
     stamps = {key: meta[key] for key in meta.get("stamped_headers") or () if key in meta}
-    return Kept(
+    return TaskMetadata(
         "result backend",
         name=_text(meta.get("name")),
         args=_args(meta.get("args")),
@@ -108,5 +108,5 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _whole(value: Any) -> int | None:
+def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -7,8 +7,8 @@ from celery import Celery
 from celery.contrib.abortable import AbortableTask
 
 from flower.cluster import threads
-from flower.cluster.mailbox import ask
-from flower.cluster.tasks import IMPORT_PATIENCE, check_registered
+from flower.cluster.mailbox import call_workers
+from flower.cluster.tasks import IMPORT_TIMEOUT, check_registered
 from flower.errors import NotRegistered
 
 
@@ -21,20 +21,20 @@ async def is_registered(app: Celery, name: str) -> bool:
     return True
 
 
-async def tasks_here(app: Celery) -> Mapping[str, Any]:
+async def local_tasks(app: Celery) -> Mapping[str, Any]:
     """The task objects of this process, by name."""
 
     def work() -> dict[str, Any]:
         app.loader.import_default_modules()
         return dict(app.tasks)
 
-    return await threads.within(IMPORT_PATIENCE, work)
+    return await threads.run_with_timeout(IMPORT_TIMEOUT, work)
 
 
-async def names_at_workers(app: Celery) -> dict[str, tuple[str, ...]]:
+async def worker_task_names(app: Celery) -> dict[str, tuple[str, ...]]:
     """The names of the tasks of each worker that answers in time."""
     # each line is the name, and in brackets what was asked for; by default that is more
-    answers = await ask(app, "registered", {"taskinfoitems": ["name"]})
+    answers = await call_workers(app, "registered", {"taskinfoitems": ["name"]})
     return {
         worker: tuple(str(line).partition(" [name=")[0] for line in lines)
         for worker, lines in answers.items()

@@ -14,23 +14,23 @@ from celery.exceptions import TimeoutError as NotReady
 from celery.result import AsyncResult
 from celery.states import EXCEPTION_STATES, PENDING, READY_STATES, SUCCESS
 
-from flower.cluster.broker import reaching
-from flower.cluster.threads import Kind
+from flower.cluster.broker import translate_broker_errors
+from flower.cluster.threads import PoolName
 from flower.errors import NoResultBackend, TaskFailed
 
-Outcome = TypedDict(
-    "Outcome",
+ResultDict = TypedDict(
+    "ResultDict",
     {"task-id": str, "state": str, "result": Any, "traceback": str | None, "success": bool},
 )
 
 #: A wait is cut into slices of this many seconds, between which it looks whether anybody still waits. Backends that
 #: are notified wait for a second at least, so what is left at the end is polled (not with rpc://, where the waiting
 #: consumer has taken the message off the queue that a poll would read).
-SLICE = 1.0
-POLL = 0.02
+WAIT_SLICE = 1.0
+POLL_INTERVAL = 0.02
 
 
-def kind(app: Celery) -> Kind:
+def result_pool(app: Celery) -> PoolName:
     """The pool for look-ups: results of rpc:// can be read by one thread only."""
     return "rpc" if str(app.conf.result_backend or "").startswith("rpc") else "short"
 
@@ -39,23 +39,23 @@ def has_backend(app: Celery) -> bool:
     return not isinstance(app.backend, DisabledBackend)
 
 
-def check(app: Celery) -> None:
+def check_backend(app: Celery) -> None:
     """Raise Unavailable at once if the backend refuses connections: Celery would try for 20 seconds to subscribe to a
     result before it sent the task."""
-    if hasattr(app.backend, "result_consumer") and kind(app) != "rpc":
-        with reaching():
+    if hasattr(app.backend, "result_consumer") and result_pool(app) != "rpc":
+        with translate_broker_errors():
             app.backend.get_task_meta("flower-is-anybody-there")
 
 
-def lookup(app: Celery, task_id: str) -> Outcome:
+def read_result(app: Celery, task_id: str) -> ResultDict:
     """What the backend says now; state PENDING if it knows nothing of that id."""
     if not has_backend(app):
         raise NoResultBackend
-    with reaching():
-        return outcome(app.AsyncResult(task_id))
+    with translate_broker_errors():
+        return to_result_dict(app.AsyncResult(task_id))
 
 
-def outcome(result: AsyncResult) -> Outcome:
+def to_result_dict(result: AsyncResult) -> ResultDict:
     """One consistent look: state and result come from the same reply of the backend. A failure's result is the
     exception's repr."""
     meta = result._get_task_meta()
@@ -71,23 +71,23 @@ def outcome(result: AsyncResult) -> Outcome:
     }
 
 
-def wait(result: AsyncResult, timeout: float | None, abandoned: Event) -> bool:
+def wait_for_result(result: AsyncResult, timeout: float | None, abandoned: Event) -> bool:
     """Whether the result came within `timeout` seconds (None = any time) and before `abandoned` was set."""
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        with reaching():
-            return _awaited(result, deadline, abandoned)
+        with translate_broker_errors():
+            return _wait_in_slices(result, deadline, abandoned)
     finally:
-        forget_waiting(result)
+        unsubscribe(result)
 
 
-def _awaited(result: AsyncResult, deadline: float | None, abandoned: Event) -> bool:
+def _wait_in_slices(result: AsyncResult, deadline: float | None, abandoned: Event) -> bool:
     while not abandoned.is_set() and main_thread().is_alive():  # do not hold up the end of the program
-        left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+        left = WAIT_SLICE if deadline is None else min(WAIT_SLICE, deadline - time.monotonic())
         if left <= 0:
             break
-        if left < SLICE and deadline is not None and not isinstance(result.backend, RPCBackend):
-            return _polled(result.ready, deadline, abandoned)
+        if left < WAIT_SLICE and deadline is not None and not isinstance(result.backend, RPCBackend):
+            return _poll_until_ready(result.ready, deadline, abandoned)
         try:
             result.get(timeout=left, propagate=False, disable_sync_subtasks=False)
         except NotReady:
@@ -96,44 +96,44 @@ def _awaited(result: AsyncResult, deadline: float | None, abandoned: Event) -> b
     return bool(result.ready())
 
 
-def _polled(ready: Callable[[], bool], deadline: float, abandoned: Event) -> bool:
+def _poll_until_ready(ready: Callable[[], bool], deadline: float, abandoned: Event) -> bool:
     while not ready():
-        if abandoned.wait(POLL) or time.monotonic() >= deadline:
+        if abandoned.wait(POLL_INTERVAL) or time.monotonic() >= deadline:
             return ready()
     return True
 
 
-def forget_waiting(result: AsyncResult) -> None:
+def unsubscribe(result: AsyncResult) -> None:
     """Celery subscribes to the result of every task that is sent, and stays subscribed until somebody fetches it.
     Nobody will: without this a busy sender's Redis connection fills up until Redis cuts it."""
     remove = getattr(result.backend, "remove_pending_result", None)
     if remove is not None:
-        with reaching():
+        with translate_broker_errors():
             remove(result)
 
 
-def failure(name: str, found: Outcome) -> TaskFailed:
-    exception = str(found["result"])
+def task_failed_error(name: str, result_dict: ResultDict) -> TaskFailed:
+    exception = str(result_dict["result"])
     error = TaskFailed(
-        f"Task {name}[{found['task-id']}] ended in {found['state']}: {exception}",
+        f"Task {name}[{result_dict['task-id']}] ended in {result_dict['state']}: {exception}",
         exception=exception,
-        traceback=found["traceback"],
+        traceback=result_dict["traceback"],
     )
     if exception.startswith("NotRegistered(") or "never registered, please make sure" in exception:  # Celery's words
         error.hint = "not registered at the worker"
     return error
 
 
-def ended(state: str) -> bool:
+def is_final_state(state: str) -> bool:
     return state in READY_STATES
 
 
-def ended_or_begun(state: str) -> bool:
+def is_known_state(state: str) -> bool:
     """PENDING is also what a backend says of an id that it never heard of."""
     return bool(state != PENDING)
 
 
-class _Sent:
+class _RecentTaskIds:
     """The ids that this process sent lately. A result backend cannot tell a task that waits from one that never was."""
 
     def __init__(self, size: int) -> None:
@@ -151,4 +151,4 @@ class _Sent:
         return task_id in self._ids
 
 
-sent = _Sent(10_000)
+recent_task_ids = _RecentTaskIds(10_000)

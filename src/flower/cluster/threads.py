@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, TypeAlias, TypeVar
 
-from flower.errors import Unavailable
+from flower.errors import BackendUnavailable
 
 T = TypeVar("T")
 
@@ -20,42 +20,44 @@ T = TypeVar("T")
 #: waiting     send a task and wait for it; one thread per call that waits
 #: inspecting  questions to all workers, which take as long as the time limit: few at once, and never before a revoke
 #: rpc         results of the rpc:// backend lie in a queue that belongs to one thread: that one
-Kind: TypeAlias = Literal["short", "waiting", "inspecting", "rpc"]
+PoolName: TypeAlias = Literal["short", "waiting", "inspecting", "rpc"]
 
-SIZES: dict[Kind, int] = {"short": 16, "waiting": 256, "inspecting": 4, "rpc": 1}
+POOL_SIZES: dict[PoolName, int] = {"short": 16, "waiting": 256, "inspecting": 4, "rpc": 1}
 
 #: Seconds after which a broker or a backend that says nothing counts as away.
-PATIENCE = 5.0
+CALL_TIMEOUT = 5.0
 
-_pools: dict[Kind, ThreadPoolExecutor] = {}
+_pools: dict[PoolName, ThreadPoolExecutor] = {}
 _lock = threading.Lock()
 
 
-def submit(kind: Kind, work: Callable[[], T]) -> "Future[T]":
+def submit(pool_name: PoolName, work: Callable[[], T]) -> "Future[T]":
     with _lock:
-        pool = _pools.get(kind)
+        pool = _pools.get(pool_name)
         if pool is None:
-            pool = _pools[kind] = ThreadPoolExecutor(SIZES[kind], thread_name_prefix=f"flower-{kind}")
+            pool = _pools[pool_name] = ThreadPoolExecutor(
+                POOL_SIZES[pool_name], thread_name_prefix=f"flower-{pool_name}"
+            )
     return pool.submit(work)
 
 
-async def within(patience: float, work: Callable[[], T], *, kind: Kind = "short") -> T:
+async def run_with_timeout(timeout: float, work: Callable[[], T], *, pool_name: PoolName = "short") -> T:
     """What `work` returns, run in a thread. Raises Unavailable after `patience` seconds; the thread then ends by
     itself, as late as Celery's own time limits make it."""
-    future = asyncio.wrap_future(submit(kind, work))
-    return await answered(future, patience)
+    future = asyncio.wrap_future(submit(pool_name, work))
+    return await wait_with_timeout(future, timeout)
 
 
-async def answered(future: "asyncio.Future[T]", patience: float) -> T:
-    future.add_done_callback(forget)
-    done, _ = await asyncio.wait({future}, timeout=patience)
+async def wait_with_timeout(future: "asyncio.Future[T]", timeout: float) -> T:
+    future.add_done_callback(discard_exception)
+    done, _ = await asyncio.wait({future}, timeout=timeout)
     if not done:
         future.cancel()  # if no thread has taken it yet, none shall
-        raise Unavailable(f"Broker or result backend did not answer within {patience:g} s")
+        raise BackendUnavailable(f"Broker or result backend did not answer within {timeout:g} s")
     return future.result()
 
 
-def forget(future: "asyncio.Future[T]") -> None:
+def discard_exception(future: "asyncio.Future[T]") -> None:
     """If nobody waits for this any more, asyncio shall not complain that its error was never looked at."""
     if not future.cancelled():
         future.exception()

@@ -1,5 +1,5 @@
 """Counts what happened while events are folded: the recorder's part of `/metrics`."""
 
-from flower.counting.counting import Counted, Counting, Limits, Portion
+from flower.counting.counting import CounterLimits, CounterUpdate, EventAggregator, PendingBatch
 
-__all__ = ["Counted", "Counting", "Limits", "Portion"]
+__all__ = ["CounterLimits", "CounterUpdate", "EventAggregator", "PendingBatch"]

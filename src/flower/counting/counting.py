@@ -12,48 +12,48 @@ from itertools import chain
 from typing import Final
 from zlib import crc32
 
-from flower.capture.port import Captured
-from flower.counting.pair import Pair, grouped
-from flower.counting.roster import Roster
+from flower.capture.port import CapturedBatch
+from flower.counting.pair import TaskCounterBuilder, build_histograms
+from flower.counting.roster import LabelLimiter
 from flower.records import Event, Task
-from flower.tallies import OTHER, Key, Tally, grid
+from flower.tallies import OTHER, CounterKey, TaskCounters, duration_bucket_bounds
 
 #: Writes whose events are known again: at the time of the third the broker has long heard of the first.
-_REMEMBERED: Final = 3
+_MARK_GENERATIONS: Final = 3
 #: Characters of a name.
-_LONGEST: Final = 500
+_MAX_NAME_LENGTH: Final = 500
 
 #: How texts become bytes, lone surrogates too.
-_BYTES: Final = ("utf-8", "surrogatepass")
+_ENCODING: Final = ("utf-8", "surrogatepass")
 
 #: Sender, type of event, task.
-_What = tuple[str | None, str, str | None]
+_CountKey = tuple[str | None, str, str | None]
 #: Sender and task, as the events have them.
-_Pair = tuple[str | None, str | None]
+_WorkerTask = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CounterLimits:
     """How much is told apart. `names`: so many workers, tasks and types of events, of each; `pairs` of a worker and a
     task; `bounds`: the exact ones of durations, seconds."""
 
-    names: int = 1_000
-    pairs: int = 20_000
-    bounds: tuple[float, ...] = ()
+    max_names: int = 1_000
+    max_pairs: int = 20_000
+    bucket_bounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CounterUpdate:
     """For the store: what these tallies are now, those to forget before, and the marks of the events in them that may
     come again (None: no such events)."""
 
-    tallies: Sequence[Tally] = ()
-    forgotten: Sequence[Key] = ()
+    counters: Sequence[TaskCounters] = ()
+    removed_keys: Sequence[CounterKey] = ()
     marks: bytes | None = None
 
 
 @dataclass(slots=True)
-class Portion:
+class PendingBatch:
     """What one batch of capture holds, until the broker may forget it. The recorder fills the lists while it folds: a
     function called for each event would cost more than all the counting."""
 
@@ -61,181 +61,193 @@ class Portion:
     received: float
     marks: Sequence[int]
     #: by `id`, events that were counted before and come again
-    repeated: frozenset[int]
-    events: list[_What] = field(default_factory=list)
+    duplicates: frozenset[int]
+    events: list[_CountKey] = field(default_factory=list)
     #: what told a run time, and how long it was
-    ended: list[tuple[_Pair, float]] = field(default_factory=list)
+    runtimes: list[tuple[_WorkerTask, float]] = field(default_factory=list)
     #: events that tell of a start, with the task as it is after it; and how long each had waited
     started: list[tuple[Event, Task]] = field(default_factory=list)
     waits: list[tuple[str | None, float]] = field(default_factory=list)
 
 
-class Counting:
+class EventAggregator:
     """Used by the recorder alone, in its thread."""
 
-    def __init__(self, known: Iterable[Tally], marks: bytes, limits: Limits, now: float) -> None:
+    def __init__(self, known: Iterable[TaskCounters], marks: bytes, limits: CounterLimits, now: float) -> None:
         """`known` and `marks` are what the store holds."""
-        self._bounds = grid(limits.bounds)
-        self._pairs: dict[Key, Pair] = {}
-        self._workers = Roster[str]("workers and producers", limits.names, self._forget_workers)
-        self._tasks = Roster[str]("types of tasks", limits.names, self._forget_tasks)
-        self._types = Roster[str]("types of events", limits.names)
-        self._places = Roster[Key]("pairs of a worker and a task", limits.pairs, self._forget)
-        self._changed: dict[Key, Pair] = {}
-        self._forgotten: list[Key] = []
-        self._portions: deque[Portion] = deque()
+        self._bounds = duration_bucket_bounds(limits.bucket_bounds)
+        self._builders: dict[CounterKey, TaskCounterBuilder] = {}
+        self._workers = LabelLimiter[str]("workers and producers", limits.max_names, self._remove_workers)
+        self._tasks = LabelLimiter[str]("types of tasks", limits.max_names, self._remove_tasks)
+        self._types = LabelLimiter[str]("types of events", limits.max_names)
+        self._worker_tasks = LabelLimiter[CounterKey](
+            "pairs of a worker and a task", limits.max_pairs, self._remove_keys
+        )
+        self._changed: dict[CounterKey, TaskCounterBuilder] = {}
+        self._removed_keys: list[CounterKey] = []
+        self._pending_batches: deque[PendingBatch] = deque()
         #: marks that are known again: of what is not written yet, what is just being written, the last writes
-        self._marks = set(array("q", marks))
-        self._due: list[int] = []
-        self._written: deque[Sequence[int]] = deque([array("q", marks)])
+        self._known_marks = set(array("q", marks))
+        self._unwritten_marks: list[int] = []
+        self._written_marks: deque[Sequence[int]] = deque([array("q", marks)])
         for tally in known:
-            self._take_up(tally, now)
+            self._load_counters(tally, now)
 
-    def portion(self, captured: Captured) -> Portion:
+    def begin_batch(self, captured: CapturedBatch) -> PendingBatch:
         """For the events of this batch, which are going to be folded."""
         if captured.messages:
-            marks, repeated = self._marked(captured.events)
-            portion = Portion(captured.token, captured.received, marks, repeated)
+            marks, repeated = self._deduplicate(captured.events)
+            portion = PendingBatch(captured.token, captured.received, marks, repeated)
         else:
             # the broker does not keep them: they will not come again
-            portion = Portion(0, captured.received, (), frozenset())
+            portion = PendingBatch(0, captured.received, (), frozenset())
         return portion
 
-    def take(self, portion: Portion) -> None:
+    def add_batch(self, portion: PendingBatch) -> None:
         """The events are folded, and the lists are full."""
-        portion.waits = [(task.name, _wait(event, task)) for event, task in portion.started if _is_known(task)]
+        portion.waits = [
+            (task.name, _wait_seconds(event, task)) for event, task in portion.started if _has_known_wait(task)
+        ]
         portion.started = []  # events take more memory than what is counted of them
-        self._portions.append(portion)
+        self._pending_batches.append(portion)
 
-    def until(self, token: int) -> Counted:
+    def collect(self, token: int) -> CounterUpdate:
         """What is to be written when the broker is then told to forget everything up to this token. It is given again
         until it was `written`."""
-        due: list[Portion] = []
-        while self._portions and self._portions[0].token <= token:
-            due.append(self._portions.popleft())
+        due: list[PendingBatch] = []
+        while self._pending_batches and self._pending_batches[0].token <= token:
+            due.append(self._pending_batches.popleft())
         if due:
-            self._count(due)
-            self._due.extend(chain.from_iterable(portion.marks for portion in due))
-        marks = array("q", self._due).tobytes() if self._due else None
-        return Counted([pair.tally for pair in self._changed.values()], tuple(self._forgotten), marks)
+            self._count_batches(due)
+            self._unwritten_marks.extend(chain.from_iterable(portion.marks for portion in due))
+        marks = array("q", self._unwritten_marks).tobytes() if self._unwritten_marks else None
+        return CounterUpdate([pair.counters for pair in self._changed.values()], tuple(self._removed_keys), marks)
 
-    def written(self) -> None:
+    def mark_written(self) -> None:
         """What `until` gave is on disk."""
-        if self._due:
-            self._written.append(self._due)
-            self._due = []
-            if len(self._written) > _REMEMBERED:
-                self._marks.difference_update(self._written.popleft())
+        if self._unwritten_marks:
+            self._written_marks.append(self._unwritten_marks)
+            self._unwritten_marks = []
+            if len(self._written_marks) > _MARK_GENERATIONS:
+                self._known_marks.difference_update(self._written_marks.popleft())
         self._changed = {}
-        self._forgotten = []
+        self._removed_keys = []
 
-    def _marked(self, events: Sequence[Event]) -> tuple[Sequence[int], frozenset[int]]:
+    def _deduplicate(self, events: Sequence[Event]) -> tuple[Sequence[int], frozenset[int]]:
         """The marks of those that were not counted before, and which ones were."""
-        marks = [_mark(event) for event in events]
+        marks = [_event_mark(event) for event in events]
         distinct = set(marks)
         repeated: frozenset[int] = frozenset()
-        if len(distinct) < len(marks) or not distinct.isdisjoint(self._marks):
-            fresh = {mark: id(event) for mark, event in zip(marks, events, strict=True) if mark not in self._marks}
+        if len(distinct) < len(marks) or not distinct.isdisjoint(self._known_marks):
+            fresh = {
+                mark: id(event) for mark, event in zip(marks, events, strict=True) if mark not in self._known_marks
+            }
             marks, repeated = list(fresh), frozenset(map(id, events)).difference(fresh.values())
-        self._marks.update(marks)
+        self._known_marks.update(marks)
         return marks, repeated
 
-    def _count(self, due: Sequence[Portion]) -> None:
+    def _count_batches(self, due: Sequence[PendingBatch]) -> None:
         """All that one write brings at once: the same few thousand combinations come again and again."""
         now, bounds = due[-1].received, self._bounds
         counts = Counter(chain.from_iterable(portion.events for portion in due))
-        touched: dict[_Pair, Pair] = {}
-        kinds = {kind: self._kind(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in counts)}
+        touched: dict[_WorkerTask, TaskCounterBuilder] = {}
+        kinds = {kind: self._event_type_label(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in counts)}
         for (worker, kind, task), count in counts.items():
             pair = touched.get((worker, task))
             if pair is None:
-                pair = touched[worker, task] = self._pair(worker or "", task or "", now)
-            pair.add(kinds[kind], count, now)
-        for key, took in grouped(chain.from_iterable(portion.ended for portion in due), bounds, now).items():
-            touched[key].runtime(now).merge(took.counts, took.total)
-        for name, took in grouped(chain.from_iterable(portion.waits for portion in due), bounds, now).items():
-            self._pair(None, name or "", now).wait(now).merge(took.counts, took.total)
+                pair = touched[worker, task] = self._builder_for(worker or "", task or "", now)
+            pair.add_events(kinds[kind], count, now)
+        for key, took in build_histograms(
+            chain.from_iterable(portion.runtimes for portion in due), bounds, now
+        ).items():
+            touched[key].runtime_builder(now).merge(took.counts, took.total)
+        for name, took in build_histograms(chain.from_iterable(portion.waits for portion in due), bounds, now).items():
+            self._builder_for(None, name or "", now).wait_builder(now).merge(took.counts, took.total)
 
-    def _kind(self, kind: str, now: float) -> str:
-        return _clean(kind) if self._types.admits(kind, now) else OTHER
+    def _event_type_label(self, kind: str, now: float) -> str:
+        return _clean_name(kind) if self._types.admit(kind, now) else OTHER
 
-    def _pair(self, worker: str | None, task: str, now: float) -> Pair:
+    def _builder_for(self, worker: str | None, task: str, now: float) -> TaskCounterBuilder:
         """The pair that stands for these two, made if need be; it is going to change."""
-        worker, task = worker if worker is None else _clean(worker), _clean(task)
-        if not self._tasks.admits(task, now):
+        worker, task = worker if worker is None else _clean_name(worker), _clean_name(task)
+        if not self._tasks.admit(task, now):
             task = OTHER
         if worker is not None:
-            if not self._workers.admits(worker, now):
+            if not self._workers.admit(worker, now):
                 worker = OTHER
-            elif task != OTHER and not self._places.admits((worker, task), now):
+            elif task != OTHER and not self._worker_tasks.admit((worker, task), now):
                 task = OTHER
-        pair = self._pairs.get((worker, task))
+        pair = self._builders.get((worker, task))
         if pair is None:
-            pair = self._pairs[worker, task] = Pair((worker, task))
+            pair = self._builders[worker, task] = TaskCounterBuilder((worker, task))
         self._changed[pair.key] = pair
         return pair
 
-    def _take_up(self, tally: Tally, now: float) -> None:
+    def _load_counters(self, tally: TaskCounters, now: float) -> None:
         """What a recorder before us counted; that may be more than our limits allow."""
-        self._pairs[tally.key] = Pair(tally.key, tally)
+        self._builders[tally.key] = TaskCounterBuilder(tally.key, tally)
         if tally.task != OTHER:
-            self._tasks.put(tally.task, now)
+            self._tasks.restore(tally.task, now)
         if tally.worker not in (None, OTHER):
-            self._workers.put(tally.worker, now)
+            self._workers.restore(tally.worker, now)
             if tally.task != OTHER:
-                self._places.put(tally.key, now)
+                self._worker_tasks.restore(tally.key, now)
         for kind in tally.events:
             if kind != OTHER:
-                self._types.put(kind, now)
+                self._types.restore(kind, now)
 
-    def _forget_workers(self, names: Collection[str]) -> None:
+    def _remove_workers(self, names: Collection[str]) -> None:
         gone = set(names)
-        self._forget([key for key in self._pairs if key[0] in gone])
+        self._remove_keys([key for key in self._builders if key[0] in gone])
 
-    def _forget_tasks(self, names: Collection[str]) -> None:
+    def _remove_tasks(self, names: Collection[str]) -> None:
         gone = set(names)
-        self._forget([key for key in self._pairs if key[1] in gone])
+        self._remove_keys([key for key in self._builders if key[1] in gone])
 
-    def _forget(self, keys: Collection[Key]) -> None:
+    def _remove_keys(self, keys: Collection[CounterKey]) -> None:
         for key in keys:
             self._changed.pop(key, None)
-            self._places.drop(key)
-            pair = self._pairs.pop(key, None)
+            self._worker_tasks.remove(key)
+            pair = self._builders.pop(key, None)
             if pair is not None:
-                self._retire(pair)
-        self._forgotten.extend(keys)
+                self._retain_runtime(pair)
+        self._removed_keys.extend(keys)
 
-    def _retire(self, pair: Pair) -> None:
+    def _retain_runtime(self, pair: TaskCounterBuilder) -> None:
         """The run times of a type, all workers together, must not become fewer because a worker is forgotten."""
-        runtime, (worker, task) = pair.tally.runtime, pair.key
+        runtime, (worker, task) = pair.counters.runtime, pair.key
         if runtime is not None and worker is not None and task in self._tasks:
-            self._pair(None, task, runtime.created).runtime(runtime.created).merge(runtime.counts, runtime.sum)
+            self._builder_for(None, task, runtime.created).runtime_builder(runtime.created).merge(
+                runtime.counts, runtime.sum
+            )
 
 
-def _is_known(task: Task) -> bool:
+def _has_known_wait(task: Task) -> bool:
     """Whether it was to start at once, and since when it waited is known."""
     return task.eta is None and (task.received is not None or task.sent is not None)
 
 
-def _wait(event: Event, task: Task) -> float:
+def _wait_seconds(event: Event, task: Task) -> float:
     """Seconds from being sent to being started. Of one that is tried again only those at the worker: before that it
     ran."""
     since = task.received if task.sent is None or (task.retries and task.received is not None) else task.sent
     return event.timestamp - (since or 0.0)
 
 
-def _mark(event: Event) -> int:
+def _event_mark(event: Event) -> int:
     """64 bits, the same in every process: hashes of numbers are not salted."""
-    return hash((event.timestamp, event.clock or 0, _number(event.type), crc32((event.uuid or "").encode(*_BYTES))))
+    return hash(
+        (event.timestamp, event.clock or 0, _type_hash(event.type), crc32((event.uuid or "").encode(*_ENCODING)))
+    )
 
 
 @lru_cache(1_000)
-def _number(kind: str) -> int:
-    return crc32(kind.encode(*_BYTES))
+def _type_hash(kind: str) -> int:
+    return crc32(kind.encode(*_ENCODING))
 
 
-def _clean(name: str) -> str:
+def _clean_name(name: str) -> str:
     """Fit for disk and wire: without lone surrogates, and not endless."""
-    if len(name) > _LONGEST:
-        name = f"{name[: _LONGEST - 1]}…"
+    if len(name) > _MAX_NAME_LENGTH:
+        name = f"{name[: _MAX_NAME_LENGTH - 1]}…"
     return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()

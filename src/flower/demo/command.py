@@ -23,7 +23,7 @@ import click
 @click.option("--web/--no-web", default=True, help="Without the page: broker, workers and tasks only.")
 def demo(*, tasks: int | None, rate: float, port: int | None, seed: int | None, concurrency: int, web: bool) -> None:
     """Start a broker, two workers and a stream of tasks, and the product on top. Ctrl-C takes all of it away."""
-    from flower.demo.run import Plan, run_demo  # noqa: PLC0415  (`flower --help` need not load it)
+    from flower.demo.run import DemoSettings, run_demo  # noqa: PLC0415  (`flower --help` need not load it)
 
-    plan = Plan(tasks=tasks, rate=rate, port=port, seed=seed, concurrency=concurrency, web=web)
+    plan = DemoSettings(tasks=tasks, rate=rate, port=port, seed=seed, concurrency=concurrency, web=web)
     sys.exit(run_demo(plan, click.echo))

@@ -14,10 +14,10 @@ from typing import Any
 from celery import Celery, Task, group
 from celery.exceptions import Reject
 
-BROKER = "BELLFLOWER_DEMO_BROKER"
-PACE = "BELLFLOWER_DEMO_PACE"
+BROKER_VARIABLE = "BELLFLOWER_DEMO_BROKER"
+PACE_VARIABLE = "BELLFLOWER_DEMO_PACE"
 
-app = Celery("shop", broker=os.environ.get(BROKER, "redis://127.0.0.1:6379/0"))
+app = Celery("shop", broker=os.environ.get(BROKER_VARIABLE, "redis://127.0.0.1:6379/0"))
 app.conf.update(
     result_backend=app.conf.broker_url,
     result_expires=600,
@@ -47,27 +47,27 @@ class OutOfStock(Exception):
     """Fewer pieces on the shelf than in the basket."""
 
 
-def work(seconds: float) -> None:
+def simulate_work(seconds: float) -> None:
     """Take about this long; a demo with a high rate runs its shop faster."""
-    time.sleep(seconds * float(os.environ.get(PACE, "1")))
+    time.sleep(seconds * float(os.environ.get(PACE_VARIABLE, "1")))
 
 
 @app.task(name="shop.take_order")
 def take_order(order: int, customer: str, basket: dict[str, int], card: str) -> dict[str, Any]:
-    work(0.03)
-    return {"order": order, "customer": customer, "basket": basket, "card": card, "total": price(basket)}
+    simulate_work(0.03)
+    return {"order": order, "customer": customer, "basket": basket, "card": card, "total": total_price(basket)}
 
 
 @app.task(name="shop.charge_card")
 def charge_card(order: dict[str, Any]) -> dict[str, Any]:
-    work(0.12)
+    simulate_work(0.12)
     authorise(order["card"], order["total"])
     return {**order, "paid": True}
 
 
 @app.task(name="shop.reserve_stock")
 def reserve_stock(order: dict[str, Any]) -> dict[str, Any]:
-    work(0.02)
+    simulate_work(0.02)
     shelf = {"bell": 40, "bulb": 12, "seed": 900, "pot": 25}
     for article, pieces in order["basket"].items():
         if pieces > shelf[article]:
@@ -77,7 +77,7 @@ def reserve_stock(order: dict[str, Any]) -> dict[str, Any]:
 
 @app.task(name="shop.render_invoice")
 def render_invoice(order: dict[str, Any]) -> str:
-    work(0.6 + 0.05 * len(order["basket"]))
+    simulate_work(0.6 + 0.05 * len(order["basket"]))
     return f"invoices/{order['order']}.pdf"
 
 
@@ -91,7 +91,7 @@ def render_invoice(order: dict[str, Any]) -> str:
 )
 def send_mail(self: "Task[Any, Any]", attachment: str | None, to: str, subject: str) -> str:
     """Grey-listed at `slow.example`: accepted at the third try. `dead.example` never answers."""
-    work(0.05)
+    simulate_work(0.05)
     domain = to.partition("@")[2]
     if domain == "dead.example" or (domain == "slow.example" and self.request.retries < 2):
         raise smtplib.SMTPServerDisconnected(f"mx.{domain} closed the connection")
@@ -101,14 +101,14 @@ def send_mail(self: "Task[Any, Any]", attachment: str | None, to: str, subject: 
 @app.task(name="shop.order_failed")
 def order_failed(failed_id: str, *, customer: str) -> str:
     """Celery calls it with the id of the step that failed: one positional argument makes it a task of its own."""
-    work(0.01)
+    simulate_work(0.01)
     send_mail.apply_async((None, customer, "We could not complete your order"), priority=0)
     return failed_id
 
 
 @app.task(name="shop.resize_image")
 def resize_image(path: str, width: int) -> str:
-    work(0.1 + width / 8000)
+    simulate_work(0.1 + width / 8000)
     if path.endswith(".tiff"):
         raise ValueError(f"cannot identify image file {path!r}")
     return path.replace(".jpg", f"-{width}.jpg")
@@ -116,7 +116,7 @@ def resize_image(path: str, width: int) -> str:
 
 @app.task(name="shop.publish_gallery")
 def publish_gallery(images: Sequence[str], article: str) -> str:
-    work(0.05)
+    simulate_work(0.05)
     return f"{article}: {len(images)} pictures"
 
 
@@ -124,7 +124,7 @@ def publish_gallery(images: Sequence[str], article: str) -> str:
 def import_catalogue(self: "Task[Any, Any]", supplier: str, rows: int) -> dict[str, int]:
     """Tells how far it is with custom events, which end up on the task's record."""
     for done in range(0, rows + 1, max(rows // 10, 1)):
-        work(0.12)
+        simulate_work(0.12)
         self.send_event("task-progress", current=done, total=rows, supplier=supplier)
     return {"imported": rows}
 
@@ -147,7 +147,7 @@ def nightly_report(day: str, minutes: float = 0.05) -> str:
     retry_jitter=False,
 )
 def call_webhook(self: "Task[Any, Any]", url: str, event: str, payload: dict[str, Any]) -> int:
-    work(0.08)
+    simulate_work(0.08)
     if "unreachable" in url or ("unsteady" in url and self.request.retries == 0):
         raise ConnectionRefusedError(111, f"POST {url}: connection refused")
     return 204
@@ -156,7 +156,7 @@ def call_webhook(self: "Task[Any, Any]", url: str, event: str, payload: dict[str
 @app.task(name="shop.sync_warehouse", acks_late=True)
 def sync_warehouse(warehouse: str) -> str:
     """A warehouse that is closed sends its messages back to nobody."""
-    work(0.05)
+    simulate_work(0.05)
     if warehouse == "closed":
         raise Reject("the warehouse is closed", requeue=False)
     return f"{warehouse} in step"
@@ -168,7 +168,7 @@ def open_day(warehouses: Sequence[str]) -> str:
     return str(group(sync_warehouse.s(w) for w in warehouses).apply_async().id)
 
 
-def price(basket: dict[str, int]) -> float:
+def total_price(basket: dict[str, int]) -> float:
     prices = {"bell": 4.5, "bulb": 2.25, "seed": 0.4, "pot": 11.0}
     return round(sum(prices[article] * pieces for article, pieces in basket.items()), 2)
 

@@ -27,49 +27,49 @@ WEBHOOKS = ("https://partner.example/hook", "https://unsteady.example/hook", "ht
 #: Kombu's Redis transport serves 0 first and 9 last.
 URGENT, BULK = 0, 9
 #: How long we wait for a task to start before we give up stopping it, in seconds.
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 
 
-class Desk:
+class ScenarioContext:
     """Where scenarios get their chances from and leave what is to be done later."""
 
     def __init__(self, seed: int | None) -> None:
         self.random = random.Random(seed)  # noqa: S311  (customers, not secrets)
         self.orders = itertools.count(1001)
-        self._later: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
+        self._scheduled: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = itertools.count()
 
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), action))
+    def schedule(self, seconds: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._scheduled, (time.monotonic() + seconds, next(self._sequence), action))
 
-    def attend(self, until: float, stop: threading.Event) -> None:
+    def run_due(self, until: float, stop: threading.Event) -> None:
         """Do what falls due before `until` (by the monotonic clock), and wait for that moment."""
         while not stop.is_set():
-            while self._later and self._later[0][0] <= time.monotonic():
-                heapq.heappop(self._later)[2]()
+            while self._scheduled and self._scheduled[0][0] <= time.monotonic():
+                heapq.heappop(self._scheduled)[2]()
             if time.monotonic() >= until:
                 return
-            following = min(until, self._later[0][0]) if self._later else until
+            following = min(until, self._scheduled[0][0]) if self._scheduled else until
             stop.wait(max(following - time.monotonic(), 0.0))
 
-    def finish(self, stop: threading.Event) -> None:
+    def run_all(self, stop: threading.Event) -> None:
         """Do all that was left for later."""
-        while self._later and not stop.is_set():
-            self.attend(self._later[0][0], stop)
+        while self._scheduled and not stop.is_set():
+            self.run_due(self._scheduled[0][0], stop)
 
-    def mailbox(self, domain: str = "post.example") -> str:
+    def random_address(self, domain: str = "post.example") -> str:
         return f"{self.random.choice(CUSTOMERS)}@{domain}"
 
-    def basket(self) -> dict[str, int]:
+    def random_basket(self) -> dict[str, int]:
         articles = self.random.sample(ARTICLES, self.random.randint(1, 3))
         return {article: self.random.randint(1, 9) for article in articles}
 
 
-def order(desk: Desk, card: str = "4242", basket: dict[str, int] | None = None) -> None:
-    customer = desk.mailbox("slow.example" if desk.random.random() < 0.1 else "post.example")
+def place_order(desk: ScenarioContext, card: str = "4242", basket: dict[str, int] | None = None) -> None:
+    customer = desk.random_address("slow.example" if desk.random.random() < 0.1 else "post.example")
     number = next(desk.orders)
     steps = chain(
-        shop.take_order.s(number, customer, basket or desk.basket(), f"card ending in {card}"),
+        shop.take_order.s(number, customer, basket or desk.random_basket(), f"card ending in {card}"),
         shop.charge_card.s(),
         shop.reserve_stock.s(),
         shop.render_invoice.s(),
@@ -78,82 +78,82 @@ def order(desk: Desk, card: str = "4242", basket: dict[str, int] | None = None) 
     steps.apply_async(link_error=shop.order_failed.s(customer=customer))
 
 
-def declined(desk: Desk) -> None:
-    order(desk, card=desk.random.choice(("0002", "0069")))
+def place_declined_order(desk: ScenarioContext) -> None:
+    place_order(desk, card=desk.random.choice(("0002", "0069")))
 
 
-def sold_out(desk: Desk) -> None:
-    order(desk, basket={"bulb": desk.random.randint(20, 99)})
+def place_sold_out_order(desk: ScenarioContext) -> None:
+    place_order(desk, basket={"bulb": desk.random.randint(20, 99)})
 
 
-def gallery(desk: Desk, suffix: str = "jpg") -> None:
+def make_gallery(desk: ScenarioContext, suffix: str = "jpg") -> None:
     article = desk.random.choice(ARTICLES)
     path = f"/srv/pictures/{article}/{desk.random.randint(1, 999):03}.{suffix}"
     chord((shop.resize_image.s(path, width) for width in (160, 640, 1920)), shop.publish_gallery.s(article)).delay()
 
 
-def broken_picture(desk: Desk) -> None:
-    gallery(desk, suffix="tiff")
+def make_broken_gallery(desk: ScenarioContext) -> None:
+    make_gallery(desk, suffix="tiff")
 
 
-def newsletter(desk: Desk) -> None:
+def send_newsletter(desk: ScenarioContext) -> None:
     domains = ("post.example", "post.example", "slow.example", "post.example", "dead.example")
-    mails = [shop.send_mail.s(None, desk.mailbox(domain), "What grows in spring") for domain in domains]
+    mails = [shop.send_mail.s(None, desk.random_address(domain), "What grows in spring") for domain in domains]
     group(mails).apply_async(priority=BULK)
 
 
-def catalogue(desk: Desk) -> None:
+def import_catalog(desk: ScenarioContext) -> None:
     supplier = desk.random.choice(("Botanica", "Glocken & Söhne", "根岸園芸"))
     shop.import_catalogue.delay(supplier, rows=desk.random.randint(100, 5000))
 
 
-def webhook(desk: Desk) -> None:
+def send_webhook(desk: ScenarioContext) -> None:
     url = desk.random.choices(WEBHOOKS, (8, 2, 1))[0]
     shop.call_webhook.apply_async((url, "order.paid", {"order": next(desk.orders)}), priority=URGENT)
 
 
-def unsteady_webhook(desk: Desk) -> None:
+def send_unsteady_webhook(desk: ScenarioContext) -> None:
     shop.call_webhook.delay(WEBHOOKS[1], "order.shipped", {"order": next(desk.orders)})
 
 
-def open_day(_desk: Desk) -> None:
+def start_day(_desk: ScenarioContext) -> None:
     shop.open_day.delay(["north", "harbour", "closed"])
 
 
-def report(desk: Desk) -> None:
+def run_report(desk: ScenarioContext) -> None:
     shop.nightly_report.delay(_day(desk))
 
 
-def cancelled_report(desk: Desk) -> None:
+def run_cancelled_report(desk: ScenarioContext) -> None:
     """Planned, and called off while it waits at the worker."""
     waiting = shop.nightly_report.apply_async((_day(desk),), countdown=4)
-    desk.later(1.5, waiting.revoke)
+    desk.schedule(1.5, waiting.revoke)
 
 
-def expired_report(desk: Desk) -> None:
+def run_expired_report(desk: ScenarioContext) -> None:
     """Nobody wants it any more when its turn comes."""
     shop.nightly_report.apply_async((_day(desk),), countdown=2, expires=1)
 
 
-def stopped_report(desk: Desk) -> None:
+def run_stopped_report(desk: ScenarioContext) -> None:
     """Runs far too long, and is ended from outside."""
     running = shop.nightly_report.delay(_day(desk), minutes=10)
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + START_TIMEOUT
 
     def stop_when_running() -> None:
-        if started(running) or time.monotonic() > give_up:
+        if is_started(running) or time.monotonic() > give_up:
             running.revoke(terminate=True)
         else:
-            desk.later(0.3, stop_when_running)
+            desk.schedule(0.3, stop_when_running)
 
-    desk.later(1.0, stop_when_running)
+    desk.schedule(1.0, stop_when_running)
 
 
-def started(result: "AsyncResult[Any]") -> bool:
+def is_started(result: "AsyncResult[Any]") -> bool:
     return bool(result.state == "STARTED")
 
 
-def _day(desk: Desk) -> str:
+def _day(desk: ScenarioContext) -> str:
     return f"2026-{desk.random.randint(1, 12):02}-{desk.random.randint(1, 28):02}"
 
 
@@ -169,30 +169,30 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario(order, tasks=5, weight=30),
-    Scenario(unsteady_webhook, tasks=1, weight=2),
-    Scenario(gallery, tasks=4, weight=8),
-    Scenario(declined, tasks=4, weight=4),
-    Scenario(cancelled_report, tasks=1, weight=2, pause=20),
-    Scenario(catalogue, tasks=1, weight=3, pause=3),
-    Scenario(newsletter, tasks=5, weight=5),
-    Scenario(stopped_report, tasks=1, weight=2, pause=20),
-    Scenario(sold_out, tasks=5, weight=2),
-    Scenario(broken_picture, tasks=3, weight=2),
-    Scenario(open_day, tasks=4, weight=3),
-    Scenario(expired_report, tasks=1, weight=2, pause=20),
-    Scenario(report, tasks=1, weight=2, pause=20),
-    Scenario(webhook, tasks=1, weight=20),
+    Scenario(place_order, tasks=5, weight=30),
+    Scenario(send_unsteady_webhook, tasks=1, weight=2),
+    Scenario(make_gallery, tasks=4, weight=8),
+    Scenario(place_declined_order, tasks=4, weight=4),
+    Scenario(run_cancelled_report, tasks=1, weight=2, pause=20),
+    Scenario(import_catalog, tasks=1, weight=3, pause=3),
+    Scenario(send_newsletter, tasks=5, weight=5),
+    Scenario(run_stopped_report, tasks=1, weight=2, pause=20),
+    Scenario(place_sold_out_order, tasks=5, weight=2),
+    Scenario(make_broken_gallery, tasks=3, weight=2),
+    Scenario(start_day, tasks=4, weight=3),
+    Scenario(run_expired_report, tasks=1, weight=2, pause=20),
+    Scenario(run_report, tasks=1, weight=2, pause=20),
+    Scenario(send_webhook, tasks=1, weight=20),
 )
 
 
-def programme(rng: random.Random, tasks: int | None) -> Iterator[Scenario]:
+def scenario_sequence(rng: random.Random, tasks: int | None) -> Iterator[Scenario]:
     """Which scenario comes next: all of them once, then by weight; about `tasks` tasks in all, never more."""
     left = float("inf") if tasks is None else tasks
     played: dict[Scenario, float] = {}
     opening = iter(SCENARIOS)
     while left > 0:
-        scenario = next(opening, None) or _choose(rng, played, left)
+        scenario = next(opening, None) or _choose_scenario(rng, played, left)
         if scenario.tasks > left:
             continue
         played[scenario] = time.monotonic()
@@ -200,23 +200,23 @@ def programme(rng: random.Random, tasks: int | None) -> Iterator[Scenario]:
         yield scenario
 
 
-def _choose(rng: random.Random, played: dict[Scenario, float], left: float) -> Scenario:
+def _choose_scenario(rng: random.Random, played: dict[Scenario, float], left: float) -> Scenario:
     now = time.monotonic()
     possible = [s for s in SCENARIOS if s.tasks <= left and now - played.get(s, 0.0) >= s.pause]
     return rng.choices(possible, [s.weight for s in possible])[0]
 
 
-def run(tasks: int | None, rate: float, seed: int | None, stop: threading.Event) -> None:
+def run_traffic(tasks: int | None, rate: float, seed: int | None, stop: threading.Event) -> None:
     """Send `rate` tasks a second; return when `tasks` are sent and all that was planned is done."""
-    desk = Desk(seed)
+    desk = ScenarioContext(seed)
     due = time.monotonic()
-    for scenario in programme(desk.random, tasks):
+    for scenario in scenario_sequence(desk.random, tasks):
         scenario.play(desk)
         due += scenario.tasks / rate
-        desk.attend(due, stop)
+        desk.run_due(due, stop)
         if stop.is_set():
             return
-    desk.finish(stop)
+    desk.run_all(stop)
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def main() -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, on_signal)
-    run(options.tasks, options.rate, options.seed, stop)
+    run_traffic(options.tasks, options.rate, options.seed, stop)
 
 
 if __name__ == "__main__":

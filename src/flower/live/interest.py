@@ -5,18 +5,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from flower.live.source import Source
-from flower.search.match import Predicate, predicate, uses_slow
+from flower.live.source import StreamBackend
+from flower.search.match import Predicate, compile_predicate, needs_slow_thresholds
 from flower.store.answers import TimeKey
 
 #: Seconds that the thresholds of `is:slow` are used before they are computed again.
-SLOW_AGE: Final = 30.0
+SLOW_THRESHOLDS_TTL: Final = 30.0
 #: A query that means the same so many seconds later (a bit over a day) does not count from now.
-_LATER: Final = 100_000.0
+_TIME_SHIFT: Final = 100_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
+class StreamFilter:
     """A query, its window, the columns that are told and how many characters of a text. Those who ask for the same
     share the work."""
 
@@ -29,49 +29,49 @@ class Interest:
     text_limit: int = sys.maxsize
 
     @property
-    def shape(self) -> tuple[object, ...]:
+    def row_format(self) -> tuple[object, ...]:
         """Of its rows."""
         return self.columns, self.text_limit
 
 
 @dataclass(slots=True)
-class _Made:
-    holds: Predicate
+class _CompiledFilter:
+    predicate: Predicate
     #: by the clock of `now`
-    until: float
+    expires: float
 
 
-class Matchers:
+class FilterCache:
     """The queries as functions of a task. `-1h` and `is:slow` mean something else as time goes by, so those are made
     anew."""
 
     def __init__(self) -> None:
-        self._made: dict[Interest, _Made] = {}
-        self._slow: Mapping[str, float] = {}
-        self._slow_until = 0.0
+        self._compiled: dict[StreamFilter, _CompiledFilter] = {}
+        self._slow_thresholds: Mapping[str, float] = {}
+        self._slow_thresholds_expire = 0.0
 
-    def matcher(self, source: Source, interest: Interest, now: float) -> Predicate:
+    def get_predicate(self, source: StreamBackend, interest: StreamFilter, now: float) -> Predicate:
         """Raises SearchError and Invalid."""
-        found = self._made.get(interest)
-        if found is None or now >= found.until:
-            found = self._made[interest] = self._make(source, interest, now)
-        return found.holds
+        found = self._compiled.get(interest)
+        if found is None or now >= found.expires:
+            found = self._compiled[interest] = self._compile(source, interest, now)
+        return found.predicate
 
-    def _make(self, source: Source, interest: Interest, now: float) -> _Made:
-        where = source.where(interest, now)
-        counts_from_now = where != source.where(interest, now + _LATER)
-        if not uses_slow(where):
-            return _Made(predicate(where), now if counts_from_now else float("inf"))
-        slow = self._thresholds(source, now)
-        return _Made(predicate(where, slow), now if counts_from_now else self._slow_until)
+    def _compile(self, source: StreamBackend, interest: StreamFilter, now: float) -> _CompiledFilter:
+        where = source.build_filter(interest, now)
+        counts_from_now = where != source.build_filter(interest, now + _TIME_SHIFT)
+        if not needs_slow_thresholds(where):
+            return _CompiledFilter(compile_predicate(where), now if counts_from_now else float("inf"))
+        slow = self._get_slow_thresholds(source, now)
+        return _CompiledFilter(compile_predicate(where, slow), now if counts_from_now else self._slow_thresholds_expire)
 
-    def _thresholds(self, source: Source, now: float) -> Mapping[str, float]:
-        if now >= self._slow_until:
-            self._slow = source.records.slow()
-            self._slow_until = now + SLOW_AGE
-        return self._slow
+    def _get_slow_thresholds(self, source: StreamBackend, now: float) -> Mapping[str, float]:
+        if now >= self._slow_thresholds_expire:
+            self._slow_thresholds = source.recorded_reader.slow_thresholds()
+            self._slow_thresholds_expire = now + SLOW_THRESHOLDS_TTL
+        return self._slow_thresholds
 
-    def keep_only(self, interests: Iterable[Interest]) -> None:
+    def retain(self, interests: Iterable[StreamFilter]) -> None:
         wanted = set(interests)
-        for interest in self._made.keys() - wanted:
-            del self._made[interest]
+        for interest in self._compiled.keys() - wanted:
+            del self._compiled[interest]

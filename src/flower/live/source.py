@@ -9,45 +9,45 @@ from flower.search.tree import Node
 from flower.store.port import Reader
 
 if TYPE_CHECKING:
-    from flower.live.interest import Interest
+    from flower.live.interest import StreamFilter
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StatusText:
     """How store and recorder are, as JSON. When `state` differs from before, people want to know at once."""
 
-    state: tuple[Any, ...]
-    text: bytes
+    urgent_state: tuple[Any, ...]
+    json_text: bytes
 
 
-class Source(Protocol):
+class StreamBackend(Protocol):
     """All but `read` is called in a thread, by one at a time."""
 
     @property
-    def records(self) -> Reader:
+    def recorded_reader(self) -> Reader:
         """As they were captured: by these it is found out what matches."""
         ...
 
-    async def read(self, look: Callable[[], T]) -> T:
+    async def run_in_thread(self, look: Callable[[], T]) -> T:
         """Do this in a thread."""
         ...
 
-    def where(self, interest: "Interest", now: float) -> Node:
+    def build_filter(self, interest: "StreamFilter", now: float) -> Node:
         """Raises SearchError and Invalid."""
         ...
 
-    def rows(self, tasks: Sequence[Task], interest: "Interest") -> Sequence[bytes]:
+    def encode_rows(self, tasks: Sequence[Task], interest: "StreamFilter") -> Sequence[bytes]:
         """Each task as JSON on one line, as every other answer shows it, in the shape that is asked for."""
         ...
 
-    def workers(self, now: float) -> Mapping[str, bytes]:
+    def encode_workers(self, now: float) -> Mapping[str, bytes]:
         """Each worker as JSON, by name."""
         ...
 
-    def status(self) -> Said: ...
+    def encode_status(self) -> StatusText: ...
 
-    def encode(self, value: Any) -> bytes:
+    def encode_json(self, value: Any) -> bytes:
         """JSON on one line."""
         ...

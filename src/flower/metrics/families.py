@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+MetricType: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 #: By the kind, what stands behind the name of a family in the names of its samples.
-SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
+SUFFIXES: Final[dict[MetricType, tuple[str, ...]]] = {
     "counter": ("_total", "_created"),
     "gauge": ("",),
     "histogram": ("_bucket", "_count", "_sum", "_created"),
@@ -14,16 +14,16 @@ SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     name: str
-    kind: Kind
+    kind: MetricType
     labels: tuple[str, ...]
-    sentence: str
+    help: str
     #: where it stands in the documentation
     group: str
 
     @property
-    def samples(self) -> tuple[str, ...]:
+    def sample_names(self) -> tuple[str, ...]:
         """The names that a query can ask for."""
         return tuple(f"{self.name}{suffix}" for suffix in SUFFIXES[self.kind])
 
@@ -34,38 +34,38 @@ _QUEUES: Final = "Queues"
 _RECORDER: Final = "Recorder"
 _STORE: Final = "Store"
 
-EVENTS: Final = Family(
+EVENTS: Final = MetricFamily(
     "flower_events",
     "counter",
     ("worker", "type", "task"),
     "Task events, custom ones included, by sender: of task-sent that is the producer.",
     _FLOWER,
 )
-RUNTIME: Final = Family(
+RUNTIME: Final = MetricFamily(
     "flower_task_runtime_seconds", "histogram", ("worker", "task"), "Run times of tasks that succeeded.", _FLOWER
 )
-PREFETCH_TIME: Final = Family(
+PREFETCH_TIME: Final = MetricFamily(
     "flower_task_prefetch_time_seconds",
     "gauge",
     ("worker", "task"),
     "How long the running task that was started last had waited at its worker; 0 if none is running.",
     _FLOWER,
 )
-PREFETCHED: Final = Family(
+PREFETCHED: Final = MetricFamily(
     "flower_worker_prefetched_tasks",
     "gauge",
     ("worker", "task"),
     "Tasks without an ETA that a living worker has received and not started.",
     _FLOWER,
 )
-ONLINE: Final = Family(
+ONLINE: Final = MetricFamily(
     "flower_worker_online",
     "gauge",
     ("worker",),
     "1 while the worker lives, 0 when it said goodbye or was not heard for twice the time between its heartbeats.",
     _FLOWER,
 )
-EXECUTING: Final = Family(
+EXECUTING: Final = MetricFamily(
     "flower_worker_number_of_currently_executing_tasks",
     "gauge",
     ("worker",),
@@ -73,14 +73,14 @@ EXECUTING: Final = Family(
     _FLOWER,
 )
 
-WAIT: Final = Family(
+WAIT: Final = MetricFamily(
     "flower_task_queue_wait_seconds",
     "histogram",
     ("task",),
     "From being sent (received, if nobody saw the sending) to being started, of tasks without an ETA.",
     _TYPES,
 )
-TYPE_RUNTIME: Final = Family(
+TYPE_RUNTIME: Final = MetricFamily(
     "flower_task_type_runtime_seconds",
     "histogram",
     ("task",),
@@ -88,78 +88,82 @@ TYPE_RUNTIME: Final = Family(
     _TYPES,
 )
 
-READY: Final = Family(
+READY: Final = MetricFamily(
     "flower_queue_messages", "gauge", ("queue",), "Messages that wait for a worker; absent if unknown.", _QUEUES
 )
-UNACKNOWLEDGED: Final = Family(
+UNACKNOWLEDGED: Final = MetricFamily(
     "flower_queue_unacknowledged_messages",
     "gauge",
     ("queue",),
     "Messages that workers have and did not confirm; absent if unknown.",
     _QUEUES,
 )
-CONSUMERS: Final = Family(
+CONSUMERS: Final = MetricFamily(
     "flower_queue_consumers", "gauge", ("queue",), "Who consumes from the queue; absent if unknown.", _QUEUES
 )
-OLDEST: Final = Family(
+OLDEST: Final = MetricFamily(
     "flower_queue_oldest_message_seconds",
     "gauge",
     ("queue",),
     "How long the oldest message that waits has waited; absent if unknown or if none waits.",
     _QUEUES,
 )
-SAMPLED: Final = Family(
+SAMPLED: Final = MetricFamily(
     "flower_queue_sampled_timestamp_seconds", "gauge", ("queue",), "When the broker was asked about it.", _QUEUES
 )
 
-RUNNING: Final = Family("flower_recorder_running", "gauge", (), "1 while a recorder says that it works.", _RECORDER)
-CONNECTED: Final = Family(
+RUNNING: Final = MetricFamily(
+    "flower_recorder_running", "gauge", (), "1 while a recorder says that it works.", _RECORDER
+)
+CONNECTED: Final = MetricFamily(
     "flower_recorder_connected", "gauge", (), "1 while the recorder is connected to the broker.", _RECORDER
 )
-RATE: Final = Family(
+RATE: Final = MetricFamily(
     "flower_recorder_events_per_second", "gauge", (), "Events, also of workers, recorded in the last second.", _RECORDER
 )
-LAG: Final = Family(
+LAG: Final = MetricFamily(
     "flower_recorder_lag_seconds",
     "gauge",
     (),
     "How long the events of the last write had waited for it in the recorder.",
     _RECORDER,
 )
-BACKLOG: Final = Family(
+BACKLOG: Final = MetricFamily(
     "flower_recorder_backlog_bytes",
     "gauge",
     (),
     "Received from the broker and not recorded yet; what was put aside on disk included.",
     _RECORDER,
 )
-BLOCKED: Final = Family(
+BLOCKED: Final = MetricFamily(
     "flower_recorder_blocked", "gauge", (), "1 while the disk is full and the recorder waits for room.", _RECORDER
 )
-LAST_EVENT: Final = Family(
+LAST_EVENT: Final = MetricFamily(
     "flower_recorder_last_event_timestamp_seconds", "gauge", (), "When the last event came in.", _RECORDER
 )
-GAPS: Final = Family(
+GAPS: Final = MetricFamily(
     "flower_recorder_gaps", "gauge", (), "Stretches of time on record in which events may be missing.", _RECORDER
 )
-GAP_SECONDS: Final = Family(
+GAP_SECONDS: Final = MetricFamily(
     "flower_recorder_gap_seconds", "gauge", (), "How long these are together, the open one until now.", _RECORDER
 )
-GAP_OPEN: Final = Family(
+GAP_OPEN: Final = MetricFamily(
     "flower_recorder_gap_open", "gauge", (), "1 while events may be missed now: the broker is away.", _RECORDER
 )
 
-BYTES: Final = Family("flower_store_bytes", "gauge", (), "What the store takes on disk.", _STORE)
-TASKS: Final = Family("flower_store_tasks", "gauge", (), "Tasks on record.", _STORE)
-BYTES_LIMIT: Final = Family(
+BYTES: Final = MetricFamily("flower_store_bytes", "gauge", (), "What the store takes on disk.", _STORE)
+TASKS: Final = MetricFamily("flower_store_tasks", "gauge", (), "Tasks on record.", _STORE)
+BYTES_LIMIT: Final = MetricFamily(
     "flower_store_limit_bytes", "gauge", (), "The option max_size; absent if there is no limit.", _STORE
 )
-TASKS_LIMIT: Final = Family(
+TASKS_LIMIT: Final = MetricFamily(
     "flower_store_limit_tasks", "gauge", (), "The option max_tasks; absent if there is no limit.", _STORE
 )
-DAMAGED: Final = Family("flower_store_damaged_files", "gauge", (), "Files of the store that cannot be read.", _STORE)
+DAMAGED: Final = MetricFamily(
+    "flower_store_damaged_files", "gauge", (), "Files of the store that cannot be read.", _STORE
+)
 
-FAMILIES: Final[tuple[Family, ...]] = (
+METRIC_FAMILIES: Final[tuple[MetricFamily, ...]] = (
     EVENTS, RUNTIME, PREFETCH_TIME, PREFETCHED, ONLINE, EXECUTING,
     WAIT, TYPE_RUNTIME,
     READY, UNACKNOWLEDGED, CONSUMERS, OLDEST, SAMPLED,

@@ -4,21 +4,21 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from flower.metrics.families import EVENTS, PREFETCH_TIME, PREFETCHED, RUNTIME
-from flower.metrics.text import Buckets, head, labels, line
-from flower.tallies import OTHER, InFlight, Key, Tally
+from flower.metrics.text import HistogramTemplate, format_header, format_labels, format_sample
+from flower.tallies import OTHER, CounterKey, InFlight, TaskCounters
 
 
 @dataclass(slots=True)
-class Place:
+class SeriesTemplates:
     """A worker and a task: what is written of them, for each section of the answer, and how. Only two of the lines
     change when something is counted, and of these only the numbers."""
 
-    where: bytes
+    labels: bytes
     #: of the two gauges, while nothing waits or runs
-    no_wait: bytes
-    none_waits: bytes
+    zero_prefetch_time: bytes
+    zero_prefetched: bytes
     #: how the lines of these types of events are written
-    kinds: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
     events_template: bytes = b""
     runtime_template: bytes = b""
     events: bytes = b""
@@ -27,87 +27,91 @@ class Place:
     runtime_created: bytes = b""
 
 
-class Pairs:
+class TaskSeries:
     """All of them, but those of all workers together."""
 
     def __init__(self, bounds: Iterable[float]) -> None:
-        self.buckets = Buckets(RUNTIME, bounds)
-        self._places: dict[Key, Place] = {}
-        self._shown: dict[Key, Place] = {}
+        self.runtime_template = HistogramTemplate(RUNTIME, bounds)
+        self._series: dict[CounterKey, SeriesTemplates] = {}
+        self._rendered_series: dict[CounterKey, SeriesTemplates] = {}
 
     def clear(self) -> None:
-        self._places.clear()
+        self._series.clear()
 
-    def put(self, tally: Tally, cumulative: list[int] | None) -> None:
+    def update(self, tally: TaskCounters, cumulative: list[int] | None) -> None:
         """`cumulative` of its run times, if there are any."""
-        place = self._places.get(tally.key)
+        place = self._series.get(tally.key)
         if place is None:
-            place = self._places[tally.key] = _place(tally)
-        if place.kinds != (kinds := tuple(tally.events)):
-            _learn(place, tally, kinds)
+            place = self._series[tally.key] = _create_series(tally)
+        if place.event_types != (kinds := tuple(tally.events)):
+            _update_templates(place, tally, kinds)
         place.events = place.events_template % tuple([count for count, _ in tally.events.values()])
         if tally.runtime is not None and cumulative is not None:
             if not place.runtime_template:
-                place.runtime_template = self.buckets.template(place.where)
-                place.runtime_created = self.buckets.created(place.where, tally.runtime.created)
-            place.runtime = self.buckets.filled(place.runtime_template, cumulative, tally.runtime.sum)
+                place.runtime_template = self.runtime_template.with_labels(place.labels)
+                place.runtime_created = self.runtime_template.format_created(place.labels, tally.runtime.created)
+            place.runtime = self.runtime_template.fill(place.runtime_template, cumulative, tally.runtime.sum)
 
-    def workers(self) -> set[str]:
-        return {worker for worker, _ in self._places if worker is not None}
+    def list_workers(self) -> set[str]:
+        return {worker for worker, _ in self._series if worker is not None}
 
-    def counted(self, hidden: Collection[str]) -> Iterator[bytes]:
+    def render_counters(self, hidden: Collection[str]) -> Iterator[bytes]:
         """Of all workers but these."""
-        self._shown = {key: place for key, place in self._places.items() if key[0] not in hidden}
-        shown = self._shown.values()
-        yield head(EVENTS, "_total")
+        self._rendered_series = {key: place for key, place in self._series.items() if key[0] not in hidden}
+        shown = self._rendered_series.values()
+        yield format_header(EVENTS, "_total")
         yield from [place.events for place in shown]
-        yield head(EVENTS, "_created")
+        yield format_header(EVENTS, "_created")
         yield from [place.events_created for place in shown]
-        yield head(RUNTIME)
+        yield format_header(RUNTIME)
         yield from [place.runtime for place in shown]
-        yield head(RUNTIME, "_created")
+        yield format_header(RUNTIME, "_created")
         yield from [place.runtime_created for place in shown]
 
-    def gauges(self, flight: dict[Key, InFlight]) -> Iterator[bytes]:
+    def render_gauges(self, flight: dict[CounterKey, InFlight]) -> Iterator[bytes]:
         """Of those that `counted` gave last, and of all that are in flight."""
-        other = {key: labels(worker=key[0] or "", task=key[1]) for key in flight}
-        yield head(PREFETCH_TIME)
-        for key, kept in self._shown.items():
+        other = {key: format_labels(worker=key[0] or "", task=key[1]) for key in flight}
+        yield format_header(PREFETCH_TIME)
+        for key, kept in self._rendered_series.items():
             if key not in flight:
-                yield kept.no_wait
-        yield from (line(PREFETCH_TIME.name, other[key], each.waited or 0.0) for key, each in flight.items())
-        yield head(PREFETCHED)
-        for key, kept in self._shown.items():
+                yield kept.zero_prefetch_time
+        yield from (
+            format_sample(PREFETCH_TIME.name, other[key], each.prefetch_time or 0.0) for key, each in flight.items()
+        )
+        yield format_header(PREFETCHED)
+        for key, kept in self._rendered_series.items():
             if key not in flight:
-                yield kept.none_waits
-        yield from (line(PREFETCHED.name, other[key], each.waiting) for key, each in flight.items())
+                yield kept.zero_prefetched
+        yield from (format_sample(PREFETCHED.name, other[key], each.prefetched) for key, each in flight.items())
 
-    def standing_for(self, worker: str, task: str) -> Key:
+    def find_series_key(self, worker: str, task: str) -> CounterKey:
         """Under which pair a worker and a task are counted: beyond the limits it is not their own."""
         for key in ((worker, task), (worker, OTHER), (OTHER, task), (OTHER, OTHER)):
-            if key in self._places:
+            if key in self._series:
                 return key
         return worker, task
 
 
-def _place(tally: Tally) -> Place:
-    where = labels(worker=tally.worker or "", task=tally.task)
-    return Place(where, b"", b"")
+def _create_series(tally: TaskCounters) -> SeriesTemplates:
+    where = format_labels(worker=tally.worker or "", task=tally.task)
+    return SeriesTemplates(where, b"", b"")
 
 
-def _learn(place: Place, tally: Tally, kinds: tuple[str, ...]) -> None:
+def _update_templates(place: SeriesTemplates, tally: TaskCounters, kinds: tuple[str, ...]) -> None:
     """Types of events that it did not have."""
     name = EVENTS.name.encode()
-    each = {kind: labels(worker=tally.worker or "", task=tally.task, type=kind) for kind in kinds}
-    place.kinds = kinds
-    place.events_template = b"".join(b"%b_total{%b} %%d.0\n" % (name, _plain(where)) for where in each.values())
-    place.events_created = b"".join(
-        line(f"{EVENTS.name}_created", where, tally.events[kind][1]) for kind, where in each.items()
+    each = {kind: format_labels(worker=tally.worker or "", task=tally.task, type=kind) for kind in kinds}
+    place.event_types = kinds
+    place.events_template = b"".join(
+        b"%b_total{%b} %%d.0\n" % (name, _escape_percent(where)) for where in each.values()
     )
-    place.no_wait = line(PREFETCH_TIME.name, place.where, 0.0) if "task-started" in kinds else b""
-    place.none_waits = line(PREFETCHED.name, place.where, 0.0) if "task-received" in kinds else b""
+    place.events_created = b"".join(
+        format_sample(f"{EVENTS.name}_created", where, tally.events[kind][1]) for kind, where in each.items()
+    )
+    place.zero_prefetch_time = format_sample(PREFETCH_TIME.name, place.labels, 0.0) if "task-started" in kinds else b""
+    place.zero_prefetched = format_sample(PREFETCHED.name, place.labels, 0.0) if "task-received" in kinds else b""
 
 
-def _plain(where: bytes) -> bytes:
+def _escape_percent(where: bytes) -> bytes:
     """For a template."""
     return where.replace(b"%", b"%%")

@@ -7,62 +7,64 @@ from typing import Final
 
 from prometheus_client.utils import floatToGoString
 
-from flower.metrics.families import Family
+from flower.metrics.families import MetricFamily
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def head(family: Family, suffix: str = "") -> bytes:
+def format_header(family: MetricFamily, suffix: str = "") -> bytes:
     """The lines that stand before its samples. `_created` is a family of its own in this format."""
     kind = "gauge" if suffix == "_created" else family.kind
     name = f"{family.name}{suffix}"
-    return f"# HELP {name} {family.sentence}\n# TYPE {name} {kind}\n".encode()
+    return f"# HELP {name} {family.help}\n# TYPE {name} {kind}\n".encode()
 
 
-def labels(**values: str) -> bytes:
+def format_labels(**values: str) -> bytes:
     """`a="1",b="2"`, in the order of their names."""
-    text = ",".join(f'{name}="{escaped(value)}"' for name, value in sorted(values.items()))
+    text = ",".join(f'{name}="{escape_label_value(value)}"' for name, value in sorted(values.items()))
     return text.encode("utf-8", "backslashreplace")
 
 
-def escaped(value: str) -> str:
+def escape_label_value(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def number(value: float) -> bytes:
+def format_sample_value(value: float) -> bytes:
     return str(floatToGoString(value)).encode()  # type: ignore[no-untyped-call]
 
 
-def gauge(family: Family, values: Mapping[bytes, float | None]) -> bytes:
+def format_gauge(family: MetricFamily, values: Mapping[bytes, float | None]) -> bytes:
     """The family with a value for each `labels`; None is left out."""
-    lines = [line(family.name, where, value) for where, value in values.items() if value is not None]
-    return b"".join([head(family), *lines])
+    lines = [format_sample(family.name, where, value) for where, value in values.items() if value is not None]
+    return b"".join([format_header(family), *lines])
 
 
-def line(name: str, where: bytes, value: float) -> bytes:
+def format_sample(name: str, where: bytes, value: float) -> bytes:
     return (
-        b"%b{%b} %b\n" % (name.encode(), where, number(value)) if where else b"%b %b\n" % (name.encode(), number(value))
+        b"%b{%b} %b\n" % (name.encode(), where, format_sample_value(value))
+        if where
+        else b"%b %b\n" % (name.encode(), format_sample_value(value))
     )
 
 
-class Buckets:
+class HistogramTemplate:
     """How the lines of a histogram with these bounds are written."""
 
-    def __init__(self, family: Family, bounds: Iterable[float]) -> None:
+    def __init__(self, family: MetricFamily, bounds: Iterable[float]) -> None:
         self.bounds: tuple[float, ...] = (*sorted(bound for bound in bounds if bound < inf), inf)
         name = family.name.encode()
-        each = [b'%b_bucket{le="%b",WHERE} %%d.0\n' % (name, number(bound)) for bound in self.bounds]
+        each = [b'%b_bucket{le="%b",WHERE} %%d.0\n' % (name, format_sample_value(bound)) for bound in self.bounds]
         self._template = b"".join([*each, name, b"_count{WHERE} %d.0\n", name, b"_sum{WHERE} %b\n"])
         self._created = name + b"_created{%b} %b\n"
 
-    def template(self, where: bytes) -> bytes:
+    def with_labels(self, where: bytes) -> bytes:
         """For `filled`: most of it does not change as long as the labels are the same."""
         return self._template.replace(b"WHERE", where.replace(b"%", b"%%"))
 
     @staticmethod
-    def filled(template: bytes, cumulative: list[int], total: float) -> bytes:
+    def fill(template: bytes, cumulative: list[int], total: float) -> bytes:
         """`cumulative` as `Durations.cumulative` gives it for `bounds`."""
-        return template % (*cumulative, cumulative[-1], number(total))
+        return template % (*cumulative, cumulative[-1], format_sample_value(total))
 
-    def created(self, where: bytes, at: float) -> bytes:
-        return self._created % (where, number(at))
+    def format_created(self, where: bytes, at: float) -> bytes:
+        return self._created % (where, format_sample_value(at))

@@ -4,10 +4,10 @@ Events are redacted when they are captured, so that nothing behind capture ever 
 settings are masked when they are shown.
 """
 
-from flower.redaction.addresses import masked
-from flower.redaction.configuration import masked_settings
+from flower.redaction.addresses import mask_url
+from flower.redaction.configuration import mask_settings
 from flower.redaction.looks import MASK
 from flower.redaction.redactor import Redactor
-from flower.redaction.rules import BUILT_IN, NAMES, Rules, rules_from
+from flower.redaction.rules import BUILTIN_PATTERNS, DEFAULT_NAMES, Rules, parse_rules
 
-__all__ = ["BUILT_IN", "MASK", "NAMES", "Redactor", "Rules", "masked", "masked_settings", "rules_from"]
+__all__ = ["BUILTIN_PATTERNS", "DEFAULT_NAMES", "MASK", "Redactor", "Rules", "mask_settings", "mask_url", "parse_rules"]

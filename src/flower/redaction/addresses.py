@@ -2,22 +2,22 @@
 
 import re
 
-_PASSWORD = re.compile(r"(://[^\s/:@'\"]*):[^\s'\"/]*@")
+_URL_PASSWORD = re.compile(r"(://[^\s/:@'\"]*):[^\s'\"/]*@")
 
 
-def masked(url: object) -> str:
+def mask_url(url: object) -> str:
     """A broker URL, or several, without passwords and queries."""
     if isinstance(url, list | tuple):
-        return ";".join(masked(part) for part in url)
-    return ";".join(_masked(part) for part in str(url or "").split(";"))
+        return ";".join(mask_url(part) for part in url)
+    return ";".join(_mask_single_url(part) for part in str(url or "").split(";"))
 
 
-def masked_text(text: str) -> str:
+def mask_urls_in_text(text: str) -> str:
     """The same text; passwords in the addresses it quotes are left out."""
-    return _PASSWORD.sub(r"\1:**@", text)
+    return _URL_PASSWORD.sub(r"\1:**@", text)
 
 
-def _masked(url: str) -> str:
+def _mask_single_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return re.sub(r"^[^@]*@", "**@", url)

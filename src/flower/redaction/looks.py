@@ -7,29 +7,29 @@ from typing import NamedTuple
 MASK = "***"
 
 
-class Look(NamedTuple):
+class SecretPattern(NamedTuple):
     #: for RE2, without regard to case: finds every text in which there may be one
-    hint: str
+    prefilter: str
     replace: Callable[[str], str]
 
 
-def _url(text: str) -> str:
+def _mask_url_password(text: str) -> str:
     return _URL.sub(rf"\1:{MASK}@", text)
 
 
-def _bearer(text: str) -> str:
+def _mask_bearer(text: str) -> str:
     return _BEARER.sub(rf"\1 {MASK}", text)
 
 
-def _jwt(text: str) -> str:
+def _mask_jwt(text: str) -> str:
     return _JWT.sub(MASK, text)
 
 
-def _private_key(text: str) -> str:
+def _mask_private_key(text: str) -> str:
     return _PRIVATE_KEY.sub(MASK, text)
 
 
-def _card(text: str) -> str:
+def _mask_card(text: str) -> str:
     return _CARD.sub(lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
 
 
@@ -56,10 +56,10 @@ def _passes_luhn(text: str) -> bool:
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
-LOOKS: Mapping[str, Look] = {
-    "url": Look(r"://[^\s/:@'\"\\]*:[^\s'\"/]+@", _url),
-    "bearer": Look(r"(?:bearer|basic)(?:\s|\\[nrt])", _bearer),
-    "jwt": Look(r"eyJ[\w-]{8}", _jwt),
-    "private-key": Look(r"PRIVATE KEY-----", _private_key),
-    "card": Look(r"(?:^|[^\w.-]|\\[nrt])[2-6]\d{3}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}", _card),
+SECRET_PATTERNS: Mapping[str, SecretPattern] = {
+    "url": SecretPattern(r"://[^\s/:@'\"\\]*:[^\s'\"/]+@", _mask_url_password),
+    "bearer": SecretPattern(r"(?:bearer|basic)(?:\s|\\[nrt])", _mask_bearer),
+    "jwt": SecretPattern(r"eyJ[\w-]{8}", _mask_jwt),
+    "private-key": SecretPattern(r"PRIVATE KEY-----", _mask_private_key),
+    "card": SecretPattern(r"(?:^|[^\w.-]|\\[nrt])[2-6]\d{3}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}", _mask_card),
 }

@@ -14,13 +14,13 @@ import re2
 from msgspec.structs import replace
 
 from flower.records import Event
-from flower.redaction.looks import LOOKS, MASK
-from flower.redaction.rules import Rules, compiled, name_expression
-from flower.redaction.texts import Reading, is_literal, masked_places, masked_values
+from flower.redaction.looks import MASK, SECRET_PATTERNS
+from flower.redaction.rules import Rules, compile_re2, name_to_regex
+from flower.redaction.texts import MaskContext, is_literal, mask_argument_positions, mask_named_values
 
-_TEXTS = ("args", "kwargs", "result", "exception", "traceback")
-_DEEPEST = 20
-_REMEMBERED_TASKS = 4_096
+_TEXT_FIELDS = ("args", "kwargs", "result", "exception", "traceback")
+_MAX_DEPTH = 20
+_MAX_CACHED_TASKS = 4_096
 
 #: JSON may write any letter so; then only the decoded text tells.
 _ESCAPED_ASCII = r"\\u00[2-7]"
@@ -33,82 +33,91 @@ class Redactor:
         self.rules = Rules() if rules is None else rules
         secret = [name for name in self.rules.names if not name.startswith("!")]
         harmless = [name[1:] for name in self.rules.names if name.startswith("!")]
-        self._is_secret_name = _whole(secret)
-        self._is_harmless_name = _whole(harmless)
-        self._looks = [LOOKS[name].replace for name in self.rules.patterns if name in LOOKS]
-        self._own = [compiled(pattern) for pattern in self.rules.patterns if pattern not in LOOKS]
-        hints = [_hint(name) for name in secret]
-        hints += [LOOKS[name].hint if name in LOOKS else f"(?:{name})" for name in self.rules.patterns]
-        self._hint = compiled_hint(hints)
-        self._hint_bytes = compiled_hint([*hints, _ESCAPED_ASCII], as_bytes=True) if hints else None
-        self._reading = Reading(self.is_secret, self._may_hold)
-        self._places = lru_cache(_REMEMBERED_TASKS)(self._places_of)
-        self._by_place = bool(self.rules.positions)
+        self._is_secret_name = _compile_full_match(secret)
+        self._is_harmless_name = _compile_full_match(harmless)
+        self._builtin_masks = [SECRET_PATTERNS[name].replace for name in self.rules.patterns if name in SECRET_PATTERNS]
+        self._custom_patterns = [
+            compile_re2(pattern) for pattern in self.rules.patterns if pattern not in SECRET_PATTERNS
+        ]
+        hints = [_name_prefilter(name) for name in secret]
+        hints += [
+            SECRET_PATTERNS[name].prefilter if name in SECRET_PATTERNS else f"(?:{name})"
+            for name in self.rules.patterns
+        ]
+        self._prefilter = compile_prefilter(hints)
+        self._prefilter_bytes = compile_prefilter([*hints, _ESCAPED_ASCII], as_bytes=True) if hints else None
+        self._mask_context = MaskContext(self.is_secret, self._may_match)
+        self._masked_positions = lru_cache(_MAX_CACHED_TASKS)(self._find_positions)
+        self._has_position_rules = bool(self.rules.positions)
         #: what came must be read before it can be told: places are no text, an expression may mean a text's beginning,
         #: and JSON spells letters beyond ASCII otherwise
-        self.reads_all = self._by_place or bool(self._own) or not "".join(self.rules.names).isascii()
+        self.requires_decoding = (
+            self._has_position_rules or bool(self._custom_patterns) or not "".join(self.rules.names).isascii()
+        )
 
-    def suspects(self, body: bytes) -> bool:
+    def may_contain_secret(self, body: bytes) -> bool:
         """Whether there may be something to mask in the bytes of a JSON message."""
-        if self.reads_all:
+        if self.requires_decoding:
             return True
-        return self._hint_bytes is not None and self._hint_bytes.search(body) is not None
+        return self._prefilter_bytes is not None and self._prefilter_bytes.search(body) is not None
 
     def is_secret(self, name: str) -> bool:
         return self._is_secret_name(name) is not None and self._is_harmless_name(name) is None
 
-    def text(self, text: str) -> str:
+    def mask_text(self, text: str) -> str:
         """The text with everything masked that the rules name. A text that was a literal of Python still is one."""
-        if not self._may_hold(text):
+        if not self._may_match(text):
             return text
-        masked = masked_values(text, self._reading) if self.rules.names else text
-        looked = self._by_looks(masked)
+        masked = mask_named_values(text, self._mask_context) if self.rules.names else text
+        looked = self._apply_patterns(masked)
         if looked != masked and not is_literal(looked) and is_literal(masked):
             # A number in brackets, say, has become three stars. Values under names stay literals by themselves.
             spelt = _BARE_MASK.sub(rf"\1'{MASK}'", looked)
             return spelt if is_literal(spelt) else f"'{MASK}'"
         return text if looked == text else looked
 
-    def value(self, value: Any, depth: int = 0) -> Any:
+    def mask_value(self, value: Any, depth: int = 0) -> Any:
         """The same value of JSON's types; what is under a secret name is masked, and every text as by `text`."""
         if isinstance(value, str):
-            return self.text(value)
-        if depth > _DEEPEST:
+            return self.mask_text(value)
+        if depth > _MAX_DEPTH:
             return MASK
         if isinstance(value, Mapping):
             return {
-                self.text(str(key)): self._kept(item) if self.is_secret(str(key)) else self.value(item, depth + 1)
+                self.mask_text(str(key)): self._mask_nonempty(item)
+                if self.is_secret(str(key))
+                else self.mask_value(item, depth + 1)
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self.value(item, depth + 1) for item in value]
+            return [self.mask_value(item, depth + 1) for item in value]
         if isinstance(value, int) and not isinstance(value, bool):
-            return MASK if self.text(str(value)) != str(value) else value
+            return MASK if self.mask_text(str(value)) != str(value) else value
         return value
 
-    def event(self, event: Event) -> Event:
+    def mask_event(self, event: Event) -> Event:
         """The event without its secrets; the same object if there are none."""
         changes: dict[str, Any] = {}
-        for field in _TEXTS:
+        for field in _TEXT_FIELDS:
             known = getattr(event, field)
-            if known is not None and (masked := self.text(known)) is not known:
+            if known is not None and (masked := self.mask_text(known)) is not known:
                 changes[field] = masked
-        if self._by_place and event.args is not None:
-            masked = self.placed(event.name, changes.get("args", event.args))
+        if self._has_position_rules and event.args is not None:
+            masked = self.mask_positions(event.name, changes.get("args", event.args))
             if masked != event.args:
                 changes["args"] = masked
         if event.data is not None:
-            changes["data"] = self.value(event.data)
+            changes["data"] = self.mask_value(event.data)
         return replace(event, **changes) if changes else event
 
-    def placed(self, name: str | None, args: str) -> str:
+    def mask_positions(self, name: str | None, args: str) -> str:
         """The text of a task's positional arguments, masked by their places."""
-        places = self._places(name or "")
+        places = self._masked_positions(name or "")
         if places == ():
             return args
-        return masked_places(args, places)
+        return mask_argument_positions(args, places)
 
-    def _places_of(self, name: str) -> tuple[int, ...] | None:
+    def _find_positions(self, name: str) -> tuple[int, ...] | None:
         """The places that are masked; None = all, () = none."""
         found: set[int] = set()
         for pattern, places in self.rules.positions:
@@ -118,16 +127,16 @@ class Redactor:
                 found.update(places)
         return tuple(sorted(found))
 
-    def _kept(self, value: Any) -> Any:
+    def _mask_nonempty(self, value: Any) -> Any:
         return value if value is None or isinstance(value, bool) or value == "" else MASK
 
-    def _may_hold(self, text: str) -> bool:
-        return self._hint is not None and self._hint.search(text) is not None
+    def _may_match(self, text: str) -> bool:
+        return self._prefilter is not None and self._prefilter.search(text) is not None
 
-    def _by_looks(self, text: str) -> str:
-        for replaced in self._looks:
+    def _apply_patterns(self, text: str) -> str:
+        for replaced in self._builtin_masks:
             text = replaced(text)
-        for pattern in self._own:
+        for pattern in self._custom_patterns:
             text = pattern.sub(MASK, text)
         return text
 
@@ -135,7 +144,7 @@ class Redactor:
 _BARE_MASK = re.compile(r"([\[({,:=]\s*+|^\s*+)\*\*\*(?=\s*+(?:[\])},]|$))")
 
 
-def compiled_hint(hints: list[str], *, as_bytes: bool = False) -> Any:
+def compile_prefilter(hints: list[str], *, as_bytes: bool = False) -> Any:
     """Finds what any of these may begin; None if there are none."""
     if not hints:
         return None
@@ -144,15 +153,15 @@ def compiled_hint(hints: list[str], *, as_bytes: bool = False) -> Any:
     return re2.compile(expression.encode() if as_bytes else expression, max_mem=64 << 20)
 
 
-def _hint(name: str) -> str:
+def _name_prefilter(name: str) -> str:
     """A name and what must follow it to be one: the end of its quotes, then a colon or an equals sign."""
     bare = name.strip("*")
     before = "" if name.startswith("*") else r"(?:^|[^\w-]|\\[nrt])"
     after = r"[\w-]*" if name.endswith("*") else ""
-    return rf"{before}{name_expression(bare)}{after}(?:\\*['\"])?(?:\s|\\[nrt])*[:=]"
+    return rf"{before}{name_to_regex(bare)}{after}(?:\\*['\"])?(?:\s|\\[nrt])*[:=]"
 
 
-def _whole(names: list[str]) -> Any:
+def _compile_full_match(names: list[str]) -> Any:
     """Whether a name is one of these: `re.fullmatch` of all of them, as a function."""
-    expression = "|".join(name_expression(name) for name in names) or r"(?!)"
+    expression = "|".join(name_to_regex(name) for name in names) or r"(?!)"
     return re.compile(expression, re.IGNORECASE).fullmatch

@@ -12,11 +12,11 @@ from typing import Any
 
 import re2
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 
 #: Masked unless `redact` says otherwise. Case does not matter, `*` is anything, `-` and `_` may be left out or swapped.
 #: A name that begins with `!` is never masked: language models count tokens.
-NAMES: tuple[str, ...] = (
+DEFAULT_NAMES: tuple[str, ...] = (
     "*password*", "*passwd*", "*passphrase*", "pwd", "*secret*", "*token*", "*authorization*", "*api_key*",
     "*access_key", "*private_key*", "*credential*", "*card_number*", "card_no", "cc_number", "*cvv*", "cvc", "card_cvc",
     "!max_tokens", "!*_max_tokens", "!num_tokens", "!total_tokens", "!prompt_tokens", "!completion_tokens",
@@ -24,21 +24,21 @@ NAMES: tuple[str, ...] = (
 )  # fmt: skip
 
 #: Kinds of secrets that are known by their looks, wherever they stand (see `looks`).
-BUILT_IN: tuple[str, ...] = ("url", "bearer", "jwt", "private-key", "card")
+BUILTIN_PATTERNS: tuple[str, ...] = ("url", "bearer", "jwt", "private-key", "card")
 
-_LONGEST_PATTERN = 1_000
-_MEMORY = 8 << 20
-_MOST = 200
-_OFF = frozenset({"none", "off", "false", "0", ""})
+_MAX_PATTERN_LENGTH = 1_000
+_MAX_PATTERN_MEMORY = 8 << 20
+_MAX_RULES = 200
+_DISABLED_WORDS = frozenset({"none", "off", "false", "0", ""})
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Plain values, so that they travel to another process."""
 
-    names: tuple[str, ...] = NAMES
+    names: tuple[str, ...] = DEFAULT_NAMES
     #: kinds of `BUILT_IN`, and expressions of RE2
-    patterns: tuple[str, ...] = BUILT_IN
+    patterns: tuple[str, ...] = BUILTIN_PATTERNS
     #: names of tasks (with wildcards), and which of their positional arguments are masked; None = all
     positions: tuple[tuple[str, tuple[int, ...] | None], ...] = ()
 
@@ -46,41 +46,45 @@ class Rules:
         return bool(self.names or self.patterns or self.positions)
 
 
-def rules_from(names: Iterable[str] | None, patterns: Iterable[str] | None, positions: Iterable[str]) -> Rules:
+def parse_rules(names: Iterable[str] | None, patterns: Iterable[str] | None, positions: Iterable[str]) -> Rules:
     """The rules of these options; None means the usual ones, `none` no rule of this kind. Names that are given take the
     place of the usual ones, `default` among them stands for these. Raises Invalid."""
-    chosen = _listed(names, NAMES)
-    if len(chosen) > _MOST:
-        raise Invalid(f"redact: {len(chosen)} names, and {_MOST} are the most")
+    chosen = _extend_defaults(names, DEFAULT_NAMES)
+    if len(chosen) > _MAX_RULES:
+        raise InvalidRequest(f"redact: {len(chosen)} names, and {_MAX_RULES} are the most")
     for name in chosen:
         if not re.fullmatch(r"!?[\w*?. -]{1,100}", name) or not re.search(r"\w", name):
-            raise Invalid(f"redact: '{name}' is not a name", hint="letters, digits, - and _, and * or ? for any others")
-    looks = _listed(_rejoined(patterns), BUILT_IN)
+            raise InvalidRequest(
+                f"redact: '{name}' is not a name", hint="letters, digits, - and _, and * or ? for any others"
+            )
+    looks = _extend_defaults(_rejoin_patterns(patterns), BUILTIN_PATTERNS)
     for look in looks:
-        if look not in BUILT_IN:
-            compiled(look)
-    return Rules(chosen, looks, tuple(_position(each) for each in positions))
+        if look not in BUILTIN_PATTERNS:
+            compile_re2(look)
+    return Rules(chosen, looks, tuple(_parse_position(each) for each in positions))
 
 
 @cache
-def compiled(pattern: str) -> Any:
+def compile_re2(pattern: str) -> Any:
     """The expression as RE2 has it. Raises Invalid."""
     re2.set_fallback_notification(re2.FALLBACK_EXCEPTION)  # never quietly by Python's `re`, which may take for ever
-    if len(pattern) > _LONGEST_PATTERN:
-        raise Invalid(f"redact_patterns: a pattern of {len(pattern)} characters; {_LONGEST_PATTERN} are the most")
+    if len(pattern) > _MAX_PATTERN_LENGTH:
+        raise InvalidRequest(
+            f"redact_patterns: a pattern of {len(pattern)} characters; {_MAX_PATTERN_LENGTH} are the most"
+        )
     try:
-        made = re2.compile(pattern, max_mem=_MEMORY)
+        made = re2.compile(pattern, max_mem=_MAX_PATTERN_MEMORY)
     except (re.error, ValueError) as error:
-        raise Invalid(
+        raise InvalidRequest(
             f"redact_patterns: '{pattern[:80]}': {error}",
-            hint=f"one of {', '.join(BUILT_IN)}, or an expression without look-around and back-references",
+            hint=f"one of {', '.join(BUILTIN_PATTERNS)}, or an expression without look-around and back-references",
         ) from error
     if made.search("") is not None:
-        raise Invalid(f"redact_patterns: '{pattern[:80]}' matches the empty text")
+        raise InvalidRequest(f"redact_patterns: '{pattern[:80]}' matches the empty text")
     return made
 
 
-def name_expression(name: str) -> str:
+def name_to_regex(name: str) -> str:
     """A name with wildcards as an expression for RE2 and `re`, without regard to case."""
     return "".join(_LETTER.get(letter) or re.escape(letter) for letter in name)
 
@@ -88,11 +92,11 @@ def name_expression(name: str) -> str:
 _LETTER = {"*": r"[\w-]*", "?": r"[\w-]", "-": "[ _-]?", "_": "[ _-]?", " ": "[ _-]?"}
 
 
-def _listed(given: Iterable[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+def _extend_defaults(given: Iterable[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
     if given is None:
         return usual
     words = tuple(word.strip() for word in given)
-    if all(word.lower() in _OFF for word in words):
+    if all(word.lower() in _DISABLED_WORDS for word in words):
         return ()
     chosen: list[str] = []
     for word in words:
@@ -100,7 +104,7 @@ def _listed(given: Iterable[str] | None, usual: tuple[str, ...]) -> tuple[str, .
     return tuple(chosen)
 
 
-def _rejoined(patterns: Iterable[str] | None) -> Iterable[str] | None:
+def _rejoin_patterns(patterns: Iterable[str] | None) -> Iterable[str] | None:
     """The option is cut at commas; one inside of brackets, as in `\\d{4,8}`, belongs to its pattern."""
     if patterns is None:
         return None
@@ -113,11 +117,13 @@ def _rejoined(patterns: Iterable[str] | None) -> Iterable[str] | None:
     return whole
 
 
-def _position(text: str) -> tuple[str, tuple[int, ...] | None]:
+def _parse_position(text: str) -> tuple[str, tuple[int, ...] | None]:
     """`shop.pay:0:2` → ("shop.pay", (0, 2)); `shop.pay:*` or `shop.pay` → all of them."""
     name, *places = (part.strip() for part in text.split(":"))
     if not name or any(not (place == "*" or place.isdecimal()) for place in places):
-        raise Invalid(f"redact_args: '{text}'", hint="write task.name:0:2, counted from 0, or task.name:* for all")
+        raise InvalidRequest(
+            f"redact_args: '{text}'", hint="write task.name:0:2, counted from 0, or task.name:* for all"
+        )
     if not places or "*" in places:
         return name, None
     return name, tuple(sorted({int(place) for place in places}))

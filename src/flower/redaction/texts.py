@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from flower.redaction.looks import MASK
 
-_DEEPEST = 6
-_LONGEST_NAME = 100
+_MAX_DEPTH = 6
+_MAX_NAME_LENGTH = 100
 
 _NEXT = re.compile(r"(?<!\w)(?P<prefix>[bBrRuU]{0,2})(?P<quote>['\"])|(?P<word>\w[\w-]*+)")
 #: Between a name and its value; the quote is one that was not seen as the end of a string.
@@ -35,27 +35,27 @@ _ESCAPES = re.compile(
 _OPENING, _CLOSING = "([{", ")]}"
 
 
-class Reading(NamedTuple):
+class MaskContext(NamedTuple):
     #: whether this name is one of those whose values are masked
     is_secret: Callable[[str], bool]
     #: False if there is certainly nothing to mask in this text
-    may_hold: Callable[[str], bool]
+    may_contain_secret: Callable[[str], bool]
 
 
-def masked_values(text: str, reading: Reading, depth: int = 0) -> str:
+def mask_named_values(text: str, context: MaskContext, depth: int = 0) -> str:
     """The text with the values of secret names masked; the same object if there are none."""
     out: list[str] = []
     copied = at = 0
     while found := _NEXT.search(text, at):
         content, at = _content(text, found)
         separator = _SEPARATOR.match(text, at)
-        if separator and len(content) <= _LONGEST_NAME and reading.is_secret(content):
+        if separator and len(content) <= _MAX_NAME_LENGTH and context.is_secret(content):
             start = separator.end()
-            end, mask = _value(text, start, quoted=found["quote"] is not None)
+            end, mask = _mask_value_at(text, start, quoted=found["quote"] is not None)
             out += (text[copied:start], text[start:end] if mask is None else mask)
             copied = at = max(end, start)
-        elif found["quote"] and reading.may_hold(content):
-            out += (text[copied : found.start()], _inside(text[found.start() : at], found, reading, depth))
+        elif found["quote"] and context.may_contain_secret(content):
+            out += (text[copied : found.start()], _mask_string_content(text[found.start() : at], found, context, depth))
             copied = at
     if not out:
         return text
@@ -63,7 +63,7 @@ def masked_values(text: str, reading: Reading, depth: int = 0) -> str:
     return "".join(out)
 
 
-def masked_places(text: str, places: tuple[int, ...] | None) -> str:
+def mask_argument_positions(text: str, positions: tuple[int, ...] | None) -> str:
     """The repr of positional arguments with those at these places masked; None means all."""
     if not text or text[0] not in _OPENING:
         return f"'{MASK}'" if text else text
@@ -72,7 +72,7 @@ def masked_places(text: str, places: tuple[int, ...] | None) -> str:
         end = _argument_end(text, at)
         whole = text[at:end]
         blank = len(whole) - len(whole.lstrip())
-        wanted = (places is None or place in places) and whole.strip()
+        wanted = (positions is None or place in positions) and whole.strip()
         out.append(f"{whole[:blank]}'{MASK}'" if wanted else whole)
         if end < len(text) and text[end] == ",":
             out.append(",")
@@ -110,27 +110,27 @@ def _string_end(text: str, start: int, quote: str) -> int:
     return rest.end() if rest else len(text) + 1
 
 
-def _inside(literal: str, found: re.Match[str], reading: Reading, depth: int) -> str:
+def _mask_string_content(literal: str, found: re.Match[str], context: MaskContext, depth: int) -> str:
     """The string with what is in it masked, as a string that spells the same value otherwise."""
     quote, prefix = found["quote"], found["prefix"]
-    if depth >= _DEEPEST:
+    if depth >= _MAX_DEPTH:
         return f"{prefix}{quote}{MASK}{quote}"
     start = len(prefix) + 1
     closed = _string_end(literal, start, quote) == len(literal)
     try:
-        value = _literal(literal if closed else f"{_without_half_escape(literal)}{quote}")
+        value = _literal(literal if closed else f"{_trim_partial_escape(literal)}{quote}")
     except (ValueError, SyntaxError, MemoryError):
-        raw = masked_values(literal[start:], reading, depth + 1)
+        raw = mask_named_values(literal[start:], context, depth + 1)
         return literal[:start] + raw
     inner = value.decode("latin-1") if isinstance(value, bytes) else value
-    masked = masked_values(inner, reading, depth + 1)
+    masked = mask_named_values(inner, context, depth + 1)
     if masked is inner:
         return literal
-    spelt = _spelt(masked.encode("latin-1") if isinstance(value, bytes) else masked, quote)
+    spelt = _quote_like(masked.encode("latin-1") if isinstance(value, bytes) else masked, quote)
     return spelt if closed else spelt[:-1]
 
 
-def _spelt(value: str | bytes, quote: str) -> str:
+def _quote_like(value: str | bytes, quote: str) -> str:
     """The repr of it, within these quotes: JSON knows no others than its own."""
     spelt = repr(value)
     start = spelt.index(spelt[-1])
@@ -141,12 +141,12 @@ def _spelt(value: str | bytes, quote: str) -> str:
     return f"{spelt[:start]}{quote}{content}{quote}"
 
 
-def _without_half_escape(literal: str) -> str:
+def _trim_partial_escape(literal: str) -> str:
     backslashes = len(literal) - len(literal.rstrip("\\"))
     return literal[:-1] if backslashes % 2 else literal
 
 
-def _value(text: str, start: int, *, quoted: bool) -> tuple[int, str | None]:
+def _mask_value_at(text: str, start: int, *, quoted: bool) -> tuple[int, str | None]:
     """Where the value that begins here ends, and what stands for it; None if it tells nothing and may stay."""
     if plain := _PLAIN.match(text, start):
         return plain.end(), None

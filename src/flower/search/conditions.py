@@ -10,7 +10,7 @@ from flower.search.tree import Node, Not, Or, Term, any_of
 class Condition:
     name: str
     node: Node
-    sentence: str
+    description: str
 
 
 def _state(*states: str) -> Node:

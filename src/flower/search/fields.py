@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 #: state    compared whole, ignoring case
 #: id       a uuid or whatever the application uses as one, searched by substring
 #: number, time   compared by range
-Kind: TypeAlias = Literal["text", "word", "state", "id", "number", "time"]
+FieldKind: TypeAlias = Literal["text", "word", "state", "id", "number", "time"]
 
 #: columns     answered from columns, in milliseconds
 #: text index  three characters or more are looked up in the text index; fewer are looked for in the rows
 #: rows        every row that the rest of the query leaves is read
-Cost: TypeAlias = Literal["columns", "text index", "rows"]
+FieldCost: TypeAlias = Literal["columns", "text index", "rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,44 +22,45 @@ class Field:
 
     name: str
     attribute: str
-    kind: Kind
-    cost: Cost
-    sentence: str
+    kind: FieldKind
+    cost: FieldCost
+    description: str
     example: str
     #: is part of what a bare word searches
-    free: bool = False
+    in_free_text: bool = False
     #: a duration: takes units, and seconds without one
-    duration: bool = False
+    is_duration: bool = False
     #: holds arguments or other values, whose keys can be asked for
-    keys: bool = False
+    has_keys: bool = False
 
 
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("uuid", "uuid", "id", "columns", "the task's id", "uuid:5f1c", free=True),
-        Field("name", "name", "word", "columns", "the task's name (type)", "name:billing", free=True),
-        Field("state", "state", "state", "columns", "the state, whole", "state:FAILURE", free=True),
-        Field("worker", "hostname", "word", "columns", "the worker's node name", "worker:celery@mail-1", free=True),
+        Field("uuid", "uuid", "id", "columns", "the task's id", "uuid:5f1c", in_free_text=True),
+        Field("name", "name", "word", "columns", "the task's name (type)", "name:billing", in_free_text=True),
+        Field("state", "state", "state", "columns", "the state, whole", "state:FAILURE", in_free_text=True),
+        Field("worker", "hostname", "word", "columns", "the worker's node name", "worker:celery@mail-1",
+        in_free_text=True),
         Field(
             "args", "args", "text", "text index", "positional arguments, as the event's text", "args:ORD-17",
-            free=True, keys=True,
+            in_free_text=True, has_keys=True,
         ),
         Field(
             "kwargs", "kwargs", "text", "text index", "keyword arguments; `key=value` for one of them",
-            "kwargs:order_id=17", free=True, keys=True,
+            "kwargs:order_id=17", in_free_text=True, has_keys=True,
         ),
         Field(
             "result", "result", "text", "text index", "what the task returned, as the event's text", "result:ok",
-            free=True, keys=True,
+            in_free_text=True, has_keys=True,
         ),
         Field(
             "exception", "exception", "text", "text index", "the exception of the last attempt", "exception:KeyError",
-            free=True,
+            in_free_text=True,
         ),
         Field(
             "traceback", "traceback", "text", "text index", "the traceback of the last attempt",
-            'traceback:"in charge"', free=True,
+            'traceback:"in charge"', in_free_text=True,
         ),
         Field("failure", "failure", "state", "columns", "the group of alike failures, by its id, whole",
               "failure:9c1185a5c5e9fc54"),
@@ -78,9 +79,9 @@ FIELDS: dict[str, Field] = {
         Field("pid", "pid", "number", "columns", "the process that ran it", "pid:4711"),
         Field("clock", "clock", "number", "rows", "the logical clock of its newest event", "clock:>1000"),
         Field("runtime", "runtime", "number", "columns", "how long the last attempt ran", "runtime:>1.5s",
-              duration=True),
+              is_duration=True),
         Field("wait", "wait", "number", "columns", "from being sent (or received) to being started", "wait:1m..5m",
-              duration=True),
+              is_duration=True),
         Field("sent", "sent", "time", "columns", "when it was sent", "sent:today"),
         Field("received", "received", "time", "columns", "when a worker took it", "received:>-1h"),
         Field("started", "started", "time", "columns", "when it began to run", "started:2026-11-22"),
@@ -91,23 +92,23 @@ FIELDS: dict[str, Field] = {
         Field("rejected", "rejected", "time", "columns", "when it was rejected", "rejected:2026"),
         Field("timestamp", "timestamp", "time", "columns", "its newest event", "timestamp:2026-11-22"),
         Field("data", "data", "text", "rows", "what custom events brought, as JSON", "data.progress.percent:>50",
-              keys=True),
+              has_keys=True),
     )
 }  # fmt: skip
 
 #: The fields that a bare word is looked for in.
-FREE_TEXT = tuple(field for field in FIELDS.values() if field.free)
+FREE_TEXT = tuple(field for field in FIELDS.values() if field.in_free_text)
 
 #: Other words for a field, as the documented API and Flower's JSON call it.
 ALIASES = {"hostname": "worker", "type": "name", "id": "uuid", "root": "root_id", "parent": "parent_id"}
 
 
-def field_named(word: str) -> Field | None:
+def find_field(word: str) -> Field | None:
     """The field that people mean by this word, in any case."""
     name = word.casefold()
     return FIELDS.get(ALIASES.get(name, name))
 
 
-def ordered(field: Field) -> bool:
+def is_ordered(field: Field) -> bool:
     """Whether its values are compared as numbers (times are numbers too)."""
     return field.kind in ("number", "time")

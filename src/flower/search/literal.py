@@ -17,7 +17,7 @@ _NOT_A_REPR = re.compile(r"""\\[^\\'"abfnrtvxNuU0-7\n]""")
 _LOST_BACKSLASH = re.compile(r"\\[^']")
 
 
-def literal(text: str) -> Any:
+def parse_literal(text: str) -> Any:
     """The value that the text spells, by `ast.literal_eval`. Raises ValueError if it spells none."""
     # A backslash that escapes nothing would make the compiler warn on standard error.
     if len(text) > MAX_LITERAL_LENGTH or _NOT_A_REPR.search(text.replace("\\\\", "")):
@@ -29,13 +29,13 @@ def literal(text: str) -> Any:
         raise ValueError("not a literal") from error
 
 
-def exact_literal(text: str) -> Any:
+def parse_literal_strict(text: str) -> Any:
     """The value that was passed. Raises ValueError if the text was cut or could stand for another value."""
     if _LOST_BACKSLASH.search(text):
         raise ValueError("its backslashes may be the value's own or Python's")
-    value = literal(text)
+    value = parse_literal(text)
     doubtful = any(sign in text for sign in ("...", "b'", 'b"'))
-    if doubtful and any(_is_doubtful(leaf) for leaf in _leaves(value)):
+    if doubtful and any(_is_truncated(leaf) for leaf in _leaves(value)):
         raise ValueError("it was cut, or bytes are shown as text")
     return value
 
@@ -61,5 +61,5 @@ def _leaves(value: object) -> list[object]:
     return leaves
 
 
-def _is_doubtful(leaf: object) -> bool:
+def _is_truncated(leaf: object) -> bool:
     return leaf is ... or isinstance(leaf, bytes) or (isinstance(leaf, str) and leaf.endswith("..."))

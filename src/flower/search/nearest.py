@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_LONGEST = 40
+_MAX_WORD_LENGTH = 40
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def closest_match(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like this one; None if none is much like it."""
-    if len(word) > _LONGEST:
+    if len(word) > _MAX_WORD_LENGTH:
         return None
     return next(iter(get_close_matches(word.casefold(), list(known), n=1, cutoff=0.6)), None)
 
 
-def did_you_mean(word: str, known: Iterable[str], sign: str = "") -> str:
+def did_you_mean(word: str, known: Iterable[str], suffix: str = "") -> str:
     """A hint, or all that there is."""
     words = list(known)
-    found = nearest(word, words)
-    return f"did you mean {found}{sign}" if found else f"there are {', '.join(words)}"
+    found = closest_match(word, words)
+    return f"did you mean {found}{suffix}" if found else f"there are {', '.join(words)}"

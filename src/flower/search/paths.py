@@ -3,83 +3,88 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flower.errors import Invalid
-from flower.search.literal import is_whole, literal
-from flower.search.numbers import number
-from flower.search.tree import Path
-from flower.search.wildcards import matcher
+from flower.errors import InvalidRequest
+from flower.search.literal import is_whole, parse_literal
+from flower.search.numbers import parse_number
+from flower.search.tree import PathCondition
+from flower.search.wildcards import compile_wildcard
 
 
-def kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:
+def has_kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:
     """Whether the text of keyword arguments has exactly this pair, ignoring case.
 
     False if the text does not read as a dict, or if the value was cut. A value is compared by its text: a
     string as it is, bytes also decoded, anything else by its repr; None also goes by the empty text.
     """
-    if not kwargs_text or not _may_have(kwargs_text, (key,)):
+    if not kwargs_text or not _may_contain_keys(kwargs_text, (key,)):
         return False
     try:
-        pairs = literal(kwargs_text)
+        pairs = parse_literal(kwargs_text)
     except ValueError:
         return False
     if not isinstance(pairs, dict):
         return False
     wanted_key, wanted = key.casefold(), value.casefold()
     return any(
-        any(text.casefold() == wanted for text in spellings(item)) and is_whole(item)
+        any(text.casefold() == wanted for text in repr_variants(item)) and is_whole(item)
         for name, item in pairs.items()
         if isinstance(name, str) and name.casefold() == wanted_key
     )
 
 
-def path_values(value: object, keys: Sequence[str]) -> list[Any]:
+def find_path_values(value: object, keys: Sequence[str]) -> list[Any]:
     """What the keys lead to in a value, or in the literal that a text spells: several things if keys differ only in
     case, nothing if the text is no literal or was cut there. Keys of dicts go without regard to case, numbers lead
     into sequences."""
     if isinstance(value, str):
-        if not _may_have(value, [key for key in keys if not _is_number(key)]):
+        if not _may_contain_keys(value, [key for key in keys if not _is_number(key)]):
             return []
         try:
-            value = literal(value)
+            value = parse_literal(value)
         except ValueError:
             return []
     found: list[Any] = [value]
     for key in keys:
-        found = [inner for outer in found for inner in _within(outer, key)]
+        found = [inner for outer in found for inner in _nested_values(outer, key)]
     return [item for item in found if item is not ...]
 
 
-def path_test(path: Path) -> Callable[[object], bool]:
+def path_predicate(path: PathCondition) -> Callable[[object], bool]:
     """Whether the path leads to what it asks for, in a value or text. Raises Invalid."""
-    keys, test = path.keys, value_test(path)
-    return lambda value: any(map(test, path_values(value, keys)))
+    keys, test = path.keys, path_value_predicate(path)
+    return lambda value: any(map(test, find_path_values(value, keys)))
 
 
-def data_test(path: Path) -> Callable[[object], bool]:
+def data_path_predicate(path: PathCondition) -> Callable[[object], bool]:
     """The same for custom data, where `progress` also names the event type `task-progress`."""
-    either = (path_test(path), path_test(Path((f"task-{path.keys[0]}", *path.keys[1:]), path.operator, path.value)))
+    either = (
+        path_predicate(path),
+        path_predicate(PathCondition((f"task-{path.keys[0]}", *path.keys[1:]), path.operator, path.value)),
+    )
     return lambda value: any(test(value) for test in either)
 
 
-def value_test(path: Path) -> Callable[[object], bool]:
+def path_value_predicate(path: PathCondition) -> Callable[[object], bool]:
     """Whether what was found is what the path asks for. Raises Invalid for what makes no sense."""
     match path.operator, path.value:
         case "present", "":
             return lambda value: True
         case "is", str(wanted):
             folded = wanted.casefold()
-            return lambda value: any(text.casefold() == folded for text in spellings(value)) and is_whole(value)
+            return lambda value: any(text.casefold() == folded for text in repr_variants(value)) and is_whole(value)
         case "like", str(pattern):
-            fits = matcher(pattern)
-            return lambda value: any(map(fits, spellings(value))) and is_whole(value)
+            fits = compile_wildcard(pattern)
+            return lambda value: any(map(fits, repr_variants(value))) and is_whole(value)
         case "range", (low, high) if not isinstance(low, str) and not isinstance(high, str):
             least = float("-inf") if low is None else low
             most = float("inf") if high is None else high
             return lambda value: (found := _number(value)) is not None and least <= found <= most
-    raise Invalid(f"A search of what is under '{'.'.join(path.keys)}' cannot be '{path.operator}' {path.value!r}")
+    raise InvalidRequest(
+        f"A search of what is under '{'.'.join(path.keys)}' cannot be '{path.operator}' {path.value!r}"
+    )
 
 
-def spellings(value: object) -> tuple[str, ...]:
+def repr_variants(value: object) -> tuple[str, ...]:
     """The texts that a value goes by."""
     match value:
         case str():
@@ -94,7 +99,7 @@ def spellings(value: object) -> tuple[str, ...]:
         return ()
 
 
-def _may_have(text: str, keys: Sequence[str]) -> bool:
+def _may_contain_keys(text: str, keys: Sequence[str]) -> bool:
     """Reading a literal is dear; without escapes a key that is there can be seen in the text."""
     if "\\" in text:
         return True
@@ -102,7 +107,7 @@ def _may_have(text: str, keys: Sequence[str]) -> bool:
     return all(key.casefold() in folded for key in keys)
 
 
-def _within(outer: object, key: str) -> list[Any]:
+def _nested_values(outer: object, key: str) -> list[Any]:
     if isinstance(outer, Mapping):
         wanted = key.casefold()
         return [item for name, item in outer.items() if _key_text(name) == wanted]
@@ -128,7 +133,7 @@ def _number(value: object) -> float | None:
     """A number, or the number that a text spells. (NaN is in no range.)"""
     if isinstance(value, str):
         try:
-            return number(value)
+            return parse_number(value)
         except ValueError:
             return None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -9,67 +9,67 @@ from typing import Final
 
 from flower.errors import SearchError
 from flower.search.conditions import CONDITIONS
-from flower.search.fields import ALIASES, FIELDS, Field, Kind, field_named, ordered
+from flower.search.fields import ALIASES, FIELDS, Field, FieldKind, find_field, is_ordered
 from flower.search.nearest import did_you_mean
-from flower.search.numbers import duration, number
-from flower.search.times import Clock, moment, time_span
-from flower.search.tree import Bounds, Node, Path, Term, any_of
-from flower.search.wildcards import MAX_STARS, escaped
-from flower.search.written import Written
+from flower.search.numbers import parse_duration, parse_number
+from flower.search.times import TimeContext, parse_moment, parse_time_span
+from flower.search.tree import Node, PathCondition, RangeBounds, Term, any_of
+from flower.search.wildcards import MAX_STARS, escape_wildcards
+from flower.search.written import QuotedWord
 
 #: Flower's own text fields: signs of comparison are part of the text there, as they are in Flower
 #: (`name:<locals>`, `args:<Order`).
-FLOWERS: Final = frozenset({"name", "worker", "args", "kwargs", "result"})
+FLOWER_FIELDS: Final = frozenset({"name", "worker", "args", "kwargs", "result"})
 COMPARISONS: Final = (">=", "<=", ">", "<")
-SPECIAL: Final = ("is", "has")
+SPECIAL_QUALIFIERS: Final = ("is", "has")
 
-Reader = Callable[[Field, Written, Clock], Node]
+FieldParser = Callable[[Field, QuotedWord, TimeContext], Node]
 
 
-def read(field: Field, value: Written, at: Clock) -> list[Node]:
+def parse_field_value(field: Field, value: QuotedWord, at: TimeContext) -> list[Node]:
     """The terms of which one must hold. Raises SearchError, saying what would be right."""
-    return _listed(value, lambda part: _READERS[field.kind](field, part, at), single=field.kind == "text")
+    return _parse_list(value, lambda part: _FIELD_PARSERS[field.kind](field, part, at), single=field.kind == "text")
 
 
-def read_path(field: Field, keys: tuple[str, ...], value: Written) -> list[Node]:
+def parse_path_value(field: Field, keys: tuple[str, ...], value: QuotedWord) -> list[Node]:
     """The same for what is under these keys of the field."""
-    if value.bare.startswith("="):
+    if value.syntax.startswith("="):
         hint = f"{field.name}.{'.'.join(keys)}:value is the whole value, ignoring case"
         raise SearchError("':=' is not for keys", value.position, hint=hint)
-    return _listed(value, lambda part: Term(field.name, "path", _path(keys, part)))
+    return _parse_list(value, lambda part: Term(field.name, "path", _parse_path_term(keys, part)))
 
 
-def read_condition(value: Written) -> list[Node]:
+def parse_condition(value: QuotedWord) -> list[Node]:
     """`is:`"""
-    return _listed(value, _condition)
+    return _parse_list(value, _condition_node)
 
 
-def read_presence(value: Written) -> list[Node]:
+def parse_presence(value: QuotedWord) -> list[Node]:
     """`has:`"""
-    return _listed(value, _presence)
+    return _parse_list(value, _presence_node)
 
 
-def _listed(value: Written, read_part: Callable[[Written], Node], *, single: bool = False) -> list[Node]:
+def _parse_list(value: QuotedWord, read_part: Callable[[QuotedWord], Node], *, single: bool = False) -> list[Node]:
     if single:
         return [read_part(value)]
-    exact = value.bare.startswith("=")
+    exact = value.syntax.startswith("=")
     parts = value.split(",")
     for place, part in enumerate(parts):
         if not part.text or (exact and part.text == "=" and not place):
             hint = f'to find the comma, quote it: "{value.text}"' if len(parts) > 1 else "put a value after it"
             raise SearchError("A value is missing here", part.position, hint=hint)
     # `name:=a,b` is one of these two, both to the letter
-    return [read_part(_exactly(part) if exact and place else part) for place, part in enumerate(parts)]
+    return [read_part(_parse_exact(part) if exact and place else part) for place, part in enumerate(parts)]
 
 
-def _exactly(part: Written) -> Written:
-    if part.bare.startswith("="):
+def _parse_exact(part: QuotedWord) -> QuotedWord:
+    if part.syntax.startswith("="):
         return part
-    return Written(f"={part.text}", f"={part.bare}", (part.position, *part.places))
+    return QuotedWord(f"={part.text}", f"={part.syntax}", (part.position, *part.positions))
 
 
-def _text(field: Field, value: Written, at: Clock) -> Node:
-    if value.bare.startswith("=") and len(value.text) > 1:
+def _parse_text(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+    if value.syntax.startswith("=") and len(value.text) > 1:
         return Term(field.name, "equals", value.text[1:])
     _check_comparison(field, value)
     if field.name == "kwargs" and "=" in value.text:
@@ -78,41 +78,41 @@ def _text(field: Field, value: Written, at: Clock) -> Node:
     return Term(field.name, "contains", value.text)
 
 
-def _word(field: Field, value: Written, at: Clock) -> Node:
-    if value.bare.startswith("="):
+def _parse_word(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+    if value.syntax.startswith("="):
         return Term(field.name, "equals", value.text[1:])
     _check_comparison(field, value)
     if _is_pattern(value):
-        return Term(field.name, "like", _pattern(value))
+        return Term(field.name, "like", _parse_pattern(value))
     return Term(field.name, "is" if field.kind == "state" else "contains", value.text)
 
 
-def _check_comparison(field: Field, value: Written) -> None:
-    if field.name in FLOWERS or not value.bare.startswith(("<", ">")):
+def _check_comparison(field: Field, value: QuotedWord) -> None:
+    if field.name in FLOWER_FIELDS or not value.syntax.startswith(("<", ">")):
         return
-    able = ", ".join(name for name, other in FIELDS.items() if ordered(other))
+    able = ", ".join(name for name, other in FIELDS.items() if is_ordered(other))
     hint = f'to find the sign, quote it: {field.name}:"{value.text}"; these can be compared: {able}'
     raise SearchError(f"'{field.name}' cannot be compared", value.position, hint=hint)
 
 
-def _ordered(field: Field, value: Written, at: Clock) -> Node:
-    return Term(field.name, "range", _bounds(value, lambda part: _span(field, part, at)))
+def _parse_ordered(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+    return Term(field.name, "range", _parse_bounds(value, lambda part: _parse_span(field, part, at)))
 
 
-def _bounds(value: Written, span: Callable[[Written], Bounds]) -> Bounds:
+def _parse_bounds(value: QuotedWord, span: Callable[[QuotedWord], RangeBounds]) -> RangeBounds:
     """`span` gives the first and last value that a text means; the first is None for a moment seen from now."""
-    sign, rest = _sign(value)
-    between = rest.bare.find("..")
+    sign, rest = _split_operator(value)
+    between = rest.syntax.find("..")
     if between >= 0:
-        return _between(value, sign, rest.part(0, between), rest.part(between + 2), span)
+        return _comparison_bounds(value, sign, rest.section(0, between), rest.section(between + 2), span)
     low, high = span(rest)
     match sign:
         case ">":
-            return math.nextafter(_last(high), math.inf), None
+            return math.nextafter(_last_bound(high), math.inf), None
         case ">=":
             return (high if low is None else low), None
         case "<":
-            return None, math.nextafter(_last(high if low is None else low), -math.inf)
+            return None, math.nextafter(_last_bound(high if low is None else low), -math.inf)
         case "<=":
             return None, high
     if low is None:
@@ -121,7 +121,9 @@ def _bounds(value: Written, span: Callable[[Written], Bounds]) -> Bounds:
     return low, high
 
 
-def _between(value: Written, sign: str, first: Written, last: Written, span: Callable[[Written], Bounds]) -> Bounds:
+def _comparison_bounds(
+    value: QuotedWord, sign: str, first: QuotedWord, last: QuotedWord, span: Callable[[QuotedWord], RangeBounds]
+) -> RangeBounds:
     if sign not in ("", "="):
         raise SearchError(f"'{sign}' and '..' do not go together", value.position, hint="write a..b, a.., or ..b")
     if not first.text and not last.text:
@@ -134,43 +136,43 @@ def _between(value: Written, sign: str, first: Written, last: Written, span: Cal
     return low, high
 
 
-def _last(value: float | None) -> float:
+def _last_bound(value: float | None) -> float:
     assert value is not None
     return value
 
 
-def _sign(value: Written) -> tuple[str, Written]:
+def _split_operator(value: QuotedWord) -> tuple[str, QuotedWord]:
     for sign in (*COMPARISONS, "="):
-        if value.bare.startswith(sign):
-            return sign, value.part(len(sign))
+        if value.syntax.startswith(sign):
+            return sign, value.section(len(sign))
     return "", value
 
 
-def _span(field: Field, value: Written, at: Clock) -> Bounds:
+def _parse_span(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds:
     if field.kind == "time":
-        return _time(field, value, at)
+        return _parse_time(field, value, at)
     try:
-        found = duration(value.text) if field.duration else number(value.text)
+        found = parse_duration(value.text) if field.is_duration else parse_number(value.text)
     except ValueError:
-        raise _no_value(field, value, "a duration" if field.duration else "a number") from None
+        raise _invalid_value(field, value, "a duration" if field.is_duration else "a number") from None
     return found, found
 
 
-def _time(field: Field, value: Written, at: Clock) -> Bounds:
+def _parse_time(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds:
     text = value.text.strip()
     try:
-        seen = moment(text, at)
-        return (None, seen) if seen is not None else time_span(text, at)
+        seen = parse_moment(text, at)
+        return (None, seen) if seen is not None else parse_time_span(text, at)
     except ValueError:
         pass
     try:
-        epoch = number(text)
+        epoch = parse_number(text)
     except ValueError:
-        raise _no_value(field, value, "a date or time") from None
+        raise _invalid_value(field, value, "a date or time") from None
     return epoch, epoch
 
 
-def _no_value(field: Field, value: Written, wanted: str) -> SearchError:
+def _invalid_value(field: Field, value: QuotedWord, wanted: str) -> SearchError:
     return SearchError(
         f"'{field.name}' takes {wanted}",
         value.position,
@@ -178,40 +180,40 @@ def _no_value(field: Field, value: Written, wanted: str) -> SearchError:
     )
 
 
-def _path(keys: tuple[str, ...], value: Written) -> Path:
+def _parse_path_term(keys: tuple[str, ...], value: QuotedWord) -> PathCondition:
     if _is_pattern(value):
-        return Path(keys, "like", _pattern(value))
-    if value.bare.startswith(("<", ">")):
-        return Path(keys, "range", _bounds(value, _number_of_path))
-    if ".." in value.bare:
+        return PathCondition(keys, "like", _parse_pattern(value))
+    if value.syntax.startswith(("<", ">")):
+        return PathCondition(keys, "range", _parse_bounds(value, _parse_path_number))
+    if ".." in value.syntax:
         try:
-            return Path(keys, "range", _bounds(value, _number_of_path))
+            return PathCondition(keys, "range", _parse_bounds(value, _parse_path_number))
         except SearchError:
-            return Path(keys, "is", value.text)  # two dots in a text
-    return Path(keys, "is", value.text)
+            return PathCondition(keys, "is", value.text)  # two dots in a text
+    return PathCondition(keys, "is", value.text)
 
 
-def _number_of_path(value: Written) -> Bounds:
+def _parse_path_number(value: QuotedWord) -> RangeBounds:
     try:
-        found = number(value.text)
+        found = parse_number(value.text)
     except ValueError:
         hint = "what is under a key is compared as a number; to find the text, quote it"
         raise SearchError(f"'{value.text}' is not a number", value.position, hint=hint) from None
     return found, found
 
 
-def _is_pattern(value: Written) -> bool:
-    return "*" in value.bare or "?" in value.bare
+def _is_pattern(value: QuotedWord) -> bool:
+    return "*" in value.syntax or "?" in value.syntax
 
 
-def _pattern(value: Written) -> str:
-    if value.bare.count("*") > MAX_STARS:
+def _parse_pattern(value: QuotedWord) -> str:
+    if value.syntax.count("*") > MAX_STARS:
         raise SearchError(f"A pattern takes at most {MAX_STARS} stars", value.position)
-    wild = (character in "*?" for character in value.bare)
-    return "".join(c if is_wild else escaped(c) for c, is_wild in zip(value.text, wild, strict=True))
+    wild = (character in "*?" for character in value.syntax)
+    return "".join(c if is_wild else escape_wildcards(c) for c, is_wild in zip(value.text, wild, strict=True))
 
 
-def _condition(value: Written) -> Node:
+def _condition_node(value: QuotedWord) -> Node:
     condition = CONDITIONS.get(value.text.casefold())
     if condition is None:
         hint = did_you_mean(value.text, CONDITIONS)
@@ -219,21 +221,21 @@ def _condition(value: Written) -> Node:
     return condition.node
 
 
-def _presence(value: Written) -> Node:
+def _presence_node(value: QuotedWord) -> Node:
     parts = value.split(".")
-    field = field_named(parts[0].text)
+    field = find_field(parts[0].text)
     if field is None:
         hint = did_you_mean(parts[0].text, (*FIELDS, *ALIASES))
         raise SearchError(f"There is no field '{parts[0].text}'", value.position, hint=hint)
     if len(parts) == 1:
         return Term(field.name, "present", "")
-    return Term(field.name, "path", Path(keys_of(field, parts[1:]), "present"))
+    return Term(field.name, "path", PathCondition(parse_keys(field, parts[1:]), "present"))
 
 
-def keys_of(field: Field, parts: list[Written]) -> tuple[str, ...]:
+def parse_keys(field: Field, parts: list[QuotedWord]) -> tuple[str, ...]:
     """The keys that stand between dots. Raises SearchError."""
-    if not field.keys:
-        able = ", ".join(name for name, other in FIELDS.items() if other.keys)
+    if not field.has_keys:
+        able = ", ".join(name for name, other in FIELDS.items() if other.has_keys)
         raise SearchError(f"'{field.name}' has no keys", parts[0].position, hint=f"these have: {able}")
     for part in parts:
         if not part.text:
@@ -242,15 +244,15 @@ def keys_of(field: Field, parts: list[Written]) -> tuple[str, ...]:
     return tuple(part.text for part in parts)
 
 
-def either(nodes: list[Node]) -> Node:
+def combine_alternatives(nodes: list[Node]) -> Node:
     return nodes[0] if len(nodes) == 1 else any_of(nodes)
 
 
-_READERS: dict[Kind, Reader] = {
-    "text": _text,
-    "word": _word,
-    "id": _word,
-    "state": _word,
-    "number": _ordered,
-    "time": _ordered,
+_FIELD_PARSERS: dict[FieldKind, FieldParser] = {
+    "text": _parse_text,
+    "word": _parse_word,
+    "id": _parse_word,
+    "state": _parse_word,
+    "number": _parse_ordered,
+    "time": _parse_ordered,
 }

@@ -4,22 +4,22 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from flower.search.literal import literal
-from flower.search.match import AnyTask, matches
-from flower.search.syntax import parse
+from flower.search.literal import parse_literal
+from flower.search.match import TaskLike, matches
+from flower.search.syntax import parse_search
 from flower.search.tree import And, Node
-from flower.search.values import text_of
+from flower.search.values import value_text
 
 
 def parse_search_terms(raw_search_value: str | None) -> list[Node]:
     """The terms of a query that must all hold: `Term`s with field, operator and value; alternatives (`Or`) and
     negations (`Not`) hold terms themselves. No terms mean everything. Raises SearchError, which says where."""
-    tree = parse(raw_search_value)
+    tree = parse_search(raw_search_value)
     return list(tree.terms) if isinstance(tree, And) else [tree]
 
 
 def satisfies_search_terms(
-    task: AnyTask, search_terms: Iterable[Node], slow: Mapping[str, float] | None = None
+    task: TaskLike, search_terms: Iterable[Node], slow: Mapping[str, float] | None = None
 ) -> bool:
     """Whether all the terms hold for a task: a TaskInfo dict, a record, or a task of `celery.events.state`. `slow`:
     by name, the run time above which `is:slow` holds; without it, it holds for nothing."""
@@ -37,23 +37,23 @@ def task_args_contains_search_args(task_args: Any, search_args: Iterable[Any]) -
     wanted = [search_args] if isinstance(search_args, str) else list(search_args)
     if task_args is None:
         return not wanted
-    arguments, text = _read(task_args), text_of(task_args)
+    arguments, text = _flatten_arguments(task_args), value_text(task_args)
     return all(_occurs(item, arguments, text) for item in wanted)
 
 
-def _read(task_args: Any) -> list[Any]:
+def _flatten_arguments(task_args: Any) -> list[Any]:
     """The arguments, and everything that is in them."""
     if isinstance(task_args, str):
         try:
-            task_args = literal(task_args)
+            task_args = parse_literal(task_args)
         except ValueError:
             return []
     if isinstance(task_args, Mapping | list | tuple | set | frozenset):
-        return list(_within(task_args))
+        return list(_container_items(task_args))
     return [task_args]
 
 
-def _within(container: Iterable[Any]) -> Iterator[Any]:
+def _container_items(container: Iterable[Any]) -> Iterator[Any]:
     waiting = [container]
     while waiting:
         outer = waiting.pop()
@@ -64,7 +64,7 @@ def _within(container: Iterable[Any]) -> Iterator[Any]:
 
 
 def _occurs(item: Any, arguments: list[Any], text: str) -> bool:
-    if any(_same(item, argument) for argument in arguments):
+    if any(_values_equal(item, argument) for argument in arguments):
         return True
     if isinstance(item, str):
         folded = item.casefold()
@@ -73,8 +73,8 @@ def _occurs(item: Any, arguments: list[Any], text: str) -> bool:
     return not arguments and re.search(alone, text) is not None
 
 
-def _same(one: Any, other: Any) -> bool:
+def _values_equal(one: Any, other: Any) -> bool:
     """Equal, where True is not 1; sequences compare whatever their type, because JSON makes tuples lists."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(_values_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -3,13 +3,13 @@
 import math
 import re
 
-from flower.errors import Invalid, SearchError
-from flower.search.fields import FIELDS, Field, ordered
-from flower.search.numbers import number_text
-from flower.search.syntax import parse
-from flower.search.times import end_text, span_text, start_text
-from flower.search.tree import EVERYTHING, And, Bounds, Node, Not, Or, Path, Term
-from flower.search.wildcards import pieces
+from flower.errors import InvalidRequest, SearchError
+from flower.search.fields import FIELDS, Field, is_ordered
+from flower.search.numbers import format_number
+from flower.search.syntax import parse_search
+from flower.search.times import format_span_end, format_span_start, format_time_span
+from flower.search.tree import EVERYTHING, And, Node, Not, Or, PathCondition, RangeBounds, Term
+from flower.search.wildcards import split_pattern
 
 _NEEDS_QUOTES = re.compile(r'[\s()"\\]|\A(?:AND|OR|NOT)\Z')
 #: Signs that mean something in a value, or between keys.
@@ -17,134 +17,134 @@ _SIGNS = re.compile(r"[,*?]|\.\.|\A[=<>]")
 _KEY_SIGNS = re.compile(r"[.:,]")
 
 
-def to_text(node: Node) -> str:
+def format_search(node: Node) -> str:
     """`parse(to_text(node))` is `node`, in the plain form that `all_of` and `any_of` give. Times are those of the
     local zone.
 
     Raises Invalid for what the language has no words for: `is` but for states, the empty Or, odd patterns.
     """
-    return "" if node == EVERYTHING else _node(node)
+    return "" if node == EVERYTHING else _format_node(node)
 
 
-def quoted_value(value: str) -> str:
+def quote_value(value: str) -> str:
     """A value as it can stand behind `field:`, in quotes if it holds signs of the language."""
-    return _quoted(value) if _NEEDS_QUOTES.search(value) or _SIGNS.search(value) else value
+    return _quote_text(value) if _NEEDS_QUOTES.search(value) or _SIGNS.search(value) else value
 
 
-def _node(node: Node) -> str:
+def _format_node(node: Node) -> str:
     match node:
         case Term():
-            return _term(node)
+            return _format_term(node)
         case Not(Not() as inner):
-            return f"NOT {_node(inner)}"  # two dashes would not be read as two negations
+            return f"NOT {_format_node(inner)}"  # two dashes would not be read as two negations
         case Not(inner):
-            return f"-{_grouped(inner)}"
+            return f"-{_format_grouped(inner)}"
         case And(terms) if terms:
-            return " ".join(_node(term) if isinstance(term, And) else _grouped(term) for term in terms)
+            return " ".join(_format_node(term) if isinstance(term, And) else _format_grouped(term) for term in terms)
         case Or(terms) if terms:
-            return " OR ".join(map(_node, terms))
-    raise _unspeakable(node)
+            return " OR ".join(map(_format_node, terms))
+    raise _unrepresentable(node)
 
 
-def _grouped(node: Node) -> str:
+def _format_grouped(node: Node) -> str:
     many = isinstance(node, And | Or) and len(node.terms) > 1
-    return f"({_node(node)})" if many else _node(node)
+    return f"({_format_node(node)})" if many else _format_node(node)
 
 
-def _term(term: Term) -> str:
+def _format_term(term: Term) -> str:
     """The first way of writing it that is read as it was meant."""
-    for text in _ways(term):
+    for text in _term_candidates(term):
         try:
-            if parse(text) == term:
+            if parse_search(text) == term:
                 return text
         except SearchError:
             continue
-    raise _unspeakable(term)
+    raise _unrepresentable(term)
 
 
-def _unspeakable(node: Node) -> Invalid:
-    return Invalid(f"{node} cannot be written as a search")
+def _unrepresentable(node: Node) -> InvalidRequest:
+    return InvalidRequest(f"{node} cannot be written as a search")
 
 
-def _ways(term: Term) -> list[str]:
+def _term_candidates(term: Term) -> list[str]:
     name = term.field
     match term.operator, term.value:
         case "contains", str(value) if value and not name:
-            return [_plain(value), _quoted(value)]
+            return [_format_plain(value), _quote_text(value)]
         case (("contains" | "is"), str(value)) if value:
-            return [f"{name}:{_plain(value)}", f"{name}:{_quoted(value)}"]
+            return [f"{name}:{_format_plain(value)}", f"{name}:{_quote_text(value)}"]
         case "equals", str(value) if value:
-            return [f"{name}:={_plain(value)}", f"{name}:={_quoted(value)}"]
+            return [f"{name}:={_format_plain(value)}", f"{name}:={_quote_text(value)}"]
         case "like", str(value):
-            return [f"{name}:{_pattern(value)}"]
+            return [f"{name}:{_format_pattern(value)}"]
         case "pair", (str(key), str(value)):
-            return [f"{name}:{_plain(f'{key}={value}')}", f"{name}:{_quoted(f'{key}={value}')}"]
+            return [f"{name}:{_format_plain(f'{key}={value}')}", f"{name}:{_quote_text(f'{key}={value}')}"]
         case "present", "":
             return [f"has:{name}"]
-        case "path", Path() as path:
-            return _path_ways(name, path)
+        case "path", PathCondition() as path:
+            return _path_candidates(name, path)
         case "slow", "":
             return ["is:slow"]
-        case "range", (low, high) if name in FIELDS and ordered(FIELDS[name]):
-            return [f"{name}:{value}" for value in _ranges(FIELDS[name], low, high)]  # type: ignore[arg-type]
+        case "range", (low, high) if name in FIELDS and is_ordered(FIELDS[name]):
+            return [f"{name}:{value}" for value in _range_candidates(FIELDS[name], low, high)]  # type: ignore[arg-type]
     return []
 
 
-def _path_ways(name: str, path: Path) -> list[str]:
-    subject = ".".join((name, *map(_key, path.keys)))
+def _path_candidates(name: str, path: PathCondition) -> list[str]:
+    subject = ".".join((name, *map(_format_key, path.keys)))
     match path.operator, path.value:
         case "present", "":
             return [f"has:{subject}"]
         case "is", str(value) if value:
-            return [f"{subject}:{_plain(value)}", f"{subject}:{_quoted(value)}"]
+            return [f"{subject}:{_format_plain(value)}", f"{subject}:{_quote_text(value)}"]
         case "like", str(value):
-            return [f"{subject}:{_pattern(value)}"]
+            return [f"{subject}:{_format_pattern(value)}"]
         case "range", (low, high):
-            return [f"{subject}:{value}" for value in _path_ranges(low, high)]
+            return [f"{subject}:{value}" for value in _path_range_candidates(low, high)]
     return []
 
 
-def _path_ranges(low: float | None, high: float | None) -> list[str]:
+def _path_range_candidates(low: float | None, high: float | None) -> list[str]:
     """One number alone would be compared as text."""
-    ranges = _ranges(None, low, high)
+    ranges = _range_candidates(None, low, high)
     return [f"{one}..{one}" for one in ranges] if low == high else ranges
 
 
-def _ranges(field: Field | None, low: float | None, high: float | None) -> list[str]:
+def _range_candidates(field: Field | None, low: float | None, high: float | None) -> list[str]:
     """Ways of writing bounds, the plainest first."""
     try:
-        bounds: Bounds = (None if low is None else float(low), None if high is None else float(high))
+        bounds: RangeBounds = (None if low is None else float(low), None if high is None else float(high))
     except OverflowError:
         return []
     low, high = bounds
     if field is not None and field.kind == "time":
-        return _time_ranges(low, high)
+        return _time_range_candidates(low, high)
     if low is None and high is None:
         return []
     if low is not None and low == high:
-        return [number_text(low)]
+        return [format_number(low)]
     if low is not None and high is not None:
-        return [f"{number_text(low)}..{number_text(high)}"]
+        return [f"{format_number(low)}..{format_number(high)}"]
     if low is not None:
-        return [_shorter(">", math.nextafter(low, -math.inf), ">=", low)]
-    return [] if high is None else [_shorter("<", math.nextafter(high, math.inf), "<=", high)]
+        return [_shortest_comparison(">", math.nextafter(low, -math.inf), ">=", low)]
+    return [] if high is None else [_shortest_comparison("<", math.nextafter(high, math.inf), "<=", high)]
 
 
-def _shorter(strict: str, beside: float, sign: str, bound: float) -> str:
-    one, other = number_text(beside), number_text(bound)
+def _shortest_comparison(strict: str, beside: float, sign: str, bound: float) -> str:
+    one, other = format_number(beside), format_number(bound)
     return f"{strict}{one}" if len(one) < len(other) else f"{sign}{other}"
 
 
-def _time_ranges(low: float | None, high: float | None) -> list[str]:
+def _time_range_candidates(low: float | None, high: float | None) -> list[str]:
     if low is None and high is None:
         return []
-    first = None if low is None else _quotable(start_text(low) or repr(low))
-    last = None if high is None else _quotable(end_text(high) or repr(high))
+    first = None if low is None else _quotable(format_span_start(low) or repr(low))
+    last = None if high is None else _quotable(format_span_end(high) or repr(high))
     if first is None:
         return [f"<={last}", f"<={high!r}"]
     if last is None:
         return [f">={first}", f">={low!r}"]
-    whole = span_text(low or 0.0, high or 0.0)
+    whole = format_time_span(low or 0.0, high or 0.0)
     return [
         *([whole] if whole else []),
         *([repr(low)] if low == high else []),
@@ -154,28 +154,28 @@ def _time_ranges(low: float | None, high: float | None) -> list[str]:
 
 
 def _quotable(text: str) -> str:
-    return _quoted(text) if _NEEDS_QUOTES.search(text) else text
+    return _quote_text(text) if _NEEDS_QUOTES.search(text) else text
 
 
-def _key(key: str) -> str:
-    return _quoted(key) if _NEEDS_QUOTES.search(key) or _KEY_SIGNS.search(key) else key
+def _format_key(key: str) -> str:
+    return _quote_text(key) if _NEEDS_QUOTES.search(key) or _KEY_SIGNS.search(key) else key
 
 
-def _pattern(pattern: str) -> str:
+def _format_pattern(pattern: str) -> str:
     """Wildcards as they are; between them text, in quotes where it must be."""
     parts: list[tuple[str, bool]] = []
-    for character, wild in pieces(pattern):
+    for character, wild in split_pattern(pattern):
         if not wild and parts and not parts[-1][1]:
             parts[-1] = parts[-1][0] + character, False
         else:
             parts.append((character, wild))
-    return "".join(text if wild else quoted_value(text) for text, wild in parts)
+    return "".join(text if wild else quote_value(text) for text, wild in parts)
 
 
-def _plain(value: str) -> str:
-    return _quoted(value) if _NEEDS_QUOTES.search(value) else value
+def _format_plain(value: str) -> str:
+    return _quote_text(value) if _NEEDS_QUOTES.search(value) else value
 
 
-def _quoted(value: str) -> str:
+def _quote_text(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

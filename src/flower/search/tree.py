@@ -31,17 +31,17 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Operator: TypeAlias = Literal["contains", "is", "equals", "range", "like", "present", "path", "slow", "pair"]
-Bounds: TypeAlias = tuple[float | None, float | None]
+RangeBounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class PathCondition:
     """`is` and `like` compare the value's text as `pair` does, `range` its number (or the number that its text is);
     `present`: the keys lead somewhere."""
 
     keys: tuple[str, ...]
     operator: Literal["is", "like", "range", "present"]
-    value: str | Bounds = ""
+    value: str | RangeBounds = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Term:
 
     field: str
     operator: Operator
-    value: str | Bounds | tuple[str, str] | Path
+    value: str | RangeBounds | tuple[str, str] | PathCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def any_of(terms: Iterable[Node]) -> Node:
     return next(iter(parts)) if len(parts) == 1 else Or(tuple(parts))
 
 
-def terms_of(node: Node) -> Iterator[Term]:
+def iter_terms(node: Node) -> Iterator[Term]:
     """All terms, negated ones too."""
     waiting = [node]
     while waiting:

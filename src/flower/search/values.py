@@ -12,12 +12,12 @@ from flower.records import Task
 from flower.search.fields import Field
 
 #: A record, a TaskInfo dict or any object with the attributes of a task.
-AnyTask: TypeAlias = Any
+TaskLike: TypeAlias = Any
 
 _to_json = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def field_value(task: AnyTask, field: Field) -> Any:
+def field_value(task: TaskLike, field: Field) -> Any:
     """What the task holds in that field, in whatever shape; None if it is missing."""
     computed = _COMPUTED.get(field.name)
     if computed is not None:
@@ -34,15 +34,15 @@ def field_value(task: AnyTask, field: Field) -> Any:
     return _worker_name(value) if field.name == "client" else value
 
 
-def field_text(task: AnyTask, field: Field) -> str | None:
+def field_text(task: TaskLike, field: Field) -> str | None:
     """What the operators on text look at: text as the event brought it; None if missing."""
     value = field_value(task, field)
     if value is None or type(value) is str:
         return value
-    return data_text(value) if field.name == "data" else text_of(value)
+    return data_text(value) if field.name == "data" else value_text(value)
 
 
-def text_of(value: object) -> str:
+def value_text(value: object) -> str:
     """A value that is no text any more: the text it was read from, if it kept that, else its repr."""
     text = value if isinstance(value, str) else getattr(value, "text", None)
     return text if isinstance(text, str) else repr(value)
@@ -56,10 +56,10 @@ def data_text(data: object) -> str:
         return json.dumps(msgspec.to_builtins(data, enc_hook=str), default=str)
 
 
-def failure_id(exception: object, traceback: object) -> str | None:
+def compute_failure_id(exception: object, traceback: object) -> str | None:
     """The id of the group of failures that an exception and its traceback belong to."""
     texts = [text if isinstance(text, str) else None for text in (exception, traceback)]
-    found = fingerprint.fingerprint_of(*texts) if texts != [None, None] else None
+    found = fingerprint.compute_fingerprint(*texts) if texts != [None, None] else None
     return None if found is None else found.id
 
 
@@ -72,13 +72,13 @@ def _from_info(task: Mapping[str, Any], field: Field) -> Any:
     return last.get("pid") if isinstance(last, Mapping) else None
 
 
-def _held(task: AnyTask, name: str) -> Any:
+def _get_attribute(task: TaskLike, name: str) -> Any:
     return task.get(name) if isinstance(task, Mapping) else getattr(task, name, None)
 
 
-def _wait(task: AnyTask) -> float | None:
+def _wait(task: TaskLike) -> float | None:
     """`Task.wait`, where a time that is no number counts as missing."""
-    sent, received, started = (_finite(_held(task, name)) for name in ("sent", "received", "started"))
+    sent, received, started = (_finite(_get_attribute(task, name)) for name in ("sent", "received", "started"))
     since = received if sent is None else sent
     return None if since is None or started is None else started - since
 
@@ -87,18 +87,18 @@ def _finite(value: object) -> float | None:
     return value if isinstance(value, int | float) and not math.isnan(value) else None
 
 
-def _attempts(task: AnyTask) -> int | None:
+def _attempts(task: TaskLike) -> int | None:
     if isinstance(task, Mapping):
         attempts = task.get("attempts")
         return len(attempts) if isinstance(attempts, Sized) else None
     return len(getattr(task, "earlier", None) or ()) + 1
 
 
-_COMPUTED: dict[str, Callable[[AnyTask], Any]] = {
+_COMPUTED: dict[str, Callable[[TaskLike], Any]] = {
     "wait": _wait,
     "attempts": _attempts,
-    "failure": lambda task: failure_id(_held(task, "exception"), _held(task, "traceback")),
-    "data": lambda task: _held(task, "data") or None,
+    "failure": lambda task: compute_failure_id(_get_attribute(task, "exception"), _get_attribute(task, "traceback")),
+    "data": lambda task: _get_attribute(task, "data") or None,
 }
 
 

@@ -11,12 +11,12 @@ MAX_STARS: Final = 16
 _SPECIAL: Final = "*?\\"
 
 
-def escaped(text: str) -> str:
+def escape_wildcards(text: str) -> str:
     """The pattern that only this text fits."""
     return "".join(f"\\{character}" if character in _SPECIAL else character for character in text)
 
 
-def pieces(pattern: str) -> list[tuple[str, bool]]:
+def split_pattern(pattern: str) -> list[tuple[str, bool]]:
     """The characters of a pattern, and whether each is a wildcard."""
     found: list[tuple[str, bool]] = []
     index = 0
@@ -32,7 +32,7 @@ def pieces(pattern: str) -> list[tuple[str, bool]]:
 
 
 @lru_cache(maxsize=256)
-def matcher(pattern: str) -> Callable[[str], bool]:
+def compile_wildcard(pattern: str) -> Callable[[str], bool]:
     """Whether the whole of a text fits, ignoring case. `?` stands for one character of the casefolded text."""
     chunks = _chunks(pattern)
     compiled = [re.compile(source, re.DOTALL) for source, _ in chunks]
@@ -62,7 +62,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 def _chunks(pattern: str) -> list[tuple[str, int]]:
     """What stands between the stars, as regular expressions, and how many characters each takes."""
     chunks: list[tuple[list[str], int]] = [([], 0)]
-    for character, wild in pieces(pattern):
+    for character, wild in split_pattern(pattern):
         if wild and character == "*":
             chunks.append(([], 0))
             continue

@@ -8,33 +8,33 @@ _QUOTED: Final = "\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class QuotedWord:
     """`bare` is `text` with the quoted characters blotted out; `places` are the positions of its characters in the
     query, and the one after the last."""
 
     text: str
-    bare: str
-    places: tuple[int, ...]
+    syntax: str
+    positions: tuple[int, ...]
 
     @property
     def position(self) -> int:
-        return self.places[0]
+        return self.positions[0]
 
-    def part(self, start: int, end: int | None = None) -> "Written":
+    def section(self, start: int, end: int | None = None) -> "QuotedWord":
         stop = len(self.text) if end is None else end
-        return Written(self.text[start:stop], self.bare[start:stop], self.places[start : stop + 1])
+        return QuotedWord(self.text[start:stop], self.syntax[start:stop], self.positions[start : stop + 1])
 
-    def split(self, sign: str) -> list["Written"]:
+    def split(self, sign: str) -> list["QuotedWord"]:
         """The parts between the signs that are not quoted."""
-        parts: list[Written] = []
+        parts: list[QuotedWord] = []
         start = 0
-        for piece in self.bare.split(sign):
-            parts.append(self.part(start, start + len(piece)))
+        for piece in self.syntax.split(sign):
+            parts.append(self.section(start, start + len(piece)))
             start += len(piece) + len(sign)
         return parts
 
 
-def read_word(text: str, start: int) -> tuple[Written, int, int | None]:
+def read_word(text: str, start: int) -> tuple[QuotedWord, int, int | None]:
     """The word that begins here, where it ends, and where a quote was opened that nobody closes."""
     characters: list[str] = []
     bare: list[str] = []
@@ -53,4 +53,4 @@ def read_word(text: str, start: int) -> tuple[Written, int, int | None]:
             characters.append(text[index + 1] if escaped else character)
             bare.append(_QUOTED if escaped or opened is not None else character)
         index += 2 if escaped else 1
-    return Written("".join(characters), "".join(bare), (*places, index)), index, opened
+    return QuotedWord("".join(characters), "".join(bare), (*places, index)), index, opened

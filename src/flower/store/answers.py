@@ -24,17 +24,17 @@ TimeKey: TypeAlias = Literal["received", "started", "timestamp", "sent"]
 TIME_KEYS: tuple[TimeKey, ...] = ("received", "started", "timestamp", "sent")
 
 
-class Span(msgspec.Struct, frozen=True):
+class BucketSpan(msgspec.Struct, frozen=True):
     """`buckets` stretches of `width` seconds each, from `start` on; a bucket has its start and not its end."""
 
-    start: float
+    start_at: float
     width: float
     buckets: int
-    key: TimeKey = "received"
+    time: TimeKey = "received"
 
     @property
     def end(self) -> float:
-        return self.start + self.width * self.buckets
+        return self.start_at + self.width * self.buckets
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Count(msgspec.Struct, frozen=True):
     partial: str | None = None
 
 
-class Value(msgspec.Struct, frozen=True):
+class FacetValue(msgspec.Struct, frozen=True):
     """A value of a facet, None for tasks without one, and how many tasks have it."""
 
     value: str | None
@@ -60,7 +60,7 @@ class Value(msgspec.Struct, frozen=True):
 class FacetCounts(msgspec.Struct, frozen=True):
     """Most frequent first, equal ones by value (None last). `more`: how many further values there are."""
 
-    values: tuple[Value, ...]
+    values: tuple[FacetValue, ...]
     more: int = 0
 
 
@@ -73,7 +73,7 @@ class Facets(msgspec.Struct, frozen=True):
 class Histogram(msgspec.Struct, frozen=True):
     """`states`: of each state that occurs, the number of tasks in each bucket of `span`."""
 
-    span: Span
+    span: BucketSpan
     states: dict[str, tuple[int, ...]]
     partial: str | None = None
 
@@ -104,17 +104,17 @@ class FailureGroup(msgspec.Struct, frozen=True):
     fingerprint: Fingerprint
     count: int
     #: of `Task.timestamp`
-    first: float | None
-    last: float | None
+    first_failure_at: float | None
+    last_failure_at: float | None
     #: tasks in each bucket of the span that was asked for
     trend: tuple[int, ...]
-    types: tuple[Value, ...]
-    workers: tuple[Value, ...]
+    types: tuple[FacetValue, ...]
+    workers: tuple[FacetValue, ...]
     #: the id of the latest task in it
     example: str
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SeenRange(msgspec.Struct, frozen=True):
     """Of all tasks on record in a group of failures: the first and last `Task.timestamp`, and how many there are."""
 
     first: float | None
@@ -131,13 +131,13 @@ class Failures(msgspec.Struct, frozen=True):
     partial: str | None = None
 
 
-class Family(msgspec.Struct, frozen=True):
+class TaskFamily(msgspec.Struct, frozen=True):
     """All that belongs to a workflow, in the order in which it was first written. `whole` is False if there is more
     than was asked for."""
 
     root_id: str
     tasks: tuple[Task, ...]
-    whole: bool = True
+    complete: bool = True
 
 
 class Workflow(msgspec.Struct, frozen=True):
@@ -147,11 +147,11 @@ class Workflow(msgspec.Struct, frozen=True):
 
     root: Task
     tasks: int
-    ended: int
+    finished: int
     failed: int
     running: int
-    started: float | None
-    last: float | None
+    started_at: float | None
+    last_event_at: float | None
 
 
 class Workflows(msgspec.Struct, frozen=True):
@@ -162,11 +162,11 @@ class Workflows(msgspec.Struct, frozen=True):
     partial: str | None = None
 
 
-class WorkerMoment(msgspec.Struct, frozen=True):
+class WorkerSnapshot(msgspec.Struct, frozen=True):
     """A line of a worker's history: it came, went, or said how it was (about once a minute). `at` is by our clock."""
 
-    hostname: str
-    at: float
+    worker: str
+    recorded_at: float
     event: Literal["online", "offline", "heartbeat"]
     pid: int | None = None
     active: int | None = None

@@ -5,10 +5,10 @@ from typing import Final
 
 from flower.store.ledger import Ledger
 from flower.store.port import Reader, Writer
-from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.folder import StoreDirectory
 from flower.store.sqlite.ledger import SqliteLedger
 from flower.store.sqlite.reader import SqliteReader
-from flower.store.sqlite.schema import SEGMENT_TASKS
+from flower.store.sqlite.schema import DEFAULT_SEGMENT_TASKS
 
 #: Where a store is if nobody says.
 DEFAULT_PATH: Final = "flower-data"
@@ -17,7 +17,7 @@ DEFAULT_PATH: Final = "flower-data"
 def open_writer(
     path: str | os.PathLike[str] = DEFAULT_PATH,
     *,
-    segment_tasks: int = SEGMENT_TASKS,
+    segment_tasks: int = DEFAULT_SEGMENT_TASKS,
     text_index: bool = True,
     index_process: bool = False,
 ) -> Writer:
@@ -32,14 +32,16 @@ def open_writer(
     # it needs numpy, which a process that only reads need not load: that is a tenth of a second of its start
     from flower.store.sqlite.writer import SqliteWriter  # noqa: PLC0415
 
-    return SqliteWriter(Folder(path), segment_tasks=segment_tasks, text_index=text_index, index_process=index_process)
+    return SqliteWriter(
+        StoreDirectory(path), segment_tasks=segment_tasks, text_index=text_index, index_process=index_process
+    )
 
 
 def open_ledger(path: str | os.PathLike[str] = DEFAULT_PATH) -> Ledger:
     """What people did, beside the tasks of the store in this directory. Made when it is first needed. Raises NotAStore
     and WrongVersion."""
-    folder = Folder(path)
-    folder.check()
+    folder = StoreDirectory(path)
+    folder.verify()
     return SqliteLedger(folder)
 
 
@@ -47,4 +49,4 @@ def open_reader(path: str | os.PathLike[str] = DEFAULT_PATH, *, time_limit: floa
     """A reader of the store in this directory. It may be opened before the store is made: then it is empty
     until it is. `time_limit` is how many seconds anyone may wait for an answer, or for the next part of a
     long one; beyond that, WaitedTooLong. Raises NotAStore and WrongVersion."""
-    return SqliteReader(Folder(path), time_limit=time_limit)
+    return SqliteReader(StoreDirectory(path), time_limit=time_limit)

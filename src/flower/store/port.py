@@ -11,20 +11,20 @@ from typing import Any, NamedTuple, Protocol
 from flower.records import Gap, Task, Worker
 from flower.search.tree import EVERYTHING, Node
 from flower.store.answers import (
+    BucketSpan,
     Count,
     Facet,
     Facets,
     Failures,
-    Family,
     Histogram,
     Page,
-    Seen,
-    Span,
+    SeenRange,
     Summaries,
-    WorkerMoment,
+    TaskFamily,
+    WorkerSnapshot,
     Workflows,
 )
-from flower.tallies import InFlight, Key, Living, Tallies, Tally
+from flower.tallies import CounterDelta, CounterKey, InFlight, LiveWorkers, TaskCounters
 
 #: What tasks can be ordered by. Text orders without regard to case.
 #: `wait` is `Task.wait`, seconds between being sent and started.
@@ -52,7 +52,7 @@ class Query:
     sort: tuple[Sort, ...] = NEWEST
 
 
-class Stored(NamedTuple):
+class StoredTask(NamedTuple):
     """A task and the store's own handle on it; None until it has been written."""
 
     key: int | None
@@ -60,7 +60,7 @@ class Stored(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class TaskChange:
     """A row that exists: what it holds now and what it shall hold."""
 
     key: int
@@ -73,23 +73,23 @@ class Batch:
     """What one write brings. All of it becomes visible under one number of the change sequence."""
 
     new: Sequence[Task] = ()
-    changed: Sequence[Changed] = ()
+    changed: Sequence[TaskChange] = ()
     workers: Sequence[Worker] = ()
     gaps: Sequence[Gap] = ()
     #: what is known of tasks that shall become rows later; takes the place of what was held before. None = as before.
     #: Nobody sees them, but they outlive the process that holds them back.
-    held: Sequence[Task] | None = None
+    parked: Sequence[Task] | None = None
     #: tallies that are forgotten, and then what these are from now on (not what is to be added)
-    forgotten: Sequence[Key] = ()
-    tallies: Sequence[Tally] = ()
+    dropped_counters: Sequence[CounterKey] = ()
+    counters: Sequence[TaskCounters] = ()
     #: what tells events apart that were counted in this write and may come again; takes the place of what was there.
     #: None = as before.
-    marks: bytes | None = None
+    dedup_marks: bytes | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether it brings nothing that can be seen."""
-        return not (self.new or self.changed or self.workers or self.gaps or self.tallies or self.forgotten)
+        return not (self.new or self.changed or self.workers or self.gaps or self.counters or self.dropped_counters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ class Changes:
 class StoreStatus:
     sequence: int
     tasks: int
-    bytes: int
+    size_bytes: int
     segments: int
     damaged: tuple[str, ...] = ()
     #: bytes that may still be written where the store is; None if there is no such place
-    free: int | None = None
+    free_bytes: int | None = None
 
 
 class Reader(Protocol):
@@ -131,7 +131,7 @@ class Reader(Protocol):
         """Lazily: memory does not grow with the result. Limit 0 or negative gives nothing."""
         ...
 
-    def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+    def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         """One page and where the next one begins. A task that keeps its place is neither repeated nor passed over,
         whatever is written meanwhile; with `sort=()` (in the order of first writing) every task keeps its place.
         Raises Invalid for a cursor of another query."""
@@ -141,7 +141,7 @@ class Reader(Protocol):
         """Exactly. Raises WaitedTooLong."""
         ...
 
-    def counted(self, where: Node = EVERYTHING) -> Count:
+    def count_until_deadline(self, where: Node = EVERYTHING) -> Count:
         """The same, or what was counted until the time was over."""
         ...
 
@@ -150,28 +150,28 @@ class Reader(Protocol):
         text in them, ignoring case (then no None)."""
         ...
 
-    def histogram(self, where: Node, span: Span) -> Histogram: ...
+    def histogram(self, where: Node, span: BucketSpan) -> Histogram: ...
 
     def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
         """Figures over all these tasks and, if `by` is given, by its values."""
         ...
 
-    def timeline(self, where: Node, span: Span) -> Summaries:
+    def timeline(self, where: Node, span: BucketSpan) -> Summaries:
         """Figures of each stretch of time; `total` is over all stretches."""
         ...
 
-    def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
+    def failures(self, where: Node, *, limit: int = 20, span: BucketSpan | None = None) -> Failures:
         """The groups of the tasks that have an exception or traceback. `types` and `workers` are the five most
         frequent ones. Without a span, `trend` is empty."""
         ...
 
-    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
         """When these groups of failures (None: all) were first and last seen, whatever the window, by the ids of their
         fingerprints. What was found out about segments that do not change is remembered, so it may be asked every
         second."""
         ...
 
-    def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
+    def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
         """The workflow of a task: all tasks with its root_id, and the root. None if the task is not known."""
         ...
 
@@ -180,11 +180,11 @@ class Reader(Protocol):
         neither repeat nor skip any. Raises Invalid for a cursor of another query."""
         ...
 
-    def slow(self) -> Mapping[str, float]:
+    def slow_thresholds(self) -> Mapping[str, float]:
         """The run time, by name, above which `is:slow` holds (`sketch.slow_thresholds`)."""
         ...
 
-    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerMoment]:
+    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerSnapshot]:
         """Newest first; of all workers if none is named."""
         ...
 
@@ -198,11 +198,11 @@ class Reader(Protocol):
 
     def workers(self) -> Mapping[str, Worker]: ...
 
-    def tallies(self, after: int = 0) -> Tallies:
+    def counters(self, after: int = 0) -> CounterDelta:
         """What was counted, as far as it changed after this number of the change sequence."""
         ...
 
-    def in_flight(self, living: Living) -> Sequence[InFlight]:
+    def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
         """What these workers have received and not started, and what they are running; without tasks that have an ETA,
         and without those of an earlier life of the worker. Only pairs that have such tasks, in no order. Raises
         WaitedTooLong."""
@@ -229,7 +229,7 @@ class Writer(Protocol):
         """A name given when the store was made, letters and digits: the broker's queue bears it."""
         ...
 
-    def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
+    def load(self, uuids: Iterable[str]) -> Mapping[str, StoredTask]:
         """Those of these tasks that the store holds."""
         ...
 
@@ -239,15 +239,15 @@ class Writer(Protocol):
         Raises StoreFull if there is no room; the batch may be offered again later."""
         ...
 
-    def held(self) -> Sequence[Task]:
+    def parked_tasks(self) -> Sequence[Task]:
         """What the last write that said so held back (`Batch.held`)."""
         ...
 
-    def tallies(self) -> Sequence[Tally]:
+    def counters(self) -> Sequence[TaskCounters]:
         """All that was counted."""
         ...
 
-    def marks(self) -> bytes:
+    def dedup_marks(self) -> bytes:
         """What the last write that said so told (`Batch.marks`)."""
         ...
 

@@ -15,73 +15,86 @@ from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from flower.api.answers import error_response, text_response
+from flower.api.answers import flower_error_response, text_response
 from flower.api.context import Context
-from flower.api.guards import objection, refusal
-from flower.api.metering import metrics_anyway
-from flower.api.noting import note_refusal, noted
+from flower.api.guards import authorize, denial_response
+from flower.api.metering import get_metrics_public
+from flower.api.noting import audit_denied, run_audited
 from flower.api.records import healthcheck
-from flower.api.routes import ROUTES, Route
-from flower.api.v1.http import V1_ROUTES, broken, no_route, problem, refused
+from flower.api.routes import FLOWER_ROUTES, HttpRoute
+from flower.api.v1.http import (
+    V1_ROUTES,
+    v1_denied_response,
+    v1_error_response,
+    v1_http_error_response,
+    v1_internal_error_response,
+)
 from flower.api.v1.table import PREFIX
 from flower.errors import FlowerError
-from flower.web.assets import ASSETS
-from flower.web.cluster_pages import CLUSTER_PAGES
-from flower.web.cookies import give_xsrf
-from flower.web.headers import Headers
-from flower.web.login import LOGIN
+from flower.web.assets import ASSET_ROUTES
+from flower.web.cluster_pages import CLUSTER_PAGE_ROUTES
+from flower.web.cookies import set_xsrf_cookie
+from flower.web.headers import SecurityHeadersMiddleware
+from flower.web.login import LOGIN_ROUTES
 from flower.web.pages import error_page
-from flower.web.request_log import note_refused
-from flower.web.shell import SHELL_PAGES
+from flower.web.request_log import log_denied
+from flower.web.shell import SHELL_PAGE_ROUTES
 
 STATIC = Path(__file__).parent / "static"
 
 #: Named on the page of an error with the option `debug`.
-_PARTS = ("bellflower", "celery", "kombu", "starlette", "uvicorn")
+_DEBUG_PACKAGES = ("bellflower", "celery", "kombu", "starlette", "uvicorn")
 
 
 def create_app(context: Context) -> ASGIApp:
     """Everything under `context.root`; nothing of it touches the store or the cluster before it is asked."""
-    every = (*ROUTES, *V1_ROUTES, *LOGIN, *ASSETS, *SHELL_PAGES, *CLUSTER_PAGES)
-    routes: list[BaseRoute] = [_mounted(route, context) for route in every]
+    every = (*FLOWER_ROUTES, *V1_ROUTES, *LOGIN_ROUTES, *ASSET_ROUTES, *SHELL_PAGE_ROUTES, *CLUSTER_PAGE_ROUTES)
+    routes: list[BaseRoute] = [_mount_route(route, context) for route in every]
     routes.append(Mount("/static", StaticFiles(directory=STATIC), name="static"))
     routes.append(StarletteRoute("/favicon.ico", _favicon))
-    if context.root:
+    if context.root_path:
         below = Router(routes, redirect_slashes=False)
-        routes = [StarletteRoute(context.root, _to_root), Mount(context.root, app=below)]
+        routes = [StarletteRoute(context.root_path, _redirect_to_root), Mount(context.root_path, app=below)]
     app = Starlette(
         routes=routes,
-        exception_handlers={FlowerError: _failed, HTTPException: _refused, Exception: _broken},  # type: ignore[dict-item]
+        exception_handlers={
+            FlowerError: _handle_flower_error,  # type: ignore[dict-item]
+            HTTPException: _handle_http_error,  # type: ignore[dict-item]
+            Exception: _handle_exception,
+        },
     )
     app.router.redirect_slashes = False
     app.state.context = context
-    return Headers(app, context)
+    return SecurityHeadersMiddleware(app, context)
 
 
 def create_metrics_app(context: Context) -> ASGIApp:
     """Metrics alone, for a port of their own, which knows no prefix."""
-    own = (Route("GET", "/metrics", metrics_anyway, "open"), Route("GET", "/healthcheck", healthcheck, "open"))
-    app = Starlette(
-        routes=[_mounted(route, context) for route in own],
-        exception_handlers={FlowerError: _plainly, Exception: _plainly_broken},  # type: ignore[dict-item]
+    own = (
+        HttpRoute("GET", "/metrics", get_metrics_public, "open"),
+        HttpRoute("GET", "/healthcheck", healthcheck, "open"),
     )
-    return Headers(app, context)
+    app = Starlette(
+        routes=[_mount_route(route, context) for route in own],
+        exception_handlers={FlowerError: _text_error, Exception: _text_internal_error},  # type: ignore[dict-item]
+    )
+    return SecurityHeadersMiddleware(app, context)
 
 
-def _mounted(route: Route, context: Context) -> BaseRoute:
+def _mount_route(route: HttpRoute, context: Context) -> BaseRoute:
     async def endpoint(request: Request) -> Response:
-        objected = await objection(request, route.access, route.permission, context)
+        objected = await authorize(request, route.access, route.permission, context)
         if objected is not None:
             if objected.code == "forbidden":
-                note_refused(request.scope, 403, objected.message)
-            if route.action:
-                await note_refusal(request, context, route.action, objected)
-            return refused(objected) if _is_v1(request) else refusal(objected)
-        if route.action:
-            return await noted(request, context, route.action, lambda: route.endpoint(request, context))
+                log_denied(request.scope, 403, objected.message)
+            if route.audit_action:
+                await audit_denied(request, context, route.audit_action, objected)
+            return v1_denied_response(objected) if _is_v1(request) else denial_response(objected)
+        if route.audit_action:
+            return await run_audited(request, context, route.audit_action, lambda: route.endpoint(request, context))
         response = await route.endpoint(request, context)
         if route.access == "page" and response.headers.get("content-type", "").startswith("text/html"):
-            give_xsrf(request, response, context)
+            set_xsrf_cookie(request, response, context)
         return response
 
     return StarletteRoute(route.path, endpoint, methods=[route.method])
@@ -96,33 +109,33 @@ def _icon() -> bytes:
     return (STATIC / "flower.svg").read_bytes()
 
 
-async def _to_root(request: Request) -> Response:
+async def _redirect_to_root(request: Request) -> Response:
     return RedirectResponse(f"{request.url.path}/", 302)
 
 
 def _is_api(request: Request) -> bool:
     context: Context = request.app.state.context
-    return request.url.path.startswith(f"{context.root}/api/")
+    return request.url.path.startswith(f"{context.root_path}/api/")
 
 
 def _is_v1(request: Request) -> bool:
     context: Context = request.app.state.context
-    return request.url.path.startswith(f"{context.root}{PREFIX}/")
+    return request.url.path.startswith(f"{context.root_path}{PREFIX}/")
 
 
-async def _failed(request: Request, error: FlowerError) -> Response:
-    answer = problem(error) if _is_v1(request) else error_response(error)
+async def _handle_flower_error(request: Request, error: FlowerError) -> Response:
+    answer = v1_error_response(error) if _is_v1(request) else flower_error_response(error)
     if 400 <= answer.status_code < 500:
-        note_refused(request.scope, answer.status_code, error.message)
+        log_denied(request.scope, answer.status_code, error.message)
     if _is_api(request):
         return answer
     return error_page(request, answer.status_code, error.message)
 
 
-async def _refused(request: Request, error: HTTPException) -> Response:
+async def _handle_http_error(request: Request, error: HTTPException) -> Response:
     """No such path, no such method, a body too large: said by the framework."""
     if _is_v1(request):
-        return no_route(error)
+        return v1_http_error_response(error)
     # As in Flower: nothing that can be read or sent to is there, and nothing at all takes other methods.
     status = 405 if error.status_code == 404 and request.method not in ("GET", "HEAD", "POST") else error.status_code
     if _is_api(request) or status == 405:
@@ -130,25 +143,25 @@ async def _refused(request: Request, error: HTTPException) -> Response:
     return error_page(request, status, "There is no such page." if status == 404 else error.detail)
 
 
-async def _plainly(request: Request, error: FlowerError) -> Response:
-    return error_response(error)
+async def _text_error(request: Request, error: FlowerError) -> Response:
+    return flower_error_response(error)
 
 
-async def _plainly_broken(request: Request, error: Exception) -> Response:
+async def _text_internal_error(request: Request, error: Exception) -> Response:
     return text_response("", 500)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _handle_exception(request: Request, error: Exception) -> Response:
     """An error of ours. The server logs it with its traceback; people get no details, unless the server is being
     debugged."""
     if _is_v1(request):
-        return broken()
+        return v1_internal_error_response()
     if _is_api(request):
         return text_response("", 500)
     context: Context = request.app.state.context
-    return error_page(request, 500, "Something went wrong here.", _details(error) if context.debug else "")
+    return error_page(request, 500, "Something went wrong here.", _debug_details(error) if context.debug else "")
 
 
-def _details(error: Exception) -> str:
-    versions = [f"{part} {version(part)}" for part in _PARTS]
+def _debug_details(error: Exception) -> str:
+    versions = [f"{part} {version(part)}" for part in _DEBUG_PACKAGES]
     return "\n".join([*traceback.format_exception(error), f"Python {platform.python_version()}", *versions])

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.api.context import Context
-from flower.api.reading import read
-from flower.api.routes import Route
+from flower.api.reading import run_in_thread
+from flower.api.routes import HttpRoute
 
 _STATIC: Final = Path(__file__).parent / "static"
 
@@ -26,9 +26,9 @@ SOURCES: Final = _STATIC / "ui"
 BUNDLE: Final = _STATIC / "ui-bundle"
 
 #: Below the root of the server.
-PREFIX: Final = "/static/ui"
+ASSETS_PREFIX: Final = "/static/ui"
 
-_TYPES: Final = {
+_MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=UTF-8",
     ".css": "text/css; charset=UTF-8",
     ".svg": "image/svg+xml",
@@ -37,7 +37,7 @@ _TYPES: Final = {
 }
 
 #: A year, the longest that has a meaning.
-_KEPT: Final = {"cache-control": "public, max-age=31536000, immutable"}
+_CACHE_FOREVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
 
 #: `import … from './x.js'` and `export … from './x.js'`, also minified; what is imported on demand is not meant.
 _IMPORT: Final = re.compile(r"""(?:^|;)(?:import|export)\b[^;'"()]*?['"](\.{1,2}/[^'"]+)['"]""", re.MULTILINE)
@@ -48,7 +48,7 @@ class Asset:
     media_type: str
     body: bytes
     #: None where it would save nothing
-    zipped: bytes | None
+    gzipped: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Assets:
     version: str
     files: dict[str, Asset]
 
-    def address(self, root: str, name: str) -> str:
-        return f"{root}{PREFIX}/{self.version}/{name}"
+    def url(self, root: str, name: str) -> str:
+        return f"{root}{ASSETS_PREFIX}/{self.version}/{name}"
 
-    def modules(self, *entries: str) -> tuple[str, ...]:
+    def module_closure(self, *entries: str) -> tuple[str, ...]:
         """These modules and all that they import at once, so that a browser can ask for them together."""
         found: dict[str, None] = {}
         waiting = list(entries)
@@ -73,9 +73,11 @@ class Assets:
         return tuple(found)
 
 
-def load(folder: Path) -> Assets:
+def load_assets(folder: Path) -> Assets:
     files = {
-        path.relative_to(folder).as_posix(): _asset(path) for path in sorted(folder.rglob("*")) if path.suffix in _TYPES
+        path.relative_to(folder).as_posix(): _load_asset(path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _MEDIA_TYPES
     }
     everything = sha256()
     for name, asset in files.items():
@@ -84,34 +86,36 @@ def load(folder: Path) -> Assets:
 
 
 @cache
-def assets() -> Assets:
-    return load(BUNDLE if BUNDLE.is_dir() else SOURCES)
+def default_assets() -> Assets:
+    return load_assets(BUNDLE if BUNDLE.is_dir() else SOURCES)
 
 
-def current(context: Context) -> Assets:
+def current_assets(context: Context) -> Assets:
     """With the option `debug` what was changed is served at once."""
-    return load(SOURCES) if context.debug else assets()
+    return load_assets(SOURCES) if context.debug else default_assets()
 
 
-async def asset(request: Request, context: Context) -> Response:
+async def serve_asset(request: Request, context: Context) -> Response:
     """A version of another day is answered with today's file: a page that was open while the server was updated goes on
     until it is loaded again. It is not kept, though."""
-    known = await read(lambda: current(context))
+    known = await run_in_thread(lambda: current_assets(context))
     found = known.files.get(request.path_params["name"])
     if found is None:
         return Response("", 404, {"content-type": "text/plain; charset=UTF-8"})
-    kept = _KEPT if request.path_params["version"] == known.version else {"cache-control": "no-store"}
+    kept = _CACHE_FOREVER if request.path_params["version"] == known.version else {"cache-control": "no-store"}
     headers = {**kept, "content-type": found.media_type, "vary": "accept-encoding"}
-    if found.zipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(found.zipped, headers={**headers, "content-encoding": "gzip"})
+    if found.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found.gzipped, headers={**headers, "content-encoding": "gzip"})
     return Response(found.body, headers=headers)
 
 
 #: Files are no secret: the page of the login uses them.
-ASSETS: tuple[Route, ...] = (Route("GET", f"{PREFIX}/{{version}}/{{name:path}}", asset, "open"),)
+ASSET_ROUTES: tuple[HttpRoute, ...] = (
+    HttpRoute("GET", f"{ASSETS_PREFIX}/{{version}}/{{name:path}}", serve_asset, "open"),
+)
 
 
-def _asset(path: Path) -> Asset:
+def _load_asset(path: Path) -> Asset:
     body = path.read_bytes()
     zipped = None if path.suffix == ".woff2" else gzip.compress(body, 9, mtime=0)
-    return Asset(_TYPES[path.suffix], body, zipped)
+    return Asset(_MEDIA_TYPES[path.suffix], body, zipped)

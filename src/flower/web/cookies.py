@@ -5,50 +5,50 @@ import secrets
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flower.access.sessions import SESSION, SESSION_AGE, STATE, STATE_AGE, XSRF
+from flower.access.sessions import SESSION_COOKIE, SESSION_MAX_AGE, STATE_COOKIE, STATE_MAX_AGE, XSRF_COOKIE
 from flower.api.context import Context
 
 #: Bytes of chance in an XSRF token.
-_CHANCE = 24
+_XSRF_BYTES = 24
 
 
-def give_session(request: Request, response: Response, context: Context, sealed: str) -> None:
-    _give(request, response, context, SESSION, sealed, SESSION_AGE)
+def set_session_cookie(request: Request, response: Response, context: Context, value: str) -> None:
+    _set_cookie(request, response, context, SESSION_COOKIE, value, SESSION_MAX_AGE)
 
 
-def give_state(request: Request, response: Response, context: Context, sealed: str) -> None:
-    _give(request, response, context, STATE, sealed, STATE_AGE)
+def set_state_cookie(request: Request, response: Response, context: Context, value: str) -> None:
+    _set_cookie(request, response, context, STATE_COOKIE, value, STATE_MAX_AGE)
 
 
-def give_xsrf(request: Request, response: Response, context: Context) -> None:
+def set_xsrf_cookie(request: Request, response: Response, context: Context) -> None:
     """Readable by the scripts of our pages, which send it back in a header."""
-    if XSRF not in request.cookies:
-        _give(request, response, context, XSRF, xsrf_token(request), SESSION_AGE, scripts=True)
+    if XSRF_COOKIE not in request.cookies:
+        _set_cookie(request, response, context, XSRF_COOKIE, xsrf_token(request), SESSION_MAX_AGE, scripts=True)
 
 
 def xsrf_token(request: Request) -> str:
     """The one that this browser has, or gets with this answer."""
-    known = request.cookies.get(XSRF)
+    known = request.cookies.get(XSRF_COOKIE)
     if known:
         return known
     if not hasattr(request.state, "xsrf"):
-        request.state.xsrf = secrets.token_urlsafe(_CHANCE)
+        request.state.xsrf = secrets.token_urlsafe(_XSRF_BYTES)
     return str(request.state.xsrf)
 
 
-def take(response: Response, context: Context, name: str) -> None:
-    response.delete_cookie(name, path=_path(context), httponly=True, samesite="lax")
+def delete_cookie(response: Response, context: Context, name: str) -> None:
+    response.delete_cookie(name, path=_cookie_path(context), httponly=True, samesite="lax")
 
 
-def _give(
+def _set_cookie(
     request: Request, response: Response, context: Context, name: str, value: str, age: int, *, scripts: bool = False
 ) -> None:
     secure = request.url.scheme == "https"
     response.set_cookie(
-        name, value, max_age=age, path=_path(context), secure=secure, httponly=not scripts, samesite="lax"
+        name, value, max_age=age, path=_cookie_path(context), secure=secure, httponly=not scripts, samesite="lax"
     )
 
 
-def _path(context: Context) -> str:
+def _cookie_path(context: Context) -> str:
     """Two servers under one name, each below its own prefix, do not take each other's cookies."""
-    return context.root or "/"
+    return context.root_path or "/"

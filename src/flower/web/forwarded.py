@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Forwarded:
+class ProxyHeadersMiddleware:
     """Client and scheme by X-Real-Ip or the last of X-Forwarded-For, and X-Scheme or the last of X-Forwarded-Proto.
     `flower.peer` in the scope is the other end of the connection; "" is a unix socket."""
 
@@ -19,21 +19,23 @@ class Forwarded:
             client = scope.get("client")
             headers = Headers(scope=scope)
             scope["flower.peer"] = client[0] if client else ""
-            address = _address(headers.get("x-real-ip")) or _address(_last(headers, "x-forwarded-for"))
+            address = _parse_address(headers.get("x-real-ip")) or _parse_address(
+                _last_value(headers, "x-forwarded-for")
+            )
             if address:
                 scope["client"] = (address, 0)
-            scheme = (headers.get("x-scheme") or _last(headers, "x-forwarded-proto")).strip().lower()
+            scheme = (headers.get("x-scheme") or _last_value(headers, "x-forwarded-proto")).strip().lower()
             if scheme in ("http", "https"):
                 scope["scheme"] = scheme
         await self._app(scope, receive, send)
 
 
-def _last(headers: Headers, name: str) -> str:
+def _last_value(headers: Headers, name: str) -> str:
     """What the proxy next to us has added; whatever stands before it may be the client's own."""
     return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
-def _address(text: str | None) -> str:
+def _parse_address(text: str | None) -> str:
     try:
         return str(ip_address(text.strip())) if text else ""
     except ValueError:

@@ -8,185 +8,191 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from flower.access.authenticator import Unknown
-from flower.access.oauth.protocol import Login, Person, Provider, Refused
-from flower.access.sessions import SESSION, STATE, Pending, Session, Sessions
+from flower.access.authenticator import AuthFailure
+from flower.access.oauth.protocol import LoginAttempt, LoginDenied, OAuthProvider, UserInfo
+from flower.access.sessions import SESSION_COOKIE, STATE_COOKIE, LoginState, Session, SessionSigner
 from flower.api.context import Context
-from flower.api.guards import has_xsrf, is_same_origin, too_many
-from flower.api.noting import address_of
-from flower.api.parameters import parameters
-from flower.api.reading import read
-from flower.api.routes import Route
+from flower.api.guards import has_xsrf, is_same_origin, too_many_attempts
+from flower.api.noting import client_address
+from flower.api.parameters import read_params
+from flower.api.reading import run_in_thread
+from flower.api.routes import HttpRoute
 from flower.errors import NotFound, StoreError
-from flower.store.ledger.audit import Outcome
-from flower.web.cookies import give_session, give_state, give_xsrf, take, xsrf_token
-from flower.web.pages import error_page, plain_page
+from flower.store.ledger.audit import AuditOutcome
+from flower.web.cookies import delete_cookie, set_session_cookie, set_state_cookie, set_xsrf_cookie, xsrf_token
+from flower.web.pages import error_page, render_page
 
 log = logging.getLogger(__name__)
 
 #: How an attempt is called in the audit log.
-ACTION: Final = "login"
+LOGIN_ACTION: Final = "login"
 
 
-async def login(request: Request, context: Context) -> Response:
-    provider = context.access.provider
+async def show_login(request: Request, context: Context) -> Response:
+    provider = context.access.oauth_provider
     if provider is None:
-        return _form(request, context, 200)
-    given = await parameters(request)
-    if given.text("error"):
-        reason = given.text("error_description") or given.text("error")
-        return await _refuse(request, context, "", f"The login was refused: {reason}")
-    if given.text("code"):
-        return await _returned(request, context, provider)
-    return await _sent_away(request, context, provider)
+        return _login_form(request, context, 200)
+    given = await read_params(request)
+    if given.get_text("error"):
+        reason = given.get_text("error_description") or given.get_text("error")
+        return await _deny_login(request, context, "", f"The login was refused: {reason}")
+    if given.get_text("code"):
+        return await _handle_callback(request, context, provider)
+    return await _redirect_to_provider(request, context, provider)
 
 
-async def sign_in(request: Request, context: Context) -> Response:
+async def submit_login(request: Request, context: Context) -> Response:
     """The form."""
-    if not _by_password(context):
+    if not _has_password_login(context):
         raise NotFound("There is no such page.")
     if not is_same_origin(request) or not await has_xsrf(request):
-        return _form(request, context, 403, "Please try once more: this form did not come from here, or is too old.")
-    given = await parameters(request)
-    name, password = given.text("name") or "", given.text("password") or ""
-    found = await context.access.check(name, password, address_of(request))
-    if isinstance(found, Unknown):
-        objected = too_many(found.wait) if found.wait else None
+        return _login_form(
+            request, context, 403, "Please try once more: this form did not come from here, or is too old."
+        )
+    given = await read_params(request)
+    name, password = given.get_text("name") or "", given.get_text("password") or ""
+    found = await context.access.check_password(name, password, client_address(request))
+    if isinstance(found, AuthFailure):
+        objected = too_many_attempts(found.retry_after) if found.retry_after else None
         message = objected.message if objected else "This is not a name and password that we know."
-        await _note(request, context, name, "basic", "refused", message)
-        answer = _form(request, context, 429 if objected else 403, message, name)
+        await _audit_login(request, context, name, "basic", "refused", message)
+        answer = _login_form(request, context, 429 if objected else 403, message, name)
         answer.headers.update(objected.headers if objected else {})
         return answer
-    await _note(request, context, name, "basic", "done")
-    return await _welcome(request, context, Session(name, "password"), given.text("next") or "")
+    await _audit_login(request, context, name, "basic", "done")
+    return await _start_session(request, context, Session(name, "password"), given.get_text("next") or "")
 
 
 async def logout(request: Request, context: Context) -> Response:
-    answer = plain_page(context, "logout.html", 200, {"can_login": context.access.needed})
-    take(answer, context, SESSION)
+    answer = render_page(context, "logout.html", 200, {"can_login": context.access.is_required})
+    delete_cookie(answer, context, SESSION_COOKIE)
     return answer
 
 
 #: Never guarded. `/login/` is the one address that may end with a slash, as in Flower.
-LOGIN: tuple[Route, ...] = (
-    Route("GET", "/login", login, "open"),
-    Route("GET", "/login/", login, "open"),
-    Route("POST", "/login", sign_in, "open"),
-    Route("GET", "/logout", logout, "open"),
+LOGIN_ROUTES: tuple[HttpRoute, ...] = (
+    HttpRoute("GET", "/login", show_login, "open"),
+    HttpRoute("GET", "/login/", show_login, "open"),
+    HttpRoute("POST", "/login", submit_login, "open"),
+    HttpRoute("GET", "/logout", logout, "open"),
 )
 
 
-async def _sent_away(request: Request, context: Context, provider: Provider) -> Response:
+async def _redirect_to_provider(request: Request, context: Context, provider: OAuthProvider) -> Response:
     """To the provider, with what is needed when they come back in a cookie of theirs."""
-    next_page = (await parameters(request)).text("next") or ""
-    redirect = context.oauth2_redirect_uri or _address(request, context)
-    started = Login(redirect, *(secrets.token_urlsafe(32) for _ in range(3)))
+    next_page = (await read_params(request)).get_text("next") or ""
+    redirect = context.oauth2_redirect_uri or _callback_url(request, context)
+    started = LoginAttempt(redirect, *(secrets.token_urlsafe(32) for _ in range(3)))
     try:
         url = await provider.authorize_url(started)
-    except Refused as refused:
+    except LoginDenied as refused:
         return error_page(request, 403, str(refused))
     except Exception:  # noqa: BLE001 - of a class that anybody may write; logged
-        return _unreachable(request)
-    pending = Pending(started.state, started.nonce, started.verifier, local(next_page, context), redirect)
+        return _provider_error_page(request)
+    pending = LoginState(
+        started.state, started.nonce, started.verifier, safe_redirect_target(next_page, context), redirect
+    )
     answer = RedirectResponse(url, 302)
-    give_state(request, answer, context, await to_thread.run_sync(_sessions(context).pending_sealed, pending))
+    set_state_cookie(request, answer, context, await to_thread.run_sync(_sessions(context).sign_login_state, pending))
     return answer
 
 
-async def _returned(request: Request, context: Context, provider: Provider) -> Response:
-    given = await parameters(request)
-    cookie = request.cookies.get(STATE, "")
-    pending = await to_thread.run_sync(_sessions(context).pending, cookie)
-    if pending is None or not secrets.compare_digest(pending.state.encode(), (given.text("state") or "").encode()):
+async def _handle_callback(request: Request, context: Context, provider: OAuthProvider) -> Response:
+    given = await read_params(request)
+    cookie = request.cookies.get(STATE_COOKIE, "")
+    pending = await to_thread.run_sync(_sessions(context).read_login_state, cookie)
+    if pending is None or not secrets.compare_digest(pending.state.encode(), (given.get_text("state") or "").encode()):
         return error_page(request, 403, "State tokens do not match. Please try logging in again.")
-    address = address_of(request)
-    if wait := context.access.attempts.wait("", address):
-        objected = too_many(wait)
+    address = client_address(request)
+    if wait := context.access.login_throttle.retry_after("", address):
+        objected = too_many_attempts(wait)
         answer = error_page(request, 429, objected.message)
         answer.headers.update(objected.headers)
         return answer
-    started = Login(pending.redirect_uri, pending.state, pending.nonce, pending.verifier)
+    started = LoginAttempt(pending.redirect_uri, pending.state, pending.nonce, pending.verifier)
     try:
-        person = await provider.person(given.required("code"), started)
-        name = _name(person, context)
-    except Refused as refused:
-        context.access.attempts.failed("", address)
-        return await _refuse(request, context, "", str(refused))
+        person = await provider.authenticate(given.require("code"), started)
+        name = _allowed_email(person, context)
+    except LoginDenied as refused:
+        context.access.login_throttle.record_failure("", address)
+        return await _deny_login(request, context, "", str(refused))
     except Exception:  # noqa: BLE001 - of a class that anybody may write; logged
-        return _unreachable(request)
-    await _note(request, context, name, "session", "done")
-    answer = await _welcome(request, context, Session(name, "oauth", person.groups), pending.next)
-    take(answer, context, STATE)
+        return _provider_error_page(request)
+    await _audit_login(request, context, name, "session", "done")
+    answer = await _start_session(request, context, Session(name, "oauth", person.groups), pending.next)
+    delete_cookie(answer, context, STATE_COOKIE)
     return answer
 
 
-def _name(person: Person, context: Context) -> str:
+def _allowed_email(person: UserInfo, context: Context) -> str:
     """The first of their addresses that may log in. Raises Refused."""
-    allowed = context.access.allowed
-    for address in person.addresses:
+    allowed = context.access.email_allowed
+    for address in person.emails:
         if allowed is not None and allowed(address):
             return address
-    raise Refused(f"Access denied to {', '.join(person.addresses) or 'somebody without an address'}.")
+    raise LoginDenied(f"Access denied to {', '.join(person.emails) or 'somebody without an address'}.")
 
 
-async def _welcome(request: Request, context: Context, session: Session, next_page: str) -> Response:
-    answer = RedirectResponse(local(next_page, context) or f"{context.root}/", 302)
-    give_session(request, answer, context, await to_thread.run_sync(_sessions(context).sealed, session))
+async def _start_session(request: Request, context: Context, session: Session, next_page: str) -> Response:
+    answer = RedirectResponse(safe_redirect_target(next_page, context) or f"{context.root_path}/", 302)
+    set_session_cookie(request, answer, context, await to_thread.run_sync(_sessions(context).sign_session, session))
     return answer
 
 
-def local(address: str, context: Context) -> str:
+def safe_redirect_target(address: str, context: Context) -> str:
     """The address, if it is a path of ours; else nothing. Browsers take `//x` and `/\\x` for other sites, and leave
     tabs and line feeds out before they look."""
-    inside = address == context.root or address.startswith(f"{context.root}/")
+    inside = address == context.root_path or address.startswith(f"{context.root_path}/")
     odd = address.startswith("//") or "\\" in address or any(character < " " for character in address)
     return address if inside and address.startswith("/") and not odd else ""
 
 
-def _form(request: Request, context: Context, status: int, wrong: str = "", name: str = "") -> Response:
-    if not _by_password(context):
+def _login_form(request: Request, context: Context, status: int, wrong: str = "", name: str = "") -> Response:
+    if not _has_password_login(context):
         raise NotFound("There is no such page.")
-    next_page = local(request.query_params.get("next", ""), context)
+    next_page = safe_redirect_target(request.query_params.get("next", ""), context)
     values = {"wrong": wrong, "name": name, "next": next_page, "xsrf": xsrf_token(request)}
-    answer = plain_page(context, "login.html", status, values)
-    give_xsrf(request, answer, context)
+    answer = render_page(context, "login.html", status, values)
+    set_xsrf_cookie(request, answer, context)
     return answer
 
 
-def _by_password(context: Context) -> bool:
-    return bool(context.access.passwords) and context.access.allowed is None
+def _has_password_login(context: Context) -> bool:
+    return bool(context.access.passwords) and context.access.email_allowed is None
 
 
-def _sessions(context: Context) -> Sessions:
+def _sessions(context: Context) -> SessionSigner:
     sessions = context.access.sessions
     if sessions is None:
         raise NotFound("There is no such page.")
     return sessions
 
 
-def _address(request: Request, context: Context) -> str:
+def _callback_url(request: Request, context: Context) -> str:
     """Ours, as the browser knows it."""
-    return str(request.url.replace(path=f"{context.root}/login", query="", fragment=""))
+    return str(request.url.replace(path=f"{context.root_path}/login", query="", fragment=""))
 
 
-def _unreachable(request: Request) -> Response:
+def _provider_error_page(request: Request) -> Response:
     """Whatever a provider may raise: it must not take the program with it, and its details are not for the public."""
     log.exception("A login failed for a reason of ours or of the provider")
     return error_page(request, 503, "The login provider cannot be reached, or gave an odd answer. Please try again.")
 
 
-async def _refuse(request: Request, context: Context, name: str, message: str) -> Response:
-    await _note(request, context, name, "session", "refused", message)
+async def _deny_login(request: Request, context: Context, name: str, message: str) -> Response:
+    await _audit_login(request, context, name, "session", "refused", message)
     return error_page(request, 403, message)
 
 
-async def _note(request: Request, context: Context, name: str, way: str, outcome: Outcome, message: str = "") -> None:
+async def _audit_login(
+    request: Request, context: Context, name: str, way: str, outcome: AuditOutcome, message: str = ""
+) -> None:
     """A full disk keeps nobody out who has come to make room."""
-    address = address_of(request)
+    address = client_address(request)
     try:
-        await read(
+        await run_in_thread(
             lambda: context.ledger.audit.add(
-                ACTION, who=name[:200], way=way, outcome=outcome, address=address, message=message[:500]
+                LOGIN_ACTION, user=name[:200], auth_method=way, outcome=outcome, address=address, message=message[:500]
             )
         )
     except StoreError as error:

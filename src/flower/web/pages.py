@@ -7,21 +7,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.api.context import Context
-from flower.web.assets import current
-from flower.web.templates import render
+from flower.web.assets import current_assets
+from flower.web.templates import render_template
 
 
 def error_page(request: Request, status: int, message: str, details: str = "") -> Response:
     context: Context = request.app.state.context
-    return plain_page(context, "error.html", status, {"status": status, "message": message, "details": details})
+    return render_page(context, "error.html", status, {"status": status, "message": message, "details": details})
 
 
-def plain_page(context: Context, template: str, status: int, values: Mapping[str, Any]) -> Response:
+def render_page(context: Context, template: str, status: int, values: Mapping[str, Any]) -> Response:
     """In the look of the others."""
-    known = current(context)
-    frame = {"root": context.root, "file": lambda name: known.address(context.root, name)}
-    return html(template, status, {**frame, **values})
+    known = current_assets(context)
+    frame = {"root": context.root_path, "file": lambda name: known.url(context.root_path, name)}
+    return html_response(template, status, {**frame, **values})
 
 
-def html(template: str, status: int, values: Mapping[str, Any]) -> Response:
-    return Response(render(template, values), status, headers={"content-type": "text/html; charset=UTF-8"})
+def html_response(template: str, status: int, values: Mapping[str, Any]) -> Response:
+    return Response(render_template(template, values), status, headers={"content-type": "text/html; charset=UTF-8"})

@@ -9,29 +9,29 @@ from starlette.types import Message, Scope, Send
 log = logging.getLogger(__name__)
 
 
-def note_refused(scope: Scope, status: int, message: str) -> None:
-    log.warning("%s: %s", _line(scope, status), "".join(map(_visible, message)))
+def log_denied(scope: Scope, status: int, message: str) -> None:
+    log.warning("%s: %s", _request_line(scope, status), "".join(map(_escape_character, message)))
 
 
-def timed(scope: Scope, send: Send) -> Send:
+def with_request_log(scope: Scope, send: Send) -> Send:
     """Notes the answer when it begins."""
     began = time.perf_counter()
 
     async def send_noted(message: Message) -> None:
         if message["type"] == "http.response.start":
             milliseconds = (time.perf_counter() - began) * 1000
-            log.debug("%s %.2f ms", _line(scope, message["status"]), milliseconds)
+            log.debug("%s %.2f ms", _request_line(scope, message["status"]), milliseconds)
         await send(message)
 
     return send_noted
 
 
-def _line(scope: Scope, status: int) -> str:
+def _request_line(scope: Scope, status: int) -> str:
     # The path as it was sent: percent-encoded, so that it is one line whatever it says.
     path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1").encode("unicode_escape").decode()
     client = scope.get("client")
     return f"{status} {scope['method']} {path} ({client[0] if client else 'unix socket'})"
 
 
-def _visible(character: str) -> str:
+def _escape_character(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()

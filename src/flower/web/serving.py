@@ -9,14 +9,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from flower.config import Config
-from flower.errors import Invalid
-from flower.web.forwarded import Forwarded
+from flower.errors import InvalidRequest
+from flower.web.forwarded import ProxyHeadersMiddleware
 
 #: Seconds that answers which are on their way have when the server stops.
-STOP_WITHIN: Final = 5
+SHUTDOWN_TIMEOUT: Final = 5
 
 
-class Http(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: order of stopping is ours."""
 
     @contextmanager
@@ -24,10 +24,10 @@ class Http(uvicorn.Server):
         yield
 
 
-def http_server(app: ASGIApp, config: Config) -> Http:
+def create_server(app: ASGIApp, config: Config) -> HttpServer:
     """Raises Invalid if the certificate cannot be used."""
     settings = uvicorn.Config(
-        Forwarded(app) if config.xheaders else app,
+        ProxyHeadersMiddleware(app) if config.xheaders else app,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -35,14 +35,14 @@ def http_server(app: ASGIApp, config: Config) -> Http:
         # It would believe whatever a process of this machine says, asked or not.
         proxy_headers=False,
         # Streams end when they are told to, but not one whose reader has fallen asleep.
-        timeout_graceful_shutdown=STOP_WITHIN,
-        **_tls(config),
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        **_tls_options(config),
     )
     try:
         settings.load()
     except (OSError, ssl.SSLError) as error:
-        raise Invalid(f"TLS cannot be used: {_reason(config, error)}") from error
-    return Http(settings)
+        raise InvalidRequest(f"TLS cannot be used: {_tls_error_reason(config, error)}") from error
+    return HttpServer(settings)
 
 
 def has_tls(config: Config) -> bool:
@@ -50,7 +50,7 @@ def has_tls(config: Config) -> bool:
     return bool(config.certfile) and not config.unix_socket
 
 
-def _tls(config: Config) -> dict[str, Any]:
+def _tls_options(config: Config) -> dict[str, Any]:
     if not has_tls(config):
         return {}
     return {
@@ -61,7 +61,7 @@ def _tls(config: Config) -> dict[str, Any]:
     }
 
 
-def _reason(config: Config, error: OSError) -> str:
+def _tls_error_reason(config: Config, error: OSError) -> str:
     """OpenSSL does not say which file it means."""
     files = {"certfile": config.certfile, "keyfile": config.keyfile, "ca_certs": config.ca_certs}
     for option, path in files.items():

@@ -10,121 +10,129 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.api.context import Context
-from flower.api.guards import is_open
-from flower.api.inspecting import check_worker
-from flower.api.reading import read
-from flower.api.routes import Endpoint, Route
-from flower.config import DEFAULTS
-from flower.errors import NotFound, Unavailable
-from flower.web.assets import Assets, current
-from flower.web.columns import columns_of
-from flower.web.templates import render
-from flower.web.values import visible
+from flower.api.guards import unauthenticated_api_enabled
+from flower.api.inspecting import require_worker
+from flower.api.reading import run_in_thread
+from flower.api.routes import Endpoint, HttpRoute
+from flower.config import DEFAULT_CONFIG
+from flower.errors import BackendUnavailable, NotFound
+from flower.web.assets import Assets, current_assets
+from flower.web.columns import parse_tasks_columns
+from flower.web.templates import render_template
+from flower.web.values import escape_invisible
 
 log = logging.getLogger(__name__)
 
 #: Gives the title and whether there is such a thing.
-Look: TypeAlias = Callable[[Request, Context], Awaitable[tuple[str, bool]]]
+PageInfo: TypeAlias = Callable[[Request, Context], Awaitable[tuple[str, bool]]]
 
 #: As that of the other pages, and the base of relative addresses may be ours.
-POLICY: Final = "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
+SHELL_POLICY: Final = (
+    "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
+)
 
 #: Style sheets, in the order in which they are read.
-STYLES: Final = (
+STYLE_SHEETS: Final = (
     "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/search.css",
     "css/grid.css", "css/task.css", "css/overview.css", "css/cluster.css",
 )  # fmt: skip
 
 #: All of them in one, which a bundle has.
-STYLE: Final = "css/all.css"
+BUNDLED_STYLE_SHEET: Final = "css/all.css"
 
 
-async def task_look(request: Request, context: Context) -> tuple[str, bool]:
+async def task_page_info(request: Request, context: Context) -> tuple[str, bool]:
     uuid = request.path_params["name"]
-    task = await read(lambda: context.store.task(uuid))
+    task = await run_in_thread(lambda: context.store.task(uuid))
     if task is None:
         return f"Unknown task '{uuid}'", False
     return f"{task.name or 'Task'} {task.uuid[:8]}", True
 
 
-async def worker_look(request: Request, context: Context) -> tuple[str, bool]:
+async def worker_page_info(request: Request, context: Context) -> tuple[str, bool]:
     """Known by its events, or because it answers: one that sends no events is asked, and waited for."""
     name = request.path_params["name"]
     try:
-        await check_worker(context, name)
+        await require_worker(context, name)
     except NotFound as error:
         return error.message, False
-    except Unavailable as error:
+    except BackendUnavailable as error:
         log.warning("Cannot ask worker '%s': %s", name, error.message)
         return f"Unknown worker '{name}'", False
     return name, True
 
 
-async def queue_look(request: Request, context: Context) -> tuple[str, bool]:
+async def queue_page_info(request: Request, context: Context) -> tuple[str, bool]:
     """A queue that nobody eats from and that is empty is no longer at the broker: its page says what is known of it."""
     return str(request.path_params["name"]), True
 
 
-async def job_look(request: Request, context: Context) -> tuple[str, bool]:
+async def job_page_info(request: Request, context: Context) -> tuple[str, bool]:
     job = request.path_params["name"]
-    found = await read(lambda: context.ledger.jobs.job(job))
+    found = await run_in_thread(lambda: context.ledger.jobs.job(job))
     return (f"Bulk job {found.id}", True) if found else (f"Unknown job '{job}'", False)
 
 
-def shell(module: str, title: str = "", look: Look | None = None) -> Endpoint:
+def shell_page(module: str, title: str = "", page_info: PageInfo | None = None) -> Endpoint:
     """The page whose module is `js/pages/<module>.js`."""
 
     async def page(request: Request, context: Context) -> Response:
-        shown, found = (title, True) if look is None else await look(request, context)
-        known = await read(lambda: current(context))
+        shown, found = (title, True) if page_info is None else await page_info(request, context)
+        known = await run_in_thread(lambda: current_assets(context))
         values = {
-            "root": context.root,
-            "title": visible(shown),
+            "root": context.root_path,
+            "title": escape_invisible(shown),
             "found": found,
-            "settings": json.dumps(_settings(context, known, found)),
-            "styles": [known.address(context.root, name) for name in ((STYLE,) if STYLE in known.files else STYLES)],
-            "modules": [
-                known.address(context.root, name) for name in known.modules("js/main.js", f"js/pages/{module}.js")
+            "settings": json.dumps(_bootstrap_data(context, known, found)),
+            "styles": [
+                known.url(context.root_path, name)
+                for name in ((BUNDLED_STYLE_SHEET,) if BUNDLED_STYLE_SHEET in known.files else STYLE_SHEETS)
             ],
-            "file": lambda name: known.address(context.root, name),
+            "modules": [
+                known.url(context.root_path, name)
+                for name in known.module_closure("js/main.js", f"js/pages/{module}.js")
+            ],
+            "file": lambda name: known.url(context.root_path, name),
         }
-        headers = {"content-type": "text/html; charset=UTF-8", "content-security-policy": POLICY}
+        headers = {"content-type": "text/html; charset=UTF-8", "content-security-policy": SHELL_POLICY}
         return Response(
-            render("shell.html", values), 200 if found else 404, headers={**headers, "cache-control": "no-cache"}
+            render_template("shell.html", values),
+            200 if found else 404,
+            headers={**headers, "cache-control": "no-cache"},
         )
 
     return page
 
 
 #: Addresses of people. `js/routes.js` says the same to the browser.
-SHELL_PAGES: tuple[Route, ...] = (
-    Route("GET", "/tasks", shell("tasks", "Tasks"), "page"),
-    Route("GET", "/task/{name:path}", shell("task", look=task_look), "page"),
-    Route("GET", "/failures", shell("failures", "Failures"), "page"),
-    Route("GET", "/failures/{name:path}", shell("failure", "Failure"), "page"),
-    Route("GET", "/workflows", shell("workflows", "Workflows"), "page"),
-    Route("GET", "/workflows/{name:path}", shell("workflow", "Workflow"), "page"),
-    Route("GET", "/audit", shell("audit", "Audit log"), "page"),
-    Route("GET", "/jobs", shell("jobs", "Bulk jobs"), "page"),
-    Route("GET", "/jobs/{name:path}", shell("job", look=job_look), "page"),
-    Route("GET", "/settings", shell("settings", "Settings"), "page"),
+SHELL_PAGE_ROUTES: tuple[HttpRoute, ...] = (
+    HttpRoute("GET", "/tasks", shell_page("tasks", "Tasks"), "page"),
+    HttpRoute("GET", "/task/{name:path}", shell_page("task", page_info=task_page_info), "page"),
+    HttpRoute("GET", "/failures", shell_page("failures", "Failures"), "page"),
+    HttpRoute("GET", "/failures/{name:path}", shell_page("failure", "Failure"), "page"),
+    HttpRoute("GET", "/workflows", shell_page("workflows", "Workflows"), "page"),
+    HttpRoute("GET", "/workflows/{name:path}", shell_page("workflow", "Workflow"), "page"),
+    HttpRoute("GET", "/audit", shell_page("audit", "Audit log"), "page"),
+    HttpRoute("GET", "/jobs", shell_page("jobs", "Bulk jobs"), "page"),
+    HttpRoute("GET", "/jobs/{name:path}", shell_page("job", page_info=job_page_info), "page"),
+    HttpRoute("GET", "/settings", shell_page("settings", "Settings"), "page"),
 )
 
 
-def _settings(context: Context, known: Assets, found: bool) -> dict[str, Any]:
+def _bootstrap_data(context: Context, known: Assets, found: bool) -> dict[str, Any]:
     """What the modules need to know before they ask."""
-    chosen = context.tasks_columns != DEFAULTS.tasks_columns
+    chosen = context.tasks_columns != DEFAULT_CONFIG.tasks_columns
     return {
-        "root": context.root,
-        "assets": known.address(context.root, ""),
+        "root": context.root_path,
+        "assets": known.url(context.root_path, ""),
         "found": found,
-        "columns": list(columns_of(context.tasks_columns)) if chosen else [],
+        "columns": list(parse_tasks_columns(context.tasks_columns)) if chosen else [],
         "natural_time": context.natural_time,
         "auto_refresh": context.auto_refresh,
         "log_url": context.log_url,
         "read_only": context.read_only,
-        "can_act": not context.read_only and (context.authenticated or is_open()),
-        "login": context.authenticated,
+        "can_act": not context.read_only and (context.login_required or unauthenticated_api_enabled()),
+        "login": context.login_required,
         "max_age": context.max_age,
         "max_tasks": context.max_tasks,
         "purge_offline": context.purge_offline_workers,

@@ -8,18 +8,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Scope, Send
 
 #: Bytes of a body that are hashed at once (about a millisecond); more of them in a thread.
-_AT_ONCE: Final = 1 << 20
+_MAX_INLINE_HASH: Final = 1 << 20
 
 #: What speaks of the body of an answer that is sent without one.
-_OF_BODIES: Final = ("content-type", "content-length", "content-encoding")
+_BODY_HEADERS: Final = ("content-type", "content-length", "content-encoding")
 
 
-class Validating:
+class ETagSender:
     """Sends an answer to a GET or HEAD on. Bodies that come in one piece, with status 200, get a validator; those that
     are streamed are not held back for one."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self._asked = Headers(scope=scope).get("if-none-match", "")
+        self._if_none_match = Headers(scope=scope).get("if-none-match", "")
         self._is_head = scope["method"] == "HEAD"
         self._send = send
         self._start: Message | None = None
@@ -36,23 +36,23 @@ class Validating:
             if self._is_head and not body:
                 del headers["content-length"]  # of an answer that nobody has made, only to count it
             elif body and not message.get("more_body", False):
-                headers["etag"] = tag = await _tag(body)
-                if _has(self._asked, tag):
-                    for name in _OF_BODIES:
+                headers["etag"] = tag = await _compute_etag(body)
+                if _matches_etag(self._if_none_match, tag):
+                    for name in _BODY_HEADERS:
                         del headers[name]
                     start, message = {**start, "status": 304}, {**message, "body": b""}
             await self._send(start)
         await self._send(message)
 
 
-async def _tag(body: bytes) -> str:
-    return await to_thread.run_sync(_hash, body) if len(body) > _AT_ONCE else _hash(body)
+async def _compute_etag(body: bytes) -> str:
+    return await to_thread.run_sync(_hash_body, body) if len(body) > _MAX_INLINE_HASH else _hash_body(body)
 
 
-def _hash(body: bytes) -> str:
+def _hash_body(body: bytes) -> str:
     return f'"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
 
 
-def _has(asked: str, tag: str) -> bool:
+def _matches_etag(asked: str, tag: str) -> bool:
     tags = [each.strip().removeprefix("W/") for each in asked.split(",")]
     return "*" in tags or tag in tags

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from flower.api.actions import working
-from flower.api.actions.runner import claimed, run_jobs
+from flower.api.actions.runner import claim_job, run_jobs
 from flower.records import Task
 from flower.store.ledger import Ledger
-from flower.store.ledger.jobs import Item, Job, JobAction, Lease
+from flower.store.ledger.jobs import Job, JobAction, JobItem, Lease
 from flower.store.ledger.reruns import Rerun
 from flower.store.opening import open_ledger
 from flower.store.port import Reader
@@ -32,18 +32,20 @@ def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(working, "SETTLING", 0.6)
 
 
-def begun(ledger: Ledger, action: JobAction, task: str) -> Item:
+def begun(ledger: Ledger, action: JobAction, task: str) -> JobItem:
     """A job of one task, left in the middle by a holder whose lease is over."""
     new = str(uuid.uuid4()) if action == "rerun" else None
-    job = Job(id="j", action=action, state="running", by="", created=1.0, signal="SIGTERM", rate=100, total=0)
+    job = Job(
+        id="j", action=action, state="running", created_by="", created_at=1.0, signal="SIGTERM", rate=100, total=0
+    )
     ledger.jobs.create(job, [(task, new)], limit=1)
     assert ledger.jobs.claim("dead", now=1, until=2) is not None
-    items = ledger.jobs.step(Lease("j", "dead", 2), [], take=1, now=1)
+    items = ledger.jobs.advance(Lease("j", "dead", 2), [], batch_size=1, now=1)
     assert items
     return items[0]
 
 
-def became(cluster: Cluster, store: Reader, ledger: Ledger) -> Item:
+def became(cluster: Cluster, store: Reader, ledger: Ledger) -> JobItem:
     async def run() -> None:
         stop = asyncio.Event()
         runner = asyncio.create_task(run_jobs(store, lambda: cluster.app, ledger, stop))
@@ -64,9 +66,9 @@ def origin(state: str = "FAILURE") -> Task:
     return Task(uuid=str(uuid.uuid4()), name="shop.add", state=state, args="(1, 2)", kwargs="{}", queue="celery")
 
 
-def note(ledger: Ledger, task: Task, item: Item, *, sent: bool = False) -> None:
+def note(ledger: Ledger, task: Task, item: JobItem, *, sent: bool = False) -> None:
     assert item.new_task is not None
-    ledger.reruns.add(Rerun(origin=task.uuid, task=item.new_task, at=1.0, sent=sent, job="j"))
+    ledger.reruns.add(Rerun(origin=task.uuid, task=item.new_task, created_at=1.0, sent=sent, job="j"))
 
 
 def test_died_before_anything_was_sent(redis_cluster: Cluster, ledger: Ledger) -> None:
@@ -90,7 +92,7 @@ def test_died_while_it_was_sent_and_it_arrived(redis_cluster: Cluster, ledger: L
     note(ledger, task, item)
     redis_cluster.app.send_task("shop.add", args=[20, 22], task_id=item.new_task).get(timeout=30)
     assert became(redis_cluster, memory([task]), ledger).outcome == "done"
-    found = ledger.reruns.origin(str(item.new_task))
+    found = ledger.reruns.find_origin(str(item.new_task))
     assert found is not None
     assert found.sent
 
@@ -124,4 +126,4 @@ def test_a_job_whose_holder_lives_is_not_taken(ledger: Ledger) -> None:
     begun(ledger, "revoke", "a")
     now = time.time()
     assert ledger.jobs.claim("alive", now=now, until=now + 30) is not None
-    assert claimed(ledger, "me") is None
+    assert claim_job(ledger, "me") is None

@@ -203,17 +203,17 @@ def test_terminate_and_abort_many(desk: Desk) -> None:
 
 
 def test_its_end_is_in_the_audit_log(redis_desk: Desk) -> None:
-    from flower.store.ledger.audit import Wanted
+    from flower.store.ledger.audit import AuditFilter
     from flower.store.opening import open_ledger
 
     origin = redis_desk.sent("shop.add", 1, 2)
     job = redis_desk.post("jobs", {"action": "rerun", "ids": [origin]})["job"]
     redis_desk.wait_until_ended(job["id"])
     ledger = open_ledger(redis_desk.db)
-    wait_for("the note", lambda: bool(ledger.audit.entries(Wanted(action="job.end", target=job["id"]), limit=1)))
-    end = ledger.audit.entries(Wanted(action="job.end", target=job["id"]), limit=1)[0]
+    wait_for("the note", lambda: bool(ledger.audit.entries(AuditFilter(action="job.end", target=job["id"]), limit=1)))
+    end = ledger.audit.entries(AuditFilter(action="job.end", target=job["id"]), limit=1)[0]
     assert (end.message, end.parameters["outcomes"]) == ("ended: 1 done", {"done": 1})
-    start = ledger.audit.entries(Wanted(action="job.start", target=job["id"]), limit=1)[0]
+    start = ledger.audit.entries(AuditFilter(action="job.start", target=job["id"]), limit=1)[0]
     assert start.outcome == "done"
     assert {job["id"], origin} <= set(start.targets)
     ledger.close()

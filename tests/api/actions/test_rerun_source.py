@@ -2,8 +2,8 @@
 
 import pytest
 
-from flower.api.actions.arguments import Part, from_text
-from flower.errors import NotWhole
+from flower.api.actions.arguments import ArgumentKind, parse_arguments
+from flower.errors import TruncatedArguments
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from flower.errors import NotWhole
         ("kwargs", "{'note': 'the secret is 4 * 4', 'hidden': 1}", {"note": "the secret is 4 * 4", "hidden": 1}),
     ],
 )
-def test_whole(part: Part, text: str, value: object) -> None:
-    assert from_text(part, text, "t") == value
+def test_whole(part: ArgumentKind, text: str, value: object) -> None:
+    assert parse_arguments(part, text, "t") == value
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_whole(part: Part, text: str, value: object) -> None:
         ("args", "('<hidden>',)", "mask"),
     ],
 )
-def test_refused(part: Part, text: str | None, reason: str) -> None:
-    with pytest.raises(NotWhole) as caught:
-        from_text(part, text, "t")
+def test_refused(part: ArgumentKind, text: str | None, reason: str) -> None:
+    with pytest.raises(TruncatedArguments) as caught:
+        parse_arguments(part, text, "t")
     assert reason in caught.value.reason
     assert caught.value.part == part
     assert (text or "") in caught.value.message

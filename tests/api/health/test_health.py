@@ -9,17 +9,17 @@ import pytest
 
 from flower.api.failure_states import FailureRow, FailureStatus
 from flower.api.health import health
-from flower.api.health.report import Concern, Kind, Subject, report
-from flower.api.health.rules import RULES, health_of
-from flower.api.health.signs import BUCKETS, QueueSigns, Running, Signs, gather
-from flower.api.health.words import lasting, query_for, rate, short
-from flower.api.kept import Kept
+from flower.api.health.report import HealthIssue, IssueKind, IssueSubject, build_health
+from flower.api.health.rules import HEALTH_RULES, evaluate_health
+from flower.api.health.signs import TREND_BUCKETS, HealthSnapshot, QueueSnapshot, RunningTask, collect_snapshot
+from flower.api.health.words import build_query_text, describe_duration, describe_rate, truncate_name
+from flower.api.kept import SingleFlightCache
 from flower.api.queue_rates import QueueRates
 from flower.fingerprint import Fingerprint
 from flower.records import FAILURE, STARTED, SUCCESS, Gap, Task, Worker
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.search.tree import Term
-from flower.store.answers import Value
+from flower.store.answers import FacetValue
 from flower.store.ledger.failures import FailureNote
 from flower.store.ledger.samples import QueueSample
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
@@ -34,8 +34,8 @@ AT_WORK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def signs(status: dict[str, Any] | None = None, **known: Any) -> Signs:
-    return Signs(now=NOW, status={**AT_WORK, **(status or {})}, **known)
+def signs(status: dict[str, Any] | None = None, **known: Any) -> HealthSnapshot:
+    return HealthSnapshot(now=NOW, recorder_status={**AT_WORK, **(status or {})}, **known)
 
 
 def worker(name: str, silent_for: float = 0.0, *, online: bool = True) -> Worker:
@@ -49,16 +49,17 @@ def workers(*some: Worker) -> dict[str, Worker]:
 def group(name: str, status: FailureStatus, *trend: int) -> FailureRow:
     return FailureRow(
         Fingerprint("cafe", f"shop.{name}", "card # declined", None), sum(trend), NOW - 50, NOW - 1, trend,
-        (Value("shop.charge", sum(trend)),), (), "id", status=status, first_seen=NOW - 50, last_seen=NOW - 1, note=None,
+        (FacetValue("shop.charge", sum(trend)),), (), "id", status=status, first_seen_at=NOW - 50,
+        last_seen_at=NOW - 1, note=None,
     )  # fmt: skip
 
 
-def queue(name: str, ready: int | None, consumers: int | None = None, **rates: Any) -> QueueSigns:
-    return QueueSigns(QueueSample(name, NOW - 10, ready, None, consumers), QueueRates(**rates))
+def queue(name: str, ready: int | None, consumers: int | None = None, **rates: Any) -> QueueSnapshot:
+    return QueueSnapshot(QueueSample(name, NOW - 10, ready, None, consumers), QueueRates(**rates))
 
 
-def running(uuid: str, seconds: float, slow: float | None, on: str = "w1") -> Running:
-    return Running(uuid, "shop.report", on, NOW - seconds, slow)
+def running(uuid: str, seconds: float, slow: float | None, on: str = "w1") -> RunningTask:
+    return RunningTask(uuid, "shop.report", on, NOW - seconds, slow)
 
 
 ALIVE = workers(worker("w1"))
@@ -67,7 +68,7 @@ MANY = {**ALIVE, **workers(*(worker(f"s{n}", 30) for n in range(4)))}
 FLAT = (2, 2, 2, 2, 2, 2)
 
 #: what is known, and what is said of it: kind, severity, subject
-WRONG: list[tuple[str, Signs, list[str]]] = [
+WRONG: list[tuple[str, HealthSnapshot, list[str]]] = [
     ("nothing", signs(workers=ALIVE), []),
     ("stopped", signs({"running": False}), ["recorder_stopped critical"]),
     ("hangs", signs({"at": NOW - 16}, workers=workers(worker("w1", 99))), ["recorder_stopped critical"]),
@@ -79,9 +80,9 @@ WRONG: list[tuple[str, Signs, list[str]]] = [
     ("gap", signs(gaps=[Gap(NOW - 5_000, NOW - 3_599, "away")]), ["events_missed warning"]),
     ("old gap", signs(gaps=[Gap(NOW - 5_000, NOW - 3_601, "away")]), []),
     ("damage", signs(store=StoreStatus(1, 1, 1, 1, ("seg-000001.db",))), ["store_damaged critical seg-000001.db"]),
-    ("low", signs(store=StoreStatus(1, 1, 1, 1, free=1 << 29)), ["disk_low warning"]),
-    ("very low", signs(store=StoreStatus(1, 1, 1, 1, free=1 << 20)), ["disk_low critical"]),
-    ("roomy", signs(store=StoreStatus(1, 1, 1, 1, free=1 << 31)), []),
+    ("low", signs(store=StoreStatus(1, 1, 1, 1, free_bytes=1 << 29)), ["disk_low warning"]),
+    ("very low", signs(store=StoreStatus(1, 1, 1, 1, free_bytes=1 << 20)), ["disk_low critical"]),
+    ("roomy", signs(store=StoreStatus(1, 1, 1, 1, free_bytes=1 << 31)), []),
     ("silent", signs(workers=workers(worker("w1"), worker("w2", 30))), ["worker_silent warning w2"]),
     ("went by itself", signs(workers=workers(worker("w1"), worker("w2", 30, online=False))), []),
     ("went long ago", signs(workers=workers(worker("w1"), worker("w2", 3_601))), []),
@@ -116,42 +117,44 @@ WRONG: list[tuple[str, Signs, list[str]]] = [
 
 
 @pytest.mark.parametrize(("known", "expected"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
-def test_the_rules(known: Signs, expected: list[str]) -> None:
-    found = health_of(known).concerns
+def test_the_rules(known: HealthSnapshot, expected: list[str]) -> None:
+    found = evaluate_health(known).issues
     assert [f"{each.kind} {each.severity} {each.subject.id}".strip() for each in found] == expected
     for each in found:
         assert each.title[-1] != "."
         assert each.detail[-1] == "." or each.kind == "broker_lost"
-        parse(each.subject.query)
+        parse_search(each.subject.query)
 
 
 def test_while_nothing_is_recorded_nothing_is_said_of_what_it_tells() -> None:
     gone = workers(worker("w1", 300))
-    found = health_of(signs({"at": NOW - 300}, workers=gone, running=[running("t", 9_999, 0.1)]))
-    assert [each.kind for each in found.concerns] == ["recorder_stopped"]
-    assert found.concerns[0].since == NOW - 300
+    found = evaluate_health(signs({"at": NOW - 300}, workers=gone, running=[running("t", 9_999, 0.1)]))
+    assert [each.kind for each in found.issues] == ["recorder_stopped"]
+    assert found.issues[0].started_at == NOW - 300
 
 
-def concern(severity: Any, title: str) -> Concern:
-    return Concern(kind="disk_low", severity=severity, title=title, detail="x.", subject=Subject("store"))
+def concern(severity: Any, title: str) -> HealthIssue:
+    return HealthIssue(kind="disk_low", severity=severity, title=title, detail="x.", subject=IssueSubject("store"))
 
 
 def test_the_worst_comes_first() -> None:
-    found = report([concern("warning", "A"), concern("critical", "B"), concern("warning", "C")], now=1.0, heard=True)
-    assert (found.verdict, found.sentence) == ("critical", "B, and 2 more things")
-    assert [each.title for each in found.concerns] == ["B", "A", "C"]
-    assert report([concern("warning", "A")], now=1.0, heard=False).sentence == "A"
-    assert report([], now=1.0, heard=True).sentence == "Nothing is wrong"
-    assert report([], now=1.0, heard=False).verdict == "unknown"
+    found = build_health(
+        [concern("warning", "A"), concern("critical", "B"), concern("warning", "C")], now=1.0, recorder_seen=True
+    )
+    assert (found.status, found.summary) == ("critical", "B, and 2 more things")
+    assert [each.title for each in found.issues] == ["B", "A", "C"]
+    assert build_health([concern("warning", "A")], now=1.0, recorder_seen=False).summary == "A"
+    assert build_health([], now=1.0, recorder_seen=True).summary == "Nothing is wrong"
+    assert build_health([], now=1.0, recorder_seen=False).status == "unknown"
 
 
 def test_words() -> None:
-    assert [lasting(s) for s in (-1, 1, 119, 120, 7_199, 7_200, 200_000)] == [
+    assert [describe_duration(s) for s in (-1, 1, 119, 120, 7_199, 7_200, 200_000)] == [
         "0 seconds", "1 second", "119 seconds", "2 minutes", "120 minutes", "2 hours", "2 days",
     ]  # fmt: skip
-    assert (rate(4.25), rate(0.5)) == ("4.2 a second", "30.0 a minute")
-    assert len(short("x" * 1_000_000)) == 121
-    assert query_for(Term("worker", "equals", "x" * 1_000_000)) == ""
+    assert (describe_rate(4.25), describe_rate(0.5)) == ("4.2 a second", "30.0 a minute")
+    assert len(truncate_name("x" * 1_000_000)) == 121
+    assert build_query_text(Term("worker", "equals", "x" * 1_000_000)) == ""
 
 
 def test_an_answer_is_found_out_once_for_many() -> None:
@@ -163,17 +166,17 @@ def test_an_answer_is_found_out_once_for_many() -> None:
             raise OSError("the disk")
         return len(asked)
 
-    kept: Kept[int] = Kept(60.0)
+    kept: SingleFlightCache[int] = SingleFlightCache(60.0)
     with pytest.raises(OSError, match="the disk"):
-        kept.of(find_out)
-    assert [kept.of(find_out) for _ in range(3)] == [2, 2, 2]
+        kept.get(find_out)
+    assert [kept.get(find_out) for _ in range(3)] == [2, 2, 2]
 
 
 def test_an_empty_store_is_unknown(tmp_path: Path) -> None:
     reader = open_reader(tmp_path / "none")
     found = health(reader)
     reader.close()
-    assert (found.verdict, found.concerns) == ("unknown", ())
+    assert (found.status, found.issues) == ("unknown", ())
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -194,19 +197,19 @@ def test_what_a_store_tells(kind: str, tmp_path: Path) -> None:
     writer.write(Batch(new=[*quick, stuck, yesterday, *failed, old], workers=[alive]))
     writer.set_status({**AT_WORK, "at": now, "since": now - 900})
     found = health(reader, ledger)
-    assert [each.kind for each in found.concerns if each.kind != "disk_low"] == ["failures_rising", "stuck_tasks"]
-    rising = next(each for each in found.concerns if each.kind == "failures_rising")
-    assert (rising.trend[-1], len(rising.trend), rising.since) == (12.0, BUCKETS, now - 9_999)
-    assert reader.count(parse(rising.subject.query)) == 13
-    tasks = next(each for each in found.concerns if each.kind == "stuck_tasks")
-    assert [task.uuid for task in gather(reader, now=now).running] == ["s"]
-    assert reader.count(parse(tasks.subject.query)) == 2
+    assert [each.kind for each in found.issues if each.kind != "disk_low"] == ["failures_rising", "stuck_tasks"]
+    rising = next(each for each in found.issues if each.kind == "failures_rising")
+    assert (rising.trend[-1], len(rising.trend), rising.started_at) == (12.0, TREND_BUCKETS, now - 9_999)
+    assert reader.count(parse_search(rising.subject.query)) == 13
+    tasks = next(each for each in found.issues if each.kind == "stuck_tasks")
+    assert [task.uuid for task in collect_snapshot(reader, now=now).running_tasks] == ["s"]
+    assert reader.count(parse_search(tasks.subject.query)) == 2
     failure = rising.subject.id
-    ledger.failures.put(FailureNote(failure=failure, decision="resolved", by="ann", at=now - 600))
+    ledger.failure_notes.put(FailureNote(failure=failure, decision="resolved", created_by="ann", created_at=now - 600))
     found = health(reader, ledger)
-    assert "failures_returning" in [each.kind for each in found.concerns]
-    ledger.failures.put(FailureNote(failure=failure, decision="muted", by="ann", at=now))
-    assert not [each for each in health(reader, ledger).concerns if each.kind.startswith("failures")]
+    assert "failures_returning" in [each.kind for each in found.issues]
+    ledger.failure_notes.put(FailureNote(failure=failure, decision="muted", created_by="ann", created_at=now))
+    assert not [each for each in health(reader, ledger).issues if each.kind.startswith("failures")]
     for close in (writer.close, reader.close, ledger.close):
         close()
 
@@ -218,7 +221,7 @@ def test_over_http(tmp_path: Path, opened: None) -> None:
         assert server.http.get("/api/v1/health").json()["verdict"] == "unknown"
     writer.set_status({**AT_WORK, "at": time.time()})
     with Live(MemoryReader(store)) as server:
-        server.ledger.samples.note([QueueSample("mail", time.time(), 500, None, 0)])
+        server.ledger.queue_samples.add([QueueSample("mail", time.time(), 500, None, 0)])
         found = server.http.get("/api/v1/health").json()
         assert found["sentence"] == "mail is eaten by nobody"
         [said] = found["concerns"]
@@ -228,11 +231,11 @@ def test_over_http(tmp_path: Path, opened: None) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    told = {each.kind for case in WRONG for rule in RULES for each in rule(case[1])}
+    told = {each.kind for case in WRONG for rule in HEALTH_RULES for each in rule(case[1])}
     assert len(told) == 15
 
 
 def test_the_page_has_every_kind() -> None:
     page = (DOCS / "health.md").read_text("utf-8")
     listed = re.findall(r"^\| `(\w+)` \| (?:warning|critical)", page, re.MULTILINE)
-    assert sorted(listed) == sorted(get_args(Kind))
+    assert sorted(listed) == sorted(get_args(IssueKind))

@@ -15,7 +15,7 @@ from celery import Celery
 from kombu import Connection, Exchange, Queue
 from kombu.transport.virtual import Transport
 
-from flower.cluster.queues import QueueFigures, queue_figures, redis, virtual
+from flower.cluster.queues import QueueStats, queue_stats, redis, virtual
 from flower.cluster.tasks import task_send_task
 from flower.errors import NotFound
 from tests.helpers.celery_app import make
@@ -38,8 +38,8 @@ def send(app: Celery, queue: str, times: int = 1, **options: Any) -> list[str]:
     return asyncio.run(story())
 
 
-def figures(app: Celery, *names: str, broker_api: str = "") -> dict[str, QueueFigures]:
-    return {each.name: each for each in asyncio.run(queue_figures(app, names, broker_api=broker_api))}
+def figures(app: Celery, *names: str, broker_api: str = "") -> dict[str, QueueStats]:
+    return {each.name: each for each in asyncio.run(queue_stats(app, names, broker_api=broker_api))}
 
 
 def test_redis_with_tls() -> None:
@@ -65,7 +65,7 @@ def test_redis_tells_what_workers_hold_and_which_is_oldest(redis_server: Redis, 
     app, queue = make(redis_server.url, None), f"held{uuid.uuid4().hex}"
     app.conf.broker_transport_options = {"global_keyprefix": prefix} if prefix else {}
     first, _, _ = send(app, queue, 3)
-    assert figures(app, queue) == {queue: QueueFigures(queue, ready=3, unacknowledged=0, heads=(first,))}
+    assert figures(app, queue) == {queue: QueueStats(queue, ready=3, unacknowledged=0, head_task_ids=(first,))}
     other, bound = f"other{queue}", Queue(f"bound{queue}", Exchange(f"exchange{queue}"), routing_key="key")
     send(app, other)
     with app.connection_for_write() as connection:
@@ -88,7 +88,7 @@ def test_messages_of_others_have_no_known_age(redis_server: Redis) -> None:
     app, queue = make(redis_server.url, None), uuid.uuid4().hex
     with app.connection_for_write() as connection:
         connection.default_channel.client.lpush(queue, "no message of Celery's")
-    assert figures(app, queue)[queue] == QueueFigures(queue, ready=1, unacknowledged=0)
+    assert figures(app, queue)[queue] == QueueStats(queue, ready=1, unacknowledged=0)
 
 
 def test_too_many_held_messages_are_not_counted(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_worker_holds_what_it_runs(redis_server: Redis) -> None:
 def test_rabbitmq_by_amqp(rabbitmq_cluster: Cluster) -> None:
     app, queue = rabbitmq_cluster.app, uuid.uuid4().hex
     send(app, queue, 2)
-    assert figures(app, queue, "nothing") == {queue: QueueFigures(queue, ready=2, consumers=0)}
+    assert figures(app, queue, "nothing") == {queue: QueueStats(queue, ready=2, consumers=0)}
     assert figures(app, "celery")["celery"].consumers == 1
     # an API that is not there is done without
     api = f"http://127.0.0.1:{rabbitmq_cluster.worker.port}/api/"
@@ -138,7 +138,7 @@ def test_rabbitmq_by_its_management_api(managed: RabbitMQ, end: str) -> None:
         )
         found = figures(app, queue, "nothing", broker_api=api)
         assert list(found) == [queue]
-        told = found[queue].length
+        told = found[queue].as_queue_length
         assert (told["messages"], told["messages_ready"], told["messages_unacknowledged"]) == (3, 2, 1)
         assert told["vhost"] == "/"
         channel.basic_ack(message.delivery_tag)
@@ -149,7 +149,7 @@ def test_the_age_of_a_message_that_carries_its_time(managed: RabbitMQ) -> None:
     api = f"http://guest:guest@127.0.0.1:{managed.management}/api/"
     sent = int(time.time()) - 50
     send(app, queue, timestamp=sent)
-    wait_for("the API's figures", lambda: figures(app, queue, broker_api=api)[queue].oldest == sent, timeout=60)
+    wait_for("the API's figures", lambda: figures(app, queue, broker_api=api)[queue].oldest_sent_at == sent, timeout=60)
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_a_folder(tmp_path: Path) -> None:
     }  # fmt: skip
     send(app, "mail", 2)
     assert figures(app, "mail", "nothing") == {
-        "mail": QueueFigures("mail", ready=2),
-        "nothing": QueueFigures("nothing", ready=0),
+        "mail": QueueStats("mail", ready=2),
+        "nothing": QueueStats("nothing", ready=0),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flower.api.formatting import formatted
+from flower.api.formatting import with_format_task
 from flower.records import Task
 from flower.store.port import Batch, Reader, Writer
 from tests.helpers.web_server import Live
@@ -97,7 +97,7 @@ def masking(task: Any) -> Any:
     "path", ["/api/tasks", "/api/task/info/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
 )
 def test_format_task_is_applied_to_everything_that_shows_a_task(store: Reader, opened: None, path: str) -> None:
-    with Live(formatted(store, masking)) as live:
+    with Live(with_format_task(store, masking)) as live:
         answer = live.http.get(path, params=asked() if path.endswith("datatable") else {})
         assert answer.status_code == 200, answer.text
         assert "order_id" not in answer.text
@@ -106,12 +106,12 @@ def test_format_task_is_applied_to_everything_that_shows_a_task(store: Reader, o
 
 
 def test_a_function_that_fails_shows_the_task_as_it_is(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
-    shown = formatted(store, masking).task("c/d")  # it has no worker
+    shown = with_format_task(store, masking).task("c/d")  # it has no worker
     assert shown == store.task("c/d")
     assert "format_task failed for task c/d" in caplog.text
-    assert formatted(store, lambda task: None).task("a") == store.task("a")
-    assert formatted(store, lambda task: SimpleNamespace()).task("a") == store.task("a")
-    assert formatted(store, None) is store
+    assert with_format_task(store, lambda task: None).task("a") == store.task("a")
+    assert with_format_task(store, lambda task: SimpleNamespace()).task("a") == store.task("a")
+    assert with_format_task(store, None) is store
 
 
 def test_what_a_function_sees_and_may_change(store: Reader) -> None:
@@ -122,7 +122,7 @@ def test_what_a_function_sees_and_may_change(store: Reader) -> None:
         task.worker, task.runtime, task.uuid, task.args = "other", "fast", "changed", {"a": 1}
         return task
 
-    found = formatted(store, change).task("a")
+    found = with_format_task(store, change).task("a")
     assert found is not None
     assert (seen["uuid"], seen["worker"].hostname, seen["kwargs"]) == ("a", "celery@w1", "{'order_id': 17}")
     assert (found.hostname, found.runtime, found.uuid, found.args) == ("other", 1.5, "a", "{'a': 1}")

@@ -6,45 +6,45 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from flower.api.v1.acting import Action
-from flower.api.v1.actions import ACTIONS
-from flower.api.v1.asked import Found
-from flower.api.v1.examples import example_answer
-from flower.api.v1.parsing import expected, schemas
-from flower.api.v1.table import PREFIX, ROUTES, Route
+from flower.api.v1.acting import ActionRoute
+from flower.api.v1.actions import ALL_ACTION_ROUTES
+from flower.api.v1.asked import QueryParams
+from flower.api.v1.examples import example_response
+from flower.api.v1.parsing import describe_type, parameter_schemas
+from flower.api.v1.table import PREFIX, READ_ROUTES, ReadRoute
 from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "api.md"
 _PART = re.compile(r"(<!-- (routes|window|answers|deeds)\b.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
-COMMON = schemas(Found)
+COMMON = parameter_schemas(QueryParams)
 #: Items of a list that the page shows of an answer.
 SHOWN = 2
 
 
 def routes() -> str:
     lines = ["| address | gives |", "| --- | --- |"]
-    lines += [f"| [`{route.plain_path}`](#{anchor(route)}) | {route.summary} |" for route in ROUTES]
+    lines += [f"| [`{route.plain_path}`](#{anchor(route)}) | {route.summary} |" for route in READ_ROUTES]
     return "\n".join(lines) + "\n"
 
 
-def anchor(route: Route) -> str:
+def anchor(route: ReadRoute) -> str:
     return route.name.lower()
 
 
 def answers() -> str:
-    return "\n".join(map(section, ROUTES))
+    return "\n".join(map(section, READ_ROUTES))
 
 
-def section(route: Route) -> str:
-    own = {name: schema for name, schema in schemas(route.asked).items() if name not in COMMON}
+def section(route: ReadRoute) -> str:
+    own = {name: schema for name, schema in parameter_schemas(route.params).items() if name not in COMMON}
     lines = [f"### {route.name}", "", f"`GET {PREFIX}{route.plain_path}`", "", f"{route.summary}.", ""]
-    if len(own) < len(schemas(route.asked)):
+    if len(own) < len(parameter_schemas(route.params)):
         lines += ["Takes the parameters of every question about many tasks" + ("." if not own else ", and:"), ""]
     if own:
         lines += [table(own), ""]
     address = quote(route.example, safe="/?&=:,.*@-")
     lines += ["```console", f"$ curl 'http://localhost:5555{PREFIX}/{address}'"]
-    answer = example_answer(route)
+    answer = example_response(route)
     if isinstance(answer, str):  # what a route streams
         lines += [*answer.splitlines(), "```", ""]
     else:
@@ -54,20 +54,22 @@ def section(route: Route) -> str:
 
 def deeds() -> str:
     lines = ["| request | does |", "| --- | --- |"]
-    lines += [f"| [`{each.method} {each.plain_path}`](#{each.name.lower()}) | {each.summary} |" for each in ACTIONS]
-    return "\n".join([*lines, "", *map(deed, ACTIONS)])
+    lines += [
+        f"| [`{each.method} {each.plain_path}`](#{each.name.lower()}) | {each.summary} |" for each in ALL_ACTION_ROUTES
+    ]
+    return "\n".join([*lines, "", *map(deed, ALL_ACTION_ROUTES)])
 
 
-def deed(action: Action) -> str:
+def deed(action: ActionRoute) -> str:
     lines = [f"### {action.name}", "", f"`{action.method} {PREFIX}{action.plain_path}`", ""]
     lines += [f"{action.summary}. Needs the permission `{action.permission}`.", ""]
-    for kind in (action.asked, action.body):
-        if kind is not None and (own := schemas(kind)):
+    for kind in (action.params, action.body):
+        if kind is not None and (own := parameter_schemas(kind)):
             lines += [table(own).replace("| parameter |", "| in the body |") if kind is action.body else table(own), ""]
     if action.body is not None:
         lines += [(inspect.getdoc(action.body) or "").replace("\n", " "), ""] if action.body.__doc__ else []
         lines += ["```json", json.dumps(action.body_example, ensure_ascii=False), "```", ""]
-    if action.answers is not None:
+    if action.response is not None:
         lines += ["The answer:", "", "```json", json.dumps(shortened(action.example), indent=2, ensure_ascii=False)]
         lines += ["```", ""]
     return "\n".join(lines)
@@ -84,7 +86,7 @@ def table(parameters: dict[str, dict[str, Any]]) -> str:
 
 
 def sentence(schema: dict[str, Any]) -> str:
-    values = expected(schema)
+    values = describe_type(schema)
     return (schema.get("description", "") + (f" It is {values}." if values != "a text" else "")).strip()
 
 

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from flower.api.guards import CLOSED
+from flower.api.guards import API_DISABLED
 from flower.api.v1.examples import example_store
-from flower.errors import StoreError, WaitedTooLong
+from flower.errors import DeadlineExceeded, StoreError
 from flower.store.answers import Count
 from flower.store.memory import MemoryReader
 from tests.helpers.api_v1 import ClientOf, error, get
@@ -74,7 +74,7 @@ class Failing(MemoryReader):
 @pytest.mark.parametrize(
     ("raised", "status", "code"),
     [
-        (WaitedTooLong("too long", hint="narrow it"), 504, "timeout"),
+        (DeadlineExceeded("too long", hint="narrow it"), 504, "timeout"),
         (StoreError("the disk is gone"), 503, "store"),
         (ZeroDivisionError("secret detail"), 500, "error"),
     ],
@@ -89,7 +89,7 @@ def test_the_guards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(example_store()) as live:
         found = error(live.http, "tasks", 401)
-        assert (found["code"], found["message"]) == ("unauthorized", CLOSED)
+        assert (found["code"], found["message"]) == ("unauthorized", API_DISABLED)
         # the document tells nothing of the cluster
         assert live.http.get("/api/v1/openapi.json").status_code == 200
     with Live(example_store(), basic_auth=("ann:secret",)) as live:

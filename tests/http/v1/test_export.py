@@ -10,8 +10,8 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
-from flower.api.v1.examples import TASKS
-from flower.errors import WaitedTooLong
+from flower.api.v1.examples import EXAMPLE_TASKS
+from flower.errors import DeadlineExceeded
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore
 from flower.store.port import Query
@@ -27,13 +27,13 @@ def test_whole_records_a_line_each(http: httpx.Client) -> None:
     assert answer.headers["content-disposition"].startswith('attachment; filename="tasks-')
     assert answer.headers["content-disposition"].endswith('.ndjson"')
     lines = answer.content.rstrip(b"\n").split(b"\n")
-    assert [msgspec.json.decode(line, type=Task) for line in lines] == list(TASKS)
+    assert [msgspec.json.decode(line, type=Task) for line in lines] == list(EXAMPLE_TASKS)
 
 
 def test_formats_columns_and_queries(http: httpx.Client) -> None:
     asked = {"query": "state:FAILURE", "columns": "uuid,name", "format": "csv"}
     rows = list(csv.reader(io.StringIO(http.get(URL, params=asked).text)))
-    failed = [[task.uuid, task.name] for task in TASKS if task.state == "FAILURE"]
+    failed = [[task.uuid, task.name] for task in EXAMPLE_TASKS if task.state == "FAILURE"]
     assert rows == [["uuid", "name"], *failed]
     parquet = http.get(URL, params={**asked, "format": "parquet"}).content
     assert pyarrow.parquet.read_table(io.BytesIO(parquet)).num_rows == len(failed)
@@ -69,7 +69,7 @@ class Failing(MemoryReader):
     def tasks(self, query: Query, **settings: Any) -> Iterator[Task]:
         for number in range(self._after):
             yield make(number)
-        raise WaitedTooLong("The answer took longer than 10 s")
+        raise DeadlineExceeded("The answer took longer than 10 s")
 
 
 def test_an_error_before_the_first_task_is_an_error(client_of: ClientOf) -> None:

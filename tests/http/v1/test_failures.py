@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flower.api.failure_states import NEW_FOR, remember_firsts, standings, status_of
-from flower.fingerprint import fingerprint_of
+from flower.api.failure_states import NEW_GROUP_SECONDS, evaluate_status, load_failure_statuses, record_first_seen
+from flower.fingerprint import compute_fingerprint
 from flower.records import FAILURE, Task
-from flower.store.ledger.audit import Wanted
+from flower.store.ledger.audit import AuditFilter
 from flower.store.ledger.failures import FailureNote
 from flower.store.opening import open_ledger, open_reader, open_writer
-from flower.store.port import Batch, Changed, Reader, Writer
+from flower.store.port import Batch, Reader, TaskChange, Writer
 from tests.helpers.api_v1 import error, get
 from tests.helpers.web_server import Live
 
@@ -25,7 +25,7 @@ def failed(uuid: str, exception: str, at: float) -> Task:
 
 
 def ident(exception: str) -> str:
-    found = fingerprint_of(exception, None)
+    found = compute_fingerprint(exception, None)
     assert found is not None
     return found.id
 
@@ -34,14 +34,14 @@ OLD, YOUNG = "OldError('x')", "YoungError('y')"
 
 
 def note(decision: str, at: float, until: float | None = None) -> FailureNote:
-    return FailureNote(failure="f", decision=decision, by="ann", at=at, until=until)  # type: ignore[arg-type]
+    return FailureNote(failure="f", decision=decision, created_by="ann", created_at=at, expires_at=until)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("said", "first", "last", "status"),
     [
-        (None, 10_000 - NEW_FOR + 1, 9_999, "new"),
-        (None, 10_000 - NEW_FOR, 9_999, "open"),
+        (None, 10_000 - NEW_GROUP_SECONDS + 1, 9_999, "new"),
+        (None, 10_000 - NEW_GROUP_SECONDS, 9_999, "open"),
         (None, None, None, "open"),
         (note("resolved", 9_000), 9_500, 8_999, "resolved"),
         (note("resolved", 9_000), 1.0, 9_001, "returning"),
@@ -53,7 +53,7 @@ def note(decision: str, at: float, until: float | None = None) -> FailureNote:
     ],
 )
 def test_the_rules(said: FailureNote | None, first: float | None, last: float | None, status: str) -> None:
-    assert status_of(said, first, last, 10_000.0) == status
+    assert evaluate_status(said, first, last, 10_000.0) == status
 
 
 @pytest.fixture
@@ -111,10 +111,10 @@ def test_muted_until_a_time(server: Live, reader: Reader) -> None:
     until = time.time() + HOUR
     assert post(server, ident(YOUNG), "mute", until=until, comment="known").json()["status"] == "muted"
     assert by_status(server.http)[ident(YOUNG)] == "muted"
-    later = standings(reader, server.ledger, until + 1)
-    assert (later.status(ident(YOUNG)), later.note(ident(YOUNG))) == ("open", None)
+    later = load_failure_statuses(reader, server.ledger, until + 1)
+    assert (later.get_status(ident(YOUNG)), later.get_note(ident(YOUNG))) == ("open", None)
     assert post(server, ident(YOUNG), "mute").json()["note"]["until"] is None
-    assert standings(reader, server.ledger, until + 10 * HOUR).status(ident(YOUNG)) == "muted"
+    assert load_failure_statuses(reader, server.ledger, until + 10 * HOUR).get_status(ident(YOUNG)) == "muted"
     for wrong in (time.time() - 1, "yesterday", "soon"):
         assert post(server, ident(YOUNG), "mute", until=wrong).status_code == 400
 
@@ -134,23 +134,23 @@ def test_nobody_speaks_of_what_is_not_there(server: Live) -> None:
     for deed in ("resolve", "mute", "reopen"):
         answer = post(server, "0123456789abcdef", deed)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
-    assert server.ledger.failures.notes() == {}
-    entry = server.ledger.audit.entries(Wanted(action="failure"), limit=1)[0]
+    assert server.ledger.failure_notes.notes() == {}
+    entry = server.ledger.audit.entries(AuditFilter(action="failure"), limit=1)[0]
     assert (entry.action, entry.outcome, entry.targets) == ("failure.reopen", "refused", ("0123456789abcdef",))
 
 
 def test_what_was_seen_long_ago_is_not_new(reader: Reader, writer: Writer, tmp_path: Path) -> None:
     """Its tasks may be gone by now: the ledger remembers."""
     ledger = open_ledger(tmp_path / "data")
-    remember_firsts(reader, ledger)
-    first = ledger.failures.firsts()[ident(YOUNG)]
+    record_first_seen(reader, ledger)
+    first = ledger.failure_notes.first_seen()[ident(YOUNG)]
     [stored] = writer.load(["young"]).values()
     assert stored.key is not None
     later = failed("young", YOUNG, first + 10 * HOUR)
-    writer.write(Batch(changed=[Changed(stored.key, stored.task, later)]))
-    known = standings(reader, ledger, first + 10 * HOUR)
-    assert (known.first(ident(YOUNG)), known.last(ident(YOUNG))) == (first, first + 10 * HOUR)
-    assert known.status(ident(YOUNG)) == "open"
-    remember_firsts(reader, ledger)
-    assert ledger.failures.firsts()[ident(YOUNG)] == first
+    writer.write(Batch(changed=[TaskChange(stored.key, stored.task, later)]))
+    known = load_failure_statuses(reader, ledger, first + 10 * HOUR)
+    assert (known.get_first_seen(ident(YOUNG)), known.get_last_seen(ident(YOUNG))) == (first, first + 10 * HOUR)
+    assert known.get_status(ident(YOUNG)) == "open"
+    record_first_seen(reader, ledger)
+    assert ledger.failure_notes.first_seen()[ident(YOUNG)] == first
     ledger.close()

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from flower.api.context import Context
-from flower.api.v1.document import document
+from flower.api.v1.document import openapi_document
 from flower.api.v1.examples import example_store
 from flower.cluster import mailbox
 from flower.store.opening import open_ledger
@@ -39,9 +39,9 @@ def not_an_error_of_ours(ctx: Any, response: Any, case: Any) -> None:
 
 _FOLDER = tempfile.TemporaryDirectory()
 APP = create_app(
-    Context(example_store(), lambda: CELERY, open_ledger(_FOLDER.name), inspect_timeout=0.01, answer_timeout=0.01)
+    Context(example_store(), lambda: CELERY, open_ledger(_FOLDER.name), inspect_timeout=0.01, reply_timeout=0.01)
 )
-schema = schemathesis.openapi.from_dict(document())
+schema = schemathesis.openapi.from_dict(openapi_document())
 schema.app = APP
 
 

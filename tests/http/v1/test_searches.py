@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from flower.api.v1.actions.searches import MOST
+from flower.api.v1.actions.searches import MAX_SAVED_SEARCHES
 from flower.api.v1.examples import example_store
-from flower.store.ledger.audit import Wanted
+from flower.store.ledger.audit import AuditFilter
 from tests.helpers.web_server import Live
 
 USERS = {"ann": "admin", "olga": "operator", "otto": "operator", "vera": "viewer"}
@@ -87,7 +87,7 @@ def test_what_makes_no_sense_is_not_kept(server: Live, body: dict[str, Any], mes
 
 def test_nobody_fills_the_ledger(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flower.api.v1.actions.searches.MOST", 2)
-    assert MOST > 2
+    assert MAX_SAVED_SEARCHES > 2
     save(server, "olga")
     save(server, "olga")
     answer = post(server, SEARCHES, "olga", {"name": "third"})
@@ -99,8 +99,8 @@ def test_all_of_it_is_in_the_audit_log(server: Live) -> None:
     made = save(server, "olga")["id"]
     post(server, f"{SEARCHES}/{made}", "olga", {"name": "Other"})
     post(server, f"{SEARCHES}/{made}/remove", "ann")
-    entries = server.ledger.audit.entries(Wanted(action="search"), limit=9)
-    assert [(entry.who, entry.action, entry.outcome) for entry in entries] == [
+    entries = server.ledger.audit.entries(AuditFilter(action="search"), limit=9)
+    assert [(entry.user, entry.action, entry.outcome) for entry in entries] == [
         ("ann", "search.remove", "done"), ("olga", "search.change", "done"), ("olga", "search.save", "done"),
     ]  # fmt: skip
     assert all(made in entry.targets for entry in entries)

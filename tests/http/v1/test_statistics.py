@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.figures import percentiles
-from flower.api.spans import MOST_BUCKETS, WIDTHS, span_over
-from flower.errors import Invalid
+from flower.api.figures import compute_percentiles
+from flower.api.spans import BUCKET_WIDTHS, MAX_BUCKETS, choose_buckets
+from flower.errors import InvalidRequest
 from flower.records import Task, Worker
-from flower.sketch import sketch_of
+from flower.sketch import create_sketch
 from tests.helpers.api_v1 import ClientOf, error, get, memory
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
@@ -121,8 +121,8 @@ def test_workers(day: httpx.Client) -> None:
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
 def test_percentiles_are_the_sketches_quantiles(values: list[float]) -> None:
-    sketch = sketch_of(values)
-    found = percentiles(sketch)
+    sketch = create_sketch(values)
+    found = compute_percentiles(sketch)
     parts = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
     assert found.count == len(values)
     assert {name: getattr(found, name) for name in parts} == {n: sketch.quantile(part) for n, part in parts.items()}
@@ -134,17 +134,17 @@ times = st.floats(0, 4e9)
 @given(times, times, st.integers(1, 1000), st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York"]))
 def test_stretches_cover_the_window_and_are_about_as_many(one: float, other: float, buckets: int, zone: str) -> None:
     start, end = sorted((one, other))
-    span = span_over(start, end, buckets=buckets, width=None, zone=ZoneInfo(zone), key="received")
-    assert span.start <= start
+    span = choose_buckets(start, end, buckets=buckets, width=None, zone=ZoneInfo(zone), key="received")
+    assert span.start_at <= start
     assert end < span.end or end == pytest.approx(span.end)
     assert 1 <= span.buckets <= buckets + 1
-    assert span.width in WIDTHS or span.width % WIDTHS[-1] == 0
+    assert span.width in BUCKET_WIDTHS or span.width % BUCKET_WIDTHS[-1] == 0
 
 
 def test_days_begin_at_midnight_of_the_zone() -> None:
     zone = ZoneInfo("America/New_York")
     start, end = epoch("2026-11-20T13:00-05:00"), epoch("2026-11-22T01:00-05:00")
-    span = span_over(start, end, buckets=3, width=None, zone=zone, key="received")
-    assert (span.start, span.width, span.buckets) == (epoch("2026-11-20T12:00-05:00"), 43200.0, 4)
-    with pytest.raises(Invalid, match="stretches of time"):
-        span_over(0.0, MOST_BUCKETS, buckets=1, width=1.0, zone=zone, key="received")
+    span = choose_buckets(start, end, buckets=3, width=None, zone=zone, key="received")
+    assert (span.start_at, span.width, span.buckets) == (epoch("2026-11-20T12:00-05:00"), 43200.0, 4)
+    with pytest.raises(InvalidRequest, match="stretches of time"):
+        choose_buckets(0.0, MAX_BUCKETS, buckets=1, width=1.0, zone=zone, key="received")

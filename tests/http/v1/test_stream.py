@@ -11,16 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from flower.access import PERMISSIONS
-from flower.access.sessions import SESSION, Session
-from flower.access.tokens import make
-from flower.api.formatting import formatted
+from flower.access.sessions import SESSION_COOKIE, Session
+from flower.access.tokens import create_token
+from flower.api.formatting import with_format_task
 from flower.api.v1 import live as live_module
 from flower.config import Config
-from flower.live import MOST, Subscription, hub
+from flower.live import MAX_SUBSCRIBERS, Subscription, hub
 from flower.records import Gap, Task, Worker
 from flower.store.opening import open_reader
-from flower.store.port import Batch, Changed, Reader, Writer
-from flower.web.serving import STOP_WITHIN, http_server
+from flower.store.port import Batch, Reader, TaskChange, Writer
+from flower.web.serving import SHUTDOWN_TIMEOUT, create_server
 from tests.helpers.api_v1 import error
 from tests.helpers.servers import wait_for
 from tests.helpers.sse_client import Listener
@@ -36,7 +36,7 @@ def change(writer: Writer, tasks: Sequence[Task], **fields: Any) -> None:
     """Give these tasks new values."""
     stored = writer.load([each.uuid for each in tasks])
     changed = [
-        Changed(found.key, found.task, replace(found.task, **fields))
+        TaskChange(found.key, found.task, replace(found.task, **fields))
         for found in stored.values()
         if found.key is not None
     ]
@@ -233,11 +233,11 @@ def test_nothing_is_done_while_nobody_listens(live: Live) -> None:
         listener.wait("hello")
         wait_for("both", lambda: len(live.context.live) == 2)
     wait_for("nobody", lambda: len(live.context.live) == 0)
-    assert live.context.live._loop is None
+    assert live.context.live._poll_task is None
 
 
 def test_too_many(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST >= 100
+    assert MAX_SUBSCRIBERS >= 100
     monkeypatch.setattr(hub, "MOST", 2)
     with Listener(live.http) as one, Listener(live.http) as two:
         one.wait("hello"), two.wait("hello")
@@ -275,8 +275,8 @@ def test_a_login_is_needed(locked: Live) -> None:
 
 def test_a_token_that_is_revoked_ends_the_stream(locked: Live, writer: Writer) -> None:
     tokens = locked.ledger.tokens
-    token, text = make(
-        tokens, name="page", owner="ann", way="basic", permissions=["view"], allowed=PERMISSIONS, lasts=None
+    token, text = create_token(
+        tokens, name="page", owner="ann", auth_method="basic", permissions=["view"], allowed=PERMISSIONS, lifetime=None
     )
     locked.http.headers["Authorization"] = f"Bearer {text}"
     with Listener(locked.http, topics="tasks") as listener:
@@ -294,7 +294,7 @@ def test_a_token_that_is_revoked_ends_the_stream(locked: Live, writer: Writer) -
 def test_a_session_that_is_over_ends_the_stream(locked: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = locked.access.sessions
     assert sessions is not None
-    locked.http.headers["Cookie"] = f"{SESSION}={sessions.sealed(Session('ann', 'password'))}"
+    locked.http.headers["Cookie"] = f"{SESSION_COOKIE}={sessions.sign_session(Session('ann', 'password'))}"
     with Listener(locked.http, topics="tasks") as listener:
         listener.wait("hello")
         monkeypatch.setattr("flower.access.sessions.SESSION_AGE", -1)
@@ -342,8 +342,8 @@ def test_a_reader_that_has_fallen_asleep_is_told_all_when_it_wakes_up(live: Live
 
 
 def test_a_reader_that_has_fallen_asleep_does_not_keep_the_server(live: Live, writer: Writer) -> None:
-    settings = http_server(live.server.config.app, Config()).config  # type: ignore[arg-type]
-    assert settings.timeout_graceful_shutdown == STOP_WITHIN
+    settings = create_server(live.server.config.app, Config()).config  # type: ignore[arg-type]
+    assert settings.timeout_graceful_shutdown == SHUTDOWN_TIMEOUT
     live.server.config.timeout_graceful_shutdown = 1
     sleeper, _, _ = asleep(live, writer)
     live.context.live.close("the server stops")
@@ -361,7 +361,7 @@ def test_format_task_is_applied_once_and_what_is_searched_is_the_record(
 
     reader = open_reader(tmp_path / "store")
     with (
-        Live(formatted(reader, marked), captured=reader) as live,
+        Live(with_format_task(reader, marked), captured=reader) as live,
         Listener(live.http, topics="tasks", columns="name", query="name:shop.charge") as listener,
     ):
         listener.wait("hello")

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from flower.api.v1.examples import TASKS
+from flower.api.v1.examples import EXAMPLE_TASKS
 from flower.api.v1.rows import COLUMNS
 from flower.records import Task
 from tests.helpers.api_v1 import ClientOf, error, get, memory
@@ -108,7 +108,7 @@ def test_one_task(client_of: ClientOf) -> None:
         data={"task-progress": {"deep": [float("nan"), 2**70]}},
         timestamp=1.0,
     )
-    http = client_of(memory([odd, *TASKS]))
+    http = client_of(memory([odd, *EXAMPLE_TASKS]))
     found = get(http, "tasks/a%2Fb%20c%3F%3C%C3%A9%3E")
     assert (found["uuid"], found["name"]) == (odd.uuid, odd.name)
     assert (found["args"], found["args_value"]) == (odd.args, None)

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from flower.api.queue_figures import sample
+from flower.api.queue_figures import record_queue_samples
 from flower.records import Task
 from flower.records import Worker as Record
-from flower.store.ledger.audit import Wanted
+from flower.store.ledger.audit import AuditFilter
 from flower.store.ledger.samples import QueueSample
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Writer
@@ -93,7 +93,7 @@ def test_limits(live: Live, worker: Worker) -> None:
     unknown = command(live, name, "limits/rate", {"task": "no.such", "rate": "1/s"})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (403, "forbidden")
     assert command(live, "no@w", "limits/rate", {"task": "shop.limited", "rate": "1/s"}).status_code == 404
-    assert live.ledger.audit.entries(Wanted(action="worker.rate_limit"), limit=9)[-1].outcome == "done"
+    assert live.ledger.audit.entries(AuditFilter(action="worker.rate_limit"), limit=9)[-1].outcome == "done"
 
 
 def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
@@ -110,7 +110,7 @@ def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
 
 
 def test_a_worker_that_is_dead(live: Live) -> None:
-    live.context.inspections.take(("gone@w",), {"stats": {"gone@w": {}}}, time.time())
+    live.context.inspections.store_replies(("gone@w",), {"stats": {"gone@w": {}}}, time.time())
     with Live(live.context.store, live.context.app, answer_timeout=0.2) as impatient:
         silent = command(impatient, "gone@w", "pool/grow")
     assert silent.status_code == 504
@@ -141,16 +141,16 @@ def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
     assert (row["ready"], row["unacknowledged"], row["consumers"], row["workers"]) == (1, 0, None, [])
     assert 3600 <= row["oldest"] < 3700
     assert live.http.get(f"{API}/queues/{queue}/history").json()["stretches"] == []
-    asyncio.run(sample(live.context))
+    asyncio.run(record_queue_samples(live.context))
     worker.app.send_task("shop.add", [1, 2], queue=queue)
-    asyncio.run(sample(live.context))
+    asyncio.run(record_queue_samples(live.context))
     history = live.http.get(f"{API}/queues/{queue}/history", params={"start": "-1h", "buckets": 4}).json()
     assert history["name"] == queue
     assert 900.0 <= history["width"] <= 1800.0
     assert [each["ready_most"] for each in history["stretches"]] == [2]
-    assert live.ledger.samples.newest()
+    assert live.ledger.queue_samples.latest()
     now = time.time()
-    live.ledger.samples.note([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
+    live.ledger.queue_samples.add([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
     row = next(row for row in live.http.get(f"{API}/queues").json()["queues"] if row["name"] == queue)
     assert (row["in_rate"], row["out_rate"], row["growing"]) == (None, None, False), "nobody records"
     assert 0 < row["empty_in"] < 10

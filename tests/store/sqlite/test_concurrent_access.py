@@ -8,9 +8,9 @@ import time
 import traceback
 from pathlib import Path
 
-from flower.search.match import predicate
-from flower.search.syntax import parse
-from flower.store.answers import Span
+from flower.search.match import compile_predicate
+from flower.search.syntax import parse_search
+from flower.store.answers import BucketSpan
 from flower.store.opening import open_reader
 from flower.store.port import SORT_KEYS, Query, Reader, Sort
 
@@ -42,16 +42,16 @@ QUERIES = ("", "state:FAILURE", "order", "-worker:01 runtime:>1", '"done 2"', "i
 
 
 def ask(reader: Reader, chance: random.Random) -> None:
-    where = parse(chance.choice(QUERIES))
+    where = parse_search(chance.choice(QUERIES))
     query = Query(where, (Sort(chance.choice(SORT_KEYS), chance.random() < 0.5),))
-    span = Span(time.time() - 3600, 60, 60)
+    span = BucketSpan(time.time() - 3600, 60, 60)
     match chance.randrange(7):
         case 0:
             list(reader.tasks(query, limit=20, offset=chance.choice([0, 0, 300, 2000])))
         case 1:
-            page = reader.page(query, limit=20)
+            page = reader.task_page(query, limit=20)
             if page.cursor:
-                reader.page(query, limit=20, cursor=page.cursor)
+                reader.task_page(query, limit=20, cursor=page.cursor)
         case 2:
             reader.facets(where, ["state", "name", "exception", "failure"])
         case 3:
@@ -94,6 +94,6 @@ def test_questions_while_tasks_are_written(tmp_path: Path) -> None:
     # nothing that was written is missed, whether the index had time for it or not
     everything = list(reader.tasks(Query(sort=())))
     for text in QUERIES:
-        where = parse(text)
-        assert reader.count(where) == sum(map(predicate(where, reader.slow()), everything)), text
+        where = parse_search(text)
+        assert reader.count(where) == sum(map(compile_predicate(where, reader.slow_thresholds()), everything)), text
     reader.close()

@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flower.errors import NotAStore, StoreError, StoreFull, StoreInUse, WaitedTooLong, WrongVersion
+from flower.errors import DeadlineExceeded, InvalidStore, StoreError, StoreFull, StoreInUse, StoreVersionMismatch
 from flower.records import Task, Worker
 from flower.search.tree import Not, Term
 from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Changed, Query, Retention, Sort, Writer
+from flower.store.port import Batch, Query, Retention, Sort, TaskChange, Writer
 from tests.helpers.paths import ROOT
 from tests.helpers.task_factory import make, uuid_of
 
@@ -79,7 +79,7 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("mine")
     for opening in (open_writer, open_reader):
-        with pytest.raises(NotAStore, match="is a file"):
+        with pytest.raises(InvalidStore, match="is a file"):
             opening(file)
     assert file.read_text() == "mine"
 
@@ -90,7 +90,7 @@ def test_a_directory_of_someone_else_is_not_touched(path: Path, name: str) -> No
     (path / name).write_text("mine")
     before = listing(path)
     for opening in (open_writer, open_reader):
-        with pytest.raises(NotAStore, match="something else"):
+        with pytest.raises(InvalidStore, match="something else"):
             opening(path)
     assert listing(path) == before
 
@@ -101,7 +101,7 @@ def test_another_programs_database_is_not_touched(path: Path) -> None:
         other.execute("CREATE TABLE theirs(x)")
     other.close()
     before = listing(path)
-    with pytest.raises(NotAStore):
+    with pytest.raises(InvalidStore):
         open_writer(path)
     assert listing(path) == before
 
@@ -115,7 +115,7 @@ def test_another_format_is_refused(path: Path, name: str, version: int, said: st
     db.close()
     before = listing(path)
     for opening in (open_writer, open_reader):
-        with pytest.raises(WrongVersion, match=said):
+        with pytest.raises(StoreVersionMismatch, match=said):
             opening(path)
     assert listing(path) == before
 
@@ -208,7 +208,7 @@ def test_damage_found_while_open(path: Path, number: int) -> None:
         found = writer.load([known.uuid])
         stored = found[known.uuid].key if known.uuid in found else first + 4
         after = msgspec.structs.replace(known, result="'changed'", runtime=9.0)
-        writer.write(Batch(new=[make(901)], changed=[Changed(stored or 0, known, after)]))
+        writer.write(Batch(new=[make(901)], changed=[TaskChange(stored or 0, known, after)]))
         assert writer.load([after.uuid])[after.uuid].task == after
         reader.close()
     left = uuids(path)
@@ -319,7 +319,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
                 batch = [make(n, args="x" * 3000) for n in range(number, number + 20)]
                 before = reader.changes(0).sequence
                 changes = [
-                    Changed(stored.key or 0, stored.task, msgspec.structs.replace(stored.task, result="y" * 2000))
+                    TaskChange(stored.key or 0, stored.task, msgspec.structs.replace(stored.task, result="y" * 2000))
                     for stored in writer.load([task.uuid for task in written[:: max(1, len(written) // 8)]]).values()
                 ]
                 offer = Batch(new=batch, changed=changes)
@@ -513,9 +513,9 @@ def test_a_search_that_takes_too_long_is_given_up(path: Path) -> None:
     writer.write(Batch(new=[make(n, args="ä" * 2000) for n in range(20_000)]))
     writer.close()
     reader = open_reader(path, time_limit=0.05)
-    with pytest.raises(WaitedTooLong, match="longer than"):
+    with pytest.raises(DeadlineExceeded, match="longer than"):
         reader.count(Term("", "contains", "nowhere to be found"))
-    with pytest.raises(WaitedTooLong):
+    with pytest.raises(DeadlineExceeded):
         list(reader.tasks(Query(Term("args", "contains", "nowhere to be found"))))
     assert len(list(reader.tasks(Query(), limit=5))) == 5
     reader.close()
@@ -539,7 +539,7 @@ def test_whole_segments_go_and_what_runs_is_moved(path: Path) -> None:
         assert len(found) == len(set(found)) == reader.count()
         # the recorder still holds the key of before
         after = msgspec.structs.replace(stale.task, state="FAILURE")
-        writer.write(Batch(changed=[Changed(stale.key or 0, stale.task, after)]))
+        writer.write(Batch(changed=[TaskChange(stale.key or 0, stale.task, after)]))
         assert reader.task(after.uuid) == after
         assert len([task.uuid for task in reader.tasks(Query())]) == len(found)
         reader.close()

@@ -13,13 +13,13 @@ from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Changed, Query, Reader, Writer
+from flower.store.port import Batch, Query, Reader, TaskChange, Writer
 from flower.store.sqlite import files, reader
 from flower.store.sqlite import where as where_module
-from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.folder import StoreDirectory
 from flower.store.sqlite.query import exact, masks, place, run, walk, wording
 from flower.store.sqlite.text import TextWriter
-from flower.store.sqlite.unindexed import Unindexed
+from flower.store.sqlite.unindexed import IndexBacklog
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks
 
 #: many small stores are made: memory, if the system has it as a folder, spares the disk
@@ -35,7 +35,9 @@ def offer(writer: Writer, tasks: list[Task]) -> None:
         Batch(
             new=[task for task in tasks if task.uuid not in known],
             changed=[
-                Changed(known[task.uuid].key or 0, known[task.uuid].task, task) for task in tasks if task.uuid in known
+                TaskChange(known[task.uuid].key or 0, known[task.uuid].task, task)
+                for task in tasks
+                if task.uuid in known
             ],
         )
     )
@@ -81,15 +83,15 @@ def test_disk_agrees_with_the_reference(
 
 def bring_into_index(folder: Path) -> None:
     """What the writer's thread does, at once."""
-    source, index = Unindexed(Folder(folder)), TextWriter(folder / "text")
+    source, index = IndexBacklog(StoreDirectory(folder)), TextWriter(folder / "text")
     try:
-        source.blocks(index.generation, index.blocks)
-        while rows := source.pending(5):
+        source.set_blocks(index.generation, index.blocks)
+        while rows := source.list_pending(5):
             for row in rows:
                 index.add(row.key, row.text)
             block = index.commit()
-            source.indexed([(row.key, row.version) for row in rows], block)
-            source.blocks(index.generation, index.blocks)
+            source.mark_indexed([(row.key, row.version) for row in rows], block)
+            source.set_blocks(index.generation, index.blocks)
     finally:
         index.close()
         source.close()
@@ -117,7 +119,7 @@ def paged(store: Reader, query: Query, size: int) -> list[Task]:
     found: list[Task] = []
     cursor: str | None = None
     while True:
-        page = store.page(query, limit=size, cursor=cursor)
+        page = store.task_page(query, limit=size, cursor=cursor)
         assert page.partial is None
         found += page.tasks
         cursor = page.cursor

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from flower.records import Task
 from flower.search.match import matches
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.search.tree import Node
-from flower.store.sqlite.codec import Dictionary, Encoder, decode
-from flower.store.sqlite.schema import INSERT, SEGMENT, SELECT
+from flower.store.sqlite.codec import RowEncoder, WordDictionary, decode_row
+from flower.store.sqlite.schema import INSERT_TASK, SEGMENT_SCHEMA, SELECT_TASKS
 from flower.store.sqlite.where import compile_where, register_functions
 from tests.helpers.search_strategies import tasks, trees
 
@@ -25,17 +25,19 @@ class Rows:
     def __init__(self, drawn: list[Task]) -> None:
         self.db = apsw.Connection(":memory:")
         register_functions(self.db)
-        for statement in SEGMENT:
+        for statement in SEGMENT_SCHEMA:
             self.db.execute(statement)
         words = self.db.execute("SELECT id, kind, value FROM word").fetchall()
-        writing = Dictionary(words)
-        self.encoder = Encoder(writing)
-        self.db.executemany(INSERT, [self.encoder.row(key, task) for key, task in enumerate(drawn)])
-        self.dictionary = Dictionary([*words, *writing.take_fresh()])
-        self.tasks = [decode(row, self.dictionary.values) for row in self.db.execute(f"{SELECT} ORDER BY id")]
+        writing = WordDictionary(words)
+        self.encoder = RowEncoder(writing)
+        self.db.executemany(INSERT_TASK, [self.encoder.encode_row(key, task) for key, task in enumerate(drawn)])
+        self.dictionary = WordDictionary([*words, *writing.pop_new_words()])
+        self.tasks = [decode_row(row, self.dictionary.values) for row in self.db.execute(f"{SELECT_TASKS} ORDER BY id")]
 
     def found(self, node: Node) -> list[int]:
-        where = compile_where(node, self.dictionary, odd_ids=self.encoder.odd_ids, slow=SLOW)
+        where = compile_where(
+            node, self.dictionary, has_non_uuid_ids=self.encoder.has_non_uuid_ids, slow_thresholds=SLOW
+        )
         sql = f"SELECT id FROM task WHERE id IN (SELECT id FROM task) AND ({where.sql}) ORDER BY id"
         return [key for (key,) in self.db.execute(sql, where.values)]
 
@@ -84,4 +86,4 @@ def shop() -> Iterator[Rows]:
     ],
 )
 def test_what_has_no_column(shop: Rows, query: str, found: list[int]) -> None:
-    assert shop.found(parse(query)) == shop.expected(parse(query)) == found
+    assert shop.found(parse_search(query)) == shop.expected(parse_search(query)) == found

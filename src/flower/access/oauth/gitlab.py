@@ -5,50 +5,50 @@ from typing import Any, Final
 
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from flower.access.oauth.code_flow import CodeFlow, vouched
-from flower.access.oauth.protocol import Login, Person, Refused, Settings
-from flower.errors import Invalid
+from flower.access.oauth.code_flow import CodeFlow, require_verified_email
+from flower.access.oauth.protocol import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
+from flower.errors import InvalidRequest
 
 #: Groups that are asked for at once, and how many such pages at most.
-_PAGE: Final = 100
-_PAGES: Final = 50
+_PAGE_SIZE: Final = 100
+_MAX_PAGES: Final = 50
 
 
 class GitLab(CodeFlow):
     scope = "read_api"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         given = settings.environment
         domain = given.get("FLOWER_GITLAB_OAUTH_DOMAIN") or "gitlab.com"
-        self.authorize = f"https://{domain}/oauth/authorize"
-        self.token = f"https://{domain}/oauth/token"
+        self.authorize_endpoint = f"https://{domain}/oauth/authorize"
+        self.token_endpoint = f"https://{domain}/oauth/token"
         self._api = f"https://{domain}/api/v4"
         groups = given.get("FLOWER_GITLAB_AUTH_ALLOWED_GROUPS", "").split(",")
-        self._groups = frozenset(group.strip() for group in groups) - {""}
+        self._allowed_groups = frozenset(group.strip() for group in groups) - {""}
         level = given.get("FLOWER_GITLAB_MIN_ACCESS_LEVEL") or "20"
         if not level.isdecimal():
-            raise Invalid(f"FLOWER_GITLAB_MIN_ACCESS_LEVEL: '{level}' is not a whole number")
-        self._level = int(level)
+            raise InvalidRequest(f"FLOWER_GITLAB_MIN_ACCESS_LEVEL: '{level}' is not a whole number")
+        self._min_access_level = int(level)
 
-    async def find(self, client: AsyncOAuth2Client, token: dict[str, Any], login: Login) -> Person:
-        user = dict(await self.get(client, f"{self._api}/user"))
+    async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
+        user = dict(await self.get_json(client, f"{self._api}/user"))
         if "confirmed_at" in user:
             user["confirmed"] = bool(user["confirmed_at"])
-        addresses = vouched(user, "confirmed")
+        addresses = require_verified_email(user, "confirmed")
         groups = await self._memberships(client)
-        if self._groups and not self._groups & set(groups):
-            raise Refused("You are in none of the groups that may come in")
-        return Person(addresses, groups)
+        if self._allowed_groups and not self._allowed_groups & set(groups):
+            raise LoginDenied("You are in none of the groups that may come in")
+        return UserInfo(addresses, groups)
 
     async def _memberships(self, client: AsyncOAuth2Client) -> tuple[str, ...]:
         """Full paths of the groups in which this person has the access level."""
         found: list[str] = []
-        for page in range(1, _PAGES + 1):
-            groups = await self.get(
-                client, f"{self._api}/groups", min_access_level=self._level, per_page=_PAGE, page=page
+        for page in range(1, _MAX_PAGES + 1):
+            groups = await self.get_json(
+                client, f"{self._api}/groups", min_access_level=self._min_access_level, per_page=_PAGE_SIZE, page=page
             )
             found += [str(group["full_path"]) for group in groups]
-            if len(groups) < _PAGE:
+            if len(groups) < _PAGE_SIZE:
                 break
         return tuple(found)

@@ -9,83 +9,96 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from flower.access.oauth.code_flow import CodeFlow, groups_in, vouched
-from flower.access.oauth.protocol import Login, Person, Refused, Settings
-from flower.errors import Invalid
+from flower.access.oauth.code_flow import CodeFlow, read_groups, require_verified_email
+from flower.access.oauth.protocol import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
+from flower.errors import InvalidRequest
 
 #: Signatures that are believed: none with a shared secret, and not `none`.
-_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_SIGNATURE_ALGORITHMS: Final = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+)
 
 #: Seconds that clocks may differ.
-_LEEWAY: Final = 60
+_CLOCK_LEEWAY: Final = 60
 #: Seconds after which the provider's description is asked for again.
-_FRESH: Final = 3_600.0
+_DISCOVERY_MAX_AGE: Final = 3_600.0
 
 
 class OpenId(CodeFlow):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         if not settings.issuer.startswith(("https://", "http://")):
-            raise Invalid("OpenID needs --oidc-issuer", hint="such as https://login.example.com/realms/staff")
+            raise InvalidRequest("OpenID needs --oidc-issuer", hint="such as https://login.example.com/realms/staff")
         self.scope = settings.scope
-        self._described: dict[str, Any] = {}
-        self._described_at = -_FRESH
-        self._describing = asyncio.Lock()
+        self._metadata: dict[str, Any] = {}
+        self._metadata_loaded_at = -_DISCOVERY_MAX_AGE
+        self._metadata_lock = asyncio.Lock()
 
-    async def authorize_url(self, login: Login) -> str:
-        await self._describe(login)
+    async def authorize_url(self, login: LoginAttempt) -> str:
+        await self._load_metadata(login)
         return await super().authorize_url(login)
 
-    async def person(self, code: str, login: Login) -> Person:
-        await self._describe(login)
-        return await super().person(code, login)
+    async def authenticate(self, code: str, login: LoginAttempt) -> UserInfo:
+        await self._load_metadata(login)
+        return await super().authenticate(code, login)
 
-    def asked(self, login: Login) -> dict[str, str]:
+    def authorization_params(self, login: LoginAttempt) -> dict[str, str]:
         return {"nonce": login.nonce}
 
-    async def find(self, client: AsyncOAuth2Client, token: dict[str, Any], login: Login) -> Person:
-        claims = await self._id_claims(client, token, login)
+    async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
+        claims = await self._verify_id_token(client, token, login)
         groups = self.settings.groups_claim
-        if self._described.get("userinfo_endpoint") and ("email" not in claims or groups not in claims):
-            more = await self.get(client, self._described["userinfo_endpoint"])
+        if self._metadata.get("userinfo_endpoint") and ("email" not in claims or groups not in claims):
+            more = await self.get_json(client, self._metadata["userinfo_endpoint"])
             if more.get("sub") != claims["sub"]:
-                raise Refused("The provider speaks of two different people")
+                raise LoginDenied("The provider speaks of two different people")
             claims = {**more, **claims}
-        return Person(vouched(claims, "email_verified"), groups_in(claims, groups))
+        return UserInfo(require_verified_email(claims, "email_verified"), read_groups(claims, groups))
 
-    async def _id_claims(self, client: AsyncOAuth2Client, token: dict[str, Any], login: Login) -> dict[str, Any]:
+    async def _verify_id_token(
+        self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt
+    ) -> dict[str, Any]:
         # asked for at every login, so that a key that was exchanged is known at once
-        keys = KeySet.import_key_set(await self._public(client, self._described["jwks_uri"]))
+        keys = KeySet.import_key_set(await self._get_public_json(client, self._metadata["jwks_uri"]))
         registry = jwt.JWTClaimsRegistry(
-            leeway=_LEEWAY,
-            iss={"essential": True, "value": self._described["issuer"]},
-            aud={"essential": True, "value": self.settings.key},
+            leeway=_CLOCK_LEEWAY,
+            iss={"essential": True, "value": self._metadata["issuer"]},
+            aud={"essential": True, "value": self.settings.client_id},
             exp={"essential": True},
             sub={"essential": True},
             nonce={"essential": True, "value": login.nonce},
         )
         try:
-            claims = jwt.decode(str(token.get("id_token", "")), keys, algorithms=_ALGORITHMS).claims
+            claims = jwt.decode(str(token.get("id_token", "")), keys, algorithms=_SIGNATURE_ALGORITHMS).claims
             registry.validate(claims)
         except (JoseError, ValueError) as error:
-            raise Refused(f"The provider's word about you cannot be believed: {error}") from error
-        if claims.get("azp", self.settings.key) != self.settings.key:
-            raise Refused("The provider's word about you is meant for another program")
+            raise LoginDenied(f"The provider's word about you cannot be believed: {error}") from error
+        if claims.get("azp", self.settings.client_id) != self.settings.client_id:
+            raise LoginDenied("The provider's word about you is meant for another program")
         return dict(claims)
 
-    async def _describe(self, login: Login) -> None:
-        async with self._describing:
-            if time.monotonic() - self._described_at < _FRESH:
+    async def _load_metadata(self, login: LoginAttempt) -> None:
+        async with self._metadata_lock:
+            if time.monotonic() - self._metadata_loaded_at < _DISCOVERY_MAX_AGE:
                 return
             issuer = self.settings.issuer.rstrip("/")
             async with self._client(login) as client:
-                found = await self._public(client, f"{issuer}/.well-known/openid-configuration")
+                found = await self._get_public_json(client, f"{issuer}/.well-known/openid-configuration")
             if str(found.get("issuer", "")).rstrip("/") != issuer:
-                raise Refused(f"{issuer} says that it is {found.get('issuer')}: set --oidc-issuer to that")
-            self.authorize, self.token = found["authorization_endpoint"], found["token_endpoint"]
-            self._described, self._described_at = found, time.monotonic()
+                raise LoginDenied(f"{issuer} says that it is {found.get('issuer')}: set --oidc-issuer to that")
+            self.authorize_endpoint, self.token_endpoint = found["authorization_endpoint"], found["token_endpoint"]
+            self._metadata, self._metadata_loaded_at = found, time.monotonic()
 
-    async def _public(self, client: AsyncOAuth2Client, url: str) -> Any:
+    async def _get_public_json(self, client: AsyncOAuth2Client, url: str) -> Any:
         answer = await client.request("GET", url, withhold_token=True)
         answer.raise_for_status()
         return answer.json()

@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from flower.access.addresses import Allows
+from flower.access.addresses import EmailPredicate
 
 
-class Refused(Exception):
+class LoginDenied(Exception):
     """The provider, or what it says, does not let this person in. The text is shown to them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ProviderSettings:
     #: the client's id and secret at the provider
-    key: str
-    secret: str
+    client_id: str
+    client_secret: str
     #: which addresses the option `auth` allows
-    allowed: Allows
+    email_allowed: EmailPredicate
     #: the process's environment
     environment: Mapping[str, str] = field(default_factory=dict)
     #: base address of an OpenID provider
@@ -30,7 +30,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginAttempt:
     """One login on its way; all of it is kept in a signed cookie while the person is at the provider."""
 
     redirect_uri: str
@@ -43,17 +43,17 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserInfo:
     """Who logged in. `addresses` are e-mail addresses that the provider vouches for, the main one first: the first that
     `auth` allows becomes their name here."""
 
-    addresses: tuple[str, ...]
+    emails: tuple[str, ...]
     groups: tuple[str, ...] = ()
 
 
-class Provider(Protocol):
-    async def authorize_url(self, login: Login) -> str:
+class OAuthProvider(Protocol):
+    async def authorize_url(self, login: LoginAttempt) -> str:
         """Where to send the browser."""
 
-    async def person(self, code: str, login: Login) -> Person:
+    async def authenticate(self, code: str, login: LoginAttempt) -> UserInfo:
         """Who came back with this code. Raises Refused; anything else means that the provider cannot be reached."""

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flower.api.actions.means import Means
+    from flower.api.actions.means import ActionContext
     from flower.api.actions.plans import Selection, plan_job, start_job
     from flower.api.actions.registered import registered_tasks
     from flower.api.actions.runner import finish_job
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flower.api.actions.stopping import abort_task, revoke_task, terminate_task
 
 __all__ = [
-    "Means",
+    "ActionContext",
     "Selection",
     "abort_task",
     "finish_job",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Means": "means",
+    "ActionContext": "means",
     "Selection": "plans",
     "plan_job": "plans",
     "start_job": "plans",

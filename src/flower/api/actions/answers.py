@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class SentTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task that was sent, or would be: then `task` is null and `args` and `kwargs` tell with what.
 
     `args_from` and `kwargs_from` say where they were found: `given` by you, in the `result backend`, at the `worker`,
@@ -25,18 +25,18 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     routing_key: str | None = None
     priority: int | None = None
     headers: dict[str, Any] | UnsetType = UNSET
-    unknown: tuple[str, ...] = ()
+    unknown_options: tuple[str, ...] = ()
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerReplies(msgspec.Struct, frozen=True, kw_only=True):
     """What the workers said, each in its own words; their deeds are seen in the task's state."""
 
     task: str
     message: str
-    workers: dict[str, str] = {}
+    replies: dict[str, str] = {}
 
 
-class Parameter(msgspec.Struct, frozen=True):
+class TaskParameter(msgspec.Struct, frozen=True):
     """`kind` is Python's: positional_only, positional_or_keyword, var_positional, keyword_only or var_keyword;
     `default` and `annotation` are texts of Python."""
 
@@ -52,10 +52,10 @@ class RegisteredTask(msgspec.Struct, frozen=True, kw_only=True):
     those that have it."""
 
     name: str
-    here: bool
+    local: bool
     workers: tuple[str, ...] = ()
     signature: str | None = None
-    parameters: tuple[Parameter, ...] | None = None
+    parameters: tuple[TaskParameter, ...] | None = None
     abortable: bool | None = None
     doc: str | None = None
 
@@ -64,4 +64,4 @@ class RegisteredTasks(msgspec.Struct, frozen=True):
     """`asked` are the workers that answered; a task may be at others, too."""
 
     tasks: tuple[RegisteredTask, ...]
-    asked: tuple[str, ...]
+    queried_workers: tuple[str, ...]

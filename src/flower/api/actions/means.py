@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ActionContext:
     """The records, the application, the ledger where it is noted (None: nowhere), and the rules of what is masked."""
 
     store: Reader

@@ -7,34 +7,38 @@ from typing import Final, Literal
 
 import msgspec
 
-from flower.api.exporting import encode, harmless
+from flower.api.exporting import encode_record, escape_csv_formula
 from flower.store.ledger import Ledger
-from flower.store.ledger.jobs import Item
+from flower.store.ledger.jobs import JobItem
 
 #: Tasks that are read, and become text, at a time.
-_CHUNK: Final = 1_000
-COLUMNS: Final = Item.__struct_fields__
+_CHUNK_SIZE: Final = 1_000
+JOB_ITEM_COLUMNS: Final = JobItem.__struct_fields__
 
 
-def all_items(ledger: Ledger, job_id: str) -> Iterator[Item]:
+def iter_job_items(ledger: Ledger, job_id: str) -> Iterator[JobItem]:
     after = -1
-    while items := ledger.jobs.items(job_id, after=after, limit=_CHUNK):
+    while items := ledger.jobs.items(job_id, after=after, limit=_CHUNK_SIZE):
         yield from items
-        after = items[-1].place
+        after = items[-1].index
 
 
-def job_pieces(items: Iterable[Item], form: Literal["ndjson", "csv"]) -> Iterator[bytes]:
+def serialize_job_items(items: Iterable[JobItem], form: Literal["ndjson", "csv"]) -> Iterator[bytes]:
     if form == "csv":
-        yield _line(COLUMNS)
+        yield _format_csv_line(JOB_ITEM_COLUMNS)
     for item in items:
-        yield encode(item) + b"\n" if form == "ndjson" else _line([harmless(value) for value in row(item)])
+        yield (
+            encode_record(item) + b"\n"
+            if form == "ndjson"
+            else _format_csv_line([escape_csv_formula(value) for value in to_job_item_row(item)])
+        )
 
 
-def row(item: Item) -> tuple[object, ...]:
+def to_job_item_row(item: JobItem) -> tuple[object, ...]:
     return msgspec.structs.astuple(item)
 
 
-def _line(cells: Iterable[str]) -> bytes:
+def _format_csv_line(cells: Iterable[str]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerow(list(cells))
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -10,22 +10,22 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from flower.api.actions.arguments import from_text
-from flower.api.asking import Window, where_of
-from flower.errors import Invalid, NotFound, NotWhole
+from flower.api.actions.arguments import parse_arguments
+from flower.api.asking import Window, build_filter
+from flower.errors import InvalidRequest, NotFound, TruncatedArguments
 from flower.records import FINAL_STATES, Task
 from flower.store.ledger import Ledger
 from flower.store.ledger.jobs import Job, JobAction
 from flower.store.port import Query, Reader
 
 #: Tells of a task's name whether it can be aborted; None where nobody knows.
-Abortable: TypeAlias = Callable[[str | None], bool | None]
+AbortablePredicate: TypeAlias = Callable[[str | None], bool | None]
 
 #: Tasks that a plan shows, and ids that it gives as examples of what would be refused.
-SAMPLE = 20
-EXAMPLES = 5
+SAMPLE_SIZE = 20
+MAX_EXAMPLES = 5
 
-_UNRECORDED = "it is not on record"
+_NOT_RECORDED = "it is not on record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Selection:
     window: Window = field(default_factory=Window)
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class ExcludedTasks(msgspec.Struct, frozen=True):
     """So many of the tasks would not be acted on, and why; `tasks` are some of them."""
 
     reason: str
@@ -45,13 +45,13 @@ class Refusal(msgspec.Struct, frozen=True):
     tasks: tuple[str, ...]
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class PlanSample(msgspec.Struct, frozen=True):
     uuid: str
     name: str | None
     state: str | None
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What a job would be. `refused` is what the records tell: more may have ended when their turn comes, and the
     result backend may still have arguments that the records do not hold in full. `seconds` is how long it takes at
     least."""
@@ -60,10 +60,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     count: Annotated[int, Meta(description="Exactly how many tasks it would have.")]
     limit: Annotated[int, Meta(description="How many a job may have; with more it is not made.")]
     states: dict[str, int]
-    sample: tuple[Chosen, ...]
-    refused: tuple[Refusal, ...]
+    sample: tuple[PlanSample, ...]
+    excluded: tuple[ExcludedTasks, ...]
     rate: float
-    seconds: float
+    min_duration: float
 
 
 def plan_job(
@@ -73,33 +73,33 @@ def plan_job(
     *,
     limit: int,
     rate: float,
-    abortable: Abortable = lambda name: None,
-) -> Plan:
+    is_abortable: AbortablePredicate = lambda name: None,
+) -> JobPlan:
     """Raises Invalid, SearchError, WaitedTooLong if not even the count is known in time."""
-    count = _count(store, selection)
+    count = _count_tasks(store, selection)
     states: dict[str, int] = {}
     refused: dict[str, list[str]] = {}
-    sample: list[Chosen] = []
-    for uuid, task in _found(store, selection, limit):
+    sample: list[PlanSample] = []
+    for uuid, task in _iter_selection(store, selection, limit):
         state = "not on record" if task is None else task.state
         states[state] = states.get(state, 0) + 1
-        if len(sample) < SAMPLE:
-            sample.append(Chosen(uuid, None if task is None else task.name, None if task is None else task.state))
-        reason = _objection(action, task, abortable)
+        if len(sample) < SAMPLE_SIZE:
+            sample.append(PlanSample(uuid, None if task is None else task.name, None if task is None else task.state))
+        reason = _find_exclusion(action, task, is_abortable)
         if reason is not None:
             refused.setdefault(reason, []).append(uuid)
-    return Plan(
+    return JobPlan(
         action=action,
         count=count,
         limit=limit,
         states=states,
         sample=tuple(sample),
-        refused=tuple(
-            Refusal(reason, len(tasks), tuple(tasks[:EXAMPLES]))
+        excluded=tuple(
+            ExcludedTasks(reason, len(tasks), tuple(tasks[:MAX_EXAMPLES]))
             for reason, tasks in sorted(refused.items(), key=lambda one: -len(one[1]))
         ),
         rate=rate,
-        seconds=round(count / rate, 1),
+        min_duration=round(count / rate, 1),
     )
 
 
@@ -117,20 +117,22 @@ def start_job(
 ) -> Job:
     """Fix the tasks and hand the job to whatever server works jobs off. Raises Invalid if there are more than
     `limit`, or not as many as `expected`; NotFound if there is none."""
-    count = _count(store, selection)
+    count = _count_tasks(store, selection)
     if expected is not None and count != expected:
-        raise Invalid(f"{count:,} tasks match now, not {expected:,}", hint="look again, and ask for these")
+        raise InvalidRequest(f"{count:,} tasks match now, not {expected:,}", hint="look again, and ask for these")
     if count > limit:
-        raise _too_many(count, limit)
+        raise _limit_error(count, limit)
     if not count:
         raise NotFound("No task matches", hint="nothing was started")
-    pairs = [(uuid, str(uuids.uuid4()) if action == "rerun" else None) for uuid in _ids(store, selection, limit + 1)]
+    pairs = [
+        (uuid, str(uuids.uuid4()) if action == "rerun" else None) for uuid in _select_ids(store, selection, limit + 1)
+    ]
     asked = Job(
         id=secrets.token_hex(6),
         action=action,
         state="running",
-        by=by,
-        created=time.time(),
+        created_by=by,
+        created_at=time.time(),
         query=selection.query or "",
         signal=signal,
         rate=rate,
@@ -138,45 +140,45 @@ def start_job(
     )
     made = ledger.jobs.create(asked, pairs, limit=limit)
     if made is None:  # more have come since they were counted
-        raise _too_many(len(pairs), limit)
+        raise _limit_error(len(pairs), limit)
     return made
 
 
-def _too_many(count: int, limit: int) -> Invalid:
+def _limit_error(count: int, limit: int) -> InvalidRequest:
     hint = "narrow the query, for instance by received:>-1h or name:…, or let the server's --bulk-limit be higher"
-    return Invalid(f"{count:,} tasks match, and one job takes at most {limit:,}", hint=hint)
+    return InvalidRequest(f"{count:,} tasks match, and one job takes at most {limit:,}", hint=hint)
 
 
-def _count(store: Reader, selection: Selection) -> int:
+def _count_tasks(store: Reader, selection: Selection) -> int:
     if selection.ids is not None:
         return len(set(selection.ids))
-    return store.count(_where(selection).where)
+    return store.count(_selection_query(selection).where)
 
 
-def _where(selection: Selection) -> Query:
+def _selection_query(selection: Selection) -> Query:
     if selection.query is None:
-        raise Invalid("Neither ids nor a query was given", hint='every task is {"query": ""}')
-    return Query(where_of(selection.query, **selection.window), sort=())
+        raise InvalidRequest("Neither ids nor a query was given", hint='every task is {"query": ""}')
+    return Query(build_filter(selection.query, **selection.window), sort=())
 
 
-def _ids(store: Reader, selection: Selection, most: int) -> list[str]:
+def _select_ids(store: Reader, selection: Selection, most: int) -> list[str]:
     if selection.ids is not None:
         return list(dict.fromkeys(selection.ids))
-    return [task.uuid for task in store.tasks(_where(selection), limit=most)]
+    return [task.uuid for task in store.tasks(_selection_query(selection), limit=most)]
 
 
-def _found(store: Reader, selection: Selection, most: int) -> Iterator[tuple[str, Task | None]]:
+def _iter_selection(store: Reader, selection: Selection, most: int) -> Iterator[tuple[str, Task | None]]:
     if selection.ids is not None:
         ids: Iterable[str] = list(dict.fromkeys(selection.ids))[:most]
         yield from ((uuid, store.task(uuid)) for uuid in ids)
     else:
-        yield from ((task.uuid, task) for task in store.tasks(_where(selection), limit=most))
+        yield from ((task.uuid, task) for task in store.tasks(_selection_query(selection), limit=most))
 
 
-def _objection(action: JobAction, task: Task | None, abortable: Abortable) -> str | None:
+def _find_exclusion(action: JobAction, task: Task | None, abortable: AbortablePredicate) -> str | None:
     """Why nothing would be done to this task, as far as the records tell."""
     if action == "rerun":
-        return _not_runnable(task)
+        return _find_rerun_exclusion(task)
     if task is not None and task.state in FINAL_STATES:
         return f"it has ended: {task.state}"
     if action == "abort" and task is not None and abortable(task.name) is False:
@@ -184,14 +186,14 @@ def _objection(action: JobAction, task: Task | None, abortable: Abortable) -> st
     return None
 
 
-def _not_runnable(task: Task | None) -> str | None:
+def _find_rerun_exclusion(task: Task | None) -> str | None:
     if task is None:
-        return _UNRECORDED
+        return _NOT_RECORDED
     if task.name is None:
         return "its name is not known"
     try:
-        from_text("args", task.args, task.uuid)
-        from_text("kwargs", task.kwargs, task.uuid)
-    except NotWhole as error:
+        parse_arguments("args", task.args, task.uuid)
+        parse_arguments("kwargs", task.kwargs, task.uuid)
+    except TruncatedArguments as error:
         return f"its {error.part} are not known in full: {error.reason}"
     return None

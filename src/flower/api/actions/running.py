@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from flower.api.actions.answers import Sent
-from flower.api.actions.means import Means
-from flower.api.actions.origin import Arguments, Origin, origin_of
-from flower.api.answers import presentable
-from flower.api.reading import read
+from flower.api.actions.answers import SentTask
+from flower.api.actions.means import ActionContext
+from flower.api.actions.origin import ArgumentSource, RerunSource, load_rerun_source
+from flower.api.json_encoder import to_json_safe
+from flower.api.reading import run_in_thread
 from flower.cluster import tasks
-from flower.cluster.calls import call
-from flower.cluster.registered import is_registered, names_at_workers
-from flower.errors import FlowerError, Forbidden, NotRegistered, Unavailable
+from flower.cluster.calls import build_call
+from flower.cluster.registered import is_registered, worker_task_names
+from flower.errors import BackendUnavailable, FlowerError, Forbidden, NotRegistered
 from flower.store.ledger.reruns import Rerun
 
 #: The header that a re-run carries to its worker (`self.request.headers` there): the id of its origin.
@@ -23,7 +23,7 @@ ORIGIN_HEADER = "bellflower-rerun-of"
 
 
 async def rerun_task(
-    means: Means,
+    means: ActionContext,
     uuid: str,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
@@ -33,7 +33,7 @@ async def rerun_task(
     job: str | None = None,
     dry_run: bool = False,
     **options: Any,
-) -> Sent:
+) -> SentTask:
     """Send a task once more, with a new id (`task_id`, if one is given), as a new root, and note whose re-run it is.
 
     Of `args` and `kwargs` what is not given is the origin's. `options` are those of Celery's `apply_async` and win
@@ -41,58 +41,58 @@ async def rerun_task(
     not tell of it. With `dry_run` nothing is sent, and the answer holds what would be.
 
     Raises NotWhole if arguments that are not given are not known in full, NoSuchTask, Invalid, Unavailable."""
-    origin = await origin_of(means, uuid)
-    asked = call(
+    origin = await load_rerun_source(means, uuid)
+    asked = build_call(
         origin.name,
-        _given("args", args, origin.args),
-        _given("kwargs", kwargs, origin.kwargs),
+        _override("args", args, origin.args),
+        _override("kwargs", kwargs, origin.kwargs),
         {**origin.delivery, **{name: value for name, value in options.items() if value is not None}},
     )
     headers = {**origin.headers, **(asked.options.get("headers") or {}), ORIGIN_HEADER: uuid}
     asked.options["headers"] = headers
-    answer = _answer(origin, asked.options, given=(args is not None, kwargs is not None))
+    answer = _build_reply(origin, asked.options, given=(args is not None, kwargs is not None))
     if dry_run:
-        seen = (shown(means, part) for part in (asked.args, asked.kwargs, headers))
+        seen = (redact_arguments(means, part) for part in (asked.args, asked.kwargs, headers))
         return msgspec.structs.replace(answer, **dict(zip(("args", "kwargs", "headers"), seen, strict=True)))
     new = task_id or str(uuids.uuid4())
     asked.options["task_id"] = new
     note = Rerun(
         origin=uuid,
         task=new,
-        at=time.time(),
-        by=by,
+        created_at=time.time(),
+        created_by=by,
         edited=args is not None or kwargs is not None,
         job=job,
         priority=asked.options.get("priority"),
     )
     registered = await is_registered(means.app, origin.name)
-    await _noted(means, note)
+    await _link_rerun(means, note)
     try:
-        await tasks.submit(means.app, asked, registered=registered)
-    except Unavailable:
+        await tasks.submit_call(means.app, asked, registered=registered)
+    except BackendUnavailable:
         raise  # it may have arrived: the note stays, and is not confirmed
     except FlowerError:
-        await _dropped(means, new)
+        await _unlink_rerun(means, new)
         raise
-    await _confirmed(means, new)
+    await _confirm_rerun(means, new)
     return msgspec.structs.replace(answer, task=new)
 
 
 async def run_task(
-    means: Means,
+    means: ActionContext,
     name: str,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Sent:
+) -> SentTask:
     """Send a task that is registered in this process or at a worker. Raises NotRegistered, Invalid if the arguments do
     not fit its signature (which only this process knows), Unavailable."""
-    asked = call(name, args, kwargs, {key: value for key, value in options.items() if value is not None})
+    asked = build_call(name, args, kwargs, {key: value for key, value in options.items() if value is not None})
     here = await is_registered(means.app, name)
-    if not here and not any(name in names for names in (await names_at_workers(means.app)).values()):
+    if not here and not any(name in names for names in (await worker_task_names(means.app)).values()):
         raise NotRegistered(name)
-    sent = await tasks.submit(means.app, asked, registered=here)
-    return Sent(
+    sent = await tasks.submit_call(means.app, asked, registered=here)
+    return SentTask(
         task=sent["task-id"],
         name=name,
         queue=asked.options.get("queue"),
@@ -102,12 +102,12 @@ async def run_task(
     )
 
 
-def shown(means: Means, value: Any) -> Any:
+def redact_arguments(means: ActionContext, value: Any) -> Any:
     """Arguments that no event told, as they may be seen. The one place from which they leave."""
-    return means.redactor.value(presentable(value))
+    return means.redactor.mask_value(to_json_safe(value))
 
 
-def _given(part: str, value: Any, known: Arguments) -> Any:
+def _override(part: str, value: Any, known: ArgumentSource) -> Any:
     if value is not None:
         return value
     if known.problem is not None:
@@ -115,8 +115,8 @@ def _given(part: str, value: Any, known: Arguments) -> Any:
     return known.value
 
 
-def _answer(origin: Origin, options: Mapping[str, Any], *, given: tuple[bool, bool]) -> Sent:
-    return Sent(
+def _build_reply(origin: RerunSource, options: Mapping[str, Any], *, given: tuple[bool, bool]) -> SentTask:
+    return SentTask(
         task=None,
         name=origin.name,
         origin=origin.uuid,
@@ -126,25 +126,25 @@ def _answer(origin: Origin, options: Mapping[str, Any], *, given: tuple[bool, bo
         exchange=options.get("exchange"),
         routing_key=options.get("routing_key"),
         priority=options.get("priority"),
-        unknown=tuple(name for name in origin.unknown if options.get(name) is None),
+        unknown_options=tuple(name for name in origin.unknown_options if options.get(name) is None),
     )
 
 
-async def _noted(means: Means, note: Rerun) -> None:
+async def _link_rerun(means: ActionContext, note: Rerun) -> None:
     ledger = means.ledger
-    if ledger is not None and not await read(lambda: ledger.reruns.add(note)):
+    if ledger is not None and not await run_in_thread(lambda: ledger.reruns.add(note)):
         raise Forbidden(
             f"A re-run with the id '{note.task}' is there already", hint="every re-run has an id of its own"
         )
 
 
-async def _confirmed(means: Means, task: str) -> None:
+async def _confirm_rerun(means: ActionContext, task: str) -> None:
     ledger = means.ledger
     if ledger is not None:
-        await read(lambda: ledger.reruns.sent(task))
+        await run_in_thread(lambda: ledger.reruns.mark_sent(task))
 
 
-async def _dropped(means: Means, task: str) -> None:
+async def _unlink_rerun(means: ActionContext, task: str) -> None:
     ledger = means.ledger
     if ledger is not None:
-        await read(lambda: ledger.reruns.drop(task))
+        await run_in_thread(lambda: ledger.reruns.delete(task))

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from flower.api.actions.answers import Told
-from flower.api.actions.means import Means
-from flower.api.reading import read
-from flower.cluster.mailbox import REPLY_TIMEOUT, ask
+from flower.api.actions.answers import WorkerReplies
+from flower.api.actions.means import ActionContext
+from flower.api.reading import run_in_thread
+from flower.cluster.mailbox import REPLY_TIMEOUT, call_workers
 from flower.cluster.registered import is_abortable
 from flower.cluster.tasks import SIGNALS, task_abort
-from flower.errors import Forbidden, Invalid, WaitedTooLong
+from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest
 from flower.records import FINAL_STATES, Task
 
 if TYPE_CHECKING:
@@ -18,81 +18,83 @@ if TYPE_CHECKING:
 ABORTED = "ABORTED"
 
 
-async def revoke_task(means: Means, uuid: str) -> Told:
+async def revoke_task(means: ActionContext, uuid: str) -> WorkerReplies:
     """Tell all workers not to run a task. Raises Forbidden if it has ended, WaitedTooLong if no worker heard it."""
-    await _check_running(means, uuid)
-    return Told(task=uuid, message=f"Revoked '{uuid}'", workers=await tell_workers(means, [uuid]))
+    await _require_unfinished(means, uuid)
+    return WorkerReplies(task=uuid, message=f"Revoked '{uuid}'", replies=await revoke_at_workers(means, [uuid]))
 
 
-async def terminate_task(means: Means, uuid: str, signal: str = "SIGTERM") -> Told:
+async def terminate_task(means: ActionContext, uuid: str, signal: str = "SIGTERM") -> WorkerReplies:
     """The same; a worker that runs it also ends its process with this signal. Raises Invalid for no signal."""
-    name = signal_name(signal)
-    await _check_running(means, uuid)
-    said = await tell_workers(means, [uuid], name)
-    return Told(task=uuid, message=f"Revoked '{uuid}', and sent {name} to the process that runs it", workers=said)
+    name = parse_signal(signal)
+    await _require_unfinished(means, uuid)
+    said = await revoke_at_workers(means, [uuid], name)
+    return WorkerReplies(
+        task=uuid, message=f"Revoked '{uuid}', and sent {name} to the process that runs it", replies=said
+    )
 
 
-async def abort_task(means: Means, uuid: str) -> Told:
+async def abort_task(means: ActionContext, uuid: str) -> WorkerReplies:
     """Ask an abortable task to stop. Raises Forbidden if it has ended or never looks whether it is to stop,
     NoResultBackend, Invalid."""
-    record = await read(lambda: means.store.task(uuid))
-    refusal = why_not_aborted(means.app, record)
+    record = await run_in_thread(lambda: means.store.task(uuid))
+    refusal = find_abort_error(means.app, record)
     if refusal:
         raise Forbidden(refusal)
     done = await task_abort(uuid, app=means.app)
     if done.get("state") != ABORTED:
         raise Forbidden(f"Task '{uuid}' has ended: {done.get('state')}")
-    return Told(task=uuid, message=f"Aborted '{uuid}'")
+    return WorkerReplies(task=uuid, message=f"Aborted '{uuid}'")
 
 
-async def tell_workers(means: Means, uuids: Sequence[str], signal: str | None = None) -> dict[str, str]:
+async def revoke_at_workers(means: ActionContext, uuids: Sequence[str], signal: str | None = None) -> dict[str, str]:
     """Revoke them, in one message; gives what each worker said. Raises WaitedTooLong if none says anything: workers
     keep what is revoked in memory, so that nobody has noted it."""
     arguments = {"task_id": list(uuids), "terminate": signal is not None, "signal": signal or "SIGTERM"}
-    answers = await ask(means.app, "revoke", arguments)
+    answers = await call_workers(means.app, "revoke", arguments)
     if not answers:
         hint = "workers keep this in memory: one that starts later will run it; look whether any is there"
-        raise WaitedTooLong(f"No worker answered within {REPLY_TIMEOUT:g} s", hint=hint)
-    said = {worker: _words(answer) for worker, answer in answers.items()}
+        raise DeadlineExceeded(f"No worker answered within {REPLY_TIMEOUT:g} s", hint=hint)
+    said = {worker: _format_reply(answer) for worker, answer in answers.items()}
     refused = {worker for worker, answer in answers.items() if isinstance(answer, dict) and "error" in answer}
     if refused == said.keys():
         raise Forbidden("; ".join(dict.fromkeys(said.values())))
     return said
 
 
-def signal_name(signal: str) -> str:
+def parse_signal(signal: str) -> str:
     """`usr1` is `SIGUSR1`. Raises Invalid."""
     name = str(signal).upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name not in SIGNALS:
-        raise Invalid(f"Unknown signal '{signal}'", hint=f"one of {', '.join(sorted(SIGNALS))}")
+        raise InvalidRequest(f"Unknown signal '{signal}'", hint=f"one of {', '.join(sorted(SIGNALS))}")
     return name
 
 
-def why_ended(record: Task | None) -> str | None:
+def describe_final_state(record: Task | None) -> str | None:
     """What there is to say of a task that is to be stopped and has ended; None if it may still be."""
     if record is None or record.state not in FINAL_STATES:
         return None
     return f"Task '{record.uuid}' has ended: {record.state}"
 
 
-def why_not_aborted(app: "Celery", record: Task | None) -> str | None:
-    if ended := why_ended(record):
+def find_abort_error(app: "Celery", record: Task | None) -> str | None:
+    if ended := describe_final_state(record):
         return ended
     if record is not None and is_abortable(app, record.name) is False:
         return f"{record.name} is no AbortableTask: it never looks whether it is to stop; terminate it instead"
     return None
 
 
-async def _check_running(means: Means, uuid: str) -> None:
+async def _require_unfinished(means: ActionContext, uuid: str) -> None:
     if not uuid:
-        raise Invalid("the task's id must be a text")
-    record = await read(lambda: means.store.task(uuid))
-    if refusal := why_ended(record):
+        raise InvalidRequest("the task's id must be a text")
+    record = await run_in_thread(lambda: means.store.task(uuid))
+    if refusal := describe_final_state(record):
         raise Forbidden(refusal)
 
 
-def _words(answer: object) -> str:
+def _format_reply(answer: object) -> str:
     if isinstance(answer, dict):
         return str(answer.get("ok", answer.get("error", answer)))
     # a worker that only notes it says the ids that it noted

@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from flower.api.actions.deeds import DEEDS
-from flower.api.actions.doubts import became
-from flower.api.actions.means import Means
-from flower.api.actions.runner import LEASE, pause
-from flower.api.reading import read
+from flower.api.actions.deeds import BULK_ACTIONS
+from flower.api.actions.doubts import resolve_interrupted_item
+from flower.api.actions.means import ActionContext
+from flower.api.actions.runner import LEASE_TIMEOUT, wait_for_stop
+from flower.api.reading import run_in_thread
 from flower.cluster import origins
-from flower.cluster.mailbox import ask
-from flower.errors import FlowerError, Unavailable
+from flower.cluster.mailbox import call_workers
+from flower.errors import BackendUnavailable, FlowerError
 from flower.store.ledger import Ledger
-from flower.store.ledger.jobs import Ended, Item, Job, Lease
+from flower.store.ledger.jobs import ItemResult, Job, JobItem, Lease
 from flower.store.port import Reader
 
 if TYPE_CHECKING:
@@ -24,137 +24,139 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Seconds for which the records are asked again about what was cut off: the recorder may still have to catch up.
-SETTLING: Final = 15.0
+RECOVERY_TIMEOUT: Final = 15.0
 #: Seconds between two tries to reach a broker that is away.
-RETRY: Final = 2.0
+RECONNECT_DELAY: Final = 2.0
 
 
-async def work_off(store: Reader, app: "Celery", ledger: Ledger, job: Job, holder: str, stop: asyncio.Event) -> None:
+async def run_job(store: Reader, app: "Celery", ledger: Ledger, job: Job, holder: str, stop: asyncio.Event) -> None:
     """Until all is done, the job is aborted, the lease is lost, or `stop`. Raises StoreError."""
-    await _Work(Means(store, app, ledger), ledger, job, holder, stop).run()
+    await _JobExecution(ActionContext(store, app, ledger), ledger, job, holder, stop).run()
 
 
-class _Work:
-    def __init__(self, means: Means, ledger: Ledger, job: Job, holder: str, stop: asyncio.Event) -> None:
-        self._means = means
+class _JobExecution:
+    def __init__(self, means: ActionContext, ledger: Ledger, job: Job, holder: str, stop: asyncio.Event) -> None:
+        self._ctx = means
         self._ledger = ledger
         self._job = job
         self._holder = holder
         self._stop = stop
-        self._deed = DEEDS[job.action]
-        self._next = time.monotonic()
+        self._bulk_action = BULK_ACTIONS[job.action]
+        self._next_batch_at = time.monotonic()
 
     async def run(self) -> None:
         job, ledger = self._job, self._ledger
-        doubtful = await read(lambda: ledger.jobs.items(job.id, outcomes=["begun"]))
+        doubtful = await run_in_thread(lambda: ledger.jobs.items(job.id, outcomes=["begun"]))
         log.info("Bulk job %s (%s): %d tasks, %d in doubt", job.id, job.action, job.total, len(doubtful))
-        await self._act_on_all()
+        await self._run_all_batches()
         if self._stop.is_set():
             if doubtful:
-                await self._settle(doubtful, patience=0)
-            await read(lambda: ledger.jobs.release(self._lease()))
+                await self._resolve_interrupted(doubtful, timeout=0)
+            await run_in_thread(lambda: ledger.jobs.release(self._new_lease()))
             return
-        await self._settle(doubtful, patience=SETTLING)
+        await self._resolve_interrupted(doubtful, timeout=RECOVERY_TIMEOUT)
         if self._stop.is_set():
-            await read(lambda: ledger.jobs.release(self._lease()))
+            await run_in_thread(lambda: ledger.jobs.release(self._new_lease()))
             return
-        ended = await read(lambda: ledger.jobs.close(self._lease(), now=time.time()))
+        ended = await run_in_thread(lambda: ledger.jobs.finish(self._new_lease(), now=time.time()))
         if ended is not None:
             log.info("Bulk job %s %s: %s", ended.id, ended.state, ended.outcomes)
-            await read(lambda: note_end(ledger, ended))
+            await run_in_thread(lambda: audit_job_end(ledger, ended))
 
-    async def _act_on_all(self) -> None:
-        ended: list[Ended] = []
+    async def _run_all_batches(self) -> None:
+        ended: list[ItemResult] = []
         while True:
-            items = await self._step(ended, 0 if self._stop.is_set() else self._deed.batch)
+            items = await self._complete_and_take(ended, 0 if self._stop.is_set() else self._bulk_action.batch_size)
             if not items:
                 return
-            ended = await self._acted(items)
-            await self._pace(len(items))
+            ended = await self._run_batch(items)
+            await self._throttle(len(items))
 
-    async def _acted(self, items: Sequence[Item]) -> list[Ended]:
+    async def _run_batch(self, items: Sequence[JobItem]) -> list[ItemResult]:
         """What became of these; if the broker was away, only when it is there again."""
         try:
-            return await self._deed.act(self._means, self._job, items)
-        except Unavailable as error:
-            ended = [Ended(item.place, "failed", error.message) for item in items]
+            return await self._bulk_action.handler(self._ctx, self._job, items)
+        except BackendUnavailable as error:
+            ended = [ItemResult(item.index, "failed", error.message) for item in items]
         except FlowerError as error:
-            return [Ended(item.place, "refused", str(error)) for item in items]
+            return [ItemResult(item.index, "refused", str(error)) for item in items]
         except Exception as error:
             log.exception("Bulk job %s: an action went wrong", self._job.id)
-            return [Ended(item.place, "failed", f"{type(error).__name__}: {error}") for item in items]
-        await self._until_reachable()
+            return [ItemResult(item.index, "failed", f"{type(error).__name__}: {error}") for item in items]
+        await self._wait_for_broker()
         return ended
 
-    async def _until_reachable(self) -> None:
+    async def _wait_for_broker(self) -> None:
         """Else every task that is left would fail, one by one."""
         while not self._stop.is_set():
             try:
-                await ask(self._means.app, "ping", {})
-                await origins.is_known(self._means.app, "flower-is-anybody-there")
-            except Unavailable:
-                await pause(self._stop, RETRY)
+                await call_workers(self._ctx.app, "ping", {})
+                await origins.is_in_backend(self._ctx.app, "flower-is-anybody-there")
+            except BackendUnavailable:
+                await wait_for_stop(self._stop, RECONNECT_DELAY)
             else:
                 return
-            if not await self._keep():
+            if not await self._renew_lease():
                 return
 
-    async def _settle(self, doubtful: Sequence[Item], *, patience: float) -> None:
+    async def _resolve_interrupted(self, doubtful: Sequence[JobItem], *, timeout: float) -> None:
         """What was begun by who is gone: looked at, and done only if it is certain that it was not."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         left = list(doubtful)
         while left:
-            known = [(item, await self._became(item, last=time.monotonic() >= deadline)) for item in left]
+            known = [(item, await self._resolve_item(item, last=time.monotonic() >= deadline)) for item in left]
             ended = [found for _, found in known if found is not None]
             left = [item for item, found in known if found is None]
-            await self._step(ended, 0)
+            await self._complete_and_take(ended, 0)
             if left and self._stop.is_set():
                 return
             if left:
-                await pause(self._stop, LOOK_AGAIN)
+                await wait_for_stop(self._stop, RECOVERY_POLL_INTERVAL)
 
-    async def _became(self, item: Item, *, last: bool) -> Ended | None:
+    async def _resolve_item(self, item: JobItem, *, last: bool) -> ItemResult | None:
         """None if it is worth while to look again."""
         try:
-            found = await became(self._means, self._job, item)
-        except Unavailable:
+            found = await resolve_interrupted_item(self._ctx, self._job, item)
+        except BackendUnavailable:
             found = None
         if found is not None:
             return found
         hint = "the server stopped while it was being done, and nothing tells whether it was: look at it"
-        return Ended(item.place, "unknown", hint) if last else None
+        return ItemResult(item.index, "unknown", hint) if last else None
 
-    async def _step(self, ended: Sequence[Ended], take: int) -> list[Item] | None:
+    async def _complete_and_take(self, ended: Sequence[ItemResult], take: int) -> list[JobItem] | None:
         now = time.time()
-        return await read(lambda: self._ledger.jobs.step(self._lease(), ended, take=take, now=now))
+        return await run_in_thread(
+            lambda: self._ledger.jobs.advance(self._new_lease(), ended, batch_size=take, now=now)
+        )
 
-    async def _keep(self) -> bool:
+    async def _renew_lease(self) -> bool:
         """Renew the lease; False if it is lost or the job is to stop."""
-        return await self._step([], 0) is not None
+        return await self._complete_and_take([], 0) is not None
 
-    def _lease(self) -> Lease:
-        return Lease(self._job.id, self._holder, time.time() + LEASE)
+    def _new_lease(self) -> Lease:
+        return Lease(self._job.id, self._holder, time.time() + LEASE_TIMEOUT)
 
-    async def _pace(self, count: int) -> None:
-        self._next = max(self._next, time.monotonic() - 1.0) + count / self._job.rate
-        while (wait := self._next - time.monotonic()) > 0 and not self._stop.is_set():
-            await pause(self._stop, min(wait, LEASE / 3))
-            if wait > LEASE / 3 and not await self._keep():
+    async def _throttle(self, count: int) -> None:
+        self._next_batch_at = max(self._next_batch_at, time.monotonic() - 1.0) + count / self._job.rate
+        while (wait := self._next_batch_at - time.monotonic()) > 0 and not self._stop.is_set():
+            await wait_for_stop(self._stop, min(wait, LEASE_TIMEOUT / 3))
+            if wait > LEASE_TIMEOUT / 3 and not await self._renew_lease():
                 return
 
 
 #: Seconds between two looks at what is in doubt.
-LOOK_AGAIN: Final = 0.5
+RECOVERY_POLL_INTERVAL: Final = 0.5
 
 
-def note_end(ledger: Ledger, job: Job) -> None:
+def audit_job_end(ledger: Ledger, job: Job) -> None:
     """The one place from which the audit log has the end of a job; its start and its abort are noted as actions of who
     asked for them."""
     done = {name: count for name, count in job.outcomes.items() if count}
     ledger.audit.add(
         "job.end",
-        who=job.by,
-        way="job",
+        user=job.created_by,
+        auth_method="job",
         targets=[job.id],
         parameters={"job": job.id, "action": job.action, "query": job.query, "outcomes": done},
         message=f"{job.state}: {', '.join(f'{count} {name}' for name, count in done.items())}",

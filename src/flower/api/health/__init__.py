@@ -3,23 +3,23 @@ what they say in order."""
 
 import time
 
-from flower.api.asking import Source, reader_of
-from flower.api.health.report import Concern, Health
-from flower.api.health.rules import health_of
-from flower.api.health.signs import gather
-from flower.api.queue_names import QueueNames
-from flower.api.queue_rates import rates_at
+from flower.api.asking import ReaderLike, get_reader
+from flower.api.health.report import Health, HealthIssue
+from flower.api.health.rules import evaluate_health
+from flower.api.health.signs import collect_snapshot
+from flower.api.queue_names import QueueNameCache
+from flower.api.queue_rates import compute_rates
 from flower.store.ledger import Ledger
 
-__all__ = ["Concern", "Health", "health"]
+__all__ = ["Health", "HealthIssue", "health"]
 
 
-def health(source: Source = None, ledger: Ledger | None = None) -> Health:
+def health(source: ReaderLike = None, ledger: Ledger | None = None) -> Health:
     """Whether anything is wrong with what these records tell of (see `questions` for `source`). With a ledger also of
     queues, and of what people said of failures. Raises NotFound, WaitedTooLong, StoreError."""
-    store = reader_of(source)
+    store = get_reader(source)
     if ledger is None:
-        return health_of(gather(store))
+        return evaluate_health(collect_snapshot(store))
     now = time.time()
-    rates = rates_at(store, ledger, QueueNames().of(store), now)
-    return health_of(gather(store, ledger, rates=rates, now=now))
+    rates = compute_rates(store, ledger, QueueNameCache().get(store), now)
+    return evaluate_health(collect_snapshot(store, ledger, rates=rates, now=now))

@@ -4,99 +4,120 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from flower.api.failure_states import FailureRow
-from flower.api.health.report import Concern, Kind, Severity, Subject
-from flower.api.health.signs import BUCKETS, MOST_RUNNING, WIDTH, Running
-from flower.api.health.words import counted, lasting, query_for, short
+from flower.api.health.report import HealthIssue, IssueKind, IssueSubject, Severity
+from flower.api.health.signs import MAX_RUNNING_TASKS, TREND_BUCKET_SECONDS, TREND_BUCKETS, RunningTask
+from flower.api.health.words import build_query_text, describe_duration, pluralize, truncate_name
 from flower.records import STARTED
 from flower.search.tree import Node, Term, all_of
 
 #: So many concerns of one kind are told one by one; more as one.
-NAMED: Final = 3
+MAX_SEPARATE_ISSUES: Final = 3
 
 
-def of_recorder(
-    kind: Kind, severity: Severity, title: str, detail: str, *, since: float | None = None, value: float | None = None
-) -> Concern:
-    return Concern(
-        kind=kind, severity=severity, title=title, detail=detail, subject=Subject("recorder"), since=since, value=value
-    )
-
-
-def of_worker(title: str, detail: str, name: str, since: float, value: float | None) -> Concern:
-    query = query_for(Term("worker", "equals", name)) if name else ""
-    return Concern(
-        kind="worker_silent",
-        severity="warning",
+def build_recorder_issue(
+    kind: IssueKind,
+    severity: Severity,
+    title: str,
+    detail: str,
+    *,
+    since: float | None = None,
+    value: float | None = None,
+) -> HealthIssue:
+    return HealthIssue(
+        kind=kind,
+        severity=severity,
         title=title,
         detail=detail,
-        subject=Subject("worker", name, query),
-        since=since,
+        subject=IssueSubject("recorder"),
+        started_at=since,
         value=value,
     )
 
 
-def of_queue(
-    kind: Kind, severity: Severity, name: str, what: str, detail: str, ready: int, depths: Sequence[int]
-) -> Concern:
-    return Concern(
+def build_worker_issue(title: str, detail: str, name: str, since: float, value: float | None) -> HealthIssue:
+    query = build_query_text(Term("worker", "equals", name)) if name else ""
+    return HealthIssue(
+        kind="worker_silent",
+        severity="warning",
+        title=title,
+        detail=detail,
+        subject=IssueSubject("worker", name, query),
+        started_at=since,
+        value=value,
+    )
+
+
+def build_queue_issue(
+    kind: IssueKind, severity: Severity, name: str, what: str, detail: str, ready: int, depths: Sequence[int]
+) -> HealthIssue:
+    return HealthIssue(
         kind=kind,
         severity=severity,
-        title=f"{short(name)} {what}",
+        title=f"{truncate_name(name)} {what}",
         detail=detail,
-        subject=Subject("queue", name, query_for(Term("queue", "equals", name))),
+        subject=IssueSubject("queue", name, build_query_text(Term("queue", "equals", name))),
         value=float(ready),
         trend=tuple(map(float, depths)),
     )
 
 
-def of_failures(kind: Kind, groups: Sequence[FailureRow], count: int, title: str, many: str) -> Iterator[Concern]:
+def build_failure_issues(
+    kind: IssueKind, groups: Sequence[FailureRow], count: int, title: str, many: str
+) -> Iterator[HealthIssue]:
     """One by one, or all as one where they are many; `count` is how many there are, those left out too."""
-    if count > NAMED and groups:
-        firsts = [group.first_seen for group in groups if group.first_seen is not None]
-        yield Concern(
+    if count > MAX_SEPARATE_ISSUES and groups:
+        firsts = [group.first_seen_at for group in groups if group.first_seen_at is not None]
+        yield HealthIssue(
             kind=kind,
             severity="warning",
             title=f"{count} {many}",
-            detail=f"The largest of them: {', '.join(_named(group) for group in groups[:NAMED])}.",
-            subject=Subject("failure", "", query_for(Term("failure", "present", ""))),
-            since=min(firsts, default=None),
+            detail=(
+                f"The largest of them: {', '.join(_exception_name(group) for group in groups[:MAX_SEPARATE_ISSUES])}."
+            ),
+            subject=IssueSubject("failure", "", build_query_text(Term("failure", "present", ""))),
+            started_at=min(firsts, default=None),
             value=float(count),
         )
         return
     for group in groups:
         alike = group.fingerprint
-        types = ", ".join(short(str(value.value)) for value in group.types[:NAMED] if value.value is not None)
-        within = lasting(BUCKETS * WIDTH)
-        yield Concern(
+        types = ", ".join(
+            truncate_name(str(value.value)) for value in group.types[:MAX_SEPARATE_ISSUES] if value.value is not None
+        )
+        within = describe_duration(TREND_BUCKETS * TREND_BUCKET_SECONDS)
+        yield HealthIssue(
             kind=kind,
             severity="warning",
-            title=f"{title}: {_named(group)}",
-            detail=f"{short(alike.message or alike.exception)} ({counted(group.count, 'task')} in {within}: {types}).",
-            subject=Subject("failure", alike.id, query_for(Term("failure", "equals", alike.id))),
-            since=group.first_seen,
+            title=f"{title}: {_exception_name(group)}",
+            detail=(
+                f"{truncate_name(alike.message or alike.exception)} ({pluralize(group.count, 'task')} in {within}:"
+                f" {types})."
+            ),
+            subject=IssueSubject("failure", alike.id, build_query_text(Term("failure", "equals", alike.id))),
+            started_at=group.first_seen_at,
             value=float(group.count),
             trend=tuple(map(float, group.trend)),
         )
 
 
-def _named(group: FailureRow) -> str:
-    return short(group.fingerprint.exception.rpartition(".")[2])
+def _exception_name(group: FailureRow) -> str:
+    return truncate_name(group.fingerprint.exception.rpartition(".")[2])
 
 
-def several(tasks: Sequence[Running]) -> str:
-    least = "at least " if len(tasks) >= MOST_RUNNING else ""
-    return f"{least}{counted(len(tasks), 'task')}"
+def format_task_count(tasks: Sequence[RunningTask]) -> str:
+    least = "at least " if len(tasks) >= MAX_RUNNING_TASKS else ""
+    return f"{least}{pluralize(len(tasks), 'task')}"
 
 
-def of_tasks(title: str, detail: str, tasks: Sequence[Running], only: Node | None) -> Concern:
+def build_task_issue(title: str, detail: str, tasks: Sequence[RunningTask], only: Node | None) -> HealthIssue:
     started = Term("started", "range", (None, max(task.started for task in tasks)))
     parts = [Term("state", "equals", STARTED), *([] if only is None else [only]), started]
-    return Concern(
+    return HealthIssue(
         kind="stuck_tasks",
         severity="warning",
         title=title,
         detail=detail,
-        subject=Subject("tasks", tasks[0].uuid if len(tasks) == 1 else "", query_for(all_of(parts))),
-        since=min(task.started for task in tasks),
+        subject=IssueSubject("tasks", tasks[0].uuid if len(tasks) == 1 else "", build_query_text(all_of(parts))),
+        started_at=min(task.started for task in tasks),
         value=float(len(tasks)),
     )

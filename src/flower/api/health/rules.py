@@ -8,261 +8,293 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from flower.api.failure_states import FailureRow
-from flower.api.health.concerns import NAMED, of_failures, of_queue, of_recorder, of_tasks, of_worker, several
-from flower.api.health.report import Concern, Health, Severity, Subject, report
-from flower.api.health.signs import BUCKETS, Running, Signs, number
-from flower.api.health.words import counted, lasting, rate, short, size
+from flower.api.health.concerns import (
+    MAX_SEPARATE_ISSUES,
+    build_failure_issues,
+    build_queue_issue,
+    build_recorder_issue,
+    build_task_issue,
+    build_worker_issue,
+    format_task_count,
+)
+from flower.api.health.report import Health, HealthIssue, IssueSubject, Severity, build_health
+from flower.api.health.signs import TREND_BUCKETS, HealthSnapshot, RunningTask, to_float
+from flower.api.health.words import describe_bytes, describe_duration, describe_rate, pluralize, truncate_name
 from flower.search.tree import Term
 
-Rule: TypeAlias = Callable[[Signs], Iterable[Concern]]
+HealthRule: TypeAlias = Callable[[HealthSnapshot], Iterable[HealthIssue]]
 
 HOUR: Final = 3_600.0
 #: Seconds that events may be on their way into the store.
-BEHIND, FAR_BEHIND = 10.0, 60.0
+LAG_WARNING, LAG_CRITICAL = 10.0, 60.0
 #: Bytes that are left on the disk.
-LOW, VERY_LOW = 1 << 30, 100 << 20
+DISK_WARNING_BYTES, DISK_CRITICAL_BYTES = 1 << 30, 100 << 20
 #: Messages from which a growing queue is worth a word.
-DEEP: Final = 100
+MIN_GROWING_DEPTH: Final = 100
 #: Failures in the last stretch of time, and how often as many as before, that make a rise.
-MANY, TIMES = 10, 3.0
+MIN_RISING_FAILURES, RISING_FACTOR = 10, 3.0
 #: A task is stuck if it runs so many times as long as slow ones of its type, and at least so many seconds.
-SLOW_TIMES, LEAST_STUCK = 10.0, 600.0
+STUCK_FACTOR, MIN_STUCK_SECONDS = 10.0, 600.0
 #: Seconds that a task may seem to run on a worker that is gone, before it is lost.
-LOST_AFTER: Final = 60.0
+LOST_TASK_DELAY: Final = 60.0
 
 
-def recorder_stopped(signs: Signs) -> Iterator[Concern]:
-    if signs.silent and signs.heard is not None:
-        ago = lasting(signs.now - signs.heard)
+def recorder_stopped(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    if signs.recorder_is_down and signs.recorder_seen_at is not None:
+        ago = describe_duration(signs.now - signs.recorder_seen_at)
         detail = f"The recorder was last heard {ago} ago. What happens now is kept by the broker at best."
-        yield of_recorder("recorder_stopped", "critical", "Nothing is being recorded", detail, since=signs.heard)
+        yield build_recorder_issue(
+            "recorder_stopped", "critical", "Nothing is being recorded", detail, since=signs.recorder_seen_at
+        )
 
 
-def disk_full(signs: Signs) -> Iterator[Concern]:
-    trouble = signs.status.get("trouble")
-    if trouble and not signs.silent:
-        yield Concern(
+def disk_full(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    trouble = signs.recorder_status.get("trouble")
+    if trouble and not signs.recorder_is_down:
+        yield HealthIssue(
             kind="disk_full",
             severity="critical",
             title="Nothing can be written",
             detail=f"{trouble}. Recording waits, and goes on by itself.",
-            subject=Subject("store"),
+            subject=IssueSubject("store"),
         )
 
 
-def broker_lost(signs: Signs) -> Iterator[Concern]:
-    if signs.heard is None or signs.silent or signs.capture.get("connected"):
+def broker_unreachable(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    if signs.recorder_seen_at is None or signs.recorder_is_down or signs.capture.get("connected"):
         return
     said = signs.capture.get("last_error")
     detail = "The recorder has no connection to the broker, and tries again" + (
-        f": {short(str(said))}" if said else "."
+        f": {truncate_name(str(said))}" if said else "."
     )
-    yield of_recorder("broker_lost", "critical", "The broker cannot be reached", detail)
+    yield build_recorder_issue("broker_lost", "critical", "The broker cannot be reached", detail)
 
 
-def store_damaged(signs: Signs) -> Iterator[Concern]:
+def store_damaged(signs: HealthSnapshot) -> Iterator[HealthIssue]:
     damaged = signs.store.damaged
     if damaged:
-        yield Concern(
+        yield HealthIssue(
             kind="store_damaged",
             severity="critical",
             title="A part of the store is damaged",
-            detail=f"Tasks are missing from all answers: {', '.join(damaged[:NAMED])} cannot be read.",
-            subject=Subject("store", damaged[0]),
+            detail=f"Tasks are missing from all answers: {', '.join(damaged[:MAX_SEPARATE_ISSUES])} cannot be read.",
+            subject=IssueSubject("store", damaged[0]),
             value=float(len(damaged)),
         )
 
 
-def disk_low(signs: Signs) -> Iterator[Concern]:
-    free = signs.store.free
-    if free is not None and free < LOW:
-        yield Concern(
+def disk_low(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    free = signs.store.free_bytes
+    if free is not None and free < DISK_WARNING_BYTES:
+        yield HealthIssue(
             kind="disk_low",
-            severity="critical" if free < VERY_LOW else "warning",
+            severity="critical" if free < DISK_CRITICAL_BYTES else "warning",
             title="The disk is nearly full",
-            detail=f"{size(free)} are left where the store is. Without room nothing is recorded.",
-            subject=Subject("store"),
+            detail=f"{describe_bytes(free)} are left where the store is. Without room nothing is recorded.",
+            subject=IssueSubject("store"),
             value=float(free),
         )
 
 
-def recorder_behind(signs: Signs) -> Iterator[Concern]:
-    lag = number(signs.status.get("lag"))
-    if signs.recording and lag is not None and lag > BEHIND:
-        severity: Severity = "critical" if lag > FAR_BEHIND else "warning"
-        detail = f"Events take {lasting(lag)} from the broker into the store."
-        yield of_recorder("recorder_behind", severity, "What you see is late", detail, value=lag)
+def recorder_behind(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    lag = to_float(signs.recorder_status.get("lag"))
+    if signs.is_recording and lag is not None and lag > LAG_WARNING:
+        severity: Severity = "critical" if lag > LAG_CRITICAL else "warning"
+        detail = f"Events take {describe_duration(lag)} from the broker into the store."
+        yield build_recorder_issue("recorder_behind", severity, "What you see is late", detail, value=lag)
 
 
-def events_missed(signs: Signs) -> Iterator[Concern]:
+def events_missed(signs: HealthSnapshot) -> Iterator[HealthIssue]:
     recent = [gap for gap in signs.gaps if gap.end is None or gap.end > signs.now - HOUR]
     if recent:
         newest = max(recent, key=lambda gap: gap.start)
-        length = "still" if newest.end is None else f"for {lasting(newest.end - newest.start)}"
+        length = "still" if newest.end is None else f"for {describe_duration(newest.end - newest.start)}"
         detail = f"Events may be missing, {length}: {newest.reason}."
-        yield of_recorder(
+        yield build_recorder_issue(
             "events_missed", "warning", "Events may be missing", detail, since=newest.start, value=float(len(recent))
         )
 
 
-def workers_gone(signs: Signs) -> Iterator[Concern]:
-    silent = _silent(signs)
-    if silent and not signs.alive:
+def no_workers_online(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    silent = _find_unresponsive_workers(signs)
+    if silent and not signs.live_workers:
         last = max(heartbeat for _, heartbeat in silent)
-        yield Concern(
+        yield HealthIssue(
             kind="workers_gone",
             severity="critical",
             title="No worker is alive",
-            detail=f"The last heartbeat came {lasting(signs.now - last)} ago, and no worker said that it stops.",
-            subject=Subject("worker", silent[0][0] if len(silent) == 1 else ""),
-            since=last,
+            detail=(
+                f"The last heartbeat came {describe_duration(signs.now - last)} ago, and no worker said that it stops."
+            ),
+            subject=IssueSubject("worker", silent[0][0] if len(silent) == 1 else ""),
+            started_at=last,
             value=float(len(silent)),
         )
 
 
-def worker_silent(signs: Signs) -> Iterator[Concern]:
-    silent = _silent(signs) if signs.alive else []
-    if len(silent) > NAMED:
+def worker_no_heartbeat(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    silent = _find_unresponsive_workers(signs) if signs.live_workers else []
+    if len(silent) > MAX_SEPARATE_ISSUES:
         last = max(heartbeat for _, heartbeat in silent)
         title = f"{len(silent):,} workers are silent"
-        detail = f"No heartbeat of them for {lasting(signs.now - last)} or longer, and they did not say that they stop."
-        yield of_worker(title, detail, "", last, float(len(silent)))
+        detail = (
+            f"No heartbeat of them for {describe_duration(signs.now - last)} or longer, and they did not say that they"
+            " stop."
+        )
+        yield build_worker_issue(title, detail, "", last, float(len(silent)))
         return
     for name, heartbeat in silent:
-        detail = f"No heartbeat for {lasting(signs.now - heartbeat)}, and it did not say that it stops."
-        yield of_worker(f"{short(name)} is silent", detail, name, heartbeat, None)
+        detail = f"No heartbeat for {describe_duration(signs.now - heartbeat)}, and it did not say that it stops."
+        yield build_worker_issue(f"{truncate_name(name)} is silent", detail, name, heartbeat, None)
 
 
-def queue_unconsumed(signs: Signs) -> Iterator[Concern]:
+def queue_without_consumers(signs: HealthSnapshot) -> Iterator[HealthIssue]:
     for queue in signs.queues:
-        ready, consumers = queue.newest.ready, queue.newest.consumers
-        nobody = consumers == 0 or (consumers is None and signs.recording and not signs.alive)
+        ready, consumers = queue.latest_sample.ready, queue.latest_sample.consumers
+        nobody = consumers == 0 or (consumers is None and signs.is_recording and not signs.live_workers)
         if ready and nobody and not queue.workers:
-            yield of_queue(
+            yield build_queue_issue(
                 "queue_unconsumed",
                 "critical",
-                queue.newest.queue,
+                queue.latest_sample.queue,
                 "is eaten by nobody",
-                f"{counted(ready, 'message')} {'waits' if ready == 1 else 'wait'}, and no worker consumes the queue.",
+                f"{pluralize(ready, 'message')} {'waits' if ready == 1 else 'wait'}, and no worker consumes the queue.",
                 ready,
                 queue.rates.depths,
             )
 
 
-def queue_growing(signs: Signs) -> Iterator[Concern]:
+def queue_growing(signs: HealthSnapshot) -> Iterator[HealthIssue]:
     for queue in signs.queues:
-        ready, rates = queue.newest.ready, queue.rates
-        if not rates.growing or ready is None or ready < DEEP:
+        ready, rates = queue.latest_sample.ready, queue.rates
+        if not rates.growing or ready is None or ready < MIN_GROWING_DEPTH:
             continue
-        gain = rates.slope if rates.slope is not None else (rates.in_rate or 0.0) - (rates.out_rate or 0.0)
-        detail = f"{counted(ready, 'message')} wait, {rate(gain)} more: at this rate it is never empty."
-        name = queue.newest.queue
-        yield of_queue("queue_growing", "warning", name, "is growing", detail, ready, rates.depths)
+        gain = (
+            rates.slope
+            if rates.slope is not None
+            else (rates.arrivals_per_second or 0.0) - (rates.departures_per_second or 0.0)
+        )
+        detail = f"{pluralize(ready, 'message')} wait, {describe_rate(gain)} more: at this rate it is never empty."
+        name = queue.latest_sample.queue
+        yield build_queue_issue("queue_growing", "warning", name, "is growing", detail, ready, rates.depths)
 
 
-def failures_new(signs: Signs) -> Iterator[Concern]:
+def failures_new(signs: HealthSnapshot) -> Iterator[HealthIssue]:
     found = [group for group in signs.failures if group.status == "new"]
-    yield from of_failures(
-        "failures_new", found, signs.remarkable.get("new", 0), "New failure", "new kinds of failures"
+    yield from build_failure_issues(
+        "failures_new", found, signs.failure_counts.get("new", 0), "New failure", "new kinds of failures"
     )
 
 
-def failures_returning(signs: Signs) -> Iterator[Concern]:
+def failures_regressed(signs: HealthSnapshot) -> Iterator[HealthIssue]:
     found = [group for group in signs.failures if group.status == "returning"]
-    yield from of_failures(
+    yield from build_failure_issues(
         "failures_returning",
         found,
-        signs.remarkable.get("returning", 0),
+        signs.failure_counts.get("returning", 0),
         "Failure has returned",
         "kinds of failures have returned",
     )
 
 
-def failures_rising(signs: Signs) -> Iterator[Concern]:
-    found = [group for group in signs.failures if group.status == "open" and _rises(group)]
-    yield from of_failures("failures_rising", found, len(found), "More failures", "kinds of failures become more")
+def failures_rising(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    found = [group for group in signs.failures if group.status == "open" and _is_rising(group)]
+    yield from build_failure_issues(
+        "failures_rising", found, len(found), "More failures", "kinds of failures become more"
+    )
 
 
-def tasks_lost(signs: Signs) -> Iterator[Concern]:
-    if not signs.recording:
+def tasks_lost(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    if not signs.is_recording:
         return
-    lost = [task for task in signs.running if _is_lost(task, signs)]
+    lost = [task for task in signs.running_tasks if _is_lost(task, signs)]
     if lost:
         workers = sorted({task.worker for task in lost if task.worker is not None})
-        title = f"{several(lost)} lost with {'its worker' if len(workers) == 1 else 'their workers'}"
+        title = f"{format_task_count(lost)} lost with {'its worker' if len(workers) == 1 else 'their workers'}"
         are = "is" if len(workers) == 1 else "are"
-        detail = f"Started on {', '.join(map(short, workers[:NAMED]))}, which {are} not alive."
-        yield of_tasks(title, detail, lost, Term("worker", "equals", workers[0]) if len(workers) == 1 else None)
+        detail = f"Started on {', '.join(map(truncate_name, workers[:MAX_SEPARATE_ISSUES]))}, which {are} not alive."
+        yield build_task_issue(title, detail, lost, Term("worker", "equals", workers[0]) if len(workers) == 1 else None)
 
 
-def stuck_tasks(signs: Signs) -> Iterator[Concern]:
-    if not signs.recording:
+def tasks_stuck(signs: HealthSnapshot) -> Iterator[HealthIssue]:
+    if not signs.is_recording:
         return
-    stuck = [task for task in signs.running if _is_stuck(task, signs)]
+    stuck = [task for task in signs.running_tasks if _is_stuck(task, signs)]
     if stuck:
         first = stuck[0]
-        usual = "" if first.slow is None else f"; 95 of 100 take no more than {lasting(first.slow)}"
-        detail = f"{short(first.name or first.uuid)} has been running for {lasting(signs.now - first.started)}{usual}."
+        usual = (
+            ""
+            if first.slow_threshold is None
+            else f"; 95 of 100 take no more than {describe_duration(first.slow_threshold)}"
+        )
+        detail = (
+            f"{truncate_name(first.name or first.uuid)} has been running for"
+            f" {describe_duration(signs.now - first.started)}{usual}."
+        )
         names = {task.name for task in stuck}
         only = Term("name", "equals", first.name) if len(names) == 1 and first.name is not None else None
-        title = f"{several(stuck)} {'seems' if len(stuck) == 1 else 'seem'} stuck"
-        yield of_tasks(title, detail, stuck, only)
+        title = f"{format_task_count(stuck)} {'seems' if len(stuck) == 1 else 'seem'} stuck"
+        yield build_task_issue(title, detail, stuck, only)
 
 
 #: In this order they are told, within their severity.
-RULES: Final[tuple[Rule, ...]] = (
+HEALTH_RULES: Final[tuple[HealthRule, ...]] = (
     recorder_stopped,
     disk_full,
-    broker_lost,
+    broker_unreachable,
     store_damaged,
     disk_low,
-    workers_gone,
-    queue_unconsumed,
+    no_workers_online,
+    queue_without_consumers,
     recorder_behind,
-    worker_silent,
-    failures_returning,
+    worker_no_heartbeat,
+    failures_regressed,
     failures_new,
     failures_rising,
     queue_growing,
     tasks_lost,
-    stuck_tasks,
+    tasks_stuck,
     events_missed,
 )
 
 
-def health_of(signs: Signs) -> Health:
-    return report([concern for rule in RULES for concern in rule(signs)], now=signs.now, heard=signs.heard is not None)
+def evaluate_health(signs: HealthSnapshot) -> Health:
+    return build_health(
+        [concern for rule in HEALTH_RULES for concern in rule(signs)],
+        now=signs.now,
+        recorder_seen=signs.recorder_seen_at is not None,
+    )
 
 
-def _silent(signs: Signs) -> list[tuple[str, float]]:
+def _find_unresponsive_workers(signs: HealthSnapshot) -> list[tuple[str, float]]:
     """Workers of the last hour that went without a word, with their last heartbeat."""
-    if not signs.recording:
+    if not signs.is_recording:
         return []
     return [
         (name, worker.heartbeat)
         for name, worker in sorted(signs.workers.items())
         if worker.online
-        and name not in signs.alive
+        and name not in signs.live_workers
         and worker.heartbeat is not None
         and signs.now - worker.heartbeat < HOUR
     ]
 
 
-def _rises(group: FailureRow) -> bool:
-    if len(group.trend) != BUCKETS:
+def _is_rising(group: FailureRow) -> bool:
+    if len(group.trend) != TREND_BUCKETS:
         return False
-    before = sum(group.trend[:-1]) / (BUCKETS - 1)
-    return group.trend[-1] >= max(MANY, TIMES * before)
+    before = sum(group.trend[:-1]) / (TREND_BUCKETS - 1)
+    return group.trend[-1] >= max(MIN_RISING_FAILURES, RISING_FACTOR * before)
 
 
-def _is_lost(task: Running, signs: Signs) -> bool:
+def _is_lost(task: RunningTask, signs: HealthSnapshot) -> bool:
     """Its worker is known, and is not alive."""
-    gone = task.worker in signs.workers and task.worker not in signs.alive
-    return gone and signs.now - task.started > LOST_AFTER
+    gone = task.worker in signs.workers and task.worker not in signs.live_workers
+    return gone and signs.now - task.started > LOST_TASK_DELAY
 
 
-def _is_stuck(task: Running, signs: Signs) -> bool:
+def _is_stuck(task: RunningTask, signs: HealthSnapshot) -> bool:
     """How long its type takes must be known; one whose worker is gone is lost and not stuck."""
-    if task.slow is None or _is_lost(task, signs):
+    if task.slow_threshold is None or _is_lost(task, signs):
         return False
-    return signs.now - task.started > max(LEAST_STUCK, SLOW_TIMES * task.slow)
+    return signs.now - task.started > max(MIN_STUCK_SECONDS, STUCK_FACTOR * task.slow_threshold)

@@ -2,44 +2,44 @@
 
 from typing import Final
 
-from flower.errors import Invalid
-from flower.search.syntax import MAX_LENGTH
-from flower.search.text import to_text
+from flower.errors import InvalidRequest
+from flower.search.syntax import MAX_QUERY_LENGTH
+from flower.search.text import format_search
 from flower.search.tree import Node
 
 #: Characters of a name or message within a sentence: whoever sends tasks chooses how long theirs are.
-_LONGEST: Final = 120
+_MAX_NAME_LENGTH: Final = 120
 
 
-def lasting(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
     """12 seconds, 5 minutes, 3 hours, 2 days."""
     for width, unit in ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute")):
         if seconds >= 2 * width:
-            return counted(round(seconds / width), unit)
-    return counted(max(0, round(seconds)), "second")
+            return pluralize(round(seconds / width), unit)
+    return pluralize(max(0, round(seconds)), "second")
 
 
-def counted(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def rate(each_second: float) -> str:
+def describe_rate(each_second: float) -> str:
     """So many a second, or a minute where they are few."""
     return f"{each_second:,.1f} a second" if each_second >= 1 else f"{each_second * 60:,.1f} a minute"
 
 
-def size(amount: int) -> str:
+def describe_bytes(amount: int) -> str:
     return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{amount / 2**20:,.0f} MB"
 
 
-def short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def truncate_name(text: str) -> str:
+    return text if len(text) <= _MAX_NAME_LENGTH else f"{text[:_MAX_NAME_LENGTH]}…"
 
 
-def query_for(node: Node) -> str:
+def build_query_text(node: Node) -> str:
     """ "" for what the language has no words for."""
     try:
-        query = to_text(node)
-    except Invalid:
+        query = format_search(node)
+    except InvalidRequest:
         return ""
-    return query if len(query) <= MAX_LENGTH else ""
+    return query if len(query) <= MAX_QUERY_LENGTH else ""

@@ -12,33 +12,33 @@ from anyio import to_thread
 
 from flower.access import Identity, Permission
 from flower.api.context import Context
-from flower.api.noting import Note
-from flower.api.v1.streamed import Streamed
+from flower.api.noting import AuditNote
+from flower.api.v1.streamed import StreamingBody
 
 #: Under which heading a route is shown.
-Group: TypeAlias = Literal["actions", "jobs", "workers", "queues", "access", "searches", "failures", "status"]
+Tag: TypeAlias = Literal["actions", "jobs", "workers", "queues", "access", "searches", "failures", "status"]
 
 
-class Nothing(msgspec.Struct, frozen=True):
+class NoParams(msgspec.Struct, frozen=True):
     """No parameters."""
 
 
 @dataclass(frozen=True, slots=True)
-class Acting:
+class RequestContext:
     """What an action is given beside what was asked."""
 
-    context: Context
+    server: Context
     identity: Identity
     #: what the entry in the audit log shall have beside what was asked: targets that were made, a message
-    note: Note = field(default_factory=Note)
+    audit_note: AuditNote = field(default_factory=AuditNote)
 
 
 #: Given what acts, the parameters and the body (None where there is none).
-Act: TypeAlias = Callable[[Acting, Any, Any], Awaitable[msgspec.Struct | Streamed]]
+Handler: TypeAlias = Callable[[RequestContext, Any, Any], Awaitable[msgspec.Struct | StreamingBody]]
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class ActionRoute:
     """`asked` holds the parameters of path and query string, `body` what is in the JSON body, `answers` the answer.
     `body_example` and `example` (the answer) are printed in the document, and are checked against their types. An
     action that gives a file has no `answers`; it names the `media_types` of what it gives as `Streamed`."""
@@ -46,17 +46,17 @@ class Action:
     method: Literal["GET", "POST", "DELETE"]
     path: str
     name: str
-    group: Group
+    tag: Tag
     summary: str
     permission: Permission
-    asked: type[msgspec.Struct]
+    params: type[msgspec.Struct]
     body: type[msgspec.Struct] | None
-    answers: type[msgspec.Struct] | None
-    act: Act
+    response: type[msgspec.Struct] | None
+    handler: Handler
     example: Mapping[str, Any]
     body_example: Mapping[str, Any] | None = None
     #: "" for what changes nothing
-    action: str = ""
+    audit_action: str = ""
     media_types: tuple[str, ...] = ()
 
     @property
@@ -64,11 +64,11 @@ class Action:
         return self.path.replace(":path}", "}")
 
 
-def later(module: str, name: str) -> Act:
+def lazy_handler(module: str, function: str) -> Handler:
     """A function of a module that is imported when it is first asked: Celery takes long to import."""
 
-    async def act(acting: Acting, asked: Any, body: Any) -> msgspec.Struct | Streamed:
+    async def act(acting: RequestContext, asked: Any, body: Any) -> msgspec.Struct | StreamingBody:
         found = await to_thread.run_sync(partial(import_module, module))
-        return await cast(Act, getattr(found, name))(acting, asked, body)
+        return await cast(Handler, getattr(found, function))(acting, asked, body)
 
     return act

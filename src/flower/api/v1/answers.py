@@ -8,10 +8,10 @@ from msgspec import UNSET, Meta, UnsetType
 from flower.api.failure_states import FailureRow
 from flower.api.v1.rows import TaskRow
 from flower.records import Gap, Worker
-from flower.store.answers import Span, WorkerMoment
+from flower.store.answers import BucketSpan, WorkerSnapshot
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Error(msgspec.Struct, frozen=True):
     """`code` is a stable word for programs, `message` and `hint` are for people. `position` is where in the trimmed
     query the error lies, in characters from 0."""
 
@@ -21,8 +21,8 @@ class Problem(msgspec.Struct, frozen=True):
     position: int | UnsetType = UNSET
 
 
-class ErrorAnswer(msgspec.Struct, frozen=True):
-    error: Problem
+class ErrorResponse(msgspec.Struct, frozen=True):
+    error: Error
 
 
 class TaskList(msgspec.Struct, frozen=True):
@@ -30,8 +30,8 @@ class TaskList(msgspec.Struct, frozen=True):
     themselves."""
 
     tasks: tuple[TaskRow, ...]
-    next: str | None = None
-    cursor: str | None = None
+    next_url: str | None = None
+    next_cursor: str | None = None
     partial: str | None = None
 
 
@@ -42,8 +42,8 @@ class TopTasks(msgspec.Struct, frozen=True):
 class FailureTasks(msgspec.Struct, frozen=True):
     """A group of alike failures; `span` tells the stretches of time of its `trend`."""
 
-    group: FailureRow
-    span: Span
+    failure: FailureRow
+    span: BucketSpan
     tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest ones.")]
 
 
@@ -55,13 +55,13 @@ class WorkflowRow(msgspec.Struct, frozen=True):
     uuid: str
     name: str | None
     state: str
-    tasks: int
-    ended: int
-    failed: int
-    running: int
-    started: float | None
-    last: float | None
-    seconds: float | None
+    task_count: int
+    finished_count: int
+    failed_count: int
+    running_count: int
+    started_at: float | None
+    last_event_at: float | None
+    duration: float | None
     root: TaskRow | UnsetType = UNSET
 
 
@@ -69,7 +69,7 @@ class WorkflowList(msgspec.Struct, frozen=True):
     """Newest root first. `cursor` gives the next page, null on the last one."""
 
     workflows: tuple[WorkflowRow, ...]
-    cursor: str | None = None
+    next_cursor: str | None = None
     partial: str | None = None
 
 
@@ -100,7 +100,7 @@ class WorkerDetail(msgspec.Struct, frozen=True):
     """`states`: how many of its tasks are in each state."""
 
     worker: WorkerRow
-    count: int
+    task_count: int
     states: dict[str, int]
     partial: str | None = None
 
@@ -108,18 +108,18 @@ class WorkerDetail(msgspec.Struct, frozen=True):
 class WorkerHistory(msgspec.Struct, frozen=True):
     """Newest first."""
 
-    moments: tuple[WorkerMoment, ...]
+    events: tuple[WorkerSnapshot, ...]
 
 
-class Name(msgspec.Struct, frozen=True):
+class TaskType(msgspec.Struct, frozen=True):
     name: str
     count: int
 
 
-class NameList(msgspec.Struct, frozen=True):
+class TaskTypeList(msgspec.Struct, frozen=True):
     """The most frequent first; `more` names were left out."""
 
-    names: tuple[Name, ...]
+    task_types: tuple[TaskType, ...]
     more: int = 0
     partial: str | None = None
 
@@ -129,26 +129,26 @@ class SearchField(msgspec.Struct, frozen=True):
     documentation of the search)."""
 
     name: str
-    kind: str
+    type: str
     cost: str
-    sentence: str
+    description: str
     example: str
 
 
-class SearchNotice(msgspec.Struct, frozen=True):
+class QueryWarningRow(msgspec.Struct, frozen=True):
     """A part of a query that is allowed and probably not what was meant; `position` as in errors."""
 
     message: str
     position: int
 
 
-class Explanation(msgspec.Struct, frozen=True):
+class ParsedQuery(msgspec.Struct, frozen=True):
     """How a query was understood: `canonical` is the plainest query that means the same, its times in the server's
     zone."""
 
     query: str
     canonical: str
-    warnings: tuple[SearchNotice, ...]
+    warnings: tuple[QueryWarningRow, ...]
     fields: tuple[SearchField, ...]
 
 
@@ -156,26 +156,26 @@ class StoreState(msgspec.Struct, frozen=True):
     """`sequence` counts the writes; `damaged` names the parts that could not be read."""
 
     sequence: int
-    tasks: int
-    bytes: int
-    segments: int
+    task_count: int
+    size_bytes: int
+    segment_count: int
     damaged: tuple[str, ...]
 
 
 class RecorderState(msgspec.Struct, frozen=True):
     """What the recorder last said of itself, at `at`; null what it did not say. `connected`: to the broker."""
 
-    at: float | None = None
+    reported_at: float | None = None
     running: bool | None = None
     connected: bool | None = None
     events: int | None = None
-    last_event: float | None = None
-    trouble: str | None = None
-    last_error: Annotated[str | None, Meta(description="Why the broker cannot be reached, as long as so.")] = None
+    last_event_at: float | None = None
+    error: str | None = None
+    connection_error: Annotated[str | None, Meta(description="Why the broker cannot be reached, as long as so.")] = None
     lag: Annotated[float | None, Meta(description="Seconds that the oldest event of the last write waited.")] = None
 
 
-class StatusAnswer(msgspec.Struct, frozen=True):
+class StatusResponse(msgspec.Struct, frozen=True):
     """`recording`: the recorder was heard in the last seconds, is connected and writes. `gaps` are the stretches of
     time in which events may be missing."""
 

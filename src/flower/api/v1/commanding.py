@@ -3,76 +3,87 @@
 from collections.abc import Awaitable
 from typing import Any
 
-from flower.api.inspecting import celery, inspect_soon
-from flower.api.reading import read
-from flower.api.v1.acting import Acting
-from flower.api.v1.actions.workers import ConsumedQueue, PoolRange, PoolSteps, RateLimit, TimeLimits, WorkerAnswer
-from flower.api.v1.asked import OneWorker
+from flower.api.inspecting import load_celery_app, schedule_inspection
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import RequestContext
+from flower.api.v1.actions.workers import (
+    AutoscaleBody,
+    ConsumerBody,
+    PoolResizeBody,
+    RateLimitBody,
+    TimeLimitBody,
+    WorkerCommandResponse,
+)
+from flower.api.v1.asked import WorkerParams
 from flower.cluster import limits, workers
-from flower.cluster.workers import Answered
+from flower.cluster.workers import ControlReply
 from flower.errors import NotFound
 
 
-async def shutdown(acting: Acting, asked: OneWorker, body: None) -> WorkerAnswer:
-    await workers.shut_down(await _app(acting, asked), asked.name)
-    return WorkerAnswer(asked.name)
+async def shutdown(acting: RequestContext, asked: WorkerParams, body: None) -> WorkerCommandResponse:
+    await workers.shutdown(await _require_app(acting, asked), asked.name)
+    return WorkerCommandResponse(asked.name)
 
 
-async def restart(acting: Acting, asked: OneWorker, body: None) -> WorkerAnswer:
-    app, timeout = await _app(acting, asked), acting.context.answer_timeout
-    return await _answered(acting, workers.restart_pool(app, asked.name, timeout=timeout))
+async def restart(acting: RequestContext, asked: WorkerParams, body: None) -> WorkerCommandResponse:
+    app, timeout = await _require_app(acting, asked), acting.server.reply_timeout
+    return await _command_response(acting, workers.restart_pool(app, asked.name, timeout=timeout))
 
 
-async def grow(acting: Acting, asked: OneWorker, body: PoolSteps) -> WorkerAnswer:
-    app, timeout = await _app(acting, asked), acting.context.answer_timeout
-    return await _answered(acting, workers.grow_pool(app, asked.name, body.n, timeout=timeout))
+async def grow(acting: RequestContext, asked: WorkerParams, body: PoolResizeBody) -> WorkerCommandResponse:
+    app, timeout = await _require_app(acting, asked), acting.server.reply_timeout
+    return await _command_response(acting, workers.grow_pool(app, asked.name, body.n, timeout=timeout))
 
 
-async def shrink(acting: Acting, asked: OneWorker, body: PoolSteps) -> WorkerAnswer:
-    app, timeout = await _app(acting, asked), acting.context.answer_timeout
-    return await _answered(acting, workers.shrink_pool(app, asked.name, body.n, timeout=timeout))
+async def shrink(acting: RequestContext, asked: WorkerParams, body: PoolResizeBody) -> WorkerCommandResponse:
+    app, timeout = await _require_app(acting, asked), acting.server.reply_timeout
+    return await _command_response(acting, workers.shrink_pool(app, asked.name, body.n, timeout=timeout))
 
 
-async def autoscale(acting: Acting, asked: OneWorker, body: PoolRange) -> WorkerAnswer:
-    app, timeout = await _app(acting, asked), acting.context.answer_timeout
-    return await _answered(acting, workers.autoscale_pool(app, asked.name, body.min, body.max, timeout=timeout))
+async def autoscale(acting: RequestContext, asked: WorkerParams, body: AutoscaleBody) -> WorkerCommandResponse:
+    app, timeout = await _require_app(acting, asked), acting.server.reply_timeout
+    return await _command_response(acting, workers.autoscale_pool(app, asked.name, body.min, body.max, timeout=timeout))
 
 
-async def add_consumer(acting: Acting, asked: OneWorker, body: ConsumedQueue) -> WorkerAnswer:
-    app, timeout = await _app(acting, asked), acting.context.answer_timeout
-    return await _answered(acting, workers.add_consumer(app, asked.name, body.queue, timeout=timeout))
+async def add_consumer(acting: RequestContext, asked: WorkerParams, body: ConsumerBody) -> WorkerCommandResponse:
+    app, timeout = await _require_app(acting, asked), acting.server.reply_timeout
+    return await _command_response(acting, workers.add_consumer(app, asked.name, body.queue, timeout=timeout))
 
 
-async def cancel_consumer(acting: Acting, asked: OneWorker, body: ConsumedQueue) -> WorkerAnswer:
-    app, timeout = await _app(acting, asked), acting.context.answer_timeout
-    return await _answered(acting, workers.cancel_consumer(app, asked.name, body.queue, timeout=timeout))
+async def cancel_consumer(acting: RequestContext, asked: WorkerParams, body: ConsumerBody) -> WorkerCommandResponse:
+    app, timeout = await _require_app(acting, asked), acting.server.reply_timeout
+    return await _command_response(acting, workers.cancel_consumer(app, asked.name, body.queue, timeout=timeout))
 
 
-async def rate_limit(acting: Acting, asked: OneWorker, body: RateLimit) -> WorkerAnswer:
-    app = await _app(acting, asked)
-    return await _limited(acting, asked, limits.task_rate_limit(body.task, body.rate, asked.name, app=app))
+async def rate_limit(acting: RequestContext, asked: WorkerParams, body: RateLimitBody) -> WorkerCommandResponse:
+    app = await _require_app(acting, asked)
+    return await _limit_response(acting, asked, limits.task_rate_limit(body.task, body.rate, asked.name, app=app))
 
 
-async def time_limit(acting: Acting, asked: OneWorker, body: TimeLimits) -> WorkerAnswer:
-    app = await _app(acting, asked)
-    return await _limited(acting, asked, limits.task_timeout(body.task, body.soft, body.hard, asked.name, app=app))
+async def time_limit(acting: RequestContext, asked: WorkerParams, body: TimeLimitBody) -> WorkerCommandResponse:
+    app = await _require_app(acting, asked)
+    return await _limit_response(
+        acting, asked, limits.task_timeout(body.task, body.soft, body.hard, asked.name, app=app)
+    )
 
 
-async def _limited(acting: Acting, asked: OneWorker, doing: Awaitable[limits.Answers]) -> WorkerAnswer:
+async def _limit_response(
+    acting: RequestContext, asked: WorkerParams, doing: Awaitable[limits.ControlReplies]
+) -> WorkerCommandResponse:
     said = await doing
-    inspect_soon(acting.context, asked.name)
-    return WorkerAnswer(asked.name, said["message"])
+    schedule_inspection(acting.server, asked.name)
+    return WorkerCommandResponse(asked.name, said["message"])
 
 
-async def _app(acting: Acting, asked: OneWorker) -> Any:
+async def _require_app(acting: RequestContext, asked: WorkerParams) -> Any:
     """Raises NotFound for a worker that neither its events nor inspection know."""
-    context = acting.context
-    if context.inspections.of(asked.name) is None and asked.name not in await read(context.store.workers):
+    context = acting.server
+    if context.inspections.get(asked.name) is None and asked.name not in await run_in_thread(context.store.workers):
         raise NotFound(f"Unknown worker '{asked.name}'")
-    return await celery(context)
+    return await load_celery_app(context)
 
 
-async def _answered(acting: Acting, doing: Awaitable[Answered]) -> WorkerAnswer:
+async def _command_response(acting: RequestContext, doing: Awaitable[ControlReply]) -> WorkerCommandResponse:
     said = await doing
-    inspect_soon(acting.context, said["worker"])
-    return WorkerAnswer(said["worker"], said["answer"])
+    schedule_inspection(acting.server, said["worker"])
+    return WorkerCommandResponse(said["worker"], said["answer"])

@@ -8,64 +8,64 @@ from typing import Any, TypeAlias
 import msgspec
 
 from flower import __version__
-from flower.api.answers import STATUS
-from flower.api.v1.acting import Action
-from flower.api.v1.actions import ACTIONS
-from flower.api.v1.answers import ErrorAnswer, Problem
-from flower.api.v1.examples import example_answer
-from flower.api.v1.parsing import schemas
-from flower.api.v1.table import PREFIX, ROUTES, Route
+from flower.api.answers import STATUS_BY_CODE
+from flower.api.v1.acting import ActionRoute
+from flower.api.v1.actions import ALL_ACTION_ROUTES
+from flower.api.v1.answers import Error, ErrorResponse
+from flower.api.v1.examples import example_response
+from flower.api.v1.parsing import parameter_schemas
+from flower.api.v1.table import PREFIX, READ_ROUTES, ReadRoute
 
 Json: TypeAlias = dict[str, Any]
 
-EVERY: tuple[Route | Action, ...] = (*ROUTES, *ACTIONS)
+ALL_ROUTES: tuple[ReadRoute | ActionRoute, ...] = (*READ_ROUTES, *ALL_ACTION_ROUTES)
 
 _REF = "#/components/schemas/{name}"
 
 #: The errors that any route may answer: a name, its code, and an example.
-ERRORS: dict[str, tuple[str, Problem]] = {
+ERROR_RESPONSES: dict[str, tuple[str, Error]] = {
     "Invalid": (
         "The query or a parameter makes no sense; `position` says where in the query.",
-        Problem("invalid_search", "OR must be followed by a search term at position 14.", "", 14),
+        Error("invalid_search", "OR must be followed by a search term at position 14.", "", 14),
     ),
     "Unauthorized": (
         "A login is needed, or the API is not opened.",
-        Problem("unauthorized", "Access denied"),
+        Error("unauthorized", "Access denied"),
     ),
     "Forbidden": (
         "You may not do this, or it is refused, by the worker for instance.",
-        Problem("forbidden", "You may not do this", "it needs the permission 'tasks'"),
+        Error("forbidden", "You may not do this", "it needs the permission 'tasks'"),
     ),
     "TooMany": (
         "Too many logins failed; `Retry-After` says how many seconds to wait.",
-        Problem("too_many", "Too many failed logins: try again in 120 seconds"),
+        Error("too_many", "Too many failed logins: try again in 120 seconds"),
     ),
     "NotFound": (
         "There is no such thing.",
-        Problem("no_such_task", "Unknown task '17'", "no such task was recorded"),
+        Error("no_such_task", "Unknown task '17'", "no such task was recorded"),
     ),
     "Broken": (
         "An error of the server, which is in its log.",
-        Problem("error", "Something went wrong here", "the server's log says more"),
+        Error("error", "Something went wrong here", "the server's log says more"),
     ),
     "Unavailable": (
         "The store cannot be read.",
-        Problem("store", "The store cannot be read"),
+        Error("store", "The store cannot be read"),
     ),
     "Timeout": (
         "There was no answer in time.",
-        Problem("timeout", "The answer took longer than 10 s", "narrow the query, for instance by received:>-1h"),
+        Error("timeout", "The answer took longer than 10 s", "narrow the query, for instance by received:>-1h"),
     ),
 }
 
 
 @cache
-def document(root: str = "") -> Json:
+def openapi_document(root: str = "") -> Json:
     """`root` is the path that the server is mounted at, without the slash at its end."""
-    answers = [route.answers for route in ROUTES if route.answers is not None]
-    answers += [kind for route in ROUTES for kind in route.events.values()]
-    acted = [kind for action in ACTIONS for kind in (action.answers, action.body) if kind is not None]
-    _, components = msgspec.json.schema_components([*answers, *acted, ErrorAnswer], ref_template=_REF)
+    answers = [route.response for route in READ_ROUTES if route.response is not None]
+    answers += [kind for route in READ_ROUTES for kind in route.events.values()]
+    acted = [kind for action in ALL_ACTION_ROUTES for kind in (action.response, action.body) if kind is not None]
+    _, components = msgspec.json.schema_components([*answers, *acted, ErrorResponse], ref_template=_REF)
     made = {
         "openapi": "3.1.0",
         "info": {
@@ -77,11 +77,11 @@ def document(root: str = "") -> Json:
         },
         "servers": [{"url": root or "/"}],
         "security": [{"login": []}, {"token": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.group for route in EVERY)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ALL_ROUTES)],
         "paths": _paths(),
         "components": {
             "schemas": components,
-            "responses": {name: _error(*error) for name, error in ERRORS.items()},
+            "responses": {name: _error_response(*error) for name, error in ERROR_RESPONSES.items()},
             "securitySchemes": {
                 "login": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},
@@ -104,26 +104,29 @@ Without a login configured the API answers only if the environment variable `FLO
 
 def _paths() -> Json:
     paths: Json = {}
-    for route in EVERY:
-        method = route.method.lower() if isinstance(route, Action) else "get"
+    for route in ALL_ROUTES:
+        method = route.method.lower() if isinstance(route, ActionRoute) else "get"
         paths.setdefault(f"{PREFIX}{route.plain_path}", {})[method] = _operation(route)
     return paths
 
 
-def _operation(route: Route | Action) -> Json:
+def _operation(route: ReadRoute | ActionRoute) -> Json:
     operation = {
         "operationId": route.name,
         "summary": route.summary,
-        "tags": [route.group],
-        "parameters": [_parameter(route, name, schema) for name, schema in schemas(route.asked).items()],
+        "tags": [route.tag],
+        "parameters": [_parameter(route, name, schema) for name, schema in parameter_schemas(route.params).items()],
         "responses": {
-            "200": {"description": route.summary, "content": _content(route)},
-            **{str(STATUS[problem.code]): {"$ref": f"#/components/responses/{name}"} for name, problem in _errors()},
+            "200": {"description": route.summary, "content": _response_content(route)},
+            **{
+                str(STATUS_BY_CODE[problem.code]): {"$ref": f"#/components/responses/{name}"}
+                for name, problem in _error_names()
+            },
         },
     }
-    if isinstance(route, Route) and route.events:
-        operation["description"] = _events_of(route)
-    if isinstance(route, Action):
+    if isinstance(route, ReadRoute) and route.events:
+        operation["description"] = _event_descriptions(route)
+    if isinstance(route, ActionRoute):
         operation["description"] = f"Needs the permission `{route.permission}`."
         if route.body is not None:
             schema = {"$ref": _REF.format(name=route.body.__name__)}
@@ -132,7 +135,7 @@ def _operation(route: Route | Action) -> Json:
     return operation
 
 
-def _events_of(route: Route) -> str:
+def _event_descriptions(route: ReadRoute) -> str:
     """In words, for OpenAPI has none for what comes in a stream."""
     lines = [
         f"- `{name}`: the schema `{kind.__name__}`. {' '.join((kind.__doc__ or '').split())}"
@@ -141,21 +144,21 @@ def _events_of(route: Route) -> str:
     return "\n".join(["The events, each with a line of JSON as its data:", "", *lines])
 
 
-def _errors() -> list[tuple[str, Problem]]:
-    return [(name, problem) for name, (_, problem) in ERRORS.items()]
+def _error_names() -> list[tuple[str, Error]]:
+    return [(name, problem) for name, (_, problem) in ERROR_RESPONSES.items()]
 
 
-def _content(route: Route | Action) -> Json:
-    if route.answers is None:
-        if isinstance(route, Route) and route.events:
-            return {media_type: {"example": example_answer(route)} for media_type in route.media_types}
+def _response_content(route: ReadRoute | ActionRoute) -> Json:
+    if route.response is None:
+        if isinstance(route, ReadRoute) and route.events:
+            return {media_type: {"example": example_response(route)} for media_type in route.media_types}
         return {media_type: {} for media_type in route.media_types}
-    schema = {"$ref": _REF.format(name=route.answers.__name__)}
-    example = route.example if isinstance(route, Action) else example_answer(route)
+    schema = {"$ref": _REF.format(name=route.response.__name__)}
+    example = route.example if isinstance(route, ActionRoute) else example_response(route)
     return {"application/json": {"schema": schema, "example": example}}
 
 
-def _parameter(route: Route | Action, name: str, schema: Json) -> Json:
+def _parameter(route: ReadRoute | ActionRoute, name: str, schema: Json) -> Json:
     in_path = f"{{{name}}}" in route.plain_path
     own = {key: value for key, value in schema.items() if key not in ("description", "examples")}
     if own.get("default") in ("", []):  # as if it were not given
@@ -178,7 +181,7 @@ def _parameter(route: Route | Action, name: str, schema: Json) -> Json:
     return parameter
 
 
-def _error(sentence: str, problem: Problem) -> Json:
-    schema = {"$ref": _REF.format(name=ErrorAnswer.__name__)}
-    example = msgspec.to_builtins(ErrorAnswer(problem))
+def _error_response(sentence: str, problem: Error) -> Json:
+    schema = {"$ref": _REF.format(name=ErrorResponse.__name__)}
+    example = msgspec.to_builtins(ErrorResponse(problem))
     return {"description": sentence, "content": {"application/json": {"schema": schema, "example": example}}}

@@ -8,18 +8,18 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 from starlette.routing import compile_path
 
-from flower.api.answers import encode
+from flower.api.json_encoder import dump_json
 from flower.api.v1.parsing import parse_parameters
-from flower.api.v1.streamed import Streamed
-from flower.api.v1.table import Route
+from flower.api.v1.streamed import StreamingBody
+from flower.api.v1.table import ReadRoute
 from flower.records import FAILURE, RECEIVED, SUCCESS, Gap, Task, Worker
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.port import Batch, Reader
 
 #: 2026-11-22 10:15 UTC
-_TEN = 1_795_342_500.0
+_BASE_TIME = 1_795_342_500.0
 
-_DECLINED = """Traceback (most recent call last):
+_TRACEBACK = """Traceback (most recent call last):
   File "/srv/shop/billing.py", line 41, in charge
     raise CardDeclined(order, card)
 shop.billing.CardDeclined: card of order 18 declined
@@ -28,19 +28,19 @@ shop.billing.CardDeclined: card of order 18 declined
 
 def _task(uuid: str, name: str, after: float, **fields: Any) -> Task:
     """Sent so many seconds after ten, received and started soon after."""
-    sent = _TEN + after
+    sent = _BASE_TIME + after
     values = {"sent": sent, "received": sent + 0.02, "started": sent + 0.25, "timestamp": sent + 0.25}
     return Task(uuid=uuid, **{"name": name, "hostname": "celery@w1", "queue": "shop", "retries": 0, **values, **fields})
 
 
-def _succeeded(uuid: str, name: str, after: float, runtime: float, **fields: Any) -> Task:
-    end = _TEN + after + 0.25 + runtime
+def _successful_task(uuid: str, name: str, after: float, runtime: float, **fields: Any) -> Task:
+    end = _BASE_TIME + after + 0.25 + runtime
     ended = {"state": SUCCESS, "succeeded": end, "timestamp": end, "runtime": runtime}
     return _task(uuid, name, after, **ended, **fields)
 
 
-TASKS = (
-    _succeeded(
+EXAMPLE_TASKS = (
+    _successful_task(
         "order-17",
         "shop.order",
         0.0,
@@ -50,7 +50,7 @@ TASKS = (
         result="'accepted'",
         root_id="order-17",
     ),
-    _succeeded(
+    _successful_task(
         "charge-17",
         "shop.charge",
         1.0,
@@ -61,18 +61,18 @@ TASKS = (
         root_id="order-17",
         parent_id="order-17",
     ),
-    _succeeded("mail-17", "shop.mail", 3.0, 0.125, args="(17,)", root_id="order-17", parent_id="charge-17"),
+    _successful_task("mail-17", "shop.mail", 3.0, 0.125, args="(17,)", root_id="order-17", parent_id="charge-17"),
     _task(
         "charge-18",
         "shop.charge",
         60.0,
         state=FAILURE,
-        failed=_TEN + 62.0,
-        timestamp=_TEN + 62.0,
+        failed=_BASE_TIME + 62.0,
+        timestamp=_BASE_TIME + 62.0,
         args="(18, 'EUR')",
         kwargs="{'amount': 12.5}",
         exception="CardDeclined('card of order 18 declined')",
-        traceback=_DECLINED,
+        traceback=_TRACEBACK,
         hostname="celery@w2",
     ),
     Task(
@@ -81,16 +81,20 @@ TASKS = (
         state=RECEIVED,
         hostname="celery@w2",
         queue="shop",
-        sent=_TEN + 90.0,
-        received=_TEN + 90.5,
-        timestamp=_TEN + 90.5,
+        sent=_BASE_TIME + 90.0,
+        received=_BASE_TIME + 90.5,
+        timestamp=_BASE_TIME + 90.5,
         args="(19,)",
     ),
 )
 
-WORKERS = (
-    Worker("celery@w1", pid=4711, heartbeat=_TEN + 92.0, timestamp=_TEN + 92.0, freq=2.0, active=0, processed=3),
-    Worker("celery@w2", pid=4712, heartbeat=_TEN + 92.0, timestamp=_TEN + 92.0, freq=2.0, active=1, processed=1),
+EXAMPLE_WORKERS = (
+    Worker(
+        "celery@w1", pid=4711, heartbeat=_BASE_TIME + 92.0, timestamp=_BASE_TIME + 92.0, freq=2.0, active=0, processed=3
+    ),
+    Worker(
+        "celery@w2", pid=4712, heartbeat=_BASE_TIME + 92.0, timestamp=_BASE_TIME + 92.0, freq=2.0, active=1, processed=1
+    ),
 )
 
 
@@ -98,23 +102,31 @@ WORKERS = (
 def example_store() -> Reader:
     store = MemoryStore()
     writer = MemoryWriter(store)
-    writer.write(Batch(new=TASKS, workers=WORKERS, gaps=[Gap(_TEN - 60.0, _TEN - 48.0, "the broker was away")]))
-    writer.set_status({"at": _TEN + 92.0, "running": True, "events": 18, "last_event": _TEN + 90.5, "trouble": None})
+    writer.write(
+        Batch(
+            new=EXAMPLE_TASKS,
+            workers=EXAMPLE_WORKERS,
+            gaps=[Gap(_BASE_TIME - 60.0, _BASE_TIME - 48.0, "the broker was away")],
+        )
+    )
+    writer.set_status(
+        {"at": _BASE_TIME + 92.0, "running": True, "events": 18, "last_event": _BASE_TIME + 90.5, "trouble": None}
+    )
     return MemoryReader(store)
 
 
-def example_answer(route: Route) -> Any:
+def example_response(route: ReadRoute) -> Any:
     """What the route's example is answered with: JSON values, or the text that a route streams."""
-    found = route.answer(example_store(), asked_by(route, route.example))
-    if isinstance(found, Streamed):
-        return b"".join(found.pieces).decode()
-    return json.loads(encode(found))
+    found = route.handler(example_store(), parse_example(route, route.example))
+    if isinstance(found, StreamingBody):
+        return b"".join(found.chunks).decode()
+    return json.loads(dump_json(found))
 
 
-def asked_by(route: Route, address: str) -> msgspec.Struct:
+def parse_example(route: ReadRoute, address: str) -> msgspec.Struct:
     """The parameters that an address below the prefix gives this route."""
     parts = urlsplit(address)
     pattern, _, _ = compile_path(route.path)
     found = pattern.match(f"/{parts.path}")
     path = found.groupdict() if found else {}
-    return parse_parameters(route.asked, path, parse_qsl(parts.query))
+    return parse_parameters(route.params, path, parse_qsl(parts.query))

@@ -5,17 +5,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from flower.api.asking import WRITTEN, query_of
-from flower.api.columns import columns_named
-from flower.api.exporting import MEDIA_TYPES, Format, pieces
-from flower.api.v1.asked import Found
-from flower.api.v1.streamed import Streamed
+from flower.api.asking import WRITTEN_ORDER, build_query
+from flower.api.columns import get_columns
+from flower.api.exporting import EXPORT_MEDIA_TYPES, ExportFormat, serialize_tasks
+from flower.api.v1.asked import QueryParams
+from flower.api.v1.streamed import StreamingBody
 from flower.store.port import Reader
 
 
-class Exported(Found, frozen=True, kw_only=True):
+class ExportParams(QueryParams, frozen=True, kw_only=True):
     format: Annotated[
-        Format,
+        ExportFormat,
         Meta(
             description="`ndjson` and `parquet` of whole records can be imported again; `csv` is for spreadsheets.",
             examples=["ndjson"],
@@ -31,12 +31,12 @@ class Exported(Found, frozen=True, kw_only=True):
     ] = ()
 
 
-def export(store: Reader, asked: Exported) -> Streamed:
-    columns = columns_named(asked.columns) if asked.columns else None
-    tasks = store.tasks(query_of(asked.query, WRITTEN, **asked.window()))
+def export_tasks(store: Reader, asked: ExportParams) -> StreamingBody:
+    columns = get_columns(asked.columns) if asked.columns else None
+    tasks = store.tasks(build_query(asked.query, WRITTEN_ORDER, **asked.window()))
     name = f"tasks-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{asked.format}"
-    return Streamed(
-        MEDIA_TYPES[asked.format],
-        pieces(tasks, asked.format, columns),
+    return StreamingBody(
+        EXPORT_MEDIA_TYPES[asked.format],
+        serialize_tasks(tasks, asked.format, columns),
         {"content-disposition": f'attachment; filename="{name}"'},
     )

@@ -9,22 +9,22 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from flower.api import questions
-from flower.api.asking import zone_of
-from flower.api.completing import Suggestions
-from flower.api.families import FamilyTree
+from flower.api.asking import parse_time_zone
+from flower.api.completing import Completions
+from flower.api.families import WorkflowTree
 from flower.api.figures import Stats
-from flower.api.queue_rates import SILENCE
+from flower.api.queue_rates import RECORDER_TIMEOUT
 from flower.api.v1 import asked as ask
 from flower.api.v1.answers import (
-    Explanation,
-    Name,
-    NameList,
+    ParsedQuery,
+    QueryWarningRow,
     RecorderState,
     SearchField,
-    SearchNotice,
-    StatusAnswer,
+    StatusResponse,
     StoreState,
     TaskList,
+    TaskType,
+    TaskTypeList,
     TopTasks,
     WorkerDetail,
     WorkerHistory,
@@ -33,12 +33,12 @@ from flower.api.v1.answers import (
     WorkflowRow,
     worker_row,
 )
-from flower.api.v1.rows import COLUMNS, TaskRow, rows
-from flower.errors import Invalid, NoSuchTask, NotFound
+from flower.api.v1.rows import COLUMNS, TaskRow, task_rows
+from flower.errors import InvalidRequest, NoSuchTask, NotFound
 from flower.search.fields import FIELDS
 from flower.search.nearest import did_you_mean
-from flower.search.syntax import parse, warnings
-from flower.search.text import to_text
+from flower.search.syntax import find_query_warnings, parse_search
+from flower.search.text import format_search
 from flower.search.tree import Term
 from flower.store.answers import Count, Facets, Histogram, Workflow
 from flower.store.port import Reader
@@ -46,124 +46,132 @@ from flower.store.port import Reader
 T = TypeVar("T")
 
 
-def tasks(store: Reader, asked: ask.Tasks) -> TaskList:
+def list_tasks(store: Reader, asked: ask.TaskListParams) -> TaskList:
     if asked.offset:
-        return _slice(store, asked)
+        return _list_by_offset(store, asked)
     page = questions.task_page(
         store, asked.query, sort=asked.sort, limit=asked.limit, cursor=asked.cursor or None, **asked.window()
     )
-    following = _address(asked, cursor=page.cursor) if page.cursor else None
-    return TaskList(rows(store, page.tasks, asked.columns, asked.text_limit), following, page.cursor, page.partial)
+    following = _next_url(asked, cursor=page.cursor) if page.cursor else None
+    return TaskList(task_rows(store, page.tasks, asked.columns, asked.text_limit), following, page.cursor, page.partial)
 
 
-def _slice(store: Reader, asked: ask.Tasks) -> TaskList:
+def _list_by_offset(store: Reader, asked: ask.TaskListParams) -> TaskList:
     if asked.cursor:
-        raise Invalid("A page begins at a cursor or at an offset, not at both", hint="leave one of them out")
+        raise InvalidRequest("A page begins at a cursor or at an offset, not at both", hint="leave one of them out")
     # One more than asked for tells whether there is a next page.
     found = questions.task_slice(
         store, asked.query, sort=asked.sort, limit=asked.limit + 1, offset=asked.offset, **asked.window()
     )
     more = len(found) > asked.limit
-    following = _address(asked, offset=asked.offset + asked.limit) if more else None
-    return TaskList(rows(store, found[: asked.limit], asked.columns, asked.text_limit), following)
+    following = _next_url(asked, offset=asked.offset + asked.limit) if more else None
+    return TaskList(task_rows(store, found[: asked.limit], asked.columns, asked.text_limit), following)
 
 
-def _address(asked: ask.Tasks, **place: object) -> str:
+def _next_url(asked: ask.TaskListParams, **place: object) -> str:
     """The query string of the next page: what was asked for, from another place on."""
     given = {name: getattr(asked, name) for name in asked.__struct_fields__ if name not in ("cursor", "offset")}
     changed = {
         name: ",".join(value) if isinstance(value, tuple) else value
         for name, value in given.items()
-        if value != _DEFAULTS[name]
+        if value != _DEFAULT_PARAMS[name]
     }
     return f"tasks?{urlencode({**changed, **place}, errors='replace')}"
 
 
-_DEFAULTS = msgspec.structs.asdict(ask.Tasks())
+_DEFAULT_PARAMS = msgspec.structs.asdict(ask.TaskListParams())
 
 
-def task(store: Reader, asked: ask.OneTask) -> TaskRow:
+def get_task(store: Reader, asked: ask.TaskParams) -> TaskRow:
     found = store.task(asked.uuid)
     if found is None:
         raise NoSuchTask(f"Unknown task '{asked.uuid}'", hint="no such task was recorded")
-    return rows(store, [found], COLUMNS)[0]
+    return task_rows(store, [found], COLUMNS)[0]
 
 
-def family(store: Reader, asked: ask.OneFamily) -> FamilyTree:
+def get_task_workflow(store: Reader, asked: ask.TaskWorkflowParams) -> WorkflowTree:
     return questions.related_tasks(store, asked.uuid, limit=asked.limit)
 
 
-def count(store: Reader, asked: ask.Found) -> Count:
+def count_tasks(store: Reader, asked: ask.QueryParams) -> Count:
     return questions.task_count(store, asked.query, **asked.window())
 
 
-def facets(store: Reader, asked: ask.Faceted) -> Facets:
+def get_facets(store: Reader, asked: ask.FacetParams) -> Facets:
     return questions.task_facets(
-        store, asked.query, asked.facets, limit=asked.limit, containing=asked.containing, **asked.window()
+        store, asked.query, asked.facets, limit=asked.limit, containing=asked.contains, **asked.window()
     )
 
 
-def histogram(store: Reader, asked: ask.Bucketed) -> Histogram:
-    return questions.task_histogram(store, asked.query, buckets=asked.buckets, width=asked.seconds, **asked.window())
+def get_histogram(store: Reader, asked: ask.HistogramParams) -> Histogram:
+    return questions.task_histogram(
+        store, asked.query, buckets=asked.buckets, width=asked.bucket_width, **asked.window()
+    )
 
 
-def stats(store: Reader, asked: ask.Figured) -> Stats:
+def get_statistics(store: Reader, asked: ask.StatisticsParams) -> Stats:
     return questions.task_stats(
         store,
         asked.query,
-        by=None if asked.by is UNSET else asked.by,
+        by=None if asked.group_by is UNSET else asked.group_by,
         limit=asked.limit,
         buckets=asked.buckets,
-        width=asked.seconds,
+        width=asked.bucket_width,
         **asked.window(),
     )
 
 
-def workflows(store: Reader, asked: ask.Workflows) -> WorkflowList:
+def list_workflows(store: Reader, asked: ask.WorkflowListParams) -> WorkflowList:
     found = questions.workflow_page(
         store, asked.query, limit=asked.limit, cursor=asked.cursor or None, **asked.window()
     )
-    roots = rows(store, [each.root for each in found.workflows], asked.columns) if asked.columns else None
+    roots = task_rows(store, [each.root for each in found.workflows], asked.columns) if asked.columns else None
     return WorkflowList(
-        tuple(_workflow(each, UNSET if roots is None else roots[place]) for place, each in enumerate(found.workflows)),
+        tuple(
+            _workflow_row(each, UNSET if roots is None else roots[place]) for place, each in enumerate(found.workflows)
+        ),
         found.cursor,
         found.partial,
     )
 
 
-def _workflow(found: Workflow, root: TaskRow | UnsetType) -> WorkflowRow:
-    seconds = None if found.started is None or found.last is None else found.last - found.started
+def _workflow_row(found: Workflow, root: TaskRow | UnsetType) -> WorkflowRow:
+    seconds = (
+        None if found.started_at is None or found.last_event_at is None else found.last_event_at - found.started_at
+    )
     return WorkflowRow(
         uuid=found.root.uuid,
         name=found.root.name,
         state=found.root.state,
-        tasks=found.tasks,
-        ended=found.ended,
-        failed=found.failed,
-        running=found.running,
-        started=found.started,
-        last=found.last,
-        seconds=seconds,
+        task_count=found.tasks,
+        finished_count=found.finished,
+        failed_count=found.failed,
+        running_count=found.running,
+        started_at=found.started_at,
+        last_event_at=found.last_event_at,
+        duration=seconds,
         root=root,
     )
 
 
-def slowest(store: Reader, asked: ask.Slowest) -> TopTasks:
+def list_slowest(store: Reader, asked: ask.SlowestTasksParams) -> TopTasks:
     found = questions.slowest_tasks(store, asked.query, limit=asked.limit, **asked.window())
-    return TopTasks(rows(store, found, asked.columns, asked.text_limit))
+    return TopTasks(task_rows(store, found, asked.columns, asked.text_limit))
 
 
-def waiting(store: Reader, asked: ask.Waiting) -> TopTasks:
-    found = questions.waiting_tasks(store, asked.query, still=asked.still, limit=asked.limit, **asked.window())
-    return TopTasks(rows(store, found, asked.columns, asked.text_limit))
+def list_waiting(store: Reader, asked: ask.WaitingTasksParams) -> TopTasks:
+    found = questions.waiting_tasks(
+        store, asked.query, unstarted_only=asked.unstarted_only, limit=asked.limit, **asked.window()
+    )
+    return TopTasks(task_rows(store, found, asked.columns, asked.text_limit))
 
 
-def workers(store: Reader, asked: ask.Nothing) -> WorkerList:
+def list_workers(store: Reader, asked: ask.EmptyParams) -> WorkerList:
     now = time.time()
     return WorkerList(tuple(worker_row(worker, now) for worker in store.workers().values()))
 
 
-def worker(store: Reader, asked: ask.OneWorker) -> WorkerDetail:
+def get_worker(store: Reader, asked: ask.WorkerParams) -> WorkerDetail:
     known = store.workers()
     found = known.get(asked.name)
     if found is None:
@@ -173,55 +181,55 @@ def worker(store: Reader, asked: ask.OneWorker) -> WorkerDetail:
     return WorkerDetail(worker_row(found, time.time()), tasks.count, states, tasks.partial)
 
 
-def worker_history(store: Reader, asked: ask.History) -> WorkerHistory:
+def get_worker_history(store: Reader, asked: ask.WorkerHistoryParams) -> WorkerHistory:
     return WorkerHistory(questions.worker_history(store, asked.name, limit=asked.limit))
 
 
-def names(store: Reader, asked: ask.Names) -> NameList:
+def list_task_types(store: Reader, asked: ask.TaskTypeListParams) -> TaskTypeList:
     found = questions.task_facets(
-        store, asked.query, ("name",), limit=asked.limit, containing=asked.containing, **asked.window()
+        store, asked.query, ("name",), limit=asked.limit, containing=asked.contains, **asked.window()
     )
     known = [value for value in found.facets["name"].values if value.value is not None]
-    return NameList(
-        tuple(Name(str(value.value), value.count) for value in known), found.facets["name"].more, found.partial
+    return TaskTypeList(
+        tuple(TaskType(str(value.value), value.count) for value in known), found.facets["name"].more, found.partial
     )
 
 
-def suggest(store: Reader, asked: ask.Typed) -> Suggestions:
+def list_query_completions(store: Reader, asked: ask.CompletionParams) -> Completions:
     position = None if asked.position is UNSET else asked.position
     return questions.suggestions(store, asked.text, position, limit=asked.limit)
 
 
-def search(store: Reader, asked: ask.Explained) -> Explanation:
-    tree = parse(asked.query, zone=zone_of(asked.tz))
+def parse_query(store: Reader, asked: ask.ParseQueryParams) -> ParsedQuery:
+    tree = parse_search(asked.query, zone=parse_time_zone(asked.tz))
     fields = tuple(
-        SearchField(field.name, field.kind, field.cost, field.sentence, field.example) for field in FIELDS.values()
+        SearchField(field.name, field.kind, field.cost, field.description, field.example) for field in FIELDS.values()
     )
-    notices = tuple(SearchNotice(notice.message, notice.position) for notice in warnings(asked.query))
-    return Explanation(asked.query, to_text(tree), notices, fields)
+    notices = tuple(QueryWarningRow(notice.message, notice.position) for notice in find_query_warnings(asked.query))
+    return ParsedQuery(asked.query, format_search(tree), notices, fields)
 
 
-def status(store: Reader, asked: ask.Nothing) -> StatusAnswer:
+def get_status(store: Reader, asked: ask.EmptyParams) -> StatusResponse:
     state, said = store.status(), dict(store.recorder_status())
     told = said.get("capture")
     capture = told if isinstance(told, dict) else {}
     recorder = RecorderState(
-        at=_as(float, said.get("at")),
-        running=_as(bool, said.get("running")),
-        connected=_as(bool, capture.get("connected")),
-        events=_as(int, said.get("events")),
-        last_event=_as(float, said.get("last_event")),
-        trouble=_as(str, said.get("trouble")),
-        last_error=None if capture.get("connected") else _as(str, capture.get("last_error")),
-        lag=_as(float, said.get("lag")),
+        reported_at=_convert_or_none(float, said.get("at")),
+        running=_convert_or_none(bool, said.get("running")),
+        connected=_convert_or_none(bool, capture.get("connected")),
+        events=_convert_or_none(int, said.get("events")),
+        last_event_at=_convert_or_none(float, said.get("last_event")),
+        error=_convert_or_none(str, said.get("trouble")),
+        connection_error=None if capture.get("connected") else _convert_or_none(str, capture.get("last_error")),
+        lag=_convert_or_none(float, said.get("lag")),
     )
-    heard = recorder.at is not None and time.time() - recorder.at <= SILENCE
-    recording = bool(heard and recorder.running and recorder.connected and recorder.trouble is None)
-    held = StoreState(state.sequence, state.tasks, state.bytes, state.segments, state.damaged)
-    return StatusAnswer(recording, held, recorder, tuple(store.gaps()))
+    heard = recorder.reported_at is not None and time.time() - recorder.reported_at <= RECORDER_TIMEOUT
+    recording = bool(heard and recorder.running and recorder.connected and recorder.error is None)
+    held = StoreState(state.sequence, state.tasks, state.size_bytes, state.segments, state.damaged)
+    return StatusResponse(recording, held, recorder, tuple(store.gaps()))
 
 
-def _as(kind: type[T], value: Any) -> T | None:
+def _convert_or_none(kind: type[T], value: Any) -> T | None:
     """What another process wrote is believed only as far as its type goes."""
     try:
         return msgspec.convert(value, kind)

@@ -9,72 +9,74 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from flower.api.answers import JSON, STATUS, encode
+from flower.api.answers import JSON, STATUS_BY_CODE
 from flower.api.context import Context
-from flower.api.guards import Objection, identity_of
-from flower.api.noting import note_of
-from flower.api.reading import Effort, measured, read, read_all
-from flower.api.routes import Endpoint
-from flower.api.routes import Route as HttpRoute
-from flower.api.v1.acting import Acting, Action
-from flower.api.v1.actions import ACTIONS
-from flower.api.v1.answers import ErrorAnswer, Problem
-from flower.api.v1.document import document
-from flower.api.v1.live import follow
+from flower.api.guards import Denial, request_identity
+from flower.api.json_encoder import dump_json
+from flower.api.noting import audit_note
+from flower.api.reading import CpuTime, iterate_in_thread, measure_cpu_time, run_in_thread
+from flower.api.routes import Endpoint, HttpRoute
+from flower.api.v1.acting import ActionRoute, RequestContext
+from flower.api.v1.actions import ALL_ACTION_ROUTES
+from flower.api.v1.answers import Error, ErrorResponse
+from flower.api.v1.document import openapi_document
+from flower.api.v1.live import stream
 from flower.api.v1.parsing import parse_body, parse_parameters
-from flower.api.v1.streamed import Streamed
-from flower.api.v1.table import PREFIX, ROUTES, Route
-from flower.api.v1.viewer import viewer
+from flower.api.v1.streamed import StreamingBody
+from flower.api.v1.table import PREFIX, READ_ROUTES, ReadRoute
+from flower.api.v1.viewer import docs_page
 from flower.errors import FlowerError, SearchError
 
 #: Codes of the errors that the framework raises, by its status.
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def endpoint(route: Route) -> Endpoint:
+def read_endpoint(route: ReadRoute) -> Endpoint:
     async def answer(request: Request, context: Context) -> Response:
         began = time.perf_counter()
-        asked = parse_parameters(route.asked, request.path_params, request.query_params.multi_items())
-        with measured() as effort:
-            found = await read(lambda: _answered(context, route, asked))
-        if isinstance(found, Streamed):
-            return await _streamed(request, found)
-        return Response(found, headers=_answer_headers(began, effort))
+        asked = parse_parameters(route.params, request.path_params, request.query_params.multi_items())
+        with measure_cpu_time() as effort:
+            found = await run_in_thread(lambda: _call_handler(context, route, asked))
+        if isinstance(found, StreamingBody):
+            return await _streaming_response(request, found)
+        return Response(found, headers=_response_headers(began, effort))
 
     return answer
 
 
-def action_endpoint(action: Action) -> Endpoint:
+def route_endpoint(action: ActionRoute) -> Endpoint:
     async def answer(request: Request, context: Context) -> Response:
         began = time.perf_counter()
-        asked = parse_parameters(action.asked, request.path_params, request.query_params.multi_items())
+        asked = parse_parameters(action.params, request.path_params, request.query_params.multi_items())
         body = None if action.body is None else parse_body(action.body, await request.body())
-        with measured() as effort:
-            found = await action.act(Acting(context, identity_of(request), note_of(request)), asked, body)
-        if isinstance(found, Streamed):
-            return await _streamed(request, found)
-        return Response(encode(found), headers=_answer_headers(began, effort))
+        with measure_cpu_time() as effort:
+            found = await action.handler(
+                RequestContext(context, request_identity(request), audit_note(request)), asked, body
+            )
+        if isinstance(found, StreamingBody):
+            return await _streaming_response(request, found)
+        return Response(dump_json(found), headers=_response_headers(began, effort))
 
     return answer
 
 
-def _answer_headers(began: float, effort: Effort) -> Mapping[str, str]:
+def _response_headers(began: float, effort: CpuTime) -> Mapping[str, str]:
     """With how long it took and what it cost, as Server Timing has it: pages go by it when they ask again."""
     milliseconds = (time.perf_counter() - began) * 1000
     return {"content-type": JSON, "server-timing": f"app;dur={milliseconds:.1f}, cpu;dur={effort.seconds * 1000:.1f}"}
 
 
-def _answered(context: Context, route: Route, asked: object) -> bytes | Streamed:
+def _call_handler(context: Context, route: ReadRoute, asked: object) -> bytes | StreamingBody:
     """In a thread, with the JSON: a thousand rows are a megabyte."""
-    found = route.answer(context.store, asked)
-    return found if isinstance(found, Streamed) else encode(found)
+    found = route.handler(context.store, asked)
+    return found if isinstance(found, StreamingBody) else dump_json(found)
 
 
-async def _streamed(request: Request, found: Streamed) -> Response:
+async def _streaming_response(request: Request, found: StreamingBody) -> Response:
     headers = {"content-type": found.media_type, **found.headers}
     if request.method == "HEAD":
         return Response(headers=headers)
-    pieces = read_all(found.pieces)
+    pieces = iterate_in_thread(found.chunks)
     # The first piece is made before the answer begins, so that a store that fails is an error and not half a file.
     first = await anext(pieces, b"")
 
@@ -86,33 +88,35 @@ async def _streamed(request: Request, found: Streamed) -> Response:
     return StreamingResponse(body(), headers=headers)
 
 
-async def openapi(request: Request, context: Context) -> Response:
-    return Response(await read(lambda: encode(document(context.root))), headers={"content-type": JSON})
+async def get_openapi_document(request: Request, context: Context) -> Response:
+    return Response(
+        await run_in_thread(lambda: dump_json(openapi_document(context.root_path))), headers={"content-type": JSON}
+    )
 
 
-def problem(error: FlowerError) -> Response:
+def v1_error_response(error: FlowerError) -> Response:
     """The one shape of all errors."""
     position = error.position if isinstance(error, SearchError) else None
-    return _problem(error.code, error.message, error.hint, position=position)
+    return _build_error_response(error.code, error.message, error.hint, position=position)
 
 
-def refused(found: Objection) -> Response:
-    return _problem(found.code, found.message, found.hint, headers=found.headers)
+def v1_denied_response(found: Denial) -> Response:
+    return _build_error_response(found.code, found.message, found.hint, headers=found.headers)
 
 
-def no_route(error: HTTPException) -> Response:
-    code = _CODES.get(error.status_code, "invalid")
+def v1_http_error_response(error: HTTPException) -> Response:
+    code = _FRAMEWORK_CODES.get(error.status_code, "invalid")
     hint = f"{PREFIX}/docs shows what there is"
     message = "There is nothing at this address" if code == "not_found" else error.detail
-    return _problem(code, message, hint, headers=error.headers)
+    return _build_error_response(code, message, hint, headers=error.headers)
 
 
-def broken() -> Response:
+def v1_internal_error_response() -> Response:
     """An error of ours: no details."""
-    return _problem("error", "Something went wrong here", "the server's log says more")
+    return _build_error_response("error", "Something went wrong here", "the server's log says more")
 
 
-def _problem(
+def _build_error_response(
     code: str,
     message: str,
     hint: str = "",
@@ -120,8 +124,8 @@ def _problem(
     position: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    answer = ErrorAnswer(Problem(code, message, hint, UNSET if position is None else position))
-    return Response(encode(answer), STATUS.get(code, 500), headers={**(headers or {}), "content-type": JSON})
+    answer = ErrorResponse(Error(code, message, hint, UNSET if position is None else position))
+    return Response(dump_json(answer), STATUS_BY_CODE.get(code, 500), headers={**(headers or {}), "content-type": JSON})
 
 
 #: The routes as the server mounts them. The document tells nothing of the cluster: it needs no opened API.
@@ -129,14 +133,19 @@ V1_ROUTES: tuple[HttpRoute, ...] = (
     # before `/tasks/{uuid:path}`, which would take their last word for a part of the id
     *(
         HttpRoute(
-            action.method, f"{PREFIX}{action.path}", action_endpoint(action), "own", action.permission, action.action
+            action.method,
+            f"{PREFIX}{action.path}",
+            route_endpoint(action),
+            "own",
+            action.permission,
+            action.audit_action,
         )
-        for action in ACTIONS
+        for action in ALL_ACTION_ROUTES
     ),
     *(
-        HttpRoute("GET", f"{PREFIX}{route.path}", follow if route.events else endpoint(route), "own")
-        for route in ROUTES
+        HttpRoute("GET", f"{PREFIX}{route.path}", stream if route.events else read_endpoint(route), "own")
+        for route in READ_ROUTES
     ),
-    HttpRoute("GET", f"{PREFIX}/openapi.json", openapi, "page"),
-    HttpRoute("GET", f"{PREFIX}/docs", viewer, "page"),
+    HttpRoute("GET", f"{PREFIX}/openapi.json", get_openapi_document, "page"),
+    HttpRoute("GET", f"{PREFIX}/docs", docs_page, "page"),
 )

@@ -11,99 +11,101 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from flower.api.context import Context
-from flower.api.guards import objection
-from flower.api.v1.asked import Followed
+from flower.api.guards import authorize
+from flower.api.v1.asked import StreamParams
 from flower.api.v1.parsing import parse_parameters
-from flower.api.v1.showing import Showing, bye, check, hello, interest_of
-from flower.errors import FlowerError, Invalid
-from flower.live import Ended, Hub, Subscription
-from flower.live.wire import COMMENT, HEADERS, MEDIA_TYPE
+from flower.api.v1.showing import StoreStreamBackend, end_event, start_event, stream_filter, validate_stream
+from flower.errors import FlowerError, InvalidRequest
+from flower.live import Hub, Subscription, SubscriptionClosed
+from flower.live.wire import EVENT_STREAM_HEADERS, EVENT_STREAM_MEDIA_TYPE, KEEPALIVE_COMMENT
 
 #: Seconds of silence after which we say that we are still here.
-COMMENT_AFTER: Final = 15.0
+COMMENT_INTERVAL: Final = 15.0
 #: Seconds between two looks whether who listens may still do so.
-CHECK_EVERY: Final = 3.0
+AUTH_CHECK_INTERVAL: Final = 3.0
 
 #: No number of the change sequence has more digits.
-_DIGITS: Final = 16
+_MAX_DIGITS: Final = 16
 
 
-async def follow(request: Request, context: Context) -> Response:
-    asked = parse_parameters(Followed, request.path_params, request.query_params.multi_items())
-    source = Showing(context.records, context.store)
-    after = _after(request, asked)
-    check(source, asked)
-    headers = {"content-type": MEDIA_TYPE, **HEADERS}
+async def stream(request: Request, context: Context) -> Response:
+    asked = parse_parameters(StreamParams, request.path_params, request.query_params.multi_items())
+    source = StoreStreamBackend(context.recorded_reader, context.store)
+    after = _start_position(request, asked)
+    validate_stream(source, asked)
+    headers = {"content-type": EVENT_STREAM_MEDIA_TYPE, **EVENT_STREAM_HEADERS}
     if request.method == "HEAD":
         return Response(headers=headers)
     hub = context.live
     position = await hub.position(source) if after is None else after
     topics = asked.topics
-    subscription = Subscription(position, interest_of(asked), workers="workers" in topics, status="status" in topics)
-    hub.add(source, subscription)
-    seconds = float("inf") if asked.seconds is UNSET else asked.seconds
-    return _EventStream(_pieces(request, context, subscription, seconds), hub, subscription, headers)
+    subscription = Subscription(
+        position, stream_filter(asked), wants_workers="workers" in topics, wants_status="status" in topics
+    )
+    hub.subscribe(source, subscription)
+    seconds = float("inf") if asked.duration is UNSET else asked.duration
+    return _EventStreamResponse(_stream_chunks(request, context, subscription, seconds), hub, subscription, headers)
 
 
-def _after(request: Request, asked: Followed) -> int | None:
+def _start_position(request: Request, asked: StreamParams) -> int | None:
     """Where to go on. A browser that comes back asks the same address again, and says in a header how far it was."""
     last = request.headers.get("last-event-id", "").strip()
     if not last:
         return None if asked.after is UNSET else asked.after
-    if not (last.isascii() and last.isdecimal() and len(last) <= _DIGITS):
-        raise Invalid("The header Last-Event-ID is not a number of the change sequence", hint="leave it out")
+    if not (last.isascii() and last.isdecimal() and len(last) <= _MAX_DIGITS):
+        raise InvalidRequest("The header Last-Event-ID is not a number of the change sequence", hint="leave it out")
     return int(last)
 
 
 @dataclass(slots=True)
-class _Clock:
+class _Timer:
     """When to do what, in the seconds of `time.monotonic`."""
 
     end: float
     check: float
     comment: float
 
-    def patience(self) -> float:
+    def timeout(self) -> float:
         return min(self.end, self.check, self.comment) - time.monotonic()
 
 
-async def _pieces(
+async def _stream_chunks(
     request: Request, context: Context, subscription: Subscription, seconds: float
 ) -> AsyncIterator[bytes]:
-    yield hello(subscription.position, time.time())
+    yield start_event(subscription.position, time.time())
     now = time.monotonic()
-    clock = _Clock(now + seconds, now + CHECK_EVERY, now + COMMENT_AFTER)
+    clock = _Timer(now + seconds, now + AUTH_CHECK_INTERVAL, now + COMMENT_INTERVAL)
     try:
         while True:
-            message = await subscription.next(clock.patience())
+            message = await subscription.next_message(clock.timeout())
             now = time.monotonic()
             if now >= clock.check:
-                await _check(request, context)
-                clock.check = now + CHECK_EVERY
+                await _check_access(request, context)
+                clock.check = now + AUTH_CHECK_INTERVAL
             if message:
-                clock.comment = now + COMMENT_AFTER
+                clock.comment = now + COMMENT_INTERVAL
                 yield message
             elif now >= clock.comment:
-                clock.comment = now + COMMENT_AFTER
+                clock.comment = now + COMMENT_INTERVAL
                 # with the number up to which nothing happened: the log does not reach back for ever
-                yield b"id: %d\n%b" % (subscription.position, COMMENT)
+                yield b"id: %d\n%b" % (subscription.position, KEEPALIVE_COMMENT)
             if now >= clock.end:
-                raise Ended("the time that was asked for is over")
-    except Ended as ended:
-        yield bye(str(ended))
+                raise SubscriptionClosed("the time that was asked for is over")
+    except SubscriptionClosed as ended:
+        yield end_event(str(ended))
 
 
-async def _check(request: Request, context: Context) -> None:
+async def _check_access(request: Request, context: Context) -> None:
     """Raises Ended if who listens could not begin to listen now."""
     try:
-        objected = await objection(request, "own", "view", context)
+        objected = await authorize(request, "own", "view", context)
     except FlowerError as error:
-        raise Ended(f"the login cannot be checked: {error.message}") from error
+        raise SubscriptionClosed(f"the login cannot be checked: {error.message}") from error
     if objected is not None:
-        raise Ended(f"the login has ended: {objected.message}")
+        raise SubscriptionClosed(f"the login has ended: {objected.message}")
 
 
-class _EventStream(StreamingResponse):
+class _EventStreamResponse(StreamingResponse):
     """Whatever ends it, nobody listens after it."""
 
     def __init__(
@@ -117,4 +119,4 @@ class _EventStream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._hub.remove(self._subscription)
+            self._hub.unsubscribe(self._subscription)

@@ -5,27 +5,27 @@ import logging
 import msgspec
 
 from flower import __version__
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Nothing
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import NoParams, RequestContext
 from flower.errors import FlowerError
-from flower.redaction import Rules, masked
-from flower.store.ledger.samples import KEPT, KEPT_EXACT
+from flower.redaction import Rules, mask_url
+from flower.store.ledger.samples import RAW_SAMPLE_RETENTION, SAMPLE_RETENTION
 
 log = logging.getLogger(__name__)
 
 
-class Keeping(msgspec.Struct, frozen=True):
+class RetentionSettings(msgspec.Struct, frozen=True):
     """Seconds; 0 is without end. `max_tasks`: of more the oldest go; `samples_exact`: after that the history of queues
     is told in steps of five minutes."""
 
-    max_age: float
+    task_max_age: float
     max_tasks: int
     audit_max_age: float
-    samples_exact: float
-    samples: float
+    queue_samples_exact_max_age: float
+    queue_samples_max_age: float
 
 
-class Masking(msgspec.Struct, frozen=True):
+class RedactionSettings(msgspec.Struct, frozen=True):
     """What is masked before it is kept: values under `names`, what looks like one of `patterns`, positional `arguments`
     of tasks, numbered from 0."""
 
@@ -34,50 +34,56 @@ class Masking(msgspec.Struct, frozen=True):
     arguments: tuple[str, ...]
 
 
-class Bulk(msgspec.Struct, frozen=True):
+class BulkSettings(msgspec.Struct, frozen=True):
     """Tasks that one job takes, and how many of them are worked off in a second."""
 
     limit: int
     rate: float
 
 
-class Ours(msgspec.Struct, frozen=True, kw_only=True):
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`broker`: its address without the password, null if the application cannot be loaded. `login`: whether one is
     needed."""
 
     version: str
-    broker: str | None
+    broker_url: str | None
     read_only: bool
-    login: bool
-    kept: Keeping
-    redaction: Masking
-    bulk: Bulk
+    login_required: bool
+    retention: RetentionSettings
+    redaction: RedactionSettings
+    bulk: BulkSettings
 
 
-async def ours(acting: Acting, asked: Nothing, body: None) -> Ours:
-    context = acting.context
-    return Ours(
+async def get_server_settings(acting: RequestContext, asked: NoParams, body: None) -> ServerSettings:
+    context = acting.server
+    return ServerSettings(
         version=__version__,
-        broker=await read(lambda: _broker(acting)),
+        broker_url=await run_in_thread(lambda: _broker_url(acting)),
         read_only=context.read_only,
-        login=context.authenticated,
-        kept=Keeping(context.max_age, context.max_tasks, context.audit_max_age, float(KEPT_EXACT), float(KEPT)),
-        redaction=_masking(context.redactor.rules),
-        bulk=Bulk(context.bulk_limit, context.bulk_rate),
+        login_required=context.login_required,
+        retention=RetentionSettings(
+            context.max_age,
+            context.max_tasks,
+            context.audit_max_age,
+            float(RAW_SAMPLE_RETENTION),
+            float(SAMPLE_RETENTION),
+        ),
+        redaction=_redaction_settings(context.redactor.rules),
+        bulk=BulkSettings(context.bulk_limit, context.bulk_rate),
     )
 
 
-def _masking(rules: Rules) -> Masking:
+def _redaction_settings(rules: Rules) -> RedactionSettings:
     placed = (
         f"{task}: {'all' if places is None else ', '.join(str(place) for place in places)}"
         for task, places in rules.positions
     )
-    return Masking(rules.names, rules.patterns, tuple(placed))
+    return RedactionSettings(rules.names, rules.patterns, tuple(placed))
 
 
-def _broker(acting: Acting) -> str | None:
+def _broker_url(acting: RequestContext) -> str | None:
     try:
-        return masked(acting.context.app().conf.broker_read_url)
+        return mask_url(acting.server.app().conf.broker_read_url)
     except FlowerError as error:
         log.warning("The broker's address is not known: %s", error)
         return None

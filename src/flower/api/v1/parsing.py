@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 from flower.search.nearest import did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 
 @cache
-def schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
+def parameter_schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
     """The JSON schema of each parameter: what the document prints, and what errors explain."""
     _, components = msgspec.json.schema_components([kind], ref_template="{name}")
     # by way of text: defaults that are tuples become lists, as in the document
@@ -28,13 +28,13 @@ def schemas(kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
 
 def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tuple[str, str]]) -> T:
     """Raises Invalid for what is unknown, given twice, or beyond its limits."""
-    known = schemas(kind)
+    known = parameter_schemas(kind)
     given: dict[str, str | list[str]] = dict(path)
     for name, text in query:
         if name not in known or name in path:
-            raise Invalid(f"There is no parameter '{name}' here", hint=_others(name, known, path))
+            raise InvalidRequest(f"There is no parameter '{name}' here", hint=_suggest_parameter(name, known, path))
         if name in given:
-            raise Invalid(f"The parameter '{name}' is given twice", hint="lists are written with commas: a,b")
+            raise InvalidRequest(f"The parameter '{name}' is given twice", hint="lists are written with commas: a,b")
         given[name] = text
     given = {name: text for name, text in given.items() if text or name in path}
     for name in given:
@@ -43,7 +43,7 @@ def parse_parameters(kind: type[T], path: Mapping[str, str], query: Iterable[tup
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _explained(error, given, known) from None
+        raise _describe_error(error, given, known) from None
 
 
 def parse_body(kind: type[T], text: bytes) -> T:
@@ -51,30 +51,30 @@ def parse_body(kind: type[T], text: bytes) -> T:
     try:
         return msgspec.json.decode(text or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"The body is not as it should be: {error}", hint="see the document of the API") from None
+        raise InvalidRequest(f"The body is not as it should be: {error}", hint="see the document of the API") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"The body is not JSON: {error}", hint="an object such as {}") from None
+        raise InvalidRequest(f"The body is not JSON: {error}", hint="an object such as {}") from None
 
 
-def _others(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str:
+def _suggest_parameter(name: str, known: Mapping[str, Any], path: Mapping[str, str]) -> str:
     others = [other for other in known if other not in path]
     return did_you_mean(name, others) if others else "this address takes none"
 
 
-def _explained(
+def _describe_error(
     error: msgspec.ValidationError, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]]
-) -> Invalid:
+) -> InvalidRequest:
     """msgspec says `… - at `$.limit``; we say which value it was, and what may stand there."""
     place = str(error).rpartition("$.")[2].rstrip("`")
     name = place.partition("[")[0]
     if name not in given:
-        return Invalid(str(error))
+        return InvalidRequest(str(error))
     text = given[name]
     word = ",".join(text) if isinstance(text, list) else text
-    return Invalid(f"'{word}' is not possible for {name}", hint=f"it is {expected(known[name])}")
+    return InvalidRequest(f"'{word}' is not possible for {name}", hint=f"it is {describe_type(known[name])}")
 
 
-def expected(schema: Mapping[str, Any]) -> str:
+def describe_type(schema: Mapping[str, Any]) -> str:
     """What a parameter may be, in words."""
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"

@@ -4,50 +4,50 @@ that events tell them by, masked by the same rules."""
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flower.cluster.inspected import Kind
+from flower.cluster.inspected import InspectKind
 from flower.redaction import Redactor
-from flower.redaction.configuration import masked_settings
+from flower.redaction.configuration import mask_settings
 
-_TASKS: Final = frozenset({"active", "reserved", "scheduled"})
+_TASK_KINDS: Final = frozenset({"active", "reserved", "scheduled"})
 #: Characters of a text of arguments; Celery's events cut theirs at about that.
-_LONGEST: Final = 1_024
+_MAX_TEXT: Final = 1_024
 
 
-def fit(kind: Kind, value: Any, redactor: Redactor) -> Any:
+def redact_inspection(kind: InspectKind, value: Any, redactor: Redactor) -> Any:
     """The same for people: what is not of the form that Celery gives it is masked as a value."""
     if kind == "conf":
-        return redactor.value(masked_settings(value)) if isinstance(value, Mapping) else redactor.value(value)
-    if kind in _TASKS and isinstance(value, list):
-        return [_task(each, redactor) for each in value]
+        return redactor.mask_value(mask_settings(value)) if isinstance(value, Mapping) else redactor.mask_value(value)
+    if kind in _TASK_KINDS and isinstance(value, list):
+        return [_redact_task(each, redactor) for each in value]
     if kind == "stats" and isinstance(value, Mapping):
-        return {key: _broker(item) if key == "broker" else item for key, item in value.items()}
+        return {key: _redact_broker(item) if key == "broker" else item for key, item in value.items()}
     return value
 
 
-def _task(task: Any, redactor: Redactor) -> Any:
+def _redact_task(task: Any, redactor: Redactor) -> Any:
     if not isinstance(task, Mapping):
-        return redactor.value(task)
+        return redactor.mask_value(task)
     if isinstance(task.get("request"), Mapping):  # one that waits for its time
-        return {**task, "request": _task(task["request"], redactor)}
-    args = _text(task.get("args"), redactor)
+        return {**task, "request": _redact_task(task["request"], redactor)}
+    args = _redact_arguments(task.get("args"), redactor)
     return {
         **task,
-        "args": None if args is None else redactor.placed(str(task.get("name") or ""), args),
-        "kwargs": _text(task.get("kwargs"), redactor),
+        "args": None if args is None else redactor.mask_positions(str(task.get("name") or ""), args),
+        "kwargs": _redact_arguments(task.get("kwargs"), redactor),
     }
 
 
-def _text(value: Any, redactor: Redactor) -> str | None:
+def _redact_arguments(value: Any, redactor: Redactor) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        text = redactor.text(value)
+        text = redactor.mask_text(value)
     else:
-        kept = redactor.value(value)
+        kept = redactor.mask_value(value)
         text = repr(tuple(kept)) if isinstance(kept, list) else repr(kept)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
 
 
-def _broker(value: Any) -> Any:
+def _redact_broker(value: Any) -> Any:
     """Celery tells no password here; an address may hold one all the same."""
-    return masked_settings(value) if isinstance(value, Mapping) else value
+    return mask_settings(value) if isinstance(value, Mapping) else value

@@ -7,133 +7,133 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from flower.api.answers import encode
-from flower.api.asking import where_of
-from flower.api.formatting import as_shown
-from flower.api.reading import read
+from flower.api.asking import build_filter
+from flower.api.formatting import format_tasks
+from flower.api.json_encoder import dump_json
+from flower.api.reading import run_in_thread
 from flower.api.v1 import asked as ask
 from flower.api.v1 import handlers
-from flower.api.v1.answers import StatusAnswer, WorkerList, worker_row
-from flower.api.v1.rows import TaskRow, rows
-from flower.api.v1.streamed import Streamed
-from flower.live import Interest, Said
-from flower.live.telling import Ask, Teller
-from flower.live.wire import MEDIA_TYPE, event, retry
+from flower.api.v1.answers import StatusResponse, WorkerList, worker_row
+from flower.api.v1.rows import TaskRow, task_rows
+from flower.api.v1.streamed import StreamingBody
+from flower.live import StatusText, StreamFilter
+from flower.live.telling import MessageBuilder, StreamRequest
+from flower.live.wire import EVENT_STREAM_MEDIA_TYPE, format_event, format_retry
 from flower.records import Task
-from flower.search.match import predicate
+from flower.search.match import compile_predicate
 from flower.search.tree import Node
 from flower.store.port import Reader
 
 T = TypeVar("T")
 
 
-class Hello(msgspec.Struct, frozen=True):
+class StreamStart(msgspec.Struct, frozen=True):
     """The first event. `sequence` is the number of the change sequence after which the stream goes on."""
 
     sequence: int
-    at: float
+    opened_at: float
 
 
-class TouchedTasks(msgspec.Struct, frozen=True):
+class TaskChanges(msgspec.Struct, frozen=True):
     """At most four a second. `tasks` have changed and match the query now, those with the newest events first, at most
     200; `more` such are not shown. `gone` have changed and do not match now, or are not there any more. `touched`
     counts all that have changed, and `unread` those of them of which nothing more is known: they were too many."""
 
     sequence: int
     tasks: tuple[TaskRow, ...]
-    gone: tuple[str, ...]
+    removed: tuple[str, ...]
     more: int
-    touched: int
-    unread: int
+    changed: int
+    omitted: int
 
 
-class Reset(msgspec.Struct, frozen=True):
+class StreamReset(msgspec.Struct, frozen=True):
     """What has changed is not known: read everything again. The stream goes on after `sequence`."""
 
     sequence: int
-    why: str
+    reason: str
 
 
-class Bye(msgspec.Struct, frozen=True):
+class StreamEnd(msgspec.Struct, frozen=True):
     """The last event."""
 
-    why: str
+    reason: str
 
 
 #: `workers` tells those that changed, and all of them first; `status` comes every two seconds.
-EVENTS: Mapping[str, type[msgspec.Struct]] = {
-    "hello": Hello,
-    "tasks": TouchedTasks,
+STREAM_EVENTS: Mapping[str, type[msgspec.Struct]] = {
+    "hello": StreamStart,
+    "tasks": TaskChanges,
     "workers": WorkerList,
-    "status": StatusAnswer,
-    "reset": Reset,
-    "bye": Bye,
+    "status": StatusResponse,
+    "reset": StreamReset,
+    "bye": StreamEnd,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class StoreStreamBackend:
     """`flower.live.Source` on a store: `records` as they were captured, `store` as they are shown."""
 
-    records: Reader
-    store: Reader
+    recorded_reader: Reader
+    reader: Reader
 
-    async def read(self, look: Callable[[], T]) -> T:
-        return await read(look)
+    async def run_in_thread(self, look: Callable[[], T]) -> T:
+        return await run_in_thread(look)
 
-    def where(self, interest: Interest, now: float) -> Node:
-        return where_of(
+    def build_filter(self, interest: StreamFilter, now: float) -> Node:
+        return build_filter(
             interest.query, start=interest.start, end=interest.end, time=interest.time, tz=interest.tz, now=now
         )
 
-    def rows(self, tasks: Sequence[Task], interest: Interest) -> Sequence[bytes]:
-        shown = tasks if self.records is self.store else as_shown(self.store, tasks)
-        return [encode(row) for row in rows(self.store, shown, interest.columns, interest.text_limit)]
+    def encode_rows(self, tasks: Sequence[Task], interest: StreamFilter) -> Sequence[bytes]:
+        shown = tasks if self.recorded_reader is self.reader else format_tasks(self.reader, tasks)
+        return [dump_json(row) for row in task_rows(self.reader, shown, interest.columns, interest.text_limit)]
 
-    def workers(self, now: float) -> Mapping[str, bytes]:
-        return {name: encode(worker_row(worker, now)) for name, worker in self.store.workers().items()}
+    def encode_workers(self, now: float) -> Mapping[str, bytes]:
+        return {name: dump_json(worker_row(worker, now)) for name, worker in self.reader.workers().items()}
 
-    def status(self) -> Said:
-        said = handlers.status(self.store, ask.Nothing())
+    def encode_status(self) -> StatusText:
+        said = handlers.get_status(self.reader, ask.EmptyParams())
         recorder = said.recorder
-        urgent = (said.recording, recorder.running, recorder.connected, recorder.trouble, said.store.damaged)
-        return Said((*urgent, len(said.gaps)), encode(said))
+        urgent = (said.recording, recorder.running, recorder.connected, recorder.error, said.store.damaged)
+        return StatusText((*urgent, len(said.gaps)), dump_json(said))
 
-    def encode(self, value: Any) -> bytes:
-        return encode(value)
+    def encode_json(self, value: Any) -> bytes:
+        return dump_json(value)
 
 
-def interest_of(asked: ask.Followed) -> Interest | None:
+def stream_filter(asked: ask.StreamParams) -> StreamFilter | None:
     if "tasks" not in asked.topics:
         return None
-    return Interest(asked.query, asked.start, asked.end, asked.time, asked.tz, asked.columns, asked.text_limit)
+    return StreamFilter(asked.query, asked.start, asked.end, asked.time, asked.tz, asked.columns, asked.text_limit)
 
 
-def check(source: Showing, asked: ask.Followed) -> None:
+def validate_stream(source: StoreStreamBackend, asked: ask.StreamParams) -> None:
     """Before the stream begins, when there is still a place for an error. Raises SearchError and Invalid."""
-    interest = interest_of(asked) or Interest(asked.query, asked.start, asked.end, asked.time, asked.tz)
-    predicate(source.where(interest, time.time()))
-    rows(source.store, (), asked.columns)
+    interest = stream_filter(asked) or StreamFilter(asked.query, asked.start, asked.end, asked.time, asked.tz)
+    compile_predicate(source.build_filter(interest, time.time()))
+    task_rows(source.reader, (), asked.columns)
 
 
-def hello(position: int, at: float) -> bytes:
-    return retry() + event("hello", encode(Hello(position, at)), position)
+def start_event(position: int, at: float) -> bytes:
+    return format_retry() + format_event("hello", dump_json(StreamStart(position, at)), position)
 
 
-def bye(why: str) -> bytes:
-    return event("bye", encode(Bye(why)))
+def end_event(reason: str) -> bytes:
+    return format_event("bye", dump_json(StreamEnd(reason)))
 
 
-def sample(store: Reader, asked: ask.Followed) -> Streamed:
+def example_stream(store: Reader, asked: ask.StreamParams) -> StreamingBody:
     """How a stream begins, for the document."""
-    return Streamed(MEDIA_TYPE, _beginning(store, asked))
+    return StreamingBody(EVENT_STREAM_MEDIA_TYPE, _example_events(store, asked))
 
 
-def _beginning(store: Reader, asked: ask.Followed) -> Iterator[bytes]:
+def _example_events(store: Reader, asked: ask.StreamParams) -> Iterator[bytes]:
     at = dict(store.recorder_status()).get("at", 0.0)
-    position, interest = asked.after or 0, interest_of(asked)
-    yield hello(position, at)
+    position, interest = asked.after or 0, stream_filter(asked)
+    yield start_event(position, at)
     if interest is not None:
-        asking = Ask(position, interest)
-        _, told = Teller().tell(Showing(store, store), [asking], at)
+        asking = StreamRequest(position, interest)
+        _, told = MessageBuilder().build(StoreStreamBackend(store, store), [asking], at)
         yield told[asking].message

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class StreamingBody:
     """`pieces` is read in threads, once. An error before the first piece is an error answer; after it the connection
     breaks off, so that half a file is not taken for a whole one."""
 
     media_type: str
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)

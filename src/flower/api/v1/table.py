@@ -7,27 +7,27 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from flower.api.completing import Suggestions
-from flower.api.exporting import MEDIA_TYPES
-from flower.api.families import FamilyTree
+from flower.api.completing import Completions
+from flower.api.exporting import EXPORT_MEDIA_TYPES
+from flower.api.families import WorkflowTree
 from flower.api.figures import Stats
 from flower.api.v1 import answers, asked, handlers
-from flower.api.v1.exports import Exported, export
+from flower.api.v1.exports import ExportParams, export_tasks
 from flower.api.v1.rows import TaskRow
-from flower.api.v1.showing import EVENTS, sample
-from flower.api.v1.streamed import Streamed
-from flower.live.wire import MEDIA_TYPE
+from flower.api.v1.showing import STREAM_EVENTS, example_stream
+from flower.api.v1.streamed import StreamingBody
+from flower.live.wire import EVENT_STREAM_MEDIA_TYPE
 from flower.store.answers import Count, Facets, Histogram
 from flower.store.port import Reader
 
 PREFIX = "/api/v1"
 
 #: Under which heading a route is shown.
-Group: TypeAlias = Literal["tasks", "figures", "workflows", "workers", "search", "status"]
+ReadTag: TypeAlias = Literal["tasks", "figures", "workflows", "workers", "search", "status"]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ReadRoute:
     """`answer` is called in a thread with the store and an `asked`, and gives an `answers`. The last element of a path
     may hold slashes if it is written `{name:path}`. `example` is an address that is answered from the examples' store.
     A route that streams has no `answers`; it names the `media_types` of what it gives as `Streamed`. One that has
@@ -35,11 +35,11 @@ class Route:
 
     path: str
     name: str
-    group: Group
+    tag: ReadTag
     summary: str
-    asked: type[msgspec.Struct]
-    answers: type[msgspec.Struct] | None
-    answer: Callable[[Reader, Any], msgspec.Struct | Streamed]
+    params: type[msgspec.Struct]
+    response: type[msgspec.Struct] | None
+    handler: Callable[[Reader, Any], msgspec.Struct | StreamingBody]
     example: str
     media_types: tuple[str, ...] = ()
     #: what comes in the stream, by name
@@ -50,198 +50,198 @@ class Route:
         return self.path.replace(":path}", "}")
 
 
-ROUTES: tuple[Route, ...] = (
-    Route(
+READ_ROUTES: tuple[ReadRoute, ...] = (
+    ReadRoute(
         "/tasks",
         "listTasks",
         "tasks",
         "Tasks, page by page",
-        asked.Tasks,
+        asked.TaskListParams,
         answers.TaskList,
-        handlers.tasks,
+        handlers.list_tasks,
         "tasks?query=state:FAILURE&sort=-received&limit=1",
     ),
-    Route(
+    ReadRoute(
         "/tasks/{uuid:path}/family",
         "getFamily",
         "tasks",
         "The workflow of a task as a tree with times",
-        asked.OneFamily,
-        FamilyTree,
-        handlers.family,
+        asked.TaskWorkflowParams,
+        WorkflowTree,
+        handlers.get_task_workflow,
         "tasks/order-17/family",
     ),
-    Route(
+    ReadRoute(
         "/tasks/{uuid:path}",
         "getTask",
         "tasks",
         "One task, with all that is known",
-        asked.OneTask,
+        asked.TaskParams,
         TaskRow,
-        handlers.task,
+        handlers.get_task,
         "tasks/charge-17",
     ),
-    Route(
+    ReadRoute(
         "/slowest",
         "listSlowest",
         "tasks",
         "The tasks that ran longest",
-        asked.Slowest,
+        asked.SlowestTasksParams,
         answers.TopTasks,
-        handlers.slowest,
+        handlers.list_slowest,
         "slowest?limit=2&columns=name,runtime",
     ),
-    Route(
+    ReadRoute(
         "/waiting",
         "listWaiting",
         "tasks",
         "The tasks that waited longest for a worker, or still do",
-        asked.Waiting,
+        asked.WaitingTasksParams,
         answers.TopTasks,
-        handlers.waiting,
+        handlers.list_waiting,
         "waiting?limit=2&columns=name,state,wait",
     ),
-    Route(
+    ReadRoute(
         "/count",
         "countTasks",
         "figures",
         "How many tasks",
-        asked.Found,
+        asked.QueryParams,
         Count,
-        handlers.count,
+        handlers.count_tasks,
         "count?query=name:shop.charge",
     ),
-    Route(
+    ReadRoute(
         "/export",
         "exportTasks",
         "tasks",
         "All tasks of a query as a file",
-        Exported,
+        ExportParams,
         None,
-        export,
+        export_tasks,
         "export?query=state:FAILURE&format=csv&columns=uuid,name,exception",
-        tuple(MEDIA_TYPES.values()),
+        tuple(EXPORT_MEDIA_TYPES.values()),
     ),
-    Route(
+    ReadRoute(
         "/facets",
         "getFacets",
         "figures",
         "How many tasks have each value",
-        asked.Faceted,
+        asked.FacetParams,
         Facets,
-        handlers.facets,
+        handlers.get_facets,
         "facets?facets=state,name&limit=2",
     ),
-    Route(
+    ReadRoute(
         "/histogram",
         "getHistogram",
         "figures",
         "How many tasks of each state over time",
-        asked.Bucketed,
+        asked.HistogramParams,
         Histogram,
-        handlers.histogram,
+        handlers.get_histogram,
         "histogram?buckets=4&tz=UTC",
     ),
-    Route(
+    ReadRoute(
         "/stats",
         "getStats",
         "figures",
         "Throughput, failure rate, percentiles of wait and run time: overall, by value, over time",
-        asked.Figured,
+        asked.StatisticsParams,
         Stats,
-        handlers.stats,
+        handlers.get_statistics,
         "stats?by=name&limit=1",
     ),
-    Route(
+    ReadRoute(
         "/workflows",
         "listWorkflows",
         "workflows",
         "Workflows, newest first, and how far each is",
-        asked.Workflows,
+        asked.WorkflowListParams,
         answers.WorkflowList,
-        handlers.workflows,
+        handlers.list_workflows,
         "workflows?limit=2",
     ),
-    Route(
+    ReadRoute(
         "/workers",
         "listWorkers",
         "workers",
         "All workers on record",
-        asked.Nothing,
+        asked.EmptyParams,
         answers.WorkerList,
-        handlers.workers,
+        handlers.list_workers,
         "workers",
     ),
-    Route(
+    ReadRoute(
         "/workers/{name}",
         "getWorker",
         "workers",
         "One worker and the states of its tasks",
-        asked.OneWorker,
+        asked.WorkerParams,
         answers.WorkerDetail,
-        handlers.worker,
+        handlers.get_worker,
         "workers/celery@w1",
     ),
-    Route(
+    ReadRoute(
         "/workers/{name}/history",
         "getWorkerHistory",
         "workers",
         "When a worker came, went and how it was",
-        asked.History,
+        asked.WorkerHistoryParams,
         answers.WorkerHistory,
-        handlers.worker_history,
+        handlers.get_worker_history,
         "workers/celery@w1/history?limit=2",
     ),
-    Route(
+    ReadRoute(
         "/names",
         "listNames",
         "search",
         "The task types, with how many tasks each has",
-        asked.Names,
-        answers.NameList,
-        handlers.names,
+        asked.TaskTypeListParams,
+        answers.TaskTypeList,
+        handlers.list_task_types,
         "names",
     ),
-    Route(
+    ReadRoute(
         "/suggest",
         "suggest",
         "search",
         "What may come next in a query",
-        asked.Typed,
-        Suggestions,
-        handlers.suggest,
+        asked.CompletionParams,
+        Completions,
+        handlers.list_query_completions,
         "suggest?text=state:F",
     ),
-    Route(
+    ReadRoute(
         "/search",
         "explainSearch",
         "search",
         "How a query is understood, or what is wrong with it and where",
-        asked.Explained,
-        answers.Explanation,
-        handlers.search,
+        asked.ParseQueryParams,
+        answers.ParsedQuery,
+        handlers.parse_query,
         "search?query=state:FAILURE -worker:mail-1",
     ),
-    Route(
+    ReadRoute(
         "/status",
         "getStatus",
         "status",
         "How store and recorder are",
-        asked.Nothing,
-        answers.StatusAnswer,
-        handlers.status,
+        asked.EmptyParams,
+        answers.StatusResponse,
+        handlers.get_status,
         "status",
     ),
-    Route(
+    ReadRoute(
         "/live",
         "followTasks",
         "status",
         "What changes, as it happens: tasks, workers and how the recorder is, as server-sent events",
-        asked.Followed,
+        asked.StreamParams,
         None,
-        sample,
+        example_stream,
         "live?query=state:FAILURE&columns=name,state&topics=tasks&after=0",
-        (MEDIA_TYPE,),
-        EVENTS,
+        (EVENT_STREAM_MEDIA_TYPE,),
+        STREAM_EVENTS,
     ),
 )

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from flower.api.context import Context
 
 #: As strict as that of the other pages, but for the pictures that Swagger UI has in its style sheet.
-POLICY = (
+DOCS_PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; object-src 'none'; "
     "frame-ancestors 'none'"
 )
 
-_PAGE = """<!doctype html>
+_DOCS_PAGE = """<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
@@ -32,6 +32,8 @@ _PAGE = """<!doctype html>
 """
 
 
-async def viewer(request: Request, context: Context) -> Response:
-    page = _PAGE.format(root=escape(context.root))
-    return Response(page, headers={"content-type": "text/html; charset=UTF-8", "content-security-policy": POLICY})
+async def docs_page(request: Request, context: Context) -> Response:
+    page = _DOCS_PAGE.format(root=escape(context.root_path))
+    return Response(
+        page, headers={"content-type": "text/html; charset=UTF-8", "content-security-policy": DOCS_PAGE_POLICY}
+    )

@@ -6,8 +6,8 @@
 - `names`: which queues there are
 """
 
-from flower.cluster.queues.asking import queue_figures, queue_lengths
-from flower.cluster.queues.figures import QueueFigures, QueueLength
+from flower.cluster.queues.asking import queue_lengths, queue_stats
+from flower.cluster.queues.figures import QueueLength, QueueStats
 from flower.cluster.queues.names import configured_queues
 
-__all__ = ["QueueFigures", "QueueLength", "configured_queues", "queue_figures", "queue_lengths"]
+__all__ = ["QueueLength", "QueueStats", "configured_queues", "queue_lengths", "queue_stats"]

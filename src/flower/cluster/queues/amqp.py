@@ -7,15 +7,15 @@ from typing import Any
 from amqp.exceptions import AccessRefused, NotFound, ResourceLocked
 from kombu.connection import Connection
 
-from flower.cluster.queues.figures import QueueFigures
+from flower.cluster.queues.figures import QueueStats
 
 
-def count(connection: Connection, names: Sequence[str]) -> list[QueueFigures]:
+def amqp_queue_stats(connection: Connection, names: Sequence[str]) -> list[QueueStats]:
     """Queues that the broker does not know are left out."""
-    return [found for name in names if (found := _count(connection, name)) is not None]
+    return [found for name in names if (found := _declare_passively(connection, name)) is not None]
 
 
-def _count(connection: Connection, name: str) -> QueueFigures | None:
+def _declare_passively(connection: Connection, name: str) -> QueueStats | None:
     # a refusal closes the channel, not the connection
     channel: Any = connection.channel()  # type: ignore[no-untyped-call]
     try:
@@ -23,6 +23,6 @@ def _count(connection: Connection, name: str) -> QueueFigures | None:
     except NotFound:
         return None
     except (AccessRefused, ResourceLocked):  # it is there, but not for us
-        return QueueFigures(name)
+        return QueueStats(name)
     channel.close()
-    return QueueFigures(name, ready=found.message_count, consumers=found.consumer_count)
+    return QueueStats(name, ready=found.message_count, consumers=found.consumer_count)

@@ -8,42 +8,42 @@ from kombu.connection import Connection
 
 from flower.cluster import broker, threads
 from flower.cluster.application import app_or_current
-from flower.cluster.mailbox import ask
+from flower.cluster.mailbox import call_workers
 from flower.cluster.queues import management, sqs, virtual
-from flower.cluster.queues.figures import QueueFigures, QueueLength
+from flower.cluster.queues.figures import QueueLength, QueueStats
 from flower.cluster.queues.names import configured_queues
 from flower.errors import NotFound
 
 #: Given the application, a connection, names and the management API's URL ("" = where it would be).
-Adapter: TypeAlias = Callable[[Celery, Connection, Sequence[str], str], list[QueueFigures]]
+StatsAdapter: TypeAlias = Callable[[Celery, Connection, Sequence[str], str], list[QueueStats]]
 
 
-def _redis(app: Celery, connection: Connection, names: Sequence[str], broker_api: str) -> list[QueueFigures]:
+def _redis_adapter(app: Celery, connection: Connection, names: Sequence[str], broker_api: str) -> list[QueueStats]:
     from flower.cluster.queues import redis  # noqa: PLC0415 - only where the application uses Redis
 
-    return redis.count(connection, names)
+    return redis.redis_queue_stats(connection, names)
 
 
 #: By the driver's family, whatever the URL's spelling: rediss and sentinel are `redis`, amqps is `amqp`.
-ADAPTERS: dict[str, Adapter] = {
-    "redis": _redis,
-    "amqp": management.count,
-    "sqs": lambda app, connection, names, broker_api: sqs.count(connection, names),
+ADAPTERS: dict[str, StatsAdapter] = {
+    "redis": _redis_adapter,
+    "amqp": management.management_queue_stats,
+    "sqs": lambda app, connection, names, broker_api: sqs.sqs_queue_stats(connection, names),
 }
 
 
-async def queue_figures(app: Celery, names: Iterable[str], *, broker_api: str = "") -> list[QueueFigures]:
+async def queue_stats(app: Celery, names: Iterable[str], *, broker_api: str = "") -> list[QueueStats]:
     """What the broker tells of these queues, sorted by name. A queue that it does not know is left out; where it cannot
     tell whether there is one (Redis has no empty queues), it is empty.
 
     Raises NotFound for brokers that cannot be asked, Unavailable."""
     wanted = sorted(set(names))
 
-    def work() -> list[QueueFigures]:
-        with broker.connection(app) as connection:
-            return _adapter(app, connection)(app, connection, wanted, broker_api)
+    def work() -> list[QueueStats]:
+        with broker.broker_connection(app) as connection:
+            return _select_adapter(app, connection)(app, connection, wanted, broker_api)
 
-    return await threads.within(threads.PATIENCE, work)
+    return await threads.run_with_timeout(threads.CALL_TIMEOUT, work)
 
 
 async def queue_lengths(names: Iterable[str] | None = None, *, app: Celery | None = None) -> list[QueueLength]:
@@ -52,20 +52,20 @@ async def queue_lengths(names: Iterable[str] | None = None, *, app: Celery | Non
 
     Raises NotFound for brokers that cannot be asked."""
     app = app_or_current(app)
-    wanted = set(names) if names is not None else await _active(app)
-    return [figures.length for figures in await queue_figures(app, wanted)]
+    wanted = set(names) if names is not None else await _active_queue_names(app)
+    return [figures.as_queue_length for figures in await queue_stats(app, wanted)]
 
 
-async def _active(app: Celery) -> set[str]:
-    answers = await ask(app, "active_queues", {})
+async def _active_queue_names(app: Celery) -> set[str]:
+    answers = await call_workers(app, "active_queues", {})
     names = {str(queue["name"]) for queues in answers.values() for queue in queues if "name" in queue}
     return names or configured_queues(app)
 
 
-def _adapter(app: Celery, connection: Connection) -> Adapter:
+def _select_adapter(app: Celery, connection: Connection) -> StatsAdapter:
     found = ADAPTERS.get(str(connection.transport.driver_type))
     if found is not None:
         return found
     if virtual.can_count(connection):
-        return lambda app, connection, names, broker_api: virtual.count(connection, names)
+        return lambda app, connection, names, broker_api: virtual.virtual_queue_stats(connection, names)
     raise NotFound(f"'{app.connection_for_write().transport_cls}' broker is not supported")

@@ -9,7 +9,7 @@ import msgspec
 QueueLength: TypeAlias = dict[str, Any]
 
 
-class QueueFigures(msgspec.Struct, frozen=True):
+class QueueStats(msgspec.Struct, frozen=True):
     """None is what the broker does not tell. `ready` messages wait for a worker; `unacknowledged` ones were given to a
     worker that has not confirmed them."""
 
@@ -18,15 +18,15 @@ class QueueFigures(msgspec.Struct, frozen=True):
     unacknowledged: int | None = None
     consumers: int | None = None
     #: when the oldest message that waits was sent, epoch seconds, if messages carry a time
-    oldest: float | None = None
+    oldest_sent_at: float | None = None
     #: else the tasks one of whose messages is the oldest, for those who know when they were sent
-    heads: tuple[str, ...] = ()
+    head_task_ids: tuple[str, ...] = ()
     #: the whole object of a management API
-    told: Mapping[str, Any] | None = None
+    broker_fields: Mapping[str, Any] | None = None
 
     @property
-    def length(self) -> QueueLength:
-        if self.told is not None:
-            return dict(self.told)
+    def as_queue_length(self) -> QueueLength:
+        if self.broker_fields is not None:
+            return dict(self.broker_fields)
         known = {"messages": self.ready, "consumers": self.consumers}
         return {"name": self.name, **{key: value for key, value in known.items() if value is not None}}

@@ -16,76 +16,80 @@ from celery import Celery
 from kombu.connection import Connection
 
 from flower.cluster.queues import amqp
-from flower.cluster.queues.figures import QueueFigures
+from flower.cluster.queues.figures import QueueStats
 
 log = logging.getLogger(__name__)
 
 #: Seconds for an answer, and how long an API that gave none is left alone.
-TIMEOUT: Final = 2.0
-PAUSE: Final = 60.0
-PORT: Final = 15672
-MOST_BYTES: Final = 64 * 1024 * 1024
+REQUEST_TIMEOUT: Final = 2.0
+RETRY_DELAY: Final = 60.0
+MANAGEMENT_PORT: Final = 15672
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 
-_silent: dict[str, float] = {}
+_unreachable_until: dict[str, float] = {}
 _lock = threading.Lock()
 
 
-def count(app: Celery, connection: Connection, names: Sequence[str], broker_api: str) -> list[QueueFigures]:
-    told = _ask(app, connection, broker_api)
+def management_queue_stats(
+    app: Celery, connection: Connection, names: Sequence[str], broker_api: str
+) -> list[QueueStats]:
+    told = _fetch_queues(app, connection, broker_api)
     if told is None:
-        return amqp.count(connection, names)
-    found = {name: _figures(name, told[name]) for name in names if name in told}
+        return amqp.amqp_queue_stats(connection, names)
+    found = {name: _to_queue_stats(name, told[name]) for name in names if name in told}
     # For some seconds the API knows of a new queue only that there is one.
     fresh = [name for name in names if name not in found or found[name].ready is None]
-    for asked in amqp.count(connection, fresh):
+    for asked in amqp.amqp_queue_stats(connection, fresh):
         known = found.get(asked.name)
-        found[asked.name] = asked if known is None else _completed(known, asked)
+        found[asked.name] = asked if known is None else _fill_missing(known, asked)
     return [found[name] for name in names if name in found]
 
 
-def _figures(name: str, told: Mapping[str, Any]) -> QueueFigures:
-    return QueueFigures(
+def _to_queue_stats(name: str, told: Mapping[str, Any]) -> QueueStats:
+    return QueueStats(
         name,
         ready=_number(told.get("messages_ready")),
         unacknowledged=_number(told.get("messages_unacknowledged")),
         consumers=_number(told.get("consumers")),
-        oldest=_number(told.get("head_message_timestamp")),
-        told=told,
+        oldest_sent_at=_number(told.get("head_message_timestamp")),
+        broker_fields=told,
     )
 
 
-def _completed(known: QueueFigures, asked: QueueFigures) -> QueueFigures:
-    told = {**(known.told or {}), **asked.length}
-    return QueueFigures(known.name, asked.ready, known.unacknowledged, asked.consumers, known.oldest, (), told)
+def _fill_missing(known: QueueStats, declared: QueueStats) -> QueueStats:
+    told = {**(known.broker_fields or {}), **declared.as_queue_length}
+    return QueueStats(
+        known.name, declared.ready, known.unacknowledged, declared.consumers, known.oldest_sent_at, (), told
+    )
 
 
 def _number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _ask(app: Celery, connection: Connection, broker_api: str) -> Mapping[str, Mapping[str, Any]] | None:
+def _fetch_queues(app: Celery, connection: Connection, broker_api: str) -> Mapping[str, Mapping[str, Any]] | None:
     """The objects of all queues by name; None if the API does not answer, or did not a short while ago."""
-    url, login = _address(connection, broker_api)
+    url, login = _api_url_and_login(connection, broker_api)
     with _lock:
-        if _silent.get(url, 0.0) > time.monotonic():
+        if _unreachable_until.get(url, 0.0) > time.monotonic():
             return None
     request = Request(url, headers={"Authorization": f"Basic {login}", "Accept": "application/json"})  # noqa: S310
-    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=_tls(app)))
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=_tls_context(app)))
     try:
-        with opener.open(request, timeout=TIMEOUT) as answer:
-            queues = json.loads(answer.read(MOST_BYTES))
+        with opener.open(request, timeout=REQUEST_TIMEOUT) as answer:
+            queues = json.loads(answer.read(MAX_RESPONSE_BYTES))
         return {str(queue["name"]): queue for queue in queues}
     except (OSError, ValueError, LookupError, TypeError, URLError) as error:
         with _lock:
-            _silent[url] = time.monotonic() + PAUSE
+            _unreachable_until[url] = time.monotonic() + RETRY_DELAY
         # without a word by the user it is a guess that there is an API
         log.log(logging.WARNING if broker_api else logging.DEBUG, "The management API does not answer: %s", error)
         return None
 
 
-def _address(connection: Connection, broker_api: str) -> tuple[str, str]:
+def _api_url_and_login(connection: Connection, broker_api: str) -> tuple[str, str]:
     """The URL to ask, without a login, and the login: that of `broker_api`, else of the broker."""
-    scheme, host, path, user, password = "http", f"{_host(connection)}:{PORT}", "/api", None, None
+    scheme, host, path, user, password = "http", f"{_host(connection)}:{MANAGEMENT_PORT}", "/api", None, None
     if broker_api:
         parts = urlsplit(broker_api)
         scheme, host, path = parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") or "/api"
@@ -104,7 +108,7 @@ def _host(connection: Connection) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _tls(app: Celery) -> ssl.SSLContext:
+def _tls_context(app: Celery) -> ssl.SSLContext:
     """Authorities as the application gives them for the broker itself."""
     given = app.conf.broker_use_ssl
     context = ssl.create_default_context()

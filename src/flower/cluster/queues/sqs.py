@@ -5,28 +5,28 @@ from typing import Any, Final
 
 from kombu.connection import Connection
 
-from flower.cluster.queues.figures import QueueFigures
+from flower.cluster.queues.figures import QueueStats
 
 _READY: Final = "ApproximateNumberOfMessages"
 _IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
 
 
-def count(connection: Connection, names: Sequence[str]) -> list[QueueFigures]:
+def sqs_queue_stats(connection: Connection, names: Sequence[str]) -> list[QueueStats]:
     """Queues that SQS does not know are left out."""
     channel: Any = connection.default_channel
-    return [_count(channel, name) for name in names if _is_there(channel, name)]
+    return [_fetch_queue_stats(channel, name) for name in names if _queue_exists(channel, name)]
 
 
-def _count(channel: Any, name: str) -> QueueFigures:
+def _fetch_queue_stats(channel: Any, name: str) -> QueueStats:
     url = channel._resolve_queue_url(name)
     told = channel.sqs(queue=channel.canonical_queue_name(name)).get_queue_attributes(
         QueueUrl=url, AttributeNames=[_READY, _IN_FLIGHT]
     )
     attributes = told.get("Attributes", {})
-    return QueueFigures(name, ready=_number(attributes, _READY), unacknowledged=_number(attributes, _IN_FLIGHT))
+    return QueueStats(name, ready=_number(attributes, _READY), unacknowledged=_number(attributes, _IN_FLIGHT))
 
 
-def _is_there(channel: Any, name: str) -> bool:
+def _queue_exists(channel: Any, name: str) -> bool:
     """Asking kombu for the URL of a queue that is not there would make it, or raise."""
     from kombu.transport.SQS.exceptions import UndefinedQueueException  # noqa: PLC0415
 

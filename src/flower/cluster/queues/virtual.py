@@ -6,7 +6,7 @@ from typing import Any
 from kombu.connection import Connection
 from kombu.transport.virtual import Channel
 
-from flower.cluster.queues.figures import QueueFigures
+from flower.cluster.queues.figures import QueueStats
 
 
 def can_count(connection: Connection) -> bool:
@@ -17,6 +17,6 @@ def can_count(connection: Connection) -> bool:
     return size not in (None, Channel._size) and connection.transport.driver_type != "memory"
 
 
-def count(connection: Connection, names: Sequence[str]) -> list[QueueFigures]:
+def virtual_queue_stats(connection: Connection, names: Sequence[str]) -> list[QueueStats]:
     channel: Any = connection.default_channel
-    return [QueueFigures(name, ready=int(channel._size(name))) for name in names]
+    return [QueueStats(name, ready=int(channel._size(name))) for name in names]

@@ -13,23 +13,23 @@ import msgspec
 #: done     as asked
 #: refused  not done: not allowed, makes no sense, or the worker said no
 #: failed   tried, and it did not work
-Outcome: TypeAlias = Literal["begun", "done", "refused", "failed"]
+AuditOutcome: TypeAlias = Literal["begun", "done", "refused", "failed"]
 
-OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+AUDIT_OUTCOMES: Final[tuple[AuditOutcome, ...]] = get_args(AuditOutcome)
 
 #: Targets of one entry that are kept by name; of more only their number is.
-TARGETS_KEPT: Final = 10_000
+MAX_STORED_TARGETS: Final = 10_000
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     #: grows with every entry
     id: int
     #: epoch seconds
-    at: float
+    created_at: float
     #: "" where nobody had to say who they are
-    who: str
+    user: str
     #: how they were known: nobody, basic, session, token, proxy, cli, ...
-    way: str
+    auth_method: str
     #: the id of the API token, "" without one
     token: str
     #: from where; "" if it came over no network
@@ -42,18 +42,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     target_count: int
     #: what was asked, without secrets
     parameters: Mapping[str, Any]
-    outcome: Outcome
+    outcome: AuditOutcome
     message: str
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries; None is any."""
 
-    who: str | None = None
+    user: str | None = None
     #: a whole name, or its beginning up to a dot: `task` finds `task.revoke`
     action: str | None = None
     target: str | None = None
-    outcome: Outcome | None = None
+    outcome: AuditOutcome | None = None
     address: str | None = None
     #: epoch seconds, both included
     start: float | None = None
@@ -67,9 +67,9 @@ class Audit(Protocol):
         self,
         action: str,
         *,
-        who: str,
-        way: str,
-        outcome: Outcome = "done",
+        user: str,
+        auth_method: str,
+        outcome: AuditOutcome = "done",
         address: str = "",
         token: str = "",
         targets: Sequence[str] = (),
@@ -78,10 +78,10 @@ class Audit(Protocol):
     ) -> int:
         """Write an entry with the present time; its id. `parameters` must be JSON and hold no secret."""
 
-    def finish(self, entry: int, outcome: Outcome, message: str = "", targets: Sequence[str] = ()) -> None:
+    def finish(self, entry: int, outcome: AuditOutcome, message: str = "", targets: Sequence[str] = ()) -> None:
         """Give a `begun` entry its outcome, and the targets that were known only afterwards, if there are any."""
 
-    def entries(self, wanted: Wanted, *, limit: int, before: int | None = None) -> list[Entry]:
+    def entries(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[AuditEntry]:
         """Newest first; `before` is the id that the last page ended with."""
 
     def prune(self, before: float) -> int:

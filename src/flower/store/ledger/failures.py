@@ -13,7 +13,7 @@ import msgspec
 Decision: TypeAlias = Literal["resolved", "muted"]
 
 #: Groups whose first time is remembered; those that were first seen the longest ago go.
-MOST_SEEN: Final = 100_000
+MAX_FIRST_SEEN: Final = 100_000
 
 
 class FailureNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,9 +21,9 @@ class FailureNote(msgspec.Struct, frozen=True, kw_only=True):
 
     failure: str
     decision: Decision
-    by: str
-    at: float
-    until: float | None = None
+    created_by: str
+    created_at: float
+    expires_at: float | None = None
     comment: str = ""
 
 
@@ -33,14 +33,14 @@ class FailureNotes(Protocol):
     def put(self, note: FailureNote) -> None:
         """In place of what was said of the group before."""
 
-    def drop(self, failure: str) -> bool:
+    def delete(self, failure: str) -> bool:
         """Forget what was said of it. False if nothing was."""
 
     def notes(self) -> Mapping[str, FailureNote]:
         """All of them, by group."""
 
-    def remember(self, firsts: Mapping[str, float]) -> None:
+    def record_first_seen(self, firsts: Mapping[str, float]) -> None:
         """When groups were first seen (epoch seconds); an earlier time that is known already stays."""
 
-    def firsts(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
+    def first_seen(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
         """When these groups (None: all) were first seen, as far as that is known."""

@@ -26,8 +26,8 @@ JobState: TypeAlias = Literal["running", "ended", "aborted"]
 #: skipped   not done, because there was nothing to do (it had ended meanwhile)
 #: unknown   cut off in the middle, and nobody can tell whether it was done: look at it
 #: aborted   left alone, because the job was aborted
-Outcome: TypeAlias = Literal["waiting", "begun", "done", "refused", "failed", "skipped", "unknown", "aborted"]
-OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+ItemOutcome: TypeAlias = Literal["waiting", "begun", "done", "refused", "failed", "skipped", "unknown", "aborted"]
+ITEM_OUTCOMES: Final[tuple[ItemOutcome, ...]] = get_args(ItemOutcome)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +35,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     action: JobAction
     state: JobState
     #: who asked for it, and when (epoch seconds)
-    by: str
-    created: float
-    ended: float | None = None
+    created_by: str
+    created_at: float
+    finished_at: float | None = None
     #: the query that the tasks were found by; "" if they were named
     query: str = ""
     #: of `terminate`
@@ -49,26 +49,26 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     #: how many of them have which outcome; those that none has are not there
     outcomes: dict[str, int] = {}
     #: somebody has asked to stop it
-    aborting: bool = False
+    stopping: bool = False
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class JobItem(msgspec.Struct, frozen=True, kw_only=True):
     #: from 0, in the order in which they are worked off
-    place: int
+    index: int
     task: str
-    outcome: Outcome
+    outcome: ItemOutcome
     message: str = ""
     #: of a re-run: the id of the new task, fixed before anything is sent
     new_task: str | None = None
-    begun: float | None = None
-    ended: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
 
 
-class Ended(msgspec.Struct, frozen=True):
+class ItemResult(msgspec.Struct, frozen=True):
     """What became of an item."""
 
-    place: int
-    outcome: Outcome
+    index: int
+    outcome: ItemOutcome
     message: str = ""
 
 
@@ -77,7 +77,7 @@ class Lease(msgspec.Struct, frozen=True):
 
     job: str
     holder: str
-    until: float
+    expires_at: float
 
 
 class Jobs(Protocol):
@@ -93,20 +93,22 @@ class Jobs(Protocol):
         """Newest first; `before` is the id that the last page ended with."""
 
     def items(
-        self, job_id: str, *, outcomes: Sequence[Outcome] = (), after: int = -1, limit: int | None = None
-    ) -> list[Item]:
+        self, job_id: str, *, outcomes: Sequence[ItemOutcome] = (), after: int = -1, limit: int | None = None
+    ) -> list[JobItem]:
         """In order, from the place after `after`; those with one of these outcomes, or all."""
 
     def claim(
-        self, holder: str, *, now: float, until: float, gone: Iterable[str] = (), only: str | None = None
+        self, holder: str, *, now: float, until: float, dead_holders: Iterable[str] = (), job_id: str | None = None
     ) -> Job | None:
         """Take the lease of the oldest running job that nobody holds, whose lease is over, or that one of `gone`
         holds, who are known to be dead. `only`: none but this one. None if there is none."""
 
-    def holders(self) -> list[str]:
+    def lease_holders(self) -> list[str]:
         """Who holds the lease of a running job."""
 
-    def step(self, lease: Lease, ended: Sequence[Ended], *, take: int, now: float) -> list[Item] | None:
+    def advance(
+        self, lease: Lease, results: Sequence[ItemResult], *, batch_size: int, now: float
+    ) -> list[JobItem] | None:
         """In one transaction: note what became of items, renew the lease, and mark the next `take` waiting ones as
         begun and give them. None, with the outcomes noted but nothing begun, if the lease is lost or the job is to
         stop."""
@@ -114,11 +116,11 @@ class Jobs(Protocol):
     def release(self, lease: Lease) -> None:
         """Let somebody else work on it."""
 
-    def close(self, lease: Lease, *, now: float) -> Job | None:
+    def finish(self, lease: Lease, *, now: float) -> Job | None:
         """All is done, or it is to stop: what still waits becomes `aborted`, and the job ends. None if the lease is
         lost."""
 
-    def abort(self, job_id: str) -> Job | None:
+    def request_stop(self, job_id: str) -> Job | None:
         """Ask for a job to stop. None if there is no such job; one that has ended stays as it is."""
 
     def prune(self, before: float) -> int:

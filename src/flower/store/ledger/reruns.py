@@ -13,8 +13,8 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
 
     origin: str
     task: str
-    at: float
-    by: str = ""
+    created_at: float
+    created_by: str = ""
     edited: bool = False
     sent: bool = False
     job: str | None = None
@@ -28,16 +28,16 @@ class Reruns(Protocol):
     def add(self, rerun: Rerun) -> bool:
         """Before it is sent. False if that task is noted already: somebody else sends it, or has sent it."""
 
-    def sent(self, task: str) -> None:
+    def mark_sent(self, task: str) -> None:
         """The broker has it."""
 
-    def drop(self, task: str) -> None:
+    def delete(self, task: str) -> None:
         """It was refused, and was not sent."""
 
-    def origin(self, task: str) -> Rerun | None:
+    def find_origin(self, task: str) -> Rerun | None:
         """What this task is a re-run of."""
 
-    def of(self, origin: str, *, limit: int = 100) -> list[Rerun]:
+    def list_reruns(self, origin: str, *, limit: int = 100) -> list[Rerun]:
         """What this task was run again as, newest first."""
 
     def prune(self, before: float) -> int:

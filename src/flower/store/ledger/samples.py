@@ -6,15 +6,15 @@ from typing import Final, Protocol
 import msgspec
 
 #: Seconds between two samples of a queue. Those of several web servers that fall into the same stretch are one.
-SAMPLE_EVERY: Final = 15
+SAMPLE_INTERVAL: Final = 15
 
 #: Seconds that samples are kept as they were; then those of five minutes are put together, and kept for longer.
-KEPT_EXACT: Final = 2 * 86_400
-KEPT: Final = 90 * 86_400
-COARSE: Final = 300
+RAW_SAMPLE_RETENTION: Final = 2 * 86_400
+SAMPLE_RETENTION: Final = 90 * 86_400
+COARSE_SAMPLE_INTERVAL: Final = 300
 
 #: Stretches of time that one question may ask for.
-MAX_STRETCHES: Final = 2_000
+MAX_HISTORY_BUCKETS: Final = 2_000
 
 
 class QueueSample(msgspec.Struct, frozen=True):
@@ -30,34 +30,34 @@ class QueueSample(msgspec.Struct, frozen=True):
     oldest: float | None = None
 
 
-class QueueStretch(msgspec.Struct, frozen=True):
+class QueueBucket(msgspec.Struct, frozen=True):
     """A queue over a stretch of time that begins at `at`: the mean of `ready`, and of everything the extreme that
     matters: most messages, fewest consumers, the oldest message."""
 
-    at: float
+    start_at: float
     samples: int
-    ready: float | None
-    ready_most: int | None
-    unacknowledged_most: int | None
-    consumers_fewest: int | None
-    oldest: float | None
+    ready_avg: float | None
+    ready_max: int | None
+    unacked_max: int | None
+    consumers_min: int | None
+    oldest_message_age_max: float | None
 
 
-class Samples(Protocol):
-    def note(self, samples: Sequence[QueueSample]) -> None:
+class QueueSamples(Protocol):
+    def add(self, samples: Sequence[QueueSample]) -> None:
         """Keep these; `at` is rounded down to SAMPLE_EVERY, and what was noted of the same queue and stretch before is
         replaced. What is too old goes, a bounded part of it each time."""
         ...
 
-    def newest(self, after: float = 0.0) -> Sequence[QueueSample]:
+    def latest(self, after: float = 0.0) -> Sequence[QueueSample]:
         """The newest sample of each queue, by name; only queues that were sampled after this time."""
         ...
 
-    def since(self, after: float) -> Sequence[QueueSample]:
+    def list_since(self, after: float) -> Sequence[QueueSample]:
         """All samples after this time, by queue and then the oldest first."""
         ...
 
-    def history(self, queue: str, start: float, end: float, width: float) -> Sequence[QueueStretch]:
+    def history(self, queue: str, start: float, end: float, width: float) -> Sequence[QueueBucket]:
         """Stretches of `width` seconds from `start` to `end`, those without a sample left out, the oldest first; at
         most MAX_STRETCHES of them. What is older than KEPT_EXACT is known by stretches of COARSE seconds."""
         ...

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 
-class Search(msgspec.Struct, frozen=True, kw_only=True):
+class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     """`start`, `end` and `sort` are kept as they were written: `-1h` is an hour before whenever it is asked."""
 
     id: str
@@ -21,22 +21,22 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     #: whether others see it
     shared: bool = False
     #: when it was saved or last changed, epoch seconds
-    at: float
+    updated_at: float
 
 
-class Searches(Protocol):
+class SavedSearches(Protocol):
     """Raises StoreFull, StoreError."""
 
-    def add(self, search: Search, *, limit: int) -> bool:
+    def add(self, search: SavedSearch, *, limit: int) -> bool:
         """False, and nothing is kept, if its owner has `limit` of them already."""
 
-    def search(self, search_id: str) -> Search | None: ...
+    def search(self, search_id: str) -> SavedSearch | None: ...
 
-    def searches(self, owner: str) -> Sequence[Search]:
+    def searches(self, owner: str) -> Sequence[SavedSearch]:
         """This person's, and those that are shared; by name."""
 
-    def change(self, search: Search) -> bool:
+    def update(self, search: SavedSearch) -> bool:
         """Take the place of the one with that id; whose it is stays. False if there is none."""
 
-    def remove(self, search_id: str) -> bool:
+    def delete(self, search_id: str) -> bool:
         """False if there is none."""

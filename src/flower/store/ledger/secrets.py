@@ -4,5 +4,5 @@ from typing import Protocol
 
 
 class Secrets(Protocol):
-    def secret(self, name: str) -> bytes:
+    def get_or_create(self, name: str) -> bytes:
         """32 random bytes, made when they are first asked for; the same for everybody. Raises StoreError."""

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
+class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     #: names it in lists and in the audit log; says nothing of the token itself
     id: str
     #: what it is for, in its maker's words
@@ -14,32 +14,32 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     #: who made it
     owner: str
     #: how the maker was known: basic, session, proxy or cli
-    way: str
+    auth_method: str
     permissions: tuple[str, ...]
     #: epoch seconds
-    made: float
-    expires: float | None = None
+    created_at: float
+    expires_at: float | None = None
     #: when it was used last, to the minute, and from where
-    used: float | None = None
-    used_from: str = ""
-    revoked: float | None = None
+    last_used_at: float | None = None
+    last_used_from: str = ""
+    revoked_at: float | None = None
     revoked_by: str = ""
 
 
-class Tokens(Protocol):
+class ApiTokens(Protocol):
     """Raises StoreFull, StoreError."""
 
-    def add(self, token: Token, digest: bytes) -> None: ...
+    def add(self, token: ApiToken, digest: bytes) -> None: ...
 
-    def by_digest(self, digest: bytes) -> Token | None:
+    def find_by_digest(self, digest: bytes) -> ApiToken | None:
         """Also one that expired or was revoked."""
 
-    def token(self, token_id: str) -> Token | None: ...
+    def token(self, token_id: str) -> ApiToken | None: ...
 
-    def tokens(self, owner: str | None = None) -> Sequence[Token]:
+    def tokens(self, owner: str | None = None) -> Sequence[ApiToken]:
         """Newest first; of everybody unless an owner is named."""
 
-    def use(self, token_id: str, at: float, address: str) -> None: ...
+    def record_use(self, token_id: str, at: float, address: str) -> None: ...
 
     def revoke(self, token_id: str, at: float, by: str) -> bool:
         """False if there is no such token or it was revoked already."""

@@ -4,95 +4,100 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isnan
 
-from flower.fingerprint import Fingerprint, fingerprint_of
+from flower.fingerprint import Fingerprint, compute_fingerprint
 from flower.records import FAILURE, FINAL_STATES, RECEIVED, STARTED, WAITING_STATES, Task
-from flower.sketch import Sketch, sketch_of, slow_thresholds
+from flower.sketch import Sketch, create_sketch, derive_slow_thresholds
 from flower.store.answers import (
+    BucketSpan,
     Facet,
     Facets,
+    FacetValue,
     FailureGroup,
     Failures,
-    Family,
     Histogram,
-    Seen,
-    Span,
+    SeenRange,
     Summaries,
     Summary,
-    Value,
+    TaskFamily,
     Workflow,
 )
-from flower.store.grouping import bucket_of, facet_counts, facet_value, first, frequent
-from flower.store.order import Item
-from flower.tallies import InFlight, Living
+from flower.store.grouping import build_facet_counts, facet_value, sort_by_frequency, span_bucket_index, take_first
+from flower.store.order import KeyedTask
+from flower.tallies import InFlight, LiveWorkers
 
 #: How many types and workers of a failure group are named.
-_NAMED = 5
+_MAX_NAMED_VALUES = 5
 
 
-def facets(items: Sequence[Item], wanted: Sequence[Facet], limit: int, containing: str | None) -> Facets:
+def aggregate_facets(items: Sequence[KeyedTask], wanted: Sequence[Facet], limit: int, containing: str | None) -> Facets:
     found = {facet: Counter(facet_value(task, facet) for _, task in items) for facet in wanted}
-    return Facets(len(items), {facet: facet_counts(counts, limit, containing) for facet, counts in found.items()})
+    return Facets(len(items), {facet: build_facet_counts(counts, limit, containing) for facet, counts in found.items()})
 
 
-def histogram(items: Iterable[Item], span: Span) -> Histogram:
+def aggregate_histogram(items: Iterable[KeyedTask], span: BucketSpan) -> Histogram:
     states: dict[str, list[int]] = {}
     for _, task in items:
-        place = bucket_of(span, getattr(task, span.key))
+        place = span_bucket_index(span, getattr(task, span.time))
         if place is not None:
             states.setdefault(task.state, [0] * span.buckets)[place] += 1
     return Histogram(span, {state: tuple(counts) for state, counts in sorted(states.items())})
 
 
-def summary(group: str | float | None, tasks: Sequence[Task]) -> Summary:
+def summarize_group(group: str | float | None, tasks: Sequence[Task]) -> Summary:
     return Summary(
         group,
         len(tasks),
         dict(sorted(Counter(task.state for task in tasks).items())),
-        _sketch(task.runtime for task in tasks),
-        _sketch(task.wait for task in tasks),
+        _build_sketch(task.runtime for task in tasks),
+        _build_sketch(task.wait for task in tasks),
     )
 
 
-def summaries(items: Sequence[Item], by: Facet | None, limit: int) -> Summaries:
-    total = summary(None, [task for _, task in items])
+def aggregate_summaries(items: Sequence[KeyedTask], by: Facet | None, limit: int) -> Summaries:
+    total = summarize_group(None, [task for _, task in items])
     if by is None:
         return Summaries(total)
     groups: dict[str | None, list[Task]] = {}
     for _, task in items:
         groups.setdefault(facet_value(task, by), []).append(task)
-    names = [value for value, _ in frequent({value: len(tasks) for value, tasks in groups.items()})]
-    shown = first(names, limit)
-    return Summaries(total, tuple(summary(value, groups[value]) for value in shown), len(names) - len(shown))
+    names = [value for value, _ in sort_by_frequency({value: len(tasks) for value, tasks in groups.items()})]
+    shown = take_first(names, limit)
+    return Summaries(total, tuple(summarize_group(value, groups[value]) for value in shown), len(names) - len(shown))
 
 
-def timeline(items: Iterable[Item], span: Span) -> Summaries:
+def aggregate_timeline(items: Iterable[KeyedTask], span: BucketSpan) -> Summaries:
     stretches: list[list[Task]] = [[] for _ in range(span.buckets)]
     for _, task in items:
-        place = bucket_of(span, getattr(task, span.key))
+        place = span_bucket_index(span, getattr(task, span.time))
         if place is not None:
             stretches[place].append(task)
-    total = summary(None, [task for tasks in stretches for task in tasks])
-    return Summaries(total, tuple(summary(span.start + span.width * n, tasks) for n, tasks in enumerate(stretches)))
+    total = summarize_group(None, [task for tasks in stretches for task in tasks])
+    return Summaries(
+        total, tuple(summarize_group(span.start_at + span.width * n, tasks) for n, tasks in enumerate(stretches))
+    )
 
 
-def failures(items: Iterable[Item], limit: int, span: Span | None) -> Failures:
+def aggregate_failures(items: Iterable[KeyedTask], limit: int, span: BucketSpan | None) -> Failures:
     groups: dict[Fingerprint, list[Task]] = {}
     for _, task in items:
-        fingerprint = fingerprint_of(task.exception, task.traceback)
+        fingerprint = compute_fingerprint(task.exception, task.traceback)
         if fingerprint is not None:
             groups.setdefault(fingerprint, []).append(task)
-    found = [_failure(fingerprint, tasks, span) for fingerprint, tasks in groups.items()]
-    found.sort(key=_largest_and_latest_first)
-    shown = first(found, limit)
+    found = [_failure_group(fingerprint, tasks, span) for fingerprint, tasks in groups.items()]
+    found.sort(key=_failure_group_order)
+    shown = take_first(found, limit)
     return Failures(tuple(shown), sum(group.count for group in found), len(found) - len(shown))
 
 
-def failures_seen(items: Sequence[Item]) -> dict[str, Seen]:
-    found = failures(items, len(items), None)
-    return {group.fingerprint.id: Seen(group.first, group.last, group.count) for group in found.groups}
+def aggregate_failures_seen(items: Sequence[KeyedTask]) -> dict[str, SeenRange]:
+    found = aggregate_failures(items, len(items), None)
+    return {
+        group.fingerprint.id: SeenRange(group.first_failure_at, group.last_failure_at, group.count)
+        for group in found.groups
+    }
 
 
-def _failure(fingerprint: Fingerprint, tasks: Sequence[Task], span: Span | None) -> FailureGroup:
+def _failure_group(fingerprint: Fingerprint, tasks: Sequence[Task], span: BucketSpan | None) -> FailureGroup:
     """`tasks` in the order of their keys."""
     times = [task.timestamp for task in tasks if task.timestamp is not None and not isnan(task.timestamp)]
     return FailureGroup(
@@ -100,35 +105,35 @@ def _failure(fingerprint: Fingerprint, tasks: Sequence[Task], span: Span | None)
         len(tasks),
         min(times, default=None),
         max(times, default=None),
-        _trend(tasks, span),
-        _named(task.name for task in tasks),
-        _named(task.hostname for task in tasks),
+        _count_trend(tasks, span),
+        _most_frequent(task.name for task in tasks),
+        _most_frequent(task.hostname for task in tasks),
         tasks[-1].uuid,
     )
 
 
-def _largest_and_latest_first(group: FailureGroup) -> tuple[int, bool, float, str]:
-    return -group.count, group.last is None, -(group.last or 0.0), group.fingerprint.id
+def _failure_group_order(group: FailureGroup) -> tuple[int, bool, float, str]:
+    return -group.count, group.last_failure_at is None, -(group.last_failure_at or 0.0), group.fingerprint.id
 
 
-def _trend(tasks: Iterable[Task], span: Span | None) -> tuple[int, ...]:
+def _count_trend(tasks: Iterable[Task], span: BucketSpan | None) -> tuple[int, ...]:
     if span is None:
         return ()
-    counts = Counter(bucket_of(span, getattr(task, span.key)) for task in tasks)
+    counts = Counter(span_bucket_index(span, getattr(task, span.time)) for task in tasks)
     return tuple(counts[place] for place in range(span.buckets))
 
 
-def _named(values: Iterable[str | None]) -> tuple[Value, ...]:
-    return tuple(Value(value, count) for value, count in frequent(Counter(values))[:_NAMED])
+def _most_frequent(values: Iterable[str | None]) -> tuple[FacetValue, ...]:
+    return tuple(FacetValue(value, count) for value, count in sort_by_frequency(Counter(values))[:_MAX_NAMED_VALUES])
 
 
-def family(items: Iterable[Item], task: Task, limit: int) -> Family:
+def collect_family(items: Iterable[KeyedTask], task: Task, limit: int) -> TaskFamily:
     root = task.uuid if task.root_id is None else task.root_id
     found = [other for _, other in items if root in (other.root_id, other.uuid)]
-    return Family(root, tuple(first(found, limit)), len(found) <= max(0, limit))
+    return TaskFamily(root, tuple(take_first(found, limit)), len(found) <= max(0, limit))
 
 
-def members(items: Iterable[Item]) -> dict[str, list[Task]]:
+def workflow_members(items: Iterable[KeyedTask]) -> dict[str, list[Task]]:
     """The tasks that name another one as their root, by that root's id."""
     found: dict[str, list[Task]] = {}
     for _, task in items:
@@ -137,7 +142,7 @@ def members(items: Iterable[Item]) -> dict[str, list[Task]]:
     return found
 
 
-def workflow(root: Task, others: Iterable[Task]) -> Workflow:
+def summarize_workflow(root: Task, others: Iterable[Task]) -> Workflow:
     tasks = [root, *others]
     states = Counter(task.state for task in tasks)
     begun = [next((time for time in (t.sent, t.received, t.started) if time is not None), None) for t in tasks]
@@ -152,29 +157,29 @@ def workflow(root: Task, others: Iterable[Task]) -> Workflow:
     )
 
 
-def slow(items: Iterable[Item]) -> dict[str, float]:
+def aggregate_slow_thresholds(items: Iterable[KeyedTask]) -> dict[str, float]:
     runtimes: dict[str, list[float | None]] = {}
     for _, task in items:
         if task.name is not None:
             runtimes.setdefault(task.name, []).append(task.runtime)
-    return slow_thresholds({name: _sketch(values) for name, values in runtimes.items()})
+    return derive_slow_thresholds({name: _build_sketch(values) for name, values in runtimes.items()})
 
 
-def _sketch(values: Iterable[float | None]) -> Sketch:
-    return sketch_of(value for value in values if value is not None and not isnan(value))
+def _build_sketch(values: Iterable[float | None]) -> Sketch:
+    return create_sketch(value for value in values if value is not None and not isnan(value))
 
 
-def in_flight(tasks: Iterable[Task], living: Living) -> list[InFlight]:
+def aggregate_in_flight(tasks: Iterable[Task], live_workers: LiveWorkers) -> list[InFlight]:
     found: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
-        alive = living.get(task.hostname or "")
-        if alive and task.state in (RECEIVED, STARTED) and not task.eta and alive.has(task.received, task.pid):
+        alive = live_workers.get(task.hostname or "")
+        if alive and task.state in (RECEIVED, STARTED) and not task.eta and alive.owns_task(task.received, task.pid):
             found.setdefault((task.hostname or "", task.name or ""), []).append(task)
-    all_pairs = (InFlight(*pair, *_waiting(group)) for pair, group in found.items())
-    return [each for each in all_pairs if each.waiting or each.waited is not None]
+    all_pairs = (InFlight(*pair, *_count_waiting(group)) for pair, group in found.items())
+    return [each for each in all_pairs if each.prefetched or each.prefetch_time is not None]
 
 
-def _waiting(tasks: Sequence[Task]) -> tuple[int, float | None]:
+def _count_waiting(tasks: Sequence[Task]) -> tuple[int, float | None]:
     running = [(task.started, task.received) for task in tasks if task.state == STARTED]
     known = [(started, received) for started, received in running if started is not None and received is not None]
     last = max(known, default=None)

@@ -5,29 +5,29 @@ from itertools import islice
 from typing import Any
 
 from flower.records import Gap, Task, Worker
-from flower.search.match import predicate, uses_slow
+from flower.search.match import compile_predicate, needs_slow_thresholds
 from flower.search.tree import EVERYTHING, Node
 from flower.store import cursor as cursors
 from flower.store.answers import (
+    BucketSpan,
     Count,
     Facet,
     Facets,
     Failures,
-    Family,
     Histogram,
     Page,
-    Seen,
-    Span,
+    SeenRange,
     Summaries,
-    WorkerMoment,
+    TaskFamily,
+    WorkerSnapshot,
     Workflows,
 )
-from flower.store.grouping import checked_facets, checked_span
+from flower.store.grouping import validate_facets, validate_span
 from flower.store.memory import answers
 from flower.store.memory.writer import MemoryStore, MemoryWriter
-from flower.store.order import Item, check_sort, is_after, ordered, position
+from flower.store.order import KeyedTask, is_after, sort_keyed_tasks, sort_position, validate_sort
 from flower.store.port import Changes, Query, StoreStatus
-from flower.tallies import InFlight, Living, Tallies
+from flower.tallies import CounterDelta, InFlight, LiveWorkers
 
 
 class MemoryReader:
@@ -40,102 +40,104 @@ class MemoryReader:
             return None if key is None else self._store.tasks[key]
 
     def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
-        check_sort(query.sort)
-        found = self._found(query.where)
+        validate_sort(query.sort)
+        found = self._matching_items(query.where)
         if limit is not None and limit <= 0:
             return iter(())
-        found = ordered(found, query.sort)
+        found = sort_keyed_tasks(found, query.sort)
         return islice((task for _, task in found), max(0, offset), None if limit is None else max(0, offset) + limit)
 
-    def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        check_sort(query.sort)
-        place = None if cursor is None else cursors.decode(query, cursor)
-        found = ordered(self._found(query.where), query.sort)
+    def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        validate_sort(query.sort)
+        place = None if cursor is None else cursors.decode_cursor(query, cursor)
+        found = sort_keyed_tasks(self._matching_items(query.where), query.sort)
         if limit <= 0:
             return Page(())
         if place is not None:
-            found = [item for item in found if is_after(position(item, query.sort), place, query.sort)]
+            found = [item for item in found if is_after(sort_position(item, query.sort), place, query.sort)]
         shown = found[:limit]
-        more = cursors.encode(query, *position(shown[-1], query.sort)) if len(found) > limit else None
+        more = cursors.encode_cursor(query, *sort_position(shown[-1], query.sort)) if len(found) > limit else None
         return Page(tuple(task for _, task in shown), more)
 
     def count(self, where: Node = EVERYTHING) -> int:
-        return len(self._found(where))
+        return len(self._matching_items(where))
 
-    def counted(self, where: Node = EVERYTHING) -> Count:
+    def count_until_deadline(self, where: Node = EVERYTHING) -> Count:
         return Count(self.count(where))
 
     def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
-        return answers.facets(self._found(where), checked_facets(facets), limit, containing)
+        return answers.aggregate_facets(self._matching_items(where), validate_facets(facets), limit, containing)
 
-    def histogram(self, where: Node, span: Span) -> Histogram:
-        return answers.histogram(self._found(where), checked_span(span))
+    def histogram(self, where: Node, span: BucketSpan) -> Histogram:
+        return answers.aggregate_histogram(self._matching_items(where), validate_span(span))
 
     def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
         if by is not None:
-            checked_facets([by])
-        return answers.summaries(self._found(where), by, limit)
+            validate_facets([by])
+        return answers.aggregate_summaries(self._matching_items(where), by, limit)
 
-    def timeline(self, where: Node, span: Span) -> Summaries:
-        return answers.timeline(self._found(where), checked_span(span))
+    def timeline(self, where: Node, span: BucketSpan) -> Summaries:
+        return answers.aggregate_timeline(self._matching_items(where), validate_span(span))
 
-    def failures(self, where: Node, *, limit: int = 20, span: Span | None = None) -> Failures:
-        return answers.failures(self._found(where), limit, None if span is None else checked_span(span))
+    def failures(self, where: Node, *, limit: int = 20, span: BucketSpan | None = None) -> Failures:
+        return answers.aggregate_failures(
+            self._matching_items(where), limit, None if span is None else validate_span(span)
+        )
 
-    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, Seen]:
-        found = answers.failures_seen(self._all())
+    def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
+        found = answers.aggregate_failures_seen(self._all_items())
         return found if failures is None else {failure: found[failure] for failure in found if failure in failures}
 
-    def family(self, uuid: str, *, limit: int = 1_000) -> Family | None:
+    def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
         task = self.task(uuid)
-        return None if task is None else answers.family(self._all(), task, limit)
+        return None if task is None else answers.collect_family(self._all_items(), task, limit)
 
     def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
         query = Query(where, ())
-        before = None if cursor is None else cursors.decode(query, cursor).key
+        before = None if cursor is None else cursors.decode_cursor(query, cursor).key
         if limit <= 0:
             return Workflows(())
-        members = answers.members(self._all())
-        found = [item for item in reversed(self._found(where)) if item[1].uuid in members]
+        members = answers.workflow_members(self._all_items())
+        found = [item for item in reversed(self._matching_items(where)) if item[1].uuid in members]
         if before is not None:
             found = [item for item in found if item[0] < before]
         shown = found[:limit]
-        more = cursors.encode(query, (), shown[-1][0]) if len(found) > limit else None
-        return Workflows(tuple(answers.workflow(task, members[task.uuid]) for _, task in shown), more)
+        more = cursors.encode_cursor(query, (), shown[-1][0]) if len(found) > limit else None
+        return Workflows(tuple(answers.summarize_workflow(task, members[task.uuid]) for _, task in shown), more)
 
-    def slow(self) -> Mapping[str, float]:
-        return answers.slow(self._all())
+    def slow_thresholds(self) -> Mapping[str, float]:
+        return answers.aggregate_slow_thresholds(self._all_items())
 
-    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerMoment]:
+    def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerSnapshot]:
         with self._store.lock:
-            kept = [m for m in reversed(self._store.moments) if hostname in (None, m.hostname)]
+            kept = [m for m in reversed(self._store.worker_snapshots) if hostname in (None, m.worker)]
         # of equal times the one written last comes first, for sorted() keeps their order
-        return sorted(kept, key=lambda moment: -moment.at)[: max(0, limit)]
+        return sorted(kept, key=lambda moment: -moment.recorded_at)[: max(0, limit)]
 
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
         wanted = set(uuids)
         found: dict[str, list[str]] = {}
-        for _, task in self._all():
+        for _, task in self._all_items():
             if task.parent_id in wanted and task.parent_id is not None:
                 found.setdefault(task.parent_id, []).append(task.uuid)
         return found
 
     def names(self) -> Sequence[str]:
-        return sorted({task.name for _, task in self._all() if task.name is not None})
+        return sorted({task.name for _, task in self._all_items() if task.name is not None})
 
     def workers(self) -> Mapping[str, Worker]:
         return MemoryWriter(self._store).workers()
 
-    def tallies(self, after: int = 0) -> Tallies:
+    def counters(self, after: int = 0) -> CounterDelta:
         store = self._store
         with store.lock:
             newest = len(store.batches)
-            whole = not store.forgot <= after <= newest or after <= 0
-            changed = [tally for sequence, tally in store.tallies.values() if whole or sequence > after]
-            return Tallies(newest, tuple(changed), whole)
+            whole = not store.counters_dropped_at <= after <= newest or after <= 0
+            changed = [tally for sequence, tally in store.counters.values() if whole or sequence > after]
+            return CounterDelta(newest, tuple(changed), whole)
 
-    def in_flight(self, living: Living) -> Sequence[InFlight]:
-        return answers.in_flight((task for _, task in self._all()), living)
+    def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
+        return answers.aggregate_in_flight((task for _, task in self._all_items()), live_workers)
 
     def gaps(self) -> Sequence[Gap]:
         with self._store.lock:
@@ -159,11 +161,11 @@ class MemoryReader:
     def close(self) -> None:
         pass
 
-    def _all(self) -> list[Item]:
+    def _all_items(self) -> list[KeyedTask]:
         """In the order in which they were first written."""
         with self._store.lock:
             return sorted(self._store.tasks.items())
 
-    def _found(self, where: Node) -> list[Item]:
-        holds = predicate(where, self.slow() if uses_slow(where) else None)
-        return [item for item in self._all() if holds(item[1])]
+    def _matching_items(self, where: Node) -> list[KeyedTask]:
+        holds = compile_predicate(where, self.slow_thresholds() if needs_slow_thresholds(where) else None)
+        return [item for item in self._all_items() if holds(item[1])]

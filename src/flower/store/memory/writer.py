@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flower.records import FINAL_STATES, Gap, Task, Worker
-from flower.store.answers import WorkerMoment
-from flower.store.history import MAX_MOMENTS, WorkerLog
-from flower.store.port import Batch, Retention, Stored
-from flower.tallies import Key, Tally
+from flower.store.answers import WorkerSnapshot
+from flower.store.history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
+from flower.store.port import Batch, Retention, StoredTask
+from flower.tallies import CounterKey, TaskCounters
 
 
 class MemoryStore:
@@ -24,20 +24,20 @@ class MemoryStore:
         self.batches: list[tuple[str, ...]] = []
         self.status: dict[str, Any] = {}
         self.next_key = 1
-        self.held: tuple[Task, ...] = ()
-        self.worker_log = WorkerLog({}, {})
-        self.moments: list[WorkerMoment] = []
+        self.parked: tuple[Task, ...] = ()
+        self.worker_sampler = WorkerHistorySampler({}, {})
+        self.worker_snapshots: list[WorkerSnapshot] = []
         #: each with the number of the write that changed it
-        self.tallies: dict[Key, tuple[int, Tally]] = {}
+        self.counters: dict[CounterKey, tuple[int, TaskCounters]] = {}
         #: the write that forgot tallies last
-        self.forgot = 0
-        self.marks = b""
+        self.counters_dropped_at = 0
+        self.dedup_marks = b""
 
     def put(self, key: int, task: Task) -> None:
         self.tasks[key] = task
         self.keys[task.uuid] = key
 
-    def forget(self, key: int) -> None:
+    def remove(self, key: int) -> None:
         del self.keys[self.tasks.pop(key).uuid]
 
 
@@ -47,20 +47,20 @@ class MemoryWriter:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def held(self) -> Sequence[Task]:
-        return self._store.held
+    def parked_tasks(self) -> Sequence[Task]:
+        return self._store.parked
 
-    def load(self, uuids: Iterable[str]) -> Mapping[str, Stored]:
+    def load(self, uuids: Iterable[str]) -> Mapping[str, StoredTask]:
         store = self._store
         with store.lock:
             keys = {uuid: store.keys[uuid] for uuid in uuids if uuid in store.keys}
-            return {uuid: Stored(key, store.tasks[key]) for uuid, key in keys.items()}
+            return {uuid: StoredTask(key, store.tasks[key]) for uuid, key in keys.items()}
 
     def write(self, batch: Batch) -> Sequence[int]:
-        if batch.held is not None:
-            self._store.held = tuple(batch.held)
-        if batch.marks is not None:
-            self._store.marks = batch.marks
+        if batch.parked is not None:
+            self._store.parked = tuple(batch.parked)
+        if batch.dedup_marks is not None:
+            self._store.dedup_marks = batch.dedup_marks
         if batch.is_empty:
             return []
         store = self._store
@@ -68,21 +68,21 @@ class MemoryWriter:
             for change in batch.changed:
                 self._put(change.after)
             keys = [self._put(task) for task in batch.new]
-            store.moments += store.worker_log.take(batch.workers)
-            del store.moments[:-MAX_MOMENTS]
+            store.worker_snapshots += store.worker_sampler.sample(batch.workers)
+            del store.worker_snapshots[:-MAX_WORKER_SNAPSHOTS]
             store.workers.update((worker.hostname, worker) for worker in batch.workers)
             store.gaps.update(((gap.start, gap.reason), gap) for gap in batch.gaps)
             touched = [*(task.uuid for task in batch.new), *(change.after.uuid for change in batch.changed)]
             store.batches.append(tuple(dict.fromkeys(touched)))
-            self._put_tallies(batch)
+            self._put_counters(batch)
             return keys
 
-    def _put_tallies(self, batch: Batch) -> None:
+    def _put_counters(self, batch: Batch) -> None:
         store, sequence = self._store, len(self._store.batches)
-        for key in batch.forgotten:
-            store.tallies.pop(key, None)
-            store.forgot = sequence
-        store.tallies.update((tally.key, (sequence, tally)) for tally in batch.tallies)
+        for key in batch.dropped_counters:
+            store.counters.pop(key, None)
+            store.counters_dropped_at = sequence
+        store.counters.update((tally.key, (sequence, tally)) for tally in batch.counters)
 
     def _put(self, task: Task) -> int:
         store = self._store
@@ -103,7 +103,7 @@ class MemoryWriter:
                 excess = len(store.tasks) - max(0, retention.max_tasks)
                 going = self._oldest()[: max(0, excess)]
             for key in going:
-                store.forget(key)
+                store.remove(key)
             if going:
                 store.batches.append(())
             return len(going)
@@ -126,11 +126,11 @@ class MemoryWriter:
         with self._store.lock:
             return dict(sorted(self._store.workers.items()))
 
-    def tallies(self) -> Sequence[Tally]:
-        return [tally for _, tally in self._store.tallies.values()]
+    def counters(self) -> Sequence[TaskCounters]:
+        return [tally for _, tally in self._store.counters.values()]
 
-    def marks(self) -> bytes:
-        return self._store.marks
+    def dedup_marks(self) -> bytes:
+        return self._store.dedup_marks
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         self._store.status = dict(status)

@@ -19,9 +19,9 @@ _MIX_2: Final = np.uint64(one.MIX_2)
 _LANES: Final = 8
 
 
-def hashes(packed: Iterable[bytes | str]) -> Hashes:
+def bloom_hashes(packed: Iterable[bytes | str]) -> Hashes:
     """`probe.mixed` of many."""
-    joined = b"".join(value if type(value) is bytes else one.digest(value) for value in packed)
+    joined = b"".join(value if type(value) is bytes else one.digest_id(value) for value in packed)
     halves = np.frombuffer(joined, np.uint64).reshape(-1, 2)
     mixed = halves[:, 0] + halves[:, 1] * _MIX_1
     mixed ^= mixed >> np.uint64(31)
@@ -30,14 +30,14 @@ def hashes(packed: Iterable[bytes | str]) -> Hashes:
     return np.asarray(mixed, np.uint64)
 
 
-def _places(hashed: Hashes, bits: int) -> list[npt.NDArray[np.int64]]:
+def _bit_positions(hashed: Hashes, bits: int) -> list[npt.NDArray[np.int64]]:
     """Where the ids are in a filter of this size, probe by probe."""
     step = (hashed >> np.uint64(32)) | np.uint64(1)
     mask = np.uint64(bits - 1)
     return [((hashed + np.uint64(probe) * step) & mask).astype(np.int64) for probe in range(one.PROBES)]
 
 
-class _Group:
+class _FilterBank:
     """The filters of up to eight segments, all of one size."""
 
     def __init__(self, bits: int) -> None:
@@ -45,7 +45,7 @@ class _Group:
         self.cells = np.zeros(bits, np.uint8)
         self.lanes: list[int | None] = [None] * _LANES
 
-    def take(self, number: int) -> np.uint8 | None:
+    def allocate(self, number: int) -> np.uint8 | None:
         """A bit for this segment, if one is free."""
         if None not in self.lanes:
             return None
@@ -54,57 +54,57 @@ class _Group:
         return np.uint8(1 << lane)
 
 
-class Filters:
+class BloomFilters:
     """A set of ids for each segment, that may say yes in error, never no."""
 
     def __init__(self) -> None:
-        self._groups: list[_Group] = []
-        self._where: dict[int, tuple[_Group, np.uint8]] = {}
+        self._banks: list[_FilterBank] = []
+        self._locations: dict[int, tuple[_FilterBank, np.uint8]] = {}
 
-    def put(self, number: int, capacity: int, content: bytes | None = None) -> None:
+    def add_filter(self, number: int, capacity: int, content: bytes | None = None) -> None:
         """A filter for one more segment: empty, or as it was kept. Raises ValueError if that is of another size."""
-        bits = one.bits_for(capacity)
+        bits = one.bloom_bits(capacity)
         if content is not None and len(content) * 8 != bits:
             raise ValueError("a Bloom filter of another size")
-        group, bit = self._room(number, bits)
-        self._where[number] = (group, bit)
+        group, bit = self._allocate(number, bits)
+        self._locations[number] = (group, bit)
         if content is not None:
             group.cells |= np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little") * bit
 
-    def _room(self, number: int, bits: int) -> tuple[_Group, np.uint8]:
-        for group in self._groups:
-            bit = group.take(number) if group.bits == bits else None
+    def _allocate(self, number: int, bits: int) -> tuple[_FilterBank, np.uint8]:
+        for group in self._banks:
+            bit = group.allocate(number) if group.bits == bits else None
             if bit is not None:
                 return group, bit
-        self._groups.append(_Group(bits))
-        return self._room(number, bits)
+        self._banks.append(_FilterBank(bits))
+        return self._allocate(number, bits)
 
-    def drop(self, number: int) -> None:
-        if number not in self._where:
+    def remove_filter(self, number: int) -> None:
+        if number not in self._locations:
             return
-        group, bit = self._where.pop(number)
+        group, bit = self._locations.pop(number)
         group.cells &= ~bit
         group.lanes[group.lanes.index(number)] = None
         if not any(lane is not None for lane in group.lanes):
-            self._groups.remove(group)
+            self._banks.remove(group)
 
-    def add(self, number: int, packed: Sequence[bytes | str]) -> None:
-        group, bit = self._where[number]
-        for place in _places(hashes(packed), group.bits):
+    def add_ids(self, number: int, packed: Sequence[bytes | str]) -> None:
+        group, bit = self._locations[number]
+        for place in _bit_positions(bloom_hashes(packed), group.bits):
             group.cells[place] |= bit
 
-    def content(self, number: int) -> bytes:
+    def to_bytes(self, number: int) -> bytes:
         """The filter of one segment, as it is kept."""
-        group, bit = self._where[number]
+        group, bit = self._locations[number]
         return np.packbits((group.cells & bit) != 0, bitorder="little").tobytes()
 
-    def possible(self, hashed: Hashes) -> Iterator[tuple[int, list[int]]]:
+    def iter_candidates(self, hashed: Hashes) -> Iterator[tuple[int, list[int]]]:
         """Segments, newest first, with the positions of the ids that each may hold."""
         found: dict[int, list[int]] = {}
         places: dict[int, list[npt.NDArray[np.int64]]] = {}
-        for group in self._groups:
+        for group in self._banks:
             if group.bits not in places:
-                places[group.bits] = _places(hashed, group.bits)
+                places[group.bits] = _bit_positions(hashed, group.bits)
             first, *others = places[group.bits]
             cells = group.cells[first]
             for place in others:

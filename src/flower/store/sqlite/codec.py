@@ -7,14 +7,22 @@ from typing import Any
 import msgspec
 
 from flower.records import Attempt, Task
-from flower.store.sqlite.schema import COLUMNS, FIELDS, IDS, JSON, KINDS, LAST_STATE_ID, TEXTS
+from flower.store.sqlite.schema import (
+    LAST_STATE_ID,
+    TASK_COLUMNS,
+    TASK_FIELDS,
+    TASK_ID_COLUMNS,
+    TASK_JSON_COLUMNS,
+    TASK_TEXT_COLUMNS,
+    WORD_KINDS,
+)
 
 _astuple = msgspec.structs.astuple
 _to_json = msgspec.json.Encoder(enc_hook=str).encode
 _attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _data = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
 
-_LARGEST = 2**63 - 1
+_MAX_INTEGER = 2**63 - 1
 
 
 def pack_id(text: str) -> bytes | str:
@@ -25,10 +33,10 @@ def pack_id(text: str) -> bytes | str:
             try:
                 packed = bytes.fromhex(digits)
             except ValueError:
-                return _storable(text)
+                return _escape_surrogates(text)
             if packed.hex() == digits:  # fromhex also takes upper case and blanks
                 return packed
-    return _storable(text)
+    return _escape_surrogates(text)
 
 
 def unpack_id(value: bytes | str) -> str:
@@ -38,42 +46,42 @@ def unpack_id(value: bytes | str) -> str:
     return value
 
 
-def _storable(text: str) -> str:
+def _escape_surrogates(text: str) -> str:
     """Lone surrogates cannot be written as UTF-8; they are kept visible as escapes."""
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _number(value: int | None) -> int | None:
+def _clamp_integer(value: int | None) -> int | None:
     """SQLite's integers have 64 bits; a sender's nonsense beyond that is cut, not refused."""
-    if value is None or -_LARGEST <= value <= _LARGEST:
+    if value is None or -_MAX_INTEGER <= value <= _MAX_INTEGER:
         return value
-    return _LARGEST if value > 0 else -_LARGEST
+    return _MAX_INTEGER if value > 0 else -_MAX_INTEGER
 
 
-def _json(value: object) -> str:
+def _encode_json(value: object) -> str:
     try:
         return _to_json(value).decode()
     except (UnicodeEncodeError, OverflowError, TypeError, RecursionError, ValueError):
         return json.dumps(msgspec.to_builtins(value, enc_hook=str), default=str)
 
 
-def _earlier(text: str) -> tuple[Attempt, ...]:
+def _decode_attempts(text: str) -> tuple[Attempt, ...]:
     try:
         return _attempts(text)
     except msgspec.DecodeError:  # an escaped lone surrogate: JSON that only the lenient parser takes
         return msgspec.convert(json.loads(text), tuple[Attempt, ...])
 
 
-def _custom(text: str) -> dict[str, dict[str, Any]]:
+def _decode_data(text: str) -> dict[str, dict[str, Any]]:
     try:
         return _data(text)
     except msgspec.DecodeError:
         return msgspec.convert(json.loads(text), dict[str, dict[str, Any]])
 
 
-class Words(dict[str | None, int | None]):
+class WordTable(dict[str | None, int | None]):
     """Words of one kind and their numbers in a segment's dictionary. A new word gets a number when it is
     first asked for, and waits in `fresh` to be written in the same transaction as the rows that use it."""
 
@@ -81,45 +89,45 @@ class Words(dict[str | None, int | None]):
         super().__init__()
         self[None] = None
         self.kind = kind
-        self._take_number = take_number
-        self._fresh = fresh
+        self._allocate_id = take_number
+        self._new_words = fresh
 
     def __missing__(self, word: str | None) -> int | None:
         assert word is not None
-        kept = _storable(word)
+        kept = _escape_surrogates(word)
         number = self.get(kept)
         if number is None:
-            number = self._take_number()
-            self._fresh.append((number, self.kind, kept))
+            number = self._allocate_id()
+            self._new_words.append((number, self.kind, kept))
             self[kept] = number
         self[word] = number
         return number
 
 
-class Dictionary:
+class WordDictionary:
     """The words of one segment, both ways."""
 
     def __init__(self, rows: Iterable[tuple[int, str, str]] = ()) -> None:
-        self.fresh: list[tuple[int, str, str]] = []
+        self.new_words: list[tuple[int, str, str]] = []
         self.values: dict[int | None, str | None] = {None: None}
-        self.last = LAST_STATE_ID
-        self.kinds = {kind: Words(kind, self._take_number, self.fresh) for kind in set(KINDS.values())}
-        self.learn(rows)
+        self.last_id = LAST_STATE_ID
+        self.kinds = {kind: WordTable(kind, self._allocate_id, self.new_words) for kind in set(WORD_KINDS.values())}
+        self.load(rows)
 
-    def learn(self, rows: Iterable[tuple[int, str, str]]) -> None:
+    def load(self, rows: Iterable[tuple[int, str, str]]) -> None:
         for number, kind, value in rows:
             self.kinds[kind][value] = number
             self.values[number] = value
-            self.last = max(self.last, number)
+            self.last_id = max(self.last_id, number)
 
-    def _take_number(self) -> int:
-        self.last += 1
-        return self.last
+    def _allocate_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
 
-    def take_fresh(self) -> list[tuple[int, str, str]]:
+    def pop_new_words(self) -> list[tuple[int, str, str]]:
         """The words that are not yet on disk."""
-        rows = self.fresh[:]
-        self.fresh.clear()
+        rows = self.new_words[:]
+        self.new_words.clear()
         for number, _, value in rows:
             self.values[number] = value
         return rows
@@ -130,18 +138,18 @@ class Dictionary:
                 yield number, value
 
 
-class Encoder:
+class RowEncoder:
     """Rows of one segment, by its dictionary."""
 
-    def __init__(self, dictionary: Dictionary) -> None:
+    def __init__(self, dictionary: WordDictionary) -> None:
         kinds = dictionary.kinds
         self._state, self._name, self._worker = kinds["state"], kinds["name"], kinds["worker"]
         self._route, self._client = kinds["route"], kinds["client"]
         #: ids that are no canonical UUIDs were seen; tasks with a parent were seen
-        self.odd_ids = False
-        self.parented = False
+        self.has_non_uuid_ids = False
+        self.has_parents = False
 
-    def row(self, key: int, task: Task) -> tuple[Any, ...]:
+    def encode_row(self, key: int, task: Task) -> tuple[Any, ...]:
         (
             uuid, name, state, hostname, pid, timestamp, clock, sent, received, started, succeeded, failed, retried,
             revoked, rejected, runtime, retries, eta, expires, queue, exchange, routing_key, priority, client, root_id,
@@ -153,7 +161,7 @@ class Encoder:
                 plain = 0
         if not plain:
             args, kwargs, result, exception, traceback, eta, expires = (
-                None if text is None else _storable(text)
+                None if text is None else _escape_surrogates(text)
                 for text in (args, kwargs, result, exception, traceback, eta, expires)
             )
         packed = pack_id(uuid)
@@ -161,26 +169,27 @@ class Encoder:
         parent = None
         if parent_id is not None:
             parent = root if parent_id == root_id else pack_id(parent_id)
-            self.parented = True
+            self.has_parents = True
         if type(packed) is str or type(root) is str or type(parent) is str:
-            self.odd_ids = True
+            self.has_non_uuid_ids = True
         return (
-            key, plain, packed, self._name[name], self._state[state], self._worker[hostname], _number(pid), timestamp,
-            _number(clock), sent, received, started, succeeded, failed, retried, revoked, rejected, runtime,
-            _number(retries), eta, expires, self._route[queue], self._route[exchange], self._route[routing_key],
-            _number(priority), self._client[client], root, parent, args, kwargs, result, exception, traceback,
-            _json(earlier) if earlier else None, None if data is None else _json(data),
+            key, plain, packed, self._name[name], self._state[state], self._worker[hostname], _clamp_integer(pid),
+            timestamp,
+            _clamp_integer(clock), sent, received, started, succeeded, failed, retried, revoked, rejected, runtime,
+            _clamp_integer(retries), eta, expires, self._route[queue], self._route[exchange], self._route[routing_key],
+            _clamp_integer(priority), self._client[client], root, parent, args, kwargs, result, exception, traceback,
+            _encode_json(earlier) if earlier else None, None if data is None else _encode_json(data),
         )  # fmt: skip
 
 
-_AT = {column: place for place, column in enumerate(COLUMNS)}
-_WORDS_AT = tuple(_AT[column] for column in KINDS)
-_UUID_AT, _ROOT_AT, _PARENT_AT = (_AT[column] for column in IDS)
-_EARLIER_AT, _DATA_AT = (_AT[column] for column in JSON)
-_FIRST_FIELD = _AT[FIELDS[0]]
+_AT = {column: place for place, column in enumerate(TASK_COLUMNS)}
+_WORDS_AT = tuple(_AT[column] for column in WORD_KINDS)
+_UUID_AT, _ROOT_AT, _PARENT_AT = (_AT[column] for column in TASK_ID_COLUMNS)
+_EARLIER_AT, _DATA_AT = (_AT[column] for column in TASK_JSON_COLUMNS)
+_FIRST_FIELD = _AT[TASK_FIELDS[0]]
 
 
-def decode(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Task:
+def decode_row(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Task:
     """A row as the record it was. Raises KeyError for a word that is not in `values` yet."""
     fields = list(row)
     for place in _WORDS_AT:
@@ -193,18 +202,18 @@ def decode(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Task:
     if parent is not None:
         fields[_PARENT_AT] = unpack_id(parent)
     earlier = fields[_EARLIER_AT]
-    fields[_EARLIER_AT] = () if earlier is None else _earlier(earlier)
+    fields[_EARLIER_AT] = () if earlier is None else _decode_attempts(earlier)
     data = fields[_DATA_AT]
     if data is not None:
-        fields[_DATA_AT] = _custom(data)
+        fields[_DATA_AT] = _decode_data(data)
     return Task(*fields[_FIRST_FIELD:])
 
 
 #: If one of these changed, so may have `plain`.
-_TEXT_MASK = sum(1 << FIELDS.index(column) for column in TEXTS)
+_TEXT_MASK = sum(1 << TASK_FIELDS.index(column) for column in TASK_TEXT_COLUMNS)
 
 
-def difference(before: Task, after: Task) -> int:
+def changed_fields_mask(before: Task, after: Task) -> int:
     """Which fields differ, as a bit mask over FIELDS."""
     mask = 0
     bit = 1
@@ -215,9 +224,9 @@ def difference(before: Task, after: Task) -> int:
     return mask
 
 
-def update_statement(mask: int) -> tuple[str, tuple[int, ...]]:
+def build_update_statement(mask: int) -> tuple[str, tuple[int, ...]]:
     """The UPDATE that sets just these fields, and the places in the row of its values (the key comes last)."""
-    columns = [field for place, field in enumerate(FIELDS) if mask >> place & 1]
+    columns = [field for place, field in enumerate(TASK_FIELDS) if mask >> place & 1]
     if mask & _TEXT_MASK:
         columns.append("plain")
     settings = ", ".join(f"{column}=?" for column in columns)

@@ -15,38 +15,38 @@ from typing import Any, Final
 
 import apsw
 
-from flower.errors import NotAStore, StoreError, StoreInUse, WrongVersion
-from flower.store.sqlite.connection import identity
-from flower.store.sqlite.schema import APPLICATION_ID, FORMAT
+from flower.errors import InvalidStore, StoreError, StoreInUse, StoreVersionMismatch
+from flower.store.sqlite.connection import read_file_identity
+from flower.store.sqlite.schema import APPLICATION_ID, FORMAT_VERSION
 
 log = logging.getLogger(__name__)
 
-META: Final = "meta.db"
-LEDGER: Final = "ledger.db"
-LOCK: Final = "writer.lock"
-STATUS: Final = "recorder.status"
-DAMAGED: Final = "damaged"
-STATUS_BYTES: Final = 4096
+META_DB_FILE: Final = "meta.db"
+LEDGER_DB_FILE: Final = "ledger.db"
+LOCK_FILE: Final = "writer.lock"
+STATUS_FILE: Final = "recorder.status"
+DAMAGED_DIRECTORY: Final = "damaged"
+STATUS_FILE_SIZE: Final = 4096
 _SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
 
 
-class Folder:
+class StoreDirectory:
     """Paths of a store and what can be seen without opening a database for good."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.meta = self.path / META
+        self.meta_path = self.path / META_DB_FILE
         #: what people did; written by web servers, not by the recorder
-        self.ledger = self.path / LEDGER
+        self.ledger_path = self.path / LEDGER_DB_FILE
 
-    def segment(self, number: int) -> Path:
+    def segment_path(self, number: int) -> Path:
         return self.path / f"seg-{number:06d}.db"
 
-    def columns(self, number: int) -> Path:
+    def columns_path(self, number: int) -> Path:
         return self.path / f"seg-{number:06d}.cols"
 
     @property
-    def text(self) -> Path:
+    def text_path(self) -> Path:
         return self.path / "text"
 
     def segment_numbers(self) -> list[int]:
@@ -56,15 +56,15 @@ class Folder:
             return []
         return sorted(int(n[4:-3]) for n in names if n.startswith("seg-") and n.endswith(".db") and n[4:-3].isdigit())
 
-    def damaged(self) -> tuple[str, ...]:
+    def quarantined_files(self) -> tuple[str, ...]:
         """The names of the files that were set aside."""
         try:
-            names = os.listdir(self.path / DAMAGED)
+            names = os.listdir(self.path / DAMAGED_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return ()
         return tuple(sorted(name for name in names if not name.endswith(_SIDE_FILES[1:])))
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         """Bytes that may still be written here; None if the folder is not there."""
         try:
             found = os.statvfs(self.path)
@@ -72,58 +72,61 @@ class Folder:
             return None
         return found.f_bavail * found.f_frsize
 
-    def bytes(self) -> int:
-        return _bytes_in(self.path) + self.text_bytes()
+    def total_bytes(self) -> int:
+        return _directory_bytes(self.path) + self.text_bytes()
 
     def column_bytes(self, number: int) -> int:
         try:
-            return self.columns(number).stat().st_size
+            return self.columns_path(number).stat().st_size
         except FileNotFoundError:
             return 0
 
     def text_bytes(self) -> int:
         """What the text index takes."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return sum(_bytes_in(block) for block in self.text.iterdir() if block.is_dir())
+            return sum(_directory_bytes(block) for block in self.text_path.iterdir() if block.is_dir())
         return 0
 
-    def databases(self) -> Iterator[Path]:
-        for path in (self.meta, self.ledger):
+    def database_paths(self) -> Iterator[Path]:
+        for path in (self.meta_path, self.ledger_path):
             if path.exists():
                 yield path
-        yield from map(self.segment, self.segment_numbers())
+        yield from map(self.segment_path, self.segment_numbers())
 
-    def check(self) -> bool:
+    def verify(self) -> bool:
         """Whether a store is here (False: nothing is). Raises NotAStore or WrongVersion, and touches nothing."""
         if not self.path.exists():
             return False
         if not self.path.is_dir():
-            raise NotAStore(f"{self.path} is a file, not a store directory")
-        if all(_is_passing(path.name) for path in self.path.iterdir()):
+            raise InvalidStore(f"{self.path} is a file, not a store directory")
+        if all(_is_temporary(path.name) for path in self.path.iterdir()):
             return False
-        marks = {path: _mark(path) for path in self.databases()}
+        marks = {path: _read_identity(path) for path in self.database_paths()}
         ours = [path for path, (application, _) in marks.items() if application == APPLICATION_ID]
         foreign = [path for path, (application, _) in marks.items() if application not in (APPLICATION_ID, None)]
-        if foreign or not (ours or self._has_our_lock()):
-            raise NotAStore(f"{self.path} holds something else ({self._sample()})", hint="name an empty directory")
+        if foreign or not (ours or self._has_writer_lock()):
+            raise InvalidStore(
+                f"{self.path} holds something else ({self._sample_database()})", hint="name an empty directory"
+            )
         for path in ours:
             version = marks[path][1]
-            if version != FORMAT:
-                age = "a newer" if version > FORMAT else "an older"
-                raise WrongVersion(
-                    f"{path} was written by {age} version of this program (format {version}; this one reads {FORMAT})",
+            if version != FORMAT_VERSION:
+                age = "a newer" if version > FORMAT_VERSION else "an older"
+                raise StoreVersionMismatch(
+                    f"{path} was written by {age} version of this program (format {version}; this one reads"
+                    f" {FORMAT_VERSION})",
                     hint="use that version, or name another directory",
                 )
         return True
 
-    def _has_our_lock(self) -> bool:
-        return (self.path / STATUS).is_file() and (self.path / LOCK).is_file()
+    def _has_writer_lock(self) -> bool:
+        return (self.path / STATUS_FILE).is_file() and (self.path / LOCK_FILE).is_file()
 
-    def _sample(self) -> str:
+    def _sample_database(self) -> str:
         names = sorted(os.listdir(self.path))
         return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Make sure that the directory is there and can be written. Raises StoreError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -141,12 +144,12 @@ class Folder:
     def remove_leftovers(self) -> None:
         """What a writer that was killed while making a file has left. The ledger is made by others, now perhaps."""
         for path in self.path.glob("*.new*"):
-            if not path.name.startswith(LEDGER):
+            if not path.name.startswith(LEDGER_DB_FILE):
                 path.unlink(missing_ok=True)
 
-    def set_aside(self, path: Path, reason: object) -> str:
+    def quarantine(self, path: Path, reason: object) -> str:
         """Move a damaged file, with its log, out of the way; gives its new name."""
-        away = self.path / DAMAGED
+        away = self.path / DAMAGED_DIRECTORY
         away.mkdir(exist_ok=True)
         name = path.name
         if (away / name).exists():
@@ -164,13 +167,13 @@ class Folder:
     def read_status(self) -> dict[str, Any]:
         """What the recorder said last; {} if nothing can be read."""
         try:
-            told = json.loads((self.path / STATUS).read_bytes().rstrip(b" \n\0") or b"{}")
+            told = json.loads((self.path / STATUS_FILE).read_bytes().rstrip(b" \n\0") or b"{}")
         except (OSError, ValueError):
             return {}
         return told if isinstance(told, dict) else {}
 
 
-def _bytes_in(folder: Path) -> int:
+def _directory_bytes(folder: Path) -> int:
     total = 0
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
@@ -179,11 +182,11 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _mark(path: Path) -> tuple[int | None, int]:
+def _read_identity(path: Path) -> tuple[int | None, int]:
     """application_id and format; None if the file is no database (any more)."""
     try:
         # SQLite takes an empty file for a new database; here it is one that lost everything
-        return identity(path) if path.stat().st_size else (None, 0)
+        return read_file_identity(path) if path.stat().st_size else (None, 0)
     except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError):
         return None, 0
 
@@ -191,8 +194,8 @@ def _mark(path: Path) -> tuple[int | None, int]:
 class WriterLock:
     """Held as long as the process lives or until it is released; says who holds it."""
 
-    def __init__(self, folder: Folder) -> None:
-        self._path = folder.path / LOCK
+    def __init__(self, folder: StoreDirectory) -> None:
+        self._path = folder.path / LOCK_FILE
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -221,29 +224,29 @@ class StatusFile:
     """The recorder's note: room for it is taken once, then it is overwritten in place, so that it can say
     "the disk is full" on a full disk."""
 
-    def __init__(self, folder: Folder) -> None:
-        self._file = os.open(folder.path / STATUS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if os.fstat(self._file).st_size < STATUS_BYTES:
+    def __init__(self, folder: StoreDirectory) -> None:
+        self._file = os.open(folder.path / STATUS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if os.fstat(self._file).st_size < STATUS_FILE_SIZE:
             with contextlib.suppress(OSError):
-                os.pwrite(self._file, b"{}".ljust(STATUS_BYTES), 0)
+                os.pwrite(self._file, b"{}".ljust(STATUS_FILE_SIZE), 0)
 
     def write(self, status: Mapping[str, Any]) -> None:
         content = json.dumps(status, default=str).encode()
-        if len(content) > STATUS_BYTES:
+        if len(content) > STATUS_FILE_SIZE:
             # keep what fits, shortest first: better a part than nothing that parses
             kept: dict[str, Any] = {}
             for key in sorted(status, key=lambda key: len(json.dumps(status[key], default=str))):
-                if len(json.dumps({**kept, key: status[key]}, default=str).encode()) > STATUS_BYTES:
+                if len(json.dumps({**kept, key: status[key]}, default=str).encode()) > STATUS_FILE_SIZE:
                     break
                 kept[key] = status[key]
             content = json.dumps(kept, default=str).encode()
         with contextlib.suppress(OSError):  # never the reason why the recorder stops
-            os.pwrite(self._file, content.ljust(STATUS_BYTES), 0)
+            os.pwrite(self._file, content.ljust(STATUS_FILE_SIZE), 0)
 
     def close(self) -> None:
         os.close(self._file)
 
 
-def _is_passing(name: str) -> bool:
+def _is_temporary(name: str) -> bool:
     """What lies in a folder while somebody else makes a store or a ledger in it."""
-    return name.startswith((f"{META}.", f"{LEDGER}.")) or (name[0] == "." and name.endswith(".new"))
+    return name.startswith((f"{META_DB_FILE}.", f"{LEDGER_DB_FILE}.")) or (name[0] == "." and name.endswith(".new"))

@@ -18,38 +18,38 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from flower.allocation import share_arenas
+from flower.allocation import limit_malloc_arenas
 from flower.logs import configure_logging
-from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.folder import StoreDirectory
 from flower.store.sqlite.text import Indexer
-from flower.store.sqlite.unindexed import Unindexed
+from flower.store.sqlite.unindexed import IndexBacklog
 
 log = logging.getLogger(__name__)
 
 #: Where both want the processor, recording and pages come first.
 _NICENESS: Final = 5
 #: Seconds until a process that ended by itself is started again: the first time, and at most.
-_FIRST_DELAY: Final = 1.0
-_LAST_DELAY: Final = 60.0
+_MIN_RESTART_DELAY: Final = 1.0
+_MAX_RESTART_DELAY: Final = 60.0
 #: Seconds for the last commit before it is made to end; nothing is lost by that.
-_PATIENCE: Final = 5.0
-LOCK: Final = "index.lock"
+_STOP_TIMEOUT: Final = 5.0
+INDEX_LOCK_FILE: Final = "index.lock"
 
 
 class IndexProcess:
     """Who started it calls `tend` now and then."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: StoreDirectory) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._delay = _FIRST_DELAY
+        self._delay = _MIN_RESTART_DELAY
         self._next = 0.0
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def tend(self) -> None:
+    def ensure_running(self) -> None:
         """Start it, or start it again."""
         process = self._process
         if process is not None and process.poll() is None:
@@ -64,7 +64,7 @@ class IndexProcess:
                 process.returncode,
             )
         self._next = now + self._delay
-        self._delay = min(2 * self._delay, _LAST_DELAY)
+        self._delay = min(2 * self._delay, _MAX_RESTART_DELAY)
         level = logging.getLevelName(logging.getLogger("flower").getEffectiveLevel())
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
@@ -84,7 +84,7 @@ class IndexProcess:
             with suppress(OSError):
                 process.stdin.close()
         try:
-            process.wait(_PATIENCE)
+            process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -93,28 +93,28 @@ class IndexProcess:
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a terminal's are for who started us
-    folder, level = Folder(sys.argv[1]), sys.argv[2]
-    share_arenas()
+    folder, level = StoreDirectory(sys.argv[1]), sys.argv[2]
+    limit_malloc_arenas()
     configure_logging(level)
     with suppress(OSError):
         os.nice(_NICENESS)
     over = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
-    with _alone(folder.path, over):
+    threading.Thread(target=_wait_for_stdin_close, args=(over,), daemon=True).start()
+    with _hold_lock(folder.path, over):
         if not over.is_set():
-            _keep(folder, over)
+            _run_indexer(folder, over)
 
 
-def _keep(folder: Folder, over: threading.Event) -> None:
-    source = Unindexed(folder)
-    indexer = Indexer(folder.text, source)
+def _run_indexer(folder: StoreDirectory, over: threading.Event) -> None:
+    source = IndexBacklog(folder)
+    indexer = Indexer(folder.text_path, source)
     indexer.start()
     over.wait()
     indexer.stop()
     source.close()
 
 
-def _wait_for_end(over: threading.Event) -> None:
+def _wait_for_stdin_close(over: threading.Event) -> None:
     # The raw descriptor: a read of sys.stdin in a daemon thread holds a lock that ending needs.
     while os.read(0, 4096):
         pass
@@ -122,9 +122,9 @@ def _wait_for_end(over: threading.Event) -> None:
 
 
 @contextmanager
-def _alone(path: Path, over: threading.Event) -> Iterator[None]:
+def _hold_lock(path: Path, over: threading.Event) -> Iterator[None]:
     """One at a time: that of a recorder that was killed may not be over yet."""
-    with open(path / LOCK, "w") as lock:
+    with open(path / INDEX_LOCK_FILE, "w") as lock:
         while not over.is_set():
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,19 +10,19 @@ from typing import Any, Final
 
 import apsw
 
-from flower.errors import WaitedTooLong
+from flower.errors import DeadlineExceeded
 from flower.records import Task
-from flower.store.sqlite.catalogue import Segment
-from flower.store.sqlite.codec import Dictionary, decode
-from flower.store.sqlite.connection import DAMAGED, Row, open_for_reading, rows
-from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.probe import bits_for
+from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.sqlite.codec import WordDictionary, decode_row
+from flower.store.sqlite.connection import DAMAGE_ERRORS, Row, fetch_rows, open_for_reading
+from flower.store.sqlite.folder import StoreDirectory
+from flower.store.sqlite.probe import bloom_bits
 from flower.store.sqlite.where import register_functions
 
 #: Connections that wait to be used again, over all segments; each may hold its page cache.
-IDLE: Final = 100
+MAX_IDLE_CONNECTIONS: Final = 100
 #: Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
-_STEPS: Final = 5_000
+_PROGRESS_STEPS: Final = 5_000
 
 
 class Deadline:
@@ -31,72 +31,72 @@ class Deadline:
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self._at = 0.0
-        self.extend()
+        self.restart()
 
-    def extend(self) -> None:
+    def restart(self) -> None:
         """Something was delivered: the time counts anew."""
         if self._seconds is not None:
             self._at = time.monotonic() + self._seconds
 
-    def passed(self) -> bool:
+    def is_expired(self) -> bool:
         return self._seconds is not None and time.monotonic() > self._at
 
-    def error(self) -> WaitedTooLong:
-        return WaitedTooLong(
+    def timeout_error(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
             f"The search took longer than {self._seconds:g} s", hint="narrow it: a state, a name, a span of time"
         )
 
-    def check(self) -> None:
-        if self.passed():
-            raise self.error()
+    def raise_if_expired(self) -> None:
+        if self.is_expired():
+            raise self.timeout_error()
 
 
-class SegmentGone(Exception):
+class SegmentUnavailable(Exception):
     """The segment cannot be read: forgotten in the meantime, or damaged."""
 
 
 class OpenSegment:
     """One connection and the words of its file."""
 
-    def __init__(self, folder: Folder, number: int) -> None:
+    def __init__(self, folder: StoreDirectory, number: int) -> None:
         self.number = number
         self.deadline = Deadline(None)
-        self._db = open_for_reading(folder.segment(number))
+        self._db = open_for_reading(folder.segment_path(number))
         try:
             register_functions(self._db)
-            self._db.set_progress_handler(self._too_late, _STEPS)
+            self._db.set_progress_handler(self._is_deadline_expired, _PROGRESS_STEPS)
             # fails here if the file has lost its tables
             self.rows("SELECT 1 FROM word, task LIMIT 0")
             # read when a row has a word that is not in it
-            self.dictionary = Dictionary()
+            self.dictionary = WordDictionary()
         except BaseException:
             self._db.close()
             raise
 
-    def _too_late(self) -> bool:
-        return self.deadline.passed()
+    def _is_deadline_expired(self) -> bool:
+        return self.deadline.is_expired()
 
-    def learn(self) -> None:
+    def reload_dictionary(self) -> None:
         """Words that have come since."""
-        self.dictionary.learn(self.rows("SELECT id, kind, value FROM word WHERE id > ?", (self._last_word(),)))
+        self.dictionary.load(self.rows("SELECT id, kind, value FROM word WHERE id > ?", (self._max_word_id(),)))
 
-    def _last_word(self) -> int:
-        return self.dictionary.last if len(self.dictionary.values) > 1 else 0
+    def _max_word_id(self) -> int:
+        return self.dictionary.last_id if len(self.dictionary.values) > 1 else 0
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return rows(self._db, sql, values)
+        return fetch_rows(self._db, sql, values)
 
-    def task(self, row: Row) -> Task:
+    def decode_task(self, row: Row) -> Task:
         try:
-            return decode(row, self.dictionary.values)
+            return decode_row(row, self.dictionary.values)
         except KeyError:
-            self.learn()
-            return decode(row, self.dictionary.values)
+            self.reload_dictionary()
+            return decode_row(row, self.dictionary.values)
 
-    def filter(self, capacity: int) -> bytes | None:
+    def read_bloom_filter(self, capacity: int) -> bytes | None:
         """The Bloom filter, if one of the right size is kept with the rows."""
         kept = self.rows("SELECT value FROM info WHERE key='bloom'")
-        if kept and isinstance(kept[0][0], bytes) and len(kept[0][0]) * 8 == bits_for(capacity):
+        if kept and isinstance(kept[0][0], bytes) and len(kept[0][0]) * 8 == bloom_bits(capacity):
             return kept[0][0]
         return None
 
@@ -104,8 +104,8 @@ class OpenSegment:
         self._db.close()
 
 
-class Pool:
-    def __init__(self, folder: Folder) -> None:
+class SegmentPool:
+    def __init__(self, folder: StoreDirectory) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         #: idle connections, least lately used first
@@ -116,39 +116,39 @@ class Pool:
         self.damaged: dict[int, str] = {}
 
     @contextmanager
-    def borrow(self, entry: Segment, deadline: Deadline) -> Iterator[OpenSegment]:
+    def acquire(self, entry: SegmentInfo, deadline: Deadline) -> Iterator[OpenSegment]:
         """Raises SegmentGone, WaitedTooLong."""
-        deadline.check()
+        deadline.raise_if_expired()
         if entry.number in self.damaged:
-            raise SegmentGone(entry.number)
+            raise SegmentUnavailable(entry.number)
         segment: OpenSegment | None = None
         try:
-            segment = self._take(entry.number) or self._open(entry.number)
+            segment = self._take_idle(entry.number) or self._open(entry.number)
             segment.deadline = deadline
             yield segment
         except apsw.InterruptError:
-            raise deadline.error() from None
-        except DAMAGED as error:
+            raise deadline.timeout_error() from None
+        except DAMAGE_ERRORS as error:
             self._discard(segment)
             segment = None
             self.damaged[entry.number] = str(error)
-            raise SegmentGone(entry.number) from error
+            raise SegmentUnavailable(entry.number) from error
         finally:
             if segment is not None:
-                self._give_back(segment)
+                self._release(segment)
 
     def _open(self, number: int) -> OpenSegment:
         try:
             return OpenSegment(self._folder, number)
         except (apsw.CantOpenError, apsw.IOError):
-            if self._folder.segment(number).exists():
+            if self._folder.segment_path(number).exists():
                 raise
-            raise SegmentGone(number) from None
+            raise SegmentUnavailable(number) from None
         except (apsw.SQLError, KeyError) as error:  # no table where there should be one
             self.damaged[number] = str(error)
-            raise SegmentGone(number) from error
+            raise SegmentUnavailable(number) from error
 
-    def _take(self, number: int) -> OpenSegment | None:
+    def _take_idle(self, number: int) -> OpenSegment | None:
         with self._lock:
             waiting = self._idle.get(number)
             if not waiting:
@@ -159,7 +159,7 @@ class Pool:
                 del self._idle[number]
             return segment
 
-    def _give_back(self, segment: OpenSegment) -> None:
+    def _release(self, segment: OpenSegment) -> None:
         too_many: list[OpenSegment] = []
         with self._lock:
             if self._closed:
@@ -168,7 +168,7 @@ class Pool:
                 self._idle.setdefault(segment.number, []).append(segment)
                 self._idle.move_to_end(segment.number)
                 self._count += 1
-            while self._count > IDLE:
+            while self._count > MAX_IDLE_CONNECTIONS:
                 number, waiting = next(iter(self._idle.items()))
                 too_many.append(waiting.pop())
                 self._count -= 1
@@ -181,7 +181,7 @@ class Pool:
         if segment is not None:
             segment.close()
 
-    def keep_only(self, numbers: set[int]) -> None:
+    def retain(self, numbers: set[int]) -> None:
         """Let go of segments that the store does not have any more."""
         with self._lock:
             gone = [number for number in self._idle if number not in numbers]

@@ -5,154 +5,164 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flower.store.port import Retention
-from flower.store.sqlite.catalogue import Segment
-from flower.store.sqlite.files import Files
-from flower.store.sqlite.schema import FINISHED, UNFINISHED
+from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.sqlite.files import SegmentSet
+from flower.store.sqlite.schema import FINISHED_CONDITION, UNFINISHED_CONDITION
 from flower.store.sqlite.transaction import Transaction
 
 #: Rows deleted in one step: writers and readers wait no longer than that.
-STEP_ROWS: Final = 2_000
+MAX_STEP_ROWS: Final = 2_000
 #: Rows moved to let a segment go: at most so many, and at most this part of it.
-MOVED_ROWS: Final = 5_000
-MOVED_PART: Final = 0.2
+MAX_MOVED_ROWS: Final = 5_000
+MAX_MOVED_FRACTION: Final = 0.2
 #: A segment whose tasks span less than this part of the age limit waits until all of it may go.
-SHORT_SPAN: Final = 0.1
+MIN_SPAN_FRACTION: Final = 0.1
 #: A limit of less than this many segments is kept to the row; above, one segment more or less is allowed.
-EXACT_BELOW: Final = 2
+EXACT_LIMIT_SEGMENTS: Final = 2
 
 
-class Pruning:
-    def __init__(self, files: Files, capacity: int) -> None:
-        self._files = files
+class RetentionPruner:
+    def __init__(self, files: SegmentSet, capacity: int) -> None:
+        self._segments = files
         self._capacity = capacity
         #: segments without finished rows, as of a number of the change sequence of theirs
         self._unfinished: dict[int, int] = {}
         #: sizes, with the number under which they were measured
         self._sizes: dict[int, tuple[int, int]] = {}
 
-    def step(self, transaction: Transaction, retention: Retention, now: float) -> int:
+    def prune_step(self, transaction: Transaction, retention: Retention, now: float) -> int:
         """One step; gives the number of tasks that went."""
-        transaction.deletes = True
+        transaction.is_deletion = True
         if retention.max_age is not None:
-            gone = self._by_age(transaction, now, retention.max_age)
+            gone = self._prune_by_age(transaction, now, retention.max_age)
             if gone:
                 return gone
         if retention.max_tasks is not None:
-            excess = self._files.catalogue.rows - max(retention.max_tasks, 0)
-            exact = retention.max_tasks < EXACT_BELOW * self._capacity
-            gone = self._oldest(transaction, excess, exact=exact) if excess > 0 else 0
+            excess = self._segments.catalog.rows - max(retention.max_tasks, 0)
+            exact = retention.max_tasks < EXACT_LIMIT_SEGMENTS * self._capacity
+            gone = self._prune_oldest(transaction, excess, exact=exact) if excess > 0 else 0
             if gone:
                 return gone
         if retention.max_bytes is not None:
-            return self._by_size(transaction, retention.max_bytes)
+            return self._prune_by_size(transaction, retention.max_bytes)
         return 0
 
     # --- which
 
-    def _by_age(self, transaction: Transaction, now: float, age: float) -> int:
+    def _prune_by_age(self, transaction: Transaction, now: float, age: float) -> int:
         """Finished tasks without an event since then. One that has not ended stays while any finished one is there."""
         cutoff = now - age
-        for entry in self._files.catalogue:
+        for entry in self._segments.catalog:
             bounds = entry.bound("timestamp")
             if bounds is None or bounds[0] >= cutoff:
                 continue
-            old = f"{FINISHED} AND timestamp < ?"
-            if bounds[1] < cutoff or self._few_stay(entry, old, cutoff):
-                staying = f"({UNFINISHED}) OR timestamp >= ? OR timestamp IS NULL"
-                gone = self._drop(transaction, entry, old, staying, (cutoff,))
-            elif self._is_receiving(entry) or bounds[1] - bounds[0] > SHORT_SPAN * age:
-                gone = self._delete(transaction, entry, old, (cutoff,), STEP_ROWS)
+            old = f"{FINISHED_CONDITION} AND timestamp < ?"
+            if bounds[1] < cutoff or self._is_mostly_expired(entry, old, cutoff):
+                staying = f"({UNFINISHED_CONDITION}) OR timestamp >= ? OR timestamp IS NULL"
+                gone = self._drop_segment(transaction, entry, old, staying, (cutoff,))
+            elif self._is_active(entry) or bounds[1] - bounds[0] > MIN_SPAN_FRACTION * age:
+                gone = self._delete_rows(transaction, entry, old, (cutoff,), MAX_STEP_ROWS)
             else:
                 gone = 0  # it spans little time: soon it goes as a whole
             if gone:
                 return gone
-        if any(self._any_finished(entry) for entry in self._files.catalogue):
+        if any(self._has_finished(entry) for entry in self._segments.catalog):
             return 0
-        for entry in self._files.catalogue:
-            gone = self._delete(transaction, entry, "timestamp < ?", (cutoff,), STEP_ROWS)
+        for entry in self._segments.catalog:
+            gone = self._delete_rows(transaction, entry, "timestamp < ?", (cutoff,), MAX_STEP_ROWS)
             if gone:
                 return gone
         return 0
 
-    def _few_stay(self, entry: Segment, old: str, cutoff: float) -> bool:
-        limit = self._movable(entry)
-        file = self._files.segment(entry.number)
+    def _is_mostly_expired(self, entry: SegmentInfo, old: str, cutoff: float) -> bool:
+        limit = self._max_movable_rows(entry)
+        file = self._segments.segment(entry.number)
         sql = f"SELECT count(*) FROM (SELECT 1 FROM task WHERE timestamp >= ? LIMIT {limit + 1})"
         return bool(file.rows(sql, (cutoff,))[0][0] <= limit)
 
-    def _by_size(self, transaction: Transaction, limit: int) -> int:
-        files = self._files
-        sizes = {entry.number: self._size(entry) for entry in files.catalogue}
-        excess = sum(sizes.values()) + self._files.folder.text_bytes() - limit
-        if excess <= 0 or not files.catalogue.rows:
+    def _prune_by_size(self, transaction: Transaction, limit: int) -> int:
+        files = self._segments
+        sizes = {entry.number: self._segment_bytes(entry) for entry in files.catalog}
+        excess = sum(sizes.values()) + self._segments.directory.text_bytes() - limit
+        if excess <= 0 or not files.catalog.rows:
             return 0
-        oldest = files.catalogue.segments[0]
-        if len(files.catalogue) > EXACT_BELOW and excess >= sizes[oldest.number] // 2:
-            return self._oldest(transaction, oldest.rows, exact=True)
+        oldest = files.catalog.segments[0]
+        if len(files.catalog) > EXACT_LIMIT_SEGMENTS and excess >= sizes[oldest.number] // 2:
+            return self._prune_oldest(transaction, oldest.rows, exact=True)
         part = excess / max(sum(sizes.values()), 1)
-        return self._oldest(transaction, max(1, int(files.catalogue.rows * part)), exact=True)
+        return self._prune_oldest(transaction, max(1, int(files.catalog.rows * part)), exact=True)
 
-    def _size(self, entry: Segment) -> int:
+    def _segment_bytes(self, entry: SegmentInfo) -> int:
         sequence, size = self._sizes.get(entry.number, (-1, 0))
         if sequence != entry.sequence:
-            size = self._files.segment(entry.number).used_bytes() + self._files.folder.column_bytes(entry.number)
+            size = self._segments.segment(entry.number).used_bytes() + self._segments.directory.column_bytes(
+                entry.number
+            )
             self._sizes[entry.number] = (entry.sequence, size)
-            self._files.trim()
+            self._segments.close_idle()
         return size
 
-    def _oldest(self, transaction: Transaction, excess: int, *, exact: bool) -> int:
+    def _prune_oldest(self, transaction: Transaction, excess: int, *, exact: bool) -> int:
         """The oldest finished tasks; those that have not ended only when no finished one is left."""
-        for entry in self._files.catalogue:
-            if entry.rows == 0 or not self._any_finished(entry):
+        for entry in self._segments.catalog:
+            if entry.rows == 0 or not self._has_finished(entry):
                 continue
-            if excess >= entry.rows and not self._is_receiving(entry):
-                return self._drop(transaction, entry, FINISHED, UNFINISHED, ())
-            return self._delete(transaction, entry, FINISHED, (), min(excess, STEP_ROWS)) if exact else 0
-        for entry in self._files.catalogue:
+            if excess >= entry.rows and not self._is_active(entry):
+                return self._drop_segment(transaction, entry, FINISHED_CONDITION, UNFINISHED_CONDITION, ())
+            return (
+                self._delete_rows(transaction, entry, FINISHED_CONDITION, (), min(excess, MAX_STEP_ROWS))
+                if exact
+                else 0
+            )
+        for entry in self._segments.catalog:
             if entry.rows and (exact or excess >= entry.rows):
-                return self._delete(transaction, entry, "true", (), min(excess, STEP_ROWS))
+                return self._delete_rows(transaction, entry, "true", (), min(excess, MAX_STEP_ROWS))
         return 0
 
-    def _any_finished(self, entry: Segment) -> bool:
+    def _has_finished(self, entry: SegmentInfo) -> bool:
         if self._unfinished.get(entry.number) == entry.sequence:
             return False
-        found = self._files.segment(entry.number).rows(f"SELECT 1 FROM task WHERE {FINISHED} LIMIT 1")
+        found = self._segments.segment(entry.number).rows(f"SELECT 1 FROM task WHERE {FINISHED_CONDITION} LIMIT 1")
         if not found:
             self._unfinished[entry.number] = entry.sequence
         return bool(found)
 
-    def _is_receiving(self, entry: Segment) -> bool:
-        return entry.number == self._files.receiving
+    def _is_active(self, entry: SegmentInfo) -> bool:
+        return entry.number == self._segments.active_number
 
-    def _movable(self, entry: Segment) -> int:
-        return min(MOVED_ROWS, int(entry.rows * MOVED_PART))
+    def _max_movable_rows(self, entry: SegmentInfo) -> int:
+        return min(MAX_MOVED_ROWS, int(entry.rows * MAX_MOVED_FRACTION))
 
     # --- how
 
-    def _drop(self, transaction: Transaction, entry: Segment, old: str, stays: str, values: Sequence[Any]) -> int:
+    def _drop_segment(
+        self, transaction: Transaction, entry: SegmentInfo, old: str, stays: str, values: Sequence[Any]
+    ) -> int:
         """Remove the file, once the rows that stay are elsewhere; if they are many, delete the others instead."""
-        if self._is_receiving(entry):
-            return self._delete(transaction, entry, old, values, STEP_ROWS)
-        staying = self._files.segment(entry.number).select(
-            f"{stays} ORDER BY id LIMIT {self._movable(entry) + 1}", values
+        if self._is_active(entry):
+            return self._delete_rows(transaction, entry, old, values, MAX_STEP_ROWS)
+        staying = self._segments.segment(entry.number).select(
+            f"{stays} ORDER BY id LIMIT {self._max_movable_rows(entry) + 1}", values
         )
-        if len(staying) > self._movable(entry):
-            return self._delete(transaction, entry, old, values, STEP_ROWS)
+        if len(staying) > self._max_movable_rows(entry):
+            return self._delete_rows(transaction, entry, old, values, MAX_STEP_ROWS)
         if staying:
             transaction.insert([stored.task for stored in staying])
-            transaction.emptied = entry.number
+            transaction.moved_from = entry.number
         transaction.commit(drop=[entry.number])
-        self._files.drop([entry.number])
+        self._segments.delete_segments([entry.number])
         return entry.rows - len(staying)
 
-    def _delete(self, transaction: Transaction, entry: Segment, old: str, values: Sequence[Any], most: int) -> int:
+    def _delete_rows(
+        self, transaction: Transaction, entry: SegmentInfo, old: str, values: Sequence[Any], most: int
+    ) -> int:
         oldest = f"SELECT id FROM task WHERE {old} ORDER BY id LIMIT ?"
-        ids = self._files.segment(entry.number).rows(oldest, (*values, most))
+        ids = self._segments.segment(entry.number).rows(oldest, (*values, most))
         if not ids:
             return 0
         gone = transaction.segment(entry.number).delete(ids)
-        empty = gone == entry.rows and not self._is_receiving(entry)
+        empty = gone == entry.rows and not self._is_active(entry)
         transaction.commit(drop=[entry.number] if empty else ())
         if empty:
-            self._files.drop([entry.number])
+            self._segments.delete_segments([entry.number])
         return gone

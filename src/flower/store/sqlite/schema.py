@@ -6,24 +6,24 @@ from flower.records import FAILURE, PENDING, RECEIVED, REJECTED, RETRY, REVOKED,
 
 #: "Bell" in the header of every file, and the number of this format.
 APPLICATION_ID: Final = 0x42656C6C
-FORMAT: Final = 1
+FORMAT_VERSION: Final = 1
 
 #: Tasks per segment file. Random-order indexes of this size stay in a small page cache, which is why
 #: the speed of writing does not fall as the store grows.
-SEGMENT_TASKS: Final = 100_000
+DEFAULT_SEGMENT_TASKS: Final = 100_000
 
 #: States have the same numbers in every dictionary, so that partial indexes can name them.
-STATES: Final = (SUCCESS, FAILURE, REVOKED, REJECTED, RETRY, STARTED, RECEIVED, PENDING)
-STATE_IDS: Final = {state: number for number, state in enumerate(STATES, 1)}
+FIXED_STATES: Final = (SUCCESS, FAILURE, REVOKED, REJECTED, RETRY, STARTED, RECEIVED, PENDING)
+STATE_IDS: Final = {state: number for number, state in enumerate(FIXED_STATES, 1)}
 SUCCESS_ID: Final = STATE_IDS[SUCCESS]
 #: SQL for "has ended".
-FINISHED: Final = "state IN (1, 2, 3, 4)"
-UNFINISHED: Final = f"state <> {SUCCESS_ID} AND state NOT IN (2, 3, 4)"
+FINISHED_CONDITION: Final = "state IN (1, 2, 3, 4)"
+UNFINISHED_CONDITION: Final = f"state <> {SUCCESS_ID} AND state NOT IN (2, 3, 4)"
 #: Numbers up to this one are for states to come.
 LAST_STATE_ID: Final = 15
 
 #: Columns that hold a number of the dictionary, and under which kind the word is kept there.
-KINDS: Final = {
+WORD_KINDS: Final = {
     "state": "state",
     "name": "name",
     "hostname": "worker",
@@ -32,33 +32,33 @@ KINDS: Final = {
     "exchange": "route",
     "routing_key": "route",
 }
-IDS: Final = ("uuid", "root_id", "parent_id")
-TEXTS: Final = ("eta", "expires", "args", "kwargs", "result", "exception", "traceback")
-JSON: Final = ("earlier", "data")
-REALS: Final = frozenset(
+TASK_ID_COLUMNS: Final = ("uuid", "root_id", "parent_id")
+TASK_TEXT_COLUMNS: Final = ("eta", "expires", "args", "kwargs", "result", "exception", "traceback")
+TASK_JSON_COLUMNS: Final = ("earlier", "data")
+TASK_REAL_COLUMNS: Final = frozenset(
     {
         "received", "started", "timestamp", "runtime", "sent", "succeeded", "failed", "retried", "revoked", "rejected",
     }
 )  # fmt: skip
 
-FIELDS: Final[tuple[str, ...]] = Task.__struct_fields__
+TASK_FIELDS: Final[tuple[str, ...]] = Task.__struct_fields__
 #: The order of a row: the store's handle, whether all texts are ASCII without NUL, then the record.
-COLUMNS: Final = ("id", "plain", *FIELDS)
+TASK_COLUMNS: Final = ("id", "plain", *TASK_FIELDS)
 
 
 def _column(name: str) -> str:
     if name == "id":
         return "id INTEGER PRIMARY KEY"
-    if name in IDS:
+    if name in TASK_ID_COLUMNS:
         # no affinity: 16 bytes if it is a canonical UUID, else the text itself
         return f"{name} BLOB" + (" NOT NULL" if name == "uuid" else "")
-    if name in TEXTS or name in JSON:
+    if name in TASK_TEXT_COLUMNS or name in TASK_JSON_COLUMNS:
         return f"{name} TEXT"
-    return f"{name} {'REAL' if name in REALS else 'INTEGER'}"
+    return f"{name} {'REAL' if name in TASK_REAL_COLUMNS else 'INTEGER'}"
 
 
-SEGMENT: Final = (
-    f"CREATE TABLE task({', '.join(map(_column, COLUMNS))})",
+SEGMENT_SCHEMA: Final = (
+    f"CREATE TABLE task({', '.join(map(_column, TASK_COLUMNS))})",
     # the only index: whatever else is searched or sorted by is in the columns, which cost a tenth of it
     "CREATE UNIQUE INDEX task_uuid ON task(uuid)",
     "CREATE TABLE word(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, UNIQUE(kind, value))",
@@ -67,7 +67,7 @@ SEGMENT: Final = (
     "CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
 )
 
-META: Final = (
+META_SCHEMA: Final = (
     # what each write touched: canonical ids end to end, others as JSON
     "CREATE TABLE batch("
     "sequence INTEGER PRIMARY KEY, time REAL, touched INTEGER, ids BLOB, odd TEXT, complete INTEGER)",
@@ -78,5 +78,5 @@ META: Final = (
     "CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
 )
 
-INSERT: Final = f"INSERT INTO task({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM task"
+INSERT_TASK: Final = f"INSERT INTO task({', '.join(TASK_COLUMNS)}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"
+SELECT_TASKS: Final = f"SELECT {', '.join(TASK_COLUMNS)} FROM task"

@@ -10,34 +10,48 @@ import apsw
 import msgspec
 
 from flower.records import Task
-from flower.store.port import Changed, Stored
+from flower.store.port import StoredTask, TaskChange
 from flower.store.sqlite import catalogue
-from flower.store.sqlite.bloom import Filters
-from flower.store.sqlite.catalogue import BOUNDED, LARGEST, Segment, widen
-from flower.store.sqlite.codec import Dictionary, Encoder, decode, difference, update_statement
-from flower.store.sqlite.columns.fill import NARROW
-from flower.store.sqlite.columns.keeping import Keeper
+from flower.store.sqlite.bloom import BloomFilters
+from flower.store.sqlite.catalogue import BOUNDED_KEYS, MAX_BOUND, SegmentInfo, extend_bounds
+from flower.store.sqlite.codec import (
+    RowEncoder,
+    WordDictionary,
+    build_update_statement,
+    changed_fields_mask,
+    decode_row,
+)
+from flower.store.sqlite.columns.fill import NARROW_SELECT
+from flower.store.sqlite.columns.keeping import ColumnWriter
 from flower.store.sqlite.connection import (
+    ACTIVE_CACHE_KB,
     CLOSED_CHECKPOINT,
-    DAMAGED,
-    OPEN_CACHE_KB,
+    DAMAGE_ERRORS,
     OPEN_CHECKPOINT,
     SEALED_CACHE_KB,
     Row,
-    create,
-    number,
+    create_database,
+    execute_statements,
+    fetch_number,
+    fetch_rows,
     open_for_writing,
-    rows,
-    run,
 )
-from flower.store.sqlite.probe import bits_for
-from flower.store.sqlite.schema import APPLICATION_ID, COLUMNS, FIELDS, FORMAT, INSERT, SEGMENT, SELECT
+from flower.store.sqlite.probe import bloom_bits
+from flower.store.sqlite.schema import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    INSERT_TASK,
+    SEGMENT_SCHEMA,
+    SELECT_TASKS,
+    TASK_COLUMNS,
+    TASK_FIELDS,
+)
 
-_BOUNDED_AT = tuple(COLUMNS.index(key) for key in BOUNDED)
-_BOUNDED_MASK = sum(1 << FIELDS.index(key) for key in BOUNDED)
-_SELECT_BY_UUID = f"{SELECT} WHERE uuid=?"
-_PUT_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
-_MOST_STATEMENTS = 512
+_BOUNDED_AT = tuple(TASK_COLUMNS.index(key) for key in BOUNDED_KEYS)
+_BOUNDED_MASK = sum(1 << TASK_FIELDS.index(key) for key in BOUNDED_KEYS)
+_SELECT_BY_UUID = f"{SELECT_TASKS} WHERE uuid=?"
+_WRITE_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
+_MAX_STATEMENTS = 512
 #: Rows whose columns are made together.
 _CHUNK = 10_000
 
@@ -63,34 +77,38 @@ class SegmentFile:
                 raise DamagedFile(number_, "the file is gone")
             self._db = open_for_writing(
                 path,
-                cache_kb=OPEN_CACHE_KB if receiving else SEALED_CACHE_KB,
+                cache_kb=ACTIVE_CACHE_KB if receiving else SEALED_CACHE_KB,
                 checkpoint=OPEN_CHECKPOINT if receiving else CLOSED_CHECKPOINT,
             )
             try:
-                if path.stat().st_size < _pages(self._db) * number(self._db, "PRAGMA page_size") and not _log(path):
+                if path.stat().st_size < _used_pages(self._db) * fetch_number(
+                    self._db, "PRAGMA page_size"
+                ) and not _wal_path(path):
                     raise DamagedFile(number_, "the file is shorter than it says")
-                self.entry = self._read_entry()
-                self.sealed = number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
-                self.columns = Keeper(columns, self.entry.first, self.entry.capacity, self.entry.sequence)
+                self.info = self._read_info()
+                self.sealed = fetch_number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
+                self.columns = ColumnWriter(columns, self.info.first, self.info.capacity, self.info.sequence)
                 self._reset()
             except BaseException:
                 self._db.close()
                 raise
 
     @classmethod
-    def make(cls, path: Path, columns: Path, number_: int, first: int, capacity: int) -> "SegmentFile":
-        entry = Segment(number=number_, first=first, next=first, capacity=capacity)
-        text = catalogue.to_json(entry).decode()
-        create(path, (*SEGMENT, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT)
+    def create(cls, path: Path, columns: Path, number_: int, first: int, capacity: int) -> "SegmentFile":
+        entry = SegmentInfo(number=number_, first=first, next=first, capacity=capacity)
+        text = catalogue.encode_segment_info(entry).decode()
+        create_database(
+            path, (*SEGMENT_SCHEMA, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT_VERSION
+        )
         made = cls(path, columns, number_, receiving=True)
-        made.columns.make()
+        made.columns.create()
         return made
 
     @contextmanager
     def _guard(self, *, opening: bool = False) -> Iterator[None]:
         try:
             yield
-        except DAMAGED as error:
+        except DAMAGE_ERRORS as error:
             raise DamagedFile(self.number, error) from error
         except (apsw.SQLError, msgspec.DecodeError, KeyError) as error:
             if not opening:
@@ -98,69 +116,72 @@ class SegmentFile:
             # a table, an entry or a kind of word that should be there is not
             raise DamagedFile(self.number, error) from error
 
-    def _read_entry(self) -> Segment:
+    def _read_info(self) -> SegmentInfo:
         row = self._db.execute("SELECT value FROM info WHERE key='segment'").fetchone()
         if row is None:
             raise DamagedFile(self.number, "it does not say what it holds")
-        return catalogue.from_json(row[0])
+        return catalogue.decode_segment_info(row[0])
 
     def _reset(self) -> None:
         """What is on disk counts, nothing else."""
         self.__dict__.pop("_dictionary", None)
         self.__dict__.pop("_encoder", None)
-        self._bounds = list(self.entry.bounds)
-        self._rows = self.entry.rows
-        self._next = self.entry.next
-        self.columns.forget()
+        self._bounds = list(self.info.bounds)
+        self._rows = self.info.rows
+        self._next = self.info.next
+        self.columns.discard()
 
     @cached_property
-    def _dictionary(self) -> Dictionary:
+    def _dictionary(self) -> WordDictionary:
         # read when it is needed: most segments are only asked for ids that they do not hold
-        return Dictionary(rows(self._db, "SELECT id, kind, value FROM word"))
+        return WordDictionary(fetch_rows(self._db, "SELECT id, kind, value FROM word"))
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        encoder = Encoder(self._dictionary)
-        encoder.odd_ids, encoder.parented = self.entry.odd_ids, self.entry.parented
+    def _encoder(self) -> RowEncoder:
+        encoder = RowEncoder(self._dictionary)
+        encoder.has_non_uuid_ids, encoder.has_parents = self.info.has_non_uuid_ids, self.info.has_parents
         return encoder
 
     # --- finding
 
-    def find(self, packed: bytes | str) -> Stored | None:
+    def find(self, packed: bytes | str) -> StoredTask | None:
         with self._guard():
             row = self._db.execute(_SELECT_BY_UUID, (packed,)).fetchone()
-            return None if row is None else self._stored(row)
+            return None if row is None else self._decode_stored(row)
 
-    def select(self, condition: str, values: Sequence[Any] = ()) -> list[Stored]:
+    def select(self, condition: str, values: Sequence[Any] = ()) -> list[StoredTask]:
         with self._guard():
-            return [self._stored(row) for row in self._db.execute(f"{SELECT} WHERE {condition}", values).fetchall()]
+            return [
+                self._decode_stored(row)
+                for row in self._db.execute(f"{SELECT_TASKS} WHERE {condition}", values).fetchall()
+            ]
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         with self._guard():
-            return rows(self._db, sql, values)
+            return fetch_rows(self._db, sql, values)
 
-    def _stored(self, row: Row) -> Stored:
-        return Stored(row[0], decode(row, self._dictionary.values))
+    def _decode_stored(self, row: Row) -> StoredTask:
+        return StoredTask(row[0], decode_row(row, self._dictionary.values))
 
-    def give_filter(self, filters: Filters) -> None:
+    def load_bloom_filter(self, filters: BloomFilters) -> None:
         """The Bloom filter that was sealed with the file, else one made from the rows."""
-        capacity = self.entry.capacity
+        capacity = self.info.capacity
         if self.sealed:
             (content,) = self.rows("SELECT value FROM info WHERE key='bloom'")[0]
-            if isinstance(content, bytes) and len(content) * 8 == bits_for(capacity):
-                filters.put(self.number, capacity, content)
+            if isinstance(content, bytes) and len(content) * 8 == bloom_bits(capacity):
+                filters.add_filter(self.number, capacity, content)
                 return
             self.sealed = False
         ids = [row[0] for row in self.rows("SELECT uuid FROM task")]
-        filters.put(self.number, capacity)
+        filters.add_filter(self.number, capacity)
         if ids:
-            filters.add(self.number, ids)
+            filters.add_ids(self.number, ids)
 
     def used_bytes(self) -> int:
         """What the rows take, without the room that deleted ones left."""
         with self._guard():
-            free = number(self._db, "PRAGMA freelist_count")
-            return (_pages(self._db) - free) * number(self._db, "PRAGMA page_size")
+            free = fetch_number(self._db, "PRAGMA freelist_count")
+            return (_used_pages(self._db) - free) * fetch_number(self._db, "PRAGMA page_size")
 
     # --- changing, inside a transaction
 
@@ -170,51 +191,51 @@ class SegmentFile:
             _ = self._encoder
 
     @property
-    def vacancies(self) -> int:
-        return self.entry.capacity - (self._next - self.entry.first)
+    def free_rows(self) -> int:
+        return self.info.capacity - (self._next - self.info.first)
 
     def insert(self, first: int, tasks: Sequence[Task]) -> None:
         """New rows under the keys from `first` on."""
-        encode = self._encoder.row
+        encode = self._encoder.encode_row
         new = [encode(key, task) for key, task in enumerate(tasks, first)]
         with self._guard():
-            self._db.executemany(INSERT, new)
+            self._db.executemany(INSERT_TASK, new)
         self.columns.put(new)
-        self._widen(new)
+        self._extend_bounds(new)
         self._rows += len(new)
         self._next = first + len(new)
 
-    def update(self, changes: Sequence[Changed]) -> list[Changed]:
+    def update(self, changes: Sequence[TaskChange]) -> list[TaskChange]:
         """Set the fields that differ, and only those: naming an indexed column rewrites its index.
         Gives the changes whose rows are not there."""
-        groups: dict[int, list[tuple[Row, Changed]]] = {}
-        encode = self._encoder.row
+        groups: dict[int, list[tuple[Row, TaskChange]]] = {}
+        encode = self._encoder.encode_row
         widening: list[Row] = []
         for change in changes:
-            mask = difference(change.before, change.after)
+            mask = changed_fields_mask(change.before, change.after)
             row = encode(change.key, change.after)
             groups.setdefault(mask, []).append((row, change))
             if mask & _BOUNDED_MASK:
                 widening.append(row)
-        missing: list[Changed] = []
+        missing: list[TaskChange] = []
         with self._guard():
             for mask, group in groups.items():
-                missing += self._update_alike(mask, group)
+                missing += self._update_same_fields(mask, group)
         gone = {change.key for change in missing}
         self.columns.put(row for group in groups.values() for row, _ in group if row[0] not in gone)
-        self._widen(widening)
+        self._extend_bounds(widening)
         return missing
 
-    def _update_alike(self, mask: int, group: list[tuple[Row, Changed]]) -> list[Changed]:
+    def _update_same_fields(self, mask: int, group: list[tuple[Row, TaskChange]]) -> list[TaskChange]:
         """Changes of the same fields, in the order of the file."""
         if not mask:
             return []
         if mask not in self._statements:
-            if len(self._statements) >= _MOST_STATEMENTS:
+            if len(self._statements) >= _MAX_STATEMENTS:
                 self._statements.clear()
-            self._statements[mask] = update_statement(mask)
+            self._statements[mask] = build_update_statement(mask)
         sql, places = self._statements[mask]
-        group.sort(key=_key)
+        group.sort(key=_change_key)
         before = self._db.total_changes()
         self._db.executemany(sql, [[row[place] for place in places] for row, _ in group])
         if self._db.total_changes() - before == len(group):
@@ -234,53 +255,53 @@ class SegmentFile:
         self._rows -= gone
         return gone
 
-    def _widen(self, written: Sequence[Row]) -> None:
+    def _extend_bounds(self, written: Sequence[Row]) -> None:
         for which, place in enumerate(_BOUNDED_AT):
             # infinity is kept as the greatest number: JSON has none
-            values = [min(max(row[place], -LARGEST), LARGEST) for row in written if row[place] is not None]
+            values = [min(max(row[place], -MAX_BOUND), MAX_BOUND) for row in written if row[place] is not None]
             if values:
-                self._bounds[which] = widen(self._bounds[which], min(values), max(values))
+                self._bounds[which] = extend_bounds(self._bounds[which], min(values), max(values))
 
-    def describe(self, sequence: int, *, emptied: int | None = None) -> None:
+    def write_info(self, sequence: int, *, emptied: int | None = None) -> None:
         """The last thing in a transaction: the new words, and what the segment says of itself."""
-        entry = Segment(
+        entry = SegmentInfo(
             number=self.number,
-            first=self.entry.first,
+            first=self.info.first,
             next=self._next,
-            capacity=self.entry.capacity,
+            capacity=self.info.capacity,
             rows=self._rows,
             sequence=sequence,
-            odd_ids=self._encoder.odd_ids,
-            parented=self._encoder.parented,
+            has_non_uuid_ids=self._encoder.has_non_uuid_ids,
+            has_parents=self._encoder.has_parents,
             bounds=tuple(self._bounds),
-            emptied=emptied,
+            moved_from=emptied,
         )
         with self._guard():
-            words = self._dictionary.take_fresh()
+            words = self._dictionary.pop_new_words()
             if words:
                 self._db.executemany("INSERT INTO word VALUES (?,?,?)", words)
-            self._db.execute(_PUT_INFO, ("segment", catalogue.to_json(entry).decode()))
+            self._db.execute(_WRITE_INFO, ("segment", catalogue.encode_segment_info(entry).decode()))
         self._described = entry
 
     def commit(self) -> None:
         with self._guard():
             self._db.execute("COMMIT")
-        self.entry = self._described
-        self.columns.commit(self.entry.sequence)
+        self.info = self._described
+        self.columns.commit(self.info.sequence)
 
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._reset()
 
-    def restore(self, entry: Segment, changes: Iterable[Changed], sequence: int) -> None:
+    def revert(self, entry: SegmentInfo, changes: Iterable[TaskChange], sequence: int) -> None:
         """Undo a committed transaction: the rows that it brought go, those that it changed are as before."""
         self.begin()
         try:
             self.delete(self.rows("SELECT id FROM task WHERE id >= ?", (entry.next,)))
-            self.update([Changed(change.key, change.after, change.before) for change in changes])
+            self.update([TaskChange(change.key, change.after, change.before) for change in changes])
             self._next, self._bounds = entry.next, list(entry.bounds)
-            self.describe(sequence, emptied=entry.emptied)
+            self.write_info(sequence, emptied=entry.moved_from)
             self.commit()
         except BaseException:
             self.rollback()
@@ -289,40 +310,40 @@ class SegmentFile:
     def seal(self, content: bytes) -> None:
         """No new tasks any more: keep the filter with the rows, and bring the log into the file."""
         with self._guard():
-            self._db.execute(_PUT_INFO, ("bloom", content))
+            self._db.execute(_WRITE_INFO, ("bloom", content))
             self.sealed = True
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            run(
+            execute_statements(
                 self._db, f"PRAGMA cache_size=-{SEALED_CACHE_KB}", f"PRAGMA wal_autocheckpoint={CLOSED_CHECKPOINT}",
                 "PRAGMA shrink_memory",
             )  # fmt: skip
 
     def rebuild_columns(self) -> bool:
         """Make the columns anew from the rows. False if there is no room for them."""
-        return self.columns.rebuild(self._chunks(), self.entry.sequence)
+        return self.columns.rebuild(self._chunks(), self.info.sequence)
 
     def _chunks(self) -> Iterator[list[Row]]:
         last = -1
-        while rows := self.rows(f"{NARROW} WHERE id > ? ORDER BY id LIMIT {_CHUNK}", (last,)):
+        while rows := self.rows(f"{NARROW_SELECT} WHERE id > ? ORDER BY id LIMIT {_CHUNK}", (last,)):
             yield rows
             last = rows[-1][0]
 
-    def order_columns(self) -> None:
-        self.columns.order(self.entry.next - self.entry.first)
+    def sort_columns(self) -> None:
+        self.columns.sort(self.info.next - self.info.first)
 
     def close(self) -> None:
         self.columns.close()
         self._db.close()
 
 
-def _key(item: tuple[Row, Changed]) -> int:
+def _change_key(item: tuple[Row, TaskChange]) -> int:
     return item[1].key
 
 
-def _pages(connection: apsw.Connection) -> int:
-    return number(connection, "PRAGMA page_count")
+def _used_pages(connection: apsw.Connection) -> int:
+    return fetch_number(connection, "PRAGMA page_count")
 
 
-def _log(path: Path) -> bool:
+def _wal_path(path: Path) -> bool:
     log = path.with_name(path.name + "-wal")
     return log.exists() and log.stat().st_size > 0

@@ -6,36 +6,36 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flower.records import Gap, Task, Worker
-from flower.store.port import Batch, Changed
-from flower.store.sqlite.catalogue import Segment
+from flower.store.port import Batch, TaskChange
+from flower.store.sqlite.catalogue import SegmentInfo
 from flower.store.sqlite.segment import SegmentFile
 
 if TYPE_CHECKING:
-    from flower.store.sqlite.files import Files
+    from flower.store.sqlite.files import SegmentSet
 
 
 class Transaction:
-    def __init__(self, files: "Files") -> None:
-        self._files = files
+    def __init__(self, files: "SegmentSet") -> None:
+        self._segments = files
         self._sequence = files.meta.sequence + 1
         #: segments of this transaction and what was changed in them
-        self._touched: dict[int, tuple[SegmentFile, list[Changed]]] = {}
+        self._touched: dict[int, tuple[SegmentFile, list[TaskChange]]] = {}
         self._new: list[SegmentFile] = []
-        self._committed: list[tuple[SegmentFile, Segment, list[Changed]]] = []
+        self._committed: list[tuple[SegmentFile, SegmentInfo, list[TaskChange]]] = []
         self._next = files.next_key
         self._added: dict[int, list[str]] = {}
-        self.emptied: int | None = None
+        self.moved_from: int | None = None
         #: a deletion need not be undone: what may go, may go
-        self.deletes = False
+        self.is_deletion = False
 
     def segment(self, number: int) -> SegmentFile:
         if number not in self._touched:
-            file = self._files.segment(number)
+            file = self._segments.segment(number)
             file.begin()
             self._touched[number] = (file, [])
         return self._touched[number][0]
 
-    def update(self, number: int, changes: Sequence[Changed]) -> list[Changed]:
+    def update(self, number: int, changes: Sequence[TaskChange]) -> list[TaskChange]:
         """Gives the changes whose rows are not there."""
         file = self.segment(number)
         self._touched[number][1].extend(changes)
@@ -46,20 +46,20 @@ class Transaction:
         first = self._next
         left = list(tasks)
         while left:
-            file = self._receiving()
-            part, left = left[: file.vacancies], left[file.vacancies :]
+            file = self._active_file()
+            part, left = left[: file.free_rows], left[file.free_rows :]
             file.insert(self._next, part)
             self._added.setdefault(file.number, []).extend(task.uuid for task in part)
             self._next += len(part)
         return list(range(first, self._next))
 
-    def _receiving(self) -> SegmentFile:
-        number = self._new[-1].number if self._new else self._files.receiving
+    def _active_file(self) -> SegmentFile:
+        number = self._new[-1].number if self._new else self._segments.active_number
         if number is not None:
             file = self.segment(number)
-            if file.vacancies > 0 and not file.sealed:
+            if file.free_rows > 0 and not file.sealed:
                 return file
-        file = self._files.make_segment(self._next, ahead=len(self._new))
+        file = self._segments.make_segment(self._next, ahead=len(self._new))
         self._new.append(file)
         return self.segment(file.number)
 
@@ -70,26 +70,26 @@ class Transaction:
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
         *,
-        held: Sequence[Task] | None = None,
-        counted: Batch | None = None,
+        parked: Sequence[Task] | None = None,
+        batch: Batch | None = None,
     ) -> None:
         receiving_first = sorted(self._touched, reverse=True)
         # said by the last file to commit of those that moved rows went to
         tells = min(self._added, default=None)
         for number in receiving_first:
             file, _ = self._touched[number]
-            file.describe(self._sequence, emptied=self.emptied if number == tells else None)
+            file.write_info(self._sequence, emptied=self.moved_from if number == tells else None)
         for number in receiving_first:
             file, changes = self._touched[number]
-            before = file.entry
+            before = file.info
             file.commit()
             self._committed.append((file, before, changes))
-        self._files.commit_meta(
+        self._segments.commit_meta(
             self._sequence,
-            [file.entry for file, _ in self._touched.values()],
-            uuids=uuids, workers=workers, gaps=gaps, drop=drop, held=held, counted=counted,
+            [file.info for file, _ in self._touched.values()],
+            uuids=uuids, workers=workers, gaps=gaps, drop=drop, parked=parked, batch=batch,
         )  # fmt: skip
-        self._files.committed(self._next, self._new, self._added, self._touched)
+        self._segments.apply_commit(self._next, self._new, self._added, self._touched)
 
     def rollback(self) -> None:
         """Leave nothing of it. Never raises: what cannot be undone now is left to `Files.settle`."""
@@ -97,14 +97,14 @@ class Transaction:
         fresh = {file.number for file in self._new}
         for number, (file, _) in self._touched.items():
             if number not in done and number not in fresh:
-                self._files.roll_back(file)
+                self._segments.roll_back(file)
         for file in self._new:
-            self._files.unmake(file)
+            self._segments.delete_new_segment(file)
         for file, before, changes in self._committed:
             if file.number in fresh:
                 continue
-            if self.deletes and file.number not in self._added:
-                self._files.announce_later(file.entry)
+            if self.is_deletion and file.number not in self._added:
+                self._segments.defer_catalog_update(file.info)
             else:
-                self._files.undo_later(file.number, before, changes)
-        self._files.settle_quietly()
+                self._segments.defer_rollback(file.number, before, changes)
+        self._segments.try_finish_deferred()

@@ -11,67 +11,67 @@ import msgspec
 
 from flower.store.sqlite import catalogue as catalogues
 from flower.store.sqlite import meta
-from flower.store.sqlite.catalogue import Catalogue, Segment
-from flower.store.sqlite.connection import DAMAGED, number, open_for_reading, rows
-from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.pool import Pool
+from flower.store.sqlite.catalogue import Catalog, SegmentInfo
+from flower.store.sqlite.connection import DAMAGE_ERRORS, fetch_number, fetch_rows, open_for_reading
+from flower.store.sqlite.folder import StoreDirectory
+from flower.store.sqlite.pool import SegmentPool
 
 T = TypeVar("T")
 
 
-class Follower(Protocol):
-    def keep_only(self, numbers: set[int]) -> None:
+class CatalogListener(Protocol):
+    def retain(self, numbers: set[int]) -> None:
         """These are the segments that the store has now."""
 
 
-class View:
-    def __init__(self, folder: Folder, pool: Pool, *followers: Follower) -> None:
-        self._folder = folder
+class MetaReader:
+    def __init__(self, folder: StoreDirectory, pool: SegmentPool, *followers: CatalogListener) -> None:
+        self._directory = folder
         self._pool = pool
-        self._followers = (pool, *followers)
+        self._listeners = (pool, *followers)
         self._lock = threading.Lock()
         self._db: apsw.Connection | None = None
         #: which file is open, and what it held when the catalogue was read
         self._file: tuple[int, int] | None = None
         self._version = -1
-        self._catalogue = Catalogue()
+        self._catalog = Catalog()
         self._damaged: tuple[int, int] | None = None
 
-    def catalogue(self) -> Catalogue:
+    def catalog(self) -> Catalog:
         """The segments of this moment. Costs microseconds as long as nothing was written."""
         with self._lock:
-            db = self._connected()
+            db = self._connection()
             if db is None:
-                self._catalogue = self._told_by_segments()
-                return self._catalogue
+                self._catalog = self._rebuild_from_segments()
+                return self._catalog
             try:
-                version = number(db, "PRAGMA data_version")
+                version = fetch_number(db, "PRAGMA data_version")
                 if version != self._version:
-                    self._catalogue = Catalogue(meta.read_segments(db))
+                    self._catalog = Catalog(meta.read_segments(db))
                     self._version = version
-                    numbers = {entry.number for entry in self._catalogue}
-                    for follower in self._followers:
-                        follower.keep_only(numbers)
-            except DAMAGED:
-                self._give_up()
-                self._catalogue = self._told_by_segments()
-            return self._catalogue
+                    numbers = {entry.number for entry in self._catalog}
+                    for follower in self._listeners:
+                        follower.retain(numbers)
+            except DAMAGE_ERRORS:
+                self._discard_damaged()
+                self._catalog = self._rebuild_from_segments()
+            return self._catalog
 
-    def ask(self, question: Callable[[apsw.Connection], T], nothing: T) -> T:
+    def query(self, read: Callable[[apsw.Connection], T], default: T) -> T:
         """Put a short question to meta.db; `nothing` if there is none."""
         with self._lock:
-            db = self._connected()
+            db = self._connection()
             if db is None:
-                return nothing
+                return default
             try:
-                return question(db)
-            except DAMAGED:
-                self._give_up()
-                return nothing
+                return read(db)
+            except DAMAGE_ERRORS:
+                self._discard_damaged()
+                return default
 
-    def _connected(self) -> apsw.Connection | None:
+    def _connection(self) -> apsw.Connection | None:
         try:
-            found = os.stat(self._folder.meta)
+            found = os.stat(self._directory.meta_path)
         except OSError:
             self._disconnect()
             return None
@@ -81,20 +81,20 @@ class View:
         if self._db is None or file != self._file:
             self._disconnect()
             try:
-                self._db = open_for_reading(self._folder.meta)
+                self._db = open_for_reading(self._directory.meta_path)
                 meta.read_segments(self._db)
-            except (*DAMAGED, apsw.SQLError, msgspec.DecodeError):
+            except (*DAMAGE_ERRORS, apsw.SQLError, msgspec.DecodeError):
                 self._file = file
-                self._give_up()
+                self._discard_damaged()
                 return None
             except apsw.CantOpenError:
-                if self._folder.meta.exists():
+                if self._directory.meta_path.exists():
                     raise
                 return None
             self._file = file
         return self._db
 
-    def _give_up(self) -> None:
+    def _discard_damaged(self) -> None:
         """This file is damaged; the writer will make another one."""
         self._damaged = self._file
         self._disconnect()
@@ -104,21 +104,21 @@ class View:
             self._db.close()
         self._db, self._file, self._version = None, None, -1
 
-    def _told_by_segments(self) -> Catalogue:
-        entries: list[Segment] = []
-        for which in self._folder.segment_numbers():
+    def _rebuild_from_segments(self) -> Catalog:
+        entries: list[SegmentInfo] = []
+        for which in self._directory.segment_numbers():
             if which in self._pool.damaged:
                 continue
             try:
-                db = open_for_reading(self._folder.segment(which))
+                db = open_for_reading(self._directory.segment_path(which))
                 try:
-                    (text,) = rows(db, "SELECT value FROM info WHERE key='segment'")[0]
+                    (text,) = fetch_rows(db, "SELECT value FROM info WHERE key='segment'")[0]
                 finally:
                     db.close()
-                entries.append(catalogues.from_json(text))
-            except (*DAMAGED, apsw.SQLError, apsw.CantOpenError, msgspec.DecodeError, IndexError) as error:
+                entries.append(catalogues.decode_segment_info(text))
+            except (*DAMAGE_ERRORS, apsw.SQLError, apsw.CantOpenError, msgspec.DecodeError, IndexError) as error:
                 self._pool.damaged[which] = str(error)
-        return Catalogue(entries)
+        return Catalog(entries)
 
     def close(self) -> None:
         with self._lock:

@@ -14,16 +14,16 @@ from typing import Any, Final
 import apsw
 
 from flower.search.fields import FIELDS, FREE_TEXT, Field
-from flower.search.match import contains, kwargs_pair, predicate
-from flower.search.paths import data_test, path_test
-from flower.search.tree import And, Node, Not, Or, Path, Term
-from flower.search.values import failure_id
-from flower.search.wildcards import matcher
-from flower.store.sqlite.codec import Dictionary, pack_id, unpack_id
-from flower.store.sqlite.schema import KINDS
+from flower.search.match import compile_predicate, contains_folded, has_kwargs_pair
+from flower.search.paths import data_path_predicate, path_predicate
+from flower.search.tree import And, Node, Not, Or, PathCondition, Term
+from flower.search.values import compute_failure_id
+from flower.search.wildcards import compile_wildcard
+from flower.store.sqlite.codec import WordDictionary, pack_id, unpack_id
+from flower.store.sqlite.schema import WORD_KINDS
 
 #: SQLite's own limit for LIKE is 50,000 bytes.
-_LONGEST_PATTERN: Final = 10_000
+_MAX_PATTERN_LENGTH: Final = 10_000
 _IN_LINE: Final = 200
 _ID_CHARACTERS: Final = frozenset("0123456789abcdef-")
 #: What `search.values` computes.
@@ -43,19 +43,19 @@ class Clause:
     values: tuple[Any, ...] = ()
 
 
-ALWAYS: Final = Clause("TRUE")
-NEVER: Final = Clause("FALSE")
+ALWAYS_TRUE: Final = Clause("TRUE")
+ALWAYS_FALSE: Final = Clause("FALSE")
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class SqlWhere:
     """The conditions that must all hold."""
 
     clauses: tuple[Clause, ...]
 
     @property
-    def never(self) -> bool:
-        return NEVER in self.clauses
+    def is_never(self) -> bool:
+        return ALWAYS_FALSE in self.clauses
 
     @property
     def sql(self) -> str:
@@ -66,20 +66,24 @@ class Where:
         return tuple(value for clause in self.clauses for value in clause.values)
 
 
-def check(node: Node) -> None:
+def validate_query(node: Node) -> None:
     """Raises Invalid for what the table of fields does not allow, exactly as `match` does."""
-    predicate(node)
+    compile_predicate(node)
 
 
 def compile_where(
-    node: Node, dictionary: Dictionary, *, odd_ids: bool, slow: Mapping[str, float] | None = None
-) -> Where:
+    node: Node,
+    dictionary: WordDictionary,
+    *,
+    has_non_uuid_ids: bool,
+    slow_thresholds: Mapping[str, float] | None = None,
+) -> SqlWhere:
     """`odd_ids`: whether there are ids in the segment that are no canonical UUIDs. `slow`: by name, the run time above
     which `is:slow` holds."""
-    compiler = _Compiler(dictionary, odd_ids=odd_ids, slow=slow or {})
+    compiler = _Compiler(dictionary, odd_ids=has_non_uuid_ids, slow=slow_thresholds or {})
     parts = _conjuncts(node)
-    clauses = [clause for clause in map(compiler.node, parts) if clause != ALWAYS]
-    return Where((NEVER,)) if NEVER in clauses else Where(tuple(dict.fromkeys(clauses)))
+    clauses = [clause for clause in map(compiler.compile_node, parts) if clause != ALWAYS_TRUE]
+    return SqlWhere((ALWAYS_FALSE,)) if ALWAYS_FALSE in clauses else SqlWhere(tuple(dict.fromkeys(clauses)))
 
 
 def _conjuncts(node: Node) -> list[Node]:
@@ -89,19 +93,19 @@ def _conjuncts(node: Node) -> list[Node]:
 
 
 class _Compiler:
-    def __init__(self, dictionary: Dictionary, *, odd_ids: bool, slow: Mapping[str, float]) -> None:
+    def __init__(self, dictionary: WordDictionary, *, odd_ids: bool, slow: Mapping[str, float]) -> None:
         self._dictionary = dictionary
         self._odd_ids = odd_ids
         self._slow_above = slow
 
-    def node(self, node: Node) -> Clause:
+    def compile_node(self, node: Node) -> Clause:
         match node:
             case And(terms):
-                return _all(list(map(self.node, terms)))
+                return _all(list(map(self.compile_node, terms)))
             case Or(terms):
-                return _any(list(map(self.node, terms)))
+                return _any(list(map(self.compile_node, terms)))
             case Not(term):
-                return _not(self.node(term))
+                return _not(self.compile_node(term))
             case Term():
                 return self._term(node)
 
@@ -121,7 +125,7 @@ class _Compiler:
                 return _range(_column(FIELDS[name]), low, high)  # type: ignore[arg-type]
             case Term(name, "present"):
                 return Clause(f"({_column(FIELDS[name])} IS NOT NULL)")
-            case Term(name, "path", Path() as path):
+            case Term(name, "path", PathCondition() as path):
                 return _path(name, path)
             case Term(_, "pair", (str(key), str(value))):
                 return _pair(key, value)
@@ -130,14 +134,14 @@ class _Compiler:
         raise AssertionError(term)
 
     def _contains(self, field: Field, needle: str) -> Clause:
-        if field.attribute in KINDS:
+        if field.attribute in WORD_KINDS:
             return self._word(field, lambda word: needle in word.casefold())
         if field.kind == "id":
             return self._id_contains(field.attribute, needle)
         return _text(field, needle, "contains")
 
     def _is(self, field: Field, wanted: str) -> Clause:
-        if field.attribute in KINDS:
+        if field.attribute in WORD_KINDS:
             return self._word(field, lambda word: word.casefold() == wanted)
         if field.kind == "id":
             column = field.attribute
@@ -147,43 +151,43 @@ class _Compiler:
         return _text(field, wanted, "is")
 
     def _equals(self, field: Field, value: str) -> Clause:
-        if field.attribute in KINDS:
+        if field.attribute in WORD_KINDS:
             return self._word(field, lambda word: word == value)
         if field.kind == "id":
             return self._id_equals(field.attribute, value)
-        return Clause(f"{_column(field)} = ?", (value,)) if _is_storable(value) else NEVER
+        return Clause(f"{_column(field)} = ?", (value,)) if _is_storable(value) else ALWAYS_FALSE
 
     def _like(self, field: Field, pattern: str) -> Clause:
-        if field.attribute in KINDS:
-            return self._word(field, matcher(pattern))
+        if field.attribute in WORD_KINDS:
+            return self._word(field, compile_wildcard(pattern))
         if not _is_storable(pattern):
-            return NEVER
+            return ALWAYS_FALSE
         return Clause(f"like_pattern({_column(field)}, ?)", (pattern,))
 
     def _slow(self) -> Clause:
-        numbers = [(number, self._slow_above.get(name)) for number, name in self._dictionary.words(KINDS["name"])]
+        numbers = [(number, self._slow_above.get(name)) for number, name in self._dictionary.words(WORD_KINDS["name"])]
         limits = [(number, limit) for number, limit in numbers if limit is not None]
         if not limits:
-            return NEVER
+            return ALWAYS_FALSE
         cases = " ".join(f"WHEN {number} THEN ?" for number, _ in limits)
         return Clause(f"(runtime > CASE name {cases} END)", tuple(limit for _, limit in limits))
 
     def _word(self, field: Field, holds: Callable[[str], bool]) -> Clause:
         column = field.attribute
-        numbers = tuple(number for number, word in self._dictionary.words(KINDS[column]) if holds(word))
+        numbers = tuple(number for number, word in self._dictionary.words(WORD_KINDS[column]) if holds(word))
         if not numbers:
-            return NEVER
+            return ALWAYS_FALSE
         return Clause(*_one_of(column, numbers))
 
     def _id_equals(self, column: str, value: str) -> Clause:
         packed = pack_id(value)
         if isinstance(packed, str) and (not self._odd_ids or packed != value):
-            return NEVER
+            return ALWAYS_FALSE
         return Clause(f"{column} = ?", (packed,))
 
     def _id_contains(self, column: str, needle: str) -> Clause:
         if not _is_storable(needle):
-            return NEVER
+            return ALWAYS_FALSE
         odd = Clause(f"(typeof({column}) = 'text' AND id_contains({column}, ?))", (needle,))
         if not needle or (len(needle) <= 36 and _ID_CHARACTERS.issuperset(needle)):
             if isinstance(pack_id(needle), bytes):
@@ -196,22 +200,22 @@ class _Compiler:
                     (digits, needle),
                 )
         else:
-            canonical = NEVER
+            canonical = ALWAYS_FALSE
         return _any([canonical, odd]) if self._odd_ids else canonical
 
 
 def _all(clauses: list[Clause]) -> Clause:
-    clauses = [clause for clause in clauses if clause != ALWAYS]
-    if NEVER in clauses:
-        return NEVER
-    return _join(clauses, " AND ") if clauses else ALWAYS
+    clauses = [clause for clause in clauses if clause != ALWAYS_TRUE]
+    if ALWAYS_FALSE in clauses:
+        return ALWAYS_FALSE
+    return _join(clauses, " AND ") if clauses else ALWAYS_TRUE
 
 
 def _any(clauses: list[Clause]) -> Clause:
-    clauses = [clause for clause in clauses if clause != NEVER]
-    if ALWAYS in clauses:
-        return ALWAYS
-    return _join(clauses, " OR ") if clauses else NEVER
+    clauses = [clause for clause in clauses if clause != ALWAYS_FALSE]
+    if ALWAYS_TRUE in clauses:
+        return ALWAYS_TRUE
+    return _join(clauses, " OR ") if clauses else ALWAYS_FALSE
 
 
 def _join(clauses: Sequence[Clause], word: str) -> Clause:
@@ -222,10 +226,10 @@ def _join(clauses: Sequence[Clause], word: str) -> Clause:
 
 
 def _not(clause: Clause) -> Clause:
-    if clause == ALWAYS:
-        return NEVER
-    if clause == NEVER:
-        return ALWAYS
+    if clause == ALWAYS_TRUE:
+        return ALWAYS_FALSE
+    if clause == ALWAYS_FALSE:
+        return ALWAYS_TRUE
     # NULL counts as "does not hold"
     return Clause(f"(({clause.sql}) IS NOT TRUE)", clause.values)
 
@@ -246,14 +250,14 @@ def _text(field: Field, needle: str, operator: str) -> Clause:
     """`needle` is casefolded. A text with a letter outside ASCII may fold to an ASCII needle, so such rows are
     looked at by the same function that `match` uses; a plain row never holds a needle that is not ASCII."""
     if not _is_storable(needle):
-        return NEVER
+        return ALWAYS_FALSE
     column = _column(field)
     function = f"text_{operator}({column}, ?)"
     if field.name in _COMPUTED:  # `plain` does not speak of them
         return Clause(function, (needle,))
     if not needle.isascii() or "\0" in needle:
         return Clause(f"(plain = 0 AND {function})", (needle,))
-    if len(needle) > _LONGEST_PATTERN:
+    if len(needle) > _MAX_PATTERN_LENGTH:
         return Clause(f"({column} IS NOT NULL AND {function})", (needle,))
     if operator == "is":
         return Clause(f"({column} = ? COLLATE NOCASE OR (plain = 0 AND {function}))", (needle, needle))
@@ -267,7 +271,7 @@ def _range(column: str, low: float | None, high: float | None) -> Clause:
     for bound, sign in ((low, ">="), (high, "<=")):
         if bound is not None:
             if math.isnan(bound):  # nothing compares with it
-                return NEVER
+                return ALWAYS_FALSE
             conditions.append(f"{column} {sign} ?")
             values.append(_within(bound))
     return Clause(f"({' AND '.join(conditions)})", tuple(values))
@@ -283,7 +287,7 @@ def _pair(key: str, value: str) -> Clause:
     return Clause("(kwargs IS NOT NULL AND has_pair(kwargs, ?))", (json.dumps([key, value]),))
 
 
-def _path(column: str, path: Path) -> Clause:
+def _path(column: str, path: PathCondition) -> Clause:
     asked = json.dumps([path.keys, path.operator, path.value])
     return Clause(f"({column} IS NOT NULL AND {'data' if column == 'data' else 'text'}_leads({column}, ?))", (asked,))
 
@@ -297,7 +301,7 @@ def _is_storable(text: str) -> bool:
 
 
 def _text_contains(text: Any, needle: str) -> bool:
-    return text is not None and contains(text, needle)
+    return text is not None and contains_folded(text, needle)
 
 
 def _text_is(text: Any, needle: str) -> bool:
@@ -305,7 +309,7 @@ def _text_is(text: Any, needle: str) -> bool:
 
 
 def _id_contains(value: Any, needle: str) -> bool:
-    return value is not None and contains(unpack_id(value), needle)
+    return value is not None and contains_folded(unpack_id(value), needle)
 
 
 def _casefold(value: Any) -> str | None:
@@ -313,26 +317,26 @@ def _casefold(value: Any) -> str | None:
 
 
 def _like_pattern(value: Any, pattern: str) -> bool:
-    return value is not None and matcher(pattern)(unpack_id(value))
+    return value is not None and compile_wildcard(pattern)(unpack_id(value))
 
 
 def _has_pair(text: str, asked: str) -> bool:
     key, value = json.loads(asked)
-    return kwargs_pair(text, key, value)
+    return has_kwargs_pair(text, key, value)
 
 
-def _text_leads(text: str, asked: str) -> bool:
-    return _test(path_test, asked)(text)
+def _text_path_matches(text: str, asked: str) -> bool:
+    return _compile_test(path_predicate, asked)(text)
 
 
-def _data_leads(text: str, asked: str) -> bool:
-    return _test(data_test, asked)(json.loads(text))
+def _data_path_matches(text: str, asked: str) -> bool:
+    return _compile_test(data_path_predicate, asked)(json.loads(text))
 
 
 @lru_cache(maxsize=64)
-def _test(made_by: Callable[[Path], Callable[[object], bool]], asked: str) -> Callable[[object], bool]:
+def _compile_test(made_by: Callable[[PathCondition], Callable[[object], bool]], asked: str) -> Callable[[object], bool]:
     keys, operator, value = json.loads(asked)
-    return made_by(Path(tuple(keys), operator, tuple(value) if isinstance(value, list) else value))
+    return made_by(PathCondition(tuple(keys), operator, tuple(value) if isinstance(value, list) else value))
 
 
 def register_functions(connection: apsw.Connection) -> None:
@@ -343,9 +347,9 @@ def register_functions(connection: apsw.Connection) -> None:
         ("id_contains", _id_contains, 2),
         ("like_pattern", _like_pattern, 2),
         ("has_pair", _has_pair, 2),
-        ("text_leads", _text_leads, 2),
-        ("data_leads", _data_leads, 2),
-        ("failure_id", failure_id, 2),
+        ("text_leads", _text_path_matches, 2),
+        ("data_leads", _data_path_matches, 2),
+        ("failure_id", compute_failure_id, 2),
         ("casefold", _casefold, 1),
     )
     for name, function, arguments in functions:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flower.store.ledger import Ledger
-from flower.store.ledger.audit import TARGETS_KEPT, Wanted
-from flower.store.ledger.tokens import Token
+from flower.store.ledger.audit import MAX_STORED_TARGETS, AuditFilter
+from flower.store.ledger.tokens import ApiToken
 from flower.store.opening import open_ledger
 
 
@@ -21,26 +21,26 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def test_an_entry_is_begun_and_finished(ledger: Ledger) -> None:
     entry = ledger.audit.add(
-        "task.apply", who="Zoë\ud800", way="basic", outcome="begun", address="::1", targets=["shop.pay"],
+        "task.apply", user="Zoë\ud800", auth_method="basic", outcome="begun", address="::1", targets=["shop.pay"],
         parameters={"queue": "q"},
     )  # fmt: skip
-    [begun] = ledger.audit.entries(Wanted(), limit=10)
-    assert (begun.id, begun.who, begun.outcome, begun.targets) == (entry, "Zoë\\ud800", "begun", ("shop.pay",))
+    [begun] = ledger.audit.entries(AuditFilter(), limit=10)
+    assert (begun.id, begun.user, begun.outcome, begun.targets) == (entry, "Zoë\\ud800", "begun", ("shop.pay",))
     ledger.audit.finish(entry, "failed", "the broker is away", targets=["some-id"])
-    [ended] = ledger.audit.entries(Wanted(), limit=10)
+    [ended] = ledger.audit.entries(AuditFilter(), limit=10)
     assert (ended.outcome, ended.message, ended.targets) == ("failed", "the broker is away", ("shop.pay", "some-id"))
-    assert (ended.target_count, ended.parameters, ended.at) == (2, {"queue": "q"}, begun.at)
+    assert (ended.target_count, ended.parameters, ended.created_at) == (2, {"queue": "q"}, begun.created_at)
 
 
 def test_filters_and_pages(ledger: Ledger) -> None:
     for number in range(6):
         ledger.audit.add(
-            "task.revoke" if number % 2 else "worker.pool", who=f"u{number % 3}", way="token", token="t",
+            "task.revoke" if number % 2 else "worker.pool", user=f"u{number % 3}", auth_method="token", token="t",
             targets=[f"id-{number}", "all"], outcome="refused" if number == 5 else "done",
         )  # fmt: skip
 
     def ids(limit: int = 10, before: int | None = None, **wanted: object) -> list[int]:
-        found = ledger.audit.entries(Wanted(**wanted), limit=limit, before=before)  # type: ignore[arg-type]
+        found = ledger.audit.entries(AuditFilter(**wanted), limit=limit, before=before)  # type: ignore[arg-type]
         return [entry.id for entry in found]
 
     assert ids() == [6, 5, 4, 3, 2, 1]
@@ -51,7 +51,7 @@ def test_filters_and_pages(ledger: Ledger) -> None:
     assert ids(who="u1") == [5, 2]
     assert ids(target="id-3") == [4]
     assert ids(target="all", outcome="refused") == [6]
-    middle = ledger.audit.entries(Wanted(), limit=10)[3].at
+    middle = ledger.audit.entries(AuditFilter(), limit=10)[3].created_at
     assert ids(start=middle) == [6, 5, 4, 3]
     assert ids(end=middle) == [3, 2, 1]
     assert ledger.audit.prune(middle) == 2
@@ -60,9 +60,9 @@ def test_filters_and_pages(ledger: Ledger) -> None:
 
 
 def test_many_targets_are_counted(ledger: Ledger) -> None:
-    ledger.audit.add("job", who="ann", way="session", targets=[str(n) for n in range(TARGETS_KEPT + 5)])
-    [entry] = ledger.audit.entries(Wanted(), limit=1)
-    assert (len(entry.targets), entry.target_count) == (TARGETS_KEPT, TARGETS_KEPT + 5)
+    ledger.audit.add("job", user="ann", auth_method="session", targets=[str(n) for n in range(MAX_STORED_TARGETS + 5)])
+    [entry] = ledger.audit.entries(AuditFilter(), limit=1)
+    assert (len(entry.targets), entry.target_count) == (MAX_STORED_TARGETS, MAX_STORED_TARGETS + 5)
 
 
 def test_several_write_at_the_same_time(tmp_path: Path) -> None:
@@ -78,13 +78,20 @@ def test_several_write_at_the_same_time(tmp_path: Path) -> None:
 
 
 def test_tokens(ledger: Ledger) -> None:
-    token = Token(id="t1", name="script", owner="ann", way="basic", permissions=("view",), made=1.0, expires=9.0)
+    token = ApiToken(
+        id="t1", name="script", owner="ann", auth_method="basic", permissions=("view",), created_at=1.0, expires_at=9.0
+    )
     ledger.tokens.add(token, b"digest")
-    assert ledger.tokens.by_digest(b"digest") == ledger.tokens.token("t1") == token
-    assert ledger.tokens.by_digest(b"other") is ledger.tokens.token("t2") is None
-    ledger.tokens.use("t1", 5.0, "10.0.0.1")
+    assert ledger.tokens.find_by_digest(b"digest") == ledger.tokens.token("t1") == token
+    assert ledger.tokens.find_by_digest(b"other") is ledger.tokens.token("t2") is None
+    ledger.tokens.record_use("t1", 5.0, "10.0.0.1")
     assert ledger.tokens.revoke("t1", 6.0, "bob")
     assert not ledger.tokens.revoke("t1", 7.0, "eve")
     [found] = ledger.tokens.tokens("ann")
-    assert (found.used, found.used_from, found.revoked, found.revoked_by) == (5.0, "10.0.0.1", 6.0, "bob")
+    assert (found.last_used_at, found.last_used_from, found.revoked_at, found.revoked_by) == (
+        5.0,
+        "10.0.0.1",
+        6.0,
+        "bob",
+    )
     assert ledger.tokens.tokens("bob") == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flower.store.ledger import Ledger
-from flower.store.ledger.jobs import Ended, Job, Lease
+from flower.store.ledger.jobs import ItemResult, Job, Lease
 from flower.store.ledger.reruns import Rerun
 from flower.store.opening import open_ledger
 
@@ -16,7 +16,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def made(ledger: Ledger, job_id: str = "j", count: int = 5) -> Job:
-    job = Job(id=job_id, action="rerun", state="running", by="ann", created=1.0, rate=10, total=0)
+    job = Job(id=job_id, action="rerun", state="running", created_by="ann", created_at=1.0, rate=10, total=0)
     found = ledger.jobs.create(job, [(f"t{n}", f"n{n}") for n in range(count)], limit=count)
     assert found is not None
     return found
@@ -27,19 +27,28 @@ def lease(holder: str, until: float, job_id: str = "j") -> Lease:
 
 
 def test_a_job_is_made_whole_or_not_at_all(ledger: Ledger) -> None:
-    job = Job(id="j", action="revoke", state="running", by="ann", created=1.0, query="state:PENDING", rate=10, total=0)
+    job = Job(
+        id="j",
+        action="revoke",
+        state="running",
+        created_by="ann",
+        created_at=1.0,
+        query="state:PENDING",
+        rate=10,
+        total=0,
+    )
     assert ledger.jobs.create(job, [("a", None), ("b", None), ("c", None)], limit=2) is None
     assert ledger.jobs.jobs(limit=10) == []
     found = ledger.jobs.create(job, [("a", None), ("b\ud800", None), ("a", None)], limit=2)
     assert found is not None
-    assert (found.total, found.outcomes, found.by, found.query) == (2, {"waiting": 2}, "ann", "state:PENDING")
+    assert (found.total, found.outcomes, found.created_by, found.query) == (2, {"waiting": 2}, "ann", "state:PENDING")
     assert [item.task for item in ledger.jobs.items("j")] == ["a", "b\\ud800"]
 
 
 def test_nothing_is_claimed_where_nobody_ever_did_anything(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "nowhere")
     assert ledger.jobs.claim("me", now=1, until=2) is None
-    assert ledger.jobs.holders() == []
+    assert ledger.jobs.lease_holders() == []
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -48,15 +57,15 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     made(one)
     assert one.jobs.claim("one", now=10, until=20) is not None
     assert two.jobs.claim("two", now=15, until=25) is None
-    assert [item.task for item in one.jobs.step(lease("one", 30), [], take=2, now=18) or ()] == ["t0", "t1"]
+    assert [item.task for item in one.jobs.advance(lease("one", 30), [], batch_size=2, now=18) or ()] == ["t0", "t1"]
     # renewed by the step, and over later
     assert two.jobs.claim("two", now=25, until=35) is None
     assert two.jobs.claim("two", now=31, until=41) is not None
-    assert [item.place for item in two.jobs.items("j", outcomes=["begun"])] == [0, 1]
+    assert [item.index for item in two.jobs.items("j", outcomes=["begun"])] == [0, 1]
     # who comes late notes what it did, and begins nothing
-    assert one.jobs.step(lease("one", 50), [Ended(0, "done")], take=1, now=32) is None
-    assert [item.place for item in two.jobs.step(lease("two", 50), [], take=1, now=33) or ()] == [2]
-    assert one.jobs.close(lease("one", 50), now=34) is None
+    assert one.jobs.advance(lease("one", 50), [ItemResult(0, "done")], batch_size=1, now=32) is None
+    assert [item.index for item in two.jobs.advance(lease("two", 50), [], batch_size=1, now=33) or ()] == [2]
+    assert one.jobs.finish(lease("one", 50), now=34) is None
     found = one.jobs.job("j")
     assert found is not None
     assert found.outcomes == {"waiting": 2, "begun": 2, "done": 1}
@@ -65,17 +74,21 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
 def test_the_lease_of_the_dead_is_taken_at_once(ledger: Ledger) -> None:
     made(ledger)
     ledger.jobs.claim("dead", now=10, until=1000)
-    assert ledger.jobs.holders() == ["dead"]
-    assert ledger.jobs.claim("me", now=11, until=21, gone=["other"]) is None
-    assert ledger.jobs.claim("me", now=11, until=21, gone=["dead"]) is not None
+    assert ledger.jobs.lease_holders() == ["dead"]
+    assert ledger.jobs.claim("me", now=11, until=21, dead_holders=["other"]) is None
+    assert ledger.jobs.claim("me", now=11, until=21, dead_holders=["dead"]) is not None
 
 
 def test_what_is_known_is_not_made_unknown(ledger: Ledger) -> None:
     made(ledger)
     ledger.jobs.claim("me", now=1, until=9)
-    ledger.jobs.step(lease("me", 9), [], take=3, now=1)
-    ledger.jobs.step(lease("me", 9), [Ended(0, "done"), Ended(1, "unknown", "look at it")], take=0, now=2)
-    ledger.jobs.step(lease("me", 9), [Ended(0, "unknown"), Ended(1, "done"), Ended(4, "done")], take=0, now=3)
+    ledger.jobs.advance(lease("me", 9), [], batch_size=3, now=1)
+    ledger.jobs.advance(
+        lease("me", 9), [ItemResult(0, "done"), ItemResult(1, "unknown", "look at it")], batch_size=0, now=2
+    )
+    ledger.jobs.advance(
+        lease("me", 9), [ItemResult(0, "unknown"), ItemResult(1, "done"), ItemResult(4, "done")], batch_size=0, now=3
+    )
     assert [item.outcome for item in ledger.jobs.items("j")] == ["done", "done", "begun", "waiting", "waiting"]
 
 
@@ -83,32 +96,32 @@ def test_abort_and_pages(ledger: Ledger) -> None:
     made(ledger)
     made(ledger, "k", 1)
     ledger.jobs.claim("me", now=1, until=9)
-    ledger.jobs.step(lease("me", 9), [], take=1, now=1)
-    asked = ledger.jobs.abort("j")
+    ledger.jobs.advance(lease("me", 9), [], batch_size=1, now=1)
+    asked = ledger.jobs.request_stop("j")
     assert asked is not None
-    assert (asked.state, asked.aborting) == ("running", True)
-    assert ledger.jobs.step(lease("me", 9), [Ended(0, "done", "sent")], take=1, now=2) is None
-    ended = ledger.jobs.close(lease("me", 9), now=3)
+    assert (asked.state, asked.stopping) == ("running", True)
+    assert ledger.jobs.advance(lease("me", 9), [ItemResult(0, "done", "sent")], batch_size=1, now=2) is None
+    ended = ledger.jobs.finish(lease("me", 9), now=3)
     assert ended is not None
-    assert (ended.state, ended.ended, ended.outcomes) == ("aborted", 3, {"done": 1, "aborted": 4})
-    assert ledger.jobs.abort("nobody") is None
+    assert (ended.state, ended.finished_at, ended.outcomes) == ("aborted", 3, {"done": 1, "aborted": 4})
+    assert ledger.jobs.request_stop("nobody") is None
     assert [job.id for job in ledger.jobs.jobs(limit=10)] == ["k", "j"]
     assert [job.id for job in ledger.jobs.jobs(limit=10, before="k")] == ["j"]
-    assert [item.place for item in ledger.jobs.items("j", after=2, limit=1)] == [3]
+    assert [item.index for item in ledger.jobs.items("j", after=2, limit=1)] == [3]
     assert [item.message for item in ledger.jobs.items("j", outcomes=["done"])] == ["sent"]
 
 
 def test_links_go_both_ways(ledger: Ledger) -> None:
-    ledger.reruns.add(Rerun(origin="a", task="b", at=1.0, by="ann", priority=3))
-    ledger.reruns.add(Rerun(origin="a", task="c", at=2.0, by="bob", edited=True, job="j"))
-    ledger.reruns.add(Rerun(origin="a", task="d", at=3.0))
-    ledger.reruns.sent("c")
-    ledger.reruns.drop("d")
-    assert [(one.task, one.sent, one.edited, one.job) for one in ledger.reruns.of("a")] == [
+    ledger.reruns.add(Rerun(origin="a", task="b", created_at=1.0, created_by="ann", priority=3))
+    ledger.reruns.add(Rerun(origin="a", task="c", created_at=2.0, created_by="bob", edited=True, job="j"))
+    ledger.reruns.add(Rerun(origin="a", task="d", created_at=3.0))
+    ledger.reruns.mark_sent("c")
+    ledger.reruns.delete("d")
+    assert [(one.task, one.sent, one.edited, one.job) for one in ledger.reruns.list_reruns("a")] == [
         ("c", True, True, "j"),
         ("b", False, False, None),
     ]
-    back = ledger.reruns.origin("b")
+    back = ledger.reruns.find_origin("b")
     assert back is not None
-    assert (back.origin, back.by, back.priority) == ("a", "ann", 3)
-    assert ledger.reruns.origin("a") is None
+    assert (back.origin, back.created_by, back.priority) == ("a", "ann", 3)
+    assert ledger.reruns.find_origin("a") is None

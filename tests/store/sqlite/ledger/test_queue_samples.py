@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from flower.errors import Invalid
+from flower.errors import InvalidRequest
 from flower.store.ledger import Ledger
-from flower.store.ledger.samples import COARSE, KEPT, KEPT_EXACT, MAX_STRETCHES, QueueSample, QueueStretch
+from flower.store.ledger.samples import (
+    COARSE_SAMPLE_INTERVAL,
+    MAX_HISTORY_BUCKETS,
+    RAW_SAMPLE_RETENTION,
+    SAMPLE_RETENTION,
+    QueueBucket,
+    QueueSample,
+)
 from flower.store.opening import open_ledger, open_writer
 
 #: Begins a coarse stretch.
@@ -23,65 +30,78 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def test_the_newest_of_each_queue(ledger: Ledger) -> None:
-    ledger.samples.note([QueueSample("mail", START, 5, 1, 2, 3.5), QueueSample("orders", START, 1)])
-    ledger.samples.note([QueueSample("mail", START + 31, 0, None, 2)])
-    assert ledger.samples.newest() == [QueueSample("mail", START + 30, 0, None, 2), QueueSample("orders", START, 1)]
-    assert ledger.samples.since(START - 1) == [
+    ledger.queue_samples.add([QueueSample("mail", START, 5, 1, 2, 3.5), QueueSample("orders", START, 1)])
+    ledger.queue_samples.add([QueueSample("mail", START + 31, 0, None, 2)])
+    assert ledger.queue_samples.latest() == [
+        QueueSample("mail", START + 30, 0, None, 2),
+        QueueSample("orders", START, 1),
+    ]
+    assert ledger.queue_samples.list_since(START - 1) == [
         QueueSample("mail", START, 5, 1, 2, 3.5),
         QueueSample("mail", START + 30, 0, None, 2),
         QueueSample("orders", START, 1),
     ]
-    assert [each.at for each in ledger.samples.since(START)] == [START + 30]
-    assert ledger.samples.newest(START) == [QueueSample("mail", START + 30, 0, None, 2)]
-    assert ledger.samples.history("orders", START, START + 60, 60) == [QueueStretch(START, 1, 1, 1, None, None, None)]
+    assert [each.at for each in ledger.queue_samples.list_since(START)] == [START + 30]
+    assert ledger.queue_samples.latest(START) == [QueueSample("mail", START + 30, 0, None, 2)]
+    assert ledger.queue_samples.history("orders", START, START + 60, 60) == [
+        QueueBucket(START, 1, 1, 1, None, None, None)
+    ]
 
 
 def test_two_web_servers_are_one_sample(ledger: Ledger, tmp_path: Path) -> None:
     other = open_ledger(tmp_path / "store")
-    ledger.samples.note([QueueSample("mail", START + 1, 4)])
-    other.samples.note([QueueSample("mail", START + 9, 6)])
+    ledger.queue_samples.add([QueueSample("mail", START + 1, 4)])
+    other.queue_samples.add([QueueSample("mail", START + 9, 6)])
     other.close()
-    assert ledger.samples.history("mail", START, START + 60, 60) == [QueueStretch(START, 1, 6, 6, None, None, None)]
+    assert ledger.queue_samples.history("mail", START, START + 60, 60) == [
+        QueueBucket(START, 1, 6, 6, None, None, None)
+    ]
 
 
 def test_a_mean_is_of_what_is_known(ledger: Ledger) -> None:
     ready = (10, None, 0, 20)
-    ledger.samples.note(
+    ledger.queue_samples.add(
         [QueueSample("mail", START + 15 * step, each, step, 3 - step, 1.0) for step, each in enumerate(ready)]
     )
-    assert ledger.samples.history("mail", START, START + 60, 60) == [QueueStretch(START, 4, 10, 20, 3, 0, 1.0)]
-    halves = ledger.samples.history("mail", START, START + 60, 30)
-    assert [(half.at, half.ready, half.ready_most) for half in halves] == [(START, 10, 10), (START + 30, 10, 20)]
-    assert ledger.samples.history("nothing", START, START + 60, 60) == []
+    assert ledger.queue_samples.history("mail", START, START + 60, 60) == [QueueBucket(START, 4, 10, 20, 3, 0, 1.0)]
+    halves = ledger.queue_samples.history("mail", START, START + 60, 30)
+    assert [(half.start_at, half.ready_avg, half.ready_max) for half in halves] == [
+        (START, 10, 10),
+        (START + 30, 10, 20),
+    ]
+    assert ledger.queue_samples.history("nothing", START, START + 60, 60) == []
 
 
 def test_what_is_unknown_stays_unknown(ledger: Ledger) -> None:
-    ledger.samples.note([QueueSample("mail", START)])
-    assert ledger.samples.newest() == [QueueSample("mail", START, None, None, None, None)]
-    only = QueueStretch(START, 1, None, None, None, None, None)
-    assert ledger.samples.history("mail", START, START + 60, 60) == [only]
+    ledger.queue_samples.add([QueueSample("mail", START)])
+    assert ledger.queue_samples.latest() == [QueueSample("mail", START, None, None, None, None)]
+    only = QueueBucket(START, 1, None, None, None, None, None)
+    assert ledger.queue_samples.history("mail", START, START + 60, 60) == [only]
 
 
 def test_old_samples_become_coarse_and_then_go(ledger: Ledger) -> None:
-    steps = range(2 * COARSE // 15)
-    ledger.samples.note([QueueSample("mail", START + 15 * step, step, None, 1) for step in steps])
-    before = ledger.samples.history("mail", START, START + 2 * COARSE, COARSE)
-    later = START + KEPT_EXACT + 2 * COARSE
-    ledger.samples.note([QueueSample("mail", later, 7)])
-    assert ledger.samples.history("mail", START, START + 2 * COARSE, COARSE) == before
-    assert len(ledger.samples.history("mail", START, START + 2 * COARSE, 15)) == 2
+    steps = range(2 * COARSE_SAMPLE_INTERVAL // 15)
+    ledger.queue_samples.add([QueueSample("mail", START + 15 * step, step, None, 1) for step in steps])
+    before = ledger.queue_samples.history("mail", START, START + 2 * COARSE_SAMPLE_INTERVAL, COARSE_SAMPLE_INTERVAL)
+    later = START + RAW_SAMPLE_RETENTION + 2 * COARSE_SAMPLE_INTERVAL
+    ledger.queue_samples.add([QueueSample("mail", later, 7)])
+    assert (
+        ledger.queue_samples.history("mail", START, START + 2 * COARSE_SAMPLE_INTERVAL, COARSE_SAMPLE_INTERVAL)
+        == before
+    )
+    assert len(ledger.queue_samples.history("mail", START, START + 2 * COARSE_SAMPLE_INTERVAL, 15)) == 2
     assert [each.samples for each in before] == [20, 20]
-    ledger.samples.note([QueueSample("mail", START + KEPT + 1, 8)])
-    left = ledger.samples.history("mail", START, START + 2 * COARSE, COARSE)
-    assert [each.at for each in left] == [START + COARSE]
+    ledger.queue_samples.add([QueueSample("mail", START + SAMPLE_RETENTION + 1, 8)])
+    left = ledger.queue_samples.history("mail", START, START + 2 * COARSE_SAMPLE_INTERVAL, COARSE_SAMPLE_INTERVAL)
+    assert [each.start_at for each in left] == [START + COARSE_SAMPLE_INTERVAL]
 
 
 def test_too_much_at_once_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(Invalid, match="more than 2000 stretches"):
-        ledger.samples.history("mail", START, START + 60 * MAX_STRETCHES + 61, 60)
+    with pytest.raises(InvalidRequest, match="more than 2000 stretches"):
+        ledger.queue_samples.history("mail", START, START + 60 * MAX_HISTORY_BUCKETS + 61, 60)
     for width in (0, -1):
-        with pytest.raises(Invalid, match="width"):
-            ledger.samples.history("mail", START, START + 60, width)
+        with pytest.raises(InvalidRequest, match="width"):
+            ledger.queue_samples.history("mail", START, START + 60, width)
 
 
 def test_many_web_servers_make_one_ledger(tmp_path: Path) -> None:
@@ -89,13 +109,13 @@ def test_many_web_servers_make_one_ledger(tmp_path: Path) -> None:
 
     def begin(number: int) -> None:
         opened = open_ledger(folder)
-        opened.samples.note([QueueSample(f"queue{number}", START, number)])
+        opened.queue_samples.add([QueueSample(f"queue{number}", START, number)])
         opened.close()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(begin, range(16)))
     opened = open_ledger(folder)
-    assert sorted(each.ready or 0 for each in opened.samples.newest()) == list(range(16))
+    assert sorted(each.ready or 0 for each in opened.queue_samples.latest()) == list(range(16))
     opened.close()
     assert [path.name for path in folder.iterdir() if path.name.count(".") > 1] == []
 

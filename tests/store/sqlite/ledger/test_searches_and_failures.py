@@ -8,7 +8,7 @@ import pytest
 
 from flower.store.ledger import Ledger
 from flower.store.ledger.failures import FailureNote
-from flower.store.ledger.searches import Search
+from flower.store.ledger.searches import SavedSearch
 from flower.store.opening import open_ledger
 
 
@@ -19,64 +19,66 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-def search(number: int, owner: str = "ann", *, shared: bool = False) -> Search:
-    return Search(
+def search(number: int, owner: str = "ann", *, shared: bool = False) -> SavedSearch:
+    return SavedSearch(
         id=f"s{number}", name=f"Search {number}", query="state:FAILURE", start="-1h", columns=("name", "kwargs.id"),
-        sort=("-runtime",), owner=owner, shared=shared, at=float(number),
+        sort=("-runtime",), owner=owner, shared=shared, updated_at=float(number),
     )  # fmt: skip
 
 
 def test_one_sees_ones_own_and_what_is_shared(ledger: Ledger) -> None:
     for made in (search(2), search(1, "bob", shared=True), search(3, "bob")):
-        assert ledger.searches.add(made, limit=10)
-    assert ledger.searches.searches("ann") == [search(1, "bob", shared=True), search(2)]
-    assert [found.id for found in ledger.searches.searches("bob")] == ["s1", "s3"]
-    assert [found.id for found in ledger.searches.searches("eve")] == ["s1"]
-    assert ledger.searches.search("s3") == search(3, "bob")
-    assert ledger.searches.search("s9") is None
+        assert ledger.saved_searches.add(made, limit=10)
+    assert ledger.saved_searches.searches("ann") == [search(1, "bob", shared=True), search(2)]
+    assert [found.id for found in ledger.saved_searches.searches("bob")] == ["s1", "s3"]
+    assert [found.id for found in ledger.saved_searches.searches("eve")] == ["s1"]
+    assert ledger.saved_searches.search("s3") == search(3, "bob")
+    assert ledger.saved_searches.search("s9") is None
 
 
 def test_a_search_changes_and_keeps_its_owner(ledger: Ledger) -> None:
-    ledger.searches.add(search(1), limit=10)
+    ledger.saved_searches.add(search(1), limit=10)
     changed = msgspec.structs.replace(
         search(1), name="Zoë\ud800", query="", owner="bob", columns=(), shared=True, at=9.0
     )
-    assert ledger.searches.change(changed)
-    found = ledger.searches.search("s1")
+    assert ledger.saved_searches.update(changed)
+    found = ledger.saved_searches.search("s1")
     assert found == msgspec.structs.replace(changed, name="Zoë\\ud800", owner="ann")
-    assert not ledger.searches.change(search(2))
-    assert ledger.searches.remove("s1")
-    assert not ledger.searches.remove("s1")
-    assert ledger.searches.searches("ann") == []
+    assert not ledger.saved_searches.update(search(2))
+    assert ledger.saved_searches.delete("s1")
+    assert not ledger.saved_searches.delete("s1")
+    assert ledger.saved_searches.searches("ann") == []
 
 
 def test_one_person_keeps_so_many(ledger: Ledger) -> None:
-    assert [ledger.searches.add(search(number), limit=2) for number in range(3)] == [True, True, False]
-    assert ledger.searches.add(search(7, "bob"), limit=2)
+    assert [ledger.saved_searches.add(search(number), limit=2) for number in range(3)] == [True, True, False]
+    assert ledger.saved_searches.add(search(7, "bob"), limit=2)
 
 
 def test_the_newest_word_on_a_failure_stands(ledger: Ledger, tmp_path: Path) -> None:
-    muted = FailureNote(failure="f1", decision="muted", by="ann", at=1.0, until=9.0, comment="known")
-    resolved = FailureNote(failure="f1", decision="resolved", by="bob", at=2.0)
-    other = FailureNote(failure="f2", decision="muted", by="", at=3.0)
+    muted = FailureNote(
+        failure="f1", decision="muted", created_by="ann", created_at=1.0, expires_at=9.0, comment="known"
+    )
+    resolved = FailureNote(failure="f1", decision="resolved", created_by="bob", created_at=2.0)
+    other = FailureNote(failure="f2", decision="muted", created_by="", created_at=3.0)
     for note in (muted, other):
-        ledger.failures.put(note)
-    assert ledger.failures.notes() == {"f1": muted, "f2": other}
-    ledger.failures.put(resolved)
+        ledger.failure_notes.put(note)
+    assert ledger.failure_notes.notes() == {"f1": muted, "f2": other}
+    ledger.failure_notes.put(resolved)
     again = open_ledger(tmp_path / "store")
-    assert again.failures.notes() == {"f1": resolved, "f2": other}
-    assert again.failures.drop("f1")
+    assert again.failure_notes.notes() == {"f1": resolved, "f2": other}
+    assert again.failure_notes.delete("f1")
     again.close()
-    assert not ledger.failures.drop("f1")
-    assert ledger.failures.notes() == {"f2": other}
+    assert not ledger.failure_notes.delete("f1")
+    assert ledger.failure_notes.notes() == {"f2": other}
 
 
 def test_the_earliest_time_is_remembered(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger.failures.remember({"f1": 5.0, "f2": 6.0})
-    ledger.failures.remember({"f1": 7.0, "f2": 4.0, "f3": 1.0})
-    ledger.failures.remember({})
-    assert ledger.failures.firsts() == {"f1": 5.0, "f2": 4.0, "f3": 1.0}
-    assert ledger.failures.firsts(["f2", "f9"]) == {"f2": 4.0}
+    ledger.failure_notes.record_first_seen({"f1": 5.0, "f2": 6.0})
+    ledger.failure_notes.record_first_seen({"f1": 7.0, "f2": 4.0, "f3": 1.0})
+    ledger.failure_notes.record_first_seen({})
+    assert ledger.failure_notes.first_seen() == {"f1": 5.0, "f2": 4.0, "f3": 1.0}
+    assert ledger.failure_notes.first_seen(["f2", "f9"]) == {"f2": 4.0}
     monkeypatch.setattr("flower.store.sqlite.ledger.failures.MOST_SEEN", 2)
-    ledger.failures.remember({"f4": 8.0})
-    assert ledger.failures.firsts() == {"f1": 5.0, "f4": 8.0}
+    ledger.failure_notes.record_first_seen({"f4": 8.0})
+    assert ledger.failure_notes.first_seen() == {"f1": 5.0, "f4": 8.0}

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from flower.records import Task
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Changed, Query, Reader, Writer
+from flower.store.port import Batch, Query, Reader, TaskChange, Writer
 from flower.store.sqlite.query import exact
 from tests.helpers.task_factory import make, uuid_of
 
@@ -20,7 +20,7 @@ COUNT = 60
 def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each reading of rows looked at."""
     looked: list[int] = []
-    verified = exact.verified
+    verified = exact.verify_rows
 
     def counting(look, node, slots):  # type: ignore[no-untyped-def]
         looked.append(len(slots))
@@ -55,28 +55,30 @@ def reader(writer: Writer, tmp_path: Path) -> Iterator[Reader]:
 def change(writer: Writer, number: int, word: str) -> None:
     stored = writer.load([uuid_of(number)])[uuid_of(number)]
     after = msgspec.structs.replace(stored.task, kwargs=task(number, word).kwargs)
-    writer.write(Batch(changed=[Changed(stored.key or 0, stored.task, after)]))
+    writer.write(Batch(changed=[TaskChange(stored.key or 0, stored.task, after)]))
 
 
 def test_a_word_is_read_once_for_all_queries(reader: Reader, read: list[int]) -> None:
-    assert reader.count(parse("common")) == COUNT
+    assert reader.count(parse_search("common")) == COUNT
     assert read == [COUNT]
-    assert reader.count(parse("common name:mail")) == reader.count(parse("name:mail"))
-    assert reader.count(parse("-common")) == 0
-    assert sum(value.count for value in reader.facets(parse("common"), ["state"]).facets["state"].values) == COUNT
-    assert len(reader.page(Query(parse("common")), limit=COUNT).tasks) == COUNT
+    assert reader.count(parse_search("common name:mail")) == reader.count(parse_search("name:mail"))
+    assert reader.count(parse_search("-common")) == 0
+    assert (
+        sum(value.count for value in reader.facets(parse_search("common"), ["state"]).facets["state"].values) == COUNT
+    )
+    assert len(reader.task_page(Query(parse_search("common")), limit=COUNT).tasks) == COUNT
     assert read == [COUNT]
 
 
 def test_only_what_changed_is_read_again(reader: Reader, writer: Writer, read: list[int]) -> None:
-    assert reader.count(parse("kwargs:common")) == COUNT
+    assert reader.count(parse_search("kwargs:common")) == COUNT
     writer.write(Batch(new=[task(COUNT), task(COUNT + 1, "other")]))
     change(writer, 3, "rare")
     change(writer, 4, "common")
     read.clear()
-    assert reader.count(parse("kwargs:common")) == COUNT
+    assert reader.count(parse_search("kwargs:common")) == COUNT
     assert sum(read) == 4
-    found = {found.uuid for found in reader.tasks(Query(parse("kwargs:common")))}
+    found = {found.uuid for found in reader.tasks(Query(parse_search("kwargs:common")))}
     assert uuid_of(3) not in found
     assert uuid_of(4) in found
     assert uuid_of(COUNT) in found
@@ -89,7 +91,7 @@ def test_columns_made_anew_are_read_anew(tmp_path: Path, read: list[int]) -> Non
     first.write(Batch(new=[task(number) for number in range(COUNT)]))
     reader = open_reader(path)
     change(first, 3, "common")  # version 2
-    assert reader.count(parse("kwargs:common")) == COUNT
+    assert reader.count(parse_search("kwargs:common")) == COUNT
     first.close()
     for file in path.glob("*.cols"):
         file.unlink()
@@ -97,6 +99,6 @@ def test_columns_made_anew_are_read_anew(tmp_path: Path, read: list[int]) -> Non
     while again.maintain():
         pass
     change(again, 3, "rare")  # version 2 again
-    assert reader.count(parse("kwargs:common")) == COUNT - 1
+    assert reader.count(parse_search("kwargs:common")) == COUNT - 1
     reader.close()
     again.close()

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.store.sqlite.query.uuids import holding, places
+from flower.store.sqlite.query.uuids import build_bit_patterns, match_uuid_part
 
 chance = random.Random(5)
 IDS = [str(UUID(int=chance.getrandbits(128))) for _ in range(500)] + [str(UUID(int=0)), str(UUID(int=2**128 - 1))]
@@ -25,11 +25,11 @@ def parts(draw: st.DrawFn) -> str:
 
 @given(parts() | st.text("0123456789abcdef-", max_size=38) | st.text(max_size=5))
 def test_a_part_is_found_where_it_is(part: str) -> None:
-    assert holding(HIGH, LOW, part).tolist() == [part in text for text in IDS]
+    assert match_uuid_part(HIGH, LOW, part).tolist() == [part in text for text in IDS]
 
 
 def test_there_are_few_places() -> None:
-    assert len(places(IDS[0])) == 1
-    assert len(places("12345678")) == 6
-    assert places("xyz") == ()
-    assert max(len(places(digit)) for digit in "0123456789abcdef") == 32
+    assert len(build_bit_patterns(IDS[0])) == 1
+    assert len(build_bit_patterns("12345678")) == 6
+    assert build_bit_patterns("xyz") == ()
+    assert max(len(build_bit_patterns(digit)) for digit in "0123456789abcdef") == 32

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from flower.search.syntax import parse
+from flower.search.syntax import parse_search
 from flower.store.opening import open_reader, open_writer
 from flower.store.port import Batch, Query
-from flower.store.sqlite.folder import Folder
+from flower.store.sqlite.folder import StoreDirectory
 from flower.store.sqlite.text import TextReader
 from flower.store.sqlite.writer import SqliteWriter
 from tests.helpers.servers import wait_for
@@ -33,7 +33,7 @@ def add(writer: SqliteWriter, first: int, count: int) -> None:
 def indexed(path: Path, text: str) -> bool:
     reader = TextReader(path / "text")
     try:
-        return len(reader.refresh().candidates([text.casefold()], limit=10).keys) == 1
+        return len(reader.refresh().find_candidates([text.casefold()], limit=10).keys) == 1
     finally:
         reader.close()
 
@@ -61,7 +61,7 @@ def test_it_follows_the_writer_and_ends_with_it(tmp_path: Path) -> None:
     add(writer, 120, 10)
     wait_for("the index", lambda: indexed(path, "n00125"))
     reader = open_reader(path)
-    assert [task.uuid for task in reader.page(Query(parse("N00125")), limit=5).tasks] == [uuid_of(125)]
+    assert [task.uuid for task in reader.task_page(Query(parse_search("N00125")), limit=5).tasks] == [uuid_of(125)]
     reader.close()
     number = pid(writer)
     writer.close()
@@ -115,4 +115,4 @@ def test_a_module_of_the_same_name_beside_us_does_no_harm(tmp_path: Path, monkey
     add(writer, 0, 3)
     wait_for("the index", lambda: indexed(path, "n00002"))
     writer.close()
-    assert Folder(path).check()
+    assert StoreDirectory(path).verify()

@@ -19,17 +19,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flower.store.sqlite.text import (
-    CHUNK_CHARACTERS,
+    MAX_COMMIT_CHARACTERS,
     Indexer,
-    Look,
-    Pending,
+    IndexSnapshot,
+    PendingText,
+    TextIndexError,
     TextReader,
-    TextTrouble,
     TextWriter,
-    trigrams,
+    split_trigrams,
 )
-from flower.store.sqlite.text.mark import HIGHEST_NUMBER, Mark, begin, read_mark, write_mark
-from flower.store.sqlite.text.trigrams import folded, trigrams_of_all
+from flower.store.sqlite.text.mark import (
+    MAX_BLOCK_NUMBER,
+    IndexGeneration,
+    create_generation,
+    read_generation,
+    write_generation,
+)
+from flower.store.sqlite.text.trigrams import combine_trigrams, normalize_text
 from tests.helpers.servers import wait_for
 
 BLOCK = 100
@@ -37,7 +43,7 @@ BLOCK = 100
 
 @contextmanager
 def writing(folder: Path, block_docs: int = BLOCK) -> Iterator[TextWriter]:
-    writer = TextWriter(folder, block_docs=block_docs)
+    writer = TextWriter(folder, max_block_documents=block_docs)
     try:
         yield writer
     finally:
@@ -60,8 +66,8 @@ def fill(folder: Path, keys: Sequence[int], commit_every: int = 25) -> dict[int,
     return blocks
 
 
-def found(look: Look, *needles: str, limit: int = 100_000) -> list[int]:
-    return look.candidates([needle.casefold() for needle in needles], limit=limit).keys.tolist()
+def found(look: IndexSnapshot, *needles: str, limit: int = 100_000) -> list[int]:
+    return look.find_candidates([needle.casefold() for needle in needles], limit=limit).keys.tolist()
 
 
 @pytest.fixture
@@ -99,8 +105,8 @@ def test_all_that_holds_is_found(texts: list[str], other: str, data: st.DataObje
 def test_folding_twice_changes_nothing_more() -> None:
     for number in range(sys.maxunicode + 1):
         character = chr(number)
-        assert folded(folded(character)) == folded(character)
-        assert folded(character).encode()
+        assert normalize_text(normalize_text(character)) == normalize_text(character)
+        assert normalize_text(character).encode()
 
 
 def test_a_long_text_and_long_needles(folder: Path) -> None:
@@ -119,17 +125,17 @@ def test_a_long_text_and_long_needles(folder: Path) -> None:
 
 
 def test_needles_become_trigrams() -> None:
-    assert trigrams("abcabc") == ("abc", "bca", "cab")
-    assert trigrams("Straße") == ("str", "tra", "ras", "ass", "sse")
-    assert trigrams("ab") == ()
-    long = trigrams("".join(map(chr, range(0x4E00, 0x5E00))))
+    assert split_trigrams("abcabc") == ("abc", "bca", "cab")
+    assert split_trigrams("Straße") == ("str", "tra", "ras", "ass", "sse")
+    assert split_trigrams("ab") == ()
+    long = split_trigrams("".join(map(chr, range(0x4E00, 0x5E00))))
     assert len(long) == 24
     assert long[0][0] == chr(0x4E00)
     assert long[-1][-1] == chr(0x5DFF)
-    assert len(trigrams_of_all([f"{number:030}x{number * 7919:030}" for number in range(50)])) <= 64
+    assert len(combine_trigrams([f"{number:030}x{number * 7919:030}" for number in range(50)])) <= 64
     for useless in ([], ["abc", "ab"]):
         with pytest.raises(ValueError, match=r"too short|nothing"):
-            trigrams_of_all(useless)
+            combine_trigrams(useless)
 
 
 def test_all_needles_must_be_there(folder: Path) -> None:
@@ -153,7 +159,7 @@ def test_pages_of_candidates(folder: Path) -> None:
         seen: list[int] = []
         below: int | None = None
         while True:
-            page = look.candidates(["order"], limit=limit, below=below)
+            page = look.find_candidates(["order"], limit=limit, below=below)
             assert page.total == 350 - len(seen)
             assert len(page.keys) <= limit
             assert page.keys.tolist() == sorted(page.keys.tolist())
@@ -168,15 +174,15 @@ def test_pages_of_candidates(folder: Path) -> None:
 def test_bounds_and_totals(folder: Path) -> None:
     fill(folder, range(1, 351))
     look = TextReader(folder).refresh()
-    page = look.candidates(["order"], limit=20, below=300, at_least=290)
+    page = look.find_candidates(["order"], limit=20, below=300, at_least=290)
     assert (page.keys.tolist(), page.total, page.lowest) == (list(range(290, 300)), 10, 290)
-    page = look.candidates(["order"], limit=5, below=10**30, total=False)
+    page = look.find_candidates(["order"], limit=5, below=10**30, total=False)
     assert (page.keys.tolist(), page.lowest) == ([346, 347, 348, 349, 350], 346)
     assert page.total in (None, 350)
-    assert look.candidates(["customer3@"], limit=1000, total=False).total == 50
-    assert look.candidates(["order"], limit=10, below=1).keys.tolist() == []
+    assert look.find_candidates(["customer3@"], limit=1000, total=False).total == 50
+    assert look.find_candidates(["order"], limit=10, below=1).keys.tolist() == []
     with pytest.raises(ValueError, match="limit"):
-        look.candidates(["order"], limit=0)
+        look.find_candidates(["order"], limit=0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -204,11 +210,11 @@ def test_keys_in_any_order_and_several_times(
         page = (
             TextReader(Path(directory))
             .refresh()
-            .candidates(["needle"], limit=limit, below=below, at_least=at_least, total=total)
+            .find_candidates(["needle"], limit=limit, below=below, at_least=at_least, total=total)
         )
         if total:
             assert page.total == len(documents)
-        assert TextReader(Path(directory)).refresh().at_most(["needle"]) == sum(holds for _, holds in added)
+        assert TextReader(Path(directory)).refresh().max_candidates(["needle"]) == sum(holds for _, holds in added)
         assert page.keys.tolist() == sorted(key for key in set(documents) if key >= page.lowest)
         assert len(page.keys) <= limit
         if not len(page.keys):
@@ -241,13 +247,13 @@ def test_old_blocks_are_dropped(folder: Path) -> None:
     reader = TextReader(folder)
     before = reader.refresh()
     with writing(folder) as writer:
-        writer.drop_below(150)
+        writer.delete_before(150)
         assert writer.blocks == {blocks[150], blocks[250], blocks[350]}
         assert found(reader.refresh(), "order") == list(range(101, 351))
         assert len(found(before, "order")) == 350  # a look stays as it was
         writer.add(351, text_of(351))
         writer.commit()
-        writer.drop_below(10_000)
+        writer.delete_before(10_000)
         assert writer.blocks == frozenset()
         writer.add(352, text_of(352))
         assert writer.commit() > blocks[350]
@@ -269,16 +275,16 @@ def test_numbers_of_removed_blocks_are_not_given_again(folder: Path) -> None:
 
 
 def test_when_numbers_run_out_all_begins_anew(folder: Path) -> None:
-    mark = begin(folder)
-    write_mark(folder, Mark(mark.generation, HIGHEST_NUMBER - 1))
+    mark = create_generation(folder)
+    write_generation(folder, IndexGeneration(mark.name, MAX_BLOCK_NUMBER - 1))
     with writing(folder) as writer:
         for key in range(BLOCK):
             writer.add(key, text_of(key))
-        assert writer.commit() == HIGHEST_NUMBER
-        with pytest.raises(TextTrouble, match="numbers"):
+        assert writer.commit() == MAX_BLOCK_NUMBER
+        with pytest.raises(TextIndexError, match="numbers"):
             writer.add(BLOCK, text_of(BLOCK))
     with writing(folder) as writer:
-        assert writer.generation != mark.generation
+        assert writer.generation != mark.name
         assert writer.blocks == frozenset()
 
 
@@ -369,7 +375,7 @@ def test_a_damaged_block_goes_and_the_rest_stays(
     DAMAGE[how](files[0])
     left = [key for key, block in blocks.items() if block != hurt]
     with writing(folder) as writer:
-        while writer.check_next():
+        while writer.verify_next():
             pass
         assert writer.blocks == set(blocks.values()) - {hurt}
         assert found(TextReader(folder).refresh(), "order") == left
@@ -391,7 +397,7 @@ def test_a_reader_does_not_count_on_a_damaged_block(folder: Path, suffix: str) -
 def test_something_else_where_the_index_should_be(folder: Path) -> None:
     folder.write_text("mine")
     assert TextReader(folder).refresh().blocks == frozenset()
-    with pytest.raises(TextTrouble):
+    with pytest.raises(TextIndexError):
         TextWriter(folder)
     assert folder.read_text() == "mine"
 
@@ -401,9 +407,9 @@ def test_the_folder_goes_while_it_is_written(folder: Path) -> None:
     writer.add(1, "one")
     writer.commit()
     shutil.rmtree(folder)
-    with pytest.raises(TextTrouble):
+    with pytest.raises(TextIndexError):
         _ = writer.blocks
-    with pytest.raises(TextTrouble):  # noqa: PT012 - either may notice it
+    with pytest.raises(TextIndexError):  # noqa: PT012 - either may notice it
         writer.add(2, "two")
         writer.commit()
     writer.close()
@@ -456,7 +462,7 @@ def test_killed_in_the_middle(folder: Path, commits: int) -> None:
                 told[key] = block
     last = max(told)
     with writing(folder, 1000) as writer:
-        while writer.check_next():
+        while writer.verify_next():
             pass
         look = TextReader(folder).refresh()
         assert set(told.values()) <= look.blocks == writer.blocks
@@ -519,18 +525,18 @@ class Rows:
         with self.lock:
             self.texts[key] = (self.texts.get(key, (0, ""))[0] + 1, text)
 
-    def is_pending(self, key: int, look: Look | None = None) -> bool:
+    def is_pending(self, key: int, look: IndexSnapshot | None = None) -> bool:
         version, generation, block = self.noted.get(key, (0, "", 0))
         blocks, now = (look.blocks, look.generation) if look else (self.readable, self.generation)
         return version != self.texts[key][0] or generation != now or block not in blocks
 
-    def pending(self, limit: int) -> list[Pending]:
+    def pending(self, limit: int) -> list[PendingText]:
         with self.lock:
             if self.fails:
                 self.fails -= 1
                 raise OSError("the rows cannot be read")
             keys = [key for key in sorted(self.texts) if self.is_pending(key)][:limit]
-            return [Pending(key, *self.texts[key]) for key in keys]
+            return [PendingText(key, *self.texts[key]) for key in keys]
 
     def indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
         with self.lock:
@@ -559,7 +565,7 @@ class Rows:
 
 @contextmanager
 def indexing(folder: Path, rows: Rows, chunk: int = 40) -> Iterator[Indexer]:
-    indexer = Indexer(folder, rows, block_docs=BLOCK, chunk=chunk, pause=0.05)
+    indexer = Indexer(folder, rows, max_block_documents=BLOCK, max_rows=chunk, poll_interval=0.05)
     indexer.start()
     try:
         yield indexer
@@ -611,9 +617,9 @@ def test_trouble_is_told_once_and_passes(folder: Path, caplog: pytest.LogCapture
     rows.fails = 3
     rows.write(1, "one")
     with indexing(folder, rows) as indexer:
-        wait_for("trouble", lambda: indexer.trouble == "the rows cannot be read", 10)
+        wait_for("trouble", lambda: indexer.error == "the rows cannot be read", 10)
         wait_for("the row", rows.all_indexed, 20)
-        wait_for("no trouble", lambda: not indexer.trouble, 10)
+        wait_for("no trouble", lambda: not indexer.error, 10)
     assert caplog.text.count("The text index waits: the rows cannot be read") == 1
     assert caplog.text.count("The text index goes on") == 1
 
@@ -640,7 +646,7 @@ def test_long_texts_are_committed_in_parts(folder: Path) -> None:
         rows.write(key, f"{key:06d} " * 100_000)
     with indexing(folder, rows):
         wait_for("all rows", rows.all_indexed, 60)
-    assert rows.commits >= 30 * 700_000 // CHUNK_CHARACTERS
+    assert rows.commits >= 30 * 700_000 // MAX_COMMIT_CHARACTERS
     assert rows.search(TextReader(folder), "000007") == [7]
 
 
@@ -666,14 +672,14 @@ def test_a_full_disk(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
         chance = random.Random(4)
         for key in range(101, 1001):
             rows.write(key, f"order {chance.randbytes(100).hex()}")
-        wait_for("trouble", lambda: "No space left" in indexer.trouble, 20)
+        wait_for("trouble", lambda: "No space left" in indexer.error, 20)
         assert rows.search(reader, "order") == list(range(1, 1001))
         filler.unlink()
         wait_for("all rows", rows.all_indexed, 40)
         assert rows.search(reader, "order") == list(range(1, 1001))
         assert len(found(reader.refresh(), "order")) >= 1000
     assert caplog.text.count("The text index waits") == 1
-    assert read_mark(folder) is not None
+    assert read_generation(folder) is not None
 
 
 def test_a_disk_that_is_full_from_the_start(disk: Path) -> None:
@@ -681,6 +687,6 @@ def test_a_disk_that_is_full_from_the_start(disk: Path) -> None:
     rows = Rows()
     rows.write(1, "one order")
     with indexing(disk / "text", rows) as indexer:
-        wait_for("trouble", lambda: bool(indexer.trouble), 10)
+        wait_for("trouble", lambda: bool(indexer.error), 10)
         (disk / "filler").unlink()
         wait_for("the row", rows.all_indexed, 20)

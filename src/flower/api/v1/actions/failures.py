@@ -6,103 +6,114 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from flower.api.asking import bound
-from flower.api.failure_states import FailureRows, FailureStanding, decide, failure_row, failure_rows, reopen
-from flower.api.reading import read
+from flower.api.asking import parse_time_bound
+from flower.api.failure_states import (
+    FailureList,
+    FailureState,
+    load_failure,
+    load_failures,
+    reopen_failure_group,
+    set_failure_status,
+)
+from flower.api.reading import run_in_thread
 from flower.api.v1 import asked as ask
-from flower.api.v1.acting import Acting, Action
+from flower.api.v1.acting import ActionRoute, RequestContext
 from flower.api.v1.answers import FailureTasks
-from flower.api.v1.rows import rows
-from flower.errors import Invalid
+from flower.api.v1.rows import task_rows
+from flower.errors import InvalidRequest
 
 _Comment = Annotated[str, Meta(max_length=2_000, description="Why, or where it is being worked on.")]
 
 
-class OneGroup(msgspec.Struct, frozen=True, kw_only=True):
+class FailureParams(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The id of the group's fingerprint.", examples=["59fb2e5b6085582f"])]
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ResolveFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """If one of the tasks fails later, the group is `returning`."""
 
     comment: _Comment = ""
 
 
-class Muted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MuteFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`until` is a time to come, as epoch seconds or written as in a query (`tomorrow`, `2026-11-23T10:00Z`); null is
     for ever."""
 
-    until: Annotated[float | str | None, Meta(description="When the mute is over.")] = None
+    expires_at: Annotated[float | str | None, Meta(description="When the mute is over.")] = None
     comment: _Comment = ""
 
 
-class Reopened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReopenFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing is needed."""
 
 
-async def failures(acting: Acting, asked: ask.Failed, body: None) -> FailureRows:
-    context = acting.context
-    return await read(
-        lambda: failure_rows(
+async def list_failures(acting: RequestContext, asked: ask.FailureListParams, body: None) -> FailureList:
+    context = acting.server
+    return await run_in_thread(
+        lambda: load_failures(
             context.store,
             context.ledger,
             asked.query,
             status=asked.status,
             limit=asked.limit,
             buckets=asked.buckets,
-            width=asked.seconds,
+            width=asked.bucket_width,
             **asked.window(),
         )
     )
 
 
-async def failure(acting: Acting, asked: ask.OneFailure, body: None) -> FailureTasks:
-    context = acting.context
+async def get_failure(acting: RequestContext, asked: ask.FailureDetailParams, body: None) -> FailureTasks:
+    context = acting.server
 
     def look() -> FailureTasks:
-        row, found = failure_row(
+        row, found = load_failure(
             context.store,
             context.ledger,
             asked.id,
             asked.query,
             limit=asked.limit,
             buckets=asked.buckets,
-            width=asked.seconds,
+            width=asked.bucket_width,
             **asked.window(),
         )
-        return FailureTasks(row, found.span, rows(context.store, found.tasks, asked.columns, asked.text_limit))
+        return FailureTasks(row, found.span, task_rows(context.store, found.tasks, asked.columns, asked.text_limit))
 
-    return await read(look)
-
-
-async def resolve(acting: Acting, asked: OneGroup, body: Resolved) -> FailureStanding:
-    context, who = acting.context, acting.identity.name
-    return await read(lambda: decide(context.store, context.ledger, asked.id, "resolved", by=who, comment=body.comment))
+    return await run_in_thread(look)
 
 
-async def mute(acting: Acting, asked: OneGroup, body: Muted) -> FailureStanding:
-    context, who, until = acting.context, acting.identity.name, _until(body.until)
-    return await read(
-        lambda: decide(context.store, context.ledger, asked.id, "muted", by=who, until=until, comment=body.comment)
+async def resolve_failure(acting: RequestContext, asked: FailureParams, body: ResolveFailureBody) -> FailureState:
+    context, who = acting.server, acting.identity.name
+    return await run_in_thread(
+        lambda: set_failure_status(context.store, context.ledger, asked.id, "resolved", by=who, comment=body.comment)
     )
 
 
-async def open_again(acting: Acting, asked: OneGroup, body: Reopened) -> FailureStanding:
-    context = acting.context
-    return await read(lambda: reopen(context.store, context.ledger, asked.id))
+async def mute_failure(acting: RequestContext, asked: FailureParams, body: MuteFailureBody) -> FailureState:
+    context, who, until = acting.server, acting.identity.name, _parse_expiry(body.expires_at)
+    return await run_in_thread(
+        lambda: set_failure_status(
+            context.store, context.ledger, asked.id, "muted", by=who, expires_at=until, comment=body.comment
+        )
+    )
 
 
-def _until(given: float | str | None) -> float | None:
+async def reopen_failure(acting: RequestContext, asked: FailureParams, body: ReopenFailureBody) -> FailureState:
+    context = acting.server
+    return await run_in_thread(lambda: reopen_failure_group(context.store, context.ledger, asked.id))
+
+
+def _parse_expiry(given: float | str | None) -> float | None:
     """Raises Invalid for what is over already."""
-    until = bound(given, "end")
+    until = parse_time_bound(given, "end")
     if until is not None and not time.time() < until < float("inf"):
-        raise Invalid("A mute ends at a time to come", hint="null is for ever")
+        raise InvalidRequest("A mute ends at a time to come", hint="null is for ever")
     return until
 
 
-_NOTE: Final[dict[str, Any]] = {"by": "ann", "at": 1795342600.0, "until": None, "comment": "SHOP-311"}
+_NOTE_EXAMPLE: Final[dict[str, Any]] = {"by": "ann", "at": 1795342600.0, "until": None, "comment": "SHOP-311"}
 
-_ROW: Final[dict[str, Any]] = {
+_FAILURE_EXAMPLE: Final[dict[str, Any]] = {
     "fingerprint": {
         "id": "59fb2e5b6085582f",
         "exception": "shop.billing.CardDeclined",
@@ -119,12 +130,12 @@ _ROW: Final[dict[str, Any]] = {
     "status": "resolved",
     "first_seen": 1795342562.0,
     "last_seen": 1795342562.0,
-    "note": _NOTE,
+    "note": _NOTE_EXAMPLE,
 }
-_SPAN: Final[dict[str, Any]] = {"start": 1795342500.0, "width": 30.0, "buckets": 4, "key": "received"}
+_SPAN_EXAMPLE: Final[dict[str, Any]] = {"start": 1795342500.0, "width": 30.0, "buckets": 4, "key": "received"}
 
 
-def _standing(status: str, note: dict[str, Any] | None) -> dict[str, Any]:
+def _state_example(status: str, note: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": "59fb2e5b6085582f",
         "status": status,
@@ -134,33 +145,36 @@ def _standing(status: str, note: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-ACTIONS: Final[tuple[Action, ...]] = (
-    Action(
+FAILURE_ROUTES: Final[tuple[ActionRoute, ...]] = (
+    ActionRoute(
         "GET", "/failures", "listFailures", "failures", "Failures, those of a kind together, and how they stand",
-        "view", ask.Failed, None, FailureRows, failures,
-        {"groups": [_ROW], "count": 1, "more": 0, "span": _SPAN, "partial": None},
+        "view", ask.FailureListParams, None, FailureList, list_failures,
+        {"groups": [_FAILURE_EXAMPLE], "count": 1, "more": 0, "span": _SPAN_EXAMPLE, "partial": None},
     ),
-    Action(
+    ActionRoute(
         "GET", "/failures/{id}", "getFailure", "failures", "One group of failures and its latest tasks", "view",
-        ask.OneFailure, None, FailureTasks, failure,
+        ask.FailureDetailParams, None, FailureTasks, get_failure,
         {
-            "group": _ROW,
-            "span": _SPAN,
+            "group": _FAILURE_EXAMPLE,
+            "span": _SPAN_EXAMPLE,
             "tasks": [{"uuid": "charge-18", "exception": "CardDeclined('card of order 18 declined')"}],
         },
     ),
-    Action(
+    ActionRoute(
         "POST", "/failures/{id}/resolve", "resolveFailure", "failures", "Say that it will not happen again", "tasks",
-        OneGroup, Resolved, FailureStanding, resolve, _standing("resolved", _NOTE), {"comment": "SHOP-311"},
+        FailureParams, ResolveFailureBody, FailureState, resolve_failure, _state_example("resolved", _NOTE_EXAMPLE),
+        {"comment": "SHOP-311"},
         "failure.resolve",
     ),
-    Action(
+    ActionRoute(
         "POST", "/failures/{id}/mute", "muteFailure", "failures", "Hear no more of it, for a while or for ever",
-        "tasks", OneGroup, Muted, FailureStanding, mute, _standing("muted", {**_NOTE, "until": 1795429000.0}),
+        "tasks", FailureParams, MuteFailureBody, FailureState, mute_failure, _state_example("muted", {**_NOTE_EXAMPLE,
+        "until": 1795429000.0}),
         {"until": 1795429000.0, "comment": "SHOP-311"}, "failure.mute",
     ),
-    Action(
+    ActionRoute(
         "POST", "/failures/{id}/reopen", "reopenFailure", "failures", "Take back that it is resolved or muted", "tasks",
-        OneGroup, Reopened, FailureStanding, open_again, _standing("open", None), {}, "failure.reopen",
+        FailureParams, ReopenFailureBody, FailureState, reopen_failure, _state_example("open", None), {},
+        "failure.reopen",
     ),
 )  # fmt: skip

@@ -6,20 +6,20 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from flower.api.actions.outcomes import all_items, job_pieces
-from flower.api.actions.plans import Plan
-from flower.api.exporting import MEDIA_TYPES
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Action, Nothing, later
-from flower.api.v1.streamed import Streamed
+from flower.api.actions.outcomes import iter_job_items, serialize_job_items
+from flower.api.actions.plans import JobPlan
+from flower.api.exporting import EXPORT_MEDIA_TYPES
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import ActionRoute, NoParams, RequestContext, lazy_handler
+from flower.api.v1.streamed import StreamingBody
 from flower.errors import NotFound
 from flower.store.answers import TimeKey
-from flower.store.ledger.jobs import OUTCOMES, Item, Job, JobAction
+from flower.store.ledger.jobs import ITEM_OUTCOMES, Job, JobAction, JobItem
 
-_ACTS = "flower.api.v1.acts.jobs"
+_HANDLERS_MODULE = "flower.api.v1.acts.jobs"
 
 
-class JobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CreateJobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which tasks: `ids`, or else all that `query` lets through within the window, where an empty query is every task.
 
     With `dry_run` nothing is started, and the answer has the `plan`. `expected` is the count that you were shown: if
@@ -37,38 +37,38 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tz: Annotated[str | None, Meta(description="The zone of times that name none.")] = None
     signal: Annotated[str, Meta(description="Of `terminate`.", max_length=32)] = "SIGTERM"
     dry_run: Annotated[bool, Meta(description="Start nothing, and tell what would be.")] = False
-    expected: Annotated[
+    expected_count: Annotated[
         Annotated[int, Meta(ge=0)] | None, Meta(description="Start only if it is exactly so many tasks.")
     ] = None
     rate: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="Tasks a second at most.")] = None
 
 
-class StartedJob(msgspec.Struct, frozen=True, kw_only=True):
+class CreatedJob(msgspec.Struct, frozen=True, kw_only=True):
     """Either of them."""
 
     job: Job | UnsetType = UNSET
-    plan: Plan | UnsetType = UNSET
+    plan: JobPlan | UnsetType = UNSET
 
 
-class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
+class JobListParams(msgspec.Struct, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1_000, description="Jobs at most.")] = 100
     before: Annotated[str, Meta(description="The id of the job that the page before ended with.")] = ""
 
 
-class OneJob(msgspec.Struct, frozen=True, kw_only=True):
+class JobParams(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The job's id.", examples=["5f0c9a3b17de"])]
 
 
-_Wanted = Annotated[str, Meta(extra_json_schema={"enum": list(OUTCOMES)})]
+_OutcomeParam = Annotated[str, Meta(extra_json_schema={"enum": list(ITEM_OUTCOMES)})]
 
 
-class ItemsAsked(OneJob, frozen=True, kw_only=True):
-    outcome: Annotated[tuple[_Wanted, ...], Meta(description="Only tasks with one of these outcomes.")] = ()
+class JobItemListParams(JobParams, frozen=True, kw_only=True):
+    outcome: Annotated[tuple[_OutcomeParam, ...], Meta(description="Only tasks with one of these outcomes.")] = ()
     after: Annotated[int, Meta(ge=-1, le=2**53, description="The `next` of the page before.")] = -1
     limit: Annotated[int, Meta(ge=1, le=10_000, description="Tasks on a page.")] = 1_000
 
 
-class ExportAsked(OneJob, frozen=True, kw_only=True):
+class JobExportParams(JobParams, frozen=True, kw_only=True):
     format: Annotated[Literal["ndjson", "csv"], Meta(description="`csv` is for spreadsheets.")] = "ndjson"
 
 
@@ -78,62 +78,62 @@ class JobList(msgspec.Struct, frozen=True):
     jobs: tuple[Job, ...]
 
 
-class ItemList(msgspec.Struct, frozen=True):
+class JobItemList(msgspec.Struct, frozen=True):
     """The tasks of a job, in the order in which they are worked off; `next` is where the next page begins, null on the
     last one."""
 
-    items: tuple[Item, ...]
+    items: tuple[JobItem, ...]
     next: int | None = None
 
 
-async def jobs(acting: Acting, asked: JobsAsked, body: None) -> JobList:
-    ledger = acting.context.ledger
-    return JobList(tuple(await read(lambda: ledger.jobs.jobs(limit=asked.limit, before=asked.before or None))))
+async def list_jobs(acting: RequestContext, asked: JobListParams, body: None) -> JobList:
+    ledger = acting.server.ledger
+    return JobList(tuple(await run_in_thread(lambda: ledger.jobs.jobs(limit=asked.limit, before=asked.before or None))))
 
 
-async def job(acting: Acting, asked: OneJob, body: None) -> Job:
-    ledger = acting.context.ledger
-    return _found(await read(lambda: ledger.jobs.job(asked.id)), asked.id)
+async def get_job(acting: RequestContext, asked: JobParams, body: None) -> Job:
+    ledger = acting.server.ledger
+    return _require_job(await run_in_thread(lambda: ledger.jobs.job(asked.id)), asked.id)
 
 
-async def items(acting: Acting, asked: ItemsAsked, body: None) -> ItemList:
-    ledger = acting.context.ledger
+async def list_job_items(acting: RequestContext, asked: JobItemListParams, body: None) -> JobItemList:
+    ledger = acting.server.ledger
 
-    def look() -> ItemList:
-        _found(ledger.jobs.job(asked.id), asked.id)
+    def look() -> JobItemList:
+        _require_job(ledger.jobs.job(asked.id), asked.id)
         outcomes: Sequence[Any] = asked.outcome
         found = ledger.jobs.items(asked.id, outcomes=outcomes, after=asked.after, limit=asked.limit + 1)
         more = len(found) > asked.limit
-        return ItemList(tuple(found[: asked.limit]), found[asked.limit - 1].place if more else None)
+        return JobItemList(tuple(found[: asked.limit]), found[asked.limit - 1].index if more else None)
 
-    return await read(look)
+    return await run_in_thread(look)
 
 
-async def export(acting: Acting, asked: ExportAsked, body: None) -> Streamed:
-    ledger = acting.context.ledger
+async def export_job_items(acting: RequestContext, asked: JobExportParams, body: None) -> StreamingBody:
+    ledger = acting.server.ledger
 
-    def look() -> Streamed:
-        _found(ledger.jobs.job(asked.id), asked.id)
-        pieces = job_pieces(all_items(ledger, asked.id), asked.format)
+    def look() -> StreamingBody:
+        _require_job(ledger.jobs.job(asked.id), asked.id)
+        pieces = serialize_job_items(iter_job_items(ledger, asked.id), asked.format)
         headers = {"content-disposition": f'attachment; filename="job-{asked.id}.{asked.format}"'}
-        return Streamed(MEDIA_TYPES[asked.format], pieces, headers)
+        return StreamingBody(EXPORT_MEDIA_TYPES[asked.format], pieces, headers)
 
-    return await read(look)
+    return await run_in_thread(look)
 
 
-async def abort(acting: Acting, asked: OneJob, body: None) -> Job:
+async def stop_job(acting: RequestContext, asked: JobParams, body: None) -> Job:
     """It stops before the next task; what is being done is ended."""
-    ledger = acting.context.ledger
-    return _found(await read(lambda: ledger.jobs.abort(asked.id)), asked.id)
+    ledger = acting.server.ledger
+    return _require_job(await run_in_thread(lambda: ledger.jobs.request_stop(asked.id)), asked.id)
 
 
-def _found(job: Job | None, job_id: str) -> Job:
+def _require_job(job: Job | None, job_id: str) -> Job:
     if job is None:
         raise NotFound(f"There is no job '{job_id}'")
     return job
 
 
-_JOB = {
+_JOB_EXAMPLE = {
     "id": "5f0c9a3b17de",
     "action": "rerun",
     "state": "running",
@@ -148,49 +148,59 @@ _JOB = {
     "aborting": False,
 }
 
-ACTIONS: tuple[Action, ...] = (
-    Action(
+JOB_ROUTES: tuple[ActionRoute, ...] = (
+    ActionRoute(
         "POST",
         "/jobs",
         "startJob",
         "jobs",
         "Do one thing to many tasks: count them, or start",
         "tasks",
-        Nothing,
-        JobBody,
-        StartedJob,
-        later(_ACTS, "start"),
-        {"job": {**_JOB, "outcomes": {"waiting": 2000}}},
+        NoParams,
+        CreateJobBody,
+        CreatedJob,
+        lazy_handler(_HANDLERS_MODULE, "start"),
+        {"job": {**_JOB_EXAMPLE, "outcomes": {"waiting": 2000}}},
         {"action": "rerun", "query": "state:FAILURE name:shop.*", "start": "-1h", "expected": 2000},
         "job.start",
     ),
-    Action(
+    ActionRoute(
         "GET",
         "/jobs",
         "listJobs",
         "jobs",
         "Bulk jobs, newest first",
         "view",
-        JobsAsked,
+        JobListParams,
         None,
         JobList,
-        jobs,
-        {"jobs": [_JOB]},
+        list_jobs,
+        {"jobs": [_JOB_EXAMPLE]},
     ),
-    Action(
-        "GET", "/jobs/{id}", "getJob", "jobs", "One bulk job and how far it is", "view", OneJob, None, Job, job, _JOB
+    ActionRoute(
+        "GET",
+        "/jobs/{id}",
+        "getJob",
+        "jobs",
+        "One bulk job and how far it is",
+        "view",
+        JobParams,
+        None,
+        Job,
+        get_job,
+        _JOB_EXAMPLE,
     ),
-    Action(
+    ActionRoute(
         "GET",
         "/jobs/{id}/tasks",
         "listJobTasks",
         "jobs",
         "What became of each task of a job",
         "view",
-        ItemsAsked,
+        JobItemListParams,
         None,
-        ItemList,
-        items,
+        JobItemList,
+        list_job_items,
         {
             "items": [
                 {
@@ -206,32 +216,32 @@ ACTIONS: tuple[Action, ...] = (
             "next": 0,
         },
     ),
-    Action(
+    ActionRoute(
         "GET",
         "/jobs/{id}/export",
         "exportJob",
         "jobs",
         "What became of each task of a job, as a file",
         "view",
-        ExportAsked,
+        JobExportParams,
         None,
         None,
-        export,
+        export_job_items,
         {},
-        media_types=(MEDIA_TYPES["ndjson"], MEDIA_TYPES["csv"]),
+        media_types=(EXPORT_MEDIA_TYPES["ndjson"], EXPORT_MEDIA_TYPES["csv"]),
     ),
-    Action(
+    ActionRoute(
         "POST",
         "/jobs/{id}/abort",
         "abortJob",
         "jobs",
         "Stop a job: what still waits is left alone",
         "tasks",
-        OneJob,
+        JobParams,
         None,
         Job,
-        abort,
-        {**_JOB, "aborting": True},
-        action="job.abort",
+        stop_job,
+        {**_JOB_EXAMPLE, "aborting": True},
+        audit_action="job.abort",
     ),
 )

@@ -9,16 +9,16 @@ import msgspec
 from anyio import to_thread
 from msgspec import UNSET, Meta, UnsetType
 
-from flower.api.asking import bound, zone_of
-from flower.api.queue_rates import QueueRates, consumers_of, empty_in, rates_now
-from flower.api.reading import read
-from flower.api.spans import span_over
-from flower.api.v1.acting import Acting, Action, Nothing
-from flower.api.v1.asked import Buckets, Width
-from flower.store.ledger.samples import QueueSample, QueueStretch
+from flower.api.asking import parse_time_bound, parse_time_zone
+from flower.api.queue_rates import QueueRates, estimate_time_to_empty, get_current_rates, list_queue_consumers
+from flower.api.reading import run_in_thread
+from flower.api.spans import choose_buckets
+from flower.api.v1.acting import ActionRoute, NoParams, RequestContext
+from flower.api.v1.asked import BucketCountParam, BucketWidthParam
+from flower.store.ledger.samples import QueueBucket, QueueSample
 
 #: Seconds of history where nobody says.
-_RECENT: Final = 6 * 3600.0
+_DEFAULT_HISTORY: Final = 6 * 3600.0
 
 
 class QueueRow(msgspec.Struct, frozen=True):
@@ -32,20 +32,20 @@ class QueueRow(msgspec.Struct, frozen=True):
 
     name: str
     ready: int | None
-    unacknowledged: int | None
+    unacked: int | None
     consumers: int | None
-    oldest: float | None
+    oldest_message_age: float | None
     workers: tuple[str, ...]
-    in_rate: float | None
-    out_rate: float | None
+    arrivals_per_second: float | None
+    departures_per_second: float | None
     growing: bool | None
-    empty_in: float | None
+    time_to_empty: float | None
 
 
 class QueueList(msgspec.Struct, frozen=True):
     """`at`: when the broker was asked."""
 
-    at: float
+    sampled_at: float
     queues: tuple[QueueRow, ...]
 
 
@@ -53,73 +53,75 @@ class QueueHistory(msgspec.Struct, frozen=True):
     """Stretches of `width` seconds, the oldest first; those without a sample are left out."""
 
     name: str
-    start: float
+    start_at: float
     width: float
-    stretches: tuple[QueueStretch, ...]
+    buckets: tuple[QueueBucket, ...]
 
 
-class History(msgspec.Struct, frozen=True, kw_only=True):
+class QueueHistoryParams(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="The queue's name.", examples=["celery"])]
     start: Annotated[
         str, Meta(description="From then on: `-1h`, `today`, `2026-11-22T10:15Z`, epoch seconds. Default: `-6h`.")
     ] = ""
     end: Annotated[str, Meta(description="Until then. Default: now.")] = ""
     tz: Annotated[str, Meta(description="The zone of times that name none. Default: the server's.")] = ""
-    buckets: Buckets = 60
-    width: Width | UnsetType = UNSET
+    buckets: BucketCountParam = 60
+    width: BucketWidthParam | UnsetType = UNSET
 
 
-async def queues(acting: Acting, asked: Nothing, body: None) -> QueueList:
+async def list_queues(acting: RequestContext, asked: NoParams, body: None) -> QueueList:
     module = await to_thread.run_sync(import_module, "flower.api.queue_figures")
-    found: Sequence[QueueSample] = await module.samples_now(acting.context)
-    consumers = await read(lambda: consumers_of(acting.context))
-    rates = await read(lambda: rates_now(acting.context))
-    return QueueList(time.time(), tuple(_row(each, rates.get(each.queue, QueueRates()), consumers) for each in found))
-
-
-def _row(found: QueueSample, rates: QueueRates, consumers: Mapping[str, tuple[str, ...]]) -> QueueRow:
-    # the depth of this moment, which is newer than the last sample
-    left = empty_in(found.ready, rates.slope, rates.in_rate, rates.out_rate)
-    return QueueRow(
-        name=found.queue,
-        ready=found.ready,
-        unacknowledged=found.unacknowledged,
-        consumers=found.consumers,
-        oldest=found.oldest,
-        workers=consumers.get(found.queue, ()),
-        in_rate=rates.in_rate,
-        out_rate=rates.out_rate,
-        growing=rates.growing,
-        empty_in=left,
+    found: Sequence[QueueSample] = await module.samples_now(acting.server)
+    consumers = await run_in_thread(lambda: list_queue_consumers(acting.server))
+    rates = await run_in_thread(lambda: get_current_rates(acting.server))
+    return QueueList(
+        time.time(), tuple(_queue_row(each, rates.get(each.queue, QueueRates()), consumers) for each in found)
     )
 
 
-async def history(acting: Acting, asked: History, body: None) -> QueueHistory:
+def _queue_row(found: QueueSample, rates: QueueRates, consumers: Mapping[str, tuple[str, ...]]) -> QueueRow:
+    # the depth of this moment, which is newer than the last sample
+    left = estimate_time_to_empty(found.ready, rates.slope, rates.arrivals_per_second, rates.departures_per_second)
+    return QueueRow(
+        name=found.queue,
+        ready=found.ready,
+        unacked=found.unacknowledged,
+        consumers=found.consumers,
+        oldest_message_age=found.oldest,
+        workers=consumers.get(found.queue, ()),
+        arrivals_per_second=rates.arrivals_per_second,
+        departures_per_second=rates.departures_per_second,
+        growing=rates.growing,
+        time_to_empty=left,
+    )
+
+
+async def get_queue_history(acting: RequestContext, asked: QueueHistoryParams, body: None) -> QueueHistory:
     now = time.time()
-    zone = zone_of(asked.tz)
-    end = bound(asked.end, "end", zone, now)
+    zone = parse_time_zone(asked.tz)
+    end = parse_time_bound(asked.end, "end", zone, now)
     end = now if end is None else end
-    start = bound(asked.start, "start", zone, now)
-    start = end - _RECENT if start is None else start
+    start = parse_time_bound(asked.start, "start", zone, now)
+    start = end - _DEFAULT_HISTORY if start is None else start
     width = None if asked.width is UNSET else asked.width
-    span = span_over(start, end, buckets=asked.buckets, width=width, zone=zone, key="received")
-    samples = acting.context.ledger.samples
-    found = await read(lambda: samples.history(asked.name, span.start, span.end, span.width))
-    return QueueHistory(asked.name, span.start, span.width, tuple(found))
+    span = choose_buckets(start, end, buckets=asked.buckets, width=width, zone=zone, key="received")
+    samples = acting.server.ledger.queue_samples
+    found = await run_in_thread(lambda: samples.history(asked.name, span.start_at, span.end, span.width))
+    return QueueHistory(asked.name, span.start_at, span.width, tuple(found))
 
 
-QUEUES: tuple[Action, ...] = (
-    Action(
+QUEUE_ROUTES: tuple[ActionRoute, ...] = (
+    ActionRoute(
         "GET",
         "/queues",
         "listQueues",
         "queues",
         "The queues as the broker has them now",
         "view",
-        Nothing,
+        NoParams,
         None,
         QueueList,
-        queues,
+        list_queues,
         {
             "at": 1795342592.0,
             "queues": [
@@ -138,17 +140,17 @@ QUEUES: tuple[Action, ...] = (
             ],
         },
     ),
-    Action(
+    ActionRoute(
         "GET",
         "/queues/{name:path}/history",
         "getQueueHistory",
         "queues",
         "How a queue was over time",
         "view",
-        History,
+        QueueHistoryParams,
         None,
         QueueHistory,
-        history,
+        get_queue_history,
         {
             "name": "celery",
             "start": 1795342200.0,

@@ -8,41 +8,41 @@ import msgspec
 from msgspec import Meta
 
 from flower.access import Identity
-from flower.api.asking import bound, order_of
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Action, Nothing
+from flower.api.asking import parse_order, parse_time_bound
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import ActionRoute, NoParams, RequestContext
 from flower.api.v1.rows import COLUMNS
-from flower.errors import Forbidden, Invalid, NotFound
+from flower.errors import Forbidden, InvalidRequest, NotFound
 from flower.search.fields import FIELDS
 from flower.search.nearest import did_you_mean
-from flower.search.syntax import MAX_LENGTH, parse
-from flower.store.ledger.searches import Search
+from flower.search.syntax import MAX_QUERY_LENGTH, parse_search
+from flower.store.ledger.searches import SavedSearch
 
 #: Searches that one person may keep.
-MOST: Final = 500
+MAX_SAVED_SEARCHES: Final = 500
 
 #: Columns of a key inside a value, such as `kwargs.order_id`, begin with one of these.
-_KEYED: Final = tuple(f"{field.name}." for field in FIELDS.values() if field.keys)
+_KEY_PATH_PREFIXES: Final = tuple(f"{field.name}." for field in FIELDS.values() if field.has_keys)
 
-_Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
-_Time = Annotated[str, Meta(max_length=100)]
-_Words = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(max_length=100)]
+_SearchName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+_TimeText = Annotated[str, Meta(max_length=100)]
+_WordList = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(max_length=100)]
 
 
-class SearchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SavedSearchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`query` must be one of the search language; `start`, `end`, `columns` and `sort` are written as in `GET /tasks`,
     the last two as lists. A column may also be a key of a value: `kwargs.order_id`. `shared`: everybody sees it."""
 
-    name: Annotated[_Name, Meta(description="What it is called.")]
-    query: Annotated[str, Meta(max_length=MAX_LENGTH, description="A query; nothing is everything.")] = ""
-    start: Annotated[_Time, Meta(description="Only tasks from then on.")] = ""
-    end: Annotated[_Time, Meta(description="Only tasks until then.")] = ""
-    columns: Annotated[_Words, Meta(description="What to show of each task.")] = ()
-    sort: Annotated[_Words, Meta(description="What to order by, `-` is descending.")] = ()
+    name: Annotated[_SearchName, Meta(description="What it is called.")]
+    query: Annotated[str, Meta(max_length=MAX_QUERY_LENGTH, description="A query; nothing is everything.")] = ""
+    start: Annotated[_TimeText, Meta(description="Only tasks from then on.")] = ""
+    end: Annotated[_TimeText, Meta(description="Only tasks until then.")] = ""
+    columns: Annotated[_WordList, Meta(description="What to show of each task.")] = ()
+    sort: Annotated[_WordList, Meta(description="What to order by, `-` is descending.")] = ()
     shared: Annotated[bool, Meta(description="Whether others see it.")] = False
 
 
-class SearchRow(msgspec.Struct, frozen=True, kw_only=True):
+class SavedSearchRow(msgspec.Struct, frozen=True, kw_only=True):
     """`at`: when it was saved or last changed. `yours`: you may change and remove it."""
 
     id: str
@@ -55,94 +55,98 @@ class SearchRow(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     shared: bool
     at: float
-    yours: bool
+    can_edit: bool
 
 
-class SearchList(msgspec.Struct, frozen=True):
+class SavedSearchList(msgspec.Struct, frozen=True):
     """By name."""
 
-    searches: tuple[SearchRow, ...]
+    searches: tuple[SavedSearchRow, ...]
 
 
-class OneSearch(msgspec.Struct, frozen=True, kw_only=True):
+class SavedSearchParams(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The search's id.", examples=["9d41c07be2aa"])]
 
 
-async def searches(acting: Acting, asked: Nothing, body: None) -> SearchList:
-    ledger, identity = acting.context.ledger, acting.identity
-    found = await read(lambda: ledger.searches.searches(identity.name))
-    return SearchList(tuple(_row(search, identity) for search in found))
+async def list_saved_searches(acting: RequestContext, asked: NoParams, body: None) -> SavedSearchList:
+    ledger, identity = acting.server.ledger, acting.identity
+    found = await run_in_thread(lambda: ledger.saved_searches.searches(identity.name))
+    return SavedSearchList(tuple(_search_row(search, identity) for search in found))
 
 
-async def save(acting: Acting, asked: Nothing, body: SearchBody) -> SearchRow:
-    ledger, identity = acting.context.ledger, acting.identity
+async def create_saved_search(acting: RequestContext, asked: NoParams, body: SavedSearchBody) -> SavedSearchRow:
+    ledger, identity = acting.server.ledger, acting.identity
 
-    def add() -> Search:
-        made = _search(body, token_hex(6), identity.name)
-        if not ledger.searches.add(made, limit=MOST):
-            raise Invalid(f"You have {MOST} saved searches already", hint="remove one that nobody needs")
+    def add() -> SavedSearch:
+        made = _build_search(body, token_hex(6), identity.name)
+        if not ledger.saved_searches.add(made, limit=MAX_SAVED_SEARCHES):
+            raise InvalidRequest(
+                f"You have {MAX_SAVED_SEARCHES} saved searches already", hint="remove one that nobody needs"
+            )
         return made
 
-    made = await read(add)
-    acting.note.targets.append(made.id)
-    return _row(made, identity)
+    made = await run_in_thread(add)
+    acting.audit_note.targets.append(made.id)
+    return _search_row(made, identity)
 
 
-async def change(acting: Acting, asked: OneSearch, body: SearchBody) -> SearchRow:
-    ledger, identity = acting.context.ledger, acting.identity
+async def replace_saved_search(
+    acting: RequestContext, asked: SavedSearchParams, body: SavedSearchBody
+) -> SavedSearchRow:
+    ledger, identity = acting.server.ledger, acting.identity
 
-    def put() -> Search:
-        changed = _search(body, asked.id, _own(acting, asked.id).owner)
-        if not ledger.searches.change(changed):
-            raise _unknown(asked.id)
+    def put() -> SavedSearch:
+        changed = _build_search(body, asked.id, _load_editable(acting, asked.id).owner)
+        if not ledger.saved_searches.update(changed):
+            raise _not_found(asked.id)
         return changed
 
-    return _row(await read(put), identity)
+    return _search_row(await run_in_thread(put), identity)
 
 
-async def remove(acting: Acting, asked: OneSearch, body: None) -> SearchRow:
-    ledger, identity = acting.context.ledger, acting.identity
+async def delete_saved_search(acting: RequestContext, asked: SavedSearchParams, body: None) -> SavedSearchRow:
+    ledger, identity = acting.server.ledger, acting.identity
 
-    def drop() -> Search:
-        found = _own(acting, asked.id)
-        if not ledger.searches.remove(asked.id):
-            raise _unknown(asked.id)
+    def drop() -> SavedSearch:
+        found = _load_editable(acting, asked.id)
+        if not ledger.saved_searches.delete(asked.id):
+            raise _not_found(asked.id)
         return found
 
-    return _row(await read(drop), identity)
+    return _search_row(await run_in_thread(drop), identity)
 
 
-def _own(acting: Acting, search_id: str) -> Search:
+def _load_editable(acting: RequestContext, search_id: str) -> SavedSearch:
     """Raises NotFound for what one may not even see, Forbidden for what is somebody else's."""
-    found = acting.context.ledger.searches.search(search_id)
+    found = acting.server.ledger.saved_searches.search(search_id)
     if found is None:
-        raise _unknown(search_id)
-    if not _may_change(acting.identity, found):
+        raise _not_found(search_id)
+    if not _can_edit(acting.identity, found):
         if not found.shared:
-            raise _unknown(search_id)
+            raise _not_found(search_id)
         raise Forbidden(f"This search belongs to {found.owner or 'nobody'}", hint="save one of your own")
     return found
 
 
-def _may_change(identity: Identity, search: Search) -> bool:
+def _can_edit(identity: Identity, search: SavedSearch) -> bool:
     """The owner, and whoever may do away with everybody's tokens: that is what makes an admin."""
-    return search.owner == identity.name or identity.may("tokens")
+    return search.owner == identity.name or identity.has_permission("tokens")
 
 
-def _unknown(search_id: str) -> NotFound:
+def _not_found(search_id: str) -> NotFound:
     return NotFound(f"There is no saved search '{search_id}'")
 
 
-def _search(body: SearchBody, search_id: str, owner: str) -> Search:
+def _build_search(body: SavedSearchBody, search_id: str, owner: str) -> SavedSearch:
     """Raises SearchError, Invalid."""
-    parse(body.query)
-    bound(body.start, "start")
-    bound(body.end, "end")
-    order_of(body.sort)
+    parse_search(body.query)
+    parse_time_bound(body.start, "start")
+    parse_time_bound(body.end, "end")
+    parse_order(body.sort)
     for column in body.columns:
-        if column not in COLUMNS and column != "all" and not column.startswith(_KEYED):
-            raise Invalid(f"There is no column '{column}'", hint=did_you_mean(column, COLUMNS))
-    return Search(
+        if column not in COLUMNS and column != "all" and not column.startswith(_KEY_PATH_PREFIXES):
+            raise InvalidRequest(f"There is no column '{column}'", hint=did_you_mean(column, COLUMNS))
+    return SavedSearch(
         id=search_id,
         name=body.name.strip(),
         query=body.query.strip(),
@@ -152,16 +156,16 @@ def _search(body: SearchBody, search_id: str, owner: str) -> Search:
         sort=body.sort,
         owner=owner,
         shared=body.shared,
-        at=time.time(),
+        updated_at=time.time(),
     )
 
 
-def _row(search: Search, identity: Identity) -> SearchRow:
-    kept = {name: getattr(search, name) for name in Search.__struct_fields__}
-    return SearchRow(**kept, yours=_may_change(identity, search) and identity.may("tasks"))
+def _search_row(search: SavedSearch, identity: Identity) -> SavedSearchRow:
+    kept = {name: getattr(search, name) for name in SavedSearch.__struct_fields__}
+    return SavedSearchRow(**kept, can_edit=_can_edit(identity, search) and identity.has_permission("tasks"))
 
 
-_BODY: Final[dict[str, Any]] = {
+_BODY_EXAMPLE: Final[dict[str, Any]] = {
     "name": "Declined cards",
     "query": "state:FAILURE name:shop.charge",
     "start": "-1d",
@@ -170,31 +174,33 @@ _BODY: Final[dict[str, Any]] = {
     "sort": ["-received"],
     "shared": True,
 }
-_SEARCH: Final[dict[str, Any]] = {
+_SEARCH_EXAMPLE: Final[dict[str, Any]] = {
     "id": "9d41c07be2aa",
-    **{name: _BODY[name] for name in ("name", "query", "start", "end", "columns", "sort")},
+    **{name: _BODY_EXAMPLE[name] for name in ("name", "query", "start", "end", "columns", "sort")},
     "owner": "ann",
     "shared": True,
     "at": 1795342600.0,
     "yours": True,
 }
 
-ACTIONS: Final[tuple[Action, ...]] = (
-    Action(
+SAVED_SEARCH_ROUTES: Final[tuple[ActionRoute, ...]] = (
+    ActionRoute(
         "GET", "/searches", "listSearches", "searches", "Your saved searches, and those that are shared", "view",
-        Nothing, None, SearchList, searches, {"searches": [_SEARCH]},
+        NoParams, None, SavedSearchList, list_saved_searches, {"searches": [_SEARCH_EXAMPLE]},
     ),
-    Action(
-        "POST", "/searches", "saveSearch", "searches", "Save a search under a name", "tasks", Nothing, SearchBody,
-        SearchRow, save, _SEARCH, _BODY, "search.save",
+    ActionRoute(
+        "POST", "/searches", "saveSearch", "searches", "Save a search under a name", "tasks", NoParams, SavedSearchBody,
+        SavedSearchRow, create_saved_search, _SEARCH_EXAMPLE, _BODY_EXAMPLE, "search.save",
     ),
-    Action(
+    ActionRoute(
         "POST", "/searches/{id}", "changeSearch", "searches", "Change a saved search: yours, or any as an admin",
-        "tasks", OneSearch, SearchBody, SearchRow, change, {**_SEARCH, "name": "Declined"},
-        {**_BODY, "name": "Declined"}, "search.change",
+        "tasks", SavedSearchParams, SavedSearchBody, SavedSearchRow, replace_saved_search, {**_SEARCH_EXAMPLE,
+        "name": "Declined"},
+        {**_BODY_EXAMPLE, "name": "Declined"}, "search.change",
     ),
-    Action(
+    ActionRoute(
         "POST", "/searches/{id}/remove", "removeSearch", "searches", "Remove a saved search: yours, or any as an admin",
-        "tasks", OneSearch, None, SearchRow, remove, _SEARCH, action="search.remove",
+        "tasks", SavedSearchParams, None, SavedSearchRow, delete_saved_search, _SEARCH_EXAMPLE,
+        audit_action="search.remove",
     ),
 )  # fmt: skip

@@ -2,31 +2,33 @@
 
 from typing import Any, Final
 
-from flower.api.checklist import Checklist, checklist
+from flower.api.checklist import ConfigCheck, check_config
 from flower.api.health.report import Health
-from flower.api.health.rules import health_of
-from flower.api.health.signs import gather
-from flower.api.queue_rates import consumers_of, rates_now
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Action, Nothing
-from flower.api.v1.ours import Ours, ours
+from flower.api.health.rules import evaluate_health
+from flower.api.health.signs import collect_snapshot
+from flower.api.queue_rates import get_current_rates, list_queue_consumers
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import ActionRoute, NoParams, RequestContext
+from flower.api.v1.ours import ServerSettings, get_server_settings
 
 
-async def health(acting: Acting, asked: Nothing, body: None) -> Health:
-    context = acting.context
+async def get_health(acting: RequestContext, asked: NoParams, body: None) -> Health:
+    context = acting.server
 
     def find_out() -> Health:
-        rates, consumers = rates_now(context), consumers_of(context)
-        return health_of(gather(context.records, context.ledger, rates=rates, consumers=consumers))
+        rates, consumers = get_current_rates(context), list_queue_consumers(context)
+        return evaluate_health(
+            collect_snapshot(context.recorded_reader, context.ledger, rates=rates, consumers=consumers)
+        )
 
-    return await read(lambda: context.health.of(find_out))
-
-
-async def settings(acting: Acting, asked: Nothing, body: None) -> Checklist:
-    return await read(lambda: checklist(acting.context))
+    return await run_in_thread(lambda: context.health_cache.get(find_out))
 
 
-_CONCERN: Final[dict[str, Any]] = {
+async def get_config_check(acting: RequestContext, asked: NoParams, body: None) -> ConfigCheck:
+    return await run_in_thread(lambda: check_config(acting.server))
+
+
+_ISSUE_EXAMPLE: Final[dict[str, Any]] = {
     "kind": "queue_growing",
     "severity": "warning",
     "title": "mail is growing",
@@ -37,28 +39,30 @@ _CONCERN: Final[dict[str, Any]] = {
     "trend": [11040.0, 11670.0, 12300.0],
 }
 
-_ITEM: Final[dict[str, Any]] = {
+_CHECK_EXAMPLE: Final[dict[str, Any]] = {
     "setting": "task_send_sent_event",
     "state": "off",
     "how_known": "None of the 1,204 tasks within the last hour was seen being sent.",
-    "gives": "Tasks from the moment they are sent, with queue and waiting time; rates of queues; "
-    "tasks that no worker took.",
+    "gives": (
+        "Tasks from the moment they are sent, with queue and waiting time; rates of queues; tasks that no worker took."
+    ),
     "how": "app.conf.task_send_sent_event = True",
 }
 
-ACTIONS: Final[tuple[Action, ...]] = (
-    Action(
-        "GET", "/health", "getHealth", "status", "Whether anything is wrong, in words", "view", Nothing, None, Health,
-        health,
-        {"verdict": "warning", "sentence": "mail is growing", "at": 1795342600.0, "concerns": [_CONCERN]},
+SYSTEM_ROUTES: Final[tuple[ActionRoute, ...]] = (
+    ActionRoute(
+        "GET", "/health", "getHealth", "status", "Whether anything is wrong, in words", "view", NoParams, None, Health,
+        get_health,
+        {"verdict": "warning", "sentence": "mail is growing", "at": 1795342600.0, "concerns": [_ISSUE_EXAMPLE]},
     ),
-    Action(
+    ActionRoute(
         "GET", "/checklist", "getChecklist", "status", "Which settings of Celery are on, and what each gives", "view",
-        Nothing, None, Checklist, settings, {"items": [_ITEM], "events_seen": True, "workers_seen": True},
+        NoParams, None, ConfigCheck, get_config_check, {"items": [_CHECK_EXAMPLE], "events_seen": True,
+        "workers_seen": True},
     ),
-    Action(
+    ActionRoute(
         "GET", "/settings", "getSettings", "status", "How long things are kept, what is masked, and what may be done",
-        "view", Nothing, None, Ours, ours,
+        "view", NoParams, None, ServerSettings, get_server_settings,
         {
             "version": "2.3.0", "broker": "redis://:**@redis:6379/0", "read_only": False, "login": True,
             "kept": {

@@ -5,19 +5,19 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from flower.api.actions.answers import RegisteredTasks, Sent, Told
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Action, Nothing, later
-from flower.api.v1.asked import OneTask
+from flower.api.actions.answers import RegisteredTasks, SentTask, WorkerReplies
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import ActionRoute, NoParams, RequestContext, lazy_handler
+from flower.api.v1.asked import TaskParams
 from flower.store.ledger.reruns import Rerun
 
-_ACTS = "flower.api.v1.acts.tasks"
+_HANDLERS_MODULE = "flower.api.v1.acts.tasks"
 
 _Args = Annotated[list[Any] | None, Meta(description="Positional arguments.")]
 _Kwargs = Annotated[dict[str, Any] | None, Meta(description="Keyword arguments.")]
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where and when; what is null is left as it is."""
 
     queue: Annotated[str | None, Meta(description="The queue to send it to.")] = None
@@ -34,7 +34,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     headers: Annotated[dict[str, Any] | None, Meta(description="Headers of the message.")] = None
 
 
-class RerunBody(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RerunTaskBody(SendOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of `args` and `kwargs` what is null is the origin's. With `dry_run` nothing is sent, and the answer tells what
     would be."""
 
@@ -43,37 +43,39 @@ class RerunBody(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dry_run: Annotated[bool, Meta(description="Send nothing.")] = False
 
 
-class RunBody(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RunTaskBody(SendOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     args: _Args = None
     kwargs: _Kwargs = None
 
 
-class TerminateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TerminateTaskBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     signal: Annotated[str, Meta(description="Sent to the process that runs the task.", max_length=32)] = "SIGTERM"
 
 
-class OneName(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredTaskParams(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="The task's name.", examples=["shop.charge"])]
 
 
-class RerunLinks(msgspec.Struct, frozen=True):
+class TaskReruns(msgspec.Struct, frozen=True):
     """`of` is set if this task is a re-run, `again` are its own re-runs, newest first."""
 
-    of: Rerun | None
-    again: tuple[Rerun, ...]
+    origin: Rerun | None
+    reruns: tuple[Rerun, ...]
 
 
-async def reruns(acting: Acting, asked: OneTask, body: None) -> RerunLinks:
-    ledger = acting.context.ledger
-    return await read(lambda: RerunLinks(ledger.reruns.origin(asked.uuid), tuple(ledger.reruns.of(asked.uuid))))
+async def get_task_reruns(acting: RequestContext, asked: TaskParams, body: None) -> TaskReruns:
+    ledger = acting.server.ledger
+    return await run_in_thread(
+        lambda: TaskReruns(ledger.reruns.find_origin(asked.uuid), tuple(ledger.reruns.list_reruns(asked.uuid)))
+    )
 
 
-_TOLD = {
+_WORKER_REPLIES_EXAMPLE = {
     "task": "order-19",
     "message": "Revoked 'order-19'",
     "workers": {"celery@w1": "tasks {'order-19'} flagged as revoked"},
 }
-_SENT = {
+_SENT_TASK_EXAMPLE = {
     "task": "6d1f7f0c-6f0c-4f0e-9a0e-2b7c3f1c9d11",
     "name": "shop.charge",
     "origin": "charge-18",
@@ -86,39 +88,39 @@ _SENT = {
     "unknown": ["priority"],
 }
 
-ACTIONS: tuple[Action, ...] = (
-    Action(
+TASK_ACTION_ROUTES: tuple[ActionRoute, ...] = (
+    ActionRoute(
         "POST",
         "/tasks/{uuid:path}/rerun",
         "rerunTask",
         "actions",
         "Run a task again, as it was or with other arguments",
         "tasks",
-        OneTask,
-        RerunBody,
-        Sent,
-        later(_ACTS, "rerun"),
-        _SENT,
+        TaskParams,
+        RerunTaskBody,
+        SentTask,
+        lazy_handler(_HANDLERS_MODULE, "rerun"),
+        _SENT_TASK_EXAMPLE,
         {"kwargs": {"amount": 12.0}},
         "task.rerun",
     ),
-    Action(
+    ActionRoute(
         "GET",
         "/tasks/{uuid:path}/reruns",
         "listReruns",
         "actions",
         "What a task was run again as, and what it is a re-run of",
         "view",
-        OneTask,
+        TaskParams,
         None,
-        RerunLinks,
-        reruns,
+        TaskReruns,
+        get_task_reruns,
         {
             "of": None,
             "again": [
                 {
                     "origin": "charge-18",
-                    "task": _SENT["task"],
+                    "task": _SENT_TASK_EXAMPLE["task"],
                     "at": 1795342600.0,
                     "by": "ann",
                     "edited": True,
@@ -129,31 +131,31 @@ ACTIONS: tuple[Action, ...] = (
             ],
         },
     ),
-    Action(
+    ActionRoute(
         "POST",
         "/tasks/{uuid:path}/revoke",
         "revokeTask",
         "actions",
         "Tell all workers not to run a task",
         "tasks",
-        OneTask,
+        TaskParams,
         None,
-        Told,
-        later(_ACTS, "revoke"),
-        _TOLD,
-        action="task.revoke",
+        WorkerReplies,
+        lazy_handler(_HANDLERS_MODULE, "revoke"),
+        _WORKER_REPLIES_EXAMPLE,
+        audit_action="task.revoke",
     ),
-    Action(
+    ActionRoute(
         "POST",
         "/tasks/{uuid:path}/terminate",
         "terminateTask",
         "actions",
         "Revoke a task, and end the process that runs it with a signal",
         "tasks",
-        OneTask,
-        TerminateBody,
-        Told,
-        later(_ACTS, "terminate"),
+        TaskParams,
+        TerminateTaskBody,
+        WorkerReplies,
+        lazy_handler(_HANDLERS_MODULE, "terminate"),
         {
             "task": "order-19",
             "message": "Revoked 'order-19', and sent SIGTERM to the process that runs it",
@@ -162,31 +164,31 @@ ACTIONS: tuple[Action, ...] = (
         {"signal": "SIGTERM"},
         "task.terminate",
     ),
-    Action(
+    ActionRoute(
         "POST",
         "/tasks/{uuid:path}/abort",
         "abortTask",
         "actions",
         "Ask an abortable task to stop",
         "tasks",
-        OneTask,
+        TaskParams,
         None,
-        Told,
-        later(_ACTS, "abort"),
+        WorkerReplies,
+        lazy_handler(_HANDLERS_MODULE, "abort"),
         {"task": "order-19", "message": "Aborted 'order-19'", "workers": {}},
-        action="task.abort",
+        audit_action="task.abort",
     ),
-    Action(
+    ActionRoute(
         "GET",
         "/registered",
         "listRegistered",
         "actions",
         "The tasks that can be run: those of the server with their signatures, and those that workers tell",
         "view",
-        Nothing,
+        NoParams,
         None,
         RegisteredTasks,
-        later(_ACTS, "registered"),
+        lazy_handler(_HANDLERS_MODULE, "registered"),
         {
             "tasks": [
                 {
@@ -210,18 +212,18 @@ ACTIONS: tuple[Action, ...] = (
             "asked": ["celery@w1", "celery@w2"],
         },
     ),
-    Action(
+    ActionRoute(
         "POST",
         "/registered/{name:path}/run",
         "runTask",
         "actions",
         "Run a registered task",
         "tasks",
-        OneName,
-        RunBody,
-        Sent,
-        later(_ACTS, "run"),
-        {**_SENT, "origin": None, "args_from": "given", "unknown": []},
+        RegisteredTaskParams,
+        RunTaskBody,
+        SentTask,
+        lazy_handler(_HANDLERS_MODULE, "run"),
+        {**_SENT_TASK_EXAMPLE, "origin": None, "args_from": "given", "unknown": []},
         {"args": [18, "EUR"], "kwargs": {"amount": 12.0}, "queue": "shop"},
         "task.run",
     ),

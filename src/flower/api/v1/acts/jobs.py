@@ -3,41 +3,41 @@
 from functools import partial
 
 from flower.api.actions.plans import Selection, plan_job, start_job
-from flower.api.actions.stopping import signal_name
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Nothing
-from flower.api.v1.actions.jobs import JobBody, StartedJob
+from flower.api.actions.stopping import parse_signal
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import NoParams, RequestContext
+from flower.api.v1.actions.jobs import CreatedJob, CreateJobBody
 from flower.cluster.registered import is_abortable
-from flower.errors import Forbidden, Invalid
+from flower.errors import Forbidden, InvalidRequest
 
 
-async def start(acting: Acting, asked: Nothing, body: JobBody) -> StartedJob:
-    context = acting.context
+async def start(acting: RequestContext, asked: NoParams, body: CreateJobBody) -> CreatedJob:
+    context = acting.server
     if (body.ids is None) == (body.query is None):
-        raise Invalid("Either ids or a query say which tasks", hint='every task is {"query": ""}')
-    signal = signal_name(body.signal) if body.action == "terminate" else ""
+        raise InvalidRequest("Either ids or a query say which tasks", hint='every task is {"query": ""}')
+    signal = parse_signal(body.signal) if body.action == "terminate" else ""
     selection = Selection(
         body.ids, body.query, {"start": body.start, "end": body.end, "time": body.time, "tz": body.tz}
     )
     rate = min(body.rate or context.bulk_rate, context.bulk_rate)
     if body.dry_run:
-        app = await read(context.app)
+        app = await run_in_thread(context.app)
         plan = partial(
             plan_job,
-            context.records,
+            context.recorded_reader,
             body.action,
             selection,
             limit=context.bulk_limit,
             rate=rate,
-            abortable=lambda name: is_abortable(app, name),
+            is_abortable=lambda name: is_abortable(app, name),
         )
-        acting.note.message = "dry run: nothing was started"
-        return StartedJob(plan=await read(plan))
+        acting.audit_note.message = "dry run: nothing was started"
+        return CreatedJob(plan=await run_in_thread(plan))
     if context.read_only:  # nobody would work it off
         raise Forbidden("Read only mode is enabled")
     begin = partial(
         start_job,
-        context.records,
+        context.recorded_reader,
         context.ledger,
         body.action,
         selection,
@@ -45,9 +45,12 @@ async def start(acting: Acting, asked: Nothing, body: JobBody) -> StartedJob:
         limit=context.bulk_limit,
         rate=rate,
         signal=signal,
-        expected=body.expected,
+        expected=body.expected_count,
     )
-    job = await read(begin)
-    acting.note.targets += [job.id, *await read(lambda: [item.task for item in context.ledger.jobs.items(job.id)])]
-    acting.note.message = f"{job.total} tasks"
-    return StartedJob(job=job)
+    job = await run_in_thread(begin)
+    acting.audit_note.targets += [
+        job.id,
+        *await run_in_thread(lambda: [item.task for item in context.ledger.jobs.items(job.id)]),
+    ]
+    acting.audit_note.message = f"{job.total} tasks"
+    return CreatedJob(job=job)

@@ -5,59 +5,59 @@ from typing import Any
 import msgspec
 
 from flower.api.actions import registered as registry
-from flower.api.actions.answers import RegisteredTasks, Sent, Told
-from flower.api.actions.means import Means
+from flower.api.actions.answers import RegisteredTasks, SentTask, WorkerReplies
+from flower.api.actions.means import ActionContext
 from flower.api.actions.running import rerun_task, run_task
 from flower.api.actions.stopping import abort_task, revoke_task, terminate_task
-from flower.api.reading import read
-from flower.api.v1.acting import Acting, Nothing
-from flower.api.v1.actions.tasks import OneName, Options, RerunBody, RunBody, TerminateBody
-from flower.api.v1.asked import OneTask
+from flower.api.reading import run_in_thread
+from flower.api.v1.acting import NoParams, RequestContext
+from flower.api.v1.actions.tasks import RegisteredTaskParams, RerunTaskBody, RunTaskBody, SendOptions, TerminateTaskBody
+from flower.api.v1.asked import TaskParams
 
 
-async def means_of(acting: Acting) -> Means:
+async def action_context(acting: RequestContext) -> ActionContext:
     # loading the application imports the user's modules, for as long as that takes
-    context = acting.context
-    return Means(context.records, await read(context.app), context.ledger, context.redactor)
+    context = acting.server
+    return ActionContext(context.recorded_reader, await run_in_thread(context.app), context.ledger, context.redactor)
 
 
-async def rerun(acting: Acting, asked: OneTask, body: RerunBody) -> Sent:
-    means = await means_of(acting)
+async def rerun(acting: RequestContext, asked: TaskParams, body: RerunTaskBody) -> SentTask:
+    means = await action_context(acting)
     by = acting.identity.name
-    options = _options(body)
+    options = _send_options(body)
     sent = await rerun_task(means, asked.uuid, body.args, body.kwargs, by=by, dry_run=body.dry_run, **options)
-    _note(acting, sent)
+    _record_sent_task(acting, sent)
     return sent
 
 
-async def run(acting: Acting, asked: OneName, body: RunBody) -> Sent:
-    sent = await run_task(await means_of(acting), asked.name, body.args, body.kwargs, **_options(body))
-    _note(acting, sent)
+async def run(acting: RequestContext, asked: RegisteredTaskParams, body: RunTaskBody) -> SentTask:
+    sent = await run_task(await action_context(acting), asked.name, body.args, body.kwargs, **_send_options(body))
+    _record_sent_task(acting, sent)
     return sent
 
 
-async def revoke(acting: Acting, asked: OneTask, body: None) -> Told:
-    return await revoke_task(await means_of(acting), asked.uuid)
+async def revoke(acting: RequestContext, asked: TaskParams, body: None) -> WorkerReplies:
+    return await revoke_task(await action_context(acting), asked.uuid)
 
 
-async def terminate(acting: Acting, asked: OneTask, body: TerminateBody) -> Told:
-    return await terminate_task(await means_of(acting), asked.uuid, body.signal)
+async def terminate(acting: RequestContext, asked: TaskParams, body: TerminateTaskBody) -> WorkerReplies:
+    return await terminate_task(await action_context(acting), asked.uuid, body.signal)
 
 
-async def abort(acting: Acting, asked: OneTask, body: None) -> Told:
-    return await abort_task(await means_of(acting), asked.uuid)
+async def abort(acting: RequestContext, asked: TaskParams, body: None) -> WorkerReplies:
+    return await abort_task(await action_context(acting), asked.uuid)
 
 
-async def registered(acting: Acting, asked: Nothing, body: None) -> RegisteredTasks:
-    return await registry.registered_tasks((await means_of(acting)).app)
+async def registered(acting: RequestContext, asked: NoParams, body: None) -> RegisteredTasks:
+    return await registry.registered_tasks((await action_context(acting)).app)
 
 
-def _note(acting: Acting, sent: Sent) -> None:
+def _record_sent_task(acting: RequestContext, sent: SentTask) -> None:
     if sent.task is None:
-        acting.note.message = "dry run: nothing was sent"
+        acting.audit_note.message = "dry run: nothing was sent"
     else:
-        acting.note.targets.append(sent.task)
+        acting.audit_note.targets.append(sent.task)
 
 
-def _options(body: Options) -> dict[str, Any]:
-    return {name: getattr(body, name) for name in msgspec.structs.asdict(Options())}
+def _send_options(body: SendOptions) -> dict[str, Any]:
+    return {name: getattr(body, name) for name in msgspec.structs.asdict(SendOptions())}

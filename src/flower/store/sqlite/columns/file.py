@@ -14,19 +14,28 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from flower.store.sqlite.columns.layout import COLUMNS, FORMAT, HEADER, HEADER_BYTES, MAGIC, ORDERED, Array, offsets
+from flower.store.sqlite.columns.layout import (
+    COLUMN_FORMAT,
+    COLUMN_TYPES,
+    HEADER_BYTES,
+    HEADER_DTYPE,
+    MAGIC,
+    SORTED_KEYS,
+    Array,
+    compute_offsets,
+)
 
 T = TypeVar("T")
 
 #: Seconds a reader waits for a change to be over; a writer that was killed within one never ends it.
-PATIENCE = 0.2
+CHANGE_TIMEOUT = 0.2
 
 
-class Unusable(Exception):
+class ColumnFileInvalid(Exception):
     """There are no columns here, or not those of these rows."""
 
 
-def boot() -> bytes:
+def read_boot_id() -> bytes:
     """What tells one run of the machine from the next."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()[:36]
@@ -38,15 +47,15 @@ class Columns:
     """Columns of one segment, in whatever memory they are."""
 
     def __init__(self, buffer: Any, first: int, capacity: int) -> None:
-        places, orders, _ = offsets(capacity)
+        places, orders, _ = compute_offsets(capacity)
         self.first = first
         self.capacity = capacity
-        self.header = np.ndarray((), HEADER, buffer)
+        self.header = np.ndarray((), HEADER_DTYPE, buffer)
         self.arrays: dict[str, Array] = {
-            name: np.ndarray((capacity,), kind, buffer, places[name]) for name, kind in COLUMNS.items()
+            name: np.ndarray((capacity,), kind, buffer, places[name]) for name, kind in COLUMN_TYPES.items()
         }
         self.orders: dict[str, Array] = {
-            name: np.ndarray((capacity,), np.uint32, buffer, orders[name]) for name in ORDERED
+            name: np.ndarray((capacity,), np.uint32, buffer, orders[name]) for name in SORTED_KEYS
         }
 
     def __getitem__(self, name: str) -> Any:
@@ -62,7 +71,7 @@ class Columns:
         return bytes(self.header["generation"].item()).decode("ascii", "replace")
 
     @property
-    def made(self) -> int:
+    def instance_id(self) -> int:
         """Tells these columns from others of the same segment, made before or after."""
         return int(self.header["made"])
 
@@ -74,9 +83,9 @@ class Columns:
         """The slots in ascending order of the key, if that is kept and right."""
         return self.orders[key] if int(self.header["ordered"]) == self.sequence else None
 
-    def undisturbed(self, look: Callable[[], T]) -> T:
+    def read_consistent(self, look: Callable[[], T]) -> T:
         """What the function gives, of one moment. Raises Unusable if a change does not end."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + CHANGE_TIMEOUT
         while time.monotonic() < until:
             before = int(self.header["writing"])
             if before % 2 == 0:
@@ -84,7 +93,7 @@ class Columns:
                 if int(self.header["writing"]) == before:
                     return found
             time.sleep(0.0005)
-        raise Unusable("a change of the columns did not end")
+        raise ColumnFileInvalid("a change of the columns did not end")
 
     @contextmanager
     def change(self, sequence: int) -> Iterator[None]:
@@ -96,19 +105,19 @@ class Columns:
         self.header["writing"] += 1
 
     def nbytes(self) -> int:
-        return offsets(self.capacity)[2]
+        return compute_offsets(self.capacity)[2]
 
 
-def in_memory(first: int, capacity: int) -> Columns:
-    columns = Columns(bytearray(offsets(capacity)[2]), first, capacity)
-    _describe(columns.header, first, capacity)
+def create_in_memory(first: int, capacity: int) -> Columns:
+    columns = Columns(bytearray(compute_offsets(capacity)[2]), first, capacity)
+    _init_header(columns.header, first, capacity)
     return columns
 
 
-def _describe(header: Any, first: int, capacity: int) -> None:
-    header["format"], header["capacity"], header["first"] = FORMAT, capacity, first
+def _init_header(header: Any, first: int, capacity: int) -> None:
+    header["format"], header["capacity"], header["first"] = COLUMN_FORMAT, capacity, first
     header["sequence"] = header["ordered"] = -1
-    header["boot"] = boot()
+    header["boot"] = read_boot_id()
     header["made"] = secrets.randbits(64)
     header["magic"] = MAGIC
 
@@ -123,34 +132,34 @@ class ColumnFile(Columns):
         try:
             handle = os.open(path, flags | os.O_CLOEXEC)
         except OSError as error:
-            raise Unusable(str(error)) from error
+            raise ColumnFileInvalid(str(error)) from error
         try:
-            size = offsets(capacity)[2]
+            size = compute_offsets(capacity)[2]
             if os.fstat(handle).st_size != size:
-                raise Unusable("a file of another size")
+                raise ColumnFileInvalid("a file of another size")
             self._map = mmap.mmap(handle, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise Unusable(str(error)) from error
+            raise ColumnFileInvalid(str(error)) from error
         finally:
             os.close(handle)
         super().__init__(self._map, first, capacity)
         self._check()
         if writable:
-            self.header["boot"] = boot()
+            self.header["boot"] = read_boot_id()
 
     def _check(self) -> None:
         header: Mapping[str, Any] = self.header  # type: ignore[assignment]
-        if header["magic"].item() != MAGIC or int(header["format"]) != FORMAT:
-            raise Unusable("not our columns")
+        if header["magic"].item() != MAGIC or int(header["format"]) != COLUMN_FORMAT:
+            raise ColumnFileInvalid("not our columns")
         if int(header["first"]) != self.first or int(header["capacity"]) != self.capacity:
-            raise Unusable("columns of other rows")
-        if not int(header["synced"]) and header["boot"].item() != boot():
+            raise ColumnFileInvalid("columns of other rows")
+        if not int(header["synced"]) and header["boot"].item() != read_boot_id():
             # the machine stopped: what was on its way to the disk may have got there in any order
-            raise Unusable("not brought to the disk before the machine stopped")
+            raise ColumnFileInvalid("not brought to the disk before the machine stopped")
         if self._writable and int(header["writing"]) % 2:
-            raise Unusable("a change was cut off")  # only the writer knows that nobody is at work
+            raise ColumnFileInvalid("a change was cut off")  # only the writer knows that nobody is at work
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give back the memory that shows the file; the next look takes it from the system's cache again."""
         self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -161,17 +170,17 @@ class ColumnFile(Columns):
         self._map.flush(0, HEADER_BYTES)
 
 
-def make(path: Path, first: int, capacity: int) -> ColumnFile:
+def create_column_file(path: Path, first: int, capacity: int) -> ColumnFile:
     """Empty columns. Room on the disk is taken at once: a map cannot say that the disk is full. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
     handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         try:
-            os.posix_fallocate(handle, 0, offsets(capacity)[2])
+            os.posix_fallocate(handle, 0, compute_offsets(capacity)[2])
         finally:
             os.close(handle)
         with open(fresh, "r+b") as file, mmap.mmap(file.fileno(), HEADER_BYTES) as header:
-            _describe(np.ndarray((), HEADER, header), first, capacity)
+            _init_header(np.ndarray((), HEADER_DTYPE, header), first, capacity)
         fresh.rename(path)
     except BaseException:
         with suppress(OSError):

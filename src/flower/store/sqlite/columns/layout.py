@@ -11,20 +11,25 @@ from flower.records import FAILURE, REJECTED, RETRY, REVOKED, SUCCESS
 Array = npt.NDArray[np.generic]
 
 #: Numbers of the segment's dictionary, 0 for no word.
-WORDS: Final = ("state", "name", "hostname", "queue", "exchange", "routing_key", "client")
+WORD_COLUMNS: Final = ("state", "name", "hostname", "queue", "exchange", "routing_key", "client")
 #: Seconds, NaN if missing. `ended` is the time of the state that the task ended in (or is retried in), `wait` is
 #: `Task.wait`.
-REALS: Final = ("received", "started", "timestamp", "sent", "ended", "runtime", "wait")
+REAL_COLUMNS: Final = ("received", "started", "timestamp", "sent", "ended", "runtime", "wait")
 #: Whole numbers in few bits: the least value stands for a missing one, the greatest and the second least for
 #: those that do not fit, which only the row knows.
-WHOLES: Final[dict[str, Any]] = {"retries": np.int16, "priority": np.int16, "pid": np.int32, "attempts": np.int16}
+INTEGER_COLUMNS: Final[dict[str, Any]] = {
+    "retries": np.int16,
+    "priority": np.int16,
+    "pid": np.int32,
+    "attempts": np.int16,
+}
 
-COLUMNS: Final[dict[str, Any]] = {
+COLUMN_TYPES: Final[dict[str, Any]] = {
     # 1 where there is a row
     "live": np.uint8,
-    **dict.fromkeys(WORDS, np.uint32),
-    **dict.fromkeys(REALS, np.float64),
-    **WHOLES,
+    **dict.fromkeys(WORD_COLUMNS, np.uint32),
+    **dict.fromkeys(REAL_COLUMNS, np.float64),
+    **INTEGER_COLUMNS,
     # `fingerprint.class_number` and `fingerprint_number`, 0 for none
     "exception": np.uint64,
     "failure": np.uint64,
@@ -47,30 +52,36 @@ COLUMNS: Final[dict[str, Any]] = {
 NO_BUCKET: Final = 65_535
 
 #: What a row has, for fields without a column, and what is to be known of its texts.
-_HAS: Final = (
+_HAS_NAMES: Final = (
     "args", "kwargs", "result", "exception", "traceback", "eta", "expires", "data", "earlier", "clock",
     "succeeded", "failed", "retried", "revoked", "rejected", "root_id", "parent_id",
     # args, kwargs or result has a backslash in it: what it spells may not be what it says
     "escaped",
 )  # fmt: skip
-HAS: Final = {name: 1 << place for place, name in enumerate(_HAS)}
+HAS_BITS: Final = {name: 1 << place for place, name in enumerate(_HAS_NAMES)}
 
 #: Which time `ended` is, by state.
-ENDED: Final = {SUCCESS: "succeeded", FAILURE: "failed", REVOKED: "revoked", REJECTED: "rejected", RETRY: "retried"}
+END_TIME_COLUMNS: Final = {
+    SUCCESS: "succeeded",
+    FAILURE: "failed",
+    REVOKED: "revoked",
+    REJECTED: "rejected",
+    RETRY: "retried",
+}
 
 #: Keys of which a full segment keeps its slots in ascending order (missing values last, equal ones by slot).
-ORDERED: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid", "root", "parent")
+SORTED_KEYS: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid", "root", "parent")
 
 
-def hashed(packed: bytes | str) -> int:
+def hash_id(packed: bytes | str) -> int:
     """An id in few bits, never 0: tells those that are not it. Canonical ids end in random digits."""
     return (int.from_bytes(packed[-4:], "big") if isinstance(packed, bytes) else crc32(packed.encode())) or 1
 
 
 HEADER_BYTES: Final = 4096
 MAGIC: Final = b"BELLCOLS"
-FORMAT: Final = 2
-HEADER: Final = np.dtype(
+COLUMN_FORMAT: Final = 2
+HEADER_DTYPE: Final = np.dtype(
     [
         ("magic", "S8"),
         ("format", np.uint32),
@@ -95,19 +106,19 @@ HEADER: Final = np.dtype(
 )
 
 
-def offsets(capacity: int) -> tuple[dict[str, int], dict[str, int], int]:
+def compute_offsets(capacity: int) -> tuple[dict[str, int], dict[str, int], int]:
     """Where columns and orders begin in the file, and how long it is."""
     place = HEADER_BYTES
     columns: dict[str, int] = {}
-    for name, kind in COLUMNS.items():
+    for name, kind in COLUMN_TYPES.items():
         columns[name] = place
-        place += _aligned(capacity * np.dtype(kind).itemsize)
+        place += _align(capacity * np.dtype(kind).itemsize)
     orders: dict[str, int] = {}
-    for name in ORDERED:
+    for name in SORTED_KEYS:
         orders[name] = place
-        place += _aligned(capacity * 4)
+        place += _align(capacity * 4)
     return columns, orders, place
 
 
-def _aligned(size: int) -> int:
+def _align(size: int) -> int:
     return (size + 63) // 64 * 64

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import apsw
 
-from flower.store.ledger.audit import TARGETS_KEPT, Entry, Outcome, Wanted
-from flower.store.sqlite.connection import Row, number, rows
-from flower.store.sqlite.ledger.file import LedgerFile
-from flower.store.sqlite.ledger.texts import storable
+from flower.store.ledger.audit import MAX_STORED_TARGETS, AuditEntry, AuditFilter, AuditOutcome
+from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
+from flower.store.sqlite.ledger.file import LedgerDatabase
+from flower.store.sqlite.ledger.texts import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS audit (
@@ -36,16 +36,16 @@ _TARGETS: Final = (
 
 
 class SqliteAudit:
-    def __init__(self, file: LedgerFile) -> None:
+    def __init__(self, file: LedgerDatabase) -> None:
         self._file = file
 
     def add(
         self,
         action: str,
         *,
-        who: str,
-        way: str,
-        outcome: Outcome = "done",
+        user: str,
+        auth_method: str,
+        outcome: AuditOutcome = "done",
         address: str = "",
         token: str = "",
         targets: Sequence[str] = (),
@@ -53,32 +53,32 @@ class SqliteAudit:
         message: str = "",
     ) -> int:
         asked = json.dumps(parameters or {}, default=str)
-        texts = [storable(text) for text in (who, way, token, address, action)]
-        values = (time.time(), *texts, len(targets), storable(asked), outcome, storable(message))
+        texts = [escape_surrogates(text) for text in (user, auth_method, token, address, action)]
+        values = (time.time(), *texts, len(targets), escape_surrogates(asked), outcome, escape_surrogates(message))
 
         def change(db: apsw.Connection) -> int:
-            rows(db, _INSERT, values)
+            fetch_rows(db, _INSERT, values)
             entry = db.last_insert_rowid()
             _add_targets(db, entry, 0, targets)
             return entry
 
         return self._file.write(change)
 
-    def finish(self, entry: int, outcome: Outcome, message: str = "", targets: Sequence[str] = ()) -> None:
+    def finish(self, entry: int, outcome: AuditOutcome, message: str = "", targets: Sequence[str] = ()) -> None:
         def change(db: apsw.Connection) -> None:
-            before = number(db, "SELECT target_count FROM audit WHERE id = ?", (entry,))
+            before = fetch_number(db, "SELECT target_count FROM audit WHERE id = ?", (entry,))
             sql = "UPDATE audit SET outcome = ?, message = ?, target_count = ? WHERE id = ?"
-            rows(db, sql, (outcome, storable(message), before + len(targets), entry))
+            fetch_rows(db, sql, (outcome, escape_surrogates(message), before + len(targets), entry))
             _add_targets(db, entry, before, targets)
 
         self._file.write(change)
 
-    def entries(self, wanted: Wanted, *, limit: int, before: int | None = None) -> list[Entry]:
-        where, values = _where(wanted, before)
+    def entries(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+        where, values = _build_where(filters, before)
         sql = f"SELECT {_COLUMNS} FROM audit WHERE {where} ORDER BY id DESC LIMIT ?"
-        found = self._file.rows(sql, (*values, limit))
+        found = self._file.query(sql, (*values, limit))
         targets: dict[int, list[str]] = {}
-        for entry, target in self._file.rows(_TARGETS, (json.dumps([row[0] for row in found]),)):
+        for entry, target in self._file.query(_TARGETS, (json.dumps([row[0] for row in found]),)):
             targets.setdefault(entry, []).append(target)
         return [_entry(row, targets.get(row[0], [])) for row in found]
 
@@ -87,40 +87,44 @@ class SqliteAudit:
 
 
 def _add_targets(db: apsw.Connection, entry: int, place: int, targets: Sequence[str]) -> None:
-    kept = targets[: max(TARGETS_KEPT - place, 0)]
-    placed = [(entry, place + number, storable(target)) for number, target in enumerate(kept)]
+    kept = targets[: max(MAX_STORED_TARGETS - place, 0)]
+    placed = [(entry, place + number, escape_surrogates(target)) for number, target in enumerate(kept)]
     if placed:
         db.executemany("INSERT INTO audit_target (entry, place, target) VALUES (?, ?, ?)", placed)
 
 
-def _where(wanted: Wanted, before: int | None) -> tuple[str, list[Any]]:
+def _build_where(wanted: AuditFilter, before: int | None) -> tuple[str, list[Any]]:
     parts: list[tuple[str, Any]] = [
         ("id < ?", before),
-        ("who = ?", wanted.who),
+        ("who = ?", wanted.user),
         ("outcome = ?", wanted.outcome),
         ("address = ?", wanted.address),
         ("at >= ?", wanted.start),
         ("at <= ?", wanted.end),
         ("id IN (SELECT entry FROM audit_target WHERE target = ?)", wanted.target),
     ]
-    found = [(sql, storable(value) if isinstance(value, str) else value) for sql, value in parts if value is not None]
+    found = [
+        (sql, escape_surrogates(value) if isinstance(value, str) else value)
+        for sql, value in parts
+        if value is not None
+    ]
     values = [value for _, value in found]
     where = [sql for sql, _ in found]
     if wanted.action is not None:
-        action = storable(wanted.action)
+        action = escape_surrogates(wanted.action)
         # '/' is what comes after '.'
         where.append("(action = ? OR (action >= ? AND action < ?))")
         values += [action, f"{action}.", f"{action}/"]
     return " AND ".join(where) or "1", values
 
 
-def _entry(row: Row, targets: list[str]) -> Entry:
+def _entry(row: Row, targets: list[str]) -> AuditEntry:
     entry, at, who, way, token, address, action, target_count, parameters, outcome, message = row
-    return Entry(
+    return AuditEntry(
         id=entry,
-        at=at,
-        who=who,
-        way=way,
+        created_at=at,
+        user=who,
+        auth_method=way,
         token=token,
         address=address,
         action=action,

@@ -6,10 +6,10 @@ from typing import Final
 
 import apsw
 
-from flower.store.ledger.failures import MOST_SEEN, FailureNote
-from flower.store.sqlite.connection import rows
-from flower.store.sqlite.ledger.file import LedgerFile
-from flower.store.sqlite.ledger.texts import storable
+from flower.store.ledger.failures import MAX_FIRST_SEEN, FailureNote
+from flower.store.sqlite.connection import fetch_rows
+from flower.store.sqlite.ledger.file import LedgerDatabase
+from flower.store.sqlite.ledger.texts import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS failure_note (
@@ -27,43 +27,46 @@ _FORGET: Final = (
 
 
 class SqliteFailureNotes:
-    def __init__(self, file: LedgerFile) -> None:
+    def __init__(self, file: LedgerDatabase) -> None:
         self._file = file
 
     def put(self, note: FailureNote) -> None:
         values = (
-            storable(note.failure), note.decision, storable(note.by), note.at, note.until, storable(note.comment)
+            escape_surrogates(note.failure), note.decision, escape_surrogates(note.created_by), note.created_at,
+            note.expires_at, escape_surrogates(note.comment)
         )  # fmt: skip
         sql = "INSERT OR REPLACE INTO failure_note VALUES (?, ?, ?, ?, ?, ?)"
-        self._file.write(lambda db: rows(db, sql, values))
+        self._file.write(lambda db: fetch_rows(db, sql, values))
 
-    def drop(self, failure: str) -> bool:
+    def delete(self, failure: str) -> bool:
         def change(db: apsw.Connection) -> bool:
-            rows(db, "DELETE FROM failure_note WHERE failure = ?", (storable(failure),))
+            fetch_rows(db, "DELETE FROM failure_note WHERE failure = ?", (escape_surrogates(failure),))
             return db.changes() > 0
 
         return self._file.write(change)
 
     def notes(self) -> Mapping[str, FailureNote]:
         return {
-            failure: FailureNote(failure=failure, decision=decision, by=by, at=at, until=until, comment=comment)
-            for failure, decision, by, at, until, comment in self._file.rows(_NOTES)
+            failure: FailureNote(
+                failure=failure, decision=decision, created_by=by, created_at=at, expires_at=until, comment=comment
+            )
+            for failure, decision, by, at, until, comment in self._file.query(_NOTES)
         }
 
-    def remember(self, firsts: Mapping[str, float]) -> None:
+    def record_first_seen(self, firsts: Mapping[str, float]) -> None:
         if not firsts:
             return
-        values = [(storable(failure), first) for failure, first in firsts.items()]
+        values = [(escape_surrogates(failure), first) for failure, first in firsts.items()]
 
         def change(db: apsw.Connection) -> None:
             db.executemany(_REMEMBER, values)
-            rows(db, _FORGET, (MOST_SEEN,))
+            fetch_rows(db, _FORGET, (MAX_FIRST_SEEN,))
 
         self._file.write(change)
 
-    def firsts(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
+    def first_seen(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
         sql = "SELECT failure, first FROM failure_seen"
         if failures is None:
-            return dict(self._file.rows(sql))
-        wanted = json.dumps([storable(failure) for failure in failures])
-        return dict(self._file.rows(f"{sql} WHERE failure IN (SELECT value FROM json_each(?))", (wanted,)))
+            return dict(self._file.query(sql))
+        wanted = json.dumps([escape_surrogates(failure) for failure in failures])
+        return dict(self._file.query(f"{sql} WHERE failure IN (SELECT value FROM json_each(?))", (wanted,)))

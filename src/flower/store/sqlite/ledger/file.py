@@ -10,9 +10,17 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from flower.errors import StoreError
-from flower.store.sqlite.connection import DAMAGED, Row, create, open_for_writing, room, rows, run
-from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.schema import APPLICATION_ID, FORMAT
+from flower.store.sqlite.connection import (
+    DAMAGE_ERRORS,
+    Row,
+    create_database,
+    execute_statements,
+    fetch_rows,
+    open_for_writing,
+    translate_disk_full,
+)
+from flower.store.sqlite.folder import StoreDirectory
+from flower.store.sqlite.schema import APPLICATION_ID, FORMAT_VERSION
 
 T = TypeVar("T")
 
@@ -20,10 +28,10 @@ _CACHE_KB: Final = 512
 _CHECKPOINT: Final = 1_000
 
 
-class LedgerFile:
+class LedgerDatabase:
     """`tables`: statements that make what is not there yet; those of a newer version run on an older file, too."""
 
-    def __init__(self, folder: Folder, tables: Sequence[str]) -> None:
+    def __init__(self, folder: StoreDirectory, tables: Sequence[str]) -> None:
         self._folder = folder
         self._tables = tables
         self._lock = threading.RLock()
@@ -31,23 +39,23 @@ class LedgerFile:
 
     @property
     def exists(self) -> bool:
-        return self._db is not None or self._folder.ledger.exists()
+        return self._db is not None or self._folder.ledger_path.exists()
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Raises StoreError."""
-        with self._opened() as db:
-            return rows(db, sql, values)
+        with self._locked_connection() as db:
+            return fetch_rows(db, sql, values)
 
     def write(self, change: Callable[[apsw.Connection], T]) -> T:
         """One transaction: all of it is on the disk, or nothing. Raises StoreFull, StoreError."""
-        with self._opened() as db:
-            run(db, "BEGIN IMMEDIATE")
+        with self._locked_connection() as db:
+            execute_statements(db, "BEGIN IMMEDIATE")
             try:
                 done = change(db)
-                run(db, "COMMIT")
+                execute_statements(db, "COMMIT")
             except BaseException:
                 if db.in_transaction:
-                    run(db, "ROLLBACK")
+                    execute_statements(db, "ROLLBACK")
                 raise
             return done
 
@@ -57,21 +65,21 @@ class LedgerFile:
             return 0
 
         def change(db: apsw.Connection) -> int:
-            rows(db, delete, (before,))
+            fetch_rows(db, delete, (before,))
             return db.changes()
 
         return self.write(change)
 
     @contextmanager
-    def _opened(self) -> Iterator[apsw.Connection]:
-        with self._lock, room(self._folder.path):
+    def _locked_connection(self) -> Iterator[apsw.Connection]:
+        with self._lock, translate_disk_full(self._folder.path):
             try:
                 if self._db is None:
                     self._db = self._open()
                 yield self._db
-            except DAMAGED as error:
+            except DAMAGE_ERRORS as error:
                 raise StoreError(
-                    f"{self._folder.ledger} is damaged: {error}",
+                    f"{self._folder.ledger_path} is damaged: {error}",
                     hint="move it away: audit, tokens and jobs begin anew, tasks are not concerned",
                 ) from error
             except apsw.BusyError as error:
@@ -80,22 +88,22 @@ class LedgerFile:
     def _open(self) -> apsw.Connection:
         """One at a time, by a lock on the folder: servers that start together make the file once, and SQLite does not
         wait when two turn its log on."""
-        self._folder.make()
+        self._folder.create()
         lock = os.open(self._folder.path, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self._folder.ledger.exists():
-                create(self._folder.ledger, (), APPLICATION_ID, FORMAT)
+            if not self._folder.ledger_path.exists():
+                create_database(self._folder.ledger_path, (), APPLICATION_ID, FORMAT_VERSION)
                 # it holds what signs sessions; SQLite gives the log beside it the same mode
-                self._folder.ledger.chmod(0o600)
-            return self._connected()
+                self._folder.ledger_path.chmod(0o600)
+            return self._connect()
         finally:
             os.close(lock)
 
-    def _connected(self) -> apsw.Connection:
-        db = open_for_writing(self._folder.ledger, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
+    def _connect(self) -> apsw.Connection:
+        db = open_for_writing(self._folder.ledger_path, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
         try:
-            run(db, "PRAGMA foreign_keys=ON", *self._tables)
+            execute_statements(db, "PRAGMA foreign_keys=ON", *self._tables)
         except BaseException:
             db.close()
             raise

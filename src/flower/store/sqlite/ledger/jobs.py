@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import apsw
 
-from flower.store.ledger.jobs import OUTCOMES, Ended, Item, Job, Lease, Outcome
-from flower.store.sqlite.connection import Row, rows
-from flower.store.sqlite.ledger.file import LedgerFile
-from flower.store.sqlite.ledger.texts import storable
+from flower.store.ledger.jobs import ITEM_OUTCOMES, ItemOutcome, ItemResult, Job, JobItem, Lease
+from flower.store.sqlite.connection import Row, fetch_rows
+from flower.store.sqlite.ledger.file import LedgerDatabase
+from flower.store.sqlite.ledger.texts import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS job (
@@ -43,23 +43,23 @@ _END: Final = (
 
 
 class SqliteJobs:
-    def __init__(self, file: LedgerFile) -> None:
+    def __init__(self, file: LedgerDatabase) -> None:
         self._file = file
 
     def create(self, job: Job, tasks: Iterable[tuple[str, str | None]], *, limit: int) -> Job | None:
         # read before the transaction: it may take long, and others write
-        wanted = {storable(task): new for task, new in tasks}
+        wanted = {escape_surrogates(task): new for task, new in tasks}
         if len(wanted) > limit:
             return None
 
         def change(db: apsw.Connection) -> Job:
-            texts = [storable(text) for text in (job.by, job.query, job.signal)]
-            rows(db, _INSERT, (job.id, job.action, texts[0], job.created, *texts[1:], job.rate))
+            texts = [escape_surrogates(text) for text in (job.created_by, job.query, job.signal)]
+            fetch_rows(db, _INSERT, (job.id, job.action, texts[0], job.created_at, *texts[1:], job.rate))
             seq = db.last_insert_rowid()
             items = ((seq, place, task, new) for place, (task, new) in enumerate(wanted.items()))
             db.executemany("INSERT INTO job_item VALUES (?, ?, ?, ?, 'waiting', '', NULL, NULL)", items)
-            rows(db, "UPDATE job SET total = ? WHERE seq = ?", (len(wanted), seq))
-            return _job(db, rows(db, f"{_SELECT} WHERE seq = ?", (seq,))[0])
+            fetch_rows(db, "UPDATE job SET total = ? WHERE seq = ?", (len(wanted), seq))
+            return _job(db, fetch_rows(db, f"{_SELECT} WHERE seq = ?", (seq,))[0])
 
         return self._file.write(change)
 
@@ -73,31 +73,31 @@ class SqliteJobs:
         return self._jobs("seq < (SELECT seq FROM job WHERE id = ?)", (before,), limit)
 
     def _jobs(self, where: str, values: Sequence[Any], limit: int) -> list[Job]:
-        found = self._file.rows(f"{_SELECT} WHERE {where} ORDER BY seq DESC LIMIT ?", (*values, limit))
+        found = self._file.query(f"{_SELECT} WHERE {where} ORDER BY seq DESC LIMIT ?", (*values, limit))
         counts: dict[int, dict[str, int]] = {}
         sql = "SELECT job, outcome, count(*) FROM job_item WHERE job IN (SELECT value FROM json_each(?)) GROUP BY 1, 2"
-        for seq, outcome, count in self._file.rows(sql, (json.dumps([row[0] for row in found]),)):
+        for seq, outcome, count in self._file.query(sql, (json.dumps([row[0] for row in found]),)):
             counts.setdefault(seq, {})[outcome] = count
-        return [_made(row, counts.get(row[0], {})) for row in found]
+        return [_build_job(row, counts.get(row[0], {})) for row in found]
 
     def items(
-        self, job_id: str, *, outcomes: Sequence[Outcome] = (), after: int = -1, limit: int | None = None
-    ) -> list[Item]:
+        self, job_id: str, *, outcomes: Sequence[ItemOutcome] = (), after: int = -1, limit: int | None = None
+    ) -> list[JobItem]:
         sql = (
             f"SELECT {_ITEM} FROM job_item WHERE job = (SELECT seq FROM job WHERE id = ?) AND place > ? "
             "AND outcome IN (SELECT value FROM json_each(?)) ORDER BY place LIMIT ?"
         )
-        values = (job_id, after, json.dumps(outcomes or OUTCOMES), -1 if limit is None else limit)
-        return [_item(row) for row in self._file.rows(sql, values)]
+        values = (job_id, after, json.dumps(outcomes or ITEM_OUTCOMES), -1 if limit is None else limit)
+        return [_item(row) for row in self._file.query(sql, values)]
 
-    def holders(self) -> list[str]:
+    def lease_holders(self) -> list[str]:
         if not self._file.exists:
             return []
         sql = "SELECT DISTINCT holder FROM job WHERE state = 'running' AND holder IS NOT NULL"
-        return [str(row[0]) for row in self._file.rows(sql)]
+        return [str(row[0]) for row in self._file.query(sql)]
 
     def claim(
-        self, holder: str, *, now: float, until: float, gone: Iterable[str] = (), only: str | None = None
+        self, holder: str, *, now: float, until: float, dead_holders: Iterable[str] = (), job_id: str | None = None
     ) -> Job | None:
         if not self._file.exists:
             return None  # nobody has done anything yet: looking shall not make a file
@@ -106,91 +106,95 @@ class SqliteJobs:
             "AND (holder IS NULL OR until < ? OR holder IN (SELECT value FROM json_each(?))) "
             "ORDER BY seq LIMIT 1"
         )
-        values = (only, only, now, json.dumps(list(gone)))
-        if not self._file.rows(f"SELECT 1 FROM job WHERE {free}", values):
+        values = (job_id, job_id, now, json.dumps(list(dead_holders)))
+        if not self._file.query(f"SELECT 1 FROM job WHERE {free}", values):
             return None
 
         def change(db: apsw.Connection) -> Job | None:
-            found = rows(db, f"{_SELECT} WHERE {free}", values)
+            found = fetch_rows(db, f"{_SELECT} WHERE {free}", values)
             if not found:
                 return None
-            rows(db, "UPDATE job SET holder = ?, until = ? WHERE seq = ?", (holder, until, found[0][0]))
+            fetch_rows(db, "UPDATE job SET holder = ?, until = ? WHERE seq = ?", (holder, until, found[0][0]))
             return _job(db, found[0])
 
         return self._file.write(change)
 
-    def step(self, lease: Lease, ended: Sequence[Ended], *, take: int, now: float) -> list[Item] | None:
-        def change(db: apsw.Connection) -> list[Item] | None:
-            _note(db, lease.job, ended, now)
-            mine = rows(db, f"{_MINE} AND NOT aborting", (lease.job, lease.holder))
+    def advance(
+        self, lease: Lease, results: Sequence[ItemResult], *, batch_size: int, now: float
+    ) -> list[JobItem] | None:
+        def change(db: apsw.Connection) -> list[JobItem] | None:
+            _record_results(db, lease.job, results, now)
+            mine = fetch_rows(db, f"{_MINE} AND NOT aborting", (lease.job, lease.holder))
             if not mine:
                 return None
             seq = mine[0][0]
-            rows(db, "UPDATE job SET until = ? WHERE seq = ?", (lease.until, seq))
+            fetch_rows(db, "UPDATE job SET until = ? WHERE seq = ?", (lease.expires_at, seq))
             sql = f"SELECT {_ITEM} FROM job_item WHERE job = ? AND outcome = 'waiting' ORDER BY place LIMIT ?"
-            items = [_item(row) for row in rows(db, sql, (seq, take))]
+            items = [_item(row) for row in fetch_rows(db, sql, (seq, batch_size))]
             begin = "UPDATE job_item SET outcome = 'begun', begun = ? WHERE job = ? AND place = ?"
             for item in items:
-                rows(db, begin, (now, seq, item.place))
+                fetch_rows(db, begin, (now, seq, item.index))
             return items
 
         return self._file.write(change)
 
     def release(self, lease: Lease) -> None:
         sql = "UPDATE job SET holder = NULL, until = NULL WHERE id = ? AND holder = ?"
-        self._file.write(lambda db: rows(db, sql, (lease.job, lease.holder)))
+        self._file.write(lambda db: fetch_rows(db, sql, (lease.job, lease.holder)))
 
-    def close(self, lease: Lease, *, now: float) -> Job | None:
+    def finish(self, lease: Lease, *, now: float) -> Job | None:
         def change(db: apsw.Connection) -> Job | None:
-            mine = rows(db, _MINE, (lease.job, lease.holder))
+            mine = fetch_rows(db, _MINE, (lease.job, lease.holder))
             if not mine:
                 return None
             seq = mine[0][0]
             left = "UPDATE job_item SET outcome = 'aborted', ended = ? WHERE job = ? AND outcome = 'waiting'"
-            rows(db, left, (now, seq))
+            fetch_rows(db, left, (now, seq))
             state = "aborted" if db.changes() else "ended"
-            rows(db, "UPDATE job SET state = ?, ended = ?, holder = NULL WHERE seq = ?", (state, now, seq))
-            return _job(db, rows(db, f"{_SELECT} WHERE seq = ?", (seq,))[0])
+            fetch_rows(db, "UPDATE job SET state = ?, ended = ?, holder = NULL WHERE seq = ?", (state, now, seq))
+            return _job(db, fetch_rows(db, f"{_SELECT} WHERE seq = ?", (seq,))[0])
 
         return self._file.write(change)
 
-    def abort(self, job_id: str) -> Job | None:
+    def request_stop(self, job_id: str) -> Job | None:
         sql = "UPDATE job SET aborting = 1 WHERE id = ? AND state = 'running'"
-        self._file.write(lambda db: rows(db, sql, (job_id,)))
+        self._file.write(lambda db: fetch_rows(db, sql, (job_id,)))
         return self.job(job_id)
 
     def prune(self, before: float) -> int:
         return self._file.prune("DELETE FROM job WHERE state <> 'running' AND ended < ?", before)
 
 
-def _note(db: apsw.Connection, job_id: str, ended: Sequence[Ended], now: float) -> None:
+def _record_results(db: apsw.Connection, job_id: str, ended: Sequence[ItemResult], now: float) -> None:
     for one in ended:
-        rows(db, _END, (one.outcome, storable(one.message), now, job_id, one.place))
+        fetch_rows(db, _END, (one.outcome, escape_surrogates(one.message), now, job_id, one.index))
 
 
 def _job(db: apsw.Connection, row: Row) -> Job:
-    counts = rows(db, "SELECT outcome, count(*) FROM job_item WHERE job = ? GROUP BY outcome", (row[0],))
-    return _made(row, {str(outcome): count for outcome, count in counts})
+    counts = fetch_rows(db, "SELECT outcome, count(*) FROM job_item WHERE job = ? GROUP BY outcome", (row[0],))
+    return _build_job(row, {str(outcome): count for outcome, count in counts})
 
 
-def _made(row: Row, outcomes: dict[str, int]) -> Job:
+def _build_job(row: Row, outcomes: dict[str, int]) -> Job:
     _, job_id, action, state, who, created, ended, query, signal, rate, total, aborting = row
     return Job(
         id=job_id,
         action=action,
         state=state,
-        by=who,
-        created=created,
-        ended=ended,
+        created_by=who,
+        created_at=created,
+        finished_at=ended,
         query=query,
         signal=signal,
         rate=rate,
         total=total,
-        outcomes={name: outcomes[name] for name in OUTCOMES if name in outcomes},
-        aborting=bool(aborting),
+        outcomes={name: outcomes[name] for name in ITEM_OUTCOMES if name in outcomes},
+        stopping=bool(aborting),
     )
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row) -> JobItem:
     place, task, outcome, message, new_task, begun, ended = row
-    return Item(place=place, task=task, outcome=outcome, message=message, new_task=new_task, begun=begun, ended=ended)
+    return JobItem(
+        index=place, task=task, outcome=outcome, message=message, new_task=new_task, started_at=begun, finished_at=ended
+    )

@@ -5,9 +5,9 @@ from typing import Final
 import apsw
 
 from flower.store.ledger.reruns import Rerun
-from flower.store.sqlite.connection import Row, rows
-from flower.store.sqlite.ledger.file import LedgerFile
-from flower.store.sqlite.ledger.texts import storable
+from flower.store.sqlite.connection import Row, fetch_rows
+from flower.store.sqlite.ledger.file import LedgerDatabase
+from flower.store.sqlite.ledger.texts import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS rerun (
@@ -22,41 +22,44 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM rerun"
 
 
 class SqliteReruns:
-    def __init__(self, file: LedgerFile) -> None:
+    def __init__(self, file: LedgerDatabase) -> None:
         self._file = file
 
     def add(self, rerun: Rerun) -> bool:
         values = (
-            storable(rerun.task), storable(rerun.origin), rerun.at, storable(rerun.by), rerun.edited, rerun.sent,
+            escape_surrogates(rerun.task), escape_surrogates(rerun.origin), rerun.created_at,
+            escape_surrogates(rerun.created_by), rerun.edited, rerun.sent,
             rerun.job, rerun.priority,
         )  # fmt: skip
 
         def change(db: apsw.Connection) -> bool:
-            rows(db, f"INSERT OR IGNORE INTO rerun ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            fetch_rows(db, f"INSERT OR IGNORE INTO rerun ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
             return db.changes() > 0
 
         return self._file.write(change)
 
-    def sent(self, task: str) -> None:
-        self._change("UPDATE rerun SET sent = 1 WHERE task = ?", task)
+    def mark_sent(self, task: str) -> None:
+        self._execute("UPDATE rerun SET sent = 1 WHERE task = ?", task)
 
-    def drop(self, task: str) -> None:
-        self._change("DELETE FROM rerun WHERE task = ?", task)
+    def delete(self, task: str) -> None:
+        self._execute("DELETE FROM rerun WHERE task = ?", task)
 
-    def origin(self, task: str) -> Rerun | None:
-        found = self._file.rows(f"{_SELECT} WHERE task = ?", (storable(task),))
+    def find_origin(self, task: str) -> Rerun | None:
+        found = self._file.query(f"{_SELECT} WHERE task = ?", (escape_surrogates(task),))
         return _rerun(found[0]) if found else None
 
-    def of(self, origin: str, *, limit: int = 100) -> list[Rerun]:
-        found = self._file.rows(f"{_SELECT} WHERE origin = ? ORDER BY seq DESC LIMIT ?", (storable(origin), limit))
+    def list_reruns(self, origin: str, *, limit: int = 100) -> list[Rerun]:
+        found = self._file.query(
+            f"{_SELECT} WHERE origin = ? ORDER BY seq DESC LIMIT ?", (escape_surrogates(origin), limit)
+        )
         return [_rerun(row) for row in found]
 
     def prune(self, before: float) -> int:
         return self._file.prune("DELETE FROM rerun WHERE at < ?", before)
 
-    def _change(self, sql: str, task: str) -> None:
+    def _execute(self, sql: str, task: str) -> None:
         def change(db: apsw.Connection) -> None:
-            rows(db, sql, (storable(task),))
+            fetch_rows(db, sql, (escape_surrogates(task),))
 
         self._file.write(change)
 
@@ -64,5 +67,12 @@ class SqliteReruns:
 def _rerun(row: Row) -> Rerun:
     task, origin, at, who, edited, sent, job, priority = row
     return Rerun(
-        task=task, origin=origin, at=at, by=who, edited=bool(edited), sent=bool(sent), job=job, priority=priority
+        task=task,
+        origin=origin,
+        created_at=at,
+        created_by=who,
+        edited=bool(edited),
+        sent=bool(sent),
+        job=job,
+        priority=priority,
     )

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import apsw
 
-from flower.store.ledger.searches import Search
-from flower.store.sqlite.connection import Row, number, rows
-from flower.store.sqlite.ledger.file import LedgerFile
-from flower.store.sqlite.ledger.texts import storable
+from flower.store.ledger.searches import SavedSearch
+from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
+from flower.store.sqlite.ledger.file import LedgerDatabase
+from flower.store.sqlite.ledger.texts import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS search (
@@ -30,53 +30,53 @@ _UPDATE: Final = (
 )
 
 
-class SqliteSearches:
-    def __init__(self, file: LedgerFile) -> None:
+class SqliteSavedSearches:
+    def __init__(self, file: LedgerDatabase) -> None:
         self._file = file
 
-    def add(self, search: Search, *, limit: int) -> bool:
-        owner = storable(search.owner)
+    def add(self, search: SavedSearch, *, limit: int) -> bool:
+        owner = escape_surrogates(search.owner)
 
         def change(db: apsw.Connection) -> bool:
-            if number(db, "SELECT count(*) FROM search WHERE owner = ?", (owner,)) >= limit:
+            if fetch_number(db, "SELECT count(*) FROM search WHERE owner = ?", (owner,)) >= limit:
                 return False
-            rows(db, _INSERT, (search.id, owner, *_values(search)))
+            fetch_rows(db, _INSERT, (search.id, owner, *_values(search)))
             return True
 
         return self._file.write(change)
 
-    def search(self, search_id: str) -> Search | None:
-        found = self._file.rows(f"{_SELECT} WHERE id = ?", (storable(search_id),))
+    def search(self, search_id: str) -> SavedSearch | None:
+        found = self._file.query(f"{_SELECT} WHERE id = ?", (escape_surrogates(search_id),))
         return _search(found[0]) if found else None
 
-    def searches(self, owner: str) -> Sequence[Search]:
+    def searches(self, owner: str) -> Sequence[SavedSearch]:
         sql = f"{_SELECT} WHERE owner = ? OR shared ORDER BY name COLLATE NOCASE, name, id"
-        return [_search(row) for row in self._file.rows(sql, (storable(owner),))]
+        return [_search(row) for row in self._file.query(sql, (escape_surrogates(owner),))]
 
-    def change(self, search: Search) -> bool:
+    def update(self, search: SavedSearch) -> bool:
         def change(db: apsw.Connection) -> bool:
-            rows(db, _UPDATE, (*_values(search), storable(search.id)))
+            fetch_rows(db, _UPDATE, (*_values(search), escape_surrogates(search.id)))
             return db.changes() > 0
 
         return self._file.write(change)
 
-    def remove(self, search_id: str) -> bool:
+    def delete(self, search_id: str) -> bool:
         def change(db: apsw.Connection) -> bool:
-            rows(db, "DELETE FROM search WHERE id = ?", (storable(search_id),))
+            fetch_rows(db, "DELETE FROM search WHERE id = ?", (escape_surrogates(search_id),))
             return db.changes() > 0
 
         return self._file.write(change)
 
 
-def _values(search: Search) -> tuple[Any, ...]:
-    texts = [storable(text) for text in (search.name, search.query, search.start, search.end)]
+def _values(search: SavedSearch) -> tuple[Any, ...]:
+    texts = [escape_surrogates(text) for text in (search.name, search.query, search.start, search.end)]
     lists = [json.dumps(words) for words in (search.columns, search.sort)]
-    return (*texts, *lists, int(search.shared), search.at)
+    return (*texts, *lists, int(search.shared), search.updated_at)
 
 
-def _search(row: Row) -> Search:
+def _search(row: Row) -> SavedSearch:
     search_id, name, query, start, end, columns, sort, owner, shared, at = row
-    return Search(
+    return SavedSearch(
         id=search_id,
         name=name,
         query=query,
@@ -86,5 +86,5 @@ def _search(row: Row) -> Search:
         sort=tuple(json.loads(sort)),
         owner=owner,
         shared=bool(shared),
-        at=at,
+        updated_at=at,
     )

@@ -5,101 +5,103 @@ from typing import Any, Final
 
 import numpy as np
 
-from flower.fingerprint import Fingerprint, class_number, fingerprint_number, fingerprint_of
+from flower.fingerprint import Fingerprint, compute_fingerprint, exception_class_id, fingerprint_to_int
 from flower.search.tree import Term, all_of
-from flower.store.answers import Facet, FailureGroup, Failures, Span, Value
-from flower.store.grouping import frequent
-from flower.store.sqlite.catalogue import Segment
+from flower.store.answers import BucketSpan, Facet, FacetValue, FailureGroup, Failures
+from flower.store.grouping import sort_by_frequency
+from flower.store.sqlite.catalogue import SegmentInfo
 from flower.store.sqlite.codec import unpack_id
-from flower.store.sqlite.pool import SegmentGone
-from flower.store.sqlite.query.figures import Partial
-from flower.store.sqlite.query.question import Look, Question
-from flower.store.sqlite.query.tally import Grid, Groups, tally
+from flower.store.sqlite.pool import SegmentUnavailable
+from flower.store.sqlite.query.figures import PartialScan
+from flower.store.sqlite.query.question import QueryContext, SegmentView
+from flower.store.sqlite.query.tally import CountGrid, GroupNumbering, count_combinations
 
 #: How many types and workers of a group are named.
-_NAMED: Final = 5
+_MAX_NAMES: Final = 5
 
 
-def failures(question: Question, entries: Sequence[Segment], *, limit: int, span: Span | None) -> Failures:
-    there = question.about(all_of([question.where, Term("failure", "present", "")]))
-    partial = Partial(there, entries)
-    gathered = _Gathered(span)
-    looks: dict[int, Look] = {}
-    for look, slots in partial.looks():
-        looks[look.entry.first] = look
+def scan_failures(
+    question: QueryContext, entries: Sequence[SegmentInfo], *, limit: int, span: BucketSpan | None
+) -> Failures:
+    there = question.with_filter(all_of([question.where, Term("failure", "present", "")]))
+    partial = PartialScan(there, entries)
+    gathered = _FailureAggregation(span)
+    looks: dict[int, SegmentView] = {}
+    for look, slots in partial.iter_views():
+        looks[look.segment.first] = look
         gathered.add(look, slots)
-    order = gathered.order()
+    order = gathered.rank()
     groups = []
     for number in order[: max(0, limit)]:
-        group = gathered.group(number, looks)
+        group = gathered.build_group(number, looks)
         if group is not None:
             groups.append(group)
     return Failures(tuple(groups), gathered.total, len(order) - len(groups), partial.reason)
 
 
-class _Gathered:
-    def __init__(self, span: Span | None) -> None:
+class _FailureAggregation:
+    def __init__(self, span: BucketSpan | None) -> None:
         self._span = span
-        self._groups = Groups()
-        self._counts = Grid(1)
-        self._trend = Grid(span.buckets if span else 1)
-        self._first = np.zeros(0)
-        self._last = np.zeros(0)
-        self._example = np.zeros(0, np.int64)
-        self._named: dict[str, dict[tuple[int, str | None], int]] = {"name": {}, "hostname": {}}
+        self._groups = GroupNumbering()
+        self._counts = CountGrid(1)
+        self._trend = CountGrid(span.buckets if span else 1)
+        self._first_times = np.zeros(0)
+        self._last_times = np.zeros(0)
+        self._example_keys = np.zeros(0, np.int64)
+        self._name_counts: dict[str, dict[tuple[int, str | None], int]] = {"name": {}, "hostname": {}}
         self.total = 0
 
-    def add(self, look: Look, slots: Any) -> None:
-        which = self._groups.of(look, "failure", slots)
+    def add(self, look: SegmentView, slots: Any) -> None:
+        which = self._groups.assign_rows(look, "failure", slots)
         count = len(self._groups)
-        self._grow(count)
+        self._ensure_size(count)
         self.total += len(slots)
         self._counts.add(which, np.zeros(len(which), np.int64), count)
         times = look.column("timestamp")[slots]
-        np.fmin.at(self._first, which, times)
-        np.fmax.at(self._last, which, times)
-        np.maximum.at(self._example, which, slots + look.entry.first)
-        for column, named in self._named.items():
+        np.fmin.at(self._first_times, which, times)
+        np.fmax.at(self._last_times, which, times)
+        np.maximum.at(self._example_keys, which, slots + look.segment.first)
+        for column, named in self._name_counts.items():
             numbers = look.column(column)[slots]
-            (groups, words), counts = tally((which, numbers), (count, int(numbers.max(initial=0)) + 1))
+            (groups, words), counts = count_combinations((which, numbers), (count, int(numbers.max(initial=0)) + 1))
             for group, word, found in zip(groups.tolist(), words.tolist(), counts.tolist(), strict=True):
-                key = (group, look.words.values[word] if word else None)
+                key = (group, look.dictionary.values[word] if word else None)
                 named[key] = named.get(key, 0) + found
         if self._span is not None:
             self._count_trend(look, slots, which, count, self._span)
 
-    def _count_trend(self, look: Look, slots: Any, which: Any, count: int, span: Span) -> None:
+    def _count_trend(self, look: SegmentView, slots: Any, which: Any, count: int, span: BucketSpan) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
-            places = np.floor((look.column(span.key)[slots] - span.start) / span.width)
+            places = np.floor((look.column(span.time)[slots] - span.start_at) / span.width)
             inside = (places >= 0) & (places < span.buckets)
         self._trend.add(which[inside], places[inside].astype(np.int64), count)
 
-    def _grow(self, count: int) -> None:
-        more = count - len(self._first)
+    def _ensure_size(self, count: int) -> None:
+        more = count - len(self._first_times)
         if more > 0:
-            self._first = np.concatenate([self._first, np.full(more, np.nan)])
-            self._last = np.concatenate([self._last, np.full(more, np.nan)])
-            self._example = np.concatenate([self._example, np.full(more, -1)])
+            self._first_times = np.concatenate([self._first_times, np.full(more, np.nan)])
+            self._last_times = np.concatenate([self._last_times, np.full(more, np.nan)])
+            self._example_keys = np.concatenate([self._example_keys, np.full(more, -1)])
 
-    def order(self) -> list[int]:
+    def rank(self) -> list[int]:
         """Largest first, equal ones latest first."""
 
         def key(number: int) -> tuple[int, bool, float, str]:
-            last = float(self._last[number])
+            last = float(self._last_times[number])
             missing = np.isnan(last)
             ident = f"{self._groups.values[number]:016x}"
             return (-int(self._counts.cells[number, 0]), bool(missing), 0.0 if missing else -last, ident)
 
         return sorted(range(len(self._groups)), key=key)
 
-    def group(self, number: int, looks: dict[int, Look]) -> FailureGroup | None:
-        key = int(self._example[number])
+    def build_group(self, number: int, looks: dict[int, SegmentView]) -> FailureGroup | None:
+        key = int(self._example_keys[number])
         look = looks[max(first for first in looks if first <= key)]
-        described = describe(look, key, int(self._groups.values[number]))
+        described = read_fingerprint(look, key, int(self._groups.values[number]))
         if described is None:
             return None
         fingerprint, uuid = described
-        first, last = float(self._first[number]), float(self._last[number])
+        first, last = float(self._first_times[number]), float(self._last_times[number])
         trend = self._trend.cells[number] if number < len(self._trend.cells) else np.zeros(self._trend.width, np.int64)
         return FailureGroup(
             fingerprint,
@@ -112,52 +114,52 @@ class _Gathered:
             uuid,
         )
 
-    def _most_frequent(self, column: str, number: int) -> tuple[Value, ...]:
-        counts = {word: found for (group, word), found in self._named[column].items() if group == number}
-        return tuple(Value(word, found) for word, found in frequent(counts)[:_NAMED])
+    def _most_frequent(self, column: str, number: int) -> tuple[FacetValue, ...]:
+        counts = {word: found for (group, word), found in self._name_counts[column].items() if group == number}
+        return tuple(FacetValue(word, found) for word, found in sort_by_frequency(counts)[:_MAX_NAMES])
 
 
-def describe(look: Look, key: int, number: int) -> tuple[Fingerprint, str] | None:
+def read_fingerprint(look: SegmentView, key: int, number: int) -> tuple[Fingerprint, str] | None:
     """What the row has in common with its group, and its id; None if it has changed since."""
-    rows = look.rows("SELECT exception, traceback, uuid FROM task WHERE id = ?", (key,))
-    fingerprint = fingerprint_of(*rows[0][:2]) if rows else None
-    if fingerprint is None or fingerprint_number(fingerprint) != number:
+    rows = look.read_rows("SELECT exception, traceback, uuid FROM task WHERE id = ?", (key,))
+    fingerprint = compute_fingerprint(*rows[0][:2]) if rows else None
+    if fingerprint is None or fingerprint_to_int(fingerprint) != number:
         return None
     return fingerprint, unpack_id(rows[0][2])
 
 
-class Naming:
+class StoredNameResolver:
     """The names behind the numbers of exception classes: read from one row that has it, then remembered."""
 
-    def __init__(self, question: Question, entries: Sequence[Segment]) -> None:
-        self._question = question
-        self._entries = entries
+    def __init__(self, question: QueryContext, entries: Sequence[SegmentInfo]) -> None:
+        self._ctx = question
+        self._segments = entries
 
     def __call__(self, facet: Facet, number: int) -> str | None:
         if number == 0:
             return None
         if facet == "failure":
             return f"{number:016x}"
-        memory = self._question.means.memory
+        memory = self._ctx.resources.result_cache
         known: str | None = memory.get(("class", number))
         if known is None:
-            known = self._read(number)
+            known = self._read_class_name(number)
             if known is not None:
                 memory.put(("class", number), known)
         return known
 
-    def _read(self, number: int) -> str | None:
-        for entry in reversed(self._entries):
+    def _read_class_name(self, number: int) -> str | None:
+        for entry in reversed(self._segments):
             try:
-                look = self._question.look(entry)
+                look = self._ctx.open_view(entry)
                 here = np.flatnonzero((look.column("exception") == number) & (look.column("live") == 1))
                 if len(here) == 0:
                     continue
                 key = int(here[-1]) + entry.first
-                for row in look.rows("SELECT exception, traceback FROM task WHERE id = ?", (key,)):
-                    fingerprint = fingerprint_of(*row)
-                    if fingerprint is not None and class_number(fingerprint.exception) == number:
+                for row in look.read_rows("SELECT exception, traceback FROM task WHERE id = ?", (key,)):
+                    fingerprint = compute_fingerprint(*row)
+                    if fingerprint is not None and exception_class_id(fingerprint.exception) == number:
                         return fingerprint.exception
-            except SegmentGone:
+            except SegmentUnavailable:
                 continue
         return None

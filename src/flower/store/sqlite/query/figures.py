@@ -6,108 +6,110 @@ from typing import Any, Final
 
 import numpy as np
 
-from flower.errors import WaitedTooLong
+from flower.errors import DeadlineExceeded
 from flower.search.tree import Term, all_of
-from flower.sketch import BUCKETS
+from flower.sketch import BUCKET_COUNT
 from flower.store.answers import (
+    BucketSpan,
     Count,
     Facet,
     FacetCounts,
     Facets,
     Histogram,
-    Span,
     Summaries,
     Summary,
 )
-from flower.store.grouping import facet_counts
-from flower.store.sqlite.catalogue import BOUNDED, Segment
-from flower.store.sqlite.pool import SegmentGone
-from flower.store.sqlite.query.exact import count, exact, excluded
-from flower.store.sqlite.query.question import Look, Question
-from flower.store.sqlite.query.tally import COLUMN, Grid, Groups, Sketches
+from flower.store.grouping import build_facet_counts
+from flower.store.sqlite.catalogue import BOUNDED_KEYS, SegmentInfo
+from flower.store.sqlite.pool import SegmentUnavailable
+from flower.store.sqlite.query.exact import can_skip_segment, count_matches, match_rows
+from flower.store.sqlite.query.question import QueryContext, SegmentView
+from flower.store.sqlite.query.tally import FACET_COLUMNS, CountGrid, GroupNumbering, GroupSketches
 
 #: The exception class or failure group with this number; None for none.
-Names = Callable[[Facet, int], str | None]
+NameResolver = Callable[[Facet, int], str | None]
 
-_STATES: Final = 64
+_INITIAL_STATES: Final = 64
 
 
-class Partial:
+class PartialScan:
     """Goes through the segments until the time is over."""
 
-    def __init__(self, question: Question, entries: Sequence[Segment]) -> None:
-        self._question = question
-        self._entries = entries
+    def __init__(self, question: QueryContext, entries: Sequence[SegmentInfo]) -> None:
+        self._ctx = question
+        self._segments = entries
         self.reason: str | None = None
 
-    def looks(self) -> Iterator[tuple[Look, Any]]:
+    def iter_views(self) -> Iterator[tuple[SegmentView, Any]]:
         """Each segment with the slots that the query finds there, newest first."""
-        for entry in reversed(self._entries):
-            if not entry.rows or excluded(entry, self._question.where):
+        for entry in reversed(self._segments):
+            if not entry.rows or can_skip_segment(entry, self._ctx.where):
                 continue
             try:
-                look = self._question.look(entry)
-                slots = np.flatnonzero(exact(look, self._question.where))
-            except SegmentGone:
+                look = self._ctx.open_view(entry)
+                slots = np.flatnonzero(match_rows(look, self._ctx.where))
+            except SegmentUnavailable:
                 continue
-            except WaitedTooLong as error:
-                self.reason = late(error)
+            except DeadlineExceeded as error:
+                self.reason = explain_partial(error)
                 return
             if len(slots):
                 yield look, slots
 
 
-def late(error: WaitedTooLong) -> str:
+def explain_partial(error: DeadlineExceeded) -> str:
     return f"{error.message}; this is what was found until then. To see all, {error.hint}."
 
 
-def counted(question: Question, entries: Sequence[Segment]) -> Count:
+def scan_count(question: QueryContext, entries: Sequence[SegmentInfo]) -> Count:
     total = 0
     for entry in reversed(entries):
         try:
-            total += count(question, entry, question.where)
-        except SegmentGone:
+            total += count_matches(question, entry, question.where)
+        except SegmentUnavailable:
             continue
-        except WaitedTooLong as error:
-            return Count(total, late(error))
+        except DeadlineExceeded as error:
+            return Count(total, explain_partial(error))
     return Count(total)
 
 
-def facets(
-    question: Question,
-    entries: Sequence[Segment],
+def scan_facets(
+    question: QueryContext,
+    entries: Sequence[SegmentInfo],
     wanted: Sequence[Facet],
-    names: Names,
+    names: NameResolver,
     *,
     limit: int,
     containing: str | None,
 ) -> Facets:
-    partial = Partial(question, entries)
+    partial = PartialScan(question, entries)
     total = 0
     counts: dict[Facet, dict[Any, int]] = {facet: {} for facet in wanted}
-    for look, slots in partial.looks():
+    for look, slots in partial.iter_views():
         total += len(slots)
         for facet in wanted:
             known = counts[facet]
-            for value, number in _facet(look, facet, slots).items():
+            for value, number in _count_facet(look, facet, slots).items():
                 known[value] = known.get(value, 0) + number
-    found: dict[str, FacetCounts] = {facet: _ranked(facet, counts[facet], names, limit, containing) for facet in wanted}
+    found: dict[str, FacetCounts] = {
+        facet: _rank_facet(facet, counts[facet], names, limit, containing) for facet in wanted
+    }
     return Facets(total, found, partial.reason)
 
 
-def _facet(look: Look, facet: Facet, slots: Any) -> dict[Any, int]:
-    where = look.question.where
-    asked = (look.stamp, look.count, "facet", facet, where, look.question.stamp_of(where))
-    memory = look.question.means.memory
+def _count_facet(look: SegmentView, facet: Facet, slots: Any) -> dict[Any, int]:
+    where = look.ctx.where
+    asked = (look.snapshot_id, look.count, "facet", facet, where, look.ctx.slow_version_for(where))
+    memory = look.ctx.resources.result_cache
     known: dict[Any, int] | None = memory.get(asked)
     if known is None:
-        column = look.column(COLUMN.get(facet, facet))[slots]
+        column = look.column(FACET_COLUMNS.get(facet, facet))[slots]
         if facet in ("exception", "failure"):
             values, numbers = np.unique(column, return_counts=True)
             known = dict(zip(values.tolist(), numbers.tolist(), strict=True))
         else:
             counts = np.bincount(column, minlength=1)
-            words = look.words.values
+            words = look.dictionary.values
             known = {
                 words[number] if number else None: int(counts[number]) for number in np.flatnonzero(counts).tolist()
             }
@@ -115,53 +117,55 @@ def _facet(look: Look, facet: Facet, slots: Any) -> dict[Any, int]:
     return known
 
 
-def _ranked(facet: Facet, counts: dict[Any, int], names: Names, limit: int, containing: str | None) -> FacetCounts:
+def _rank_facet(
+    facet: Facet, counts: dict[Any, int], names: NameResolver, limit: int, containing: str | None
+) -> FacetCounts:
     if facet in ("exception", "failure"):
         named: dict[str | None, int] = {}
         for number, found in counts.items():
             name = names(facet, number)
             named[name] = named.get(name, 0) + found
         counts = named
-    return facet_counts(counts, limit, containing)
+    return build_facet_counts(counts, limit, containing)
 
 
-def buckets_of(look: Look, span: Span, slots: Any) -> tuple[Any, Any]:
+def assign_buckets(look: SegmentView, span: BucketSpan, slots: Any) -> tuple[Any, Any]:
     """Those of the slots that are in the span, and the bucket of each (`grouping.bucket_of`)."""
     with np.errstate(invalid="ignore", over="ignore"):
-        places = np.floor((look.column(span.key)[slots] - span.start) / span.width)
+        places = np.floor((look.column(span.time)[slots] - span.start_at) / span.width)
         inside = (places >= 0) & (places < span.buckets)
     return slots[inside], places[inside].astype(np.int64)
 
 
-def in_span(question: Question, span: Span) -> Question:
+def restrict_to_span(question: QueryContext, span: BucketSpan) -> QueryContext:
     """The same question for tasks that can be in the span: segments that are not are not looked at."""
-    if span.key not in BOUNDED:
+    if span.time not in BOUNDED_KEYS:
         return question
-    window = Term(span.key, "range", (span.start - span.width, span.end + span.width))
-    return question.about(all_of([question.where, window]))
+    window = Term(span.time, "range", (span.start_at - span.width, span.end + span.width))
+    return question.with_filter(all_of([question.where, window]))
 
 
-def histogram(question: Question, entries: Sequence[Segment], span: Span) -> Histogram:
-    partial = Partial(in_span(question, span), entries)
-    states = Groups()
-    grid = Grid(span.buckets)
-    for look, slots in partial.looks():
-        inside, places = buckets_of(look, span, slots)
-        grid.add(states.of(look, "state", inside), places, len(states))
+def scan_histogram(question: QueryContext, entries: Sequence[SegmentInfo], span: BucketSpan) -> Histogram:
+    partial = PartialScan(restrict_to_span(question, span), entries)
+    states = GroupNumbering()
+    grid = CountGrid(span.buckets)
+    for look, slots in partial.iter_views():
+        inside, places = assign_buckets(look, span, slots)
+        grid.add(states.assign_rows(look, "state", inside), places, len(states))
     found = {state: grid.cells[number].tolist() for number, state in enumerate(states.values)}
     return Histogram(span, {state: tuple(found[state]) for state in sorted(found) if any(found[state])}, partial.reason)
 
 
-class _Figures:
+class _GroupStatistics:
     """States and sketches by group."""
 
     def __init__(self) -> None:
-        self.states = Groups()
-        self._counts = Grid(_STATES)
-        self._runtime, self._wait = Sketches(BUCKETS), Sketches(BUCKETS)
+        self.states = GroupNumbering()
+        self._counts = CountGrid(_INITIAL_STATES)
+        self._runtime, self._wait = GroupSketches(BUCKET_COUNT), GroupSketches(BUCKET_COUNT)
 
-    def add(self, look: Look, slots: Any, groups: Any, count: int) -> None:
-        states = self.states.of(look, "state", slots)
+    def add(self, look: SegmentView, slots: Any, groups: Any, count: int) -> None:
+        states = self.states.assign_rows(look, "state", slots)
         if len(self.states) > self._counts.width:
             self._widen()
         self._counts.add(groups, states, count)
@@ -169,7 +173,7 @@ class _Figures:
         self._wait.add(groups, look.column("wait_bucket")[slots], count)
 
     def _widen(self) -> None:
-        wider = Grid(2 * max(self._counts.width, len(self.states)))
+        wider = CountGrid(2 * max(self._counts.width, len(self.states)))
         wider.cells = np.zeros((len(self._counts.cells), wider.width), np.int64)
         wider.cells[:, : self._counts.width] = self._counts.cells
         self._counts = wider
@@ -192,14 +196,14 @@ class _Figures:
         return dict(sorted(found.items()))
 
 
-def summaries(
-    question: Question, entries: Sequence[Segment], by: Facet | None, names: Names, *, limit: int
+def scan_summaries(
+    question: QueryContext, entries: Sequence[SegmentInfo], by: Facet | None, names: NameResolver, *, limit: int
 ) -> Summaries:
-    partial = Partial(question, entries)
-    groups = Groups()
-    figures = _Figures()
-    for look, slots in partial.looks():
-        which = np.zeros(len(slots), np.int64) if by is None else groups.of(look, by, slots)
+    partial = PartialScan(question, entries)
+    groups = GroupNumbering()
+    figures = _GroupStatistics()
+    for look, slots in partial.iter_views():
+        which = np.zeros(len(slots), np.int64) if by is None else groups.assign_rows(look, by, slots)
         figures.add(look, slots, which, max(1, len(groups)))
     if by is None:
         return Summaries(figures.total(), partial=partial.reason)
@@ -212,11 +216,11 @@ def summaries(
     return Summaries(figures.total(), chosen, len(order) - len(chosen), partial.reason)
 
 
-def timeline(question: Question, entries: Sequence[Segment], span: Span) -> Summaries:
-    partial = Partial(in_span(question, span), entries)
-    figures = _Figures()
-    for look, slots in partial.looks():
-        inside, places = buckets_of(look, span, slots)
+def scan_timeline(question: QueryContext, entries: Sequence[SegmentInfo], span: BucketSpan) -> Summaries:
+    partial = PartialScan(restrict_to_span(question, span), entries)
+    figures = _GroupStatistics()
+    for look, slots in partial.iter_views():
+        inside, places = assign_buckets(look, span, slots)
         figures.add(look, inside, places, span.buckets)
-    stretches = tuple(figures.summary(place, span.start + place * span.width) for place in range(span.buckets))
+    stretches = tuple(figures.summary(place, span.start_at + place * span.width) for place in range(span.buckets))
     return Summaries(figures.total(), stretches, partial=partial.reason)

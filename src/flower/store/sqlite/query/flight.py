@@ -7,31 +7,31 @@ from typing import Any, Final
 import numpy as np
 
 from flower.records import RECEIVED, STARTED
-from flower.store.sqlite.catalogue import Segment
-from flower.store.sqlite.columns.layout import HAS, WHOLES
-from flower.store.sqlite.pool import SegmentGone
-from flower.store.sqlite.query.question import Look, Question
+from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.sqlite.columns.layout import HAS_BITS, INTEGER_COLUMNS
+from flower.store.sqlite.pool import SegmentUnavailable
+from flower.store.sqlite.query.question import QueryContext, SegmentView
 from flower.store.sqlite.schema import STATE_IDS
-from flower.tallies import InFlight, Living
+from flower.tallies import InFlight, LiveWorkers
 
 _RECEIVED: Final = STATE_IDS[RECEIVED]
 _STARTED: Final = STATE_IDS[STARTED]
-_NO_PID: Final = np.iinfo(WHOLES["pid"]).min
+_NO_PID: Final = np.iinfo(INTEGER_COLUMNS["pid"]).min
 
 #: Number of tasks that wait; when the last one started, and when it had been received.
-_Found = tuple[int, float, float]
-_NONE: Final[_Found] = (0, -np.inf, 0.0)
+_PairCounts = tuple[int, float, float]
+_NO_TASKS: Final[_PairCounts] = (0, -np.inf, 0.0)
 
 
-def in_flight(question: Question, entries: Sequence[Segment], living: Living) -> list[InFlight]:
-    found: dict[tuple[str, str], _Found] = {}
+def count_in_flight(question: QueryContext, entries: Sequence[SegmentInfo], living: LiveWorkers) -> list[InFlight]:
+    found: dict[tuple[str, str], _PairCounts] = {}
     for entry in entries:
         try:
-            look = question.look(entry)
-            for pair, (waiting, started, received) in _of_segment(look, living).items():
-                before = found.get(pair, _NONE)
+            look = question.open_view(entry)
+            for pair, (waiting, started, received) in _count_segment(look, living).items():
+                before = found.get(pair, _NO_TASKS)
                 found[pair] = (before[0] + waiting, *max(before[1:], (started, received)))
-        except SegmentGone:
+        except SegmentUnavailable:
             continue
     return [
         InFlight(*pair, waiting, None if started == -np.inf else max(started - received, 0.0))
@@ -40,20 +40,20 @@ def in_flight(question: Question, entries: Sequence[Segment], living: Living) ->
     ]
 
 
-def _of_segment(look: Look, living: Living) -> dict[tuple[str, str], _Found]:
+def _count_segment(look: SegmentView, living: LiveWorkers) -> dict[tuple[str, str], _PairCounts]:
     state = look.column("state")
     slots = np.flatnonzero((state == _RECEIVED) | (state == _STARTED))
     if not len(slots):
         return {}
-    here = (look.column("live")[slots] == 1) & ((look.column("has")[slots] & HAS["eta"]) == 0)
+    here = (look.column("live")[slots] == 1) & ((look.column("has")[slots] & HAS_BITS["eta"]) == 0)
     slots = slots[here]
-    slots = slots[_of_this_life(look, slots, living)]
-    words = look.words.values
-    found: dict[tuple[str, str], _Found] = {}
+    slots = slots[_current_incarnation_mask(look, slots, living)]
+    words = look.dictionary.values
+    found: dict[tuple[str, str], _PairCounts] = {}
     columns = [look.column(name)[slots].tolist() for name in ("hostname", "name", "state", "started", "received")]
     for hostname, name, of, started, received in zip(*columns, strict=True):
         pair = words[hostname] or "", (words[name] if name else None) or ""
-        waiting, *last = found.get(pair, _NONE)
+        waiting, *last = found.get(pair, _NO_TASKS)
         if of == _RECEIVED:
             waiting += 1
         elif not (isnan(started) or isnan(received)):
@@ -62,11 +62,11 @@ def _of_segment(look: Look, living: Living) -> dict[tuple[str, str], _Found]:
     return found
 
 
-def _of_this_life(look: Look, slots: Any, living: Living) -> Any:
+def _current_incarnation_mask(look: SegmentView, slots: Any, living: LiveWorkers) -> Any:
     """A mask of those that their worker still has."""
     hosts = look.column("hostname")[slots]
     alive = np.zeros(len(slots), bool)
-    words = look.words.values
+    words = look.dictionary.values
     received, pids = look.column("received")[slots], look.column("pid")[slots]
     for number in np.unique(hosts).tolist():
         life = living.get(words[number] or "") if number else None

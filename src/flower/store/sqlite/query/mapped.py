@@ -8,38 +8,38 @@ from collections.abc import Callable
 from typing import Final
 
 #: Bytes of files that may be mapped before columns are let go, which costs little ...
-MOST_COLUMNS: Final = 96 << 20
+MAX_MAPPED_COLUMNS: Final = 96 << 20
 #: ... and before the text index is closed, which must be opened again for the next search.
-MOST_TEXT: Final = 160 << 20
-_EVERY: Final = 0.1
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+MAX_MAPPED_TEXT: Final = 160 << 20
+_CHECK_INTERVAL: Final = 0.1
+_PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-def mapped_bytes() -> int:
+def read_mapped_bytes() -> int:
     """Of this process, what it shares with files; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", "rb", buffering=0) as file:
-            return int(file.read(200).split()[2]) * _PAGE
+            return int(file.read(200).split()[2]) * _PAGE_SIZE
     except (OSError, ValueError, IndexError):
         return 0
 
 
-class Mapped:
+class MappedMemoryLimiter:
     """Lets go when much is mapped; looks now and then."""
 
     def __init__(self, columns: Callable[[], None], text: Callable[[], None]) -> None:
-        self._steps = ((MOST_COLUMNS, columns), (MOST_TEXT, text))
+        self._steps = ((MAX_MAPPED_COLUMNS, columns), (MAX_MAPPED_TEXT, text))
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def tidy(self, *, at_once: bool = False) -> None:
+    def trim(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
         if (now < self._next and not at_once) or not self._lock.acquire(blocking=False):
             return
         try:
-            self._next = now + _EVERY
+            self._next = now + _CHECK_INTERVAL
             for most, let_go in self._steps:
-                if mapped_bytes() <= most:
+                if read_mapped_bytes() <= most:
                     return
                 let_go()
         finally:

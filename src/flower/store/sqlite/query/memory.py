@@ -7,17 +7,17 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 #: Bytes, roughly, of what is large, such as masks of rows ...
-ROOM: Final = 32 << 20
+MAX_LARGE_BYTES: Final = 32 << 20
 #: ... and of what is small: counts, numbers of words.
-SMALL_ROOM: Final = 8 << 20
-_SMALL: Final = 4_096
-_LEAST: Final = 300
+MAX_SMALL_BYTES: Final = 8 << 20
+_MAX_SMALL_RESULT: Final = 4_096
+_ENTRY_OVERHEAD: Final = 300
 
 
-class Memory:
-    def __init__(self, room: int = ROOM, small_room: int = SMALL_ROOM) -> None:
-        self._large = _Shelf(room)
-        self._small = _Shelf(small_room)
+class ResultCache:
+    def __init__(self, room: int = MAX_LARGE_BYTES, small_room: int = MAX_SMALL_BYTES) -> None:
+        self._large = _LruRegion(room)
+        self._small = _LruRegion(small_room)
 
     def get(self, question: Hashable) -> Any:
         found = self._small.get(question)
@@ -25,33 +25,33 @@ class Memory:
 
     def put(self, question: Hashable, answer: Any, size: int = 0) -> None:
         """`size`: bytes of the answer, where it is more than a few."""
-        (self._small if size <= _SMALL else self._large).put(question, answer, size + _LEAST)
+        (self._small if size <= _MAX_SMALL_RESULT else self._large).put(question, answer, size + _ENTRY_OVERHEAD)
 
 
-class _Shelf:
+class _LruRegion:
     """What was not asked for lately goes first."""
 
     def __init__(self, room: int) -> None:
-        self._room = room
-        self._used = 0
+        self._max_bytes = room
+        self._used_bytes = 0
         self._lock = threading.Lock()
-        self._known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def get(self, question: Hashable) -> Any:
         with self._lock:
-            found = self._known.get(question)
+            found = self._entries.get(question)
             if found is None:
                 return None
-            self._known.move_to_end(question)
+            self._entries.move_to_end(question)
             return found[0]
 
     def put(self, question: Hashable, answer: Any, size: int) -> None:
-        if size > self._room // 8:
+        if size > self._max_bytes // 8:
             return
         with self._lock:
-            before = self._known.pop(question, None)
-            self._used += size - (before[1] if before else 0)
-            self._known[question] = (answer, size)
-            while self._used > self._room:
-                _, (_, gone) = self._known.popitem(last=False)
-                self._used -= gone
+            before = self._entries.pop(question, None)
+            self._used_bytes += size - (before[1] if before else 0)
+            self._entries[question] = (answer, size)
+            while self._used_bytes > self._max_bytes:
+                _, (_, gone) = self._entries.popitem(last=False)
+                self._used_bytes -= gone

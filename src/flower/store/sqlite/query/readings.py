@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flower.search.tree import Term
-from flower.store.sqlite.query.question import Look
+from flower.store.sqlite.query.question import SegmentView
 
 
-class Reading(NamedTuple):
+class TermResult(NamedTuple):
     """Masks over the slots of a look. `known`: rows of which it is known; None if that is all of them."""
 
-    known: Any | None
-    holds: Any
+    verified: Any | None
+    matches: Any
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
-    made: int
+class _CacheEntry:
+    instance_id: int
     sequence: int
     count: int
     #: None where the segment is full and hardly changes: then all is read again when it does
@@ -33,39 +33,39 @@ class _Remembered:
         return int(self.bits.nbytes) + (0 if self.versions is None else int(self.versions.nbytes))
 
 
-def _question(look: Look, term: Term) -> tuple[Any, ...]:
-    return ("holds", look.entry.number, term)
+def _cache_key(look: SegmentView, term: Term) -> tuple[Any, ...]:
+    return ("holds", look.segment.number, term)
 
 
-def reading(look: Look, term: Term) -> Reading | None:
+def get_cached_term(look: SegmentView, term: Term) -> TermResult | None:
     """What is known of the term. None: nothing."""
-    if term not in look.readings:
-        found = look.question.means.memory.get(_question(look, term))
-        look.readings[term] = None if found is None else _as_seen(look, found)
-    known: Reading | None = look.readings[term]
+    if term not in look.term_results:
+        found = look.ctx.resources.result_cache.get(_cache_key(look, term))
+        look.term_results[term] = None if found is None else _apply_to_view(look, found)
+    known: TermResult | None = look.term_results[term]
     return known
 
 
-def _as_seen(look: Look, kept: _Remembered) -> Reading | None:
+def _apply_to_view(look: SegmentView, kept: _CacheEntry) -> TermResult | None:
     columns = look.columns
-    if kept.made != columns.made:
+    if kept.instance_id != columns.instance_id:
         return None  # these columns were made anew, and their versions began again
     if kept.sequence == columns.sequence and kept.count == look.count:
-        return Reading(None, np.unpackbits(kept.bits, count=kept.count).view(bool))
+        return TermResult(None, np.unpackbits(kept.bits, count=kept.count).view(bool))
     if kept.versions is None:
         return None
     both = min(kept.count, look.count)
     known, holds = np.zeros(look.count, bool), np.zeros(look.count, bool)
     known[:both] = kept.versions[:both] == look.column("version")[:both]
     holds[:both] = np.unpackbits(kept.bits, count=kept.count)[:both].view(bool) & known[:both]
-    return Reading(known, holds)
+    return TermResult(known, holds)
 
 
-def remember(look: Look, term: Term, holds: Any) -> None:
+def store_term(look: SegmentView, term: Term, holds: Any) -> None:
     """Every row was read, or need not be."""
     columns = look.columns
     full = columns.order("received") is not None
     versions = None if full else look.column("version").copy()
-    kept = _Remembered(columns.made, columns.sequence, look.count, versions, np.packbits(holds))
-    look.question.means.memory.put(_question(look, term), kept, kept.nbytes)
-    look.readings[term] = Reading(None, holds)
+    kept = _CacheEntry(columns.instance_id, columns.sequence, look.count, versions, np.packbits(holds))
+    look.ctx.resources.result_cache.put(_cache_key(look, term), kept, kept.nbytes)
+    look.term_results[term] = TermResult(None, holds)

@@ -6,33 +6,33 @@ from typing import Any, Final
 
 import numpy as np
 
-from flower.store.sqlite.catalogue import Segment
-from flower.store.sqlite.codec import Dictionary
-from flower.store.sqlite.columns.file import ColumnFile, Columns, Unusable, in_memory
-from flower.store.sqlite.columns.fill import NARROW, put_all
-from flower.store.sqlite.folder import Folder
-from flower.store.sqlite.pool import Deadline, Pool
+from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.sqlite.codec import WordDictionary
+from flower.store.sqlite.columns.file import ColumnFile, ColumnFileInvalid, Columns, create_in_memory
+from flower.store.sqlite.columns.fill import NARROW_SELECT, write_chunks
+from flower.store.sqlite.folder import StoreDirectory
+from flower.store.sqlite.pool import Deadline, SegmentPool
 
 #: Copies of columns that still change, and columns made from rows because there was no file: so many are kept.
-_COPIES: Final = 2
-_CHUNK: Final = 10_000
+_MAX_COPIES: Final = 2
+_ROWS_PER_CHUNK: Final = 10_000
 #: Words kept over all segments.
-_WORDS: Final = 400_000
+_MAX_CACHED_WORDS: Final = 400_000
 
 
-class Shelf:
-    def __init__(self, folder: Folder, pool: Pool) -> None:
+class ColumnCache:
+    def __init__(self, folder: StoreDirectory, pool: SegmentPool) -> None:
         self._folder = folder
         self._pool = pool
         self._lock = threading.Lock()
         self._files: dict[int, ColumnFile] = {}
         self._copies: OrderedDict[tuple[int, int, int, int], Columns] = OrderedDict()
-        self._making = threading.Lock()
-        self._words: OrderedDict[int, tuple[int, Dictionary]] = OrderedDict()
+        self._build_lock = threading.Lock()
+        self._dictionaries: OrderedDict[int, tuple[int, WordDictionary]] = OrderedDict()
 
-    def columns(self, entry: Segment, deadline: Deadline) -> Columns:
+    def get_columns(self, entry: SegmentInfo, deadline: Deadline) -> Columns:
         """Columns as of the entry or later, that hold still. Raises SegmentGone, WaitedTooLong."""
-        file = self._file(entry)
+        file = self._open_file(entry)
         if file is not None:
             if file.order("received") is not None:
                 return file  # full, and nothing has changed for a while
@@ -41,94 +41,96 @@ class Shelf:
             if known is not None:
                 return known
             try:
-                return self._keep(entry, file.undisturbed(lambda: _copy(file, entry)))
-            except Unusable:
+                return self._store_copy(entry, file.read_consistent(lambda: _copy_columns(file, entry)))
+            except ColumnFileInvalid:
                 pass
-        return self._made(entry, deadline)
+        return self._build_from_rows(entry, deadline)
 
-    def _file(self, entry: Segment) -> ColumnFile | None:
+    def _open_file(self, entry: SegmentInfo) -> ColumnFile | None:
         """The file, if it is as new as the entry."""
         file = self._files.get(entry.number)
         if file is None or file.sequence < entry.sequence:
             try:
-                file = ColumnFile(self._folder.columns(entry.number), entry.first, entry.capacity)
-            except Unusable:
+                file = ColumnFile(self._folder.columns_path(entry.number), entry.first, entry.capacity)
+            except ColumnFileInvalid:
                 return None
             self._files[entry.number] = file
         return file if file.sequence >= entry.sequence else None
 
-    def _made(self, entry: Segment, deadline: Deadline) -> Columns:
+    def _build_from_rows(self, entry: SegmentInfo, deadline: Deadline) -> Columns:
         """From the rows. One thread at a time: it takes a part of a second and some megabytes."""
         key = (entry.number, entry.sequence, -1, entry.next)
-        with self._making:
+        with self._build_lock:
             known = self._copies.get(key)
             if known is not None:
                 return known
-            columns = in_memory(entry.first, entry.capacity)
+            columns = create_in_memory(entry.first, entry.capacity)
             with columns.change(entry.sequence):
-                put_all(columns, self._chunks(entry, deadline))
+                write_chunks(columns, self._iter_rows(entry, deadline))
             columns.header["indexed_at"] = -1
-            return self._keep(entry, columns)
+            return self._store_copy(entry, columns)
 
-    def _chunks(self, entry: Segment, deadline: Deadline) -> Any:
+    def _iter_rows(self, entry: SegmentInfo, deadline: Deadline) -> Any:
         last = -1
         while True:
-            with self._pool.borrow(entry, deadline) as segment:
-                rows = segment.rows(f"{NARROW} WHERE id > ? AND id < ? ORDER BY id LIMIT {_CHUNK}", (last, entry.next))
+            with self._pool.acquire(entry, deadline) as segment:
+                rows = segment.rows(
+                    f"{NARROW_SELECT} WHERE id > ? AND id < ? ORDER BY id LIMIT {_ROWS_PER_CHUNK}", (last, entry.next)
+                )
             if not rows:
                 return
             yield rows
             last = rows[-1][0]
 
-    def _keep(self, entry: Segment, columns: Columns) -> Columns:
+    def _store_copy(self, entry: SegmentInfo, columns: Columns) -> Columns:
         with self._lock:
             for old in [key for key in self._copies if key[0] == entry.number]:
                 del self._copies[old]
             self._copies[(entry.number, columns.sequence, columns.indexed_at, entry.next)] = columns
-            while len(self._copies) > _COPIES:
+            while len(self._copies) > _MAX_COPIES:
                 self._copies.popitem(last=False)
         return columns
 
-    def words(self, entry: Segment, sequence: int, deadline: Deadline) -> Dictionary:
+    def get_dictionary(self, entry: SegmentInfo, sequence: int, deadline: Deadline) -> WordDictionary:
         """The dictionary of the segment, as of the sequence or later. Raises SegmentGone, WaitedTooLong."""
         with self._lock:
-            known = self._words.get(entry.number)
+            known = self._dictionaries.get(entry.number)
             if known is not None and known[0] >= sequence:
-                self._words.move_to_end(entry.number)
+                self._dictionaries.move_to_end(entry.number)
                 return known[1]
-        with self._pool.borrow(entry, deadline) as segment:
-            dictionary = Dictionary(segment.rows("SELECT id, kind, value FROM word"))
+        with self._pool.acquire(entry, deadline) as segment:
+            dictionary = WordDictionary(segment.rows("SELECT id, kind, value FROM word"))
         with self._lock:
-            self._words[entry.number] = (sequence, dictionary)
-            self._words.move_to_end(entry.number)
-            total = sum(len(dictionary.values) for _, dictionary in self._words.values())
-            while total > _WORDS and len(self._words) > 1:
-                _, (_, gone) = self._words.popitem(last=False)
+            self._dictionaries[entry.number] = (sequence, dictionary)
+            self._dictionaries.move_to_end(entry.number)
+            total = sum(len(dictionary.values) for _, dictionary in self._dictionaries.values())
+            while total > _MAX_CACHED_WORDS and len(self._dictionaries) > 1:
+                _, (_, gone) = self._dictionaries.popitem(last=False)
                 total -= len(gone.values)
         return dictionary
 
-    def keep_only(self, numbers: set[int]) -> None:
+    def retain(self, numbers: set[int]) -> None:
         """Let go of segments that the store does not have any more."""
         with self._lock:
             for gone in self._files.keys() - numbers:
                 del self._files[gone]
-            for gone in self._words.keys() - numbers:
-                del self._words[gone]
+            for gone in self._dictionaries.keys() - numbers:
+                del self._dictionaries[gone]
             for key in [key for key in self._copies if key[0] not in numbers]:
                 del self._copies[key]
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give back the memory in which the files are seen."""
         with self._lock:
             files = list(self._files.values())
         for file in files:
-            file.let_go()
+            file.release()
 
     def close(self) -> None:
-        self.keep_only(set())
+        self.retain(set())
 
 
-class _Copy(Columns):
+class _ColumnCopy(Columns):
     """Columns that nobody changes."""
 
     def __init__(self, file: Columns, count: int) -> None:
@@ -142,5 +144,5 @@ class _Copy(Columns):
         return None
 
 
-def _copy(file: Columns, entry: Segment) -> Columns:
-    return _Copy(file, entry.next - entry.first)
+def _copy_columns(file: Columns, entry: SegmentInfo) -> Columns:
+    return _ColumnCopy(file, entry.next - entry.first)

@@ -5,40 +5,42 @@ from typing import Any
 
 import numpy as np
 
-from flower.sketch import BUCKETS, slow_thresholds
-from flower.store.sqlite.catalogue import Segment
+from flower.sketch import BUCKET_COUNT, derive_slow_thresholds
+from flower.store.sqlite.catalogue import SegmentInfo
 from flower.store.sqlite.columns.layout import NO_BUCKET
-from flower.store.sqlite.pool import SegmentGone
-from flower.store.sqlite.query.question import Look, Question
-from flower.store.sqlite.query.tally import Grid, Groups, sketch_of, tally
+from flower.store.sqlite.pool import SegmentUnavailable
+from flower.store.sqlite.query.question import QueryContext, SegmentView
+from flower.store.sqlite.query.tally import CountGrid, GroupNumbering, count_combinations, sketch_from_counts
 
 
-def slow(question: Question, entries: Sequence[Segment]) -> Mapping[str, float]:
-    groups = Groups()
-    grid = Grid(BUCKETS)
+def scan_slow_thresholds(question: QueryContext, entries: Sequence[SegmentInfo]) -> Mapping[str, float]:
+    groups = GroupNumbering()
+    grid = CountGrid(BUCKET_COUNT)
     for entry in entries:
-        question.deadline.check()
+        question.deadline.raise_if_expired()
         try:
-            names, which, buckets, counts = _of_segment(question.look(entry))
-        except SegmentGone:
+            names, which, buckets, counts = _segment_runtimes(question.open_view(entry))
+        except SegmentUnavailable:
             continue
-        numbers = np.array([groups.number(name) for name in names], np.int64)
-        grid.put(numbers[which] if len(names) else which, buckets, counts, len(groups))
-    return slow_thresholds(
-        {name: sketch_of(grid.cells[number]) for number, name in enumerate(groups.values) if name is not None}
+        numbers = np.array([groups.assign(name) for name in names], np.int64)
+        grid.add_counts(numbers[which] if len(names) else which, buckets, counts, len(groups))
+    return derive_slow_thresholds(
+        {name: sketch_from_counts(grid.cells[number]) for number, name in enumerate(groups.values) if name is not None}
     )
 
 
-def _of_segment(look: Look) -> tuple[list[str | None], Any, Any, Any]:
+def _segment_runtimes(look: SegmentView) -> tuple[list[str | None], Any, Any, Any]:
     """Names, and how many run times of each are in each bucket: place of the name, bucket, count."""
-    memory = look.question.means.memory
-    asked = (look.stamp, look.count, "run times")
+    memory = look.ctx.resources.result_cache
+    asked = (look.snapshot_id, look.count, "run times")
     known: tuple[list[str | None], Any, Any, Any] | None = memory.get(asked)
     if known is None:
-        groups = Groups()
+        groups = GroupNumbering()
         slots = np.flatnonzero((look.column("live") == 1) & (look.column("runtime_bucket") != NO_BUCKET))
-        which = groups.of(look, "name", slots)
-        (which, buckets), counts = tally((which, look.column("runtime_bucket")[slots]), (max(1, len(groups)), BUCKETS))
+        which = groups.assign_rows(look, "name", slots)
+        (which, buckets), counts = count_combinations(
+            (which, look.column("runtime_bucket")[slots]), (max(1, len(groups)), BUCKET_COUNT)
+        )
         known = (groups.values, which, buckets, counts)
         memory.put(asked, known, 24 * len(counts) + 100 * len(groups))
     return known

@@ -14,7 +14,7 @@ _HALF: Final = (1 << 64) - 1
 
 
 @lru_cache(maxsize=256)
-def places(part: str) -> tuple[tuple[int, int], ...]:
+def build_bit_patterns(part: str) -> tuple[tuple[int, int], ...]:
     """Where a casefolded text can be in a canonical id: the bits that are looked at, and what they must be."""
     found = []
     for start in range(_LENGTH - len(part) + 1):
@@ -32,10 +32,10 @@ def places(part: str) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def holding(high: Any, low: Any, part: str) -> Any:
+def match_uuid_part(high: Any, low: Any, part: str) -> Any:
     """A mask of the ids that have the part in them."""
     found = np.zeros(len(high), bool)
-    for bits, value in places(part):
+    for bits, value in build_bit_patterns(part):
         here: Any = None
         for column, shift in ((high, 64), (low, 0)):
             wanted = (bits >> shift) & _HALF

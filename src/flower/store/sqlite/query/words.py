@@ -8,29 +8,29 @@ import numpy as np
 
 from flower.store.cursor import Position
 from flower.store.port import Sort
-from flower.store.sqlite.catalogue import Segment
-from flower.store.sqlite.pool import SegmentGone
-from flower.store.sqlite.query.exact import exact
-from flower.store.sqlite.query.question import Look, Question
+from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.sqlite.pool import SegmentUnavailable
+from flower.store.sqlite.query.exact import match_rows
+from flower.store.sqlite.query.question import QueryContext, SegmentView
 
-COLUMNS: Final = {"name": "name", "state": "state", "worker": "hostname", "queue": "queue"}
+DICTIONARY_COLUMNS: Final = {"name": "name", "state": "state", "worker": "hostname", "queue": "queue"}
 
 #: Folded word → its numbers in one segment. None: no word.
-Numbers = dict[str | None, list[int]]
+WordIds = dict[str | None, list[int]]
 
 
-def places(
-    question: Question, entries: Sequence[Segment], sort: Sort
-) -> list[tuple[str | None, list[tuple[Look, list[int], int]]]]:
+def group_by_word(
+    question: QueryContext, entries: Sequence[SegmentInfo], sort: Sort
+) -> list[tuple[str | None, list[tuple[SegmentView, list[int], int]]]]:
     """Each word that the query finds, in order, with the segments that have it, its numbers there and how often."""
-    column = COLUMNS[sort.key]
-    found: dict[str | None, list[tuple[Look, list[int], int]]] = {}
+    column = DICTIONARY_COLUMNS[sort.key]
+    found: dict[str | None, list[tuple[SegmentView, list[int], int]]] = {}
     for entry in entries:
-        question.deadline.check()
+        question.deadline.raise_if_expired()
         try:
-            look = question.look(entry)
-            counts = _counts(look, column)
-        except SegmentGone:
+            look = question.open_view(entry)
+            counts = _count_words(look, column)
+        except SegmentUnavailable:
             continue
         for folded, (numbers, count) in counts.items():
             found.setdefault(folded, []).append((look, numbers, count))
@@ -41,17 +41,17 @@ def places(
     return [(word, found[word]) for word in ordered]
 
 
-def _counts(look: Look, column: str) -> dict[str | None, tuple[list[int], int]]:
-    asked = (look.stamp, look.count, "words", column, look.question.where, look.question.stamp_of(look.question.where))
-    memory = look.question.means.memory
+def _count_words(look: SegmentView, column: str) -> dict[str | None, tuple[list[int], int]]:
+    asked = (look.snapshot_id, look.count, "words", column, look.ctx.where, look.ctx.slow_version_for(look.ctx.where))
+    memory = look.ctx.resources.result_cache
     known: dict[str | None, tuple[list[int], int]] | None = memory.get(asked)
     if known is None:
         known = {}
-        mask = exact(look, look.question.where)
+        mask = match_rows(look, look.ctx.where)
         numbers = look.column(column) if mask.all() else look.column(column)[mask]
         counts = np.bincount(numbers, minlength=1)
         for number in np.flatnonzero(counts).tolist():
-            word = look.words.values[number] if number else None
+            word = look.dictionary.values[number] if number else None
             folded = None if word is None else word.casefold()
             before = known.get(folded, ([], 0))
             known[folded] = ([*before[0], number], before[1] + int(counts[number]))
@@ -59,36 +59,40 @@ def _counts(look: Look, column: str) -> dict[str | None, tuple[list[int], int]]:
     return known
 
 
-def ids(question: Question, entries: Sequence[Segment], sort: Sort, after: Position | None) -> Iterator[int]:
+def iter_sorted_ids(
+    question: QueryContext, entries: Sequence[SegmentInfo], sort: Sort, after: Position | None
+) -> Iterator[int]:
     """From the place on."""
     passed = after is None
-    for word, segments in places(question, entries, sort):
+    for word, segments in group_by_word(question, entries, sort):
         if not passed and after is not None:
-            if _before(word, after.values[0], descending=sort.descending):
+            if _is_before(word, after.values[0], descending=sort.descending):
                 continue
             passed = word != after.values[0]
         key = None if passed or after is None else after.key
         for look, numbers, _ in segments:
-            slots = rows(look, sort, numbers)
+            slots = find_word_slots(look, sort, numbers)
             if key is not None:
                 slots = (
-                    slots[slots < key - look.entry.first] if sort.descending else slots[slots > key - look.entry.first]
+                    slots[slots < key - look.segment.first]
+                    if sort.descending
+                    else slots[slots > key - look.segment.first]
                 )
-            yield from ((slots[::-1] if sort.descending else slots) + look.entry.first).tolist()
+            yield from ((slots[::-1] if sort.descending else slots) + look.segment.first).tolist()
         passed = True
 
 
-def rows(look: Look, sort: Sort, numbers: list[int]) -> Any:
+def find_word_slots(look: SegmentView, sort: Sort, numbers: list[int]) -> Any:
     """Slots with one of the words that the query finds, ascending."""
     try:
-        mask = exact(look, look.question.where)
-    except SegmentGone:
+        mask = match_rows(look, look.ctx.where)
+    except SegmentUnavailable:
         return np.zeros(0, np.int64)
-    column = look.column(COLUMNS[sort.key])
+    column = look.column(DICTIONARY_COLUMNS[sort.key])
     return np.flatnonzero(mask & (column == numbers[0] if len(numbers) == 1 else np.isin(column, numbers)))
 
 
-def _before(word: str | None, other: Any, *, descending: bool) -> bool:
+def _is_before(word: str | None, other: Any, *, descending: bool) -> bool:
     """Whether a word comes before another; none comes last."""
     if word is None or other is None:
         return other is None and word is not None

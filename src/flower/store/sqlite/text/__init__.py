@@ -11,24 +11,24 @@ every row whose newest version was added to a block that can be read.
 - `indexer`: the thread that brings rows into the index
 """
 
-from flower.store.sqlite.text.block import TextTrouble
-from flower.store.sqlite.text.indexer import CHUNK_CHARACTERS, PAUSE, Indexer, Pending, Source
-from flower.store.sqlite.text.reader import Candidates, Look, TextReader
-from flower.store.sqlite.text.trigrams import SHORTEST, trigrams
-from flower.store.sqlite.text.writer import BLOCK_DOCS, TextWriter
+from flower.store.sqlite.text.block import TextIndexError
+from flower.store.sqlite.text.indexer import INDEX_POLL_INTERVAL, MAX_COMMIT_CHARACTERS, Indexer, PendingText, RowSource
+from flower.store.sqlite.text.reader import CandidateKeys, IndexSnapshot, TextReader
+from flower.store.sqlite.text.trigrams import MIN_SEARCH_LENGTH, split_trigrams
+from flower.store.sqlite.text.writer import MAX_BLOCK_DOCUMENTS, TextWriter
 
 __all__ = [
-    "BLOCK_DOCS",
-    "CHUNK_CHARACTERS",
-    "PAUSE",
-    "SHORTEST",
-    "Candidates",
+    "INDEX_POLL_INTERVAL",
+    "MAX_BLOCK_DOCUMENTS",
+    "MAX_COMMIT_CHARACTERS",
+    "MIN_SEARCH_LENGTH",
+    "CandidateKeys",
+    "IndexSnapshot",
     "Indexer",
-    "Look",
-    "Pending",
-    "Source",
+    "PendingText",
+    "RowSource",
+    "TextIndexError",
     "TextReader",
-    "TextTrouble",
     "TextWriter",
-    "trigrams",
+    "split_trigrams",
 ]

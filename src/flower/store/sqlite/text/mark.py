@@ -21,72 +21,72 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-MARK: Final = "mark.json"
-GONE: Final = ".gone"
+GENERATION_FILE: Final = "mark.json"
+REMOVED_SUFFIX: Final = ".gone"
 #: Rows keep the number in 16 bits; 0 stands for none.
-HIGHEST_NUMBER: Final = 65_534
+MAX_BLOCK_NUMBER: Final = 65_534
 #: Where a generation begins, at random: should someone compare numbers of two generations all the same, they
 #: hardly meet.
-_BEGIN_BELOW: Final = 32_768
+_MAX_FIRST_NUMBER: Final = 32_768
 _FORMAT: Final = 1
 
 
-def _rules() -> str:
+def _folding_rules() -> str:
     import unicodedata  # noqa: PLC0415 - a megabyte, and only this one constant is wanted
 
     return f"{_FORMAT}/{unicodedata.unidata_version}"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    generation: str
-    last: int  # the highest number ever given to a block
+class IndexGeneration:
+    name: str
+    last_block: int  # the highest number ever given to a block
 
     @property
-    def used_up(self) -> bool:
-        return self.last >= HIGHEST_NUMBER
+    def is_exhausted(self) -> bool:
+        return self.last_block >= MAX_BLOCK_NUMBER
 
-    def next(self) -> "Mark":
-        return replace(self, last=self.last + 1)
+    def with_next_block(self) -> "IndexGeneration":
+        return replace(self, last_block=self.last_block + 1)
 
 
-def read_mark(folder: Path) -> Mark | None:
+def read_generation(folder: Path) -> IndexGeneration | None:
     """None if there is none that holds for this folder. Raises OSError if that cannot be seen."""
     try:
-        with (folder / MARK).open("rb") as file:
+        with (folder / GENERATION_FILE).open("rb") as file:
             inode, content = os.fstat(file.fileno()).st_ino, file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         told = json.loads(content)
-        mark = Mark(str(told["generation"]), int(told["last"]))
-        return mark if (told["inode"], told["rules"]) == (inode, _rules()) else None
+        mark = IndexGeneration(str(told["generation"]), int(told["last"]))
+        return mark if (told["inode"], told["rules"]) == (inode, _folding_rules()) else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def write_mark(folder: Path, mark: Mark) -> None:
+def write_generation(folder: Path, mark: IndexGeneration) -> None:
     """Durable when it returns. Raises OSError."""
-    new = folder / f"{MARK}.new"
+    new = folder / f"{GENERATION_FILE}.new"
     with new.open("wb") as file:
         inode = os.fstat(file.fileno()).st_ino
-        told = {"generation": mark.generation, "last": mark.last, "inode": inode, "rules": _rules()}
+        told = {"generation": mark.name, "last": mark.last_block, "inode": inode, "rules": _folding_rules()}
         file.write(json.dumps(told).encode())
         file.flush()
         os.fsync(file.fileno())
-    new.replace(folder / MARK)
-    _sync(folder)
+    new.replace(folder / GENERATION_FILE)
+    _fsync_directory(folder)
 
 
-def begin(folder: Path) -> Mark:
+def create_generation(folder: Path) -> IndexGeneration:
     """A new generation, without blocks. The mark goes first: what a killed process leaves has none. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).unlink(missing_ok=True)
-    _sync(folder)
+    (folder / GENERATION_FILE).unlink(missing_ok=True)
+    _fsync_directory(folder)
     for path in folder.iterdir():
         remove_tree(path)
-    mark = Mark(uuid.uuid4().hex, random.randrange(_BEGIN_BELOW))  # noqa: S311 - no secret
-    write_mark(folder, mark)
+    mark = IndexGeneration(uuid.uuid4().hex, random.randrange(_MAX_FIRST_NUMBER))  # noqa: S311 - no secret
+    write_generation(folder, mark)
     return mark
 
 
@@ -94,7 +94,7 @@ def block_path(folder: Path, number: int) -> Path:
     return folder / f"{number:06d}"
 
 
-def block_numbers(folder: Path) -> list[int]:
+def list_block_numbers(folder: Path) -> list[int]:
     """Raises OSError."""
     try:
         return sorted(int(name) for name in os.listdir(folder) if len(name) == 6 and name.isdecimal())
@@ -107,13 +107,13 @@ def remove_tree(path: Path) -> None:
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    away = path if path.name.endswith(GONE) else path.with_name(path.name + GONE)
+    away = path if path.name.endswith(REMOVED_SUFFIX) else path.with_name(path.name + REMOVED_SUFFIX)
     with contextlib.suppress(OSError):
         path.rename(away)
     shutil.rmtree(away, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
+def _fsync_directory(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
