@@ -17,8 +17,8 @@ import msgspec
 
 from bench.population import Population
 from flower.records import Task
-from flower.store.opening import open_writer
-from flower.store.port import Batch
+from flower.store.factory import open_writer
+from flower.store.protocols import Batch
 
 BATCH = 20_000
 #: Seconds between two lines of progress.

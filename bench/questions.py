@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench import searches
 from bench.population import Population
 from bench.searches import Search
-from flower.store.port import SORT_KEYS
+from flower.store.protocols import SORT_KEYS
 
 MILLION, TEN_MILLIONS = 1_000_000, 10_000_000
 #: Tasks on a page.

@@ -3,7 +3,7 @@ with one that has been there for a while. It runs with the interpreter of any co
 
 import sys
 
-from flower.store.opening import open_writer
+from flower.store.factory import open_writer
 
 
 def settle(folder: str) -> None:

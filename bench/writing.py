@@ -9,8 +9,8 @@ import time
 from inspect import signature
 
 from bench.population import Population
-from flower.store.opening import open_writer
-from flower.store.port import Batch
+from flower.store.factory import open_writer
+from flower.store.protocols import Batch
 
 #: Tasks in a transaction, as the recorder has when much comes in.
 BATCH = 5_000

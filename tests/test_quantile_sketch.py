@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.sketch import (
+from flower.quantile_sketch import (
     BUCKET_COUNT,
     RELATIVE_ERROR,
     SKETCH_BOUNDS,

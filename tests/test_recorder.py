@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from flower.capture.port import CapturedBatch
+from flower.capture.protocols import CapturedBatch
 from flower.errors import StoreFull
 from flower.recorder import Recorder, RecorderTuning
 from flower.records import Event, Gap, Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch
+from flower.store.protocols import Batch
 from tests.helpers.servers import wait_for
 
 

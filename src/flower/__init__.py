@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flower.api.listing import get_task_by_id, iter_tasks
+    from flower.api.task_lists import get_task_by_id, iter_tasks
     from flower.api.tasks import (
         get_task_result,
         task_abort,
@@ -36,8 +36,8 @@ __all__ = [
 
 _MODULES = dict.fromkeys(__all__, "flower.api.tasks") | {
     "Events": "flower.events",
-    "get_task_by_id": "flower.api.listing",
-    "iter_tasks": "flower.api.listing",
+    "get_task_by_id": "flower.api.task_lists",
+    "iter_tasks": "flower.api.task_lists",
 }
 
 

@@ -15,28 +15,28 @@ from contextlib import AbstractContextManager, nullcontext
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
-from flower.access.opening import create_authenticator
-from flower.allocation import limit_malloc_arenas
-from flower.api.actions.runner import run_jobs
+from flower.access.factory import create_authenticator
+from flower.api.actions.bulk_runner import run_jobs
+from flower.api.background import run_background_tasks
 from flower.api.context import Context
-from flower.api.formatting import with_format_task
-from flower.api.watching import run_background_tasks
+from flower.api.format_task import with_format_task
 from flower.celery_app import LazyApp
-from flower.cluster.inspected import InspectionCache
+from flower.cluster.inspection_cache import InspectionCache
 from flower.config import Config, log_level, to_log_dict
 from flower.errors import FlowerError
-from flower.listening import bind_tcp, bind_unix, socket_url
-from flower.logs import forward_child_line
+from flower.logging_setup import forward_child_line
+from flower.malloc import limit_malloc_arenas
 from flower.metrics import Metrics, MetricsSettings
 from flower.redaction import Redactor, Rules, mask_url, parse_rules
-from flower.store.opening import open_ledger, open_reader
-from flower.store.port import Retention
+from flower.sockets import bind_tcp, bind_unix, socket_url
+from flower.store.factory import open_ledger, open_reader
+from flower.store.protocols import Retention
 from flower.supervisor import Supervisor
 from flower.web.application import create_app, create_metrics_app
-from flower.web.serving import create_server, has_tls
+from flower.web.server import create_server, has_tls
 
 if TYPE_CHECKING:
-    from flower.recording import RecorderSettings
+    from flower.recorder_process import RecorderSettings
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def record_only(config: Config, app: LazyApp) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    from flower.recording import run_recorder  # noqa: PLC0415 - brings Celery in
+    from flower.recorder_process import run_recorder  # noqa: PLC0415 - brings Celery in
 
     run_recorder(recording_settings(config, app), stop, ready=lambda: log.info("Recording into %s", config.db))
 
@@ -70,7 +70,7 @@ def record_only(config: Config, app: LazyApp) -> None:
 def recording_settings(config: Config, app: LazyApp) -> "RecorderSettings":
     from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
     from flower.counting import CounterLimits  # noqa: PLC0415
-    from flower.recording import RecorderSettings  # noqa: PLC0415
+    from flower.recorder_process import RecorderSettings  # noqa: PLC0415
 
     return RecorderSettings(
         db=config.db,

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from flower.errors import InvalidRequest
-from flower.kinds import Bytes, OptionType, Seconds, option_type_for, split_pairs
+from flower.option_types import Bytes, OptionType, Seconds, option_type_for, split_pairs
 
 
 def _option(default: Any, description: str, *, secret: bool = False) -> Any:

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from flower.capture.settings import settings_from_app
-from flower.current import set_current_events, unset_current_events
-from flower.recording import RecorderSettings, run_recorder
-from flower.store.opening import open_reader
-from flower.store.port import Reader, Retention
+from flower.current_events import set_current_events, unset_current_events
+from flower.recorder_process import RecorderSettings, run_recorder
+from flower.store.factory import open_reader
+from flower.store.protocols import Reader, Retention
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from flower.capture.port import Capture, CapturedBatch
+from flower.capture.protocols import Capture, CapturedBatch
 from flower.counting import CounterLimits, EventAggregator
 from flower.errors import StoreFull
 from flower.fold import fold, fold_worker
 from flower.records import FINAL_STATES, Event, Gap, Task, Worker
-from flower.store.port import Batch, Retention, TaskChange, Writer
+from flower.store.protocols import Batch, Retention, TaskChange, Writer
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flower.errors import FlowerError
 
 if TYPE_CHECKING:
-    from flower.recording import RecorderSettings
+    from flower.recorder_process import RecorderSettings
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Supervisor:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "flower.recording",
+            "flower.recorder_process",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE if self._on_log_line else None,

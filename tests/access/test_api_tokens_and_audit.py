@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from flower.access.proxies import trusted_proxy_from
-from flower.access.tokens import TOKEN_PREFIX, create_token
-from flower.api.noting import redact_parameter
-from flower.api.v1.examples import example_store
+from flower.access.api_tokens import TOKEN_PREFIX, create_token
+from flower.access.trusted_proxy import trusted_proxy_from
 from flower.errors import BackendUnavailable, InvalidRequest, StoreFull
+from flower.http.audit_middleware import redact_parameter
+from flower.http.v1.openapi_examples import example_store
 from flower.redaction import Redactor
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.web_server import Live
@@ -181,7 +181,7 @@ def test_what_cannot_be_noted_is_not_done(live: Live, monkeypatch: pytest.Monkey
     for size in (500, 50, 1):
         fill(live, size)
     calls = []
-    monkeypatch.setattr("flower.api.control.revoke_task", lambda *given: calls.append(given))
+    monkeypatch.setattr("flower.http.flower.task_control.revoke_task", lambda *given: calls.append(given))
     answer = live.http.post("/api/task/revoke/x", auth=OLGA)
     assert (answer.status_code, answer.text) == (503, "Nothing was done: it cannot be written to the audit log")
     answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]}, auth=OLGA)

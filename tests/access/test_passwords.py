@@ -10,12 +10,12 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from flower.access.attempts import PAIR_LIMIT, LoginThrottle
+from flower.access.login_throttle import PAIR_LIMIT, LoginThrottle
 from flower.access.passwords import Passwords, hash_password
-from flower.access.roles import parse_roles
-from flower.api.v1.examples import example_store
+from flower.access.permissions import parse_roles
 from flower.config import load_config
 from flower.errors import InvalidRequest
+from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from flower.web.application import create_app
 from tests.helpers.web_server import Live

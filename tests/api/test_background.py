@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from flower.api.background import PERIODIC_TASKS, prune_ledger, record_new_failures
 from flower.api.context import Context
-from flower.api.v1.examples import example_store
-from flower.api.watching import PERIODIC_TASKS, prune_ledger, record_new_failures
+from flower.http.v1.openapi_examples import example_store
+from flower.store.factory import open_ledger
 from flower.store.ledger.audit import AuditFilter
 from flower.store.ledger.jobs import Job, Lease
 from flower.store.ledger.reruns import Rerun
-from flower.store.opening import open_ledger
 from tests.helpers.web_server import no_app
 
 

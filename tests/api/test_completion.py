@@ -5,12 +5,12 @@ import time
 import httpx
 import pytest
 
-from flower.api import known as known_values
-from flower.api.known import MAX_PATHS, ValueCache, sample_arguments
-from flower.api.questions import suggestions
+from flower.api import completion as known_values
+from flower.api.completion import MAX_PATHS, ValueCache, sample_arguments
+from flower.api.queries import suggestions
 from flower.records import Task
-from flower.search.syntax import parse_search
-from flower.store.port import Reader
+from flower.search.parser import parse_search
+from flower.store.protocols import Reader
 from tests.helpers.api_v1 import ClientOf, error, get, memory
 
 

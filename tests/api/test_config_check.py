@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from flower.api.checklist import SETTING_RULES, CheckInput, check_config, collect_check_input
+from flower.api.config_check import SETTING_RULES, CheckInput, check_config, collect_check_input
 from flower.api.context import Context
-from flower.api.v1.examples import example_store
 from flower.celery_app import LazyApp, lazy_app
-from flower.cluster.inspected import InspectionCache
+from flower.cluster.inspection_cache import InspectionCache
+from flower.http.v1.openapi_examples import example_store
 from flower.records import Task, Worker
+from flower.store.factory import open_ledger
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_ledger
-from flower.store.port import Batch
+from flower.store.protocols import Batch
 from tests.helpers.web_server import Live, no_app
 
 EVENTS, SENT, STARTED, EXTENDED = (setting.name for setting in SETTING_RULES)

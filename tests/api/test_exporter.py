@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flower.api.columns import get_columns
-from flower.api.exporting import ROW_GROUP_SIZE, ExportFormat, guess_export_format, serialize_tasks
-from flower.api.importing import (
+from flower.api.exporter import ROW_GROUP_SIZE, ExportFormat, guess_export_format, serialize_tasks
+from flower.api.importer import (
     BATCH_SIZE,
     ImportItem,
     ImportResult,
@@ -28,7 +28,7 @@ from flower.api.importing import (
 from flower.errors import InvalidRequest
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Query
+from flower.store.protocols import Query
 from tests.helpers.task_factory import make, some_tasks, uuid_of
 
 
@@ -112,7 +112,7 @@ def test_lines_that_are_no_tasks_are_named_and_skipped() -> None:
 
 
 def test_a_line_without_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flower.api.importing.LONGEST_LINE", 1_000)
+    monkeypatch.setattr("flower.api.importer.LONGEST_LINE", 1_000)
     file = io.BytesIO(b"x" * 5_000_000 + b"\n" + b"".join(serialize_tasks([make(1)], "ndjson")))
     assert [type(item) for item in read_ndjson(file)] == [RejectedLine, ParsedTask]
 

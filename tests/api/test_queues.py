@@ -14,10 +14,10 @@ from flower.api.queue_rates import (
     get_recording_seconds,
 )
 from flower.records import Task
-from flower.store.ledger.samples import QueueSample
+from flower.store.factory import open_ledger
+from flower.store.ledger.queue_samples import QueueSample
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_ledger
-from flower.store.port import Batch
+from flower.store.protocols import Batch
 from tests.helpers.web_server import no_app
 
 

@@ -8,7 +8,7 @@ import pytest
 from celery.events.state import State
 from hypothesis import given
 
-from flower.api.wire import to_flower_task, to_task_info
+from flower.api.task_dict import to_flower_task, to_task_info
 from flower.errors import InvalidRequest
 from flower.records import Attempt, Task, Worker
 from flower.utils.tasks import TASK_STATES, TaskEventTypes, TaskInfo, as_dict

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.listing import build_list_query, parse_sort, parse_time
-from flower.current import get_current_events, set_current_events
+from flower.api.task_lists import build_list_query, parse_sort, parse_time
+from flower.current_events import get_current_events, set_current_events
 from flower.errors import InvalidRequest, NotFound, SearchError
 from flower.records import Task, Worker
-from flower.search.match import matches
+from flower.search.matcher import matches
 from flower.search.tree import EVERYTHING, Term
-from flower.store.port import NEWEST, Query, Sort
+from flower.store.protocols import NEWEST, Query, Sort
 from flower.utils.search import parse_search_terms, satisfies_search_terms
 from flower.utils.tasks import get_task_by_id, iter_tasks, sort_keys, sort_tasks
 from tests.helpers.list_store import ListStore, Watch

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import flower.api.tasks as api
-from flower.current import set_current_events
+from flower.current_events import set_current_events
 from flower.errors import InvalidRequest, NoSuchTask, NotFound, NotRegistered
-from flower.store.port import Reader
+from flower.store.protocols import Reader
 from tests.helpers.clusters import Cluster
 
 

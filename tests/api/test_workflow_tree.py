@@ -4,9 +4,9 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.families import NO_PARENT, PARENT_CYCLE, UNKNOWN_PARENT, WorkflowTree, build_workflow_tree
+from flower.api.workflow_tree import NO_PARENT, PARENT_CYCLE, UNKNOWN_PARENT, WorkflowTree, build_workflow_tree
 from flower.records import FAILURE, SUCCESS, Task
-from flower.store.answers import TaskFamily
+from flower.store.query_results import TaskFamily
 from tests.helpers.api_v1 import get
 
 

@@ -17,7 +17,7 @@ from bench.workload import Workload
 from flower.fold import fold
 from flower.records import Event, Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch
+from flower.store.protocols import Batch
 from tests.helpers.web_server import Live
 
 SMALL = Population(1_500, now=time.time())

@@ -18,8 +18,8 @@ from bench.workload import NAMES, WORKERS
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import Term
-from flower.store.opening import open_reader
-from flower.store.port import Query, Reader
+from flower.store.factory import open_reader
+from flower.store.protocols import Query, Reader
 
 SMALL = Population(3_000, now=1_790_000_000.0)
 

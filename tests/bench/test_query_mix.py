@@ -15,7 +15,7 @@ from bench.population import Population
 from bench.questions import Request, Row, rows
 from bench.visible import View
 from bench.workload import NOTES, Workload
-from flower.search.syntax import parse_search
+from flower.search.parser import parse_search
 from flower.search.tree import EVERYTHING
 
 POPULATION = Population(3_000, now=1_790_000_000.0)

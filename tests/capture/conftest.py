@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from flower.capture.opening import create_capture
+from flower.capture.factory import create_capture
 from flower.capture.settings import settings_from_app
 from tests.helpers.capture_session import Rig
 from tests.helpers.servers import RabbitMQ, Redis, wait_for

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from flower.capture.reconnect import backoff_delays, describe_error, mask_url
+from flower.capture.connection import backoff_delays, describe_error, mask_url
 from flower.capture.settings import accepted_serializers, app_from_settings, settings_from_app
 
 

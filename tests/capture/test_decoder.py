@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flower.capture import coerce
-from flower.capture.decode import ContentHeaders, Decoder
+from flower.capture.decoder import ContentHeaders, Decoder
 from flower.records import Event
 
 NOW = 1_750_000_000.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flower.capture.spill import Chunk, SpillQueue, _SpillFile
+from flower.capture.spill_queue import Chunk, SpillQueue, _SpillFile
 from tests.helpers.servers import wait_for
 
 

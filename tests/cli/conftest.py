@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 from click.testing import CliRunner, Result
 
-from flower.cli.asking import OpenStore
-from flower.cli.entry import commands
+from flower.cli.base import OpenStore
+from flower.cli.main import commands
+from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
-from flower.store.opening import open_ledger
-from flower.store.port import Reader
+from flower.store.protocols import Reader
 from tests.helpers.sample_store import in_memory
 
 Asks = Callable[..., Result]

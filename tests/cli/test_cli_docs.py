@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from flower.cli.asking import EXIT_EMPTY, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE_CLOSED, EXIT_USAGE
-from flower.cli.entry import ACTION_COMMANDS, QUERY_COMMANDS, load_command
+from flower.cli.base import EXIT_EMPTY, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE_CLOSED, EXIT_USAGE
+from flower.cli.main import ACTION_COMMANDS, QUERY_COMMANDS, load_command
 from flower.store.sqlite.reader import SqliteReader
 from tests.helpers.paths import DOCS
 from tests.helpers.sample_store import on_disk

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from click.testing import Result
 
-from flower.api.failure_states import reopen_failure_group, set_failure_status
+from flower.api.failures import reopen_failure_group, set_failure_status
 from flower.errors import DeadlineExceeded
 from flower.records import Task
-from flower.store.answers import Page
 from flower.store.ledger import Ledger
 from flower.store.memory import MemoryReader, MemoryStore
-from flower.store.port import Reader
+from flower.store.protocols import Reader
+from flower.store.query_results import Page
 from tests.helpers.sample_store import HOSTILE, NOW, TASKS
 
 Asks = Callable[..., Result]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Query
 from tests.helpers.paths import ROOT
 from tests.helpers.pseudo_terminal import run_on_terminal
 from tests.helpers.sample_store import TASKS, on_disk, run

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flower.store.factory import open_ledger
 from flower.store.ledger.audit import AuditFilter
-from flower.store.opening import open_ledger
 from tests.helpers.paths import ROOT
 from tests.helpers.product_client import Desk
 

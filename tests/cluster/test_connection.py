@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from flower.cluster.limits import task_rate_limit
 from flower.cluster.queues import queue_lengths
+from flower.cluster.task_limits import task_rate_limit
 from flower.cluster.tasks import (
     get_task_result,
     task_abort,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flower.cluster.limits import task_rate_limit, task_timeout
+from flower.cluster.task_limits import task_rate_limit, task_timeout
 from flower.cluster.tasks import task_apply
 from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest, TaskFailed
 from tests.helpers.celery_app import make

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from flower.capture.port import CapturedBatch
+from flower.capture.protocols import CapturedBatch
+from flower.counters import OTHER, TaskCounters, duration_bucket_bounds
 from flower.counting import CounterLimits, EventAggregator
-from flower.counting.roster import IDLE_TIMEOUT
+from flower.counting.cardinality import IDLE_TIMEOUT
 from flower.fold import fold
 from flower.recorder import RecorderTuning
 from flower.records import Event, Task
 from flower.store.memory import MemoryStore
-from flower.tallies import OTHER, TaskCounters, duration_bucket_bounds
 from tests.test_recorder import QUICK, Bench, FullAtFirst, until
 
 W = "celery@one"

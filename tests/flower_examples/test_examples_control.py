@@ -10,10 +10,10 @@ from typing import Any
 import celery
 import pytest
 
-from flower.current import set_current_events
+from flower.current_events import set_current_events
 from flower.records import Task
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Reader
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Reader
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
 from tests.helpers.example_runner import run

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from flower.api import questions
-from flower.api.v1.examples import example_store
+from flower.api import queries
+from flower.http.v1.openapi_examples import example_store
 from flower.records import Task
-from flower.store.opening import open_writer
-from flower.store.port import Batch, Reader
+from flower.store.factory import open_writer
+from flower.store.protocols import Batch, Reader
 from tests.helpers.clusters import Cluster
 from tests.helpers.example_runner import run
 from tests.helpers.paths import DOCS
@@ -96,7 +96,7 @@ def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_question_is_on_the_page() -> None:
     named = {
-        name for name, value in vars(questions).items() if isfunction(value) and value.__module__ == questions.__name__
+        name for name, value in vars(queries).items() if isfunction(value) and value.__module__ == queries.__name__
     }
     page = PAGE.read_text()
     missing = [name for name in named if not name.startswith("_") and f"`{name}" not in page]

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flower.api.v1.examples import example_store
+from flower.http.v1.openapi_examples import example_store
 from flower.records import Attempt, Gap, Task, Worker
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Reader, Writer
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.api_v1 import ClientOf
 from tests.helpers.web_server import Live
 

@@ -7,7 +7,7 @@ import httpx
 
 from flower.records import Task, Worker
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch, Reader
+from flower.store.protocols import Batch, Reader
 
 ClientOf = Callable[[Reader], httpx.Client]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 
-from flower.capture.port import CapturedBatch
+from flower.capture.protocols import CapturedBatch
 from flower.records import Event
 from tests.helpers.servers import wait_for
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flower.records import Gap, Task, Worker
-from flower.search.match import matches
+from flower.search.matcher import matches
 from flower.search.tree import EVERYTHING, Node
-from flower.store.port import Changes, Query, StoreStatus
+from flower.store.protocols import Changes, Query, StoreStatus
 
 
 class ListStore:

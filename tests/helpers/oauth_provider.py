@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from flower.access.oauth.google import Google
-from flower.access.oauth.protocol import LoginAttempt, ProviderSettings, UserInfo
+from flower.access.oauth.provider import LoginAttempt, ProviderSettings, UserInfo
 from tests.helpers.servers import free_port, wait_for
 
 CLIENT, SECRET = "bellflower", "s3cret&=ü"

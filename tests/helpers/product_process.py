@@ -50,11 +50,11 @@ class Product(Server):
             children = psutil.Process(self.process.pid).children()
         except psutil.NoSuchProcess:
             return None
-        return next((child for child in children if "flower.recording" in child.cmdline()), None)
+        return next((child for child in children if "flower.recorder_process" in child.cmdline()), None)
 
     def status(self) -> dict[str, Any]:
         """What the recorder last said of itself."""
-        from flower.store.opening import open_reader
+        from flower.store.factory import open_reader
 
         reader = open_reader(self.db)
         try:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from flower.records import Attempt, Task, Worker
+from flower.store.factory import open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_writer
-from flower.store.port import Batch, Writer
+from flower.store.protocols import Batch, Writer
 
 #: The time at which the shop was looked at.
 NOW = time.time()

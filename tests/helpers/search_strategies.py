@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from flower.records import Attempt, Task
 from flower.search.fields import FIELDS, is_ordered
-from flower.search.literal import parse_literal
-from flower.search.match import field_text
+from flower.search.matcher import field_text
+from flower.search.python_literal import parse_literal
 from flower.search.tree import Node, Not, Operator, PathCondition, RangeBounds, Term, all_of, any_of
 from flower.search.wildcards import escape_wildcards
 

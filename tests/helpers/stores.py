@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flower.store.factory import open_reader, open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Reader, Writer
+from flower.store.protocols import Reader, Writer
 
 SEGMENT = 50
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flower.records import TASK_STATES, Attempt, Task
 from flower.search.fields import FIELDS
 from flower.search.tree import EVERYTHING, And, Node, Not, Or, Term
-from flower.store.port import SORT_KEYS, Query, Sort
+from flower.store.protocols import SORT_KEYS, Query, Sort
 
 
 def make(number: int, **fields: Any) -> Task:

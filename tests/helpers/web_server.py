@@ -10,11 +10,11 @@ from typing import Any, Self
 import httpx
 import uvicorn
 
-from flower.access.opening import create_authenticator
+from flower.access.factory import create_authenticator
 from flower.api.context import Context
 from flower.config import OPTION_NAMES, Config
-from flower.store.opening import open_ledger
-from flower.store.port import Reader
+from flower.store.factory import open_ledger
+from flower.store.protocols import Reader
 from flower.web.application import create_app
 from tests.helpers.servers import wait_for
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower.api.guards import API_DISABLED
-from flower.store.port import Reader
+from flower.http.access_control import API_DISABLED
+from flower.store.protocols import Reader
 from tests.helpers.web_server import Live
 
 USERS = ("ann:secret", "Zoë:пароль")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flower.api.v1.examples import example_store
+from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import wait_for

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from flower.access import PERMISSIONS, ROLES
-from flower.access.tokens import create_token
-from flower.api.guards import API_DISABLED, SAFE_METHODS
-from flower.api.routes import FLOWER_ROUTES, HttpRoute
-from flower.api.v1.examples import example_store
-from flower.api.v1.http import V1_ROUTES
+from flower.access.api_tokens import create_token
 from flower.errors import BackendUnavailable
+from flower.http.access_control import API_DISABLED, SAFE_METHODS
+from flower.http.flower.routes import FLOWER_ROUTES, HttpRoute
+from flower.http.v1.dispatch import V1_ROUTES
+from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from flower.web.login import LOGIN_ROUTES
-from flower.web.shell import SHELL_PAGE_ROUTES
+from flower.web.pages import SHELL_PAGE_ROUTES
 from tests.helpers.web_server import Live
 
 EVERY = (*FLOWER_ROUTES, *V1_ROUTES, *LOGIN_ROUTES, *SHELL_PAGE_ROUTES)

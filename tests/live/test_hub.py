@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 import pytest
 from msgspec.structs import replace
 
-from flower.api.v1.showing import StoreStreamBackend
 from flower.errors import StoreError
+from flower.http.v1.stream_backend import StoreStreamBackend
 from flower.live import Hub, StreamFilter, Subscription, SubscriptionClosed
-from flower.live import interest as interests
-from flower.live.interest import FilterCache
-from flower.live.news import PARTIAL_READ_SIZE, ChangeReader
-from flower.live.telling import MAX_POSITIONS, MessageBuilder, StreamRequest
+from flower.live import filters as interests
+from flower.live.changes import PARTIAL_READ_SIZE, ChangeReader
+from flower.live.filters import FilterCache
+from flower.live.messages import MAX_POSITIONS, MessageBuilder, StreamRequest
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch, Changes
+from flower.store.protocols import Batch, Changes
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def test_positions_are_served_in_turn(store: MemoryStore, reader: Counting) -> N
 def test_texts_that_are_read_in_one_step_are_bounded(
     store: MemoryStore, reader: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flower.live.news.READ_TEXT", 250)
+    monkeypatch.setattr("flower.live.changes.READ_TEXT", 250)
     write(store, *range(20), result="x" * 100)
     news = ChangeReader(reader).read_since(0)
     assert list(news.tasks) == ["task-17", "task-18", "task-19"]

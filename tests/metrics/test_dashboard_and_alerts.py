@@ -9,7 +9,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from flower.metrics.families import METRIC_FAMILIES
+from flower.metrics.definitions import METRIC_FAMILIES
 from tests.helpers.paths import ROOT
 
 CONTRIB = ROOT / "contrib"

@@ -6,12 +6,12 @@ from math import inf
 
 import pytest
 
+from flower.counters import OTHER, DurationHistogram, TaskCounters
 from flower.metrics import Metrics, MetricsSettings
-from flower.metrics.families import METRIC_FAMILIES
+from flower.metrics.definitions import METRIC_FAMILIES
 from flower.records import Gap, Task, Worker
-from flower.store.ledger.samples import QueueSample
-from flower.store.port import Batch
-from flower.tallies import OTHER, DurationHistogram, TaskCounters
+from flower.store.ledger.queue_samples import QueueSample
+from flower.store.protocols import Batch
 from tests.helpers.prometheus_scrape import Scraped
 from tests.helpers.stores import Store, store
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import yaml
 
-from flower.metrics.families import METRIC_FAMILIES, MetricFamily
+from flower.metrics.definitions import METRIC_FAMILIES, MetricFamily
 from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "metrics.md"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flower.capture.decode import ContentHeaders, Decoder
+from flower.capture.decoder import ContentHeaders, Decoder
 from flower.errors import InvalidRequest
 from flower.records import Event
 from flower.redaction import Redactor, Rules, mask_settings, mask_url, parse_rules

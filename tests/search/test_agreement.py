@@ -10,17 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from flower.api.wire import to_task_info
+from flower.api.task_dict import to_task_info
 from flower.errors import SearchError
 from flower.records import Task
-from flower.search.match import matches, needs_slow_thresholds
-from flower.search.syntax import parse_search
-from flower.search.terms import parse_search_terms, satisfies_search_terms
+from flower.search.flower_terms import parse_search_terms, satisfies_search_terms
+from flower.search.matcher import matches, needs_slow_thresholds
+from flower.search.parser import parse_search
 from flower.search.tree import Node
+from flower.store.factory import open_reader, open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query, Reader
-from flower.store.sqlite.catalogue import BOUNDED_KEYS
+from flower.store.protocols import Batch, Query, Reader
+from flower.store.sqlite.catalog import BOUNDED_KEYS
 from tests.helpers.search_strategies import hostile, tasks, trees
 
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

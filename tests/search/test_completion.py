@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.search.suggest import CompletionRequest, field_completions, parse_completion_request, suggest_completions
+from flower.search.completion import CompletionRequest, field_completions, parse_completion_request, suggest_completions
 from tests.helpers.search_strategies import hostile
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flower.search.cost import query_cost
-from flower.search.syntax import parse_search
+from flower.search.parser import parse_search
 
 
 @pytest.mark.parametrize(

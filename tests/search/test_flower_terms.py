@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from flower.api.wire import ParsedArgs, ParsedKwargs
-from flower.current import set_current_events, unset_current_events
+from flower.api.task_dict import ParsedArgs, ParsedKwargs
+from flower.current_events import set_current_events, unset_current_events
 from flower.errors import SearchError
 from flower.records import Task
 from flower.search.tree import Not, Or, Term
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch
+from flower.store.protocols import Batch
 from flower.utils.search import parse_search_terms, satisfies_search_terms, task_args_contains_search_args
 
 FAILED = {"uuid": "u1", "name": "app.my_task", "state": "FAILURE", "traceback": "error: database connection lost"}

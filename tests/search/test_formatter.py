@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given
 
 from flower.errors import InvalidRequest, SearchError
-from flower.search.syntax import parse_search
-from flower.search.text import format_search
+from flower.search.formatter import format_search
+from flower.search.parser import parse_search
 from flower.search.tree import EVERYTHING, And, Node, Not, Or, PathCondition, Term
 from tests.helpers.search_strategies import writable_terms, writable_trees
 from tests.search.test_parser import MEANINGS

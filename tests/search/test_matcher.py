@@ -11,12 +11,13 @@ from celery.events.state import State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.wire import as_dict, to_task_info
+from flower.api.task_dict import as_dict, to_task_info
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.fields import FIELDS
-from flower.search.match import (
+from flower.search.flower_terms import parse_search_terms, satisfies_search_terms
+from flower.search.matcher import (
     contains_folded,
     field_text,
     find_path_values,
@@ -24,8 +25,7 @@ from flower.search.match import (
     matches,
     needs_slow_thresholds,
 )
-from flower.search.syntax import parse_search
-from flower.search.terms import parse_search_terms, satisfies_search_terms
+from flower.search.parser import parse_search
 from flower.search.tree import EVERYTHING, And, Node, Not, Operator, Or, PathCondition, Term
 from flower.search.wildcards import compile_wildcard
 from tests.helpers.search_strategies import tasks, trees

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flower.errors import InvalidRequest, SearchError
-from flower.search.syntax import MAX_QUERY_DEPTH, find_query_warnings, parse_search
+from flower.search.parser import MAX_QUERY_DEPTH, find_query_warnings, parse_search
 from flower.search.tree import EVERYTHING, And, Node, Not, Or, PathCondition, Term
 from flower.search.wildcards import MAX_STARS
 from tests.helpers.search_strategies import hostile

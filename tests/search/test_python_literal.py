@@ -8,7 +8,7 @@ from celery.utils.saferepr import saferepr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.search.literal import MAX_LITERAL_LENGTH, is_whole, parse_literal, parse_literal_strict
+from flower.search.python_literal import MAX_LITERAL_LENGTH, is_whole, parse_literal, parse_literal_strict
 from tests.helpers.search_strategies import hostile, keywords, values
 
 

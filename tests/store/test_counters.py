@@ -7,13 +7,13 @@ from typing import Any
 import apsw
 import pytest
 
+from flower.counters import CounterDelta, DurationHistogram, InFlight, TaskCounters, WorkerIncarnation
 from flower.errors import StoreFull
 from flower.records import Task
-from flower.store.memory.answers import aggregate_in_flight
-from flower.store.opening import open_writer
-from flower.store.port import Batch
-from flower.store.sqlite import meta
-from flower.tallies import CounterDelta, DurationHistogram, InFlight, TaskCounters, WorkerIncarnation
+from flower.store.factory import open_writer
+from flower.store.memory.aggregates import aggregate_in_flight
+from flower.store.protocols import Batch
+from flower.store.sqlite import meta_db
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import make, uuid_of
 
@@ -159,7 +159,7 @@ def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.M
     with opened("sqlite", tmp_path) as store:
         store.writer.write(Batch(counters=[tally("w1", "add", 1)]))
         with monkeypatch.context() as patched:
-            patched.setattr(meta, "put_marks", refuse)
+            patched.setattr(meta_db, "put_marks", refuse)
             with pytest.raises(StoreFull):
                 store.writer.write(Batch(counters=[tally("w2", "add"), tally("w1", "add", 2)], dedup_marks=b"x" * 8))
         assert set(by_key(store.reader.counters())) == {("w1", "add")}

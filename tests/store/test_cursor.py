@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flower.errors import InvalidRequest
 from flower.search.tree import EVERYTHING, And, Not, Or, PathCondition, Term
 from flower.store.cursor import TEXT_SORT_KEYS, Position, decode_cursor, encode_cursor
-from flower.store.port import NEWEST, SORT_KEYS, Query, Sort
+from flower.store.protocols import NEWEST, SORT_KEYS, Query, Sort
 from tests.helpers.task_factory import queries
 
 BY_NAME = Query(Term("state", "is", "FAILURE"), (Sort("name"), Sort("runtime", descending=True)))

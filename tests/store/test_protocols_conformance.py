@@ -8,7 +8,7 @@ import pytest
 from flower.errors import InvalidRequest
 from flower.records import Attempt, Gap, Task, Worker
 from flower.search.tree import And, Node, Not, Or, Term
-from flower.store.port import Batch, Query, Retention, Sort, TaskChange
+from flower.store.protocols import Batch, Query, Retention, Sort, TaskChange
 from tests.helpers.stores import Store
 from tests.helpers.task_factory import make, uuid_of
 

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from flower.errors import InvalidRequest
+from flower.quantile_sketch import Sketch, create_sketch
 from flower.records import Task
 from flower.search.tree import EVERYTHING, And, Not, Or, Term
-from flower.sketch import Sketch, create_sketch
-from flower.store.answers import FACETS, BucketSpan, FacetCounts, FacetValue, Summary
-from flower.store.port import SORT_KEYS, Batch, Query, Reader, Retention, Sort, TaskChange
+from flower.store.protocols import SORT_KEYS, Batch, Query, Reader, Retention, Sort, TaskChange
+from flower.store.query_results import FACETS, BucketSpan, FacetCounts, FacetValue, Summary
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import uuid_of
 

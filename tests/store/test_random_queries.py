@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node, Not, Or, Term
-from flower.store.answers import FACETS, TIME_KEYS, BucketSpan, Facet, Page, Workflows
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Query, Reader, Retention
+from flower.store.protocols import Query, Reader, Retention
+from flower.store.query_results import FACETS, TIME_KEYS, BucketSpan, Facet, Page, Workflows
 from tests.helpers.search_strategies import trees
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks, times, uuid_of

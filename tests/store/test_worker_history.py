@@ -6,13 +6,13 @@ import apsw
 import pytest
 
 from flower.records import Worker
-from flower.store import history
-from flower.store.answers import WorkerSnapshot
+from flower.store import worker_history as history
+from flower.store.factory import open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.memory import writer as memory_writer
-from flower.store.opening import open_writer
-from flower.store.port import Batch
-from flower.store.sqlite import meta
+from flower.store.protocols import Batch
+from flower.store.query_results import WorkerSnapshot
+from flower.store.sqlite import meta_db
 from tests.helpers.stores import Store
 
 
@@ -21,7 +21,7 @@ def history_of(store: Store, path: Path, hostname: str | None = None, limit: int
         return list(store.reader.worker_history(hostname, limit=limit))
     connection = apsw.Connection(str(path / "meta.db"), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        return meta.read_worker_history(connection, hostname, limit)
+        return meta_db.read_worker_history(connection, hostname, limit)
     finally:
         connection.close()
 
@@ -111,7 +111,7 @@ def test_workers_of_which_little_is_known(store: Store, path: Path) -> None:
 
 
 def test_the_oldest_lines_go(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (meta, memory_writer):
+    for module in (meta_db, memory_writer):
         monkeypatch.setattr(module, "MAX_MOMENTS", 5)
     for number in range(12):
         seen(store, up(float(number), f"w{number}"))
@@ -131,11 +131,11 @@ def test_a_store_from_before_there_was_a_history(path: Path) -> None:
     writer.close()
     connection = apsw.Connection(str(path / "meta.db"))
     connection.execute("DROP TABLE worker_log")
-    assert meta.read_worker_history(connection, None, 10) == []
+    assert meta_db.read_worker_history(connection, None, 10) == []
     connection.close()
     writer = open_writer(path)
     writer.write(Batch(workers=[up(70.0)]))
     writer.close()
     connection = apsw.Connection(str(path / "meta.db"))
-    assert events(meta.read_worker_history(connection, "w1", 10)) == [("w1", "heartbeat", 70.0)]
+    assert events(meta_db.read_worker_history(connection, "w1", 10)) == [("w1", "heartbeat", 70.0)]
     connection.close()

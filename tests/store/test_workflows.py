@@ -7,9 +7,9 @@ import pytest
 
 from flower.errors import InvalidRequest
 from flower.records import Task
-from flower.search.syntax import parse_search
-from flower.store.answers import Workflow
-from flower.store.port import Batch, Retention
+from flower.search.parser import parse_search
+from flower.store.protocols import Batch, Retention
+from flower.store.query_results import Workflow
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import uuid_of
 

@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 from playwright.sync_api import expect
 
-from flower.store.opening import open_reader, open_writer
+from flower.store.factory import open_reader, open_writer
 from flower.web import assets
 from flower.web.assets import Assets
 from tests.helpers.browser import Watched

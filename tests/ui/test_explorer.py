@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.port import Batch
+from flower.store.protocols import Batch
 from tests.helpers.browser import PHONE, Watched, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product

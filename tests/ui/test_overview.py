@@ -13,8 +13,8 @@ from celery import Celery
 from playwright.sync_api import Page, expect
 
 from flower.records import Task
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch
 from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product

@@ -10,8 +10,8 @@ from celery import Celery
 from playwright.sync_api import expect
 
 from flower.records import Task, Worker
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch
 from tests.helpers.browser import PHONE, WIDE, Watched, violations
 from tests.helpers.web_server import Live
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from flower.errors import BackendUnavailable
-from flower.store.opening import open_reader, open_writer
+from flower.store.factory import open_reader, open_writer
 from tests.helpers.browser import PHONE, WIDE, Watched, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower.api.parameters import MAX_BODY_SIZE
-from flower.store.port import Reader
+from flower.http.request_params import MAX_BODY_SIZE
+from flower.store.protocols import Reader
 from tests.helpers.web_server import Live
 
 #: One path for each kind of answer.

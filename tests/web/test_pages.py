@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flower.config import DEFAULT_CONFIG
-from flower.store.port import Reader
-from flower.web.values import escape_invisible
+from flower.store.protocols import Reader
+from flower.web.rendering import escape_invisible
 from tests.helpers.web_server import Live
 
 #: A page that the modules draw, whatever it says.

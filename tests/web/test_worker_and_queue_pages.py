@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from flower.api.v1.said import redact_inspection
+from flower.api.inspection_redaction import redact_inspection
+from flower.counters import TaskCounters
 from flower.records import Worker as Record
 from flower.redaction import Redactor, parse_rules
-from flower.store.port import Batch, Reader, Writer
-from flower.tallies import TaskCounters
+from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import free_port

@@ -1,6 +1,5 @@
 """Who is asking, and what they may do."""
 
-from flower.access.identity import ANONYMOUS, Identity
-from flower.access.permissions import PERMISSIONS, ROLES, Permission
+from flower.access.permissions import ANONYMOUS, PERMISSIONS, ROLES, Identity, Permission
 
 __all__ = ["ANONYMOUS", "PERMISSIONS", "ROLES", "Identity", "Permission"]

@@ -8,17 +8,14 @@ from typing import TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
-from flower.access.addresses import EmailPredicate
-from flower.access.attempts import LoginThrottle
-from flower.access.identity import Identity
-from flower.access.oauth.protocol import OAuthProvider
+from flower.access.api_tokens import authenticate_token, token_permissions
+from flower.access.login_throttle import LoginThrottle
+from flower.access.oauth.provider import EmailPredicate, OAuthProvider
 from flower.access.passwords import Passwords
-from flower.access.permissions import Permission
-from flower.access.proxies import TrustedProxy
-from flower.access.roles import Roles
+from flower.access.permissions import Identity, Permission, Roles
 from flower.access.sessions import Session, SessionSigner
-from flower.access.tokens import authenticate_token, token_permissions
-from flower.store.ledger.tokens import ApiToken, ApiTokens
+from flower.access.trusted_proxy import TrustedProxy
+from flower.store.ledger.api_tokens import ApiToken, ApiTokens
 
 #: Hashes of passwords that are computed at once: each takes a processor and 64 MB for a tenth of a second.
 _MAX_CONCURRENT_HASHES = 2

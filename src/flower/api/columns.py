@@ -14,7 +14,7 @@ import msgspec
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
-from flower.search.paths import find_path_values
+from flower.search.key_paths import find_path_values
 
 #: time      epoch seconds
 #: duration  seconds

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
+from flower.api.cache import SingleFlightCache
 from flower.api.event_counts import EventCountCache
-from flower.api.health.report import Health
-from flower.api.kept import SingleFlightCache
+from flower.api.health.models import Health
 from flower.api.queue_names import QueueNameCache
-from flower.cluster.inspected import InspectionCache
+from flower.cluster.inspection_cache import InspectionCache
 from flower.live import Hub
 from flower.metrics import Metrics
 from flower.redaction import Redactor
 from flower.store.ledger import Ledger
-from flower.store.port import Reader
+from flower.store.protocols import Reader
 
 if TYPE_CHECKING:  # Celery takes a third of a second to import; only what speaks to the cluster needs it
     from celery import Celery

@@ -1,11 +1,11 @@
-"""How many events of each type every worker has sent, as the recorder counted them."""
+"""Cache of event counts by worker and event type, as the recorder counted them."""
 
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from flower.store.port import Reader
-from flower.tallies import CounterKey, TaskCounters
+from flower.counters import CounterKey, TaskCounters
+from flower.store.protocols import Reader
 
 
 class EventCountCache:

@@ -1,16 +1,18 @@
-"""Names of queues that recent tasks came by: asked of the store now and then, for it is a question about many."""
+"""TTL cache of the queue names that recorded tasks have."""
 
 import threading
 import time
 from typing import Final
 
 from flower.errors import FlowerError
-from flower.search.syntax import parse_search
-from flower.store.port import Reader
+from flower.search.parser import parse_search
+from flower.store.protocols import Reader
 
 #: Tasks of the last day; a queue that was given up is not asked for ever.
 _RECENT_QUERY: Final = "sent:>-1d"
+
 _REFRESH_INTERVAL: Final = 60.0
+
 MAX_QUEUE_NAMES: Final = 500
 
 

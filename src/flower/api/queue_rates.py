@@ -1,4 +1,4 @@
-"""How fast queues fill and empty: from the tasks on record by queue, and from samples of their depth.
+"""Queue rates: how fast queues fill and empty, from recorded tasks by queue and from samples of the queue depth.
 
 What cannot be known is None, never 0. Which queue a task went to only `task-sent` events tell, so rates are known of
 queues that such events have named within the last day, while the recorder is at work.
@@ -12,26 +12,34 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flower.search.tree import Term, all_of
-from flower.store.answers import Facets
 from flower.store.ledger import Ledger
-from flower.store.ledger.samples import QueueSample
-from flower.store.port import Reader
+from flower.store.ledger.queue_samples import QueueSample
+from flower.store.protocols import Reader
+from flower.store.query_results import Facets
 
-if TYPE_CHECKING:  # it holds what health was found to be, which rests on rates
+if TYPE_CHECKING:  # the context holds the health report, which depends on rates
     from flower.api.context import Context
 
 #: Seconds over which rates and trends are taken, and the fewest that tell anything.
 RATE_WINDOW: Final = 300.0
+
 MIN_RATE_WINDOW: Final = 30.0
+
 #: Samples that make a trend, and the seconds between the first and the last of them.
 _MIN_SAMPLES: Final = 3
+
 _MIN_SAMPLES_SPAN: Final = 40.0
+
 #: A queue grows if it gained so many messages within the window, and such a part of what it held.
 _MIN_GROWTH: Final = 5.0
+
 _MIN_RELATIVE_GROWTH: Final = 0.05
+
 #: Emptying that takes longer than this, in seconds, is never.
 _MAX_TIME_TO_EMPTY: Final = 30 * 86_400.0
+
 _MAX_QUEUES: Final = 1_000
+
 #: Seconds after which a recorder that says nothing has stopped or hangs.
 RECORDER_TIMEOUT: Final = 15.0
 

@@ -7,11 +7,11 @@ those last started in this process).
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flower.api.json_encoder import to_json_safe
-from flower.api.listing import AnyTime, get_task_by_id, iter_tasks
-from flower.api.reading import run_in_thread
+from flower.api.task_lists import AnyTime, get_task_by_id, iter_tasks
+from flower.api.thread_pool import run_in_thread
 from flower.cluster import tasks as control
-from flower.cluster.application import app_or_current
 from flower.cluster.calls import TaskCall, build_call
+from flower.cluster.connection import app_or_current
 from flower.cluster.queues import queue_lengths
 from flower.cluster.results import ResultDict
 from flower.cluster.tasks import (
@@ -24,7 +24,7 @@ from flower.cluster.tasks import (
     task_send_task,
     task_timeout,
 )
-from flower.current import HasStore, get_current_events
+from flower.current_events import HasStore, get_current_events
 from flower.errors import NoSuchTask, NotFound
 from flower.records import TaskInfo as TaskDict
 

@@ -14,11 +14,11 @@ from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
 from celery import Celery
 from celery.events.event import get_exchange
 
-from flower.capture.connecting import open_connection
-from flower.capture.decode import Decoder
-from flower.capture.frames import HEARTBEAT_FRAME, FrameParser
+from flower.capture.amqp_frames import HEARTBEAT_FRAME, FrameParser
+from flower.capture.connection import open_connection
+from flower.capture.decoder import Decoder
 from flower.capture.settings import CaptureSettings
-from flower.capture.wire import KeepAliveSettings, SocketConnection
+from flower.capture.socket_connection import KeepAliveSettings, SocketConnection
 from flower.records import Gap
 
 log = logging.getLogger(__name__)

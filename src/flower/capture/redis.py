@@ -14,10 +14,10 @@ import hiredis
 import msgspec
 from celery import Celery
 
-from flower.capture.connecting import open_connection
-from flower.capture.decode import ContentHeaders, Decoder
-from flower.capture.stream import ConnectionLost
-from flower.capture.wire import KeepAliveSettings, SocketConnection
+from flower.capture.connection import open_connection
+from flower.capture.decoder import ContentHeaders, Decoder
+from flower.capture.receiver import ConnectionLost
+from flower.capture.socket_connection import KeepAliveSettings, SocketConnection
 from flower.records import Event, Gap
 
 _KEEP_ALIVE = KeepAliveSettings(message=b"*1\r\n$4\r\nPING\r\n", interval=10.0, timeout=30.0)

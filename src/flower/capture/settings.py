@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery
 
-from flower.capture.spill import MEGABYTE
+from flower.capture.spill_queue import MEGABYTE
 from flower.redaction import Rules
 
 log = logging.getLogger(__name__)

@@ -1,5 +1,5 @@
 """`flower` and `celery flower`."""
 
-from flower.cli.entry import flower, main
+from flower.cli.main import flower, main
 
 __all__ = ["flower", "main"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from flower.api.audit import build_audit_filter, iter_audit_entries
-from flower.api.exporting import encode_record
-from flower.cli.asking import exit_if_empty, format_options, selected_format
-from flower.cli.ledgers import LedgerCommand, ledger_options, open_store_ledger
-from flower.cli.sheet import OutputFormat, TableColumn, write_output, write_table
+from flower.api.audit_log import build_audit_filter, iter_audit_entries
+from flower.api.exporter import encode_record
+from flower.cli.action_base import LedgerCommand, ledger_options, open_store_ledger
+from flower.cli.base import exit_if_empty, format_options, selected_format
+from flower.cli.table import OutputFormat, TableColumn, write_output, write_table
 from flower.store.ledger.audit import AUDIT_OUTCOMES, AuditEntry
 
 _AUDIT_COLUMNS = (

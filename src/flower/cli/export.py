@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from flower.api.asking import WRITTEN_ORDER, build_query
 from flower.api.columns import get_columns
-from flower.api.exporting import EXPORT_FORMATS, ExportFormat, guess_export_format, serialize_tasks
-from flower.cli.asking import CommandContext, exit_if_empty, query_command, query_options
-from flower.cli.progress import progress_bar
-from flower.cli.sheet import echo_stderr, write_output
+from flower.api.exporter import EXPORT_FORMATS, ExportFormat, guess_export_format, serialize_tasks
+from flower.api.query_params import WRITTEN_ORDER, build_query
+from flower.cli.base import CommandContext, exit_if_empty, query_command, query_options
+from flower.cli.table import echo_stderr, write_output
+from flower.cli.terminal import progress_bar
 from flower.errors import FlowerError, InvalidRequest
 from flower.records import Task
-from flower.store.port import Query, Reader
+from flower.store.protocols import Query, Reader
 
 #: Tasks between two looks at the progress.
 _PROGRESS_STEP = 500

@@ -7,9 +7,9 @@ from typing import Any
 import click
 import msgspec
 
-from flower.api.exporting import encode_record
-from flower.api.failure_states import FAILURE_STATUSES, FailureRow, load_failure, load_failures
-from flower.cli.asking import (
+from flower.api.exporter import encode_record
+from flower.api.failures import FAILURE_STATUSES, FailureRow, load_failure, load_failures
+from flower.cli.base import (
     CommandContext,
     exit_if_empty,
     exit_if_partial,
@@ -18,14 +18,13 @@ from flower.cli.asking import (
     query_options,
     selected_format,
 )
-from flower.cli.durations import parse_duration_option
-from flower.cli.paper import DetailLine, heading_lines, label_lines, print_lines, quote_lines
-from flower.cli.sheet import OutputFormat, TableColumn, echo_stderr, write_output, write_table
+from flower.cli.formatting import format_human, parse_duration_option
 from flower.cli.stats import window_since
-from flower.cli.values import format_human
+from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_output, write_table
+from flower.cli.terminal import DetailLine, heading_lines, label_lines, print_lines, quote_lines
 from flower.errors import InvalidRequest
 from flower.records import Task
-from flower.store.answers import FacetValue
+from flower.store.query_results import FacetValue
 
 _FAILURE_COLUMNS = (
     TableColumn("failure", drop_order=0, min_width=16),

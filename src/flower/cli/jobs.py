@@ -7,13 +7,13 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from flower.api.actions.outcomes import JOB_ITEM_COLUMNS, iter_job_items, to_job_item_row
-from flower.api.actions.plans import Selection, start_job
-from flower.api.exporting import encode_record
-from flower.api.questions import task_count
-from flower.cli.acting import ActionCommandContext, action_command
-from flower.cli.asking import exit_if_empty, format_options, query_options, selected_format
-from flower.cli.sheet import OutputFormat, TableColumn, echo_stderr, write_output, write_table
+from flower.api.actions.bulk_plan import Selection, start_job
+from flower.api.actions.bulk_report import JOB_ITEM_COLUMNS, iter_job_items, to_job_item_row
+from flower.api.exporter import encode_record
+from flower.api.queries import task_count
+from flower.cli.action_base import ActionCommandContext, action_command
+from flower.cli.base import exit_if_empty, format_options, query_options, selected_format
+from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_output, write_table
 from flower.errors import InvalidRequest, NotFound
 from flower.store.ledger.jobs import ITEM_OUTCOMES, Job, JobAction
 
@@ -92,8 +92,8 @@ def _start_bulk_job(
 ) -> None:
     asked, config = acted.command, acted.config
     means = acted.action_dependencies()
-    from flower.api.actions.runner import finish_job  # noqa: PLC0415
-    from flower.api.actions.stopping import parse_signal  # noqa: PLC0415 - brings Celery in
+    from flower.api.actions.bulk_runner import finish_job  # noqa: PLC0415
+    from flower.api.actions.stop import parse_signal  # noqa: PLC0415 - brings Celery in
 
     name = parse_signal(signal or "SIGTERM") if action == "terminate" else ""
     selection = Selection(query=asked.query, window=asked.window)
@@ -118,7 +118,7 @@ def _start_bulk_job(
 
 
 def _print_plan(acted: ActionCommandContext, action: JobAction, selection: Selection, rate: float) -> None:
-    from flower.api.actions.plans import plan_job  # noqa: PLC0415
+    from flower.api.actions.bulk_plan import plan_job  # noqa: PLC0415
 
     plan = plan_job(acted.command.store, action, selection, limit=acted.config.bulk_limit, rate=rate)
     write_output(encode_record(msgspec.to_builtins(plan)) + b"\n", "json")

@@ -22,10 +22,10 @@ from flower.config import (
     option_flag,
     suggest_option,
 )
-from flower.kinds import FALSE_WORDS, TRUE_WORDS
+from flower.option_types import FALSE_WORDS, TRUE_WORDS
 
 if TYPE_CHECKING:
-    from flower.logs import LogFile
+    from flower.logging_setup import LogFile
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def app_options(command: Callable[..., None]) -> Callable[..., None]:
 def load_server_config(ctx: click.Context, given: dict[str, str | None]) -> Config:
     """What was given here, in the environment and in the file; logging goes by it. Raises Invalid."""
     config = load_config({name: value for name, value in given.items() if value is not None}, os.environ)
-    from flower.logs import configure_logging  # noqa: PLC0415
+    from flower.logging_setup import configure_logging  # noqa: PLC0415
 
     configure_logging(log_level(config), log_file(config), to_stderr=_logs_to_stderr(config))
     _warn_unknown(ctx.meta.get("flower.unknown", ()))
@@ -125,7 +125,7 @@ def load_server_config(ctx: click.Context, given: dict[str, str | None]) -> Conf
 def log_file(config: Config) -> "LogFile | None":
     if not config.log_file_prefix:
         return None
-    from flower.logs import LogFile  # noqa: PLC0415
+    from flower.logging_setup import LogFile  # noqa: PLC0415
 
     return LogFile(
         path=config.log_file_prefix,

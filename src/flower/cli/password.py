@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from flower.cli.asking import QueryCommand
+from flower.cli.base import QueryCommand
 from flower.errors import InvalidRequest
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import click
 import msgspec
 
-from flower.api.exporting import encode_record
-from flower.cli.acting import ActionCommandContext, action_command
-from flower.cli.sheet import echo_stderr, write_output
+from flower.api.exporter import encode_record
+from flower.cli.action_base import ActionCommandContext, action_command
+from flower.cli.table import echo_stderr, write_output
 from flower.errors import InvalidRequest
 
 

@@ -2,8 +2,8 @@
 
 import click
 
-from flower.cli.acting import ActionCommandContext, action_command
-from flower.cli.safe import escape_control
+from flower.cli.action_base import ActionCommandContext, action_command
+from flower.cli.escaping import escape_control
 from flower.errors import InvalidRequest
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from flower.api.asking import Window
-from flower.api.exporting import encode_record
-from flower.api.figures import GroupStats, Stats
-from flower.api.questions import task_stats
-from flower.cli.asking import (
+from flower.api.exporter import encode_record
+from flower.api.queries import task_stats
+from flower.api.query_params import Window
+from flower.api.statistics import GroupStats, Stats
+from flower.cli.base import (
     CommandContext,
     exit_if_empty,
     exit_if_partial,
@@ -20,10 +20,10 @@ from flower.cli.asking import (
     query_options,
     selected_format,
 )
-from flower.cli.durations import parse_duration_option
-from flower.cli.sheet import OutputFormat, TableColumn, echo_stderr, write_output, write_table
+from flower.cli.formatting import parse_duration_option
+from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_output, write_table
 from flower.errors import InvalidRequest
-from flower.store.answers import FACETS
+from flower.store.query_results import FACETS
 
 _STATISTICS_COLUMNS = (
     TableColumn("tasks", "integer", drop_order=0, min_width=6),

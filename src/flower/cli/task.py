@@ -7,18 +7,18 @@ from typing import Any
 import click
 
 from flower.api.columns import COLUMNS, Column, to_plain_value
-from flower.api.exporting import encode_record
-from flower.api.families import WorkflowNode, WorkflowTree
-from flower.api.questions import related_tasks
-from flower.cli.asking import CommandContext, query_command
-from flower.cli.paper import DetailLine, heading_lines, label_lines, print_lines, quote_lines
-from flower.cli.sheet import STATE_STYLES, write_output
-from flower.cli.values import format_duration, format_human, format_time
+from flower.api.exporter import encode_record
+from flower.api.queries import related_tasks
+from flower.api.workflow_tree import WorkflowNode, WorkflowTree
+from flower.cli.base import CommandContext, query_command
+from flower.cli.formatting import format_duration, format_human, format_time
+from flower.cli.table import STATE_STYLES, write_output
+from flower.cli.terminal import DetailLine, heading_lines, label_lines, print_lines, quote_lines
 from flower.errors import NoSuchTask
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import Term
-from flower.store.port import Query, Reader
+from flower.store.protocols import Query, Reader
 
 #: What is shown apart, below the other fields.
 _SECTION_COLUMNS = frozenset({"uuid", "name", "state", "hostname", "traceback", "earlier", "attempts", "data"})

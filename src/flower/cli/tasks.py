@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 import click
 
-from flower.api.asking import build_query
 from flower.api.columns import COLUMNS, RECORD_COLUMNS, Column, get_columns
-from flower.api.exporting import serialize_tasks
-from flower.api.questions import task_page
-from flower.cli.asking import (
+from flower.api.exporter import serialize_tasks
+from flower.api.queries import task_page
+from flower.api.query_params import build_query
+from flower.cli.base import (
     CommandContext,
     exit_if_empty,
     exit_if_partial,
@@ -18,7 +18,7 @@ from flower.cli.asking import (
     query_options,
     selected_format,
 )
-from flower.cli.sheet import OutputFormat, TableColumn, echo_stderr, write_json_array, write_output, write_table
+from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_json_array, write_output, write_table
 from flower.errors import InvalidRequest
 from flower.records import Task
 

@@ -7,16 +7,15 @@ from typing import Any
 
 import click
 
-from flower.access.permissions import PERMISSIONS
-from flower.access.roles import parse_permissions, parse_role_definitions
-from flower.access.tokens import create_token
-from flower.cli.asking import exit_if_empty, format_options, selected_format
-from flower.cli.durations import parse_duration_option
-from flower.cli.ledgers import LedgerCommand, current_user, ledger_options, open_store_ledger, write_audit
-from flower.cli.sheet import OutputFormat, TableColumn, echo_stderr, write_table
+from flower.access.api_tokens import create_token
+from flower.access.permissions import PERMISSIONS, parse_permissions, parse_role_definitions
+from flower.cli.action_base import LedgerCommand, current_user, ledger_options, open_store_ledger, write_audit
+from flower.cli.base import exit_if_empty, format_options, selected_format
+from flower.cli.formatting import parse_duration_option
+from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_table
 from flower.config import Config
 from flower.errors import InvalidRequest, NotFound
-from flower.store.ledger.tokens import ApiToken
+from flower.store.ledger.api_tokens import ApiToken
 
 _TOKEN_COLUMNS = (
     TableColumn("id", drop_order=0, min_width=12),

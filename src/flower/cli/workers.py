@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from flower.api.questions import worker_history
-from flower.cli.asking import CommandContext, exit_if_empty, format_options, query_command, selected_format
-from flower.cli.sheet import OutputFormat, TableColumn, write_table
+from flower.api.queries import worker_history
+from flower.cli.base import CommandContext, exit_if_empty, format_options, query_command, selected_format
+from flower.cli.table import OutputFormat, TableColumn, write_table
 from flower.records import Worker
-from flower.store.answers import WorkerSnapshot
+from flower.store.query_results import WorkerSnapshot
 
 _WORKER_COLUMNS = (
     TableColumn("worker", drop_order=0, min_width=16),

@@ -6,8 +6,8 @@ from typing import Any
 from celery import Celery
 from celery.contrib.abortable import AbortableTask
 
-from flower.cluster import threads
-from flower.cluster.mailbox import call_workers
+from flower.cluster import thread_pools
+from flower.cluster.remote_control import call_workers
 from flower.cluster.tasks import IMPORT_TIMEOUT, check_registered
 from flower.errors import NotRegistered
 
@@ -28,7 +28,7 @@ async def local_tasks(app: Celery) -> Mapping[str, Any]:
         app.loader.import_default_modules()
         return dict(app.tasks)
 
-    return await threads.run_with_timeout(IMPORT_TIMEOUT, work)
+    return await thread_pools.run_with_timeout(IMPORT_TIMEOUT, work)
 
 
 async def worker_task_names(app: Celery) -> dict[str, tuple[str, ...]]:

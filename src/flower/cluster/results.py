@@ -14,8 +14,8 @@ from celery.exceptions import TimeoutError as NotReady
 from celery.result import AsyncResult
 from celery.states import EXCEPTION_STATES, PENDING, READY_STATES, SUCCESS
 
-from flower.cluster.broker import translate_broker_errors
-from flower.cluster.threads import PoolName
+from flower.cluster.connection import translate_broker_errors
+from flower.cluster.thread_pools import PoolName
 from flower.errors import NoResultBackend, TaskFailed
 
 ResultDict = TypedDict(

@@ -18,12 +18,13 @@ from celery.exceptions import QueueNotFound
 from celery.result import AsyncResult
 from kombu.exceptions import EncodeError, SerializerNotInstalled
 
-from flower.cluster import broker, results, threads
-from flower.cluster.application import app_or_current
+from flower.cluster import connection as broker
+from flower.cluster import results, thread_pools
 from flower.cluster.calls import TaskCall, build_call
-from flower.cluster.limits import task_rate_limit, task_timeout
-from flower.cluster.mailbox import broadcast_command
+from flower.cluster.connection import app_or_current
+from flower.cluster.remote_control import broadcast_command
 from flower.cluster.results import ResultDict
+from flower.cluster.task_limits import task_rate_limit, task_timeout
 from flower.errors import (
     BackendUnavailable,
     DeadlineExceeded,
@@ -122,8 +123,8 @@ async def task_abort(task_id: str, *, app: Celery | None = None) -> StopResult:
     that has ended keeps its result. Gives `{"task-id", "state", "message"}`."""
     app = app_or_current(app)
     _check_id(task_id)
-    state = await threads.run_with_timeout(
-        threads.CALL_TIMEOUT, lambda: _abort(app, task_id), pool_name=results.result_pool(app)
+    state = await thread_pools.run_with_timeout(
+        thread_pools.CALL_TIMEOUT, lambda: _abort(app, task_id), pool_name=results.result_pool(app)
     )
     return {"task-id": task_id, "state": state, "message": f"Aborted '{task_id}'"}
 
@@ -163,10 +164,10 @@ async def apply_call(app: Celery, task_call: TaskCall) -> tuple[ResultDict, bool
         with broker.translate_broker_errors():
             return results.to_result_dict(result), ready
 
-    finished = asyncio.wrap_future(threads.submit("waiting", work))
-    finished.add_done_callback(threads.discard_exception)
+    finished = asyncio.wrap_future(thread_pools.submit("waiting", work))
+    finished.add_done_callback(thread_pools.discard_exception)
     try:
-        await threads.wait_with_timeout(asyncio.wrap_future(begun), threads.CALL_TIMEOUT)
+        await thread_pools.wait_with_timeout(asyncio.wrap_future(begun), thread_pools.CALL_TIMEOUT)
         return await _wait_bounded(finished, task_call.timeout)
     finally:
         abandoned.set()
@@ -186,15 +187,15 @@ async def submit_call(app: Celery, task_call: TaskCall, *, registered: bool) -> 
         # Its state is PENDING: it was sent this instant, and the backend need not be asked.
         return {"task-id": str(result.id), "state": result.state if app.conf.task_always_eager else PENDING}
 
-    return await threads.run_with_timeout(threads.CALL_TIMEOUT, work, pool_name=results.result_pool(app))
+    return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, work, pool_name=results.result_pool(app))
 
 
 async def lookup_result(app: Celery, task_id: str, timeout: float | None) -> ResultDict:
     """What the backend says, after waiting at most `timeout` seconds for the task to end."""
     _check_id(task_id)
     kind = results.result_pool(app)
-    found = await threads.run_with_timeout(
-        threads.CALL_TIMEOUT, lambda: results.read_result(app, task_id), pool_name=kind
+    found = await thread_pools.run_with_timeout(
+        thread_pools.CALL_TIMEOUT, lambda: results.read_result(app, task_id), pool_name=kind
     )
     if not timeout or results.is_final_state(found["state"]):
         return found
@@ -208,7 +209,7 @@ async def lookup_result(app: Celery, task_id: str, timeout: float | None) -> Res
         return results.read_result(app, task_id)
 
     try:
-        return await _wait_bounded(asyncio.wrap_future(threads.submit("waiting", work)), timeout)
+        return await _wait_bounded(asyncio.wrap_future(thread_pools.submit("waiting", work)), timeout)
     finally:
         abandoned.set()
 
@@ -224,12 +225,12 @@ def is_final(result_dict: ResultDict) -> bool:
 
 
 async def has_result_backend(app: Celery) -> bool:
-    return await threads.run_with_timeout(threads.CALL_TIMEOUT, lambda: results.has_backend(app))
+    return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, lambda: results.has_backend(app))
 
 
 async def check_registered(app: Celery, name: str) -> None:
     """Raises NotRegistered."""
-    if not await threads.run_with_timeout(IMPORT_TIMEOUT, lambda: _is_registered(app, name)):
+    if not await thread_pools.run_with_timeout(IMPORT_TIMEOUT, lambda: _is_registered(app, name)):
         raise NotRegistered(name)
 
 
@@ -240,7 +241,11 @@ def _check_id(task_id: str) -> None:
 
 async def _wait_bounded(future: "asyncio.Future[T]", timeout: float | None) -> T:
     """A backend that hangs while a result is waited for: it gets as much patience beyond the time that was asked."""
-    return await future if timeout is None else await threads.wait_with_timeout(future, timeout + threads.CALL_TIMEOUT)
+    return (
+        await future
+        if timeout is None
+        else await thread_pools.wait_with_timeout(future, timeout + thread_pools.CALL_TIMEOUT)
+    )
 
 
 def _is_registered(app: Celery, name: str) -> bool:
@@ -282,8 +287,8 @@ async def _poll_result(app: Celery, task_id: str, timeout: float) -> ResultDict:
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + timeout, 0.02
     while True:
-        found = await threads.run_with_timeout(
-            threads.CALL_TIMEOUT, lambda: results.read_result(app, task_id), pool_name="rpc"
+        found = await thread_pools.run_with_timeout(
+            thread_pools.CALL_TIMEOUT, lambda: results.read_result(app, task_id), pool_name="rpc"
         )
         left = deadline - loop.time()
         if results.is_final_state(found["state"]) or left <= 0:
@@ -293,7 +298,11 @@ async def _poll_result(app: Celery, task_id: str, timeout: float) -> ResultDict:
 
 
 async def _load_record(task_id: str, find_record: FindRecord | None) -> Task | None:
-    return await threads.run_with_timeout(threads.CALL_TIMEOUT, lambda: find_record(task_id)) if find_record else None
+    return (
+        await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, lambda: find_record(task_id))
+        if find_record
+        else None
+    )
 
 
 def _result_from_record(record: Task) -> ResultDict:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from celery import Celery
 
-from flower.cluster.mailbox import broadcast_command, call_workers
+from flower.cluster.remote_control import broadcast_command, call_workers
 from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest
 
 #: Seconds to wait for the worker's answer; starting many processes takes a while.

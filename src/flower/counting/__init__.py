@@ -1,5 +1,5 @@
 """Counts what happened while events are folded: the recorder's part of `/metrics`."""
 
-from flower.counting.counting import CounterLimits, CounterUpdate, EventAggregator, PendingBatch
+from flower.counting.aggregator import CounterLimits, CounterUpdate, EventAggregator, PendingBatch
 
 __all__ = ["CounterLimits", "CounterUpdate", "EventAggregator", "PendingBatch"]

@@ -6,12 +6,12 @@ import time
 from typing import Final
 
 from flower.errors import BackendUnavailable, FlowerError
-from flower.live.news import read_latest_sequence
-from flower.live.source import StreamBackend
-from flower.live.standing import StatusTracker, WorkerTracker, read_due_status
+from flower.live.changes import read_latest_sequence
+from flower.live.filters import StreamBackend
+from flower.live.messages import MessageBuilder, StreamMessage, StreamRequest
+from flower.live.sse import format_event
+from flower.live.status_tracker import StatusTracker, WorkerTracker, read_due_status
 from flower.live.subscription import STATUS_MESSAGE_INTERVAL, Subscription
-from flower.live.telling import MessageBuilder, StreamMessage, StreamRequest
-from flower.live.wire import format_event
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ written meanwhile comes out of the store's log with the next one."""
 import asyncio
 from typing import Final
 
-from flower.live.interest import StreamFilter
+from flower.live.filters import StreamFilter
 
 #: Seconds between two messages about tasks.
 TASKS_MESSAGE_INTERVAL: Final = 0.25

@@ -7,7 +7,7 @@
     metrics     all of it, and what has not changed since the last time is not written again
 """  # fmt: skip
 
-from flower.metrics.families import METRIC_FAMILIES, MetricFamily
-from flower.metrics.metrics import CONTENT_TYPE, Metrics, MetricsSettings
+from flower.metrics.definitions import METRIC_FAMILIES, MetricFamily
+from flower.metrics.exporter import CONTENT_TYPE, Metrics, MetricsSettings
 
 __all__ = ["CONTENT_TYPE", "METRIC_FAMILIES", "MetricFamily", "Metrics", "MetricsSettings"]

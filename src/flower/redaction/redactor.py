@@ -14,9 +14,9 @@ import re2
 from msgspec.structs import replace
 
 from flower.records import Event
-from flower.redaction.looks import MASK, SECRET_PATTERNS
+from flower.redaction.patterns import MASK, SECRET_PATTERNS
+from flower.redaction.repr_masking import MaskContext, is_literal, mask_argument_positions, mask_named_values
 from flower.redaction.rules import Rules, compile_re2, name_to_regex
-from flower.redaction.texts import MaskContext, is_literal, mask_argument_positions, mask_named_values
 
 _TEXT_FIELDS = ("args", "kwargs", "result", "exception", "traceback")
 _MAX_DEPTH = 20

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from flower.errors import InvalidRequest
 from flower.search.tree import And, Node, Not, Or, PathCondition, Term
-from flower.store.port import Query
+from flower.store.protocols import Query
 
 _VERSION: Final = 1
 _HINT: Final = "leave it out to get the first page"

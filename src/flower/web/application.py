@@ -15,30 +15,29 @@ from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from flower.api.answers import flower_error_response, text_response
 from flower.api.context import Context
-from flower.api.guards import authorize, denial_response
-from flower.api.metering import get_metrics_public
-from flower.api.noting import audit_denied, run_audited
-from flower.api.records import healthcheck
-from flower.api.routes import FLOWER_ROUTES, HttpRoute
-from flower.api.v1.http import (
+from flower.errors import FlowerError
+from flower.http.access_control import authorize, denial_response
+from flower.http.audit_middleware import audit_denied, run_audited
+from flower.http.flower.metrics import get_metrics_public
+from flower.http.flower.routes import FLOWER_ROUTES, HttpRoute
+from flower.http.flower.tasks import healthcheck
+from flower.http.responses import flower_error_response, text_response
+from flower.http.v1.dispatch import (
     V1_ROUTES,
     v1_denied_response,
     v1_error_response,
     v1_http_error_response,
     v1_internal_error_response,
 )
-from flower.api.v1.table import PREFIX
-from flower.errors import FlowerError
+from flower.http.v1.routes import PREFIX
 from flower.web.assets import ASSET_ROUTES
-from flower.web.cluster_pages import CLUSTER_PAGE_ROUTES
 from flower.web.cookies import set_xsrf_cookie
-from flower.web.headers import SecurityHeadersMiddleware
 from flower.web.login import LOGIN_ROUTES
-from flower.web.pages import error_page
+from flower.web.middleware import SecurityHeadersMiddleware
+from flower.web.pages import CLUSTER_PAGE_ROUTES, SHELL_PAGE_ROUTES
+from flower.web.rendering import error_page
 from flower.web.request_log import log_denied
-from flower.web.shell import SHELL_PAGE_ROUTES
 
 STATIC = Path(__file__).parent / "static"
 

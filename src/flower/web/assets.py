@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.api.context import Context
-from flower.api.reading import run_in_thread
-from flower.api.routes import HttpRoute
+from flower.api.thread_pool import run_in_thread
+from flower.http.flower.routes import HttpRoute
 
 _STATIC: Final = Path(__file__).parent / "static"
 

@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from flower.access.authenticator import AuthFailure
-from flower.access.oauth.protocol import LoginAttempt, LoginDenied, OAuthProvider, UserInfo
+from flower.access.oauth.provider import LoginAttempt, LoginDenied, OAuthProvider, UserInfo
 from flower.access.sessions import SESSION_COOKIE, STATE_COOKIE, LoginState, Session, SessionSigner
 from flower.api.context import Context
-from flower.api.guards import has_xsrf, is_same_origin, too_many_attempts
-from flower.api.noting import client_address
-from flower.api.parameters import read_params
-from flower.api.reading import run_in_thread
-from flower.api.routes import HttpRoute
+from flower.api.thread_pool import run_in_thread
 from flower.errors import NotFound, StoreError
+from flower.http.access_control import has_xsrf, is_same_origin, too_many_attempts
+from flower.http.audit_middleware import client_address
+from flower.http.flower.routes import HttpRoute
+from flower.http.request_params import read_params
 from flower.store.ledger.audit import AuditOutcome
 from flower.web.cookies import delete_cookie, set_session_cookie, set_state_cookie, set_xsrf_cookie, xsrf_token
-from flower.web.pages import error_page, render_page
+from flower.web.rendering import error_page, render_page
 
 log = logging.getLogger(__name__)
 

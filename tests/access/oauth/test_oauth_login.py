@@ -11,9 +11,9 @@ import httpx
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
-from flower.access.addresses import email_allowlist
-from flower.api.v1.examples import example_store
+from flower.access.oauth.provider import email_allowlist
 from flower.errors import InvalidRequest
+from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.oauth_provider import CLIENT, SECRET, LocalGoogle, LocalProvider
 from tests.helpers.web_server import Live

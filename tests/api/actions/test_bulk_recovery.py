@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from flower.api.actions import working
-from flower.api.actions.runner import claim_job, run_jobs
+from flower.api.actions import bulk_worker
+from flower.api.actions.bulk_runner import claim_job, run_jobs
 from flower.records import Task
+from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
 from flower.store.ledger.jobs import Job, JobAction, JobItem, Lease
 from flower.store.ledger.reruns import Rerun
-from flower.store.opening import open_ledger
-from flower.store.port import Reader
+from flower.store.protocols import Reader
 from tests.helpers.api_v1 import memory
 from tests.helpers.clusters import Cluster
 
@@ -29,7 +29,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture(autouse=True)
 def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "SETTLING", 0.6)
+    monkeypatch.setattr(bulk_worker, "SETTLING", 0.6)
 
 
 def begun(ledger: Ledger, action: JobAction, task: str) -> JobItem:

@@ -203,8 +203,8 @@ def test_terminate_and_abort_many(desk: Desk) -> None:
 
 
 def test_its_end_is_in_the_audit_log(redis_desk: Desk) -> None:
+    from flower.store.factory import open_ledger
     from flower.store.ledger.audit import AuditFilter
-    from flower.store.opening import open_ledger
 
     origin = redis_desk.sent("shop.add", 1, 2)
     job = redis_desk.post("jobs", {"action": "rerun", "ids": [origin]})["job"]

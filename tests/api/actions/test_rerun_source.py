@@ -2,7 +2,7 @@
 
 import pytest
 
-from flower.api.actions.arguments import ArgumentKind, parse_arguments
+from flower.api.actions.rerun_source import ArgumentKind, parse_arguments
 from flower.errors import TruncatedArguments
 
 

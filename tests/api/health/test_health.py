@@ -7,24 +7,24 @@ from typing import Any, get_args
 
 import pytest
 
-from flower.api.failure_states import FailureRow, FailureStatus
+from flower.api.cache import SingleFlightCache
+from flower.api.failures import FailureRow, FailureStatus
 from flower.api.health import health
-from flower.api.health.report import HealthIssue, IssueKind, IssueSubject, build_health
+from flower.api.health.messages import build_query_text, describe_duration, describe_rate, truncate_name
+from flower.api.health.models import HealthIssue, IssueKind, IssueSubject, build_health
 from flower.api.health.rules import HEALTH_RULES, evaluate_health
-from flower.api.health.signs import TREND_BUCKETS, HealthSnapshot, QueueSnapshot, RunningTask, collect_snapshot
-from flower.api.health.words import build_query_text, describe_duration, describe_rate, truncate_name
-from flower.api.kept import SingleFlightCache
+from flower.api.health.snapshot import TREND_BUCKETS, HealthSnapshot, QueueSnapshot, RunningTask, collect_snapshot
 from flower.api.queue_rates import QueueRates
 from flower.fingerprint import Fingerprint
 from flower.records import FAILURE, STARTED, SUCCESS, Gap, Task, Worker
-from flower.search.syntax import parse_search
+from flower.search.parser import parse_search
 from flower.search.tree import Term
-from flower.store.answers import FacetValue
-from flower.store.ledger.failures import FailureNote
-from flower.store.ledger.samples import QueueSample
+from flower.store.factory import open_ledger, open_reader, open_writer
+from flower.store.ledger.failure_notes import FailureNote
+from flower.store.ledger.queue_samples import QueueSample
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_ledger, open_reader, open_writer
-from flower.store.port import Batch, StoreStatus
+from flower.store.protocols import Batch, StoreStatus
+from flower.store.query_results import FacetValue
 from tests.helpers.paths import DOCS
 from tests.helpers.web_server import Live
 

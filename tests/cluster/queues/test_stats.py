@@ -15,7 +15,7 @@ from celery import Celery
 from kombu import Connection, Exchange, Queue
 from kombu.transport.virtual import Transport
 
-from flower.cluster.queues import QueueStats, queue_stats, redis, virtual
+from flower.cluster.queues import QueueStats, kombu_virtual, queue_stats, redis
 from flower.cluster.tasks import task_send_task
 from flower.errors import NotFound
 from tests.helpers.celery_app import make
@@ -168,7 +168,7 @@ def test_brokers_that_cannot_count() -> None:
     with pytest.raises(NotFound, match="'memory' broker is not supported"):
         figures(make("memory://", None), "mail")
     # kombu itself would say 0
-    assert not virtual.can_count(Connection(transport=Transport))
+    assert not kombu_virtual.can_count(Connection(transport=Transport))
 
 
 def test_a_message_is_as_we_read_it(redis_server: Redis) -> None:

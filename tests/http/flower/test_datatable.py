@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flower.api.formatting import with_format_task
+from flower.api.format_task import with_format_task
 from flower.records import Task
-from flower.store.port import Batch, Reader, Writer
+from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.web_server import Live
 
 FIELDS = ["name", "uuid", "state", "args", "retries", "received", "runtime", "worker"]

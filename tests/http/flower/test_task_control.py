@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flower.store.port import Reader
+from flower.store.protocols import Reader
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import free_port, wait_for

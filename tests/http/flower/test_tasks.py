@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from flower.records import Task
-from flower.store.opening import open_reader
-from flower.store.port import Batch, Writer
+from flower.store.factory import open_reader
+from flower.store.protocols import Batch, Writer
 from tests.helpers.web_server import Live
 
 SORTS = "expected one of name, received, started, state"

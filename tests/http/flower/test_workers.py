@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from flower.records import Worker as Record
-from flower.store.port import Batch, Reader, Writer
+from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.servers import Server, free_port, wait_for

@@ -6,12 +6,12 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from flower.api.v1.acting import ActionRoute
-from flower.api.v1.actions import ALL_ACTION_ROUTES
-from flower.api.v1.asked import QueryParams
-from flower.api.v1.examples import example_response
-from flower.api.v1.parsing import describe_type, parameter_schemas
-from flower.api.v1.table import PREFIX, READ_ROUTES, ReadRoute
+from flower.http.v1.action_routes import ALL_ACTION_ROUTES
+from flower.http.v1.openapi_examples import example_response
+from flower.http.v1.params import QueryParams
+from flower.http.v1.parsing import describe_type, parameter_schemas
+from flower.http.v1.route import ActionRoute
+from flower.http.v1.routes import PREFIX, READ_ROUTES, ReadRoute
 from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "api.md"

@@ -3,11 +3,11 @@
 import httpx
 import pytest
 
-from flower.api.guards import API_DISABLED
-from flower.api.v1.examples import example_store
 from flower.errors import DeadlineExceeded, StoreError
-from flower.store.answers import Count
+from flower.http.access_control import API_DISABLED
+from flower.http.v1.openapi_examples import example_store
 from flower.store.memory import MemoryReader
+from flower.store.query_results import Count
 from tests.helpers.api_v1 import ClientOf, error, get
 from tests.helpers.web_server import Live
 

@@ -10,11 +10,11 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
-from flower.api.v1.examples import EXAMPLE_TASKS
 from flower.errors import DeadlineExceeded
+from flower.http.v1.openapi_examples import EXAMPLE_TASKS
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore
-from flower.store.port import Query
+from flower.store.protocols import Query
 from tests.helpers.api_v1 import ClientOf
 from tests.helpers.task_factory import make
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flower.api.failure_states import NEW_GROUP_SECONDS, evaluate_status, load_failure_statuses, record_first_seen
+from flower.api.failures import NEW_GROUP_SECONDS, evaluate_status, load_failure_statuses, record_first_seen
 from flower.fingerprint import compute_fingerprint
 from flower.records import FAILURE, Task
+from flower.store.factory import open_ledger, open_reader, open_writer
 from flower.store.ledger.audit import AuditFilter
-from flower.store.ledger.failures import FailureNote
-from flower.store.opening import open_ledger, open_reader, open_writer
-from flower.store.port import Batch, Reader, TaskChange, Writer
+from flower.store.ledger.failure_notes import FailureNote
+from flower.store.protocols import Batch, Reader, TaskChange, Writer
 from tests.helpers.api_v1 import error, get
 from tests.helpers.web_server import Live
 

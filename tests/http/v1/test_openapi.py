@@ -10,11 +10,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flower.api.json_encoder import dump_json
-from flower.api.v1.acting import ActionRoute
-from flower.api.v1.actions import ALL_ACTION_ROUTES
-from flower.api.v1.document import ALL_ROUTES, openapi_document
-from flower.api.v1.parsing import parameter_schemas
-from flower.api.v1.table import PREFIX, READ_ROUTES, ReadRoute
+from flower.http.v1.action_routes import ALL_ACTION_ROUTES
+from flower.http.v1.openapi import ALL_ROUTES, openapi_document
+from flower.http.v1.parsing import parameter_schemas
+from flower.http.v1.route import ActionRoute
+from flower.http.v1.routes import PREFIX, READ_ROUTES, ReadRoute
 
 JSON_ROUTES = [route for route in READ_ROUTES if route.response is not None]
 

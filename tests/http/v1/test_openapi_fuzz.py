@@ -14,10 +14,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from flower.api.context import Context
-from flower.api.v1.document import openapi_document
-from flower.api.v1.examples import example_store
-from flower.cluster import mailbox
-from flower.store.opening import open_ledger
+from flower.cluster import remote_control
+from flower.http.v1.openapi import openapi_document
+from flower.http.v1.openapi_examples import example_store
+from flower.store.factory import open_ledger
 from flower.web.application import create_app
 from tests.helpers.celery_app import make
 
@@ -28,7 +28,7 @@ CELERY = make("memory://", "cache+memory://")
 @pytest.fixture(autouse=True, scope="module")
 def nobody_is_waited_for() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(mailbox, "REPLY_TIMEOUT", 0.02)
+        patched.setattr(remote_control, "REPLY_TIMEOUT", 0.02)
         yield
 
 

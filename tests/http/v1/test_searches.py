@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flower.api.v1.actions.searches import MAX_SAVED_SEARCHES
-from flower.api.v1.examples import example_store
+from flower.http.v1.openapi_examples import example_store
+from flower.http.v1.searches import MAX_SAVED_SEARCHES
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.web_server import Live
 
@@ -86,7 +86,7 @@ def test_what_makes_no_sense_is_not_kept(server: Live, body: dict[str, Any], mes
 
 
 def test_nobody_fills_the_ledger(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flower.api.v1.actions.searches.MOST", 2)
+    monkeypatch.setattr("flower.http.v1.searches.MOST", 2)
     assert MAX_SAVED_SEARCHES > 2
     save(server, "olga")
     save(server, "olga")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.figures import compute_percentiles
-from flower.api.spans import BUCKET_WIDTHS, MAX_BUCKETS, choose_buckets
+from flower.api.query_params import BUCKET_WIDTHS, MAX_BUCKETS, choose_buckets
+from flower.api.statistics import compute_percentiles
 from flower.errors import InvalidRequest
+from flower.quantile_sketch import create_sketch
 from flower.records import Task, Worker
-from flower.sketch import create_sketch
 from tests.helpers.api_v1 import ClientOf, error, get, memory
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC).timestamp()

@@ -11,16 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from flower.access import PERMISSIONS
+from flower.access.api_tokens import create_token
 from flower.access.sessions import SESSION_COOKIE, Session
-from flower.access.tokens import create_token
-from flower.api.formatting import with_format_task
-from flower.api.v1 import live as live_module
+from flower.api.format_task import with_format_task
 from flower.config import Config
+from flower.http.v1 import stream as live_module
 from flower.live import MAX_SUBSCRIBERS, Subscription, hub
 from flower.records import Gap, Task, Worker
-from flower.store.opening import open_reader
-from flower.store.port import Batch, Reader, TaskChange, Writer
-from flower.web.serving import SHUTDOWN_TIMEOUT, create_server
+from flower.store.factory import open_reader
+from flower.store.protocols import Batch, Reader, TaskChange, Writer
+from flower.web.server import SHUTDOWN_TIMEOUT, create_server
 from tests.helpers.api_v1 import error
 from tests.helpers.servers import wait_for
 from tests.helpers.sse_client import Listener

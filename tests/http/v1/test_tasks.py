@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from flower.api.v1.examples import EXAMPLE_TASKS
-from flower.api.v1.rows import COLUMNS
+from flower.http.v1.openapi_examples import EXAMPLE_TASKS
+from flower.http.v1.task_rows import COLUMNS
 from flower.records import Task
 from tests.helpers.api_v1 import ClientOf, error, get, memory
 

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from flower.api.queue_figures import record_queue_samples
+from flower.api.queues import record_queue_samples
 from flower.records import Task
 from flower.records import Worker as Record
+from flower.store.factory import open_reader, open_writer
 from flower.store.ledger.audit import AuditFilter
-from flower.store.ledger.samples import QueueSample
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Writer
+from flower.store.ledger.queue_samples import QueueSample
+from flower.store.protocols import Batch, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.servers import Redis, free_port, wait_for

@@ -8,11 +8,11 @@ import time
 import traceback
 from pathlib import Path
 
-from flower.search.match import compile_predicate
-from flower.search.syntax import parse_search
-from flower.store.answers import BucketSpan
-from flower.store.opening import open_reader
-from flower.store.port import SORT_KEYS, Query, Reader, Sort
+from flower.search.matcher import compile_predicate
+from flower.search.parser import parse_search
+from flower.store.factory import open_reader
+from flower.store.protocols import SORT_KEYS, Query, Reader, Sort
+from flower.store.query_results import BucketSpan
 
 SECONDS = 6
 WRITER = f"""

@@ -19,8 +19,8 @@ import pytest
 from flower.errors import DeadlineExceeded, InvalidStore, StoreError, StoreFull, StoreInUse, StoreVersionMismatch
 from flower.records import Task, Worker
 from flower.search.tree import Not, Term
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query, Retention, Sort, TaskChange, Writer
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Query, Retention, Sort, TaskChange, Writer
 from tests.helpers.paths import ROOT
 from tests.helpers.task_factory import make, uuid_of
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
+from flower.store.factory import open_reader, open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query, Reader, TaskChange, Writer
-from flower.store.sqlite import files, reader
-from flower.store.sqlite import where as where_module
-from flower.store.sqlite.folder import StoreDirectory
-from flower.store.sqlite.query import exact, masks, place, run, walk, wording
+from flower.store.protocols import Batch, Query, Reader, TaskChange, Writer
+from flower.store.sqlite import reader, segment_set
+from flower.store.sqlite import sql_where as where_module
+from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.query import bitmasks, evaluate, merge, offsets, segment_scan, text_candidates
 from flower.store.sqlite.text import TextWriter
-from flower.store.sqlite.unindexed import IndexBacklog
+from flower.store.sqlite.text.backlog import IndexBacklog
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks
 
 #: many small stores are made: memory, if the system has it as a folder, spares the disk
@@ -71,13 +71,14 @@ def test_disk_agrees_with_the_reference(
         if tiny:
             # so that a handful of tasks takes the ways that a hundred thousand take
             for module, name, value in (
-                (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (exact, "_ROWS", 2), (exact, "_SMALL", 0),
-                (masks, "_FEW", 0), (place, "STRIDE", 2), (run, "_TRIED", 2), (run, "_YIELD", 1), (run, "_BLOCK", 1),
-                (walk, "_LEAST", 1), (walk, "_MOST", 3), (wording, "_FIRST", 1),
-                (exact, "_MANY", 0), (wording, "_BROAD", 1000),
+                (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (evaluate, "_ROWS", 2), (evaluate, "_SMALL", 0),
+                (bitmasks, "_FEW", 0), (offsets, "STRIDE", 2), (segment_scan, "_TRIED", 2), (segment_scan, "_YIELD",
+                1), (segment_scan, "_BLOCK", 1),
+                (merge, "_LEAST", 1), (merge, "_MOST", 3), (text_candidates, "_FIRST", 1),
+                (evaluate, "_MANY", 0), (text_candidates, "_BROAD", 1000),
             ):  # fmt: skip
                 patch.setattr(module, name, value)
-        patch.setattr(files, "SETTLED", -1.0)
+        patch.setattr(segment_set, "SETTLED", -1.0)
         compare(history, asked, family, where, kept)
 
 

@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flower.records import Task
-from flower.search.match import matches
-from flower.search.syntax import parse_search
+from flower.search.matcher import matches
+from flower.search.parser import parse_search
 from flower.search.tree import Node
-from flower.store.sqlite.codec import RowEncoder, WordDictionary, decode_row
+from flower.store.sqlite.row_codec import RowEncoder, WordDictionary, decode_row
 from flower.store.sqlite.schema import INSERT_TASK, SEGMENT_SCHEMA, SELECT_TASKS
-from flower.store.sqlite.where import compile_where, register_functions
+from flower.store.sqlite.sql_where import compile_where, register_functions
 from tests.helpers.search_strategies import tasks, trees
 
 SLOW = {"shop.pay": 1.0, "shop.Mail": 0.0, "ünïcode.task": float("inf")}

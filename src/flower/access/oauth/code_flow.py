@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from flower.access.oauth.protocol import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
+from flower.access.oauth.provider import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
 from flower.errors import InvalidRequest
 
 #: Seconds for each request to the provider.

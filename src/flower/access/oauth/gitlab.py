@@ -6,7 +6,7 @@ from typing import Any, Final
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from flower.access.oauth.code_flow import CodeFlow, require_verified_email
-from flower.access.oauth.protocol import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
+from flower.access.oauth.provider import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
 from flower.errors import InvalidRequest
 
 #: Groups that are asked for at once, and how many such pages at most.

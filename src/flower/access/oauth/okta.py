@@ -5,7 +5,7 @@ from typing import Any
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from flower.access.oauth.code_flow import CodeFlow, read_groups, require_verified_email
-from flower.access.oauth.protocol import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
+from flower.access.oauth.provider import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
 from flower.errors import InvalidRequest
 
 

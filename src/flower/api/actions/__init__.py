@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flower.api.actions.means import ActionContext
-    from flower.api.actions.plans import Selection, plan_job, start_job
+    from flower.api.actions.bulk_plan import Selection, plan_job, start_job
+    from flower.api.actions.bulk_runner import finish_job
+    from flower.api.actions.models import ActionContext
     from flower.api.actions.registered import registered_tasks
-    from flower.api.actions.runner import finish_job
-    from flower.api.actions.running import rerun_task, run_task
-    from flower.api.actions.stopping import abort_task, revoke_task, terminate_task
+    from flower.api.actions.rerun import rerun_task, run_task
+    from flower.api.actions.stop import abort_task, revoke_task, terminate_task
 
 __all__ = [
     "ActionContext",
@@ -31,17 +31,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ActionContext": "means",
-    "Selection": "plans",
-    "plan_job": "plans",
-    "start_job": "plans",
+    "ActionContext": "models",
+    "Selection": "bulk_plan",
+    "plan_job": "bulk_plan",
+    "start_job": "bulk_plan",
     "registered_tasks": "registered",
-    "finish_job": "runner",
-    "rerun_task": "running",
-    "run_task": "running",
-    "abort_task": "stopping",
-    "revoke_task": "stopping",
-    "terminate_task": "stopping",
+    "finish_job": "bulk_runner",
+    "rerun_task": "rerun",
+    "run_task": "rerun",
+    "abort_task": "stop",
+    "revoke_task": "stop",
+    "terminate_task": "stop",
 }
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flower.api.actions.answers import RegisteredTask, RegisteredTasks, TaskParameter
+from flower.api.actions.models import RegisteredTask, RegisteredTasks, TaskParameter
 from flower.cluster.registered import is_abortable, local_tasks, worker_task_names
 
 if TYPE_CHECKING:

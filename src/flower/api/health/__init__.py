@@ -3,10 +3,10 @@ what they say in order."""
 
 import time
 
-from flower.api.asking import ReaderLike, get_reader
-from flower.api.health.report import Health, HealthIssue
+from flower.api.health.models import Health, HealthIssue
 from flower.api.health.rules import evaluate_health
-from flower.api.health.signs import collect_snapshot
+from flower.api.health.snapshot import collect_snapshot
+from flower.api.query_params import ReaderLike, get_reader
 from flower.api.queue_names import QueueNameCache
 from flower.api.queue_rates import compute_rates
 from flower.store.ledger import Ledger

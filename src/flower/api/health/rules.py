@@ -7,19 +7,23 @@ how things are then, and the first rule says so.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from flower.api.failure_states import FailureRow
-from flower.api.health.concerns import (
+from flower.api.failures import FailureRow
+from flower.api.health.messages import (
     MAX_SEPARATE_ISSUES,
     build_failure_issues,
     build_queue_issue,
     build_recorder_issue,
     build_task_issue,
     build_worker_issue,
+    describe_bytes,
+    describe_duration,
+    describe_rate,
     format_task_count,
+    pluralize,
+    truncate_name,
 )
-from flower.api.health.report import Health, HealthIssue, IssueSubject, Severity, build_health
-from flower.api.health.signs import TREND_BUCKETS, HealthSnapshot, RunningTask, to_float
-from flower.api.health.words import describe_bytes, describe_duration, describe_rate, pluralize, truncate_name
+from flower.api.health.models import Health, HealthIssue, IssueSubject, Severity, build_health
+from flower.api.health.snapshot import TREND_BUCKETS, HealthSnapshot, RunningTask, to_float
 from flower.search.tree import Term
 
 HealthRule: TypeAlias = Callable[[HealthSnapshot], Iterable[HealthIssue]]

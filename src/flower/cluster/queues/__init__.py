@@ -1,13 +1,11 @@
 """How long the queues are, asked of the broker itself. What a broker does not tell is unknown (None), never 0.
 
-- `figures`: what is told of a queue
-- `asking`: which adapter asks, and who calls it
-- `redis`, `amqp`, `management`, `sqs`, `virtual`: one adapter for each kind of broker
-- `names`: which queues there are
+- `stats`: `QueueStats`
+- `adapters`: which adapter serves which broker
+- `redis`, `amqp`, `rabbitmq_management`, `sqs`, `kombu_virtual`: one adapter for each kind of broker
 """
 
-from flower.cluster.queues.asking import queue_lengths, queue_stats
-from flower.cluster.queues.figures import QueueLength, QueueStats
-from flower.cluster.queues.names import configured_queues
+from flower.cluster.queues.adapters import configured_queues, queue_lengths, queue_stats
+from flower.cluster.queues.stats import QueueLength, QueueStats
 
 __all__ = ["QueueLength", "QueueStats", "configured_queues", "queue_lengths", "queue_stats"]

@@ -7,7 +7,7 @@ from typing import Any
 from amqp.exceptions import AccessRefused, NotFound, ResourceLocked
 from kombu.connection import Connection
 
-from flower.cluster.queues.figures import QueueStats
+from flower.cluster.queues.stats import QueueStats
 
 
 def amqp_queue_stats(connection: Connection, names: Sequence[str]) -> list[QueueStats]:

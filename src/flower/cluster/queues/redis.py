@@ -10,7 +10,7 @@ from kombu.connection import Connection
 from kombu.exceptions import InconsistencyError
 from redis.exceptions import ResponseError
 
-from flower.cluster.queues.figures import QueueStats
+from flower.cluster.queues.stats import QueueStats
 
 #: Bytes of messages at workers up to which they are counted; beyond, how many there are of a queue is unknown.
 MAX_UNACKED_BYTES: Final = 4_000_000

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from kombu.connection import Connection
 
-from flower.cluster.queues.figures import QueueStats
+from flower.cluster.queues.stats import QueueStats
 
 _READY: Final = "ApproximateNumberOfMessages"
 _IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"

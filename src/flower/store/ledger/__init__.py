@@ -3,14 +3,13 @@ number of web servers at the same time; one file of this folder for each kind of
 
 from typing import Protocol
 
+from flower.store.ledger.api_tokens import ApiTokens, Secrets
 from flower.store.ledger.audit import Audit
-from flower.store.ledger.failures import FailureNotes
+from flower.store.ledger.failure_notes import FailureNotes
 from flower.store.ledger.jobs import Jobs
+from flower.store.ledger.queue_samples import QueueSamples
 from flower.store.ledger.reruns import Reruns
-from flower.store.ledger.samples import QueueSamples
-from flower.store.ledger.searches import SavedSearches
-from flower.store.ledger.secrets import Secrets
-from flower.store.ledger.tokens import ApiTokens
+from flower.store.ledger.saved_searches import SavedSearches
 
 
 class Ledger(Protocol):

@@ -4,11 +4,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from flower.counters import CounterDelta, InFlight, LiveWorkers
 from flower.records import Gap, Task, Worker
-from flower.search.match import compile_predicate, needs_slow_thresholds
+from flower.search.matcher import compile_predicate, needs_slow_thresholds
 from flower.search.tree import EVERYTHING, Node
 from flower.store import cursor as cursors
-from flower.store.answers import (
+from flower.store.aggregation import validate_facets, validate_span
+from flower.store.memory import aggregates
+from flower.store.memory.writer import MemoryStore, MemoryWriter
+from flower.store.protocols import Changes, Query, StoreStatus
+from flower.store.query_results import (
     BucketSpan,
     Count,
     Facet,
@@ -22,12 +27,7 @@ from flower.store.answers import (
     WorkerSnapshot,
     Workflows,
 )
-from flower.store.grouping import validate_facets, validate_span
-from flower.store.memory import answers
-from flower.store.memory.writer import MemoryStore, MemoryWriter
-from flower.store.order import KeyedTask, is_after, sort_keyed_tasks, sort_position, validate_sort
-from flower.store.port import Changes, Query, StoreStatus
-from flower.tallies import CounterDelta, InFlight, LiveWorkers
+from flower.store.sorting import KeyedTask, is_after, sort_keyed_tasks, sort_position, validate_sort
 
 
 class MemoryReader:
@@ -66,47 +66,47 @@ class MemoryReader:
         return Count(self.count(where))
 
     def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
-        return answers.aggregate_facets(self._matching_items(where), validate_facets(facets), limit, containing)
+        return aggregates.aggregate_facets(self._matching_items(where), validate_facets(facets), limit, containing)
 
     def histogram(self, where: Node, span: BucketSpan) -> Histogram:
-        return answers.aggregate_histogram(self._matching_items(where), validate_span(span))
+        return aggregates.aggregate_histogram(self._matching_items(where), validate_span(span))
 
     def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
         if by is not None:
             validate_facets([by])
-        return answers.aggregate_summaries(self._matching_items(where), by, limit)
+        return aggregates.aggregate_summaries(self._matching_items(where), by, limit)
 
     def timeline(self, where: Node, span: BucketSpan) -> Summaries:
-        return answers.aggregate_timeline(self._matching_items(where), validate_span(span))
+        return aggregates.aggregate_timeline(self._matching_items(where), validate_span(span))
 
     def failures(self, where: Node, *, limit: int = 20, span: BucketSpan | None = None) -> Failures:
-        return answers.aggregate_failures(
+        return aggregates.aggregate_failures(
             self._matching_items(where), limit, None if span is None else validate_span(span)
         )
 
     def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
-        found = answers.aggregate_failures_seen(self._all_items())
+        found = aggregates.aggregate_failures_seen(self._all_items())
         return found if failures is None else {failure: found[failure] for failure in found if failure in failures}
 
     def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
         task = self.task(uuid)
-        return None if task is None else answers.collect_family(self._all_items(), task, limit)
+        return None if task is None else aggregates.collect_family(self._all_items(), task, limit)
 
     def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
         query = Query(where, ())
         before = None if cursor is None else cursors.decode_cursor(query, cursor).key
         if limit <= 0:
             return Workflows(())
-        members = answers.workflow_members(self._all_items())
+        members = aggregates.workflow_members(self._all_items())
         found = [item for item in reversed(self._matching_items(where)) if item[1].uuid in members]
         if before is not None:
             found = [item for item in found if item[0] < before]
         shown = found[:limit]
         more = cursors.encode_cursor(query, (), shown[-1][0]) if len(found) > limit else None
-        return Workflows(tuple(answers.summarize_workflow(task, members[task.uuid]) for _, task in shown), more)
+        return Workflows(tuple(aggregates.summarize_workflow(task, members[task.uuid]) for _, task in shown), more)
 
     def slow_thresholds(self) -> Mapping[str, float]:
-        return answers.aggregate_slow_thresholds(self._all_items())
+        return aggregates.aggregate_slow_thresholds(self._all_items())
 
     def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerSnapshot]:
         with self._store.lock:
@@ -137,7 +137,7 @@ class MemoryReader:
             return CounterDelta(newest, tuple(changed), whole)
 
     def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
-        return answers.aggregate_in_flight((task for _, task in self._all_items()), live_workers)
+        return aggregates.aggregate_in_flight((task for _, task in self._all_items()), live_workers)
 
     def gaps(self) -> Sequence[Gap]:
         with self._store.lock:

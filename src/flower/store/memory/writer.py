@@ -4,11 +4,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from flower.counters import CounterKey, TaskCounters
 from flower.records import FINAL_STATES, Gap, Task, Worker
-from flower.store.answers import WorkerSnapshot
-from flower.store.history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
-from flower.store.port import Batch, Retention, StoredTask
-from flower.tallies import CounterKey, TaskCounters
+from flower.store.protocols import Batch, Retention, StoredTask
+from flower.store.query_results import WorkerSnapshot
+from flower.store.worker_history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
 
 
 class MemoryStore:

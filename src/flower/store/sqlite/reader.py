@@ -5,11 +5,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from flower.counters import CounterDelta, InFlight, LiveWorkers
 from flower.errors import DeadlineExceeded
 from flower.records import Gap, Task, Worker
 from flower.search.tree import EVERYTHING, Node
 from flower.store import cursor as cursors
-from flower.store.answers import (
+from flower.store.aggregation import validate_facets, validate_span
+from flower.store.cursor import Position
+from flower.store.protocols import Changes, Query, Sort, StoreStatus
+from flower.store.query_results import (
     BucketSpan,
     Count,
     Facet,
@@ -24,36 +28,30 @@ from flower.store.answers import (
     Workflow,
     Workflows,
 )
-from flower.store.cursor import Position
-from flower.store.grouping import validate_facets, validate_span
-from flower.store.order import sort_position, validate_sort
-from flower.store.port import Changes, Query, Sort, StoreStatus
-from flower.store.sqlite import meta
-from flower.store.sqlite.catalogue import Catalog, SegmentInfo
-from flower.store.sqlite.codec import pack_id
-from flower.store.sqlite.folder import StoreDirectory
-from flower.store.sqlite.pool import Deadline, SegmentPool, SegmentUnavailable
-from flower.store.sqlite.probe import bloom_hash, might_contain
-from flower.store.sqlite.query import failing, figures, walk
-from flower.store.sqlite.query.exact import count_matches
-from flower.store.sqlite.query.failing import StoredNameResolver
-from flower.store.sqlite.query.flight import count_in_flight
-from flower.store.sqlite.query.mapped import MappedMemoryLimiter
-from flower.store.sqlite.query.memory import ResultCache
-from flower.store.sqlite.query.place import find_offset
-from flower.store.sqlite.query.question import QueryContext, QueryResources
-from flower.store.sqlite.query.related import RelationBloom, RelationIndex
-from flower.store.sqlite.query.seen import scan_failures_seen
-from flower.store.sqlite.query.shelf import ColumnCache
-from flower.store.sqlite.query.slowness import scan_slow_thresholds
-from flower.store.sqlite.query.wording import TextCandidates
+from flower.store.sorting import sort_position, validate_sort
+from flower.store.sqlite import meta_db
+from flower.store.sqlite.bloom_filter import bloom_hash, might_contain
+from flower.store.sqlite.catalog import Catalog, SegmentInfo
+from flower.store.sqlite.connection_pool import Deadline, SegmentPool, SegmentUnavailable
+from flower.store.sqlite.counters import read_counters
+from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.meta_reader import MetaReader
+from flower.store.sqlite.query import aggregations, failure_groups, merge
+from flower.store.sqlite.query.aggregations import scan_slow_thresholds
+from flower.store.sqlite.query.column_cache import ColumnCache, MappedMemoryLimiter
+from flower.store.sqlite.query.context import QueryContext, QueryResources
+from flower.store.sqlite.query.evaluate import count_matches
+from flower.store.sqlite.query.failure_groups import StoredNameResolver, scan_failures_seen
+from flower.store.sqlite.query.in_flight import count_in_flight
+from flower.store.sqlite.query.offsets import find_offset
+from flower.store.sqlite.query.relations import RelationBloom, RelationIndex
+from flower.store.sqlite.query.result_cache import ResultCache
+from flower.store.sqlite.query.text_candidates import TextCandidates
 from flower.store.sqlite.query.workflows import RootBloom, find_workflows
+from flower.store.sqlite.row_codec import pack_id
 from flower.store.sqlite.schema import SELECT_TASKS
-from flower.store.sqlite.tallies import read_counters
+from flower.store.sqlite.sql_where import validate_query
 from flower.store.sqlite.text import TextReader
-from flower.store.sqlite.view import MetaReader
-from flower.store.sqlite.where import validate_query
-from flower.tallies import CounterDelta, InFlight, LiveWorkers
 
 #: Rows fetched together. More would cost memory where texts are long, fewer would cost time.
 _FETCH_ROWS: Final = 500
@@ -131,7 +129,7 @@ class SqliteReader:
         question, catalogue = self._open_query(query.where)
         wanted = _FETCH_ROWS if limit is None else limit
         after, skip = find_offset(question, catalogue.segments, query.sort, offset)
-        ids = walk.iter_matching_ids(
+        ids = merge.iter_matching_ids(
             question, catalogue.segments, query.sort, after, min(wanted, _FETCH_ROWS) + min(skip, _FETCH_ROWS)
         )
         rest = islice(ids, skip, None if limit is None else skip + limit)
@@ -163,12 +161,12 @@ class SqliteReader:
         """As many ids as are wanted and, if the time was over before, why there are no more."""
         ids: list[int] = []
         try:
-            for found in walk.iter_matching_ids(question, catalogue.segments, sorts, after, most):
+            for found in merge.iter_matching_ids(question, catalogue.segments, sorts, after, most):
                 ids.append(found)
                 if len(ids) == most:
                     break
         except DeadlineExceeded as error:
-            return ids, figures.explain_partial(error)
+            return ids, aggregations.explain_partial(error)
         return ids, None
 
     def _load_tasks(self, catalogue: Catalog, ids: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, Task]]:
@@ -204,34 +202,34 @@ class SqliteReader:
 
     def count_until_deadline(self, where: Node = EVERYTHING) -> Count:
         question, catalogue = self._open_query(where)
-        return figures.scan_count(question, catalogue.segments)
+        return aggregations.scan_count(question, catalogue.segments)
 
     def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
         wanted = validate_facets(facets)
         question, catalogue = self._open_query(where)
         names = StoredNameResolver(question, catalogue.segments)
-        return figures.scan_facets(question, catalogue.segments, wanted, names, limit=limit, containing=containing)
+        return aggregations.scan_facets(question, catalogue.segments, wanted, names, limit=limit, containing=containing)
 
     def histogram(self, where: Node, span: BucketSpan) -> Histogram:
         question, catalogue = self._open_query(where)
-        return figures.scan_histogram(question, catalogue.segments, validate_span(span))
+        return aggregations.scan_histogram(question, catalogue.segments, validate_span(span))
 
     def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
         if by is not None:
             validate_facets([by])
         question, catalogue = self._open_query(where)
-        return figures.scan_summaries(
+        return aggregations.scan_summaries(
             question, catalogue.segments, by, StoredNameResolver(question, catalogue.segments), limit=limit
         )
 
     def timeline(self, where: Node, span: BucketSpan) -> Summaries:
         question, catalogue = self._open_query(where)
-        return figures.scan_timeline(question, catalogue.segments, validate_span(span))
+        return aggregations.scan_timeline(question, catalogue.segments, validate_span(span))
 
     def failures(self, where: Node, *, limit: int = 20, span: BucketSpan | None = None) -> Failures:
         question, catalogue = self._open_query(where)
         span = None if span is None else validate_span(span)
-        return failing.scan_failures(question, catalogue.segments, limit=limit, span=span)
+        return failure_groups.scan_failures(question, catalogue.segments, limit=limit, span=span)
 
     def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
         question, catalogue = self._open_query(EVERYTHING)
@@ -297,10 +295,10 @@ class SqliteReader:
     # --- what meta.db knows
 
     def workers(self) -> Mapping[str, Worker]:
-        return self._meta_reader.query(meta.read_workers, {})
+        return self._meta_reader.query(meta_db.read_workers, {})
 
     def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerSnapshot]:
-        return self._meta_reader.query(lambda db: meta.read_worker_history(db, hostname, limit), [])
+        return self._meta_reader.query(lambda db: meta_db.read_worker_history(db, hostname, limit), [])
 
     def counters(self, after: int = 0) -> CounterDelta:
         return self._meta_reader.query(lambda db: read_counters(db, after), CounterDelta(0, (), is_snapshot=True))
@@ -310,10 +308,10 @@ class SqliteReader:
         return count_in_flight(question, catalogue.segments, live_workers)
 
     def gaps(self) -> Sequence[Gap]:
-        return self._meta_reader.query(meta.read_gaps, ())
+        return self._meta_reader.query(meta_db.read_gaps, ())
 
     def changes(self, after: int) -> Changes:
-        return self._meta_reader.query(lambda db: meta.read_changes(db, after), Changes(0, (), complete=after == 0))
+        return self._meta_reader.query(lambda db: meta_db.read_changes(db, after), Changes(0, (), complete=after == 0))
 
     def status(self) -> StoreStatus:
         catalogue = self._meta_reader.catalog()
@@ -322,7 +320,7 @@ class SqliteReader:
             *(self._directory.segment_path(number).name for number in self._pool.damaged),
         }
         return StoreStatus(
-            sequence=self._meta_reader.query(meta.read_sequence, 0),
+            sequence=self._meta_reader.query(meta_db.read_sequence, 0),
             tasks=catalogue.rows,
             size_bytes=self._directory.total_bytes(),
             segments=len(catalogue),

@@ -4,10 +4,10 @@ the newest segment first. Where a whole segment would be too coarse, the oldest 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flower.store.port import Retention
-from flower.store.sqlite.catalogue import SegmentInfo
-from flower.store.sqlite.files import SegmentSet
+from flower.store.protocols import Retention
+from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.schema import FINISHED_CONDITION, UNFINISHED_CONDITION
+from flower.store.sqlite.segment_set import SegmentSet
 from flower.store.sqlite.transaction import Transaction
 
 #: Rows deleted in one step: writers and readers wait no longer than that.

@@ -10,19 +10,12 @@ import apsw
 import msgspec
 
 from flower.records import Task
-from flower.store.port import StoredTask, TaskChange
-from flower.store.sqlite import catalogue
-from flower.store.sqlite.bloom import BloomFilters
-from flower.store.sqlite.catalogue import BOUNDED_KEYS, MAX_BOUND, SegmentInfo, extend_bounds
-from flower.store.sqlite.codec import (
-    RowEncoder,
-    WordDictionary,
-    build_update_statement,
-    changed_fields_mask,
-    decode_row,
-)
-from flower.store.sqlite.columns.fill import NARROW_SELECT
-from flower.store.sqlite.columns.keeping import ColumnWriter
+from flower.store.protocols import StoredTask, TaskChange
+from flower.store.sqlite import catalog
+from flower.store.sqlite.bloom_filter import BloomFilters, bloom_bits
+from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, SegmentInfo, extend_bounds
+from flower.store.sqlite.columns.builder import NARROW_SELECT
+from flower.store.sqlite.columns.column_writer import ColumnWriter
 from flower.store.sqlite.connection import (
     ACTIVE_CACHE_KB,
     CLOSED_CHECKPOINT,
@@ -36,7 +29,13 @@ from flower.store.sqlite.connection import (
     fetch_rows,
     open_for_writing,
 )
-from flower.store.sqlite.probe import bloom_bits
+from flower.store.sqlite.row_codec import (
+    RowEncoder,
+    WordDictionary,
+    build_update_statement,
+    changed_fields_mask,
+    decode_row,
+)
 from flower.store.sqlite.schema import (
     APPLICATION_ID,
     FORMAT_VERSION,
@@ -96,7 +95,7 @@ class SegmentFile:
     @classmethod
     def create(cls, path: Path, columns: Path, number_: int, first: int, capacity: int) -> "SegmentFile":
         entry = SegmentInfo(number=number_, first=first, next=first, capacity=capacity)
-        text = catalogue.encode_segment_info(entry).decode()
+        text = catalog.encode_segment_info(entry).decode()
         create_database(
             path, (*SEGMENT_SCHEMA, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT_VERSION
         )
@@ -120,7 +119,7 @@ class SegmentFile:
         row = self._db.execute("SELECT value FROM info WHERE key='segment'").fetchone()
         if row is None:
             raise DamagedFile(self.number, "it does not say what it holds")
-        return catalogue.decode_segment_info(row[0])
+        return catalog.decode_segment_info(row[0])
 
     def _reset(self) -> None:
         """What is on disk counts, nothing else."""
@@ -280,7 +279,7 @@ class SegmentFile:
             words = self._dictionary.pop_new_words()
             if words:
                 self._db.executemany("INSERT INTO word VALUES (?,?,?)", words)
-            self._db.execute(_WRITE_INFO, ("segment", catalogue.encode_segment_info(entry).decode()))
+            self._db.execute(_WRITE_INFO, ("segment", catalog.encode_segment_info(entry).decode()))
         self._described = entry
 
     def commit(self) -> None:

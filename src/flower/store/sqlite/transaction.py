@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flower.records import Gap, Task, Worker
-from flower.store.port import Batch, TaskChange
-from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.protocols import Batch, TaskChange
+from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.segment import SegmentFile
 
 if TYPE_CHECKING:
-    from flower.store.sqlite.files import SegmentSet
+    from flower.store.sqlite.segment_set import SegmentSet
 
 
 class Transaction:

@@ -7,24 +7,24 @@ from typing import Any, TypeVar
 
 import apsw
 
+from flower.counters import TaskCounters
 from flower.errors import StoreError
 from flower.records import Task, Worker
-from flower.store.port import Batch, Retention, StoredTask, TaskChange
-from flower.store.sqlite.bloom import bloom_hashes
-from flower.store.sqlite.codec import pack_id
+from flower.store.protocols import Batch, Retention, StoredTask, TaskChange
+from flower.store.sqlite.bloom_filter import bloom_hashes
 from flower.store.sqlite.connection import translate_disk_full
-from flower.store.sqlite.files import SegmentSet
-from flower.store.sqlite.folder import StatusFile, StoreDirectory, WriterLock
-from flower.store.sqlite.indexing import IndexProcess
-from flower.store.sqlite.meta import read_workers
+from flower.store.sqlite.counters import read_counters, read_dedup_marks
+from flower.store.sqlite.directory import StatusFile, StoreDirectory, WriterLock
+from flower.store.sqlite.meta_db import read_workers
 from flower.store.sqlite.retention import RetentionPruner
+from flower.store.sqlite.row_codec import pack_id
 from flower.store.sqlite.schema import DEFAULT_SEGMENT_TASKS
 from flower.store.sqlite.segment import DamagedFile
-from flower.store.sqlite.tallies import read_counters, read_dedup_marks
+from flower.store.sqlite.segment_set import SegmentSet
 from flower.store.sqlite.text import INDEX_POLL_INTERVAL, Indexer
+from flower.store.sqlite.text.backlog import IndexBacklog
+from flower.store.sqlite.text.process import IndexProcess
 from flower.store.sqlite.transaction import Transaction
-from flower.store.sqlite.unindexed import IndexBacklog
-from flower.tallies import TaskCounters
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
+from flower.store.ledger.api_tokens import ApiToken
 from flower.store.ledger.audit import MAX_STORED_TARGETS, AuditFilter
-from flower.store.ledger.tokens import ApiToken
-from flower.store.opening import open_ledger
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
 from flower.store.ledger.jobs import ItemResult, Job, Lease
 from flower.store.ledger.reruns import Rerun
-from flower.store.opening import open_ledger
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flower.errors import InvalidRequest
+from flower.store.factory import open_ledger, open_writer
 from flower.store.ledger import Ledger
-from flower.store.ledger.samples import (
+from flower.store.ledger.queue_samples import (
     COARSE_SAMPLE_INTERVAL,
     MAX_HISTORY_BUCKETS,
     RAW_SAMPLE_RETENTION,
@@ -16,7 +17,6 @@ from flower.store.ledger.samples import (
     QueueBucket,
     QueueSample,
 )
-from flower.store.opening import open_ledger, open_writer
 
 #: Begins a coarse stretch.
 START = 1_800_000_000.0

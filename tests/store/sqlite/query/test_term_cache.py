@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from flower.records import Task
-from flower.search.syntax import parse_search
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query, Reader, TaskChange, Writer
-from flower.store.sqlite.query import exact
+from flower.search.parser import parse_search
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Query, Reader, TaskChange, Writer
+from flower.store.sqlite.query import evaluate
 from tests.helpers.task_factory import make, uuid_of
 
 COUNT = 60
@@ -20,15 +20,15 @@ COUNT = 60
 def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each reading of rows looked at."""
     looked: list[int] = []
-    verified = exact.verify_rows
+    verified = evaluate.verify_rows
 
     def counting(look, node, slots):  # type: ignore[no-untyped-def]
         looked.append(len(slots))
         return verified(look, node, slots)
 
-    monkeypatch.setattr(exact, "verified", counting)
-    monkeypatch.setattr(exact, "_MANY", 5)
-    monkeypatch.setattr(exact, "_SMALL", 0)
+    monkeypatch.setattr(evaluate, "verified", counting)
+    monkeypatch.setattr(evaluate, "_MANY", 5)
+    monkeypatch.setattr(evaluate, "_SMALL", 0)
     return looked
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.store.sqlite.query.uuids import build_bit_patterns, match_uuid_part
+from flower.store.sqlite.query.uuid_search import build_bit_patterns, match_uuid_part
 
 chance = random.Random(5)
 IDS = [str(UUID(int=chance.getrandbits(128))) for _ in range(500)] + [str(UUID(int=0)), str(UUID(int=2**128 - 1))]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from flower.search.syntax import parse_search
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query
-from flower.store.sqlite.folder import StoreDirectory
+from flower.search.parser import parse_search
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Query
+from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.text import TextReader
 from flower.store.sqlite.writer import SqliteWriter
 from tests.helpers.servers import wait_for

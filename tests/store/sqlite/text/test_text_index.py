@@ -28,7 +28,7 @@ from flower.store.sqlite.text import (
     TextWriter,
     split_trigrams,
 )
-from flower.store.sqlite.text.mark import (
+from flower.store.sqlite.text.generation import (
     MAX_BLOCK_NUMBER,
     IndexGeneration,
     create_generation,

@@ -2,17 +2,21 @@
 
 from typing import Final
 
-from flower.store.sqlite.folder import StoreDirectory
-from flower.store.sqlite.ledger import audit, failures, jobs, reruns, samples, searches, secrets, tokens
+from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.ledger import api_tokens as secrets
+from flower.store.sqlite.ledger import api_tokens as tokens
+from flower.store.sqlite.ledger import audit, jobs, reruns
+from flower.store.sqlite.ledger import failure_notes as failures
+from flower.store.sqlite.ledger import queue_samples as samples
+from flower.store.sqlite.ledger import saved_searches as searches
+from flower.store.sqlite.ledger.api_tokens import SqliteApiTokens, SqliteSecrets
 from flower.store.sqlite.ledger.audit import SqliteAudit
-from flower.store.sqlite.ledger.failures import SqliteFailureNotes
-from flower.store.sqlite.ledger.file import LedgerDatabase
+from flower.store.sqlite.ledger.database import LedgerDatabase
+from flower.store.sqlite.ledger.failure_notes import SqliteFailureNotes
 from flower.store.sqlite.ledger.jobs import SqliteJobs
+from flower.store.sqlite.ledger.queue_samples import SqliteQueueSamples
 from flower.store.sqlite.ledger.reruns import SqliteReruns
-from flower.store.sqlite.ledger.samples import SqliteQueueSamples
-from flower.store.sqlite.ledger.searches import SqliteSavedSearches
-from flower.store.sqlite.ledger.secrets import SqliteSecrets
-from flower.store.sqlite.ledger.tokens import SqliteApiTokens
+from flower.store.sqlite.ledger.saved_searches import SqliteSavedSearches
 
 _PARTS: Final = (audit, tokens, secrets, reruns, jobs, samples, searches, failures)
 

@@ -6,8 +6,7 @@ import apsw
 
 from flower.store.ledger.reruns import Rerun
 from flower.store.sqlite.connection import Row, fetch_rows
-from flower.store.sqlite.ledger.file import LedgerDatabase
-from flower.store.sqlite.ledger.texts import escape_surrogates
+from flower.store.sqlite.ledger.database import LedgerDatabase, escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS rerun (

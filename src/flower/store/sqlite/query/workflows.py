@@ -13,13 +13,13 @@ import numpy as np
 
 from flower.errors import DeadlineExceeded
 from flower.records import FAILURE, FINAL_STATES, WAITING_STATES
-from flower.store.sqlite.catalogue import SegmentInfo
+from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.columns.layout import hash_id
-from flower.store.sqlite.pool import SegmentUnavailable
-from flower.store.sqlite.query.exact import can_skip_segment, match_rows
-from flower.store.sqlite.query.figures import explain_partial
-from flower.store.sqlite.query.question import QueryContext, SegmentView
-from flower.store.sqlite.query.related import RelationIndex
+from flower.store.sqlite.connection_pool import SegmentUnavailable
+from flower.store.sqlite.query.aggregations import explain_partial
+from flower.store.sqlite.query.context import QueryContext, SegmentView
+from flower.store.sqlite.query.evaluate import can_skip_segment, match_rows
+from flower.store.sqlite.query.relations import RelationIndex
 
 _BLOOM_BITS: Final = 1 << 26
 _LOW_32_BITS: Final = np.uint32(0xFFFFFFFF)

@@ -11,7 +11,7 @@ every row whose newest version was added to a block that can be read.
 - `indexer`: the thread that brings rows into the index
 """
 
-from flower.store.sqlite.text.block import TextIndexError
+from flower.store.sqlite.text.index_block import TextIndexError
 from flower.store.sqlite.text.indexer import INDEX_POLL_INTERVAL, MAX_COMMIT_CHARACTERS, Indexer, PendingText, RowSource
 from flower.store.sqlite.text.reader import CandidateKeys, IndexSnapshot, TextReader
 from flower.store.sqlite.text.trigrams import MIN_SEARCH_LENGTH, split_trigrams

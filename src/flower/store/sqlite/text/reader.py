@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 import numpy as np
 import tantivy
 
-from flower.store.sqlite.text.block import (
+from flower.store.sqlite.text.generation import block_path, list_block_numbers, read_generation
+from flower.store.sqlite.text.index_block import (
     META_FILE,
     IndexBlock,
     Keys,
@@ -22,7 +23,6 @@ from flower.store.sqlite.text.block import (
     read_bounds,
     translate_errors,
 )
-from flower.store.sqlite.text.mark import block_path, list_block_numbers, read_generation
 from flower.store.sqlite.text.trigrams import combine_trigrams
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,10 @@ from typing import Final
 
 import tantivy
 
-from flower.store.sqlite.text import mark as marks
-from flower.store.sqlite.text.block import (
+from flower.store.sqlite.text import generation as marks
+from flower.store.sqlite.text.checksum import find_damage
+from flower.store.sqlite.text.generation import block_path, list_block_numbers, remove_tree
+from flower.store.sqlite.text.index_block import (
     META_FILE,
     KeyRange,
     TextIndexError,
@@ -20,8 +22,6 @@ from flower.store.sqlite.text.block import (
     translate_errors,
     write_bounds,
 )
-from flower.store.sqlite.text.checksum import find_damage
-from flower.store.sqlite.text.mark import block_path, list_block_numbers, remove_tree
 from flower.store.sqlite.text.reader import IndexSnapshot, TextReader
 from flower.store.sqlite.text.trigrams import normalize_text
 

@@ -1,0 +1,76 @@
+"""From the options to the one object that knows who is asking."""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+
+from flower.access.authenticator import Authenticator
+from flower.access.oauth.provider import EmailPredicate, OAuthProvider, ProviderSettings, email_allowlist
+from flower.access.passwords import Passwords
+from flower.access.permissions import parse_roles
+from flower.access.sessions import SessionSigner
+from flower.access.trusted_proxy import trusted_proxy_from
+from flower.config import Config
+from flower.errors import InvalidRequest, StoreError
+from flower.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+
+def create_authenticator(config: Config, ledger: Ledger, environment: Mapping[str, str]) -> Authenticator:
+    """Raises Invalid for options that make no sense together: when the program starts, not when somebody logs in."""
+    allowed = _email_predicate(config)
+    return Authenticator(
+        passwords=Passwords(config.basic_auth),
+        roles=parse_roles(config.roles, config.own_roles),
+        trusted_proxy=trusted_proxy_from(config.proxy_header, config.proxy_groups_header, config.trusted_proxies),
+        email_allowed=allowed,
+        oauth_provider=_create_provider(config, allowed, environment),
+        sessions=SessionSigner(_session_key_loader(config.cookie_secret, ledger)),
+        tokens=ledger.tokens,
+    )
+
+
+def _email_predicate(config: Config) -> EmailPredicate | None:
+    """None if nobody has to log in by OAuth. An OpenID provider of one's own may decide alone who comes in."""
+    if config.auth:
+        return email_allowlist(config.auth)
+    return bool if config.oidc_issuer else None
+
+
+def _create_provider(
+    config: Config, allowed: EmailPredicate | None, environment: Mapping[str, str]
+) -> OAuthProvider | None:
+    name = config.auth_provider or ("oidc" if config.oidc_issuer else "")
+    if not name:
+        if allowed is not None:
+            raise InvalidRequest("--auth says who may log in, but nothing says where", hint="set --auth-provider")
+        return None
+    if allowed is None:
+        log.warning("--auth-provider has no effect without --auth: nobody needs to log in")
+        return None
+    from flower.access.oauth.registry import load_provider  # noqa: PLC0415 - brings an HTTP client in
+
+    settings = ProviderSettings(
+        client_id=config.oauth2_key,
+        client_secret=config.oauth2_secret,
+        email_allowed=allowed,
+        environment=environment,
+        issuer=config.oidc_issuer,
+        scope=config.oidc_scope,
+        groups_claim=config.oidc_groups_claim,
+    )
+    return load_provider(name, settings)
+
+
+def _session_key_loader(given: str, ledger: Ledger) -> Callable[[], bytes]:
+    def secret() -> bytes:
+        if given:
+            return given.encode("utf-8", "surrogateescape")
+        try:
+            return ledger.secrets.get_or_create("cookie")
+        except StoreError as error:
+            log.warning("Sessions end when this server stops: their key cannot be kept (%s)", error)
+            return secrets.token_bytes(32)
+
+    return secret

@@ -1,0 +1,202 @@
+"""Record → dict: the one spelling of a task.
+
+`task_info` is the documented Python shape, `flower_task` the task object of Flower's HTTP API.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, SupportsIndex, cast
+
+import msgspec
+
+from flower.errors import InvalidRequest
+from flower.records import PENDING, Attempt, Task, TaskInfo, Worker, WorkerInfo
+from flower.search.python_literal import parse_literal_strict
+
+
+class ParsedArgs(list[Any]):
+    """Positional arguments, and the text of the event that they were read from."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, values: Sequence[Any], text: str) -> None:
+        super().__init__(values)
+        self.text = text
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return type(self), (list(self), self.text)
+
+
+class ParsedKwargs(dict[str, Any]):
+    """Keyword arguments, and the text of the event that they were read from."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, values: Mapping[str, Any], text: str) -> None:
+        super().__init__(values)
+        self.text = text
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return type(self), (dict(self), self.text)
+
+
+def to_task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> TaskInfo:
+    """The documented dict. Every key is there; what is unknown is None.
+
+    `args` is a list and `kwargs` a dict if the text of the event leaves no doubt about the values (see
+    `search.literal`), else the text as it came. `worker` is what is known of the task's worker, `children`
+    the ids of the tasks it started. `data` holds what custom events brought: event type → field → last value.
+    """
+    return {
+        "uuid": task.uuid,
+        "name": task.name,
+        "state": task.state,
+        "hostname": task.hostname,
+        "timestamp": task.timestamp,
+        "sent": task.sent,
+        "received": task.received,
+        "started": task.started,
+        "succeeded": task.succeeded,
+        "failed": task.failed,
+        "retried": task.retried,
+        "revoked": task.revoked,
+        "rejected": task.rejected,
+        "runtime": task.runtime,
+        "args": _parse_args(task.args),
+        "kwargs": _parse_kwargs(task.kwargs),
+        "retries": task.retries,
+        "eta": task.eta,
+        "expires": task.expires,
+        "result": task.result,
+        "traceback": task.traceback,
+        "exception": task.exception,
+        "queue": task.queue,
+        "exchange": task.exchange,
+        "routing_key": task.routing_key,
+        "priority": task.priority,
+        "worker": _to_worker_info(task, worker),
+        "clock": task.clock,
+        "client": task.client,
+        "root_id": task.root_id,
+        "parent_id": task.parent_id,
+        "children": list(children),
+        "attempts": [msgspec.structs.asdict(attempt) for attempt in task.attempts],
+        "data": {kind: dict(fields) for kind, fields in (task.data or {}).items()},
+    }
+
+
+def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
+    """The task object of Flower's HTTP API: all keys, texts as they came, the worker by its name."""
+    last_failure = _last_failure(task)
+    return {
+        "uuid": task.uuid,
+        "name": task.name,
+        "state": task.state,
+        "received": task.received,
+        "sent": task.sent,
+        "started": task.started,
+        "rejected": task.rejected,
+        "succeeded": task.succeeded,
+        "failed": task.failed,
+        "retried": task.retried,
+        "revoked": task.revoked,
+        "args": task.args,
+        "kwargs": task.kwargs,
+        "eta": task.eta,
+        "expires": task.expires,
+        "retries": task.retries,
+        "worker": task.hostname,
+        "result": task.result,
+        "exception": last_failure.exception,
+        "timestamp": task.timestamp,
+        "runtime": task.runtime,
+        "traceback": last_failure.traceback,
+        "exchange": task.exchange,
+        "routing_key": task.routing_key,
+        "clock": task.clock,
+        "client": task.client,
+        "root": task.root_id,
+        "root_id": task.root_id,
+        "parent": task.parent_id,
+        "parent_id": task.parent_id,
+        "children": list(children),
+    }
+
+
+def as_dict(task: Any) -> TaskInfo:
+    """The documented dict of whatever stands for a task: a record, such a dict (copied), or an object with
+    the attributes of `celery.events.state.Task`. Raises Invalid if it has no uuid."""
+    if isinstance(task, Task):
+        return to_task_info(task, worker=None, children=())
+    if isinstance(task, Mapping):
+        return cast(TaskInfo, dict(task))
+    if getattr(task, "uuid", None) is None:
+        raise InvalidRequest(f"{type(task).__name__} is not a task", hint="a task has a uuid")
+    return _object_to_task_info(task)
+
+
+def _object_to_task_info(task: Any) -> TaskInfo:
+    worker = getattr(task, "worker", None)
+    names = [name for name in Task.__struct_fields__ if name not in ("earlier", "data")]
+    found: dict[str, Any] = {name: getattr(task, name, None) for name in names}
+    # Celery copies `hostname` and `pid` from the last event, which may be the sender's.
+    found |= {"hostname": _get_node_name(worker), "pid": getattr(worker, "pid", None)}
+    found |= {"client": _get_node_name(found["client"]), "state": found["state"] or PENDING}
+    children = [getattr(child, "uuid", child) for child in getattr(task, "children", None) or ()]
+    return to_task_info(Task(**found), worker=_to_worker_record(worker), children=sorted(children))
+
+
+def _get_node_name(node: Any) -> str | None:
+    name: str | None = getattr(node, "hostname", node)
+    return name
+
+
+def _to_worker_record(worker: Any) -> Worker | None:
+    name = _get_node_name(worker)
+    if name is None:
+        return None
+    known: dict[str, Any] = {key: getattr(worker, key, None) for key in ("pid", "sw_ident", "sw_ver", "sw_sys")}
+    return Worker(hostname=name, **known)
+
+
+def _to_worker_info(task: Task, worker: Worker | None) -> WorkerInfo | None:
+    if task.hostname is None:
+        return None
+    # The pid of the task's own events: the worker may have been started anew since.
+    pid = worker.pid if worker and task.pid is None else task.pid
+    return {
+        "hostname": task.hostname,
+        "pid": pid,
+        "sw_ident": worker.sw_ident if worker else None,
+        "sw_ver": worker.sw_ver if worker else None,
+        "sw_sys": worker.sw_sys if worker else None,
+    }
+
+
+def _last_failure(task: Task) -> Task | Attempt:
+    """Flower shows the exception of an earlier try as long as no later one has its own, even after success."""
+    tries: tuple[Task | Attempt, ...] = (task, *reversed(task.earlier))
+    return next((one for one in tries if one.exception is not None or one.traceback is not None), task)
+
+
+def _parse_args(text: Any) -> list[Any] | str | None:
+    if text in ("()", "[]"):
+        return ParsedArgs((), text)
+    value = _parse_value(text)
+    return ParsedArgs(value, text) if isinstance(value, list | tuple) else text
+
+
+def _parse_kwargs(text: Any) -> dict[str, Any] | str | None:
+    if text == "{}":
+        return ParsedKwargs({}, text)
+    value = _parse_value(text)
+    return ParsedKwargs(value, text) if isinstance(value, dict) else text
+
+
+def _parse_value(text: Any) -> Any:
+    """What the text spells; None if that is in doubt."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return parse_literal_strict(text)
+    except ValueError:
+        return None

@@ -1,1 +1,0 @@
-"""What routes do that need Celery; imported when the first of them is asked for."""

@@ -1,0 +1,69 @@
+"""Chooses the way from the broker."""
+
+import logging
+
+from celery import Celery
+
+from flower.capture.connection import describe_error
+from flower.capture.decoder import Decoder
+from flower.capture.enable_events import EventEnabler
+from flower.capture.kombu_source import KombuSource
+from flower.capture.protocols import Capture
+from flower.capture.receiver import EventReceiver, EventSource
+from flower.capture.settings import CaptureSettings, accepted_serializers, app_from_settings
+from flower.capture.spill_queue import SpillQueue
+from flower.redaction import mask_url
+
+log = logging.getLogger(__name__)
+
+
+class ReceiverWithEnabler(EventReceiver):
+    """A stream that also keeps the workers sending."""
+
+    def __init__(self, source: EventSource, decoder: Decoder, queue: SpillQueue, enabler: EventEnabler) -> None:
+        super().__init__(source, decoder, queue, on_connect=enabler.on_connect)
+        self._enabler = enabler
+
+    def start(self) -> None:
+        super().start()
+        self._enabler.start()
+
+    def stop(self) -> None:
+        self._enabler.stop()
+        super().stop()
+
+
+def create_capture(settings: CaptureSettings) -> Capture:
+    """A capture that is ready to start. Never raises for a broker that is away or a URL that is wrong:
+    that is said in the log and in `status`."""
+    app = app_from_settings(settings)
+    decoder = Decoder(accepted_serializers(settings), settings.redaction)
+    source = _create_source(app, settings, decoder)
+    # RabbitMQ keeps what we do not take; the others may not.
+    folder = None if source.description.startswith("RabbitMQ") else settings.spill_folder
+    queue = SpillQueue(folder, memory_limit=settings.memory_limit, disk_limit=settings.spill_limit)
+    log.info("capture: %s at %s", source.description, mask_url(source.url))
+    if settings.enable_events:
+        return ReceiverWithEnabler(source, decoder, queue, EventEnabler(app, settings.enable_interval))
+    return EventReceiver(source, decoder, queue)
+
+
+def _create_source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> EventSource:
+    try:
+        connection = app.connection_for_read()
+        transport = connection.get_transport_cls()
+        token_login = bool(connection.credential_provider) or "credential_provider" in str(app.conf.broker_read_url)
+    except Exception as error:  # noqa: BLE001  an unknown transport, a missing library, a URL that is none
+        return KombuSource(app, settings, decoder, describe_error(error, app.conf.broker_read_url))
+    # The libraries of the direct ways are imported only where they are used.
+    name = f"{transport.__module__}.{transport.__name__}"
+    if name == "kombu.transport.redis.Transport" and not token_login:
+        from flower.capture.redis import RedisSource  # noqa: PLC0415
+
+        return RedisSource(app, decoder)
+    if name in ("kombu.transport.pyamqp.Transport", "kombu.transport.pyamqp.SSLTransport"):
+        from flower.capture.rabbitmq import RabbitMQSource  # noqa: PLC0415
+
+        return RabbitMQSource(app, settings, decoder)
+    why = "logins that expire" if token_login else f"transport {transport.driver_type}"
+    return KombuSource(app, settings, decoder, why)

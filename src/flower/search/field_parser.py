@@ -1,0 +1,258 @@
+"""What `field:value` means, by the kind of the field: a table from kind to reader.
+
+The sign that stands first (`=`, `>`, …) and those within (`,`, `*`, `..`) count where they are not quoted.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from flower.errors import SearchError
+from flower.search.conditions import CONDITIONS
+from flower.search.did_you_mean import did_you_mean
+from flower.search.fields import ALIASES, FIELDS, Field, FieldKind, find_field, is_ordered
+from flower.search.lexer import QuotedWord
+from flower.search.time_parser import TimeContext, parse_moment, parse_time_span
+from flower.search.tree import Node, PathCondition, RangeBounds, Term, any_of
+from flower.search.units import parse_duration, parse_number
+from flower.search.wildcards import MAX_STARS, escape_wildcards
+
+#: Flower's own text fields: signs of comparison are part of the text there, as they are in Flower
+#: (`name:<locals>`, `args:<Order`).
+FLOWER_FIELDS: Final = frozenset({"name", "worker", "args", "kwargs", "result"})
+COMPARISONS: Final = (">=", "<=", ">", "<")
+SPECIAL_QUALIFIERS: Final = ("is", "has")
+
+FieldParser = Callable[[Field, QuotedWord, TimeContext], Node]
+
+
+def parse_field_value(field: Field, value: QuotedWord, at: TimeContext) -> list[Node]:
+    """The terms of which one must hold. Raises SearchError, saying what would be right."""
+    return _parse_list(value, lambda part: _FIELD_PARSERS[field.kind](field, part, at), single=field.kind == "text")
+
+
+def parse_path_value(field: Field, keys: tuple[str, ...], value: QuotedWord) -> list[Node]:
+    """The same for what is under these keys of the field."""
+    if value.syntax.startswith("="):
+        hint = f"{field.name}.{'.'.join(keys)}:value is the whole value, ignoring case"
+        raise SearchError("':=' is not for keys", value.position, hint=hint)
+    return _parse_list(value, lambda part: Term(field.name, "path", _parse_path_term(keys, part)))
+
+
+def parse_condition(value: QuotedWord) -> list[Node]:
+    """`is:`"""
+    return _parse_list(value, _condition_node)
+
+
+def parse_presence(value: QuotedWord) -> list[Node]:
+    """`has:`"""
+    return _parse_list(value, _presence_node)
+
+
+def _parse_list(value: QuotedWord, read_part: Callable[[QuotedWord], Node], *, single: bool = False) -> list[Node]:
+    if single:
+        return [read_part(value)]
+    exact = value.syntax.startswith("=")
+    parts = value.split(",")
+    for place, part in enumerate(parts):
+        if not part.text or (exact and part.text == "=" and not place):
+            hint = f'to find the comma, quote it: "{value.text}"' if len(parts) > 1 else "put a value after it"
+            raise SearchError("A value is missing here", part.position, hint=hint)
+    # `name:=a,b` is one of these two, both to the letter
+    return [read_part(_parse_exact(part) if exact and place else part) for place, part in enumerate(parts)]
+
+
+def _parse_exact(part: QuotedWord) -> QuotedWord:
+    if part.syntax.startswith("="):
+        return part
+    return QuotedWord(f"={part.text}", f"={part.syntax}", (part.position, *part.positions))
+
+
+def _parse_text(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+    if value.syntax.startswith("=") and len(value.text) > 1:
+        return Term(field.name, "equals", value.text[1:])
+    _check_comparison(field, value)
+    if field.name == "kwargs" and "=" in value.text:
+        key, _, item = value.text.partition("=")
+        return Term(field.name, "pair", (key.strip(), item.strip()))
+    return Term(field.name, "contains", value.text)
+
+
+def _parse_word(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+    if value.syntax.startswith("="):
+        return Term(field.name, "equals", value.text[1:])
+    _check_comparison(field, value)
+    if _is_pattern(value):
+        return Term(field.name, "like", _parse_pattern(value))
+    return Term(field.name, "is" if field.kind == "state" else "contains", value.text)
+
+
+def _check_comparison(field: Field, value: QuotedWord) -> None:
+    if field.name in FLOWER_FIELDS or not value.syntax.startswith(("<", ">")):
+        return
+    able = ", ".join(name for name, other in FIELDS.items() if is_ordered(other))
+    hint = f'to find the sign, quote it: {field.name}:"{value.text}"; these can be compared: {able}'
+    raise SearchError(f"'{field.name}' cannot be compared", value.position, hint=hint)
+
+
+def _parse_ordered(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+    return Term(field.name, "range", _parse_bounds(value, lambda part: _parse_span(field, part, at)))
+
+
+def _parse_bounds(value: QuotedWord, span: Callable[[QuotedWord], RangeBounds]) -> RangeBounds:
+    """`span` gives the first and last value that a text means; the first is None for a moment seen from now."""
+    sign, rest = _split_operator(value)
+    between = rest.syntax.find("..")
+    if between >= 0:
+        return _comparison_bounds(value, sign, rest.section(0, between), rest.section(between + 2), span)
+    low, high = span(rest)
+    match sign:
+        case ">":
+            return math.nextafter(_last_bound(high), math.inf), None
+        case ">=":
+            return (high if low is None else low), None
+        case "<":
+            return None, math.nextafter(_last_bound(high if low is None else low), -math.inf)
+        case "<=":
+            return None, high
+    if low is None:
+        hint = f"'{rest.text}' is a moment: '>{rest.text}' finds what came after it, '<{rest.text}' what came before"
+        raise SearchError("Nothing happens at exactly that moment", rest.position, hint=hint)
+    return low, high
+
+
+def _comparison_bounds(
+    value: QuotedWord, sign: str, first: QuotedWord, last: QuotedWord, span: Callable[[QuotedWord], RangeBounds]
+) -> RangeBounds:
+    if sign not in ("", "="):
+        raise SearchError(f"'{sign}' and '..' do not go together", value.position, hint="write a..b, a.., or ..b")
+    if not first.text and not last.text:
+        raise SearchError("A range needs a bound", value.position, hint="write a..b, a.., or ..b")
+    low, of_first = span(first) if first.text else (None, None)
+    low = of_first if low is None else low
+    high = span(last)[1] if last.text else None
+    if low is not None and high is not None and low > high:
+        raise SearchError("The range ends before it begins", value.position, hint=f"write {last.text}..{first.text}")
+    return low, high
+
+
+def _last_bound(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+def _split_operator(value: QuotedWord) -> tuple[str, QuotedWord]:
+    for sign in (*COMPARISONS, "="):
+        if value.syntax.startswith(sign):
+            return sign, value.section(len(sign))
+    return "", value
+
+
+def _parse_span(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds:
+    if field.kind == "time":
+        return _parse_time(field, value, at)
+    try:
+        found = parse_duration(value.text) if field.is_duration else parse_number(value.text)
+    except ValueError:
+        raise _invalid_value(field, value, "a duration" if field.is_duration else "a number") from None
+    return found, found
+
+
+def _parse_time(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds:
+    text = value.text.strip()
+    try:
+        seen = parse_moment(text, at)
+        return (None, seen) if seen is not None else parse_time_span(text, at)
+    except ValueError:
+        pass
+    try:
+        epoch = parse_number(text)
+    except ValueError:
+        raise _invalid_value(field, value, "a date or time") from None
+    return epoch, epoch
+
+
+def _invalid_value(field: Field, value: QuotedWord, wanted: str) -> SearchError:
+    return SearchError(
+        f"'{field.name}' takes {wanted}",
+        value.position,
+        hint=f"for example {field.example}; quote the text to find it as it is",
+    )
+
+
+def _parse_path_term(keys: tuple[str, ...], value: QuotedWord) -> PathCondition:
+    if _is_pattern(value):
+        return PathCondition(keys, "like", _parse_pattern(value))
+    if value.syntax.startswith(("<", ">")):
+        return PathCondition(keys, "range", _parse_bounds(value, _parse_path_number))
+    if ".." in value.syntax:
+        try:
+            return PathCondition(keys, "range", _parse_bounds(value, _parse_path_number))
+        except SearchError:
+            return PathCondition(keys, "is", value.text)  # two dots in a text
+    return PathCondition(keys, "is", value.text)
+
+
+def _parse_path_number(value: QuotedWord) -> RangeBounds:
+    try:
+        found = parse_number(value.text)
+    except ValueError:
+        hint = "what is under a key is compared as a number; to find the text, quote it"
+        raise SearchError(f"'{value.text}' is not a number", value.position, hint=hint) from None
+    return found, found
+
+
+def _is_pattern(value: QuotedWord) -> bool:
+    return "*" in value.syntax or "?" in value.syntax
+
+
+def _parse_pattern(value: QuotedWord) -> str:
+    if value.syntax.count("*") > MAX_STARS:
+        raise SearchError(f"A pattern takes at most {MAX_STARS} stars", value.position)
+    wild = (character in "*?" for character in value.syntax)
+    return "".join(c if is_wild else escape_wildcards(c) for c, is_wild in zip(value.text, wild, strict=True))
+
+
+def _condition_node(value: QuotedWord) -> Node:
+    condition = CONDITIONS.get(value.text.casefold())
+    if condition is None:
+        hint = did_you_mean(value.text, CONDITIONS)
+        raise SearchError(f"Nothing is known to be '{value.text}'", value.position, hint=hint)
+    return condition.node
+
+
+def _presence_node(value: QuotedWord) -> Node:
+    parts = value.split(".")
+    field = find_field(parts[0].text)
+    if field is None:
+        hint = did_you_mean(parts[0].text, (*FIELDS, *ALIASES))
+        raise SearchError(f"There is no field '{parts[0].text}'", value.position, hint=hint)
+    if len(parts) == 1:
+        return Term(field.name, "present", "")
+    return Term(field.name, "path", PathCondition(parse_keys(field, parts[1:]), "present"))
+
+
+def parse_keys(field: Field, parts: list[QuotedWord]) -> tuple[str, ...]:
+    """The keys that stand between dots. Raises SearchError."""
+    if not field.has_keys:
+        able = ", ".join(name for name, other in FIELDS.items() if other.has_keys)
+        raise SearchError(f"'{field.name}' has no keys", parts[0].position, hint=f"these have: {able}")
+    for part in parts:
+        if not part.text:
+            hint = f'for example {field.name}.customer.id:7731; quote a key with a dot in it: {field.name}."a.b":1'
+            raise SearchError("A key is missing here", part.position, hint=hint)
+    return tuple(part.text for part in parts)
+
+
+def combine_alternatives(nodes: list[Node]) -> Node:
+    return nodes[0] if len(nodes) == 1 else any_of(nodes)
+
+
+_FIELD_PARSERS: dict[FieldKind, FieldParser] = {
+    "text": _parse_text,
+    "word": _parse_word,
+    "id": _parse_word,
+    "state": _parse_word,
+    "number": _parse_ordered,
+    "time": _parse_ordered,
+}

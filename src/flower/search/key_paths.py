@@ -1,0 +1,139 @@
+"""What is inside of arguments, results and custom data: found by keys, compared by its text or number."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flower.errors import InvalidRequest
+from flower.search.python_literal import is_whole, parse_literal
+from flower.search.tree import PathCondition
+from flower.search.units import parse_number
+from flower.search.wildcards import compile_wildcard
+
+
+def has_kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:
+    """Whether the text of keyword arguments has exactly this pair, ignoring case.
+
+    False if the text does not read as a dict, or if the value was cut. A value is compared by its text: a
+    string as it is, bytes also decoded, anything else by its repr; None also goes by the empty text.
+    """
+    if not kwargs_text or not _may_contain_keys(kwargs_text, (key,)):
+        return False
+    try:
+        pairs = parse_literal(kwargs_text)
+    except ValueError:
+        return False
+    if not isinstance(pairs, dict):
+        return False
+    wanted_key, wanted = key.casefold(), value.casefold()
+    return any(
+        any(text.casefold() == wanted for text in repr_variants(item)) and is_whole(item)
+        for name, item in pairs.items()
+        if isinstance(name, str) and name.casefold() == wanted_key
+    )
+
+
+def find_path_values(value: object, keys: Sequence[str]) -> list[Any]:
+    """What the keys lead to in a value, or in the literal that a text spells: several things if keys differ only in
+    case, nothing if the text is no literal or was cut there. Keys of dicts go without regard to case, numbers lead
+    into sequences."""
+    if isinstance(value, str):
+        if not _may_contain_keys(value, [key for key in keys if not _is_number(key)]):
+            return []
+        try:
+            value = parse_literal(value)
+        except ValueError:
+            return []
+    found: list[Any] = [value]
+    for key in keys:
+        found = [inner for outer in found for inner in _nested_values(outer, key)]
+    return [item for item in found if item is not ...]
+
+
+def path_predicate(path: PathCondition) -> Callable[[object], bool]:
+    """Whether the path leads to what it asks for, in a value or text. Raises Invalid."""
+    keys, test = path.keys, path_value_predicate(path)
+    return lambda value: any(map(test, find_path_values(value, keys)))
+
+
+def data_path_predicate(path: PathCondition) -> Callable[[object], bool]:
+    """The same for custom data, where `progress` also names the event type `task-progress`."""
+    either = (
+        path_predicate(path),
+        path_predicate(PathCondition((f"task-{path.keys[0]}", *path.keys[1:]), path.operator, path.value)),
+    )
+    return lambda value: any(test(value) for test in either)
+
+
+def path_value_predicate(path: PathCondition) -> Callable[[object], bool]:
+    """Whether what was found is what the path asks for. Raises Invalid for what makes no sense."""
+    match path.operator, path.value:
+        case "present", "":
+            return lambda value: True
+        case "is", str(wanted):
+            folded = wanted.casefold()
+            return lambda value: any(text.casefold() == folded for text in repr_variants(value)) and is_whole(value)
+        case "like", str(pattern):
+            fits = compile_wildcard(pattern)
+            return lambda value: any(map(fits, repr_variants(value))) and is_whole(value)
+        case "range", (low, high) if not isinstance(low, str) and not isinstance(high, str):
+            least = float("-inf") if low is None else low
+            most = float("inf") if high is None else high
+            return lambda value: (found := _number(value)) is not None and least <= found <= most
+    raise InvalidRequest(
+        f"A search of what is under '{'.'.join(path.keys)}' cannot be '{path.operator}' {path.value!r}"
+    )
+
+
+def repr_variants(value: object) -> tuple[str, ...]:
+    """The texts that a value goes by."""
+    match value:
+        case str():
+            return (value,)
+        case bytes():
+            return (repr(value), value.decode("utf-8", "replace"))
+        case None:
+            return ("None", "")
+    try:
+        return (repr(value),)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or depth
+        return ()
+
+
+def _may_contain_keys(text: str, keys: Sequence[str]) -> bool:
+    """Reading a literal is dear; without escapes a key that is there can be seen in the text."""
+    if "\\" in text:
+        return True
+    folded = text.casefold()
+    return all(key.casefold() in folded for key in keys)
+
+
+def _nested_values(outer: object, key: str) -> list[Any]:
+    if isinstance(outer, Mapping):
+        wanted = key.casefold()
+        return [item for name, item in outer.items() if _key_text(name) == wanted]
+    if isinstance(outer, list | tuple) and _is_number(key) and int(key) < len(outer):
+        return [outer[int(key)]]
+    return []
+
+
+def _key_text(name: object) -> str | None:
+    if isinstance(name, str):
+        return name.casefold()
+    try:
+        return str(name) if type(name) is int else None
+    except ValueError:  # more digits than Python prints
+        return None
+
+
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and len(key) <= 9
+
+
+def _number(value: object) -> float | None:
+    """A number, or the number that a text spells. (NaN is in no range.)"""
+    if isinstance(value, str):
+        try:
+            return parse_number(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

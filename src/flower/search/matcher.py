@@ -1,0 +1,178 @@
+"""The search tree held against one task, whatever shape the task has: our record, a `TaskInfo` dict,
+or an object with attributes such as `celery.events.state.Task`.
+
+A tree is made into one function once, so that a query over many tasks does not read it again for each.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TypeAlias
+
+from flower.errors import InvalidRequest
+from flower.search.field_values import TaskLike, field_text, field_value, value_text
+from flower.search.fields import FIELDS, FREE_TEXT, Field, is_ordered
+from flower.search.key_paths import data_path_predicate, find_path_values, has_kwargs_pair, path_predicate
+from flower.search.tree import And, Node, Not, Or, PathCondition, Term, iter_terms
+from flower.search.wildcards import compile_wildcard
+
+__all__ = [
+    "Predicate",
+    "TaskLike",
+    "compile_predicate",
+    "contains_folded",
+    "field_text",
+    "field_value",
+    "find_path_values",
+    "has_kwargs_pair",
+    "matches",
+    "needs_slow_thresholds",
+    "value_text",
+]  # fmt: skip
+
+Predicate: TypeAlias = Callable[[TaskLike], bool]
+#: By name, the run time in seconds above which a task is slow.
+SlowThresholds: TypeAlias = Mapping[str, float]
+
+
+def matches(node: Node, task: TaskLike, slow_thresholds: SlowThresholds | None = None) -> bool:
+    """Whether the query holds for the task. Raises Invalid for a term that the table of fields does not allow."""
+    return compile_predicate(node, slow_thresholds)(task)
+
+
+def compile_predicate(node: Node, slow_thresholds: SlowThresholds | None = None) -> Predicate:
+    """The query as a function of a task. `slow` is what `is:slow` compares with (`store.port.Reader.slow`); without
+    it, it holds for nothing. Raises Invalid."""
+    return _build_predicate(node, slow_thresholds) if slow_thresholds and needs_slow_thresholds(node) else _cached(node)
+
+
+def needs_slow_thresholds(node: Node) -> bool:
+    """Whether the query has to be given thresholds."""
+    return any(term.operator == "slow" for term in iter_terms(node))
+
+
+@lru_cache(maxsize=256)
+def _cached(node: Node) -> Predicate:
+    return _build_predicate(node, None)
+
+
+def _build_predicate(node: Node, slow: SlowThresholds | None) -> Predicate:
+    match node:
+        case Term():
+            return _slow(node, slow) if node.operator == "slow" else _term(node)
+        case Not(term):
+            inner = _build_predicate(term, slow)
+            return lambda task: not inner(task)
+        case And(terms):
+            every = tuple(_build_predicate(term, slow) for term in terms)
+            return lambda task: all(holds(task) for holds in every)
+        case Or(terms):
+            either = tuple(_build_predicate(term, slow) for term in terms)
+            return lambda task: any(holds(task) for holds in either)
+
+
+def contains_folded(text: str, folded_needle: str) -> bool:
+    """Whether the casefolded needle occurs in the text, ignoring case."""
+    return folded_needle in text.casefold()
+
+
+def _term(term: Term) -> Predicate:
+    if term.field == "" and term.operator == "contains" and isinstance(term.value, str):
+        return _contains(FREE_TEXT, term.value)
+    field = _field(term)
+    match term.operator, term.value:
+        case "contains", str(value) if not is_ordered(field):
+            return _contains((field,), value)
+        case "is", str(value) if not is_ordered(field):
+            return _is(field, value)
+        case "equals", str(value) if not is_ordered(field):
+            return lambda task: field_text(task, field) == value
+        case "like", str(value) if field.kind in ("word", "state", "id"):
+            return _like(field, value)
+        case "pair", (str(key), str(value)) if field.name == "kwargs":
+            return lambda task: has_kwargs_pair(field_text(task, field), key, value)
+        case "path", PathCondition(keys=(_, *_)) as path if field.has_keys:
+            return _path(field, path)
+        case "present", "":
+            return _range(field, None, None) if is_ordered(field) else lambda task: field_value(task, field) is not None
+        case "range", (low, high) if is_ordered(field) and not isinstance(low, str) and not isinstance(high, str):
+            return _range(field, low, high)
+    raise _unsupported_term(term)
+
+
+def _field(term: Term) -> Field:
+    field = FIELDS.get(term.field)
+    if field is None:
+        raise InvalidRequest(f"No search field is called '{term.field}'", hint=f"there are {', '.join(FIELDS)}")
+    return field
+
+
+def _unsupported_term(term: Term) -> InvalidRequest:
+    return InvalidRequest(f"A search of the field '{term.field}' cannot be '{term.operator}' {term.value!r}")
+
+
+def _contains(fields: tuple[Field, ...], value: str) -> Predicate:
+    needle = value.casefold()
+
+    def holds(task: TaskLike) -> bool:
+        for field in fields:
+            text = field_text(task, field)
+            if text is not None and needle in text.casefold():
+                return True
+        return False
+
+    return holds
+
+
+def _is(field: Field, value: str) -> Predicate:
+    wanted = value.casefold()
+
+    def holds(task: TaskLike) -> bool:
+        text = field_text(task, field)
+        return text is not None and text.casefold() == wanted
+
+    return holds
+
+
+def _like(field: Field, pattern: str) -> Predicate:
+    fits = compile_wildcard(pattern)
+
+    def holds(task: TaskLike) -> bool:
+        text = field_text(task, field)
+        return text is not None and fits(text)
+
+    return holds
+
+
+def _path(field: Field, path: PathCondition) -> Predicate:
+    test = data_path_predicate(path) if field.name == "data" else path_predicate(path)
+
+    def holds(task: TaskLike) -> bool:
+        value = field_value(task, field)
+        return value is not None and test(value)
+
+    return holds
+
+
+def _range(field: Field, low: float | None, high: float | None) -> Predicate:
+    least = float("-inf") if low is None else low
+    most = float("inf") if high is None else high
+
+    def holds(task: TaskLike) -> bool:
+        value = field_value(task, field)
+        return isinstance(value, int | float) and least <= value <= most
+
+    return holds
+
+
+def _slow(term: Term, slow: SlowThresholds | None) -> Predicate:
+    if term.value != "" or _field(term).name != "runtime":
+        raise _unsupported_term(term)
+    name_field, runtime_field = FIELDS["name"], FIELDS["runtime"]
+    limits = dict(slow or {})
+
+    def holds(task: TaskLike) -> bool:
+        limit = limits.get(field_value(task, name_field))
+        runtime = field_value(task, runtime_field)
+        return limit is not None and isinstance(runtime, int | float) and runtime > limit
+
+    return holds

@@ -1,0 +1,65 @@
+"""The order of tasks, and what comes after a place in it."""
+
+from collections.abc import Callable, Sequence
+from math import isnan
+from typing import Any, TypeAlias
+
+from flower.errors import InvalidRequest
+from flower.records import Task
+from flower.store.cursor import TEXT_SORT_KEYS, Position
+from flower.store.protocols import SORT_KEYS, Sort
+
+#: A task and its key.
+KeyedTask: TypeAlias = tuple[int, Task]
+
+
+def validate_sort(sorts: Sequence[Sort]) -> None:
+    unknown = [sort.key for sort in sorts if sort.key not in SORT_KEYS]
+    if unknown:
+        raise InvalidRequest(f"Tasks cannot be sorted by '{unknown[0]}'", hint=f"there are {', '.join(SORT_KEYS)}")
+
+
+def sort_keyed_tasks(items: Sequence[KeyedTask], sorts: Sequence[Sort]) -> list[KeyedTask]:
+    found = sorted(items, key=lambda item: item[0], reverse=_is_descending(sorts))
+    for sort in reversed(sorts):
+        found = _sort_by_key(found, sort)
+    return found
+
+
+def sort_position(item: KeyedTask, sorts: Sequence[Sort]) -> Position:
+    return Position(tuple(_key_function(sort.key)(item[1]) for sort in sorts), item[0])
+
+
+def is_after(position: Position, other: Position, sorts: Sequence[Sort]) -> bool:
+    """Whether `place` comes after `other`."""
+    for sort, mine, its in zip(sorts, position.values, other.values, strict=True):
+        if mine != its:
+            if mine is None or its is None:
+                return mine is None
+            return bool(mine < its if sort.descending else mine > its)
+    return position.key < other.key if _is_descending(sorts) else position.key > other.key
+
+
+def _is_descending(sorts: Sequence[Sort]) -> bool:
+    return bool(sorts) and sorts[0].descending
+
+
+def _sort_by_key(found: list[KeyedTask], sort: Sort) -> list[KeyedTask]:
+    """By one key, stably; those without a value last."""
+    value = _key_function(sort.key)
+    there = [item for item in found if value(item[1]) is not None]
+    missing = [item for item in found if value(item[1]) is None]
+    # sorted(reverse=True) keeps equal items in their order
+    return sorted(there, key=lambda item: value(item[1]), reverse=sort.descending) + missing
+
+
+def _key_function(key: str) -> Callable[[Task], Any]:
+    """What is compared: text casefolded, and a number that is none (NaN) is missing."""
+    attribute = "hostname" if key == "worker" else key
+    if key in TEXT_SORT_KEYS:
+        return lambda task: None if getattr(task, attribute) is None else getattr(task, attribute).casefold()
+    return lambda task: _number_or_none(getattr(task, attribute))
+
+
+def _number_or_none(value: float | None) -> float | None:
+    return None if value is None or isnan(value) else value

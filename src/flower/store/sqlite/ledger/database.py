@@ -1,0 +1,124 @@
+"""The ledger's file: made when it is first needed, one connection for reading and writing, short transactions.
+
+Texts as SQLite can hold them."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from flower.errors import StoreError
+from flower.store.sqlite.connection import (
+    DAMAGE_ERRORS,
+    Row,
+    create_database,
+    execute_statements,
+    fetch_rows,
+    open_for_writing,
+    translate_disk_full,
+)
+from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.schema import APPLICATION_ID, FORMAT_VERSION
+
+T = TypeVar("T")
+
+_CACHE_KB: Final = 512
+
+_CHECKPOINT: Final = 1_000
+
+
+class LedgerDatabase:
+    """`tables`: statements that make what is not there yet; those of a newer version run on an older file, too."""
+
+    def __init__(self, folder: StoreDirectory, tables: Sequence[str]) -> None:
+        self._folder = folder
+        self._tables = tables
+        self._lock = threading.RLock()
+        self._db: apsw.Connection | None = None
+
+    @property
+    def exists(self) -> bool:
+        return self._db is not None or self._folder.ledger_path.exists()
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Raises StoreError."""
+        with self._locked_connection() as db:
+            return fetch_rows(db, sql, values)
+
+    def write(self, change: Callable[[apsw.Connection], T]) -> T:
+        """One transaction: all of it is on the disk, or nothing. Raises StoreFull, StoreError."""
+        with self._locked_connection() as db:
+            execute_statements(db, "BEGIN IMMEDIATE")
+            try:
+                done = change(db)
+                execute_statements(db, "COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    execute_statements(db, "ROLLBACK")
+                raise
+            return done
+
+    def prune(self, delete: str, before: float) -> int:
+        """Of a ledger that is there; gives how many rows the statement took away."""
+        if not self.exists:
+            return 0
+
+        def change(db: apsw.Connection) -> int:
+            fetch_rows(db, delete, (before,))
+            return db.changes()
+
+        return self.write(change)
+
+    @contextmanager
+    def _locked_connection(self) -> Iterator[apsw.Connection]:
+        with self._lock, translate_disk_full(self._folder.path):
+            try:
+                if self._db is None:
+                    self._db = self._open()
+                yield self._db
+            except DAMAGE_ERRORS as error:
+                raise StoreError(
+                    f"{self._folder.ledger_path} is damaged: {error}",
+                    hint="move it away: audit, tokens and jobs begin anew, tasks are not concerned",
+                ) from error
+            except apsw.BusyError as error:
+                raise StoreError("The ledger is being written by somebody else", hint="try again") from error
+
+    def _open(self) -> apsw.Connection:
+        """One at a time, by a lock on the folder: servers that start together make the file once, and SQLite does not
+        wait when two turn its log on."""
+        self._folder.create()
+        lock = os.open(self._folder.path, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self._folder.ledger_path.exists():
+                create_database(self._folder.ledger_path, (), APPLICATION_ID, FORMAT_VERSION)
+                # it holds what signs sessions; SQLite gives the log beside it the same mode
+                self._folder.ledger_path.chmod(0o600)
+            return self._connect()
+        finally:
+            os.close(lock)
+
+    def _connect(self) -> apsw.Connection:
+        db = open_for_writing(self._folder.ledger_path, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
+        try:
+            execute_statements(db, "PRAGMA foreign_keys=ON", *self._tables)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+
+def escape_surrogates(text: str) -> str:
+    """Lone surrogates, which no UTF-8 can hold, stay visible as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,89 @@
+"""Saved searches in the ledger's file."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+
+from flower.store.ledger.saved_searches import SavedSearch
+from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
+from flower.store.sqlite.ledger.database import LedgerDatabase, escape_surrogates
+
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS search (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, query TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
+        columns TEXT NOT NULL, sort TEXT NOT NULL, owner TEXT NOT NULL, shared INTEGER NOT NULL, at REAL NOT NULL
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS search_owner ON search (owner)",
+)
+
+_SELECT: Final = 'SELECT id, name, query, start, "end", columns, sort, owner, shared, at FROM search'
+_INSERT: Final = (
+    'INSERT INTO search (id, owner, name, query, start, "end", columns, sort, shared, at) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE: Final = (
+    'UPDATE search SET name = ?, query = ?, start = ?, "end" = ?, columns = ?, sort = ?, shared = ?, at = ? '
+    "WHERE id = ?"
+)
+
+
+class SqliteSavedSearches:
+    def __init__(self, file: LedgerDatabase) -> None:
+        self._file = file
+
+    def add(self, search: SavedSearch, *, limit: int) -> bool:
+        owner = escape_surrogates(search.owner)
+
+        def change(db: apsw.Connection) -> bool:
+            if fetch_number(db, "SELECT count(*) FROM search WHERE owner = ?", (owner,)) >= limit:
+                return False
+            fetch_rows(db, _INSERT, (search.id, owner, *_values(search)))
+            return True
+
+        return self._file.write(change)
+
+    def search(self, search_id: str) -> SavedSearch | None:
+        found = self._file.query(f"{_SELECT} WHERE id = ?", (escape_surrogates(search_id),))
+        return _search(found[0]) if found else None
+
+    def searches(self, owner: str) -> Sequence[SavedSearch]:
+        sql = f"{_SELECT} WHERE owner = ? OR shared ORDER BY name COLLATE NOCASE, name, id"
+        return [_search(row) for row in self._file.query(sql, (escape_surrogates(owner),))]
+
+    def update(self, search: SavedSearch) -> bool:
+        def change(db: apsw.Connection) -> bool:
+            fetch_rows(db, _UPDATE, (*_values(search), escape_surrogates(search.id)))
+            return db.changes() > 0
+
+        return self._file.write(change)
+
+    def delete(self, search_id: str) -> bool:
+        def change(db: apsw.Connection) -> bool:
+            fetch_rows(db, "DELETE FROM search WHERE id = ?", (escape_surrogates(search_id),))
+            return db.changes() > 0
+
+        return self._file.write(change)
+
+
+def _values(search: SavedSearch) -> tuple[Any, ...]:
+    texts = [escape_surrogates(text) for text in (search.name, search.query, search.start, search.end)]
+    lists = [json.dumps(words) for words in (search.columns, search.sort)]
+    return (*texts, *lists, int(search.shared), search.updated_at)
+
+
+def _search(row: Row) -> SavedSearch:
+    search_id, name, query, start, end, columns, sort, owner, shared, at = row
+    return SavedSearch(
+        id=search_id,
+        name=name,
+        query=query,
+        start=start,
+        end=end,
+        columns=tuple(json.loads(columns)),
+        sort=tuple(json.loads(sort)),
+        owner=owner,
+        shared=bool(shared),
+        updated_at=at,
+    )

@@ -1,0 +1,222 @@
+"""meta.db: the change sequence, workers and their history, gaps, what was counted, and the copies of the catalogue.
+Written last in every write: what it tells of is on disk already."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from flower.records import Gap, Task, Worker
+from flower.store.protocols import Batch, Changes
+from flower.store.query_results import WorkerSnapshot
+from flower.store.sqlite.catalog import SegmentInfo, decode_segment_info, encode_segment_info
+from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
+from flower.store.sqlite.counters import CounterRows, write_dedup_marks
+from flower.store.sqlite.row_codec import pack_id, unpack_id
+from flower.store.worker_history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
+
+#: How far back `changes` can tell: so many writes, and so many tasks in them all together.
+MAX_LOG_BATCHES: Final = 1_000
+MAX_LOG_TASKS: Final = 250_000
+#: More gaps than anyone reads; the oldest go.
+MAX_GAPS: Final = 10_000
+
+#: Stores made before there was a history get it when they are next written to. The order of rows is that of writing.
+_WORKER_LOG_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS worker_log(at REAL, hostname TEXT, event TEXT, data TEXT)",
+    "CREATE INDEX IF NOT EXISTS worker_log_hostname ON worker_log(hostname, at)",
+    "CREATE INDEX IF NOT EXISTS worker_log_at ON worker_log(at)",
+)
+
+_tasks_to_bytes = msgspec.msgpack.Encoder().encode
+_tasks_from_bytes = msgspec.msgpack.Decoder(tuple[Task, ...]).decode
+_worker_to_json = msgspec.json.Encoder().encode
+_worker_from_json = msgspec.json.Decoder(Worker).decode
+
+
+class _WorkerSnapshotData(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The column `data` of a worker's history."""
+
+    pid: int | None = None
+    active: int | None = None
+    processed: int | None = None
+    loadavg: tuple[float, ...] | None = None
+
+
+_snapshot_to_json = msgspec.json.Encoder().encode
+_snapshot_from_json = msgspec.json.Decoder(_WorkerSnapshotData).decode
+
+
+class MetaWriter:
+    """The writer's side; every method runs inside the writer's transaction on meta.db."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.sequence = 0
+        self._logged_tasks = self._oldest_sequence = 0
+        for statement in _WORKER_LOG_SCHEMA:
+            connection.execute(statement)
+        self.identity = self._identity()
+        self.reload()
+
+    def _identity(self) -> str:
+        """Given when the store is made, kept for its life."""
+        db = self.connection
+        db.execute("INSERT OR IGNORE INTO info VALUES ('identity', ?)", (secrets.token_hex(8),))
+        return str(fetch_rows(db, "SELECT value FROM info WHERE key='identity'")[0][0])
+
+    def reload(self) -> None:
+        """Read what is kept of the log: at the start, and after a rollback."""
+        db = self.connection
+        self.sequence = read_sequence(db)
+        self._logged_tasks = fetch_number(db, "SELECT sum(touched) FROM batch")
+        self._oldest_sequence = fetch_number(db, "SELECT min(sequence) FROM batch")
+        last = fetch_rows(db, "SELECT hostname, max(at) FROM worker_log GROUP BY hostname")
+        self._worker_sampler = WorkerHistorySampler(read_workers(db), dict(last))
+        self.counter_rows = CounterRows(db)
+
+    def log_batch(self, sequence: int, uuids: Sequence[str], *, complete: bool = True) -> None:
+        """The entry of a write in the log, which is kept bounded."""
+        if not complete or len(uuids) > MAX_LOG_TASKS:
+            row: Row = (sequence, time.time(), 0, b"", None, 0)
+        else:
+            packed = [pack_id(uuid) for uuid in uuids]
+            ids = b"".join(value for value in packed if isinstance(value, bytes))
+            odd = [value for value in packed if isinstance(value, str)]
+            row = (sequence, time.time(), len(uuids), ids, json.dumps(odd) if odd else None, 1)
+        self.connection.execute("INSERT INTO batch VALUES (?,?,?,?,?,?)", row)
+        self._trim_log(sequence, row[2])
+        self.sequence = sequence
+
+    def _trim_log(self, sequence: int, touched: int) -> None:
+        self._logged_tasks += touched
+        self._oldest_sequence = self._oldest_sequence or sequence
+        if sequence - self._oldest_sequence < MAX_LOG_BATCHES and self._logged_tasks <= MAX_LOG_TASKS:
+            return
+        cut, gone = self._oldest_sequence, 0
+        for entry, count in fetch_rows(
+            self.connection,
+            "SELECT sequence, touched FROM batch WHERE sequence < ? ORDER BY sequence",
+            (sequence,),
+        ):
+            if sequence - entry < MAX_LOG_BATCHES and self._logged_tasks - gone <= MAX_LOG_TASKS:
+                break
+            cut, gone = entry + 1, gone + count
+        self.connection.execute("DELETE FROM batch WHERE sequence < ?", (cut,))
+        self._logged_tasks -= gone
+        self._oldest_sequence = cut
+
+    def park_tasks(self, tasks: Sequence[Task]) -> None:
+        """Keep these, and no others, for whoever opens the store next."""
+        try:
+            content = _tasks_to_bytes(tasks)
+        except (OverflowError, UnicodeEncodeError, TypeError, ValueError, RecursionError):
+            # custom data that has no place in the format; it is still in the memory of who holds it
+            content = _tasks_to_bytes([msgspec.structs.replace(task, data=None) for task in tasks])
+        self.connection.execute("INSERT OR REPLACE INTO info VALUES ('held', ?)", (content,))
+
+    def parked_tasks(self) -> Sequence[Task]:
+        kept = fetch_rows(self.connection, "SELECT value FROM info WHERE key='held'")
+        return _tasks_from_bytes(kept[0][0]) if kept else ()
+
+    def put_workers(self, workers: Sequence[Worker]) -> None:
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO worker VALUES (?,?)",
+            [(worker.hostname, _worker_to_json(worker).decode()) for worker in workers],
+        )
+        moments = self._worker_sampler.sample(workers)
+        if moments:
+            self.connection.executemany("INSERT INTO worker_log VALUES (?,?,?,?)", map(_history_row, moments))
+            self.connection.execute(
+                "DELETE FROM worker_log WHERE rowid <= (SELECT max(rowid) FROM worker_log) - ?", (MAX_WORKER_SNAPSHOTS,)
+            )
+
+    def put_gaps(self, gaps: Sequence[Gap]) -> None:
+        if gaps:
+            self.connection.executemany(
+                "INSERT OR REPLACE INTO gap VALUES (?,?,?)", [(gap.start, gap.reason, gap.end) for gap in gaps]
+            )
+            self.connection.execute(
+                "DELETE FROM gap WHERE start < (SELECT start FROM gap ORDER BY start DESC LIMIT 1 OFFSET ?)",
+                (MAX_GAPS - 1,),
+            )
+
+    def put_counters(self, sequence: int, batch: Batch) -> None:
+        self.counter_rows.put(sequence, batch.dropped_counters, batch.counters)
+        if batch.dedup_marks is not None:
+            write_dedup_marks(self.connection, batch.dedup_marks)
+
+    def put_segments(self, segments: Iterable[SegmentInfo]) -> None:
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO segment VALUES (?,?)",
+            [(s.number, encode_segment_info(s).decode()) for s in segments],
+        )
+
+    def drop_segment(self, segment_number: int) -> None:
+        self.connection.execute("DELETE FROM segment WHERE number=?", (segment_number,))
+
+
+def read_segments(connection: apsw.Connection) -> list[SegmentInfo]:
+    return [decode_segment_info(data) for (data,) in fetch_rows(connection, "SELECT data FROM segment")]
+
+
+def read_workers(connection: apsw.Connection) -> dict[str, Worker]:
+    found = fetch_rows(connection, "SELECT hostname, data FROM worker ORDER BY hostname")
+    return {hostname: _worker_from_json(data) for hostname, data in found}
+
+
+def read_worker_history(connection: apsw.Connection, hostname: str | None, limit: int) -> list[WorkerSnapshot]:
+    """Newest first, of equal times the one written last; of all workers if none is named."""
+    if not fetch_rows(connection, "SELECT 1 FROM sqlite_schema WHERE name='worker_log'"):
+        return []  # written by an older version
+    condition, values = ("TRUE", ()) if hostname is None else ("hostname = ?", (hostname,))
+    found = fetch_rows(
+        connection,
+        f"SELECT hostname, at, event, data FROM worker_log WHERE {condition} ORDER BY at DESC, rowid DESC LIMIT ?",
+        (*values, max(0, limit)),
+    )
+    return [
+        WorkerSnapshot(name, at, event, *msgspec.structs.astuple(_snapshot_from_json(data)))
+        for name, at, event, data in found
+    ]
+
+
+def _history_row(moment: WorkerSnapshot) -> Row:
+    how = _WorkerSnapshotData(moment.pid, moment.active, moment.processed, moment.loadavg)
+    return (moment.recorded_at, moment.worker, moment.event, _snapshot_to_json(how).decode())
+
+
+def read_gaps(connection: apsw.Connection) -> tuple[Gap, ...]:
+    found = fetch_rows(connection, "SELECT start, end, reason FROM gap ORDER BY start, reason")
+    return tuple(Gap(start, end, reason) for start, end, reason in found)
+
+
+def read_sequence(connection: apsw.Connection) -> int:
+    return fetch_number(connection, "SELECT max(sequence) FROM batch")
+
+
+def read_changes(connection: apsw.Connection, after: int) -> Changes:
+    """One statement, hence one moment."""
+    log = fetch_rows(
+        connection,
+        "SELECT sequence, ids, odd, complete FROM batch"
+        " WHERE sequence > ?1 OR sequence = (SELECT max(sequence) FROM batch) ORDER BY sequence",
+        (after,),
+    )
+    newest = log[-1][0] if log else 0
+    news = [row for row in log if row[0] > after]
+    # numbers have no holes: if the first one after `after` is not there, the log has forgotten it
+    whole = after <= newest and (not news or news[0][0] == after + 1) and all(row[3] for row in news)
+    if not whole:
+        return Changes(newest, (), complete=False)
+    touched: dict[Any, None] = {}
+    for _, ids, odd, _ in news:
+        for place in range(0, len(ids), 16):
+            touched[ids[place : place + 16]] = None
+        for text in json.loads(odd) if odd else ():
+            touched[text] = None
+    return Changes(newest, tuple(map(unpack_id, touched)))
