@@ -112,7 +112,7 @@ def test_lines_that_are_no_tasks_are_named_and_skipped() -> None:
 
 
 def test_a_line_without_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flower.api.importer.LONGEST_LINE", 1_000)
+    monkeypatch.setattr("flower.api.importer.MAX_LINE_BYTES", 1_000)
     file = io.BytesIO(b"x" * 5_000_000 + b"\n" + b"".join(serialize_tasks([make(1)], "ndjson")))
     assert [type(item) for item in read_ndjson(file)] == [RejectedLine, ParsedTask]
 

@@ -64,7 +64,7 @@ def test_celerys_own_events_take_the_fast_path(kind: str, monkeypatch: pytest.Mo
     def never(*_: object) -> None:
         raise AssertionError("took the tolerant path")
 
-    monkeypatch.setattr(Decoder, "_tolerant", never)
+    monkeypatch.setattr(Decoder, "_decode_leniently", never)
     fields = standard(kind)
     (event,) = decoded(json.dumps(fields).encode())
     for name, value in fields.items():

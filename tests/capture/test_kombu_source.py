@@ -65,14 +65,14 @@ def test_it_is_the_fallback_for_the_others(
     kind: str, rig: MakeRig, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server: Redis | RabbitMQ = request.getfixturevalue(f"{kind}_server")
-    monkeypatch.setattr(factory, "_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    monkeypatch.setattr(factory, "_create_source", lambda *given: KombuSource(*given, "the test asks for it"))
     r = rig(server.url)
     r.send(*(str(n) for n in range(200)))
     r.until("events", lambda: len(r.uuids) == 200)
 
 
 def test_it_reconnects_with_a_gap(rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(factory, "_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    monkeypatch.setattr(factory, "_create_source", lambda *given: KombuSource(*given, "the test asks for it"))
     with Redis() as server:
         r = rig(server.url)
         server.stop()

@@ -39,7 +39,7 @@ class Rig:
         if batch is not None:
             self.batches.append(batch)
             if done:
-                self.capture.done(batch.token)
+                self.capture.ack(batch.token)
 
     def until(self, what: str, ready: Callable[[], bool], timeout: float = 30.0, done: bool = True) -> None:
         def reading() -> bool:

@@ -83,7 +83,7 @@ def test_positions_are_served_in_turn(store: MemoryStore, reader: Counting) -> N
 def test_texts_that_are_read_in_one_step_are_bounded(
     store: MemoryStore, reader: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flower.live.changes.READ_TEXT", 250)
+    monkeypatch.setattr("flower.live.changes.MAX_TEXT_LENGTH", 250)
     write(store, *range(20), result="x" * 100)
     news = ChangeReader(reader).read_since(0)
     assert list(news.tasks) == ["task-17", "task-18", "task-19"]
@@ -144,7 +144,7 @@ async def told(subscription: Subscription) -> bytes:
 def test_a_store_that_fails_is_said_once_and_tried_again(
     store: MemoryStore, reader: Counting, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flower.live.hub.AFTER_TROUBLE", 0.01)
+    monkeypatch.setattr("flower.live.hub.RETRY_DELAY", 0.01)
 
     async def listen() -> None:
         hub, subscription = Hub(), Subscription(0, StreamFilter(columns=("name",)))

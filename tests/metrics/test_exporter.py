@@ -25,7 +25,7 @@ class Samples:
     def __init__(self, *samples: QueueSample) -> None:
         self._samples = samples
 
-    def newest(self, after: float = 0.0) -> Sequence[QueueSample]:
+    def latest(self, after: float = 0.0) -> Sequence[QueueSample]:
         return [sample for sample in self._samples if sample.at > after]
 
 

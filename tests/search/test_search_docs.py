@@ -71,7 +71,7 @@ def test_the_examples_of_the_fields_are_queries(field: object) -> None:
     assert term.field == field.name  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("sign", OPERATORS, ids=lambda sign: sign.form)
+@pytest.mark.parametrize("sign", OPERATORS, ids=lambda sign: sign.syntax)
 def test_the_examples_of_the_signs_are_queries(sign: object) -> None:
     assert all(FIELDS[term.field].kind in sign.kinds for term in iter_terms(parse_search(sign.example)))  # type: ignore[attr-defined]
 

@@ -112,7 +112,7 @@ def test_workers_of_which_little_is_known(store: Store, path: Path) -> None:
 
 def test_the_oldest_lines_go(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (meta_db, memory_writer):
-        monkeypatch.setattr(module, "MAX_MOMENTS", 5)
+        monkeypatch.setattr(module, "MAX_WORKER_SNAPSHOTS", 5)
     for number in range(12):
         seen(store, up(float(number), f"w{number}"))
     assert [moment.worker for moment in history_of(store, path)] == ["w11", "w10", "w9", "w8", "w7"]

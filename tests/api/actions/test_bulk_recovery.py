@@ -29,7 +29,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture(autouse=True)
 def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_worker, "SETTLING", 0.6)
+    monkeypatch.setattr(bulk_worker, "RECOVERY_TIMEOUT", 0.6)
 
 
 def begun(ledger: Ledger, action: JobAction, task: str) -> JobItem:

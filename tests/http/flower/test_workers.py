@@ -177,7 +177,7 @@ def test_refusals(live: Live, worker: Worker, store: Reader) -> None:
 
 def test_a_worker_that_does_not_answer(live: Live, worker: Worker, store: Reader) -> None:
     name = worker.hostname
-    with Live(store, lambda: worker.app, answer_timeout=0.5) as impatient:
+    with Live(store, lambda: worker.app, reply_timeout=0.5) as impatient:
         assert impatient.http.get("/api/workers", params={"workername": name}).status_code == 200
         worker.signal(signal.SIGSTOP)
         try:

@@ -222,7 +222,7 @@ def test_nobody_keeps_it_or_holds_it_back(live: Live) -> None:
 
 
 def test_it_says_that_it_is_still_here(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "COMMENT_AFTER", 0.1)
+    monkeypatch.setattr(live_module, "COMMENT_INTERVAL", 0.1)
     with Listener(live.http, topics="tasks") as listener:
         wait_for("comments", lambda: listener.comments >= 3)
         assert listener.last_id == str(listener.wait("hello").data["sequence"])
@@ -260,7 +260,7 @@ def test_when_the_server_stops(store: Reader, opened: None) -> None:
 @pytest.fixture
 def locked(store: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
-    monkeypatch.setattr(live_module, "CHECK_EVERY", 0.2)
+    monkeypatch.setattr(live_module, "AUTH_CHECK_INTERVAL", 0.2)
     with Live(store, basic_auth=("ann:secret",)) as server:
         yield server
 
@@ -297,7 +297,7 @@ def test_a_session_that_is_over_ends_the_stream(locked: Live, monkeypatch: pytes
     locked.http.headers["Cookie"] = f"{SESSION_COOKIE}={sessions.sign_session(Session('ann', 'password'))}"
     with Listener(locked.http, topics="tasks") as listener:
         listener.wait("hello")
-        monkeypatch.setattr("flower.access.sessions.SESSION_AGE", -1)
+        monkeypatch.setattr("flower.access.sessions.SESSION_MAX_AGE", -1)
         assert "login has ended" in listener.wait("bye").data["why"]
 
 

@@ -42,7 +42,7 @@ def worker(redis_server: Redis) -> Iterator[Worker]:
 def live(worker: Worker, writer: Writer, tmp_path: Any, opened: None) -> Iterator[Live]:
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=time.time(), freq=600.0), Record("gone@w")]))
     reader = open_reader(tmp_path / "store")
-    with Live(reader, lambda: worker.app, answer_timeout=10.0) as server:
+    with Live(reader, lambda: worker.app, reply_timeout=10.0) as server:
         yield server
     reader.close()
 
@@ -111,7 +111,7 @@ def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
 
 def test_a_worker_that_is_dead(live: Live) -> None:
     live.context.inspections.store_replies(("gone@w",), {"stats": {"gone@w": {}}}, time.time())
-    with Live(live.context.store, live.context.app, answer_timeout=0.2) as impatient:
+    with Live(live.context.store, live.context.app, reply_timeout=0.2) as impatient:
         silent = command(impatient, "gone@w", "pool/grow")
     assert silent.status_code == 504
     assert silent.json()["error"]["message"] == "Timeout: no answer from worker 'gone@w' within 0.2 s"

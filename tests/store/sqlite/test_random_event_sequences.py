@@ -72,10 +72,11 @@ def test_disk_agrees_with_the_reference(
             # so that a handful of tasks takes the ways that a hundred thousand take
             for module, name, value in (
                 (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (evaluate, "_ROWS", 2), (evaluate, "_SMALL", 0),
-                (bitmasks, "_FEW", 0), (offsets, "STRIDE", 2), (segment_scan, "_TRIED", 2), (segment_scan, "_YIELD",
+                (bitmasks, "_FEW", 0), (offsets, "SAMPLE_STRIDE", 2), (segment_scan, "_MIN_TRIED", 2), (segment_scan,
+                "_MIN_YIELD_RATIO",
                 1), (segment_scan, "_BLOCK", 1),
                 (merge, "_LEAST", 1), (merge, "_MOST", 3), (text_candidates, "_FIRST", 1),
-                (evaluate, "_MANY", 0), (text_candidates, "_BROAD", 1000),
+                (evaluate, "_MAX_UNCERTAIN_ROWS", 0), (text_candidates, "_BROAD_RATIO", 1000),
             ):  # fmt: skip
                 patch.setattr(module, name, value)
         patch.setattr(segment_set, "SETTLED", -1.0)

@@ -79,6 +79,6 @@ def test_the_earliest_time_is_remembered(ledger: Ledger, monkeypatch: pytest.Mon
     ledger.failure_notes.record_first_seen({})
     assert ledger.failure_notes.first_seen() == {"f1": 5.0, "f2": 4.0, "f3": 1.0}
     assert ledger.failure_notes.first_seen(["f2", "f9"]) == {"f2": 4.0}
-    monkeypatch.setattr("flower.store.sqlite.ledger.failure_notes.MOST_SEEN", 2)
+    monkeypatch.setattr("flower.store.sqlite.ledger.failure_notes.MAX_FIRST_SEEN", 2)
     ledger.failure_notes.record_first_seen({"f4": 8.0})
     assert ledger.failure_notes.first_seen() == {"f1": 5.0, "f4": 8.0}

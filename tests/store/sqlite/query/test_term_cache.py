@@ -27,7 +27,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return verified(look, node, slots)
 
     monkeypatch.setattr(evaluate, "verified", counting)
-    monkeypatch.setattr(evaluate, "_MANY", 5)
+    monkeypatch.setattr(evaluate, "_MAX_UNCERTAIN_ROWS", 5)
     monkeypatch.setattr(evaluate, "_SMALL", 0)
     return looked
 

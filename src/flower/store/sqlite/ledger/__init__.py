@@ -3,12 +3,7 @@
 from typing import Final
 
 from flower.store.sqlite.directory import StoreDirectory
-from flower.store.sqlite.ledger import api_tokens as secrets
-from flower.store.sqlite.ledger import api_tokens as tokens
-from flower.store.sqlite.ledger import audit, jobs, reruns
-from flower.store.sqlite.ledger import failure_notes as failures
-from flower.store.sqlite.ledger import queue_samples as samples
-from flower.store.sqlite.ledger import saved_searches as searches
+from flower.store.sqlite.ledger import api_tokens, audit, failure_notes, jobs, queue_samples, reruns, saved_searches
 from flower.store.sqlite.ledger.api_tokens import SqliteApiTokens, SqliteSecrets
 from flower.store.sqlite.ledger.audit import SqliteAudit
 from flower.store.sqlite.ledger.database import LedgerDatabase
@@ -18,7 +13,7 @@ from flower.store.sqlite.ledger.queue_samples import SqliteQueueSamples
 from flower.store.sqlite.ledger.reruns import SqliteReruns
 from flower.store.sqlite.ledger.saved_searches import SqliteSavedSearches
 
-_PARTS: Final = (audit, tokens, secrets, reruns, jobs, samples, searches, failures)
+_PARTS: Final = (audit, api_tokens, reruns, jobs, queue_samples, saved_searches, failure_notes)
 
 
 class SqliteLedger:

@@ -13,7 +13,12 @@ from flower.store.ledger.api_tokens import ApiToken
 from flower.store.sqlite.connection import Row, fetch_rows
 from flower.store.sqlite.ledger.database import LedgerDatabase, escape_surrogates
 
-SECRET_TABLES: Final = (
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS token (
+        id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL, owner TEXT NOT NULL, way TEXT NOT NULL,
+        permissions TEXT NOT NULL, made REAL NOT NULL, expires REAL, used REAL, used_from TEXT NOT NULL, revoked REAL,
+        revoked_by TEXT NOT NULL
+    ) STRICT""",
     "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
 
@@ -34,14 +39,6 @@ def _insert_secret(db: apsw.Connection, name: str) -> bytes:
     )
     return bytes(fetch_rows(db, "SELECT value FROM secret WHERE name = ?", (name,))[0][0])
 
-
-TOKEN_TABLES: Final = (
-    """CREATE TABLE IF NOT EXISTS token (
-        id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL, owner TEXT NOT NULL, way TEXT NOT NULL,
-        permissions TEXT NOT NULL, made REAL NOT NULL, expires REAL, used REAL, used_from TEXT NOT NULL, revoked REAL,
-        revoked_by TEXT NOT NULL
-    ) STRICT""",
-)
 
 _COLUMNS: Final = "id, name, owner, way, permissions, made, expires, used, used_from, revoked, revoked_by"
 
