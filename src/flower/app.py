@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
+from flower import cluster
 from flower.access.factory import create_authenticator
 from flower.api.actions.bulk_runner import run_jobs
 from flower.api.background import run_background_tasks
@@ -163,8 +164,9 @@ class _Server:
             raise self._fatal_error
 
     async def _load_app_and_supervise(self) -> None:
-        """Load the application (slow: Celery), then keep the recorder alive."""
+        """Import Celery and the application (slow), then supervise the recorder."""
         try:
+            await asyncio.to_thread(cluster.load)
             app = await asyncio.to_thread(self._app)
             if not self._quiet:
                 await asyncio.to_thread(_log_broker_and_tasks, app)
