@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flower.store.sqlite.columns.file import ColumnFile, Columns, Unusable, make
+from flower.store.sqlite.columns.column_file import ColumnFile, ColumnFileInvalid, Columns, create_column_file
 
 FIRST, CAPACITY = 1, 20_000
 #: One column of each item size: every change sets all slots of all of them to one value.
@@ -66,8 +66,8 @@ def read(path: Path, stop: Event, results: "multiprocessing.Queue[Counts]") -> N
     end = time.monotonic() + SECONDS
     while not counts.is_enough and not stop.is_set() and time.monotonic() < end:
         try:
-            copy = file.undisturbed(lambda: copy_columns(file))
-        except Unusable:  # the writer was preempted during a change
+            copy = file.read_consistent(lambda: copy_columns(file))
+        except ColumnFileInvalid:  # the writer was preempted during a change
             continue
         counts.consistent += 1
         counts.consistent_torn += is_torn(copy)
@@ -78,7 +78,7 @@ def read(path: Path, stop: Event, results: "multiprocessing.Queue[Counts]") -> N
 
 def test_torture_copies_of_other_processes_are_never_torn(tmp_path: Path) -> None:
     path = tmp_path / "seg-000001.cols"
-    with make(path, FIRST, CAPACITY).change(0):
+    with create_column_file(path, FIRST, CAPACITY).change(0):
         pass
     context = multiprocessing.get_context("spawn")
     stop, results = context.Event(), context.Queue()
@@ -104,7 +104,7 @@ def test_torture_copies_of_other_processes_are_never_torn(tmp_path: Path) -> Non
 
 @pytest.fixture
 def writer(tmp_path: Path) -> ColumnFile:
-    file = make(tmp_path / "seg-000001.cols", FIRST, CAPACITY)
+    file = create_column_file(tmp_path / "seg-000001.cols", FIRST, CAPACITY)
     with file.change(1):
         file["state"][:] = 1
     return file
@@ -129,15 +129,15 @@ def test_a_copy_during_which_a_change_happened_is_taken_again(
         copies.append((first, int(reader["state"][-1])))
         return copies[-1]
 
-    assert reader.undisturbed(copy) == (2, 2)
+    assert reader.read_consistent(copy) == (2, 2)
     assert copies == [(1, 2), (2, 2)]
 
 
 def test_a_change_that_never_ends_is_reported(writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
     reader = opened()
     writer.header["writing"] |= 1
-    with pytest.raises(Unusable, match="did not end"):
-        reader.undisturbed(lambda: pytest.fail("copied during a change"))
+    with pytest.raises(ColumnFileInvalid, match="did not end"):
+        reader.read_consistent(lambda: pytest.fail("copied during a change"))
 
 
 def test_a_change_that_was_cut_off_makes_the_file_invalid_for_the_next_writer(
@@ -145,7 +145,7 @@ def test_a_change_that_was_cut_off_makes_the_file_invalid_for_the_next_writer(
 ) -> None:
     writer.header["writing"] |= 1
     opened()  # a reader cannot know that no writer is at work
-    with pytest.raises(Unusable, match="cut off"):
+    with pytest.raises(ColumnFileInvalid, match="cut off"):
         opened(writable=True)
 
 
@@ -153,13 +153,13 @@ def test_columns_that_were_not_synced_before_the_machine_stopped_are_invalid(
     writer: ColumnFile, opened: Callable[..., ColumnFile]
 ) -> None:
     writer.header["boot"] = b"another boot"
-    with pytest.raises(Unusable, match="before the machine stopped"):
+    with pytest.raises(ColumnFileInvalid, match="before the machine stopped"):
         opened()
     writer.sync()
     assert opened().sequence == 1
     with writer.change(2):
         pass
-    with pytest.raises(Unusable, match="before the machine stopped"):
+    with pytest.raises(ColumnFileInvalid, match="before the machine stopped"):
         opened()
 
 
@@ -168,7 +168,7 @@ def test_a_header_of_other_columns_is_invalid(
     field: str, writer: ColumnFile, opened: Callable[..., ColumnFile]
 ) -> None:
     writer.header[field] = b"OTHER" if field == "magic" else 99
-    with pytest.raises(Unusable):
+    with pytest.raises(ColumnFileInvalid):
         opened()
 
 
@@ -178,5 +178,5 @@ def test_a_file_of_another_size_is_invalid(
     path = tmp_path / "seg-000001.cols"
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    with pytest.raises(Unusable, match="another size"):
+    with pytest.raises(ColumnFileInvalid, match="another size"):
         opened()
