@@ -21,7 +21,7 @@ from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "python-api.md"
 #: The part that needs nothing but records.
-ASKING = "Asking the records"
+ASKING = "Query the store"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 RECORDED = [
@@ -90,8 +90,8 @@ def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:
         "   shop.charge SUCCESS 1.0",
     ):
         assert words in printed
-    assert namespace["found"].partial is None
-    assert [concern.kind for concern in namespace["state"].concerns][:1] == ["recorder_stopped"]
+    assert namespace["result"].partial is None
+    assert [issue.kind for issue in namespace["state"].issues][:1] == ["recorder_stopped"]
 
 
 def test_every_question_is_on_the_page() -> None:
