@@ -1,5 +1,5 @@
-"""`docs/configuration.md` is true: its tables are printed from the options, and its example is read. Run as a program,
-this writes the tables anew."""
+"""docs/configuration.md: its tables are generated from the options, and its example is a valid file. Run as a program
+to write the tables."""
 
 import re
 from pathlib import Path
@@ -12,16 +12,16 @@ _TABLES = re.compile(r"(<!-- options -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 #: The first option of each group, in the order of the table of options.
 GROUPS = {
-    "address": "Where it listens",
-    "db": "What is kept",
+    "address": "Address and TLS",
+    "db": "Store and retention",
     "enable_events": "Events",
     "purge_offline_workers": "Workers and queues",
-    "basic_auth": "Who may do what",
+    "basic_auth": "Authentication and permissions",
     "auto_refresh": "Pages",
     "task_runtime_metric_buckets": "Metrics",
-    "persistent": "Of Flower",
-    "debug": "Log",
-    "conf": "The file itself",
+    "persistent": "Accepted for compatibility with Flower",
+    "debug": "Logging",
+    "conf": "Path of the configuration file",
 }
 
 
@@ -29,7 +29,7 @@ def tables() -> str:
     lines: list[str] = []
     for name in OPTION_NAMES:
         if name in GROUPS:
-            lines += ["", f"## {GROUPS[name]}", "", "| option | is | default | |", "| --- | --- | --- | --- |"]
+            lines += ["", f"## {GROUPS[name]}", "", "| option | type | default | description |", "| --- | --- | --- | --- |"]
         lines.append(f"| `{name}` | {OPTION_TYPES[name].label} | {default(name)} | {sentence(name)} |")
     return "\n".join([*lines, "", ""])
 
