@@ -29,7 +29,8 @@ def tables() -> str:
     lines: list[str] = []
     for name in OPTION_NAMES:
         if name in GROUPS:
-            lines += ["", f"## {GROUPS[name]}", "", "| option | type | default | description |", "| --- | --- | --- | --- |"]
+            lines += ["", f"## {GROUPS[name]}", "", "| option | type | default | description |"]
+            lines += ["| --- | --- | --- | --- |"]
         lines.append(f"| `{name}` | {OPTION_TYPES[name].label} | {default(name)} | {sentence(name)} |")
     return "\n".join([*lines, "", ""])
 
