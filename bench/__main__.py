@@ -16,11 +16,11 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench.bench import BASE, QUICK, Bench, Sizes
-from bench.figures import Figure
 from bench.install import WORKPLACE, has_bellflower, versions
-from bench.measures import STEPS, Step
-from bench.systems import bellflower, flower
+from bench.results import Figure
+from bench.runner import BASE, QUICK, Bench, Sizes
+from bench.scenarios import STEPS, Step
+from bench.systems_under_test import bellflower, flower
 from bench.table import print_table
 
 NAMES = ("flower", "bellflower")
@@ -33,7 +33,7 @@ NAMES = ("flower", "bellflower")
 @click.option("--only", multiple=True, metavar="NAME", help="Only steps whose name holds this; may be repeated.")
 @click.option("--system", "only_system", type=click.Choice(NAMES), help="Measure only one of the two.")
 @click.option("--tasks", type=click.IntRange(min=1_000), help="Tasks in the streams that speed is measured with.")
-@click.option("--large", type=click.IntRange(min=100_000), help="Tasks in the store of the step `large`.")
+@click.option("--large", type=click.IntRange(min=100_000), help="Tasks in the store of the step `large-store`.")
 @click.option(
     "--size",
     "asked",

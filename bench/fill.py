@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench.population import Population
+from bench.dataset import Population
 from flower.records import Task
 from flower.store.factory import open_writer
 from flower.store.protocols import Batch

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 
 import amqp
 
-from bench.wire import ENCODERS, EXCHANGE, Ended, encode
-from bench.workload import Emitted, Workload
+from bench.event_stream import Emitted, Workload
+from bench.wire_format import ENCODERS, EXCHANGE, Ended, encode
 
 #: Events in a step, the grain in which a stream can be stopped and resumed.
 STEP = 500

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.figures import Figure, Sample
+from bench.results import Figure, Sample
 
 _MET = {True: "yes", False: "NO", None: ""}
 

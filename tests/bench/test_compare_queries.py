@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from bench.asking import ask, interview
-from bench.measures.beside import tasks_in
-from bench.pairs import lines
-from bench.population import Population
-from bench.questions import rows
-from bench.visible import View
-from bench.workload import Workload
+from bench.dataset import Population
+from bench.event_stream import Workload
+from bench.http_timing import ask, interview
+from bench.paired_requests import lines
+from bench.query_mix import rows
+from bench.scenarios.compare_queries import tasks_in
+from bench.visibility_check import View
 from flower.fold import fold
 from flower.records import Event, Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter

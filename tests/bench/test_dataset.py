@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bench.disasters import DISASTERS, LINES, PHRASE, any_phrase
+from bench.dataset import DAY, Population
+from bench.event_stream import NAMES, WORKERS
+from bench.failure_fixtures import DISASTERS, LINES, PHRASE, any_phrase
 from bench.fill import fill, population_of
 from bench.install import ROOT
-from bench.population import DAY, Population
-from bench.workload import NAMES, WORKERS
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
 from flower.search.tree import Term

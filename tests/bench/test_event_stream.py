@@ -4,7 +4,7 @@ from collections import Counter
 
 from celery.events.state import State
 
-from bench.workload import WORKERS, Workload
+from bench.event_stream import WORKERS, Workload
 
 SMALL = Workload(3_000)
 

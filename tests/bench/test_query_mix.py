@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.asking import ask, figures, interview
-from bench.figures import Bar, Figure, percentile, single, slow_end
-from bench.pairs import lines
-from bench.population import Population
-from bench.questions import Request, Row, rows
-from bench.visible import View
-from bench.workload import NOTES, Workload
+from bench.dataset import Population
+from bench.event_stream import NOTES, Workload
+from bench.http_timing import ask, figures, interview
+from bench.paired_requests import lines
+from bench.query_mix import Request, Row, rows
+from bench.results import Bar, Figure, percentile, single, slow_end
+from bench.visibility_check import View
 from flower.search.parser import parse_search
 from flower.search.tree import EVERYTHING
 

@@ -3,10 +3,10 @@
 import pytest
 from rich.console import Console
 
-from bench.figures import Bar, Figure, middle, single
+from bench.event_stream import Outcome
+from bench.results import Bar, Figure, middle, single
 from bench.table import print_table
-from bench.visible import Shown, judge
-from bench.workload import Outcome
+from bench.visibility_check import Shown, judge
 
 OUTCOME = Outcome("a.b", "(1,)", "{}", "SUCCESS")
 

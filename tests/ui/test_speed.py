@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from bench.dataset import Population
 from bench.fill import fill
-from bench.population import Population
 from tests.helpers.browser import Watched
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.bench import Bench, Stage, outcomes, stage, wait_until
-from bench.feed import Feed, Form, Lost, Paced
-from bench.figures import Bar, Figure, Sample, middle, single
-from bench.systems import Memory, System, wait_idle
-from bench.visible import Verdict, View, judge
-from bench.workload import Workload
+from bench.event_feed import Feed, Form, Lost, Paced
+from bench.event_stream import Workload
+from bench.results import Bar, Figure, Sample, middle, single
+from bench.runner import Bench, Stage, outcomes, stage, wait_until
+from bench.systems_under_test import Memory, System, wait_idle
+from bench.visibility_check import Verdict, View, judge
 
 BARS = {"redis-single": 8, "redis-batched": 10, "rabbitmq-single": 5, "rabbitmq-batched": 8}
 #: The spread is over so many parts of the stream: fewer than a fast system makes transactions.

@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bench.asking import ask, figures, interview
-from bench.bench import SERVERS, Bench, fill, wait_until
-from bench.drip import Drip
-from bench.feed import Feed, Form
-from bench.figures import Bar, Figure, Sample, single
+from bench.dataset import Population
+from bench.event_feed import Feed, Form
+from bench.event_stream import Workload
 from bench.fill import population_of
-from bench.population import Population
-from bench.questions import TEN_MILLIONS, Request, Row, rows
-from bench.systems import Running, wait_idle
-from bench.visible import View
-from bench.workload import Workload
+from bench.http_timing import ask, figures, interview
+from bench.paced_load import Drip
+from bench.query_mix import TEN_MILLIONS, Request, Row, rows
+from bench.results import Bar, Figure, Sample, single
+from bench.runner import SERVERS, Bench, fill, wait_until
+from bench.systems_under_test import Running, wait_idle
+from bench.visibility_check import View
 
 #: Of the workload.
 EVENTS_PER_TASK = 3.58

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from bench.feed import Feed, Paced
+from bench.event_feed import Feed, Paced
+from bench.event_stream import Outcome, Workload
 from bench.install import ROOT
-from bench.systems import Running, System
-from bench.visible import View
-from bench.workload import Outcome, Workload
+from bench.systems_under_test import Running, System
+from bench.visibility_check import View
 from tests.helpers.servers import RabbitMQ, Redis
 
 Broker = Redis | RabbitMQ

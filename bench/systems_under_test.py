@@ -16,7 +16,7 @@ from typing import Self
 import psutil
 
 from bench.install import ROOT, checkout_python, flower_python
-from bench.visible import View
+from bench.visibility_check import View
 from tests.helpers.servers import free_port
 
 #: Neither may forget a task while it is measured.
@@ -26,7 +26,7 @@ MAX_TASKS = 20_000_000
 @dataclass(frozen=True, slots=True)
 class System:
     """`options` are given a `{port}` and a `{folder}`; `page` is how many tasks to ask of it at once
-    (None: everything in one answer, as it has no cheap pages); `window` see `bench.feed`."""
+    (None: everything in one answer, as it has no cheap pages); `window` see `bench.event_feed`."""
 
     name: str
     python: Path
@@ -88,7 +88,7 @@ class Running:
     def command(self) -> list[str]:
         options = self.system.options + (self.system.durable if self.durable else ())
         filled = (option.format(port=self.port, folder=self.folder) for option in options)
-        return [str(self.system.python), "-m", "celery", "-A", "bench.proj", "flower", *filled]
+        return [str(self.system.python), "-m", "celery", "-A", "bench.celery_app", "flower", *filled]
 
     def start(self) -> None:
         environment = {

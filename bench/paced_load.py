@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from bench.feed import Feed
+from bench.event_feed import Feed
 
 
 class Drip:

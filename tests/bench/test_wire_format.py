@@ -11,10 +11,10 @@ import pytest
 import redis
 from celery import Celery
 
-from bench.feed import FORMS, Feed, Form
+from bench.event_feed import FORMS, Feed, Form
+from bench.event_stream import Emitted, Workload
 from bench.publisher import LINES
-from bench.wire import BATCH, ENCODERS, encode
-from bench.workload import Emitted, Workload
+from bench.wire_format import BATCH, ENCODERS, encode
 from tests.helpers.servers import RabbitMQ, Redis
 
 SMALL = Workload(400)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bench.asking import ask
-from bench.bench import Bench, stage, wait_until
-from bench.feed import Feed, Form, Paced
-from bench.figures import Bar, Figure, Sample, percentile, single, slow_end
-from bench.pairs import Line, Pair, lines
-from bench.systems import System, wait_idle
-from bench.visible import View
-from bench.workload import Workload
+from bench.event_feed import Feed, Form, Paced
+from bench.event_stream import Workload
+from bench.http_timing import ask
+from bench.paired_requests import Line, Pair, lines
+from bench.results import Bar, Figure, Sample, percentile, single, slow_end
+from bench.runner import Bench, stage, wait_until
+from bench.systems_under_test import System, wait_idle
+from bench.visibility_check import View
 
 #: So many tasks a second, by their times: a hundred thousand are two hours and a half.
 PACE = 11.0
@@ -33,7 +33,7 @@ Answers = dict[tuple[str, str], dict[str, Asked]]
 Questions = dict[tuple[str, str], list[Pair]]
 
 
-def beside(bench: Bench) -> Iterator[Figure]:
+def compare_queries(bench: Bench) -> Iterator[Figure]:
     workload = Workload(bench.sizes.tasks, pace=PACE, notes=True)
     asked = lines(workload)
     questions = _questions(asked, bench.sizes.pairs)

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.bench import SERVERS, Bench, begin, feed_speed, fill
-from bench.feed import FORMS, Feed
-from bench.figures import Bar, Figure, single
+from bench.event_feed import FORMS, Feed
+from bench.event_stream import Workload
 from bench.install import ROOT
-from bench.systems import Running, System, bellflower_at
-from bench.workload import Workload
+from bench.results import Bar, Figure, single
+from bench.runner import SERVERS, Bench, begin, feed_speed, fill
+from bench.systems_under_test import Running, System, bellflower_at
 
 BAR = Bar("value", ">=", 85)
 #: Turn about, so that a machine whose speed wanders is fair to both.
@@ -53,7 +53,7 @@ def _stock(running: Running, stores: Mapping[str, Path]) -> None:
     the copy lacks: that is over before the clock starts."""
     if running.system.name in stores:
         store = shutil.copytree(stores[running.system.name], running.folder / "store")
-        subprocess.run([str(running.system.python), "-m", "bench.settle", str(store)], cwd=ROOT, check=True)
+        subprocess.run([str(running.system.python), "-m", "bench.finish_store", str(store)], cwd=ROOT, check=True)
 
 
 def _share(bench: Bench, name: str, speeds: Speeds) -> Figure:
@@ -70,7 +70,7 @@ def _written(bench: Bench, both: Sequence[System], place: int, stores: Mapping[s
         for system in both:
             with Running(system, "") as idle:
                 _stock(idle, stores)
-                command = [str(system.python), "-m", "bench.writing", str(idle.folder / "store"), str(place)]
+                command = [str(system.python), "-m", "bench.store_write", str(idle.folder / "store"), str(place)]
                 said = subprocess.run(
                     [*command, str(bench.sizes.tasks)], cwd=ROOT, check=True, capture_output=True, text=True
                 )

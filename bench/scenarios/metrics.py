@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bench.bench import Bench, Stage, stage, wait_until
-from bench.drip import Drip
-from bench.feed import Feed, Form, Paced
-from bench.figures import Bar, Figure, slow_end
-from bench.systems import System, wait_idle
-from bench.workload import Workload
+from bench.event_feed import Feed, Form, Paced
+from bench.event_stream import Workload
+from bench.paced_load import Drip
+from bench.results import Bar, Figure, slow_end
+from bench.runner import Bench, Stage, stage, wait_until
+from bench.systems_under_test import System, wait_idle
 
 WORKERS, TYPES = 50, 60
 #: Events of a task.

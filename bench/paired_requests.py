@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bench.disasters import any_phrase
-from bench.questions import PAGE, Request
-from bench.searches import quoted
-from bench.workload import NAMES, NOTES, THINGS, TOWNS, WEIGHTS, WORKERS, Workload, order_of
+from bench.event_stream import NAMES, NOTES, THINGS, TOWNS, WEIGHTS, WORKERS, Workload, order_of
+from bench.failure_fixtures import any_phrase
+from bench.query_mix import PAGE, Request
+from bench.search_mix import quoted
 
 #: What Flower's API can sort by; None is its order if nothing is asked for.
 API_KEYS = (None, "name", "received", "started", "state")

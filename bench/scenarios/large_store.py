@@ -4,19 +4,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.bench import SERVERS, Bench, Broker, begin, feed_speed, fill
-from bench.feed import Feed, Form
-from bench.figures import Bar, Figure, Sample, middle, single
-from bench.measures.start import seconds_to_page
-from bench.systems import Running, System, wait_idle
-from bench.workload import Workload
+from bench.event_feed import Feed, Form
+from bench.event_stream import Workload
+from bench.results import Bar, Figure, Sample, middle, single
+from bench.runner import SERVERS, Bench, Broker, begin, feed_speed, fill
+from bench.scenarios.start import seconds_to_page
+from bench.systems_under_test import Running, System, wait_idle
 
 BATCH = 10_000
 #: So many batches at each end of the walk are compared.
 ENDS = 3
 
 
-def large(bench: Bench) -> Iterator[Figure]:
+def large_store(bench: Bench) -> Iterator[Figure]:
     system = bench.system("bellflower")
     sizes = bench.sizes
     paged, full = f"{sizes.paged_tasks / 1e6:g} M", f"{sizes.large_tasks / 1e6:g} M"
@@ -85,7 +85,7 @@ def _walks(bench: Bench, running: Running, label: str, tasks: int) -> Iterator[F
 
 def _in_python(running: Running) -> Callable[[int], float]:
     # Here and not above: a bench of Flower alone has no need of us.
-    from bench.proj import app  # noqa: PLC0415
+    from bench.celery_app import app  # noqa: PLC0415
     from flower.events import Events  # noqa: PLC0415
     from flower.utils.tasks import iter_tasks  # noqa: PLC0415
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.figures import Bar, Figure, Sample, percentile, single, slow_end
-from bench.questions import Request, Row
-from bench.visible import View
+from bench.query_mix import Request, Row
+from bench.results import Bar, Figure, Sample, percentile, single, slow_end
+from bench.visibility_check import View
 
 #: A kind of question that fails so often is not asked again: its row has missed its bar.
 GIVE_UP = 3

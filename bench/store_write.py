@@ -1,4 +1,4 @@
-"""`python -m bench.writing FOLDER FIRST COUNT`: how fast a store takes tasks from its writer.
+"""`python -m bench.store_write FOLDER FIRST COUNT`: how fast a store takes tasks from its writer.
 
 The tasks are made before the clock starts. One line of JSON: `tasks`, and the `seconds` until all were written and the
 writer had closed the store. It runs with the interpreter of any commit of the product."""
@@ -8,7 +8,7 @@ import sys
 import time
 from inspect import signature
 
-from bench.population import Population
+from bench.dataset import Population
 from flower.store.factory import open_writer
 from flower.store.protocols import Batch
 

@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from bench.bench import Bench
-from bench.feed import FORMS, Form
-from bench.figures import Figure
-from bench.measures.beside import beside
-from bench.measures.crash import crash
-from bench.measures.flood import flood
-from bench.measures.ingest import ingest
-from bench.measures.large import large
-from bench.measures.live import live
-from bench.measures.metrics import metrics
-from bench.measures.queries import queries
-from bench.measures.start import start
-from bench.measures.throughput import throughput
+from bench.event_feed import FORMS, Form
+from bench.results import Figure
+from bench.runner import Bench
+from bench.scenarios.burst import burst
+from bench.scenarios.compare_queries import compare_queries
+from bench.scenarios.ingest import ingest
+from bench.scenarios.kill9 import kill9
+from bench.scenarios.large_store import large_store
+from bench.scenarios.live import live
+from bench.scenarios.metrics import metrics
+from bench.scenarios.queries import queries
+from bench.scenarios.start import start
+from bench.scenarios.throughput import throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ def _with_form(measure: Callable[..., Iterable[Figure]], form: Form, when: str) 
 STEPS: tuple[Step, ...] = (
     Step("start", start, "always"),
     *(_with_form(throughput, form, "always") for form in FORMS),
-    *(_with_form(flood, form, "asked" if form.batched else "always") for form in FORMS),
-    *(_with_form(crash, form, "full") for form in FORMS if form.batched),
-    Step("queries-beside-flower", beside, "always"),
+    *(_with_form(burst, form, "asked" if form.batched else "always") for form in FORMS),
+    *(_with_form(kill9, form, "full") for form in FORMS if form.batched),
+    Step("compare-queries", compare_queries, "always"),
     Step("metrics", metrics, "always"),
     Step("live", live, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
-    Step("large", large, "full", alone=True),
+    Step("large-store", large_store, "full", alone=True),
     Step("ingest", ingest, "asked", alone=True),
 )

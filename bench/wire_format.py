@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from amqp.basic_message import Message as Properties
 
-from bench.workload import Emitted, EventDict
+from bench.event_stream import Emitted, EventDict
 
 EXCHANGE = "celeryev"
 #: Celery's `EventDispatcher.buffer_limit`.

@@ -14,12 +14,12 @@ import httpx
 import msgspec
 import psutil
 
-from bench.bench import Bench, Stage, stage
-from bench.drip import Drip
-from bench.feed import Feed, Form
-from bench.figures import Bar, Figure, Sample, single, slow_end
-from bench.systems import System, wait_idle
-from bench.workload import FINAL, Workload
+from bench.event_feed import Feed, Form
+from bench.event_stream import FINAL, Workload
+from bench.paced_load import Drip
+from bench.results import Bar, Figure, Sample, single, slow_end
+from bench.runner import Bench, Stage, stage
+from bench.systems_under_test import System, wait_idle
 
 #: Events of a task.
 EVENTS_PER_TASK = 3.6

@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from bench.disasters import any_phrase
-from bench.population import COMMON, QUEUES, WORDS, Population
-from bench.workload import NAMES, WEIGHTS, WORKERS
+from bench.dataset import COMMON, QUEUES, WORDS, Population
+from bench.event_stream import NAMES, WEIGHTS, WORKERS
+from bench.failure_fixtures import any_phrase
 
 Search = Callable[[random.Random], str]
 STATES = ("FAILURE", "RETRY", "REVOKED", "SUCCESS", "STARTED")

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from bench.wire import Ended
-from bench.workload import Outcome
+from bench.event_stream import Outcome
+from bench.wire_format import Ended
 
 
 class Shown(msgspec.Struct):

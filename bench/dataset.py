@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from bench.disasters import any_disaster
-from bench.workload import NAMES, PRODUCERS, ROOMS, THINGS, TOWNS, VERBS, WEIGHTS, WORKERS, order_of
+from bench.event_stream import NAMES, PRODUCERS, ROOMS, THINGS, TOWNS, VERBS, WEIGHTS, WORKERS, order_of
+from bench.failure_fixtures import any_disaster
 from flower.records import Attempt, Task
 
 DAY = 86_400.0

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from bench.event_stream import Workload
 from bench.install import ROOT
-from bench.visible import View
-from bench.wire import Ended
-from bench.workload import Workload
+from bench.visibility_check import View
+from bench.wire_format import Ended
 from tests.helpers.servers import Server
 
 #: How long to wait between two looks at the system.

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.bench import Bench, outcomes, stage
-from bench.feed import Feed, Form, Lost, Paced
-from bench.figures import Bar, Figure, single
-from bench.systems import System, wait_idle
-from bench.visible import Tasks, judge
-from bench.workload import FINAL, Workload
+from bench.event_feed import Feed, Form, Lost, Paced
+from bench.event_stream import FINAL, Workload
+from bench.results import Bar, Figure, single
+from bench.runner import Bench, outcomes, stage
+from bench.systems_under_test import System, wait_idle
+from bench.visibility_check import Tasks, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Survival:
     expected: int
 
 
-def crash(bench: Bench, form: Form) -> Iterator[Figure]:
+def kill9(bench: Bench, form: Form) -> Iterator[Figure]:
     with Feed(form, Workload(bench.sizes.crash_tasks)) as feed:
         survivals = {system.name: _killed(bench, system, feed) for system in bench.systems}
     kept = {name: single(100 * s.kept / max(s.visible, 1)) for name, s in survivals.items()}

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Self
 
-from bench.bench import Bench, outcomes, stage
-from bench.feed import Feed, Form
-from bench.figures import Bar, Figure, percentile, single
-from bench.systems import System, wait_idle
-from bench.visible import Verdict, View, judge
-from bench.workload import Workload
+from bench.event_feed import Feed, Form
+from bench.event_stream import Workload
+from bench.results import Bar, Figure, percentile, single
+from bench.runner import Bench, outcomes, stage
+from bench.systems_under_test import System, wait_idle
+from bench.visibility_check import Verdict, View, judge
 
 EVENTS_PER_TASK = 3.6
 #: Longer than the five seconds that RabbitMQ keeps a message for Flower, and than Flower's wait before it reconnects.
@@ -67,7 +67,7 @@ class Flooded:
     settled: float  # seconds from the first event until the system had nothing more to do
 
 
-def flood(bench: Bench, form: Form) -> Iterator[Figure]:
+def burst(bench: Bench, form: Form) -> Iterator[Figure]:
     workload = Workload(round(bench.sizes.flood_events / EVENTS_PER_TASK))
     with Feed(form, workload) as feed:
         floods = {system.name: _flooded(bench, system, feed) for system in bench.systems}

@@ -8,9 +8,9 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bench import searches
-from bench.population import Population
-from bench.searches import Search
+from bench import search_mix
+from bench.dataset import Population
+from bench.search_mix import Search
 from flower.store.protocols import SORT_KEYS
 
 MILLION, TEN_MILLIONS = 1_000_000, 10_000_000
@@ -47,22 +47,22 @@ class Row(NamedTuple):
 def rows(population: Population) -> Sequence[Row]:
     window, text = f"received:>{DAY}", _texts(population)
     filters: dict[str, Search] = {
-        "state": searches.by_state,
-        "type": searches.by_type,
-        "worker": searches.by_worker,
-        "queue": searches.by_queue,
-        "time": searches.by_time(population),
-        "any of them": searches.any_of_them(population),
+        "state": search_mix.by_state,
+        "type": search_mix.by_type,
+        "worker": search_mix.by_worker,
+        "queue": search_mix.by_queue,
+        "time": search_mix.by_time(population),
+        "any of them": search_mix.any_of_them(population),
     }
-    asked: dict[str, Search] = {"everything": lambda chance: "", **filters, "run time, retries": searches.by_cost}
+    asked: dict[str, Search] = {"everything": lambda chance: "", **filters, "run time, retries": search_mix.by_cost}
     within = {kind: _joined(window, search) for kind, search in {**asked, **text}.items()}
     return (
         Row("first page, any key", (10, 30), {key: _sorted_page(key) for key in _both_ways(SORT_KEYS)}),
         Row("page with filters", (15, 40), _filtered_pages(filters)),
         Row("offset 90 %", (30, 100), _deep_pages(population)),
         Row("rare text", (30, 100), {"one hit": _rare(population)}),
-        Row("common text", (30, 100), {"common": _page(searches.common_text)}),
-        Row("phrase of 30", (30, 100), {"traceback": _page(searches.phrase)}),
+        Row("common text", (30, 100), {"common": _page(search_mix.common_text)}),
+        Row("phrase of 30", (30, 100), {"traceback": _page(search_mix.phrase)}),
         Row("count, 24 h", (60, 200), {kind: _found("count", search) for kind, search in within.items()}),
         Row("facets, 24 h", (60, 200), {kind: _facets(search) for kind, search in within.items()}),
         Row("histogram, 24 h", (80, 250), {kind: _windowed("histogram", search) for kind, search in asked.items()}),
@@ -74,8 +74,12 @@ def rows(population: Population) -> Sequence[Row]:
 
 
 def _texts(population: Population) -> dict[str, Search]:
-    rare = searches.rare_text(population)
-    return {"rare text": lambda chance: rare(chance)[0], "common text": searches.common_text, "phrase": searches.phrase}
+    rare = search_mix.rare_text(population)
+    return {
+        "rare text": lambda chance: rare(chance)[0],
+        "common text": search_mix.common_text,
+        "phrase": search_mix.phrase,
+    }
 
 
 def _both_ways(keys: Sequence[str]) -> list[str]:
@@ -123,7 +127,7 @@ def _deep_pages(population: Population) -> dict[str, Make]:
 
 
 def _rare(population: Population) -> Make:
-    search = searches.rare_text(population)
+    search = search_mix.rare_text(population)
 
     def make(chance: random.Random) -> Request:
         text, number = search(chance)

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Iterator
 
-from bench.bench import SERVERS, Bench
-from bench.figures import Bar, Figure, Sample, middle
-from bench.systems import Running, System
+from bench.results import Bar, Figure, Sample, middle
+from bench.runner import SERVERS, Bench
+from bench.systems_under_test import Running, System
 
 #: The promise is for a million tasks; with none it can only be easier.
 BAR = Bar("value", "<=", 1.0)
