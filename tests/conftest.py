@@ -6,8 +6,8 @@ import pytest
 
 from tests.helpers.servers import RabbitMQ, Redis, Server
 
-#: Real workers on these brokers, and the product beside them.
-pytest_plugins = ["tests.helpers.clusters", "tests.helpers.product_fixtures"]
+#: Counts the tests that ran; real workers on these brokers; the product beside them.
+pytest_plugins = ["tests.helpers.run_count", "tests.helpers.clusters", "tests.helpers.product_fixtures"]
 
 
 @pytest.fixture(scope="session")
