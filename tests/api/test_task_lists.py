@@ -17,10 +17,12 @@ from flower.errors import InvalidRequest, NotFound, SearchError
 from flower.records import Task, Worker
 from flower.search.matcher import matches
 from flower.search.tree import EVERYTHING, Term
-from flower.store.protocols import NEWEST, Query, Sort
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.protocols import NEWEST, Batch, Query, Sort
 from flower.utils.search import parse_search_terms, satisfies_search_terms
 from flower.utils.tasks import get_task_by_id, iter_tasks, sort_keys, sort_tasks
-from tests.helpers.list_store import ListStore, Watch
+from tests.helpers.api_v1 import memory
+from tests.helpers.events import StoreEvents
 from tests.helpers.search_strategies import tasks, trees
 
 NOW = 1_790_000_000.0
@@ -42,8 +44,9 @@ TASKS = [
 
 
 @pytest.fixture
-def events() -> Watch:
-    return Watch(ListStore(TASKS, [Worker("celery@w1", pid=7, sw_ident="py-celery", sw_ver="5.6", sw_sys="Linux")]))
+def events() -> StoreEvents:
+    worker = Worker("celery@w1", pid=7, sw_ident="py-celery", sw_ver="5.6", sw_sys="Linux")
+    return StoreEvents(memory(TASKS, [worker]))
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def _nothing_running() -> Iterator[None]:
     set_current_events(None)
 
 
-def ids(events: Watch, **filters: Any) -> str:
+def ids(events: StoreEvents, **filters: Any) -> str:
     return "".join(task["uuid"] for task in iter_tasks(events, **filters))
 
 
@@ -93,16 +96,16 @@ def ids(events: Watch, **filters: Any) -> str:
     ],
     ids=str,
 )
-def test_filters_order_and_pages(events: Watch, filters: dict[str, Any], expected: str) -> None:
+def test_filters_order_and_pages(events: StoreEvents, filters: dict[str, Any], expected: str) -> None:
     assert ids(events, **filters) == expected
 
 
-def test_positional_arguments_go_in_the_documented_order(events: Watch) -> None:
+def test_positional_arguments_go_in_the_documented_order(events: StoreEvents) -> None:
     listed = iter_tasks(events, 5, 0, "shop.mail", "celery@w1", "STARTED", "name", NOW, NOW + 9, NOW, NOW + 9, "mail")
     assert [task["uuid"] for task in listed] == ["c"]
 
 
-def test_what_comes_is_joined_with_worker_and_children(events: Watch) -> None:
+def test_what_comes_is_joined_with_worker_and_children(events: StoreEvents) -> None:
     first = next(iter_tasks(events, type="shop.pay"))
     assert first["children"] == ["b", "c"]
     assert first["worker"] == {
@@ -114,7 +117,7 @@ def test_what_comes_is_joined_with_worker_and_children(events: Watch) -> None:
     }
 
 
-def test_one_task(events: Watch) -> None:
+def test_one_task(events: StoreEvents) -> None:
     found = get_task_by_id(events, "a")
     assert found is not None
     assert (found["name"], found["children"]) == ("shop.pay", ["b", "c"])
@@ -122,11 +125,21 @@ def test_one_task(events: Watch) -> None:
 
 
 def test_tasks_come_lazily() -> None:
-    store = ListStore([Task(uuid=str(number), received=float(number)) for number in range(2000)])
-    listed = iter_tasks(Watch(store))
-    assert store.pulled == 0
+    taken = 0
+
+    class CountingReader(MemoryReader):
+        def tasks(self, query: Query, **options: Any) -> Iterator[Task]:
+            nonlocal taken
+            for task in super().tasks(query, **options):
+                taken += 1
+                yield task
+
+    store = MemoryStore()
+    MemoryWriter(store).write(Batch(new=[Task(uuid=str(number), received=float(number)) for number in range(2000)]))
+    listed = iter_tasks(StoreEvents(CountingReader(store)))
+    assert taken == 0
     assert next(listed)["uuid"] == "1999"
-    assert store.pulled <= 500
+    assert taken <= 500
     assert sum(1 for _ in listed) == 1999
 
 
@@ -142,13 +155,13 @@ def test_tasks_come_lazily() -> None:
         ({"search": "abc ("}, "at position"),
     ],
 )
-def test_nonsense_is_refused_at_the_call(events: Watch, filters: dict[str, Any], words: str) -> None:
+def test_nonsense_is_refused_at_the_call(events: StoreEvents, filters: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         iter_tasks(events, **filters)  # not even a first task is asked for
 
 
 @pytest.mark.usefixtures("_nothing_running")
-def test_no_events_named_means_those_running(events: Watch) -> None:
+def test_no_events_named_means_those_running(events: StoreEvents) -> None:
     with pytest.raises(NotFound, match="No Events are running"):
         iter_tasks()
     with pytest.raises(LookupError):
@@ -163,7 +176,7 @@ def test_no_events_named_means_those_running(events: Watch) -> None:
 def test_listing_and_search_terms_agree(data: st.DataObject) -> None:
     stored = data.draw(st.lists(tasks(), max_size=4, unique_by=lambda task: task.uuid))
     query = data.draw(st.sampled_from(["a", "-a", "ß OR state:success", 'kwargs:"id=1"', "exception:( ", "NOT (a b)"]))
-    watch = Watch(ListStore(stored))
+    watch = StoreEvents(memory(stored))
     try:
         terms = parse_search_terms(query)
     except SearchError:
@@ -179,14 +192,15 @@ def test_listing_and_search_terms_agree(data: st.DataObject) -> None:
 def test_listing_by_a_tree_gives_the_tasks_that_match(data: st.DataObject) -> None:
     task = data.draw(tasks())
     node = data.draw(trees(task))
-    assert bool(list(ListStore([task]).tasks(Query(node)))) is matches(node, task)
+    store = memory([task])
+    assert bool(list(store.tasks(Query(node)))) is matches(node, task, store.slow_thresholds())
 
 
 # sort_tasks, sort_keys
 
 
 def test_sorting_objects_and_dicts() -> None:
-    infos = list(iter_tasks(Watch(ListStore(TASKS))))
+    infos = list(iter_tasks(StoreEvents(memory(TASKS))))
     plain = [SimpleNamespace(uuid=task.uuid, name=task.name, received=task.received) for task in TASKS]
     shapes: tuple[list[Any], ...] = (TASKS, infos, plain)
     for listed in shapes:

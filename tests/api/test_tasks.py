@@ -11,16 +11,12 @@ from flower.current_events import set_current_events
 from flower.errors import InvalidRequest, NoSuchTask, NotFound, NotRegistered
 from flower.store.protocols import Reader
 from tests.helpers.clusters import Cluster
-
-
-class Watch:
-    def __init__(self, store: Reader) -> None:
-        self.store = store
+from tests.helpers.events import StoreEvents
 
 
 @pytest.fixture
-def watch(store: Reader) -> Iterator[Watch]:
-    watch = Watch(store)
+def watch(store: Reader) -> Iterator[StoreEvents]:
+    watch = StoreEvents(store)
     set_current_events(watch)
     yield watch
     set_current_events(None)
@@ -66,7 +62,7 @@ def test_stopping(redis_cluster: Cluster) -> None:
     assert asyncio.run(story()) == ({"message": "Revoked 'x'"}, {"message": "Aborted 'y'"})
 
 
-def test_reading(watch: Watch) -> None:
+def test_reading(watch: StoreEvents) -> None:
     info = asyncio.run(api.TaskInfo().get("a"))
     assert (info["hostname"], info["args"], info["kwargs"]) == ("celery@w1", [1, "EUR"], {"order_id": 17})
     assert info["children"] == ["b"]
@@ -84,10 +80,10 @@ def test_nobody_watches(store: Reader) -> None:
     for asked in (api.TaskInfo().get("a"), api.ListTasks().get(), api.ListTaskTypes().get()):
         with pytest.raises(NotFound, match="No Events are running"):
             asyncio.run(asked)
-    assert asyncio.run(api.TaskInfo(events=Watch(store)).get("a"))["uuid"] == "a"
+    assert asyncio.run(api.TaskInfo(events=StoreEvents(store)).get("a"))["uuid"] == "a"
 
 
-def test_records_tell_what_the_backend_does_not(watch: Watch, redis_cluster: Cluster) -> None:
+def test_records_tell_what_the_backend_does_not(watch: StoreEvents, redis_cluster: Cluster) -> None:
     app = redis_cluster.app
     assert asyncio.run(api.get_task_result("b", app=app))["state"] == "FAILURE"
     with pytest.raises(NoSuchTask):
