@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from flower.text_encoding import escape_surrogates
+
 #: Characters of a message that are looked at, and kept once they are masked. Fewer are kept, so that long numbers at
 #: the start do not push different words out at the end.
 _MAX_MESSAGE_LENGTH: Final = 500
@@ -44,7 +46,7 @@ def compute_fingerprint(exception: str | None, traceback: str | None) -> Fingerp
     line, frame = _read_traceback(traceback) if traceback else ("", None)
     raised, said = _parse_exception_line(line)
     if exception:
-        name, message = _parse_exception_repr(_escape_surrogates(exception[: _MAX_MESSAGE_LENGTH + _MAX_NAME_LENGTH]))
+        name, message = _parse_exception_repr(escape_surrogates(exception[: _MAX_MESSAGE_LENGTH + _MAX_NAME_LENGTH]))
     else:
         name, message = "", said
     # the traceback tells the module, but may be that of another exception
@@ -71,11 +73,6 @@ def _build_fingerprint(name: str, message: str, frame: str | None) -> Fingerprin
 
 def _digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
-
-
-def _escape_surrogates(text: str) -> str:
-    """Lone surrogates as the escapes as which the store keeps them."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- the exception's repr
@@ -126,7 +123,7 @@ def _read_traceback(text: str) -> tuple[str, str | None]:
     if len(text) > _MAX_TRACEBACK_LENGTH and _FRAME not in end:
         # nothing but a long message
         end = text[:_MAX_TRACEBACK_LENGTH]
-    raised = _final_exception("\n" + _escape_surrogates(end))
+    raised = _final_exception("\n" + escape_surrogates(end))
     first = raised.find(_FRAME)
     if first < 0:
         lines = [line for line in raised.split("\n") if line.strip() and line != _HEADER]

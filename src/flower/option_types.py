@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, get_args, get_origin
 
+from flower.units import parse_duration, parse_size
+
 TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})
 FALSE_WORDS = frozenset({"n", "no", "f", "false", "off", "0"})
 
@@ -90,21 +92,14 @@ def _check_str(value: Any) -> str:
 
 
 def _parse_seconds(text: str) -> Seconds:
-    import humanfriendly  # noqa: PLC0415 - only needed when somebody sets such an option
-
-    try:
-        return Seconds(_check_float(humanfriendly.parse_timespan(text)))
-    except humanfriendly.InvalidTimespan as error:
-        raise ValueError(text) from error
+    seconds = parse_duration(text)
+    if seconds < 0:
+        raise ValueError(text)
+    return Seconds(seconds)
 
 
 def _parse_bytes(text: str) -> Bytes:
-    import humanfriendly  # noqa: PLC0415 - only needed when somebody sets such an option
-
-    try:
-        return Bytes(humanfriendly.parse_size(text))
-    except humanfriendly.InvalidSize as error:
-        raise ValueError(text) from error
+    return Bytes(parse_size(text))
 
 
 def _split_list(comma: re.Pattern[str], text: str) -> tuple[str, ...]:

@@ -163,6 +163,12 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         return (*self.earlier, current)
 
     @property
+    def text_length(self) -> int:
+        """Characters of the arguments, the result, the exception and the traceback together."""
+        texts = (self.args, self.kwargs, self.result, self.exception, self.traceback)
+        return sum(len(text) for text in texts if text is not None)
+
+    @property
     def wait(self) -> float | None:
         """Seconds from being sent (or received, if nobody saw the sending) to being started. Two clocks are
         involved, so it may be negative."""

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from flower.records import Event
+from flower.text_encoding import escape_surrogates
 
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
 _MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999, the last that `datetime` knows
@@ -46,15 +47,6 @@ def parse_event(fields: object, received: float) -> Event:
             extra[name] = value
     kept = to_storable_value(extra)
     return Event(**known, data=kept or None)
-
-
-def escape_surrogates(text: str) -> str:
-    """Text that encodes to UTF-8: lone surrogates become backslash escapes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
-    return text
 
 
 def unwrap_value(value: object) -> object:

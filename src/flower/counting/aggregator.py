@@ -19,6 +19,7 @@ from flower.capture.protocols import CapturedBatch
 from flower.counters import OTHER, CounterKey, DurationHistogram, TaskCounters, duration_bucket_bounds
 from flower.counting.cardinality import LabelLimiter
 from flower.records import Event, Task
+from flower.text_encoding import escape_surrogates
 
 K = TypeVar("K", bound=Hashable)
 
@@ -335,4 +336,4 @@ def _clean_name(name: str) -> str:
     """Fit for disk and wire: without lone surrogates, and not endless."""
     if len(name) > _MAX_NAME_LENGTH:
         name = f"{name[: _MAX_NAME_LENGTH - 1]}…"
-    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+    return escape_surrogates(name)

@@ -14,8 +14,8 @@ from flower.search.fields import ALIASES, FIELDS, Field, FieldKind, find_field, 
 from flower.search.lexer import QuotedWord
 from flower.search.time_parser import TimeContext, parse_moment, parse_time_span
 from flower.search.tree import Node, PathCondition, RangeBounds, Term, any_of
-from flower.search.units import parse_duration, parse_number
 from flower.search.wildcards import MAX_STARS, escape_wildcards
+from flower.units import parse_duration, parse_number
 
 #: Flower's own text fields: signs of comparison are part of the text there, as they are in Flower
 #: (`name:<locals>`, `args:<Order`).

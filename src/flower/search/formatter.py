@@ -8,8 +8,8 @@ from flower.search.fields import FIELDS, Field, is_ordered
 from flower.search.parser import parse_search
 from flower.search.time_parser import format_span_end, format_span_start, format_time_span
 from flower.search.tree import EVERYTHING, And, Node, Not, Or, PathCondition, RangeBounds, Term
-from flower.search.units import format_number
 from flower.search.wildcards import split_pattern
+from flower.units import format_number
 
 _NEEDS_QUOTES = re.compile(r'[\s()"\\]|\A(?:AND|OR|NOT)\Z')
 #: Signs that mean something in a value, or between keys.

@@ -6,8 +6,8 @@ from typing import Any
 from flower.errors import InvalidRequest
 from flower.search.python_literal import is_whole, parse_literal
 from flower.search.tree import PathCondition
-from flower.search.units import parse_number
 from flower.search.wildcards import compile_wildcard
+from flower.units import parse_number
 
 
 def has_kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:

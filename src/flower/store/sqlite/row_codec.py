@@ -16,6 +16,7 @@ from flower.store.sqlite.schema import (
     TASK_TEXT_COLUMNS,
     WORD_KINDS,
 )
+from flower.text_encoding import escape_surrogates
 
 _astuple = msgspec.structs.astuple
 _to_json = msgspec.json.Encoder(enc_hook=str).encode
@@ -33,10 +34,10 @@ def pack_id(text: str) -> bytes | str:
             try:
                 packed = bytes.fromhex(digits)
             except ValueError:
-                return _escape_surrogates(text)
+                return escape_surrogates(text)
             if packed.hex() == digits:  # fromhex also takes upper case and blanks
                 return packed
-    return _escape_surrogates(text)
+    return escape_surrogates(text)
 
 
 def unpack_id(value: bytes | str) -> str:
@@ -44,13 +45,6 @@ def unpack_id(value: bytes | str) -> str:
         digits = value.hex()
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
     return value
-
-
-def _escape_surrogates(text: str) -> str:
-    """Lone surrogates cannot be written as UTF-8; they are kept visible as escapes."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _clamp_integer(value: int | None) -> int | None:
@@ -94,7 +88,7 @@ class WordTable(dict[str | None, int | None]):
 
     def __missing__(self, word: str | None) -> int | None:
         assert word is not None
-        kept = _escape_surrogates(word)
+        kept = escape_surrogates(word)
         number = self.get(kept)
         if number is None:
             number = self._allocate_id()
@@ -161,7 +155,7 @@ class RowEncoder:
                 plain = 0
         if not plain:
             args, kwargs, result, exception, traceback, eta, expires = (
-                None if text is None else _escape_surrogates(text)
+                None if text is None else escape_surrogates(text)
                 for text in (args, kwargs, result, exception, traceback, eta, expires)
             )
         packed = pack_id(uuid)

@@ -117,8 +117,3 @@ class LedgerDatabase:
             if self._db is not None:
                 self._db.close()
                 self._db = None
-
-
-def escape_surrogates(text: str) -> str:
-    """Lone surrogates, which no UTF-8 can hold, stay visible as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -6,7 +6,8 @@ import apsw
 
 from flower.store.ledger.reruns import Rerun
 from flower.store.sqlite.connection import Row, fetch_rows
-from flower.store.sqlite.ledger.database import LedgerDatabase, escape_surrogates
+from flower.store.sqlite.ledger.database import LedgerDatabase
+from flower.text_encoding import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS rerun (
