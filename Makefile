@@ -33,7 +33,7 @@ $(INSTALLED): pyproject.toml uv.lock scripts/bootstrap
 	@scripts/bootstrap && touch $@
 
 clean:  ## remove all that the other targets made in this checkout
-	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv node_modules .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help demo test test-compat lint format bench screenshots servers clean
