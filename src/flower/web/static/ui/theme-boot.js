@@ -1,7 +1,12 @@
 // Runs before the first paint, so that no page flashes in the wrong theme. `?theme=` is for pictures.
 (function () {
   var chosen = new URLSearchParams(location.search).get('theme');
-  try { chosen = chosen || localStorage.getItem('bellflower.theme'); } catch (e) { /* storage may be closed */ }
-  if (chosen !== 'light' && chosen !== 'dark') chosen = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+  try {
+    chosen = chosen || localStorage.getItem('bellflower.theme');
+  } catch (e) {
+    /* storage may be closed */
+  }
+  if (chosen !== 'light' && chosen !== 'dark')
+    chosen = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
   document.documentElement.dataset.theme = chosen;
 })();

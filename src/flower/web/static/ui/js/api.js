@@ -4,9 +4,15 @@ import { settings } from './settings.js';
 import { visible } from './format/text.js';
 import { T } from './texts.js';
 
-/** What went wrong, in the shape that the API has for it. `position` counts characters of the query from 0. */
+/**
+ * What went wrong, in the shape that the API has for it. `position` counts characters of the query
+ * from 0.
+ */
 export class Problem extends Error {
-  /** @param {{code?: string, message?: string, hint?: string, position?: number}} told @param {number} status */
+  /**
+   * @param {{code?: string, message?: string, hint?: string, position?: number}} told
+   * @param {number} status
+   */
   constructor(told, status) {
     super(visible(told.message || T.problem.unknown));
     this.code = told.code || 'error';
@@ -16,7 +22,10 @@ export class Problem extends Error {
   }
 }
 
-/** @param {string} path below /api/v1 @param {Record<string, any>} query what is empty is left out */
+/**
+ * @param {string} path below /api/v1
+ * @param {Record<string, any>} query what is empty is left out
+ */
 export function apiAddress(path, query = {}) {
   const given = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
@@ -29,16 +38,30 @@ export function apiAddress(path, query = {}) {
 
 /** The cookie that the server wants to see again in a header of what changes something. */
 export function token() {
-  return document.cookie.split('; ').find((each) => each.startsWith('_xsrf='))?.slice(6) ?? '';
+  return (
+    document.cookie
+      .split('; ')
+      .find((each) => each.startsWith('_xsrf='))
+      ?.slice(6) ?? ''
+  );
 }
 
-/** @param {string} path @param {Record<string, any>} query @param {{signal?: AbortSignal}} how @returns {Promise<any>} */
+/**
+ * @param {string} path
+ * @param {Record<string, any>} query
+ * @param {{signal?: AbortSignal}} how
+ * @returns {Promise<any>}
+ */
 export const get = (path, query = {}, { signal } = {}) => ask(apiAddress(path, query), { signal });
 
 /** A body that is JSON already: numbers in it go as they were written. */
 export class Json {
   /** @param {Record<string, string>} parts JSON texts by key */
-  constructor(parts) { this.text = `{${Object.entries(parts).map(([key, text]) => `${JSON.stringify(key)}: ${text}`).join(', ')}}`; }
+  constructor(parts) {
+    this.text = `{${Object.entries(parts)
+      .map(([key, text]) => `${JSON.stringify(key)}: ${text}`)
+      .join(', ')}}`;
+  }
 }
 
 /** @param {string} path @param {any} body @returns {Promise<any>} */
@@ -48,8 +71,15 @@ export const post = (path, body = undefined) => send('POST', path, body);
 export const remove = (path) => send('DELETE', path, undefined);
 
 function send(method, path, body) {
-  const headers = { 'x-xsrftoken': token(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
-  return ask(apiAddress(path), { method, headers, body: body instanceof Json ? body.text : body === undefined ? undefined : JSON.stringify(body) });
+  const headers = {
+    'x-xsrftoken': token(),
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  };
+  return ask(apiAddress(path), {
+    method,
+    headers,
+    body: body instanceof Json ? body.text : body === undefined ? undefined : JSON.stringify(body),
+  });
 }
 
 /** Milliseconds of a processor that the server has worked for this page, as it says itself. */
@@ -58,7 +88,10 @@ export const worked = { ms: 0 };
 async function ask(target, { headers = {}, ...options }) {
   let answer;
   try {
-    answer = await fetch(target, { ...options, headers: { accept: 'application/json', ...headers } });
+    answer = await fetch(target, {
+      ...options,
+      headers: { accept: 'application/json', ...headers },
+    });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new Problem({ code: 'away', message: T.problem.away, hint: T.problem.awayHint }, 0);
@@ -68,12 +101,22 @@ async function ask(target, { headers = {}, ...options }) {
   throw await problemOf(answer);
 }
 
-/** The problem that an answer tells. Somebody who is not logged in any more is sent to the login. @param {Response} answer */
+/**
+ * The problem that an answer tells. Somebody who is not logged in any more is sent to the login.
+ * @param {Response} answer
+ */
 export async function problemOf(answer) {
   if (answer.status === 401 && settings.login) toLogin();
   let told = {};
-  try { told = (await answer.json()).error ?? {}; } catch { /* no JSON: a proxy spoke */ }
-  return new Problem({ message: `${answer.status} ${answer.statusText}`.trim(), ...told }, answer.status);
+  try {
+    told = (await answer.json()).error ?? {};
+  } catch {
+    /* no JSON: a proxy spoke */
+  }
+  return new Problem(
+    { message: `${answer.status} ${answer.statusText}`.trim(), ...told },
+    answer.status,
+  );
 }
 
 function toLogin() {

@@ -1,7 +1,10 @@
-// Server-sent events over fetch: unlike EventSource it tells the status of a refusal and takes headers.
-// Without a DOM, so that it can be tested on text alone.
+// Server-sent events over fetch: unlike EventSource it tells the status of a refusal and takes
+// headers. Without a DOM, so that it can be tested on text alone.
 
-/** Feeds text, gives events: `{event, data, id}` for each, null for a comment; the server's wish for the pause in `retry`. */
+/**
+ * Feeds text, gives events: `{event, data, id}` for each, null for a comment; the server's wish for
+ * the pause in `retry`.
+ */
 export class EventParser {
   constructor() {
     this.rest = '';
@@ -20,7 +23,8 @@ export class EventParser {
     let comment = false;
     for (const line of block.split('\n')) {
       const at = line.indexOf(':');
-      const [field, value] = at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).replace(/^ /, '')];
+      const [field, value] =
+        at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).replace(/^ /, '')];
       if (at === 0) comment = true;
       else if (field === 'data') found.data.push(value);
       else if (field === 'event') found.event = value;

@@ -1,5 +1,5 @@
-// What is new, as it happens: one stream for the page, which says what it wants of it. It pauses when told, rests while the
-// tab is hidden, goes on where it stopped, and says honestly how it is.
+// What is new, as it happens: one stream for the page, which says what it wants of it. It pauses
+// when told, rests while the tab is hidden, goes on where it stopped, and says honestly how it is.
 import { effect, signal, useEffect, useRef } from './lib.js';
 import { apiAddress, get, problemOf, token } from './api.js';
 import { EventParser } from './events.js';
@@ -8,12 +8,17 @@ import { settings } from './settings.js';
 /** connecting, live, paused, resting (hidden tab), reconnecting, none (the server has no stream) */
 export const phase = signal('connecting');
 export const paused = signal(!settings.auto_refresh);
-/** The newest `GET /status`, from the stream or asked for; null until then. @type {{value: any, peek: () => any}} */
+/**
+ * The newest `GET /status`, from the stream or asked for; null until then.
+ * @type {{value: any, peek: () => any}}
+ */
 export const status = signal(null);
 /** `GET /health`, or null where nobody knows. @type {{value: any, peek: () => any}} */
 export const health = signal(null);
 
-export const togglePaused = () => { paused.value = !paused.value; };
+export const togglePaused = () => {
+  paused.value = !paused.value;
+};
 
 /** Seconds of silence after which a stream is taken for dead: the server comments every 15. */
 const SILENCE = 40;
@@ -32,33 +37,58 @@ let sequence = /** @type {number | null} */ (null);
 
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) hidden.value = false;
-  else setTimeout(() => { hidden.value = document.hidden; }, HIDDEN * 1000);
+  else
+    setTimeout(() => {
+      hidden.value = document.hidden;
+    }, HIDDEN * 1000);
 });
 
 /**
- * What this page wants to hear while it is shown. `handlers` by event: tasks, workers, status, reset, hello; they are called
- * with the data. A change of `want` opens the stream anew.
- * @param {Record<string, any>} want query, start, end, time, columns, topics @param {Record<string, (data: any) => void>} handlers
+ * What this page wants to hear while it is shown. `handlers` by event: tasks, workers, status,
+ * reset, hello; they are called with the data. A change of `want` opens the stream anew.
+ * @param {Record<string, any>} want query, start, end, time, columns, topics
+ * @param {Record<string, (data: any) => void>} handlers
  */
 export function useLive(want, handlers) {
   const latest = useRef(handlers);
   latest.current = handlers;
   const key = JSON.stringify(want);
   useEffect(() => {
-    const mine = { want, handlers: Object.fromEntries(['tasks', 'workers', 'status', 'reset', 'hello'].map((name) => [name, (data) => latest.current[name]?.(data)])) };
+    const mine = {
+      want,
+      handlers: Object.fromEntries(
+        ['tasks', 'workers', 'status', 'reset', 'hello'].map((name) => [
+          name,
+          (data) => latest.current[name]?.(data),
+        ]),
+      ),
+    };
     wanted.value = mine;
-    return () => { if (wanted.peek() === mine) wanted.value = NOTHING; };
+    return () => {
+      if (wanted.peek() === mine) wanted.value = NOTHING;
+    };
   }, [key]);
 }
 
 effect(() => {
   const mine = wanted.value;
-  if (paused.value) { phase.value = 'paused'; return undefined; }
-  if (hidden.value) { phase.value = 'resting'; return undefined; }
+  if (paused.value) {
+    phase.value = 'paused';
+    return undefined;
+  }
+  if (hidden.value) {
+    phase.value = 'resting';
+    return undefined;
+  }
   const control = new AbortController();
   // Several pages may come and go within one turn: only the last one opens a stream.
-  const soon = setTimeout(() => { stream(mine, control.signal); }, 0);
-  return () => { clearTimeout(soon); control.abort(); };
+  const soon = setTimeout(() => {
+    stream(mine, control.signal);
+  }, 0);
+  return () => {
+    clearTimeout(soon);
+    control.abort();
+  };
 });
 
 async function stream(mine, signal) {
@@ -75,7 +105,10 @@ async function stream(mine, signal) {
     }
     failures = Date.now() - began > 10_000 ? 1 : failures + 1;
     phase.value = 'reconnecting';
-    await pause(end?.retry ? end.retry / 1000 : Math.min(15, 2 ** failures / 2) * (0.7 + Math.random() * 0.6), signal);
+    await pause(
+      end?.retry ? end.retry / 1000 : Math.min(15, 2 ** failures / 2) * (0.7 + Math.random() * 0.6),
+      signal,
+    );
   }
 }
 
@@ -88,7 +121,10 @@ async function listen(mine, signal) {
   signal.addEventListener('abort', stop);
   const parser = new EventParser();
   try {
-    const answer = await fetch(apiAddress('live', query), { signal: dead.signal, headers: { accept: 'text/event-stream', 'x-xsrftoken': token() } });
+    const answer = await fetch(apiAddress('live', query), {
+      signal: dead.signal,
+      headers: { accept: 'text/event-stream', 'x-xsrftoken': token() },
+    });
     if (!answer.ok || !answer.body) return await problemOf(answer);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
@@ -118,22 +154,42 @@ function tell(told) {
 }
 
 /** @param {number} seconds @param {AbortSignal} signal */
-const pause = (seconds, signal) => new Promise((done) => {
-  const timer = setTimeout(done, seconds * 1000);
-  signal.addEventListener('abort', () => { clearTimeout(timer); done(undefined); }, { once: true });
-});
+const pause = (seconds, signal) =>
+  new Promise((done) => {
+    const timer = setTimeout(done, seconds * 1000);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        done(undefined);
+      },
+      { once: true },
+    );
+  });
 
 /** Looks at the status where no stream tells it, and at the health. Called once, by the shell. */
 export function watchStatus() {
   let [knowsHealth, over, timer] = [true, false, 0];
   const read = async () => {
     if (phase.peek() !== 'live') await get('status').then(tell, () => {});
-    if (knowsHealth) await get('health').then((told) => { health.value = told; }, (problem) => { knowsHealth = problem.status !== 404; });
+    if (knowsHealth)
+      await get('health').then(
+        (told) => {
+          health.value = told;
+        },
+        (problem) => {
+          knowsHealth = problem.status !== 404;
+        },
+      );
   };
   const look = async () => {
     if (!document.hidden) await read();
-    if (!over) timer = setTimeout(look, (health.peek()?.verdict === 'unknown' ? SOON : LOOK) * 1000);
+    if (!over)
+      timer = setTimeout(look, (health.peek()?.verdict === 'unknown' ? SOON : LOOK) * 1000);
   };
   look();
-  return () => { over = true; clearTimeout(timer); };
+  return () => {
+    over = true;
+    clearTimeout(timer);
+  };
 }

@@ -21,14 +21,35 @@ const loaded = new Map();
 
 /** A page that breaks leaves the shell standing. */
 class Guard extends Component {
-  constructor() { super(); this.state = { error: null }; }
+  constructor() {
+    super();
+    this.state = { error: null };
+  }
 
-  componentDidCatch(error) { console.error(error); this.setState({ error }); }
+  componentDidCatch(error) {
+    console.error(error);
+    this.setState({ error });
+  }
 
-  componentDidUpdate(before) { if (before.at !== this.props.at && this.state.error) this.setState({ error: null }); }
+  componentDidUpdate(before) {
+    if (before.at !== this.props.at && this.state.error) this.setState({ error: null });
+  }
 
   render({ children }, { error }) {
-    return error ? html`<${Page} title=${T.broken.title} live=${false}><${Empty} title=${T.broken.title} actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>${T.broken.reload}</button>`}><p>${T.broken.text}</p></${Empty}></${Page}>` : children;
+    return error
+      ? html`
+        <${Page} title=${T.broken.title} live=${false}>
+          <${Empty}
+            title=${T.broken.title}
+            actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>
+                ${T.broken.reload}
+              </button>`}
+          >
+            <p>${T.broken.text}</p>
+          </${Empty}>
+        </${Page}>
+      `
+      : children;
   }
 }
 
@@ -41,27 +62,109 @@ function Shown() {
   useEffect(() => {
     if (!found || module) return undefined;
     let here = true;
-    found.route.load().then((it) => { loaded.set(found.route, it); if (here) again((n) => n + 1); }, (error) => { if (here) setProblem(error); });
-    return () => { here = false; };
+    found.route.load().then(
+      (it) => {
+        loaded.set(found.route, it);
+        if (here) again((n) => n + 1);
+      },
+      (error) => {
+        if (here) setProblem(error);
+      },
+    );
+    return () => {
+      here = false;
+    };
   }, [found?.route]);
-  useEffect(() => { document.querySelector('.page')?.scrollTo(0, 0); }, [path]);
-  if (!found) return html`<${Page} title=${T.notFound.title} live=${false}><${Empty} title=${T.notFound.title} actions=${html`<a class="btn" href=${href('tasks')}>${T.notFound.home}</a>`}><p>${T.notFound.text}</p></${Empty}></${Page}>`;
-  if (problem && !module) return html`<${Page} title=${T.broken.title} live=${false}><${Empty} title=${T.broken.title} actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>${T.broken.reload}</button>`}><p>${T.broken.text}</p></${Empty}></${Page}>`;
+  useEffect(() => {
+    document.querySelector('.page')?.scrollTo(0, 0);
+  }, [path]);
+  if (!found)
+    return html`
+      <${Page} title=${T.notFound.title} live=${false}>
+        <${Empty}
+          title=${T.notFound.title}
+          actions=${html`<a class="btn" href=${href('tasks')}>
+              ${T.notFound.home}
+            </a>`}
+        >
+          <p>${T.notFound.text}</p>
+        </${Empty}>
+      </${Page}>
+    `;
+  if (problem && !module)
+    return html`
+      <${Page} title=${T.broken.title} live=${false}>
+        <${Empty}
+          title=${T.broken.title}
+          actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>
+              ${T.broken.reload}
+            </button>`}
+        >
+          <p>${T.broken.text}</p>
+        </${Empty}>
+      </${Page}>
+    `;
   if (!module) return html`<main class="page" aria-busy="true"></main>`;
-  return html`<${Guard} at=${key}><${module.default} id=${found.id} query=${query} key=${found.route.name + found.id} /></${Guard}>`;
+  return html`
+    <${Guard} at=${key}>
+      <${module.default} id=${found.id} query=${query} key=${found.route.name + found.id} />
+    </${Guard}>
+  `;
 }
 
 function Shell() {
-  useEffect(() => { readMe(); watchFavicon(); return watchStatus(); }, []);
+  useEffect(() => {
+    readMe();
+    watchFavicon();
+    return watchStatus();
+  }, []);
   useKeys({
-    ...Object.fromEntries(ROUTES.filter((page) => page.key).map((page) => [`g ${page.key}`, () => go(href(page.path ?? ''))])),
-    jump: openJump, '?': openHelp, l: togglePaused, t: toggleTheme,
-    '/': () => { const field = document.querySelector('[data-search]'); if (field instanceof HTMLElement) field.focus(); else go(href('tasks')); },
-    Escape: () => { if (document.activeElement instanceof HTMLElement && document.activeElement.matches('input, textarea')) document.activeElement.blur(); },
+    ...Object.fromEntries(
+      ROUTES.filter((page) => page.key).map((page) => [
+        `g ${page.key}`,
+        () => go(href(page.path ?? '')),
+      ]),
+    ),
+    jump: openJump,
+    '?': openHelp,
+    l: togglePaused,
+    t: toggleTheme,
+    '/': () => {
+      const field = document.querySelector('[data-search]');
+      if (field instanceof HTMLElement) field.focus();
+      else go(href('tasks'));
+    },
+    Escape: () => {
+      if (
+        document.activeElement instanceof HTMLElement &&
+        document.activeElement.matches('input, textarea')
+      )
+        document.activeElement.blur();
+    },
   });
-  return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>${T.nav.skip}</a><div class="shell"><${Side} /><${Shown} /></div><${Toasts} /><${DialogHost} />`;
+  return html`
+    <a
+      class="skip"
+      href="#main"
+      onClick=${(e) => {
+        e.preventDefault();
+        document.getElementById('main')?.focus();
+      }}
+    >
+      ${T.nav.skip}
+    </a>
+    <div class="shell">
+      <${Side} />
+      <${Shown} />
+    </div>
+    <${Toasts} />
+    <${DialogHost} />
+  `;
 }
 
 followLinks((path) => find(path) !== null);
 const root = document.getElementById('app');
-if (root) { root.replaceChildren(); render(html`<${Shell} />`, root); }
+if (root) {
+  root.replaceChildren();
+  render(html`<${Shell} />`, root);
+}

@@ -4,12 +4,24 @@ import { get } from './api.js';
 import { settings } from './settings.js';
 import { T } from './texts.js';
 
-/** `GET /me`; null until it is known. @type {{value: {name: string, way: string, permissions: string[]} | null}} */
+/**
+ * `GET /me`; null until it is known.
+ * @type {{value: {name: string, way: string, permissions: string[]} | null}}
+ */
 export const me = signal(null);
 
-export const readMe = () => get('me').then((told) => { me.value = told; }, () => {});
+export const readMe = () =>
+  get('me').then(
+    (told) => {
+      me.value = told;
+    },
+    () => {},
+  );
 
-/** Why something that needs this permission cannot be done; '' if it can. @param {string} permission tasks, workers, audit, tokens */
+/**
+ * Why something that needs this permission cannot be done; '' if it can.
+ * @param {string} permission tasks, workers, audit, tokens
+ */
 export function whyNot(permission) {
   if (settings.read_only) return T.may.readOnly;
   if (!settings.can_act) return T.may.closed;

@@ -1,25 +1,100 @@
 // Which module shows which address. The server has the same addresses in `flower/web/shell.py`.
 // `nav` puts a page into the side bar; `key` is what follows `g`.
 
-/** @typedef {{name: string, match: RegExp, load: () => Promise<any>, path?: string, icon?: string, key?: string, nav?: boolean}} Route */
+/**
+ * @typedef {{name: string, match: RegExp, load: () => Promise<any>, path?: string, icon?: string,
+ *   key?: string, nav?: boolean}} Route
+ */
 
 /** @type {Route[]} */
 export const ROUTES = [
-  { name: 'overview', match: /^$/, load: () => import('./pages/overview.js'), path: '', icon: 'overview', key: 'o', nav: true },
-  { name: 'tasks', match: /^tasks$/, load: () => import('./pages/tasks.js'), path: 'tasks', icon: 'tasks', key: 't', nav: true },
+  {
+    name: 'overview',
+    match: /^$/,
+    load: () => import('./pages/overview.js'),
+    path: '',
+    icon: 'overview',
+    key: 'o',
+    nav: true,
+  },
+  {
+    name: 'tasks',
+    match: /^tasks$/,
+    load: () => import('./pages/tasks.js'),
+    path: 'tasks',
+    icon: 'tasks',
+    key: 't',
+    nav: true,
+  },
   { name: 'task', match: /^task\/(.+)$/, load: () => import('./pages/task.js') },
-  { name: 'failures', match: /^failures$/, load: () => import('./pages/failures.js'), path: 'failures', icon: 'failures', key: 'f', nav: true },
+  {
+    name: 'failures',
+    match: /^failures$/,
+    load: () => import('./pages/failures.js'),
+    path: 'failures',
+    icon: 'failures',
+    key: 'f',
+    nav: true,
+  },
   { name: 'failure', match: /^failures\/(.+)$/, load: () => import('./pages/failure.js') },
-  { name: 'workflows', match: /^workflows$/, load: () => import('./pages/workflows.js'), path: 'workflows', icon: 'workflows', key: 'c', nav: true },
+  {
+    name: 'workflows',
+    match: /^workflows$/,
+    load: () => import('./pages/workflows.js'),
+    path: 'workflows',
+    icon: 'workflows',
+    key: 'c',
+    nav: true,
+  },
   { name: 'workflow', match: /^workflows\/(.+)$/, load: () => import('./pages/workflow.js') },
-  { name: 'workers', match: /^workers$/, load: () => import('./pages/workers.js'), path: 'workers', icon: 'workers', key: 'w', nav: true },
+  {
+    name: 'workers',
+    match: /^workers$/,
+    load: () => import('./pages/workers.js'),
+    path: 'workers',
+    icon: 'workers',
+    key: 'w',
+    nav: true,
+  },
   { name: 'worker', match: /^worker\/(.+)$/, load: () => import('./pages/worker.js') },
-  { name: 'queues', match: /^(?:queues|broker)$/, load: () => import('./pages/queues.js'), path: 'queues', icon: 'queues', key: 'q', nav: true },
+  {
+    name: 'queues',
+    match: /^(?:queues|broker)$/,
+    load: () => import('./pages/queues.js'),
+    path: 'queues',
+    icon: 'queues',
+    key: 'q',
+    nav: true,
+  },
   { name: 'queue', match: /^queues\/(.+)$/, load: () => import('./pages/queue.js') },
-  { name: 'jobs', match: /^jobs$/, load: () => import('./pages/jobs.js'), path: 'jobs', icon: 'jobs', key: 'j', nav: true },
+  {
+    name: 'jobs',
+    match: /^jobs$/,
+    load: () => import('./pages/jobs.js'),
+    path: 'jobs',
+    icon: 'jobs',
+    key: 'j',
+    nav: true,
+  },
   { name: 'job', match: /^jobs\/(.+)$/, load: () => import('./pages/job.js') },
-  { name: 'audit', match: /^audit$/, load: () => import('./pages/audit.js'), path: 'audit', icon: 'audit', key: 'a', nav: true },
-  { name: 'settings', match: /^settings$/, load: () => import('./pages/settings.js'), path: 'settings', icon: 'settings', key: 's', nav: true },
+  {
+    name: 'audit',
+    match: /^audit$/,
+    load: () => import('./pages/audit.js'),
+    path: 'audit',
+    icon: 'audit',
+    key: 'a',
+    nav: true,
+  },
+  {
+    name: 'settings',
+    match: /^settings$/,
+    load: () => import('./pages/settings.js'),
+    path: 'settings',
+    icon: 'settings',
+    key: 's',
+    nav: true,
+  },
 ];
 
 /** The route of a path and what its address names, decoded; null if no page of ours is there.
@@ -33,5 +108,9 @@ export function find(path) {
 }
 
 function decode(text) {
-  try { return decodeURIComponent(text); } catch { return text; }
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

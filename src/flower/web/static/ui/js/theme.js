@@ -5,7 +5,11 @@ const KEY = 'bellflower.theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 
 function stored() {
-  try { return localStorage.getItem(KEY) ?? 'system'; } catch { return 'system'; }
+  try {
+    return localStorage.getItem(KEY) ?? 'system';
+  } catch {
+    return 'system';
+  }
 }
 
 /** What was chosen: light, dark or system. */
@@ -21,12 +25,21 @@ function show(shown) {
 /** @param {string} chosen light, dark or system */
 export function choose(chosen) {
   choice.value = chosen;
-  try { localStorage.setItem(KEY, chosen); } catch { /* storage may be closed: it lasts as long as the page */ }
+  try {
+    localStorage.setItem(KEY, chosen);
+  } catch {
+    /* storage may be closed: it lasts as long as the page */
+  }
   show(chosen === 'system' ? (system.matches ? 'dark' : 'light') : chosen);
 }
 
 export const toggleTheme = () => choose(theme.value === 'dark' ? 'light' : 'dark');
 
-system.addEventListener('change', () => { if (choice.value === 'system') choose('system'); });
+system.addEventListener('change', () => {
+  if (choice.value === 'system') choose('system');
+});
 // Paper is light.
-matchMedia('print').addEventListener('change', (event) => { if (event.matches) show('light'); else choose(choice.value); });
+matchMedia('print').addEventListener('change', (event) => {
+  if (event.matches) show('light');
+  else choose(choice.value);
+});

@@ -13,21 +13,75 @@ import { exported } from './columns.js';
 const MOST_IDS = 40;
 
 /**
- * @param {{selection: Set<string>, all: boolean, total: number | null, onAll: () => void, onAct: (action: string) => void,
- *   onClear: () => void, window: any, columns: any[]}} props all: everything that matches is meant, not only what was ticked
+ * @param {{selection: Set<string>, all: boolean, total: number | null, onAll: () => void, onAct:
+ *   (action: string) => void, onClear: () => void, window: any, columns: any[]}} props all:
+ *   everything that matches is meant, not only what was ticked
  */
 export function Bulk({ selection, all, total, onAll, onAct, onClear, window: within, columns }) {
-  const n = all ? total ?? 0 : selection.size;
+  const n = all ? (total ?? 0) : selection.size;
   if (!selection.size && !all) return null;
   const why = whyNot('tasks');
   const file = (format) => {
-    const query = all || selection.size > MOST_IDS ? within.query : `uuid:=${[...selection].map(quoted).join(',')}`;
-    return apiAddress('export', { ...(all || selection.size > MOST_IDS ? within : { tz: within.tz }), query, format, columns: exported(columns) });
+    const query =
+      all || selection.size > MOST_IDS
+        ? within.query
+        : `uuid:=${[...selection].map(quoted).join(',')}`;
+    return apiAddress('export', {
+      ...(all || selection.size > MOST_IDS ? within : { tz: within.tz }),
+      query,
+      format,
+      columns: exported(columns),
+    });
   };
-  const button = (action, icon, word) => html`<button type="button" disabled=${!!why} title=${why || null} onClick=${() => onAct(action)}><${Icon} n=${icon} />${word}</button>`;
-  return html`<div class="bulk" role="toolbar" aria-label=${T.tasks.bulk}><b role="status">${T.tasks.selected(n)}</b>${!all && total != null && total > selection.size && html`<button type="button" class="all" onClick=${onAll}>${T.tasks.allOf(int(total))}</button>`}<hr />${button('rerun', 'retry', T.tasks.run)}${button('revoke', 'stop', T.tasks.revoke)}<${Popover} label=${T.more} icon="more" cls="on-dark">${(close) => html`<${MenuItems} close=${close} items=${[
-    [T.tasks.terminate, () => onAct('terminate'), { icon: 'bolt', why, danger: true }],
-    [T.tasks.abort, () => onAct('abort'), { icon: 'x', why }],
-    ...(selection.size <= MOST_IDS || all ? Object.keys(T.tasks.formats).map((format) => [`${T.tasks.export}: ${T.tasks.formats[format]}`, file(format), { icon: 'export', download: true }]) : []),
-  ]} />`}</${Popover}><hr /><button type="button" aria-label=${T.tasks.clearSelection} title=${T.tasks.clearSelection} onClick=${onClear}><${Icon} n="x" /></button></div>`;
+  const button = (action, icon, word) => html`
+    <button type="button" disabled=${!!why} title=${why || null} onClick=${() => onAct(action)}>
+      <${Icon} n=${icon} />
+      ${word}
+    </button>
+  `;
+  return html`
+    <div class="bulk" role="toolbar" aria-label=${T.tasks.bulk}>
+      <b role="status">${T.tasks.selected(n)}</b>
+      ${
+        !all &&
+        total != null &&
+        total > selection.size &&
+        html`
+          <button type="button" class="all" onClick=${onAll}>
+            ${T.tasks.allOf(int(total))}
+          </button>
+        `
+      }
+      <hr />
+      ${button('rerun', 'retry', T.tasks.run)}
+      ${button('revoke', 'stop', T.tasks.revoke)}
+      <${Popover} label=${T.more} icon="more" cls="on-dark">
+        ${(close) => html`
+          <${MenuItems}
+            close=${close}
+            items=${[
+              [T.tasks.terminate, () => onAct('terminate'), { icon: 'bolt', why, danger: true }],
+              [T.tasks.abort, () => onAct('abort'), { icon: 'x', why }],
+              ...(selection.size <= MOST_IDS || all
+                ? Object.keys(T.tasks.formats).map((format) => [
+                    `${T.tasks.export}: ${T.tasks.formats[format]}`,
+                    file(format),
+                    { icon: 'export', download: true },
+                  ])
+                : []),
+            ]}
+          />
+        `}
+      </${Popover}>
+      <hr />
+      <button
+        type="button"
+        aria-label=${T.tasks.clearSelection}
+        title=${T.tasks.clearSelection}
+        onClick=${onClear}
+      >
+        <${Icon} n="x" />
+      </button>
+    </div>
+  `;
 }

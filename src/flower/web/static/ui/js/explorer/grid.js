@@ -1,4 +1,5 @@
-// The table: only the rows that are seen are in the page. One tab stop; arrows, j and k move inside.
+// The table: only the rows that are seen are in the page. One tab stop; arrows, j and k move
+// inside.
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { go, href, part } from '../router.js';
 import { T } from '../texts.js';
@@ -16,12 +17,59 @@ const REST = 150;
 class Row extends Component {
   shouldComponentUpdate(next) {
     const now = this.props;
-    return next.row !== now.row || next.y !== now.y || next.on !== now.on || next.current !== now.current || next.columns !== now.columns || next.only !== now.only || next.fresh !== now.fresh;
+    return (
+      next.row !== now.row ||
+      next.y !== now.y ||
+      next.on !== now.on ||
+      next.current !== now.current ||
+      next.columns !== now.columns ||
+      next.only !== now.only ||
+      next.fresh !== now.fresh
+    );
   }
 
   render({ row, y, index, on, current, columns, only, fresh }) {
-    if (!row) return html`<div class="gr" role="row" style=${{ top: `${y}px` }}><span role="gridcell"></span><span role="gridcell" class="wide"><div class="skel"></div></span></div>`;
-    return html`<div class=${`gr${on ? ' sel' : ''}${current ? ' cur' : ''}${fresh ? ' fresh' : ''}${row.gone ? ' gone' : ''}`} role="row" id=${`row-${row.uuid}`} aria-rowindex=${index + 2} aria-selected=${on ? 'true' : 'false'} style=${{ top: `${y}px` }} data-id=${row.uuid}><span role="gridcell" class="ck"><input type="checkbox" class="check" aria-label=${T.tasks.selectRow(row.name ?? row.uuid)} checked=${on} tabindex="-1" /></span>${columns.map((column) => html`<span role="gridcell" key=${column.id} class=${`${column.cls ?? ''}${column.right ? ' right' : ''} c-${column.id.replace(/\W/g, '_')}`}>${!only || only.has(column) ? column.cell(row) : null}</span>`)}</div>`;
+    if (!row)
+      return html`
+        <div class="gr" role="row" style=${{ top: `${y}px` }}>
+          <span role="gridcell"></span>
+          <span role="gridcell" class="wide">
+            <div class="skel"></div>
+          </span>
+        </div>
+      `;
+    return html`
+      <div
+        class=${`gr${on ? ' sel' : ''}${current ? ' cur' : ''}${fresh ? ' fresh' : ''}${row.gone ? ' gone' : ''}`}
+        role="row"
+        id=${`row-${row.uuid}`}
+        aria-rowindex=${index + 2}
+        aria-selected=${on ? 'true' : 'false'}
+        style=${{ top: `${y}px` }}
+        data-id=${row.uuid}
+      >
+        <span role="gridcell" class="ck">
+          <input
+            type="checkbox"
+            class="check"
+            aria-label=${T.tasks.selectRow(row.name ?? row.uuid)}
+            checked=${on}
+            tabindex="-1"
+          />
+        </span>
+        ${columns.map(
+          (column) => html`
+            <span
+              role="gridcell"
+              key=${column.id}
+              class=${`${column.cls ?? ''}${column.right ? ' right' : ''} c-${column.id.replace(/\W/g, '_')}`}
+            >
+              ${!only || only.has(column) ? column.cell(row) : null}
+            </span>
+          `,
+        )}
+      </div>
+    `;
   }
 }
 
@@ -29,23 +77,87 @@ function Heads({ columns, sort, onSort, selection, rows, onAll }) {
   const box = useRef(/** @type {any} */ (null));
   const some = selection.size > 0;
   const all = some && selection.size >= rows.total;
-  useEffect(() => { if (box.current) box.current.indeterminate = some && !all; });
+  useEffect(() => {
+    if (box.current) box.current.indeterminate = some && !all;
+  });
   const key = sort.replace('-', '');
-  return html`<div class="gh" role="row" aria-rowindex="1"><span role="columnheader" class="ck"><input ref=${box} type="checkbox" class="check" aria-label=${T.tasks.selectAll} checked=${all} onClick=${onAll} /></span>${columns.map((column) => {
-    const on = column.sort && column.sort === key;
-    return html`<span role="columnheader" key=${column.id} class=${`${column.right ? 'right' : ''} c-${column.id.replace(/\W/g, '_')}`} aria-sort=${on ? (sort.startsWith('-') ? 'descending' : 'ascending') : column.sort ? 'none' : null}>${column.sort ? html`<button type="button" class=${on ? 'on' : ''} tabindex="-1" onClick=${() => onSort(column)}><span>${column.label}</span>${on && html`<${Icon} n=${sort.startsWith('-') ? 'down' : 'up'} />`}</button>` : html`<span>${column.label}</span>`}</span>`;
-  })}</div>`;
+  return html`
+    <div class="gh" role="row" aria-rowindex="1">
+      <span role="columnheader" class="ck">
+        <input
+          ref=${box}
+          type="checkbox"
+          class="check"
+          aria-label=${T.tasks.selectAll}
+          checked=${all}
+          onClick=${onAll}
+        />
+      </span>
+      ${columns.map((column) => {
+        const on = column.sort && column.sort === key;
+        return html`
+          <span
+            role="columnheader"
+            key=${column.id}
+            class=${`${column.right ? 'right' : ''} c-${column.id.replace(/\W/g, '_')}`}
+            aria-sort=${
+              on ? (sort.startsWith('-') ? 'descending' : 'ascending') : column.sort ? 'none' : null
+            }
+          >
+            ${
+              column.sort
+                ? html`
+                  <button
+                    type="button"
+                    class=${on ? 'on' : ''}
+                    tabindex="-1"
+                    onClick=${() => onSort(column)}
+                  >
+                    <span>${column.label}</span>
+                    ${on && html`<${Icon} n=${sort.startsWith('-') ? 'down' : 'up'} />`}
+                  </button>
+                `
+                : html`<span>${column.label}</span>`
+            }
+          </span>
+        `;
+      })}
+    </div>
+  `;
 }
 
 /**
- * @param {{rows: any, version: number, columns: any[], chosen: boolean, sort: string, total: number | null, busy: boolean,
- *   selection: Set<string>, fresh: Set<string>, onSort: (column: any) => void, onSelect: (next: Set<string>) => void,
- *   onNear: (from: number, to: number) => void, onMoved: (held: {top: boolean, pointer: boolean}) => void, scroller: any,
- *   onAct: (action: string) => void}} props
+ * @param {{rows: any, version: number, columns: any[], chosen: boolean, sort: string, total: number
+ *   | null, busy: boolean, selection: Set<string>, fresh: Set<string>, onSort: (column: any) =>
+ *   void, onSelect: (next: Set<string>) => void, onNear: (from: number, to: number) => void,
+ *   onMoved: (held: {top: boolean, pointer: boolean}) => void, scroller: any, onAct: (action:
+ *   string) => void}} props
  * version: changes when the rows did; onNear: these places are about to be seen
  */
-export function Grid({ rows, version, columns, chosen, sort, total, busy, selection, fresh, onSort, onSelect, onNear, onMoved, scroller, onAct }) {
-  const [view, setView] = useState({ top: 0, height: 600, width: 1000, moving: false, fast: false });
+export function Grid({
+  rows,
+  version,
+  columns,
+  chosen,
+  sort,
+  total,
+  busy,
+  selection,
+  fresh,
+  onSort,
+  onSelect,
+  onNear,
+  onMoved,
+  scroller,
+  onAct,
+}) {
+  const [view, setView] = useState({
+    top: 0,
+    height: 600,
+    width: 1000,
+    moving: false,
+    fast: false,
+  });
   const [current, setCurrent] = useState(/** @type {string | null} */ (null));
   const anchor = useRef(/** @type {string | null} */ (null));
   const box = scroller;
@@ -53,25 +165,40 @@ export function Grid({ rows, version, columns, chosen, sort, total, busy, select
   const places = useRef(new Places());
   const pace = useRef(new Pace());
   const rest = useRef(0);
-  const moved = (change) => { state.current = { ...state.current, ...change }; onMoved(state.current); };
+  const moved = (change) => {
+    state.current = { ...state.current, ...change };
+    onMoved(state.current);
+  };
 
   useLayoutEffect(() => {
     const el = box.current;
-    const sizes = new ResizeObserver(() => setView((was) => ({ ...was, height: Math.min(el.clientHeight, innerHeight), width: el.clientWidth })));  // on paper the table is as high as its rows
+    const sizes = new ResizeObserver(() =>
+      setView((was) => ({
+        ...was,
+        height: Math.min(el.clientHeight, innerHeight),
+        width: el.clientWidth,
+      })),
+    ); // on paper the table is as high as its rows
     sizes.observe(el);
-    return () => { sizes.disconnect(); clearTimeout(rest.current); };
+    return () => {
+      sizes.disconnect();
+      clearTimeout(rest.current);
+    };
   }, []);
   const count = rows.total;
   const from = Math.max(0, Math.floor(view.top / ROW) - 8);
   const to = Math.min(count, from + Math.ceil(view.height / ROW) + 16);
-  useEffect(() => { onNear(from, to); }, [from, to, version]);
+  useEffect(() => {
+    onNear(from, to);
+  }, [from, to, version]);
 
   const place = () => (current === null ? -1 : rows.indexOf(current));
   const show = (at) => {
     const el = box.current;
     const y = at * ROW;
     if (y < el.scrollTop) el.scrollTop = y;
-    else if (y + HEAD + ROW > el.scrollTop + el.clientHeight) el.scrollTop = y + HEAD + ROW - el.clientHeight;
+    else if (y + HEAD + ROW > el.scrollTop + el.clientHeight)
+      el.scrollTop = y + HEAD + ROW - el.clientHeight;
   };
   const step = (by) => {
     const at = Math.max(0, Math.min(count - 1, place() + by));
@@ -83,24 +210,58 @@ export function Grid({ rows, version, columns, chosen, sort, total, busy, select
   };
   const pick = (uuid, range) => {
     const next = new Set(selection);
-    const [a, b] = [rows.indexOf(uuid), anchor.current === null ? -1 : rows.indexOf(anchor.current)];
-    if (range && a >= 0 && b >= 0) for (const row of rows.slice(Math.min(a, b), Math.max(a, b) + 1)) { if (row) next.add(row.uuid); }
-    else if (next.has(uuid)) next.delete(uuid); else next.add(uuid);
+    const [a, b] = [
+      rows.indexOf(uuid),
+      anchor.current === null ? -1 : rows.indexOf(anchor.current),
+    ];
+    if (range && a >= 0 && b >= 0)
+      for (const row of rows.slice(Math.min(a, b), Math.max(a, b) + 1)) {
+        if (row) next.add(row.uuid);
+      }
+    else if (next.has(uuid)) next.delete(uuid);
+    else next.add(uuid);
     anchor.current = uuid;
     onSelect(next);
   };
   const page = () => Math.max(1, Math.floor((view.height - HEAD) / ROW) - 1);
-  const open = () => { if (current !== null && rows.where.has(current)) go(href(`task/${part(current)}`)); };
+  const open = () => {
+    if (current !== null && rows.where.has(current)) go(href(`task/${part(current)}`));
+  };
   useKeys({
-    j: () => step(1), k: () => step(-1), o: open,
-    x: () => { if (current !== null) pick(current, false); }, X: () => { if (current !== null) pick(current, true); },
-    r: () => onAct('rerun'), v: () => onAct('revoke'),
-    Escape: () => { if (selection.size) onSelect(new Set()); else setCurrent(null); },
+    j: () => step(1),
+    k: () => step(-1),
+    o: open,
+    x: () => {
+      if (current !== null) pick(current, false);
+    },
+    X: () => {
+      if (current !== null) pick(current, true);
+    },
+    r: () => onAct('rerun'),
+    v: () => onAct('revoke'),
+    Escape: () => {
+      if (selection.size) onSelect(new Set());
+      else setCurrent(null);
+    },
   });
   const key = (event) => {
     if (event.target !== box.current) return;
-    const act = { ArrowDown: () => step(1), ArrowUp: () => step(-1), PageDown: () => step(page()), PageUp: () => step(-page()), Home: () => step(-count), End: () => step(count), Enter: open, ' ': () => { if (current !== null) pick(current, event.shiftKey); } }[event.key];
-    if (act && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); act(); }
+    const act = {
+      ArrowDown: () => step(1),
+      ArrowUp: () => step(-1),
+      PageDown: () => step(page()),
+      PageUp: () => step(-page()),
+      Home: () => step(-count),
+      End: () => step(count),
+      Enter: open,
+      ' ': () => {
+        if (current !== null) pick(current, event.shiftKey);
+      },
+    }[event.key];
+    if (act && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      act();
+    }
   };
   const click = (event) => {
     const line = event.target.closest('.gr');
@@ -109,7 +270,9 @@ export function Grid({ rows, version, columns, chosen, sort, total, busy, select
       pick(line.dataset.id, event.shiftKey);
       const input = line.querySelector('.check');
       // The browser turns the box by itself after this; what is chosen decides.
-      requestAnimationFrame(() => { if (input.isConnected) input.checked = line.getAttribute('aria-selected') === 'true'; });
+      requestAnimationFrame(() => {
+        if (input.isConnected) input.checked = line.getAttribute('aria-selected') === 'true';
+      });
       return;
     }
     if (!event.target.closest('a')) setCurrent(line.dataset.id);
@@ -117,26 +280,97 @@ export function Grid({ rows, version, columns, chosen, sort, total, busy, select
   const scrolled = (event) => {
     const top = event.target.scrollTop;
     // Its element may be another row's in a moment.
-    if (box.current !== document.activeElement && box.current.contains(document.activeElement)) box.current.focus({ preventScroll: true });
+    if (box.current !== document.activeElement && box.current.contains(document.activeElement))
+      box.current.focus({ preventScroll: true });
     const fast = pace.current.fast(top, view.height, event.timeStamp);
     setView((was) => ({ ...was, top, moving: true, fast }));
     clearTimeout(rest.current);
-    rest.current = setTimeout(() => setView((was) => ({ ...was, moving: false, fast: false })), REST);
+    rest.current = setTimeout(
+      () => setView((was) => ({ ...was, moving: false, fast: false })),
+      REST,
+    );
     moved({ top: top < ROW });
   };
   const { shown, template, least } = fitted(columns, view.width, chosen);
   const columnsKey = shown.map((each) => each.id).join();
   const stable = useRef({ key: '', shown, main: new Set() });
-  if (stable.current.key !== columnsKey) stable.current = { key: columnsKey, shown, main: new Set(shown.filter((each, i) => each.rank <= 1 || i === 0)) };
+  if (stable.current.key !== columnsKey)
+    stable.current = {
+      key: columnsKey,
+      shown,
+      main: new Set(shown.filter((each, i) => each.rank <= 1 || i === 0)),
+    };
   const seen = rows.slice(from, to);
-  const placed = places.current.place(seen.map((row, i) => row?.uuid ?? `gap ${from + i}`), view.moving);
+  const placed = places.current.place(
+    seen.map((row, i) => row?.uuid ?? `gap ${from + i}`),
+    view.moving,
+  );
   const held = current !== null && rows.where.has(current);
   const onAll = () => onSelect(selection.size ? new Set() : new Set(rows.ids()));
-  return html`<div class=${`grid${view.width < 560 ? ' tight' : ''}`} ref=${box} tabindex="0" role="grid" aria-label=${T.tasks.grid} aria-rowcount=${(total ?? count) + 1} aria-multiselectable="true" aria-busy=${busy ? 'true' : 'false'} aria-activedescendant=${held ? `row-${current}` : null} style=${{ '--cols': template }} onScroll=${scrolled} onClick=${click} onKeyDown=${key} onPointerEnter=${(e) => { if (e.pointerType === 'mouse') moved({ pointer: true }); }} onPointerLeave=${() => moved({ pointer: false })}>
-    <div role="rowgroup" class="g-head" style=${{ minWidth: `${least}px` }}><${Heads} columns=${shown} sort=${sort} onSort=${onSort} selection=${selection} rows=${rows} onAll=${onAll} /></div>
-    <div role="rowgroup" class="g-body" style=${{ height: `${count * ROW}px`, minWidth: `${least}px` }}>${placed.map(({ key, at }) => html`<${Row} key=${key} row=${seen[at]} index=${from + at} y=${(from + at) * ROW} on=${selection.has(seen[at]?.uuid)} current=${seen[at] && current === seen[at].uuid} columns=${stable.current.shown} only=${view.fast ? stable.current.main : null} fresh=${fresh.has(seen[at]?.uuid)} />`)}</div>
-  </div>`;
+  return html`
+    <div
+      class=${`grid${view.width < 560 ? ' tight' : ''}`}
+      ref=${box}
+      tabindex="0"
+      role="grid"
+      aria-label=${T.tasks.grid}
+      aria-rowcount=${(total ?? count) + 1}
+      aria-multiselectable="true"
+      aria-busy=${busy ? 'true' : 'false'}
+      aria-activedescendant=${held ? `row-${current}` : null}
+      style=${{ '--cols': template }}
+      onScroll=${scrolled}
+      onClick=${click}
+      onKeyDown=${key}
+      onPointerEnter=${(e) => {
+        if (e.pointerType === 'mouse') moved({ pointer: true });
+      }}
+      onPointerLeave=${() => moved({ pointer: false })}
+    >
+      <div role="rowgroup" class="g-head" style=${{ minWidth: `${least}px` }}>
+        <${Heads}
+          columns=${shown}
+          sort=${sort}
+          onSort=${onSort}
+          selection=${selection}
+          rows=${rows}
+          onAll=${onAll}
+        />
+      </div>
+      <div
+        role="rowgroup"
+        class="g-body"
+        style=${{ height: `${count * ROW}px`, minWidth: `${least}px` }}
+      >
+        ${placed.map(
+          ({ key, at }) => html`
+            <${Row}
+              key=${key}
+              row=${seen[at]}
+              index=${from + at}
+              y=${(from + at) * ROW}
+              on=${selection.has(seen[at]?.uuid)}
+              current=${seen[at] && current === seen[at].uuid}
+              columns=${stable.current.shown}
+              only=${view.fast ? stable.current.main : null}
+              fresh=${fresh.has(seen[at]?.uuid)}
+            />
+          `,
+        )}
+      </div>
+    </div>
+  `;
 }
 
 /** Grey rows, while the first ones come. */
-export const GridSkeleton = () => html`<div class="g-skel" aria-hidden="true">${[34, 52, 41, 60, 38, 47, 55, 33].map((width, i) => html`<div style=${{ opacity: 1 - i * 0.12 }}><div class="skel" style=${{ width: `${width}%` }}></div></div>`)}</div>`;
+export const GridSkeleton = () => html`
+  <div class="g-skel" aria-hidden="true">
+    ${[34, 52, 41, 60, 38, 47, 55, 33].map(
+      (width, i) => html`
+        <div style=${{ opacity: 1 - i * 0.12 }}>
+          <div class="skel" style=${{ width: `${width}%` }}></div>
+        </div>
+      `,
+    )}
+  </div>
+`;

@@ -15,17 +15,33 @@ const REFUSED_SHOWN = 4;
 
 /**
  * @param {'rerun' | 'revoke' | 'terminate' | 'abort'} action
- * @param {{ids?: string[], query?: string, start?: any, end?: any, tz?: string}} which ids, or a query with its window
+ * @param {{ids?: string[], query?: string, start?: any, end?: any, tz?: string}} which ids, or a
+ *   query with its window
  * @returns {Promise<any>} the job, or null if it was not started
  */
 export async function actOnMany(action, which) {
   /** @type {any} */
-  const chosen = which.ids ? { ids: which.ids } : Object.fromEntries(Object.entries(which).filter(([, value]) => value !== '' && value != null).map(([key, value]) => [key, String(value)]));
+  const chosen = which.ids
+    ? { ids: which.ids }
+    : Object.fromEntries(
+        Object.entries(which)
+          .filter(([, value]) => value !== '' && value != null)
+          .map(([key, value]) => [key, String(value)]),
+      );
   if (!which.ids) chosen.query = which.query ?? '';
-  const told = await show({ title: T.act.titles[action](which.ids?.length ?? 0).replace(/^(\S+) 0 tasks/, '$1 tasks'), wide: true, body: (close) => html`<${Plan} action=${action} chosen=${chosen} close=${close} />` });
+  const told = await show({
+    title: T.act.titles[action](which.ids?.length ?? 0).replace(/^(\S+) 0 tasks/, '$1 tasks'),
+    wide: true,
+    body: (close) => html`<${Plan} action=${action} chosen=${chosen} close=${close} />`,
+  });
   if (!told) return null;
   try {
-    const { job } = await post('jobs', { action, ...chosen, expected: told.count, ...(action === 'terminate' ? { signal: told.signal } : {}) });
+    const { job } = await post('jobs', {
+      action,
+      ...chosen,
+      expected: told.count,
+      ...(action === 'terminate' ? { signal: told.signal } : {}),
+    });
     toast(T.act.started(job.total), { link: [href(`jobs/${part(job.id)}`), T.act.open] });
     return job;
   } catch (problem) {
@@ -39,25 +55,139 @@ function Plan({ action, chosen, close }) {
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [typed, setTyped] = useState('');
   const [signal, setSignal] = useState(SIGNALS[0]);
-  const count = () => { setProblem(null); post('jobs', { action, ...chosen, dry_run: true }).then((told) => setPlan(told.plan), setProblem); };
+  const count = () => {
+    setProblem(null);
+    post('jobs', { action, ...chosen, dry_run: true }).then(
+      (told) => setPlan(told.plan),
+      setProblem,
+    );
+  };
   useEffect(count, []);
-  const keep = html`<button type="button" class="btn" autofocus onClick=${() => close(null)}>${T.act.keep}</button>`;
-  if (problem) return html`<${ErrorPanel} problem=${problem} onRetry=${count} /><div class="row">${keep}</div>`;
-  if (!plan) return html`<p>${T.act.texts[action]}</p><p class="muted" role="status">${T.act.counting}</p><${Skeleton} widths=${[50, 70, 40]} /><div class="row">${keep}</div>`;
+  const keep = html`
+    <button type="button" class="btn" autofocus onClick=${() => close(null)}>
+      ${T.act.keep}
+    </button>
+  `;
+  if (problem)
+    return html`
+      <${ErrorPanel} problem=${problem} onRetry=${count} />
+      <div class="row">${keep}</div>
+    `;
+  if (!plan)
+    return html`
+      <p>${T.act.texts[action]}</p>
+      <p class="muted" role="status">
+        ${T.act.counting}
+      </p>
+      <${Skeleton} widths=${[50, 70, 40]} />
+      <div class="row">${keep}</div>
+    `;
   const refused = plan.refused.reduce((sum, each) => sum + each.count, 0);
   const effect = plan.count - refused;
   const tooMany = plan.count > plan.limit;
-  // What a query says is not what was pointed at: the number is typed, so that nobody means four and gets four thousand.
+  // What a query says is not what was pointed at: the number is typed, so that nobody means four
+  // and gets four thousand.
   const mustType = chosen.ids === undefined && effect > 0;
-  const ready = effect > 0 && !tooMany && (!mustType || typed.trim().replaceAll(',', '') === String(plan.count));
-  return html`<p>${T.act.texts[action]}</p>
-    <dl class="meta plan"><dt>${T.act.effect}</dt><dd><b>${int(effect)}</b></dd>
-      <dt>${T.act.states}</dt><dd class="states">${Object.entries(plan.states).map(([state, n]) => html`<span><${State} s=${state} /> ${int(n)}</span>`)}</dd>
-      ${plan.refused.length > 0 && html`<dt>${T.act.refused}</dt><dd><ul>${plan.refused.slice(0, REFUSED_SHOWN).map((each) => html`<li>${int(each.count)}: ${line(each.reason, 160)}</li>`)}${plan.refused.length > REFUSED_SHOWN && html`<li>${T.act.more}</li>`}</ul></dd>`}
-      ${plan.seconds >= 1 && html`<dt>${T.act.takes}</dt><dd>${duration(plan.seconds)}</dd>`}
-      ${action === 'terminate' && html`<dt><label for="signal">${T.act.signal}</label></dt><dd><select id="signal" class="field" value=${signal} onChange=${(e) => setSignal(e.target.value)}>${SIGNALS.map((each) => html`<option>${each}</option>`)}</select></dd>`}</dl>
-    ${tooMany && html`<p class="bad" role="alert">${T.act.tooMany(int(plan.count), int(plan.limit))}</p>`}
+  const ready =
+    effect > 0 &&
+    !tooMany &&
+    (!mustType || typed.trim().replaceAll(',', '') === String(plan.count));
+  return html`
+    <p>${T.act.texts[action]}</p>
+    <dl class="meta plan">
+      <dt>${T.act.effect}</dt>
+      <dd>
+        <b>${int(effect)}</b>
+      </dd>
+      <dt>${T.act.states}</dt>
+      <dd class="states">
+        ${Object.entries(plan.states).map(
+          ([state, n]) => html`
+            <span>
+              <${State} s=${state} /> ${int(n)}
+            </span>
+          `,
+        )}
+      </dd>
+      ${
+        plan.refused.length > 0 &&
+        html`
+          <dt>${T.act.refused}</dt>
+          <dd>
+            <ul>
+              ${plan.refused.slice(0, REFUSED_SHOWN).map(
+                (each) => html`
+                  <li>
+                    ${int(each.count)}: ${line(each.reason, 160)}
+                  </li>
+                `,
+              )}
+              ${plan.refused.length > REFUSED_SHOWN && html`<li>${T.act.more}</li>`}
+            </ul>
+          </dd>
+        `
+      }
+      ${
+        plan.seconds >= 1 &&
+        html`
+          <dt>${T.act.takes}</dt>
+          <dd>${duration(plan.seconds)}</dd>
+        `
+      }
+      ${
+        action === 'terminate' &&
+        html`
+          <dt>
+            <label for="signal">${T.act.signal}</label>
+          </dt>
+          <dd>
+            <select
+              id="signal"
+              class="field"
+              value=${signal}
+              onChange=${(e) => setSignal(e.target.value)}
+            >
+              ${SIGNALS.map((each) => html`<option>${each}</option>`)}
+            </select>
+          </dd>
+        `
+      }
+    </dl>
+    ${
+      tooMany &&
+      html`
+        <p class="bad" role="alert">
+          ${T.act.tooMany(int(plan.count), int(plan.limit))}
+        </p>
+      `
+    }
     ${effect === 0 && html`<p role="status">${T.act.nothing}</p>`}
-    ${mustType && !tooMany && html`<label class="f">${T.act.typeCount(int(plan.count))}<input class="field" inputmode="numeric" autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} /></label>`}
-    <div class="row">${keep}<button type="button" class=${`btn ${action === 'rerun' ? 'primary' : 'solid-danger'}`} disabled=${!ready} onClick=${() => close({ count: plan.count, signal })}>${T.act.verbs[action](int(plan.count))}</button></div>`;
+    ${
+      mustType &&
+      !tooMany &&
+      html`
+        <label class="f">
+          ${T.act.typeCount(int(plan.count))}
+          <input
+            class="field"
+            inputmode="numeric"
+            autocomplete="off"
+            value=${typed}
+            onInput=${(e) => setTyped(e.target.value)}
+          />
+        </label>
+      `
+    }
+    <div class="row">
+      ${keep}
+      <button
+        type="button"
+        class=${`btn ${action === 'rerun' ? 'primary' : 'solid-danger'}`}
+        disabled=${!ready}
+        onClick=${() => close({ count: plan.count, signal })}
+      >
+        ${T.act.verbs[action](int(plan.count))}
+      </button>
+    </div>
+  `;
 }

@@ -16,19 +16,91 @@ export function ColumnMenu({ columns, onColumns }) {
   const ids = columns.map((each) => each.id);
   const keys = ids.filter((id) => id.startsWith('kwargs.'));
   const [key, setKey] = useState('');
-  const toggle = (id) => onColumns(ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id]);
+  const toggle = (id) =>
+    onColumns(ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id]);
   const addKey = (event) => {
     event.preventDefault();
     const id = `kwargs.${key.trim().replace(/^kwargs\./, '')}`;
-    if (key.trim() && !/[\s,]/.test(key.trim())) { onColumns([...new Set([...ids, id])]); setKey(''); }
+    if (key.trim() && !/[\s,]/.test(key.trim())) {
+      onColumns([...new Set([...ids, id])]);
+      setKey('');
+    }
   };
-  return html`<${Popover} label=${T.tasks.columns} icon="columns" text=${T.tasks.columns} end><div class="colmenu"><div class="two">${[...[...COLUMNS.values()].map((each) => [each.id, each.label]), ...keys.map((id) => [id, id.slice(7)])].map(([id, label]) => html`<label key=${id}><input type="checkbox" class="check" checked=${ids.includes(id)} onChange=${() => toggle(id)} /><span class=${id.startsWith('kwargs.') ? 'mono trunc' : 'trunc'}>${line(label, 60)}</span></label>`)}</div><hr /><form class="pad" onSubmit=${addKey}><label class="f">${T.tasks.columnKey}<span class="inline"><input class="field" value=${key} placeholder=${T.tasks.columnKeyHint} spellcheck=${false} autocapitalize="none" onInput=${(e) => setKey(e.target.value)} /><button class="btn">${T.tasks.add}</button></span></label></form><hr /><div class="pad"><button type="button" class="btn quiet" onClick=${() => onColumns([])}>${T.tasks.reset}</button></div></div></${Popover}>`;
+  return html`
+    <${Popover} label=${T.tasks.columns} icon="columns" text=${T.tasks.columns} end>
+      <div class="colmenu">
+        <div class="two">
+          ${[
+            ...[...COLUMNS.values()].map((each) => [each.id, each.label]),
+            ...keys.map((id) => [id, id.slice(7)]),
+          ].map(
+            ([id, label]) => html`
+              <label key=${id}>
+                <input
+                  type="checkbox"
+                  class="check"
+                  checked=${ids.includes(id)}
+                  onChange=${() => toggle(id)}
+                />
+                <span class=${id.startsWith('kwargs.') ? 'mono trunc' : 'trunc'}>
+                  ${line(label, 60)}
+                </span>
+              </label>
+            `,
+          )}
+        </div>
+        <hr />
+        <form class="pad" onSubmit=${addKey}>
+          <label class="f">
+            ${T.tasks.columnKey}
+            <span class="inline">
+              <input
+                class="field"
+                value=${key}
+                placeholder=${T.tasks.columnKeyHint}
+                spellcheck=${false}
+                autocapitalize="none"
+                onInput=${(e) => setKey(e.target.value)}
+              />
+              <button class="btn">${T.tasks.add}</button>
+            </span>
+          </label>
+        </form>
+        <hr />
+        <div class="pad">
+          <button type="button" class="btn quiet" onClick=${() => onColumns([])}>
+            ${T.tasks.reset}
+          </button>
+        </div>
+      </div>
+    </${Popover}>
+  `;
 }
 
 /** @param {{window: any, columns: any[], sort: string}} props */
 export function ExportMenu({ window: within, columns }) {
-  const items = (more) => (close) => html`<${MenuItems} close=${close} items=${Object.entries(T.tasks.formats).map(([format, word]) => [word, apiAddress('export', { ...within, format, ...more }), { icon: 'export', download: true }])} />`;
-  return html`<${Popover} label=${T.tasks.export} icon="export" text=${T.tasks.export} end>${(close) => html`<h2>${T.tasks.exportHint}</h2>${items({ columns: exported(columns) })(close)}<hr /><h2>${T.tasks.exportAll}</h2>${items({})(close)}`}</${Popover}>`;
+  const items = (more) => (close) =>
+    html`
+      <${MenuItems}
+        close=${close}
+        items=${Object.entries(T.tasks.formats).map(([format, word]) => [
+          word,
+          apiAddress('export', { ...within, format, ...more }),
+          { icon: 'export', download: true },
+        ])}
+      />
+    `;
+  return html`
+    <${Popover} label=${T.tasks.export} icon="export" text=${T.tasks.export} end>
+      ${(close) => html`
+        <h2>${T.tasks.exportHint}</h2>
+        ${items({ columns: exported(columns) })(close)}
+        <hr />
+        <h2>${T.tasks.exportAll}</h2>
+        ${items({})(close)}
+      `}
+    </${Popover}>
+  `;
 }
 
 /** @param {{start: string, end: string, onRange: (start: string, end: string) => void}} props */
@@ -37,13 +109,55 @@ export function RangeMenu({ start, end, onRange }) {
   const [to, setTo] = useState(end);
   const known = !end && start in T.tasks.ranges;
   const read = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text);
-  const text = known ? T.tasks.ranges[start] : T.tasks.brushed(read(start) || '…', read(end) || '…');
-  return html`<${Popover} label=${T.tasks.range} icon="clock" text=${text} cls="range">${(close) => html`<${MenuItems} close=${close} items=${Object.entries(T.tasks.ranges).map(([value, word]) => [word, () => onRange(value, ''), { icon: known && value === start ? 'check' : '' }])} /><hr /><form class="pad" onSubmit=${(e) => { e.preventDefault(); close(); onRange(from.trim(), to.trim()); }}><label class="f">${T.tasks.from}<input class="field" value=${from} placeholder=${T.tasks.rangeHint} onInput=${(e) => setFrom(e.target.value)} /></label><label class="f">${T.tasks.to}<input class="field" value=${to} onInput=${(e) => setTo(e.target.value)} /></label><button class="btn">${T.tasks.apply}</button></form>`}</${Popover}>`;
+  const text = known
+    ? T.tasks.ranges[start]
+    : T.tasks.brushed(read(start) || '…', read(end) || '…');
+  return html`
+    <${Popover} label=${T.tasks.range} icon="clock" text=${text} cls="range">
+      ${(close) => html`
+        <${MenuItems}
+          close=${close}
+          items=${Object.entries(T.tasks.ranges).map(([value, word]) => [
+            word,
+            () => onRange(value, ''),
+            { icon: known && value === start ? 'check' : '' },
+          ])}
+        />
+        <hr />
+        <form
+          class="pad"
+          onSubmit=${(e) => {
+            e.preventDefault();
+            close();
+            onRange(from.trim(), to.trim());
+          }}
+        >
+          <label class="f">
+            ${T.tasks.from}
+            <input
+              class="field"
+              value=${from}
+              placeholder=${T.tasks.rangeHint}
+              onInput=${(e) => setFrom(e.target.value)}
+            />
+          </label>
+          <label class="f">
+            ${T.tasks.to}
+            <input class="field" value=${to} onInput=${(e) => setTo(e.target.value)} />
+          </label>
+          <button class="btn">${T.tasks.apply}</button>
+        </form>
+      `}
+    </${Popover}>
+  `;
 }
 
 /** Ask for a name and keep the search. @param {any} state as `stateOf` gives it */
 export async function saveSearch(state) {
-  const name = await show({ title: T.tasks.saveTitle, body: (close) => html`<${SaveForm} state=${state} close=${close} />` });
+  const name = await show({
+    title: T.tasks.saveTitle,
+    body: (close) => html`<${SaveForm} state=${state} close=${close} />`,
+  });
   if (!name) return;
   toast(T.tasks.saved(name));
   readSearches();
@@ -57,9 +171,59 @@ function SaveForm({ state, close }) {
     event.preventDefault();
     const custom = state.columns.join() !== DEFAULT_COLUMNS.join();
     try {
-      await post('searches', { name: name.trim(), query: state.q, start: state.start, end: state.end, columns: custom ? state.columns : [], sort: state.sort.split(','), shared });
+      await post('searches', {
+        name: name.trim(),
+        query: state.q,
+        start: state.start,
+        end: state.end,
+        columns: custom ? state.columns : [],
+        sort: state.sort.split(','),
+        shared,
+      });
       close(name.trim());
-    } catch (error) { setProblem([error.message, error.hint].filter(Boolean).join(': ')); }
+    } catch (error) {
+      setProblem([error.message, error.hint].filter(Boolean).join(': '));
+    }
   };
-  return html`<form onSubmit=${save}><label class="f">${T.tasks.saveName}<input class="field" autofocus required maxlength="80" value=${name} onInput=${(e) => setName(e.target.value)} aria-describedby=${problem ? 'save-problem' : null} /></label><label class="tick"><input type="checkbox" class="check" checked=${shared} onChange=${(e) => setShared(e.target.checked)} />${T.tasks.saveShared}</label>${problem && html`<p class="bad" id="save-problem" role="alert">${problem}</p>`}<div class="row"><button type="button" class="btn" onClick=${() => close(null)}>${T.cancel}</button><button class="btn primary" disabled=${!name.trim()}>${T.tasks.save}</button></div></form>`;
+  return html`
+    <form onSubmit=${save}>
+      <label class="f">
+        ${T.tasks.saveName}
+        <input
+          class="field"
+          autofocus
+          required
+          maxlength="80"
+          value=${name}
+          onInput=${(e) => setName(e.target.value)}
+          aria-describedby=${problem ? 'save-problem' : null}
+        />
+      </label>
+      <label class="tick">
+        <input
+          type="checkbox"
+          class="check"
+          checked=${shared}
+          onChange=${(e) => setShared(e.target.checked)}
+        />
+        ${T.tasks.saveShared}
+      </label>
+      ${
+        problem &&
+        html`
+          <p class="bad" id="save-problem" role="alert">
+            ${problem}
+          </p>
+        `
+      }
+      <div class="row">
+        <button type="button" class="btn" onClick=${() => close(null)}>
+          ${T.cancel}
+        </button>
+        <button class="btn primary" disabled=${!name.trim()}>
+          ${T.tasks.save}
+        </button>
+      </div>
+    </form>
+  `;
 }

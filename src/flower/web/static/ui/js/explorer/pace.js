@@ -9,7 +9,11 @@ export class Pace {
   #time = 0;
   #steps = 0;
 
-  /** @param {number} top where it is scrolled to @param {number} height of what is seen @param {number} time milliseconds */
+  /**
+   * @param {number} top where it is scrolled to
+   * @param {number} height of what is seen
+   * @param {number} time milliseconds
+   */
   fast(top, height, time) {
     const far = Math.abs(top - this.#top) > height / 2 && time - this.#time < TOGETHER;
     this.#steps = far ? this.#steps + 1 : 0;

@@ -1,21 +1,30 @@
-// The rows of the explorer: pages of plain objects, outside the signals. DOM-less, so that it can be tested on its own.
-// At most HELD rows are in memory; far pages are dropped and fetched again by their cursor.
+// The rows of the explorer: pages of plain objects, outside the signals. DOM-less, so that it can
+// be tested on its own. At most HELD rows are in memory; far pages are dropped and fetched again by
+// their cursor.
 
 export const HELD = 20_000;
-/** Rows that are kept back at most, until they may be shown: what comes beyond is read from the server then. */
+/**
+ * Rows that are kept back at most, until they may be shown: what comes beyond is read from the
+ * server then.
+ */
 export const KEPT = 1000;
 
 /** @typedef {{cursor: string, rows: any[] | null, count: number}} RowPage */
 
 const TIMES = new Set(['received', 'started', 'sent', 'timestamp', 'runtime', 'wait']);
 
-/** By the value of this key as the API sorts it: tasks without it last. @param {string} sort @returns {((a: any, b: any) => number) | null} null: only the server knows */
+/**
+ * By the value of this key as the API sorts it: tasks without it last.
+ * @param {string} sort
+ * @returns {((a: any, b: any) => number) | null} null: only the server knows
+ */
 export function comparator(sort) {
   const key = sort.replace(/^-/, '');
   if (!TIMES.has(key)) return null;
   const sign = sort.startsWith('-') ? -1 : 1;
   return (a, b) => {
-    if (a[key] == null || b[key] == null) return (a[key] == null ? 1 : 0) - (b[key] == null ? 1 : 0);
+    if (a[key] == null || b[key] == null)
+      return (a[key] == null ? 1 : 0) - (b[key] == null ? 1 : 0);
     return sign * (a[key] - b[key]);
   };
 }
@@ -47,20 +56,29 @@ export class Rows {
   append(tasks, next) {
     const fresh = tasks.filter((task) => !this.where.has(task.uuid));
     const page = { cursor: this.next ?? '', rows: fresh, count: fresh.length };
-    for (const task of fresh) { this.where.set(task.uuid, page); this.held.delete(task.uuid); }
+    for (const task of fresh) {
+      this.where.set(task.uuid, page);
+      this.held.delete(task.uuid);
+    }
     this.pages.push(page);
     this.total += fresh.length;
     this.next = next;
   }
 
-  /** The rows from `from` to before `to`; undefined where a page was dropped. @param {number} from @param {number} to @returns {any[]} */
+  /**
+   * The rows from `from` to before `to`; undefined where a page was dropped.
+   * @param {number} from
+   * @param {number} to
+   * @returns {any[]}
+   */
   slice(from, to) {
     const out = [];
     let first = 0;
     for (const page of this.pages) {
       if (first >= to) break;
       if (first + page.count > from) {
-        for (let i = Math.max(from, first); i < Math.min(to, first + page.count); i += 1) out.push(page.rows?.[i - first]);
+        for (let i = Math.max(from, first); i < Math.min(to, first + page.count); i += 1)
+          out.push(page.rows?.[i - first]);
       }
       first += page.count;
     }
@@ -68,25 +86,39 @@ export class Rows {
   }
 
   /** @param {number} at */
-  at(at) { return this.slice(at, at + 1)[0]; }
+  at(at) {
+    return this.slice(at, at + 1)[0];
+  }
 
   /** @param {string} uuid @returns {any} */
-  get(uuid) { return this.where.get(uuid)?.rows?.find((row) => row.uuid === uuid); }
+  get(uuid) {
+    return this.where.get(uuid)?.rows?.find((row) => row.uuid === uuid);
+  }
 
   /** The place of a task, or -1. @param {string} uuid */
   indexOf(uuid) {
     const page = this.where.get(uuid);
     if (!page?.rows) return -1;
     let first = 0;
-    for (const each of this.pages) { if (each === page) break; first += each.count; }
+    for (const each of this.pages) {
+      if (each === page) break;
+      first += each.count;
+    }
     const at = page.rows.findIndex((row) => row.uuid === uuid);
     return at < 0 ? -1 : first + at;
   }
 
   /** All ids that are held in memory. */
-  ids() { return this.pages.flatMap((page) => (page.rows ?? []).map((row) => row.uuid)); }
+  ids() {
+    return this.pages.flatMap((page) => (page.rows ?? []).map((row) => row.uuid));
+  }
 
-  /** Pages between these places that were dropped. @param {number} from @param {number} to @returns {RowPage[]} */
+  /**
+   * Pages between these places that were dropped.
+   * @param {number} from
+   * @param {number} to
+   * @returns {RowPage[]}
+   */
   missing(from, to) {
     const out = [];
     let first = 0;
@@ -97,7 +129,11 @@ export class Rows {
     return out;
   }
 
-  /** A dropped page, read again. Its length stays, so that nothing moves. @param {RowPage} page @param {any[]} tasks */
+  /**
+   * A dropped page, read again. Its length stays, so that nothing moves.
+   * @param {RowPage} page
+   * @param {any[]} tasks
+   */
   refill(page, tasks) {
     const fresh = tasks.filter((task) => !this.where.has(task.uuid)).slice(0, page.count);
     for (const task of fresh) this.where.set(task.uuid, page);
@@ -106,13 +142,24 @@ export class Rows {
     page.count = fresh.length;
   }
 
-  /** Forget pages that are far from these places, if too much is held. @param {number} from @param {number} to @param {number} most */
+  /**
+   * Forget pages that are far from these places, if too much is held.
+   * @param {number} from
+   * @param {number} to
+   * @param {number} most
+   */
   shed(from, to, most = HELD) {
     let inMemory = this.pages.reduce((sum, page) => sum + (page.rows?.length ?? 0), 0);
     if (inMemory <= most) return;
     let first = 0;
-    const far = this.pages.map((page) => { const middle = first + page.count / 2; first += page.count; return { page, away: Math.abs(middle - (from + to) / 2) }; })
-      .filter(({ page }, i) => page.rows && i > 0).sort((a, b) => b.away - a.away);
+    const far = this.pages
+      .map((page) => {
+        const middle = first + page.count / 2;
+        first += page.count;
+        return { page, away: Math.abs(middle - (from + to) / 2) };
+      })
+      .filter(({ page }, i) => page.rows && i > 0)
+      .sort((a, b) => b.away - a.away);
     for (const { page } of far) {
       if (inMemory <= most) return;
       inMemory -= page.rows?.length ?? 0;
@@ -122,9 +169,11 @@ export class Rows {
   }
 
   /**
-   * What the stream says. Rows that are here change where they stand; new ones are put in by their order, or kept back
-   * while `hold` says that nothing may move. Gives the ids of new rows.
-   * @param {{tasks: any[], gone: string[], more?: number}} batch @param {boolean} hold @returns {string[]}
+   * What the stream says. Rows that are here change where they stand; new ones are put in by their
+   * order, or kept back while `hold` says that nothing may move. Gives the ids of new rows.
+   * @param {{tasks: any[], gone: string[], more?: number}} batch
+   * @param {boolean} hold
+   * @returns {string[]}
    */
   apply({ tasks, gone, more = 0 }, hold) {
     const fresh = [];
@@ -134,7 +183,11 @@ export class Rows {
       else if (hold || !this.compare) this.#keep(task);
       else if (this.#insert(task)) fresh.push(task.uuid);
     }
-    for (const uuid of gone) { this.held.delete(uuid); if (!hold) this.#remove(uuid); else this.#markGone(uuid); }
+    for (const uuid of gone) {
+      this.held.delete(uuid);
+      if (!hold) this.#remove(uuid);
+      else this.#markGone(uuid);
+    }
     return fresh;
   }
 
@@ -144,10 +197,14 @@ export class Rows {
   }
 
   /** How many wait to be shown; at least, if there are more than can be kept. */
-  get waiting() { return this.held.size + this.unsent; }
+  get waiting() {
+    return this.held.size + this.unsent;
+  }
 
   /** Whether what waits can be put in without asking the server. */
-  get canRelease() { return !!this.compare && !this.unsent && !this.overflowing; }
+  get canRelease() {
+    return !!this.compare && !this.unsent && !this.overflowing;
+  }
 
   /** Put in what was kept back. @returns {string[]} */
   release() {
@@ -180,7 +237,10 @@ export class Rows {
     this.where.delete(uuid);
   }
 
-  /** Whether it has a place among what is loaded; what comes after it is read when it is scrolled to. */
+  /**
+   * Whether it has a place among what is loaded; what comes after it is read when it is scrolled
+   * to.
+   */
   #insert(task) {
     if (!this.compare) return false;
     if (!this.pages.length) this.pages.push({ cursor: '', rows: [], count: 0 });

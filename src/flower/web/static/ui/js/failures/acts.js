@@ -1,4 +1,5 @@
-// Resolving, muting, opening again. It is shown as done at once; a refusal takes it back and says why.
+// Resolving, muting, opening again. It is shown as done at once; a refusal takes it back and says
+// why.
 import { html, useRef, useState } from '../lib.js';
 import { post } from '../api.js';
 import { part } from '../router.js';
@@ -10,12 +11,19 @@ import { toast, toastProblem } from '../ui/toast.js';
 const STAYS = 6.5;
 
 const HOUR = 3600;
-const UNTIL = [['1h', HOUR], ['24h', 24 * HOUR], ['7d', 7 * 24 * HOUR], ['', 0], ['other', 0]];
+const UNTIL = [
+  ['1h', HOUR],
+  ['24h', 24 * HOUR],
+  ['7d', 7 * 24 * HOUR],
+  ['', 0],
+  ['other', 0],
+];
 
 /** What takes a group back to how it stood. @param {any} group @returns {[string, any]} */
 function back({ status, note }) {
   if (status === 'resolved') return ['resolve', { comment: note?.comment ?? '' }];
-  if (status === 'muted') return ['mute', { until: note?.until ?? null, comment: note?.comment ?? '' }];
+  if (status === 'muted')
+    return ['mute', { until: note?.until ?? null, comment: note?.comment ?? '' }];
   return ['reopen', undefined];
 }
 
@@ -23,7 +31,9 @@ const AFTER = { resolve: 'resolved', mute: 'muted', reopen: 'open' };
 
 /**
  * Groups as they are shown: those of the server, with what was just done to them.
- * @param {() => void} reload reads them again @returns {{shown: (group: any) => any, act: (group: any, action: 'resolve' | 'mute' | 'reopen', body?: any) => Promise<void>, busy: boolean}}
+ * @param {() => void} reload reads them again
+ * @returns {{shown: (group: any) => any, act: (group: any, action: 'resolve' | 'mute' | 'reopen',
+ *   body?: any) => Promise<void>, busy: boolean}}
  */
 export function useActs(reload) {
   const [done, setDone] = useState(/** @type {Record<string, any>} */ ({}));
@@ -31,15 +41,29 @@ export function useActs(reload) {
   const drop = (id) => setDone(({ [id]: _, ...rest }) => rest);
   const settle = (id) => {
     clearTimeout(timers.current[id]);
-    timers.current[id] = setTimeout(() => { drop(id); reload(); }, STAYS * 1000);
+    timers.current[id] = setTimeout(() => {
+      drop(id);
+      reload();
+    }, STAYS * 1000);
   };
   const send = async (group, action, body) => {
     const { id } = group.fingerprint;
     clearTimeout(timers.current[id]);
-    setDone((was) => ({ ...was, [id]: { status: AFTER[action], pending: true, note: null } }));
+    setDone((was) => ({
+      ...was,
+      [id]: { status: AFTER[action], pending: true, note: null },
+    }));
     try {
       const told = await post(`failures/${part(id)}/${action}`, body);
-      setDone((was) => ({ ...was, [id]: { status: told.status, note: told.note, first_seen: told.first_seen, last_seen: told.last_seen } }));
+      setDone((was) => ({
+        ...was,
+        [id]: {
+          status: told.status,
+          note: told.note,
+          first_seen: told.first_seen,
+          last_seen: told.last_seen,
+        },
+      }));
       settle(id);
       return true;
     } catch (problem) {
@@ -49,31 +73,75 @@ export function useActs(reload) {
     }
   };
   const act = async (group, action, body = undefined) => {
-    const bodyOf = action === 'reopen' ? undefined : body ?? { comment: '' };
-    if (await send(group, action, bodyOf)) toast(T.failures.did[action], { undo: () => { send(group, ...back(group)); } });
+    const bodyOf = action === 'reopen' ? undefined : (body ?? { comment: '' });
+    if (await send(group, action, bodyOf))
+      toast(T.failures.did[action], {
+        undo: () => {
+          send(group, ...back(group));
+        },
+      });
   };
-  return { shown: (group) => ({ ...group, ...done[group.fingerprint.id] }), act, busy: Object.keys(done).length > 0 };
+  return {
+    shown: (group) => ({ ...group, ...done[group.fingerprint.id] }),
+    act,
+    busy: Object.keys(done).length > 0,
+  };
 }
 
 /** Asks how long and why. @param {any} act of `useActs` @param {any} group */
 export async function mute(act, group) {
-  const told = await show({ title: T.failures.muteTitle, body: (close) => html`<${MuteForm} close=${close} />` });
+  const told = await show({
+    title: T.failures.muteTitle,
+    body: (close) => html`<${MuteForm} close=${close} />`,
+  });
   if (told) await act(group, 'mute', told);
 }
 
 /** Asks why. @param {any} act of `useActs` @param {any} group */
 export async function resolveWith(act, group) {
-  const comment = await show({ title: T.failures.resolveTitle, body: (close) => html`<${CommentForm} close=${close} />` });
+  const comment = await show({
+    title: T.failures.resolveTitle,
+    body: (close) => html`<${CommentForm} close=${close} />`,
+  });
   if (comment !== null && comment !== undefined) await act(group, 'resolve', { comment });
 }
 
-const Row = ({ close, verb }) => html`<div class="row"><button type="button" class="btn" onClick=${() => close(null)}>${T.cancel}</button><button class="btn primary">${verb}</button></div>`;
+const Row = ({ close, verb }) => html`
+  <div class="row">
+    <button type="button" class="btn" onClick=${() => close(null)}>
+      ${T.cancel}
+    </button>
+    <button class="btn primary">${verb}</button>
+  </div>
+`;
 
-const Comment = ({ value, onInput }) => html`<label class="f">${T.failures.comment}<input class="field" maxlength="500" value=${value} placeholder=${T.failures.commentHint} onInput=${(e) => onInput(e.target.value)} /></label>`;
+const Comment = ({ value, onInput }) => html`
+  <label class="f">
+    ${T.failures.comment}
+    <input
+      class="field"
+      maxlength="500"
+      value=${value}
+      placeholder=${T.failures.commentHint}
+      onInput=${(e) => onInput(e.target.value)}
+    />
+  </label>
+`;
 
 function CommentForm({ close }) {
   const [comment, setComment] = useState('');
-  return html`<p>${T.failures.resolveText}</p><form onSubmit=${(e) => { e.preventDefault(); close(comment.trim()); }}><${Comment} value=${comment} onInput=${setComment} /><${Row} close=${close} verb=${T.failures.resolve} /></form>`;
+  return html`
+    <p>${T.failures.resolveText}</p>
+    <form
+      onSubmit=${(e) => {
+        e.preventDefault();
+        close(comment.trim());
+      }}
+    >
+      <${Comment} value=${comment} onInput=${setComment} />
+      <${Row} close=${close} verb=${T.failures.resolve} />
+    </form>
+  `;
 }
 
 function MuteForm({ close }) {
@@ -83,7 +151,42 @@ function MuteForm({ close }) {
   const send = (event) => {
     event.preventDefault();
     const seconds = Object.fromEntries(UNTIL)[choice];
-    close({ until: choice === 'other' ? other.trim() : seconds ? Date.now() / 1000 + seconds : null, comment: comment.trim() });
+    close({
+      until: choice === 'other' ? other.trim() : seconds ? Date.now() / 1000 + seconds : null,
+      comment: comment.trim(),
+    });
   };
-  return html`<p>${T.failures.muteText}</p><form onSubmit=${send}><label class="f">${T.failures.until}<select class="field" autofocus value=${choice} onChange=${(e) => setChoice(e.target.value)}>${UNTIL.map(([key]) => html`<option value=${key}>${T.failures.untils[key]}</option>`)}</select></label>${choice === 'other' && html`<label class="f">${T.failures.untilOther}<input class="field" required value=${other} placeholder="tomorrow, 2026-11-23T10:00" onInput=${(e) => setOther(e.target.value)} /></label>`}<${Comment} value=${comment} onInput=${setComment} /><${Row} close=${close} verb=${T.failures.mute} /></form>`;
+  return html`
+    <p>${T.failures.muteText}</p>
+    <form onSubmit=${send}>
+      <label class="f">
+        ${T.failures.until}
+        <select
+          class="field"
+          autofocus
+          value=${choice}
+          onChange=${(e) => setChoice(e.target.value)}
+        >
+          ${UNTIL.map(([key]) => html`<option value=${key}>${T.failures.untils[key]}</option>`)}
+        </select>
+      </label>
+      ${
+        choice === 'other' &&
+        html`
+          <label class="f">
+            ${T.failures.untilOther}
+            <input
+              class="field"
+              required
+              value=${other}
+              placeholder="tomorrow, 2026-11-23T10:00"
+              onInput=${(e) => setOther(e.target.value)}
+            />
+          </label>
+        `
+      }
+      <${Comment} value=${comment} onInput=${setComment} />
+      <${Row} close=${close} verb=${T.failures.mute} />
+    </form>
+  `;
 }

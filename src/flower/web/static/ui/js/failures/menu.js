@@ -14,20 +14,66 @@ import { mute, resolveWith } from './acts.js';
 export const queryOf = (id, q = '') => add(q, `failure:${id}`);
 
 /** @param {any} group @param {{q: string, start: string, end: string}} within */
-export const runAll = (group, { q, start, end }) => actOnMany('rerun', { query: queryOf(group.fingerprint.id, q), start, end, tz: zone() });
+export const runAll = (group, { q, start, end }) =>
+  actOnMany('rerun', { query: queryOf(group.fingerprint.id, q), start, end, tz: zone() });
 
 /** @param {{group: any, act: any, within: any, full?: boolean}} props full: with words */
 export function GroupActions({ group, act, within, full = false }) {
   const why = whyNot('tasks');
   const settled = group.status === 'resolved' || group.status === 'muted';
-  const [word, icon, action] = settled ? [T.failures.reopen, 'retry', 'reopen'] : [T.failures.resolve, 'check', 'resolve'];
+  const [word, icon, action] = settled
+    ? [T.failures.reopen, 'retry', 'reopen']
+    : [T.failures.resolve, 'check', 'resolve'];
   const range = within.start || within.end ? `${within.start}..${within.end}` : '';
-  const first = html`<button type="button" class=${`btn${full ? '' : ' quiet'}`} disabled=${!!why || group.pending} title=${why || null} onClick=${() => act(group, action)}><${Icon} n=${icon} /><span>${word}</span></button>`;
-  const again = full && html`<button type="button" class="btn" disabled=${!!why} title=${why || null} onClick=${() => runAll(group, within)}><${Icon} n="bolt" /><span>${T.failures.runAll}</span></button>`;
-  return html`${again}${first}<${Popover} label=${T.more} icon="more" quiet=${!full} end>${(close) => html`<${MenuItems} close=${close} items=${[
-    !full && [T.failures.runAll, () => runAll(group, within), { icon: 'bolt', why }],
-    [T.failures.muteAsk, () => mute(act, group), { icon: 'clock', why }],
-    group.status !== 'resolved' && [T.failures.resolveAsk, () => resolveWith(act, group), { icon: 'edit', why }],
-    [T.failures.itsTasks, search(queryOf(group.fingerprint.id, within.q), range ? { t: range } : {}), { icon: 'tasks' }],
-  ]} />`}</${Popover}>`;
+  const first = html`
+    <button
+      type="button"
+      class=${`btn${full ? '' : ' quiet'}`}
+      disabled=${!!why || group.pending}
+      title=${why || null}
+      onClick=${() => act(group, action)}
+    >
+      <${Icon} n=${icon} />
+      <span>${word}</span>
+    </button>
+  `;
+  const again =
+    full &&
+    html`
+      <button
+        type="button"
+        class="btn"
+        disabled=${!!why}
+        title=${why || null}
+        onClick=${() => runAll(group, within)}
+      >
+        <${Icon} n="bolt" />
+        <span>${T.failures.runAll}</span>
+      </button>
+    `;
+  return html`
+    ${again}
+    ${first}
+    <${Popover} label=${T.more} icon="more" quiet=${!full} end>
+      ${(close) => html`
+        <${MenuItems}
+          close=${close}
+          items=${[
+            !full && [T.failures.runAll, () => runAll(group, within), { icon: 'bolt', why }],
+            [T.failures.muteAsk, () => mute(act, group), { icon: 'clock', why }],
+            group.status !== 'resolved' && [
+              T.failures.resolveAsk,
+              () => resolveWith(act, group),
+              { icon: 'edit', why },
+            ],
+            [
+              T.failures.itsTasks,
+              search(queryOf(group.fingerprint.id, within.q), range ? { t: range } : {}),
+              { icon: 'tasks' },
+            ],
+          ]}
+        />
+      `}
+    </${Popover}>
+  `;
 }

@@ -7,15 +7,28 @@ import { moment } from '../format/time.js';
 const TONES = { new: 'bad', returning: 'bad', open: '', resolved: 'good', muted: 'off' };
 
 /** Exception without its module, and message. @param {any} fingerprint @param {number} most */
-export const titleOf = ({ exception, message }, most = 200) => line([(exception ?? '').split('.').pop() || T.failures.unknown, message].filter(Boolean).join(': '), most);
+export const titleOf = ({ exception, message }, most = 200) =>
+  line(
+    [(exception ?? '').split('.').pop() || T.failures.unknown, message].filter(Boolean).join(': '),
+    most,
+  );
 
 /** @param {{s: string}} props */
-export const StatusTag = ({ s }) => html`<span class=${`tag ${TONES[s] ?? ''}`}>${T.failures.status[s] ?? s}</span>`;
+export const StatusTag = ({ s }) =>
+  html`<span class=${`tag ${TONES[s] ?? ''}`}>${T.failures.status[s] ?? s}</span>`;
 
 /** Who said it, and until when. @param {{of: any, status: string}} props */
 export function Note({ of, status }) {
   if (!of || !['resolved', 'muted', 'returning'].includes(status)) return null;
   const who = of.by ? line(of.by, 60) : T.failures.somebody;
-  const words = status === 'muted' ? T.failures.mutedBy(who, of.until == null ? '' : moment(of.until)) : T.failures.resolvedBy(who, moment(of.at));
-  return html`<span class="muted small">${words}${of.comment ? `: ${line(of.comment, 300)}` : ''}</span>`;
+  const words =
+    status === 'muted'
+      ? T.failures.mutedBy(who, of.until == null ? '' : moment(of.until))
+      : T.failures.resolvedBy(who, moment(of.at));
+  return html`
+    <span class="muted small">
+      ${words}
+      ${of.comment ? `: ${line(of.comment, 300)}` : ''}
+    </span>
+  `;
 }

@@ -1,4 +1,5 @@
-// Numbers as people read them: 1,234 then 12.3 k then 2.48 M; µs, ms, s, `m s`. A narrow space stands before a unit.
+// Numbers as people read them: 1,234 then 12.3 k then 2.48 M; µs, ms, s, `m s`. A narrow space
+// stands before a unit.
 const THIN = '\u202f';
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
@@ -17,7 +18,8 @@ export function compact(n) {
   return `${(n / 1e9).toFixed(2)}${THIN}G`;
 }
 
-const trim = (n) => (Math.abs(n) < 10 ? n.toFixed(2) : Math.abs(n) < 100 ? n.toFixed(1) : whole.format(n));
+const trim = (n) =>
+  Math.abs(n) < 10 ? n.toFixed(2) : Math.abs(n) < 100 ? n.toFixed(1) : whole.format(n);
 
 /** Seconds as a length of time. @param {number | null | undefined} s */
 export function duration(s) {
@@ -29,12 +31,20 @@ export function duration(s) {
   if (s < 59.95) return `${s.toFixed(s < 9.995 ? 2 : 1)}${THIN}s`;
   const all = Math.round(s);
   if (all < 3600) return `${Math.floor(all / 60)}${THIN}m ${pad(all % 60)}${THIN}s`;
-  if (all < 86400) return `${Math.floor(all / 3600)}${THIN}h ${pad(Math.floor((all % 3600) / 60))}${THIN}m`;
+  if (all < 86400)
+    return `${Math.floor(all / 3600)}${THIN}h ${pad(Math.floor((all % 3600) / 60))}${THIN}m`;
   return `${Math.floor(all / 86400)}${THIN}d ${Math.floor((all % 86400) / 3600)}${THIN}h`;
 }
 
 /** @param {number} n 0..1 */
-export const percent = (n) => (n == null ? MISSING : n === 0 ? '0%' : n < 0.001 ? '<0.1%' : `${(n * 100).toFixed(n < 0.1 ? 1 : 0)}%`);
+export const percent = (n) =>
+  n == null
+    ? MISSING
+    : n === 0
+      ? '0%'
+      : n < 0.001
+        ? '<0.1%'
+        : `${(n * 100).toFixed(n < 0.1 ? 1 : 0)}%`;
 
 /** @param {number | null | undefined} n per second */
 export const rate = (n) => (n == null ? MISSING : `${compact(n)}${THIN}/s`);
@@ -44,7 +54,10 @@ export function bytes(n) {
   if (n == null) return MISSING;
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let at = 0;
-  while (n >= 1000 && at < units.length - 1) { n /= 1000; at += 1; }
+  while (n >= 1000 && at < units.length - 1) {
+    n /= 1000;
+    at += 1;
+  }
   return `${at && n < 10 ? n.toFixed(1) : Math.round(n)}${THIN}${units[at]}`;
 }
 

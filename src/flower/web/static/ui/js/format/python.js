@@ -1,17 +1,27 @@
-// Python values as their text has them: a tree whose leaves are pieces of that text, so that 20.0 stays 20.0.
-// Nothing is evaluated. What is no value that we can read (Celery cuts long texts) gives null, and is shown as text.
+// Python values as their text has them: a tree whose leaves are pieces of that text, so that 20.0
+// stays 20.0. Nothing is evaluated. What is no value that we can read (Celery cuts long texts)
+// gives null, and is shown as text.
 
-/** @typedef {{kind: 'dict' | 'list' | 'tuple' | 'set' | 'text' | 'number' | 'word' | 'object', text: string, items?: {key: Node | null, value: Node}[]}} Node */
+/**
+ * @typedef {{kind: 'dict' | 'list' | 'tuple' | 'set' | 'text' | 'number' | 'word' | 'object', text:
+ *   string, items?: {key: Node | null, value: Node}[]}} Node
+ */
 
 const DEEPEST = 100;
 const STRING = /(?:[rbuf]|br|rb)?(?:'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*")/iy;
-const NUMBER = /[-+]?(?:0[xob][\da-f]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:e[-+]?\d+)?j?)(?![\w.])|[-+]?(?:inf|nan)\b/iy;
+const NUMBER =
+  /[-+]?(?:0[xob][\da-f]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:e[-+]?\d+)?j?)(?![\w.])|[-+]?(?:inf|nan)\b/iy;
 const NAME = /[A-Za-z_][\w.]*/y;
 
 class Reader {
-  constructor(text) { this.text = text; this.at = 0; }
+  constructor(text) {
+    this.text = text;
+    this.at = 0;
+  }
 
-  space() { while (/\s/.test(this.text[this.at] ?? '')) this.at += 1; }
+  space() {
+    while (/\s/.test(this.text[this.at] ?? '')) this.at += 1;
+  }
 
   has(sign) {
     this.space();
@@ -46,7 +56,10 @@ class Reader {
     if (number !== null) return { kind: 'number', text: number };
     if (this.match(NAME) === null) throw new SyntaxError('no value');
     // Decimal('9.50'), datetime.date(2026, 1, 2): shown as they are written
-    if (this.text[this.at] === '(') { this.skipCall(depth); return { kind: 'object', text: this.text.slice(start, this.at) }; }
+    if (this.text[this.at] === '(') {
+      this.skipCall(depth);
+      return { kind: 'object', text: this.text.slice(start, this.at) };
+    }
     return { kind: 'word', text: this.text.slice(start, this.at) };
   }
 
@@ -57,7 +70,10 @@ class Reader {
     const items = [];
     while (!this.has(end)) {
       items.push({ key: null, value: this.value(depth + 1) });
-      if (!this.has(',')) { if (!this.has(end)) throw new SyntaxError('cut'); break; }
+      if (!this.has(',')) {
+        if (!this.has(end)) throw new SyntaxError('cut');
+        break;
+      }
     }
     return { kind, items, text: this.text.slice(start, this.at) };
   }
@@ -71,8 +87,14 @@ class Reader {
     while (!this.has('}')) {
       const first = this.value(depth + 1);
       if (this.has(':')) items.push({ key: first, value: this.value(depth + 1) });
-      else { kind = 'set'; items.push({ key: null, value: first }); }
-      if (!this.has(',')) { if (!this.has('}')) throw new SyntaxError('cut'); break; }
+      else {
+        kind = 'set';
+        items.push({ key: null, value: first });
+      }
+      if (!this.has(',')) {
+        if (!this.has('}')) throw new SyntaxError('cut');
+        break;
+      }
     }
     return { kind, items, text: this.text.slice(start, this.at) };
   }
@@ -95,7 +117,10 @@ class Reader {
       const before = this.at;
       if (this.match(/[A-Za-z_]\w*=/y) === null) this.at = before;
       this.value(depth + 1);
-      if (!this.has(',')) { if (!this.has(')')) throw new SyntaxError('cut'); break; }
+      if (!this.has(',')) {
+        if (!this.has(')')) throw new SyntaxError('cut');
+        break;
+      }
     }
   }
 }
@@ -121,18 +146,39 @@ export function plain(node) {
   return node.text.slice(open + 1, -1).replace(/\\(['"\\])/g, '$1');
 }
 
-/** The value below these keys: `customer.id`, `items.0.sku`; null if there is none. @param {Node | null} node @param {string[]} path @returns {Node | null} */
+/**
+ * The value below these keys: `customer.id`, `items.0.sku`; null if there is none.
+ * @param {Node | null} node
+ * @param {string[]} path
+ * @returns {Node | null}
+ */
 export function below(node, path) {
   let here = node;
   for (const key of path) {
     if (!here?.items) return null;
-    const found = here.kind === 'dict' ? here.items.find((each) => plain(each.key) === key) : here.items[Number(key)];
+    const found =
+      here.kind === 'dict'
+        ? here.items.find((each) => plain(each.key) === key)
+        : here.items[Number(key)];
     here = found?.value ?? null;
   }
   return here;
 }
 
-const ESCAPES = { n: '\n', t: '\t', r: '\r', 0: '\0', a: '\x07', b: '\b', f: '\f', v: '\v', '\\': '\\', "'": "'", '"': '"', '\n': '' };
+const ESCAPES = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  0: '\0',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+  '\n': '',
+};
 
 /** What a string literal means; null for bytes. @param {string} literal */
 function unescaped(literal) {
@@ -141,15 +187,26 @@ function unescaped(literal) {
   if (prefix.includes('b')) return null;
   const body = literal.slice(open + 1, -1);
   if (prefix.includes('r')) return body;
-  return body.replace(/\\(x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}|[\s\S])/gi, (all, code) => (code.length > 1 ? String.fromCodePoint(parseInt(code.slice(1), 16)) : ESCAPES[code] ?? all));
+  return body.replace(/\\(x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}|[\s\S])/gi, (all, code) =>
+    code.length > 1 ? String.fromCodePoint(parseInt(code.slice(1), 16)) : (ESCAPES[code] ?? all),
+  );
 }
 
-/** The value as JSON, numbers as they are written; null where JSON has no such thing. @param {Node | null} node @returns {string | null} */
+/**
+ * The value as JSON, numbers as they are written; null where JSON has no such thing.
+ * @param {Node | null} node
+ * @returns {string | null}
+ */
 export function toJson(node) {
   if (!node) return null;
-  if (node.kind === 'text') { const text = unescaped(node.text); return text === null ? null : JSON.stringify(text); }
-  if (node.kind === 'number') return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i.test(node.text) ? node.text : null;
-  if (node.kind === 'word') return { None: 'null', True: 'true', False: 'false' }[node.text] ?? null;
+  if (node.kind === 'text') {
+    const text = unescaped(node.text);
+    return text === null ? null : JSON.stringify(text);
+  }
+  if (node.kind === 'number')
+    return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i.test(node.text) ? node.text : null;
+  if (node.kind === 'word')
+    return { None: 'null', True: 'true', False: 'false' }[node.text] ?? null;
   if (!node.items || node.kind === 'set') return null;
   const parts = node.items.map((each) => {
     const value = toJson(each.value);

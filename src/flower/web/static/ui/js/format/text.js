@@ -1,17 +1,32 @@
-// Texts of others: shown as they are, with what does not show written as escapes, folded where they are long.
+// Texts of others: shown as they are, with what does not show written as escapes, folded where they
+// are long.
 
 /** What does not show, or makes the text around it show in another order. */
-const INVISIBLE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const INVISIBLE = new RegExp(
+  [
+    '[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f]',
+    '[\\u2028\\u2029\\u202a-\\u202e\\u2060-\\u2069\\ufeff]',
+    '[\\ud800-\\udbff](?![\\udc00-\\udfff])',
+    '(?<![\\ud800-\\udbff])[\\udc00-\\udfff]',
+  ].join('|'),
+  'g',
+);
 
 const escaped = (c) => {
   const code = c.charCodeAt(0);
-  return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  return code < 256
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
 };
 
 /** @param {unknown} text */
 export const visible = (text) => String(text ?? '').replace(INVISIBLE, escaped);
 
-/** For a cell: one line, not longer than anybody can see. @param {unknown} text @param {number} most */
+/**
+ * For a cell: one line, not longer than anybody can see.
+ * @param {unknown} text
+ * @param {number} most
+ */
 export function line(text, most = 300) {
   const all = String(text ?? '');
   const shown = all.length > most ? `${all.slice(0, most)}…` : all;
@@ -24,7 +39,10 @@ export function nameParts(name) {
   return [visible(name.slice(0, cut)), visible(name.slice(cut))];
 }
 
-/** Type and message of an exception as Celery writes it: `ValueError('card declined')`. @param {string | null} text */
+/**
+ * Type and message of an exception as Celery writes it: `ValueError('card declined')`.
+ * @param {string | null} text
+ */
 export function exceptionParts(text) {
   if (!text) return ['', ''];
   const call = /^([\w.]+)\(([\s\S]*?),?\)$/.exec(text);

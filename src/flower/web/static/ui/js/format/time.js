@@ -6,7 +6,9 @@ export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'U
 
 /** `CET` or `GMT+1`: how the zone is called at that time. @param {number} epoch */
 export function zoneName(epoch = Date.now() / 1000) {
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(new Date(epoch * 1000));
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(
+    new Date(epoch * 1000),
+  );
   return parts.find((each) => each.type === 'timeZoneName')?.value ?? '';
 }
 
@@ -14,7 +16,11 @@ const local = (epoch) => new Date(epoch * 1000);
 /** @param {number | null | undefined} epoch @returns {epoch is number} */
 const known = (epoch) => epoch != null && Number.isFinite(epoch) && Math.abs(epoch) < 8.64e12;
 
-/** `14:32:07` or `14:32:07.965`. @param {number | null | undefined} epoch @param {boolean} precise */
+/**
+ * `14:32:07` or `14:32:07.965`.
+ * @param {number | null | undefined} epoch
+ * @param {boolean} precise
+ */
 export function clock(epoch, precise = false) {
   if (!known(epoch)) return MISSING;
   const d = local(epoch);
@@ -37,14 +43,19 @@ export function shortDay(epoch) {
 
 export const isToday = (epoch) => day(epoch) === day(Date.now() / 1000);
 
-/** The time, with the day unless it is today. @param {number | null | undefined} epoch @param {boolean} precise */
+/**
+ * The time, with the day unless it is today.
+ * @param {number | null | undefined} epoch
+ * @param {boolean} precise
+ */
 export function moment(epoch, precise = false) {
   if (!known(epoch)) return MISSING;
   return isToday(epoch) ? clock(epoch, precise) : `${day(epoch)} ${clock(epoch, precise)}`;
 }
 
 /** For a sentence: with day and zone. @param {number | null | undefined} epoch */
-export const full = (epoch) => (known(epoch) ? `${day(epoch)} ${clock(epoch, true)} ${zoneName(epoch)}` : MISSING);
+export const full = (epoch) =>
+  known(epoch) ? `${day(epoch)} ${clock(epoch, true)} ${zoneName(epoch)}` : MISSING;
 
 /** UTC, as programs write it. @param {number | null | undefined} epoch */
 export const utc = (epoch) => (known(epoch) ? local(epoch).toISOString() : '');
@@ -59,7 +70,11 @@ export function age(epoch, now = Date.now() / 1000) {
 
 /** A length of time in one unit: `5 s`, `12 min`, `3 h`, `4 d`. @param {number} seconds */
 export function span(seconds) {
-  for (const [size, unit] of /** @type {[number, string][]} */ ([[86400, 'd'], [3600, 'h'], [60, 'min']])) {
+  for (const [size, unit] of /** @type {[number, string][]} */ ([
+    [86400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+  ])) {
     if (seconds >= 2 * size) return `${Math.round(seconds / size)}\u202f${unit}`;
   }
   return `${Math.round(seconds)}\u202fs`;

@@ -6,18 +6,51 @@ import { Meter } from '../ui/parts.js';
 
 const J = T.jobs;
 /** In the order in which trouble is looked for. */
-export const OUTCOMES = ['failed', 'unknown', 'refused', 'done', 'skipped', 'aborted', 'begun', 'waiting'];
+export const OUTCOMES = [
+  'failed',
+  'unknown',
+  'refused',
+  'done',
+  'skipped',
+  'aborted',
+  'begun',
+  'waiting',
+];
 const TONE = { failed: 'bad', unknown: 'warn', refused: 'warn' };
 
 export const over = (job) => job.total - (job.outcomes.waiting ?? 0) - (job.outcomes.begun ?? 0);
 
-export const stateWord = (job) => (job.state === 'running' && job.aborting ? J.aborting : J.states[job.state]);
+export const stateWord = (job) =>
+  job.state === 'running' && job.aborting ? J.aborting : J.states[job.state];
 
 /** @param {{of: any}} props */
-export const Progress = ({ of }) => html`<span class="progress"><${Meter} part=${of.total ? over(of) / of.total : 1} tone=${of.outcomes.failed ? 'bad' : ''} label=${J.progress(int(over(of)), int(of.total))} /><small aria-hidden="true">${J.progress(int(over(of)), int(of.total))}</small></span>`;
+export const Progress = ({ of }) => html`
+  <span class="progress">
+    <${Meter}
+      part=${of.total ? over(of) / of.total : 1}
+      tone=${of.outcomes.failed ? 'bad' : ''}
+      label=${J.progress(int(over(of)), int(of.total))}
+    />
+    <small aria-hidden="true">${J.progress(int(over(of)), int(of.total))}</small>
+  </span>
+`;
 
 /** @param {{of: any}} props */
-export const Outcomes = ({ of }) => html`<span class="outcomes">${OUTCOMES.filter((each) => of.outcomes[each]).map((each) => html`<span class=${TONE[each] ?? 'muted'} title=${J.outcomeHint[each]}>${int(of.outcomes[each])} ${J.outcome[each].toLowerCase()}</span>`)}</span>`;
+export const Outcomes = ({ of }) => html`
+  <span class="outcomes">
+    ${OUTCOMES.filter((each) => of.outcomes[each]).map(
+      (each) => html`
+        <span class=${TONE[each] ?? 'muted'} title=${J.outcomeHint[each]}>
+          ${int(of.outcomes[each])} ${J.outcome[each].toLowerCase()}
+        </span>
+      `,
+    )}
+  </span>
+`;
 
 /** @param {{of: string}} props */
-export const Outcome = ({ of }) => html`<span class=${TONE[of] ?? ''} title=${J.outcomeHint[of]}>${J.outcome[of]}</span>`;
+export const Outcome = ({ of }) => html`
+  <span class=${TONE[of] ?? ''} title=${J.outcomeHint[of]}>
+    ${J.outcome[of]}
+  </span>
+`;

@@ -1,4 +1,5 @@
-// What must be set for anything to be seen: the first page of who has no events yet, and a hint for who could see more.
+// What must be set for anything to be seen: the first page of who has no events yet, and a hint for
+// who could see more.
 import { html } from '../lib.js';
 import { T } from '../texts.js';
 import { line, visible } from '../format/text.js';
@@ -8,16 +9,61 @@ import { Copy } from '../ui/parts.js';
 
 const ICONS = { on: 'check', off: 'x', unknown: 'info' };
 
-const Item = ({ of }) => html`<li class=${`ci ${of.state}`}><span class="ci-s"><${Icon} n=${ICONS[of.state] ?? 'info'} />${T.overview.settingIs[of.state] ?? of.state}</span><div><h3 class="mono">${line(of.setting)}</h3><p>${visible(of.gives)}</p><p class="muted small">${visible(of.how_known)}</p>${of.state !== 'on' && html`<div class="how"><code>${visible(of.how)}</code><${Copy} text=${of.how} what=${T.overview.line} /></div>`}</div></li>`;
+const Item = ({ of }) => html`
+  <li class=${`ci ${of.state}`}>
+    <span class="ci-s">
+      <${Icon} n=${ICONS[of.state] ?? 'info'} />
+      ${T.overview.settingIs[of.state] ?? of.state}
+    </span>
+    <div>
+      <h3 class="mono">${line(of.setting)}</h3>
+      <p>${visible(of.gives)}</p>
+      <p class="muted small">${visible(of.how_known)}</p>
+      ${
+        of.state !== 'on' &&
+        html`
+          <div class="how">
+            <code>${visible(of.how)}</code>
+            <${Copy} text=${of.how} what=${T.overview.line} />
+          </div>
+        `
+      }
+    </div>
+  </li>
+`;
 
-const List = ({ items }) => html`<ul class="cks">${items.map((each) => html`<${Item} key=${each.setting} of=${each} />`)}</ul>`;
+const List = ({ items }) => html`
+  <ul class="cks">
+    ${items.map((each) => html`<${Item} key=${each.setting} of=${each} />`)}
+  </ul>
+`;
 
 /** Nothing was ever heard. @param {{of: any}} props of: `GET /checklist` */
-export const FirstRun = ({ of }) => html`<section class="panel"><${Empty} title=${T.overview.noEvents} art="tasks"><p>${of.workers_seen ? T.overview.workersSilent : T.overview.noWorkers}</p><pre class="try">celery -A your_project worker -E</pre></${Empty}></section><${Panel} title=${T.overview.checklist}><p class="muted pad16">${T.overview.checklistText}</p><${List} items=${of.items} /></${Panel}>`;
+export const FirstRun = ({ of }) => html`
+  <section class="panel">
+    <${Empty} title=${T.overview.noEvents} art="tasks">
+      <p>${of.workers_seen ? T.overview.workersSilent : T.overview.noWorkers}</p>
+      <pre class="try">celery -A your_project worker -E</pre>
+    </${Empty}>
+  </section>
+  <${Panel} title=${T.overview.checklist}>
+    <p class="muted pad16">${T.overview.checklistText}</p>
+    <${List} items=${of.items} />
+  </${Panel}>
+`;
 
 /** Settings that are off, folded: what they would give. @param {{of: any}} props */
 export function SeeMore({ of }) {
   const off = of.items.filter((each) => each.state === 'off');
   if (!off.length) return null;
-  return html`<details class="panel more"><summary><${Icon} n="info" />${T.overview.seeMore(off.length)}<span class="muted small">${off.map((each) => each.setting).join(', ')}</span></summary><${List} items=${off} /></details>`;
+  return html`
+    <details class="panel more">
+      <summary>
+        <${Icon} n="info" />
+        ${T.overview.seeMore(off.length)}
+        <span class="muted small">${off.map((each) => each.setting).join(', ')}</span>
+      </summary>
+      <${List} items=${off} />
+    </details>
+  `;
 }

@@ -16,48 +16,237 @@ const OLD = 300;
 
 /** @param {any} queue a row of `GET /queues` */
 function EmptyIn({ queue }) {
-  if (queue.empty_in === -1 || (queue.growing && queue.empty_in == null)) return html`<span class="bad">${T.overview.growing}</span>`;
+  if (queue.empty_in === -1 || (queue.growing && queue.empty_in == null))
+    return html`<span class="bad">${T.overview.growing}</span>`;
   if (queue.empty_in == null) return html`<${Known} n=${null} />`;
   return queue.empty_in < 1 ? html`<span class="muted">${T.time.now}</span>` : span(queue.empty_in);
 }
 
 export function Queues({ of }) {
-  return html`<${Panel} title=${T.pages.queues} end=${html`<a href=${href('queues')}>${T.overview.allQueues}</a>`}><${Loaded} of=${of}>${({ queues }) => {
-    const rows = [...queues].sort((a, b) => (b.ready ?? -1) - (a.ready ?? -1) || a.name.localeCompare(b.name)).slice(0, ROWS);
-    const most = Math.max(1, ...rows.map((each) => each.ready ?? 0));
-    const c = T.overview.queue;
-    if (!rows.length) return html`<p class="muted pad16">${T.overview.queuesNone}</p>`;
-    return html`<div class="scroll" tabindex="0" role="group" aria-label=${T.pages.queues}><table class="t"><thead><tr><th>${c.name}</th><th class="right">${c.waiting}</th><th class="meter-c"><span class="vh">${c.share}</span></th><th class="right opt">${c.in}</th><th class="right opt">${c.out}</th><th class="right">${c.oldest}</th><th class="right">${c.empty}</th></tr></thead><tbody>${rows.map((each) => {
-      const tone = each.growing && each.ready >= 100 ? 'bad' : each.growing ? 'warn' : '';
-      return html`<tr key=${each.name}><td class="nm"><a href=${href(`queues/${part(each.name)}`)}>${line(each.name, 60)}</a></td><td class="right">${each.ready ? int(each.ready) : html`<span class="muted">${each.ready ?? '–'}</span>`}</td><td class="meter-c"><${Meter} part=${Math.sqrt((each.ready ?? 0) / most)} tone=${tone} label=${T.overview.ofMost(int(each.ready ?? 0))} /></td><td class="right muted opt"><${Known} n=${each.in_rate} show=${rate} /></td><td class="right muted opt"><${Known} n=${each.out_rate} show=${rate} /></td><td class=${`right${each.oldest > OLD ? ' bad' : ''}`}><${Known} n=${each.oldest} show=${duration} /></td><td class="right"><${EmptyIn} queue=${each} /></td></tr>`;
-    })}</tbody></table></div>`;
-  }}</${Loaded}></${Panel}>`;
+  return html`
+    <${Panel} title=${T.pages.queues} end=${html`<a href=${href('queues')}>${T.overview.allQueues}</a>`}>
+      <${Loaded} of=${of}>
+        ${({ queues }) => {
+          const rows = [...queues]
+            .sort((a, b) => (b.ready ?? -1) - (a.ready ?? -1) || a.name.localeCompare(b.name))
+            .slice(0, ROWS);
+          const most = Math.max(1, ...rows.map((each) => each.ready ?? 0));
+          const c = T.overview.queue;
+          if (!rows.length) return html`<p class="muted pad16">${T.overview.queuesNone}</p>`;
+          return html`
+            <div class="scroll" tabindex="0" role="group" aria-label=${T.pages.queues}>
+              <table class="t">
+                <thead>
+                  <tr>
+                    <th>${c.name}</th>
+                    <th class="right">${c.waiting}</th>
+                    <th class="meter-c">
+                      <span class="vh">${c.share}</span>
+                    </th>
+                    <th class="right opt">${c.in}</th>
+                    <th class="right opt">${c.out}</th>
+                    <th class="right">${c.oldest}</th>
+                    <th class="right">${c.empty}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${rows.map((each) => {
+                    const tone =
+                      each.growing && each.ready >= 100 ? 'bad' : each.growing ? 'warn' : '';
+                    return html`
+                      <tr key=${each.name}>
+                        <td class="nm">
+                          <a href=${href(`queues/${part(each.name)}`)}>
+                            ${line(each.name, 60)}
+                          </a>
+                        </td>
+                        <td class="right">
+                          ${
+                            each.ready
+                              ? int(each.ready)
+                              : html`<span class="muted">${each.ready ?? '–'}</span>`
+                          }
+                        </td>
+                        <td class="meter-c">
+                          <${Meter}
+                            part=${Math.sqrt((each.ready ?? 0) / most)}
+                            tone=${tone}
+                            label=${T.overview.ofMost(int(each.ready ?? 0))}
+                          />
+                        </td>
+                        <td class="right muted opt">
+                          <${Known} n=${each.in_rate} show=${rate} />
+                        </td>
+                        <td class="right muted opt">
+                          <${Known} n=${each.out_rate} show=${rate} />
+                        </td>
+                        <td class=${`right${each.oldest > OLD ? ' bad' : ''}`}>
+                          <${Known} n=${each.oldest} show=${duration} />
+                        </td>
+                        <td class="right">
+                          <${EmptyIn} queue=${each} />
+                        </td>
+                      </tr>
+                    `;
+                  })}
+                </tbody>
+              </table>
+            </div>
+          `;
+        }}
+      </${Loaded}>
+    </${Panel}>
+  `;
 }
 
-const slowest = (groups) => groups.filter((each) => each.runtime.p95 != null).sort((a, b) => b.runtime.p95 - a.runtime.p95);
+const slowest = (groups) =>
+  groups.filter((each) => each.runtime.p95 != null).sort((a, b) => b.runtime.p95 - a.runtime.p95);
 
-/** @param {{of: any, trends: Record<string, number[]>, seconds: number, window: string}} props of: `GET /stats?by=name`; trends: by name; window: `t` of the tasks page */
+/**
+ * @param {{of: any, trends: Record<string, number[]>, seconds: number, window: string}} props of:
+ *   `GET /stats?by=name`; trends: by name; window: `t` of the tasks page
+ */
 export function Types({ of, trends, seconds, window: within }) {
   const [order, setOrder] = useState('busiest');
   const c = T.overview.type;
-  const end = html`<${Segmented} label=${T.overview.order} items=${[['busiest', T.overview.busiest], ['slowest', T.overview.slowest]]} value=${order} onPick=${setOrder} /><a href=${href('tasks')}>${T.overview.allTasks}</a>`;
-  return html`<${Panel} title=${T.overview.types} end=${end}><${Loaded} of=${of}>${({ groups }) => {
-    const rows = (order === 'slowest' ? slowest(groups) : groups).filter((each) => each.group != null).slice(0, ROWS);
-    if (!rows.length) return html`<p class="muted pad16">${T.overview.typesNone}</p>`;
-    return html`<div class="scroll" tabindex="0" role="group" aria-label=${T.overview.types}><table class="t"><thead><tr><th>${c.name}</th><th class="right">${c.rate}</th><th class="opt"><span class="vh">${c.trend}</span></th><th class="right">${c.failing}</th><th class="right opt">p50</th><th class="right">p95</th></tr></thead><tbody>${rows.map((each) => {
-      const bad = each.failure_rate;
-      return html`<tr key=${each.group}><td class="nm type-c"><a href=${search(`name:=${quoted(each.group)}`, { t: within })} title=${line(each.group)}><${Name} n=${each.group} /></a></td><td class="right">${rate(each.count / seconds)}</td><td class="opt">${trends[each.group]?.length > 1 && html`<${Spark} values=${trends[each.group]} />`}</td><td class=${`right ${bad > 0.05 ? 'bad' : bad > 0.02 ? 'warn' : 'muted'}`}><${Known} n=${bad} show=${(n) => `${compact(n * 100)}%`} /></td><td class="right muted opt">${duration(each.runtime.p50)}</td><td class="right">${duration(each.runtime.p95)}</td></tr>`;
-    })}</tbody></table></div>`;
-  }}</${Loaded}></${Panel}>`;
+  const end = html`
+    <${Segmented}
+      label=${T.overview.order}
+      items=${[['busiest', T.overview.busiest], ['slowest', T.overview.slowest]]}
+      value=${order}
+      onPick=${setOrder}
+    />
+    <a href=${href('tasks')}>${T.overview.allTasks}</a>
+  `;
+  return html`
+    <${Panel} title=${T.overview.types} end=${end}>
+      <${Loaded} of=${of}>
+        ${({ groups }) => {
+          const rows = (order === 'slowest' ? slowest(groups) : groups)
+            .filter((each) => each.group != null)
+            .slice(0, ROWS);
+          if (!rows.length) return html`<p class="muted pad16">${T.overview.typesNone}</p>`;
+          return html`
+            <div class="scroll" tabindex="0" role="group" aria-label=${T.overview.types}>
+              <table class="t">
+                <thead>
+                  <tr>
+                    <th>${c.name}</th>
+                    <th class="right">${c.rate}</th>
+                    <th class="opt">
+                      <span class="vh">${c.trend}</span>
+                    </th>
+                    <th class="right">${c.failing}</th>
+                    <th class="right opt">p50</th>
+                    <th class="right">p95</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${rows.map((each) => {
+                    const bad = each.failure_rate;
+                    return html`
+                      <tr key=${each.group}>
+                        <td class="nm type-c">
+                          <a
+                            href=${search(`name:=${quoted(each.group)}`, { t: within })}
+                            title=${line(each.group)}
+                          >
+                            <${Name} n=${each.group} />
+                          </a>
+                        </td>
+                        <td class="right">${rate(each.count / seconds)}</td>
+                        <td class="opt">
+                          ${
+                            trends[each.group]?.length > 1 &&
+                            html`<${Spark} values=${trends[each.group]} />`
+                          }
+                        </td>
+                        <td
+                          class=${`right ${bad > 0.05 ? 'bad' : bad > 0.02 ? 'warn' : 'muted'}`}
+                        >
+                          <${Known} n=${bad} show=${(n) => `${compact(n * 100)}%`} />
+                        </td>
+                        <td class="right muted opt">${duration(each.runtime.p50)}</td>
+                        <td class="right">${duration(each.runtime.p95)}</td>
+                      </tr>
+                    `;
+                  })}
+                </tbody>
+              </table>
+            </div>
+          `;
+        }}
+      </${Loaded}>
+    </${Panel}>
+  `;
 }
 
-/** @param {{of: any, briefs: any[]}} props of: `GET /workers`; briefs: what they last said of themselves */
+/**
+ * @param {{of: any, briefs: any[]}} props of: `GET /workers`; briefs: what they last said of
+ *   themselves
+ */
 export function Workers({ of, briefs }) {
   const slots = new Map(briefs.map((each) => [each.name, each.slots]));
   const c = T.overview.worker;
-  return html`<${Panel} title=${T.pages.workers} end=${html`<a href=${href('workers')}>${T.overview.allWorkers}</a>`}><${Loaded} of=${of}>${({ workers }) => {
-    const shown = workers.filter((each) => each.alive || each.online).sort((a, b) => Number(a.alive) - Number(b.alive) || (b.active ?? 0) - (a.active ?? 0) || a.hostname.localeCompare(b.hostname));
-    if (!shown.length) return html`<p class="muted pad16">${workers.length ? T.overview.workersGone(workers.length) : T.overview.workersNone}</p>`;
-    return html`<div class="scroll" tabindex="0" role="group" aria-label=${T.pages.workers}><table class="t"><thead><tr><th>${c.name}</th><th>${c.slots}</th><th class="right">${c.load}</th><th class="right">${c.heard}</th></tr></thead><tbody>${shown.slice(0, ROWS).map((each) => html`<tr key=${each.hostname}><td class="nm"><span class="with-dot"><i class=${`dot ${each.alive ? '' : 'bad'}`} aria-hidden="true"></i><span class="vh">${T.workers.mood[moodOf(each)]}</span><${WorkerLink} name=${each.hostname} short /></span></td><td><${Slots} busy=${each.active} all=${slots.get(each.hostname) ?? null} /></td><td class="right muted">${load(each.loadavg) ?? '–'}</td><td class=${`right ${each.alive ? 'muted' : 'bad'}`}><${Ago} at=${each.heartbeat} /></td></tr>`)}</tbody></table></div>`;
-  }}</${Loaded}></${Panel}>`;
+  return html`
+    <${Panel}
+      title=${T.pages.workers}
+      end=${html`<a href=${href('workers')}>${T.overview.allWorkers}</a>`}
+    >
+      <${Loaded} of=${of}>
+        ${({ workers }) => {
+          const shown = workers
+            .filter((each) => each.alive || each.online)
+            .sort(
+              (a, b) =>
+                Number(a.alive) - Number(b.alive) ||
+                (b.active ?? 0) - (a.active ?? 0) ||
+                a.hostname.localeCompare(b.hostname),
+            );
+          if (!shown.length)
+            return html`
+              <p class="muted pad16">
+                ${workers.length ? T.overview.workersGone(workers.length) : T.overview.workersNone}
+              </p>
+            `;
+          return html`
+            <div class="scroll" tabindex="0" role="group" aria-label=${T.pages.workers}>
+              <table class="t">
+                <thead>
+                  <tr>
+                    <th>${c.name}</th>
+                    <th>${c.slots}</th>
+                    <th class="right">${c.load}</th>
+                    <th class="right">${c.heard}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${shown.slice(0, ROWS).map(
+                    (each) => html`
+                      <tr key=${each.hostname}>
+                        <td class="nm">
+                          <span class="with-dot">
+                            <i class=${`dot ${each.alive ? '' : 'bad'}`} aria-hidden="true"></i>
+                            <span class="vh">${T.workers.mood[moodOf(each)]}</span>
+                            <${WorkerLink} name=${each.hostname} short />
+                          </span>
+                        </td>
+                        <td>
+                          <${Slots} busy=${each.active} all=${slots.get(each.hostname) ?? null} />
+                        </td>
+                        <td class="right muted">${load(each.loadavg) ?? '–'}</td>
+                        <td class=${`right ${each.alive ? 'muted' : 'bad'}`}>
+                          <${Ago} at=${each.heartbeat} />
+                        </td>
+                      </tr>
+                    `,
+                  )}
+                </tbody>
+              </table>
+            </div>
+          `;
+        }}
+      </${Loaded}>
+    </${Panel}>
+  `;
 }

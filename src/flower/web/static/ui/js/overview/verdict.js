@@ -11,7 +11,14 @@ import { Panel, Skeleton } from '../ui/panels.js';
 import { Spark } from '../ui/parts.js';
 import { StatusTag, titleOf } from '../failures/parts.js';
 
-const ICONS = { queue: 'queues', worker: 'workers', failure: 'failures', tasks: 'tasks', recorder: 'bolt', store: 'save' };
+const ICONS = {
+  queue: 'queues',
+  worker: 'workers',
+  failure: 'failures',
+  tasks: 'tasks',
+  recorder: 'bolt',
+  store: 'save',
+};
 const FEW = 5;
 
 /** Where one looks next; '' where there is nothing to see. @param {any} subject */
@@ -25,24 +32,118 @@ export function subjectAddress({ type, id, query }) {
 
 /** @param {{health: any}} props */
 export function Verdict({ health }) {
-  if (!health) return html`<section class="verdict unknown" aria-label=${T.overview.verdict}><${Skeleton} widths=${[30]} /></section>`;
+  if (!health)
+    return html`
+      <section class="verdict unknown" aria-label=${T.overview.verdict}>
+        <${Skeleton} widths=${[30]} />
+      </section>
+    `;
   const { verdict, sentence, at, concerns } = health;
   const first = concerns[0];
   const to = first ? subjectAddress(first.subject) : '';
-  return html`<section class=${`verdict ${verdict}`} aria-label=${T.overview.verdict}><span class="vm"><${Icon} n=${{ ok: 'check', unknown: 'info' }[verdict] ?? 'failures'} /></span><div class="vt"><h2>${line(sentence, 300)}</h2>${first && concerns.length === 1 && html`<p>${line(first.detail, 400)}</p>`}${concerns.length > 1 && html`<p>${line(concerns.slice(0, 3).map((each) => each.title).join(' · '), 400)}${concerns.length > 3 ? ` · ${T.overview.others(concerns.length - 3)}` : ''}</p>`}</div><span class="sp"></span>${to && html`<a class="btn" href=${to}>${T.overview.look}</a>`}<small class="muted">${T.overview.looked(clock(at))}</small></section>`;
+  return html`
+    <section class=${`verdict ${verdict}`} aria-label=${T.overview.verdict}>
+      <span class="vm">
+        <${Icon} n=${{ ok: 'check', unknown: 'info' }[verdict] ?? 'failures'} />
+      </span>
+      <div class="vt">
+        <h2>${line(sentence, 300)}</h2>
+        ${first && concerns.length === 1 && html`<p>${line(first.detail, 400)}</p>`}
+        ${
+          concerns.length > 1 &&
+          html`
+            <p>
+              ${line(
+                concerns
+                  .slice(0, 3)
+                  .map((each) => each.title)
+                  .join(' · '),
+                400,
+              )}
+              ${concerns.length > 3 ? ` · ${T.overview.others(concerns.length - 3)}` : ''}
+            </p>
+          `
+        }
+      </div>
+      <span class="sp"></span>
+      ${
+        to &&
+        html`
+          <a class="btn" href=${to}>
+            ${T.overview.look}
+          </a>
+        `
+      }
+      <small class="muted">${T.overview.looked(clock(at))}</small>
+    </section>
+  `;
 }
 
 const Concern = ({ of }) => {
   const to = subjectAddress(of.subject);
   const tone = of.severity === 'critical' ? 'bad' : 'warn';
-  return html`<li class=${tone}><${Icon} n=${ICONS[of.subject.type] ?? 'info'} /><div class="at"><b>${to ? html`<a href=${to}>${line(of.title, 160)}</a>` : line(of.title, 160)}</b><p>${line(of.detail, 300)}${of.since != null && html` · <${Ago} at=${of.since} />`}</p></div>${of.trend.length > 1 && html`<${Spark} values=${of.trend} tone=${tone} />`}${of.value != null && html`<span class=${`cnt num ${tone}`}>${compact(of.value)}</span>`}</li>`;
+  return html`
+    <li class=${tone}>
+      <${Icon} n=${ICONS[of.subject.type] ?? 'info'} />
+      <div class="at">
+        <b>${to ? html`<a href=${to}>${line(of.title, 160)}</a>` : line(of.title, 160)}</b>
+        <p>
+          ${line(of.detail, 300)}
+          ${
+            of.since != null &&
+            html`
+              ${' '}
+              · <${Ago} at=${of.since} />
+            `
+          }
+        </p>
+      </div>
+      ${of.trend.length > 1 && html`<${Spark} values=${of.trend} tone=${tone} />`}
+      ${of.value != null && html`<span class=${`cnt num ${tone}`}>${compact(of.value)}</span>`}
+    </li>
+  `;
 };
 
-const Group = ({ of }) => html`<li><${Icon} n="failures" /><div class="at"><b><a href=${href(`failures/${part(of.fingerprint.id)}`)}>${titleOf(of.fingerprint)}</a></b><p>${line(of.types[0]?.value ?? '', 80)}${of.types.length ? ' · ' : ''}<${Ago} at=${of.last} /> <${StatusTag} s=${of.status} /></p></div><${Spark} values=${of.trend} tone="bad" /><span class="cnt num">${int(of.count)}</span></li>`;
+const Group = ({ of }) => html`
+  <li>
+    <${Icon} n="failures" />
+    <div class="at">
+      <b>
+        <a href=${href(`failures/${part(of.fingerprint.id)}`)}>${titleOf(of.fingerprint)}</a>
+      </b>
+      <p>
+        ${line(of.types[0]?.value ?? '', 80)}
+        ${of.types.length ? ' · ' : ''}
+        <${Ago} at=${of.last} /> <${StatusTag} s=${of.status} />
+      </p>
+    </div>
+    <${Spark} values=${of.trend} tone="bad" />
+    <span class="cnt num">${int(of.count)}</span>
+  </li>
+`;
 
 /** @param {{health: any, failures: any}} props failures: answer of `GET /failures`, or null */
 export function Attention({ health, failures }) {
   const concerns = (health?.concerns ?? []).slice(0, FEW);
   const groups = (failures?.groups ?? []).slice(0, Math.max(2, FEW - concerns.length));
-  return html`<${Panel} title=${T.overview.attention} end=${html`<a href=${href('failures')}>${T.overview.allFailures}</a>`}><ul class="attn">${concerns.map((each) => html`<${Concern} key=${each.kind + each.subject.id} of=${each} />`)}${groups.map((each) => html`<${Group} key=${each.fingerprint.id} of=${each} />`)}</ul>${health && failures && !concerns.length && !groups.length && html`<p class="muted pad16">${T.overview.nothing}</p>`}</${Panel}>`;
+  return html`
+    <${Panel}
+      title=${T.overview.attention}
+      end=${html`<a href=${href('failures')}>${T.overview.allFailures}</a>`}
+    >
+      <ul class="attn">
+        ${concerns.map(
+          (each) => html`<${Concern} key=${each.kind + each.subject.id} of=${each} />`,
+        )}
+        ${groups.map((each) => html`<${Group} key=${each.fingerprint.id} of=${each} />`)}
+      </ul>
+      ${
+        health &&
+        failures &&
+        !concerns.length &&
+        !groups.length &&
+        html`<p class="muted pad16">${T.overview.nothing}</p>`
+      }
+    </${Panel}>
+  `;
 }

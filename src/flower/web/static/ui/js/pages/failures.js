@@ -26,54 +26,237 @@ const MOST = 1000;
 
 /** What the address says. @param {URLSearchParams} query */
 export function filters(query, range = LATELY) {
-  const [start = '', end = ''] = (query.has('t') ? query.get('t') ?? '' : range).split('..');
+  const [start = '', end = ''] = (query.has('t') ? (query.get('t') ?? '') : range).split('..');
   const chosen = (query.get('status') ?? '').split(',').filter((each) => STATUSES.includes(each));
-  return { q: query.get('q') ?? '', start: start === 'all' ? '' : start, end, status: query.get('status') === 'all' ? [] : chosen.length ? chosen : UNSETTLED };
+  return {
+    q: query.get('q') ?? '',
+    start: start === 'all' ? '' : start,
+    end,
+    status: query.get('status') === 'all' ? [] : chosen.length ? chosen : UNSETTLED,
+  };
 }
 
-const Many = ({ of, word }) => (of.length ? html`${line(of[0].value ?? T.tasks.noValue, 60)}${of.length > 1 ? html` <span class="muted">${T.failures.andMore(of.length - 1)}</span>` : ''}` : html`<span class="muted">${word}</span>`);
+const Many = ({ of, word }) =>
+  of.length
+    ? html`
+      ${line(of[0].value ?? T.tasks.noValue, 60)}
+      ${
+        of.length > 1
+          ? html`
+            ${' '}
+            <span class="muted">${T.failures.andMore(of.length - 1)}</span>
+          `
+          : ''
+      }
+    `
+    : html`<span class="muted">${word}</span>`;
 
 function Group({ group, act, within }) {
   const { fingerprint: mark } = group;
   const settled = group.status === 'resolved' || group.status === 'muted';
-  const to = address(`failures/${part(mark.id)}`, { q: within.q, t: rangeText(within.start, within.end) });
-  return html`<li class=${`fg${settled ? ' settled' : ''}`} aria-label=${titleOf(mark)}>
-    <div class="fg-t"><div class="fg-l"><a href=${to} title=${line(mark.message, 500)}>${titleOf(mark)}</a><${StatusTag} s=${group.status} /></div><p class="muted trunc"><${Many} of=${group.types} word=${T.unknownName} /> · <${Many} of=${group.workers} word=${T.failures.noWorker} />${mark.frame && html` · <span class="mono">${line(mark.frame, 120)}</span>`}</p><${Note} of=${group.note} status=${group.status} /></div>
-    <div class="fg-s"><${Spark} values=${group.trend} tone=${settled ? '' : 'bad'} w=${110} /></div>
-    <div class="fg-n num"><b>${int(group.count)}</b><small>${T.failures.times(group.count)}</small></div>
-    <div class="fg-w"><span><${Ago} at=${group.last} /></span><small>${T.failures.since} <${Ago} at=${group.first_seen} /></small></div>
-    <div class="fg-a"><${GroupActions} group=${group} act=${act} within=${within} /></div></li>`;
+  const to = address(`failures/${part(mark.id)}`, {
+    q: within.q,
+    t: rangeText(within.start, within.end),
+  });
+  return html`
+    <li class=${`fg${settled ? ' settled' : ''}`} aria-label=${titleOf(mark)}>
+      <div class="fg-t">
+        <div class="fg-l">
+          <a href=${to} title=${line(mark.message, 500)}>
+            ${titleOf(mark)}
+          </a>
+          <${StatusTag} s=${group.status} />
+        </div>
+        <p class="muted trunc">
+          <${Many} of=${group.types} word=${T.unknownName} /> ·${' '}
+          <${Many} of=${group.workers} word=${T.failures.noWorker} />
+          ${
+            mark.frame &&
+            html`
+              ${' '}
+              · <span class="mono">${line(mark.frame, 120)}</span>
+            `
+          }
+        </p>
+        <${Note} of=${group.note} status=${group.status} />
+      </div>
+      <div class="fg-s">
+        <${Spark} values=${group.trend} tone=${settled ? '' : 'bad'} w=${110} />
+      </div>
+      <div class="fg-n num">
+        <b>${int(group.count)}</b>
+        <small>${T.failures.times(group.count)}</small>
+      </div>
+      <div class="fg-w">
+        <span>
+          <${Ago} at=${group.last} />
+        </span>
+        <small>
+          ${T.failures.since} <${Ago} at=${group.first_seen} />
+        </small>
+      </div>
+      <div class="fg-a">
+        <${GroupActions} group=${group} act=${act} within=${within} />
+      </div>
+    </li>
+  `;
 }
 
 function Nothing({ within, all }) {
-  const settled = within.status.length === UNSETTLED.length && within.status.every((each) => UNSETTLED.includes(each));
-  const actions = html`${within.status.length > 0 && html`<a class="btn" href=${address('failures', { q: within.q, t: all ? '' : rangeText(within.start, within.end), status: 'all' })}>${T.failures.showAll}</a>`}${(within.start || within.end) && html`<a class="btn quiet" href=${address('failures', { q: within.q, t: 'all' })}>${T.tasks.allTime}</a>`}`;
-  return html`<${Empty} title=${settled && !within.q ? T.failures.noneTitle : T.failures.noneMatch} actions=${actions}><p>${settled && !within.q ? T.failures.noneText : T.failures.noneMatchText}</p></${Empty}>`;
+  const settled =
+    within.status.length === UNSETTLED.length &&
+    within.status.every((each) => UNSETTLED.includes(each));
+  const actions = html`
+    ${
+      within.status.length > 0 &&
+      html`
+        <a
+          class="btn"
+          href=${address('failures', {
+            q: within.q,
+            t: all ? '' : rangeText(within.start, within.end),
+            status: 'all',
+          })}
+        >
+          ${T.failures.showAll}
+        </a>
+      `
+    }
+    ${
+      (within.start || within.end) &&
+      html`
+        <a class="btn quiet" href=${address('failures', { q: within.q, t: 'all' })}>
+          ${T.tasks.allTime}
+        </a>
+      `
+    }
+  `;
+  return html`
+    <${Empty}
+      title=${settled && !within.q ? T.failures.noneTitle : T.failures.noneMatch}
+      actions=${actions}
+    >
+      <p>${settled && !within.q ? T.failures.noneText : T.failures.noneMatchText}</p>
+    </${Empty}>
+  `;
 }
 
 export default function Failures({ query }) {
   const within = filters(query);
   const limit = query.get('more') ? MOST : FEW;
   const turn = useTurn(20);
-  const list = useResource((signal) => get('failures', { query: within.q, start: within.start, end: within.end, tz: zone(), status: within.status, limit, buckets: 48 }, { signal }), [query.toString(), turn]);
+  const list = useResource(
+    (signal) =>
+      get(
+        'failures',
+        {
+          query: within.q,
+          start: within.start,
+          end: within.end,
+          tz: zone(),
+          status: within.status,
+          limit,
+          buckets: 48,
+        },
+        { signal },
+      ),
+    [query.toString(), turn],
+  );
   const { shown, act, busy } = useActs(list.reload);
   const held = useHeld(list.data, busy);
   useLive({ topics: ['status'] }, { reset: list.reload });
   const wrong = list.problem?.code === 'invalid_search' ? list.problem : null;
   const status = query.get('status') ?? '';
-  const choices = [['', T.failures.unsettled], ...STATUSES.map((each) => [each, T.failures.status[each]]), ['all', T.failures.all]];
-  return html`<${Page} title=${T.pages.failures} actions=${html`<${RangeMenu} start=${within.start} end=${within.end} onRange=${(start, end) => setQuery({ t: rangeText(start, end) || 'all' })} />`}><div class="wrap">
-    <${GapNote} /><${SearchBar} value=${within.q} problem=${wrong} onSearch=${(q) => setQuery({ q, more: '' })} />
-    <div class="filter-row"><${Segmented} label=${T.failures.standing} items=${choices} value=${status} onPick=${(picked) => setQuery({ status: picked, more: '' })} /><span class="sp"></span>${held && html`<span class="muted small">${T.failures.total(held.groups.length + held.more, held.count)}</span>`}</div>
-    ${list.problem && !wrong && html`<${ErrorPanel} problem=${list.problem} onRetry=${list.reload} />`}
-    ${!held ? list.slow && html`<section class="panel"><${Skeleton} widths=${[70, 45, 80, 60, 50]} /></section>` : held.groups.length ? html`<section class="panel" aria-label=${T.pages.failures}><h2 class="vh">${T.failures.groups}</h2><ul class="fgs">${held.groups.map((group) => html`<${Group} key=${group.fingerprint.id} group=${shown(group)} act=${act} within=${within} />`)}</ul></section>` : html`<${Nothing} within=${within} all=${false} />`}
-    ${held?.more > 0 && html`<button type="button" class="btn centre" onClick=${() => setQuery({ more: '1' })}>${T.failures.more(held.more)}</button>`}
-    ${held?.partial && html`<p class="muted small">${held.partial}</p>`}</div></${Page}>`;
+  const choices = [
+    ['', T.failures.unsettled],
+    ...STATUSES.map((each) => [each, T.failures.status[each]]),
+    ['all', T.failures.all],
+  ];
+  return html`
+    <${Page}
+      title=${T.pages.failures}
+      actions=${html`<${RangeMenu}
+          start=${within.start}
+          end=${within.end}
+          onRange=${(start, end) => setQuery({ t: rangeText(start, end) || 'all' })}
+        />`}
+    >
+      <div class="wrap">
+        <${GapNote} />
+        <${SearchBar}
+          value=${within.q}
+          problem=${wrong}
+          onSearch=${(q) => setQuery({ q, more: '' })}
+        />
+        <div class="filter-row">
+          <${Segmented}
+            label=${T.failures.standing}
+            items=${choices}
+            value=${status}
+            onPick=${(picked) => setQuery({ status: picked, more: '' })}
+          />
+          <span class="sp"></span>
+          ${
+            held &&
+            html`
+              <span class="muted small">
+                ${T.failures.total(held.groups.length + held.more, held.count)}
+              </span>
+            `
+          }
+        </div>
+        ${
+          list.problem &&
+          !wrong &&
+          html`<${ErrorPanel} problem=${list.problem} onRetry=${list.reload} />`
+        }
+        ${
+          !held
+            ? list.slow &&
+              html`
+                <section class="panel">
+                  <${Skeleton} widths=${[70, 45, 80, 60, 50]} />
+                </section>
+              `
+            : held.groups.length
+              ? html`
+                <section class="panel" aria-label=${T.pages.failures}>
+                  <h2 class="vh">${T.failures.groups}</h2>
+                  <ul class="fgs">
+                    ${held.groups.map(
+                      (group) => html`
+                        <${Group}
+                          key=${group.fingerprint.id}
+                          group=${shown(group)}
+                          act=${act}
+                          within=${within}
+                        />
+                      `,
+                    )}
+                  </ul>
+                </section>
+              `
+              : html`<${Nothing} within=${within} all=${false} />`
+        }
+        ${
+          held?.more > 0 &&
+          html`
+            <button type="button" class="btn centre" onClick=${() => setQuery({ more: '1' })}>
+              ${T.failures.more(held.more)}
+            </button>
+          `
+        }
+        ${held?.partial && html`<p class="muted small">${held.partial}</p>`}
+      </div>
+    </${Page}>
+  `;
 }
 
 /** Rows do not move away while something that was done to them can be undone. */
 function useHeld(data, busy) {
   const [kept, keep] = useState(data);
-  useEffect(() => { if (!busy) keep(data); }, [data, busy]);
+  useEffect(() => {
+    if (!busy) keep(data);
+  }, [data, busy]);
   return busy && kept ? kept : data;
 }

@@ -14,11 +14,91 @@ import { Outcomes, Progress, stateWord } from '../job/parts.js';
 const J = T.jobs;
 
 export default function Jobs() {
-  const jobs = useResource((signal) => get('jobs', { limit: 200 }, { signal }), [], { every: 3 });
-  return html`<${Page} title=${T.pages.jobs}><div class="wrap"><${Loaded} of=${jobs}>${(data) => (data.jobs.length ? html`<${Table} jobs=${data.jobs} />` : html`<${Empty} title=${J.noneTitle} actions=${html`<a class="btn" href=${href('tasks')}>${J.choose}</a>`}><p>${J.noneText}</p></${Empty}>`)}</${Loaded}></div></${Page}>`;
+  const jobs = useResource((signal) => get('jobs', { limit: 200 }, { signal }), [], {
+    every: 3,
+  });
+  return html`
+    <${Page} title=${T.pages.jobs}>
+      <div class="wrap">
+        <${Loaded} of=${jobs}>
+          ${(data) =>
+            data.jobs.length
+              ? html`<${Table} jobs=${data.jobs} />`
+              : html`
+                <${Empty}
+                  title=${J.noneTitle}
+                  actions=${html`<a class="btn" href=${href('tasks')}>
+                      ${J.choose}
+                    </a>`}
+                >
+                  <p>${J.noneText}</p>
+                </${Empty}>
+              `}
+        </${Loaded}>
+      </div>
+    </${Page}>
+  `;
 }
 
 function Table({ jobs }) {
   const C = J.columns;
-  return html`<section class="panel" aria-label=${T.pages.jobs}><div class="scroll"><table class="t"><thead><tr><th>${C.action}</th><th>${C.state}</th><th class="wide">${C.progress}</th><th>${C.outcomes}</th><th>${C.query}</th><th>${C.by}</th><th>${C.created}</th></tr></thead><tbody>${jobs.map((job) => html`<tr key=${job.id}><td class="nm"><a class="link" href=${href(`jobs/${part(job.id)}`)}>${J.actions[job.action]}</a> <span class="muted">${int(job.total)}</span></td><td>${stateWord(job)}</td><td><${Progress} of=${job} /></td><td><${Outcomes} of=${job} /></td><td class="mono trunc asked">${job.query ? html`<a href=${search(job.query)} title=${line(job.query)}>${line(job.query, 120)}</a>` : html`<span class="muted">${J.named}</span>`}</td><td>${job.by ? line(job.by, 60) : html`<span class="muted">${T.audit.nobody}</span>`}</td><td><${Moment} at=${job.created} natural=${false} /></td></tr>`)}</tbody></table></div></section>`;
+  return html`
+    <section class="panel" aria-label=${T.pages.jobs}>
+      <div class="scroll">
+        <table class="t">
+          <thead>
+            <tr>
+              <th>${C.action}</th>
+              <th>${C.state}</th>
+              <th class="wide">${C.progress}</th>
+              <th>${C.outcomes}</th>
+              <th>${C.query}</th>
+              <th>${C.by}</th>
+              <th>${C.created}</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${jobs.map(
+              (job) => html`
+                <tr key=${job.id}>
+                  <td class="nm">
+                    <a class="link" href=${href(`jobs/${part(job.id)}`)}>
+                      ${J.actions[job.action]}
+                    </a>${' '}
+                    <span class="muted">${int(job.total)}</span>
+                  </td>
+                  <td>${stateWord(job)}</td>
+                  <td>
+                    <${Progress} of=${job} />
+                  </td>
+                  <td>
+                    <${Outcomes} of=${job} />
+                  </td>
+                  <td class="mono trunc asked">
+                    ${
+                      job.query
+                        ? html`
+                          <a href=${search(job.query)} title=${line(job.query)}>
+                            ${line(job.query, 120)}
+                          </a>
+                        `
+                        : html`<span class="muted">${J.named}</span>`
+                    }
+                  </td>
+                  <td>
+                    ${
+                      job.by ? line(job.by, 60) : html`<span class="muted">${T.audit.nobody}</span>`
+                    }
+                  </td>
+                  <td>
+                    <${Moment} at=${job.created} natural=${false} />
+                  </td>
+                </tr>
+              `,
+            )}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  `;
 }

@@ -28,43 +28,102 @@ const TRENDS = 8;
 function useWindow(query) {
   const found = useRef(/** @type {number | null} */ (null));
   // in a new store it is looked for until there is one
-  const oldest = useResource((signal) => get('tasks', { sort: 'received', columns: 'received', limit: 1 }, { signal }), [], { every: found.current === null ? 2 : 0 });
+  const oldest = useResource(
+    (signal) => get('tasks', { sort: 'received', columns: 'received', limit: 1 }, { signal }),
+    [],
+    { every: found.current === null ? 2 : 0 },
+  );
   found.current ??= oldest.data?.tasks[0]?.received ?? null;
   const first = found.current;
   const chosen = query.get('t') ?? '';
-  const range = chosen in SPANS ? chosen : first != null && Date.now() / 1000 - first < SPANS['-15m'] ? '-15m' : '-1h';
+  const range =
+    chosen in SPANS
+      ? chosen
+      : first != null && Date.now() / 1000 - first < SPANS['-15m']
+        ? '-15m'
+        : '-1h';
   return { range, first, known: oldest.data !== null || oldest.problem !== null };
 }
 
-/** @param {string} range @param {number | null} first when the oldest task on record was received */
+/**
+ * @param {string} range
+ * @param {number | null} first when the oldest task on record was received
+ */
 function bounds(range, first) {
   const now = Date.now() / 1000;
   const length = SPANS[range];
   const whole = first == null || first <= now - length;
   const start = whole ? now - length : first;
-  return { now, start, seconds: Math.max(5, now - start), compare: first != null && first <= now - 1.5 * length };
+  return {
+    now,
+    start,
+    seconds: Math.max(5, now - start),
+    compare: first != null && first <= now - 1.5 * length,
+  };
 }
 
 async function readFigures(range, first, signal) {
   const { now, start, seconds } = bounds(range, first);
-  const told = await get('stats', { by: 'time', start: start.toFixed(3), ...(seconds < 10 * STRETCHES ? { width: Math.max(2, Math.round(seconds / STRETCHES)) } : { buckets: STRETCHES }) }, { signal });
-  return { total: told.total, shown: series(told, start, now), seconds, partial: told.partial };
+  const told = await get(
+    'stats',
+    {
+      by: 'time',
+      start: start.toFixed(3),
+      ...(seconds < 10 * STRETCHES
+        ? { width: Math.max(2, Math.round(seconds / STRETCHES)) }
+        : { buckets: STRETCHES }),
+    },
+    { signal },
+  );
+  return {
+    total: told.total,
+    shown: series(told, start, now),
+    seconds,
+    partial: told.partial,
+  };
 }
 
 async function readBefore(range, first, signal) {
   const { start, seconds, compare } = bounds(range, first);
-  return compare ? (await get('stats', { start: (start - seconds).toFixed(3), end: start.toFixed(3) }, { signal })).total : null;
+  return compare
+    ? (
+        await get(
+          'stats',
+          { start: (start - seconds).toFixed(3), end: start.toFixed(3) },
+          { signal },
+        )
+      ).total
+    : null;
 }
 
 /** How many tasks of each of these types there were, over time. */
 async function readTrends(names, range, first, signal) {
   const { start } = bounds(range, first);
-  const told = await Promise.all(names.map((name) => get('histogram', { query: `name:=${quoted(name)}`, start: start.toFixed(3), buckets: 30 }, { signal })));
-  return Object.fromEntries(names.map((name, i) => [name, Array.from({ length: told[i].span.buckets }, (_, at) => Object.values(told[i].states).reduce((sum, each) => sum + each[at], 0))]));
+  const told = await Promise.all(
+    names.map((name) =>
+      get(
+        'histogram',
+        { query: `name:=${quoted(name)}`, start: start.toFixed(3), buckets: 30 },
+        { signal },
+      ),
+    ),
+  );
+  return Object.fromEntries(
+    names.map((name, i) => [
+      name,
+      Array.from({ length: told[i].span.buckets }, (_, at) =>
+        Object.values(told[i].states).reduce((sum, each) => sum + each[at], 0),
+      ),
+    ]),
+  );
 }
 
 async function readBacklog(names, range, signal) {
-  const told = await Promise.all(names.map((name) => get(`queues/${encodeURIComponent(name)}/history`, { start: range, buckets: 40 }, { signal })));
+  const told = await Promise.all(
+    names.map((name) =>
+      get(`queues/${encodeURIComponent(name)}/history`, { start: range, buckets: 40 }, { signal }),
+    ),
+  );
   return summed(told.map((each) => each.stretches));
 }
 
@@ -85,7 +144,11 @@ function slotsOf(workers, briefs) {
   const alive = workers.filter((each) => each.alive);
   const said = new Map(briefs.map((each) => [each.name, each.slots]));
   const all = alive.map((each) => said.get(each.hostname)).filter((each) => each != null);
-  return { busy: alive.reduce((sum, each) => sum + (each.active ?? 0), 0), all: all.length === alive.length && all.length ? all.reduce((a, b) => a + b, 0) : null, workers: alive.length };
+  return {
+    busy: alive.reduce((sum, each) => sum + (each.active ?? 0), 0),
+    all: all.length === alive.length && all.length ? all.reduce((a, b) => a + b, 0) : null,
+    workers: alive.length,
+  };
 }
 
 export default function Overview({ query }) {
@@ -95,32 +158,110 @@ export default function Overview({ query }) {
   // the broker has other work than to answer every page
   const gentle = useTurn(15, 4);
   const skip = !known;
-  const figures = useResource((signal) => readFigures(range, first, signal), [range, known, turn], { skip });
-  const before = useResource((signal) => readBefore(range, first, signal), [range, known, slow], { skip });
-  const types = useResource((signal) => get('stats', { by: 'name', limit: 200, start: bounds(range, first).start.toFixed(3) }, { signal }), [range, known, turn], { skip });
+  const figures = useResource((signal) => readFigures(range, first, signal), [range, known, turn], {
+    skip,
+  });
+  const before = useResource((signal) => readBefore(range, first, signal), [range, known, slow], {
+    skip,
+  });
+  const types = useResource(
+    (signal) =>
+      get(
+        'stats',
+        { by: 'name', limit: 200, start: bounds(range, first).start.toFixed(3) },
+        { signal },
+      ),
+    [range, known, turn],
+    { skip },
+  );
   const queues = useResource((signal) => get('queues', {}, { signal }), [gentle]);
-  const failures = useResource((signal) => get('failures', { status: UNSETTLED, start: range, limit: 20, buckets: 40 }, { signal }), [range, turn]);
+  const failures = useResource(
+    (signal) =>
+      get('failures', { status: UNSETTLED, start: range, limit: 20, buckets: 40 }, { signal }),
+    [range, turn],
+  );
   const checklist = useResource((signal) => get('checklist', {}, { signal }), [slow]);
-  const briefs = useResource((signal) => get('inspections', {}, { signal }), [slow]).data?.workers ?? [];
+  const briefs =
+    useResource((signal) => get('inspections', {}, { signal }), [slow]).data?.workers ?? [];
   const workers = useWorkers();
-  const names = useMemo(() => (types.data?.groups ?? []).map((each) => each.group).filter((each) => each != null).slice(0, TRENDS), [types.data]);
-  const trends = useResource((signal) => readTrends(names, range, first, signal), [range, names.join('\n'), slow], { skip: !names.length });
+  const names = useMemo(
+    () =>
+      (types.data?.groups ?? [])
+        .map((each) => each.group)
+        .filter((each) => each != null)
+        .slice(0, TRENDS),
+    [types.data],
+  );
+  const trends = useResource(
+    (signal) => readTrends(names, range, first, signal),
+    [range, names.join('\n'), slow],
+    { skip: !names.length },
+  );
   const queueNames = (queues.data?.queues ?? []).map((each) => each.name).slice(0, TRENDS);
-  const backlog = useResource((signal) => readBacklog(queueNames, range, signal), [range, queueNames.join('\n'), slow], { skip: !queueNames.length });
+  const backlog = useResource(
+    (signal) => readBacklog(queueNames, range, signal),
+    [range, queueNames.join('\n'), slow],
+    { skip: !queueNames.length },
+  );
   // Who has no events yet looks here until there are some.
   const empty = checklist.data && !checklist.data.events_seen;
-  useEffect(() => { if (empty) checklist.reload(); }, [empty && turn]);
-  useEffect(() => { if ((figures.data || empty) && !performance.getEntriesByName('page-ready').length) requestAnimationFrame(() => performance.mark('page-ready')); }, [figures.data, empty]);
+  useEffect(() => {
+    if (empty) checklist.reload();
+  }, [empty && turn]);
+  useEffect(() => {
+    if ((figures.data || empty) && !performance.getEntriesByName('page-ready').length)
+      requestAnimationFrame(() => performance.mark('page-ready'));
+  }, [figures.data, empty]);
   const brush = (from, to) => go(address('tasks', { t: `${from.toFixed(3)}..${to.toFixed(3)}` }));
-  const ranges = html`<${Segmented} label=${T.tasks.range} items=${Object.keys(SPANS).map((key) => [key, T.overview.ranges[key]])} value=${range} onPick=${(t) => setQuery({ t })} />`;
+  const ranges = html`
+    <${Segmented}
+      label=${T.tasks.range}
+      items=${Object.keys(SPANS).map((key) => [key, T.overview.ranges[key]])}
+      value=${range}
+      onPick=${(t) => setQuery({ t })}
+    />
+  `;
   const { total = null, shown = null, seconds = SPANS[range] } = figures.data ?? {};
-  return html`<${Page} title=${T.pages.overview} actions=${NARROW ? null : ranges}><div class="wrap overview">${NARROW && ranges}<${GapNote} /><${Verdict} health=${health.value} />
-    ${empty ? html`<${FirstRun} of=${checklist.data} />` : html`
-    ${figures.problem && html`<${ErrorPanel} problem=${figures.problem} onRetry=${figures.reload} />`}
-    <${KeyFigures} total=${total} before=${before.data} shown=${shown} seconds=${seconds} queues=${queues.data?.queues ?? null} backlog=${backlog.data ?? []} slots=${slotsOf(workers.data?.workers, briefs)} />
-    <div class="cols"><${Throughput} of=${shown} onBrush=${brush} /><${Runtime} of=${shown} onBrush=${brush} /></div>
-    <div class="cols"><${Queues} of=${queues} /><${Attention} health=${health.value} failures=${failures.data} /></div>
-    <div class="cols"><${Types} of=${types} trends=${trends.data ?? {}} seconds=${seconds} window=${range} /><${Workers} of=${workers} briefs=${briefs} /></div>
-    ${figures.data?.partial && html`<p class="muted small">${figures.data.partial}</p>`}
-    ${checklist.data && html`<${SeeMore} of=${checklist.data} />`}`}</div></${Page}>`;
+  return html`
+    <${Page} title=${T.pages.overview} actions=${NARROW ? null : ranges}>
+      <div class="wrap overview">
+        ${NARROW && ranges}
+        <${GapNote} />
+        <${Verdict} health=${health.value} />
+        ${
+          empty
+            ? html`<${FirstRun} of=${checklist.data} />`
+            : html`
+              ${
+                figures.problem &&
+                html`<${ErrorPanel} problem=${figures.problem} onRetry=${figures.reload} />`
+              }
+              <${KeyFigures}
+                total=${total}
+                before=${before.data}
+                shown=${shown}
+                seconds=${seconds}
+                queues=${queues.data?.queues ?? null}
+                backlog=${backlog.data ?? []}
+                slots=${slotsOf(workers.data?.workers, briefs)}
+              />
+              <div class="cols">
+                <${Throughput} of=${shown} onBrush=${brush} />
+                <${Runtime} of=${shown} onBrush=${brush} />
+              </div>
+              <div class="cols">
+                <${Queues} of=${queues} />
+                <${Attention} health=${health.value} failures=${failures.data} />
+              </div>
+              <div class="cols">
+                <${Types} of=${types} trends=${trends.data ?? {}} seconds=${seconds} window=${range} />
+                <${Workers} of=${workers} briefs=${briefs} />
+              </div>
+              ${figures.data?.partial && html`<p class="muted small">${figures.data.partial}</p>`}
+              ${checklist.data && html`<${SeeMore} of=${checklist.data} />`}
+            `
+        }
+      </div>
+    </${Page}>
+  `;
 }

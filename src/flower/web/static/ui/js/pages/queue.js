@@ -23,52 +23,230 @@ export default function Queue({ id, query }) {
   const range = RANGES.includes(query.get('t') ?? '') ? query.get('t') : '-6h';
   const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
   useLive({ topics: ['status'] }, { reset: queues.reload });
-  const crumb = html`<nav class="crumb" aria-label=${Q.crumb}><a href=${href('queues')}>${Q.crumb}</a></nav>`;
+  const crumb = html`
+    <nav class="crumb" aria-label=${Q.crumb}>
+      <a href=${href('queues')}>${Q.crumb}</a>
+    </nav>
+  `;
   const q = `queue:=${quoted(id)}`;
-  return html`<${Page} title=${id} crumb=${crumb} actions=${html`<a class="btn" href=${search(`${q} state:PENDING`)}><${Icon} n="clock" /><span>${Q.waiting}</span></a><a class="btn" href=${search(q)}><${Icon} n="tasks" /><span>${Q.tasks}</span></a>`}><div class="wrap">
-    <section class="panel" aria-label=${Q.state}><div class="headline"><h1>${line(id, 200)}</h1><${Copy} text=${id} what=${Q.columns.queue} /></div><${Loaded} of=${queues}>${(data) => html`<${Now} of=${data.queues.find((each) => each.name === id)} />`}</${Loaded}></section>
-    <${Loaded} of=${queues}>${(data) => html`<${Eaters} of=${data.queues.find((each) => each.name === id)} />`}</${Loaded}>
-    <div class="between"><${Segmented} label=${T.ops.since} items=${RANGES.map((key) => [key, T.ops.ranges[key]])} value=${range} onPick=${(key) => setQuery({ t: key === '-6h' ? '' : key })} /></div>
-    <${Was} id=${id} range=${range} /><${Rates} q=${q} range=${range} /></div></${Page}>`;
+  return html`
+    <${Page}
+      title=${id}
+      crumb=${crumb}
+      actions=${html`
+        <a class="btn" href=${search(`${q} state:PENDING`)}>
+          <${Icon} n="clock" />
+          <span>${Q.waiting}</span>
+        </a>
+        <a class="btn" href=${search(q)}>
+          <${Icon} n="tasks" />
+          <span>${Q.tasks}</span>
+        </a>
+      `}
+    >
+      <div class="wrap">
+        <section class="panel" aria-label=${Q.state}>
+          <div class="headline">
+            <h1>${line(id, 200)}</h1>
+            <${Copy} text=${id} what=${Q.columns.queue} />
+          </div>
+          <${Loaded} of=${queues}>
+            ${(data) => html`<${Now} of=${data.queues.find((each) => each.name === id)} />`}
+          </${Loaded}>
+        </section>
+        <${Loaded} of=${queues}>
+          ${(data) => html`<${Eaters} of=${data.queues.find((each) => each.name === id)} />`}
+        </${Loaded}>
+        <div class="between">
+          <${Segmented}
+            label=${T.ops.since}
+            items=${RANGES.map((key) => [key, T.ops.ranges[key]])}
+            value=${range}
+            onPick=${(key) => setQuery({ t: key === '-6h' ? '' : key })}
+          />
+        </div>
+        <${Was} id=${id} range=${range} />
+        <${Rates} q=${q} range=${range} />
+      </div>
+    </${Page}>
+  `;
 }
 
 function Now({ of }) {
   if (!of) return html`<p class="pad">${Q.gone}</p>`;
   const C = Q.columns;
   const H = Q.hints;
-  const fact = (key, Cell) => html`<${Fact} name=${html`<span title=${H[key]}>${C[key]}</span>`}><${Cell} of=${of} /></${Fact}>`;
-  return html`<dl class="facts">${fact('depth', Depth)}${fact('ready', Ready)}${fact('unacked', Unacked)}${fact('oldest', Oldest)}${fact('in', InRate)}${fact('out', OutRate)}${fact('emptyIn', EmptyIn)}<${Fact} name=${html`<span title=${H.consumers}>${C.consumers}</span>`}><${Known} n=${of.workers.length || of.consumers} show=${int} why=${Q.nobodyHint} /></${Fact}></dl>`;
+  const fact = (key, Cell) => html`
+    <${Fact} name=${html`<span title=${H[key]}>${C[key]}</span>`}>
+      <${Cell} of=${of} />
+    </${Fact}>
+  `;
+  return html`
+    <dl class="facts">
+      ${fact('depth', Depth)}
+      ${fact('ready', Ready)}
+      ${fact('unacked', Unacked)}
+      ${fact('oldest', Oldest)}
+      ${fact('in', InRate)}
+      ${fact('out', OutRate)}
+      ${fact('emptyIn', EmptyIn)}
+      <${Fact} name=${html`<span title=${H.consumers}>${C.consumers}</span>`}>
+        <${Known} n=${of.workers.length || of.consumers} show=${int} why=${Q.nobodyHint} />
+      </${Fact}>
+    </dl>
+  `;
 }
 
 function Eaters({ of }) {
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 15 });
   const known = new Map((workers.data?.workers ?? []).map((each) => [each.hostname, each]));
-  return html`<${Panel} title=${Q.eaters}>${of?.workers.length ? html`<ul class="eaters-list">${of.workers.map((name) => html`<li key=${name}><span class="nm"><${WorkerLink} name=${name} /></span><${Mood} of=${known.get(name) ?? null} /></li>`)}</ul>` : html`<p class="pad muted">${Q.eatersNone}</p>`}${of?.consumers != null && html`<p class="pad muted small">${Q.brokerCount(of.consumers)}</p>`}</${Panel}>`;
+  return html`
+    <${Panel} title=${Q.eaters}>
+      ${
+        of?.workers.length
+          ? html`
+            <ul class="eaters-list">
+              ${of.workers.map(
+                (name) => html`
+                  <li key=${name}>
+                    <span class="nm">
+                      <${WorkerLink} name=${name} />
+                    </span>
+                    <${Mood} of=${known.get(name) ?? null} />
+                  </li>
+                `,
+              )}
+            </ul>
+          `
+          : html`<p class="pad muted">${Q.eatersNone}</p>`
+      }
+      ${
+        of?.consumers != null && html`<p class="pad muted small">${Q.brokerCount(of.consumers)}</p>`
+      }
+    </${Panel}>
+  `;
 }
 
 /** Samples that the server noted. */
 function Was({ id, range }) {
-  const history = useResource((signal) => get(`queues/${part(id)}/history`, { start: range, buckets: 180 }, { signal }), [id, range], { every: 30 });
-  return html`<${Loaded} of=${history}>${({ stretches, width }) => {
-    if (!stretches.length) return html`<${Panel} title=${Q.depthChart}><p class="pad muted">${Q.historyNone}</p></${Panel}>`;
-    const at = stretches.map((each) => each.at);
-    const all = (field) => stretches.map((each) => each[field]);
-    const told = (field) => stretches.some((each) => each[field] != null);
-    const messages = [['ready_most', Q.readyMost, '--c-other'], ['ready', Q.readyMean, '--c-p95'], ['unacknowledged_most', Q.unackedMost, '--c-p50']].filter(([field]) => told(field));
-    return html`<div class="stack"><${Lines} title=${Q.depthChart} at=${at} lines=${messages.map(([field, label, color]) => ({ label, color, values: all(field) }))} width=${width} format=${compact} keyed=${range} height=${190} /><div class="halves">${told('oldest') && html`<${Lines} title=${Q.oldestChart} at=${at} lines=${[{ label: Q.oldestMost, color: '--c-p95', values: all('oldest') }]} width=${width} format=${duration} keyed=${range} />`}${told('consumers_fewest') && html`<${Lines} title=${Q.consumersChart} at=${at} lines=${[{ label: Q.consumersFewest, color: '--c-ok', values: all('consumers_fewest') }]} width=${width} format=${int} keyed=${range} />`}</div></div>`;
-  }}</${Loaded}>`;
+  const history = useResource(
+    (signal) => get(`queues/${part(id)}/history`, { start: range, buckets: 180 }, { signal }),
+    [id, range],
+    { every: 30 },
+  );
+  return html`
+    <${Loaded} of=${history}>
+      ${({ stretches, width }) => {
+        if (!stretches.length)
+          return html`
+            <${Panel} title=${Q.depthChart}>
+              <p class="pad muted">${Q.historyNone}</p>
+            </${Panel}>
+          `;
+        const at = stretches.map((each) => each.at);
+        const all = (field) => stretches.map((each) => each[field]);
+        const told = (field) => stretches.some((each) => each[field] != null);
+        const messages = [
+          ['ready_most', Q.readyMost, '--c-other'],
+          ['ready', Q.readyMean, '--c-p95'],
+          ['unacknowledged_most', Q.unackedMost, '--c-p50'],
+        ].filter(([field]) => told(field));
+        return html`
+          <div class="stack">
+            <${Lines}
+              title=${Q.depthChart}
+              at=${at}
+              lines=${messages.map(([field, label, color]) => ({
+                label,
+                color,
+                values: all(field),
+              }))}
+              width=${width}
+              format=${compact}
+              keyed=${range}
+              height=${190}
+            />
+            <div class="halves">
+              ${
+                told('oldest') &&
+                html`
+                  <${Lines}
+                    title=${Q.oldestChart}
+                    at=${at}
+                    lines=${[{ label: Q.oldestMost, color: '--c-p95', values: all('oldest') }]}
+                    width=${width}
+                    format=${duration}
+                    keyed=${range}
+                  />
+                `
+              }
+              ${
+                told('consumers_fewest') &&
+                html`
+                  <${Lines}
+                    title=${Q.consumersChart}
+                    at=${at}
+                    lines=${[
+                      {
+                        label: Q.consumersFewest,
+                        color: '--c-ok',
+                        values: all('consumers_fewest'),
+                      },
+                    ]}
+                    width=${width}
+                    format=${int}
+                    keyed=${range}
+                  />
+                `
+              }
+            </div>
+          </div>
+        `;
+      }}
+    </${Loaded}>
+  `;
 }
 
 /** What events tell of the tasks that were sent to it, and of those that were begun. */
 function Rates({ q, range }) {
-  const read = (time, signal) => get('histogram', { query: q, start: range, time, buckets: 120 }, { signal });
-  const rates = useResource((signal) => Promise.all([read('sent', signal), read('started', signal)]), [q, range], { every: 30 });
-  return html`<${Loaded} of=${rates}>${(both) => {
-    const [sent, begun] = both.map(perSecond);
-    const times = [...new Set([...sent.keys(), ...begun.keys()])].sort((a, b) => a - b);
-    if (!times.length) return html`<${Panel} title=${Q.ratesChart}><p class="pad muted">${Q.ratesNone}</p></${Panel}>`;
-    return html`<${Lines} title=${Q.ratesChart} at=${times} lines=${[{ label: Q.in, color: '--c-p95', values: times.map((at) => sent.get(at) ?? 0) }, { label: Q.out, color: '--c-ok-line', values: times.map((at) => begun.get(at) ?? 0) }]} width=${both[0].span?.width ?? both[1].span?.width ?? 0} format=${rate} keyed=${range} />`;
-  }}</${Loaded}>`;
+  const read = (time, signal) =>
+    get('histogram', { query: q, start: range, time, buckets: 120 }, { signal });
+  const rates = useResource(
+    (signal) => Promise.all([read('sent', signal), read('started', signal)]),
+    [q, range],
+    { every: 30 },
+  );
+  return html`
+    <${Loaded} of=${rates}>
+      ${(both) => {
+        const [sent, begun] = both.map(perSecond);
+        const times = [...new Set([...sent.keys(), ...begun.keys()])].sort((a, b) => a - b);
+        if (!times.length)
+          return html`
+            <${Panel} title=${Q.ratesChart}>
+              <p class="pad muted">${Q.ratesNone}</p>
+            </${Panel}>
+          `;
+        return html`
+          <${Lines}
+            title=${Q.ratesChart}
+            at=${times}
+            lines=${[
+              { label: Q.in, color: '--c-p95', values: times.map((at) => sent.get(at) ?? 0) },
+              {
+                label: Q.out,
+                color: '--c-ok-line',
+                values: times.map((at) => begun.get(at) ?? 0),
+              },
+            ]}
+            width=${both[0].span?.width ?? both[1].span?.width ?? 0}
+            format=${rate}
+            keyed=${range}
+          />
+        `;
+      }}
+    </${Loaded}>
+  `;
 }
 
 /** Tasks a second by the beginning of each stretch. @returns {Map<number, number>} */
@@ -76,10 +254,42 @@ function perSecond({ span, states }) {
   const found = new Map();
   const columns = Object.values(states);
   if (!span || !columns.length) return found;
-  for (let at = 0; at < span.buckets; at += 1) found.set(span.start + at * span.width, columns.reduce((sum, each) => sum + (each[at] ?? 0), 0) / span.width);
+  for (let at = 0; at < span.buckets; at += 1)
+    found.set(
+      span.start + at * span.width,
+      columns.reduce((sum, each) => sum + (each[at] ?? 0), 0) / span.width,
+    );
   return found;
 }
 
 function Lines({ title, at, lines, width, format, keyed, height = 150 }) {
-  return html`<${Panel} title=${title} end=${lines.length > 1 && html`<span class="legend-in"><${Legend} items=${lines.map((each) => [each.color, each.label])} /></span>`}><div class="chart charted"><${ChartWithTable} data=${[at, ...lines.map((each) => each.values)]} series=${lines.map(({ label, color }) => ({ label, color, fill: lines.length === 1 }))} height=${height} format=${format} bucket=${width} label=${title} keyed=${keyed} /></div></${Panel}>`;
+  return html`
+    <${Panel}
+      title=${title}
+      end=${
+        lines.length > 1 &&
+        html`
+          <span class="legend-in">
+            <${Legend} items=${lines.map((each) => [each.color, each.label])} />
+          </span>
+        `
+      }
+    >
+      <div class="chart charted">
+        <${ChartWithTable}
+          data=${[at, ...lines.map((each) => each.values)]}
+          series=${lines.map(({ label, color }) => ({
+            label,
+            color,
+            fill: lines.length === 1,
+          }))}
+          height=${height}
+          format=${format}
+          bucket=${width}
+          label=${title}
+          keyed=${keyed}
+        />
+      </div>
+    </${Panel}>
+  `;
 }

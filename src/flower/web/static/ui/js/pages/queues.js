@@ -20,26 +20,192 @@ export default function Queues({ query }) {
   const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
   const ours = useResource((signal) => get('settings', {}, { signal }), []);
   useLive({ topics: ['status'] }, { reset: queues.reload });
-  return html`<${Page} title=${T.pages.queues}><div class="wrap"><${GapNote} />
-    ${ours.data && html`<p class="broker muted">${Q.broker} <span class="mono">${ours.data.broker ? line(ours.data.broker, 200) : Q.brokerUnknown}</span>${queues.data && html` · ${Q.asked(age(queues.data.at))}`}</p>`}
-    <${Loaded} of=${queues}>${(data) => (data.queues.length ? html`<${Table} queues=${data.queues} query=${query} />` : html`<${Empty} title=${Q.noneTitle} actions=${html`<a class="btn" href=${href('workers')}>${T.pages.workers}</a>`}><p>${Q.noneText}</p></${Empty}>`)}</${Loaded}></div></${Page}>`;
+  return html`
+    <${Page} title=${T.pages.queues}>
+      <div class="wrap">
+        <${GapNote} />
+        ${
+          ours.data &&
+          html`
+            <p class="broker muted">
+              ${Q.broker}${' '}
+              <span class="mono">
+                ${ours.data.broker ? line(ours.data.broker, 200) : Q.brokerUnknown}
+              </span>
+              ${queues.data && html` · ${Q.asked(age(queues.data.at))}`}
+            </p>
+          `
+        }
+        <${Loaded} of=${queues}>
+          ${(data) =>
+            data.queues.length
+              ? html`<${Table} queues=${data.queues} query=${query} />`
+              : html`
+                <${Empty}
+                  title=${Q.noneTitle}
+                  actions=${html`<a class="btn" href=${href('workers')}>
+                      ${T.pages.workers}
+                    </a>`}
+                >
+                  <p>${Q.noneText}</p>
+                </${Empty}>
+              `}
+        </${Loaded}>
+      </div>
+    </${Page}>
+  `;
 }
 
 function Table({ queues, query }) {
   const [text, setText] = useState(query.get('q') ?? '');
-  const found = queues.filter((each) => each.name.toLowerCase().includes(text.trim().toLowerCase())).sort((a, b) => (depth(b) ?? b.ready ?? -1) - (depth(a) ?? a.ready ?? -1) || a.name.localeCompare(b.name));
+  const found = queues
+    .filter((each) => each.name.toLowerCase().includes(text.trim().toLowerCase()))
+    .sort(
+      (a, b) =>
+        (depth(b) ?? b.ready ?? -1) - (depth(a) ?? a.ready ?? -1) || a.name.localeCompare(b.name),
+    );
   const most = Math.max(1, ...found.map((each) => each.ready ?? 0));
   const H = Q.hints;
   const C = Q.columns;
-  const type = (event) => { setText(event.target.value); setQuery({ q: event.target.value.trim() }, { replace: true }); };
-  return html`<section class="panel" aria-label=${T.pages.queues}>${queues.length > 8 && html`<header class="tools"><input class="field find" type="search" value=${text} onInput=${type} aria-label=${T.ops.filter} placeholder=${T.ops.filter} /></header>`}<div class="scroll"><table class="t"><thead><tr><th>${C.queue}</th><th class="right" title=${H.depth}>${C.depth}</th><th class="right" title=${H.ready}>${C.ready}</th><th class="bars"><span class="vh">${Q.share}</span></th><th class="right" title=${H.unacked}>${C.unacked}</th><th class="right" title=${H.in}>${C.in}</th><th class="right" title=${H.out}>${C.out}</th><th class="right" title=${H.oldest}>${C.oldest}</th><th class="right" title=${H.emptyIn}>${C.emptyIn}</th><th title=${H.consumers}>${C.consumers}</th></tr></thead><tbody>${found.map((each) => html`<${Row} of=${each} most=${most} key=${each.name} />`)}</tbody></table></div></section>`;
+  const type = (event) => {
+    setText(event.target.value);
+    setQuery({ q: event.target.value.trim() }, { replace: true });
+  };
+  return html`
+    <section class="panel" aria-label=${T.pages.queues}>
+      ${
+        queues.length > 8 &&
+        html`
+          <header class="tools">
+            <input
+              class="field find"
+              type="search"
+              value=${text}
+              onInput=${type}
+              aria-label=${T.ops.filter}
+              placeholder=${T.ops.filter}
+            />
+          </header>
+        `
+      }
+      <div class="scroll">
+        <table class="t">
+          <thead>
+            <tr>
+              <th>${C.queue}</th>
+              <th class="right" title=${H.depth}>
+                ${C.depth}
+              </th>
+              <th class="right" title=${H.ready}>
+                ${C.ready}
+              </th>
+              <th class="bars">
+                <span class="vh">${Q.share}</span>
+              </th>
+              <th class="right" title=${H.unacked}>
+                ${C.unacked}
+              </th>
+              <th class="right" title=${H.in}>
+                ${C.in}
+              </th>
+              <th class="right" title=${H.out}>
+                ${C.out}
+              </th>
+              <th class="right" title=${H.oldest}>
+                ${C.oldest}
+              </th>
+              <th class="right" title=${H.emptyIn}>
+                ${C.emptyIn}
+              </th>
+              <th title=${H.consumers}>${C.consumers}</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${found.map((each) => html`<${Row} of=${each} most=${most} key=${each.name} />`)}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  `;
 }
 
 function Row({ of, most }) {
-  return html`<tr><td class="nm trunc name"><a class="link" href=${href(`queues/${part(of.name)}`)} title=${line(of.name)}>${line(of.name, 120)}</a></td><td class="right"><${Depth} of=${of} /></td><td class="right"><${Ready} of=${of} /></td><td class="bars">${of.ready != null && html`<${Meter} part=${of.ready / most} tone=${of.growing ? 'bad' : ''} label=${`${int(of.ready)} ${Q.columns.ready}`} />`}</td><td class="right"><${Unacked} of=${of} /></td><td class="right"><${InRate} of=${of} /></td><td class="right"><${OutRate} of=${of} /></td><td class="right"><${Oldest} of=${of} /></td><td class="right"><${EmptyIn} of=${of} /></td><td class="eaters"><${Eaters} of=${of} /></td></tr>`;
+  return html`
+    <tr>
+      <td class="nm trunc name">
+        <a class="link" href=${href(`queues/${part(of.name)}`)} title=${line(of.name)}>
+          ${line(of.name, 120)}
+        </a>
+      </td>
+      <td class="right">
+        <${Depth} of=${of} />
+      </td>
+      <td class="right">
+        <${Ready} of=${of} />
+      </td>
+      <td class="bars">
+        ${
+          of.ready != null &&
+          html`
+            <${Meter}
+              part=${of.ready / most}
+              tone=${of.growing ? 'bad' : ''}
+              label=${`${int(of.ready)} ${Q.columns.ready}`}
+            />
+          `
+        }
+      </td>
+      <td class="right">
+        <${Unacked} of=${of} />
+      </td>
+      <td class="right">
+        <${InRate} of=${of} />
+      </td>
+      <td class="right">
+        <${OutRate} of=${of} />
+      </td>
+      <td class="right">
+        <${Oldest} of=${of} />
+      </td>
+      <td class="right">
+        <${EmptyIn} of=${of} />
+      </td>
+      <td class="eaters">
+        <${Eaters} of=${of} />
+      </td>
+    </tr>
+  `;
 }
 
 function Eaters({ of }) {
-  if (!of.workers.length) return of.consumers == null ? html`<span class="warn" title=${Q.nobodyHint}>${Q.nobody}</span>` : of.consumers ? int(of.consumers) : html`<span class="warn" title=${Q.nobodyHint}>${Q.nobody}</span>`;
-  return html`<span class="muted">${of.workers.length}</span> ${of.workers.slice(0, SHOWN).map((name, at) => html`${at ? ', ' : ''}<${WorkerLink} name=${name} short />`)}${of.workers.length > SHOWN && html` <span class="muted">${Q.workersMore(of.workers.length - SHOWN)}</span>`}`;
+  if (!of.workers.length)
+    return of.consumers == null
+      ? html`
+        <span class="warn" title=${Q.nobodyHint}>
+          ${Q.nobody}
+        </span>
+      `
+      : of.consumers
+        ? int(of.consumers)
+        : html`
+          <span class="warn" title=${Q.nobodyHint}>
+            ${Q.nobody}
+          </span>
+        `;
+  return html`
+    <span class="muted">${of.workers.length}</span>${' '}
+    ${of.workers.slice(0, SHOWN).map(
+      (name, at) => html`
+        ${at ? ', ' : ''}
+        <${WorkerLink} name=${name} short />
+      `,
+    )}
+    ${
+      of.workers.length > SHOWN &&
+      html`
+        ${' '}
+        <span class="muted">${Q.workersMore(of.workers.length - SHOWN)}</span>
+      `
+    }
+  `;
 }

@@ -1,4 +1,5 @@
-// One task: facts, attempts over time, failure, arguments and result, workflow, delivery, events, and what can be done with it.
+// One task: facts, attempts over time, failure, arguments and result, workflow, delivery, events,
+// and what can be done with it.
 import { html, useEffect, useState } from '../lib.js';
 import { apiAddress, get } from '../api.js';
 import { status, useLive } from '../live.js';
@@ -16,7 +17,17 @@ import { GapNote, Page } from '../shell/page.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
-import { Copy, FINAL, Fact, Moment, Segmented, State, TaskLink, WorkerLink, copy } from '../ui/parts.js';
+import {
+  Copy,
+  FINAL,
+  Fact,
+  Moment,
+  Segmented,
+  State,
+  TaskLink,
+  WorkerLink,
+  copy,
+} from '../ui/parts.js';
 import { editAndRun, runAgain, stop } from '../task/acts.js';
 import { events } from '../task/attempts.js';
 import { asCurl, asPython, logAddress } from '../task/copying.js';
@@ -31,11 +42,45 @@ const SIBLINGS = 8;
 const LOOK = 4;
 
 function Unknown({ id }) {
-  const kept = T.tasks.kept(settings.max_age ? duration(settings.max_age) : '', settings.max_tasks ? int(settings.max_tasks) : '');
-  return html`<${Page} title=${T.task.unknown(id)} crumb=${html`<${Crumb} />`} live=${false}><${Empty} page art="tasks" title=${visible(T.task.unknown(id.length > 200 ? `${id.slice(0, 200)}…` : id))} actions=${html`<a class="btn" href=${search(`uuid:${quoted(id.slice(0, 200))}`)}>${T.task.searchId}</a><a class="btn quiet" href=${search(quoted(id.slice(0, 200)))}>${T.task.searchText}</a>`}><p>${T.task.why} ${kept}</p></${Empty}></${Page}>`;
+  const kept = T.tasks.kept(
+    settings.max_age ? duration(settings.max_age) : '',
+    settings.max_tasks ? int(settings.max_tasks) : '',
+  );
+  return html`
+    <${Page} title=${T.task.unknown(id)} crumb=${html`<${Crumb} />`} live=${false}>
+      <${Empty}
+        page
+        art="tasks"
+        title=${visible(T.task.unknown(id.length > 200 ? `${id.slice(0, 200)}…` : id))}
+        actions=${html`
+          <a class="btn" href=${search(`uuid:${quoted(id.slice(0, 200))}`)}>
+            ${T.task.searchId}
+          </a>
+          <a class="btn quiet" href=${search(quoted(id.slice(0, 200)))}>
+            ${T.task.searchText}
+          </a>
+        `}
+      >
+        <p>
+          ${T.task.why} ${kept}
+        </p>
+      </${Empty}>
+    </${Page}>
+  `;
 }
 
-const Crumb = ({ name = '' }) => html`<nav class="crumb" aria-label="Breadcrumb"><a href=${href('tasks')}>${T.tasks.title}</a>${name && html`<${Icon} n="right" /><a href=${search(`name:=${quoted(name)}`)}>${line(name, 160)}</a>`}</nav>`;
+const Crumb = ({ name = '' }) => html`
+  <nav class="crumb" aria-label="Breadcrumb">
+    <a href=${href('tasks')}>${T.tasks.title}</a>
+    ${
+      name &&
+      html`
+        <${Icon} n="right" />
+        <a href=${search(`name:=${quoted(name)}`)}>${line(name, 160)}</a>
+      `
+    }
+  </nav>
+`;
 
 /** Now, once a second, as long as something runs. @param {boolean} on */
 function useNow(on) {
@@ -52,33 +97,212 @@ function Facts({ task, now }) {
   const over = FINAL.has(task.state);
   const begun = task.sent ?? task.received;
   const attempts = task.attempts?.length ?? 0;
-  const waited = task.attempts?.[0]?.started != null && begun != null ? Math.max(0, task.attempts[0].started - begun) : task.wait;
+  const waited =
+    task.attempts?.[0]?.started != null && begun != null
+      ? Math.max(0, task.attempts[0].started - begun)
+      : task.wait;
   const last = task.attempts?.[attempts - 1];
-  const ran = task.runtime ?? last?.runtime ?? (last?.started != null && last.ended != null ? last.ended - last.started : null);
-  return html`<dl class="panel facts">${task.state === 'STARTED' && task.started != null ? html`<${Fact} name=${T.task.facts.running}>${duration(Math.max(0, now - task.started))}</${Fact}>` : html`<${Fact} name=${attempts > 1 ? T.task.facts.runtimeLast : T.task.facts.runtime}>${duration(ran)}</${Fact}>`}${!over && task.started == null && begun != null ? html`<${Fact} name=${T.task.facts.waiting}>${duration(Math.max(0, now - begun))}</${Fact}>` : html`<${Fact} name=${T.task.facts.waited}>${duration(waited)}</${Fact}>`}${over && begun != null && html`<${Fact} name=${T.task.facts.total}>${duration(task.timestamp - begun)}</${Fact}>`}<${Fact} name=${T.task.facts.attempts}>${int(Math.max(attempts, (task.retries ?? 0) + 1))}</${Fact}><${Fact} name=${T.task.facts.worker}><${WorkerLink} name=${task.worker} /></${Fact}><${Fact} name=${T.task.facts.queue}>${task.queue ? html`<a href=${search(`queue:=${quoted(task.queue)}`)}>${line(task.queue)}</a>` : '–'}</${Fact}></dl>`;
+  const ran =
+    task.runtime ??
+    last?.runtime ??
+    (last?.started != null && last.ended != null ? last.ended - last.started : null);
+  return html`
+    <dl class="panel facts">
+      ${
+        task.state === 'STARTED' && task.started != null
+          ? html`<${Fact} name=${T.task.facts.running}>${duration(
+              Math.max(0, now - task.started),
+            )}</${Fact}>`
+          : html`
+            <${Fact} name=${attempts > 1 ? T.task.facts.runtimeLast : T.task.facts.runtime}>
+              ${duration(ran)}
+            </${Fact}>
+          `
+      }
+      ${
+        !over && task.started == null && begun != null
+          ? html`<${Fact} name=${T.task.facts.waiting}>${duration(
+              Math.max(0, now - begun),
+            )}</${Fact}>`
+          : html`<${Fact} name=${T.task.facts.waited}>${duration(waited)}</${Fact}>`
+      }
+      ${
+        over &&
+        begun != null &&
+        html`<${Fact} name=${T.task.facts.total}>${duration(task.timestamp - begun)}</${Fact}>`
+      }
+      <${Fact} name=${T.task.facts.attempts}>
+        ${int(Math.max(attempts, (task.retries ?? 0) + 1))}
+      </${Fact}>
+      <${Fact} name=${T.task.facts.worker}>
+        <${WorkerLink} name=${task.worker} />
+      </${Fact}>
+      <${Fact} name=${T.task.facts.queue}>
+        ${
+          task.queue
+            ? html`<a href=${search(`queue:=${quoted(task.queue)}`)}>${line(task.queue)}</a>`
+            : '–'
+        }
+      </${Fact}>
+    </dl>
+  `;
 }
 
 function Workflow({ task, family }) {
   const [view, setView] = useState('graph');
-  if (family.problem && !family.data) return html`<${Panel} title=${T.task.workflow}><${ErrorPanel} problem=${family.problem} onRetry=${family.reload} /></${Panel}>`;
-  if (!family.data) return html`<${Panel} title=${T.task.workflow}><${Skeleton} /></${Panel}>`;
+  if (family.problem && !family.data)
+    return html`
+      <${Panel} title=${T.task.workflow}>
+        <${ErrorPanel} problem=${family.problem} onRetry=${family.reload} />
+      </${Panel}>
+    `;
+  if (!family.data)
+    return html`
+      <${Panel} title=${T.task.workflow}>
+        <${Skeleton} />
+      </${Panel}>
+    `;
   const { nodes, siblings, whole } = family.data;
-  if (nodes.length < 2) return html`<${Panel} title=${T.task.workflow}><p class="muted pad16">${T.task.alone}</p></${Panel}>`;
+  if (nodes.length < 2)
+    return html`
+      <${Panel} title=${T.task.workflow}>
+        <p class="muted pad16">${T.task.alone}</p>
+      </${Panel}>
+    `;
   const known = new Map(nodes.map((node) => [node.uuid, node]));
-  return html`<${Panel} title=${T.task.workflow} end=${html`<${Segmented} label=${T.task.workflow} items=${[['graph', T.task.graph], ['waterfall', T.task.waterfall]]} value=${view} onPick=${setView} /><a href=${href(`workflows/${part(family.data.root_id ?? task.uuid)}`)}>${T.task.openWorkflow}</a>`}>${view === 'graph' ? html`<${Graph} nodes=${nodes} uuid=${task.uuid} />` : html`<${Waterfall} family=${family.data} uuid=${task.uuid} />`}${!whole && html`<p class="muted pad16 small">${T.task.notWhole}</p>`}${siblings.length > 0 && html`<div class="sibs"><h3 title=${T.task.siblingsHint}>${T.task.siblings} <span class="muted">${int(siblings.length)}</span></h3><ul>${siblings.slice(0, SIBLINGS).map((uuid) => html`<li><a href=${href(`task/${part(uuid)}`)}>${known.get(uuid) ? html`<${State} s=${known.get(uuid).state} /> <span class="trunc">${line(known.get(uuid).name ?? uuid, 80)}</span><span class="num muted">${duration(known.get(uuid).runtime)}</span>` : html`<span class="mono trunc">${line(uuid, 60)}</span>`}</a></li>`)}</ul>${siblings.length > SIBLINGS && task.parent_id && html`<a class="link small" href=${search(`parent_id:=${quoted(task.parent_id)}`)}>${T.tasks.moreValues(siblings.length - SIBLINGS)}</a>`}</div>`}</${Panel}>`;
+  return html`
+    <${Panel}
+      title=${T.task.workflow}
+      end=${html`
+        <${Segmented}
+          label=${T.task.workflow}
+          items=${[['graph', T.task.graph], ['waterfall', T.task.waterfall]]}
+          value=${view}
+          onPick=${setView}
+        />
+        <a href=${href(`workflows/${part(family.data.root_id ?? task.uuid)}`)}>
+          ${T.task.openWorkflow}
+        </a>
+      `}
+    >
+      ${
+        view === 'graph'
+          ? html`<${Graph} nodes=${nodes} uuid=${task.uuid} />`
+          : html`<${Waterfall} family=${family.data} uuid=${task.uuid} />`
+      }
+      ${!whole && html`<p class="muted pad16 small">${T.task.notWhole}</p>`}
+      ${
+        siblings.length > 0 &&
+        html`
+          <div class="sibs">
+            <h3 title=${T.task.siblingsHint}>
+              ${T.task.siblings} <span class="muted">${int(siblings.length)}</span>
+            </h3>
+            <ul>
+              ${siblings.slice(0, SIBLINGS).map(
+                (uuid) => html`
+                  <li>
+                    <a href=${href(`task/${part(uuid)}`)}>
+                      ${
+                        known.get(uuid)
+                          ? html`
+                            <${State} s=${known.get(uuid).state} />${' '}
+                            <span class="trunc">${line(known.get(uuid).name ?? uuid, 80)}</span>
+                            <span class="num muted">${duration(known.get(uuid).runtime)}</span>
+                          `
+                          : html`<span class="mono trunc">${line(uuid, 60)}</span>`
+                      }
+                    </a>
+                  </li>
+                `,
+              )}
+            </ul>
+            ${
+              siblings.length > SIBLINGS &&
+              task.parent_id &&
+              html`
+                <a class="link small" href=${search(`parent_id:=${quoted(task.parent_id)}`)}>
+                  ${T.tasks.moreValues(siblings.length - SIBLINGS)}
+                </a>
+              `
+            }
+          </div>
+        `
+      }
+    </${Panel}>
+  `;
 }
 
 function Delivery({ task }) {
-  const rows = ['routing_key', 'exchange', 'priority', 'eta', 'expires', 'client', 'pid', 'clock'].filter((key) => task[key] != null && task[key] !== '');
+  const rows = [
+    'routing_key',
+    'exchange',
+    'priority',
+    'eta',
+    'expires',
+    'client',
+    'pid',
+    'clock',
+  ].filter((key) => task[key] != null && task[key] !== '');
   const links = ['parent_id', 'root_id'].filter((key) => task[key] && task[key] !== task.uuid);
   if (!rows.length && !links.length) return null;
-  return html`<${Panel} title=${T.task.delivery}><dl class="meta">${rows.map((key) => html`<dt>${T.task.fields[key]}</dt><dd class="mono">${line(task[key], 300)}</dd>`)}${links.map((key) => html`<dt>${T.task.fields[key]}</dt><dd><${TaskLink} uuid=${task[key]} /></dd>`)}</dl></${Panel}>`;
+  return html`
+    <${Panel} title=${T.task.delivery}>
+      <dl class="meta">
+        ${rows.map(
+          (key) => html`
+            <dt>${T.task.fields[key]}</dt>
+            <dd class="mono">${line(task[key], 300)}</dd>
+          `,
+        )}
+        ${links.map(
+          (key) => html`
+            <dt>${T.task.fields[key]}</dt>
+            <dd>
+              <${TaskLink} uuid=${task[key]} />
+            </dd>
+          `,
+        )}
+      </dl>
+    </${Panel}>
+  `;
 }
 
 function Reruns({ reruns }) {
   if (!reruns?.of && !reruns?.again?.length) return null;
-  const who = (each) => html`<span class="muted small"> <${Moment} at=${each.at} />${each.by ? ` ${T.task.by(line(each.by, 60))}` : ''}${each.edited ? `, ${T.task.edited}` : ''}</span>`;
-  return html`<${Panel} title=${T.task.reruns}><dl class="meta">${reruns.of && html`<dt>${T.task.rerunOf}</dt><dd><${TaskLink} uuid=${reruns.of.origin} short />${who(reruns.of)}</dd>`}${reruns.again.map((each) => html`<dt>${T.task.rerunAs}</dt><dd><${TaskLink} uuid=${each.task} short />${who(each)}</dd>`)}</dl></${Panel}>`;
+  const who = (each) => html`
+    <span class="muted small">
+      ${' '}
+      <${Moment} at=${each.at} />
+      ${each.by ? ` ${T.task.by(line(each.by, 60))}` : ''}
+      ${each.edited ? `, ${T.task.edited}` : ''}
+    </span>
+  `;
+  return html`
+    <${Panel} title=${T.task.reruns}>
+      <dl class="meta">
+        ${
+          reruns.of &&
+          html`
+            <dt>${T.task.rerunOf}</dt>
+            <dd>
+              <${TaskLink} uuid=${reruns.of.origin} short />
+              ${who(reruns.of)}
+            </dd>
+          `
+        }
+        ${reruns.again.map(
+          (each) => html`
+            <dt>${T.task.rerunAs}</dt>
+            <dd>
+              <${TaskLink} uuid=${each.task} short />
+              ${who(each)}
+            </dd>
+          `,
+        )}
+      </dl>
+    </${Panel}>
+  `;
 }
 
 const TONES = { failed: 'bad', retried: 'warn' };
@@ -86,7 +310,25 @@ const TONES = { failed: 'bad', retried: 'warn' };
 function Events({ task }) {
   const all = events(task);
   if (!all.length) return null;
-  return html`<${Panel} title=${T.task.events} end=${html`<span class="muted small">${int(all.length)}</span>`}><table class="t ev"><tbody>${all.slice(-200).map(([at, word, note]) => html`<tr><td class="mono muted" title=${full(at)}>${clock(at, true)}</td><td class=${TONES[word] ?? ''}>${word}</td><td class="muted trunc">${line(note, 80)}</td></tr>`)}</tbody></table></${Panel}>`;
+  return html`
+    <${Panel} title=${T.task.events} end=${html`<span class="muted small">${int(all.length)}</span>`}>
+      <table class="t ev">
+        <tbody>
+          ${all.slice(-200).map(
+            ([at, word, note]) => html`
+              <tr>
+                <td class="mono muted" title=${full(at)}>
+                  ${clock(at, true)}
+                </td>
+                <td class=${TONES[word] ?? ''}>${word}</td>
+                <td class="muted trunc">${line(note, 80)}</td>
+              </tr>
+            `,
+          )}
+        </tbody>
+      </table>
+    </${Panel}>
+  `;
 }
 
 function Actions({ task, reload }) {
@@ -94,47 +336,194 @@ function Actions({ task, reload }) {
   const over = FINAL.has(task.state) ? T.task.finished : '';
   const logs = logAddress(settings.log_url, task);
   const here = new URL(href(`api/v1/tasks/${part(task.uuid)}/rerun`), location.href).href;
-  return html`${logs && html`<a class="btn" href=${logs} target="_blank" rel="noreferrer"><${Icon} n="external" /><span>${T.task.logs}</span></a>`}<button type="button" class="btn" disabled=${!!why} title=${why || null} onClick=${() => runAgain(task, reload)}><${Icon} n="retry" /><span>${T.task.runAgain}</span></button><button type="button" class="btn" disabled=${!!why} title=${why || null} onClick=${() => editAndRun(task, reload)}><${Icon} n="edit" /><span>${T.task.edit}</span></button><${Popover} label=${T.more} icon="more" quiet=${false} end>${(close) => html`<${MenuItems} close=${close} items=${[
-    [T.task.revoke, () => stop('revoke', task, reload), { icon: 'stop', why: why || over, danger: true }],
-    [T.task.terminate, () => stop('terminate', task, reload), { icon: 'bolt', why: why || over, danger: true }],
-    [T.task.abort, () => stop('abort', task, reload), { icon: 'x', why: why || over }],
-    [T.task.python, () => copy(asPython(task), 'Python'), { icon: 'copy' }],
-    [T.task.curl, () => copy(asCurl(task, here), 'curl'), { icon: 'copy' }],
-    [T.task.link, () => copy(location.href, T.copy.link), { icon: 'copy' }],
-    [T.task.record, apiAddress(`tasks/${part(task.uuid)}`), { icon: 'external', target: '_blank' }],
-  ]} />`}</${Popover}>`;
+  return html`
+    ${
+      logs &&
+      html`
+        <a class="btn" href=${logs} target="_blank" rel="noreferrer">
+          <${Icon} n="external" />
+          <span>${T.task.logs}</span>
+        </a>
+      `
+    }
+    <button
+      type="button"
+      class="btn"
+      disabled=${!!why}
+      title=${why || null}
+      onClick=${() => runAgain(task, reload)}
+    >
+      <${Icon} n="retry" />
+      <span>${T.task.runAgain}</span>
+    </button>
+    <button
+      type="button"
+      class="btn"
+      disabled=${!!why}
+      title=${why || null}
+      onClick=${() => editAndRun(task, reload)}
+    >
+      <${Icon} n="edit" />
+      <span>${T.task.edit}</span>
+    </button>
+    <${Popover} label=${T.more} icon="more" quiet=${false} end>
+      ${(close) => html`
+        <${MenuItems}
+          close=${close}
+          items=${[
+            [
+              T.task.revoke,
+              () => stop('revoke', task, reload),
+              { icon: 'stop', why: why || over, danger: true },
+            ],
+            [
+              T.task.terminate,
+              () => stop('terminate', task, reload),
+              { icon: 'bolt', why: why || over, danger: true },
+            ],
+            [T.task.abort, () => stop('abort', task, reload), { icon: 'x', why: why || over }],
+            [T.task.python, () => copy(asPython(task), 'Python'), { icon: 'copy' }],
+            [T.task.curl, () => copy(asCurl(task, here), 'curl'), { icon: 'copy' }],
+            [T.task.link, () => copy(location.href, T.copy.link), { icon: 'copy' }],
+            [
+              T.task.record,
+              apiAddress(`tasks/${part(task.uuid)}`),
+              { icon: 'external', target: '_blank' },
+            ],
+          ]}
+        />
+      `}
+    </${Popover}>
+  `;
 }
 
 export default function Task({ id }) {
   const task = useResource((signal) => get(`tasks/${part(id)}`, {}, { signal }), [id]);
   const over = FINAL.has(task.data?.state);
-  const family = useResource((signal) => get(`tasks/${part(id)}/family`, {}, { signal }), [id, task.data?.state], { skip: !task.data, every: over ? 0 : LOOK });
-  const reruns = useResource((signal) => get(`tasks/${part(id)}/reruns`, {}, { signal }), [id, task.data?.state], { skip: !task.data });
+  const family = useResource(
+    (signal) => get(`tasks/${part(id)}/family`, {}, { signal }),
+    [id, task.data?.state],
+    { skip: !task.data, every: over ? 0 : LOOK },
+  );
+  const reruns = useResource(
+    (signal) => get(`tasks/${part(id)}/reruns`, {}, { signal }),
+    [id, task.data?.state],
+    { skip: !task.data },
+  );
   const now = useNow(!!task.data && !over);
-  useLive({ query: `uuid:=${quoted(id.slice(0, 500))}`, columns: ['state', 'timestamp'], topics: ['tasks', 'status'] }, {
-    tasks: (batch) => { if (batch.tasks.some((each) => each.uuid === id) || batch.more) task.reload(); },
-    reset: task.reload,
-  });
+  useLive(
+    {
+      query: `uuid:=${quoted(id.slice(0, 500))}`,
+      columns: ['state', 'timestamp'],
+      topics: ['tasks', 'status'],
+    },
+    {
+      tasks: (batch) => {
+        if (batch.tasks.some((each) => each.uuid === id) || batch.more) task.reload();
+      },
+      reset: task.reload,
+    },
+  );
   // Where no stream tells it, whoever waits for a task to end still sees it end.
-  useEffect(() => { if (task.data && !over && status.value) task.reload(); }, [status.value?.store?.sequence]);
-  const reload = () => { task.reload(); reruns.reload(); };
+  useEffect(() => {
+    if (task.data && !over && status.value) task.reload();
+  }, [status.value?.store?.sequence]);
+  const reload = () => {
+    task.reload();
+    reruns.reload();
+  };
   const may = () => task.data && !whyNot('tasks');
   useKeys({
-    '[': () => { if (task.data) toNeighbour(task.data, -1); }, ']': () => { if (task.data) toNeighbour(task.data, 1); },
-    y: () => copy(id, T.copy.id), Y: () => copy(location.href, T.copy.link),
-    r: () => { if (may()) runAgain(task.data, reload); }, v: () => { if (may() && !over) stop('revoke', task.data, reload); },
+    '[': () => {
+      if (task.data) toNeighbour(task.data, -1);
+    },
+    ']': () => {
+      if (task.data) toNeighbour(task.data, 1);
+    },
+    y: () => copy(id, T.copy.id),
+    Y: () => copy(location.href, T.copy.link),
+    r: () => {
+      if (may()) runAgain(task.data, reload);
+    },
+    v: () => {
+      if (may() && !over) stop('revoke', task.data, reload);
+    },
   });
-  useEffect(() => { if (task.data && !performance.getEntriesByName('page-ready').length) requestAnimationFrame(() => performance.mark('page-ready')); }, [task.data]);
+  useEffect(() => {
+    if (task.data && !performance.getEntriesByName('page-ready').length)
+      requestAnimationFrame(() => performance.mark('page-ready'));
+  }, [task.data]);
   if (task.problem?.status === 404 && !task.data) return html`<${Unknown} id=${id} />`;
-  if (!task.data) return html`<${Page} title=${id.slice(0, 60)} crumb=${html`<${Crumb} />`}><div class="wrap">${task.problem ? html`<${ErrorPanel} problem=${task.problem} onRetry=${task.reload} />` : task.slow && html`<${Skeleton} widths=${[40, 25, 70, 55, 60]} />`}</div></${Page}>`;
+  if (!task.data)
+    return html`
+      <${Page} title=${id.slice(0, 60)} crumb=${html`<${Crumb} />`}>
+        <div class="wrap">
+          ${
+            task.problem
+              ? html`<${ErrorPanel} problem=${task.problem} onRetry=${task.reload} />`
+              : task.slow && html`<${Skeleton} widths=${[40, 25, 70, 55, 60]} />`
+          }
+        </div>
+      </${Page}>
+    `;
   const data = task.data;
   const [module, name] = nameParts(data.name ?? '');
   const when = data.received ?? data.sent;
-  return html`<${Page} title=${`${data.name ?? T.unknownName} ${id.slice(0, 8)}`} crumb=${html`<${Crumb} name=${data.name ?? ''} />`} actions=${html`<${Actions} task=${data} reload=${reload} />`}><div class="wrap task">
-    <${GapNote} />
-    <div class="dt-head"><div class="l1"><${State} s=${data.state} lg /><h1>${data.name ? html`<span class="mod">${module}</span>${name}` : T.unknownName}</h1></div><div class="l2"><span class="mono id">${visible(id)}</span><${Copy} text=${id} />${when != null && html`<span class="muted">${data.received != null ? T.task.received : T.task.sent} <time title=${`${new Date(when * 1000).toJSON()}`}>${full(when)}</time>${data.client ? ` · ${T.task.by(line(data.client, 80))}` : ''}</span>`}</div></div>
-    ${task.problem && html`<${ErrorPanel} problem=${task.problem} onRetry=${task.reload} />`}
-    <${Facts} task=${data} now=${now} />
-    <div class="dt"><div class="stack"><${Panel} title=${T.task.timeline} end=${html`<${TimelineLegend} />`}><${Timeline} task=${data} now=${now} /></${Panel}><${Failure} task=${data} /><${Payload} key=${id} task=${data} /></div>
-      <div class="stack"><${Workflow} task=${data} family=${family} /><${Reruns} reruns=${reruns.data} /><${Delivery} task=${data} /><${Events} task=${data} /></div></div></div></${Page}>`;
+  return html`
+    <${Page}
+      title=${`${data.name ?? T.unknownName} ${id.slice(0, 8)}`}
+      crumb=${html`<${Crumb} name=${data.name ?? ''} />`}
+      actions=${html`<${Actions} task=${data} reload=${reload} />`}
+    >
+      <div class="wrap task">
+        <${GapNote} />
+        <div class="dt-head">
+          <div class="l1">
+            <${State} s=${data.state} lg />
+            <h1>
+              ${
+                data.name
+                  ? html`
+                    <span class="mod">${module}</span>
+                    ${name}
+                  `
+                  : T.unknownName
+              }
+            </h1>
+          </div>
+          <div class="l2">
+            <span class="mono id">${visible(id)}</span>
+            <${Copy} text=${id} />
+            ${
+              when != null &&
+              html`
+                <span class="muted">
+                  ${data.received != null ? T.task.received : T.task.sent}${' '}
+                  <time title=${`${new Date(when * 1000).toJSON()}`}>${full(when)}</time>
+                  ${data.client ? ` · ${T.task.by(line(data.client, 80))}` : ''}
+                </span>
+              `
+            }
+          </div>
+        </div>
+        ${task.problem && html`<${ErrorPanel} problem=${task.problem} onRetry=${task.reload} />`}
+        <${Facts} task=${data} now=${now} />
+        <div class="dt">
+          <div class="stack">
+            <${Panel} title=${T.task.timeline} end=${html`<${TimelineLegend} />`}>
+              <${Timeline} task=${data} now=${now} />
+            </${Panel}>
+            <${Failure} task=${data} />
+            <${Payload} key=${id} task=${data} />
+          </div>
+          <div class="stack">
+            <${Workflow} task=${data} family=${family} />
+            <${Reruns} reruns=${reruns.data} />
+            <${Delivery} task=${data} />
+            <${Events} task=${data} />
+          </div>
+        </div>
+      </div>
+    </${Page}>
+  `;
 }

@@ -1,4 +1,5 @@
-// The explorer: one query and one range of time in the address; histogram, facets and rows of what they find.
+// The explorer: one query and one range of time in the address; histogram, facets and rows of what
+// they find.
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { get, worked } from '../api.js';
 import { paused, useLive } from '../live.js';
@@ -31,7 +32,10 @@ import { seen } from '../task/neighbours.js';
 const PAGE = 200;
 /** Rows that came in by themselves, after which the list is read anew. */
 const ENOUGH = 1000;
-/** A tint for a trickle of new rows: so many at most, after so many milliseconds without any. In a stream it would never end, and repaint every frame. */
+/**
+ * A tint for a trickle of new rows: so many at most, after so many milliseconds without any. In a
+ * stream it would never end, and repaint every frame.
+ */
 const TRICKLE = 3;
 const QUIET = 2000;
 /** Seconds between two readings of the first page while more happens than the stream can tell. */
@@ -39,7 +43,12 @@ const CATCH_UP = 1;
 
 /** The rows of a search: read page by page, kept up to date by the stream. */
 function useRows(state, columns) {
-  const key = JSON.stringify([asked(state, ''), state.sort, needed(columns, state.sort), textLimit(columns)]);
+  const key = JSON.stringify([
+    asked(state, ''),
+    state.sort,
+    needed(columns, state.sort),
+    textLimit(columns),
+  ]);
   const [turn, setTurn] = useState(0);
   const [version, setVersion] = useState(0);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
@@ -50,7 +59,13 @@ function useRows(state, columns) {
   const later = useRef({ timer: 0, quiet: false, reading: false, missed: false });
   useEffect(() => () => clearTimeout(later.current.timer), []);
   const changed = () => setVersion((n) => n + 1);
-  const question = { ...asked(state, zone()), sort: state.sort === DEFAULT_SORT ? '' : state.sort, columns: needed(columns, state.sort), text_limit: textLimit(columns), limit: PAGE };
+  const question = {
+    ...asked(state, zone()),
+    sort: state.sort === DEFAULT_SORT ? '' : state.sort,
+    columns: needed(columns, state.sort),
+    text_limit: textLimit(columns),
+    limit: PAGE,
+  };
 
   useEffect(() => {
     const control = new AbortController();
@@ -58,16 +73,29 @@ function useRows(state, columns) {
     if (!later.current.quiet) setLoading(true);
     later.current.quiet = false;
     later.current.reading = true;
-    get('tasks', question, { signal: control.signal }).then((told) => {
-      const next = new Rows(state.sort);
-      next.append(told.tasks, told.cursor);
-      rows.current = next;
-      fresh.current = new Set();
-      setProblem(null);
-      setLoading(false);
-      changed();
-      if (!performance.getEntriesByName('page-ready').length) requestAnimationFrame(() => performance.mark('page-ready'));
-    }, (error) => { if (!control.signal.aborted) { setProblem(error); setLoading(false); } }).finally(() => { if (!control.signal.aborted) later.current.reading = false; });
+    get('tasks', question, { signal: control.signal })
+      .then(
+        (told) => {
+          const next = new Rows(state.sort);
+          next.append(told.tasks, told.cursor);
+          rows.current = next;
+          fresh.current = new Set();
+          setProblem(null);
+          setLoading(false);
+          changed();
+          if (!performance.getEntriesByName('page-ready').length)
+            requestAnimationFrame(() => performance.mark('page-ready'));
+        },
+        (error) => {
+          if (!control.signal.aborted) {
+            setProblem(error);
+            setLoading(false);
+          }
+        },
+      )
+      .finally(() => {
+        if (!control.signal.aborted) later.current.reading = false;
+      });
     return () => control.abort();
   }, [key, turn]);
 
@@ -78,14 +106,31 @@ function useRows(state, columns) {
       if (pages.has(cursor)) return;
       pages.add(cursor);
       get('tasks', { ...question, cursor }, { signal: control.signal })
-        .then((told) => { if (rows.current === now) { put(told); now.shed(from, to); changed(); } }, (error) => { if (!control.signal.aborted) setProblem(error); })
+        .then(
+          (told) => {
+            if (rows.current === now) {
+              put(told);
+              now.shed(from, to);
+              changed();
+            }
+          },
+          (error) => {
+            if (!control.signal.aborted) setProblem(error);
+          },
+        )
         .finally(() => pages.delete(cursor));
     };
-    for (const page of now.missing(from, to)) fetchPage(page.cursor, (told) => now.refill(page, told.tasks));
-    if (!loading && now.next && to > now.total - 60) fetchPage(now.next, (told) => now.append(told.tasks, told.cursor));
+    for (const page of now.missing(from, to))
+      fetchPage(page.cursor, (told) => now.refill(page, told.tasks));
+    if (!loading && now.next && to > now.total - 60)
+      fetchPage(now.next, (told) => now.append(told.tasks, told.cursor));
   };
   const reload = () => setTurn((n) => n + 1);
-  /** Soon, and without a sign of it; `allowed` is asked at that moment. @param {() => boolean} allowed @param {boolean} missed whether there is something that the stream did not send */
+  /**
+   * Soon, and without a sign of it; `allowed` is asked at that moment.
+   * @param {() => boolean} allowed
+   * @param {boolean} missed whether there is something that the stream did not send
+   */
   const catchUp = (allowed, missed) => {
     const now = later.current;
     now.missed ||= missed;
@@ -93,21 +138,47 @@ function useRows(state, columns) {
       now.timer = 0;
       const add = now.missed ? 1 : 0;
       now.missed = false;
-      if (now.reading || !allowed()) { rows.current.unsent += add; changed(); return; }
+      if (now.reading || !allowed()) {
+        rows.current.unsent += add;
+        changed();
+        return;
+      }
       now.quiet = true;
       reload();
     }, CATCH_UP * 1000);
   };
-  return { rows: rows.current, version, problem, loading, fresh: fresh.current, near, changed, reload, catchUp };
+  return {
+    rows: rows.current,
+    version,
+    problem,
+    loading,
+    fresh: fresh.current,
+    near,
+    changed,
+    reload,
+    catchUp,
+  };
 }
 
-/** When to read the figures again: soon after something changed, and not oftener than the server can bear. */
+/**
+ * When to read the figures again: soon after something changed, and not oftener than the server can
+ * bear.
+ */
 function useFigureTurn() {
   const [turn, setTurn] = useState(0);
   const timer = useRef(0);
   const before = useRef(Infinity);
   useEffect(() => () => clearTimeout(timer.current), []);
-  const stir = () => { timer.current ||= setTimeout(() => { timer.current = 0; before.current = worked.ms; setTurn((n) => n + 1); }, waitAfter(worked.ms - before.current) * 1000); };
+  const stir = () => {
+    timer.current ||= setTimeout(
+      () => {
+        timer.current = 0;
+        before.current = worked.ms;
+        setTurn((n) => n + 1);
+      },
+      waitAfter(worked.ms - before.current) * 1000,
+    );
+  };
   return { turn, stir };
 }
 
@@ -120,10 +191,49 @@ function rangeWords(state) {
 
 function NoTasks({ state }) {
   const narrowed = !!(state.start || state.end || state.brush);
-  const kept = T.tasks.kept(settings.max_age ? duration(settings.max_age) : '', settings.max_tasks ? int(settings.max_tasks) : '');
-  if (!state.q && !narrowed) return html`<${Empty} art="tasks" title=${T.tasks.emptyNone}><p>${T.tasks.emptyNoneText}</p></${Empty}>`;
-  const actions = html`${narrowed && html`<button type="button" class="btn" onClick=${() => setQuery({ t: '', b: '' })}>${T.tasks.allTime}</button>`}${state.q && html`<button type="button" class="btn quiet" onClick=${() => setQuery({ q: '' })}>${T.tasks.clear}</button>`}`;
-  return html`<${Empty} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}><p>${T.tasks.emptyQuery} ${rangeWords(state)}${state.q && html` ${T.tasks.emptyFits} <span class="mono">${visible(state.q)}</span>`}. ${kept}</p></${Empty}>`;
+  const kept = T.tasks.kept(
+    settings.max_age ? duration(settings.max_age) : '',
+    settings.max_tasks ? int(settings.max_tasks) : '',
+  );
+  if (!state.q && !narrowed)
+    return html`
+      <${Empty} art="tasks" title=${T.tasks.emptyNone}>
+        <p>${T.tasks.emptyNoneText}</p>
+      </${Empty}>
+    `;
+  const actions = html`
+    ${
+      narrowed &&
+      html`
+        <button type="button" class="btn" onClick=${() => setQuery({ t: '', b: '' })}>
+          ${T.tasks.allTime}
+        </button>
+      `
+    }
+    ${
+      state.q &&
+      html`
+        <button type="button" class="btn quiet" onClick=${() => setQuery({ q: '' })}>
+          ${T.tasks.clear}
+        </button>
+      `
+    }
+  `;
+  return html`
+    <${Empty} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}>
+      <p>
+        ${T.tasks.emptyQuery} ${rangeWords(state)}
+        ${
+          state.q &&
+          html`
+            ${' '}
+            ${T.tasks.emptyFits} <span class="mono">${visible(state.q)}</span>
+          `
+        }
+        . ${kept}
+      </p>
+    </${Empty}>
+  `;
 }
 
 export default function Tasks({ query }) {
@@ -131,7 +241,10 @@ export default function Tasks({ query }) {
   const columns = useMemo(() => columnsOf(state.columns), [state]);
   const tz = zone();
   const window = asked(state, tz);
-  const { rows, version, problem, loading, fresh, near, changed, reload, catchUp } = useRows(state, columns);
+  const { rows, version, problem, loading, fresh, near, changed, reload, catchUp } = useRows(
+    state,
+    columns,
+  );
   const figures = useFigureTurn();
   const facets = useFacets(window, figures.turn);
   const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
@@ -145,13 +258,25 @@ export default function Tasks({ query }) {
   // Flower's links say it in other words; the address that is shown and shared has ours.
   useEffect(() => {
     const old = ['search', 'state', 'worker', 'name'].filter((name) => query.has(name));
-    if (old.length) setQuery({ q: state.q, ...Object.fromEntries(old.map((name) => [name, ''])) }, { replace: true });
+    if (old.length)
+      setQuery(
+        { q: state.q, ...Object.fromEntries(old.map((name) => [name, ''])) },
+        { replace: true },
+      );
   }, [query]);
-  useEffect(() => { setSelection(new Set()); setAll(false); if (scroller.current) scroller.current.scrollTop = 0; }, [searchKey, state.sort]);
+  useEffect(() => {
+    setSelection(new Set());
+    setAll(false);
+    if (scroller.current) scroller.current.scrollTop = 0;
+  }, [searchKey, state.sort]);
 
   const release = () => {
     if (!rows.canRelease) reload();
-    else { const ids = rows.release(); tint(ids); changed(); }
+    else {
+      const ids = rows.release();
+      tint(ids);
+      changed();
+    }
   };
   const tint = (ids) => {
     fresh.clear();
@@ -161,50 +286,270 @@ export default function Tasks({ query }) {
     arrived.current = now;
   };
   const moving = () => still.current.top && !still.current.pointer && !selection.size;
-  useLive({ ...window, columns: needed(columns, state.sort), text_limit: textLimit(columns), topics: ['tasks', 'status'] }, {
-    tasks: (batch) => {
-      figures.stir();
-      const left = (batch.more ?? 0) + (batch.unread ?? 0);
-      tint(rows.apply({ ...batch, more: moving() ? 0 : left }, !moving()));
-      // At the top of a flood the first page is read again: what it shows is how things are.
-      // So that a page that is left open for a day holds no more than it did in its first minute, too.
-      if (moving() && (left || rows.arrived > ENOUGH)) catchUp(() => moving() && !paused.peek(), left > 0);
-      changed();
+  useLive(
+    {
+      ...window,
+      columns: needed(columns, state.sort),
+      text_limit: textLimit(columns),
+      topics: ['tasks', 'status'],
     },
-    reset: () => { figures.stir(); if (still.current.top && !still.current.pointer) reload(); else { rows.unsent += 1; changed(); } },
-  });
+    {
+      tasks: (batch) => {
+        figures.stir();
+        const left = (batch.more ?? 0) + (batch.unread ?? 0);
+        tint(rows.apply({ ...batch, more: moving() ? 0 : left }, !moving()));
+        // At the top of a flood the first page is read again: what it shows is how things are. So
+        // that a page that is left open for a day holds no more than it did in its first minute,
+        // too.
+        if (moving() && (left || rows.arrived > ENOUGH))
+          catchUp(() => moving() && !paused.peek(), left > 0);
+        changed();
+      },
+      reset: () => {
+        figures.stir();
+        if (still.current.top && !still.current.pointer) reload();
+        else {
+          rows.unsent += 1;
+          changed();
+        }
+      },
+    },
+  );
   const moved = (now) => {
     const before = still.current;
     still.current = now;
     // Away from the rows and at their top: what was kept back slides in.
-    if ((before.pointer || !before.top) && now.top && !now.pointer && rows.waiting && !selection.size && !paused.value) release();
+    if (
+      (before.pointer || !before.top) &&
+      now.top &&
+      !now.pointer &&
+      rows.waiting &&
+      !selection.size &&
+      !paused.value
+    )
+      release();
   };
 
   // The page of a task leads on to the next one of this list.
-  useEffect(() => { seen(rows.ids()); }, [version]);
+  useEffect(() => {
+    seen(rows.ids());
+  }, [version]);
 
-  const search = (q) => { setQuery({ q, search: '', state: '', worker: '', name: '' }); if (q === state.q) reload(); };
+  const search = (q) => {
+    setQuery({ q, search: '', state: '', worker: '', name: '' });
+    if (q === state.q) reload();
+  };
   const sortBy = (column) => {
-    const falls = ['received', 'sent', 'started', 'timestamp', 'runtime', 'wait'].includes(column.sort);
-    const [first, second] = falls ? [`-${column.sort}`, column.sort] : [column.sort, `-${column.sort}`];
+    const falls = ['received', 'sent', 'started', 'timestamp', 'runtime', 'wait'].includes(
+      column.sort,
+    );
+    const [first, second] = falls
+      ? [`-${column.sort}`, column.sort]
+      : [column.sort, `-${column.sort}`];
     const next = state.sort === first ? second : first;
     setQuery({ sort: next === DEFAULT_SORT ? '' : next });
   };
   const act = async (action) => {
     if (!selection.size && !all) return;
     const why = whyNot('tasks');
-    if (why) { toast(why); return; }
-    if (await actOnMany(/** @type {any} */ (action), all ? window : { ids: [...selection] })) { setSelection(new Set()); setAll(false); }
+    if (why) {
+      toast(why);
+      return;
+    }
+    if (await actOnMany(/** @type {any} */ (action), all ? window : { ids: [...selection] })) {
+      setSelection(new Set());
+      setAll(false);
+    }
   };
   const total = facets.data?.count ?? null;
   const wrong = problem?.code === 'invalid_search' || problem?.status === 400 ? problem : null;
-  const actions = html`${rows.waiting > 0 && html`<button type="button" class="btn fresh" aria-live="polite" title=${T.live.freshHint} onClick=${() => { scroller.current.scrollTop = 0; release(); }}><${Icon} n="up" />${T.live.fresh(rows.overflowing ? Infinity : rows.waiting)}</button>`}<button type="button" class="btn quiet only-narrow" aria-expanded=${facetsOpen ? 'true' : 'false'} onClick=${() => setFacetsOpen(!facetsOpen)}><${Icon} n="filter" /><span>${T.tasks.filters}</span></button><${ColumnMenu} columns=${columns} onColumns=${(ids) => setQuery({ cols: ids.join(',') })} /><${ExportMenu} window=${window} columns=${columns} />`;
-  return html`<${Page} title=${T.tasks.title} fixed actions=${actions}><div class="ex">
-    <div class="ex-top"><${GapNote} /><${SearchBar} value=${state.q} problem=${wrong} onSearch=${search} end=${searches.value && html`<button type="button" class="btn quiet" onClick=${() => saveSearch(state)}><${Icon} n="save" /><span>${T.tasks.save}</span></button>`} /></div>
-    <div class="hist"><div class="cap"><strong>${total === null ? '…' : int(total)}</strong><span class="muted cap-t">${T.tasks.count(total ?? 2)} ${rangeWords(state)}</span>${facets.data?.partial && html`<span class="warn small" title=${facets.data.partial}>${T.tasks.partial}</span>`}<${RangeMenu} key=${state.start + state.end} start=${state.start} end=${state.end} onRange=${(a, b) => setQuery({ t: rangeText(a, b), b: '' })} />${state.brush && html`<button type="button" class="btn quiet" onClick=${() => setQuery({ t: rangeText(String(state.brush?.[0]), String(state.brush?.[1])), b: '' })}>${T.tasks.zoom}</button><button type="button" class="btn quiet icon" aria-label=${T.tasks.clearBrush} title=${T.tasks.clearBrush} onClick=${() => setQuery({ b: '' })}><${Icon} n="x" /></button>`}<span class="sp"></span><${Legend} items=${[['--c-ok', T.tasks.ok], ['--c-other', T.tasks.other], ['--c-fail', T.tasks.failed]]} /></div><${Histogram} window=${around(state, tz)} turn=${figures.turn} brush=${state.brush} onBrush=${(a, b) => setQuery({ b: `${Math.floor(a)}..${Math.ceil(b)}` })} /></div>
-    <div class="ex-main"><aside class=${`fac${facetsOpen ? ' open' : ''}`} aria-label=${T.tasks.filters}><button type="button" class="btn quiet icon only-narrow shut" aria-label=${T.nav.close} onClick=${() => setFacetsOpen(false)}><${Icon} n="x" /></button><${Facets} of=${facets} query=${state.q} onQuery=${search} /></aside>
-      <div class=${`gridbox${loading && version ? ' wait' : ''}${wrong ? ' stale' : ''}`}><${Grid} rows=${rows} version=${version} columns=${columns} chosen=${state.chosen} sort=${state.sort} total=${total} busy=${loading} selection=${selection} fresh=${fresh} scroller=${scroller} onSort=${sortBy} onSelect=${(next) => { setSelection(next); setAll(false); }} onNear=${near} onMoved=${moved} onAct=${act} />
-        ${!rows.total && html`<div class="over">${loading && !version ? html`<${GridSkeleton} />` : problem && !wrong ? html`<${ErrorPanel} problem=${problem} title=${T.tasks.loadFailed} onRetry=${reload} />` : !loading && !problem ? html`<${NoTasks} state=${state} />` : null}</div>`}
-        ${rows.total > 0 && problem && !wrong && html`<div class="over-top"><${ErrorPanel} problem=${problem} onRetry=${reload} /></div>`}
-        <${Bulk} selection=${selection} all=${all} total=${total} onAll=${() => setAll(true)} onAct=${act} onClear=${() => { setSelection(new Set()); setAll(false); }} window=${window} columns=${columns} /></div></div></div></${Page}>`;
+  const actions = html`
+    ${
+      rows.waiting > 0 &&
+      html`
+        <button
+          type="button"
+          class="btn fresh"
+          aria-live="polite"
+          title=${T.live.freshHint}
+          onClick=${() => {
+            scroller.current.scrollTop = 0;
+            release();
+          }}
+        >
+          <${Icon} n="up" />
+          ${T.live.fresh(rows.overflowing ? Infinity : rows.waiting)}
+        </button>
+      `
+    }
+    <button
+      type="button"
+      class="btn quiet only-narrow"
+      aria-expanded=${facetsOpen ? 'true' : 'false'}
+      onClick=${() => setFacetsOpen(!facetsOpen)}
+    >
+      <${Icon} n="filter" />
+      <span>${T.tasks.filters}</span>
+    </button>
+    <${ColumnMenu} columns=${columns} onColumns=${(ids) => setQuery({ cols: ids.join(',') })} />
+    <${ExportMenu} window=${window} columns=${columns} />
+  `;
+  return html`
+    <${Page} title=${T.tasks.title} fixed actions=${actions}>
+      <div class="ex">
+        <div class="ex-top">
+          <${GapNote} />
+          <${SearchBar}
+            value=${state.q}
+            problem=${wrong}
+            onSearch=${search}
+            end=${
+              searches.value &&
+              html`
+                <button type="button" class="btn quiet" onClick=${() => saveSearch(state)}>
+                  <${Icon} n="save" />
+                  <span>${T.tasks.save}</span>
+                </button>
+              `
+            }
+          />
+        </div>
+        <div class="hist">
+          <div class="cap">
+            <strong>${total === null ? '…' : int(total)}</strong>
+            <span class="muted cap-t">
+              ${T.tasks.count(total ?? 2)} ${rangeWords(state)}
+            </span>
+            ${
+              facets.data?.partial &&
+              html`
+                <span class="warn small" title=${facets.data.partial}>
+                  ${T.tasks.partial}
+                </span>
+              `
+            }
+            <${RangeMenu}
+              key=${state.start + state.end}
+              start=${state.start}
+              end=${state.end}
+              onRange=${(a, b) => setQuery({ t: rangeText(a, b), b: '' })}
+            />
+            ${
+              state.brush &&
+              html`
+                <button
+                  type="button"
+                  class="btn quiet"
+                  onClick=${() =>
+                    setQuery({
+                      t: rangeText(String(state.brush?.[0]), String(state.brush?.[1])),
+                      b: '',
+                    })}
+                >
+                  ${T.tasks.zoom}
+                </button>
+                <button
+                  type="button"
+                  class="btn quiet icon"
+                  aria-label=${T.tasks.clearBrush}
+                  title=${T.tasks.clearBrush}
+                  onClick=${() => setQuery({ b: '' })}
+                >
+                  <${Icon} n="x" />
+                </button>
+              `
+            }
+            <span class="sp"></span>
+            <${Legend}
+              items=${[
+                ['--c-ok', T.tasks.ok],
+                ['--c-other', T.tasks.other],
+                ['--c-fail', T.tasks.failed],
+              ]}
+            />
+          </div>
+          <${Histogram}
+            window=${around(state, tz)}
+            turn=${figures.turn}
+            brush=${state.brush}
+            onBrush=${(a, b) => setQuery({ b: `${Math.floor(a)}..${Math.ceil(b)}` })}
+          />
+        </div>
+        <div class="ex-main">
+          <aside class=${`fac${facetsOpen ? ' open' : ''}`} aria-label=${T.tasks.filters}>
+            <button
+              type="button"
+              class="btn quiet icon only-narrow shut"
+              aria-label=${T.nav.close}
+              onClick=${() => setFacetsOpen(false)}
+            >
+              <${Icon} n="x" />
+            </button>
+            <${Facets} of=${facets} query=${state.q} onQuery=${search} />
+          </aside>
+          <div class=${`gridbox${loading && version ? ' wait' : ''}${wrong ? ' stale' : ''}`}>
+            <${Grid}
+              rows=${rows}
+              version=${version}
+              columns=${columns}
+              chosen=${state.chosen}
+              sort=${state.sort}
+              total=${total}
+              busy=${loading}
+              selection=${selection}
+              fresh=${fresh}
+              scroller=${scroller}
+              onSort=${sortBy}
+              onSelect=${(next) => {
+                setSelection(next);
+                setAll(false);
+              }}
+              onNear=${near}
+              onMoved=${moved}
+              onAct=${act}
+            />
+            ${
+              !rows.total &&
+              html`
+                <div class="over">
+                  ${
+                    loading && !version
+                      ? html`<${GridSkeleton} />`
+                      : problem && !wrong
+                        ? html`<${ErrorPanel} problem=${problem} title=${T.tasks.loadFailed} onRetry=${reload} />`
+                        : !loading && !problem
+                          ? html`<${NoTasks} state=${state} />`
+                          : null
+                  }
+                </div>
+              `
+            }
+            ${
+              rows.total > 0 &&
+              problem &&
+              !wrong &&
+              html`
+                <div class="over-top">
+                  <${ErrorPanel} problem=${problem} onRetry=${reload} />
+                </div>
+              `
+            }
+            <${Bulk}
+              selection=${selection}
+              all=${all}
+              total=${total}
+              onAll=${() => setAll(true)}
+              onAct=${act}
+              onClear=${() => {
+                setSelection(new Set());
+                setAll(false);
+              }}
+              window=${window}
+              columns=${columns}
+            />
+          </div>
+        </div>
+      </div>
+    </${Page}>
+  `;
 }

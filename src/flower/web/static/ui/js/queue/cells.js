@@ -1,4 +1,5 @@
-// The figures of a queue as cells: what the broker or the events do not tell is said as unknown, never as 0.
+// The figures of a queue as cells: what the broker or the events do not tell is said as unknown,
+// never as 0.
 import { html } from '../lib.js';
 import { T } from '../texts.js';
 import { duration, int, rate } from '../format/numbers.js';
@@ -9,15 +10,27 @@ const Q = T.queues;
 const LONG = 300;
 
 /** Messages that wait or are being worked on; null if a part of it is not told. */
-export const depth = (queue) => (queue.ready == null || queue.unacknowledged == null ? null : queue.ready + queue.unacknowledged);
+export const depth = (queue) =>
+  queue.ready == null || queue.unacknowledged == null ? null : queue.ready + queue.unacknowledged;
 
 export const Depth = ({ of }) => html`<${Known} n=${depth(of)} show=${int} why=${Q.why.depth} />`;
 export const Ready = ({ of }) => html`<${Known} n=${of.ready} show=${int} why=${Q.why.broker} />`;
-export const Unacked = ({ of }) => html`<${Known} n=${of.unacknowledged} show=${int} why=${Q.why.broker} />`;
+export const Unacked = ({ of }) =>
+  html`<${Known} n=${of.unacknowledged} show=${int} why=${Q.why.broker} />`;
 export const InRate = ({ of }) => html`<${Known} n=${of.in_rate} show=${rate} why=${Q.why.rate} />`;
-export const OutRate = ({ of }) => html`<${Known} n=${of.out_rate} show=${rate} why=${Q.why.out} />`;
+export const OutRate = ({ of }) =>
+  html`<${Known} n=${of.out_rate} show=${rate} why=${Q.why.out} />`;
 /** An empty queue has no oldest message; that is known. */
-export const Oldest = ({ of }) => (of.oldest == null ? (of.ready === 0 ? html`<span class="muted" title=${Q.now}>${duration(0)}</span>` : html`<${Unknown} why=${Q.why.broker} />`) : html`<span class=${of.oldest > LONG ? 'bad' : ''}>${duration(of.oldest)}</span>`);
+export const Oldest = ({ of }) =>
+  of.oldest == null
+    ? of.ready === 0
+      ? html`
+        <span class="muted" title=${Q.now}>
+          ${duration(0)}
+        </span>
+      `
+      : html`<${Unknown} why=${Q.why.broker} />`
+    : html`<span class=${of.oldest > LONG ? 'bad' : ''}>${duration(of.oldest)}</span>`;
 
 export function EmptyIn({ of }) {
   if (of.growing) return html`<span class="bad">${Q.growing}</span>`;

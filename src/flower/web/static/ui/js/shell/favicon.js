@@ -7,8 +7,11 @@ import { recorderLine } from '../recorder.js';
 export function watchFavicon() {
   const link = document.querySelector('link[rel=icon]');
   effect(() => {
-    const verdict = health.value?.verdict ?? (status.value && recorderLine(status.value).level === 'bad' ? 'critical' : 'ok');
-    const name = verdict === 'critical' ? 'icon-critical' : verdict === 'warning' ? 'icon-warning' : 'icon';
+    const verdict =
+      health.value?.verdict ??
+      (status.value && recorderLine(status.value).level === 'bad' ? 'critical' : 'ok');
+    const name =
+      verdict === 'critical' ? 'icon-critical' : verdict === 'warning' ? 'icon-warning' : 'icon';
     link?.setAttribute('href', `${settings.assets}${name}.svg`);
   });
 }

@@ -4,8 +4,38 @@ import { T } from '../texts.js';
 import { show } from '../ui/dialog.js';
 import { Keys } from '../ui/parts.js';
 
-export const openHelp = () => show({
-  title: T.help.title,
-  wide: true,
-  body: (close) => html`<div class="help">${/** @type {any[]} */ (T.help.groups).map(([title, keys]) => html`<section><h3>${title}</h3><dl>${keys.map(([names, does]) => html`<div><dt><${Keys} keys=${names} /></dt><dd>${does}</dd></div>`)}</dl></section>`)}</div><div class="row"><button type="button" class="btn" autofocus onClick=${() => close(null)}>${T.nav.close}</button></div>`,
-});
+export const openHelp = () =>
+  show({
+    title: T.help.title,
+    wide: true,
+    body: (close) => html`
+      <div class="help">
+        ${
+          /** @type {[string, [string[], string][]][]} */ (T.help.groups).map(
+            ([title, keys]) => html`
+              <section>
+                <h3>${title}</h3>
+                <dl>
+                  ${keys.map(
+                  ([names, does]) => html`
+                    <div>
+                      <dt>
+                        <${Keys} keys=${names} />
+                      </dt>
+                      <dd>${does}</dd>
+                    </div>
+                  `,
+                )}
+                </dl>
+              </section>
+            `,
+          )
+        }
+      </div>
+      <div class="row">
+        <button type="button" class="btn" autofocus onClick=${() => close(null)}>
+          ${T.nav.close}
+        </button>
+      </div>
+    `,
+  });

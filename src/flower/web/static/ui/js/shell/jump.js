@@ -16,27 +16,74 @@ import { openHelp } from './help.js';
 
 /** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Place */
 
-export const openJump = () => show({ title: T.jump.title, wide: true, body: (close) => html`<${Jump} close=${close} />` });
+export const openJump = () =>
+  show({ title: T.jump.title, wide: true, body: (close) => html`<${Jump} close=${close} />` });
 
 /** What needs no question. @returns {Place[]} */
-const fixed = () => /** @type {Place[]} */ ([
-  ...ROUTES.filter((page) => page.nav).map((page) => ({ kind: 'page', text: T.pages[page.name], icon: page.icon, act: () => go(href(page.path ?? '')) })),
-  ...(searches.value ?? []).map((saved) => ({ kind: 'saved', text: saved.name, icon: 'save', act: () => go(search(saved.query)) })),
-  { kind: 'action', text: T.jump.actions.theme, icon: 'sun', act: toggleTheme },
-  { kind: 'action', text: T.jump.actions.live, icon: 'bolt', act: togglePaused },
-  { kind: 'action', text: T.jump.actions.keys, icon: 'key', act: () => { setTimeout(openHelp); } },
-]);
+const fixed = () =>
+  /** @type {Place[]} */ ([
+    ...ROUTES.filter((page) => page.nav).map((page) => ({
+      kind: 'page',
+      text: T.pages[page.name],
+      icon: page.icon,
+      act: () => go(href(page.path ?? '')),
+    })),
+    ...(searches.value ?? []).map((saved) => ({
+      kind: 'saved',
+      text: saved.name,
+      icon: 'save',
+      act: () => go(search(saved.query)),
+    })),
+    { kind: 'action', text: T.jump.actions.theme, icon: 'sun', act: toggleTheme },
+    { kind: 'action', text: T.jump.actions.live, icon: 'bolt', act: togglePaused },
+    {
+      kind: 'action',
+      text: T.jump.actions.keys,
+      icon: 'key',
+      act: () => {
+        setTimeout(openHelp);
+      },
+    },
+  ]);
 
-/** What the records have under this text. @param {string} text @param {AbortSignal} signal @returns {Promise<Place[]>} */
+/**
+ * What the records have under this text.
+ * @param {string} text
+ * @param {AbortSignal} signal
+ * @returns {Promise<Place[]>}
+ */
 async function known(text, signal) {
   const nothing = () => null;
   const [task, facets] = await Promise.all([
-    /^[\w-]{8,}$/.test(text) ? get('tasks', { query: `uuid:${quoted(text)}`, columns: 'name', limit: 5 }, { signal }).catch(nothing) : null,
-    get('facets', { facets: 'name,worker,queue', containing: text, limit: 5 }, { signal }).catch(nothing),
+    /^[\w-]{8,}$/.test(text)
+      ? get(
+          'tasks',
+          { query: `uuid:${quoted(text)}`, columns: 'name', limit: 5 },
+          { signal },
+        ).catch(nothing)
+      : null,
+    get('facets', { facets: 'name,worker,queue', containing: text, limit: 5 }, { signal }).catch(
+      nothing,
+    ),
   ]);
-  const each = (facet, kind, icon, target) => (facets?.facets?.[facet]?.values ?? []).filter((one) => one.value).map((one) => ({ kind, icon, text: one.value, note: compact(one.count), act: () => go(target(one.value)) }));
+  const each = (facet, kind, icon, target) =>
+    (facets?.facets?.[facet]?.values ?? [])
+      .filter((one) => one.value)
+      .map((one) => ({
+        kind,
+        icon,
+        text: one.value,
+        note: compact(one.count),
+        act: () => go(target(one.value)),
+      }));
   return [
-    ...(task?.tasks ?? []).map((one) => ({ kind: 'task', icon: 'tasks', text: one.uuid, note: one.name ?? '', act: () => go(href(`task/${part(one.uuid)}`)) })),
+    ...(task?.tasks ?? []).map((one) => ({
+      kind: 'task',
+      icon: 'tasks',
+      text: one.uuid,
+      note: one.name ?? '',
+      act: () => go(href(`task/${part(one.uuid)}`)),
+    })),
     ...each('name', 'type', 'tasks', (name) => search(`name:=${quoted(name)}`)),
     ...each('worker', 'worker', 'workers', (name) => href(`worker/${part(name)}`)),
     ...each('queue', 'queue', 'queues', (name) => search(`queue:=${quoted(name)}`)),
@@ -53,19 +100,86 @@ function Jump({ close }) {
     setFound([]);
     if (!typed) return undefined;
     const control = new AbortController();
-    const soon = setTimeout(() => known(typed, control.signal).then((places) => { if (!control.signal.aborted) setFound(places); }), 120);
-    return () => { clearTimeout(soon); control.abort(); };
+    const soon = setTimeout(
+      () =>
+        known(typed, control.signal).then((places) => {
+          if (!control.signal.aborted) setFound(places);
+        }),
+      120,
+    );
+    return () => {
+      clearTimeout(soon);
+      control.abort();
+    };
   }, [typed]);
   const lower = typed.toLowerCase();
   const places = [...fixed().filter((one) => one.text.toLowerCase().includes(lower)), ...found];
-  if (typed) places.push({ kind: 'page', text: T.jump.search(typed), icon: 'search', act: () => go(search(typed)) });
+  if (typed)
+    places.push({
+      kind: 'page',
+      text: T.jump.search(typed),
+      icon: 'search',
+      act: () => go(search(typed)),
+    });
   const here = Math.min(at, places.length - 1);
-  const choose = (one) => { close(null); one.act(); };
+  const choose = (one) => {
+    close(null);
+    one.act();
+  };
   const key = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) { setAt((here + step + places.length) % places.length); event.preventDefault(); }
-    if (event.key === 'Enter' && places[here]) { event.preventDefault(); choose(places[here]); }
+    if (step) {
+      setAt((here + step + places.length) % places.length);
+      event.preventDefault();
+    }
+    if (event.key === 'Enter' && places[here]) {
+      event.preventDefault();
+      choose(places[here]);
+    }
   };
-  useEffect(() => { list.current?.children[here]?.scrollIntoView({ block: 'nearest' }); }, [here]);
-  return html`<div class="jumpbox"><div class="sb-box"><${Icon} n="search" /><input autofocus value=${text} placeholder=${T.jump.placeholder} role="combobox" aria-label=${T.jump.title} aria-expanded="true" aria-controls="jump-list" aria-activedescendant=${places[here] ? `jump-${here}` : null} spellcheck=${false} autocomplete="off" onInput=${(e) => { setText(e.target.value); setAt(0); }} onKeyDown=${key} /></div><ul id="jump-list" role="listbox" aria-label=${T.jump.title} ref=${list}>${places.map((one, i) => html`<li id=${`jump-${i}`} role="option" aria-selected=${i === here ? 'true' : 'false'} onMouseMove=${() => setAt(i)} onClick=${() => choose(one)}><${Icon} n=${one.icon} /><span class="trunc">${line(one.text, 120)}</span><small>${line(one.note ?? '', 60)}</small><em>${T.jump.kinds[one.kind]}</em></li>`)}</ul></div>`;
+  useEffect(() => {
+    list.current?.children[here]?.scrollIntoView({ block: 'nearest' });
+  }, [here]);
+  return html`
+    <div class="jumpbox">
+      <div class="sb-box">
+        <${Icon} n="search" />
+        <input
+          autofocus
+          value=${text}
+          placeholder=${T.jump.placeholder}
+          role="combobox"
+          aria-label=${T.jump.title}
+          aria-expanded="true"
+          aria-controls="jump-list"
+          aria-activedescendant=${places[here] ? `jump-${here}` : null}
+          spellcheck=${false}
+          autocomplete="off"
+          onInput=${(e) => {
+            setText(e.target.value);
+            setAt(0);
+          }}
+          onKeyDown=${key}
+        />
+      </div>
+      <ul id="jump-list" role="listbox" aria-label=${T.jump.title} ref=${list}>
+        ${places.map(
+          (one, i) => html`
+            <li
+              id=${`jump-${i}`}
+              role="option"
+              aria-selected=${i === here ? 'true' : 'false'}
+              onMouseMove=${() => setAt(i)}
+              onClick=${() => choose(one)}
+            >
+              <${Icon} n=${one.icon} />
+              <span class="trunc">${line(one.text, 120)}</span>
+              <small>${line(one.note ?? '', 60)}</small>
+              <em>${T.jump.kinds[one.kind]}</em>
+            </li>
+          `,
+        )}
+      </ul>
+    </div>
+  `;
 }

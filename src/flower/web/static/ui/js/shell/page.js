@@ -11,18 +11,58 @@ import { Icon } from '../ui/icons.js';
 export const sideOpen = signal(false);
 
 /** @param {string} title */
-export const useTitle = (title) => useEffect(() => { document.title = `${visible(title)} · ${T.product}`; }, [title]);
+export const useTitle = (title) =>
+  useEffect(() => {
+    document.title = `${visible(title)} · ${T.product}`;
+  }, [title]);
 
 /**
- * @param {{title: string, crumb?: any, actions?: any, fixed?: boolean, live?: boolean, children?: any, heading?: any}} props
- * crumb: instead of the title in the bar, for pages with a heading of their own; fixed: the page does not scroll, its parts do
+ * @param {{title: string, crumb?: any, actions?: any, fixed?: boolean, live?: boolean, children?:
+ *   any, heading?: any}} props
+ * crumb: instead of the title in the bar, for pages with a heading of their own; fixed: the page
+ * does not scroll, its parts do
  */
-export function Page({ title, crumb = null, actions = null, fixed = false, live = true, children }) {
+export function Page({
+  title,
+  crumb = null,
+  actions = null,
+  fixed = false,
+  live = true,
+  children,
+}) {
   useTitle(title);
-  return html`<main class=${`page${fixed ? ' fixed' : ''}`} id="main" tabindex=${fixed ? -1 : 0}><div class="bar"><button type="button" class="btn quiet icon narrow" aria-label=${T.nav.menu} aria-expanded=${sideOpen.value ? 'true' : 'false'} onClick=${() => { sideOpen.value = true; }}><${Icon} n="menu" /></button>${crumb ?? html`<h1>${visible(title)}</h1>`}<span class="sp"></span><div class="acts">${actions}</div>${live && html`<${LivePill} />`}</div>${children}</main>`;
+  return html`
+    <main class=${`page${fixed ? ' fixed' : ''}`} id="main" tabindex=${fixed ? -1 : 0}>
+      <div class="bar">
+        <button
+          type="button"
+          class="btn quiet icon narrow"
+          aria-label=${T.nav.menu}
+          aria-expanded=${sideOpen.value ? 'true' : 'false'}
+          onClick=${() => {
+            sideOpen.value = true;
+          }}
+        >
+          <${Icon} n="menu" />
+        </button>
+        ${crumb ?? html`<h1>${visible(title)}</h1>`}
+        <span class="sp"></span>
+        <div class="acts">${actions}</div>
+        ${live && html`<${LivePill} />`}
+      </div>
+      ${children}
+    </main>
+  `;
 }
 
-const WORDS = { live: T.live.live, paused: T.live.paused, connecting: T.live.connecting, reconnecting: T.live.reconnecting, none: T.live.none, resting: T.live.resting };
+const WORDS = {
+  live: T.live.live,
+  paused: T.live.paused,
+  connecting: T.live.connecting,
+  reconnecting: T.live.reconnecting,
+  none: T.live.none,
+  resting: T.live.resting,
+};
 /** Seconds that the recorder may be behind before we say so. */
 const BEHIND = 3;
 
@@ -32,13 +72,45 @@ export function LivePill() {
   const lag = status.value?.recorder?.lag ?? 0;
   const stopped = status.value && line.level === 'bad' && now !== 'paused';
   const word = stopped ? T.live.stopped : WORDS[now];
-  const note = now === 'paused' ? T.live.pauseHint : !stopped && lag > BEHIND ? T.live.behind(span(lag)) : '';
-  const hint = [stopped ? line.text : now === 'none' ? T.live.noneHint : paused.value ? T.live.toResume : T.live.toPause, note && lag > BEHIND && T.live.behindHint].filter(Boolean).join('. ');
-  return html`<button type="button" class=${`live ${stopped ? 'bad' : now}${lag > BEHIND ? ' late' : ''}`} aria-pressed=${paused.value ? 'false' : 'true'} title=${hint} onClick=${togglePaused}><i aria-hidden="true"></i><span>${word}</span>${note && html`<small>${note}</small>`}</button>`;
+  const note =
+    now === 'paused' ? T.live.pauseHint : !stopped && lag > BEHIND ? T.live.behind(span(lag)) : '';
+  const hint = [
+    stopped
+      ? line.text
+      : now === 'none'
+        ? T.live.noneHint
+        : paused.value
+          ? T.live.toResume
+          : T.live.toPause,
+    note && lag > BEHIND && T.live.behindHint,
+  ]
+    .filter(Boolean)
+    .join('. ');
+  return html`
+    <button
+      type="button"
+      class=${`live ${stopped ? 'bad' : now}${lag > BEHIND ? ' late' : ''}`}
+      aria-pressed=${paused.value ? 'false' : 'true'}
+      title=${hint}
+      onClick=${togglePaused}
+    >
+      <i aria-hidden="true"></i>
+      <span>${word}</span>
+      ${note && html`<small>${note}</small>`}
+    </button>
+  `;
 }
 
 /** Said above a page when events are missing. */
 export function GapNote() {
   const text = gapLine(status.value);
-  return text && html`<p class="gap"><${Icon} n="failures" />${visible(text)}</p>`;
+  return (
+    text &&
+    html`
+      <p class="gap">
+        <${Icon} n="failures" />
+        ${visible(text)}
+      </p>
+    `
+  );
 }

@@ -24,9 +24,21 @@ import { openHelp } from './help.js';
 /** Saved searches; null where the server keeps none. @type {{value: any[] | null}} */
 export const searches = signal(null);
 
-export const readSearches = () => get('searches').then((told) => { searches.value = told.searches; }, () => {});
+export const readSearches = () =>
+  get('searches').then(
+    (told) => {
+      searches.value = told.searches;
+    },
+    () => {},
+  );
 
-const addressOf = (saved) => address('tasks', { q: saved.query, t: saved.start || saved.end ? `${saved.start ?? ''}..${saved.end ?? ''}` : '', cols: (saved.columns ?? []).join(','), sort: Array.isArray(saved.sort) ? saved.sort.join(',') : saved.sort });
+const addressOf = (saved) =>
+  address('tasks', {
+    q: saved.query,
+    t: saved.start || saved.end ? `${saved.start ?? ''}..${saved.end ?? ''}` : '',
+    cols: (saved.columns ?? []).join(','),
+    sort: Array.isArray(saved.sort) ? saved.sort.join(',') : saved.sort,
+  });
 
 async function drop(saved) {
   const kept = searches.value;
@@ -48,28 +60,183 @@ async function restore(saved) {
 
 function NavItem({ page, current }) {
   /** @type {any} */
-  const shown = page.name === 'tasks' && status.value ? { n: status.value.store?.tasks } : counts.value[page.name];
-  return html`<a href=${href(page.path)} aria-current=${current ? 'page' : null}><${Icon} n=${page.icon} /><span>${T.pages[page.name]}</span>${shown?.n != null && html`<span class=${`n${shown.hot ? ' hot' : ''}`}>${compact(shown.n)}${shown.word && html`<span class="vh"> ${shown.word}</span>`}</span>`}</a>`;
+  const shown =
+    page.name === 'tasks' && status.value
+      ? { n: status.value.store?.tasks }
+      : counts.value[page.name];
+  return html`
+    <a href=${href(page.path)} aria-current=${current ? 'page' : null}>
+      <${Icon} n=${page.icon} />
+      <span>${T.pages[page.name]}</span>
+      ${
+        shown?.n != null &&
+        html`
+          <span class=${`n${shown.hot ? ' hot' : ''}`}>
+            ${compact(shown.n)}
+            ${shown.word && html`<span class="vh"> ${shown.word}</span>`}
+          </span>
+        `
+      }
+    </a>
+  `;
 }
 
 export function Side() {
-  useEffect(() => { readSearches(); }, []);
+  useEffect(() => {
+    readSearches();
+  }, []);
   useCounts();
-  useEffect(() => { sideOpen.value = false; }, [route.value.key]);
+  useEffect(() => {
+    sideOpen.value = false;
+  }, [route.value.key]);
   const found = find(route.value.path)?.route;
-  const parent = found && (found.nav ? found : ROUTES.find((each) => each.nav && each.path && found.name === each.name.replace(/s$/, '')));
+  const parent =
+    found &&
+    (found.nav
+      ? found
+      : ROUTES.find((each) => each.nav && each.path && found.name === each.name.replace(/s$/, '')));
   const here = location.pathname + location.search;
-  return html`<aside class=${`side${sideOpen.value ? ' open' : ''}`} onKeyDown=${(e) => { if (e.key === 'Escape') sideOpen.value = false; }}>
-    <div class="brandline"><a class="brand" href=${href('')}><${Mark} />${T.product}</a><button type="button" class="btn quiet icon narrow" aria-label=${T.nav.close} onClick=${() => { sideOpen.value = false; }}><${Icon} n="x" /></button></div>
-    <button type="button" class="jump" onClick=${openJump}><${Icon} n="search" /><span>${T.nav.jump}</span><kbd>${/Mac|iP/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd></button>
-    <nav class="nav" aria-label=${T.nav.main}>${ROUTES.filter((page) => page.nav).map((page) => html`<${NavItem} page=${page} current=${page === parent} key=${page.name} />`)}</nav>
-    ${searches.value && searches.value.length > 0 && html`<h2>${T.nav.saved}</h2><nav class="nav saved" aria-label=${T.nav.saved}>${searches.value.map((saved) => html`<div class="with-x" key=${saved.id}><a href=${addressOf(saved)} aria-current=${addressOf(saved) === here ? 'page' : null} title=${visible(saved.query)}><${Icon} n="save" /><span class="trunc">${line(saved.name, 80)}</span></a><button type="button" class="x" aria-label=${T.tasks.removeSaved(saved.name)} onClick=${() => drop(saved)}><${Icon} n="x" /></button></div>`)}</nav>`}
-    <${Foot} />
-  </aside>${sideOpen.value && html`<div class="veil" onClick=${() => { sideOpen.value = false; }}></div>`}`;
+  return html`
+    <aside
+      class=${`side${sideOpen.value ? ' open' : ''}`}
+      onKeyDown=${(e) => {
+        if (e.key === 'Escape') sideOpen.value = false;
+      }}
+    >
+      <div class="brandline">
+        <a class="brand" href=${href('')}>
+          <${Mark} />
+          ${T.product}
+        </a>
+        <button
+          type="button"
+          class="btn quiet icon narrow"
+          aria-label=${T.nav.close}
+          onClick=${() => {
+            sideOpen.value = false;
+          }}
+        >
+          <${Icon} n="x" />
+        </button>
+      </div>
+      <button type="button" class="jump" onClick=${openJump}>
+        <${Icon} n="search" />
+        <span>${T.nav.jump}</span>
+        <kbd>${/Mac|iP/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd>
+      </button>
+      <nav class="nav" aria-label=${T.nav.main}>
+        ${ROUTES.filter((page) => page.nav).map(
+          (page) => html`<${NavItem} page=${page} current=${page === parent} key=${page.name} />`,
+        )}
+      </nav>
+      ${
+        searches.value &&
+        searches.value.length > 0 &&
+        html`
+          <h2>${T.nav.saved}</h2>
+          <nav class="nav saved" aria-label=${T.nav.saved}>
+            ${searches.value.map(
+              (saved) => html`
+                <div class="with-x" key=${saved.id}>
+                  <a
+                    href=${addressOf(saved)}
+                    aria-current=${addressOf(saved) === here ? 'page' : null}
+                    title=${visible(saved.query)}
+                  >
+                    <${Icon} n="save" />
+                    <span class="trunc">${line(saved.name, 80)}</span>
+                  </a>
+                  <button
+                    type="button"
+                    class="x"
+                    aria-label=${T.tasks.removeSaved(saved.name)}
+                    onClick=${() => drop(saved)}
+                  >
+                    <${Icon} n="x" />
+                  </button>
+                </div>
+              `,
+            )}
+          </nav>
+        `
+      }
+      <${Foot} />
+    </aside>
+    ${
+      sideOpen.value &&
+      html`
+        <div
+          class="veil"
+          onClick=${() => {
+            sideOpen.value = false;
+          }}
+        ></div>
+      `
+    }
+  `;
 }
 
 function Foot() {
   const said = status.value ? recorderLine(status.value) : null;
   const last = status.value?.recorder?.last_event;
-  return html`<div class="foot">${said && html`<div class="line" title=${visible(said.text)}><i class=${`dot ${said.level}`} aria-hidden="true"></i><span>${line(said.text, 120)}${said.level === 'good' && last != null && html`<small> ${T.recorder.last(age(last, status.value.heard))}</small>`}</span></div>`}<div class="line"><span class="trunc">${settings.read_only ? T.nav.readOnly : line(me.value?.name ?? '', 40)}</span><span class="sp"></span><button type="button" class="btn quiet icon" aria-label=${T.nav.keys} title=${T.nav.keys} onClick=${openHelp}><${Icon} n="key" /></button><${Popover} label=${T.nav.theme(T.nav.themes[choice.value])} icon=${choice.value === 'dark' ? 'moon' : choice.value === 'light' ? 'sun' : 'system'} end>${(close) => html`<div class="pad"><${Segmented} label=${T.nav.theme('')} items=${Object.entries(T.nav.themes)} value=${choice.value} onPick=${choose} /><p class="muted small">${T.nav.account(me.value?.name)}</p></div><${MenuItems} close=${close} items=${[[T.nav.api, href('api/v1/docs'), { icon: 'external' }], settings.login && me.value?.way === 'session' && [T.nav.logout, href('logout'), { icon: 'right' }]]} />`}</${Popover}></div></div>`;
+  return html`
+    <div class="foot">
+      ${
+        said &&
+        html`
+          <div class="line" title=${visible(said.text)}>
+            <i class=${`dot ${said.level}`} aria-hidden="true"></i>
+            <span>
+              ${line(said.text, 120)}
+              ${
+                said.level === 'good' &&
+                last != null &&
+                html`<small> ${T.recorder.last(age(last, status.value.heard))}</small>`
+              }
+            </span>
+          </div>
+        `
+      }
+      <div class="line">
+        <span class="trunc">
+          ${settings.read_only ? T.nav.readOnly : line(me.value?.name ?? '', 40)}
+        </span>
+        <span class="sp"></span>
+        <button
+          type="button"
+          class="btn quiet icon"
+          aria-label=${T.nav.keys}
+          title=${T.nav.keys}
+          onClick=${openHelp}
+        >
+          <${Icon} n="key" />
+        </button>
+        <${Popover}
+          label=${T.nav.theme(T.nav.themes[choice.value])}
+          icon=${choice.value === 'dark' ? 'moon' : choice.value === 'light' ? 'sun' : 'system'}
+          end
+        >
+          ${(close) => html`
+            <div class="pad">
+              <${Segmented}
+                label=${T.nav.theme('')}
+                items=${Object.entries(T.nav.themes)}
+                value=${choice.value}
+                onPick=${choose}
+              />
+              <p class="muted small">${T.nav.account(me.value?.name)}</p>
+            </div>
+            <${MenuItems}
+              close=${close}
+              items=${[
+                [T.nav.api, href('api/v1/docs'), { icon: 'external' }],
+                settings.login &&
+                  me.value?.way === 'session' && [T.nav.logout, href('logout'), { icon: 'right' }],
+              ]}
+            />
+          `}
+        </${Popover}>
+      </div>
+    </div>
+  `;
 }

@@ -1,8 +1,10 @@
-// A task as others write it: a call in Python, a request for curl, the address of its logs. DOM-less.
+// A task as others write it: a call in Python, a request for curl, the address of its logs.
+// DOM-less.
 import { parse, toJson } from '../format/python.js';
 
 /** @param {string} text */
-const python = (text) => `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'").replace(/\n/g, '\\n')}'`;
+const python = (text) =>
+  `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'").replace(/\n/g, '\\n')}'`;
 /** @param {string} text */
 const shell = (text) => `'${text.replace(/'/g, "'\\''")}'`;
 
@@ -21,16 +23,38 @@ export function asPython(task) {
 export function asCurl(task, address) {
   const [args, kwargs] = [toJson(parse(task.args)), toJson(parse(task.kwargs))];
   const body = `{${[args && `"args": ${args}`, kwargs && `"kwargs": ${kwargs}`].filter(Boolean).join(', ')}}`;
-  return `curl -X POST ${shell(address)} \\\n  -H "Authorization: Bearer $BELLFLOWER_TOKEN" \\\n  -H 'Content-Type: application/json' \\\n  -d ${shell(body)}`;
+  return [
+    `curl -X POST ${shell(address)}`,
+    '-H "Authorization: Bearer $BELLFLOWER_TOKEN"',
+    "-H 'Content-Type: application/json'",
+    `-d ${shell(body)}`,
+  ].join(' \\\n  ');
 }
 
-/** The address of a task's logs by the template of the option `log_url`; '' if there is none. Only http and https lead anywhere.
- * @param {string} template @param {any} task */
+/**
+ * The address of a task's logs by the template of the option `log_url`; '' if there is none. Only
+ * http and https lead anywhere.
+ * @param {string} template
+ * @param {any} task
+ */
 export function logAddress(template, task) {
   if (!/^https?:\/\//i.test(template)) return '';
   const start = task.started ?? task.received ?? task.sent;
-  const end = ['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED'].includes(task.state) ? task.timestamp : null;
+  const end = ['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED'].includes(task.state)
+    ? task.timestamp
+    : null;
   const iso = (at) => (at == null ? '' : new Date(at * 1000).toISOString());
-  const values = { uuid: task.uuid, root_id: task.root_id ?? task.uuid, name: task.name ?? '', worker: task.worker ?? '', pid: task.pid ?? '', queue: task.queue ?? '', start: iso(start), end: iso(end) };
-  return template.replace(/\{(\w+)\}/g, (all, key) => (key in values ? encodeURIComponent(String(values[key])) : all));
+  const values = {
+    uuid: task.uuid,
+    root_id: task.root_id ?? task.uuid,
+    name: task.name ?? '',
+    worker: task.worker ?? '',
+    pid: task.pid ?? '',
+    queue: task.queue ?? '',
+    start: iso(start),
+    end: iso(end),
+  };
+  return template.replace(/\{(\w+)\}/g, (all, key) =>
+    key in values ? encodeURIComponent(String(values[key])) : all,
+  );
 }

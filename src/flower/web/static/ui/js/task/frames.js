@@ -1,24 +1,39 @@
 // A Python traceback read into frames. DOM-less, so that it can be tested on its own.
 
-/** @typedef {{file: string, line: number, name: string, source: string[], library: string | null}} Frame
+/**
+ * @typedef {{file: string, line: number, name: string, source: string[], library: string | null}}
+ *   Frame
  * @typedef {{frames: Frame[], type: string, message: string, link: '' | 'cause' | 'during'}} Raised
- * library: the package a library frame is from; null: it is the user's own. link: how it came from the one before. */
+ * library: the package a library frame is from; null: it is the user's own. link: how it came from
+ * the one before.
+ */
 
 const FRAME = /^\s*File "(.*)", line (\d+)(?:, in (.*))?$/;
 const LIBRARY = /[\\/](?:site-packages|dist-packages)[\\/]([^\\/]+?)(?:\.py)?(?:[\\/]|$)/;
-const STANDARD = /[\\/]lib(?:64)?[\\/]python\d[\d.]*[\\/](?!site-packages|dist-packages)([^\\/]+?)(?:\.py)?(?:[\\/]|$)|^<frozen ([\w.]+)>$/;
+const STANDARD = new RegExp(
+  [
+    /[\\/]lib(?:64)?[\\/]python\d[\d.]*[\\/](?!site-packages|dist-packages)([^\\/]+?)(?:\.py)?(?:[\\/]|$)/,
+    /^<frozen ([\w.]+)>$/,
+  ]
+    .map((each) => each.source)
+    .join('|'),
+);
 const MARKS = /^\s*[\^~]+\s*$/;
 
 /** @param {string} file @returns {string | null} */
 export function libraryOf(file) {
   const found = LIBRARY.exec(file) ?? STANDARD.exec(file);
-  return found ? found[1] ?? found[2] : null;
+  return found ? (found[1] ?? found[2]) : null;
 }
 
 /** The path without what is the same for the whole project. @param {string} file */
 export const shortPath = (file) => file.replace(/^.*[\\/](?=(?:[^\\/]+[\\/]){1,2}[^\\/]+$)/, '');
 
-/** @param {string | null | undefined} text @returns {Raised[]} in the order of the text: the last one is what came out; [] if it cannot be read */
+/**
+ * @param {string | null | undefined} text
+ * @returns {Raised[]} in the order of the text: the last one is what came out; [] if it cannot be
+ *   read
+ */
 export function parse(text) {
   const out = [];
   let now = /** @type {any} */ (null);
@@ -29,25 +44,54 @@ export function parse(text) {
     while (tail.length && !tail[tail.length - 1].trim()) tail.pop();
     const all = tail.join('\n');
     const cut = /^([\w.]+)(?::\s?([\s\S]*))?$/.exec(all);
-    out.push({ frames: now, type: cut ? cut[1] : '', message: cut ? cut[2] ?? '' : all, link });
+    out.push({
+      frames: now,
+      type: cut ? cut[1] : '',
+      message: cut ? (cut[2] ?? '') : all,
+      link,
+    });
     now = null;
     tail = [];
   };
   for (const line of (text ?? '').split(/\r?\n/)) {
     const frame = FRAME.exec(line);
-    if (/^Traceback \(most recent call last\)/.test(line)) { close(); now = []; continue; }
-    if (/^The above exception was the direct cause/.test(line)) { close(); link = 'cause'; continue; }
-    if (/^During handling of the above exception/.test(line)) { close(); link = 'during'; continue; }
+    if (/^Traceback \(most recent call last\)/.test(line)) {
+      close();
+      now = [];
+      continue;
+    }
+    if (/^The above exception was the direct cause/.test(line)) {
+      close();
+      link = 'cause';
+      continue;
+    }
+    if (/^During handling of the above exception/.test(line)) {
+      close();
+      link = 'during';
+      continue;
+    }
     if (!now) continue;
-    if (frame) { now.push({ file: frame[1], line: Number(frame[2]), name: frame[3] ?? '', source: [], library: libraryOf(frame[1]) }); tail = []; }
-    else if (/^\s{3,}/.test(line) && now.length && !tail.length) { if (!MARKS.test(line)) now[now.length - 1].source.push(line.trim()); }
-    else if (line.trim() || tail.length) tail.push(line);
+    if (frame) {
+      now.push({
+        file: frame[1],
+        line: Number(frame[2]),
+        name: frame[3] ?? '',
+        source: [],
+        library: libraryOf(frame[1]),
+      });
+      tail = [];
+    } else if (/^\s{3,}/.test(line) && now.length && !tail.length) {
+      if (!MARKS.test(line)) now[now.length - 1].source.push(line.trim());
+    } else if (line.trim() || tail.length) tail.push(line);
   }
   close();
   return out.filter((each) => each.frames.length || each.type);
 }
 
-/** Frames with runs of library frames put together: a frame, or `{folded: Frame[]}`. @param {Frame[]} frames */
+/**
+ * Frames with runs of library frames put together: a frame, or `{folded: Frame[]}`.
+ * @param {Frame[]} frames
+ */
 export function folded(frames) {
   const out = /** @type {any[]} */ ([]);
   for (const frame of frames) {

@@ -8,30 +8,81 @@ import { ErrorPanel } from '../ui/panels.js';
 import { Name, StateShape, stateClass } from '../ui/parts.js';
 import { BOX, tree } from './layout.js';
 
-/** Up to here the tree is drawn by ourselves; more needs the layout library, which is loaded then. */
+/**
+ * Up to here the tree is drawn by ourselves; more needs the layout library, which is loaded then.
+ */
 const SIMPLE = 60;
 const PAD = 8;
 
 /** dagre keeps edges short and boxes together where a tree would be a kilometre wide. */
 async function layered(nodes) {
   const { graphlib, layout } = await import('../../vendor/dagre.js');
-  const graph = new graphlib.Graph().setGraph({ ranksep: 3 * BOX.gapY, nodesep: BOX.gapX, rankdir: 'LR' }).setDefaultEdgeLabel(() => ({}));
+  const graph = new graphlib.Graph()
+    .setGraph({ ranksep: 3 * BOX.gapY, nodesep: BOX.gapX, rankdir: 'LR' })
+    .setDefaultEdgeLabel(() => ({}));
   const { edges } = tree(nodes);
   for (const node of nodes) graph.setNode(node.uuid, { width: BOX.width, height: BOX.height });
   for (const [from, to] of edges) graph.setEdge(from, to);
   layout(graph);
   const { width, height } = graph.graph();
-  return { places: new Map(nodes.map((node) => { const { x, y } = graph.node(node.uuid); return [node.uuid, { x, y }]; })), edges, width, height, across: true };
+  return {
+    places: new Map(
+      nodes.map((node) => {
+        const { x, y } = graph.node(node.uuid);
+        return [node.uuid, { x, y }];
+      }),
+    ),
+    edges,
+    width,
+    height,
+    across: true,
+  };
 }
 
 function Box({ node, place, me }) {
   const [module, name] = nameParts(node.name ?? node.uuid);
   const most = 17;
   const short = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
-  const note = !node.known ? T.task.notKnown : [short(module.replace(/\.$/, ''), 12), node.runtime != null ? duration(node.runtime) : T.state(node.state).toLowerCase()].filter(Boolean).join(' · ');
+  const note = !node.known
+    ? T.task.notKnown
+    : [
+        short(module.replace(/\.$/, ''), 12),
+        node.runtime != null ? duration(node.runtime) : T.state(node.state).toLowerCase(),
+      ]
+        .filter(Boolean)
+        .join(' · ');
   const left = place.x - BOX.width / 2;
   const top = place.y - BOX.height / 2;
-  return html`<a href=${href(`task/${part(node.uuid)}`)} class=${`n ${stateClass(node.state ?? 'PENDING')}${me ? ' me' : ''}${node.state === 'PENDING' || !node.known ? ' dim' : ''}`} aria-label=${`${line(short(name, most), 40)} ${line(note, 40)}, ${visible(node.name ?? node.uuid)}, ${node.known ? T.state(node.state) : T.task.notKnown}`} aria-current=${me ? 'true' : null}><rect x=${left} y=${top} width=${BOX.width} height=${BOX.height} rx="7" /><svg x=${left + 8} y=${top + 8} width="13" height="13" class="mk"><${StateShape} s=${node.state ?? 'PENDING'} /></svg><text x=${left + 26} y=${top + 19}>${line(short(name, most), 40)}</text>${' '}<text class="s" x=${left + 9} y=${top + 35}>${line(note, 40)}</text></a>`;
+  return html`
+    <a
+      href=${href(`task/${part(node.uuid)}`)}
+      class=${[
+        'n',
+        stateClass(node.state ?? 'PENDING'),
+        me && 'me',
+        (node.state === 'PENDING' || !node.known) && 'dim',
+      ]
+        .filter(Boolean)
+        .join(' ')}
+      aria-label=${[
+        `${line(short(name, most), 40)} ${line(note, 40)}`,
+        visible(node.name ?? node.uuid),
+        node.known ? T.state(node.state) : T.task.notKnown,
+      ].join(', ')}
+      aria-current=${me ? 'true' : null}
+    >
+      <rect x=${left} y=${top} width=${BOX.width} height=${BOX.height} rx="7" />
+      <svg x=${left + 8} y=${top + 8} width="13" height="13" class="mk">
+        <${StateShape} s=${node.state ?? 'PENDING'} />
+      </svg>
+      <text x=${left + 26} y=${top + 19}>
+        ${line(short(name, most), 40)}
+      </text>${' '}
+      <text class="s" x=${left + 9} y=${top + 35}>
+        ${line(note, 40)}
+      </text>
+    </a>
+  `;
 }
 
 /** @param {{nodes: any[], uuid: string}} props */
@@ -43,8 +94,17 @@ export function Graph({ nodes, uuid }) {
   useEffect(() => {
     if (simple) return undefined;
     let here = true;
-    layered(nodes).then((made) => { if (here) setDrawn({ ...made, nodes }); }, () => { if (here) setProblem({ message: T.task.layoutFailed }); });
-    return () => { here = false; };
+    layered(nodes).then(
+      (made) => {
+        if (here) setDrawn({ ...made, nodes });
+      },
+      () => {
+        if (here) setProblem({ message: T.task.layoutFailed });
+      },
+    );
+    return () => {
+      here = false;
+    };
   }, [nodes]);
   // While a new layout is made, the old one stays, with the tasks that it has places for.
   const drawing = simple ?? drawn;
@@ -61,24 +121,94 @@ export function Graph({ nodes, uuid }) {
   const { places, edges, width, height, across } = drawing;
   const curve = ([from, to]) => {
     const [a, b] = [places.get(from), places.get(to)];
-    if (across) { const m = (a.x + b.x) / 2; return `M${a.x + BOX.width / 2} ${a.y}C${m} ${a.y} ${m} ${b.y} ${b.x - BOX.width / 2} ${b.y}`; }
+    if (across) {
+      const m = (a.x + b.x) / 2;
+      return `M${a.x + BOX.width / 2} ${a.y}C${m} ${a.y} ${m} ${b.y} ${b.x - BOX.width / 2} ${b.y}`;
+    }
     const m = (a.y + b.y) / 2;
     return `M${a.x} ${a.y + BOX.height / 2}C${a.x} ${m + 4} ${b.x} ${m - 4} ${b.x} ${b.y - BOX.height / 2}`;
   };
   const states = new Map(shown.map((node) => [node.uuid, node.state]));
-  return html`<div class="gv" ref=${box} tabindex="0" role="group" aria-label=${T.task.workflowLabel(nodes.length)}><svg width=${width + 2 * PAD} height=${height + 2 * PAD} viewBox=${`${-PAD} ${-PAD} ${width + 2 * PAD} ${height + 2 * PAD}`}>${edges.map((edge) => html`<path class=${`e${states.get(edge[1]) === 'PENDING' ? ' dim' : ''}`} d=${curve(edge)} />`)}${shown.map((node) => html`<${Box} key=${node.uuid} node=${node} place=${places.get(node.uuid)} me=${node.uuid === uuid} />`)}</svg></div>`;
+  return html`
+    <div
+      class="gv"
+      ref=${box}
+      tabindex="0"
+      role="group"
+      aria-label=${T.task.workflowLabel(nodes.length)}
+    >
+      <svg
+        width=${width + 2 * PAD}
+        height=${height + 2 * PAD}
+        viewBox=${`${-PAD} ${-PAD} ${width + 2 * PAD} ${height + 2 * PAD}`}
+      >
+        ${edges.map(
+          (edge) => html`
+            <path
+              class=${`e${states.get(edge[1]) === 'PENDING' ? ' dim' : ''}`}
+              d=${curve(edge)}
+            />
+          `,
+        )}
+        ${shown.map(
+          (node) => html`
+            <${Box}
+              key=${node.uuid}
+              node=${node}
+              place=${places.get(node.uuid)}
+              me=${node.uuid === uuid}
+            />
+          `,
+        )}
+      </svg>
+    </div>
+  `;
 }
 
-/** Every task of the workflow over time: thin waits, blocks run. @param {{family: any, uuid: string, most?: number}} props */
+/**
+ * Every task of the workflow over time: thin waits, blocks run.
+ * @param {{family: any, uuid: string, most?: number}} props
+ */
 export function Waterfall({ family, uuid, most = 200 }) {
   const nodes = family.nodes.filter((node) => node.known && node.start != null);
   const start = Math.min(...nodes.map((node) => node.start));
-  const end = Math.max(...nodes.map((node) => node.end ?? node.start), Date.now() / 1000 * (nodes.some((node) => node.end == null && node.state === 'STARTED') ? 1 : 0));
+  const end = Math.max(
+    ...nodes.map((node) => node.end ?? node.start),
+    (Date.now() / 1000) *
+      (nodes.some((node) => node.end == null && node.state === 'STARTED') ? 1 : 0),
+  );
   const span = end - start || 0.001;
   const x = (t) => `${(100 * Math.max(0, t - start)) / span}%`;
-  return html`<div class="wfall" tabindex="0" role="group" aria-label=${T.task.waterfall}>${nodes.slice(0, most).map((node) => {
-    const waits = node.wait ?? 0;
-    const runs = node.runtime ?? Math.max(0, (node.end ?? end) - node.start - waits);
-    return html`<a class=${`wl ${stateClass(node.state)}${node.uuid === uuid ? ' me' : ''}`} href=${href(`task/${part(node.uuid)}`)} aria-current=${node.uuid === uuid ? 'true' : null}><span class="trunc" style=${{ paddingLeft: `${Math.min(node.depth, 8) * 10}px` }}><${StateShape} s=${node.state} /><${Name} n=${node.name} /></span><span class="tr"><i class="wait" style=${{ left: x(node.start), width: `${(100 * waits) / span}%` }}></i><i class=${node.state === 'FAILURE' ? 'fail' : 'run'} style=${{ left: x(node.start + waits), width: `${(100 * runs) / span}%` }}></i></span><span class="num">${duration(node.runtime ?? null)}</span></a>`;
-  })}${nodes.length > most && html`<p class="muted pad16">${T.task.notWhole}</p>`}</div>`;
+  return html`
+    <div class="wfall" tabindex="0" role="group" aria-label=${T.task.waterfall}>
+      ${nodes.slice(0, most).map((node) => {
+        const waits = node.wait ?? 0;
+        const runs = node.runtime ?? Math.max(0, (node.end ?? end) - node.start - waits);
+        return html`
+          <a
+            class=${`wl ${stateClass(node.state)}${node.uuid === uuid ? ' me' : ''}`}
+            href=${href(`task/${part(node.uuid)}`)}
+            aria-current=${node.uuid === uuid ? 'true' : null}
+          >
+            <span class="trunc" style=${{ paddingLeft: `${Math.min(node.depth, 8) * 10}px` }}>
+              <${StateShape} s=${node.state} />
+              <${Name} n=${node.name} />
+            </span>
+            <span class="tr">
+              <i
+                class="wait"
+                style=${{ left: x(node.start), width: `${(100 * waits) / span}%` }}
+              ></i>
+              <i
+                class=${node.state === 'FAILURE' ? 'fail' : 'run'}
+                style=${{ left: x(node.start + waits), width: `${(100 * runs) / span}%` }}
+              ></i>
+            </span>
+            <span class="num">${duration(node.runtime ?? null)}</span>
+          </a>
+        `;
+      })}
+      ${nodes.length > most && html`<p class="muted pad16">${T.task.notWhole}</p>`}
+    </div>
+  `;
 }

@@ -1,4 +1,5 @@
-// The task before and after this one: in the list that it was opened from, else by the time it was received.
+// The task before and after this one: in the list that it was opened from, else by the time it was
+// received.
 import { get } from '../api.js';
 import { go, href, part } from '../router.js';
 
@@ -6,7 +7,9 @@ import { go, href, part } from '../router.js';
 let list = /** @type {string[]} */ ([]);
 
 /** @param {string[]} ids */
-export const seen = (ids) => { list = ids; };
+export const seen = (ids) => {
+  list = ids;
+};
 
 /** @param {any} task @param {1 | -1} step 1: further down the list, to what is older */
 export async function toNeighbour(task, step) {

@@ -9,7 +9,26 @@ const TICKS = innerWidth < 600 ? 2 : 4;
 /** Room to the right for what is written behind the last block. */
 const ROOM = innerWidth < 600 ? 1.7 : 1.24;
 
-export const TimelineLegend = () => html`<div class="legend"><span><i class="ln wait"></i>${T.task.waiting}</span><span><i class="ln back"></i>${T.task.backoff}</span><span><i class="run"></i>${T.task.runningLegend}</span><span><i class="fail"></i>${T.task.failedLegend}</span></div>`;
+export const TimelineLegend = () => html`
+  <div class="legend">
+    <span>
+      <i class="ln wait"></i>
+      ${T.task.waiting}
+    </span>
+    <span>
+      <i class="ln back"></i>
+      ${T.task.backoff}
+    </span>
+    <span>
+      <i class="run"></i>
+      ${T.task.runningLegend}
+    </span>
+    <span>
+      <i class="fail"></i>
+      ${T.task.failedLegend}
+    </span>
+  </div>
+`;
 
 /** @param {{task: any, now: number}} props */
 export function Timeline({ task, now }) {
@@ -17,12 +36,70 @@ export function Timeline({ task, now }) {
   if (!found) return html`<p class="muted pad16">${T.task.noTimes}</p>`;
   const span = (found.end - found.start || 0.001) * ROOM;
   const x = (t) => (100 * (t - found.start)) / span;
-  return html`<div class="wf" role="group" aria-label=${T.task.timelineLabel(found.lanes.length)}><div class="ax" aria-hidden="true">${Array.from({ length: TICKS + 1 }, (_, i) => html`<span style=${{ left: `${(i * 100) / (TICKS + 1)}%` }} title=${hover(found.start + (span * i) / (TICKS + 1))}>${i ? `+${duration((span * i) / (TICKS + 1))}` : clock(found.start)}</span>`)}</div>
-    ${found.lanes.map((lane) => {
-    const word = lane.state ? T.task.ended[lane.state] ?? lane.state.toLowerCase() : T.task.open;
-    const waited = lane.pieces.find((piece) => piece.kind === 'wait' || piece.kind === 'back');
-    const run = lane.pieces.find((piece) => piece.kind === 'run' || piece.kind === 'fail');
-    const told = [run && duration(lane.ran ?? run.to - run.from), word].filter(Boolean).join(', ');
-    return html`<div class="lane"><span>${T.task.attempt(lane.number + 1)}${lane.pid != null && html`<span class="muted"> · pid ${lane.pid}</span>`}</span><div class="tr">${lane.pieces.map((piece) => html`<i class=${`${piece.kind}${piece.open ? ' open' : ''}`} style=${{ left: `${x(piece.from)}%`, width: `${x(piece.to) - x(piece.from)}%` }} title=${`${clock(piece.from, true)} – ${clock(piece.to, true)} · ${duration(piece.to - piece.from)}`}></i>`)}<em class=${lane.state === 'FAILURE' ? 'bad' : ''} style=${{ left: `${x(lane.end)}%` }}><span class="vh">${waited ? `${waited.kind === 'wait' ? T.task.waiting : T.task.backoff} ${duration(waited.to - waited.from)}, ` : ''}</span>${told}</em></div></div>`;
-  })}</div>`;
+  return html`
+    <div class="wf" role="group" aria-label=${T.task.timelineLabel(found.lanes.length)}>
+      <div class="ax" aria-hidden="true">
+        ${Array.from(
+          { length: TICKS + 1 },
+          (_, i) => html`
+            <span
+              style=${{ left: `${(i * 100) / (TICKS + 1)}%` }}
+              title=${hover(found.start + (span * i) / (TICKS + 1))}
+            >
+              ${i ? `+${duration((span * i) / (TICKS + 1))}` : clock(found.start)}
+            </span>
+          `,
+        )}
+      </div>
+      ${found.lanes.map((lane) => {
+        const word = lane.state
+          ? (T.task.ended[lane.state] ?? lane.state.toLowerCase())
+          : T.task.open;
+        const waited = lane.pieces.find((piece) => piece.kind === 'wait' || piece.kind === 'back');
+        const run = lane.pieces.find((piece) => piece.kind === 'run' || piece.kind === 'fail');
+        const told = [run && duration(lane.ran ?? run.to - run.from), word]
+          .filter(Boolean)
+          .join(', ');
+        return html`
+          <div class="lane">
+            <span>
+              ${T.task.attempt(lane.number + 1)}
+              ${lane.pid != null && html`<span class="muted"> · pid ${lane.pid}</span>`}
+            </span>
+            <div class="tr">
+              ${lane.pieces.map(
+                (piece) => html`
+                  <i
+                    class=${`${piece.kind}${piece.open ? ' open' : ''}`}
+                    style=${{
+                      left: `${x(piece.from)}%`,
+                      width: `${x(piece.to) - x(piece.from)}%`,
+                    }}
+                    title=${[
+                      `${clock(piece.from, true)} – ${clock(piece.to, true)}`,
+                      duration(piece.to - piece.from),
+                    ].join(' · ')}
+                  ></i>
+                `,
+              )}
+              <em
+                class=${lane.state === 'FAILURE' ? 'bad' : ''}
+                style=${{ left: `${x(lane.end)}%` }}
+              >
+                <span class="vh">
+                  ${
+                    waited
+                      ? `${waited.kind === 'wait' ? T.task.waiting : T.task.backoff} ` +
+                        `${duration(waited.to - waited.from)}, `
+                      : ''
+                  }
+                </span>
+                ${told}
+              </em>
+            </div>
+          </div>
+        `;
+      })}
+    </div>
+  `;
 }

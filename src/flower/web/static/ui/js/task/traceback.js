@@ -1,4 +1,5 @@
-// A failure: type and message, own frames in full, library frames folded, the last own frame marked.
+// A failure: type and message, own frames in full, library frames folded, the last own frame
+// marked.
 import { html, useState } from '../lib.js';
 import { T } from '../texts.js';
 import { get } from '../api.js';
@@ -11,21 +12,50 @@ import { Copy, Segmented } from '../ui/parts.js';
 import { folded, parse, shortPath } from './frames.js';
 import { Folded } from './payload.js';
 
-const KEYWORD = /^(?:raise|from|return|import|def|class|if|else|elif|for|in|while|with|as|try|except|finally|lambda|None|True|False|not|and|or|is|await|async|yield|self)$/;
+const KEYWORDS = new Set(
+  (
+    'raise from return import def class if else elif for in while with as try except finally ' +
+    'lambda None True False not and or is await async yield self'
+  ).split(' '),
+);
 
 /** Python in colours: some ten rules are enough for a line. @param {string} source */
 export function highlight(source) {
-  const parts = visible(source).split(/([A-Za-z_]\w*|[rbf]*"(?:[^"\\]|\\.)*"|[rbf]*'(?:[^'\\]|\\.)*'|\d+(?:\.\d+)?)/);
+  const parts = visible(source).split(
+    /([A-Za-z_]\w*|[rbf]*"(?:[^"\\]|\\.)*"|[rbf]*'(?:[^'\\]|\\.)*'|\d+(?:\.\d+)?)/,
+  );
   return parts.map((text, i) => {
     if (i % 2 === 0) return text;
     if (/["']$/.test(text)) return html`<span class="tok-s">${text}</span>`;
     if (/^\d/.test(text)) return html`<span class="tok-n">${text}</span>`;
-    if (KEYWORD.test(text)) return html`<span class="tok-k">${text}</span>`;
+    if (KEYWORDS.has(text)) return html`<span class="tok-k">${text}</span>`;
     return parts[i + 1]?.startsWith('(') ? html`<span class="tok-f">${text}</span>` : text;
   });
 }
 
-const FrameView = ({ frame, last }) => html`<div class=${`fr${last ? ' last' : ''}${frame.library ? ' of-lib' : ''}`}><div class="loc" title=${visible(frame.file)}><b>${line(frame.library ? frame.file.split(/site-packages[\\/]|dist-packages[\\/]/).pop() : shortPath(frame.file), 200)}</b>:${frame.line}${frame.name && html` in <b>${line(frame.name, 120)}</b>`}</div>${frame.source.length > 0 && html`<div class="src">${highlight(frame.source.join('\n'))}</div>`}</div>`;
+const FrameView = ({ frame, last }) => html`
+  <div class=${`fr${last ? ' last' : ''}${frame.library ? ' of-lib' : ''}`}>
+    <div class="loc" title=${visible(frame.file)}>
+      <b>
+        ${line(
+          frame.library
+            ? frame.file.split(/site-packages[\\/]|dist-packages[\\/]/).pop()
+            : shortPath(frame.file),
+          200,
+        )}
+      </b>
+      :${frame.line}
+      ${
+        frame.name &&
+        html`
+          ${' '}
+          in <b>${line(frame.name, 120)}</b>
+        `
+      }
+    </div>
+    ${frame.source.length > 0 && html`<div class="src">${highlight(frame.source.join('\n'))}</div>`}
+  </div>
+`;
 
 function Frames({ raised, final }) {
   const [open, setOpen] = useState(/** @type {Set<number>} */ (new Set()));
@@ -35,15 +65,39 @@ function Frames({ raised, final }) {
     if (!each.folded) return html`<${FrameView} frame=${each} last=${each === last} />`;
     const packages = [...new Set(each.folded.map((frame) => frame.library))].join(', ');
     const shown = open.has(i);
-    const toggle = () => { const next = new Set(open); if (shown) next.delete(i); else next.add(i); setOpen(next); };
-    return html`<button type="button" class="fr lib" aria-expanded=${shown ? 'true' : 'false'} onClick=${toggle}><${Icon} n=${shown ? 'down' : 'right'} />${T.task.frames(each.folded.length)}<span class="mono">${line(packages, 80)}</span></button>${shown && each.folded.map((frame) => html`<${FrameView} frame=${frame} last=${false} />`)}`;
+    const toggle = () => {
+      const next = new Set(open);
+      if (shown) next.delete(i);
+      else next.add(i);
+      setOpen(next);
+    };
+    return html`
+      <button
+        type="button"
+        class="fr lib"
+        aria-expanded=${shown ? 'true' : 'false'}
+        onClick=${toggle}
+      >
+        <${Icon} n=${shown ? 'down' : 'right'} />
+        ${T.task.frames(each.folded.length)}
+        <span class="mono">${line(packages, 80)}</span>
+      </button>
+      ${shown && each.folded.map((frame) => html`<${FrameView} frame=${frame} last=${false} />`)}
+    `;
   });
 }
 
 /** How many failures are of this kind. */
 function Alike({ failure }) {
-  const alike = useResource((signal) => get('count', { query: `failure:${failure}` }, { signal }), [failure]);
-  return html`<a class="link" href=${search(`failure:${failure}`)}>${alike.data ? T.task.like(int(alike.data.count)) : T.task.group}</a>`;
+  const alike = useResource(
+    (signal) => get('count', { query: `failure:${failure}` }, { signal }),
+    [failure],
+  );
+  return html`
+    <a class="link" href=${search(`failure:${failure}`)}>
+      ${alike.data ? T.task.like(int(alike.data.count)) : T.task.group}
+    </a>
+  `;
 }
 
 /** @param {{task: any}} props */
@@ -58,6 +112,80 @@ export function Failure({ task }) {
   const out = all[all.length - 1];
   const [type, message] = out?.type ? [out.type, out.message] : exceptionParts(exception);
   const lastNumber = withText[withText.length - 1]?.number;
-  return html`<section class="panel" aria-label=${T.task.exception}><div class="exc-h"><div class="exc-l"><span class=${`ty${(chosen?.state ?? task.state) === 'RETRY' ? ' warn' : ''}`}>${line(type || T.task.exception, 200)}</span><span class="sp"></span>${withText.length > 1 && html`<${Segmented} label=${T.task.facts.attempts} items=${withText.slice(-6).map((each) => [String(each.number), String(each.number + 1)])} value=${String(number ?? lastNumber)} onPick=${(each) => setNumber(Number(each))} />`}${task.failure && html`<${Alike} failure=${task.failure} />`}${traceback && html`<button type="button" class="link small" onClick=${() => setAsText(!asText)}>${asText ? T.task.asFrames : T.task.asText}</button><${Copy} text=${traceback} what=${T.task.traceback.toLowerCase()} />`}</div><div class="ms">${visible(message.slice(0, 2000))}${message.length > 2000 ? '…' : ''}</div></div>
-    ${traceback && html`<div class="tb">${asText || !all.length ? html`<${Folded} text=${traceback} />` : all.map((raised, i) => html`${i > 0 && html`<div class="fr link-line">${T.task[raised.link || 'during']}</div>`}${all.length > 1 && raised !== out && html`<div class="fr before"><b>${line(raised.type, 120)}</b> ${line(raised.message, 300)}</div>`}<${Frames} raised=${raised} final=${raised === out || (out && !out.frames.some((frame) => !frame.library) && i === all.length - 2)} />`)}</div>`}</section>`;
+  return html`
+    <section class="panel" aria-label=${T.task.exception}>
+      <div class="exc-h">
+        <div class="exc-l">
+          <span class=${`ty${(chosen?.state ?? task.state) === 'RETRY' ? ' warn' : ''}`}>
+            ${line(type || T.task.exception, 200)}
+          </span>
+          <span class="sp"></span>
+          ${
+            withText.length > 1 &&
+            html`
+              <${Segmented}
+                label=${T.task.facts.attempts}
+                items=${withText
+                  .slice(-6)
+                  .map((each) => [String(each.number), String(each.number + 1)])}
+                value=${String(number ?? lastNumber)}
+                onPick=${(each) => setNumber(Number(each))}
+              />
+            `
+          }
+          ${task.failure && html`<${Alike} failure=${task.failure} />`}
+          ${
+            traceback &&
+            html`
+              <button type="button" class="link small" onClick=${() => setAsText(!asText)}>
+                ${asText ? T.task.asFrames : T.task.asText}
+              </button>
+              <${Copy} text=${traceback} what=${T.task.traceback.toLowerCase()} />
+            `
+          }
+        </div>
+        <div class="ms">
+          ${visible(message.slice(0, 2000))}
+          ${message.length > 2000 ? '…' : ''}
+        </div>
+      </div>
+      ${
+        traceback &&
+        html`
+          <div class="tb">
+            ${
+              asText || !all.length
+                ? html`<${Folded} text=${traceback} />`
+                : all.map(
+                    (raised, i) => html`
+                      ${
+                        i > 0 &&
+                        html`<div class="fr link-line">${T.task[raised.link || 'during']}</div>`
+                      }
+                      ${
+                        all.length > 1 &&
+                        raised !== out &&
+                        html`
+                          <div class="fr before">
+                            <b>${line(raised.type, 120)}</b> ${line(raised.message, 300)}
+                          </div>
+                        `
+                      }
+                      <${Frames}
+                        raised=${raised}
+                        final=${
+                          raised === out ||
+                          (out &&
+                            !out.frames.some((frame) => !frame.library) &&
+                            i === all.length - 2)
+                        }
+                      />
+                    `,
+                  )
+            }
+          </div>
+        `
+      }
+    </section>
+  `;
 }

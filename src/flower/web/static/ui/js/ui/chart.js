@@ -1,4 +1,5 @@
-// Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table behind a switch.
+// Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table
+// behind a switch.
 import { html, signal, useEffect, useRef, useState } from '../lib.js';
 import { T } from '../texts.js';
 import { theme } from '../theme.js';
@@ -8,9 +9,21 @@ const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
 const decades = (u, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** The library, fetched when the first chart is shown: a page has its rows and figures before that. */
+/**
+ * The library, fetched when the first chart is shown: a page has its rows and figures before that.
+ */
 const library = signal(/** @type {any} */ (null));
-const fetchLibrary = () => { if (!library.value) import('../../vendor/uplot.js').then((it) => { library.value = it.default; }, () => { /* the place stays empty; the numbers are behind the switch */ }); };
+const fetchLibrary = () => {
+  if (!library.value)
+    import('../../vendor/uplot.js').then(
+      (it) => {
+        library.value = it.default;
+      },
+      () => {
+        /* the place stays empty; the numbers are behind the switch */
+      },
+    );
+};
 
 /** Each series on top of those before it. */
 export function stacked(data) {
@@ -36,13 +49,25 @@ function tooltip(series, format, rawOf, width) {
   };
   return {
     hooks: {
-      init: (u) => { el = document.createElement('div'); el.className = 'tip'; el.hidden = true; u.over.append(el); },
+      init: (u) => {
+        el = document.createElement('div');
+        el.className = 'tip';
+        el.hidden = true;
+        u.over.append(el);
+      },
       setCursor: (u) => {
         const { idx, left } = u.cursor;
         const data = rawOf();
         el.hidden = idx == null || left < 0 || data[0][idx] == null;
         if (el.hidden) return;
-        el.replaceChildren(line(moment(data[0][idx]), width ? `– ${clock(data[0][idx] + width)}` : ''), ...series.map((each, k) => line(each.label, data[k + 1][idx] == null ? '–' : format(data[k + 1][idx]))).reverse());
+        el.replaceChildren(
+          line(moment(data[0][idx]), width ? `– ${clock(data[0][idx] + width)}` : ''),
+          ...series
+            .map((each, k) =>
+              line(each.label, data[k + 1][idx] == null ? '–' : format(data[k + 1][idx])),
+            )
+            .reverse(),
+        );
         const w = el.offsetWidth;
         el.style.left = `${left + w + 20 > u.over.clientWidth ? Math.max(0, left - w - 12) : left + 12}px`;
         el.style.top = '4px';
@@ -55,32 +80,76 @@ function tooltip(series, format, rawOf, width) {
 const times = (u, values) => {
   const long = values.length > 1 && values[values.length - 1] - values[0] > 86400;
   const step = values.length > 1 ? values[1] - values[0] : 60;
-  return values.map((t) => (step >= 86400 ? day(t).slice(5) : long ? `${day(t).slice(5)} ${clock(t).slice(0, 5)}` : step < 60 ? clock(t) : clock(t).slice(0, 5)));
+  return values.map((t) =>
+    step >= 86400
+      ? day(t).slice(5)
+      : long
+        ? `${day(t).slice(5)} ${clock(t).slice(0, 5)}`
+        : step < 60
+          ? clock(t)
+          : clock(t).slice(0, 5),
+  );
 };
 
-/** From the first time to the end of the last stretch. For a single one uPlot itself would say three years. @param {number[]} times @param {number} bucket @returns {[number, number] | null} */
-const ends = (times, bucket) => (times.length ? [times[0], Math.max(times[times.length - 1] + bucket, times[0] + 1)] : null);
+/**
+ * From the first time to the end of the last stretch. For a single one uPlot itself would say three
+ * years.
+ * @param {number[]} times
+ * @param {number} bucket
+ * @returns {[number, number] | null}
+ */
+const ends = (times, bucket) =>
+  times.length ? [times[0], Math.max(times[times.length - 1] + bucket, times[0] + 1)] : null;
 
 /**
- * @param {{data: any[], series: {label: string, color: string, line?: string, fill?: boolean, width?: number}[], height?: number,
- *   axes?: boolean, stack?: boolean, bars?: boolean, log?: boolean, format?: (n: number) => string, axisFormat?: (n: number) => string,
- *   bucket?: number, range?: [number, number] | null, onBrush?: (from: number, to: number) => void, brush?: [number, number] | null,
- *   label: string, keyed?: string}} props
- * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width in seconds of what a time stands for
+ * @param {{data: any[], series: {label: string, color: string, line?: string, fill?: boolean,
+ *   width?: number}[], height?: number, axes?: boolean, stack?: boolean, bars?: boolean, log?:
+ *   boolean, format?: (n: number) => string, axisFormat?: (n: number) => string, bucket?: number,
+ *   range?: [number, number] | null, onBrush?: (from: number, to: number) => void, brush?: [number,
+ *   number] | null, label: string, keyed?: string}} props
+ * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width in
+ * seconds of what a time stands for
  */
-export function Chart({ data, series, height = 180, axes = true, stack = false, bars = false, log = false, format = String, axisFormat = format, bucket = 0, range = null, onBrush = undefined, brush = null, label, keyed = '' }) {
+export function Chart({
+  data,
+  series,
+  height = 180,
+  axes = true,
+  stack = false,
+  bars = false,
+  log = false,
+  format = String,
+  axisFormat = format,
+  bucket = 0,
+  range = null,
+  onBrush = undefined,
+  brush = null,
+  label,
+  keyed = '',
+}) {
   const box = useRef(/** @type {any} */ (null));
   const made = useRef(/** @type {any} */ (null));
   const latest = useRef({ data, onBrush, brush, bucket, range });
   latest.current = { data, onBrush, brush, bucket, range };
-  const shape = (d) => { const all = stack ? stacked(d) : d; return [all[0], ...all.slice(1).reverse()]; };
+  const shape = (d) => {
+    const all = stack ? stacked(d) : d;
+    return [all[0], ...all.slice(1).reverse()];
+  };
   const showBrush = () => {
     const u = made.current;
     const now = latest.current.brush;
     if (!u) return;
     const left = now ? Math.max(0, u.valToPos(now[0], 'x')) : 0;
     const right = now ? Math.min(u.over.clientWidth, u.valToPos(now[1], 'x')) : 0;
-    u.setSelect({ left, width: now ? Math.max(2, right - left) : 0, top: 0, height: now ? u.over.clientHeight : 0 }, false);
+    u.setSelect(
+      {
+        left,
+        width: now ? Math.max(2, right - left) : 0,
+        top: 0,
+        height: now ? u.over.clientHeight : 0,
+      },
+      false,
+    );
   };
   const uPlot = library.value;
   useEffect(fetchLibrary, []);
@@ -89,33 +158,100 @@ export function Chart({ data, series, height = 180, axes = true, stack = false, 
     const el = box.current;
     const ink = token('--ink-3');
     // A bar stands in the middle of the stretch that it counts.
-    const barPaths = bars ? uPlot.paths.bars({ size: [0.82, 18], align: 1, radius: 0.1 }) : uPlot.paths.linear();
+    const barPaths = bars
+      ? uPlot.paths.bars({ size: [0.82, 18], align: 1, radius: 0.1 })
+      : uPlot.paths.linear();
     const lines = series.map((each) => {
       const color = token(each.color);
-      return { label: each.label, stroke: bars ? undefined : token(each.line ?? each.color), width: bars ? 0 : each.width ?? 1.4, fill: stack ? color : each.fill ? `${color}22` : undefined, paths: barPaths, points: { show: false } };
+      return {
+        label: each.label,
+        stroke: bars ? undefined : token(each.line ?? each.color),
+        width: bars ? 0 : (each.width ?? 1.4),
+        fill: stack ? color : each.fill ? `${color}22` : undefined,
+        paths: barPaths,
+        points: { show: false },
+      };
     });
-    const u = new uPlot({
-      width: el.clientWidth || 300, height, legend: { show: false }, padding: [8, 6, axes ? 0 : 7, 0],
-      plugins: [tooltip(series, format, () => latest.current.data, latest.current.bucket)],
-      cursor: { y: false, points: { show: false }, drag: { x: !!onBrush, y: false, setScale: false } }, select: { show: !!onBrush, left: 0, top: 0, width: 0, height: 0 },
-      scales: {
-        x: { time: true, range: (_, low, high) => latest.current.range ?? ends(latest.current.data[0], latest.current.bucket) ?? [low, high] },
-        y: log ? { distr: 3 } : { range: (_, low, high) => [0, high * 1.12 || 1] },
+    const u = new uPlot(
+      {
+        width: el.clientWidth || 300,
+        height,
+        legend: { show: false },
+        padding: [8, 6, axes ? 0 : 7, 0],
+        plugins: [tooltip(series, format, () => latest.current.data, latest.current.bucket)],
+        cursor: {
+          y: false,
+          points: { show: false },
+          drag: { x: !!onBrush, y: false, setScale: false },
+        },
+        select: { show: !!onBrush, left: 0, top: 0, width: 0, height: 0 },
+        scales: {
+          x: {
+            time: true,
+            range: (_, low, high) =>
+              latest.current.range ??
+              ends(latest.current.data[0], latest.current.bucket) ?? [low, high],
+          },
+          y: log ? { distr: 3 } : { range: (_, low, high) => [0, high * 1.12 || 1] },
+        },
+        axes: [
+          {
+            stroke: ink,
+            font: '11px Inter, sans-serif',
+            show: axes,
+            size: 24,
+            gap: 4,
+            grid: { show: false },
+            ticks: { show: false },
+            space: 90,
+            values: times,
+          },
+          {
+            stroke: ink,
+            font: '11px Inter, sans-serif',
+            size: 48,
+            gap: 6,
+            grid: { stroke: token('--grid'), width: 1, ...(log && { filter: decades }) },
+            ...(log && { filter: decades }),
+            ticks: { show: false },
+            space: height < 100 ? 22 : 30,
+            values: (_, all) => all.map((v) => (v == null ? '' : axisFormat(v))),
+          },
+        ],
+        series: [{}, ...lines.reverse()],
+        hooks: {
+          setSelect: [
+            (it) => {
+              const { left, width } = it.select;
+              if (width > 3)
+                latest.current.onBrush?.(it.posToVal(left, 'x'), it.posToVal(left + width, 'x'));
+              else if (!latest.current.brush) showBrush();
+            },
+          ],
+        },
       },
-      axes: [
-        { stroke: ink, font: '11px Inter, sans-serif', show: axes, size: 24, gap: 4, grid: { show: false }, ticks: { show: false }, space: 90, values: times },
-        { stroke: ink, font: '11px Inter, sans-serif', size: 48, gap: 6, grid: { stroke: token('--grid'), width: 1, ...(log && { filter: decades }) }, ...(log && { filter: decades }), ticks: { show: false }, space: height < 100 ? 22 : 30, values: (_, all) => all.map((v) => (v == null ? '' : axisFormat(v))) },
-      ],
-      series: [{}, ...lines.reverse()],
-      hooks: { setSelect: [(it) => { const { left, width } = it.select; if (width > 3) latest.current.onBrush?.(it.posToVal(left, 'x'), it.posToVal(left + width, 'x')); else if (!latest.current.brush) showBrush(); }] },
-    }, shape(latest.current.data), el);
+      shape(latest.current.data),
+      el,
+    );
     made.current = u;
     showBrush();
-    const sizes = new ResizeObserver(() => { if (el.clientWidth) { u.setSize({ width: el.clientWidth, height }); showBrush(); } });
+    const sizes = new ResizeObserver(() => {
+      if (el.clientWidth) {
+        u.setSize({ width: el.clientWidth, height });
+        showBrush();
+      }
+    });
     sizes.observe(el);
-    return () => { sizes.disconnect(); u.destroy(); made.current = null; };
+    return () => {
+      sizes.disconnect();
+      u.destroy();
+      made.current = null;
+    };
   }, [theme.value, series.map((each) => each.label).join(), height, keyed, uPlot]);
-  useEffect(() => { made.current?.setData(shape(data)); showBrush(); }, [data]);
+  useEffect(() => {
+    made.current?.setData(shape(data));
+    showBrush();
+  }, [data]);
   useEffect(showBrush, [brush?.[0], brush?.[1]]);
   return html`<div ref=${box} role="img" aria-label=${label} style=${{ height: `${height}px` }}></div>`;
 }
@@ -124,5 +260,54 @@ export function Chart({ data, series, height = 180, axes = true, stack = false, 
 export function ChartWithTable(props) {
   const [table, setTable] = useState(false);
   const { data, series, format = String } = props;
-  return html`<div class="chart-t"><button type="button" class="as-table" aria-pressed=${table ? 'true' : 'false'} onClick=${() => setTable(!table)}>${table ? T.chart : T.table}</button>${table ? html`<div class="scroll chart-table" style=${{ maxHeight: `${props.height ?? 180}px` }} tabindex="0" role="region" aria-label=${props.label}><table class="t"><thead><tr><th>${T.tasks.from}</th>${series.map((each) => html`<th class="right">${each.label}</th>`)}</tr></thead><tbody>${data[0].map((at, i) => html`<tr><td>${moment(at)}</td>${series.map((_, k) => html`<td class="right">${data[k + 1][i] == null ? '–' : format(data[k + 1][i])}</td>`)}</tr>`)}</tbody></table></div>` : html`<${Chart} ...${props} />`}</div>`;
+  return html`
+    <div class="chart-t">
+      <button
+        type="button"
+        class="as-table"
+        aria-pressed=${table ? 'true' : 'false'}
+        onClick=${() => setTable(!table)}
+      >
+        ${table ? T.chart : T.table}
+      </button>
+      ${
+        table
+          ? html`
+            <div
+              class="scroll chart-table"
+              style=${{ maxHeight: `${props.height ?? 180}px` }}
+              tabindex="0"
+              role="region"
+              aria-label=${props.label}
+            >
+              <table class="t">
+                <thead>
+                  <tr>
+                    <th>${T.tasks.from}</th>
+                    ${series.map((each) => html`<th class="right">${each.label}</th>`)}
+                  </tr>
+                </thead>
+                <tbody>
+                  ${data[0].map(
+                    (at, i) => html`
+                      <tr>
+                        <td>${moment(at)}</td>
+                        ${series.map(
+                          (_, k) => html`
+                            <td class="right">
+                              ${data[k + 1][i] == null ? '–' : format(data[k + 1][i])}
+                            </td>
+                          `,
+                        )}
+                      </tr>
+                    `,
+                  )}
+                </tbody>
+              </table>
+            </div>
+          `
+          : html`<${Chart} ...${props} />`
+      }
+    </div>
+  `;
 }

@@ -1,12 +1,22 @@
-// A button that opens a small pane below itself (the browser's popover: Escape and a click beside it close it).
+// A button that opens a small pane below itself (the browser's popover: Escape and a click beside
+// it close it).
 import { html, useId, useRef, useState } from '../lib.js';
 import { Icon } from './icons.js';
 
 /**
- * @param {{label: string, icon?: string, text?: any, quiet?: boolean, children: any, end?: boolean, cls?: string}} props
+ * @param {{label: string, icon?: string, text?: any, quiet?: boolean, children: any, end?: boolean,
+ *   cls?: string}} props
  * children: a function that is called with `close` while it is open, or what to show
  */
-export function Popover({ label, icon = '', text = null, quiet = true, children, end = false, cls = '' }) {
+export function Popover({
+  label,
+  icon = '',
+  text = null,
+  quiet = true,
+  children,
+  end = false,
+  cls = '',
+}) {
   const id = useId();
   const button = useRef(/** @type {any} */ (null));
   const pane = useRef(/** @type {any} */ (null));
@@ -23,14 +33,47 @@ export function Popover({ label, icon = '', text = null, quiet = true, children,
   const toggled = (event) => {
     setOpen(event.newState === 'open');
     if (event.newState !== 'open') return;
-    requestAnimationFrame(() => { place(); pane.current?.querySelector('a, button, input')?.focus(); });
+    requestAnimationFrame(() => {
+      place();
+      pane.current?.querySelector('a, button, input')?.focus();
+    });
   };
-  const close = () => { pane.current?.hidePopover(); button.current?.focus(); };
-  return html`<button ref=${button} type="button" class=${`btn${quiet ? ' quiet' : ''}${text ? '' : ' icon'} ${cls}`} popovertarget=${id} aria-label=${text ? null : label} title=${text ? null : label} aria-expanded=${open ? 'true' : 'false'}>${icon && html`<${Icon} n=${icon} />`}${text && html`<span>${text}</span>`}</button><div ref=${pane} id=${id} popover class="pane" role="group" aria-label=${label} onToggle=${toggled}>${open && (typeof children === 'function' ? children(close) : children)}</div>`;
+  const close = () => {
+    pane.current?.hidePopover();
+    button.current?.focus();
+  };
+  return html`
+    <button
+      ref=${button}
+      type="button"
+      class=${`btn${quiet ? ' quiet' : ''}${text ? '' : ' icon'} ${cls}`}
+      popovertarget=${id}
+      aria-label=${text ? null : label}
+      title=${text ? null : label}
+      aria-expanded=${open ? 'true' : 'false'}
+    >
+      ${icon && html`<${Icon} n=${icon} />`}
+      ${text && html`<span>${text}</span>`}
+    </button>
+    <div
+      ref=${pane}
+      id=${id}
+      popover
+      class="pane"
+      role="group"
+      aria-label=${label}
+      onToggle=${toggled}
+    >
+      ${open && (typeof children === 'function' ? children(close) : children)}
+    </div>
+  `;
 }
 
-/** Lines of a menu: `[word, act or address, {icon, why, danger, download}]`; with a reason in `why` it cannot be chosen.
- * @param {{items: any[], close: () => void}} props */
+/**
+ * Lines of a menu: `[word, act or address, {icon, why, danger, download}]`; with a reason in `why`
+ * it cannot be chosen.
+ * @param {{items: any[], close: () => void}} props
+ */
 export function MenuItems({ items, close }) {
   const move = (event) => {
     const all = [...event.currentTarget.querySelectorAll('a, button:not([disabled])')];
@@ -40,7 +83,51 @@ export function MenuItems({ items, close }) {
     event.preventDefault();
     all[(at + step + all.length) % all.length].focus();
   };
-  return html`<ul class="menu" onKeyDown=${move}>${items.filter(Boolean).map(([word, what, { icon = '', why = '', danger = false, download = false, target = null } = {}]) => html`<li>${typeof what === 'string' && !why
-    ? html`<a href=${what} download=${download || null} target=${target} rel=${target ? 'noreferrer' : null} onClick=${() => close()}>${icon && html`<${Icon} n=${icon} />`}<span>${word}</span></a>`
-    : html`<button type="button" class=${danger ? 'danger' : ''} disabled=${!!why} title=${why || null} onClick=${() => { close(); what(); }}>${icon && html`<${Icon} n=${icon} />`}<span>${word}${why && html`<small>${why}</small>`}</span></button>`}</li>`)}</ul>`;
+  return html`
+    <ul class="menu" onKeyDown=${move}>
+      ${items.filter(Boolean).map(
+        ([
+          word,
+          what,
+          { icon = '', why = '', danger = false, download = false, target = null } = {},
+        ]) => html`
+          <li>
+            ${
+              typeof what === 'string' && !why
+                ? html`
+                  <a
+                    href=${what}
+                    download=${download || null}
+                    target=${target}
+                    rel=${target ? 'noreferrer' : null}
+                    onClick=${() => close()}
+                  >
+                    ${icon && html`<${Icon} n=${icon} />`}
+                    <span>${word}</span>
+                  </a>
+                `
+                : html`
+                  <button
+                    type="button"
+                    class=${danger ? 'danger' : ''}
+                    disabled=${!!why}
+                    title=${why || null}
+                    onClick=${() => {
+                      close();
+                      what();
+                    }}
+                  >
+                    ${icon && html`<${Icon} n=${icon} />`}
+                    <span>
+                      ${word}
+                      ${why && html`<small>${why}</small>`}
+                    </span>
+                  </button>
+                `
+            }
+          </li>
+        `,
+      )}
+    </ul>
+  `;
 }

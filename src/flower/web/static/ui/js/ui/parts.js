@@ -1,4 +1,5 @@
-// Small parts that every page uses: state, name, time, worker, copy, key, figures, meter, sparkline.
+// Small parts that every page uses: state, name, time, worker, copy, key, figures, meter,
+// sparkline.
 import { html } from '../lib.js';
 import { href, part, search } from '../router.js';
 import { settings } from '../settings.js';
@@ -12,33 +13,76 @@ import { Icon } from './icons.js';
 /* One shape for each state, so that none needs its colour. */
 const SHAPES = {
   SUCCESS: html`<path d="M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M5.300 8.200 7.200 10l3.500-4" />`,
-  FAILURE: html`<circle cx="8" cy="8" r="6.700" fill="currentColor" stroke="none" /><path d="M5.900 5.900l4.200 4.200M10.100 5.900l-4.200 4.200" class="cut" />`,
-  STARTED: html`<circle cx="8" cy="8" r="6" opacity=".3" /><path class="arc" d="M8 2a6 6 0 0 1 6 6" />`,
-  RECEIVED: html`<circle cx="8" cy="8" r="6" /><circle cx="8" cy="8" r="1.800" fill="currentColor" stroke="none" />`,
+  FAILURE: html`
+    <circle cx="8" cy="8" r="6.700" fill="currentColor" stroke="none" />
+    <path d="M5.900 5.900l4.200 4.200M10.100 5.900l-4.200 4.200" class="cut" />
+  `,
+  STARTED: html`
+    <circle cx="8" cy="8" r="6" opacity=".3" />
+    <path class="arc" d="M8 2a6 6 0 0 1 6 6" />
+  `,
+  RECEIVED: html`
+    <circle cx="8" cy="8" r="6" />
+    <circle cx="8" cy="8" r="1.800" fill="currentColor" stroke="none" />
+  `,
   PENDING: html`<circle cx="8" cy="8" r="6" stroke-dasharray="2.200 2.520" />`,
   RETRY: html`<path d="M13.600 8A5.600 5.600 0 1 1 11.900 4L13.600 5.600M13.600 2.300v3.300h-3.300" />`,
   REVOKED: html`<path d="M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M3.800 3.800l8.400 8.400" />`,
-  REJECTED: html`<path d="M5.300 2h5.400L14 5.300v5.400L10.700 14H5.300L2 10.700V5.300Z" /><path d="M5.500 8h5" />`,
+  REJECTED: html`
+    <path d="M5.300 2h5.400L14 5.300v5.400L10.700 14H5.300L2 10.700V5.300Z" />
+    <path d="M5.500 8h5" />
+  `,
 };
 const OTHER = html`<rect x="3" y="3" width="10" height="10" rx="2" />`;
 
 /** In the order in which trouble is looked for. */
-export const STATES = ['FAILURE', 'RETRY', 'STARTED', 'RECEIVED', 'PENDING', 'SUCCESS', 'REVOKED', 'REJECTED'];
+export const STATES = [
+  'FAILURE',
+  'RETRY',
+  'STARTED',
+  'RECEIVED',
+  'PENDING',
+  'SUCCESS',
+  'REVOKED',
+  'REJECTED',
+];
 export const FINAL = new Set(['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED']);
 
 export const stateClass = (state) => `st-${state in SHAPES ? state : 'OTHER'}`;
 
 /** @param {{s: string, lg?: boolean}} props */
-export const State = ({ s, lg = false }) => html`<span class=${`st ${stateClass(s)}${lg ? ' lg' : ''}${s === 'SUCCESS' && !lg ? ' quiet' : ''}`}><${StateShape} s=${s} /><span>${visible(T.state(s))}</span></span>`;
+export const State = ({ s, lg = false }) => html`
+  <span
+    class=${`st ${stateClass(s)}${lg ? ' lg' : ''}${s === 'SUCCESS' && !lg ? ' quiet' : ''}`}
+  >
+    <${StateShape} s=${s} />
+    <span>${visible(T.state(s))}</span>
+  </span>
+`;
 
 /** @param {{s: string}} props */
-export const StateShape = ({ s }) => html`<svg viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${SHAPES[s] ?? OTHER}</svg>`;
+export const StateShape = ({ s }) => html`
+  <svg
+    viewBox="0 0 16 16"
+    fill="none"
+    stroke="currentColor"
+    stroke-width="1.5"
+    stroke-linecap="round"
+    stroke-linejoin="round"
+    aria-hidden="true"
+  >
+    ${SHAPES[s] ?? OTHER}
+  </svg>
+`;
 
 /** A task's name with its module in the background. @param {{n: string | null}} props */
 export function Name({ n }) {
   if (!n) return html`<span class="mod">${T.unknownName}</span>`;
   const [module, name] = nameParts(n.length > 300 ? `${n.slice(0, 300)}…` : n);
-  return html`<span class="mod">${module}</span>${name}`;
+  return html`
+    <span class="mod">${module}</span>
+    ${name}
+  `;
 }
 
 /** A time of the browser's zone; UTC and age on hover.
@@ -46,26 +90,58 @@ export function Name({ n }) {
 export function Moment({ at, precise = false, natural = settings.natural_time }) {
   if (at == null) return html`<span class="muted">–</span>`;
   const text = natural && Math.abs(Date.now() / 1000 - at) < 86400 ? age(at) : moment(at, precise);
-  return html`<time datetime=${new Date(at * 1000).toJSON() ?? ''} title=${hover(at)}>${text}</time>`;
+  return html`
+    <time datetime=${new Date(at * 1000).toJSON() ?? ''} title=${hover(at)}>
+      ${text}
+    </time>
+  `;
 }
 
-/** For rows: the clock, milliseconds in the background; the day where it is not today. @param {{at: number | null}} props */
+/**
+ * For rows: the clock, milliseconds in the background; the day where it is not today.
+ * @param {{at: number | null}} props
+ */
 export function RowTime({ at }) {
   if (at == null) return html`<span class="muted">–</span>`;
   if (settings.natural_time) return html`<${Moment} at=${at} />`;
-  if (!isToday(at)) return html`<time title=${hover(at)}>${shortDay(at)} ${clock(at)}</time>`;
+  if (!isToday(at))
+    return html`
+      <time title=${hover(at)}>
+        ${shortDay(at)} ${clock(at)}
+      </time>
+    `;
   const [whole, rest] = clock(at, true).split('.');
-  return html`<time title=${hover(at)}>${whole}<s>.${rest}</s></time>`;
+  return html`
+    <time title=${hover(at)}>
+      ${whole}
+      <s>.${rest}</s>
+    </time>
+  `;
 }
 
 /** @param {{name: string | null, short?: boolean}} props */
-export const WorkerLink = ({ name, short = false }) => (name ? html`<a href=${href(`worker/${part(name)}`)} title=${visible(name)}>${line(short ? name.replace(/^celery@/, '') : name)}</a>` : html`<span class="muted">–</span>`);
+export const WorkerLink = ({ name, short = false }) =>
+  name
+    ? html`
+      <a href=${href(`worker/${part(name)}`)} title=${visible(name)}>
+        ${line(short ? name.replace(/^celery@/, '') : name)}
+      </a>
+    `
+    : html`<span class="muted">–</span>`;
 
 /** @param {{uuid: string, short?: boolean}} props */
-export const TaskLink = ({ uuid, short = false }) => html`<a class="mono link" href=${href(`task/${part(uuid)}`)} title=${visible(uuid)}>${line(short ? uuid.slice(0, 8) : uuid, 60)}</a>`;
+export const TaskLink = ({ uuid, short = false }) => html`
+  <a class="mono link" href=${href(`task/${part(uuid)}`)} title=${visible(uuid)}>
+    ${line(short ? uuid.slice(0, 8) : uuid, 60)}
+  </a>
+`;
 
 /** @param {{name: string}} props */
-export const TypeLink = ({ name }) => html`<a class="link" href=${search(`name:=${quoted(name)}`)}>${line(name)}</a>`;
+export const TypeLink = ({ name }) => html`
+  <a class="link" href=${search(`name:=${quoted(name)}`)}>
+    ${line(name)}
+  </a>
+`;
 
 /* How a value is written in the search language. */
 export { quoted };
@@ -92,31 +168,119 @@ function fallbackCopy(text) {
 }
 
 /** @param {{text: string, what?: string}} props */
-export const Copy = ({ text, what = T.copy.id }) => html`<button class="copy" type="button" aria-label=${T.copy.of(what)} title=${T.copy.of(what)} onClick=${() => copy(text, what)}><${Icon} n="copy" /></button>`;
+export const Copy = ({ text, what = T.copy.id }) => html`
+  <button
+    class="copy"
+    type="button"
+    aria-label=${T.copy.of(what)}
+    title=${T.copy.of(what)}
+    onClick=${() => copy(text, what)}
+  >
+    <${Icon} n="copy" />
+  </button>
+`;
 
 /** @param {{keys: string[]}} props */
-export const Keys = ({ keys }) => html`<span class="keys">${keys.map((key) => html`<kbd>${key}</kbd>`)}</span>`;
+export const Keys = ({ keys }) => html`
+  <span class="keys">
+    ${keys.map((key) => html`<kbd>${key}</kbd>`)}
+  </span>
+`;
 
-/** One of few, as buttons. @param {{items: [string, string][], value: string, onPick: (value: string) => void, label: string}} props */
-export const Segmented = ({ items, value, onPick, label }) => html`<div class="seg" role="group" aria-label=${label}>${items.map(([key, text]) => html`<button type="button" aria-pressed=${key === value ? 'true' : 'false'} onClick=${() => onPick(key)}>${text}</button>`)}</div>`;
+/**
+ * One of few, as buttons.
+ * @param {{items: [string, string][], value: string, onPick: (value: string) => void, label:
+ *   string}} props
+ */
+export const Segmented = ({ items, value, onPick, label }) => html`
+  <div class="seg" role="group" aria-label=${label}>
+    ${items.map(
+      ([key, text]) => html`
+        <button
+          type="button"
+          aria-pressed=${key === value ? 'true' : 'false'}
+          onClick=${() => onPick(key)}
+        >
+          ${text}
+        </button>
+      `,
+    )}
+  </div>
+`;
 
-/** A figure with its name, as in the row above a page. @param {{name: string, children?: any}} props */
-export const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
+/**
+ * A figure with its name, as in the row above a page.
+ * @param {{name: string, children?: any}} props
+ */
+export const Fact = ({ name, children }) => html`
+  <div>
+    <dt>${name}</dt>
+    <dd>${children}</dd>
+  </div>
+`;
 
-/** A key figure with trend. @param {{name: string, value: string, unit?: string, note?: string, tone?: string, trend?: number[]}} props */
-export const KeyFigure = ({ name, value, unit = '', note = '', tone = '', trend = [] }) => html`<div class="kpi"><h3>${name}</h3><div class="v">${value}${unit && html`<small>${unit}</small>`}</div><div class="r"><span class=${`d ${tone}`}>${note}</span>${trend.length > 1 && html`<${Spark} values=${trend} tone=${tone} />`}</div></div>`;
+/**
+ * A key figure with trend.
+ * @param {{name: string, value: string, unit?: string, note?: string, tone?: string, trend?:
+ *   number[]}} props
+ */
+export const KeyFigure = ({ name, value, unit = '', note = '', tone = '', trend = [] }) => html`
+  <div class="kpi">
+    <h3>${name}</h3>
+    <div class="v">
+      ${value}
+      ${unit && html`<small>${unit}</small>`}
+    </div>
+    <div class="r">
+      <span class=${`d ${tone}`}>${note}</span>
+      ${trend.length > 1 && html`<${Spark} values=${trend} tone=${tone} />`}
+    </div>
+  </div>
+`;
 
 /** @param {{part: number, tone?: string, label: string}} props part: 0..1 */
-export const Meter = ({ part: share, tone = '', label }) => html`<span class=${`meter ${tone}`} role="img" aria-label=${label}><i style=${{ width: `${Math.max(0, Math.min(100, share * 100))}%` }}></i></span>`;
+export const Meter = ({ part: share, tone = '', label }) => html`
+  <span class=${`meter ${tone}`} role="img" aria-label=${label}>
+    <i style=${{ width: `${Math.max(0, Math.min(100, share * 100))}%` }}></i>
+  </span>
+`;
 
-/** A trend as one small path. @param {{values: number[], tone?: string, w?: number, h?: number}} props */
+/**
+ * A trend as one small path.
+ * @param {{values: number[], tone?: string, w?: number, h?: number}} props
+ */
 export function Spark({ values, tone = '', w = 74, h = 22 }) {
   const low = Math.min(...values, 0);
   const scale = (h - 4) / (Math.max(...values) - low || 1);
-  const points = values.map((y, i) => `${((i * w) / (values.length - 1 || 1)).toFixed(1)} ${(h - 2 - (y - low) * scale).toFixed(1)}`);
+  const points = values.map(
+    (y, i) =>
+      `${((i * w) / (values.length - 1 || 1)).toFixed(1)} ${(h - 2 - (y - low) * scale).toFixed(1)}`,
+  );
   const path = `M${points.join('L')}`;
-  return html`<svg class=${`spark ${tone}`} width=${w} height=${h} viewBox=${`0 0 ${w} ${h}`} aria-hidden="true"><path class="area" d=${`${path}L${w} ${h}L0 ${h}Z`} /><path d=${path} /></svg>`;
+  return html`
+    <svg
+      class=${`spark ${tone}`}
+      width=${w}
+      height=${h}
+      viewBox=${`0 0 ${w} ${h}`}
+      aria-hidden="true"
+    >
+      <path class="area" d=${`${path}L${w} ${h}L0 ${h}Z`} />
+      <path d=${path} />
+    </svg>
+  `;
 }
 
 /** @param {{items: [string, string][]}} props pairs of a colour (a token) and a word */
-export const Legend = ({ items }) => html`<div class="legend">${items.map(([color, text]) => html`<span><i style=${{ background: `var(${color})` }}></i>${text}</span>`)}</div>`;
+export const Legend = ({ items }) => html`
+  <div class="legend">
+    ${items.map(
+      ([color, text]) => html`
+        <span>
+          <i style=${{ background: `var(${color})` }}></i>
+          ${text}
+        </span>
+      `,
+    )}
+  </div>
+`;

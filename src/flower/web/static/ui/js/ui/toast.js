@@ -6,16 +6,47 @@ const shown = signal(/** @type {any[]} */ ([]));
 const SECONDS = 6;
 let last = 0;
 
-/** @param {string} text @param {{undo?: () => void, link?: [string, string], bad?: boolean}} more link: address and word */
+/**
+ * @param {string} text
+ * @param {{undo?: () => void, link?: [string, string], bad?: boolean}} more link: address and word
+ */
 export function toast(text, more = {}) {
   const one = { id: (last += 1), text, ...more };
   shown.value = [...shown.value.slice(-3), one];
   setTimeout(() => drop(one), SECONDS * 1000 * (more.bad ? 2 : 1));
 }
 
-const drop = (one) => { shown.value = shown.value.filter((each) => each !== one); };
+const drop = (one) => {
+  shown.value = shown.value.filter((each) => each !== one);
+};
 
 /** A refusal, in the words of the server. @param {any} problem */
-export const toastProblem = (problem) => toast([problem.message, problem.hint].filter(Boolean).join(': '), { bad: true });
+export const toastProblem = (problem) =>
+  toast([problem.message, problem.hint].filter(Boolean).join(': '), { bad: true });
 
-export const Toasts = () => html`<div class="toasts" role="status" aria-live="polite">${shown.value.map((one) => html`<div class=${`toast${one.bad ? ' bad' : ''}`} key=${one.id}><span>${one.text}</span>${one.link && html`<a href=${one.link[0]}>${one.link[1]}</a>`}${one.undo && html`<button type="button" onClick=${() => { drop(one); one.undo(); }}>${T.undo}</button>`}</div>`)}</div>`;
+export const Toasts = () => html`
+  <div class="toasts" role="status" aria-live="polite">
+    ${shown.value.map(
+      (one) => html`
+        <div class=${`toast${one.bad ? ' bad' : ''}`} key=${one.id}>
+          <span>${one.text}</span>
+          ${one.link && html`<a href=${one.link[0]}>${one.link[1]}</a>`}
+          ${
+            one.undo &&
+            html`
+              <button
+                type="button"
+                onClick=${() => {
+                  drop(one);
+                  one.undo();
+                }}
+              >
+                ${T.undo}
+              </button>
+            `
+          }
+        </div>
+      `,
+    )}
+  </div>
+`;

@@ -1,4 +1,5 @@
-// What a worker can be told. Every command says what the worker itself answers; what breaks something off asks first.
+// What a worker can be told. Every command says what the worker itself answers; what breaks
+// something off asks first.
 import { html, useState } from '../lib.js';
 import { post } from '../api.js';
 import { part } from '../router.js';
@@ -10,32 +11,101 @@ import { ErrorPanel } from '../ui/panels.js';
 
 const W = T.worker;
 
-/** @param {string} name @param {string} path below the worker's address @param {any} body @returns {Promise<any>} null if it was refused */
-export const command = (name, path, body = undefined) => tell(post(`workers/${part(name)}/${path}`, body), (told) => (told.answer == null ? W.told : W.said(visible(told.answer))));
+/**
+ * @param {string} name
+ * @param {string} path below the worker's address
+ * @param {any} body
+ * @returns {Promise<any>} null if it was refused
+ */
+export const command = (name, path, body = undefined) =>
+  tell(post(`workers/${part(name)}/${path}`, body), (told) =>
+    told.answer == null ? W.told : W.said(visible(told.answer)),
+  );
 
 /** @param {string} name @param {any[] | null} active what it runs, as far as it said */
 export async function shutDown(name, active) {
-  if (await confirm({ title: W.shutdownTitle(visible(name)), text: W.shutdownText, verb: W.shutdownVerb, keep: W.keep, facts: active ? [[W.running, String(active.length)]] : [] })) return command(name, 'shutdown');
+  if (
+    await confirm({
+      title: W.shutdownTitle(visible(name)),
+      text: W.shutdownText,
+      verb: W.shutdownVerb,
+      keep: W.keep,
+      facts: active ? [[W.running, String(active.length)]] : [],
+    })
+  )
+    return command(name, 'shutdown');
   return null;
 }
 
 /** @param {string} name @param {any[] | null} active */
 export async function restartPool(name, active) {
-  if (await confirm({ title: W.restartTitle(visible(name)), text: W.restartText, verb: W.restartVerb, keep: W.keep, facts: active ? [[W.running, String(active.length)]] : [] })) return command(name, 'pool/restart');
+  if (
+    await confirm({
+      title: W.restartTitle(visible(name)),
+      text: W.restartText,
+      verb: W.restartVerb,
+      keep: W.keep,
+      facts: active ? [[W.running, String(active.length)]] : [],
+    })
+  )
+    return command(name, 'pool/restart');
   return null;
 }
 
-/** Grow, shrink, autoscale. @param {{name: string, why: string, then: () => void}} props why: why not, '' if one may */
+/**
+ * Grow, shrink, autoscale.
+ * @param {{name: string, why: string, then: () => void}} props why: why not, '' if one may
+ */
 export function PoolControls({ name, why, then }) {
-  const numbers = (event) => { event.preventDefault(); return Object.fromEntries([...new FormData(event.target)].map(([key, value]) => [key, Number(value)])); };
-  const grow = async (event) => { if (await command(name, 'pool/grow', numbers(event))) then(); };
+  const numbers = (event) => {
+    event.preventDefault();
+    return Object.fromEntries(
+      [...new FormData(event.target)].map(([key, value]) => [key, Number(value)]),
+    );
+  };
+  const grow = async (event) => {
+    if (await command(name, 'pool/grow', numbers(event))) then();
+  };
   const shrink = async (event) => {
     const { n } = numbers(event);
-    if (await confirm({ title: W.shrinkTitle(W.slotsWord(n)), text: W.shrinkText, verb: W.shrink, keep: W.keep }) && await command(name, 'pool/shrink', { n })) then();
+    if (
+      (await confirm({
+        title: W.shrinkTitle(W.slotsWord(n)),
+        text: W.shrinkText,
+        verb: W.shrink,
+        keep: W.keep,
+      })) &&
+      (await command(name, 'pool/shrink', { n }))
+    )
+      then();
   };
-  const scale = async (event) => { if (await command(name, 'pool/autoscale', numbers(event))) then(); };
-  const button = (word) => html`<button class="btn" disabled=${!!why} title=${why || null}>${word}</button>`;
-  return html`<div class="controls">${why && html`<p class="muted">${why}</p>`}<form onSubmit=${grow}><${NumberField} name="n" label=${W.growBy} value="1" disabled=${!!why} />${button(W.grow)}</form><form onSubmit=${shrink}><${NumberField} name="n" label=${W.shrinkBy} value="1" disabled=${!!why} />${button(W.shrink)}</form><form onSubmit=${scale}><${NumberField} name="min" label=${W.min} min=${0} placeholder="min" disabled=${!!why} /><span class="muted">${W.to}</span><${NumberField} name="max" label=${W.max} placeholder="max" disabled=${!!why} />${button(W.autoscale)}</form></div>`;
+  const scale = async (event) => {
+    if (await command(name, 'pool/autoscale', numbers(event))) then();
+  };
+  const button = (word) => html`
+    <button class="btn" disabled=${!!why} title=${why || null}>
+      ${word}
+    </button>
+  `;
+  return html`
+    <div class="controls">
+      ${why && html`<p class="muted">${why}</p>`}
+      <form onSubmit=${grow}>
+        <${NumberField} name="n" label=${W.growBy} value="1" disabled=${!!why} />
+        ${button(W.grow)}
+      </form>
+      <form onSubmit=${shrink}>
+        <${NumberField} name="n" label=${W.shrinkBy} value="1" disabled=${!!why} />
+        ${button(W.shrink)}
+      </form>
+      <form onSubmit=${scale}>
+        <${NumberField} name="min" label=${W.min} min=${0} placeholder="min" disabled=${!!why} />
+        <span class="muted">${W.to}</span>
+        <${NumberField} name="max" label=${W.max} placeholder="max" disabled=${!!why} />
+        ${button(W.autoscale)}
+      </form>
+    </div>
+  `;
 }
 
 /** @param {{name: string, why: string, then: () => void}} props */
@@ -43,19 +113,50 @@ export function AddQueue({ name, why, then }) {
   const add = async (event) => {
     event.preventDefault();
     const form = event.target;
-    if (await command(name, 'consumers/add', { queue: form.queue.value.trim() })) { form.reset(); then(); }
+    if (await command(name, 'consumers/add', { queue: form.queue.value.trim() })) {
+      form.reset();
+      then();
+    }
   };
-  return html`<form class="controls" onSubmit=${add}><input class="field find" name="queue" maxlength="255" required aria-label=${W.addQueue} placeholder=${W.addQueue} disabled=${!!why} /><button class="btn" disabled=${!!why} title=${why || null}>${W.add}</button></form>`;
+  return html`
+    <form class="controls" onSubmit=${add}>
+      <input
+        class="field find"
+        name="queue"
+        maxlength="255"
+        required
+        aria-label=${W.addQueue}
+        placeholder=${W.addQueue}
+        disabled=${!!why}
+      />
+      <button class="btn" disabled=${!!why} title=${why || null}>
+        ${W.add}
+      </button>
+    </form>
+  `;
 }
 
 /** @param {string} name @param {string} queue */
 export async function cancelQueue(name, queue) {
-  if (await confirm({ title: W.cancelTitle(line(queue, 80)), text: W.cancelText, verb: W.cancelVerb, keep: W.keep })) return command(name, 'consumers/cancel', { queue });
+  if (
+    await confirm({
+      title: W.cancelTitle(line(queue, 80)),
+      text: W.cancelText,
+      verb: W.cancelVerb,
+      keep: W.keep,
+    })
+  )
+    return command(name, 'consumers/cancel', { queue });
   return null;
 }
 
 /** Rate and time limits of one task type. @param {string} name @param {string} task */
-export const showLimits = (name, task) => show({ title: W.limitTitle(line(task, 120)), wide: true, body: (close) => html`<${Limits} name=${name} task=${task} close=${close} />` });
+export const showLimits = (name, task) =>
+  show({
+    title: W.limitTitle(line(task, 120)),
+    wide: true,
+    body: (close) => html`<${Limits} name=${name} task=${task} close=${close} />`,
+  });
 
 function Limits({ name, task, close }) {
   const [answer, setAnswer] = useState('');
@@ -63,10 +164,80 @@ function Limits({ name, task, close }) {
   const send = (path, body) => {
     setAnswer('');
     setProblem(null);
-    post(`workers/${part(name)}/limits/${path}`, { task, ...body }).then((told) => setAnswer(W.said(visible(told.answer))), setProblem);
+    post(`workers/${part(name)}/limits/${path}`, { task, ...body }).then(
+      (told) => setAnswer(W.said(visible(told.answer))),
+      setProblem,
+    );
   };
-  const rate = (event) => { event.preventDefault(); send('rate', { rate: event.target.rate.value.trim() }); };
+  const rate = (event) => {
+    event.preventDefault();
+    send('rate', { rate: event.target.rate.value.trim() });
+  };
   const seconds = (text) => (text.trim() === '' ? null : Number(text));
-  const times = (event) => { event.preventDefault(); send('time', { soft: seconds(event.target.soft.value), hard: seconds(event.target.hard.value) }); };
-  return html`<p>${W.limitText}</p><form onSubmit=${rate}><div class="two"><label class="f">${W.rate}<input class="field" name="rate" autofocus required maxlength="40" aria-describedby="rate-hint" /></label><button class="btn">${W.setRate}</button></div><p class="muted small" id="rate-hint">${W.rateHint}</p></form><form onSubmit=${times}><div class="two"><label class="f">${W.soft}<input class="field" name="soft" type="number" min="0" step="any" aria-describedby="times-hint" /></label><label class="f">${W.hard}<input class="field" name="hard" type="number" min="0" step="any" aria-describedby="times-hint" /></label><button class="btn">${W.setTimes}</button></div><p class="muted small" id="times-hint">${W.timesHint}</p></form>${problem && html`<${ErrorPanel} problem=${problem} />`}<p role="status">${answer}</p><div class="row"><button type="button" class="btn" onClick=${() => close(null)}>${W.close}</button></div>`;
+  const times = (event) => {
+    event.preventDefault();
+    send('time', {
+      soft: seconds(event.target.soft.value),
+      hard: seconds(event.target.hard.value),
+    });
+  };
+  return html`
+    <p>${W.limitText}</p>
+    <form onSubmit=${rate}>
+      <div class="two">
+        <label class="f">
+          ${W.rate}
+          <input
+            class="field"
+            name="rate"
+            autofocus
+            required
+            maxlength="40"
+            aria-describedby="rate-hint"
+          />
+        </label>
+        <button class="btn">${W.setRate}</button>
+      </div>
+      <p class="muted small" id="rate-hint">
+        ${W.rateHint}
+      </p>
+    </form>
+    <form onSubmit=${times}>
+      <div class="two">
+        <label class="f">
+          ${W.soft}
+          <input
+            class="field"
+            name="soft"
+            type="number"
+            min="0"
+            step="any"
+            aria-describedby="times-hint"
+          />
+        </label>
+        <label class="f">
+          ${W.hard}
+          <input
+            class="field"
+            name="hard"
+            type="number"
+            min="0"
+            step="any"
+            aria-describedby="times-hint"
+          />
+        </label>
+        <button class="btn">${W.setTimes}</button>
+      </div>
+      <p class="muted small" id="times-hint">
+        ${W.timesHint}
+      </p>
+    </form>
+    ${problem && html`<${ErrorPanel} problem=${problem} />`}
+    <p role="status">${answer}</p>
+    <div class="row">
+      <button type="button" class="btn" onClick=${() => close(null)}>
+        ${W.close}
+      </button>
+    </div>
+  `;
 }

@@ -13,19 +13,93 @@ const W = T.worker;
 
 /** @param {{name: string}} props */
 export function History({ name }) {
-  const history = useResource((signal) => get(`workers/${part(name)}/history`, { limit: 2000 }, { signal }), [name], { every: 30 });
-  return html`<${Loaded} of=${history}>${({ moments }) => (moments.length ? html`<${Charts} moments=${moments} /><${Came} moments=${moments} />` : html`<p class="pad muted">${W.historyNone}</p>`)}</${Loaded}>`;
+  const history = useResource(
+    (signal) => get(`workers/${part(name)}/history`, { limit: 2000 }, { signal }),
+    [name],
+    { every: 30 },
+  );
+  return html`
+    <${Loaded} of=${history}>
+      ${({ moments }) =>
+        moments.length
+          ? html`
+            <${Charts} moments=${moments} />
+            <${Came} moments=${moments} />
+          `
+          : html`<p class="pad muted">${W.historyNone}</p>`}
+    </${Loaded}>
+  `;
 }
 
 function Charts({ moments }) {
   const rows = moments.toSorted((a, b) => a.at - b.at);
   const times = rows.map((each) => each.at);
   if (times.length < 2) return null;
-  const one = (title, values, color, format) => values.some((n) => n != null) && html`<section class="part" aria-label=${title}><h2>${title}</h2><div class="chart"><${ChartWithTable} data=${[times, values]} series=${[{ label: title, color, fill: true }]} height=${130} format=${format} label=${title} keyed=${title} /></div></section>`;
-  return html`<div class="halves">${one(W.active, rows.map((each) => each.active), '--st-started', String)}${one(W.loadChart, rows.map((each) => each.loadavg?.[0] ?? null), '--c-p95', (n) => n.toFixed(2))}</div>`;
+  const one = (title, values, color, format) =>
+    values.some((n) => n != null) &&
+    html`
+      <section class="part" aria-label=${title}>
+        <h2>${title}</h2>
+        <div class="chart">
+          <${ChartWithTable}
+            data=${[times, values]}
+            series=${[{ label: title, color, fill: true }]}
+            height=${130}
+            format=${format}
+            label=${title}
+            keyed=${title}
+          />
+        </div>
+      </section>
+    `;
+  return html`
+    <div class="halves">
+      ${one(
+        W.active,
+        rows.map((each) => each.active),
+        '--st-started',
+        String,
+      )}
+      ${one(
+        W.loadChart,
+        rows.map((each) => each.loadavg?.[0] ?? null),
+        '--c-p95',
+        (n) => n.toFixed(2),
+      )}
+    </div>
+  `;
 }
 
 function Came({ moments }) {
-  const found = moments.filter((each) => each.event === 'online' || each.event === 'offline').sort((a, b) => b.at - a.at);
-  return html`<section class="part" aria-label=${W.cameAndWent}><h2>${W.cameAndWent}</h2>${found.length ? html`<ul class="moments">${found.slice(0, 100).map((each) => html`<li><i class=${`dot ${each.event === 'online' ? 'good' : 'off'}`} aria-hidden="true"></i><b>${W.events[each.event]}</b> <${Moment} at=${each.at} natural=${false} /> <span class="muted"><${Ago} at=${each.at} />${each.pid != null && `, ${W.pidWas(each.pid)}`}</span></li>`)}</ul>` : html`<p class="pad muted">${W.historyNone}</p>`}</section>`;
+  const found = moments
+    .filter((each) => each.event === 'online' || each.event === 'offline')
+    .sort((a, b) => b.at - a.at);
+  return html`
+    <section class="part" aria-label=${W.cameAndWent}>
+      <h2>${W.cameAndWent}</h2>
+      ${
+        found.length
+          ? html`
+            <ul class="moments">
+              ${found.slice(0, 100).map(
+                (each) => html`
+                  <li>
+                    <i
+                      class=${`dot ${each.event === 'online' ? 'good' : 'off'}`}
+                      aria-hidden="true"
+                    ></i>
+                    <b>${W.events[each.event]}</b> <${Moment} at=${each.at} natural=${false} />${' '}
+                    <span class="muted">
+                      <${Ago} at=${each.at} />
+                      ${each.pid != null && `, ${W.pidWas(each.pid)}`}
+                    </span>
+                  </li>
+                `,
+              )}
+            </ul>
+          `
+          : html`<p class="pad muted">${W.historyNone}</p>`
+      }
+    </section>
+  `;
 }
