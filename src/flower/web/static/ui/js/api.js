@@ -1,8 +1,8 @@
 // The API client: addresses, JSON, problems, the login and the token against foreign sites.
 import { href } from './router.js';
-import { settings } from './settings.js';
+import { settings } from './bootstrapData.js';
 import { visible } from './format/text.js';
-import { T } from './texts.js';
+import { T } from './strings.js';
 
 /**
  * What went wrong, in the shape that the API has for it. `position` counts characters of the query

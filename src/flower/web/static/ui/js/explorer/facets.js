@@ -2,13 +2,13 @@
 // is what is seen.
 import { html, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useResource } from '../resource.js';
-import { T } from '../texts.js';
+import { useResource } from '../useResource.js';
+import { T } from '../strings.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { chosen, toggle, without } from '../search/tokens.js';
+import { chosen, toggle, without } from '../search/tokenizer.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
-import { STATES, State } from '../ui/parts.js';
+import { STATES, State } from '../ui/components.js';
 
 export const FACETS = ['state', 'name', 'queue', 'worker', 'exception'];
 const FEW = 9;

@@ -2,12 +2,12 @@
 // inside.
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { go, href, part } from '../router.js';
-import { T } from '../texts.js';
-import { useKeys } from '../keys.js';
+import { T } from '../strings.js';
+import { useKeys } from '../keyboardShortcuts.js';
 import { Icon } from '../ui/icons.js';
 import { fitted } from './columns.js';
-import { Pace } from './pace.js';
-import { Places } from './places.js';
+import { Pace } from './scrollSpeed.js';
+import { Places } from './rowRecycler.js';
 
 export const ROW = 34;
 const HEAD = 36;

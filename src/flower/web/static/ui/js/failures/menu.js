@@ -1,14 +1,14 @@
 // The buttons of a group of failures.
 import { html } from '../lib.js';
-import { actOnMany } from '../explorer/jobs.js';
-import { whyNot } from '../me.js';
+import { actOnMany } from '../explorer/bulkActionDialog.js';
+import { whyNot } from '../currentUser.js';
 import { search } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { zone } from '../format/time.js';
-import { add } from '../search/tokens.js';
+import { add } from '../search/tokenizer.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { mute, resolveWith } from './acts.js';
+import { mute, resolveWith } from './actions.js';
 
 /** The query of a group's tasks, within a search. @param {string} id @param {string} q */
 export const queryOf = (id, q = '') => add(q, `failure:${id}`);

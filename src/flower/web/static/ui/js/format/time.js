@@ -1,5 +1,5 @@
 // Times in the browser's zone; hovering gives UTC and age. Epoch seconds everywhere.
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { MISSING, pad } from './numbers.js';
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';

@@ -1,6 +1,6 @@
 // Throughput over failures, which have a scale of their own; runtime percentiles, logarithmic.
 import { html, useState } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { duration, rate } from '../format/numbers.js';
 import { moment } from '../format/time.js';
 import { Chart } from '../ui/chart.js';

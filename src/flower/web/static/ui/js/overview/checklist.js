@@ -1,11 +1,11 @@
 // What must be set for anything to be seen: the first page of who has no events yet, and a hint for
 // who could see more.
 import { html } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, Panel } from '../ui/panels.js';
-import { Copy } from '../ui/parts.js';
+import { Copy } from '../ui/components.js';
 
 const ICONS = { on: 'check', off: 'x', unknown: 'info' };
 

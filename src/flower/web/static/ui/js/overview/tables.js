@@ -1,14 +1,14 @@
 // Queues by what waits in them, task types, workers with their slots.
 import { html, useState } from '../lib.js';
 import { href, part, search } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
-import { Ago, Known } from '../ops/parts.js';
+import { Ago, Known } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
-import { Meter, Name, Segmented, Spark, WorkerLink, quoted } from '../ui/parts.js';
-import { Slots, load, moodOf } from '../worker/mood.js';
+import { Meter, Name, Segmented, Spark, WorkerLink, quoted } from '../ui/components.js';
+import { Slots, load, moodOf } from '../worker/status.js';
 
 const ROWS = 8;
 /** Waiting for so long is shown loud, in seconds. */

@@ -1,16 +1,16 @@
 // The audit log: who did what, on what, with which outcome. The filters are in the address.
 import { html, useState } from '../lib.js';
 import { apiAddress, get } from '../api.js';
-import { useResource } from '../resource.js';
+import { useResource } from '../useResource.js';
 import { address, go, href, part, setQuery } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { line } from '../format/text.js';
 import { Page } from '../shell/page.js';
-import { maySee, shown } from '../ops/parts.js';
+import { maySee, shown } from '../ui/operationsComponents.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { Empty, Loaded } from '../ui/panels.js';
-import { Moment } from '../ui/parts.js';
+import { Moment } from '../ui/components.js';
 import { toastProblem } from '../ui/toast.js';
 
 const A = T.audit;

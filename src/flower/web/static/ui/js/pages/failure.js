@@ -1,20 +1,20 @@
 // One kind of failure: how often, since when, where, and one of its tasks in full.
 import { html } from '../lib.js';
 import { get } from '../api.js';
-import { useLive } from '../live.js';
-import { useResource } from '../resource.js';
+import { useLive } from '../liveStream.js';
+import { useResource } from '../useResource.js';
 import { address, href, part, search, setQuery } from '../router.js';
-import { T } from '../texts.js';
-import { useTurn } from '../turn.js';
+import { T } from '../strings.js';
+import { useTurn } from '../refreshTimer.js';
 import { compact, duration, int, plural } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { span as spanOf, zone } from '../format/time.js';
-import { RangeMenu } from '../explorer/menus.js';
-import { rangeText } from '../explorer/state.js';
-import { useActs } from '../failures/acts.js';
+import { RangeMenu } from '../explorer/toolbarMenus.js';
+import { rangeText } from '../explorer/urlState.js';
+import { useActs } from '../failures/actions.js';
 import { GroupActions, queryOf } from '../failures/menu.js';
-import { Note, StatusTag, titleOf } from '../failures/parts.js';
-import { Ago } from '../ops/parts.js';
+import { Note, StatusTag, titleOf } from '../failures/components.js';
+import { Ago } from '../ui/operationsComponents.js';
 import { GapNote, Page } from '../shell/page.js';
 import { Failure } from '../task/traceback.js';
 import { ChartWithTable } from '../ui/chart.js';
@@ -30,7 +30,7 @@ import {
   TaskLink,
   WorkerLink,
   quoted,
-} from '../ui/parts.js';
+} from '../ui/components.js';
 import { filters } from './failures.js';
 
 const LATEST = 20;

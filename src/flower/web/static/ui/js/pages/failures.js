@@ -1,25 +1,25 @@
 // Failures, those of a kind together: what is new, what came back, what somebody has spoken of.
 import { html, useEffect, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useLive } from '../live.js';
-import { useResource } from '../resource.js';
+import { useLive } from '../liveStream.js';
+import { useResource } from '../useResource.js';
 import { address, href, part, setQuery } from '../router.js';
-import { T } from '../texts.js';
-import { useTurn } from '../turn.js';
+import { T } from '../strings.js';
+import { useTurn } from '../refreshTimer.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { zone } from '../format/time.js';
-import { RangeMenu } from '../explorer/menus.js';
-import { rangeText } from '../explorer/state.js';
-import { useActs } from '../failures/acts.js';
+import { RangeMenu } from '../explorer/toolbarMenus.js';
+import { rangeText } from '../explorer/urlState.js';
+import { useActs } from '../failures/actions.js';
 import { GroupActions } from '../failures/menu.js';
-import { Note, StatusTag, titleOf } from '../failures/parts.js';
+import { Note, StatusTag, titleOf } from '../failures/components.js';
 import { LATELY, STATUSES, UNSETTLED } from '../failures/statuses.js';
-import { Ago } from '../ops/parts.js';
-import { SearchBar } from '../search/bar.js';
+import { Ago } from '../ui/operationsComponents.js';
+import { SearchBar } from '../search/searchBox.js';
 import { GapNote, Page } from '../shell/page.js';
 import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
-import { Segmented, Spark } from '../ui/parts.js';
+import { Segmented, Spark } from '../ui/components.js';
 
 const FEW = 50;
 const MOST = 1000;

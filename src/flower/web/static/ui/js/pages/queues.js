@@ -1,17 +1,26 @@
 // All queues: what waits in each, who eats from it, how long that will take.
 import { html, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useLive } from '../live.js';
-import { useResource } from '../resource.js';
+import { useLive } from '../liveStream.js';
+import { useResource } from '../useResource.js';
 import { href, part, setQuery } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { age } from '../format/time.js';
 import { GapNote, Page } from '../shell/page.js';
 import { Empty, Loaded } from '../ui/panels.js';
-import { Meter, WorkerLink } from '../ui/parts.js';
-import { Depth, EmptyIn, InRate, Oldest, OutRate, Ready, Unacked, depth } from '../queue/cells.js';
+import { Meter, WorkerLink } from '../ui/components.js';
+import {
+  Depth,
+  EmptyIn,
+  InRate,
+  Oldest,
+  OutRate,
+  Ready,
+  Unacked,
+  depth,
+} from '../queue/tableCells.js';
 
 const Q = T.queues;
 const SHOWN = 3;

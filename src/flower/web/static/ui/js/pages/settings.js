@@ -1,17 +1,17 @@
 // Who you are, your tokens, what is kept and masked, saved searches.
 import { html, useEffect } from '../lib.js';
 import { get } from '../api.js';
-import { useResource } from '../resource.js';
-import { me } from '../me.js';
-import { T } from '../texts.js';
+import { useResource } from '../useResource.js';
+import { me } from '../currentUser.js';
+import { T } from '../strings.js';
 import { duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
 import { Page } from '../shell/page.js';
 import { Loaded, Panel } from '../ui/panels.js';
-import { readSearches } from '../shell/side.js';
-import { SavedSearches } from '../settings/searches.js';
-import { Tokens } from '../settings/tokens.js';
+import { readSearches } from '../shell/sidebar.js';
+import { SavedSearches } from '../settings/savedSearches.js';
+import { Tokens } from '../settings/apiTokens.js';
 
 const S = T.settings;
 

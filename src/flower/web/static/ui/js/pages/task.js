@@ -2,17 +2,17 @@
 // and what can be done with it.
 import { html, useEffect, useState } from '../lib.js';
 import { apiAddress, get } from '../api.js';
-import { status, useLive } from '../live.js';
-import { useKeys } from '../keys.js';
-import { whyNot } from '../me.js';
-import { useResource } from '../resource.js';
+import { status, useLive } from '../liveStream.js';
+import { useKeys } from '../keyboardShortcuts.js';
+import { whyNot } from '../currentUser.js';
+import { useResource } from '../useResource.js';
 import { href, part, search } from '../router.js';
-import { settings } from '../settings.js';
-import { T } from '../texts.js';
+import { settings } from '../bootstrapData.js';
+import { T } from '../strings.js';
 import { duration, int } from '../format/numbers.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { clock, full } from '../format/time.js';
-import { quoted } from '../search/tokens.js';
+import { quoted } from '../search/tokenizer.js';
 import { GapNote, Page } from '../shell/page.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
@@ -27,12 +27,12 @@ import {
   TaskLink,
   WorkerLink,
   copy,
-} from '../ui/parts.js';
-import { editAndRun, runAgain, stop } from '../task/acts.js';
+} from '../ui/components.js';
+import { editAndRun, runAgain, stop } from '../task/actions.js';
 import { events } from '../task/attempts.js';
-import { asCurl, asPython, logAddress } from '../task/copying.js';
+import { asCurl, asPython, logAddress } from '../task/copyFormats.js';
 import { Graph, Waterfall } from '../task/graph.js';
-import { toNeighbour } from '../task/neighbours.js';
+import { toNeighbour } from '../task/prevNext.js';
 import { Payload } from '../task/payload.js';
 import { Timeline, TimelineLegend } from '../task/timeline.js';
 import { Failure } from '../task/traceback.js';

@@ -2,23 +2,23 @@
 // tasks it had.
 import { html, useEffect, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useLive } from '../live.js';
-import { useResource } from '../resource.js';
+import { useLive } from '../liveStream.js';
+import { useResource } from '../useResource.js';
 import { href, part, search } from '../router.js';
-import { whyNot } from '../me.js';
-import { T } from '../texts.js';
+import { whyNot } from '../currentUser.js';
+import { T } from '../strings.js';
 import { duration, int } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { age } from '../format/time.js';
 import { Page } from '../shell/page.js';
-import { Ago, Known, Tabs, Unknown, useTick } from '../ops/parts.js';
+import { Ago, Known, Tabs, Unknown, useTick } from '../ui/operationsComponents.js';
 import { Icon } from '../ui/icons.js';
 import { Popover, MenuItems } from '../ui/menu.js';
 import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
-import { Copy, Fact, RowTime, State, TaskLink, Name, quoted } from '../ui/parts.js';
+import { Copy, Fact, RowTime, State, TaskLink, Name, quoted } from '../ui/components.js';
 import { History } from '../worker/history.js';
-import { Mood, Slots, drift, load, moodOf } from '../worker/mood.js';
-import { restartPool, shutDown } from '../worker/acts.js';
+import { Mood, Slots, drift, load, moodOf } from '../worker/status.js';
+import { restartPool, shutDown } from '../worker/actions.js';
 import { Config, Pool, Queues, System, Tasks, Types } from '../worker/tabs.js';
 
 const W = T.worker;

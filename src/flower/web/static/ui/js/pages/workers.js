@@ -1,19 +1,19 @@
 // All workers: who is there, how busy, what they had to do.
 import { html, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useLive } from '../live.js';
-import { useResource } from '../resource.js';
+import { useLive } from '../liveStream.js';
+import { useResource } from '../useResource.js';
 import { search, setQuery } from '../router.js';
-import { settings } from '../settings.js';
-import { T } from '../texts.js';
+import { settings } from '../bootstrapData.js';
+import { T } from '../strings.js';
 import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { GapNote, Page } from '../shell/page.js';
-import { Ago, Known, Unknown, tell, useTick } from '../ops/parts.js';
+import { Ago, Known, Unknown, tell, useTick } from '../ui/operationsComponents.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, Loaded } from '../ui/panels.js';
-import { KeyFigure, Segmented, WorkerLink, quoted } from '../ui/parts.js';
-import { Mood, Slots, drift, load, moodOf } from '../worker/mood.js';
+import { KeyFigure, Segmented, WorkerLink, quoted } from '../ui/components.js';
+import { Mood, Slots, drift, load, moodOf } from '../worker/status.js';
 
 /** Rows that are drawn; who has more workers looks for one by name. */
 const MOST = 400;

@@ -1,19 +1,19 @@
 // Workflows, newest first, and how far each is.
 import { html, useEffect, useState } from '../lib.js';
 import { get } from '../api.js';
-import { useLive } from '../live.js';
-import { useResource } from '../resource.js';
+import { useLive } from '../liveStream.js';
+import { useResource } from '../useResource.js';
 import { href, part, setQuery } from '../router.js';
-import { T } from '../texts.js';
-import { useTurn } from '../turn.js';
+import { T } from '../strings.js';
+import { useTurn } from '../refreshTimer.js';
 import { duration, int } from '../format/numbers.js';
 import { zone } from '../format/time.js';
-import { RangeMenu } from '../explorer/menus.js';
-import { rangeText } from '../explorer/state.js';
-import { SearchBar } from '../search/bar.js';
+import { RangeMenu } from '../explorer/toolbarMenus.js';
+import { rangeText } from '../explorer/urlState.js';
+import { SearchBar } from '../search/searchBox.js';
 import { GapNote, Page } from '../shell/page.js';
 import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
-import { Name, RowTime } from '../ui/parts.js';
+import { Name, RowTime } from '../ui/components.js';
 import { toastProblem } from '../ui/toast.js';
 import { Progress, Standing } from '../workflow/progress.js';
 

@@ -1,8 +1,8 @@
 // The favicon shows trouble: another picture for each verdict, so that a tab among many says it.
 import { effect } from '../lib.js';
-import { settings } from '../settings.js';
-import { health, status } from '../live.js';
-import { recorderLine } from '../recorder.js';
+import { settings } from '../bootstrapData.js';
+import { health, status } from '../liveStream.js';
+import { recorderLine } from '../recorderStatus.js';
 
 export function watchFavicon() {
   const link = document.querySelector('link[rel=icon]');

@@ -1,8 +1,8 @@
 // The frame of every page: title, bar, live pill.
 import { html, signal, useEffect } from '../lib.js';
-import { T } from '../texts.js';
-import { paused, phase, status, togglePaused } from '../live.js';
-import { recorderLine, gapLine } from '../recorder.js';
+import { T } from '../strings.js';
+import { paused, phase, status, togglePaused } from '../liveStream.js';
+import { recorderLine, gapLine } from '../recorderStatus.js';
 import { span } from '../format/time.js';
 import { visible } from '../format/text.js';
 import { Icon } from '../ui/icons.js';

@@ -1,6 +1,6 @@
 // Attempts, one lane each: a thin line is waiting, dashes are back-off, a block is running.
 import { html } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { duration } from '../format/numbers.js';
 import { clock, hover } from '../format/time.js';
 import { timeline } from './attempts.js';

@@ -1,15 +1,15 @@
 // A failure: type and message, own frames in full, library frames folded, the last own frame
 // marked.
 import { html, useState } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { get } from '../api.js';
-import { useResource } from '../resource.js';
+import { useResource } from '../useResource.js';
 import { search } from '../router.js';
 import { int } from '../format/numbers.js';
 import { exceptionParts, line, visible } from '../format/text.js';
 import { Icon } from '../ui/icons.js';
-import { Copy, Segmented } from '../ui/parts.js';
-import { folded, parse, shortPath } from './frames.js';
+import { Copy, Segmented } from '../ui/components.js';
+import { folded, parse, shortPath } from './stackFrames.js';
 import { Folded } from './payload.js';
 
 const KEYWORDS = new Set(

@@ -1,7 +1,7 @@
 // Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table
 // behind a switch.
 import { html, signal, useEffect, useRef, useState } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { theme } from '../theme.js';
 import { clock, day, moment } from '../format/time.js';
 

@@ -1,7 +1,7 @@
 // Native modal dialogs: the focus stays inside, Escape closes, the page behind is inert. One at a
 // time.
 import { html, signal, useEffect, useRef } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 
 const open = signal(/** @type {any} */ (null));
 

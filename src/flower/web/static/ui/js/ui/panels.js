@@ -1,6 +1,6 @@
 // What stands where data will be, is not, or could not be read.
 import { html } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 
 /**
  * A section with a heading.

@@ -1,6 +1,6 @@
 // Short words at the edge of the page; with a way back where there is one.
 import { html, signal } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 
 const shown = signal(/** @type {any[]} */ ([]));
 const SECONDS = 6;

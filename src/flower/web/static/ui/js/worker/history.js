@@ -1,13 +1,13 @@
 // How a worker was: its running tasks and load over time, and when it came and went.
 import { html } from '../lib.js';
 import { get } from '../api.js';
-import { useResource } from '../resource.js';
+import { useResource } from '../useResource.js';
 import { part } from '../router.js';
-import { T } from '../texts.js';
-import { Ago } from '../ops/parts.js';
+import { T } from '../strings.js';
+import { Ago } from '../ui/operationsComponents.js';
 import { ChartWithTable } from '../ui/chart.js';
 import { Loaded } from '../ui/panels.js';
-import { Moment } from '../ui/parts.js';
+import { Moment } from '../ui/components.js';
 
 const W = T.worker;
 

@@ -2,12 +2,12 @@
 // system.
 import { html, useState } from '../lib.js';
 import { href, part, search } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { Known, Said, Unknown, shown } from '../ops/parts.js';
-import { Name, RowTime, TaskLink, quoted } from '../ui/parts.js';
-import { AddQueue, PoolControls, cancelQueue, showLimits } from './acts.js';
+import { Known, Said, Unknown, shown } from '../ui/operationsComponents.js';
+import { Name, RowTime, TaskLink, quoted } from '../ui/components.js';
+import { AddQueue, PoolControls, cancelQueue, showLimits } from './actions.js';
 
 const W = T.worker;
 const MOST = 300;

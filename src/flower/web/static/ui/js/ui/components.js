@@ -2,11 +2,11 @@
 // sparkline.
 import { html } from '../lib.js';
 import { href, part, search } from '../router.js';
-import { settings } from '../settings.js';
-import { T } from '../texts.js';
+import { settings } from '../bootstrapData.js';
+import { T } from '../strings.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { age, clock, hover, isToday, moment, shortDay } from '../format/time.js';
-import { quoted } from '../search/tokens.js';
+import { quoted } from '../search/tokenizer.js';
 import { toast } from './toast.js';
 import { Icon } from './icons.js';
 

@@ -2,12 +2,12 @@
 import { html, useEffect, useState } from '../lib.js';
 import { post } from '../api.js';
 import { href, part } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { duration, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { show } from '../ui/dialog.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
-import { State } from '../ui/parts.js';
+import { State } from '../ui/components.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];

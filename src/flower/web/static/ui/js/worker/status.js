@@ -1,7 +1,7 @@
 // How a worker is: online, silent (it was there and is not heard any more), offline (it said
 // goodbye); its clock.
 import { html } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { span } from '../format/time.js';
 
 /** Seconds by which clocks may differ without a word: the message takes its time, too. */

@@ -2,24 +2,24 @@
 import { html, signal, useEffect } from '../lib.js';
 import { address, href, route } from '../router.js';
 import { ROUTES, find } from '../routes.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { get, post } from '../api.js';
-import { status } from '../live.js';
-import { me } from '../me.js';
-import { settings } from '../settings.js';
-import { recorderLine } from '../recorder.js';
+import { status } from '../liveStream.js';
+import { me } from '../currentUser.js';
+import { settings } from '../bootstrapData.js';
+import { recorderLine } from '../recorderStatus.js';
 import { choice, choose } from '../theme.js';
 import { compact } from '../format/numbers.js';
 import { age } from '../format/time.js';
 import { line, visible } from '../format/text.js';
 import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { Segmented } from '../ui/parts.js';
+import { Segmented } from '../ui/components.js';
 import { toast, toastProblem } from '../ui/toast.js';
-import { counts, useCounts } from './counts.js';
+import { counts, useCounts } from './navBadges.js';
 import { sideOpen } from './page.js';
-import { openJump } from './jump.js';
-import { openHelp } from './help.js';
+import { openJump } from './commandPalette.js';
+import { openHelp } from './keyboardHelp.js';
 
 /** Saved searches; null where the server keeps none. @type {{value: any[] | null}} */
 export const searches = signal(null);

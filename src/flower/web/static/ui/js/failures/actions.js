@@ -3,7 +3,7 @@
 import { html, useRef, useState } from '../lib.js';
 import { post } from '../api.js';
 import { part } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { show } from '../ui/dialog.js';
 import { toast, toastProblem } from '../ui/toast.js';
 

@@ -1,15 +1,15 @@
 // API tokens: made, shown once, revoked.
 import { html, useState } from '../lib.js';
 import { get, post, remove } from '../api.js';
-import { useResource } from '../resource.js';
+import { useResource } from '../useResource.js';
 import { part } from '../router.js';
-import { me, whyNot } from '../me.js';
-import { T } from '../texts.js';
+import { me, whyNot } from '../currentUser.js';
+import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
-import { tell } from '../ops/parts.js';
+import { tell } from '../ui/operationsComponents.js';
 import { confirm, show } from '../ui/dialog.js';
 import { ErrorPanel, Loaded, Panel } from '../ui/panels.js';
-import { Copy, Moment } from '../ui/parts.js';
+import { Copy, Moment } from '../ui/components.js';
 
 const S = T.settings;
 

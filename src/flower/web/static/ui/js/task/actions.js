@@ -2,7 +2,7 @@
 import { html, useState } from '../lib.js';
 import { Json, post } from '../api.js';
 import { href, part } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { parse, toJson } from '../format/python.js';
 import { line, visible } from '../format/text.js';
 import { confirm, show } from '../ui/dialog.js';

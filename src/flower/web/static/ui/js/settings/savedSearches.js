@@ -2,13 +2,13 @@
 import { html } from '../lib.js';
 import { post } from '../api.js';
 import { address, part } from '../router.js';
-import { me, whyNot } from '../me.js';
-import { T } from '../texts.js';
+import { me, whyNot } from '../currentUser.js';
+import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
-import { tell } from '../ops/parts.js';
+import { tell } from '../ui/operationsComponents.js';
 import { show } from '../ui/dialog.js';
 import { Panel } from '../ui/panels.js';
-import { readSearches, searches } from '../shell/side.js';
+import { readSearches, searches } from '../shell/sidebar.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
 const S = T.settings;

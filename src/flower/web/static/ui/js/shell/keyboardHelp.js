@@ -1,8 +1,8 @@
 // The list of keys.
 import { html } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { show } from '../ui/dialog.js';
-import { Keys } from '../ui/parts.js';
+import { Keys } from '../ui/components.js';
 
 export const openHelp = () =>
   show({
@@ -17,7 +17,7 @@ export const openHelp = () =>
                 <h3>${title}</h3>
                 <dl>
                   ${keys.map(
-                  ([names, does]) => html`
+                    ([names, does]) => html`
                     <div>
                       <dt>
                         <${Keys} keys=${names} />
@@ -25,7 +25,7 @@ export const openHelp = () =>
                       <dd>${does}</dd>
                     </div>
                   `,
-                )}
+                  )}
                 </dl>
               </section>
             `,

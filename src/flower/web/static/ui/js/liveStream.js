@@ -2,8 +2,8 @@
 // when told, rests while the tab is hidden, goes on where it stopped, and says honestly how it is.
 import { effect, signal, useEffect, useRef } from './lib.js';
 import { apiAddress, get, problemOf, token } from './api.js';
-import { EventParser } from './events.js';
-import { settings } from './settings.js';
+import { EventParser } from './sseParser.js';
+import { settings } from './bootstrapData.js';
 
 /** connecting, live, paused, resting (hidden tab), reconnecting, none (the server has no stream) */
 export const phase = signal('connecting');

@@ -3,9 +3,9 @@
 import { html, useState } from '../lib.js';
 import { post } from '../api.js';
 import { part } from '../router.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
-import { NumberField, tell } from '../ops/parts.js';
+import { NumberField, tell } from '../ui/operationsComponents.js';
 import { confirm, show } from '../ui/dialog.js';
 import { ErrorPanel } from '../ui/panels.js';
 

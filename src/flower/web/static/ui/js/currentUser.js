@@ -1,8 +1,8 @@
 // Who looks, and what they may do.
 import { signal } from './lib.js';
 import { get } from './api.js';
-import { settings } from './settings.js';
-import { T } from './texts.js';
+import { settings } from './bootstrapData.js';
+import { T } from './strings.js';
 
 /**
  * `GET /me`; null until it is known.

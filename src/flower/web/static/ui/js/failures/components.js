@@ -1,6 +1,6 @@
 // Parts of the pages about failures: title of a group, how it stands, what can be done to it.
 import { html } from '../lib.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 

@@ -1,5 +1,5 @@
 // What the address of the explorer says. DOM-less, so that it can be tested on its own.
-import { add, quoted } from '../search/tokens.js';
+import { add, quoted } from '../search/tokenizer.js';
 
 /** The columns of who chose none. */
 export const DEFAULT_COLUMNS = [

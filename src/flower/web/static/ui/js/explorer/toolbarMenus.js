@@ -1,15 +1,15 @@
 // What hangs in the bar of the explorer: columns, export, range of time, saving the search.
 import { html, useState } from '../lib.js';
 import { apiAddress, post } from '../api.js';
-import { T } from '../texts.js';
+import { T } from '../strings.js';
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 import { show } from '../ui/dialog.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { toast } from '../ui/toast.js';
-import { readSearches } from '../shell/side.js';
+import { readSearches } from '../shell/sidebar.js';
 import { COLUMNS, exported } from './columns.js';
-import { DEFAULT_COLUMNS } from './state.js';
+import { DEFAULT_COLUMNS } from './urlState.js';
 
 /** @param {{columns: any[], onColumns: (ids: string[]) => void}} props */
 export function ColumnMenu({ columns, onColumns }) {

@@ -2,7 +2,7 @@
 // seconds behind; not oftener than the server can bear; never while paused.
 import { useEffect, useRef, useState } from './lib.js';
 import { worked } from './api.js';
-import { paused, status } from './live.js';
+import { paused, status } from './liveStream.js';
 
 /** Seconds between two readings while tasks change. */
 const BUSY = 1.2;
