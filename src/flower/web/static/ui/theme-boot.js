@@ -1,9 +1,9 @@
 // Runs before the first paint, so that no page flashes in the wrong theme. `?theme=` is for pictures.
-(function () {
+(() => {
   var chosen = new URLSearchParams(location.search).get('theme');
   try {
     chosen = chosen || localStorage.getItem('bellflower.theme');
-  } catch (e) {
+  } catch {
     /* storage may be closed */
   }
   if (chosen !== 'light' && chosen !== 'dark')

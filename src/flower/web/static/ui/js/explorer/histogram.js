@@ -15,7 +15,7 @@ const SERIES = [
 
 /** `GET /histogram` as uPlot takes it: times, failed, other, succeeded. @param {any} told */
 export function outcomes({ span, states }) {
-  if (!span || !span.buckets) return [[], [], [], []];
+  if (!span?.buckets) return [[], [], [], []];
   const times = Array.from({ length: span.buckets }, (_, i) => span.start + i * span.width);
   const zero = () => new Array(span.buckets).fill(0);
   const [failed, other, ok] = [zero(), zero(), zero()];
@@ -42,7 +42,7 @@ export function Histogram({ window: within, turn, brush, onBrush }) {
     return told.problem.status === 400
       ? html`<div class="h-empty"></div>`
       : html`<${ErrorPanel} problem=${told.problem} onRetry=${told.reload} />`;
-  if (!data || !data[0].length) return html`<div class="h-empty"></div>`;
+  if (!data?.[0].length) return html`<div class="h-empty"></div>`;
   const { span } = told.data;
   const end = span.start + span.width * span.buckets;
   return html`

@@ -24,13 +24,18 @@ export class Places {
             ? [{ key, id: /** @type {string} */ (coming.pop()) }]
             : [],
       );
-      this.#shown = [...kept, ...coming.reverse().map((id) => ({ key: (this.#made += 1), id }))];
+      this.#shown = [...kept, ...coming.reverse().map((id) => ({ key: this.#nextKey(), id }))];
     } else {
-      this.#shown = ids.map((id) => ({ key: keys.get(id) ?? (this.#made += 1), id }));
+      this.#shown = ids.map((id) => ({ key: keys.get(id) ?? this.#nextKey(), id }));
     }
     return this.#shown.map(({ key, id }) => ({
       key,
       at: /** @type {number} */ (at.get(id)),
     }));
+  }
+
+  #nextKey() {
+    this.#made += 1;
+    return this.#made;
   }
 }

@@ -1,13 +1,13 @@
 // What hangs in the bar of the explorer: columns, export, range of time, saving the search.
 import { html, useState } from '../lib.js';
 import { apiAddress, post } from '../api.js';
+import { readSavedSearches } from '../savedSearches.js';
 import { T } from '../strings.js';
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 import { show } from '../ui/dialog.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { toast } from '../ui/toast.js';
-import { readSearches } from '../shell/sidebar.js';
 import { COLUMNS, exported } from './columns.js';
 import { DEFAULT_COLUMNS } from './urlState.js';
 
@@ -160,7 +160,7 @@ export async function saveSearch(state) {
   });
   if (!name) return;
   toast(T.tasks.saved(name));
-  readSearches();
+  readSavedSearches();
 }
 
 function SaveForm({ state, close }) {

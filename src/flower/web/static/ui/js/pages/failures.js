@@ -3,7 +3,7 @@ import { html, useEffect, useState } from '../lib.js';
 import { get } from '../api.js';
 import { useLive } from '../liveStream.js';
 import { useResource } from '../useResource.js';
-import { address, href, part, setQuery } from '../router.js';
+import { address, part, setQuery } from '../router.js';
 import { T } from '../strings.js';
 import { useTurn } from '../refreshTimer.js';
 import { int } from '../format/numbers.js';

@@ -3,14 +3,14 @@ import { html, useEffect } from '../lib.js';
 import { get } from '../api.js';
 import { useResource } from '../useResource.js';
 import { me } from '../currentUser.js';
+import { readSavedSearches } from '../savedSearches.js';
 import { T } from '../strings.js';
 import { duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
 import { Page } from '../shell/page.js';
 import { Loaded, Panel } from '../ui/panels.js';
-import { readSearches } from '../shell/sidebar.js';
-import { SavedSearches } from '../settings/savedSearches.js';
+import { SavedSearchesPanel } from '../settings/savedSearchesPanel.js';
 import { Tokens } from '../settings/apiTokens.js';
 
 const S = T.settings;
@@ -18,7 +18,7 @@ const S = T.settings;
 export default function Settings() {
   const ours = useResource((signal) => get('settings', {}, { signal }), []);
   useEffect(() => {
-    readSearches();
+    readSavedSearches();
   }, []);
   return html`
     <${Page} title=${T.pages.settings} live=${false}>
@@ -30,7 +30,7 @@ export default function Settings() {
           </${Panel}>
         </div>
         <${Tokens} />
-        <${SavedSearches} />
+        <${SavedSearchesPanel} />
         <div class="cols even">
           <${Panel} title=${S.kept}>
             <${Loaded} of=${ours}>${(data) => html`<${Kept} of=${data.kept} />`}</${Loaded}>

@@ -20,9 +20,9 @@ import { actOnMany } from '../explorer/bulkActionDialog.js';
 import { ColumnMenu, ExportMenu, RangeMenu, saveSearch } from '../explorer/toolbarMenus.js';
 import { Rows } from '../explorer/rows.js';
 import { DEFAULT_SORT, around, asked, rangeText, stateOf } from '../explorer/urlState.js';
+import { savedSearches } from '../savedSearches.js';
 import { whyNot } from '../currentUser.js';
 import { GapNote, Page } from '../shell/page.js';
-import { searches } from '../shell/sidebar.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, ErrorPanel } from '../ui/panels.js';
 import { Legend } from '../ui/components.js';
@@ -404,7 +404,7 @@ export default function Tasks({ query }) {
             problem=${wrong}
             onSearch=${search}
             end=${
-              searches.value &&
+              savedSearches.value &&
               html`
                 <button type="button" class="btn quiet" onClick=${() => saveSearch(state)}>
                   <${Icon} n="save" />

@@ -17,7 +17,7 @@ import { Popover, MenuItems } from '../ui/menu.js';
 import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { Copy, Fact, RowTime, State, TaskLink, Name, quoted } from '../ui/components.js';
 import { History } from '../worker/history.js';
-import { Mood, Slots, drift, load, moodOf } from '../worker/status.js';
+import { Mood, Slots, drift, moodOf } from '../worker/status.js';
 import { restartPool, shutDown } from '../worker/actions.js';
 import { Config, Pool, Queues, System, Tasks, Types } from '../worker/tabs.js';
 

@@ -4,6 +4,7 @@ import { T } from '../strings.js';
 import { get } from '../api.js';
 import { go, href, part, search } from '../router.js';
 import { ROUTES } from '../routes.js';
+import { savedSearches } from '../savedSearches.js';
 import { togglePaused } from '../liveStream.js';
 import { toggleTheme } from '../theme.js';
 import { compact } from '../format/numbers.js';
@@ -11,7 +12,6 @@ import { line } from '../format/text.js';
 import { show } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
 import { quoted } from '../ui/components.js';
-import { searches } from './sidebar.js';
 import { openHelp } from './keyboardHelp.js';
 
 /** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Place */
@@ -28,7 +28,7 @@ const fixed = () =>
       icon: page.icon,
       act: () => go(href(page.path ?? '')),
     })),
-    ...(searches.value ?? []).map((saved) => ({
+    ...(savedSearches.value ?? []).map((saved) => ({
       kind: 'saved',
       text: saved.name,
       icon: 'save',

@@ -1,14 +1,12 @@
 // The frame of every page: title, bar, live pill.
-import { html, signal, useEffect } from '../lib.js';
+import { html, useEffect } from '../lib.js';
 import { T } from '../strings.js';
 import { paused, phase, status, togglePaused } from '../liveStream.js';
 import { recorderLine, gapLine } from '../recorderStatus.js';
 import { span } from '../format/time.js';
 import { visible } from '../format/text.js';
 import { Icon } from '../ui/icons.js';
-
-/** Whether the side bar lies over the page (narrow windows only). */
-export const sideOpen = signal(false);
+import { sidebarOpen } from './sidebarState.js';
 
 /** @param {string} title */
 export const useTitle = (title) =>
@@ -38,9 +36,9 @@ export function Page({
           type="button"
           class="btn quiet icon narrow"
           aria-label=${T.nav.menu}
-          aria-expanded=${sideOpen.value ? 'true' : 'false'}
+          aria-expanded=${sidebarOpen.value ? 'true' : 'false'}
           onClick=${() => {
-            sideOpen.value = true;
+            sidebarOpen.value = true;
           }}
         >
           <${Icon} n="menu" />

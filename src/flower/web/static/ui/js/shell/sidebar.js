@@ -1,12 +1,17 @@
 // The side bar: pages, saved searches, how the recorder is, who you are.
-import { html, signal, useEffect } from '../lib.js';
-import { address, href, route } from '../router.js';
+import { html, useEffect } from '../lib.js';
+import { href, route } from '../router.js';
 import { ROUTES, find } from '../routes.js';
 import { T } from '../strings.js';
-import { get, post } from '../api.js';
 import { status } from '../liveStream.js';
 import { me } from '../currentUser.js';
 import { settings } from '../bootstrapData.js';
+import {
+  readSavedSearches,
+  removeSavedSearch,
+  savedSearchAddress,
+  savedSearches,
+} from '../savedSearches.js';
 import { recorderLine } from '../recorderStatus.js';
 import { choice, choose } from '../theme.js';
 import { compact } from '../format/numbers.js';
@@ -15,48 +20,10 @@ import { line, visible } from '../format/text.js';
 import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { Segmented } from '../ui/components.js';
-import { toast, toastProblem } from '../ui/toast.js';
 import { counts, useCounts } from './navBadges.js';
-import { sideOpen } from './page.js';
+import { sidebarOpen } from './sidebarState.js';
 import { openJump } from './commandPalette.js';
 import { openHelp } from './keyboardHelp.js';
-
-/** Saved searches; null where the server keeps none. @type {{value: any[] | null}} */
-export const searches = signal(null);
-
-export const readSearches = () =>
-  get('searches').then(
-    (told) => {
-      searches.value = told.searches;
-    },
-    () => {},
-  );
-
-const addressOf = (saved) =>
-  address('tasks', {
-    q: saved.query,
-    t: saved.start || saved.end ? `${saved.start ?? ''}..${saved.end ?? ''}` : '',
-    cols: (saved.columns ?? []).join(','),
-    sort: Array.isArray(saved.sort) ? saved.sort.join(',') : saved.sort,
-  });
-
-async function drop(saved) {
-  const kept = searches.value;
-  searches.value = (kept ?? []).filter((each) => each.id !== saved.id);
-  try {
-    await post(`searches/${encodeURIComponent(saved.id)}/remove`);
-    toast(T.tasks.removed(saved.name), { undo: () => restore(saved) });
-  } catch (problem) {
-    searches.value = kept;
-    toastProblem(problem);
-  }
-}
-
-async function restore(saved) {
-  const { name, query, start, end, columns, sort, shared } = saved;
-  await post('searches', { name, query, start, end, columns, sort, shared }).catch(toastProblem);
-  await readSearches();
-}
 
 function NavItem({ page, current }) {
   /** @type {any} */
@@ -83,11 +50,11 @@ function NavItem({ page, current }) {
 
 export function Side() {
   useEffect(() => {
-    readSearches();
+    readSavedSearches();
   }, []);
   useCounts();
   useEffect(() => {
-    sideOpen.value = false;
+    sidebarOpen.value = false;
   }, [route.value.key]);
   const found = find(route.value.path)?.route;
   const parent =
@@ -98,9 +65,9 @@ export function Side() {
   const here = location.pathname + location.search;
   return html`
     <aside
-      class=${`side${sideOpen.value ? ' open' : ''}`}
+      class=${`side${sidebarOpen.value ? ' open' : ''}`}
       onKeyDown=${(e) => {
-        if (e.key === 'Escape') sideOpen.value = false;
+        if (e.key === 'Escape') sidebarOpen.value = false;
       }}
     >
       <div class="brandline">
@@ -113,7 +80,7 @@ export function Side() {
           class="btn quiet icon narrow"
           aria-label=${T.nav.close}
           onClick=${() => {
-            sideOpen.value = false;
+            sidebarOpen.value = false;
           }}
         >
           <${Icon} n="x" />
@@ -130,17 +97,17 @@ export function Side() {
         )}
       </nav>
       ${
-        searches.value &&
-        searches.value.length > 0 &&
+        savedSearches.value &&
+        savedSearches.value.length > 0 &&
         html`
           <h2>${T.nav.saved}</h2>
           <nav class="nav saved" aria-label=${T.nav.saved}>
-            ${searches.value.map(
+            ${savedSearches.value.map(
               (saved) => html`
                 <div class="with-x" key=${saved.id}>
                   <a
-                    href=${addressOf(saved)}
-                    aria-current=${addressOf(saved) === here ? 'page' : null}
+                    href=${savedSearchAddress(saved)}
+                    aria-current=${savedSearchAddress(saved) === here ? 'page' : null}
                     title=${visible(saved.query)}
                   >
                     <${Icon} n="save" />
@@ -150,7 +117,7 @@ export function Side() {
                     type="button"
                     class="x"
                     aria-label=${T.tasks.removeSaved(saved.name)}
-                    onClick=${() => drop(saved)}
+                    onClick=${() => removeSavedSearch(saved)}
                   >
                     <${Icon} n="x" />
                   </button>
@@ -163,12 +130,12 @@ export function Side() {
       <${Foot} />
     </aside>
     ${
-      sideOpen.value &&
+      sidebarOpen.value &&
       html`
         <div
           class="veil"
           onClick=${() => {
-            sideOpen.value = false;
+            sidebarOpen.value = false;
           }}
         ></div>
       `

@@ -6,7 +6,7 @@ import { theme } from '../theme.js';
 import { clock, day, moment } from '../format/time.js';
 
 const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
-const decades = (u, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
+const decades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
@@ -77,7 +77,7 @@ function tooltip(series, format, rawOf, width) {
 }
 
 /** Times on the axis: hours and minutes; the day where more than a day is shown. */
-const times = (u, values) => {
+const times = (_, values) => {
   const long = values.length > 1 && values[values.length - 1] - values[0] > 86400;
   const step = values.length > 1 ? values[1] - values[0] : 60;
   return values.map((t) =>
@@ -192,7 +192,7 @@ export function Chart({
               latest.current.range ??
               ends(latest.current.data[0], latest.current.bucket) ?? [low, high],
           },
-          y: log ? { distr: 3 } : { range: (_, low, high) => [0, high * 1.12 || 1] },
+          y: log ? { distr: 3 } : { range: (_u, _low, high) => [0, high * 1.12 || 1] },
         },
         axes: [
           {

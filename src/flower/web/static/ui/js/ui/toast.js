@@ -11,7 +11,8 @@ let last = 0;
  * @param {{undo?: () => void, link?: [string, string], bad?: boolean}} more link: address and word
  */
 export function toast(text, more = {}) {
-  const one = { id: (last += 1), text, ...more };
+  last += 1;
+  const one = { id: last, text, ...more };
   shown.value = [...shown.value.slice(-3), one];
   setTimeout(() => drop(one), SECONDS * 1000 * (more.bad ? 2 : 1));
 }

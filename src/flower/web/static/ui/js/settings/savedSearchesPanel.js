@@ -1,37 +1,25 @@
 // Saved searches: renamed, shared, removed.
 import { html } from '../lib.js';
 import { post } from '../api.js';
-import { address, part } from '../router.js';
+import { part } from '../router.js';
 import { me, whyNot } from '../currentUser.js';
 import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
 import { tell } from '../ui/operationsComponents.js';
 import { show } from '../ui/dialog.js';
 import { Panel } from '../ui/panels.js';
-import { readSearches, searches } from '../shell/sidebar.js';
-import { toast, toastProblem } from '../ui/toast.js';
+import {
+  readSavedSearches,
+  removeSavedSearch,
+  savedSearchAddress,
+  savedSearchBody,
+  savedSearches,
+} from '../savedSearches.js';
 
 const S = T.settings;
 
-const bodyOf = ({ name, query, start, end, columns, sort, shared }) => ({
-  name,
-  query,
-  start,
-  end,
-  columns,
-  sort,
-  shared,
-});
-const addressOf = (saved) =>
-  address('tasks', {
-    q: saved.query,
-    t: saved.start || saved.end ? `${saved.start ?? ''}..${saved.end ?? ''}` : '',
-    cols: saved.columns.join(','),
-    sort: saved.sort.join(','),
-  });
-
-export function SavedSearches() {
-  const all = searches.value ?? [];
+export function SavedSearchesPanel() {
+  const all = savedSearches.value ?? [];
   return html`
     <${Panel} title=${S.searches}>
       ${
@@ -67,10 +55,11 @@ function Row({ saved }) {
   const why =
     whyNot('tasks') || (saved.yours || me.value?.permissions.includes('tokens') ? '' : S.notYours);
   const change = async (patch) => {
-    await tell(post(`searches/${part(saved.id)}`, { ...bodyOf(saved), ...patch }), (told) =>
-      S.changed(visible(told.name)),
+    await tell(
+      post(`searches/${part(saved.id)}`, { ...savedSearchBody(saved), ...patch }),
+      (told) => S.changed(visible(told.name)),
     );
-    await readSearches();
+    await readSavedSearches();
   };
   const rename = async () => {
     const name = await show({
@@ -104,12 +93,6 @@ function Row({ saved }) {
     });
     if (name) await change({ name });
   };
-  const restore = () => post('searches', bodyOf(saved)).catch(toastProblem).then(readSearches);
-  const drop = () =>
-    post(`searches/${part(saved.id)}/remove`).then(() => {
-      toast(T.tasks.removed(visible(saved.name)), { undo: restore });
-      return readSearches();
-    }, toastProblem);
   const button = (word, act, danger = false) => html`
     <button
       type="button"
@@ -125,7 +108,7 @@ function Row({ saved }) {
   return html`
     <tr>
       <td class="nm trunc name">
-        <a class="link" href=${addressOf(saved)}>
+        <a class="link" href=${savedSearchAddress(saved)}>
           ${line(saved.name, 100)}
         </a>
       </td>
@@ -137,7 +120,7 @@ function Row({ saved }) {
       <td class="right">
         ${button(S.rename, rename)}
         ${button(saved.shared ? S.unshare : S.share, () => change({ shared: !saved.shared }))}
-        ${button(S.remove, drop, true)}
+        ${button(S.remove, () => removeSavedSearch(saved), true)}
       </td>
     </tr>
   `;
