@@ -1,7 +1,8 @@
 // The API client: addresses, JSON, problems, the login and the token against foreign sites.
-import { href } from './router.js';
+
 import { settings } from './bootstrapData.js';
 import { visible } from './format/text.js';
+import { href } from './router.js';
 import { T } from './strings.js';
 
 /**

@@ -1,7 +1,8 @@
 // Who looks, and what they may do.
-import { signal } from './lib.js';
+
 import { get } from './api.js';
 import { settings } from './bootstrapData.js';
+import { signal } from './lib.js';
 import { T } from './strings.js';
 
 /**

@@ -1,9 +1,10 @@
 // What is new, as it happens: one stream for the page, which says what it wants of it. It pauses
 // when told, rests while the tab is hidden, goes on where it stopped, and says honestly how it is.
-import { effect, signal, useEffect, useRef } from './lib.js';
+
 import { apiAddress, get, problemOf, token } from './api.js';
-import { EventParser } from './sseParser.js';
 import { settings } from './bootstrapData.js';
+import { effect, signal, useEffect, useRef } from './lib.js';
+import { EventParser } from './sseParser.js';
 
 /** connecting, live, paused, resting (hidden tab), reconnecting, none (the server has no stream) */
 export const phase = signal('connecting');

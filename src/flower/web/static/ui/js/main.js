@@ -1,20 +1,21 @@
 // Puts the shell on the page and shows in it what the address says.
-import { Component, html, render, useEffect, useState } from './lib.js';
-import { followLinks, go, href, route } from './router.js';
-import { ROUTES, find } from './routes.js';
-import { T } from './strings.js';
-import { useKeys } from './keyboardShortcuts.js';
-import { togglePaused, watchStatus } from './liveStream.js';
+
 import { readMe } from './currentUser.js';
+import { useKeys } from './keyboardShortcuts.js';
+import { Component, html, render, useEffect, useState } from './lib.js';
+import { togglePaused, watchStatus } from './liveStream.js';
+import { followLinks, go, href, route } from './router.js';
+import { find, ROUTES } from './routes.js';
+import { openJump } from './shell/commandPalette.js';
+import { watchFavicon } from './shell/favicon.js';
+import { openHelp } from './shell/keyboardHelp.js';
+import { Page } from './shell/page.js';
+import { Side } from './shell/sidebar.js';
+import { T } from './strings.js';
 import { toggleTheme } from './theme.js';
 import { DialogHost } from './ui/dialog.js';
 import { Empty } from './ui/panels.js';
 import { Toasts } from './ui/toast.js';
-import { watchFavicon } from './shell/favicon.js';
-import { openHelp } from './shell/keyboardHelp.js';
-import { openJump } from './shell/commandPalette.js';
-import { Page } from './shell/page.js';
-import { Side } from './shell/sidebar.js';
 
 /** Modules of pages that are here. @type {Map<any, any>} */
 const loaded = new Map();

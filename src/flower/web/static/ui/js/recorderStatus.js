@@ -1,6 +1,7 @@
 // How the recorder is, in a sentence. Pages show what was recorded, and say so when nothing is.
-import { T } from './strings.js';
+
 import { age, clock } from './format/time.js';
+import { T } from './strings.js';
 
 /** Seconds after which a recorder that says nothing has stopped or hangs. */
 const SILENCE = 15;

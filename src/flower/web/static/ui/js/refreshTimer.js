@@ -1,7 +1,8 @@
 // When a page that shows figures reads them again: as things happen, so that it is never two
 // seconds behind; not oftener than the server can bear; never while paused.
-import { useEffect, useRef, useState } from './lib.js';
+
 import { worked } from './api.js';
+import { useEffect, useRef, useState } from './lib.js';
 import { paused, status } from './liveStream.js';
 
 /** Seconds between two readings while tasks change. */

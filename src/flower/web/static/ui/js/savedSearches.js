@@ -1,9 +1,10 @@
 // The saved searches: read once by the sidebar, and again after one was added, changed or removed.
-import { signal } from './lib.js';
+
 import { get, post } from './api.js';
+import { visible } from './format/text.js';
+import { signal } from './lib.js';
 import { address, part } from './router.js';
 import { T } from './strings.js';
-import { visible } from './format/text.js';
 import { toast, toastProblem } from './ui/toast.js';
 
 /**

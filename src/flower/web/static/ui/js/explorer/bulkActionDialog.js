@@ -1,13 +1,14 @@
 // Doing one thing to many tasks: count it, show what would happen, ask, start the job.
-import { html, useEffect, useState } from '../lib.js';
+
 import { post } from '../api.js';
-import { href, part } from '../router.js';
-import { T } from '../strings.js';
 import { duration, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
+import { html, useEffect, useState } from '../lib.js';
+import { href, part } from '../router.js';
+import { T } from '../strings.js';
+import { State } from '../ui/components.js';
 import { show } from '../ui/dialog.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
-import { State } from '../ui/components.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];

@@ -1,11 +1,12 @@
 // The columns of the explorer: what each needs of the API, how wide it is, what it shows.
-import { html } from '../lib.js';
-import { href, part } from '../router.js';
-import { T } from '../strings.js';
+
 import { duration, int } from '../format/numbers.js';
 import { below, parse } from '../format/python.js';
 import { exceptionParts, line } from '../format/text.js';
-import { Name, RowTime, State, WorkerLink, stateClass } from '../ui/components.js';
+import { html } from '../lib.js';
+import { href, part } from '../router.js';
+import { T } from '../strings.js';
+import { Name, RowTime, State, stateClass, WorkerLink } from '../ui/components.js';
 
 /**
  * @typedef {{id: string, label: string, width: string, least: number, rank: number, needs:

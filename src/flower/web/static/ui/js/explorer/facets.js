@@ -1,14 +1,15 @@
 // How many tasks have each value. What is clicked is written into the query, so that what is shared
 // is what is seen.
-import { html, useState } from '../lib.js';
+
 import { get } from '../api.js';
-import { useResource } from '../useResource.js';
-import { T } from '../strings.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
+import { html, useState } from '../lib.js';
 import { chosen, toggle, without } from '../search/tokenizer.js';
-import { ErrorPanel, Skeleton } from '../ui/panels.js';
+import { T } from '../strings.js';
 import { STATES, State } from '../ui/components.js';
+import { ErrorPanel, Skeleton } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 export const FACETS = ['state', 'name', 'queue', 'worker', 'exception'];
 const FEW = 9;

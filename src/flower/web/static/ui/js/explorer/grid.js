@@ -1,13 +1,14 @@
 // The table: only the rows that are seen are in the page. One tab stop; arrows, j and k move
 // inside.
+
+import { useKeys } from '../keyboardShortcuts.js';
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { go, href, part } from '../router.js';
 import { T } from '../strings.js';
-import { useKeys } from '../keyboardShortcuts.js';
 import { Icon } from '../ui/icons.js';
 import { fitted } from './columns.js';
-import { Pace } from './scrollSpeed.js';
 import { Places } from './rowRecycler.js';
+import { Pace } from './scrollSpeed.js';
 
 export const ROW = 34;
 const HEAD = 36;

@@ -1,11 +1,12 @@
 // How many tasks of each outcome over time; dragging over it narrows the range.
-import { html, useMemo } from '../lib.js';
+
 import { get } from '../api.js';
-import { useResource } from '../useResource.js';
-import { T } from '../strings.js';
 import { compact, int } from '../format/numbers.js';
+import { html, useMemo } from '../lib.js';
+import { T } from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
 import { ErrorPanel } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const SERIES = [
   { label: T.tasks.failed, color: '--c-fail' },

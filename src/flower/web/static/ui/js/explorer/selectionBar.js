@@ -1,12 +1,13 @@
 // The bar over the table while something is selected.
-import { html } from '../lib.js';
+
 import { apiAddress } from '../api.js';
 import { whyNot } from '../currentUser.js';
-import { T } from '../strings.js';
 import { int } from '../format/numbers.js';
+import { html } from '../lib.js';
+import { quoted } from '../search/tokenizer.js';
+import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { quoted } from '../search/tokenizer.js';
 import { exported } from './columns.js';
 
 /** Ids that fit into the address of an export. */

@@ -1,10 +1,11 @@
 // What hangs in the bar of the explorer: columns, export, range of time, saving the search.
-import { html, useState } from '../lib.js';
+
 import { apiAddress, post } from '../api.js';
-import { readSavedSearches } from '../savedSearches.js';
-import { T } from '../strings.js';
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
+import { html, useState } from '../lib.js';
+import { readSavedSearches } from '../savedSearches.js';
+import { T } from '../strings.js';
 import { show } from '../ui/dialog.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { toast } from '../ui/toast.js';

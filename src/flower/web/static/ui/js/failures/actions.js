@@ -1,7 +1,8 @@
 // Resolving, muting, opening again. It is shown as done at once; a refusal takes it back and says
 // why.
-import { html, useRef, useState } from '../lib.js';
+
 import { post } from '../api.js';
+import { html, useRef, useState } from '../lib.js';
 import { part } from '../router.js';
 import { T } from '../strings.js';
 import { show } from '../ui/dialog.js';

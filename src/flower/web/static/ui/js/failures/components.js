@@ -1,8 +1,9 @@
 // Parts of the pages about failures: title of a group, how it stands, what can be done to it.
-import { html } from '../lib.js';
-import { T } from '../strings.js';
+
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
+import { html } from '../lib.js';
+import { T } from '../strings.js';
 
 const TONES = { new: 'bad', returning: 'bad', open: '', resolved: 'good', muted: 'off' };
 

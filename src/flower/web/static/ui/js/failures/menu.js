@@ -1,11 +1,12 @@
 // The buttons of a group of failures.
-import { html } from '../lib.js';
-import { actOnMany } from '../explorer/bulkActionDialog.js';
+
 import { whyNot } from '../currentUser.js';
-import { search } from '../router.js';
-import { T } from '../strings.js';
+import { actOnMany } from '../explorer/bulkActionDialog.js';
 import { zone } from '../format/time.js';
+import { html } from '../lib.js';
+import { search } from '../router.js';
 import { add } from '../search/tokenizer.js';
+import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { mute, resolveWith } from './actions.js';

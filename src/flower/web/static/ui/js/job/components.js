@@ -1,7 +1,8 @@
 // A bulk job in short: its state in a word, how far it is, how many tasks came out how.
+
+import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { int } from '../format/numbers.js';
 import { Meter } from '../ui/components.js';
 
 const J = T.jobs;

@@ -1,8 +1,9 @@
 // Throughput over failures, which have a scale of their own; runtime percentiles, logarithmic.
-import { html, useState } from '../lib.js';
-import { T } from '../strings.js';
+
 import { duration, rate } from '../format/numbers.js';
 import { moment } from '../format/time.js';
+import { html, useState } from '../lib.js';
+import { T } from '../strings.js';
 import { Chart } from '../ui/chart.js';
 import { Panel, Skeleton } from '../ui/panels.js';
 import { newest } from './series.js';

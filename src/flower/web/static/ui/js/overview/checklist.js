@@ -1,11 +1,12 @@
 // What must be set for anything to be seen: the first page of who has no events yet, and a hint for
 // who could see more.
+
+import { line, visible } from '../format/text.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { line, visible } from '../format/text.js';
+import { Copy } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, Panel } from '../ui/panels.js';
-import { Copy } from '../ui/components.js';
 
 const ICONS = { on: 'check', off: 'x', unknown: 'info' };
 

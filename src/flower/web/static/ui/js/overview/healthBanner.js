@@ -1,15 +1,16 @@
 // Whether anything is wrong, in words: first of all on the first page.
-import { html } from '../lib.js';
-import { href, part, search } from '../router.js';
-import { T } from '../strings.js';
+
+import { StatusTag, titleOf } from '../failures/components.js';
 import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { clock } from '../format/time.js';
-import { Ago } from '../ui/operationsComponents.js';
-import { Icon } from '../ui/icons.js';
-import { Panel, Skeleton } from '../ui/panels.js';
+import { html } from '../lib.js';
+import { href, part, search } from '../router.js';
+import { T } from '../strings.js';
 import { Spark } from '../ui/components.js';
-import { StatusTag, titleOf } from '../failures/components.js';
+import { Icon } from '../ui/icons.js';
+import { Ago } from '../ui/operationsComponents.js';
+import { Panel, Skeleton } from '../ui/panels.js';
 
 const ICONS = {
   queue: 'queues',

@@ -1,7 +1,8 @@
 // The six key figures, each with its trend, against the same length of time before.
+
+import { compact, duration, int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { compact, duration, int } from '../format/numbers.js';
 import { KeyFigure } from '../ui/components.js';
 import { filled } from './series.js';
 

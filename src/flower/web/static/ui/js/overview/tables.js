@@ -1,14 +1,15 @@
 // Queues by what waits in them, task types, workers with their slots.
-import { html, useState } from '../lib.js';
-import { href, part, search } from '../router.js';
-import { T } from '../strings.js';
+
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
+import { html, useState } from '../lib.js';
+import { href, part, search } from '../router.js';
+import { T } from '../strings.js';
+import { Meter, Name, quoted, Segmented, Spark, WorkerLink } from '../ui/components.js';
 import { Ago, Known } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
-import { Meter, Name, Segmented, Spark, WorkerLink, quoted } from '../ui/components.js';
-import { Slots, load, moodOf } from '../worker/status.js';
+import { load, moodOf, Slots } from '../worker/status.js';
 
 const ROWS = 8;
 /** Waiting for so long is shown loud, in seconds. */

@@ -1,17 +1,18 @@
 // The audit log: who did what, on what, with which outcome. The filters are in the address.
-import { html, useState } from '../lib.js';
+
 import { apiAddress, get } from '../api.js';
-import { useResource } from '../useResource.js';
-import { address, go, href, part, setQuery } from '../router.js';
-import { T } from '../strings.js';
 import { line } from '../format/text.js';
+import { html, useState } from '../lib.js';
+import { address, go, href, part, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { maySee, shown } from '../ui/operationsComponents.js';
+import { T } from '../strings.js';
+import { Moment } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
+import { maySee, shown } from '../ui/operationsComponents.js';
 import { Empty, Loaded } from '../ui/panels.js';
-import { Moment } from '../ui/components.js';
 import { toastProblem } from '../ui/toast.js';
+import { useResource } from '../useResource.js';
 
 const A = T.audit;
 const FIELDS = ['who', 'action', 'target', 'address', 'start', 'end'];

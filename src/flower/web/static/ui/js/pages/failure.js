@@ -1,36 +1,37 @@
 // One kind of failure: how often, since when, where, and one of its tasks in full.
-import { html } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { address, href, part, search, setQuery } from '../router.js';
-import { T } from '../strings.js';
-import { useTurn } from '../refreshTimer.js';
-import { compact, duration, int, plural } from '../format/numbers.js';
-import { line, visible } from '../format/text.js';
-import { span as spanOf, zone } from '../format/time.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
 import { rangeText } from '../explorer/urlState.js';
 import { useActs } from '../failures/actions.js';
-import { GroupActions, queryOf } from '../failures/menu.js';
 import { Note, StatusTag, titleOf } from '../failures/components.js';
-import { Ago } from '../ui/operationsComponents.js';
+import { GroupActions, queryOf } from '../failures/menu.js';
+import { compact, duration, int, plural } from '../format/numbers.js';
+import { line, visible } from '../format/text.js';
+import { span as spanOf, zone } from '../format/time.js';
+import { html } from '../lib.js';
+import { useLive } from '../liveStream.js';
+import { useTurn } from '../refreshTimer.js';
+import { address, href, part, search, setQuery } from '../router.js';
 import { GapNote, Page } from '../shell/page.js';
+import { T } from '../strings.js';
 import { Failure } from '../task/traceback.js';
 import { ChartWithTable } from '../ui/chart.js';
-import { Icon } from '../ui/icons.js';
-import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import {
   Fact,
   Meter,
   Moment,
   Name,
+  quoted,
   RowTime,
   State,
   TaskLink,
   WorkerLink,
-  quoted,
 } from '../ui/components.js';
+import { Icon } from '../ui/icons.js';
+import { Ago } from '../ui/operationsComponents.js';
+import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 import { filters } from './failures.js';
 
 const LATEST = 20;

@@ -1,25 +1,26 @@
 // Failures, those of a kind together: what is new, what came back, what somebody has spoken of.
-import { html, useEffect, useState } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { address, part, setQuery } from '../router.js';
-import { T } from '../strings.js';
-import { useTurn } from '../refreshTimer.js';
-import { int } from '../format/numbers.js';
-import { line } from '../format/text.js';
-import { zone } from '../format/time.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
 import { rangeText } from '../explorer/urlState.js';
 import { useActs } from '../failures/actions.js';
-import { GroupActions } from '../failures/menu.js';
 import { Note, StatusTag, titleOf } from '../failures/components.js';
+import { GroupActions } from '../failures/menu.js';
 import { LATELY, STATUSES, UNSETTLED } from '../failures/statuses.js';
-import { Ago } from '../ui/operationsComponents.js';
+import { int } from '../format/numbers.js';
+import { line } from '../format/text.js';
+import { zone } from '../format/time.js';
+import { html, useEffect, useState } from '../lib.js';
+import { useLive } from '../liveStream.js';
+import { useTurn } from '../refreshTimer.js';
+import { address, part, setQuery } from '../router.js';
 import { SearchBar } from '../search/searchBox.js';
 import { GapNote, Page } from '../shell/page.js';
-import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
+import { T } from '../strings.js';
 import { Segmented, Spark } from '../ui/components.js';
+import { Ago } from '../ui/operationsComponents.js';
+import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const FEW = 50;
 const MOST = 1000;

@@ -1,21 +1,22 @@
 // One bulk job: how far it is, what became of each task.
-import { html, useEffect, useState } from '../lib.js';
+
 import { apiAddress, get, post } from '../api.js';
-import { useResource } from '../useResource.js';
-import { href, part, search, setQuery } from '../router.js';
 import { whyNot } from '../currentUser.js';
-import { T } from '../strings.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
+import { OUTCOMES, Outcome, over, Progress, stateWord } from '../job/components.js';
+import { html, useEffect, useState } from '../lib.js';
+import { href, part, search, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { tell, useTick } from '../ui/operationsComponents.js';
+import { T } from '../strings.js';
+import { Fact, Moment, RowTime, Segmented, TaskLink } from '../ui/components.js';
 import { confirm } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
+import { tell, useTick } from '../ui/operationsComponents.js';
 import { Empty, Loaded } from '../ui/panels.js';
-import { Fact, Moment, RowTime, Segmented, TaskLink } from '../ui/components.js';
 import { toastProblem } from '../ui/toast.js';
-import { OUTCOMES, Outcome, Progress, over, stateWord } from '../job/components.js';
+import { useResource } from '../useResource.js';
 
 const J = T.jobs;
 const PAGE = 200;

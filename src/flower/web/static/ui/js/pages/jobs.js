@@ -1,15 +1,16 @@
 // Bulk jobs: what runs, what ran, how it came out.
-import { html } from '../lib.js';
+
 import { get } from '../api.js';
-import { useResource } from '../useResource.js';
-import { href, part, search } from '../router.js';
-import { T } from '../strings.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { Page } from '../shell/page.js';
-import { Empty, Loaded } from '../ui/panels.js';
-import { Moment } from '../ui/components.js';
 import { Outcomes, Progress, stateWord } from '../job/components.js';
+import { html } from '../lib.js';
+import { href, part, search } from '../router.js';
+import { Page } from '../shell/page.js';
+import { T } from '../strings.js';
+import { Moment } from '../ui/components.js';
+import { Empty, Loaded } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const J = T.jobs;
 

@@ -1,21 +1,22 @@
 // The first page: whether anything is wrong, in words, then the figures behind that.
-import { html, useEffect, useMemo, useRef } from '../lib.js';
+
 import { get } from '../api.js';
-import { health, useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { address, go, setQuery } from '../router.js';
-import { T } from '../strings.js';
-import { useTurn } from '../refreshTimer.js';
 import { UNSETTLED } from '../failures/statuses.js';
-import { GapNote, Page } from '../shell/page.js';
-import { ErrorPanel } from '../ui/panels.js';
-import { Segmented, quoted } from '../ui/components.js';
+import { html, useEffect, useMemo, useRef } from '../lib.js';
+import { health, useLive } from '../liveStream.js';
 import { Runtime, Throughput } from '../overview/charts.js';
 import { FirstRun, SeeMore } from '../overview/checklist.js';
+import { Attention, Verdict } from '../overview/healthBanner.js';
 import { KeyFigures } from '../overview/keyFigures.js';
 import { series, summed } from '../overview/series.js';
 import { Queues, Types, Workers } from '../overview/tables.js';
-import { Attention, Verdict } from '../overview/healthBanner.js';
+import { useTurn } from '../refreshTimer.js';
+import { address, go, setQuery } from '../router.js';
+import { GapNote, Page } from '../shell/page.js';
+import { T } from '../strings.js';
+import { quoted, Segmented } from '../ui/components.js';
+import { ErrorPanel } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const SPANS = { '-15m': 900, '-1h': 3600, '-6h': 21600, '-24h': 86400, '-7d': 604800 };
 const STRETCHES = 120;

@@ -1,19 +1,20 @@
 // One queue: how it is, who eats from it, how it was.
-import { html } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { href, part, search, setQuery } from '../router.js';
-import { T } from '../strings.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { Page } from '../shell/page.js';
-import { Known } from '../ui/operationsComponents.js';
-import { ChartWithTable } from '../ui/chart.js';
-import { Icon } from '../ui/icons.js';
-import { Loaded, Panel } from '../ui/panels.js';
-import { Copy, Fact, Legend, Segmented, WorkerLink, quoted } from '../ui/components.js';
+import { html } from '../lib.js';
+import { useLive } from '../liveStream.js';
 import { Depth, EmptyIn, InRate, Oldest, OutRate, Ready, Unacked } from '../queue/tableCells.js';
+import { href, part, search, setQuery } from '../router.js';
+import { Page } from '../shell/page.js';
+import { T } from '../strings.js';
+import { ChartWithTable } from '../ui/chart.js';
+import { Copy, Fact, Legend, quoted, Segmented, WorkerLink } from '../ui/components.js';
+import { Icon } from '../ui/icons.js';
+import { Known } from '../ui/operationsComponents.js';
+import { Loaded, Panel } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 import { Mood } from '../worker/status.js';
 
 const Q = T.queues;

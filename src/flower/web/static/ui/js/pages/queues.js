@@ -1,26 +1,27 @@
 // All queues: what waits in each, who eats from it, how long that will take.
-import { html, useState } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { href, part, setQuery } from '../router.js';
-import { T } from '../strings.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { age } from '../format/time.js';
-import { GapNote, Page } from '../shell/page.js';
-import { Empty, Loaded } from '../ui/panels.js';
-import { Meter, WorkerLink } from '../ui/components.js';
+import { html, useState } from '../lib.js';
+import { useLive } from '../liveStream.js';
 import {
   Depth,
+  depth,
   EmptyIn,
   InRate,
   Oldest,
   OutRate,
   Ready,
   Unacked,
-  depth,
 } from '../queue/tableCells.js';
+import { href, part, setQuery } from '../router.js';
+import { GapNote, Page } from '../shell/page.js';
+import { T } from '../strings.js';
+import { Meter, WorkerLink } from '../ui/components.js';
+import { Empty, Loaded } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const Q = T.queues;
 const SHOWN = 3;

@@ -1,17 +1,18 @@
 // Who you are, your tokens, what is kept and masked, saved searches.
-import { html, useEffect } from '../lib.js';
+
 import { get } from '../api.js';
-import { useResource } from '../useResource.js';
 import { me } from '../currentUser.js';
-import { readSavedSearches } from '../savedSearches.js';
-import { T } from '../strings.js';
 import { duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
-import { Page } from '../shell/page.js';
-import { Loaded, Panel } from '../ui/panels.js';
-import { SavedSearchesPanel } from '../settings/savedSearchesPanel.js';
+import { html, useEffect } from '../lib.js';
+import { readSavedSearches } from '../savedSearches.js';
 import { Tokens } from '../settings/apiTokens.js';
+import { SavedSearchesPanel } from '../settings/savedSearchesPanel.js';
+import { Page } from '../shell/page.js';
+import { T } from '../strings.js';
+import { Loaded, Panel } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const S = T.settings;
 

@@ -1,41 +1,42 @@
 // One task: facts, attempts over time, failure, arguments and result, workflow, delivery, events,
 // and what can be done with it.
-import { html, useEffect, useState } from '../lib.js';
+
 import { apiAddress, get } from '../api.js';
-import { status, useLive } from '../liveStream.js';
-import { useKeys } from '../keyboardShortcuts.js';
-import { whyNot } from '../currentUser.js';
-import { useResource } from '../useResource.js';
-import { href, part, search } from '../router.js';
 import { settings } from '../bootstrapData.js';
-import { T } from '../strings.js';
+import { whyNot } from '../currentUser.js';
 import { duration, int } from '../format/numbers.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { clock, full } from '../format/time.js';
+import { useKeys } from '../keyboardShortcuts.js';
+import { html, useEffect, useState } from '../lib.js';
+import { status, useLive } from '../liveStream.js';
+import { href, part, search } from '../router.js';
 import { quoted } from '../search/tokenizer.js';
 import { GapNote, Page } from '../shell/page.js';
-import { Icon } from '../ui/icons.js';
-import { MenuItems, Popover } from '../ui/menu.js';
-import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { T } from '../strings.js';
+import { editAndRun, runAgain, stop } from '../task/actions.js';
+import { events } from '../task/attempts.js';
+import { asCurl, asPython, logAddress } from '../task/copyFormats.js';
+import { Graph, Waterfall } from '../task/graph.js';
+import { Payload } from '../task/payload.js';
+import { toNeighbour } from '../task/prevNext.js';
+import { Timeline, TimelineLegend } from '../task/timeline.js';
+import { Failure } from '../task/traceback.js';
 import {
   Copy,
-  FINAL,
+  copy,
   Fact,
+  FINAL,
   Moment,
   Segmented,
   State,
   TaskLink,
   WorkerLink,
-  copy,
 } from '../ui/components.js';
-import { editAndRun, runAgain, stop } from '../task/actions.js';
-import { events } from '../task/attempts.js';
-import { asCurl, asPython, logAddress } from '../task/copyFormats.js';
-import { Graph, Waterfall } from '../task/graph.js';
-import { toNeighbour } from '../task/prevNext.js';
-import { Payload } from '../task/payload.js';
-import { Timeline, TimelineLegend } from '../task/timeline.js';
-import { Failure } from '../task/traceback.js';
+import { Icon } from '../ui/icons.js';
+import { MenuItems, Popover } from '../ui/menu.js';
+import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const SIBLINGS = 8;
 /** Seconds between readings of a workflow that still runs. */

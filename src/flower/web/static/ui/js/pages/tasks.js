@@ -1,33 +1,34 @@
 // The explorer: one query and one range of time in the address; histogram, facets and rows of what
 // they find.
-import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
+
 import { get, worked } from '../api.js';
-import { paused, useLive } from '../liveStream.js';
-import { waitAfter } from '../refreshTimer.js';
-import { setQuery } from '../router.js';
 import { settings } from '../bootstrapData.js';
-import { T } from '../strings.js';
-import { int, duration } from '../format/numbers.js';
-import { visible } from '../format/text.js';
-import { moment, zone } from '../format/time.js';
-import { SearchBar } from '../search/searchBox.js';
-import { Bulk } from '../explorer/selectionBar.js';
+import { whyNot } from '../currentUser.js';
+import { actOnMany } from '../explorer/bulkActionDialog.js';
 import { columnsOf, needed, textLimit } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
 import { Grid, GridSkeleton } from '../explorer/grid.js';
 import { Histogram } from '../explorer/histogram.js';
-import { actOnMany } from '../explorer/bulkActionDialog.js';
-import { ColumnMenu, ExportMenu, RangeMenu, saveSearch } from '../explorer/toolbarMenus.js';
 import { Rows } from '../explorer/rows.js';
-import { DEFAULT_SORT, around, asked, rangeText, stateOf } from '../explorer/urlState.js';
+import { Bulk } from '../explorer/selectionBar.js';
+import { ColumnMenu, ExportMenu, RangeMenu, saveSearch } from '../explorer/toolbarMenus.js';
+import { around, asked, DEFAULT_SORT, rangeText, stateOf } from '../explorer/urlState.js';
+import { duration, int } from '../format/numbers.js';
+import { visible } from '../format/text.js';
+import { moment, zone } from '../format/time.js';
+import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
+import { paused, useLive } from '../liveStream.js';
+import { waitAfter } from '../refreshTimer.js';
+import { setQuery } from '../router.js';
 import { savedSearches } from '../savedSearches.js';
-import { whyNot } from '../currentUser.js';
+import { SearchBar } from '../search/searchBox.js';
 import { GapNote, Page } from '../shell/page.js';
+import { T } from '../strings.js';
+import { seen } from '../task/prevNext.js';
+import { Legend } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, ErrorPanel } from '../ui/panels.js';
-import { Legend } from '../ui/components.js';
 import { toast } from '../ui/toast.js';
-import { seen } from '../task/prevNext.js';
 
 const PAGE = 200;
 /** Rows that came in by themselves, after which the list is read anew. */

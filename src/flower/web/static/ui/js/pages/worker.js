@@ -1,24 +1,25 @@
 // One worker: how it is, what it has, what it can be told; a dead one with its last words and the
 // tasks it had.
-import { html, useEffect, useState } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { href, part, search } from '../router.js';
 import { whyNot } from '../currentUser.js';
-import { T } from '../strings.js';
 import { duration, int } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { age } from '../format/time.js';
+import { html, useEffect, useState } from '../lib.js';
+import { useLive } from '../liveStream.js';
+import { href, part, search } from '../router.js';
 import { Page } from '../shell/page.js';
-import { Ago, Known, Tabs, Unknown, useTick } from '../ui/operationsComponents.js';
+import { T } from '../strings.js';
+import { Copy, Fact, Name, quoted, RowTime, State, TaskLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Popover, MenuItems } from '../ui/menu.js';
+import { MenuItems, Popover } from '../ui/menu.js';
+import { Ago, Known, Tabs, Unknown, useTick } from '../ui/operationsComponents.js';
 import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
-import { Copy, Fact, RowTime, State, TaskLink, Name, quoted } from '../ui/components.js';
-import { History } from '../worker/history.js';
-import { Mood, Slots, drift, moodOf } from '../worker/status.js';
+import { useResource } from '../useResource.js';
 import { restartPool, shutDown } from '../worker/actions.js';
+import { History } from '../worker/history.js';
+import { drift, Mood, moodOf, Slots } from '../worker/status.js';
 import { Config, Pool, Queues, System, Tasks, Types } from '../worker/tabs.js';
 
 const W = T.worker;

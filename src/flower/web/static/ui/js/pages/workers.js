@@ -1,19 +1,20 @@
 // All workers: who is there, how busy, what they had to do.
-import { html, useState } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { search, setQuery } from '../router.js';
 import { settings } from '../bootstrapData.js';
-import { T } from '../strings.js';
 import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
+import { html, useState } from '../lib.js';
+import { useLive } from '../liveStream.js';
+import { search, setQuery } from '../router.js';
 import { GapNote, Page } from '../shell/page.js';
-import { Ago, Known, Unknown, tell, useTick } from '../ui/operationsComponents.js';
+import { T } from '../strings.js';
+import { KeyFigure, quoted, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
+import { Ago, Known, tell, Unknown, useTick } from '../ui/operationsComponents.js';
 import { Empty, Loaded } from '../ui/panels.js';
-import { KeyFigure, Segmented, WorkerLink, quoted } from '../ui/components.js';
-import { Mood, Slots, drift, load, moodOf } from '../worker/status.js';
+import { useResource } from '../useResource.js';
+import { drift, load, Mood, moodOf, Slots } from '../worker/status.js';
 
 /** Rows that are drawn; who has more workers looks for one by name. */
 const MOST = 400;

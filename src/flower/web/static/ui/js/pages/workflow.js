@@ -1,19 +1,20 @@
 // One workflow: its graph beside a waterfall of all its tasks.
-import { html } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { href, part, search } from '../router.js';
-import { T } from '../strings.js';
-import { useTurn } from '../refreshTimer.js';
 import { duration, int } from '../format/numbers.js';
 import { nameParts, visible } from '../format/text.js';
 import { full } from '../format/time.js';
+import { html } from '../lib.js';
+import { useLive } from '../liveStream.js';
+import { useTurn } from '../refreshTimer.js';
+import { href, part, search } from '../router.js';
 import { GapNote, Page } from '../shell/page.js';
+import { T } from '../strings.js';
 import { Graph, Waterfall } from '../task/graph.js';
+import { Copy, Fact, FINAL, quoted, State } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
-import { Copy, FINAL, Fact, State, quoted } from '../ui/components.js';
+import { useResource } from '../useResource.js';
 import { Progress, Standing } from '../workflow/progress.js';
 
 const MOST = 2000;

@@ -1,20 +1,21 @@
 // Workflows, newest first, and how far each is.
-import { html, useEffect, useState } from '../lib.js';
+
 import { get } from '../api.js';
-import { useLive } from '../liveStream.js';
-import { useResource } from '../useResource.js';
-import { href, part, setQuery } from '../router.js';
-import { T } from '../strings.js';
-import { useTurn } from '../refreshTimer.js';
-import { duration, int } from '../format/numbers.js';
-import { zone } from '../format/time.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
 import { rangeText } from '../explorer/urlState.js';
+import { duration, int } from '../format/numbers.js';
+import { zone } from '../format/time.js';
+import { html, useEffect, useState } from '../lib.js';
+import { useLive } from '../liveStream.js';
+import { useTurn } from '../refreshTimer.js';
+import { href, part, setQuery } from '../router.js';
 import { SearchBar } from '../search/searchBox.js';
 import { GapNote, Page } from '../shell/page.js';
-import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
+import { T } from '../strings.js';
 import { Name, RowTime } from '../ui/components.js';
+import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
 import { toastProblem } from '../ui/toast.js';
+import { useResource } from '../useResource.js';
 import { Progress, Standing } from '../workflow/progress.js';
 
 const PAGE = 50;

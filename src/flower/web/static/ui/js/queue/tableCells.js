@@ -1,8 +1,9 @@
 // The figures of a queue as cells: what the broker or the events do not tell is said as unknown,
 // never as 0.
+
+import { duration, int, rate } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { duration, int, rate } from '../format/numbers.js';
 import { Known, Unknown } from '../ui/operationsComponents.js';
 
 const Q = T.queues;

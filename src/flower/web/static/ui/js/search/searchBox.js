@@ -1,10 +1,11 @@
 // The search bar: a real input over a mirror of it in colours, a listbox of completions below, and
 // what is wrong and where.
-import { html, useEffect, useRef, useState } from '../lib.js';
-import { T } from '../strings.js';
+
 import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
+import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { tokens } from './tokenizer.js';
 

@@ -1,15 +1,16 @@
 // API tokens: made, shown once, revoked.
-import { html, useState } from '../lib.js';
+
 import { get, post, remove } from '../api.js';
-import { useResource } from '../useResource.js';
-import { part } from '../router.js';
 import { me, whyNot } from '../currentUser.js';
-import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
-import { tell } from '../ui/operationsComponents.js';
-import { confirm, show } from '../ui/dialog.js';
-import { ErrorPanel, Loaded, Panel } from '../ui/panels.js';
+import { html, useState } from '../lib.js';
+import { part } from '../router.js';
+import { T } from '../strings.js';
 import { Copy, Moment } from '../ui/components.js';
+import { confirm, show } from '../ui/dialog.js';
+import { tell } from '../ui/operationsComponents.js';
+import { ErrorPanel, Loaded, Panel } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const S = T.settings;
 

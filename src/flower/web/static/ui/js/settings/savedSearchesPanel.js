@@ -1,13 +1,10 @@
 // Saved searches: renamed, shared, removed.
-import { html } from '../lib.js';
+
 import { post } from '../api.js';
-import { part } from '../router.js';
 import { me, whyNot } from '../currentUser.js';
-import { T } from '../strings.js';
 import { line, visible } from '../format/text.js';
-import { tell } from '../ui/operationsComponents.js';
-import { show } from '../ui/dialog.js';
-import { Panel } from '../ui/panels.js';
+import { html } from '../lib.js';
+import { part } from '../router.js';
 import {
   readSavedSearches,
   removeSavedSearch,
@@ -15,6 +12,10 @@ import {
   savedSearchBody,
   savedSearches,
 } from '../savedSearches.js';
+import { T } from '../strings.js';
+import { show } from '../ui/dialog.js';
+import { tell } from '../ui/operationsComponents.js';
+import { Panel } from '../ui/panels.js';
 
 const S = T.settings;
 

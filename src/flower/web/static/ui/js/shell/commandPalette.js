@@ -1,17 +1,18 @@
 // Ctrl+K: pages, a task by its id, types, workers, queues, saved searches, actions.
-import { html, useEffect, useRef, useState } from '../lib.js';
-import { T } from '../strings.js';
+
 import { get } from '../api.js';
+import { compact } from '../format/numbers.js';
+import { line } from '../format/text.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
+import { togglePaused } from '../liveStream.js';
 import { go, href, part, search } from '../router.js';
 import { ROUTES } from '../routes.js';
 import { savedSearches } from '../savedSearches.js';
-import { togglePaused } from '../liveStream.js';
+import { T } from '../strings.js';
 import { toggleTheme } from '../theme.js';
-import { compact } from '../format/numbers.js';
-import { line } from '../format/text.js';
+import { quoted } from '../ui/components.js';
 import { show } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
-import { quoted } from '../ui/components.js';
 import { openHelp } from './keyboardHelp.js';
 
 /** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Place */

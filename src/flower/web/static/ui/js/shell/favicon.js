@@ -1,6 +1,7 @@
 // The favicon shows trouble: another picture for each verdict, so that a tab among many says it.
-import { effect } from '../lib.js';
+
 import { settings } from '../bootstrapData.js';
+import { effect } from '../lib.js';
 import { health, status } from '../liveStream.js';
 import { recorderLine } from '../recorderStatus.js';
 

@@ -1,8 +1,8 @@
 // The list of keys.
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { show } from '../ui/dialog.js';
 import { Keys } from '../ui/components.js';
+import { show } from '../ui/dialog.js';
 
 export const openHelp = () =>
   show({

@@ -1,8 +1,9 @@
 // The figures beside the names of pages: groups of failures that nobody settled, workers, queues.
-import { signal, useEffect } from '../lib.js';
-import { T } from '../strings.js';
+
 import { get } from '../api.js';
 import { LATELY, UNSETTLED } from '../failures/statuses.js';
+import { signal, useEffect } from '../lib.js';
+import { T } from '../strings.js';
 import { moodOf } from '../worker/status.js';
 
 /** Seconds: what the page itself shows comes first. */

@@ -1,10 +1,11 @@
 // The frame of every page: title, bar, live pill.
-import { html, useEffect } from '../lib.js';
-import { T } from '../strings.js';
-import { paused, phase, status, togglePaused } from '../liveStream.js';
-import { recorderLine, gapLine } from '../recorderStatus.js';
-import { span } from '../format/time.js';
+
 import { visible } from '../format/text.js';
+import { span } from '../format/time.js';
+import { html, useEffect } from '../lib.js';
+import { paused, phase, status, togglePaused } from '../liveStream.js';
+import { gapLine, recorderLine } from '../recorderStatus.js';
+import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { sidebarOpen } from './sidebarState.js';
 

@@ -1,29 +1,30 @@
 // The side bar: pages, saved searches, how the recorder is, who you are.
-import { html, useEffect } from '../lib.js';
-import { href, route } from '../router.js';
-import { ROUTES, find } from '../routes.js';
-import { T } from '../strings.js';
-import { status } from '../liveStream.js';
-import { me } from '../currentUser.js';
+
 import { settings } from '../bootstrapData.js';
+import { me } from '../currentUser.js';
+import { compact } from '../format/numbers.js';
+import { line, visible } from '../format/text.js';
+import { age } from '../format/time.js';
+import { html, useEffect } from '../lib.js';
+import { status } from '../liveStream.js';
+import { recorderLine } from '../recorderStatus.js';
+import { href, route } from '../router.js';
+import { find, ROUTES } from '../routes.js';
 import {
   readSavedSearches,
   removeSavedSearch,
   savedSearchAddress,
   savedSearches,
 } from '../savedSearches.js';
-import { recorderLine } from '../recorderStatus.js';
+import { T } from '../strings.js';
 import { choice, choose } from '../theme.js';
-import { compact } from '../format/numbers.js';
-import { age } from '../format/time.js';
-import { line, visible } from '../format/text.js';
+import { Segmented } from '../ui/components.js';
 import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { Segmented } from '../ui/components.js';
-import { counts, useCounts } from './navBadges.js';
-import { sidebarOpen } from './sidebarState.js';
 import { openJump } from './commandPalette.js';
 import { openHelp } from './keyboardHelp.js';
+import { counts, useCounts } from './navBadges.js';
+import { sidebarOpen } from './sidebarState.js';
 
 function NavItem({ page, current }) {
   /** @type {any} */

@@ -1,10 +1,11 @@
 // What can be done with one task, each behind a dialog that says what it does.
-import { html, useState } from '../lib.js';
+
 import { Json, post } from '../api.js';
-import { href, part } from '../router.js';
-import { T } from '../strings.js';
 import { parse, toJson } from '../format/python.js';
 import { line, visible } from '../format/text.js';
+import { html, useState } from '../lib.js';
+import { href, part } from '../router.js';
+import { T } from '../strings.js';
 import { confirm, show } from '../ui/dialog.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { toast, toastProblem } from '../ui/toast.js';

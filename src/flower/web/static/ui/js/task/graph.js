@@ -1,11 +1,12 @@
 // The workflow of a task: as a graph, and as a waterfall of all its tasks.
+
+import { duration } from '../format/numbers.js';
+import { line, nameParts, visible } from '../format/text.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { href, part } from '../router.js';
 import { T } from '../strings.js';
-import { duration } from '../format/numbers.js';
-import { line, nameParts, visible } from '../format/text.js';
-import { ErrorPanel } from '../ui/panels.js';
 import { Name, StateShape, stateClass } from '../ui/components.js';
+import { ErrorPanel } from '../ui/panels.js';
 import { BOX, tree } from './graphLayout.js';
 
 /**

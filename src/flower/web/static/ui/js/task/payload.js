@@ -1,10 +1,11 @@
 // Arguments, result and custom events: as trees whose leaves are pieces of the text, and as that
 // text. Never re-serialised.
-import { html, useState } from '../lib.js';
-import { T } from '../strings.js';
+
 import { bytes } from '../format/numbers.js';
 import { parse, plain } from '../format/python.js';
 import { visible } from '../format/text.js';
+import { html, useState } from '../lib.js';
+import { T } from '../strings.js';
 import { Copy, Segmented } from '../ui/components.js';
 
 /** Characters that are shown before one asks for all. */

@@ -1,8 +1,9 @@
 // Attempts, one lane each: a thin line is waiting, dashes are back-off, a block is running.
-import { html } from '../lib.js';
-import { T } from '../strings.js';
+
 import { duration } from '../format/numbers.js';
 import { clock, hover } from '../format/time.js';
+import { html } from '../lib.js';
+import { T } from '../strings.js';
 import { timeline } from './attempts.js';
 
 const TICKS = innerWidth < 600 ? 2 : 4;

@@ -1,16 +1,17 @@
 // A failure: type and message, own frames in full, library frames folded, the last own frame
 // marked.
-import { html, useState } from '../lib.js';
-import { T } from '../strings.js';
+
 import { get } from '../api.js';
-import { useResource } from '../useResource.js';
-import { search } from '../router.js';
 import { int } from '../format/numbers.js';
 import { exceptionParts, line, visible } from '../format/text.js';
-import { Icon } from '../ui/icons.js';
+import { html, useState } from '../lib.js';
+import { search } from '../router.js';
+import { T } from '../strings.js';
 import { Copy, Segmented } from '../ui/components.js';
-import { folded, parse, shortPath } from './stackFrames.js';
+import { Icon } from '../ui/icons.js';
+import { useResource } from '../useResource.js';
 import { Folded } from './payload.js';
+import { folded, parse, shortPath } from './stackFrames.js';
 
 const KEYWORDS = new Set(
   (

@@ -1,9 +1,10 @@
 // Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table
 // behind a switch.
+
+import { clock, day, moment } from '../format/time.js';
 import { html, signal, useEffect, useRef, useState } from '../lib.js';
 import { T } from '../strings.js';
 import { theme } from '../theme.js';
-import { clock, day, moment } from '../format/time.js';
 
 const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
 const decades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : null));

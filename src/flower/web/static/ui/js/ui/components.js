@@ -1,14 +1,15 @@
 // Small parts that every page uses: state, name, time, worker, copy, key, figures, meter,
 // sparkline.
-import { html } from '../lib.js';
-import { href, part, search } from '../router.js';
+
 import { settings } from '../bootstrapData.js';
-import { T } from '../strings.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { age, clock, hover, isToday, moment, shortDay } from '../format/time.js';
+import { html } from '../lib.js';
+import { href, part, search } from '../router.js';
 import { quoted } from '../search/tokenizer.js';
-import { toast } from './toast.js';
+import { T } from '../strings.js';
 import { Icon } from './icons.js';
+import { toast } from './toast.js';
 
 /* One shape for each state, so that none needs its colour. */
 const SHAPES = {

@@ -1,11 +1,12 @@
 // Parts of the pages about workers, queues, jobs and people: what is not known, tabs, lists of
 // facts, a clock.
-import { html, useEffect, useRef, useState } from '../lib.js';
+
 import { me } from '../currentUser.js';
-import { setQuery } from '../router.js';
-import { T } from '../strings.js';
 import { line } from '../format/text.js';
 import { age, hover } from '../format/time.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
+import { setQuery } from '../router.js';
+import { T } from '../strings.js';
 import { toast, toastProblem } from './toast.js';
 
 /** What nobody told is not 0. @param {{why?: string}} props */

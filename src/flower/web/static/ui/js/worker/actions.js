@@ -1,12 +1,13 @@
 // What a worker can be told. Every command says what the worker itself answers; what breaks
 // something off asks first.
-import { html, useState } from '../lib.js';
+
 import { post } from '../api.js';
+import { line, visible } from '../format/text.js';
+import { html, useState } from '../lib.js';
 import { part } from '../router.js';
 import { T } from '../strings.js';
-import { line, visible } from '../format/text.js';
-import { NumberField, tell } from '../ui/operationsComponents.js';
 import { confirm, show } from '../ui/dialog.js';
+import { NumberField, tell } from '../ui/operationsComponents.js';
 import { ErrorPanel } from '../ui/panels.js';
 
 const W = T.worker;

@@ -1,13 +1,14 @@
 // How a worker was: its running tasks and load over time, and when it came and went.
-import { html } from '../lib.js';
+
 import { get } from '../api.js';
-import { useResource } from '../useResource.js';
+import { html } from '../lib.js';
 import { part } from '../router.js';
 import { T } from '../strings.js';
-import { Ago } from '../ui/operationsComponents.js';
 import { ChartWithTable } from '../ui/chart.js';
-import { Loaded } from '../ui/panels.js';
 import { Moment } from '../ui/components.js';
+import { Ago } from '../ui/operationsComponents.js';
+import { Loaded } from '../ui/panels.js';
+import { useResource } from '../useResource.js';
 
 const W = T.worker;
 

@@ -1,8 +1,9 @@
 // How a worker is: online, silent (it was there and is not heard any more), offline (it said
 // goodbye); its clock.
+
+import { span } from '../format/time.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { span } from '../format/time.js';
 
 /** Seconds by which clocks may differ without a word: the message takes its time, too. */
 const AGREES = 1.5;

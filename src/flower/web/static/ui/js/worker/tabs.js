@@ -1,13 +1,14 @@
 // What stands behind the tabs of a worker's page: tasks, pool, queues, task types, settings,
 // system.
+
+import { int } from '../format/numbers.js';
+import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { href, part, search } from '../router.js';
 import { T } from '../strings.js';
-import { int } from '../format/numbers.js';
-import { line } from '../format/text.js';
-import { Known, Said, Unknown, shown } from '../ui/operationsComponents.js';
-import { Name, RowTime, TaskLink, quoted } from '../ui/components.js';
-import { AddQueue, PoolControls, cancelQueue, showLimits } from './actions.js';
+import { Name, quoted, RowTime, TaskLink } from '../ui/components.js';
+import { Known, Said, shown, Unknown } from '../ui/operationsComponents.js';
+import { AddQueue, cancelQueue, PoolControls, showLimits } from './actions.js';
 
 const W = T.worker;
 const MOST = 300;

@@ -1,7 +1,8 @@
 // How far a workflow is, as a bar of three parts.
+
+import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { int } from '../format/numbers.js';
 import { StateShape, stateClass } from '../ui/components.js';
 
 /** @param {{of: {tasks: number, ended: number, failed: number, running: number}}} props */
