@@ -11,11 +11,12 @@ demo: $(INSTALLED)  ## an order shop on an embedded broker with live workers, an
 test: lint servers  ## install what the tests need, check everything, run all tests
 	@scripts/tests $(ARGS)
 
-lint: $(INSTALLED)  ## ruff, types, import rules
+lint: $(INSTALLED)  ## format, lint rules, types and imports of Python and of the page scripts
 	@scripts/lint
 
-format: $(INSTALLED)  ## what ruff can put right by itself
+format: $(INSTALLED)  ## what ruff and Biome can correct by themselves
 	@$(RUN)ruff check --fix-only --quiet && $(RUN)ruff format
+	@scripts/page-tools && PATH=$(CURDIR)/.venv/bin:$$PATH node_modules/.bin/biome check --write
 
 test-compat: $(INSTALLED) servers  ## the tests of Flower's contract, against Flower 2.2.0 as well
 	@COMPAT_KINDS=flower,bellflower $(RUN)pytest tests/flower_e2e $(ARGS)

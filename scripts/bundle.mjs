@@ -21,7 +21,10 @@ function joined(file) {
   const visit = (node, isHtml) => {
     if (isHtml && ts.isTemplateLiteralToken(node)) {
       const lines = node.getText(file).replace(/\n\s+/g, '\n');
-      pieces.push(file.text.slice(at, node.getStart(file)), lines.replace(/>\n|\n(?=<|\$\{$)/g, (all) => all.trim()));
+      pieces.push(
+        file.text.slice(at, node.getStart(file)),
+        lines.replace(/>\n|\n(?=<|\$\{$)/g, (all) => all.trim()),
+      );
       at = node.end;
     }
     const isTemplate = ts.isTaggedTemplateExpression(node)
