@@ -1,6 +1,6 @@
 // The API client: addresses, JSON, problems, the login and the token against foreign sites.
 
-import { settings } from './bootstrapData.js';
+import { bootstrapData } from './bootstrapData.js';
 import { visible } from './format/text.js';
 import { href } from './router.js';
 import { T } from './strings.js';
@@ -38,7 +38,7 @@ export function apiAddress(path, query = {}) {
 }
 
 /** The cookie that the server wants to see again in a header of what changes something. */
-export function token() {
+export function readCsrfToken() {
   return (
     document.cookie
       .split('; ')
@@ -53,10 +53,11 @@ export function token() {
  * @param {{signal?: AbortSignal}} how
  * @returns {Promise<any>}
  */
-export const get = (path, query = {}, { signal } = {}) => ask(apiAddress(path, query), { signal });
+export const get = (path, query = {}, { signal } = {}) =>
+  request(apiAddress(path, query), { signal });
 
 /** A body that is JSON already: numbers in it go as they were written. */
-export class Json {
+export class RawJson {
   /** @param {Record<string, string>} parts JSON texts by key */
   constructor(parts) {
     this.text = `{${Object.entries(parts)
@@ -73,20 +74,21 @@ export const remove = (path) => send('DELETE', path, undefined);
 
 function send(method, path, body) {
   const headers = {
-    'x-xsrftoken': token(),
+    'x-xsrftoken': readCsrfToken(),
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
   };
-  return ask(apiAddress(path), {
+  return request(apiAddress(path), {
     method,
     headers,
-    body: body instanceof Json ? body.text : body === undefined ? undefined : JSON.stringify(body),
+    body:
+      body instanceof RawJson ? body.text : body === undefined ? undefined : JSON.stringify(body),
   });
 }
 
 /** Milliseconds of a processor that the server has worked for this page, as it says itself. */
-export const worked = { ms: 0 };
+export const serverCpu = { ms: 0 };
 
-async function ask(target, { headers = {}, ...options }) {
+async function request(target, { headers = {}, ...options }) {
   let answer;
   try {
     answer = await fetch(target, {
@@ -97,17 +99,19 @@ async function ask(target, { headers = {}, ...options }) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new Problem({ code: 'away', message: T.problem.away, hint: T.problem.awayHint }, 0);
   }
-  worked.ms += Number(/cpu;dur=([\d.]+)/.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0);
+  serverCpu.ms += Number(
+    /cpu;dur=([\d.]+)/.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0,
+  );
   if (answer.ok) return answer.json();
-  throw await problemOf(answer);
+  throw await readProblem(answer);
 }
 
 /**
  * The problem that an answer tells. Somebody who is not logged in any more is sent to the login.
  * @param {Response} answer
  */
-export async function problemOf(answer) {
-  if (answer.status === 401 && settings.login) toLogin();
+export async function readProblem(answer) {
+  if (answer.status === 401 && bootstrapData.login) goToLogin();
   let told = {};
   try {
     told = (await answer.json()).error ?? {};
@@ -120,6 +124,6 @@ export async function problemOf(answer) {
   );
 }
 
-function toLogin() {
+function goToLogin() {
   location.assign(href(`login?next=${encodeURIComponent(location.pathname + location.search)}`));
 }

@@ -5,10 +5,10 @@
  *   boolean, max_age: number, max_tasks: number, bulk_limit: number, purge_offline: number | null}}
  *   Settings
  */
-const told = document.querySelector('meta[name="bellflower"]')?.getAttribute('content');
+const content = document.querySelector('meta[name="bellflower"]')?.getAttribute('content');
 
 /** @type {Settings} */
-export const settings = {
+export const bootstrapData = {
   root: '',
   assets: '',
   found: true,
@@ -23,5 +23,5 @@ export const settings = {
   max_tasks: 0,
   bulk_limit: 10000,
   purge_offline: null,
-  ...(told ? JSON.parse(told) : {}),
+  ...(content ? JSON.parse(content) : {}),
 };

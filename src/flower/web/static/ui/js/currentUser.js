@@ -1,7 +1,7 @@
 // Who looks, and what they may do.
 
 import { get } from './api.js';
-import { settings } from './bootstrapData.js';
+import { bootstrapData } from './bootstrapData.js';
 import { signal } from './lib.js';
 import { T } from './strings.js';
 
@@ -9,12 +9,12 @@ import { T } from './strings.js';
  * `GET /me`; null until it is known.
  * @type {{value: {name: string, way: string, permissions: string[]} | null}}
  */
-export const me = signal(null);
+export const currentUser = signal(null);
 
-export const readMe = () =>
+export const loadCurrentUser = () =>
   get('me').then(
     (told) => {
-      me.value = told;
+      currentUser.value = told;
     },
     () => {},
   );
@@ -23,8 +23,10 @@ export const readMe = () =>
  * Why something that needs this permission cannot be done; '' if it can.
  * @param {string} permission tasks, workers, audit, tokens
  */
-export function whyNot(permission) {
-  if (settings.read_only) return T.may.readOnly;
-  if (!settings.can_act) return T.may.closed;
-  return me.value && !me.value.permissions.includes(permission) ? T.may.lacks(permission) : '';
+export function denialReason(permission) {
+  if (bootstrapData.read_only) return T.may.readOnly;
+  if (!bootstrapData.can_act) return T.may.closed;
+  return currentUser.value && !currentUser.value.permissions.includes(permission)
+    ? T.may.lacks(permission)
+    : '';
 }

@@ -8,7 +8,7 @@ let prefix = '';
 let timer = 0;
 
 /** Whether keys belong to a field or a dialog now. @param {EventTarget | null} target */
-function isTaken(target) {
+function isTextInput(target) {
   return (
     target instanceof Element &&
     !!target.closest('input:not([type=checkbox]), textarea, select, [contenteditable]')
@@ -22,7 +22,7 @@ addEventListener('keydown', (event) => {
     !event.altKey &&
     event.key.toLowerCase() === 'k';
   if (!jump && (event.ctrlKey || event.metaKey || event.altKey || event.isComposing)) return;
-  if (!jump && event.key !== 'Escape' && isTaken(event.target)) return;
+  if (!jump && event.key !== 'Escape' && isTextInput(event.target)) return;
   if (!jump && document.querySelector('dialog[open]')) return;
   const name = jump ? 'jump' : prefix + event.key;
   clearTimeout(timer);
@@ -48,7 +48,7 @@ addEventListener('keydown', (event) => {
  * `jump` is Ctrl or ⌘ K.
  * @param {Record<string, (event: KeyboardEvent) => void>} table
  */
-export function useKeys(table) {
+export function useKeyboardShortcuts(table) {
   // At once, not after the next paint: the next key may come before it.
   useLayoutEffect(() => {
     tables.push(table);

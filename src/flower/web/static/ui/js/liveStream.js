@@ -1,14 +1,14 @@
 // What is new, as it happens: one stream for the page, which says what it wants of it. It pauses
 // when told, rests while the tab is hidden, goes on where it stopped, and says honestly how it is.
 
-import { apiAddress, get, problemOf, token } from './api.js';
-import { settings } from './bootstrapData.js';
+import { apiAddress, get, readCsrfToken, readProblem } from './api.js';
+import { bootstrapData } from './bootstrapData.js';
 import { effect, signal, useEffect, useRef } from './lib.js';
-import { EventParser } from './sseParser.js';
+import { SseParser } from './sseParser.js';
 
 /** connecting, live, paused, resting (hidden tab), reconnecting, none (the server has no stream) */
-export const phase = signal('connecting');
-export const paused = signal(!settings.auto_refresh);
+export const connectionState = signal('connecting');
+export const paused = signal(!bootstrapData.auto_refresh);
 /**
  * The newest `GET /status`, from the stream or asked for; null until then.
  * @type {{value: any, peek: () => any}}
@@ -22,16 +22,16 @@ export const togglePaused = () => {
 };
 
 /** Seconds of silence after which a stream is taken for dead: the server comments every 15. */
-const SILENCE = 40;
+const STREAM_TIMEOUT = 40;
 /** Seconds a hidden tab goes on. */
-const HIDDEN = 5;
+const HIDDEN_TAB_DELAY = 5;
 /** Seconds between looks at the status where no stream tells it. */
-const LOOK = 10;
+const STATUS_INTERVAL = 10;
 /** The same while nothing can be said yet, as in the first seconds of a recorder. */
-const SOON = 2;
+const STARTUP_STATUS_INTERVAL = 2;
 
-const NOTHING = { want: {}, handlers: /** @type {Record<string, any>} */ ({}) };
-const wanted = signal(NOTHING);
+const NO_SUBSCRIPTION = { want: {}, handlers: /** @type {Record<string, any>} */ ({}) };
+const subscription = signal(NO_SUBSCRIPTION);
 const hidden = signal(document.hidden);
 /** The last change of the store that was heard of; a new stream goes on after it. */
 let sequence = /** @type {number | null} */ (null);
@@ -41,7 +41,7 @@ document.addEventListener('visibilitychange', () => {
   else
     setTimeout(() => {
       hidden.value = document.hidden;
-    }, HIDDEN * 1000);
+    }, HIDDEN_TAB_DELAY * 1000);
 });
 
 /**
@@ -50,7 +50,7 @@ document.addEventListener('visibilitychange', () => {
  * @param {Record<string, any>} want query, start, end, time, columns, topics
  * @param {Record<string, (data: any) => void>} handlers
  */
-export function useLive(want, handlers) {
+export function useLiveStream(want, handlers) {
   const latest = useRef(handlers);
   latest.current = handlers;
   const key = JSON.stringify(want);
@@ -64,27 +64,27 @@ export function useLive(want, handlers) {
         ]),
       ),
     };
-    wanted.value = mine;
+    subscription.value = mine;
     return () => {
-      if (wanted.peek() === mine) wanted.value = NOTHING;
+      if (subscription.peek() === mine) subscription.value = NO_SUBSCRIPTION;
     };
   }, [key]);
 }
 
 effect(() => {
-  const mine = wanted.value;
+  const mine = subscription.value;
   if (paused.value) {
-    phase.value = 'paused';
+    connectionState.value = 'paused';
     return undefined;
   }
   if (hidden.value) {
-    phase.value = 'resting';
+    connectionState.value = 'resting';
     return undefined;
   }
   const control = new AbortController();
   // Several pages may come and go within one turn: only the last one opens a stream.
   const soon = setTimeout(() => {
-    stream(mine, control.signal);
+    keepStreamOpen(mine, control.signal);
   }, 0);
   return () => {
     clearTimeout(soon);
@@ -92,20 +92,20 @@ effect(() => {
   };
 });
 
-async function stream(mine, signal) {
+async function keepStreamOpen(mine, signal) {
   let failures = 0;
-  phase.value = 'connecting';
+  connectionState.value = 'connecting';
   while (!signal.aborted) {
     const began = Date.now();
-    const end = await listen(mine, signal).catch((error) => error);
+    const end = await readStream(mine, signal).catch((error) => error);
     if (signal.aborted) return;
     if (end?.status === 404 || end?.status === 400) {
-      phase.value = 'none';
+      connectionState.value = 'none';
       await pause(60, signal);
       continue;
     }
     failures = Date.now() - began > 10_000 ? 1 : failures + 1;
-    phase.value = 'reconnecting';
+    connectionState.value = 'reconnecting';
     await pause(
       end?.retry ? end.retry / 1000 : Math.min(15, 2 ** failures / 2) * (0.7 + Math.random() * 0.6),
       signal,
@@ -114,26 +114,26 @@ async function stream(mine, signal) {
 }
 
 /** One connection, until it ends. @returns {Promise<any>} why, with `retry` or `status` */
-async function listen(mine, signal) {
+async function readStream(mine, signal) {
   const query = { topics: ['status'], ...mine.want, after: sequence };
   const dead = new AbortController();
-  let silent = setTimeout(() => dead.abort(), SILENCE * 1000);
+  let silent = setTimeout(() => dead.abort(), STREAM_TIMEOUT * 1000);
   const stop = () => dead.abort();
   signal.addEventListener('abort', stop);
-  const parser = new EventParser();
+  const parser = new SseParser();
   try {
     const answer = await fetch(apiAddress('live', query), {
       signal: dead.signal,
-      headers: { accept: 'text/event-stream', 'x-xsrftoken': token() },
+      headers: { accept: 'text/event-stream', 'x-xsrftoken': readCsrfToken() },
     });
-    if (!answer.ok || !answer.body) return await problemOf(answer);
+    if (!answer.ok || !answer.body) return await readProblem(answer);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done || signal.aborted) return { retry: parser.retry };
       clearTimeout(silent);
-      silent = setTimeout(() => dead.abort(), SILENCE * 1000);
-      for (const each of parser.push(value)) if (each) heard(mine, each);
+      silent = setTimeout(() => dead.abort(), STREAM_TIMEOUT * 1000);
+      for (const each of parser.push(value)) if (each) handleEvent(mine, each);
     }
   } finally {
     clearTimeout(silent);
@@ -141,15 +141,15 @@ async function listen(mine, signal) {
   }
 }
 
-function heard(mine, { event, data }) {
+function handleEvent(mine, { event, data }) {
   const told = JSON.parse(data);
   if (Number.isFinite(told.sequence)) sequence = told.sequence;
-  if (event === 'hello') phase.value = 'live';
-  if (event === 'status') tell(told);
+  if (event === 'hello') connectionState.value = 'live';
+  if (event === 'status') updateStatus(told);
   mine.handlers[event]?.(told);
 }
 
-function tell(told) {
+function updateStatus(told) {
   status.value = { ...told, heard: Date.now() / 1000 };
   if (sequence === null && Number.isFinite(told.store?.sequence)) sequence = told.store.sequence;
 }
@@ -169,10 +169,10 @@ const pause = (seconds, signal) =>
   });
 
 /** Looks at the status where no stream tells it, and at the health. Called once, by the shell. */
-export function watchStatus() {
+export function startStatusPolling() {
   let [knowsHealth, over, timer] = [true, false, 0];
   const read = async () => {
-    if (phase.peek() !== 'live') await get('status').then(tell, () => {});
+    if (connectionState.peek() !== 'live') await get('status').then(updateStatus, () => {});
     if (knowsHealth)
       await get('health').then(
         (told) => {
@@ -186,7 +186,10 @@ export function watchStatus() {
   const look = async () => {
     if (!document.hidden) await read();
     if (!over)
-      timer = setTimeout(look, (health.peek()?.verdict === 'unknown' ? SOON : LOOK) * 1000);
+      timer = setTimeout(
+        look,
+        (health.peek()?.verdict === 'unknown' ? STARTUP_STATUS_INTERVAL : STATUS_INTERVAL) * 1000,
+      );
   };
   look();
   return () => {

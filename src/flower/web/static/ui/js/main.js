@@ -1,27 +1,27 @@
 // Puts the shell on the page and shows in it what the address says.
 
-import { readMe } from './currentUser.js';
-import { useKeys } from './keyboardShortcuts.js';
+import { loadCurrentUser } from './currentUser.js';
+import { useKeyboardShortcuts } from './keyboardShortcuts.js';
 import { Component, html, render, useEffect, useState } from './lib.js';
-import { togglePaused, watchStatus } from './liveStream.js';
-import { followLinks, go, href, route } from './router.js';
-import { find, ROUTES } from './routes.js';
-import { openJump } from './shell/commandPalette.js';
-import { watchFavicon } from './shell/favicon.js';
-import { openHelp } from './shell/keyboardHelp.js';
+import { startStatusPolling, togglePaused } from './liveStream.js';
+import { href, interceptLinks, navigate, route } from './router.js';
+import { findRoute, ROUTES } from './routes.js';
+import { openCommandPalette } from './shell/commandPalette.js';
+import { updateFavicon } from './shell/favicon.js';
+import { openKeyboardHelp } from './shell/keyboardHelp.js';
 import { Page } from './shell/page.js';
-import { Side } from './shell/sidebar.js';
+import { Sidebar } from './shell/sidebar.js';
 import { T } from './strings.js';
 import { toggleTheme } from './theme.js';
 import { DialogHost } from './ui/dialog.js';
-import { Empty } from './ui/panels.js';
+import { EmptyState } from './ui/panels.js';
 import { Toasts } from './ui/toast.js';
 
 /** Modules of pages that are here. @type {Map<any, any>} */
 const loaded = new Map();
 
 /** A page that breaks leaves the shell standing. */
-class Guard extends Component {
+class ErrorBoundary extends Component {
   constructor() {
     super();
     this.state = { error: null };
@@ -40,23 +40,23 @@ class Guard extends Component {
     return error
       ? html`
         <${Page} title=${T.broken.title} live=${false}>
-          <${Empty}
+          <${EmptyState}
             title=${T.broken.title}
             actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>
                 ${T.broken.reload}
               </button>`}
           >
             <p>${T.broken.text}</p>
-          </${Empty}>
+          </${EmptyState}>
         </${Page}>
       `
       : children;
   }
 }
 
-function Shown() {
+function CurrentPage() {
   const { path, query, key } = route.value;
-  const found = find(path);
+  const found = findRoute(path);
   const [, again] = useState(0);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const module = found && loaded.get(found.route);
@@ -82,58 +82,58 @@ function Shown() {
   if (!found)
     return html`
       <${Page} title=${T.notFound.title} live=${false}>
-        <${Empty}
+        <${EmptyState}
           title=${T.notFound.title}
           actions=${html`<a class="btn" href=${href('tasks')}>
               ${T.notFound.home}
             </a>`}
         >
           <p>${T.notFound.text}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   if (problem && !module)
     return html`
       <${Page} title=${T.broken.title} live=${false}>
-        <${Empty}
+        <${EmptyState}
           title=${T.broken.title}
           actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>
               ${T.broken.reload}
             </button>`}
         >
           <p>${T.broken.text}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   if (!module) return html`<main class="page" aria-busy="true"></main>`;
   return html`
-    <${Guard} at=${key}>
+    <${ErrorBoundary} at=${key}>
       <${module.default} id=${found.id} query=${query} key=${found.route.name + found.id} />
-    </${Guard}>
+    </${ErrorBoundary}>
   `;
 }
 
 function Shell() {
   useEffect(() => {
-    readMe();
-    watchFavicon();
-    return watchStatus();
+    loadCurrentUser();
+    updateFavicon();
+    return startStatusPolling();
   }, []);
-  useKeys({
+  useKeyboardShortcuts({
     ...Object.fromEntries(
       ROUTES.filter((page) => page.key).map((page) => [
         `g ${page.key}`,
-        () => go(href(page.path ?? '')),
+        () => navigate(href(page.path ?? '')),
       ]),
     ),
-    jump: openJump,
-    '?': openHelp,
+    jump: openCommandPalette,
+    '?': openKeyboardHelp,
     l: togglePaused,
     t: toggleTheme,
     '/': () => {
       const field = document.querySelector('[data-search]');
       if (field instanceof HTMLElement) field.focus();
-      else go(href('tasks'));
+      else navigate(href('tasks'));
     },
     Escape: () => {
       if (
@@ -155,15 +155,15 @@ function Shell() {
       ${T.nav.skip}
     </a>
     <div class="shell">
-      <${Side} />
-      <${Shown} />
+      <${Sidebar} />
+      <${CurrentPage} />
     </div>
     <${Toasts} />
     <${DialogHost} />
   `;
 }
 
-followLinks((path) => find(path) !== null);
+interceptLinks((path) => findRoute(path) !== null);
 const root = document.getElementById('app');
 if (root) {
   root.replaceChildren();

@@ -4,19 +4,19 @@ import { age, clock } from './format/time.js';
 import { T } from './strings.js';
 
 /** Seconds after which a recorder that says nothing has stopped or hangs. */
-const SILENCE = 15;
+const RECORDER_TIMEOUT = 15;
 /** A gap is worth a word for a day. */
-const REMEMBERED = 86400;
+const GAP_SHOWN_FOR = 86400;
 
 /**
  * @param {any} status as `GET /status` has it
  * @param {number} now
  * @returns {{level: 'good' | 'warn' | 'bad', text: string}}
  */
-export function recorderLine(status, now = Date.now() / 1000) {
+export function recorderMessage(status, now = Date.now() / 1000) {
   const said = status?.recorder;
   if (!said || said.at == null) return { level: 'warn', text: T.recorder.none };
-  if (said.running === false || now - said.at > SILENCE)
+  if (said.running === false || now - said.at > RECORDER_TIMEOUT)
     return { level: 'bad', text: T.recorder.silent(age(said.at, now)) };
   if (said.trouble) return { level: 'bad', text: T.recorder.trouble(said.trouble) };
   if (said.connected === false)
@@ -29,9 +29,9 @@ export function recorderLine(status, now = Date.now() / 1000) {
  * The newest stretch of the last day in which events may be missing, as a sentence; '' if there is
  * none.
  */
-export function gapLine(status, now = Date.now() / 1000) {
+export function gapMessage(status, now = Date.now() / 1000) {
   const recent = (status?.gaps ?? []).filter(
-    (gap) => gap.end == null || now - gap.end < REMEMBERED,
+    (gap) => gap.end == null || now - gap.end < GAP_SHOWN_FOR,
   );
   if (!recent.length) return '';
   const last = recent.reduce((a, b) => (b.start > a.start ? b : a));

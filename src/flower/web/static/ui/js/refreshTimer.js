@@ -1,37 +1,38 @@
 // When a page that shows figures reads them again: as things happen, so that it is never two
 // seconds behind; not oftener than the server can bear; never while paused.
 
-import { worked } from './api.js';
+import { serverCpu } from './api.js';
 import { useEffect, useRef, useState } from './lib.js';
 import { paused, status } from './liveStream.js';
 
 /** Seconds between two readings while tasks change. */
-const BUSY = 1.2;
+const ACTIVE_INTERVAL = 1.2;
 /**
  * A page may take this part of a processor of the server's, so that ten of them are less than half
  * of one.
  */
-const SHARE = 1 / 25;
+const MAX_CPU_SHARE = 1 / 25;
 /**
  * Seconds after which tasks that do not change are at rest: the stream tells the state every two.
  */
-const REST = 4.5;
+const IDLE_AFTER = 4.5;
 /** Milliseconds between two looks whether it is time. */
-const LOOK = 250;
+const CHECK_INTERVAL = 250;
 
 /**
  * Seconds to wait after a reading for which the server worked so long.
  * @param {number} ms
  * @param {number} [least] seconds
  */
-export const waitAfter = (ms, least = BUSY) => Math.max(least, ms / 1000 / SHARE);
+export const refreshDelay = (ms, least = ACTIVE_INTERVAL) =>
+  Math.max(least, ms / 1000 / MAX_CPU_SHARE);
 
 /**
  * A number that changes when figures should be read again.
  * @param {number} idle seconds between two readings while nothing changes
  * @param {number} [busy] the same while tasks change
  */
-export function useTurn(idle, busy = BUSY) {
+export function useRefreshTimer(idle, busy = ACTIVE_INTERVAL) {
   const [turn, setTurn] = useState(0);
   // what the page needs to begin with is not held against it
   const last = useRef({
@@ -47,13 +48,13 @@ export function useTurn(idle, busy = BUSY) {
       const sequence = status.peek()?.store?.sequence;
       if (sequence !== before.sequence) Object.assign(before, { sequence, moved: now });
       const waited = (now - before.at) / 1000;
-      const changing = (now - before.moved) / 1000 < REST || before.moved > before.at;
-      if (waited < waitAfter(worked.ms - before.worked, busy) || (waited < idle && !changing))
+      const changing = (now - before.moved) / 1000 < IDLE_AFTER || before.moved > before.at;
+      if (waited < refreshDelay(serverCpu.ms - before.worked, busy) || (waited < idle && !changing))
         return;
-      Object.assign(before, { at: now, worked: worked.ms });
+      Object.assign(before, { at: now, worked: serverCpu.ms });
       setTurn((n) => n + 1);
     };
-    const timer = setInterval(look, LOOK);
+    const timer = setInterval(look, CHECK_INTERVAL);
     document.addEventListener('visibilitychange', look);
     return () => {
       clearInterval(timer);

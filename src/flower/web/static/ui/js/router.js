@@ -10,7 +10,8 @@ export const href = (path) => base + path.replace(/^\//, '');
  * A part of a path, percent-encoded so that any id, name or queue survives.
  * @param {string} text
  */
-export const part = (text) => encodeURIComponent(text.toWellFormed ? text.toWellFormed() : text);
+export const encodeSegment = (text) =>
+  encodeURIComponent(text.toWellFormed ? text.toWellFormed() : text);
 
 /** The address with a query string; what is empty is left out.
  * @param {string} path @param {Record<string, string | number | null | undefined>} query */
@@ -27,26 +28,26 @@ export function address(path, query = {}) {
  * @param {string} q
  * @param {Record<string, string>} more
  */
-export const search = (q, more = {}) => address('tasks', { q, ...more });
+export const searchAddress = (q, more = {}) => address('tasks', { q, ...more });
 
-function read() {
+function readLocation() {
   const path = location.pathname.startsWith(base) ? location.pathname.slice(base.length) : '';
   return { path, query: new URLSearchParams(location.search), key: path + location.search };
 }
 
 /** {path: without the prefix and its slash, as it was sent; query}. */
-export const route = signal(read());
+export const route = signal(readLocation());
 
 addEventListener('popstate', () => {
-  route.value = read();
+  route.value = readLocation();
 });
 
 /** Asked before a page is left by us; a page with a form may set it.
  * @param {string} target an address as `href` gives it @param {{replace?: boolean}} how */
-export function go(target, { replace = false } = {}) {
+export function navigate(target, { replace = false } = {}) {
   if (target === location.pathname + location.search) return;
   history[replace ? 'replaceState' : 'pushState'](null, '', target);
-  route.value = read();
+  route.value = readLocation();
 }
 
 /**
@@ -61,14 +62,14 @@ export function setQuery(patch, { replace = false } = {}) {
     else query.set(key, String(value));
   }
   const text = query.toString();
-  go(location.pathname + (text ? `?${text}` : ''), { replace });
+  navigate(location.pathname + (text ? `?${text}` : ''), { replace });
 }
 
 /**
  * Links of ours change the page without loading it anew.
  * @param {(path: string) => boolean} isPage
  */
-export function followLinks(isPage) {
+export function interceptLinks(isPage) {
   document.addEventListener('click', (event) => {
     const link = event.target instanceof Element ? event.target.closest('a[href]') : null;
     if (
@@ -94,6 +95,6 @@ export function followLinks(isPage) {
     if (!url.pathname.startsWith(base) || !isPage(url.pathname.slice(base.length))) return;
     event.preventDefault();
     if (url.hash && url.pathname === location.pathname && url.search === location.search) return;
-    go(url.pathname + url.search);
+    navigate(url.pathname + url.search);
   });
 }

@@ -99,7 +99,7 @@ export const ROUTES = [
 
 /** The route of a path and what its address names, decoded; null if no page of ours is there.
  * @param {string} path @returns {{route: Route, id: string} | null} */
-export function find(path) {
+export function findRoute(path) {
   for (const route of ROUTES) {
     const found = route.match.exec(path);
     if (found) return { route, id: found[1] === undefined ? '' : decode(found[1]) };

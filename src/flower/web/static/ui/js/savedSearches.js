@@ -3,7 +3,7 @@
 import { get, post } from './api.js';
 import { visible } from './format/text.js';
 import { signal } from './lib.js';
-import { address, part } from './router.js';
+import { address, encodeSegment } from './router.js';
 import { T } from './strings.js';
 import { toast, toastProblem } from './ui/toast.js';
 
@@ -46,7 +46,7 @@ export async function removeSavedSearch(search) {
   const before = savedSearches.value;
   savedSearches.value = (before ?? []).filter((each) => each.id !== search.id);
   try {
-    await post(`searches/${part(search.id)}/remove`);
+    await post(`searches/${encodeSegment(search.id)}/remove`);
     toast(T.tasks.removed(visible(search.name)), { undo: () => restore(search) });
   } catch (problem) {
     savedSearches.value = before;

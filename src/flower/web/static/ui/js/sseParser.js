@@ -5,7 +5,7 @@
  * Feeds text, gives events: `{event, data, id}` for each, null for a comment; the server's wish for
  * the pause in `retry`.
  */
-export class EventParser {
+export class SseParser {
   constructor() {
     this.rest = '';
     this.retry = 0;

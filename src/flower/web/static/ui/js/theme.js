@@ -4,7 +4,7 @@ import { signal } from './lib.js';
 const KEY = 'bellflower.theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 
-function stored() {
+function readStoredTheme() {
   try {
     return localStorage.getItem(KEY) ?? 'system';
   } catch {
@@ -13,33 +13,33 @@ function stored() {
 }
 
 /** What was chosen: light, dark or system. */
-export const choice = signal(stored());
+export const themeSetting = signal(readStoredTheme());
 /** What is shown: light or dark. */
 export const theme = signal(document.documentElement.dataset.theme ?? 'light');
 
-function show(shown) {
+function applyTheme(shown) {
   document.documentElement.dataset.theme = shown;
   theme.value = shown;
 }
 
 /** @param {string} chosen light, dark or system */
-export function choose(chosen) {
-  choice.value = chosen;
+export function setTheme(chosen) {
+  themeSetting.value = chosen;
   try {
     localStorage.setItem(KEY, chosen);
   } catch {
     /* storage may be closed: it lasts as long as the page */
   }
-  show(chosen === 'system' ? (system.matches ? 'dark' : 'light') : chosen);
+  applyTheme(chosen === 'system' ? (system.matches ? 'dark' : 'light') : chosen);
 }
 
-export const toggleTheme = () => choose(theme.value === 'dark' ? 'light' : 'dark');
+export const toggleTheme = () => setTheme(theme.value === 'dark' ? 'light' : 'dark');
 
 system.addEventListener('change', () => {
-  if (choice.value === 'system') choose('system');
+  if (themeSetting.value === 'system') setTheme('system');
 });
 // Paper is light.
 matchMedia('print').addEventListener('change', (event) => {
-  if (event.matches) show('light');
-  else choose(choice.value);
+  if (event.matches) applyTheme('light');
+  else setTheme(themeSetting.value);
 });

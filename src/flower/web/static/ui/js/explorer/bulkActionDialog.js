@@ -4,15 +4,15 @@ import { post } from '../api.js';
 import { duration, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useEffect, useState } from '../lib.js';
-import { href, part } from '../router.js';
+import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { State } from '../ui/components.js';
-import { show } from '../ui/dialog.js';
+import { TaskState } from '../ui/components.js';
+import { showDialog } from '../ui/dialog.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];
-const REFUSED_SHOWN = 4;
+const MAX_EXCLUSION_ROWS = 4;
 
 /**
  * @param {'rerun' | 'revoke' | 'terminate' | 'abort'} action
@@ -20,7 +20,7 @@ const REFUSED_SHOWN = 4;
  *   query with its window
  * @returns {Promise<any>} the job, or null if it was not started
  */
-export async function actOnMany(action, which) {
+export async function startBulkAction(action, which) {
   /** @type {any} */
   const chosen = which.ids
     ? { ids: which.ids }
@@ -30,10 +30,10 @@ export async function actOnMany(action, which) {
           .map(([key, value]) => [key, String(value)]),
       );
   if (!which.ids) chosen.query = which.query ?? '';
-  const told = await show({
+  const told = await showDialog({
     title: T.act.titles[action](which.ids?.length ?? 0).replace(/^(\S+) 0 tasks/, '$1 tasks'),
     wide: true,
-    body: (close) => html`<${Plan} action=${action} chosen=${chosen} close=${close} />`,
+    body: (close) => html`<${BulkPlan} action=${action} chosen=${chosen} close=${close} />`,
   });
   if (!told) return null;
   try {
@@ -43,7 +43,7 @@ export async function actOnMany(action, which) {
       expected: told.count,
       ...(action === 'terminate' ? { signal: told.signal } : {}),
     });
-    toast(T.act.started(job.total), { link: [href(`jobs/${part(job.id)}`), T.act.open] });
+    toast(T.act.started(job.total), { link: [href(`jobs/${encodeSegment(job.id)}`), T.act.open] });
     return job;
   } catch (problem) {
     toastProblem(problem);
@@ -51,7 +51,7 @@ export async function actOnMany(action, which) {
   }
 }
 
-function Plan({ action, chosen, close }) {
+function BulkPlan({ action, chosen, close }) {
   const [plan, setPlan] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [typed, setTyped] = useState('');
@@ -105,7 +105,7 @@ function Plan({ action, chosen, close }) {
         ${Object.entries(plan.states).map(
           ([state, n]) => html`
             <span>
-              <${State} s=${state} /> ${int(n)}
+              <${TaskState} s=${state} /> ${int(n)}
             </span>
           `,
         )}
@@ -116,14 +116,14 @@ function Plan({ action, chosen, close }) {
           <dt>${T.act.refused}</dt>
           <dd>
             <ul>
-              ${plan.refused.slice(0, REFUSED_SHOWN).map(
+              ${plan.refused.slice(0, MAX_EXCLUSION_ROWS).map(
                 (each) => html`
                   <li>
                     ${int(each.count)}: ${line(each.reason, 160)}
                   </li>
                 `,
               )}
-              ${plan.refused.length > REFUSED_SHOWN && html`<li>${T.act.more}</li>`}
+              ${plan.refused.length > MAX_EXCLUSION_ROWS && html`<li>${T.act.more}</li>`}
             </ul>
           </dd>
         `

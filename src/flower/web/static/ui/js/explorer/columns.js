@@ -4,9 +4,9 @@ import { duration, int } from '../format/numbers.js';
 import { below, parse } from '../format/python.js';
 import { exceptionParts, line } from '../format/text.js';
 import { html } from '../lib.js';
-import { href, part } from '../router.js';
+import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { Name, RowTime, State, stateClass, WorkerLink } from '../ui/components.js';
+import { RowTime, stateClass, TaskName, TaskState, WorkerLink } from '../ui/components.js';
 
 /**
  * @typedef {{id: string, label: string, width: string, least: number, rank: number, needs:
@@ -27,11 +27,11 @@ function summary(row) {
       </span>
     `;
   }
-  return html`<span class="args mono">${line(callText(row), 240) || muted}</span>`;
+  return html`<span class="args mono">${line(formatCall(row), 240) || muted}</span>`;
 }
 
 /** Arguments as they would be written in a call; nothing for none. */
-export function callText(row) {
+export function formatCall(row) {
   const args = row.args && row.args !== '()' && row.args !== '[]' ? row.args : '';
   const kwargs = row.kwargs && row.kwargs !== '{}' ? row.kwargs : '';
   return [args, kwargs].filter(Boolean).join(' ');
@@ -101,7 +101,7 @@ const link = (id, short) =>
     cell: (row) =>
       row[id]
         ? html`
-          <a href=${href(`task/${part(row[id])}`)} tabindex="-1">
+          <a href=${href(`task/${encodeSegment(row[id])}`)} tabindex="-1">
             ${line(short ? row[id].slice(0, 8) : row[id], 80)}
           </a>
         `
@@ -115,7 +115,7 @@ const ALL = [
     least: 30,
     rank: 0,
     sort: 'state',
-    cell: (row) => html`<${State} s=${row.state} />`,
+    cell: (row) => html`<${TaskState} s=${row.state} />`,
   }),
   column('name', {
     width: 'minmax(150px,1fr)',
@@ -125,11 +125,11 @@ const ALL = [
     cls: 'nm',
     cell: (row) => html`
       <a
-        href=${href(`task/${part(row.uuid)}`)}
+        href=${href(`task/${encodeSegment(row.uuid)}`)}
         tabindex="-1"
         title=${line(row.name ?? '', 500)}
       >
-        <${Name} n=${row.name} />
+        <${TaskName} n=${row.name} />
       </a>
     `,
   }),
@@ -192,13 +192,13 @@ function keyColumn(id) {
 }
 
 /** @param {string[]} ids those that mean nothing are left out @returns {Column[]} */
-export const columnsOf = (ids) =>
+export const findColumns = (ids) =>
   /** @type {Column[]} */ (
     ids.map((id) => (/^kwargs\.\S+$/.test(id) ? keyColumn(id) : COLUMNS.get(id))).filter(Boolean)
   );
 
 /** What to ask the API for. @param {Column[]} columns @param {string} sort */
-export const needed = (columns, sort) =>
+export const apiColumns = (columns, sort) =>
   [
     ...new Set([
       'uuid',
@@ -219,7 +219,7 @@ export const textLimit = (columns) =>
   columns.some((each) => each.id.startsWith('kwargs.')) ? 65536 : 1024;
 
 /** What a file of these columns has. @param {Column[]} columns */
-export const exported = (columns) => [
+export const exportColumns = (columns) => [
   ...new Set([
     'uuid',
     ...columns.flatMap((each) => (each.id.startsWith('kwargs.') ? [each.id] : each.needs)),
@@ -233,7 +233,7 @@ export const exported = (columns) => [
  * @param {boolean} chosen then none is left out
  * @returns {{shown: Column[], template: string, least: number}}
  */
-export function fitted(columns, room, chosen) {
+export function fitColumns(columns, room, chosen) {
   const shown = [...columns];
   const least = () => shown.reduce((sum, each) => sum + each.least + 14, 60);
   while (!chosen && shown.length > 2 && least() > room) {

@@ -7,17 +7,17 @@ import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { chosen, toggle, without } from '../search/tokenizer.js';
 import { T } from '../strings.js';
-import { STATES, State } from '../ui/components.js';
+import { STATES, TaskState } from '../ui/components.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 export const FACETS = ['state', 'name', 'queue', 'worker', 'exception'];
-const FEW = 9;
-const MANY = 100;
+const COLLAPSED_VALUES = 9;
+const MAX_VALUES = 100;
 
 /** The counts of all facets, each without its own filter, and of the whole search.
  * @param {any} window as `asked` gives it @param {number} limit @param {AbortSignal} signal */
-async function read(window, limit, signal) {
+async function loadFacets(window, limit, signal) {
   const own = FACETS.filter((facet) => chosen(window.query, facet).length > 0);
   const rest = FACETS.filter((facet) => !own.includes(facet));
   const whole = get(
@@ -42,7 +42,10 @@ async function read(window, limit, signal) {
 
 /** @param {any} window @param {number} turn changes when it is to be read again */
 export function useFacets(window, turn) {
-  return useResource((signal) => read(window, MANY, signal), [JSON.stringify(window), turn]);
+  return useResource(
+    (signal) => loadFacets(window, MAX_VALUES, signal),
+    [JSON.stringify(window), turn],
+  );
 }
 
 function Facet({ field, told, query, onQuery }) {
@@ -54,9 +57,12 @@ function Facet({ field, told, query, onQuery }) {
   const missing = on
     .filter((value) => !told.values.some((one) => one.value === value))
     .map((value) => ({ value, count: 0 }));
-  const shown = [...sorted.slice(0, all || field === 'state' ? MANY : FEW), ...missing];
+  const shown = [
+    ...sorted.slice(0, all || field === 'state' ? MAX_VALUES : COLLAPSED_VALUES),
+    ...missing,
+  ];
   const most = Math.max(1, ...shown.map((one) => one.count));
-  const rest = told.values.length - FEW;
+  const rest = told.values.length - COLLAPSED_VALUES;
   return html`
     <section>
       <h2>${T.tasks.facets[field]}</h2>
@@ -75,7 +81,7 @@ function Facet({ field, told, query, onQuery }) {
             />
             ${
               field === 'state' && value
-                ? html`<${State} s=${value} />`
+                ? html`<${TaskState} s=${value} />`
                 : html`
                   <span class="trunc">
                     ${

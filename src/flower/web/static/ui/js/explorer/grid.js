@@ -1,14 +1,14 @@
 // The table: only the rows that are seen are in the page. One tab stop; arrows, j and k move
 // inside.
 
-import { useKeys } from '../keyboardShortcuts.js';
+import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
-import { go, href, part } from '../router.js';
+import { encodeSegment, href, navigate } from '../router.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
-import { fitted } from './columns.js';
-import { Places } from './rowRecycler.js';
-import { Pace } from './scrollSpeed.js';
+import { fitColumns } from './columns.js';
+import { RowRecycler } from './rowRecycler.js';
+import { ScrollSpeed } from './scrollSpeed.js';
 
 export const ROW = 34;
 const HEAD = 36;
@@ -163,8 +163,8 @@ export function Grid({
   const anchor = useRef(/** @type {string | null} */ (null));
   const box = scroller;
   const state = useRef({ top: true, pointer: false });
-  const places = useRef(new Places());
-  const pace = useRef(new Pace());
+  const places = useRef(new RowRecycler());
+  const pace = useRef(new ScrollSpeed());
   const rest = useRef(0);
   const moved = (change) => {
     state.current = { ...state.current, ...change };
@@ -226,9 +226,10 @@ export function Grid({
   };
   const page = () => Math.max(1, Math.floor((view.height - HEAD) / ROW) - 1);
   const open = () => {
-    if (current !== null && rows.where.has(current)) go(href(`task/${part(current)}`));
+    if (current !== null && rows.where.has(current))
+      navigate(href(`task/${encodeSegment(current)}`));
   };
-  useKeys({
+  useKeyboardShortcuts({
     j: () => step(1),
     k: () => step(-1),
     o: open,
@@ -292,7 +293,7 @@ export function Grid({
     );
     moved({ top: top < ROW });
   };
-  const { shown, template, least } = fitted(columns, view.width, chosen);
+  const { shown, template, least } = fitColumns(columns, view.width, chosen);
   const columnsKey = shown.map((each) => each.id).join();
   const stable = useRef({ key: '', shown, main: new Set() });
   if (stable.current.key !== columnsKey)

@@ -15,7 +15,7 @@ const SERIES = [
 ];
 
 /** `GET /histogram` as uPlot takes it: times, failed, other, succeeded. @param {any} told */
-export function outcomes({ span, states }) {
+export function buildHistogramSeries({ span, states }) {
   if (!span?.buckets) return [[], [], [], []];
   const times = Array.from({ length: span.buckets }, (_, i) => span.start + i * span.width);
   const zero = () => new Array(span.buckets).fill(0);
@@ -38,7 +38,7 @@ export function Histogram({ window: within, turn, brush, onBrush }) {
     (signal) => get('histogram', { ...within, buckets: innerWidth < 600 ? 40 : 90 }, { signal }),
     [JSON.stringify(within), turn],
   );
-  const data = useMemo(() => (told.data ? outcomes(told.data) : null), [told.data]);
+  const data = useMemo(() => (told.data ? buildHistogramSeries(told.data) : null), [told.data]);
   if (told.problem && !told.data)
     return told.problem.status === 400
       ? html`<div class="h-empty"></div>`

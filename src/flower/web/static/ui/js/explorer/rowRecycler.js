@@ -2,7 +2,7 @@
 // their elements to rows that come, which costs half of making new ones. That mixes up their order
 // in the page, so at rest it is put right: who reads the page aloud, or prints it, goes by it.
 
-export class Places {
+export class RowRecycler {
   #shown = /** @type {{key: number, id: string}[]} */ ([]);
   #made = 0;
 
@@ -12,7 +12,7 @@ export class Places {
    * @param {boolean} moving
    * @returns {{key: number, at: number}[]} at: the place in `ids`
    */
-  place(ids, moving) {
+  assign(ids, moving) {
     const at = new Map(ids.map((id, i) => [id, i]));
     const keys = new Map(this.#shown.map(({ key, id }) => [id, key]));
     if (moving) {

@@ -2,16 +2,16 @@
 // be tested on its own. At most HELD rows are in memory; far pages are dropped and fetched again by
 // their cursor.
 
-export const HELD = 20_000;
+export const MAX_ROWS = 20_000;
 /**
  * Rows that are kept back at most, until they may be shown: what comes beyond is read from the
  * server then.
  */
-export const KEPT = 1000;
+export const MAX_PENDING = 1000;
 
 /** @typedef {{cursor: string, rows: any[] | null, count: number}} RowPage */
 
-const TIMES = new Set(['received', 'started', 'sent', 'timestamp', 'runtime', 'wait']);
+const NUMERIC_SORT_KEYS = new Set(['received', 'started', 'sent', 'timestamp', 'runtime', 'wait']);
 
 /**
  * By the value of this key as the API sorts it: tasks without it last.
@@ -20,7 +20,7 @@ const TIMES = new Set(['received', 'started', 'sent', 'timestamp', 'runtime', 'w
  */
 export function comparator(sort) {
   const key = sort.replace(/^-/, '');
-  if (!TIMES.has(key)) return null;
+  if (!NUMERIC_SORT_KEYS.has(key)) return null;
   const sign = sort.startsWith('-') ? -1 : 1;
   return (a, b) => {
     if (a[key] == null || b[key] == null)
@@ -119,7 +119,7 @@ export class Rows {
    * @param {number} to
    * @returns {RowPage[]}
    */
-  missing(from, to) {
+  droppedPages(from, to) {
     const out = [];
     let first = 0;
     for (const page of this.pages) {
@@ -148,7 +148,7 @@ export class Rows {
    * @param {number} to
    * @param {number} most
    */
-  shed(from, to, most = HELD) {
+  dropDistantPages(from, to, most = MAX_ROWS) {
     let inMemory = this.pages.reduce((sum, page) => sum + (page.rows?.length ?? 0), 0);
     if (inMemory <= most) return;
     let first = 0;
@@ -192,22 +192,22 @@ export class Rows {
   }
 
   #keep(task) {
-    if (this.held.size < KEPT || this.held.has(task.uuid)) this.held.set(task.uuid, task);
+    if (this.held.size < MAX_PENDING || this.held.has(task.uuid)) this.held.set(task.uuid, task);
     else this.overflowing = true;
   }
 
   /** How many wait to be shown; at least, if there are more than can be kept. */
-  get waiting() {
+  get pendingCount() {
     return this.held.size + this.unsent;
   }
 
   /** Whether what waits can be put in without asking the server. */
-  get canRelease() {
+  get canApplyPending() {
     return !!this.compare && !this.unsent && !this.overflowing;
   }
 
   /** Put in what was kept back. @returns {string[]} */
-  release() {
+  applyPending() {
     const all = [...this.held.values()];
     this.held.clear();
     for (const uuid of this.leaving) if (this.get(uuid)?.gone) this.#remove(uuid);

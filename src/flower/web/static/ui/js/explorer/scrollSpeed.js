@@ -1,10 +1,10 @@
 /** Milliseconds between two steps that belong to one movement. */
-const TOGETHER = 80;
+const MAX_STEP_INTERVAL = 80;
 /** Steps of more than half a screen after which nobody reads any more. */
-const STEPS = 3;
+const MIN_FAST_STEPS = 3;
 
 /** Whether a table is scrolled faster than anyone can read: then it need not show all. */
-export class Pace {
+export class ScrollSpeed {
   #top = 0;
   #time = 0;
   #steps = 0;
@@ -14,11 +14,11 @@ export class Pace {
    * @param {number} height of what is seen
    * @param {number} time milliseconds
    */
-  fast(top, height, time) {
-    const far = Math.abs(top - this.#top) > height / 2 && time - this.#time < TOGETHER;
+  isFast(top, height, time) {
+    const far = Math.abs(top - this.#top) > height / 2 && time - this.#time < MAX_STEP_INTERVAL;
     this.#steps = far ? this.#steps + 1 : 0;
     this.#top = top;
     this.#time = time;
-    return this.#steps >= STEPS;
+    return this.#steps >= MIN_FAST_STEPS;
   }
 }

@@ -1,37 +1,46 @@
 // The bar over the table while something is selected.
 
 import { apiAddress } from '../api.js';
-import { whyNot } from '../currentUser.js';
+import { denialReason } from '../currentUser.js';
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { quoted } from '../search/tokenizer.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { exported } from './columns.js';
+import { exportColumns } from './columns.js';
 
 /** Ids that fit into the address of an export. */
-const MOST_IDS = 40;
+const MAX_EXPORT_IDS = 40;
 
 /**
  * @param {{selection: Set<string>, all: boolean, total: number | null, onAll: () => void, onAct:
  *   (action: string) => void, onClear: () => void, window: any, columns: any[]}} props all:
  *   everything that matches is meant, not only what was ticked
  */
-export function Bulk({ selection, all, total, onAll, onAct, onClear, window: within, columns }) {
+export function SelectionBar({
+  selection,
+  all,
+  total,
+  onAll,
+  onAct,
+  onClear,
+  window: within,
+  columns,
+}) {
   const n = all ? (total ?? 0) : selection.size;
   if (!selection.size && !all) return null;
-  const why = whyNot('tasks');
+  const why = denialReason('tasks');
   const file = (format) => {
     const query =
-      all || selection.size > MOST_IDS
+      all || selection.size > MAX_EXPORT_IDS
         ? within.query
         : `uuid:=${[...selection].map(quoted).join(',')}`;
     return apiAddress('export', {
-      ...(all || selection.size > MOST_IDS ? within : { tz: within.tz }),
+      ...(all || selection.size > MAX_EXPORT_IDS ? within : { tz: within.tz }),
       query,
       format,
-      columns: exported(columns),
+      columns: exportColumns(columns),
     });
   };
   const button = (action, icon, word) => html`
@@ -63,7 +72,7 @@ export function Bulk({ selection, all, total, onAll, onAct, onClear, window: wit
             items=${[
               [T.tasks.terminate, () => onAct('terminate'), { icon: 'bolt', why, danger: true }],
               [T.tasks.abort, () => onAct('abort'), { icon: 'x', why }],
-              ...(selection.size <= MOST_IDS || all
+              ...(selection.size <= MAX_EXPORT_IDS || all
                 ? Object.keys(T.tasks.formats).map((format) => [
                     `${T.tasks.export}: ${T.tasks.formats[format]}`,
                     file(format),

@@ -6,10 +6,10 @@ import { moment } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { readSavedSearches } from '../savedSearches.js';
 import { T } from '../strings.js';
-import { show } from '../ui/dialog.js';
+import { showDialog } from '../ui/dialog.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { toast } from '../ui/toast.js';
-import { COLUMNS, exported } from './columns.js';
+import { COLUMNS, exportColumns } from './columns.js';
 import { DEFAULT_COLUMNS } from './urlState.js';
 
 /** @param {{columns: any[], onColumns: (ids: string[]) => void}} props */
@@ -95,7 +95,7 @@ export function ExportMenu({ window: within, columns }) {
     <${Popover} label=${T.tasks.export} icon="export" text=${T.tasks.export} end>
       ${(close) => html`
         <h2>${T.tasks.exportHint}</h2>
-        ${items({ columns: exported(columns) })(close)}
+        ${items({ columns: exportColumns(columns) })(close)}
         <hr />
         <h2>${T.tasks.exportAll}</h2>
         ${items({})(close)}
@@ -154,8 +154,8 @@ export function RangeMenu({ start, end, onRange }) {
 }
 
 /** Ask for a name and keep the search. @param {any} state as `stateOf` gives it */
-export async function saveSearch(state) {
-  const name = await show({
+export async function openSaveSearchDialog(state) {
+  const name = await showDialog({
     title: T.tasks.saveTitle,
     body: (close) => html`<${SaveForm} state=${state} close=${close} />`,
   });

@@ -38,7 +38,7 @@ function queryOf(given) {
  * @param {string[]} configured columns by the option tasks_columns; none = ours
  * @returns {State}
  */
-export function stateOf(given, configured = []) {
+export function parseUrlState(given, configured = []) {
   const [start = '', end = ''] = (given.get('t') ?? '').split('..');
   const brush = (given.get('b') ?? '').split('..').map(Number);
   const columns = (given.get('cols') ?? '').split(',').filter(Boolean);
@@ -63,7 +63,7 @@ export function stateOf(given, configured = []) {
  * @param {State} state
  * @param {string} tz
  */
-export const asked = (state, tz) => ({
+export const searchParams = (state, tz) => ({
   query: state.q,
   start: state.brush ? state.brush[0] : state.start,
   end: state.brush ? state.brush[1] : state.end,
@@ -75,7 +75,7 @@ export const asked = (state, tz) => ({
  * @param {State} state
  * @param {string} tz
  */
-export const around = (state, tz) => ({
+export const windowParams = (state, tz) => ({
   query: state.q,
   start: state.start,
   end: state.end,
@@ -83,4 +83,4 @@ export const around = (state, tz) => ({
 });
 
 /** @param {string} start @param {string} end */
-export const rangeText = (start, end) => (start || end ? `${start}..${end}` : '');
+export const formatRange = (start, end) => (start || end ? `${start}..${end}` : '');

@@ -3,16 +3,16 @@
 
 import { post } from '../api.js';
 import { html, useRef, useState } from '../lib.js';
-import { part } from '../router.js';
+import { encodeSegment } from '../router.js';
 import { T } from '../strings.js';
-import { show } from '../ui/dialog.js';
+import { showDialog } from '../ui/dialog.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
 /** Seconds for which a group stays where it was, so that it can be undone. */
-const STAYS = 6.5;
+const UNDO_TIMEOUT = 6.5;
 
 const HOUR = 3600;
-const UNTIL = [
+const MUTE_DURATIONS = [
   ['1h', HOUR],
   ['24h', 24 * HOUR],
   ['7d', 7 * 24 * HOUR],
@@ -21,14 +21,14 @@ const UNTIL = [
 ];
 
 /** What takes a group back to how it stood. @param {any} group @returns {[string, any]} */
-function back({ status, note }) {
+function undoRequest({ status, note }) {
   if (status === 'resolved') return ['resolve', { comment: note?.comment ?? '' }];
   if (status === 'muted')
     return ['mute', { until: note?.until ?? null, comment: note?.comment ?? '' }];
   return ['reopen', undefined];
 }
 
-const AFTER = { resolve: 'resolved', mute: 'muted', reopen: 'open' };
+const STATUS_AFTER = { resolve: 'resolved', mute: 'muted', reopen: 'open' };
 
 /**
  * Groups as they are shown: those of the server, with what was just done to them.
@@ -36,7 +36,7 @@ const AFTER = { resolve: 'resolved', mute: 'muted', reopen: 'open' };
  * @returns {{shown: (group: any) => any, act: (group: any, action: 'resolve' | 'mute' | 'reopen',
  *   body?: any) => Promise<void>, busy: boolean}}
  */
-export function useActs(reload) {
+export function useFailureActions(reload) {
   const [done, setDone] = useState(/** @type {Record<string, any>} */ ({}));
   const timers = useRef(/** @type {Record<string, any>} */ ({}));
   const drop = (id) => setDone(({ [id]: _, ...rest }) => rest);
@@ -45,17 +45,17 @@ export function useActs(reload) {
     timers.current[id] = setTimeout(() => {
       drop(id);
       reload();
-    }, STAYS * 1000);
+    }, UNDO_TIMEOUT * 1000);
   };
   const send = async (group, action, body) => {
     const { id } = group.fingerprint;
     clearTimeout(timers.current[id]);
     setDone((was) => ({
       ...was,
-      [id]: { status: AFTER[action], pending: true, note: null },
+      [id]: { status: STATUS_AFTER[action], pending: true, note: null },
     }));
     try {
-      const told = await post(`failures/${part(id)}/${action}`, body);
+      const told = await post(`failures/${encodeSegment(id)}/${action}`, body);
       setDone((was) => ({
         ...was,
         [id]: {
@@ -78,7 +78,7 @@ export function useActs(reload) {
     if (await send(group, action, bodyOf))
       toast(T.failures.did[action], {
         undo: () => {
-          send(group, ...back(group));
+          send(group, ...undoRequest(group));
         },
       });
   };
@@ -90,8 +90,8 @@ export function useActs(reload) {
 }
 
 /** Asks how long and why. @param {any} act of `useActs` @param {any} group */
-export async function mute(act, group) {
-  const told = await show({
+export async function openMuteDialog(act, group) {
+  const told = await showDialog({
     title: T.failures.muteTitle,
     body: (close) => html`<${MuteForm} close=${close} />`,
   });
@@ -99,8 +99,8 @@ export async function mute(act, group) {
 }
 
 /** Asks why. @param {any} act of `useActs` @param {any} group */
-export async function resolveWith(act, group) {
-  const comment = await show({
+export async function openResolveDialog(act, group) {
+  const comment = await showDialog({
     title: T.failures.resolveTitle,
     body: (close) => html`<${CommentForm} close=${close} />`,
   });
@@ -151,7 +151,7 @@ function MuteForm({ close }) {
   const [comment, setComment] = useState('');
   const send = (event) => {
     event.preventDefault();
-    const seconds = Object.fromEntries(UNTIL)[choice];
+    const seconds = Object.fromEntries(MUTE_DURATIONS)[choice];
     close({
       until: choice === 'other' ? other.trim() : seconds ? Date.now() / 1000 + seconds : null,
       comment: comment.trim(),
@@ -168,7 +168,7 @@ function MuteForm({ close }) {
           value=${choice}
           onChange=${(e) => setChoice(e.target.value)}
         >
-          ${UNTIL.map(([key]) => html`<option value=${key}>${T.failures.untils[key]}</option>`)}
+          ${MUTE_DURATIONS.map(([key]) => html`<option value=${key}>${T.failures.untils[key]}</option>`)}
         </select>
       </label>
       ${

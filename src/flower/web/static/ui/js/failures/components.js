@@ -8,7 +8,7 @@ import { T } from '../strings.js';
 const TONES = { new: 'bad', returning: 'bad', open: '', resolved: 'good', muted: 'off' };
 
 /** Exception without its module, and message. @param {any} fingerprint @param {number} most */
-export const titleOf = ({ exception, message }, most = 200) =>
+export const failureTitle = ({ exception, message }, most = 200) =>
   line(
     [(exception ?? '').split('.').pop() || T.failures.unknown, message].filter(Boolean).join(': '),
     most,
@@ -19,7 +19,7 @@ export const StatusTag = ({ s }) =>
   html`<span class=${`tag ${TONES[s] ?? ''}`}>${T.failures.status[s] ?? s}</span>`;
 
 /** Who said it, and until when. @param {{of: any, status: string}} props */
-export function Note({ of, status }) {
+export function StatusNote({ of, status }) {
   if (!of || !['resolved', 'muted', 'returning'].includes(status)) return null;
   const who = of.by ? line(of.by, 60) : T.failures.somebody;
   const words =

@@ -1,26 +1,31 @@
 // The buttons of a group of failures.
 
-import { whyNot } from '../currentUser.js';
-import { actOnMany } from '../explorer/bulkActionDialog.js';
+import { denialReason } from '../currentUser.js';
+import { startBulkAction } from '../explorer/bulkActionDialog.js';
 import { zone } from '../format/time.js';
 import { html } from '../lib.js';
-import { search } from '../router.js';
+import { searchAddress } from '../router.js';
 import { add } from '../search/tokenizer.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { mute, resolveWith } from './actions.js';
+import { openMuteDialog, openResolveDialog } from './actions.js';
 
 /** The query of a group's tasks, within a search. @param {string} id @param {string} q */
-export const queryOf = (id, q = '') => add(q, `failure:${id}`);
+export const failureQuery = (id, q = '') => add(q, `failure:${id}`);
 
 /** @param {any} group @param {{q: string, start: string, end: string}} within */
-export const runAll = (group, { q, start, end }) =>
-  actOnMany('rerun', { query: queryOf(group.fingerprint.id, q), start, end, tz: zone() });
+export const rerunAll = (group, { q, start, end }) =>
+  startBulkAction('rerun', {
+    query: failureQuery(group.fingerprint.id, q),
+    start,
+    end,
+    tz: zone(),
+  });
 
 /** @param {{group: any, act: any, within: any, full?: boolean}} props full: with words */
 export function GroupActions({ group, act, within, full = false }) {
-  const why = whyNot('tasks');
+  const why = denialReason('tasks');
   const settled = group.status === 'resolved' || group.status === 'muted';
   const [word, icon, action] = settled
     ? [T.failures.reopen, 'retry', 'reopen']
@@ -46,7 +51,7 @@ export function GroupActions({ group, act, within, full = false }) {
         class="btn"
         disabled=${!!why}
         title=${why || null}
-        onClick=${() => runAll(group, within)}
+        onClick=${() => rerunAll(group, within)}
       >
         <${Icon} n="bolt" />
         <span>${T.failures.runAll}</span>
@@ -60,16 +65,19 @@ export function GroupActions({ group, act, within, full = false }) {
         <${MenuItems}
           close=${close}
           items=${[
-            !full && [T.failures.runAll, () => runAll(group, within), { icon: 'bolt', why }],
-            [T.failures.muteAsk, () => mute(act, group), { icon: 'clock', why }],
+            !full && [T.failures.runAll, () => rerunAll(group, within), { icon: 'bolt', why }],
+            [T.failures.muteAsk, () => openMuteDialog(act, group), { icon: 'clock', why }],
             group.status !== 'resolved' && [
               T.failures.resolveAsk,
-              () => resolveWith(act, group),
+              () => openResolveDialog(act, group),
               { icon: 'edit', why },
             ],
             [
               T.failures.itsTasks,
-              search(queryOf(group.fingerprint.id, within.q), range ? { t: range } : {}),
+              searchAddress(
+                failureQuery(group.fingerprint.id, within.q),
+                range ? { t: range } : {},
+              ),
               { icon: 'tasks' },
             ],
           ]}

@@ -1,5 +1,5 @@
 // How a group of failures may stand, and which of them want to be looked at.
 export const STATUSES = ['new', 'returning', 'open', 'resolved', 'muted'];
-export const UNSETTLED = ['new', 'returning', 'open'];
+export const UNRESOLVED = ['new', 'returning', 'open'];
 /** The range of time of who named none: failures that nobody has had for so long are no news. */
-export const LATELY = '-24h';
+export const DEFAULT_RANGE = '-24h';

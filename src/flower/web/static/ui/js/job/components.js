@@ -19,20 +19,21 @@ export const OUTCOMES = [
 ];
 const TONE = { failed: 'bad', unknown: 'warn', refused: 'warn' };
 
-export const over = (job) => job.total - (job.outcomes.waiting ?? 0) - (job.outcomes.begun ?? 0);
+export const finishedCount = (job) =>
+  job.total - (job.outcomes.waiting ?? 0) - (job.outcomes.begun ?? 0);
 
-export const stateWord = (job) =>
+export const jobStateText = (job) =>
   job.state === 'running' && job.aborting ? J.aborting : J.states[job.state];
 
 /** @param {{of: any}} props */
 export const Progress = ({ of }) => html`
   <span class="progress">
     <${Meter}
-      part=${of.total ? over(of) / of.total : 1}
+      part=${of.total ? finishedCount(of) / of.total : 1}
       tone=${of.outcomes.failed ? 'bad' : ''}
-      label=${J.progress(int(over(of)), int(of.total))}
+      label=${J.progress(int(finishedCount(of)), int(of.total))}
     />
-    <small aria-hidden="true">${J.progress(int(over(of)), int(of.total))}</small>
+    <small aria-hidden="true">${J.progress(int(finishedCount(of)), int(of.total))}</small>
   </span>
 `;
 

@@ -6,7 +6,7 @@ import { html, useState } from '../lib.js';
 import { T } from '../strings.js';
 import { Chart } from '../ui/chart.js';
 import { Panel, Skeleton } from '../ui/panels.js';
-import { newest } from './series.js';
+import { lastKnown } from './series.js';
 
 const Legend = ({ items, lines = false }) => html`
   <div class="legend">
@@ -21,7 +21,7 @@ const Legend = ({ items, lines = false }) => html`
   </div>
 `;
 
-const short = (n) =>
+const formatAxis = (n) =>
   n === 0
     ? '0'
     : n < 1
@@ -85,9 +85,9 @@ export function Throughput({ of, onBrush }) {
     html`
       <${Legend}
         items=${[
-          ['--c-ok', T.overview.succeeded, rate(newest(of.ok))],
-          ['--c-other', T.overview.retried, rate(newest(of.retry))],
-          ['--c-fail', T.overview.failed, rate(newest(of.failed))],
+          ['--c-ok', T.overview.succeeded, rate(lastKnown(of.ok))],
+          ['--c-other', T.overview.retried, rate(lastKnown(of.retry))],
+          ['--c-fail', T.overview.failed, rate(lastKnown(of.failed))],
         ]}
       />
       <${Switch} on=${table} onSwitch=${setTable} />
@@ -119,7 +119,7 @@ export function Throughput({ of, onBrush }) {
                   axes=${false}
                   bucket=${of.width}
                   format=${rate}
-                  axisFormat=${short}
+                  axisFormat=${formatAxis}
                   height=${142}
                   onBrush=${onBrush}
                 />
@@ -136,7 +136,7 @@ export function Throughput({ of, onBrush }) {
                   bars
                   bucket=${of.width}
                   format=${rate}
-                  axisFormat=${short}
+                  axisFormat=${formatAxis}
                   height=${92}
                   onBrush=${onBrush}
                 />
@@ -166,7 +166,7 @@ export function Runtime({ of, onBrush }) {
     html`
       <${Legend}
         lines
-        items=${PERCENTILES.map(([key, color]) => [color, key, duration(newest(of[key]))])}
+        items=${PERCENTILES.map(([key, color]) => [color, key, duration(lastKnown(of[key]))])}
       />
       <${Switch} on=${table} onSwitch=${setTable} />
     `;

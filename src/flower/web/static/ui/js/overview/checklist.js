@@ -4,13 +4,13 @@
 import { line, visible } from '../format/text.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { Copy } from '../ui/components.js';
+import { CopyButton } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Empty, Panel } from '../ui/panels.js';
+import { EmptyState, Panel } from '../ui/panels.js';
 
 const ICONS = { on: 'check', off: 'x', unknown: 'info' };
 
-const Item = ({ of }) => html`
+const Check = ({ of }) => html`
   <li class=${`ci ${of.state}`}>
     <span class="ci-s">
       <${Icon} n=${ICONS[of.state] ?? 'info'} />
@@ -25,7 +25,7 @@ const Item = ({ of }) => html`
         html`
           <div class="how">
             <code>${visible(of.how)}</code>
-            <${Copy} text=${of.how} what=${T.overview.line} />
+            <${CopyButton} text=${of.how} what=${T.overview.line} />
           </div>
         `
       }
@@ -33,28 +33,28 @@ const Item = ({ of }) => html`
   </li>
 `;
 
-const List = ({ items }) => html`
+const CheckList = ({ items }) => html`
   <ul class="cks">
-    ${items.map((each) => html`<${Item} key=${each.setting} of=${each} />`)}
+    ${items.map((each) => html`<${Check} key=${each.setting} of=${each} />`)}
   </ul>
 `;
 
 /** Nothing was ever heard. @param {{of: any}} props of: `GET /checklist` */
 export const FirstRun = ({ of }) => html`
   <section class="panel">
-    <${Empty} title=${T.overview.noEvents} art="tasks">
+    <${EmptyState} title=${T.overview.noEvents} art="tasks">
       <p>${of.workers_seen ? T.overview.workersSilent : T.overview.noWorkers}</p>
       <pre class="try">celery -A your_project worker -E</pre>
-    </${Empty}>
+    </${EmptyState}>
   </section>
   <${Panel} title=${T.overview.checklist}>
     <p class="muted pad16">${T.overview.checklistText}</p>
-    <${List} items=${of.items} />
+    <${CheckList} items=${of.items} />
   </${Panel}>
 `;
 
 /** Settings that are off, folded: what they would give. @param {{of: any}} props */
-export function SeeMore({ of }) {
+export function RecommendedSettings({ of }) {
   const off = of.items.filter((each) => each.state === 'off');
   if (!off.length) return null;
   return html`
@@ -64,7 +64,7 @@ export function SeeMore({ of }) {
         ${T.overview.seeMore(off.length)}
         <span class="muted small">${off.map((each) => each.setting).join(', ')}</span>
       </summary>
-      <${List} items=${off} />
+      <${CheckList} items=${off} />
     </details>
   `;
 }

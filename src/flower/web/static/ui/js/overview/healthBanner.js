@@ -1,15 +1,15 @@
 // Whether anything is wrong, in words: first of all on the first page.
 
-import { StatusTag, titleOf } from '../failures/components.js';
+import { failureTitle, StatusTag } from '../failures/components.js';
 import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { clock } from '../format/time.js';
 import { html } from '../lib.js';
-import { href, part, search } from '../router.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
-import { Spark } from '../ui/components.js';
+import { Sparkline } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Ago } from '../ui/operationsComponents.js';
+import { RelativeTime } from '../ui/operationsComponents.js';
 import { Panel, Skeleton } from '../ui/panels.js';
 
 const ICONS = {
@@ -20,19 +20,19 @@ const ICONS = {
   recorder: 'bolt',
   store: 'save',
 };
-const FEW = 5;
+const MAX_ITEMS = 5;
 
 /** Where one looks next; '' where there is nothing to see. @param {any} subject */
 export function subjectAddress({ type, id, query }) {
-  if (type === 'queue' && id) return href(`queues/${part(id)}`);
-  if (type === 'worker' && id) return href(`worker/${part(id)}`);
+  if (type === 'queue' && id) return href(`queues/${encodeSegment(id)}`);
+  if (type === 'worker' && id) return href(`worker/${encodeSegment(id)}`);
   if (type === 'worker') return href('workers');
-  if (type === 'failure') return href(id ? `failures/${part(id)}` : 'failures');
-  return query ? search(query) : '';
+  if (type === 'failure') return href(id ? `failures/${encodeSegment(id)}` : 'failures');
+  return query ? searchAddress(query) : '';
 }
 
 /** @param {{health: any}} props */
-export function Verdict({ health }) {
+export function HealthBanner({ health }) {
   if (!health)
     return html`
       <section class="verdict unknown" aria-label=${T.overview.verdict}>
@@ -80,7 +80,7 @@ export function Verdict({ health }) {
   `;
 }
 
-const Concern = ({ of }) => {
+const Issue = ({ of }) => {
   const to = subjectAddress(of.subject);
   const tone = of.severity === 'critical' ? 'bad' : 'warn';
   return html`
@@ -94,49 +94,47 @@ const Concern = ({ of }) => {
             of.since != null &&
             html`
               ${' '}
-              · <${Ago} at=${of.since} />
+              · <${RelativeTime} at=${of.since} />
             `
           }
         </p>
       </div>
-      ${of.trend.length > 1 && html`<${Spark} values=${of.trend} tone=${tone} />`}
+      ${of.trend.length > 1 && html`<${Sparkline} values=${of.trend} tone=${tone} />`}
       ${of.value != null && html`<span class=${`cnt num ${tone}`}>${compact(of.value)}</span>`}
     </li>
   `;
 };
 
-const Group = ({ of }) => html`
+const FailureItem = ({ of }) => html`
   <li>
     <${Icon} n="failures" />
     <div class="at">
       <b>
-        <a href=${href(`failures/${part(of.fingerprint.id)}`)}>${titleOf(of.fingerprint)}</a>
+        <a href=${href(`failures/${encodeSegment(of.fingerprint.id)}`)}>${failureTitle(of.fingerprint)}</a>
       </b>
       <p>
         ${line(of.types[0]?.value ?? '', 80)}
         ${of.types.length ? ' · ' : ''}
-        <${Ago} at=${of.last} /> <${StatusTag} s=${of.status} />
+        <${RelativeTime} at=${of.last} /> <${StatusTag} s=${of.status} />
       </p>
     </div>
-    <${Spark} values=${of.trend} tone="bad" />
+    <${Sparkline} values=${of.trend} tone="bad" />
     <span class="cnt num">${int(of.count)}</span>
   </li>
 `;
 
 /** @param {{health: any, failures: any}} props failures: answer of `GET /failures`, or null */
 export function Attention({ health, failures }) {
-  const concerns = (health?.concerns ?? []).slice(0, FEW);
-  const groups = (failures?.groups ?? []).slice(0, Math.max(2, FEW - concerns.length));
+  const concerns = (health?.concerns ?? []).slice(0, MAX_ITEMS);
+  const groups = (failures?.groups ?? []).slice(0, Math.max(2, MAX_ITEMS - concerns.length));
   return html`
     <${Panel}
       title=${T.overview.attention}
       end=${html`<a href=${href('failures')}>${T.overview.allFailures}</a>`}
     >
       <ul class="attn">
-        ${concerns.map(
-          (each) => html`<${Concern} key=${each.kind + each.subject.id} of=${each} />`,
-        )}
-        ${groups.map((each) => html`<${Group} key=${each.fingerprint.id} of=${each} />`)}
+        ${concerns.map((each) => html`<${Issue} key=${each.kind + each.subject.id} of=${each} />`)}
+        ${groups.map((each) => html`<${FailureItem} key=${each.fingerprint.id} of=${each} />`)}
       </ul>
       ${
         health &&

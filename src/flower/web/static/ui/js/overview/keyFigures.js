@@ -4,18 +4,18 @@ import { compact, duration, int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 import { KeyFigure } from '../ui/components.js';
-import { filled } from './series.js';
+import { carryForward } from './series.js';
 
 const THIN = '\u202f';
 
 /** Number and unit apart: the unit is smaller. @param {string} text */
-const apart = (text) => {
+const splitUnit = (text) => {
   const [value, unit, ...rest] = text.split(THIN);
   return rest.length || unit === undefined ? [text, ''] : [value, unit];
 };
 
 /** `+3 %`; '' where nothing is known to compare with. */
-function change(now, before) {
+function formatChange(now, before) {
   if (now == null || !before) return '';
   const by = (now - before) / before;
   const text =
@@ -26,11 +26,12 @@ function change(now, before) {
 }
 
 /** Figures are worse when they are this much higher than before. */
-const WORSE = 1.25;
-const tone = (now, before, worst = 'warn') =>
-  now != null && before && now > before * WORSE ? worst : '';
+const WORSE_FACTOR = 1.25;
+const comparisonTone = (now, before, worst = 'warn') =>
+  now != null && before && now > before * WORSE_FACTOR ? worst : '';
 
-const ended = (total) => (total ? (total.states.SUCCESS ?? 0) + (total.states.FAILURE ?? 0) : null);
+const finishedCount = (total) =>
+  total ? (total.states.SUCCESS ?? 0) + (total.states.FAILURE ?? 0) : null;
 
 /**
  * @param {{total: any, before: any, shown: any, seconds: number, queues: any[] | null, backlog:
@@ -39,15 +40,15 @@ const ended = (total) => (total ? (total.states.SUCCESS ?? 0) + (total.states.FA
  * is
  */
 export function KeyFigures({ total, before, shown, seconds, queues, backlog, slots }) {
-  const done = ended(total);
-  const doneBefore = ended(before);
+  const done = finishedCount(total);
+  const doneBefore = finishedCount(before);
   const [through, throughUnit] = done == null ? ['–', ''] : [compact(done / seconds), '/s'];
   const points =
     before?.failure_rate != null && total?.failure_rate != null
       ? (total.failure_rate - before.failure_rate) * 100
       : null;
-  const [p95, p95Unit] = apart(duration(total?.runtime.p95));
-  const [wait, waitUnit] = apart(duration(total?.wait.p95));
+  const [p95, p95Unit] = splitUnit(duration(total?.runtime.p95));
+  const [wait, waitUnit] = splitUnit(duration(total?.wait.p95));
   const waiting = queues ? queues.reduce((sum, each) => sum + (each.ready ?? 0), 0) : null;
   const growing = (queues ?? []).filter((each) => each.growing).length;
   return html`
@@ -58,8 +59,8 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
           name=${T.overview.throughput}
           value=${through}
           unit=${throughUnit}
-          note=${change(done, doneBefore)}
-          trend=${filled(shown?.done ?? [])}
+          note=${formatChange(done, doneBefore)}
+          trend=${carryForward(shown?.done ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.errorRate}
@@ -74,24 +75,24 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
               ? ''
               : `${points > 0 ? '+' : '−'}${Math.abs(points).toFixed(2)}${THIN}${T.overview.points}`
           }
-          tone=${tone(total?.failure_rate, before?.failure_rate, 'bad')}
-          trend=${filled(shown?.errors ?? [])}
+          tone=${comparisonTone(total?.failure_rate, before?.failure_rate, 'bad')}
+          trend=${carryForward(shown?.errors ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.runtimeP95}
           value=${p95}
           unit=${p95Unit}
-          note=${change(total?.runtime.p95, before?.runtime.p95)}
-          tone=${tone(total?.runtime.p95, before?.runtime.p95)}
-          trend=${filled(shown?.p95 ?? [])}
+          note=${formatChange(total?.runtime.p95, before?.runtime.p95)}
+          tone=${comparisonTone(total?.runtime.p95, before?.runtime.p95)}
+          trend=${carryForward(shown?.p95 ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.waitP95}
           value=${wait}
           unit=${waitUnit}
-          note=${change(total?.wait.p95, before?.wait.p95)}
-          tone=${tone(total?.wait.p95, before?.wait.p95)}
-          trend=${filled(shown?.wait ?? [])}
+          note=${formatChange(total?.wait.p95, before?.wait.p95)}
+          tone=${comparisonTone(total?.wait.p95, before?.wait.p95)}
+          trend=${carryForward(shown?.wait ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.backlog}

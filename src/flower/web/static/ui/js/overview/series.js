@@ -9,10 +9,10 @@
  */
 
 /** Seconds of a stretch that is not over; shorter ones would jump about. */
-const LEAST = 2;
+const MIN_BUCKET = 2;
 
 /** How much of a stretch lies within what was asked for: the first and the last are cut. */
-const within = (at, width, start, end) => Math.min(at + width, end) - Math.max(at, start);
+const overlap = (at, width, start, end) => Math.min(at + width, end) - Math.max(at, start);
 
 /**
  * @param {any} told answer of the API
@@ -20,12 +20,12 @@ const within = (at, width, start, end) => Math.min(at + width, end) - Math.max(a
  * @param {number} now epoch
  * @returns {Series}
  */
-export function series(told, start, now) {
+export function buildSeries(told, start, now) {
   const width = told.span?.width ?? 1;
   const groups = told.groups.filter(
-    (each) => within(each.group, width, start, now) >= Math.min(LEAST, width / 2),
+    (each) => overlap(each.group, width, start, now) >= Math.min(MIN_BUCKET, width / 2),
   );
-  const rate = (each, n) => n / within(each.group, width, start, now);
+  const rate = (each, n) => n / overlap(each.group, width, start, now);
   const of = (pick) => groups.map(pick);
   const states = (each, ...names) => names.reduce((sum, name) => sum + (each.states[name] ?? 0), 0);
   return {
@@ -44,7 +44,7 @@ export function series(told, start, now) {
 }
 
 /** The newest that is known. @param {(number | null)[]} values */
-export const newest = (values) => {
+export const lastKnown = (values) => {
   for (let at = values.length - 1; at >= 0; at -= 1) if (values[at] != null) return values[at];
   return null;
 };
@@ -54,7 +54,7 @@ export const newest = (values) => {
  * @param {(number | null)[]} values
  * @returns {number[]}
  */
-export function filled(values) {
+export function carryForward(values) {
   let last = values.find((each) => each != null) ?? 0;
   return values.map((each) => {
     last = each ?? last;
@@ -67,7 +67,7 @@ export function filled(values) {
  * @param {{at: number, ready: number | null}[][]} all
  * @returns {number[]}
  */
-export function summed(all) {
+export function sumSeries(all) {
   const sums = new Map();
   for (const stretches of all)
     for (const { at, ready } of stretches)

@@ -4,22 +4,22 @@ import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
 import { html, useState } from '../lib.js';
-import { href, part, search } from '../router.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
-import { Meter, Name, quoted, Segmented, Spark, WorkerLink } from '../ui/components.js';
-import { Ago, Known } from '../ui/operationsComponents.js';
+import { Meter, quoted, Segmented, Sparkline, TaskName, WorkerLink } from '../ui/components.js';
+import { OptionalValue, RelativeTime } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
-import { load, moodOf, Slots } from '../worker/status.js';
+import { latestLoad, Slots, workerStatus } from '../worker/status.js';
 
-const ROWS = 8;
+const MAX_ROWS = 8;
 /** Waiting for so long is shown loud, in seconds. */
-const OLD = 300;
+const LONG_WAIT = 300;
 
 /** @param {any} queue a row of `GET /queues` */
-function EmptyIn({ queue }) {
+function TimeToEmpty({ queue }) {
   if (queue.empty_in === -1 || (queue.growing && queue.empty_in == null))
     return html`<span class="bad">${T.overview.growing}</span>`;
-  if (queue.empty_in == null) return html`<${Known} n=${null} />`;
+  if (queue.empty_in == null) return html`<${OptionalValue} n=${null} />`;
   return queue.empty_in < 1 ? html`<span class="muted">${T.time.now}</span>` : span(queue.empty_in);
 }
 
@@ -30,7 +30,7 @@ export function Queues({ of }) {
         ${({ queues }) => {
           const rows = [...queues]
             .sort((a, b) => (b.ready ?? -1) - (a.ready ?? -1) || a.name.localeCompare(b.name))
-            .slice(0, ROWS);
+            .slice(0, MAX_ROWS);
           const most = Math.max(1, ...rows.map((each) => each.ready ?? 0));
           const c = T.overview.queue;
           if (!rows.length) return html`<p class="muted pad16">${T.overview.queuesNone}</p>`;
@@ -57,7 +57,7 @@ export function Queues({ of }) {
                     return html`
                       <tr key=${each.name}>
                         <td class="nm">
-                          <a href=${href(`queues/${part(each.name)}`)}>
+                          <a href=${href(`queues/${encodeSegment(each.name)}`)}>
                             ${line(each.name, 60)}
                           </a>
                         </td>
@@ -76,16 +76,16 @@ export function Queues({ of }) {
                           />
                         </td>
                         <td class="right muted opt">
-                          <${Known} n=${each.in_rate} show=${rate} />
+                          <${OptionalValue} n=${each.in_rate} show=${rate} />
                         </td>
                         <td class="right muted opt">
-                          <${Known} n=${each.out_rate} show=${rate} />
+                          <${OptionalValue} n=${each.out_rate} show=${rate} />
                         </td>
-                        <td class=${`right${each.oldest > OLD ? ' bad' : ''}`}>
-                          <${Known} n=${each.oldest} show=${duration} />
+                        <td class=${`right${each.oldest > LONG_WAIT ? ' bad' : ''}`}>
+                          <${OptionalValue} n=${each.oldest} show=${duration} />
                         </td>
                         <td class="right">
-                          <${EmptyIn} queue=${each} />
+                          <${TimeToEmpty} queue=${each} />
                         </td>
                       </tr>
                     `;
@@ -125,7 +125,7 @@ export function Types({ of, trends, seconds, window: within }) {
         ${({ groups }) => {
           const rows = (order === 'slowest' ? slowest(groups) : groups)
             .filter((each) => each.group != null)
-            .slice(0, ROWS);
+            .slice(0, MAX_ROWS);
           if (!rows.length) return html`<p class="muted pad16">${T.overview.typesNone}</p>`;
           return html`
             <div class="scroll" tabindex="0" role="group" aria-label=${T.overview.types}>
@@ -149,23 +149,23 @@ export function Types({ of, trends, seconds, window: within }) {
                       <tr key=${each.group}>
                         <td class="nm type-c">
                           <a
-                            href=${search(`name:=${quoted(each.group)}`, { t: within })}
+                            href=${searchAddress(`name:=${quoted(each.group)}`, { t: within })}
                             title=${line(each.group)}
                           >
-                            <${Name} n=${each.group} />
+                            <${TaskName} n=${each.group} />
                           </a>
                         </td>
                         <td class="right">${rate(each.count / seconds)}</td>
                         <td class="opt">
                           ${
                             trends[each.group]?.length > 1 &&
-                            html`<${Spark} values=${trends[each.group]} />`
+                            html`<${Sparkline} values=${trends[each.group]} />`
                           }
                         </td>
                         <td
                           class=${`right ${bad > 0.05 ? 'bad' : bad > 0.02 ? 'warn' : 'muted'}`}
                         >
-                          <${Known} n=${bad} show=${(n) => `${compact(n * 100)}%`} />
+                          <${OptionalValue} n=${bad} show=${(n) => `${compact(n * 100)}%`} />
                         </td>
                         <td class="right muted opt">${duration(each.runtime.p50)}</td>
                         <td class="right">${duration(each.runtime.p95)}</td>
@@ -222,22 +222,22 @@ export function Workers({ of, briefs }) {
                   </tr>
                 </thead>
                 <tbody>
-                  ${shown.slice(0, ROWS).map(
+                  ${shown.slice(0, MAX_ROWS).map(
                     (each) => html`
                       <tr key=${each.hostname}>
                         <td class="nm">
                           <span class="with-dot">
                             <i class=${`dot ${each.alive ? '' : 'bad'}`} aria-hidden="true"></i>
-                            <span class="vh">${T.workers.mood[moodOf(each)]}</span>
+                            <span class="vh">${T.workers.mood[workerStatus(each)]}</span>
                             <${WorkerLink} name=${each.hostname} short />
                           </span>
                         </td>
                         <td>
                           <${Slots} busy=${each.active} all=${slots.get(each.hostname) ?? null} />
                         </td>
-                        <td class="right muted">${load(each.loadavg) ?? '–'}</td>
+                        <td class="right muted">${latestLoad(each.loadavg) ?? '–'}</td>
                         <td class=${`right ${each.alive ? 'muted' : 'bad'}`}>
-                          <${Ago} at=${each.heartbeat} />
+                          <${RelativeTime} at=${each.heartbeat} />
                         </td>
                       </tr>
                     `,

@@ -3,27 +3,27 @@
 import { apiAddress, get } from '../api.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { address, go, href, part, setQuery } from '../router.js';
+import { address, encodeSegment, href, navigate, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { Moment } from '../ui/components.js';
+import { Time } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { maySee, shown } from '../ui/operationsComponents.js';
-import { Empty, Loaded } from '../ui/panels.js';
+import { formatJson, hasPermission } from '../ui/operationsComponents.js';
+import { EmptyState, Loaded } from '../ui/panels.js';
 import { toastProblem } from '../ui/toast.js';
 import { useResource } from '../useResource.js';
 
 const A = T.audit;
-const FIELDS = ['who', 'action', 'target', 'address', 'start', 'end'];
+const FILTERS = ['who', 'action', 'target', 'address', 'start', 'end'];
 const TARGETS = 2;
 const TONE = { done: '', begun: 'warn', refused: 'warn', failed: 'bad' };
 
 export default function Audit({ query }) {
   const asked = Object.fromEntries(
-    [...FIELDS, 'outcome'].map((key) => [key, query.get(key) ?? '']),
+    [...FILTERS, 'outcome'].map((key) => [key, query.get(key) ?? '']),
   );
-  const open = maySee('audit');
+  const open = hasPermission('audit');
   const key = JSON.stringify(asked);
   const first = useResource((signal) => get('audit', { ...asked, limit: 100 }, { signal }), [key], {
     skip: !open,
@@ -36,9 +36,9 @@ export default function Audit({ query }) {
   if (open === false)
     return html`
       <${Page} title=${T.pages.audit} live=${false}>
-        <${Empty} title=${A.closedTitle}>
+        <${EmptyState} title=${A.closedTitle}>
           <p>${T.may.lacks('audit')}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   return html`
@@ -75,7 +75,7 @@ function Filters({ asked }) {
   const any = Object.values(asked).some(Boolean);
   return html`
     <form class="filters" onSubmit=${submit} aria-label=${A.filters}>
-      ${FIELDS.map(
+      ${FILTERS.map(
         (name) => html`
           <label class="f">
             ${A.fields[name]}
@@ -110,7 +110,7 @@ function Filters({ asked }) {
         ${
           any &&
           html`
-            <button type="button" class="btn quiet" onClick=${() => go(address('audit'))}>
+            <button type="button" class="btn quiet" onClick=${() => navigate(address('audit'))}>
               ${T.ops.clear}
             </button>
           `
@@ -128,9 +128,9 @@ function Entries({ first, asked }) {
   const rows = [...first.entries, ...more];
   if (!rows.length)
     return html`
-      <${Empty} title=${A.noneTitle}>
+      <${EmptyState} title=${A.noneTitle}>
         <p>${Object.values(asked).some(Boolean) ? A.noneMatch : A.noneText}</p>
-      </${Empty}>
+      </${EmptyState}>
     `;
   const read = () => {
     setBusy(true);
@@ -178,22 +178,26 @@ function Entries({ first, asked }) {
 /** Where what was acted on can be seen. */
 const placeOf = (action, target) =>
   action.startsWith('worker.')
-    ? href(`worker/${part(target)}`)
+    ? href(`worker/${encodeSegment(target)}`)
     : action.startsWith('task.')
-      ? href(`task/${part(target)}`)
+      ? href(`task/${encodeSegment(target)}`)
       : action.startsWith('job.')
-        ? href(/^[0-9a-f]{12}$/.test(target) ? `jobs/${part(target)}` : `task/${part(target)}`)
+        ? href(
+            /^[0-9a-f]{12}$/.test(target)
+              ? `jobs/${encodeSegment(target)}`
+              : `task/${encodeSegment(target)}`,
+          )
         : '';
 
 function Row({ of }) {
   const targets = of.targets.slice(0, TARGETS);
   const asked = Object.entries(of.parameters)
-    .map(([key, value]) => `${key}=${shown(value)}`)
+    .map(([key, value]) => `${key}=${formatJson(value)}`)
     .join(' ');
   return html`
     <tr>
       <td>
-        <${Moment} at=${of.at} natural=${false} />
+        <${Time} at=${of.at} natural=${false} />
       </td>
       <td
         class="nm"

@@ -2,35 +2,35 @@
 
 import { get } from '../api.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
-import { rangeText } from '../explorer/urlState.js';
-import { useActs } from '../failures/actions.js';
-import { Note, StatusTag, titleOf } from '../failures/components.js';
-import { GroupActions, queryOf } from '../failures/menu.js';
+import { formatRange } from '../explorer/urlState.js';
+import { useFailureActions } from '../failures/actions.js';
+import { failureTitle, StatusNote, StatusTag } from '../failures/components.js';
+import { failureQuery, GroupActions } from '../failures/menu.js';
 import { compact, duration, int, plural } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { span as spanOf, zone } from '../format/time.js';
 import { html } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { useTurn } from '../refreshTimer.js';
-import { address, href, part, search, setQuery } from '../router.js';
-import { GapNote, Page } from '../shell/page.js';
+import { useLiveStream } from '../liveStream.js';
+import { useRefreshTimer } from '../refreshTimer.js';
+import { address, encodeSegment, href, searchAddress, setQuery } from '../router.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Failure } from '../task/traceback.js';
 import { ChartWithTable } from '../ui/chart.js';
 import {
   Fact,
   Meter,
-  Moment,
-  Name,
   quoted,
   RowTime,
-  State,
   TaskLink,
+  TaskName,
+  TaskState,
+  Time,
   WorkerLink,
 } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Ago } from '../ui/operationsComponents.js';
-import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { RelativeTime } from '../ui/operationsComponents.js';
+import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 import { filters } from './failures.js';
 
@@ -91,7 +91,7 @@ function Latest({ tasks, query, range }) {
   return html`
     <${Panel}
       title=${T.failures.latest}
-      end=${html`<a href=${search(query, range ? { t: range } : {})}>${T.failures.itsTasks}</a>`}
+      end=${html`<a href=${searchAddress(query, range ? { t: range } : {})}>${T.failures.itsTasks}</a>`}
     >
       <div class="scroll" tabindex="0" role="group" aria-label=${T.failures.latest}>
         <table class="t">
@@ -110,13 +110,13 @@ function Latest({ tasks, query, range }) {
               (task) => html`
                 <tr key=${task.uuid}>
                   <td>
-                    <${State} s=${task.state} />
+                    <${TaskState} s=${task.state} />
                   </td>
                   <td>
                     <${TaskLink} uuid=${task.uuid} short />
                   </td>
                   <td class="nm type-c opt">
-                    <${Name} n=${task.name} />
+                    <${TaskName} n=${task.name} />
                   </td>
                   <td>
                     <${WorkerLink} name=${task.worker} short />
@@ -137,7 +137,7 @@ function Latest({ tasks, query, range }) {
 
 /** One of its tasks: what went wrong, in full. */
 function Example({ uuid }) {
-  const task = useResource((signal) => get(`tasks/${part(uuid)}`, {}, { signal }), [uuid]);
+  const task = useResource((signal) => get(`tasks/${encodeSegment(uuid)}`, {}, { signal }), [uuid]);
   if (task.problem)
     return html`
       <${Panel} title=${T.failures.example}>
@@ -187,11 +187,11 @@ function Trend({ group, span, onBrush }) {
 
 export default function FailureGroup({ id, query }) {
   const within = filters(query, '');
-  const turn = useTurn(20);
+  const turn = useRefreshTimer(20);
   const found = useResource(
     (signal) =>
       get(
-        `failures/${part(id)}`,
+        `failures/${encodeSegment(id)}`,
         {
           query: within.q,
           start: within.start,
@@ -205,27 +205,27 @@ export default function FailureGroup({ id, query }) {
       ),
     [id, query.toString(), turn],
   );
-  const { shown, act } = useActs(found.reload);
-  useLive({ topics: ['status'] }, { reset: found.reload });
+  const { shown, act } = useFailureActions(found.reload);
+  useLiveStream({ topics: ['status'] }, { reset: found.reload });
   const ranges = html`
     <${RangeMenu}
       start=${within.start}
       end=${within.end}
-      onRange=${(start, end) => setQuery({ t: rangeText(start, end) })}
+      onRange=${(start, end) => setQuery({ t: formatRange(start, end) })}
     />
   `;
   if (found.problem?.status === 404) {
     const narrowed = within.q || within.start || within.end;
     return html`
       <${Page} title=${T.failures.goneTitle} crumb=${html`<${Crumb} within=${within} />`} actions=${ranges}>
-        <${Empty}
+        <${EmptyState}
           page
           title=${T.failures.goneTitle}
           actions=${html`
             ${
               narrowed &&
               html`
-                <a class="btn" href=${href(`failures/${part(id)}`)}>
+                <a class="btn" href=${href(`failures/${encodeSegment(id)}`)}>
                   ${T.tasks.allTime}
                 </a>
               `
@@ -236,7 +236,7 @@ export default function FailureGroup({ id, query }) {
           `}
         >
           <p>${narrowed ? T.failures.goneWithin : T.failures.gone}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   }
@@ -254,12 +254,12 @@ export default function FailureGroup({ id, query }) {
     `;
   const group = shown(found.data.group);
   const { fingerprint: mark } = group;
-  const range = rangeText(within.start, within.end);
-  const q = queryOf(mark.id, within.q);
+  const range = formatRange(within.start, within.end);
+  const q = failureQuery(mark.id, within.q);
   const brush = (from, to) => setQuery({ t: `${from.toFixed(0)}..${to.toFixed(0)}` });
   return html`
     <${Page}
-      title=${titleOf(mark, 120)}
+      title=${failureTitle(mark, 120)}
       crumb=${html`<${Crumb} title=${line(mark.exception, 80)} within=${within} />`}
       actions=${html`
         ${ranges}
@@ -267,7 +267,7 @@ export default function FailureGroup({ id, query }) {
       `}
     >
       <div class="wrap">
-        <${GapNote} />
+        <${GapNotice} />
         ${found.problem && html`<${ErrorPanel} problem=${found.problem} onRetry=${found.reload} />`}
         <div class="dt-head">
           <div class="l1">
@@ -282,16 +282,16 @@ export default function FailureGroup({ id, query }) {
           </div>
           <div class="l2">
             ${mark.frame && html`<span class="mono">${line(mark.frame, 200)}</span>`}
-            <${Note} of=${group.note} status=${group.status} />
+            <${StatusNote} of=${group.note} status=${group.status} />
           </div>
         </div>
         <dl class="panel facts">
           <${Fact} name=${T.failures.count}>${int(group.count)}</${Fact}>
           <${Fact} name=${T.failures.firstSeen}>
-            <${Moment} at=${group.first_seen} />
+            <${Time} at=${group.first_seen} />
           </${Fact}>
           <${Fact} name=${T.failures.lastSeen}>
-            <${Ago} at=${group.last_seen} />
+            <${RelativeTime} at=${group.last_seen} />
           </${Fact}>
           <${Fact} name=${T.failures.types}>${plural(group.types.length, 'type')}</${Fact}>
           <${Fact} name=${T.pages.workers}>${int(group.workers.length)}</${Fact}>
@@ -310,8 +310,8 @@ export default function FailureGroup({ id, query }) {
               link=${(name) =>
                 name
                   ? html`
-                    <a href=${search(`${q} name:=${quoted(name)}`)}>
-                      <${Name} n=${name} />
+                    <a href=${searchAddress(`${q} name:=${quoted(name)}`)}>
+                      <${TaskName} n=${name} />
                     </a>
                   `
                   : (T.tasks.noValue)}

@@ -2,42 +2,42 @@
 
 import { get } from '../api.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
-import { rangeText } from '../explorer/urlState.js';
-import { useActs } from '../failures/actions.js';
-import { Note, StatusTag, titleOf } from '../failures/components.js';
+import { formatRange } from '../explorer/urlState.js';
+import { useFailureActions } from '../failures/actions.js';
+import { failureTitle, StatusNote, StatusTag } from '../failures/components.js';
 import { GroupActions } from '../failures/menu.js';
-import { LATELY, STATUSES, UNSETTLED } from '../failures/statuses.js';
+import { DEFAULT_RANGE, STATUSES, UNRESOLVED } from '../failures/statuses.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { zone } from '../format/time.js';
 import { html, useEffect, useState } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { useTurn } from '../refreshTimer.js';
-import { address, part, setQuery } from '../router.js';
-import { SearchBar } from '../search/searchBox.js';
-import { GapNote, Page } from '../shell/page.js';
+import { useLiveStream } from '../liveStream.js';
+import { useRefreshTimer } from '../refreshTimer.js';
+import { address, encodeSegment, setQuery } from '../router.js';
+import { SearchBox } from '../search/searchBox.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { Segmented, Spark } from '../ui/components.js';
-import { Ago } from '../ui/operationsComponents.js';
-import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
+import { Segmented, Sparkline } from '../ui/components.js';
+import { RelativeTime } from '../ui/operationsComponents.js';
+import { EmptyState, ErrorPanel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
-const FEW = 50;
-const MOST = 1000;
+const PAGE_SIZE = 50;
+const MAX_GROUPS = 1000;
 
 /** What the address says. @param {URLSearchParams} query */
-export function filters(query, range = LATELY) {
+export function filters(query, range = DEFAULT_RANGE) {
   const [start = '', end = ''] = (query.has('t') ? (query.get('t') ?? '') : range).split('..');
   const chosen = (query.get('status') ?? '').split(',').filter((each) => STATUSES.includes(each));
   return {
     q: query.get('q') ?? '',
     start: start === 'all' ? '' : start,
     end,
-    status: query.get('status') === 'all' ? [] : chosen.length ? chosen : UNSETTLED,
+    status: query.get('status') === 'all' ? [] : chosen.length ? chosen : UNRESOLVED,
   };
 }
 
-const Many = ({ of, word }) =>
+const ValueSummary = ({ of, word }) =>
   of.length
     ? html`
       ${line(of[0].value ?? T.tasks.noValue, 60)}
@@ -55,22 +55,22 @@ const Many = ({ of, word }) =>
 function Group({ group, act, within }) {
   const { fingerprint: mark } = group;
   const settled = group.status === 'resolved' || group.status === 'muted';
-  const to = address(`failures/${part(mark.id)}`, {
+  const to = address(`failures/${encodeSegment(mark.id)}`, {
     q: within.q,
-    t: rangeText(within.start, within.end),
+    t: formatRange(within.start, within.end),
   });
   return html`
-    <li class=${`fg${settled ? ' settled' : ''}`} aria-label=${titleOf(mark)}>
+    <li class=${`fg${settled ? ' settled' : ''}`} aria-label=${failureTitle(mark)}>
       <div class="fg-t">
         <div class="fg-l">
           <a href=${to} title=${line(mark.message, 500)}>
-            ${titleOf(mark)}
+            ${failureTitle(mark)}
           </a>
           <${StatusTag} s=${group.status} />
         </div>
         <p class="muted trunc">
-          <${Many} of=${group.types} word=${T.unknownName} /> ·${' '}
-          <${Many} of=${group.workers} word=${T.failures.noWorker} />
+          <${ValueSummary} of=${group.types} word=${T.unknownName} /> ·${' '}
+          <${ValueSummary} of=${group.workers} word=${T.failures.noWorker} />
           ${
             mark.frame &&
             html`
@@ -79,10 +79,10 @@ function Group({ group, act, within }) {
             `
           }
         </p>
-        <${Note} of=${group.note} status=${group.status} />
+        <${StatusNote} of=${group.note} status=${group.status} />
       </div>
       <div class="fg-s">
-        <${Spark} values=${group.trend} tone=${settled ? '' : 'bad'} w=${110} />
+        <${Sparkline} values=${group.trend} tone=${settled ? '' : 'bad'} w=${110} />
       </div>
       <div class="fg-n num">
         <b>${int(group.count)}</b>
@@ -90,10 +90,10 @@ function Group({ group, act, within }) {
       </div>
       <div class="fg-w">
         <span>
-          <${Ago} at=${group.last} />
+          <${RelativeTime} at=${group.last} />
         </span>
         <small>
-          ${T.failures.since} <${Ago} at=${group.first_seen} />
+          ${T.failures.since} <${RelativeTime} at=${group.first_seen} />
         </small>
       </div>
       <div class="fg-a">
@@ -103,10 +103,10 @@ function Group({ group, act, within }) {
   `;
 }
 
-function Nothing({ within, all }) {
+function NoFailures({ within, all }) {
   const settled =
-    within.status.length === UNSETTLED.length &&
-    within.status.every((each) => UNSETTLED.includes(each));
+    within.status.length === UNRESOLVED.length &&
+    within.status.every((each) => UNRESOLVED.includes(each));
   const actions = html`
     ${
       within.status.length > 0 &&
@@ -115,7 +115,7 @@ function Nothing({ within, all }) {
           class="btn"
           href=${address('failures', {
             q: within.q,
-            t: all ? '' : rangeText(within.start, within.end),
+            t: all ? '' : formatRange(within.start, within.end),
             status: 'all',
           })}
         >
@@ -133,19 +133,19 @@ function Nothing({ within, all }) {
     }
   `;
   return html`
-    <${Empty}
+    <${EmptyState}
       title=${settled && !within.q ? T.failures.noneTitle : T.failures.noneMatch}
       actions=${actions}
     >
       <p>${settled && !within.q ? T.failures.noneText : T.failures.noneMatchText}</p>
-    </${Empty}>
+    </${EmptyState}>
   `;
 }
 
 export default function Failures({ query }) {
   const within = filters(query);
-  const limit = query.get('more') ? MOST : FEW;
-  const turn = useTurn(20);
+  const limit = query.get('more') ? MAX_GROUPS : PAGE_SIZE;
+  const turn = useRefreshTimer(20);
   const list = useResource(
     (signal) =>
       get(
@@ -163,9 +163,9 @@ export default function Failures({ query }) {
       ),
     [query.toString(), turn],
   );
-  const { shown, act, busy } = useActs(list.reload);
-  const held = useHeld(list.data, busy);
-  useLive({ topics: ['status'] }, { reset: list.reload });
+  const { shown, act, busy } = useFailureActions(list.reload);
+  const held = useStableList(list.data, busy);
+  useLiveStream({ topics: ['status'] }, { reset: list.reload });
   const wrong = list.problem?.code === 'invalid_search' ? list.problem : null;
   const status = query.get('status') ?? '';
   const choices = [
@@ -179,12 +179,12 @@ export default function Failures({ query }) {
       actions=${html`<${RangeMenu}
           start=${within.start}
           end=${within.end}
-          onRange=${(start, end) => setQuery({ t: rangeText(start, end) || 'all' })}
+          onRange=${(start, end) => setQuery({ t: formatRange(start, end) || 'all' })}
         />`}
     >
       <div class="wrap">
-        <${GapNote} />
-        <${SearchBar}
+        <${GapNotice} />
+        <${SearchBox}
           value=${within.q}
           problem=${wrong}
           onSearch=${(q) => setQuery({ q, more: '' })}
@@ -237,7 +237,7 @@ export default function Failures({ query }) {
                   </ul>
                 </section>
               `
-              : html`<${Nothing} within=${within} all=${false} />`
+              : html`<${NoFailures} within=${within} all=${false} />`
         }
         ${
           held?.more > 0 &&
@@ -254,7 +254,7 @@ export default function Failures({ query }) {
 }
 
 /** Rows do not move away while something that was done to them can be undone. */
-function useHeld(data, busy) {
+function useStableList(data, busy) {
   const [kept, keep] = useState(data);
   useEffect(() => {
     if (!busy) keep(data);

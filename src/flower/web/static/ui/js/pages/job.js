@@ -1,20 +1,20 @@
 // One bulk job: how far it is, what became of each task.
 
 import { apiAddress, get, post } from '../api.js';
-import { whyNot } from '../currentUser.js';
+import { denialReason } from '../currentUser.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
-import { OUTCOMES, Outcome, over, Progress, stateWord } from '../job/components.js';
+import { finishedCount, jobStateText, OUTCOMES, Outcome, Progress } from '../job/components.js';
 import { html, useEffect, useState } from '../lib.js';
-import { href, part, search, setQuery } from '../router.js';
+import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { Fact, Moment, RowTime, Segmented, TaskLink } from '../ui/components.js';
-import { confirm } from '../ui/dialog.js';
+import { Fact, RowTime, Segmented, TaskLink, Time } from '../ui/components.js';
+import { confirmAction } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { tell, useTick } from '../ui/operationsComponents.js';
-import { Empty, Loaded } from '../ui/panels.js';
+import { notifyResult, useRerender } from '../ui/operationsComponents.js';
+import { EmptyState, Loaded } from '../ui/panels.js';
 import { toastProblem } from '../ui/toast.js';
 import { useResource } from '../useResource.js';
 
@@ -23,14 +23,14 @@ const PAGE = 200;
 
 export default function Job({ id, query }) {
   const [ended, setEnded] = useState(false);
-  const job = useResource((signal) => get(`jobs/${part(id)}`, {}, { signal }), [id], {
+  const job = useResource((signal) => get(`jobs/${encodeSegment(id)}`, {}, { signal }), [id], {
     every: ended ? 0 : 1,
   });
   const it = job.data;
   useEffect(() => {
     if (it && it.state !== 'running') setEnded(true);
   }, [it?.state]);
-  useTick(ended ? 60 : 1);
+  useRerender(ended ? 60 : 1);
   const crumb = html`
     <nav class="crumb" aria-label=${J.crumb}>
       <a href=${href('jobs')}>${J.crumb}</a>
@@ -39,14 +39,14 @@ export default function Job({ id, query }) {
   if (job.problem?.status === 404)
     return html`
       <${Page} title=${J.unknown(id)} live=${false}>
-        <${Empty}
+        <${EmptyState}
           title=${J.unknown(visible(id.slice(0, 200)))}
           actions=${html`<a class="btn" href=${href('jobs')}>
               ${T.pages.jobs}
             </a>`}
         >
           <p>${J.unknownText}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   const title = it ? J.title(J.actions[it.action], it.total) : J.crumb;
@@ -55,7 +55,7 @@ export default function Job({ id, query }) {
       title=${title}
       crumb=${crumb}
       live=${false}
-      actions=${it && html`<${Acts} job=${it} reload=${job.reload} />`}
+      actions=${it && html`<${Actions} job=${it} reload=${job.reload} />`}
     >
       <div class="wrap">
         <${Loaded} of=${{ ...job, slow: job.slow && !it }}>
@@ -71,11 +71,11 @@ export default function Job({ id, query }) {
   `;
 }
 
-function Acts({ job, reload }) {
-  const why = job.state !== 'running' ? J.over : job.aborting ? J.aborting : whyNot('tasks');
+function Actions({ job, reload }) {
+  const why = job.state !== 'running' ? J.over : job.aborting ? J.aborting : denialReason('tasks');
   const abort = async () => {
     if (
-      await confirm({
+      await confirmAction({
         title: J.abortTitle,
         text: J.abortText,
         verb: J.abortVerb,
@@ -86,13 +86,13 @@ function Acts({ job, reload }) {
         ],
       })
     ) {
-      await tell(post(`jobs/${part(job.id)}/abort`), () => J.abortDone);
+      await notifyResult(post(`jobs/${encodeSegment(job.id)}/abort`), () => J.abortDone);
       reload();
     }
   };
   const files = ['csv', 'ndjson'].map((format) => [
     T.ops[format],
-    apiAddress(`jobs/${part(job.id)}/export`, { format }),
+    apiAddress(`jobs/${encodeSegment(job.id)}/export`, { format }),
     { icon: 'export', download: true },
   ]);
   return html`
@@ -115,7 +115,7 @@ function Acts({ job, reload }) {
 function Head({ job, title }) {
   const F = J.facts;
   const took = (job.ended ?? Date.now() / 1000) - job.created;
-  const left = job.total - over(job);
+  const left = job.total - finishedCount(job);
   return html`
     <section class="panel" aria-label=${title}>
       <div class="headline">
@@ -125,10 +125,10 @@ function Head({ job, title }) {
         <${Progress} of=${job} />
       </div>
       <dl class="facts">
-        <${Fact} name=${F.state}>${stateWord(job)}</${Fact}>
+        <${Fact} name=${F.state}>${jobStateText(job)}</${Fact}>
         <${Fact} name=${F.by}>${job.by ? line(job.by, 60) : T.audit.nobody}</${Fact}>
         <${Fact} name=${F.started}>
-          <${Moment} at=${job.created} natural=${false} />
+          <${Time} at=${job.created} natural=${false} />
         </${Fact}>
         <${Fact} name=${F.took}>${duration(took)}</${Fact}>
         ${
@@ -144,7 +144,7 @@ function Head({ job, title }) {
         html`
           <p class="pad small">
             <span class="muted">${F.tasks}</span>${' '}
-            <a class="mono link" href=${search(job.query)}>
+            <a class="mono link" href=${searchAddress(job.query)}>
               ${line(job.query)}
             </a>
           </p>
@@ -157,12 +157,16 @@ function Head({ job, title }) {
 /** The list is read again while the job runs, as far as it was opened. */
 function Items({ job, query }) {
   const outcome = OUTCOMES.includes(query.get('outcome') ?? '') ? query.get('outcome') : '';
-  const done = over(job);
+  const done = finishedCount(job);
   const [more, setMore] = useState(/** @type {any[]} */ ([]));
   const [next, setNext] = useState(/** @type {number | null} */ (null));
   const first = useResource(
     (signal) =>
-      get(`jobs/${part(job.id)}/tasks`, { outcome: outcome || null, limit: PAGE }, { signal }),
+      get(
+        `jobs/${encodeSegment(job.id)}/tasks`,
+        { outcome: outcome || null, limit: PAGE },
+        { signal },
+      ),
     [job.id, outcome, done, job.state],
   );
   useEffect(() => {
@@ -171,7 +175,7 @@ function Items({ job, query }) {
   }, [outcome, done]);
   const from = next ?? first.data?.next ?? null;
   const read = () =>
-    get(`jobs/${part(job.id)}/tasks`, {
+    get(`jobs/${encodeSegment(job.id)}/tasks`, {
       outcome: outcome || null,
       limit: PAGE,
       after: from,

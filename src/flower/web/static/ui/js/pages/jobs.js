@@ -3,13 +3,13 @@
 import { get } from '../api.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { Outcomes, Progress, stateWord } from '../job/components.js';
+import { jobStateText, Outcomes, Progress } from '../job/components.js';
 import { html } from '../lib.js';
-import { href, part, search } from '../router.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { Moment } from '../ui/components.js';
-import { Empty, Loaded } from '../ui/panels.js';
+import { Time } from '../ui/components.js';
+import { EmptyState, Loaded } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 const J = T.jobs;
@@ -26,14 +26,14 @@ export default function Jobs() {
             data.jobs.length
               ? html`<${Table} jobs=${data.jobs} />`
               : html`
-                <${Empty}
+                <${EmptyState}
                   title=${J.noneTitle}
                   actions=${html`<a class="btn" href=${href('tasks')}>
                       ${J.choose}
                     </a>`}
                 >
                   <p>${J.noneText}</p>
-                </${Empty}>
+                </${EmptyState}>
               `}
         </${Loaded}>
       </div>
@@ -63,12 +63,12 @@ function Table({ jobs }) {
               (job) => html`
                 <tr key=${job.id}>
                   <td class="nm">
-                    <a class="link" href=${href(`jobs/${part(job.id)}`)}>
+                    <a class="link" href=${href(`jobs/${encodeSegment(job.id)}`)}>
                       ${J.actions[job.action]}
                     </a>${' '}
                     <span class="muted">${int(job.total)}</span>
                   </td>
-                  <td>${stateWord(job)}</td>
+                  <td>${jobStateText(job)}</td>
                   <td>
                     <${Progress} of=${job} />
                   </td>
@@ -79,7 +79,7 @@ function Table({ jobs }) {
                     ${
                       job.query
                         ? html`
-                          <a href=${search(job.query)} title=${line(job.query)}>
+                          <a href=${searchAddress(job.query)} title=${line(job.query)}>
                             ${line(job.query, 120)}
                           </a>
                         `
@@ -92,7 +92,7 @@ function Table({ jobs }) {
                     }
                   </td>
                   <td>
-                    <${Moment} at=${job.created} natural=${false} />
+                    <${Time} at=${job.created} natural=${false} />
                   </td>
                 </tr>
               `,

@@ -1,29 +1,29 @@
 // The first page: whether anything is wrong, in words, then the figures behind that.
 
 import { get } from '../api.js';
-import { UNSETTLED } from '../failures/statuses.js';
+import { UNRESOLVED } from '../failures/statuses.js';
 import { html, useEffect, useMemo, useRef } from '../lib.js';
-import { health, useLive } from '../liveStream.js';
+import { health, useLiveStream } from '../liveStream.js';
 import { Runtime, Throughput } from '../overview/charts.js';
-import { FirstRun, SeeMore } from '../overview/checklist.js';
-import { Attention, Verdict } from '../overview/healthBanner.js';
+import { FirstRun, RecommendedSettings } from '../overview/checklist.js';
+import { Attention, HealthBanner } from '../overview/healthBanner.js';
 import { KeyFigures } from '../overview/keyFigures.js';
-import { series, summed } from '../overview/series.js';
+import { buildSeries, sumSeries } from '../overview/series.js';
 import { Queues, Types, Workers } from '../overview/tables.js';
-import { useTurn } from '../refreshTimer.js';
-import { address, go, setQuery } from '../router.js';
-import { GapNote, Page } from '../shell/page.js';
+import { useRefreshTimer } from '../refreshTimer.js';
+import { address, navigate, setQuery } from '../router.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { quoted, Segmented } from '../ui/components.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 const SPANS = { '-15m': 900, '-1h': 3600, '-6h': 21600, '-24h': 86400, '-7d': 604800 };
-const STRETCHES = 120;
+const BUCKETS = 120;
 /** Where the bar has no room for the ranges, they stand in the page. */
 const NARROW = innerWidth < 600;
 /** Trends are read for so many types and queues. */
-const TRENDS = 8;
+const MAX_TRENDS = 8;
 
 /** The time to show: what was chosen, else an hour; not from before anything was recorded. */
 function useWindow(query) {
@@ -70,15 +70,15 @@ async function readFigures(range, first, signal) {
     {
       by: 'time',
       start: start.toFixed(3),
-      ...(seconds < 10 * STRETCHES
-        ? { width: Math.max(2, Math.round(seconds / STRETCHES)) }
-        : { buckets: STRETCHES }),
+      ...(seconds < 10 * BUCKETS
+        ? { width: Math.max(2, Math.round(seconds / BUCKETS)) }
+        : { buckets: BUCKETS }),
     },
     { signal },
   );
   return {
     total: told.total,
-    shown: series(told, start, now),
+    shown: buildSeries(told, start, now),
     seconds,
     partial: told.partial,
   };
@@ -125,7 +125,7 @@ async function readBacklog(names, range, signal) {
       get(`queues/${encodeURIComponent(name)}/history`, { start: range, buckets: 40 }, { signal }),
     ),
   );
-  return summed(told.map((each) => each.stretches));
+  return sumSeries(told.map((each) => each.stretches));
 }
 
 /** Workers as they are; the stream tells those that changed. */
@@ -136,11 +136,11 @@ function useWorkers() {
     for (const each of changed) all.set(each.hostname, each);
     workers.set({ workers: [...all.values()] });
   };
-  useLive({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
+  useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
   return workers;
 }
 
-function slotsOf(workers, briefs) {
+function countSlots(workers, briefs) {
   if (!workers) return null;
   const alive = workers.filter((each) => each.alive);
   const said = new Map(briefs.map((each) => [each.name, each.slots]));
@@ -154,10 +154,10 @@ function slotsOf(workers, briefs) {
 
 export default function Overview({ query }) {
   const { range, first, known } = useWindow(query);
-  const turn = useTurn(15);
-  const slow = useTurn(60, 30);
+  const turn = useRefreshTimer(15);
+  const slow = useRefreshTimer(60, 30);
   // the broker has other work than to answer every page
-  const gentle = useTurn(15, 4);
+  const gentle = useRefreshTimer(15, 4);
   const skip = !known;
   const figures = useResource((signal) => readFigures(range, first, signal), [range, known, turn], {
     skip,
@@ -178,7 +178,7 @@ export default function Overview({ query }) {
   const queues = useResource((signal) => get('queues', {}, { signal }), [gentle]);
   const failures = useResource(
     (signal) =>
-      get('failures', { status: UNSETTLED, start: range, limit: 20, buckets: 40 }, { signal }),
+      get('failures', { status: UNRESOLVED, start: range, limit: 20, buckets: 40 }, { signal }),
     [range, turn],
   );
   const checklist = useResource((signal) => get('checklist', {}, { signal }), [slow]);
@@ -190,7 +190,7 @@ export default function Overview({ query }) {
       (types.data?.groups ?? [])
         .map((each) => each.group)
         .filter((each) => each != null)
-        .slice(0, TRENDS),
+        .slice(0, MAX_TRENDS),
     [types.data],
   );
   const trends = useResource(
@@ -198,7 +198,7 @@ export default function Overview({ query }) {
     [range, names.join('\n'), slow],
     { skip: !names.length },
   );
-  const queueNames = (queues.data?.queues ?? []).map((each) => each.name).slice(0, TRENDS);
+  const queueNames = (queues.data?.queues ?? []).map((each) => each.name).slice(0, MAX_TRENDS);
   const backlog = useResource(
     (signal) => readBacklog(queueNames, range, signal),
     [range, queueNames.join('\n'), slow],
@@ -213,7 +213,8 @@ export default function Overview({ query }) {
     if ((figures.data || empty) && !performance.getEntriesByName('page-ready').length)
       requestAnimationFrame(() => performance.mark('page-ready'));
   }, [figures.data, empty]);
-  const brush = (from, to) => go(address('tasks', { t: `${from.toFixed(3)}..${to.toFixed(3)}` }));
+  const brush = (from, to) =>
+    navigate(address('tasks', { t: `${from.toFixed(3)}..${to.toFixed(3)}` }));
   const ranges = html`
     <${Segmented}
       label=${T.tasks.range}
@@ -227,8 +228,8 @@ export default function Overview({ query }) {
     <${Page} title=${T.pages.overview} actions=${NARROW ? null : ranges}>
       <div class="wrap overview">
         ${NARROW && ranges}
-        <${GapNote} />
-        <${Verdict} health=${health.value} />
+        <${GapNotice} />
+        <${HealthBanner} health=${health.value} />
         ${
           empty
             ? html`<${FirstRun} of=${checklist.data} />`
@@ -244,7 +245,7 @@ export default function Overview({ query }) {
                 seconds=${seconds}
                 queues=${queues.data?.queues ?? null}
                 backlog=${backlog.data ?? []}
-                slots=${slotsOf(workers.data?.workers, briefs)}
+                slots=${countSlots(workers.data?.workers, briefs)}
               />
               <div class="cols">
                 <${Throughput} of=${shown} onBrush=${brush} />
@@ -259,7 +260,7 @@ export default function Overview({ query }) {
                 <${Workers} of=${workers} briefs=${briefs} />
               </div>
               ${figures.data?.partial && html`<p class="muted small">${figures.data.partial}</p>`}
-              ${checklist.data && html`<${SeeMore} of=${checklist.data} />`}
+              ${checklist.data && html`<${RecommendedSettings} of=${checklist.data} />`}
             `
         }
       </div>

@@ -4,18 +4,26 @@ import { get } from '../api.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { Depth, EmptyIn, InRate, Oldest, OutRate, Ready, Unacked } from '../queue/tableCells.js';
-import { href, part, search, setQuery } from '../router.js';
+import { useLiveStream } from '../liveStream.js';
+import {
+  ArrivalRate,
+  DepartureRate,
+  Depth,
+  OldestMessageAge,
+  Ready,
+  TimeToEmpty,
+  Unacked,
+} from '../queue/tableCells.js';
+import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
-import { Copy, Fact, Legend, quoted, Segmented, WorkerLink } from '../ui/components.js';
+import { CopyButton, Fact, Legend, quoted, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Known } from '../ui/operationsComponents.js';
+import { OptionalValue } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
-import { Mood } from '../worker/status.js';
+import { WorkerStatus } from '../worker/status.js';
 
 const Q = T.queues;
 const RANGES = ['-1h', '-6h', '-24h', '-7d', '-30d'];
@@ -23,7 +31,7 @@ const RANGES = ['-1h', '-6h', '-24h', '-7d', '-30d'];
 export default function Queue({ id, query }) {
   const range = RANGES.includes(query.get('t') ?? '') ? query.get('t') : '-6h';
   const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
-  useLive({ topics: ['status'] }, { reset: queues.reload });
+  useLiveStream({ topics: ['status'] }, { reset: queues.reload });
   const crumb = html`
     <nav class="crumb" aria-label=${Q.crumb}>
       <a href=${href('queues')}>${Q.crumb}</a>
@@ -35,11 +43,11 @@ export default function Queue({ id, query }) {
       title=${id}
       crumb=${crumb}
       actions=${html`
-        <a class="btn" href=${search(`${q} state:PENDING`)}>
+        <a class="btn" href=${searchAddress(`${q} state:PENDING`)}>
           <${Icon} n="clock" />
           <span>${Q.waiting}</span>
         </a>
-        <a class="btn" href=${search(q)}>
+        <a class="btn" href=${searchAddress(q)}>
           <${Icon} n="tasks" />
           <span>${Q.tasks}</span>
         </a>
@@ -49,14 +57,14 @@ export default function Queue({ id, query }) {
         <section class="panel" aria-label=${Q.state}>
           <div class="headline">
             <h1>${line(id, 200)}</h1>
-            <${Copy} text=${id} what=${Q.columns.queue} />
+            <${CopyButton} text=${id} what=${Q.columns.queue} />
           </div>
           <${Loaded} of=${queues}>
-            ${(data) => html`<${Now} of=${data.queues.find((each) => each.name === id)} />`}
+            ${(data) => html`<${CurrentState} of=${data.queues.find((each) => each.name === id)} />`}
           </${Loaded}>
         </section>
         <${Loaded} of=${queues}>
-          ${(data) => html`<${Eaters} of=${data.queues.find((each) => each.name === id)} />`}
+          ${(data) => html`<${Consumers} of=${data.queues.find((each) => each.name === id)} />`}
         </${Loaded}>
         <div class="between">
           <${Segmented}
@@ -66,14 +74,14 @@ export default function Queue({ id, query }) {
             onPick=${(key) => setQuery({ t: key === '-6h' ? '' : key })}
           />
         </div>
-        <${Was} id=${id} range=${range} />
+        <${History} id=${id} range=${range} />
         <${Rates} q=${q} range=${range} />
       </div>
     </${Page}>
   `;
 }
 
-function Now({ of }) {
+function CurrentState({ of }) {
   if (!of) return html`<p class="pad">${Q.gone}</p>`;
   const C = Q.columns;
   const H = Q.hints;
@@ -87,18 +95,18 @@ function Now({ of }) {
       ${fact('depth', Depth)}
       ${fact('ready', Ready)}
       ${fact('unacked', Unacked)}
-      ${fact('oldest', Oldest)}
-      ${fact('in', InRate)}
-      ${fact('out', OutRate)}
-      ${fact('emptyIn', EmptyIn)}
+      ${fact('oldest', OldestMessageAge)}
+      ${fact('in', ArrivalRate)}
+      ${fact('out', DepartureRate)}
+      ${fact('emptyIn', TimeToEmpty)}
       <${Fact} name=${html`<span title=${H.consumers}>${C.consumers}</span>`}>
-        <${Known} n=${of.workers.length || of.consumers} show=${int} why=${Q.nobodyHint} />
+        <${OptionalValue} n=${of.workers.length || of.consumers} show=${int} why=${Q.nobodyHint} />
       </${Fact}>
     </dl>
   `;
 }
 
-function Eaters({ of }) {
+function Consumers({ of }) {
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 15 });
   const known = new Map((workers.data?.workers ?? []).map((each) => [each.hostname, each]));
   return html`
@@ -113,7 +121,7 @@ function Eaters({ of }) {
                     <span class="nm">
                       <${WorkerLink} name=${name} />
                     </span>
-                    <${Mood} of=${known.get(name) ?? null} />
+                    <${WorkerStatus} of=${known.get(name) ?? null} />
                   </li>
                 `,
               )}
@@ -129,9 +137,10 @@ function Eaters({ of }) {
 }
 
 /** Samples that the server noted. */
-function Was({ id, range }) {
+function History({ id, range }) {
   const history = useResource(
-    (signal) => get(`queues/${part(id)}/history`, { start: range, buckets: 180 }, { signal }),
+    (signal) =>
+      get(`queues/${encodeSegment(id)}/history`, { start: range, buckets: 180 }, { signal }),
     [id, range],
     { every: 30 },
   );

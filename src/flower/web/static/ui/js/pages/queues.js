@@ -5,22 +5,22 @@ import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { age } from '../format/time.js';
 import { html, useState } from '../lib.js';
-import { useLive } from '../liveStream.js';
+import { useLiveStream } from '../liveStream.js';
 import {
+  ArrivalRate,
+  DepartureRate,
   Depth,
-  depth,
-  EmptyIn,
-  InRate,
-  Oldest,
-  OutRate,
+  OldestMessageAge,
+  queueDepth,
   Ready,
+  TimeToEmpty,
   Unacked,
 } from '../queue/tableCells.js';
-import { href, part, setQuery } from '../router.js';
-import { GapNote, Page } from '../shell/page.js';
+import { encodeSegment, href, setQuery } from '../router.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Meter, WorkerLink } from '../ui/components.js';
-import { Empty, Loaded } from '../ui/panels.js';
+import { EmptyState, Loaded } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 const Q = T.queues;
@@ -29,11 +29,11 @@ const SHOWN = 3;
 export default function Queues({ query }) {
   const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
   const ours = useResource((signal) => get('settings', {}, { signal }), []);
-  useLive({ topics: ['status'] }, { reset: queues.reload });
+  useLiveStream({ topics: ['status'] }, { reset: queues.reload });
   return html`
     <${Page} title=${T.pages.queues}>
       <div class="wrap">
-        <${GapNote} />
+        <${GapNotice} />
         ${
           ours.data &&
           html`
@@ -51,14 +51,14 @@ export default function Queues({ query }) {
             data.queues.length
               ? html`<${Table} queues=${data.queues} query=${query} />`
               : html`
-                <${Empty}
+                <${EmptyState}
                   title=${Q.noneTitle}
                   actions=${html`<a class="btn" href=${href('workers')}>
                       ${T.pages.workers}
                     </a>`}
                 >
                   <p>${Q.noneText}</p>
-                </${Empty}>
+                </${EmptyState}>
               `}
         </${Loaded}>
       </div>
@@ -72,7 +72,8 @@ function Table({ queues, query }) {
     .filter((each) => each.name.toLowerCase().includes(text.trim().toLowerCase()))
     .sort(
       (a, b) =>
-        (depth(b) ?? b.ready ?? -1) - (depth(a) ?? a.ready ?? -1) || a.name.localeCompare(b.name),
+        (queueDepth(b) ?? b.ready ?? -1) - (queueDepth(a) ?? a.ready ?? -1) ||
+        a.name.localeCompare(b.name),
     );
   const most = Math.max(1, ...found.map((each) => each.ready ?? 0));
   const H = Q.hints;
@@ -143,7 +144,7 @@ function Row({ of, most }) {
   return html`
     <tr>
       <td class="nm trunc name">
-        <a class="link" href=${href(`queues/${part(of.name)}`)} title=${line(of.name)}>
+        <a class="link" href=${href(`queues/${encodeSegment(of.name)}`)} title=${line(of.name)}>
           ${line(of.name, 120)}
         </a>
       </td>
@@ -169,16 +170,16 @@ function Row({ of, most }) {
         <${Unacked} of=${of} />
       </td>
       <td class="right">
-        <${InRate} of=${of} />
+        <${ArrivalRate} of=${of} />
       </td>
       <td class="right">
-        <${OutRate} of=${of} />
+        <${DepartureRate} of=${of} />
       </td>
       <td class="right">
-        <${Oldest} of=${of} />
+        <${OldestMessageAge} of=${of} />
       </td>
       <td class="right">
-        <${EmptyIn} of=${of} />
+        <${TimeToEmpty} of=${of} />
       </td>
       <td class="eaters">
         <${Eaters} of=${of} />

@@ -1,7 +1,7 @@
 // Who you are, your tokens, what is kept and masked, saved searches.
 
 import { get } from '../api.js';
-import { me } from '../currentUser.js';
+import { currentUser } from '../currentUser.js';
 import { duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
@@ -25,7 +25,7 @@ export default function Settings() {
     <${Page} title=${T.pages.settings} live=${false}>
       <div class="wrap">
         <div class="cols even">
-          <${Me} />
+          <${Account} />
           <${Panel} title=${S.server}>
             <${Loaded} of=${ours}>${(data) => html`<${Server} of=${data} />`}</${Loaded}>
           </${Panel}>
@@ -34,10 +34,10 @@ export default function Settings() {
         <${SavedSearchesPanel} />
         <div class="cols even">
           <${Panel} title=${S.kept}>
-            <${Loaded} of=${ours}>${(data) => html`<${Kept} of=${data.kept} />`}</${Loaded}>
+            <${Loaded} of=${ours}>${(data) => html`<${Retention} of=${data.kept} />`}</${Loaded}>
           </${Panel}>
           <${Panel} title=${S.masked}>
-            <${Loaded} of=${ours}>${(data) => html`<${Masked} of=${data.redaction} />`}</${Loaded}>
+            <${Loaded} of=${ours}>${(data) => html`<${Redaction} of=${data.redaction} />`}</${Loaded}>
           </${Panel}>
         </div>
       </div>
@@ -45,8 +45,8 @@ export default function Settings() {
   `;
 }
 
-function Me() {
-  const it = me.value;
+function Account() {
+  const it = currentUser.value;
   return html`
     <${Panel} title=${S.me}>
       ${
@@ -89,7 +89,7 @@ function Server({ of }) {
 
 const lasting = (seconds) => (seconds ? S.forSpan(duration(seconds)) : S.forever);
 
-function Kept({ of }) {
+function Retention({ of }) {
   return html`
     <dl class="meta">
       <dt>${S.keptTasks}</dt>
@@ -104,7 +104,7 @@ function Kept({ of }) {
   `;
 }
 
-function Masked({ of }) {
+function Redaction({ of }) {
   const chips = (all) =>
     all.length
       ? html`

@@ -2,62 +2,62 @@
 // and what can be done with it.
 
 import { apiAddress, get } from '../api.js';
-import { settings } from '../bootstrapData.js';
-import { whyNot } from '../currentUser.js';
+import { bootstrapData } from '../bootstrapData.js';
+import { denialReason } from '../currentUser.js';
 import { duration, int } from '../format/numbers.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { clock, full } from '../format/time.js';
-import { useKeys } from '../keyboardShortcuts.js';
+import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { html, useEffect, useState } from '../lib.js';
-import { status, useLive } from '../liveStream.js';
-import { href, part, search } from '../router.js';
+import { status, useLiveStream } from '../liveStream.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { quoted } from '../search/tokenizer.js';
-import { GapNote, Page } from '../shell/page.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { editAndRun, runAgain, stop } from '../task/actions.js';
-import { events } from '../task/attempts.js';
-import { asCurl, asPython, logAddress } from '../task/copyFormats.js';
+import { openEditDialog, openRerunDialog, stopTask } from '../task/actions.js';
+import { listEvents } from '../task/attempts.js';
+import { buildLogUrl, formatCurl, formatPythonCall } from '../task/copyFormats.js';
 import { Graph, Waterfall } from '../task/graph.js';
 import { Payload } from '../task/payload.js';
-import { toNeighbour } from '../task/prevNext.js';
+import { openAdjacentTask } from '../task/prevNext.js';
 import { Timeline, TimelineLegend } from '../task/timeline.js';
 import { Failure } from '../task/traceback.js';
 import {
-  Copy,
-  copy,
+  CopyButton,
+  copyText,
   Fact,
-  FINAL,
-  Moment,
+  FINAL_STATES,
   Segmented,
-  State,
   TaskLink,
+  TaskState,
+  Time,
   WorkerLink,
 } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 const SIBLINGS = 8;
 /** Seconds between readings of a workflow that still runs. */
-const LOOK = 4;
+const WORKFLOW_INTERVAL = 4;
 
 function Unknown({ id }) {
   const kept = T.tasks.kept(
-    settings.max_age ? duration(settings.max_age) : '',
-    settings.max_tasks ? int(settings.max_tasks) : '',
+    bootstrapData.max_age ? duration(bootstrapData.max_age) : '',
+    bootstrapData.max_tasks ? int(bootstrapData.max_tasks) : '',
   );
   return html`
     <${Page} title=${T.task.unknown(id)} crumb=${html`<${Crumb} />`} live=${false}>
-      <${Empty}
+      <${EmptyState}
         page
         art="tasks"
         title=${visible(T.task.unknown(id.length > 200 ? `${id.slice(0, 200)}…` : id))}
         actions=${html`
-          <a class="btn" href=${search(`uuid:${quoted(id.slice(0, 200))}`)}>
+          <a class="btn" href=${searchAddress(`uuid:${quoted(id.slice(0, 200))}`)}>
             ${T.task.searchId}
           </a>
-          <a class="btn quiet" href=${search(quoted(id.slice(0, 200)))}>
+          <a class="btn quiet" href=${searchAddress(quoted(id.slice(0, 200)))}>
             ${T.task.searchText}
           </a>
         `}
@@ -65,7 +65,7 @@ function Unknown({ id }) {
         <p>
           ${T.task.why} ${kept}
         </p>
-      </${Empty}>
+      </${EmptyState}>
     </${Page}>
   `;
 }
@@ -77,7 +77,7 @@ const Crumb = ({ name = '' }) => html`
       name &&
       html`
         <${Icon} n="right" />
-        <a href=${search(`name:=${quoted(name)}`)}>${line(name, 160)}</a>
+        <a href=${searchAddress(`name:=${quoted(name)}`)}>${line(name, 160)}</a>
       `
     }
   </nav>
@@ -95,7 +95,7 @@ function useNow(on) {
 }
 
 function Facts({ task, now }) {
-  const over = FINAL.has(task.state);
+  const over = FINAL_STATES.has(task.state);
   const begun = task.sent ?? task.received;
   const attempts = task.attempts?.length ?? 0;
   const waited =
@@ -141,7 +141,7 @@ function Facts({ task, now }) {
       <${Fact} name=${T.task.facts.queue}>
         ${
           task.queue
-            ? html`<a href=${search(`queue:=${quoted(task.queue)}`)}>${line(task.queue)}</a>`
+            ? html`<a href=${searchAddress(`queue:=${quoted(task.queue)}`)}>${line(task.queue)}</a>`
             : '–'
         }
       </${Fact}>
@@ -181,7 +181,7 @@ function Workflow({ task, family }) {
           value=${view}
           onPick=${setView}
         />
-        <a href=${href(`workflows/${part(family.data.root_id ?? task.uuid)}`)}>
+        <a href=${href(`workflows/${encodeSegment(family.data.root_id ?? task.uuid)}`)}>
           ${T.task.openWorkflow}
         </a>
       `}
@@ -203,11 +203,11 @@ function Workflow({ task, family }) {
               ${siblings.slice(0, SIBLINGS).map(
                 (uuid) => html`
                   <li>
-                    <a href=${href(`task/${part(uuid)}`)}>
+                    <a href=${href(`task/${encodeSegment(uuid)}`)}>
                       ${
                         known.get(uuid)
                           ? html`
-                            <${State} s=${known.get(uuid).state} />${' '}
+                            <${TaskState} s=${known.get(uuid).state} />${' '}
                             <span class="trunc">${line(known.get(uuid).name ?? uuid, 80)}</span>
                             <span class="num muted">${duration(known.get(uuid).runtime)}</span>
                           `
@@ -222,7 +222,7 @@ function Workflow({ task, family }) {
               siblings.length > SIBLINGS &&
               task.parent_id &&
               html`
-                <a class="link small" href=${search(`parent_id:=${quoted(task.parent_id)}`)}>
+                <a class="link small" href=${searchAddress(`parent_id:=${quoted(task.parent_id)}`)}>
                   ${T.tasks.moreValues(siblings.length - SIBLINGS)}
                 </a>
               `
@@ -274,7 +274,7 @@ function Reruns({ reruns }) {
   const who = (each) => html`
     <span class="muted small">
       ${' '}
-      <${Moment} at=${each.at} />
+      <${Time} at=${each.at} />
       ${each.by ? ` ${T.task.by(line(each.by, 60))}` : ''}
       ${each.edited ? `, ${T.task.edited}` : ''}
     </span>
@@ -309,7 +309,7 @@ function Reruns({ reruns }) {
 const TONES = { failed: 'bad', retried: 'warn' };
 
 function Events({ task }) {
-  const all = events(task);
+  const all = listEvents(task);
   if (!all.length) return null;
   return html`
     <${Panel} title=${T.task.events} end=${html`<span class="muted small">${int(all.length)}</span>`}>
@@ -333,10 +333,10 @@ function Events({ task }) {
 }
 
 function Actions({ task, reload }) {
-  const why = whyNot('tasks');
-  const over = FINAL.has(task.state) ? T.task.finished : '';
-  const logs = logAddress(settings.log_url, task);
-  const here = new URL(href(`api/v1/tasks/${part(task.uuid)}/rerun`), location.href).href;
+  const why = denialReason('tasks');
+  const over = FINAL_STATES.has(task.state) ? T.task.finished : '';
+  const logs = buildLogUrl(bootstrapData.log_url, task);
+  const here = new URL(href(`api/v1/tasks/${encodeSegment(task.uuid)}/rerun`), location.href).href;
   return html`
     ${
       logs &&
@@ -352,7 +352,7 @@ function Actions({ task, reload }) {
       class="btn"
       disabled=${!!why}
       title=${why || null}
-      onClick=${() => runAgain(task, reload)}
+      onClick=${() => openRerunDialog(task, reload)}
     >
       <${Icon} n="retry" />
       <span>${T.task.runAgain}</span>
@@ -362,7 +362,7 @@ function Actions({ task, reload }) {
       class="btn"
       disabled=${!!why}
       title=${why || null}
-      onClick=${() => editAndRun(task, reload)}
+      onClick=${() => openEditDialog(task, reload)}
     >
       <${Icon} n="edit" />
       <span>${T.task.edit}</span>
@@ -374,21 +374,21 @@ function Actions({ task, reload }) {
           items=${[
             [
               T.task.revoke,
-              () => stop('revoke', task, reload),
+              () => stopTask('revoke', task, reload),
               { icon: 'stop', why: why || over, danger: true },
             ],
             [
               T.task.terminate,
-              () => stop('terminate', task, reload),
+              () => stopTask('terminate', task, reload),
               { icon: 'bolt', why: why || over, danger: true },
             ],
-            [T.task.abort, () => stop('abort', task, reload), { icon: 'x', why: why || over }],
-            [T.task.python, () => copy(asPython(task), 'Python'), { icon: 'copy' }],
-            [T.task.curl, () => copy(asCurl(task, here), 'curl'), { icon: 'copy' }],
-            [T.task.link, () => copy(location.href, T.copy.link), { icon: 'copy' }],
+            [T.task.abort, () => stopTask('abort', task, reload), { icon: 'x', why: why || over }],
+            [T.task.python, () => copyText(formatPythonCall(task), 'Python'), { icon: 'copy' }],
+            [T.task.curl, () => copyText(formatCurl(task, here), 'curl'), { icon: 'copy' }],
+            [T.task.link, () => copyText(location.href, T.copy.link), { icon: 'copy' }],
             [
               T.task.record,
-              apiAddress(`tasks/${part(task.uuid)}`),
+              apiAddress(`tasks/${encodeSegment(task.uuid)}`),
               { icon: 'external', target: '_blank' },
             ],
           ]}
@@ -399,20 +399,20 @@ function Actions({ task, reload }) {
 }
 
 export default function Task({ id }) {
-  const task = useResource((signal) => get(`tasks/${part(id)}`, {}, { signal }), [id]);
-  const over = FINAL.has(task.data?.state);
+  const task = useResource((signal) => get(`tasks/${encodeSegment(id)}`, {}, { signal }), [id]);
+  const over = FINAL_STATES.has(task.data?.state);
   const family = useResource(
-    (signal) => get(`tasks/${part(id)}/family`, {}, { signal }),
+    (signal) => get(`tasks/${encodeSegment(id)}/family`, {}, { signal }),
     [id, task.data?.state],
-    { skip: !task.data, every: over ? 0 : LOOK },
+    { skip: !task.data, every: over ? 0 : WORKFLOW_INTERVAL },
   );
   const reruns = useResource(
-    (signal) => get(`tasks/${part(id)}/reruns`, {}, { signal }),
+    (signal) => get(`tasks/${encodeSegment(id)}/reruns`, {}, { signal }),
     [id, task.data?.state],
     { skip: !task.data },
   );
   const now = useNow(!!task.data && !over);
-  useLive(
+  useLiveStream(
     {
       query: `uuid:=${quoted(id.slice(0, 500))}`,
       columns: ['state', 'timestamp'],
@@ -433,21 +433,21 @@ export default function Task({ id }) {
     task.reload();
     reruns.reload();
   };
-  const may = () => task.data && !whyNot('tasks');
-  useKeys({
+  const may = () => task.data && !denialReason('tasks');
+  useKeyboardShortcuts({
     '[': () => {
-      if (task.data) toNeighbour(task.data, -1);
+      if (task.data) openAdjacentTask(task.data, -1);
     },
     ']': () => {
-      if (task.data) toNeighbour(task.data, 1);
+      if (task.data) openAdjacentTask(task.data, 1);
     },
-    y: () => copy(id, T.copy.id),
-    Y: () => copy(location.href, T.copy.link),
+    y: () => copyText(id, T.copy.id),
+    Y: () => copyText(location.href, T.copy.link),
     r: () => {
-      if (may()) runAgain(task.data, reload);
+      if (may()) openRerunDialog(task.data, reload);
     },
     v: () => {
-      if (may() && !over) stop('revoke', task.data, reload);
+      if (may() && !over) stopTask('revoke', task.data, reload);
     },
   });
   useEffect(() => {
@@ -477,10 +477,10 @@ export default function Task({ id }) {
       actions=${html`<${Actions} task=${data} reload=${reload} />`}
     >
       <div class="wrap task">
-        <${GapNote} />
+        <${GapNotice} />
         <div class="dt-head">
           <div class="l1">
-            <${State} s=${data.state} lg />
+            <${TaskState} s=${data.state} lg />
             <h1>
               ${
                 data.name
@@ -494,7 +494,7 @@ export default function Task({ id }) {
           </div>
           <div class="l2">
             <span class="mono id">${visible(id)}</span>
-            <${Copy} text=${id} />
+            <${CopyButton} text=${id} />
             ${
               when != null &&
               html`

@@ -1,53 +1,64 @@
 // The explorer: one query and one range of time in the address; histogram, facets and rows of what
 // they find.
 
-import { get, worked } from '../api.js';
-import { settings } from '../bootstrapData.js';
-import { whyNot } from '../currentUser.js';
-import { actOnMany } from '../explorer/bulkActionDialog.js';
-import { columnsOf, needed, textLimit } from '../explorer/columns.js';
+import { get, serverCpu } from '../api.js';
+import { bootstrapData } from '../bootstrapData.js';
+import { denialReason } from '../currentUser.js';
+import { startBulkAction } from '../explorer/bulkActionDialog.js';
+import { apiColumns, findColumns, textLimit } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
 import { Grid, GridSkeleton } from '../explorer/grid.js';
 import { Histogram } from '../explorer/histogram.js';
 import { Rows } from '../explorer/rows.js';
-import { Bulk } from '../explorer/selectionBar.js';
-import { ColumnMenu, ExportMenu, RangeMenu, saveSearch } from '../explorer/toolbarMenus.js';
-import { around, asked, DEFAULT_SORT, rangeText, stateOf } from '../explorer/urlState.js';
+import { SelectionBar } from '../explorer/selectionBar.js';
+import {
+  ColumnMenu,
+  ExportMenu,
+  openSaveSearchDialog,
+  RangeMenu,
+} from '../explorer/toolbarMenus.js';
+import {
+  DEFAULT_SORT,
+  formatRange,
+  parseUrlState,
+  searchParams,
+  windowParams,
+} from '../explorer/urlState.js';
 import { duration, int } from '../format/numbers.js';
 import { visible } from '../format/text.js';
 import { moment, zone } from '../format/time.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
-import { paused, useLive } from '../liveStream.js';
-import { waitAfter } from '../refreshTimer.js';
+import { paused, useLiveStream } from '../liveStream.js';
+import { refreshDelay } from '../refreshTimer.js';
 import { setQuery } from '../router.js';
 import { savedSearches } from '../savedSearches.js';
-import { SearchBar } from '../search/searchBox.js';
-import { GapNote, Page } from '../shell/page.js';
+import { SearchBox } from '../search/searchBox.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { seen } from '../task/prevNext.js';
+import { rememberList } from '../task/prevNext.js';
 import { Legend } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Empty, ErrorPanel } from '../ui/panels.js';
+import { EmptyState, ErrorPanel } from '../ui/panels.js';
 import { toast } from '../ui/toast.js';
 
 const PAGE = 200;
 /** Rows that came in by themselves, after which the list is read anew. */
-const ENOUGH = 1000;
+const MAX_LIVE_ROWS = 1000;
 /**
  * A tint for a trickle of new rows: so many at most, after so many milliseconds without any. In a
  * stream it would never end, and repaint every frame.
  */
-const TRICKLE = 3;
-const QUIET = 2000;
+const MAX_HIGHLIGHTED = 3;
+const HIGHLIGHT_AFTER = 2000;
 /** Seconds between two readings of the first page while more happens than the stream can tell. */
-const CATCH_UP = 1;
+const CATCH_UP_DELAY = 1;
 
 /** The rows of a search: read page by page, kept up to date by the stream. */
 function useRows(state, columns) {
   const key = JSON.stringify([
-    asked(state, ''),
+    searchParams(state, ''),
     state.sort,
-    needed(columns, state.sort),
+    apiColumns(columns, state.sort),
     textLimit(columns),
   ]);
   const [turn, setTurn] = useState(0);
@@ -61,9 +72,9 @@ function useRows(state, columns) {
   useEffect(() => () => clearTimeout(later.current.timer), []);
   const changed = () => setVersion((n) => n + 1);
   const question = {
-    ...asked(state, zone()),
+    ...searchParams(state, zone()),
     sort: state.sort === DEFAULT_SORT ? '' : state.sort,
-    columns: needed(columns, state.sort),
+    columns: apiColumns(columns, state.sort),
     text_limit: textLimit(columns),
     limit: PAGE,
   };
@@ -146,7 +157,7 @@ function useRows(state, columns) {
       }
       now.quiet = true;
       reload();
-    }, CATCH_UP * 1000);
+    }, CATCH_UP_DELAY * 1000);
   };
   return {
     rows: rows.current,
@@ -165,7 +176,7 @@ function useRows(state, columns) {
  * When to read the figures again: soon after something changed, and not oftener than the server can
  * bear.
  */
-function useFigureTurn() {
+function useStatisticsTimer() {
   const [turn, setTurn] = useState(0);
   const timer = useRef(0);
   const before = useRef(Infinity);
@@ -174,16 +185,16 @@ function useFigureTurn() {
     timer.current ||= setTimeout(
       () => {
         timer.current = 0;
-        before.current = worked.ms;
+        before.current = serverCpu.ms;
         setTurn((n) => n + 1);
       },
-      waitAfter(worked.ms - before.current) * 1000,
+      refreshDelay(serverCpu.ms - before.current) * 1000,
     );
   };
   return { turn, stir };
 }
 
-function rangeWords(state) {
+function describeRange(state) {
   if (state.brush) return T.tasks.within(moment(state.brush[0]), moment(state.brush[1]));
   const known = !state.end && T.tasks.rangeIn[state.start];
   const read = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text || '…');
@@ -193,14 +204,14 @@ function rangeWords(state) {
 function NoTasks({ state }) {
   const narrowed = !!(state.start || state.end || state.brush);
   const kept = T.tasks.kept(
-    settings.max_age ? duration(settings.max_age) : '',
-    settings.max_tasks ? int(settings.max_tasks) : '',
+    bootstrapData.max_age ? duration(bootstrapData.max_age) : '',
+    bootstrapData.max_tasks ? int(bootstrapData.max_tasks) : '',
   );
   if (!state.q && !narrowed)
     return html`
-      <${Empty} art="tasks" title=${T.tasks.emptyNone}>
+      <${EmptyState} art="tasks" title=${T.tasks.emptyNone}>
         <p>${T.tasks.emptyNoneText}</p>
-      </${Empty}>
+      </${EmptyState}>
     `;
   const actions = html`
     ${
@@ -221,9 +232,9 @@ function NoTasks({ state }) {
     }
   `;
   return html`
-    <${Empty} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}>
+    <${EmptyState} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}>
       <p>
-        ${T.tasks.emptyQuery} ${rangeWords(state)}
+        ${T.tasks.emptyQuery} ${describeRange(state)}
         ${
           state.q &&
           html`
@@ -233,27 +244,27 @@ function NoTasks({ state }) {
         }
         . ${kept}
       </p>
-    </${Empty}>
+    </${EmptyState}>
   `;
 }
 
 export default function Tasks({ query }) {
-  const state = useMemo(() => stateOf(query, settings.columns), [query]);
-  const columns = useMemo(() => columnsOf(state.columns), [state]);
+  const state = useMemo(() => parseUrlState(query, bootstrapData.columns), [query]);
+  const columns = useMemo(() => findColumns(state.columns), [state]);
   const tz = zone();
-  const window = asked(state, tz);
+  const window = searchParams(state, tz);
   const { rows, version, problem, loading, fresh, near, changed, reload, catchUp } = useRows(
     state,
     columns,
   );
-  const figures = useFigureTurn();
+  const figures = useStatisticsTimer();
   const facets = useFacets(window, figures.turn);
   const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
   const [all, setAll] = useState(false);
   const [facetsOpen, setFacetsOpen] = useState(false);
   const scroller = useRef(/** @type {any} */ (null));
   const still = useRef({ top: true, pointer: false });
-  const arrived = useRef(-QUIET);
+  const arrived = useRef(-HIGHLIGHT_AFTER);
   const searchKey = JSON.stringify(window);
 
   // Flower's links say it in other words; the address that is shown and shared has ours.
@@ -283,14 +294,15 @@ export default function Tasks({ query }) {
     fresh.clear();
     if (!ids.length) return;
     const now = performance.now();
-    if (ids.length <= TRICKLE && now - arrived.current > QUIET) for (const id of ids) fresh.add(id);
+    if (ids.length <= MAX_HIGHLIGHTED && now - arrived.current > HIGHLIGHT_AFTER)
+      for (const id of ids) fresh.add(id);
     arrived.current = now;
   };
   const moving = () => still.current.top && !still.current.pointer && !selection.size;
-  useLive(
+  useLiveStream(
     {
       ...window,
-      columns: needed(columns, state.sort),
+      columns: apiColumns(columns, state.sort),
       text_limit: textLimit(columns),
       topics: ['tasks', 'status'],
     },
@@ -302,7 +314,7 @@ export default function Tasks({ query }) {
         // At the top of a flood the first page is read again: what it shows is how things are. So
         // that a page that is left open for a day holds no more than it did in its first minute,
         // too.
-        if (moving() && (left || rows.arrived > ENOUGH))
+        if (moving() && (left || rows.arrived > MAX_LIVE_ROWS))
           catchUp(() => moving() && !paused.peek(), left > 0);
         changed();
       },
@@ -333,7 +345,7 @@ export default function Tasks({ query }) {
 
   // The page of a task leads on to the next one of this list.
   useEffect(() => {
-    seen(rows.ids());
+    rememberList(rows.ids());
   }, [version]);
 
   const search = (q) => {
@@ -352,12 +364,14 @@ export default function Tasks({ query }) {
   };
   const act = async (action) => {
     if (!selection.size && !all) return;
-    const why = whyNot('tasks');
+    const why = denialReason('tasks');
     if (why) {
       toast(why);
       return;
     }
-    if (await actOnMany(/** @type {any} */ (action), all ? window : { ids: [...selection] })) {
+    if (
+      await startBulkAction(/** @type {any} */ (action), all ? window : { ids: [...selection] })
+    ) {
       setSelection(new Set());
       setAll(false);
     }
@@ -399,15 +413,15 @@ export default function Tasks({ query }) {
     <${Page} title=${T.tasks.title} fixed actions=${actions}>
       <div class="ex">
         <div class="ex-top">
-          <${GapNote} />
-          <${SearchBar}
+          <${GapNotice} />
+          <${SearchBox}
             value=${state.q}
             problem=${wrong}
             onSearch=${search}
             end=${
               savedSearches.value &&
               html`
-                <button type="button" class="btn quiet" onClick=${() => saveSearch(state)}>
+                <button type="button" class="btn quiet" onClick=${() => openSaveSearchDialog(state)}>
                   <${Icon} n="save" />
                   <span>${T.tasks.save}</span>
                 </button>
@@ -419,7 +433,7 @@ export default function Tasks({ query }) {
           <div class="cap">
             <strong>${total === null ? '…' : int(total)}</strong>
             <span class="muted cap-t">
-              ${T.tasks.count(total ?? 2)} ${rangeWords(state)}
+              ${T.tasks.count(total ?? 2)} ${describeRange(state)}
             </span>
             ${
               facets.data?.partial &&
@@ -433,7 +447,7 @@ export default function Tasks({ query }) {
               key=${state.start + state.end}
               start=${state.start}
               end=${state.end}
-              onRange=${(a, b) => setQuery({ t: rangeText(a, b), b: '' })}
+              onRange=${(a, b) => setQuery({ t: formatRange(a, b), b: '' })}
             />
             ${
               state.brush &&
@@ -443,7 +457,7 @@ export default function Tasks({ query }) {
                   class="btn quiet"
                   onClick=${() =>
                     setQuery({
-                      t: rangeText(String(state.brush?.[0]), String(state.brush?.[1])),
+                      t: formatRange(String(state.brush?.[0]), String(state.brush?.[1])),
                       b: '',
                     })}
                 >
@@ -470,7 +484,7 @@ export default function Tasks({ query }) {
             />
           </div>
           <${Histogram}
-            window=${around(state, tz)}
+            window=${windowParams(state, tz)}
             turn=${figures.turn}
             brush=${state.brush}
             onBrush=${(a, b) => setQuery({ b: `${Math.floor(a)}..${Math.ceil(b)}` })}
@@ -535,7 +549,7 @@ export default function Tasks({ query }) {
                 </div>
               `
             }
-            <${Bulk}
+            <${SelectionBar}
               selection=${selection}
               all=${all}
               total=${total}

@@ -2,43 +2,57 @@
 // tasks it had.
 
 import { get } from '../api.js';
-import { whyNot } from '../currentUser.js';
+import { denialReason } from '../currentUser.js';
 import { duration, int } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { age } from '../format/time.js';
 import { html, useEffect, useState } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { href, part, search } from '../router.js';
+import { useLiveStream } from '../liveStream.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { Copy, Fact, Name, quoted, RowTime, State, TaskLink } from '../ui/components.js';
+import {
+  CopyButton,
+  Fact,
+  quoted,
+  RowTime,
+  TaskLink,
+  TaskName,
+  TaskState,
+} from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { Ago, Known, Tabs, Unknown, useTick } from '../ui/operationsComponents.js';
-import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import {
+  OptionalValue,
+  RelativeTime,
+  Tabs,
+  Unknown,
+  useRerender,
+} from '../ui/operationsComponents.js';
+import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 import { restartPool, shutDown } from '../worker/actions.js';
 import { History } from '../worker/history.js';
-import { drift, Mood, moodOf, Slots } from '../worker/status.js';
+import { clockDrift, Slots, WorkerStatus, workerStatus } from '../worker/status.js';
 import { Config, Pool, Queues, System, Tasks, Types } from '../worker/tabs.js';
 
 const W = T.worker;
 /** Tasks of a dead worker that are shown; the rest by a link. */
-const LOST = 20;
+const MAX_UNFINISHED = 20;
 /** Seconds after which a living worker is asked again while its page is seen. */
-const AGAIN = 10;
+const INSPECT_INTERVAL = 10;
 
 export default function Worker({ id, query }) {
-  const known = useResource((signal) => get(`workers/${part(id)}`, {}, { signal }), [id], {
+  const known = useResource((signal) => get(`workers/${encodeSegment(id)}`, {}, { signal }), [id], {
     every: 30,
   });
-  const said = useSaid(id, known.data?.worker);
+  const said = useInspection(id, known.data?.worker);
   const merge = ({ workers }) => {
     const mine = workers.find((each) => each.hostname === id);
     if (mine) known.set({ count: 0, states: {}, ...known.data, worker: mine });
   };
-  useLive({ topics: ['workers', 'status'] }, { workers: merge, reset: known.reload });
-  useTick(2);
+  useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: known.reload });
+  useRerender(2);
   const crumb = html`
     <nav class="crumb" aria-label=${T.workers.crumb}>
       <a href=${href('workers')}>${T.workers.crumb}</a>
@@ -48,19 +62,19 @@ export default function Worker({ id, query }) {
   if (missing)
     return html`
       <${Page} title=${W.unknown(id)} live=${false}>
-        <${Empty}
+        <${EmptyState}
           title=${W.unknown(visible(id.slice(0, 200)))}
           actions=${html`
             <a class="btn" href=${href('workers')}>
               ${W.all}
             </a>
-            <a class="btn" href=${search(`worker:${quoted(`*${id.slice(0, 60)}*`)}`)}>
+            <a class="btn" href=${searchAddress(`worker:${quoted(`*${id.slice(0, 60)}*`)}`)}>
               ${W.lookNames}
             </a>
           `}
         >
           <p>${W.unknownText}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   const worker = known.data?.worker ?? null;
@@ -69,11 +83,11 @@ export default function Worker({ id, query }) {
     <${Page}
       title=${id}
       crumb=${crumb}
-      actions=${html`<${Acts} name=${id} worker=${worker} words=${words} said=${said} />`}
+      actions=${html`<${Actions} name=${id} worker=${worker} words=${words} said=${said} />`}
     >
       <div class="wrap">
         <${Head} name=${id} worker=${worker} said=${said} words=${words} known=${known} />
-        ${worker && !worker.alive && html`<${Lost} name=${id} />`}
+        ${worker && !worker.alive && html`<${UnfinishedTasks} name=${id} />`}
         <${Body} name=${id} query=${query} worker=${worker} said=${said} words=${words} />
       </div>
     </${Page}>
@@ -81,7 +95,7 @@ export default function Worker({ id, query }) {
 }
 
 /** What it says of itself: what is remembered at once, then asked anew; a dead one is not asked. */
-function useSaid(name, worker) {
+function useInspection(name, worker) {
   const [state, setState] = useState(
     /** @type {any} */ ({ data: null, problem: null, asking: true }),
   );
@@ -96,7 +110,7 @@ function useSaid(name, worker) {
       if (!control.signal.aborted) setState((was) => ({ ...was, problem, asking: false }));
     };
     const ask = (refresh) =>
-      get(`workers/${part(name)}/inspection`, refresh ? { refresh: true } : {}, {
+      get(`workers/${encodeSegment(name)}/inspection`, refresh ? { refresh: true } : {}, {
         signal: control.signal,
       });
     setState((was) => ({ ...was, asking: true }));
@@ -108,7 +122,7 @@ function useSaid(name, worker) {
       ? 0
       : setInterval(() => {
           if (!document.hidden) ask(true).then(take, fail);
-        }, AGAIN * 1000);
+        }, INSPECT_INTERVAL * 1000);
     return () => {
       control.abort();
       clearInterval(timer);
@@ -118,16 +132,16 @@ function useSaid(name, worker) {
 }
 
 /** Why the worker cannot be told anything; '' if it can. */
-const whyMute = (worker, said) =>
-  whyNot('workers') ||
+const commandDenialReason = (worker, said) =>
+  denialReason('workers') ||
   (worker && !worker.alive
     ? W.deadControls
     : !worker && said.data && !said.data.answered
       ? W.deadControls
       : '');
 
-function Acts({ name, worker, words, said }) {
-  const why = whyMute(worker, said);
+function Actions({ name, worker, words, said }) {
+  const why = commandDenialReason(worker, said);
   const active = words.active?.value ?? null;
   const again = () => {
     setTimeout(said.again, 1000);
@@ -143,7 +157,7 @@ function Acts({ name, worker, words, said }) {
       <${Icon} n="retry" />
       <span>${W.refresh}</span>
     </button>
-    <a class="btn" href=${search(`worker:=${quoted(name)}`)}>
+    <a class="btn" href=${searchAddress(`worker:=${quoted(name)}`)}>
       <${Icon} n="tasks" />
       <span>${W.tasks}</span>
     </a>
@@ -175,13 +189,13 @@ function Head({ name, worker, said, words, known }) {
   const spoke = Math.max(0, ...Object.values(words).map((each) => each.at)) || null;
   const note = spoke == null ? (said.asking ? '' : W.spokeNever) : W.spoke(age(spoke));
   const silent = said.data && !said.data.answered && said.data.asked != null && spoke != null;
-  const off = drift(worker);
+  const off = clockDrift(worker);
   return html`
     <section class="panel" aria-label=${visible(name)}>
       <div class="headline">
         <h1>${line(name, 200)}</h1>
-        <${Copy} text=${name} />
-        ${known.data || said.data ? html`<${Mood} of=${worker} lg />` : ''}
+        <${CopyButton} text=${name} />
+        ${known.data || said.data ? html`<${WorkerStatus} of=${worker} lg />` : ''}
         <span class="sp"></span>
         <p class="muted small" role="status">
           ${note}
@@ -197,7 +211,7 @@ function Head({ name, worker, said, words, known }) {
         <${Fact} name=${F.slots}>
           ${
             worker?.alive === false
-              ? html`<${Unknown} why=${T.workers.moodHint[moodOf(worker)]} />`
+              ? html`<${Unknown} why=${T.workers.moodHint[workerStatus(worker)]} />`
               : html`
                 <${Slots}
                   busy=${worker?.active ?? words.active?.value.length ?? null}
@@ -207,7 +221,7 @@ function Head({ name, worker, said, words, known }) {
           }
         </${Fact}>
         <${Fact} name=${F.heartbeat}>
-          <${Ago} at=${worker?.heartbeat} />
+          <${RelativeTime} at=${worker?.heartbeat} />
           ${
             worker?.freq != null &&
             html`
@@ -229,27 +243,27 @@ function Head({ name, worker, said, words, known }) {
         </${Fact}>
         <${Fact} name=${F.load}>
           <span title=${T.workers.loadHint}>
-            <${Known}
+            <${OptionalValue}
               n=${worker?.loadavg?.length ? worker.loadavg : null}
               show=${(all) => all.map((n) => n.toFixed(2)).join(' ')}
             />
           </span>
         </${Fact}>
         <${Fact} name=${F.prefetch}>
-          <${Known} n=${stats?.prefetch_count} show=${(n) => (n ? int(n) : W.anyNumber)} />
+          <${OptionalValue} n=${stats?.prefetch_count} show=${(n) => (n ? int(n) : W.anyNumber)} />
         </${Fact}>
         <${Fact} name=${F.processed}>
-          <${Known} n=${worker?.processed} show=${int} />
+          <${OptionalValue} n=${worker?.processed} show=${int} />
         </${Fact}>
         <${Fact} name=${F.uptime}>
-          <${Known} n=${worker?.alive === false ? null : stats?.uptime} show=${duration} />
+          <${OptionalValue} n=${worker?.alive === false ? null : stats?.uptime} show=${duration} />
         </${Fact}>
         <${Fact} name=${F.pid}>
-          <${Known} n=${worker?.pid ?? stats?.pid} />
+          <${OptionalValue} n=${worker?.pid ?? stats?.pid} />
         </${Fact}>
         <${Fact} name=${F.version}>
           <span title=${line(worker?.sw_sys ?? '')}>
-            <${Known}
+            <${OptionalValue}
               n=${[worker?.sw_ident, worker?.sw_ver].filter(Boolean).join(' ') || null}
               show=${(text) => line(text, 60)}
             />
@@ -264,8 +278,8 @@ function Head({ name, worker, said, words, known }) {
             <span class="muted small">${W.states}</span>
             ${Object.entries(known.data.states).map(
               ([state, n]) => html`
-                <a href=${search(`worker:=${quoted(name)} state:${state}`)}>
-                  <${State} s=${state} /> ${int(n)}
+                <a href=${searchAddress(`worker:=${quoted(name)} state:${state}`)}>
+                  <${TaskState} s=${state} /> ${int(n)}
                 </a>
               `,
             )}
@@ -277,12 +291,16 @@ function Head({ name, worker, said, words, known }) {
 }
 
 /** The tasks that a dead worker had, so that somebody can see to them. */
-function Lost({ name }) {
+function UnfinishedTasks({ name }) {
   const q = `worker:=${quoted(name)} (state:STARTED OR state:RECEIVED)`;
   const lost = useResource(
     (signal) =>
       Promise.all([
-        get('tasks', { query: q, limit: LOST, columns: 'name,state,received,started' }, { signal }),
+        get(
+          'tasks',
+          { query: q, limit: MAX_UNFINISHED, columns: 'name,state,received,started' },
+          { signal },
+        ),
         get('count', { query: q }, { signal }),
       ]),
     [q],
@@ -310,7 +328,7 @@ function Lost({ name }) {
     <${Panel}
       title=${W.lost(`${int(count)} ${T.tasks.count(count)}`)}
       cls="attention"
-      end=${html`<a href=${search(q)}>${W.lostAll}</a>`}
+      end=${html`<a href=${searchAddress(q)}>${W.lostAll}</a>`}
     >
       <p class="pad muted">${W.lostText}</p>
       <div class="scroll">
@@ -320,10 +338,10 @@ function Lost({ name }) {
               (task) => html`
                 <tr key=${task.uuid}>
                   <td>
-                    <${State} s=${task.state} />
+                    <${TaskState} s=${task.state} />
                   </td>
                   <td class="nm">
-                    <${Name} n=${task.name} />
+                    <${TaskName} n=${task.name} />
                   </td>
                   <td>
                     <${TaskLink} uuid=${task.uuid} short />
@@ -343,7 +361,7 @@ function Lost({ name }) {
 
 function Body({ name, query, worker, said, words }) {
   const tab = query.get('tab') && query.get('tab') in W.tabs ? query.get('tab') : 'tasks';
-  const why = whyMute(worker, said);
+  const why = commandDenialReason(worker, said);
   const then = () => {
     setTimeout(said.again, 400);
   };

@@ -1,23 +1,29 @@
 // All workers: who is there, how busy, what they had to do.
 
 import { get } from '../api.js';
-import { settings } from '../bootstrapData.js';
+import { bootstrapData } from '../bootstrapData.js';
 import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { search, setQuery } from '../router.js';
-import { GapNote, Page } from '../shell/page.js';
+import { useLiveStream } from '../liveStream.js';
+import { searchAddress, setQuery } from '../router.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { KeyFigure, quoted, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Ago, Known, tell, Unknown, useTick } from '../ui/operationsComponents.js';
-import { Empty, Loaded } from '../ui/panels.js';
+import {
+  notifyResult,
+  OptionalValue,
+  RelativeTime,
+  Unknown,
+  useRerender,
+} from '../ui/operationsComponents.js';
+import { EmptyState, Loaded } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
-import { drift, load, Mood, moodOf, Slots } from '../worker/status.js';
+import { clockDrift, latestLoad, Slots, WorkerStatus, workerStatus } from '../worker/status.js';
 
 /** Rows that are drawn; who has more workers looks for one by name. */
-const MOST = 400;
+const MAX_ROWS = 400;
 const RANGES = ['-1h', '-24h', '-7d'];
 
 export default function Workers({ query }) {
@@ -36,15 +42,15 @@ export default function Workers({ query }) {
     for (const each of changed) known.set(each.hostname, each);
     workers.set({ workers: [...known.values()] });
   };
-  useLive({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
-  useTick(2);
-  const rows = rowsOf(
+  useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
+  useRerender(2);
+  const rows = mergeRows(
     workers.data?.workers ?? [],
     briefs.data?.workers ?? [],
     done.data?.groups ?? [],
   );
   const askAll = () =>
-    tell(
+    notifyResult(
       get('workers')
         .then(() => fetch(`${new URL(document.baseURI).pathname}workers?json=1&refresh=1`))
         .then(() => {
@@ -64,7 +70,7 @@ export default function Workers({ query }) {
         </button>`}
     >
       <div class="wrap">
-        <${GapNote} />
+        <${GapNotice} />
         <${Loaded} of=${workers}>
           ${() =>
             rows.length
@@ -75,9 +81,9 @@ export default function Workers({ query }) {
                 </div>
               `
               : html`
-                <${Empty} title=${T.workers.noneTitle}>
+                <${EmptyState} title=${T.workers.noneTitle}>
                   <p>${T.workers.noneText}</p>
-                </${Empty}>
+                </${EmptyState}>
               `}
         </${Loaded}>
       </div>
@@ -89,15 +95,15 @@ export default function Workers({ query }) {
  * One row for each worker that events or answers tell of; the live ones first, then those that were
  * heard last.
  */
-function rowsOf(workers, briefs, groups) {
+function mergeRows(workers, briefs, groups) {
   const said = new Map(briefs.map((each) => [each.name, each]));
   const done = new Map(groups.map((each) => [each.group, each]));
   const names = new Set(workers.map((each) => each.hostname));
   const now = Date.now() / 1000;
   const gone = (each) =>
-    settings.purge_offline != null &&
+    bootstrapData.purge_offline != null &&
     !each.alive &&
-    now - (each.heartbeat ?? each.timestamp ?? 0) >= settings.purge_offline;
+    now - (each.heartbeat ?? each.timestamp ?? 0) >= bootstrapData.purge_offline;
   const rows = workers
     .filter((each) => !gone(each))
     .map((worker) => ({
@@ -127,7 +133,7 @@ function rowsOf(workers, briefs, groups) {
 
 function Figures({ rows }) {
   const live = rows.filter((row) => row.worker?.alive);
-  const silent = rows.filter((row) => moodOf(row.worker) === 'silent').length;
+  const silent = rows.filter((row) => workerStatus(row.worker) === 'silent').length;
   const sum = (of) => live.reduce((all, row) => all + (of(row) ?? 0), 0);
   const known = live.filter((row) => row.brief?.slots != null);
   const busy = known.reduce(
@@ -236,7 +242,7 @@ function Table({ rows, query, range, counted }) {
                 </thead>
                 <tbody>
                   ${found
-                    .slice(0, MOST)
+                    .slice(0, MAX_ROWS)
                     .map(
                       (row) =>
                         html`<${Row} row=${row} range=${range} counted=${counted} key=${row.name} />`,
@@ -246,7 +252,7 @@ function Table({ rows, query, range, counted }) {
             </div>
           `
           : html`
-            <${Empty}
+            <${EmptyState}
               title=${T.workers.noMatch}
               actions=${html`<button
                   type="button"
@@ -262,8 +268,8 @@ function Table({ rows, query, range, counted }) {
           `
       }
       ${
-        found.length > MOST &&
-        html`<p class="pad muted">${T.ops.shownOf(int(MOST), int(found.length))}</p>`
+        found.length > MAX_ROWS &&
+        html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(found.length))}</p>`
       }
     </section>
   `;
@@ -281,18 +287,20 @@ function Row({ row, range, counted }) {
         <${WorkerLink} name=${row.name} />
       </td>
       <td>
-        <${Mood} of=${worker} />
+        <${WorkerStatus} of=${worker} />
       </td>
       <td>
         ${
           worker && !worker.alive
-            ? html`<${Unknown} why=${T.workers.moodHint[moodOf(worker)]} />`
+            ? html`<${Unknown} why=${T.workers.moodHint[workerStatus(worker)]} />`
             : html`<${Slots} busy=${worker?.active ?? null} all=${brief?.slots ?? null} />`
         }
       </td>
       <td class="right">
         ${
-          count == null ? html`<${Unknown} />` : html`<a href=${search(q, { t })}>${int(count)}</a>`
+          count == null
+            ? html`<${Unknown} />`
+            : html`<a href=${searchAddress(q, { t })}>${int(count)}</a>`
         }
       </td>
       <td class="right">
@@ -301,7 +309,7 @@ function Row({ row, range, counted }) {
             ? html`<${Unknown} />`
             : failed
               ? html`
-                <a class="bad" href=${search(`${q} state:FAILURE`, { t })}>
+                <a class="bad" href=${searchAddress(`${q} state:FAILURE`, { t })}>
                   ${int(failed)}
                 </a>
               `
@@ -309,16 +317,16 @@ function Row({ row, range, counted }) {
         }
       </td>
       <td class="right">
-        <${Known} n=${worker?.processed} show=${int} why=${T.workers.countUnknown} />
+        <${OptionalValue} n=${worker?.processed} show=${int} why=${T.workers.countUnknown} />
       </td>
       <td class="right" title=${worker?.loadavg?.map((n) => n.toFixed(2)).join(' · ')}>
-        <${Known} n=${load(worker?.loadavg)} />
+        <${OptionalValue} n=${latestLoad(worker?.loadavg)} />
       </td>
       <td class="right">
-        <${Ago} at=${worker?.heartbeat ?? worker?.timestamp} />
+        <${RelativeTime} at=${worker?.heartbeat ?? worker?.timestamp} />
       </td>
-      <td class=${drift(worker) && drift(worker) !== T.workers.agrees ? 'warn' : 'muted'}>
-        ${drift(worker) || html`<${Unknown} />`}
+      <td class=${clockDrift(worker) && clockDrift(worker) !== T.workers.agrees ? 'warn' : 'muted'}>
+        ${clockDrift(worker) || html`<${Unknown} />`}
       </td>
       <td class="trunc queues" title=${brief?.queues.join(', ')}>
         ${brief ? line(brief.queues.join(', '), 80) : html`<${Unknown} why=${T.ops.notSaid} />`}

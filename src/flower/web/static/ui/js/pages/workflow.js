@@ -5,17 +5,17 @@ import { duration, int } from '../format/numbers.js';
 import { nameParts, visible } from '../format/text.js';
 import { full } from '../format/time.js';
 import { html } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { useTurn } from '../refreshTimer.js';
-import { href, part, search } from '../router.js';
-import { GapNote, Page } from '../shell/page.js';
+import { useLiveStream } from '../liveStream.js';
+import { useRefreshTimer } from '../refreshTimer.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Graph, Waterfall } from '../task/graph.js';
-import { Copy, Fact, FINAL, quoted, State } from '../ui/components.js';
+import { CopyButton, Fact, FINAL_STATES, quoted, TaskState } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { Empty, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
-import { Progress, Standing } from '../workflow/progress.js';
+import { Progress, WorkflowState } from '../workflow/progress.js';
 
 const MOST = 2000;
 /** Boxes of a graph beyond which it says nothing any more; the waterfall goes on. */
@@ -40,23 +40,23 @@ function figures({ states }) {
     Object.entries(states).reduce((all, [state, n]) => all + (pick(state) ? n : 0), 0);
   return {
     tasks: sum(() => true),
-    ended: sum((each) => FINAL.has(each)),
+    ended: sum((each) => FINAL_STATES.has(each)),
     failed: states.FAILURE ?? 0,
     running: states.STARTED ?? 0,
   };
 }
 
 export default function Workflow({ id }) {
-  const turn = useTurn(30);
+  const turn = useRefreshTimer(30);
   const family = useResource(
-    (signal) => get(`tasks/${part(id)}/family`, { limit: MOST }, { signal }),
+    (signal) => get(`tasks/${encodeSegment(id)}/family`, { limit: MOST }, { signal }),
     [id, turn],
   );
-  useLive({ topics: ['status'] }, { reset: family.reload });
+  useLiveStream({ topics: ['status'] }, { reset: family.reload });
   if (family.problem?.status === 404)
     return html`
       <${Page} title=${T.workflows.goneTitle} crumb=${html`<${Crumb} />`}>
-        <${Empty}
+        <${EmptyState}
           page
           title=${T.workflows.goneTitle}
           art="tasks"
@@ -64,13 +64,13 @@ export default function Workflow({ id }) {
             <a class="btn" href=${href('workflows')}>
               ${T.workflows.all}
             </a>
-            <a class="btn quiet" href=${search(`root_id:=${quoted(id.slice(0, 200))}`)}>
+            <a class="btn quiet" href=${searchAddress(`root_id:=${quoted(id.slice(0, 200))}`)}>
               ${T.failures.itsTasks}
             </a>
           `}
         >
           <p>${T.task.why}</p>
-        </${Empty}>
+        </${EmptyState}>
       </${Page}>
     `;
   if (!family.data)
@@ -90,7 +90,7 @@ export default function Workflow({ id }) {
   const told = figures(family.data);
   const name = root?.name ?? T.unknownName;
   const [module, last] = nameParts(name);
-  const all = search(`root_id:=${quoted(rootId ?? id)}`);
+  const all = searchAddress(`root_id:=${quoted(rootId ?? id)}`);
   return html`
     <${Page}
       title=${`${name} ${id.slice(0, 8)}`}
@@ -101,24 +101,24 @@ export default function Workflow({ id }) {
         </a>`}
     >
       <div class="wrap workflow">
-        <${GapNote} />
+        <${GapNotice} />
         ${
           family.problem &&
           html`<${ErrorPanel} problem=${family.problem} onRetry=${family.reload} />`
         }
         <div class="dt-head">
           <div class="l1">
-            <${Standing} of=${told} lg />
+            <${WorkflowState} of=${told} lg />
             <h1>
               <span class="mod">${module}</span>
               ${last}
             </h1>
           </div>
           <div class="l2">
-            <a class="mono id" href=${href(`task/${part(id)}`)}>
+            <a class="mono id" href=${href(`task/${encodeSegment(id)}`)}>
               ${visible(id)}
             </a>
-            <${Copy} text=${id} />
+            <${CopyButton} text=${id} />
             ${
               start != null &&
               html`
@@ -141,8 +141,8 @@ export default function Workflow({ id }) {
             <span class="states">
               ${Object.entries(states).map(
                 ([state, n]) => html`
-                  <a href=${search(`root_id:=${quoted(rootId ?? id)} state:${state}`)}>
-                    <${State} s=${state} /> ${int(n)}
+                  <a href=${searchAddress(`root_id:=${quoted(rootId ?? id)} state:${state}`)}>
+                    <${TaskState} s=${state} /> ${int(n)}
                   </a>
                 `,
               )}

@@ -2,21 +2,21 @@
 
 import { get } from '../api.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
-import { rangeText } from '../explorer/urlState.js';
+import { formatRange } from '../explorer/urlState.js';
 import { duration, int } from '../format/numbers.js';
 import { zone } from '../format/time.js';
 import { html, useEffect, useState } from '../lib.js';
-import { useLive } from '../liveStream.js';
-import { useTurn } from '../refreshTimer.js';
-import { href, part, setQuery } from '../router.js';
-import { SearchBar } from '../search/searchBox.js';
-import { GapNote, Page } from '../shell/page.js';
+import { useLiveStream } from '../liveStream.js';
+import { useRefreshTimer } from '../refreshTimer.js';
+import { encodeSegment, href, setQuery } from '../router.js';
+import { SearchBox } from '../search/searchBox.js';
+import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { Name, RowTime } from '../ui/components.js';
-import { Empty, ErrorPanel, Skeleton } from '../ui/panels.js';
+import { RowTime, TaskName } from '../ui/components.js';
+import { EmptyState, ErrorPanel, Skeleton } from '../ui/panels.js';
 import { toastProblem } from '../ui/toast.js';
 import { useResource } from '../useResource.js';
-import { Progress, Standing } from '../workflow/progress.js';
+import { Progress, WorkflowState } from '../workflow/progress.js';
 
 const PAGE = 50;
 
@@ -24,7 +24,7 @@ const PAGE = 50;
 function useList(asked) {
   const key = JSON.stringify(asked);
   const [older, setOlder] = useState({ key, rows: [], cursor: undefined, reading: false });
-  const turn = useTurn(20);
+  const turn = useRefreshTimer(20);
   // While older ones are looked at nothing moves.
   const first = useResource(
     (signal) => get('workflows', { ...asked, limit: PAGE }, { signal }),
@@ -59,11 +59,11 @@ function useList(asked) {
 const Row = ({ of }) => html`
   <tr>
     <td>
-      <${Standing} of=${of} />
+      <${WorkflowState} of=${of} />
     </td>
     <td class="nm type-c">
-      <a href=${href(`workflows/${part(of.uuid)}`)}>
-        <${Name} n=${of.name} />
+      <a href=${href(`workflows/${encodeSegment(of.uuid)}`)}>
+        <${TaskName} n=${of.name} />
       </a>
     </td>
     <td class="prog-c">
@@ -82,7 +82,7 @@ export default function Workflows({ query }) {
   const q = query.get('q') ?? '';
   const [start = '', end = ''] = (query.get('t') ?? '').split('..');
   const list = useList({ query: q, start, end, tz: zone() });
-  useLive({ topics: ['status'] }, { reset: list.first.reload });
+  useLiveStream({ topics: ['status'] }, { reset: list.first.reload });
   useEffect(() => {
     document.querySelector('.page')?.scrollTo(0, 0);
   }, [q]);
@@ -94,12 +94,12 @@ export default function Workflows({ query }) {
       actions=${html`<${RangeMenu}
           start=${start}
           end=${end}
-          onRange=${(from, to) => setQuery({ t: rangeText(from, to) })}
+          onRange=${(from, to) => setQuery({ t: formatRange(from, to) })}
         />`}
     >
       <div class="wrap">
-        <${GapNote} />
-        <${SearchBar} value=${q} problem=${wrong} onSearch=${(text) => setQuery({ q: text })} />
+        <${GapNotice} />
+        <${SearchBox} value=${q} problem=${wrong} onSearch=${(text) => setQuery({ q: text })} />
         ${
           list.first.problem &&
           !wrong &&
@@ -137,7 +137,7 @@ export default function Workflows({ query }) {
                 </section>
               `
               : html`
-                <${Empty}
+                <${EmptyState}
                   title=${q || start ? T.workflows.noneMatch : T.workflows.noneTitle}
                   actions=${
                     (q || start) &&
@@ -149,7 +149,7 @@ export default function Workflows({ query }) {
                   }
                 >
                   <p>${T.workflows.noneText}</p>
-                </${Empty}>
+                </${EmptyState}>
               `
         }
         ${

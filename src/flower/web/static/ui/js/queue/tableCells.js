@@ -4,25 +4,28 @@
 import { duration, int, rate } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { Known, Unknown } from '../ui/operationsComponents.js';
+import { OptionalValue, Unknown } from '../ui/operationsComponents.js';
 
 const Q = T.queues;
 /** Seconds after which the oldest message has waited long. */
-const LONG = 300;
+const LONG_WAIT = 300;
 
 /** Messages that wait or are being worked on; null if a part of it is not told. */
-export const depth = (queue) =>
+export const queueDepth = (queue) =>
   queue.ready == null || queue.unacknowledged == null ? null : queue.ready + queue.unacknowledged;
 
-export const Depth = ({ of }) => html`<${Known} n=${depth(of)} show=${int} why=${Q.why.depth} />`;
-export const Ready = ({ of }) => html`<${Known} n=${of.ready} show=${int} why=${Q.why.broker} />`;
+export const Depth = ({ of }) =>
+  html`<${OptionalValue} n=${queueDepth(of)} show=${int} why=${Q.why.depth} />`;
+export const Ready = ({ of }) =>
+  html`<${OptionalValue} n=${of.ready} show=${int} why=${Q.why.broker} />`;
 export const Unacked = ({ of }) =>
-  html`<${Known} n=${of.unacknowledged} show=${int} why=${Q.why.broker} />`;
-export const InRate = ({ of }) => html`<${Known} n=${of.in_rate} show=${rate} why=${Q.why.rate} />`;
-export const OutRate = ({ of }) =>
-  html`<${Known} n=${of.out_rate} show=${rate} why=${Q.why.out} />`;
+  html`<${OptionalValue} n=${of.unacknowledged} show=${int} why=${Q.why.broker} />`;
+export const ArrivalRate = ({ of }) =>
+  html`<${OptionalValue} n=${of.in_rate} show=${rate} why=${Q.why.rate} />`;
+export const DepartureRate = ({ of }) =>
+  html`<${OptionalValue} n=${of.out_rate} show=${rate} why=${Q.why.out} />`;
 /** An empty queue has no oldest message; that is known. */
-export const Oldest = ({ of }) =>
+export const OldestMessageAge = ({ of }) =>
   of.oldest == null
     ? of.ready === 0
       ? html`
@@ -31,9 +34,9 @@ export const Oldest = ({ of }) =>
         </span>
       `
       : html`<${Unknown} why=${Q.why.broker} />`
-    : html`<span class=${of.oldest > LONG ? 'bad' : ''}>${duration(of.oldest)}</span>`;
+    : html`<span class=${of.oldest > LONG_WAIT ? 'bad' : ''}>${duration(of.oldest)}</span>`;
 
-export function EmptyIn({ of }) {
+export function TimeToEmpty({ of }) {
   if (of.growing) return html`<span class="bad">${Q.growing}</span>`;
   if (of.empty_in == null) return html`<${Unknown} why=${Q.why.empty} />`;
   if (of.empty_in < 0) return html`<span class="bad">${Q.never}</span>`;

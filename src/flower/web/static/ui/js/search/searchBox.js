@@ -56,7 +56,7 @@ const heading = ({ kind, field }) =>
  * @param {{value: string, problem: any, onSearch: (text: string) => void, end?: any}} props
  * problem: what the server said of `value`, or null
  */
-export function SearchBar({ value, problem, onSearch, end = null }) {
+export function SearchBox({ value, problem, onSearch, end = null }) {
   const [text, setText] = useState(value);
   const [list, setList] = useState(CLOSED);
   const input = useRef(/** @type {any} */ (null));

@@ -1,14 +1,14 @@
 // API tokens: made, shown once, revoked.
 
 import { get, post, remove } from '../api.js';
-import { me, whyNot } from '../currentUser.js';
+import { currentUser, denialReason } from '../currentUser.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { part } from '../router.js';
+import { encodeSegment } from '../router.js';
 import { T } from '../strings.js';
-import { Copy, Moment } from '../ui/components.js';
-import { confirm, show } from '../ui/dialog.js';
-import { tell } from '../ui/operationsComponents.js';
+import { CopyButton, Time } from '../ui/components.js';
+import { confirmAction, showDialog } from '../ui/dialog.js';
+import { notifyResult } from '../ui/operationsComponents.js';
 import { ErrorPanel, Loaded, Panel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
@@ -16,23 +16,23 @@ const S = T.settings;
 
 export function Tokens() {
   const tokens = useResource((signal) => get('tokens', {}, { signal }), []);
-  const way = me.value?.way;
-  const why = way === 'nobody' ? S.noLogin : way === 'token' ? S.byToken : whyNot('view');
+  const way = currentUser.value?.way;
+  const why = way === 'nobody' ? S.noLogin : way === 'token' ? S.byToken : denialReason('view');
   const make = async () => {
-    const made = await show({
+    const made = await showDialog({
       title: S.makeTitle,
       body: (close) => html`<${Make} close=${close} />`,
     });
     if (!made) return;
     tokens.reload();
-    await show({
+    await showDialog({
       title: S.onceTitle(visible(made.token.name)),
       wide: true,
       body: (close) => html`
         <p>${S.once}</p>
         <p class="secret">
           <code>${made.text}</code>
-          <${Copy} text=${made.text} what=${T.copy.text} />
+          <${CopyButton} text=${made.text} what=${T.copy.text} />
         </p>
         <div class="row">
           <button type="button" class="btn primary" autofocus onClick=${() => close(true)}>
@@ -66,14 +66,16 @@ export function Tokens() {
 function Table({ tokens, reload }) {
   const revoke = async (token) => {
     if (
-      await confirm({
+      await confirmAction({
         title: S.revokeTitle(visible(token.name)),
         text: S.revokeText,
         verb: S.revokeVerb,
         keep: S.revokeKeep,
       })
     ) {
-      await tell(remove(`tokens/${part(token.id)}`), () => S.revokedNow(visible(token.name)));
+      await notifyResult(remove(`tokens/${encodeSegment(token.id)}`), () =>
+        S.revokedNow(visible(token.name)),
+      );
       reload();
     }
   };
@@ -109,13 +111,11 @@ function Table({ tokens, reload }) {
                 <td class="muted">${token.permissions.join(', ')}</td>
                 <td>${stateOf(token)}</td>
                 <td>
-                  <${Moment} at=${token.made} />
+                  <${Time} at=${token.made} />
                 </td>
-                <td>${
-                  token.expires == null ? S.never : html`<${Moment} at=${token.expires} />`
-                }</td>
+                <td>${token.expires == null ? S.never : html`<${Time} at=${token.expires} />`}</td>
                 <td title=${line(token.used_from, 60)}>
-                  ${token.used == null ? S.never : html`<${Moment} at=${token.used} />`}
+                  ${token.used == null ? S.never : html`<${Time} at=${token.used} />`}
                 </td>
                 <td class="right">
                   ${
@@ -124,8 +124,8 @@ function Table({ tokens, reload }) {
                       <button
                         type="button"
                         class="btn quiet danger"
-                        disabled=${!!whyNot('view')}
-                        title=${whyNot('view') || null}
+                        disabled=${!!denialReason('view')}
+                        title=${denialReason('view') || null}
                         aria-label=${`${S.revoke} ${line(token.name, 80)}`}
                         onClick=${() => revoke(token)}
                       >
@@ -175,7 +175,7 @@ function Make({ close }) {
       </label>
       <fieldset class="may">
         <legend>${S.tokenMay}</legend>
-        ${(me.value?.permissions ?? []).map(
+        ${(currentUser.value?.permissions ?? []).map(
           (each) => html`
             <label>
               <input

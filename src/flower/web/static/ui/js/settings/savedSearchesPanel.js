@@ -1,10 +1,10 @@
 // Saved searches: renamed, shared, removed.
 
 import { post } from '../api.js';
-import { me, whyNot } from '../currentUser.js';
+import { currentUser, denialReason } from '../currentUser.js';
 import { line, visible } from '../format/text.js';
 import { html } from '../lib.js';
-import { part } from '../router.js';
+import { encodeSegment } from '../router.js';
 import {
   readSavedSearches,
   removeSavedSearch,
@@ -13,8 +13,8 @@ import {
   savedSearches,
 } from '../savedSearches.js';
 import { T } from '../strings.js';
-import { show } from '../ui/dialog.js';
-import { tell } from '../ui/operationsComponents.js';
+import { showDialog } from '../ui/dialog.js';
+import { notifyResult } from '../ui/operationsComponents.js';
 import { Panel } from '../ui/panels.js';
 
 const S = T.settings;
@@ -54,16 +54,17 @@ export function SavedSearchesPanel() {
 function Row({ saved }) {
   // An admin may change those of others, too; the server knows, and refuses in words.
   const why =
-    whyNot('tasks') || (saved.yours || me.value?.permissions.includes('tokens') ? '' : S.notYours);
+    denialReason('tasks') ||
+    (saved.yours || currentUser.value?.permissions.includes('tokens') ? '' : S.notYours);
   const change = async (patch) => {
-    await tell(
-      post(`searches/${part(saved.id)}`, { ...savedSearchBody(saved), ...patch }),
+    await notifyResult(
+      post(`searches/${encodeSegment(saved.id)}`, { ...savedSearchBody(saved), ...patch }),
       (told) => S.changed(visible(told.name)),
     );
     await readSavedSearches();
   };
   const rename = async () => {
-    const name = await show({
+    const name = await showDialog({
       title: S.renameTitle,
       body: (close) => html`
         <form

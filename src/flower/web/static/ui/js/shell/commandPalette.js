@@ -5,35 +5,39 @@ import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { togglePaused } from '../liveStream.js';
-import { go, href, part, search } from '../router.js';
+import { encodeSegment, href, navigate, searchAddress } from '../router.js';
 import { ROUTES } from '../routes.js';
 import { savedSearches } from '../savedSearches.js';
 import { T } from '../strings.js';
 import { toggleTheme } from '../theme.js';
 import { quoted } from '../ui/components.js';
-import { show } from '../ui/dialog.js';
+import { showDialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
-import { openHelp } from './keyboardHelp.js';
+import { openKeyboardHelp } from './keyboardHelp.js';
 
 /** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Place */
 
-export const openJump = () =>
-  show({ title: T.jump.title, wide: true, body: (close) => html`<${Jump} close=${close} />` });
+export const openCommandPalette = () =>
+  showDialog({
+    title: T.jump.title,
+    wide: true,
+    body: (close) => html`<${CommandPalette} close=${close} />`,
+  });
 
 /** What needs no question. @returns {Place[]} */
-const fixed = () =>
+const staticEntries = () =>
   /** @type {Place[]} */ ([
     ...ROUTES.filter((page) => page.nav).map((page) => ({
       kind: 'page',
       text: T.pages[page.name],
       icon: page.icon,
-      act: () => go(href(page.path ?? '')),
+      act: () => navigate(href(page.path ?? '')),
     })),
     ...(savedSearches.value ?? []).map((saved) => ({
       kind: 'saved',
       text: saved.name,
       icon: 'save',
-      act: () => go(search(saved.query)),
+      act: () => navigate(searchAddress(saved.query)),
     })),
     { kind: 'action', text: T.jump.actions.theme, icon: 'sun', act: toggleTheme },
     { kind: 'action', text: T.jump.actions.live, icon: 'bolt', act: togglePaused },
@@ -42,7 +46,7 @@ const fixed = () =>
       text: T.jump.actions.keys,
       icon: 'key',
       act: () => {
-        setTimeout(openHelp);
+        setTimeout(openKeyboardHelp);
       },
     },
   ]);
@@ -53,7 +57,7 @@ const fixed = () =>
  * @param {AbortSignal} signal
  * @returns {Promise<Place[]>}
  */
-async function known(text, signal) {
+async function searchRecords(text, signal) {
   const nothing = () => null;
   const [task, facets] = await Promise.all([
     /^[\w-]{8,}$/.test(text)
@@ -75,7 +79,7 @@ async function known(text, signal) {
         icon,
         text: one.value,
         note: compact(one.count),
-        act: () => go(target(one.value)),
+        act: () => navigate(target(one.value)),
       }));
   return [
     ...(task?.tasks ?? []).map((one) => ({
@@ -83,15 +87,15 @@ async function known(text, signal) {
       icon: 'tasks',
       text: one.uuid,
       note: one.name ?? '',
-      act: () => go(href(`task/${part(one.uuid)}`)),
+      act: () => navigate(href(`task/${encodeSegment(one.uuid)}`)),
     })),
-    ...each('name', 'type', 'tasks', (name) => search(`name:=${quoted(name)}`)),
-    ...each('worker', 'worker', 'workers', (name) => href(`worker/${part(name)}`)),
-    ...each('queue', 'queue', 'queues', (name) => search(`queue:=${quoted(name)}`)),
+    ...each('name', 'type', 'tasks', (name) => searchAddress(`name:=${quoted(name)}`)),
+    ...each('worker', 'worker', 'workers', (name) => href(`worker/${encodeSegment(name)}`)),
+    ...each('queue', 'queue', 'queues', (name) => searchAddress(`queue:=${quoted(name)}`)),
   ];
 }
 
-function Jump({ close }) {
+function CommandPalette({ close }) {
   const [text, setText] = useState('');
   const [found, setFound] = useState(/** @type {Place[]} */ ([]));
   const [at, setAt] = useState(0);
@@ -103,7 +107,7 @@ function Jump({ close }) {
     const control = new AbortController();
     const soon = setTimeout(
       () =>
-        known(typed, control.signal).then((places) => {
+        searchRecords(typed, control.signal).then((places) => {
           if (!control.signal.aborted) setFound(places);
         }),
       120,
@@ -114,13 +118,16 @@ function Jump({ close }) {
     };
   }, [typed]);
   const lower = typed.toLowerCase();
-  const places = [...fixed().filter((one) => one.text.toLowerCase().includes(lower)), ...found];
+  const places = [
+    ...staticEntries().filter((one) => one.text.toLowerCase().includes(lower)),
+    ...found,
+  ];
   if (typed)
     places.push({
       kind: 'page',
       text: T.jump.search(typed),
       icon: 'search',
-      act: () => go(search(typed)),
+      act: () => navigate(searchAddress(typed)),
     });
   const here = Math.min(at, places.length - 1);
   const choose = (one) => {

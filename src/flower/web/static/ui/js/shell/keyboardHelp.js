@@ -2,10 +2,10 @@
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 import { Keys } from '../ui/components.js';
-import { show } from '../ui/dialog.js';
+import { showDialog } from '../ui/dialog.js';
 
-export const openHelp = () =>
-  show({
+export const openKeyboardHelp = () =>
+  showDialog({
     title: T.help.title,
     wide: true,
     body: (close) => html`

@@ -1,25 +1,25 @@
 // The figures beside the names of pages: groups of failures that nobody settled, workers, queues.
 
 import { get } from '../api.js';
-import { LATELY, UNSETTLED } from '../failures/statuses.js';
+import { DEFAULT_RANGE, UNRESOLVED } from '../failures/statuses.js';
 import { signal, useEffect } from '../lib.js';
 import { T } from '../strings.js';
-import { moodOf } from '../worker/status.js';
+import { workerStatus } from '../worker/status.js';
 
 /** Seconds: what the page itself shows comes first. */
-const AFTER = 1.5;
-const EVERY = 30;
+const FIRST_DELAY = 1.5;
+const REFRESH_INTERVAL = 30;
 
 /**
  * By the name of the page; hot: it wants to be looked at.
  * @type {{value: Record<string, {n: number, hot: boolean, word: string}>}}
  */
-export const counts = signal({});
+export const navBadges = signal({});
 
 /** @type {Record<string, () => Promise<{n: number, hot: boolean, word: string}>>} */
-const READ = {
+const LOADERS = {
   failures: () =>
-    get('failures', { status: UNSETTLED, start: LATELY, limit: 1, buckets: 1 }).then(
+    get('failures', { status: UNRESOLVED, start: DEFAULT_RANGE, limit: 1, buckets: 1 }).then(
       ({ groups, more }) => ({
         n: groups.length + more,
         hot: groups.length > 0,
@@ -29,7 +29,7 @@ const READ = {
   workers: () =>
     get('workers').then(({ workers }) => ({
       n: workers.filter((each) => each.alive).length,
-      hot: workers.some((each) => moodOf(each) === 'silent'),
+      hot: workers.some((each) => workerStatus(each) === 'silent'),
       word: T.workers.mood.online.toLowerCase(),
     })),
   queues: () =>
@@ -40,26 +40,26 @@ const READ = {
     })),
 };
 /** A broker that cannot tell of its queues will not learn it. */
-const asked = new Set(Object.keys(READ));
+const available = new Set(Object.keys(LOADERS));
 
 function readAll() {
   if (document.hidden) return;
-  for (const name of asked)
-    READ[name]().then(
+  for (const name of available)
+    LOADERS[name]().then(
       (told) => {
-        counts.value = { ...counts.value, [name]: told };
+        navBadges.value = { ...navBadges.value, [name]: told };
       },
       (problem) => {
-        if (problem.status === 404) asked.delete(name);
+        if (problem.status === 404) available.delete(name);
       },
     );
 }
 
 /** They are read as long as the side bar is there. */
-export const useCounts = () =>
+export const useNavBadges = () =>
   useEffect(() => {
-    const first = setTimeout(readAll, AFTER * 1000);
-    const timer = setInterval(readAll, EVERY * 1000);
+    const first = setTimeout(readAll, FIRST_DELAY * 1000);
+    const timer = setInterval(readAll, REFRESH_INTERVAL * 1000);
     return () => {
       clearTimeout(first);
       clearInterval(timer);

@@ -3,8 +3,8 @@
 import { visible } from '../format/text.js';
 import { span } from '../format/time.js';
 import { html, useEffect } from '../lib.js';
-import { paused, phase, status, togglePaused } from '../liveStream.js';
-import { gapLine, recorderLine } from '../recorderStatus.js';
+import { connectionState, paused, status, togglePaused } from '../liveStream.js';
+import { gapMessage, recorderMessage } from '../recorderStatus.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { sidebarOpen } from './sidebarState.js';
@@ -54,7 +54,7 @@ export function Page({
   `;
 }
 
-const WORDS = {
+const STATE_TEXTS = {
   live: T.live.live,
   paused: T.live.paused,
   connecting: T.live.connecting,
@@ -63,16 +63,16 @@ const WORDS = {
   resting: T.live.resting,
 };
 /** Seconds that the recorder may be behind before we say so. */
-const BEHIND = 3;
+const MAX_LAG = 3;
 
 export function LivePill() {
-  const now = phase.value;
-  const line = recorderLine(status.value);
+  const now = connectionState.value;
+  const line = recorderMessage(status.value);
   const lag = status.value?.recorder?.lag ?? 0;
   const stopped = status.value && line.level === 'bad' && now !== 'paused';
-  const word = stopped ? T.live.stopped : WORDS[now];
+  const word = stopped ? T.live.stopped : STATE_TEXTS[now];
   const note =
-    now === 'paused' ? T.live.pauseHint : !stopped && lag > BEHIND ? T.live.behind(span(lag)) : '';
+    now === 'paused' ? T.live.pauseHint : !stopped && lag > MAX_LAG ? T.live.behind(span(lag)) : '';
   const hint = [
     stopped
       ? line.text
@@ -81,14 +81,14 @@ export function LivePill() {
         : paused.value
           ? T.live.toResume
           : T.live.toPause,
-    note && lag > BEHIND && T.live.behindHint,
+    note && lag > MAX_LAG && T.live.behindHint,
   ]
     .filter(Boolean)
     .join('. ');
   return html`
     <button
       type="button"
-      class=${`live ${stopped ? 'bad' : now}${lag > BEHIND ? ' late' : ''}`}
+      class=${`live ${stopped ? 'bad' : now}${lag > MAX_LAG ? ' late' : ''}`}
       aria-pressed=${paused.value ? 'false' : 'true'}
       title=${hint}
       onClick=${togglePaused}
@@ -101,8 +101,8 @@ export function LivePill() {
 }
 
 /** Said above a page when events are missing. */
-export function GapNote() {
-  const text = gapLine(status.value);
+export function GapNotice() {
+  const text = gapMessage(status.value);
   return (
     text &&
     html`

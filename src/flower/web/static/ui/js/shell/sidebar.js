@@ -1,15 +1,15 @@
 // The side bar: pages, saved searches, how the recorder is, who you are.
 
-import { settings } from '../bootstrapData.js';
-import { me } from '../currentUser.js';
+import { bootstrapData } from '../bootstrapData.js';
+import { currentUser } from '../currentUser.js';
 import { compact } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { age } from '../format/time.js';
 import { html, useEffect } from '../lib.js';
 import { status } from '../liveStream.js';
-import { recorderLine } from '../recorderStatus.js';
+import { recorderMessage } from '../recorderStatus.js';
 import { href, route } from '../router.js';
-import { find, ROUTES } from '../routes.js';
+import { findRoute, ROUTES } from '../routes.js';
 import {
   readSavedSearches,
   removeSavedSearch,
@@ -17,13 +17,13 @@ import {
   savedSearches,
 } from '../savedSearches.js';
 import { T } from '../strings.js';
-import { choice, choose } from '../theme.js';
+import { setTheme, themeSetting } from '../theme.js';
 import { Segmented } from '../ui/components.js';
 import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
-import { openJump } from './commandPalette.js';
-import { openHelp } from './keyboardHelp.js';
-import { counts, useCounts } from './navBadges.js';
+import { openCommandPalette } from './commandPalette.js';
+import { openKeyboardHelp } from './keyboardHelp.js';
+import { navBadges, useNavBadges } from './navBadges.js';
 import { sidebarOpen } from './sidebarState.js';
 
 function NavItem({ page, current }) {
@@ -31,7 +31,7 @@ function NavItem({ page, current }) {
   const shown =
     page.name === 'tasks' && status.value
       ? { n: status.value.store?.tasks }
-      : counts.value[page.name];
+      : navBadges.value[page.name];
   return html`
     <a href=${href(page.path)} aria-current=${current ? 'page' : null}>
       <${Icon} n=${page.icon} />
@@ -49,15 +49,15 @@ function NavItem({ page, current }) {
   `;
 }
 
-export function Side() {
+export function Sidebar() {
   useEffect(() => {
     readSavedSearches();
   }, []);
-  useCounts();
+  useNavBadges();
   useEffect(() => {
     sidebarOpen.value = false;
   }, [route.value.key]);
-  const found = find(route.value.path)?.route;
+  const found = findRoute(route.value.path)?.route;
   const parent =
     found &&
     (found.nav
@@ -87,7 +87,7 @@ export function Side() {
           <${Icon} n="x" />
         </button>
       </div>
-      <button type="button" class="jump" onClick=${openJump}>
+      <button type="button" class="jump" onClick=${openCommandPalette}>
         <${Icon} n="search" />
         <span>${T.nav.jump}</span>
         <kbd>${/Mac|iP/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd>
@@ -128,7 +128,7 @@ export function Side() {
           </nav>
         `
       }
-      <${Foot} />
+      <${SidebarFooter} />
     </aside>
     ${
       sidebarOpen.value &&
@@ -144,8 +144,8 @@ export function Side() {
   `;
 }
 
-function Foot() {
-  const said = status.value ? recorderLine(status.value) : null;
+function SidebarFooter() {
+  const said = status.value ? recorderMessage(status.value) : null;
   const last = status.value?.recorder?.last_event;
   return html`
     <div class="foot">
@@ -167,7 +167,7 @@ function Foot() {
       }
       <div class="line">
         <span class="trunc">
-          ${settings.read_only ? T.nav.readOnly : line(me.value?.name ?? '', 40)}
+          ${bootstrapData.read_only ? T.nav.readOnly : line(currentUser.value?.name ?? '', 40)}
         </span>
         <span class="sp"></span>
         <button
@@ -175,13 +175,13 @@ function Foot() {
           class="btn quiet icon"
           aria-label=${T.nav.keys}
           title=${T.nav.keys}
-          onClick=${openHelp}
+          onClick=${openKeyboardHelp}
         >
           <${Icon} n="key" />
         </button>
         <${Popover}
-          label=${T.nav.theme(T.nav.themes[choice.value])}
-          icon=${choice.value === 'dark' ? 'moon' : choice.value === 'light' ? 'sun' : 'system'}
+          label=${T.nav.theme(T.nav.themes[themeSetting.value])}
+          icon=${themeSetting.value === 'dark' ? 'moon' : themeSetting.value === 'light' ? 'sun' : 'system'}
           end
         >
           ${(close) => html`
@@ -189,17 +189,21 @@ function Foot() {
               <${Segmented}
                 label=${T.nav.theme('')}
                 items=${Object.entries(T.nav.themes)}
-                value=${choice.value}
-                onPick=${choose}
+                value=${themeSetting.value}
+                onPick=${setTheme}
               />
-              <p class="muted small">${T.nav.account(me.value?.name)}</p>
+              <p class="muted small">${T.nav.account(currentUser.value?.name)}</p>
             </div>
             <${MenuItems}
               close=${close}
               items=${[
                 [T.nav.api, href('api/v1/docs'), { icon: 'external' }],
-                settings.login &&
-                  me.value?.way === 'session' && [T.nav.logout, href('logout'), { icon: 'right' }],
+                bootstrapData.login &&
+                  currentUser.value?.way === 'session' && [
+                    T.nav.logout,
+                    href('logout'),
+                    { icon: 'right' },
+                  ],
               ]}
             />
           `}

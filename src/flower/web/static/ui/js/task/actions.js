@@ -1,19 +1,19 @@
 // What can be done with one task, each behind a dialog that says what it does.
 
-import { Json, post } from '../api.js';
+import { post, RawJson } from '../api.js';
 import { parse, toJson } from '../format/python.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { href, part } from '../router.js';
+import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { confirm, show } from '../ui/dialog.js';
+import { confirmAction, showDialog } from '../ui/dialog.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
-const path = (task, what) => `tasks/${part(task.uuid)}/${what}`;
+const taskPath = (task, what) => `tasks/${encodeSegment(task.uuid)}/${what}`;
 
-const sent = (answer) =>
-  toast(T.task.sentAs, { link: [href(`task/${part(answer.task)}`), T.task.openNew] });
+const toastSent = (answer) =>
+  toast(T.task.sentAs, { link: [href(`task/${encodeSegment(answer.task)}`), T.task.openNew] });
 
 const planFacts = (plan) => [
   [T.task.args, T.task.from[plan.args_from] ?? plan.args_from],
@@ -26,13 +26,13 @@ const planFacts = (plan) => [
  * @param {any} task
  * @param {() => void} done
  */
-export async function runAgain(task, done) {
+export async function openRerunDialog(task, done) {
   let plan;
   try {
-    plan = await post(path(task, 'rerun'), { dry_run: true });
+    plan = await post(taskPath(task, 'rerun'), { dry_run: true });
   } catch (problem) {
     if (problem.code === 'arguments_not_whole') {
-      await editAndRun(task, done, problem);
+      await openEditDialog(task, done, problem);
       return;
     }
     toastProblem(problem);
@@ -42,7 +42,7 @@ export async function runAgain(task, done) {
     plan.unknown.length > 0 &&
     html`<p class="muted small">${T.task.unknownParts(plan.unknown.join(', '))}</p>`;
   if (
-    !(await confirm({
+    !(await confirmAction({
       title: T.task.runTitle(visible(task.name ?? task.uuid)),
       text: T.task.runText,
       verb: T.task.run,
@@ -52,8 +52,8 @@ export async function runAgain(task, done) {
     }))
   )
     return;
-  await post(path(task, 'rerun'), {}).then((answer) => {
-    sent(answer);
+  await post(taskPath(task, 'rerun'), {}).then((answer) => {
+    toastSent(answer);
     done();
   }, toastProblem);
 }
@@ -63,14 +63,14 @@ export async function runAgain(task, done) {
  * @param {() => void} done
  * @param {any} problem why it cannot be sent as it was
  */
-export async function editAndRun(task, done, problem = null) {
-  const answer = await show({
+export async function openEditDialog(task, done, problem = null) {
+  const answer = await showDialog({
     title: T.task.editTitle(visible(task.name ?? task.uuid)),
     wide: true,
     body: (close) => html`<${EditForm} task=${task} first=${problem} close=${close} />`,
   });
   if (answer) {
-    sent(answer);
+    toastSent(answer);
     done();
   }
 }
@@ -107,12 +107,12 @@ function EditForm({ task, first, close }) {
     for (const key of ['priority', 'countdown'])
       if (value[key] !== '') parts[key] = String(Number(value[key]));
     if (dry) parts.dry_run = 'true';
-    return new Json(parts);
+    return new RawJson(parts);
   };
   const send = async (dry) => {
     setProblem(null);
     try {
-      const answer = await post(path(task, 'rerun'), body(dry));
+      const answer = await post(taskPath(task, 'rerun'), body(dry));
       if (dry) setPlan(answer);
       else close(answer);
     } catch (error) {
@@ -216,7 +216,7 @@ function EditForm({ task, first, close }) {
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];
 
 /** @param {'revoke' | 'terminate' | 'abort'} action @param {any} task @param {() => void} done */
-export async function stop(action, task, done) {
+export async function stopTask(action, task, done) {
   let signal = SIGNALS[0];
   const more =
     action === 'terminate' &&
@@ -234,7 +234,7 @@ export async function stop(action, task, done) {
       </label>
     `;
   if (
-    !(await confirm({
+    !(await confirmAction({
       title: T.task[`${action}Title`],
       text: T.task[`${action}Text`],
       verb: T.task[action].replace('…', ''),
@@ -243,8 +243,11 @@ export async function stop(action, task, done) {
     }))
   )
     return;
-  await post(path(task, action), action === 'terminate' ? { signal } : undefined).then((answer) => {
-    toast(line(answer.message, 200));
-    done();
-  }, toastProblem);
+  await post(taskPath(task, action), action === 'terminate' ? { signal } : undefined).then(
+    (answer) => {
+      toast(line(answer.message, 200));
+      done();
+    },
+    toastProblem,
+  );
 }

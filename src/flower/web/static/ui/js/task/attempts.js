@@ -15,7 +15,7 @@ const FINAL = new Set(['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED']);
  * @param {number} now epoch seconds
  * @returns {{start: number, end: number, lanes: Lane[]} | null} null: no event told a time
  */
-export function timeline(task, now = Date.now() / 1000) {
+export function buildTimeline(task, now = Date.now() / 1000) {
   const lanes = [];
   let before = task.sent ?? null;
   const attempts = task.attempts?.length
@@ -85,7 +85,7 @@ export function timeline(task, now = Date.now() / 1000) {
  * @param {any} task
  * @returns {[number, string, string][]}
  */
-export function events(task) {
+export function listEvents(task) {
   const out = [];
   if (task.sent != null) out.push([task.sent, 'sent', task.client ?? '']);
   for (const each of task.attempts ?? []) {

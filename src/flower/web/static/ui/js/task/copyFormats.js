@@ -3,31 +3,31 @@
 import { parse, toJson } from '../format/python.js';
 
 /** @param {string} text */
-const python = (text) =>
+const quotePython = (text) =>
   `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'").replace(/\n/g, '\\n')}'`;
 /** @param {string} text */
-const shell = (text) => `'${text.replace(/'/g, "'\\''")}'`;
+const quoteShell = (text) => `'${text.replace(/'/g, "'\\''")}'`;
 
 /** @param {any} task */
-export function asPython(task) {
-  const lines = [`app.send_task(`, `    ${python(task.name ?? '')},`];
+export function formatPythonCall(task) {
+  const lines = [`app.send_task(`, `    ${quotePython(task.name ?? '')},`];
   if (task.args && task.args !== '()') lines.push(`    args=${task.args},`);
   if (task.kwargs && task.kwargs !== '{}') lines.push(`    kwargs=${task.kwargs},`);
-  if (task.queue) lines.push(`    queue=${python(task.queue)},`);
+  if (task.queue) lines.push(`    queue=${quotePython(task.queue)},`);
   if (task.priority != null) lines.push(`    priority=${task.priority},`);
   const doubt = [task.args, task.kwargs].some((text) => text && !parse(text));
   return `${doubt ? '# Celery cut these arguments: complete them first\n' : ''}${lines.join('\n')}\n)`;
 }
 
 /** @param {any} task @param {string} address of its rerun */
-export function asCurl(task, address) {
+export function formatCurl(task, address) {
   const [args, kwargs] = [toJson(parse(task.args)), toJson(parse(task.kwargs))];
   const body = `{${[args && `"args": ${args}`, kwargs && `"kwargs": ${kwargs}`].filter(Boolean).join(', ')}}`;
   return [
-    `curl -X POST ${shell(address)}`,
+    `curl -X POST ${quoteShell(address)}`,
     '-H "Authorization: Bearer $BELLFLOWER_TOKEN"',
     "-H 'Content-Type: application/json'",
-    `-d ${shell(body)}`,
+    `-d ${quoteShell(body)}`,
   ].join(' \\\n  ');
 }
 
@@ -37,7 +37,7 @@ export function asCurl(task, address) {
  * @param {string} template
  * @param {any} task
  */
-export function logAddress(template, task) {
+export function buildLogUrl(template, task) {
   if (!/^https?:\/\//i.test(template)) return '';
   const start = task.started ?? task.received ?? task.sent;
   const end = ['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED'].includes(task.state)

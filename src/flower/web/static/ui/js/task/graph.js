@@ -3,25 +3,25 @@
 import { duration } from '../format/numbers.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
-import { href, part } from '../router.js';
+import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { Name, StateShape, stateClass } from '../ui/components.js';
+import { StateShape, stateClass, TaskName } from '../ui/components.js';
 import { ErrorPanel } from '../ui/panels.js';
-import { BOX, tree } from './graphLayout.js';
+import { BOX, layoutTree } from './graphLayout.js';
 
 /**
  * Up to here the tree is drawn by ourselves; more needs the layout library, which is loaded then.
  */
-const SIMPLE = 60;
+const MAX_TREE_NODES = 60;
 const PAD = 8;
 
 /** dagre keeps edges short and boxes together where a tree would be a kilometre wide. */
-async function layered(nodes) {
+async function layoutWithDagre(nodes) {
   const { graphlib, layout } = await import('../../vendor/dagre.js');
   const graph = new graphlib.Graph()
     .setGraph({ ranksep: 3 * BOX.gapY, nodesep: BOX.gapX, rankdir: 'LR' })
     .setDefaultEdgeLabel(() => ({}));
-  const { edges } = tree(nodes);
+  const { edges } = layoutTree(nodes);
   for (const node of nodes) graph.setNode(node.uuid, { width: BOX.width, height: BOX.height });
   for (const [from, to] of edges) graph.setEdge(from, to);
   layout(graph);
@@ -56,7 +56,7 @@ function Box({ node, place, me }) {
   const top = place.y - BOX.height / 2;
   return html`
     <a
-      href=${href(`task/${part(node.uuid)}`)}
+      href=${href(`task/${encodeSegment(node.uuid)}`)}
       class=${[
         'n',
         stateClass(node.state ?? 'PENDING'),
@@ -88,14 +88,17 @@ function Box({ node, place, me }) {
 
 /** @param {{nodes: any[], uuid: string}} props */
 export function Graph({ nodes, uuid }) {
-  const simple = useMemo(() => (nodes.length <= SIMPLE ? tree(nodes) : null), [nodes]);
+  const simple = useMemo(
+    () => (nodes.length <= MAX_TREE_NODES ? layoutTree(nodes) : null),
+    [nodes],
+  );
   const [drawn, setDrawn] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const box = useRef(/** @type {any} */ (null));
   useEffect(() => {
     if (simple) return undefined;
     let here = true;
-    layered(nodes).then(
+    layoutWithDagre(nodes).then(
       (made) => {
         if (here) setDrawn({ ...made, nodes });
       },
@@ -188,12 +191,12 @@ export function Waterfall({ family, uuid, most = 200 }) {
         return html`
           <a
             class=${`wl ${stateClass(node.state)}${node.uuid === uuid ? ' me' : ''}`}
-            href=${href(`task/${part(node.uuid)}`)}
+            href=${href(`task/${encodeSegment(node.uuid)}`)}
             aria-current=${node.uuid === uuid ? 'true' : null}
           >
             <span class="trunc" style=${{ paddingLeft: `${Math.min(node.depth, 8) * 10}px` }}>
               <${StateShape} s=${node.state} />
-              <${Name} n=${node.name} />
+              <${TaskName} n=${node.name} />
             </span>
             <span class="tr">
               <i

@@ -13,7 +13,7 @@ export const BOX = { width: 152, height: 44, gapX: 14, gapY: 32 };
  * @param {any[]} nodes of `GET /tasks/{uuid}/family`: parents stand before their children
  * @returns {Drawing}
  */
-export function tree(nodes) {
+export function layoutTree(nodes) {
   const known = new Set(nodes.map((node) => node.uuid));
   const below = new Map(nodes.map((node) => [node.uuid, /** @type {string[]} */ ([])]));
   const roots = [];

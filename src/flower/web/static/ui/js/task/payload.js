@@ -6,21 +6,21 @@ import { parse, plain } from '../format/python.js';
 import { visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { T } from '../strings.js';
-import { Copy, Segmented } from '../ui/components.js';
+import { CopyButton, Segmented } from '../ui/components.js';
 
 /** Characters that are shown before one asks for all. */
-const FOLD = 64 * 1024;
+const MAX_TEXT = 64 * 1024;
 const OPEN_DEPTH = 3;
-const MANY = 200;
+const MAX_ITEMS = 200;
 const REDACTED = /^(['"])(?:\*{3,}|\[redacted\])\1$/;
 
 /** A long text, folded. @param {{text: string}} props */
-export function Folded({ text }) {
+export function CollapsedText({ text }) {
   const [all, setAll] = useState(false);
-  const long = text.length > FOLD && !all;
+  const long = text.length > MAX_TEXT && !all;
   return html`
     <pre class="plain" tabindex="0">
-      ${visible(long ? text.slice(0, FOLD) : text)}
+      ${visible(long ? text.slice(0, MAX_TEXT) : text)}
       ${long && '…'}
     </pre>
     ${
@@ -46,7 +46,7 @@ function Leaf({ node }) {
   return long
     ? html`
       <span class=${`${cls} long`}>
-        <${Folded} text=${node.text} />
+        <${CollapsedText} text=${node.text} />
       </span>
     `
     : html`<span class=${cls}>${visible(node.text)}</span>`;
@@ -54,7 +54,7 @@ function Leaf({ node }) {
 
 function Branch({ node, name, depth, index }) {
   const [open, setOpen] = useState(depth < OPEN_DEPTH);
-  const [most, setMost] = useState(MANY);
+  const [most, setMost] = useState(MAX_ITEMS);
   const label =
     name !== null && html`<span class=${`k${index ? ' ix' : ''}`}>${visible(name)}</span>`;
   const pad = { '--d': depth };
@@ -143,7 +143,7 @@ export function Value({ text, empty, none = '' }) {
         tree && !asText
           ? html`
             <div class="kv">
-              ${items.slice(0, MANY).map(
+              ${items.slice(0, MAX_ITEMS).map(
                 (each, i) => html`
                   <${Branch}
                     node=${each.value}
@@ -154,14 +154,14 @@ export function Value({ text, empty, none = '' }) {
                 `,
               )}
               ${
-                items.length > MANY &&
-                html`<p class="r muted">${T.tasks.moreValues(items.length - MANY)}</p>`
+                items.length > MAX_ITEMS &&
+                html`<p class="r muted">${T.tasks.moreValues(items.length - MAX_ITEMS)}</p>`
               }
             </div>
           `
           : html`
             ${!node && /\.\.\.|…/.test(text) && html`<p class="r muted small">${T.task.cut}</p>`}
-            <${Folded} text=${text} />
+            <${CollapsedText} text=${text} />
           `
       }
     </div>
@@ -245,7 +245,7 @@ export function Payload({ task }) {
           )}
         </div>
         <span class="end">
-          ${typeof text === 'string' && html`<${Copy} text=${text} what=${T.copy.text} />`}
+          ${typeof text === 'string' && html`<${CopyButton} text=${text} what=${T.copy.text} />`}
         </span>
       </div>
       <div role="tabpanel" id="payload" aria-labelledby="payload-tab" class="payload">

@@ -18,7 +18,7 @@ const STANDARD = new RegExp(
     .map((each) => each.source)
     .join('|'),
 );
-const MARKS = /^\s*[\^~]+\s*$/;
+const CARET_LINE = /^\s*[\^~]+\s*$/;
 
 /** @param {string} file @returns {string | null} */
 export function libraryOf(file) {
@@ -34,7 +34,7 @@ export const shortPath = (file) => file.replace(/^.*[\\/](?=(?:[^\\/]+[\\/]){1,2
  * @returns {Raised[]} in the order of the text: the last one is what came out; [] if it cannot be
  *   read
  */
-export function parse(text) {
+export function parseTraceback(text) {
   const out = [];
   let now = /** @type {any} */ (null);
   let link = '';
@@ -81,7 +81,7 @@ export function parse(text) {
       });
       tail = [];
     } else if (/^\s{3,}/.test(line) && now.length && !tail.length) {
-      if (!MARKS.test(line)) now[now.length - 1].source.push(line.trim());
+      if (!CARET_LINE.test(line)) now[now.length - 1].source.push(line.trim());
     } else if (line.trim() || tail.length) tail.push(line);
   }
   close();
@@ -92,7 +92,7 @@ export function parse(text) {
  * Frames with runs of library frames put together: a frame, or `{folded: Frame[]}`.
  * @param {Frame[]} frames
  */
-export function folded(frames) {
+export function groupLibraryFrames(frames) {
   const out = /** @type {any[]} */ ([]);
   for (const frame of frames) {
     const last = out[out.length - 1];

@@ -4,11 +4,11 @@ import { duration } from '../format/numbers.js';
 import { clock, hover } from '../format/time.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
-import { timeline } from './attempts.js';
+import { buildTimeline } from './attempts.js';
 
 const TICKS = innerWidth < 600 ? 2 : 4;
 /** Room to the right for what is written behind the last block. */
-const ROOM = innerWidth < 600 ? 1.7 : 1.24;
+const LABEL_ROOM = innerWidth < 600 ? 1.7 : 1.24;
 
 export const TimelineLegend = () => html`
   <div class="legend">
@@ -33,9 +33,9 @@ export const TimelineLegend = () => html`
 
 /** @param {{task: any, now: number}} props */
 export function Timeline({ task, now }) {
-  const found = timeline(task, now);
+  const found = buildTimeline(task, now);
   if (!found) return html`<p class="muted pad16">${T.task.noTimes}</p>`;
-  const span = (found.end - found.start || 0.001) * ROOM;
+  const span = (found.end - found.start || 0.001) * LABEL_ROOM;
   const x = (t) => (100 * (t - found.start)) / span;
   return html`
     <div class="wf" role="group" aria-label=${T.task.timelineLabel(found.lanes.length)}>

@@ -5,13 +5,13 @@ import { get } from '../api.js';
 import { int } from '../format/numbers.js';
 import { exceptionParts, line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { search } from '../router.js';
+import { searchAddress } from '../router.js';
 import { T } from '../strings.js';
-import { Copy, Segmented } from '../ui/components.js';
+import { CopyButton, Segmented } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { useResource } from '../useResource.js';
-import { Folded } from './payload.js';
-import { folded, parse, shortPath } from './stackFrames.js';
+import { CollapsedText } from './payload.js';
+import { groupLibraryFrames, parseTraceback, shortPath } from './stackFrames.js';
 
 const KEYWORDS = new Set(
   (
@@ -62,7 +62,7 @@ function Frames({ raised, final }) {
   const [open, setOpen] = useState(/** @type {Set<number>} */ (new Set()));
   const own = raised.frames.filter((frame) => !frame.library);
   const last = final ? own[own.length - 1] : null;
-  return folded(raised.frames).map((each, i) => {
+  return groupLibraryFrames(raised.frames).map((each, i) => {
     if (!each.folded) return html`<${FrameView} frame=${each} last=${each === last} />`;
     const packages = [...new Set(each.folded.map((frame) => frame.library))].join(', ');
     const shown = open.has(i);
@@ -89,13 +89,13 @@ function Frames({ raised, final }) {
 }
 
 /** How many failures are of this kind. */
-function Alike({ failure }) {
+function SimilarFailures({ failure }) {
   const alike = useResource(
     (signal) => get('count', { query: `failure:${failure}` }, { signal }),
     [failure],
   );
   return html`
-    <a class="link" href=${search(`failure:${failure}`)}>
+    <a class="link" href=${searchAddress(`failure:${failure}`)}>
       ${alike.data ? T.task.like(int(alike.data.count)) : T.task.group}
     </a>
   `;
@@ -109,7 +109,7 @@ export function Failure({ task }) {
   const chosen = number === null ? null : withText.find((each) => each.number === number);
   const { exception, traceback } = chosen ?? task;
   if (!exception && !traceback && !withText.length) return null;
-  const all = parse(traceback);
+  const all = parseTraceback(traceback);
   const out = all[all.length - 1];
   const [type, message] = out?.type ? [out.type, out.message] : exceptionParts(exception);
   const lastNumber = withText[withText.length - 1]?.number;
@@ -134,14 +134,14 @@ export function Failure({ task }) {
               />
             `
           }
-          ${task.failure && html`<${Alike} failure=${task.failure} />`}
+          ${task.failure && html`<${SimilarFailures} failure=${task.failure} />`}
           ${
             traceback &&
             html`
               <button type="button" class="link small" onClick=${() => setAsText(!asText)}>
                 ${asText ? T.task.asFrames : T.task.asText}
               </button>
-              <${Copy} text=${traceback} what=${T.task.traceback.toLowerCase()} />
+              <${CopyButton} text=${traceback} what=${T.task.traceback.toLowerCase()} />
             `
           }
         </div>
@@ -156,7 +156,7 @@ export function Failure({ task }) {
           <div class="tb">
             ${
               asText || !all.length
-                ? html`<${Folded} text=${traceback} />`
+                ? html`<${CollapsedText} text=${traceback} />`
                 : all.map(
                     (raised, i) => html`
                       ${

@@ -7,8 +7,9 @@ import { T } from '../strings.js';
 import { theme } from '../theme.js';
 
 const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
-const decades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
-const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const filterDecades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
+const readColorToken = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
  * The library, fetched when the first chart is shown: a page has its rows and figures before that.
@@ -27,7 +28,7 @@ const fetchLibrary = () => {
 };
 
 /** Each series on top of those before it. */
-export function stacked(data) {
+export function stackSeries(data) {
   const out = [data[0]];
   let below = null;
   for (const series of data.slice(1)) {
@@ -78,7 +79,7 @@ function tooltip(series, format, rawOf, width) {
 }
 
 /** Times on the axis: hours and minutes; the day where more than a day is shown. */
-const times = (_, values) => {
+const formatTimeAxis = (_, values) => {
   const long = values.length > 1 && values[values.length - 1] - values[0] > 86400;
   const step = values.length > 1 ? values[1] - values[0] : 60;
   return values.map((t) =>
@@ -99,7 +100,7 @@ const times = (_, values) => {
  * @param {number} bucket
  * @returns {[number, number] | null}
  */
-const ends = (times, bucket) =>
+const timeExtent = (times, bucket) =>
   times.length ? [times[0], Math.max(times[times.length - 1] + bucket, times[0] + 1)] : null;
 
 /**
@@ -133,7 +134,7 @@ export function Chart({
   const latest = useRef({ data, onBrush, brush, bucket, range });
   latest.current = { data, onBrush, brush, bucket, range };
   const shape = (d) => {
-    const all = stack ? stacked(d) : d;
+    const all = stack ? stackSeries(d) : d;
     return [all[0], ...all.slice(1).reverse()];
   };
   const showBrush = () => {
@@ -157,16 +158,16 @@ export function Chart({
   useEffect(() => {
     if (!uPlot) return undefined;
     const el = box.current;
-    const ink = token('--ink-3');
+    const ink = readColorToken('--ink-3');
     // A bar stands in the middle of the stretch that it counts.
     const barPaths = bars
       ? uPlot.paths.bars({ size: [0.82, 18], align: 1, radius: 0.1 })
       : uPlot.paths.linear();
     const lines = series.map((each) => {
-      const color = token(each.color);
+      const color = readColorToken(each.color);
       return {
         label: each.label,
-        stroke: bars ? undefined : token(each.line ?? each.color),
+        stroke: bars ? undefined : readColorToken(each.line ?? each.color),
         width: bars ? 0 : (each.width ?? 1.4),
         fill: stack ? color : each.fill ? `${color}22` : undefined,
         paths: barPaths,
@@ -191,7 +192,7 @@ export function Chart({
             time: true,
             range: (_, low, high) =>
               latest.current.range ??
-              ends(latest.current.data[0], latest.current.bucket) ?? [low, high],
+              timeExtent(latest.current.data[0], latest.current.bucket) ?? [low, high],
           },
           y: log ? { distr: 3 } : { range: (_u, _low, high) => [0, high * 1.12 || 1] },
         },
@@ -205,15 +206,19 @@ export function Chart({
             grid: { show: false },
             ticks: { show: false },
             space: 90,
-            values: times,
+            values: formatTimeAxis,
           },
           {
             stroke: ink,
             font: '11px Inter, sans-serif',
             size: 48,
             gap: 6,
-            grid: { stroke: token('--grid'), width: 1, ...(log && { filter: decades }) },
-            ...(log && { filter: decades }),
+            grid: {
+              stroke: readColorToken('--grid'),
+              width: 1,
+              ...(log && { filter: filterDecades }),
+            },
+            ...(log && { filter: filterDecades }),
             ticks: { show: false },
             space: height < 100 ? 22 : 30,
             values: (_, all) => all.map((v) => (v == null ? '' : axisFormat(v))),

@@ -1,11 +1,11 @@
 // Small parts that every page uses: state, name, time, worker, copy, key, figures, meter,
 // sparkline.
 
-import { settings } from '../bootstrapData.js';
+import { bootstrapData } from '../bootstrapData.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { age, clock, hover, isToday, moment, shortDay } from '../format/time.js';
 import { html } from '../lib.js';
-import { href, part, search } from '../router.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { quoted } from '../search/tokenizer.js';
 import { T } from '../strings.js';
 import { Icon } from './icons.js';
@@ -47,12 +47,12 @@ export const STATES = [
   'REVOKED',
   'REJECTED',
 ];
-export const FINAL = new Set(['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED']);
+export const FINAL_STATES = new Set(['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED']);
 
 export const stateClass = (state) => `st-${state in SHAPES ? state : 'OTHER'}`;
 
 /** @param {{s: string, lg?: boolean}} props */
-export const State = ({ s, lg = false }) => html`
+export const TaskState = ({ s, lg = false }) => html`
   <span
     class=${`st ${stateClass(s)}${lg ? ' lg' : ''}${s === 'SUCCESS' && !lg ? ' quiet' : ''}`}
   >
@@ -77,7 +77,7 @@ export const StateShape = ({ s }) => html`
 `;
 
 /** A task's name with its module in the background. @param {{n: string | null}} props */
-export function Name({ n }) {
+export function TaskName({ n }) {
   if (!n) return html`<span class="mod">${T.unknownName}</span>`;
   const [module, name] = nameParts(n.length > 300 ? `${n.slice(0, 300)}…` : n);
   return html`
@@ -88,7 +88,7 @@ export function Name({ n }) {
 
 /** A time of the browser's zone; UTC and age on hover.
  * @param {{at: number | null | undefined, precise?: boolean, natural?: boolean}} props */
-export function Moment({ at, precise = false, natural = settings.natural_time }) {
+export function Time({ at, precise = false, natural = bootstrapData.natural_time }) {
   if (at == null) return html`<span class="muted">–</span>`;
   const text = natural && Math.abs(Date.now() / 1000 - at) < 86400 ? age(at) : moment(at, precise);
   return html`
@@ -104,7 +104,7 @@ export function Moment({ at, precise = false, natural = settings.natural_time })
  */
 export function RowTime({ at }) {
   if (at == null) return html`<span class="muted">–</span>`;
-  if (settings.natural_time) return html`<${Moment} at=${at} />`;
+  if (bootstrapData.natural_time) return html`<${Time} at=${at} />`;
   if (!isToday(at))
     return html`
       <time title=${hover(at)}>
@@ -124,7 +124,7 @@ export function RowTime({ at }) {
 export const WorkerLink = ({ name, short = false }) =>
   name
     ? html`
-      <a href=${href(`worker/${part(name)}`)} title=${visible(name)}>
+      <a href=${href(`worker/${encodeSegment(name)}`)} title=${visible(name)}>
         ${line(short ? name.replace(/^celery@/, '') : name)}
       </a>
     `
@@ -132,14 +132,14 @@ export const WorkerLink = ({ name, short = false }) =>
 
 /** @param {{uuid: string, short?: boolean}} props */
 export const TaskLink = ({ uuid, short = false }) => html`
-  <a class="mono link" href=${href(`task/${part(uuid)}`)} title=${visible(uuid)}>
+  <a class="mono link" href=${href(`task/${encodeSegment(uuid)}`)} title=${visible(uuid)}>
     ${line(short ? uuid.slice(0, 8) : uuid, 60)}
   </a>
 `;
 
 /** @param {{name: string}} props */
 export const TypeLink = ({ name }) => html`
-  <a class="link" href=${search(`name:=${quoted(name)}`)}>
+  <a class="link" href=${searchAddress(`name:=${quoted(name)}`)}>
     ${line(name)}
   </a>
 `;
@@ -147,7 +147,7 @@ export const TypeLink = ({ name }) => html`
 /* How a value is written in the search language. */
 export { quoted };
 
-export async function copy(text, what) {
+export async function copyText(text, what) {
   try {
     await navigator.clipboard.writeText(text);
     toast(T.copy.done(what));
@@ -169,13 +169,13 @@ function fallbackCopy(text) {
 }
 
 /** @param {{text: string, what?: string}} props */
-export const Copy = ({ text, what = T.copy.id }) => html`
+export const CopyButton = ({ text, what = T.copy.id }) => html`
   <button
     class="copy"
     type="button"
     aria-label=${T.copy.of(what)}
     title=${T.copy.of(what)}
-    onClick=${() => copy(text, what)}
+    onClick=${() => copyText(text, what)}
   >
     <${Icon} n="copy" />
   </button>
@@ -234,7 +234,7 @@ export const KeyFigure = ({ name, value, unit = '', note = '', tone = '', trend 
     </div>
     <div class="r">
       <span class=${`d ${tone}`}>${note}</span>
-      ${trend.length > 1 && html`<${Spark} values=${trend} tone=${tone} />`}
+      ${trend.length > 1 && html`<${Sparkline} values=${trend} tone=${tone} />`}
     </div>
   </div>
 `;
@@ -250,7 +250,7 @@ export const Meter = ({ part: share, tone = '', label }) => html`
  * A trend as one small path.
  * @param {{values: number[], tone?: string, w?: number, h?: number}} props
  */
-export function Spark({ values, tone = '', w = 74, h = 22 }) {
+export function Sparkline({ values, tone = '', w = 74, h = 22 }) {
   const low = Math.min(...values, 0);
   const scale = (h - 4) / (Math.max(...values) - low || 1);
   const points = values.map(

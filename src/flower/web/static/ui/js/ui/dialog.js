@@ -3,7 +3,7 @@
 import { html, signal, useEffect, useRef } from '../lib.js';
 import { T } from '../strings.js';
 
-const open = signal(/** @type {any} */ (null));
+const current = signal(/** @type {any} */ (null));
 
 /**
  * Show a dialog. `body` is called with `close`; what it is called with is what the promise gives,
@@ -11,10 +11,10 @@ const open = signal(/** @type {any} */ (null));
  * @param {{title: string, body: (close: (value: any) => void) => any, wide?: boolean}} what
  * @returns {Promise<any>}
  */
-export const show = (what) =>
+export const showDialog = (what) =>
   new Promise((done) => {
-    open.value?.done(null);
-    open.value = { ...what, done };
+    current.value?.done(null);
+    current.value = { ...what, done };
   });
 
 /**
@@ -23,7 +23,7 @@ export const show = (what) =>
  *   danger?: boolean, more?: any}} what
  * @returns {Promise<boolean>}
  */
-export const confirm = async ({
+export const confirmAction = async ({
   title,
   text,
   verb,
@@ -32,7 +32,7 @@ export const confirm = async ({
   danger = true,
   more = null,
 }) =>
-  (await show({
+  (await showDialog({
     title,
     body: (close) => html`
       <p>${text}</p>
@@ -66,7 +66,7 @@ export const confirm = async ({
   })) === true;
 
 export function DialogHost() {
-  const what = open.value;
+  const what = current.value;
   const box = useRef(/** @type {any} */ (null));
   useEffect(() => {
     if (!what) return undefined;
@@ -79,7 +79,7 @@ export function DialogHost() {
   }, [what]);
   if (!what) return null;
   const close = (value) => {
-    if (open.value === what) open.value = null;
+    if (current.value === what) current.value = null;
     what.done(value);
   };
   return html`

@@ -1,7 +1,7 @@
 // Parts of the pages about workers, queues, jobs and people: what is not known, tabs, lists of
 // facts, a clock.
 
-import { me } from '../currentUser.js';
+import { currentUser } from '../currentUser.js';
 import { line } from '../format/text.js';
 import { age, hover } from '../format/time.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
@@ -21,11 +21,11 @@ export const Unknown = ({ why = T.ops.unknown }) => html`
  * A number, or that it is not known.
  * @param {{n: any, show?: (n: any) => any, why?: string}} props
  */
-export const Known = ({ n, show = String, why = T.ops.unknown }) =>
+export const OptionalValue = ({ n, show = String, why = T.ops.unknown }) =>
   n == null ? html`<${Unknown} why=${why} />` : show(n);
 
 /** How long ago; UTC on hover. @param {{at: number | null | undefined}} props */
-export const Ago = ({ at }) =>
+export const RelativeTime = ({ at }) =>
   at == null
     ? html`<${Unknown} />`
     : html`
@@ -38,7 +38,7 @@ export const Ago = ({ at }) =>
  * Renders again each so many seconds while the page is seen, for ages that grow.
  * @param {number} seconds
  */
-export function useTick(seconds) {
+export function useRerender(seconds) {
   const [, turn] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => {
@@ -53,7 +53,8 @@ export function useTick(seconds) {
  * matter here.
  * @param {string} permission
  */
-export const maySee = (permission) => (me.value ? me.value.permissions.includes(permission) : null);
+export const hasPermission = (permission) =>
+  currentUser.value ? currentUser.value.permissions.includes(permission) : null;
 
 /**
  * Tabs; which one is chosen is in the address.
@@ -107,13 +108,13 @@ export function Tabs({ items, value, label, note = '', children }) {
 }
 
 /** How a value of JSON is shown in a line. @param {any} value */
-export const shown = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+export const formatJson = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /**
  * What somebody said under names of their own.
  * @param {{of: Record<string, any> | null | undefined, link?: (key: string) => string}} props
  */
-export function Said({ of, link = undefined }) {
+export function KeyValueList({ of, link = undefined }) {
   const known = Object.entries(of ?? {}).filter(([, value]) => value != null);
   if (!known.length) return html`<p class="pad muted">${of ? T.ops.nothing : T.ops.notSaid}</p>`;
   return html`
@@ -132,7 +133,7 @@ export function Said({ of, link = undefined }) {
                   : line(key)
               }
             </dt>
-            <dd class="mono">${line(shown(value), 2000)}</dd>
+            <dd class="mono">${line(formatJson(value), 2000)}</dd>
           </div>
         `,
       )}
@@ -146,7 +147,7 @@ export function Said({ of, link = undefined }) {
  * @param {(told: any) => string} words
  * @returns {Promise<any>} what was told, null if it was refused
  */
-export async function tell(doing, words) {
+export async function notifyResult(doing, words) {
   try {
     const told = await doing;
     toast(words(told));

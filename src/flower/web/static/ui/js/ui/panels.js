@@ -48,7 +48,7 @@ const ART = {
  * @param {{title: string, art?: string, page?: boolean, children?: any, actions?: any}} props page:
  *   nothing else heads the page
  */
-export const Empty = ({ title, art = 'bars', page = false, children, actions = null }) => html`
+export const EmptyState = ({ title, art = 'bars', page = false, children, actions = null }) => html`
   <div class="empty">
     <svg class="ico big" viewBox="0 0 132 66" aria-hidden="true">
       <path d=${ART[art]} />

@@ -2,8 +2,8 @@
 import { html, signal } from '../lib.js';
 import { T } from '../strings.js';
 
-const shown = signal(/** @type {any[]} */ ([]));
-const SECONDS = 6;
+const toasts = signal(/** @type {any[]} */ ([]));
+const TOAST_DURATION = 6;
 let last = 0;
 
 /**
@@ -13,12 +13,12 @@ let last = 0;
 export function toast(text, more = {}) {
   last += 1;
   const one = { id: last, text, ...more };
-  shown.value = [...shown.value.slice(-3), one];
-  setTimeout(() => drop(one), SECONDS * 1000 * (more.bad ? 2 : 1));
+  toasts.value = [...toasts.value.slice(-3), one];
+  setTimeout(() => drop(one), TOAST_DURATION * 1000 * (more.bad ? 2 : 1));
 }
 
 const drop = (one) => {
-  shown.value = shown.value.filter((each) => each !== one);
+  toasts.value = toasts.value.filter((each) => each !== one);
 };
 
 /** A refusal, in the words of the server. @param {any} problem */
@@ -27,7 +27,7 @@ export const toastProblem = (problem) =>
 
 export const Toasts = () => html`
   <div class="toasts" role="status" aria-live="polite">
-    ${shown.value.map(
+    ${toasts.value.map(
       (one) => html`
         <div class=${`toast${one.bad ? ' bad' : ''}`} key=${one.id}>
           <span>${one.text}</span>

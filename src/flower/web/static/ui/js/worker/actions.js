@@ -4,10 +4,10 @@
 import { post } from '../api.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { part } from '../router.js';
+import { encodeSegment } from '../router.js';
 import { T } from '../strings.js';
-import { confirm, show } from '../ui/dialog.js';
-import { NumberField, tell } from '../ui/operationsComponents.js';
+import { confirmAction, showDialog } from '../ui/dialog.js';
+import { NumberField, notifyResult } from '../ui/operationsComponents.js';
 import { ErrorPanel } from '../ui/panels.js';
 
 const W = T.worker;
@@ -18,15 +18,15 @@ const W = T.worker;
  * @param {any} body
  * @returns {Promise<any>} null if it was refused
  */
-export const command = (name, path, body = undefined) =>
-  tell(post(`workers/${part(name)}/${path}`, body), (told) =>
+export const sendCommand = (name, path, body = undefined) =>
+  notifyResult(post(`workers/${encodeSegment(name)}/${path}`, body), (told) =>
     told.answer == null ? W.told : W.said(visible(told.answer)),
   );
 
 /** @param {string} name @param {any[] | null} active what it runs, as far as it said */
 export async function shutDown(name, active) {
   if (
-    await confirm({
+    await confirmAction({
       title: W.shutdownTitle(visible(name)),
       text: W.shutdownText,
       verb: W.shutdownVerb,
@@ -34,14 +34,14 @@ export async function shutDown(name, active) {
       facts: active ? [[W.running, String(active.length)]] : [],
     })
   )
-    return command(name, 'shutdown');
+    return sendCommand(name, 'shutdown');
   return null;
 }
 
 /** @param {string} name @param {any[] | null} active */
 export async function restartPool(name, active) {
   if (
-    await confirm({
+    await confirmAction({
       title: W.restartTitle(visible(name)),
       text: W.restartText,
       verb: W.restartVerb,
@@ -49,7 +49,7 @@ export async function restartPool(name, active) {
       facts: active ? [[W.running, String(active.length)]] : [],
     })
   )
-    return command(name, 'pool/restart');
+    return sendCommand(name, 'pool/restart');
   return null;
 }
 
@@ -65,23 +65,23 @@ export function PoolControls({ name, why, then }) {
     );
   };
   const grow = async (event) => {
-    if (await command(name, 'pool/grow', numbers(event))) then();
+    if (await sendCommand(name, 'pool/grow', numbers(event))) then();
   };
   const shrink = async (event) => {
     const { n } = numbers(event);
     if (
-      (await confirm({
+      (await confirmAction({
         title: W.shrinkTitle(W.slotsWord(n)),
         text: W.shrinkText,
         verb: W.shrink,
         keep: W.keep,
       })) &&
-      (await command(name, 'pool/shrink', { n }))
+      (await sendCommand(name, 'pool/shrink', { n }))
     )
       then();
   };
   const scale = async (event) => {
-    if (await command(name, 'pool/autoscale', numbers(event))) then();
+    if (await sendCommand(name, 'pool/autoscale', numbers(event))) then();
   };
   const button = (word) => html`
     <button class="btn" disabled=${!!why} title=${why || null}>
@@ -110,11 +110,11 @@ export function PoolControls({ name, why, then }) {
 }
 
 /** @param {{name: string, why: string, then: () => void}} props */
-export function AddQueue({ name, why, then }) {
+export function AddConsumer({ name, why, then }) {
   const add = async (event) => {
     event.preventDefault();
     const form = event.target;
-    if (await command(name, 'consumers/add', { queue: form.queue.value.trim() })) {
+    if (await sendCommand(name, 'consumers/add', { queue: form.queue.value.trim() })) {
       form.reset();
       then();
     }
@@ -138,22 +138,22 @@ export function AddQueue({ name, why, then }) {
 }
 
 /** @param {string} name @param {string} queue */
-export async function cancelQueue(name, queue) {
+export async function cancelConsumer(name, queue) {
   if (
-    await confirm({
+    await confirmAction({
       title: W.cancelTitle(line(queue, 80)),
       text: W.cancelText,
       verb: W.cancelVerb,
       keep: W.keep,
     })
   )
-    return command(name, 'consumers/cancel', { queue });
+    return sendCommand(name, 'consumers/cancel', { queue });
   return null;
 }
 
 /** Rate and time limits of one task type. @param {string} name @param {string} task */
 export const showLimits = (name, task) =>
-  show({
+  showDialog({
     title: W.limitTitle(line(task, 120)),
     wide: true,
     body: (close) => html`<${Limits} name=${name} task=${task} close=${close} />`,
@@ -165,7 +165,7 @@ function Limits({ name, task, close }) {
   const send = (path, body) => {
     setAnswer('');
     setProblem(null);
-    post(`workers/${part(name)}/limits/${path}`, { task, ...body }).then(
+    post(`workers/${encodeSegment(name)}/limits/${path}`, { task, ...body }).then(
       (told) => setAnswer(W.said(visible(told.answer))),
       setProblem,
     );

@@ -2,11 +2,11 @@
 
 import { get } from '../api.js';
 import { html } from '../lib.js';
-import { part } from '../router.js';
+import { encodeSegment } from '../router.js';
 import { T } from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
-import { Moment } from '../ui/components.js';
-import { Ago } from '../ui/operationsComponents.js';
+import { Time } from '../ui/components.js';
+import { RelativeTime } from '../ui/operationsComponents.js';
 import { Loaded } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
@@ -15,7 +15,7 @@ const W = T.worker;
 /** @param {{name: string}} props */
 export function History({ name }) {
   const history = useResource(
-    (signal) => get(`workers/${part(name)}/history`, { limit: 2000 }, { signal }),
+    (signal) => get(`workers/${encodeSegment(name)}/history`, { limit: 2000 }, { signal }),
     [name],
     { every: 30 },
   );
@@ -25,7 +25,7 @@ export function History({ name }) {
         moments.length
           ? html`
             <${Charts} moments=${moments} />
-            <${Came} moments=${moments} />
+            <${OnlineHistory} moments=${moments} />
           `
           : html`<p class="pad muted">${W.historyNone}</p>`}
     </${Loaded}>
@@ -71,7 +71,7 @@ function Charts({ moments }) {
   `;
 }
 
-function Came({ moments }) {
+function OnlineHistory({ moments }) {
   const found = moments
     .filter((each) => each.event === 'online' || each.event === 'offline')
     .sort((a, b) => b.at - a.at);
@@ -89,9 +89,9 @@ function Came({ moments }) {
                       class=${`dot ${each.event === 'online' ? 'good' : 'off'}`}
                       aria-hidden="true"
                     ></i>
-                    <b>${W.events[each.event]}</b> <${Moment} at=${each.at} natural=${false} />${' '}
+                    <b>${W.events[each.event]}</b> <${Time} at=${each.at} natural=${false} />${' '}
                     <span class="muted">
-                      <${Ago} at=${each.at} />
+                      <${RelativeTime} at=${each.at} />
                       ${each.pid != null && `, ${W.pidWas(each.pid)}`}
                     </span>
                   </li>

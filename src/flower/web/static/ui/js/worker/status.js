@@ -6,20 +6,20 @@ import { html } from '../lib.js';
 import { T } from '../strings.js';
 
 /** Seconds by which clocks may differ without a word: the message takes its time, too. */
-const AGREES = 1.5;
+const MAX_CLOCK_DRIFT = 1.5;
 
 /**
  * @param {any} worker a row of `GET /workers`, or null for one that sends no events
  * @returns {'online' | 'silent' | 'offline' | 'unknown'}
  */
-export const moodOf = (worker) =>
+export const workerStatus = (worker) =>
   !worker ? 'unknown' : worker.alive ? 'online' : worker.online === false ? 'offline' : 'silent';
 
 const DOT = { online: 'good', silent: 'bad', offline: 'off', unknown: 'off' };
 
 /** @param {{of: any, lg?: boolean}} props */
-export const Mood = ({ of, lg = false }) => {
-  const mood = moodOf(of);
+export const WorkerStatus = ({ of, lg = false }) => {
+  const mood = workerStatus(of);
   return html`
     <span class=${`mood ${mood}${lg ? ' lg' : ''}`} title=${T.workers.moodHint[mood]}>
       <i class=${`dot ${DOT[mood]}`} aria-hidden="true"></i>
@@ -29,10 +29,10 @@ export const Mood = ({ of, lg = false }) => {
 };
 
 /** Its clock against ours, by its last heartbeat; '' if that is not known. @param {any} worker */
-export function drift(worker) {
+export function clockDrift(worker) {
   if (!worker?.alive || worker.heartbeat == null || worker.timestamp == null) return '';
   const away = worker.heartbeat - worker.timestamp;
-  if (Math.abs(away) < AGREES) return T.workers.agrees;
+  if (Math.abs(away) < MAX_CLOCK_DRIFT) return T.workers.agrees;
   return away > 0 ? T.workers.behind(span(away)) : T.workers.ahead(span(-away));
 }
 
@@ -80,4 +80,4 @@ export function Slots({ busy, all }) {
 }
 
 /** The newest load, with all three on hover. @param {number[] | null | undefined} loads */
-export const load = (loads) => (loads?.length ? loads[0].toFixed(2) : null);
+export const latestLoad = (loads) => (loads?.length ? loads[0].toFixed(2) : null);

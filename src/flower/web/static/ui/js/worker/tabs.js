@@ -4,19 +4,19 @@
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { href, part, search } from '../router.js';
+import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
-import { Name, quoted, RowTime, TaskLink } from '../ui/components.js';
-import { Known, Said, shown, Unknown } from '../ui/operationsComponents.js';
-import { AddQueue, cancelQueue, PoolControls, showLimits } from './actions.js';
+import { quoted, RowTime, TaskLink, TaskName } from '../ui/components.js';
+import { formatJson, KeyValueList, OptionalValue, Unknown } from '../ui/operationsComponents.js';
+import { AddConsumer, cancelConsumer, PoolControls, showLimits } from './actions.js';
 
 const W = T.worker;
-const MOST = 300;
+const MAX_ROWS = 300;
 const SETTINGS = 'https://docs.celeryq.dev/en/stable/userguide/configuration.html#std-setting-';
 /** Parts of `stats` that have a place of their own. */
-const PLACED = new Set(['pool', 'broker', 'autoscaler', 'total', 'rusage']);
+const SHOWN_ELSEWHERE = new Set(['pool', 'broker', 'autoscaler', 'total', 'rusage']);
 
-const Part = ({ title, note = '', children }) => html`
+const Section = ({ title, note = '', children }) => html`
   <section class="part" aria-label=${title}>
     <h2>
       ${title}
@@ -36,20 +36,20 @@ export function Tasks({ said }) {
   return html`
     ${['active', 'reserved', 'scheduled'].map(
       (kind) => html`
-        <${Part}
+        <${Section}
           title=${`${W.lists[kind]}${said[kind] ? ` ${said[kind].value.length}` : ''}`}
           note=${W.listHints[kind]}
         >
           <${TaskTable} kind=${kind} of=${said[kind]?.value} />
-        </${Part}>
+        </${Section}>
       `,
     )}
-    <${Part}
+    <${Section}
       title=${`${W.lists.revoked}${said.revoked ? ` ${said.revoked.value.length}` : ''}`}
       note=${W.listHints.revoked}
     >
       <${Revoked} of=${said.revoked?.value} />
-    </${Part}>
+    </${Section}>
   `;
 }
 
@@ -73,7 +73,7 @@ function TaskTable({ kind, of }) {
         </thead>
         <tbody>
           ${of
-            .slice(0, MOST)
+            .slice(0, MAX_ROWS)
             .map(
               (each) =>
                 html`<${TaskRow} task=${each.request ?? each} eta=${each.eta} due=${due} />`,
@@ -82,7 +82,8 @@ function TaskTable({ kind, of }) {
       </table>
     </div>
     ${
-      of.length > MOST && html`<p class="pad muted">${T.ops.shownOf(int(MOST), int(of.length))}</p>`
+      of.length > MAX_ROWS &&
+      html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(of.length))}</p>`
     }
   `;
 }
@@ -91,12 +92,12 @@ function TaskRow({ task, eta, due }) {
   return html`
     <tr>
       <td class="nm">
-        <${Name} n=${task.name ?? task.type ?? null} />
+        <${TaskName} n=${task.name ?? task.type ?? null} />
       </td>
       <td>${task.id ? html`<${TaskLink} uuid=${task.id} short />` : html`<${Unknown} />`}</td>
       <td>${due ? line(eta ?? '–', 60) : html`<${RowTime} at=${task.time_start ?? null} />`}</td>
       <td class="right">
-        <${Known} n=${task.worker_pid} />
+        <${OptionalValue} n=${task.worker_pid} />
       </td>
       <td>${
         task.acknowledged == null ? html`<${Unknown} />` : task.acknowledged ? W.yes : W.no
@@ -105,7 +106,7 @@ function TaskRow({ task, eta, due }) {
         ${line(
           [task.args, task.kwargs]
             .filter((each) => each != null)
-            .map(shown)
+            .map(formatJson)
             .join(' '),
           300,
         )}
@@ -119,7 +120,7 @@ function Revoked({ of }) {
   if (!of.length) return html`<p class="pad muted">${W.listNone.revoked}</p>`;
   return html`
     <ul class="ids">
-      ${of.slice(0, MOST).map(
+      ${of.slice(0, MAX_ROWS).map(
         (uuid) => html`
           <li>
             <${TaskLink} uuid=${String(uuid)} />
@@ -128,7 +129,8 @@ function Revoked({ of }) {
       )}
     </ul>
     ${
-      of.length > MOST && html`<p class="pad muted">${T.ops.shownOf(int(MOST), int(of.length))}</p>`
+      of.length > MAX_ROWS &&
+      html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(of.length))}</p>`
     }
   `;
 }
@@ -140,23 +142,23 @@ export function Pool({ name, stats, why, then }) {
       )
     : null;
   return html`
-    <${Part} title=${W.controls}>
+    <${Section} title=${W.controls}>
       <${PoolControls} name=${name} why=${why} then=${then} />
-    </${Part}>
+    </${Section}>
     <div class="halves">
-      <${Part} title=${W.pool}>
-        <${Said} of=${stats ? { ...stats.pool, ...own } : null} />
-      </${Part}>
-      <${Part} title=${W.totals}>
-        <${Said} of=${stats?.total} link=${undefined} />
-      </${Part}>
+      <${Section} title=${W.pool}>
+        <${KeyValueList} of=${stats ? { ...stats.pool, ...own } : null} />
+      </${Section}>
+      <${Section} title=${W.totals}>
+        <${KeyValueList} of=${stats?.total} link=${undefined} />
+      </${Section}>
     </div>
     ${
       stats?.autoscaler &&
       html`
-        <${Part} title=${W.autoscaler}>
-          <${Said} of=${stats.autoscaler} />
-        </${Part}>
+        <${Section} title=${W.autoscaler}>
+          <${KeyValueList} of=${stats.autoscaler} />
+        </${Section}>
       `
     }
   `;
@@ -171,9 +173,9 @@ export function Queues({ name, queues, why, then }) {
         ? value
           ? W.yes
           : W.no
-        : line(shown(value?.name ?? value), 120);
+        : line(formatJson(value?.name ?? value), 120);
   const stop = async (queue) => {
-    if (await cancelQueue(name, queue)) then();
+    if (await cancelConsumer(name, queue)) then();
   };
   return html`
     ${
@@ -198,7 +200,7 @@ export function Queues({ name, queues, why, then }) {
                     (queue) => html`
                       <tr key=${queue.name}>
                         <td class="nm">
-                          <a class="link" href=${href(`queues/${part(queue.name)}`)}>
+                          <a class="link" href=${href(`queues/${encodeSegment(queue.name)}`)}>
                             ${line(queue.name)}
                           </a>
                         </td>
@@ -223,9 +225,9 @@ export function Queues({ name, queues, why, then }) {
             </div>
           `
     }
-    <${Part} title=${W.addQueue}>
-      <${AddQueue} name=${name} why=${why} then=${then} />
-    </${Part}>
+    <${Section} title=${W.addQueue}>
+      <${AddConsumer} name=${name} why=${why} then=${then} />
+    </${Section}>
   `;
 }
 
@@ -256,12 +258,12 @@ export function Types({ name, registered, why }) {
           <div class="scroll">
             <table class="t">
               <tbody>
-                ${found.slice(0, MOST).map(
+                ${found.slice(0, MAX_ROWS).map(
                   ({ task, rest }) => html`
                     <tr key=${task}>
                       <td class="nm">
-                        <a href=${search(`name:=${quoted(task)} worker:=${quoted(name)}`)}>
-                          <${Name} n=${task} />
+                        <a href=${searchAddress(`name:=${quoted(task)} worker:=${quoted(name)}`)}>
+                          <${TaskName} n=${task} />
                         </a>
                       </td>
                       <td class="muted">${line(rest, 80)}</td>
@@ -287,32 +289,32 @@ export function Types({ name, registered, why }) {
         : html`<p class="pad muted">${W.typeNone}</p>`
     }
     ${
-      found.length > MOST &&
-      html`<p class="pad muted">${T.ops.shownOf(int(MOST), int(found.length))}</p>`
+      found.length > MAX_ROWS &&
+      html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(found.length))}</p>`
     }
   `;
 }
 
 export const Config = ({ conf }) => html`
   <p class="pad muted">${W.configNote}</p>
-  <${Said} of=${conf} link=${(key) => SETTINGS + encodeURIComponent(key)} />
+  <${KeyValueList} of=${conf} link=${(key) => SETTINGS + encodeURIComponent(key)} />
 `;
 
 export function System({ stats }) {
   const rest = stats
-    ? Object.fromEntries(Object.entries(stats).filter(([key]) => !PLACED.has(key)))
+    ? Object.fromEntries(Object.entries(stats).filter(([key]) => !SHOWN_ELSEWHERE.has(key)))
     : null;
   return html`
     <div class="halves">
-      <${Part} title=${W.broker}>
-        <${Said} of=${stats?.broker} />
-      </${Part}>
-      <${Part} title=${W.rusage}>
-        <${Said} of=${stats?.rusage} />
-      </${Part}>
+      <${Section} title=${W.broker}>
+        <${KeyValueList} of=${stats?.broker} />
+      </${Section}>
+      <${Section} title=${W.rusage}>
+        <${KeyValueList} of=${stats?.rusage} />
+      </${Section}>
     </div>
-    <${Part} title=${W.other}>
-      <${Said} of=${rest} />
-    </${Part}>
+    <${Section} title=${W.other}>
+      <${KeyValueList} of=${rest} />
+    </${Section}>
   `;
 }

@@ -30,12 +30,12 @@ export function Progress({ of: { tasks, ended, failed, running } }) {
  * How a workflow is, as the state of a task that would be so: one that failed anywhere has failed.
  * @param {{tasks: number, ended: number, failed: number, running: number}} of
  */
-export const stateOf = ({ tasks, ended, failed, running }) =>
+export const workflowState = ({ tasks, ended, failed, running }) =>
   failed ? 'FAILURE' : ended >= tasks ? 'SUCCESS' : running ? 'STARTED' : 'RECEIVED';
 
 /** @param {{of: any, lg?: boolean}} props */
-export function Standing({ of, lg = false }) {
-  const state = stateOf(of);
+export function WorkflowState({ of, lg = false }) {
+  const state = workflowState(of);
   return html`
     <span
       class=${`st ${stateClass(state)}${lg ? ' lg' : ''}${state === 'SUCCESS' && !lg ? ' quiet' : ''}`}
