@@ -1,10 +1,10 @@
-// Runs before the first paint, so that no page flashes in the wrong theme. `?theme=` is for pictures.
+// Sets the theme before the first paint. `?theme=` overrides the setting, for screenshots.
 (() => {
   var chosen = new URLSearchParams(location.search).get('theme');
   try {
     chosen = chosen || localStorage.getItem('bellflower.theme');
   } catch {
-    /* storage may be closed */
+    /* storage is disabled */
   }
   if (chosen !== 'light' && chosen !== 'dark')
     chosen = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';

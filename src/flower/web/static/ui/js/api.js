@@ -1,4 +1,4 @@
-// The API client: addresses, JSON, problems, the login and the token against foreign sites.
+// Client of /api/v1: URLs, JSON, errors, the CSRF token, redirect to the sign-in page.
 
 import { bootstrapData } from './bootstrapData.js';
 import { visible } from './format/text.js';
@@ -6,38 +6,38 @@ import { href } from './router.js';
 import { T } from './strings.js';
 
 /**
- * What went wrong, in the shape that the API has for it. `position` counts characters of the query
- * from 0.
+ * An error of the API or of the connection (`code` is `unreachable`, `status` 0). `position` is the
+ * index of a character in the query.
  */
 export class Problem extends Error {
   /**
-   * @param {{code?: string, message?: string, hint?: string, position?: number}} told
+   * @param {{code?: string, message?: string, hint?: string, position?: number}} error
    * @param {number} status
    */
-  constructor(told, status) {
-    super(visible(told.message || T.problem.unknown));
-    this.code = told.code || 'error';
-    this.hint = visible(told.hint || '');
-    this.position = told.position ?? null;
+  constructor(error, status) {
+    super(visible(error.message || T.problem.unknown));
+    this.code = error.code || 'internal_error';
+    this.hint = visible(error.hint || '');
+    this.position = error.position ?? null;
     this.status = status;
   }
 }
 
 /**
  * @param {string} path below /api/v1
- * @param {Record<string, any>} query what is empty is left out
+ * @param {Record<string, any>} query empty values are omitted
  */
 export function apiAddress(path, query = {}) {
-  const given = new URLSearchParams();
+  const params = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value === '' || value == null || (Array.isArray(value) && !value.length)) continue;
-    given.set(key, Array.isArray(value) ? value.join(',') : String(value));
+    params.set(key, Array.isArray(value) ? value.join(',') : String(value));
   }
-  const text = given.toString();
+  const text = params.toString();
   return href(`api/v1/${path}${text ? `?${text}` : ''}`);
 }
 
-/** The cookie that the server wants to see again in a header of what changes something. */
+/** The CSRF token; a request that changes data repeats the cookie's value in a header. */
 export function readCsrfToken() {
   return (
     document.cookie
@@ -56,7 +56,7 @@ export function readCsrfToken() {
 export const get = (path, query = {}, { signal } = {}) =>
   request(apiAddress(path, query), { signal });
 
-/** A body that is JSON already: numbers in it go as they were written. */
+/** A request body that is already JSON, so that numbers keep the text that the user typed. */
 export class RawJson {
   /** @param {Record<string, string>} parts JSON texts by key */
   constructor(parts) {
@@ -68,6 +68,9 @@ export class RawJson {
 
 /** @param {string} path @param {any} body @returns {Promise<any>} */
 export const post = (path, body = undefined) => send('POST', path, body);
+
+/** @param {string} path @param {any} body @returns {Promise<any>} */
+export const put = (path, body) => send('PUT', path, body);
 
 /** @param {string} path @returns {Promise<any>} */
 export const remove = (path) => send('DELETE', path, undefined);
@@ -85,42 +88,45 @@ function send(method, path, body) {
   });
 }
 
-/** Milliseconds of a processor that the server has worked for this page, as it says itself. */
+/** CPU time of the server for this page in milliseconds, from the Server-Timing header. */
 export const serverCpu = { ms: 0 };
 
 async function request(target, { headers = {}, ...options }) {
-  let answer;
+  let response;
   try {
-    answer = await fetch(target, {
+    response = await fetch(target, {
       ...options,
       headers: { accept: 'application/json', ...headers },
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new Problem({ code: 'away', message: T.problem.away, hint: T.problem.awayHint }, 0);
+    throw new Problem(
+      { code: 'unreachable', message: T.problem.unreachable, hint: T.problem.unreachableHint },
+      0,
+    );
   }
   serverCpu.ms += Number(
-    /cpu;dur=([\d.]+)/.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0,
+    /cpu;dur=([\d.]+)/.exec(response.headers.get('server-timing') ?? '')?.[1] ?? 0,
   );
-  if (answer.ok) return answer.json();
-  throw await readProblem(answer);
+  if (response.ok) return response.json();
+  throw await readProblem(response);
 }
 
 /**
- * The problem that an answer tells. Somebody who is not logged in any more is sent to the login.
- * @param {Response} answer
+ * The error of a response. Redirects to the sign-in page when the session has expired.
+ * @param {Response} response
  */
-export async function readProblem(answer) {
-  if (answer.status === 401 && bootstrapData.login) goToLogin();
-  let told = {};
+export async function readProblem(response) {
+  if (response.status === 401 && bootstrapData.login) goToLogin();
+  let error = {};
   try {
-    told = (await answer.json()).error ?? {};
+    error = (await response.json()).error ?? {};
   } catch {
-    /* no JSON: a proxy spoke */
+    /* not JSON: the error page of a proxy */
   }
   return new Problem(
-    { message: `${answer.status} ${answer.statusText}`.trim(), ...told },
-    answer.status,
+    { message: `${response.status} ${response.statusText}`.trim(), ...error },
+    response.status,
   );
 }
 

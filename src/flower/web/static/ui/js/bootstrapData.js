@@ -1,13 +1,14 @@
+// Data that the server embeds in the HTML shell.
+
 /**
- * What the server told with the page.
  * @typedef {{root: string, assets: string, found: boolean, columns: string[], natural_time:
  *   boolean, auto_refresh: boolean, log_url: string, read_only: boolean, can_act: boolean, login:
  *   boolean, max_age: number, max_tasks: number, bulk_limit: number, purge_offline: number | null}}
- *   Settings
+ *   BootstrapData
  */
 const content = document.querySelector('meta[name="bellflower"]')?.getAttribute('content');
 
-/** @type {Settings} */
+/** @type {BootstrapData} */
 export const bootstrapData = {
   root: '',
   assets: '',

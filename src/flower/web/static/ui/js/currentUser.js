@@ -1,4 +1,4 @@
-// Who looks, and what they may do.
+// The signed-in user and their permissions.
 
 import { get } from './api.js';
 import { bootstrapData } from './bootstrapData.js';
@@ -6,27 +6,27 @@ import { signal } from './lib.js';
 import { T } from './strings.js';
 
 /**
- * `GET /me`; null until it is known.
- * @type {{value: {name: string, way: string, permissions: string[]} | null}}
+ * `GET /me`; null until loaded.
+ * @type {{value: {name: string, auth_method: string, permissions: string[]} | null}}
  */
 export const currentUser = signal(null);
 
 export const loadCurrentUser = () =>
   get('me').then(
-    (told) => {
-      currentUser.value = told;
+    (user) => {
+      currentUser.value = user;
     },
     () => {},
   );
 
 /**
- * Why something that needs this permission cannot be done; '' if it can.
+ * Why an action that requires this permission is disabled; '' if it is allowed.
  * @param {string} permission tasks, workers, audit, tokens
  */
 export function denialReason(permission) {
-  if (bootstrapData.read_only) return T.may.readOnly;
-  if (!bootstrapData.can_act) return T.may.closed;
+  if (bootstrapData.read_only) return T.denied.readOnly;
+  if (!bootstrapData.can_act) return T.denied.noAuth;
   return currentUser.value && !currentUser.value.permissions.includes(permission)
-    ? T.may.lacks(permission)
+    ? T.denied.permission(permission)
     : '';
 }

@@ -1,13 +1,13 @@
-// Keyboard: a stack of tables from key to function; the newest that knows a key has it. Fields keep
-// their keys.
+// Keyboard shortcuts: a stack of tables from key to handler; the most recently mounted component that
+// handles a key gets it. Keys typed into a field are not shortcuts.
 import { useLayoutEffect } from './lib.js';
 
 /** @type {Record<string, (event: KeyboardEvent) => void>[]} */
-const tables = [];
+const shortcutTables = [];
 let prefix = '';
 let timer = 0;
 
-/** Whether keys belong to a field or a dialog now. @param {EventTarget | null} target */
+/** Whether keys are input of this element. @param {EventTarget | null} target */
 function isTextInput(target) {
   return (
     target instanceof Element &&
@@ -16,22 +16,23 @@ function isTextInput(target) {
 }
 
 addEventListener('keydown', (event) => {
-  const jump =
+  const isPaletteKey =
     (event.ctrlKey || event.metaKey) &&
     !event.shiftKey &&
     !event.altKey &&
     event.key.toLowerCase() === 'k';
-  if (!jump && (event.ctrlKey || event.metaKey || event.altKey || event.isComposing)) return;
-  if (!jump && event.key !== 'Escape' && isTextInput(event.target)) return;
-  if (!jump && document.querySelector('dialog[open]')) return;
-  const name = jump ? 'jump' : prefix + event.key;
+  if (!isPaletteKey && (event.ctrlKey || event.metaKey || event.altKey || event.isComposing))
+    return;
+  if (!isPaletteKey && event.key !== 'Escape' && isTextInput(event.target)) return;
+  if (!isPaletteKey && document.querySelector('dialog[open]')) return;
+  const name = isPaletteKey ? 'palette' : prefix + event.key;
   clearTimeout(timer);
   prefix = '';
-  for (let at = tables.length - 1; at >= 0; at -= 1) {
-    const act = tables[at][name];
-    if (act) {
+  for (let i = shortcutTables.length - 1; i >= 0; i -= 1) {
+    const handler = shortcutTables[i][name];
+    if (handler) {
       if (name !== 'Escape') event.preventDefault();
-      act(event);
+      handler(event);
       return;
     }
   }
@@ -44,16 +45,16 @@ addEventListener('keydown', (event) => {
 });
 
 /**
- * Keys while this component is there. A key is as `KeyboardEvent.key` has it; `g t` is g, then t;
- * `jump` is Ctrl or ⌘ K.
+ * Registers shortcuts while the component is mounted. Keys are values of `KeyboardEvent.key`; `g t` is
+ * g followed by t; `palette` is Ctrl+K or ⌘K.
  * @param {Record<string, (event: KeyboardEvent) => void>} table
  */
 export function useKeyboardShortcuts(table) {
-  // At once, not after the next paint: the next key may come before it.
+  // A layout effect, because the next key can be pressed before the next paint.
   useLayoutEffect(() => {
-    tables.push(table);
+    shortcutTables.push(table);
     return () => {
-      tables.splice(tables.indexOf(table), 1);
+      shortcutTables.splice(shortcutTables.indexOf(table), 1);
     };
   });
 }

@@ -1,2 +1,2 @@
-// What the modules use of the vendored libraries, under one name.
+// Re-exports the vendored Preact, signals and htm.
 export * from '../vendor/preact.js';

@@ -1,39 +1,39 @@
-// What is new, as it happens: one stream for the page, which says what it wants of it. It pauses
-// when told, rests while the tab is hidden, goes on where it stopped, and says honestly how it is.
+// The live updates of a page: one stream of server-sent events, subscribed to by the page that is shown.
+// It closes while paused or while the tab is hidden, and resumes after the last received change.
 
 import { apiAddress, get, readCsrfToken, readProblem } from './api.js';
 import { bootstrapData } from './bootstrapData.js';
 import { effect, signal, useEffect, useRef } from './lib.js';
 import { SseParser } from './sseParser.js';
 
-/** connecting, live, paused, resting (hidden tab), reconnecting, none (the server has no stream) */
+/** connecting, live, paused, idle (hidden tab), reconnecting, none (the server has no stream) */
 export const connectionState = signal('connecting');
 export const paused = signal(!bootstrapData.auto_refresh);
 /**
- * The newest `GET /status`, from the stream or asked for; null until then.
+ * The newest response of `GET /status`, from the stream or requested; null until loaded.
  * @type {{value: any, peek: () => any}}
  */
 export const status = signal(null);
-/** `GET /health`, or null where nobody knows. @type {{value: any, peek: () => any}} */
+/** `GET /health`; null if not available. @type {{value: any, peek: () => any}} */
 export const health = signal(null);
 
 export const togglePaused = () => {
   paused.value = !paused.value;
 };
 
-/** Seconds of silence after which a stream is taken for dead: the server comments every 15. */
+/** Seconds without data after which the connection is closed; the server sends a comment every 15. */
 const STREAM_TIMEOUT = 40;
-/** Seconds a hidden tab goes on. */
+/** Seconds after which a hidden tab closes its stream. */
 const HIDDEN_TAB_DELAY = 5;
-/** Seconds between looks at the status where no stream tells it. */
+/** Seconds between requests of the status without a stream, and of the health. */
 const STATUS_INTERVAL = 10;
-/** The same while nothing can be said yet, as in the first seconds of a recorder. */
+/** The same while the health is unknown, as in the first seconds of a recorder. */
 const STARTUP_STATUS_INTERVAL = 2;
 
-const NO_SUBSCRIPTION = { want: {}, handlers: /** @type {Record<string, any>} */ ({}) };
+const NO_SUBSCRIPTION = { params: {}, handlers: /** @type {Record<string, any>} */ ({}) };
 const subscription = signal(NO_SUBSCRIPTION);
 const hidden = signal(document.hidden);
-/** The last change of the store that was heard of; a new stream goes on after it. */
+/** Number of the last received change of the store; a new stream resumes after it. */
 let sequence = /** @type {number | null} */ (null);
 
 document.addEventListener('visibilitychange', () => {
@@ -45,66 +45,66 @@ document.addEventListener('visibilitychange', () => {
 });
 
 /**
- * What this page wants to hear while it is shown. `handlers` by event: tasks, workers, status,
- * reset, hello; they are called with the data. A change of `want` opens the stream anew.
- * @param {Record<string, any>} want query, start, end, time, columns, topics
+ * Subscribes the page while it is shown. `handlers` by event (tasks, workers, status, reset, start) are
+ * called with the data. A change of `params` opens a new stream.
+ * @param {Record<string, any>} params query, start, end, time, columns, topics
  * @param {Record<string, (data: any) => void>} handlers
  */
-export function useLiveStream(want, handlers) {
+export function useLiveStream(params, handlers) {
   const latest = useRef(handlers);
   latest.current = handlers;
-  const key = JSON.stringify(want);
+  const key = JSON.stringify(params);
   useEffect(() => {
-    const mine = {
-      want,
+    const own = {
+      params,
       handlers: Object.fromEntries(
-        ['tasks', 'workers', 'status', 'reset', 'hello'].map((name) => [
+        ['tasks', 'workers', 'status', 'reset', 'start'].map((name) => [
           name,
           (data) => latest.current[name]?.(data),
         ]),
       ),
     };
-    subscription.value = mine;
+    subscription.value = own;
     return () => {
-      if (subscription.peek() === mine) subscription.value = NO_SUBSCRIPTION;
+      if (subscription.peek() === own) subscription.value = NO_SUBSCRIPTION;
     };
   }, [key]);
 }
 
 effect(() => {
-  const mine = subscription.value;
+  const own = subscription.value;
   if (paused.value) {
     connectionState.value = 'paused';
     return undefined;
   }
   if (hidden.value) {
-    connectionState.value = 'resting';
+    connectionState.value = 'idle';
     return undefined;
   }
   const control = new AbortController();
-  // Several pages may come and go within one turn: only the last one opens a stream.
-  const soon = setTimeout(() => {
-    keepStreamOpen(mine, control.signal);
+  // Several pages can mount and unmount within one task; only the last one opens a stream.
+  const timer = setTimeout(() => {
+    keepStreamOpen(own, control.signal);
   }, 0);
   return () => {
-    clearTimeout(soon);
+    clearTimeout(timer);
     control.abort();
   };
 });
 
-async function keepStreamOpen(mine, signal) {
+async function keepStreamOpen(own, signal) {
   let failures = 0;
   connectionState.value = 'connecting';
   while (!signal.aborted) {
-    const began = Date.now();
-    const end = await readStream(mine, signal).catch((error) => error);
+    const openedAt = Date.now();
+    const end = await readStream(own, signal).catch((error) => error);
     if (signal.aborted) return;
     if (end?.status === 404 || end?.status === 400) {
       connectionState.value = 'none';
       await pause(60, signal);
       continue;
     }
-    failures = Date.now() - began > 10_000 ? 1 : failures + 1;
+    failures = Date.now() - openedAt > 10_000 ? 1 : failures + 1;
     connectionState.value = 'reconnecting';
     await pause(
       end?.retry ? end.retry / 1000 : Math.min(15, 2 ** failures / 2) * (0.7 + Math.random() * 0.6),
@@ -113,45 +113,46 @@ async function keepStreamOpen(mine, signal) {
   }
 }
 
-/** One connection, until it ends. @returns {Promise<any>} why, with `retry` or `status` */
-async function readStream(mine, signal) {
-  const query = { topics: ['status'], ...mine.want, after: sequence };
-  const dead = new AbortController();
-  let silent = setTimeout(() => dead.abort(), STREAM_TIMEOUT * 1000);
-  const stop = () => dead.abort();
+/** Reads one connection until it ends. @returns {Promise<any>} the reason: `retry` or `status` */
+async function readStream(own, signal) {
+  const query = { topics: ['status'], ...own.params, after: sequence };
+  const control = new AbortController();
+  let timeout = setTimeout(() => control.abort(), STREAM_TIMEOUT * 1000);
+  const stop = () => control.abort();
   signal.addEventListener('abort', stop);
   const parser = new SseParser();
   try {
-    const answer = await fetch(apiAddress('live', query), {
-      signal: dead.signal,
+    const response = await fetch(apiAddress('stream', query), {
+      signal: control.signal,
       headers: { accept: 'text/event-stream', 'x-xsrftoken': readCsrfToken() },
     });
-    if (!answer.ok || !answer.body) return await readProblem(answer);
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    if (!response.ok || !response.body) return await readProblem(response);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done || signal.aborted) return { retry: parser.retry };
-      clearTimeout(silent);
-      silent = setTimeout(() => dead.abort(), STREAM_TIMEOUT * 1000);
-      for (const each of parser.push(value)) if (each) handleEvent(mine, each);
+      clearTimeout(timeout);
+      timeout = setTimeout(() => control.abort(), STREAM_TIMEOUT * 1000);
+      for (const each of parser.push(value)) if (each) handleEvent(own, each);
     }
   } finally {
-    clearTimeout(silent);
+    clearTimeout(timeout);
     signal.removeEventListener('abort', stop);
   }
 }
 
-function handleEvent(mine, { event, data }) {
-  const told = JSON.parse(data);
-  if (Number.isFinite(told.sequence)) sequence = told.sequence;
-  if (event === 'hello') connectionState.value = 'live';
-  if (event === 'status') updateStatus(told);
-  mine.handlers[event]?.(told);
+function handleEvent(own, { event, data }) {
+  const message = JSON.parse(data);
+  if (Number.isFinite(message.sequence)) sequence = message.sequence;
+  if (event === 'start') connectionState.value = 'live';
+  if (event === 'status') updateStatus(message);
+  own.handlers[event]?.(message);
 }
 
-function updateStatus(told) {
-  status.value = { ...told, heard: Date.now() / 1000 };
-  if (sequence === null && Number.isFinite(told.store?.sequence)) sequence = told.store.sequence;
+function updateStatus(response) {
+  status.value = { ...response, receivedAt: Date.now() / 1000 };
+  if (sequence === null && Number.isFinite(response.store?.sequence))
+    sequence = response.store.sequence;
 }
 
 /** @param {number} seconds @param {AbortSignal} signal */
@@ -168,32 +169,32 @@ const pause = (seconds, signal) =>
     );
   });
 
-/** Looks at the status where no stream tells it, and at the health. Called once, by the shell. */
+/** Requests the health, and the status while no stream delivers it. Called once, by the shell. */
 export function startStatusPolling() {
-  let [knowsHealth, over, timer] = [true, false, 0];
-  const read = async () => {
+  let [hasHealth, stopped, timer] = [true, false, 0];
+  const load = async () => {
     if (connectionState.peek() !== 'live') await get('status').then(updateStatus, () => {});
-    if (knowsHealth)
+    if (hasHealth)
       await get('health').then(
-        (told) => {
-          health.value = told;
+        (response) => {
+          health.value = response;
         },
         (problem) => {
-          knowsHealth = problem.status !== 404;
+          hasHealth = problem.status !== 404;
         },
       );
   };
-  const look = async () => {
-    if (!document.hidden) await read();
-    if (!over)
+  const poll = async () => {
+    if (!document.hidden) await load();
+    if (!stopped)
       timer = setTimeout(
-        look,
-        (health.peek()?.verdict === 'unknown' ? STARTUP_STATUS_INTERVAL : STATUS_INTERVAL) * 1000,
+        poll,
+        (health.peek()?.status === 'unknown' ? STARTUP_STATUS_INTERVAL : STATUS_INTERVAL) * 1000,
       );
   };
-  look();
+  poll();
   return () => {
-    over = true;
+    stopped = true;
     clearTimeout(timer);
   };
 }

@@ -1,4 +1,4 @@
-// Puts the shell on the page and shows in it what the address says.
+// Entry point: renders the shell and the page of the current URL.
 
 import { loadCurrentUser } from './currentUser.js';
 import { useKeyboardShortcuts } from './keyboardShortcuts.js';
@@ -17,10 +17,10 @@ import { DialogHost } from './ui/dialog.js';
 import { EmptyState } from './ui/panels.js';
 import { Toasts } from './ui/toast.js';
 
-/** Modules of pages that are here. @type {Map<any, any>} */
+/** Loaded page modules by route. @type {Map<any, any>} */
 const loaded = new Map();
 
-/** A page that breaks leaves the shell standing. */
+/** Shows an error message instead of a page that fails to render. */
 class ErrorBoundary extends Component {
   constructor() {
     super();
@@ -33,7 +33,7 @@ class ErrorBoundary extends Component {
   }
 
   componentDidUpdate(before) {
-    if (before.at !== this.props.at && this.state.error) this.setState({ error: null });
+    if (before.routeKey !== this.props.routeKey && this.state.error) this.setState({ error: null });
   }
 
   render({ children }, { error }) {
@@ -43,7 +43,7 @@ class ErrorBoundary extends Component {
           <${EmptyState}
             title=${T.broken.title}
             actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>
-                ${T.broken.reload}
+                ${T.reload}
               </button>`}
           >
             <p>${T.broken.text}</p>
@@ -56,30 +56,30 @@ class ErrorBoundary extends Component {
 
 function CurrentPage() {
   const { path, query, key } = route.value;
-  const found = findRoute(path);
-  const [, again] = useState(0);
+  const match = findRoute(path);
+  const [, rerender] = useState(0);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const module = found && loaded.get(found.route);
+  const module = match && loaded.get(match.route);
   useEffect(() => {
-    if (!found || module) return undefined;
-    let here = true;
-    found.route.load().then(
-      (it) => {
-        loaded.set(found.route, it);
-        if (here) again((n) => n + 1);
+    if (!match || module) return undefined;
+    let mounted = true;
+    match.route.load().then(
+      (loadedModule) => {
+        loaded.set(match.route, loadedModule);
+        if (mounted) rerender((n) => n + 1);
       },
       (error) => {
-        if (here) setProblem(error);
+        if (mounted) setProblem(error);
       },
     );
     return () => {
-      here = false;
+      mounted = false;
     };
-  }, [found?.route]);
+  }, [match?.route]);
   useEffect(() => {
     document.querySelector('.page')?.scrollTo(0, 0);
   }, [path]);
-  if (!found)
+  if (!match)
     return html`
       <${Page} title=${T.notFound.title} live=${false}>
         <${EmptyState}
@@ -98,7 +98,7 @@ function CurrentPage() {
         <${EmptyState}
           title=${T.broken.title}
           actions=${html`<button type="button" class="btn" onClick=${() => location.reload()}>
-              ${T.broken.reload}
+              ${T.reload}
             </button>`}
         >
           <p>${T.broken.text}</p>
@@ -107,8 +107,8 @@ function CurrentPage() {
     `;
   if (!module) return html`<main class="page" aria-busy="true"></main>`;
   return html`
-    <${ErrorBoundary} at=${key}>
-      <${module.default} id=${found.id} query=${query} key=${found.route.name + found.id} />
+    <${ErrorBoundary} routeKey=${key}>
+      <${module.default} id=${match.id} query=${query} key=${match.route.name + match.id} />
     </${ErrorBoundary}>
   `;
 }
@@ -126,7 +126,7 @@ function Shell() {
         () => navigate(href(page.path ?? '')),
       ]),
     ),
-    jump: openCommandPalette,
+    palette: openCommandPalette,
     '?': openKeyboardHelp,
     l: togglePaused,
     t: toggleTheme,

@@ -1,65 +1,60 @@
-// When a page that shows figures reads them again: as things happen, so that it is never two
-// seconds behind; not oftener than the server can bear; never while paused.
+// Schedules the refreshes of statistics: within two seconds after a change, limited by the CPU time
+// that the server spends on this page, and not while live updates are paused.
 
 import { serverCpu } from './api.js';
 import { useEffect, useRef, useState } from './lib.js';
 import { paused, status } from './liveStream.js';
 
-/** Seconds between two readings while tasks change. */
+/** Minimum seconds between two refreshes while tasks change. */
 const ACTIVE_INTERVAL = 1.2;
-/**
- * A page may take this part of a processor of the server's, so that ten of them are less than half
- * of one.
- */
+/** Share of one CPU of the server that one page may use; ten pages use less than half a CPU. */
 const MAX_CPU_SHARE = 1 / 25;
-/**
- * Seconds after which tasks that do not change are at rest: the stream tells the state every two.
- */
+/** Seconds without a change after which the store is idle; the stream sends the status every two. */
 const IDLE_AFTER = 4.5;
-/** Milliseconds between two looks whether it is time. */
+/** Milliseconds between two checks. */
 const CHECK_INTERVAL = 250;
 
 /**
- * Seconds to wait after a reading for which the server worked so long.
+ * Seconds to wait after a refresh that took this CPU time of the server.
  * @param {number} ms
- * @param {number} [least] seconds
+ * @param {number} [minimum] seconds
  */
-export const refreshDelay = (ms, least = ACTIVE_INTERVAL) =>
-  Math.max(least, ms / 1000 / MAX_CPU_SHARE);
+export const refreshDelay = (ms, minimum = ACTIVE_INTERVAL) =>
+  Math.max(minimum, ms / 1000 / MAX_CPU_SHARE);
 
 /**
- * A number that changes when figures should be read again.
- * @param {number} idle seconds between two readings while nothing changes
+ * A number that changes when statistics should be loaded again.
+ * @param {number} idle seconds between two refreshes while nothing changes
  * @param {number} [busy] the same while tasks change
  */
 export function useRefreshTimer(idle, busy = ACTIVE_INTERVAL) {
-  const [turn, setTurn] = useState(0);
-  // what the page needs to begin with is not held against it
+  const [count, setCount] = useState(0);
+  // the requests of the first load do not count
   const last = useRef({
     at: Date.now(),
-    worked: Infinity,
+    cpu: Infinity,
     sequence: /** @type {any} */ (undefined),
-    moved: Date.now(),
+    changedAt: Date.now(),
   });
   useEffect(() => {
-    const look = () => {
+    const check = () => {
       if (paused.peek() || document.hidden) return;
       const [now, before] = [Date.now(), last.current];
       const sequence = status.peek()?.store?.sequence;
-      if (sequence !== before.sequence) Object.assign(before, { sequence, moved: now });
+      if (sequence !== before.sequence) Object.assign(before, { sequence, changedAt: now });
       const waited = (now - before.at) / 1000;
-      const changing = (now - before.moved) / 1000 < IDLE_AFTER || before.moved > before.at;
-      if (waited < refreshDelay(serverCpu.ms - before.worked, busy) || (waited < idle && !changing))
+      const changing = (now - before.changedAt) / 1000 < IDLE_AFTER || before.changedAt > before.at;
+      if (waited < refreshDelay(serverCpu.ms - before.cpu, busy) || (waited < idle && !changing))
         return;
-      Object.assign(before, { at: now, worked: serverCpu.ms });
-      setTurn((n) => n + 1);
+      Object.assign(before, { at: now, cpu: serverCpu.ms });
+      setCount((n) => n + 1);
     };
-    const timer = setInterval(look, CHECK_INTERVAL);
-    document.addEventListener('visibilitychange', look);
+    const timer = setInterval(check, CHECK_INTERVAL);
+    document.addEventListener('visibilitychange', check);
     return () => {
       clearInterval(timer);
-      document.removeEventListener('visibilitychange', look);
+      document.removeEventListener('visibilitychange', check);
     };
   }, [busy, idle]);
-  return turn;
+  return count;
 }

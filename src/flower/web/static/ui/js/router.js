@@ -1,30 +1,31 @@
-// The address is the state. Everything is relative to <base href>, which holds the url prefix.
+// Client-side routing. The URL holds the state of a page. All URLs are relative to <base href>, which
+// contains the URL prefix.
 import { signal } from './lib.js';
 
 const base = new URL(document.baseURI).pathname;
 
-/** The address of a path of ours: `href('task/1')`. @param {string} path */
+/** The URL of a page: `href('task/1')`. @param {string} path */
 export const href = (path) => base + path.replace(/^\//, '');
 
 /**
- * A part of a path, percent-encoded so that any id, name or queue survives.
+ * A path segment, percent-encoded: any task id, worker or queue name.
  * @param {string} text
  */
 export const encodeSegment = (text) =>
   encodeURIComponent(text.toWellFormed ? text.toWellFormed() : text);
 
-/** The address with a query string; what is empty is left out.
+/** A URL with a query string; empty values are omitted.
  * @param {string} path @param {Record<string, string | number | null | undefined>} query */
 export function address(path, query = {}) {
-  const given = new URLSearchParams();
+  const params = new URLSearchParams();
   for (const [key, value] of Object.entries(query))
-    if (value !== '' && value != null) given.set(key, String(value));
-  const text = given.toString();
+    if (value !== '' && value != null) params.set(key, String(value));
+  const text = params.toString();
   return href(path) + (text ? `?${text}` : '');
 }
 
 /**
- * The address of all tasks that a query finds.
+ * The URL of the tasks page with a query.
  * @param {string} q
  * @param {Record<string, string>} more
  */
@@ -35,15 +36,15 @@ function readLocation() {
   return { path, query: new URLSearchParams(location.search), key: path + location.search };
 }
 
-/** {path: without the prefix and its slash, as it was sent; query}. */
+/** The current route: `path` without prefix and leading slash, `query`, `key` (both as text). */
 export const route = signal(readLocation());
 
 addEventListener('popstate', () => {
   route.value = readLocation();
 });
 
-/** Asked before a page is left by us; a page with a form may set it.
- * @param {string} target an address as `href` gives it @param {{replace?: boolean}} how */
+/** Opens a page.
+ * @param {string} target a URL as returned by `href` @param {{replace?: boolean}} how */
 export function navigate(target, { replace = false } = {}) {
   if (target === location.pathname + location.search) return;
   history[replace ? 'replaceState' : 'pushState'](null, '', target);
@@ -51,7 +52,7 @@ export function navigate(target, { replace = false } = {}) {
 }
 
 /**
- * Change the query string of this page. What is empty goes. Typing replaces, choosing pushes.
+ * Changes the query string of this page; empty values are removed. `replace` adds no history entry.
  * @param {Record<string, string | number | null | undefined>} patch
  * @param {{replace?: boolean}} how
  */
@@ -66,7 +67,7 @@ export function setQuery(patch, { replace = false } = {}) {
 }
 
 /**
- * Links of ours change the page without loading it anew.
+ * Makes links to pages navigate without loading a document.
  * @param {(path: string) => boolean} isPage
  */
 export function interceptLinks(isPage) {

@@ -1,5 +1,5 @@
-// Which module shows which address. The server has the same addresses in `flower/web/shell.py`.
-// `nav` puts a page into the side bar; `key` is what follows `g`.
+// Paths and the modules of their pages. `flower/web/shell.py` has the same paths. `nav`: listed in the
+// sidebar; `key`: shortcut after `g`.
 
 /**
  * @typedef {{name: string, match: RegExp, load: () => Promise<any>, path?: string, icon?: string,
@@ -97,12 +97,12 @@ export const ROUTES = [
   },
 ];
 
-/** The route of a path and what its address names, decoded; null if no page of ours is there.
+/** The route of a path and the decoded id in it; null if no page has this path.
  * @param {string} path @returns {{route: Route, id: string} | null} */
 export function findRoute(path) {
   for (const route of ROUTES) {
-    const found = route.match.exec(path);
-    if (found) return { route, id: found[1] === undefined ? '' : decode(found[1]) };
+    const match = route.match.exec(path);
+    if (match) return { route, id: match[1] === undefined ? '' : decode(match[1]) };
   }
   return null;
 }

@@ -1,6 +1,6 @@
-// The saved searches: read once by the sidebar, and again after one was added, changed or removed.
+// The saved searches: loaded by the sidebar, and again after one was added, changed or removed.
 
-import { get, post } from './api.js';
+import { get, post, remove } from './api.js';
 import { visible } from './format/text.js';
 import { signal } from './lib.js';
 import { address, encodeSegment } from './router.js';
@@ -8,20 +8,20 @@ import { T } from './strings.js';
 import { toast, toastProblem } from './ui/toast.js';
 
 /**
- * null where the server stores none.
+ * null until loaded, and if the server stores none.
  * @type {{value: any[] | null}}
  */
 export const savedSearches = signal(null);
 
 export const readSavedSearches = () =>
   get('searches').then(
-    (answer) => {
-      savedSearches.value = answer.searches;
+    (response) => {
+      savedSearches.value = response.searches;
     },
     () => {},
   );
 
-/** The tasks page as a saved search shows it. @param {any} search */
+/** The URL of the tasks page of a saved search. @param {any} search */
 export const savedSearchAddress = (search) =>
   address('tasks', {
     q: search.query,
@@ -30,7 +30,7 @@ export const savedSearchAddress = (search) =>
     sort: (search.sort ?? []).join(','),
   });
 
-/** What the server stores of a search, as it takes it. @param {any} search */
+/** The request body of a saved search. @param {any} search */
 export const savedSearchBody = ({ name, query, start, end, columns, sort, shared }) => ({
   name,
   query,
@@ -41,12 +41,12 @@ export const savedSearchBody = ({ name, query, start, end, columns, sort, shared
   shared,
 });
 
-/** Removes a search at once and offers to undo that. @param {any} search */
+/** Removes a search from the list at once, with undo. @param {any} search */
 export async function removeSavedSearch(search) {
   const before = savedSearches.value;
   savedSearches.value = (before ?? []).filter((each) => each.id !== search.id);
   try {
-    await post(`searches/${encodeSegment(search.id)}/remove`);
+    await remove(`searches/${encodeSegment(search.id)}`);
     toast(T.tasks.removed(visible(search.name)), { undo: () => restore(search) });
   } catch (problem) {
     savedSearches.value = before;

@@ -1,9 +1,9 @@
-// Server-sent events over fetch: unlike EventSource it tells the status of a refusal and takes
-// headers. Without a DOM, so that it can be tested on text alone.
+// Parser of text/event-stream for use with fetch, which unlike EventSource gives the status of a failed
+// request and sends headers. Has no DOM, so it is tested on text.
 
 /**
- * Feeds text, gives events: `{event, data, id}` for each, null for a comment; the server's wish for
- * the pause in `retry`.
+ * `push` takes a chunk of text and returns its events `{event, data, id}`, null for a comment. `retry`
+ * is the reconnection delay that the server requested, in milliseconds.
  */
 export class SseParser {
   constructor() {
@@ -19,19 +19,19 @@ export class SseParser {
   }
 
   #event(block) {
-    const found = { event: 'message', data: /** @type {string[]} */ ([]), id: '' };
-    let comment = false;
+    const event = { event: 'message', data: /** @type {string[]} */ ([]), id: '' };
+    let isComment = false;
     for (const line of block.split('\n')) {
-      const at = line.indexOf(':');
+      const colon = line.indexOf(':');
       const [field, value] =
-        at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).replace(/^ /, '')];
-      if (at === 0) comment = true;
-      else if (field === 'data') found.data.push(value);
-      else if (field === 'event') found.event = value;
-      else if (field === 'id') found.id = value;
+        colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, '')];
+      if (colon === 0) isComment = true;
+      else if (field === 'data') event.data.push(value);
+      else if (field === 'event') event.event = value;
+      else if (field === 'id') event.id = value;
       else if (field === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
     }
-    if (!found.data.length) return comment ? null : undefined;
-    return { event: found.event, data: found.data.join('\n'), id: found.id };
+    if (!event.data.length) return isComment ? null : undefined;
+    return { event: event.event, data: event.data.join('\n'), id: event.id };
   }
 }

@@ -1,4 +1,4 @@
-// Light, dark, or what the system says.
+// The colour theme: light, dark or that of the system.
 import { signal } from './lib.js';
 
 const KEY = 'bellflower.theme';
@@ -12,25 +12,25 @@ function readStoredTheme() {
   }
 }
 
-/** What was chosen: light, dark or system. */
+/** The setting: light, dark or system. */
 export const themeSetting = signal(readStoredTheme());
-/** What is shown: light or dark. */
+/** The active theme: light or dark. */
 export const theme = signal(document.documentElement.dataset.theme ?? 'light');
 
-function applyTheme(shown) {
-  document.documentElement.dataset.theme = shown;
-  theme.value = shown;
+function applyTheme(active) {
+  document.documentElement.dataset.theme = active;
+  theme.value = active;
 }
 
-/** @param {string} chosen light, dark or system */
-export function setTheme(chosen) {
-  themeSetting.value = chosen;
+/** @param {string} setting light, dark or system */
+export function setTheme(setting) {
+  themeSetting.value = setting;
   try {
-    localStorage.setItem(KEY, chosen);
+    localStorage.setItem(KEY, setting);
   } catch {
-    /* storage may be closed: it lasts as long as the page */
+    /* storage is disabled: the setting lasts until the page is closed */
   }
-  applyTheme(chosen === 'system' ? (system.matches ? 'dark' : 'light') : chosen);
+  applyTheme(setting === 'system' ? (system.matches ? 'dark' : 'light') : setting);
 }
 
 export const toggleTheme = () => setTheme(theme.value === 'dark' ? 'light' : 'dark');
@@ -38,7 +38,7 @@ export const toggleTheme = () => setTheme(theme.value === 'dark' ? 'light' : 'da
 system.addEventListener('change', () => {
   if (themeSetting.value === 'system') setTheme('system');
 });
-// Paper is light.
+// Printed pages are light.
 matchMedia('print').addEventListener('change', (event) => {
   if (event.matches) applyTheme('light');
   else setTheme(themeSetting.value);

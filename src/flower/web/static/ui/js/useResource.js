@@ -1,13 +1,13 @@
-// Something that is read: old data stays while new comes, a problem stays in the panel that has it,
-// the last one asked wins.
+// Hook that loads data: keeps the old data while it loads, keeps the error for the panel that shows it,
+// and ignores the responses of superseded requests.
 import { useEffect, useRef, useState } from './lib.js';
 
 /**
  * @template T
  * @param {(signal: AbortSignal) => Promise<T>} load
- * @param {unknown[]} inputs it is read again when one of them changes
- * @param {{every?: number, skip?: boolean}} how every: seconds after which it is read again, while
- *   the page is seen
+ * @param {unknown[]} inputs loads again when one of them changes
+ * @param {{every?: number, skip?: boolean}} how every: seconds between refreshes while the page
+ *   is visible
  * @returns {{data: T | null, problem: any, loading: boolean, slow: boolean, reload: () => void,
  *   set: (data: T) => void}}
  */
@@ -15,15 +15,15 @@ export function useResource(load, inputs, { every = 0, skip = false } = {}) {
   const [state, setState] = useState(
     /** @type {any} */ ({ data: null, problem: null, loading: !skip, slow: false }),
   );
-  const [turn, setTurn] = useState(0);
+  const [count, setCount] = useState(0);
   const latest = useRef(load);
   latest.current = load;
   useEffect(() => {
     if (skip) return undefined;
     const control = new AbortController();
-    // A skeleton that flashes is worse than nothing for a moment.
-    const late = setTimeout(() => setState((was) => ({ ...was, slow: true })), 150);
-    setState((was) => ({ ...was, loading: true }));
+    // A skeleton shown for a moment flickers.
+    const slowTimer = setTimeout(() => setState((previous) => ({ ...previous, slow: true })), 150);
+    setState((previous) => ({ ...previous, loading: true }));
     latest
       .current(control.signal)
       .then(
@@ -33,30 +33,30 @@ export function useResource(load, inputs, { every = 0, skip = false } = {}) {
         },
         (problem) => {
           if (!control.signal.aborted)
-            setState((was) => ({ ...was, problem, loading: false, slow: false }));
+            setState((previous) => ({ ...previous, problem, loading: false, slow: false }));
         },
       )
-      .finally(() => clearTimeout(late));
+      .finally(() => clearTimeout(slowTimer));
     return () => {
       control.abort();
-      clearTimeout(late);
+      clearTimeout(slowTimer);
     };
-  }, [...inputs, turn, skip]);
+  }, [...inputs, count, skip]);
   useEffect(() => {
     if (!every || skip) return undefined;
-    const again = () => {
-      if (!document.hidden) setTurn((n) => n + 1);
+    const refresh = () => {
+      if (!document.hidden) setCount((n) => n + 1);
     };
-    const timer = setInterval(again, every * 1000);
-    document.addEventListener('visibilitychange', again);
+    const timer = setInterval(refresh, every * 1000);
+    document.addEventListener('visibilitychange', refresh);
     return () => {
       clearInterval(timer);
-      document.removeEventListener('visibilitychange', again);
+      document.removeEventListener('visibilitychange', refresh);
     };
   }, [every, skip]);
   return {
     ...state,
-    reload: () => setTurn((n) => n + 1),
-    set: (data) => setState((was) => ({ ...was, data })),
+    reload: () => setCount((n) => n + 1),
+    set: (data) => setState((previous) => ({ ...previous, data })),
   };
 }

@@ -1,4 +1,4 @@
-// Doing one thing to many tasks: count it, show what would happen, ask, start the job.
+// Dialog of a bulk action: counts the tasks, shows the effect, asks for confirmation, starts the job.
 
 import { post } from '../api.js';
 import { duration, int } from '../format/numbers.js';
@@ -16,32 +16,32 @@ const MAX_EXCLUSION_ROWS = 4;
 
 /**
  * @param {'rerun' | 'revoke' | 'terminate' | 'abort'} action
- * @param {{ids?: string[], query?: string, start?: any, end?: any, tz?: string}} which ids, or a
- *   query with its window
+ * @param {{ids?: string[], query?: string, start?: any, end?: any, tz?: string}} target ids, or a
+ *   query with its time range
  * @returns {Promise<any>} the job, or null if it was not started
  */
-export async function startBulkAction(action, which) {
+export async function startBulkAction(action, target) {
   /** @type {any} */
-  const chosen = which.ids
-    ? { ids: which.ids }
+  const chosen = target.ids
+    ? { ids: target.ids }
     : Object.fromEntries(
-        Object.entries(which)
+        Object.entries(target)
           .filter(([, value]) => value !== '' && value != null)
           .map(([key, value]) => [key, String(value)]),
       );
-  if (!which.ids) chosen.query = which.query ?? '';
-  const told = await showDialog({
-    title: T.act.titles[action](which.ids?.length ?? 0).replace(/^(\S+) 0 tasks/, '$1 tasks'),
+  if (!target.ids) chosen.query = target.query ?? '';
+  const confirmed = await showDialog({
+    title: T.act.titles[action](target.ids?.length ?? 0).replace(/^(\S+) 0 tasks/, '$1 tasks'),
     wide: true,
     body: (close) => html`<${BulkPlan} action=${action} chosen=${chosen} close=${close} />`,
   });
-  if (!told) return null;
+  if (!confirmed) return null;
   try {
     const { job } = await post('jobs', {
       action,
       ...chosen,
-      expected: told.count,
-      ...(action === 'terminate' ? { signal: told.signal } : {}),
+      expected_count: confirmed.count,
+      ...(action === 'terminate' ? { signal: confirmed.signal } : {}),
     });
     toast(T.act.started(job.total), { link: [href(`jobs/${encodeSegment(job.id)}`), T.act.open] });
     return job;
@@ -59,20 +59,20 @@ function BulkPlan({ action, chosen, close }) {
   const count = () => {
     setProblem(null);
     post('jobs', { action, ...chosen, dry_run: true }).then(
-      (told) => setPlan(told.plan),
+      (response) => setPlan(response.plan),
       setProblem,
     );
   };
   useEffect(count, []);
-  const keep = html`
+  const cancel = html`
     <button type="button" class="btn" autofocus onClick=${() => close(null)}>
-      ${T.act.keep}
+      ${T.cancel}
     </button>
   `;
   if (problem)
     return html`
       <${ErrorPanel} problem=${problem} onRetry=${count} />
-      <div class="row">${keep}</div>
+      <div class="row">${cancel}</div>
     `;
   if (!plan)
     return html`
@@ -81,13 +81,12 @@ function BulkPlan({ action, chosen, close }) {
         ${T.act.counting}
       </p>
       <${Skeleton} widths=${[50, 70, 40]} />
-      <div class="row">${keep}</div>
+      <div class="row">${cancel}</div>
     `;
-  const refused = plan.refused.reduce((sum, each) => sum + each.count, 0);
-  const effect = plan.count - refused;
+  const excluded = plan.excluded.reduce((sum, each) => sum + each.count, 0);
+  const effect = plan.count - excluded;
   const tooMany = plan.count > plan.limit;
-  // What a query says is not what was pointed at: the number is typed, so that nobody means four
-  // and gets four thousand.
+  // A query can match more tasks than expected, so the number must be typed.
   const mustType = chosen.ids === undefined && effect > 0;
   const ready =
     effect > 0 &&
@@ -96,7 +95,7 @@ function BulkPlan({ action, chosen, close }) {
   return html`
     <p>${T.act.texts[action]}</p>
     <dl class="meta plan">
-      <dt>${T.act.effect}</dt>
+      <dt>${T.act.effect[action]}</dt>
       <dd>
         <b>${int(effect)}</b>
       </dd>
@@ -105,34 +104,34 @@ function BulkPlan({ action, chosen, close }) {
         ${Object.entries(plan.states).map(
           ([state, n]) => html`
             <span>
-              <${TaskState} s=${state} /> ${int(n)}
+              <${TaskState} state=${state} /> ${int(n)}
             </span>
           `,
         )}
       </dd>
       ${
-        plan.refused.length > 0 &&
+        plan.excluded.length > 0 &&
         html`
-          <dt>${T.act.refused}</dt>
+          <dt>${T.act.skipped}</dt>
           <dd>
             <ul>
-              ${plan.refused.slice(0, MAX_EXCLUSION_ROWS).map(
+              ${plan.excluded.slice(0, MAX_EXCLUSION_ROWS).map(
                 (each) => html`
                   <li>
                     ${int(each.count)}: ${line(each.reason, 160)}
                   </li>
                 `,
               )}
-              ${plan.refused.length > MAX_EXCLUSION_ROWS && html`<li>${T.act.more}</li>`}
+              ${plan.excluded.length > MAX_EXCLUSION_ROWS && html`<li>${T.act.more}</li>`}
             </ul>
           </dd>
         `
       }
       ${
-        plan.seconds >= 1 &&
+        plan.min_duration >= 1 &&
         html`
-          <dt>${T.act.takes}</dt>
-          <dd>${duration(plan.seconds)}</dd>
+          <dt>${T.act.minDuration}</dt>
+          <dd>${duration(plan.min_duration)}</dd>
         `
       }
       ${
@@ -162,7 +161,7 @@ function BulkPlan({ action, chosen, close }) {
         </p>
       `
     }
-    ${effect === 0 && html`<p role="status">${T.act.nothing}</p>`}
+    ${effect === 0 && html`<p role="status">${T.act.nothing[action]}</p>`}
     ${
       mustType &&
       !tooMany &&
@@ -180,7 +179,7 @@ function BulkPlan({ action, chosen, close }) {
       `
     }
     <div class="row">
-      ${keep}
+      ${cancel}
       <button
         type="button"
         class=${`btn ${action === 'rerun' ? 'primary' : 'solid-danger'}`}

@@ -1,11 +1,10 @@
-// How many tasks have each value. What is clicked is written into the query, so that what is shared
-// is what is seen.
+// Facets: the values of a field with their counts. A selected value becomes a term of the query.
 
 import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { chosen, toggle, without } from '../search/tokenizer.js';
+import { toggleFacetValue } from '../search/queryText.js';
 import { T } from '../strings.js';
 import { STATES, TaskState } from '../ui/components.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
@@ -15,54 +14,40 @@ export const FACETS = ['state', 'name', 'queue', 'worker', 'exception'];
 const COLLAPSED_VALUES = 9;
 const MAX_VALUES = 100;
 
-/** The counts of all facets, each without its own filter, and of the whole search.
- * @param {any} window as `asked` gives it @param {number} limit @param {AbortSignal} signal */
-async function loadFacets(window, limit, signal) {
-  const own = FACETS.filter((facet) => chosen(window.query, facet).length > 0);
-  const rest = FACETS.filter((facet) => !own.includes(facet));
-  const whole = get(
-    'facets',
-    { ...window, facets: rest.length ? rest : ['state'], limit },
-    { signal },
-  );
-  const parts = own.map((facet) =>
-    get(
-      'facets',
-      { ...window, query: without(window.query, facet), facets: facet, limit },
-      { signal },
-    ),
-  );
-  const [first, ...others] = await Promise.all([whole, ...parts]);
-  const facets = { ...first.facets };
-  own.forEach((facet, i) => {
-    facets[facet] = others[i].facets[facet];
-  });
-  return { count: first.count, partial: first.partial, facets };
-}
-
-/** @param {any} window @param {number} turn changes when it is to be read again */
-export function useFacets(window, turn) {
+/**
+ * The values of all facets, each counted without its own terms in the query.
+ * @param {any} params result of `searchParams`
+ * @param {number} refresh changes when they should be loaded again
+ */
+export function useFacets(params, refresh) {
   return useResource(
-    (signal) => loadFacets(window, MAX_VALUES, signal),
-    [JSON.stringify(window), turn],
+    (signal) =>
+      get(
+        'facets',
+        { ...params, facets: FACETS, limit: MAX_VALUES, exclude_own: true },
+        { signal },
+      ),
+    [JSON.stringify(params), refresh],
   );
 }
 
-function Facet({ field, told, query, onQuery }) {
+function Facet({ field, facet, onQuery }) {
   const [all, setAll] = useState(false);
-  const on = chosen(query, field);
-  const order = (one) => STATES.indexOf(one.value) + 1 || 99;
+  const { selected } = facet;
+  const stateOrder = (one) => STATES.indexOf(one.value) + 1 || 99;
   const sorted =
-    field === 'state' ? [...told.values].sort((a, b) => order(a) - order(b)) : told.values;
-  const missing = on
-    .filter((value) => !told.values.some((one) => one.value === value))
+    field === 'state'
+      ? [...facet.values].sort((a, b) => stateOrder(a) - stateOrder(b))
+      : facet.values;
+  const missing = selected
+    .filter((value) => !facet.values.some((one) => one.value === value))
     .map((value) => ({ value, count: 0 }));
   const shown = [
     ...sorted.slice(0, all || field === 'state' ? MAX_VALUES : COLLAPSED_VALUES),
     ...missing,
   ];
-  const most = Math.max(1, ...shown.map((one) => one.count));
-  const rest = told.values.length - COLLAPSED_VALUES;
+  const maxCount = Math.max(1, ...shown.map((one) => one.count));
+  const rest = facet.values.length - COLLAPSED_VALUES;
   return html`
     <section>
       <h2>${T.tasks.facets[field]}</h2>
@@ -70,18 +55,18 @@ function Facet({ field, told, query, onQuery }) {
         ({ value, count }) => html`
           <label
             key=${value}
-            class=${on.includes(value) ? 'on' : ''}
+            class=${selected.includes(value) ? 'on' : ''}
             title=${line(value ?? T.tasks.noValue, 500)}
           >
             <input
               type="checkbox"
               class="check"
-              checked=${on.includes(value)}
-              onChange=${() => onQuery(toggle(query, field, value))}
+              checked=${selected.includes(value)}
+              onChange=${() => onQuery(toggleFacetValue(field, facet, value))}
             />
             ${
               field === 'state' && value
-                ? html`<${TaskState} s=${value} />`
+                ? html`<${TaskState} state=${value} />`
                 : html`
                   <span class="trunc">
                     ${
@@ -94,7 +79,7 @@ function Facet({ field, told, query, onQuery }) {
             }
             <b>${compact(count)}</b>
             <em aria-hidden="true">
-              <i style=${{ width: `${Math.max(1.5, (100 * count) / most)}%` }}></i>
+              <i style=${{ width: `${Math.max(1.5, (100 * count) / maxCount)}%` }}></i>
             </em>
           </label>
         `,
@@ -104,7 +89,7 @@ function Facet({ field, told, query, onQuery }) {
         rest > 0 &&
         html`
           <button type="button" class="more" onClick=${() => setAll(!all)}>
-            ${all ? T.tasks.fewer : T.tasks.moreValues(rest)}
+            ${all ? T.tasks.showLess : T.tasks.showMore(rest)}
           </button>
         `
       }
@@ -113,10 +98,10 @@ function Facet({ field, told, query, onQuery }) {
 }
 
 /**
- * @param {{of: any, query: string, onQuery: (text: string) => void}} props of: what `useFacets`
+ * @param {{of: any, onQuery: (text: string) => void}} props of: what `useFacets`
  *   gave
  */
-export function Facets({ of, query, onQuery }) {
+export function Facets({ of, onQuery }) {
   if (!of.data)
     return of.problem && of.problem.status !== 400
       ? html`<${ErrorPanel} problem=${of.problem} onRetry=${of.reload} />`
@@ -126,7 +111,8 @@ export function Facets({ of, query, onQuery }) {
   const filled = FACETS.filter(
     (field) =>
       of.data.facets[field] &&
-      (of.data.facets[field].values.some((one) => one.value) || chosen(query, field).length),
+      (of.data.facets[field].values.some((one) => one.value) ||
+        of.data.facets[field].selected.length),
   );
   if (!filled.length) return html`<p class="muted small none">${T.tasks.noFilters}</p>`;
   return html`
@@ -136,8 +122,7 @@ export function Facets({ of, query, onQuery }) {
           <${Facet}
             key=${field}
             field=${field}
-            told=${of.data.facets[field]}
-            query=${query}
+            facet=${of.data.facets[field]}
             onQuery=${onQuery}
           />
         `,

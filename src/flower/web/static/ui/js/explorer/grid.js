@@ -1,5 +1,4 @@
-// The table: only the rows that are seen are in the page. One tab stop; arrows, j and k move
-// inside.
+// The tasks table: only visible rows are in the document. One tab stop; arrow keys, j and k move inside.
 
 import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
@@ -10,9 +9,10 @@ import { fitColumns } from './columns.js';
 import { RowRecycler } from './rowRecycler.js';
 import { ScrollSpeed } from './scrollSpeed.js';
 
+/** Heights in pixels. */
 export const ROW = 34;
 const HEAD = 36;
-/** Milliseconds without scrolling after which the table is at rest. */
+/** Milliseconds without scrolling after which scrolling has ended. */
 const REST = 150;
 
 class Row extends Component {
@@ -74,7 +74,7 @@ class Row extends Component {
   }
 }
 
-function Heads({ columns, sort, onSort, selection, rows, onAll }) {
+function HeaderRow({ columns, sort, onSort, selection, rows, onAll }) {
   const box = useRef(/** @type {any} */ (null));
   const some = selection.size > 0;
   const all = some && selection.size >= rows.total;
@@ -115,7 +115,7 @@ function Heads({ columns, sort, onSort, selection, rows, onAll }) {
                     onClick=${() => onSort(column)}
                   >
                     <span>${column.label}</span>
-                    ${on && html`<${Icon} n=${sort.startsWith('-') ? 'down' : 'up'} />`}
+                    ${on && html`<${Icon} name=${sort.startsWith('-') ? 'down' : 'up'} />`}
                   </button>
                 `
                 : html`<span>${column.label}</span>`
@@ -131,9 +131,9 @@ function Heads({ columns, sort, onSort, selection, rows, onAll }) {
  * @param {{rows: any, version: number, columns: any[], chosen: boolean, sort: string, total: number
  *   | null, busy: boolean, selection: Set<string>, fresh: Set<string>, onSort: (column: any) =>
  *   void, onSelect: (next: Set<string>) => void, onNear: (from: number, to: number) => void,
- *   onMoved: (held: {top: boolean, pointer: boolean}) => void, scroller: any, onAct: (action:
+ *   onMoved: (position: {top: boolean, pointer: boolean}) => void, scroller: any, onAct: (action:
  *   string) => void}} props
- * version: changes when the rows did; onNear: these places are about to be seen
+ * version: changes with the rows; onNear: these indexes are about to become visible
  */
 export function Grid({
   rows,
@@ -163,9 +163,9 @@ export function Grid({
   const anchor = useRef(/** @type {string | null} */ (null));
   const box = scroller;
   const state = useRef({ top: true, pointer: false });
-  const places = useRef(new RowRecycler());
-  const pace = useRef(new ScrollSpeed());
-  const rest = useRef(0);
+  const recycler = useRef(new RowRecycler());
+  const speed = useRef(new ScrollSpeed());
+  const restTimer = useRef(0);
   const moved = (change) => {
     state.current = { ...state.current, ...change };
     onMoved(state.current);
@@ -174,16 +174,16 @@ export function Grid({
   useLayoutEffect(() => {
     const el = box.current;
     const sizes = new ResizeObserver(() =>
-      setView((was) => ({
-        ...was,
+      setView((previous) => ({
+        ...previous,
         height: Math.min(el.clientHeight, innerHeight),
         width: el.clientWidth,
       })),
-    ); // on paper the table is as high as its rows
+    ); // in print the table is as high as its rows
     sizes.observe(el);
     return () => {
       sizes.disconnect();
-      clearTimeout(rest.current);
+      clearTimeout(restTimer.current);
     };
   }, []);
   const count = rows.total;
@@ -193,8 +193,8 @@ export function Grid({
     onNear(from, to);
   }, [from, to, version]);
 
-  const place = () => (current === null ? -1 : rows.indexOf(current));
-  const show = (at) => {
+  const currentIndex = () => (current === null ? -1 : rows.indexOf(current));
+  const scrollTo = (at) => {
     const el = box.current;
     const y = at * ROW;
     if (y < el.scrollTop) el.scrollTop = y;
@@ -202,14 +202,14 @@ export function Grid({
       el.scrollTop = y + HEAD + ROW - el.clientHeight;
   };
   const step = (by) => {
-    const at = Math.max(0, Math.min(count - 1, place() + by));
+    const at = Math.max(0, Math.min(count - 1, currentIndex() + by));
     const row = rows.at(at);
     if (!row) return;
     setCurrent(row.uuid);
-    show(at);
+    scrollTo(at);
     box.current.focus({ preventScroll: true });
   };
-  const pick = (uuid, range) => {
+  const toggle = (uuid, range) => {
     const next = new Set(selection);
     const [a, b] = [
       rows.indexOf(uuid),
@@ -234,10 +234,10 @@ export function Grid({
     k: () => step(-1),
     o: open,
     x: () => {
-      if (current !== null) pick(current, false);
+      if (current !== null) toggle(current, false);
     },
     X: () => {
-      if (current !== null) pick(current, true);
+      if (current !== null) toggle(current, true);
     },
     r: () => onAct('rerun'),
     v: () => onAct('revoke'),
@@ -246,9 +246,9 @@ export function Grid({
       else setCurrent(null);
     },
   });
-  const key = (event) => {
+  const onKeyDown = (event) => {
     if (event.target !== box.current) return;
-    const act = {
+    const handler = {
       ArrowDown: () => step(1),
       ArrowUp: () => step(-1),
       PageDown: () => step(page()),
@@ -257,43 +257,43 @@ export function Grid({
       End: () => step(count),
       Enter: open,
       ' ': () => {
-        if (current !== null) pick(current, event.shiftKey);
+        if (current !== null) toggle(current, event.shiftKey);
       },
     }[event.key];
-    if (act && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (handler && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
-      act();
+      handler();
     }
   };
-  const click = (event) => {
-    const line = event.target.closest('.gr');
-    if (!line) return;
+  const onClick = (event) => {
+    const element = event.target.closest('.gr');
+    if (!element) return;
     if (event.target.closest('.ck')) {
-      pick(line.dataset.id, event.shiftKey);
-      const input = line.querySelector('.check');
-      // The browser turns the box by itself after this; what is chosen decides.
+      toggle(element.dataset.id, event.shiftKey);
+      const input = element.querySelector('.check');
+      // The browser toggles the checkbox after this handler; the selection decides.
       requestAnimationFrame(() => {
-        if (input.isConnected) input.checked = line.getAttribute('aria-selected') === 'true';
+        if (input.isConnected) input.checked = element.getAttribute('aria-selected') === 'true';
       });
       return;
     }
-    if (!event.target.closest('a')) setCurrent(line.dataset.id);
+    if (!event.target.closest('a')) setCurrent(element.dataset.id);
   };
-  const scrolled = (event) => {
+  const onScroll = (event) => {
     const top = event.target.scrollTop;
-    // Its element may be another row's in a moment.
+    // The focused element may be reused for another row.
     if (box.current !== document.activeElement && box.current.contains(document.activeElement))
       box.current.focus({ preventScroll: true });
-    const fast = pace.current.fast(top, view.height, event.timeStamp);
-    setView((was) => ({ ...was, top, moving: true, fast }));
-    clearTimeout(rest.current);
-    rest.current = setTimeout(
-      () => setView((was) => ({ ...was, moving: false, fast: false })),
+    const fast = speed.current.fast(top, view.height, event.timeStamp);
+    setView((previous) => ({ ...previous, top, moving: true, fast }));
+    clearTimeout(restTimer.current);
+    restTimer.current = setTimeout(
+      () => setView((previous) => ({ ...previous, moving: false, fast: false })),
       REST,
     );
     moved({ top: top < ROW });
   };
-  const { shown, template, least } = fitColumns(columns, view.width, chosen);
+  const { shown, template, minWidth } = fitColumns(columns, view.width, chosen);
   const columnsKey = shown.map((each) => each.id).join();
   const stable = useRef({ key: '', shown, main: new Set() });
   if (stable.current.key !== columnsKey)
@@ -302,12 +302,12 @@ export function Grid({
       shown,
       main: new Set(shown.filter((each, i) => each.rank <= 1 || i === 0)),
     };
-  const seen = rows.slice(from, to);
-  const placed = places.current.place(
-    seen.map((row, i) => row?.uuid ?? `gap ${from + i}`),
+  const visibleRows = rows.slice(from, to);
+  const placed = recycler.current.place(
+    visibleRows.map((row, i) => row?.uuid ?? `gap ${from + i}`),
     view.moving,
   );
-  const held = current !== null && rows.where.has(current);
+  const isLoaded = current !== null && rows.where.has(current);
   const onAll = () => onSelect(selection.size ? new Set() : new Set(rows.ids()));
   return html`
     <div
@@ -319,18 +319,18 @@ export function Grid({
       aria-rowcount=${(total ?? count) + 1}
       aria-multiselectable="true"
       aria-busy=${busy ? 'true' : 'false'}
-      aria-activedescendant=${held ? `row-${current}` : null}
+      aria-activedescendant=${isLoaded ? `row-${current}` : null}
       style=${{ '--cols': template }}
-      onScroll=${scrolled}
-      onClick=${click}
-      onKeyDown=${key}
+      onScroll=${onScroll}
+      onClick=${onClick}
+      onKeyDown=${onKeyDown}
       onPointerEnter=${(e) => {
         if (e.pointerType === 'mouse') moved({ pointer: true });
       }}
       onPointerLeave=${() => moved({ pointer: false })}
     >
-      <div role="rowgroup" class="g-head" style=${{ minWidth: `${least}px` }}>
-        <${Heads}
+      <div role="rowgroup" class="g-head" style=${{ minWidth: `${minWidth}px` }}>
+        <${HeaderRow}
           columns=${shown}
           sort=${sort}
           onSort=${onSort}
@@ -342,20 +342,20 @@ export function Grid({
       <div
         role="rowgroup"
         class="g-body"
-        style=${{ height: `${count * ROW}px`, minWidth: `${least}px` }}
+        style=${{ height: `${count * ROW}px`, minWidth: `${minWidth}px` }}
       >
         ${placed.map(
           ({ key, at }) => html`
             <${Row}
               key=${key}
-              row=${seen[at]}
+              row=${visibleRows[at]}
               index=${from + at}
               y=${(from + at) * ROW}
-              on=${selection.has(seen[at]?.uuid)}
-              current=${seen[at] && current === seen[at].uuid}
+              on=${selection.has(visibleRows[at]?.uuid)}
+              current=${visibleRows[at] && current === visibleRows[at].uuid}
               columns=${stable.current.shown}
               only=${view.fast ? stable.current.main : null}
-              fresh=${fresh.has(seen[at]?.uuid)}
+              fresh=${fresh.has(visibleRows[at]?.uuid)}
             />
           `,
         )}
@@ -364,7 +364,7 @@ export function Grid({
   `;
 }
 
-/** Grey rows, while the first ones come. */
+/** Placeholder rows while the first page loads. */
 export const GridSkeleton = () => html`
   <div class="g-skel" aria-hidden="true">
     ${[34, 52, 41, 60, 38, 47, 55, 33].map(

@@ -14,10 +14,10 @@ const SERIES = [
   { label: T.tasks.ok, color: '--c-ok' },
 ];
 
-/** `GET /histogram` as uPlot takes it: times, failed, other, succeeded. @param {any} told */
+/** The response of `GET /histogram` as uPlot data: times, failed, other, succeeded. @param {any} response */
 export function buildHistogramSeries({ span, states }) {
   if (!span?.buckets) return [[], [], [], []];
-  const times = Array.from({ length: span.buckets }, (_, i) => span.start + i * span.width);
+  const times = Array.from({ length: span.buckets }, (_, i) => span.start_at + i * span.width);
   const zero = () => new Array(span.buckets).fill(0);
   const [failed, other, ok] = [zero(), zero(), zero()];
   for (const [state, counts] of Object.entries(states)) {
@@ -30,24 +30,27 @@ export function buildHistogramSeries({ span, states }) {
 }
 
 /**
- * @param {{window: any, turn: number, brush: [number, number] | null, onBrush: (from: number, to:
+ * @param {{window: any, refresh: number, brush: [number, number] | null, onBrush: (from: number, to:
  *   number) => void}} props
  */
-export function Histogram({ window: within, turn, brush, onBrush }) {
-  const told = useResource(
+export function Histogram({ window: within, refresh, brush, onBrush }) {
+  const histogram = useResource(
     (signal) => get('histogram', { ...within, buckets: innerWidth < 600 ? 40 : 90 }, { signal }),
-    [JSON.stringify(within), turn],
+    [JSON.stringify(within), refresh],
   );
-  const data = useMemo(() => (told.data ? buildHistogramSeries(told.data) : null), [told.data]);
-  if (told.problem && !told.data)
-    return told.problem.status === 400
+  const data = useMemo(
+    () => (histogram.data ? buildHistogramSeries(histogram.data) : null),
+    [histogram.data],
+  );
+  if (histogram.problem && !histogram.data)
+    return histogram.problem.status === 400
       ? html`<div class="h-empty"></div>`
-      : html`<${ErrorPanel} problem=${told.problem} onRetry=${told.reload} />`;
+      : html`<${ErrorPanel} problem=${histogram.problem} onRetry=${histogram.reload} />`;
   if (!data?.[0].length) return html`<div class="h-empty"></div>`;
-  const { span } = told.data;
-  const end = span.start + span.width * span.buckets;
+  const { span } = histogram.data;
+  const end = span.start_at + span.width * span.buckets;
   return html`
-    <div class=${told.slow ? 'dim' : ''}>
+    <div class=${histogram.slow ? 'dim' : ''}>
       <${ChartWithTable}
         label=${T.tasks.histogram}
         data=${data}
@@ -56,7 +59,7 @@ export function Histogram({ window: within, turn, brush, onBrush }) {
         bars
         height=${92}
         bucket=${span.width}
-        range=${[span.start, Math.max(end, brush?.[1] ?? 0)]}
+        range=${[span.start_at, Math.max(end, brush?.[1] ?? 0)]}
         format=${int}
         axisFormat=${compact}
         brush=${brush}

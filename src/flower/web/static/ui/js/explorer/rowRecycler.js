@@ -1,30 +1,30 @@
-// Which element of the page shows which row. While the table is scrolled, rows that leave lend
-// their elements to rows that come, which costs half of making new ones. That mixes up their order
-// in the page, so at rest it is put right: who reads the page aloud, or prints it, goes by it.
+// Assigns rows to DOM elements. While the table is scrolled, the elements of rows that leave are reused for
+// rows that appear, at half the cost of new elements. This mixes up the order of the elements, so they are
+// put in order at rest, for screen readers and printing.
 
 export class RowRecycler {
   #shown = /** @type {{key: number, id: string}[]} */ ([]);
-  #made = 0;
+  #lastKey = 0;
 
   /**
-   * Where these rows go, in the order of the page.
+   * The rows by element, in the order of the elements.
    * @param {string[]} ids from top to bottom
    * @param {boolean} moving
-   * @returns {{key: number, at: number}[]} at: the place in `ids`
+   * @returns {{key: number, at: number}[]} at: index in `ids`
    */
   assign(ids, moving) {
     const at = new Map(ids.map((id, i) => [id, i]));
     const keys = new Map(this.#shown.map(({ key, id }) => [id, key]));
     if (moving) {
-      const coming = ids.filter((id) => !keys.has(id)).reverse();
-      const kept = this.#shown.flatMap(({ key, id }) =>
+      const incoming = ids.filter((id) => !keys.has(id)).reverse();
+      const reused = this.#shown.flatMap(({ key, id }) =>
         at.has(id)
           ? [{ key, id }]
-          : coming.length
-            ? [{ key, id: /** @type {string} */ (coming.pop()) }]
+          : incoming.length
+            ? [{ key, id: /** @type {string} */ (incoming.pop()) }]
             : [],
       );
-      this.#shown = [...kept, ...coming.reverse().map((id) => ({ key: this.#nextKey(), id }))];
+      this.#shown = [...reused, ...incoming.reverse().map((id) => ({ key: this.#nextKey(), id }))];
     } else {
       this.#shown = ids.map((id) => ({ key: keys.get(id) ?? this.#nextKey(), id }));
     }
@@ -35,7 +35,7 @@ export class RowRecycler {
   }
 
   #nextKey() {
-    this.#made += 1;
-    return this.#made;
+    this.#lastKey += 1;
+    return this.#lastKey;
   }
 }

@@ -1,26 +1,36 @@
-// The rows of the explorer: pages of plain objects, outside the signals. DOM-less, so that it can
-// be tested on its own. At most HELD rows are in memory; far pages are dropped and fetched again by
-// their cursor.
+// The rows of the tasks table: pages of plain objects, outside of signals. At most MAX_ROWS rows are in
+// memory; distant pages are dropped and loaded again by their cursor.
 
 export const MAX_ROWS = 20_000;
-/**
- * Rows that are kept back at most, until they may be shown: what comes beyond is read from the
- * server then.
- */
+/** Maximum number of new rows that wait to be shown; if there are more, the list is loaded again. */
 export const MAX_PENDING = 1000;
 
 /** @typedef {{cursor: string, rows: any[] | null, count: number}} RowPage */
 
-const NUMERIC_SORT_KEYS = new Set(['received', 'started', 'sent', 'timestamp', 'runtime', 'wait']);
+/** The fields of the sort keys by which rows are compared here. */
+const SORT_FIELDS = {
+  received: 'received_at',
+  started: 'started_at',
+  sent: 'sent_at',
+  timestamp: 'last_event_at',
+  runtime: 'runtime',
+  wait: 'wait',
+};
+
+/** The field of a row that a sort key stands for. @param {string} sort */
+export const sortField = (sort) => {
+  const key = sort.replace(/^-/, '');
+  return SORT_FIELDS[key] ?? key;
+};
 
 /**
- * By the value of this key as the API sorts it: tasks without it last.
+ * Compares rows as the API sorts them: tasks without a value last.
  * @param {string} sort
- * @returns {((a: any, b: any) => number) | null} null: only the server knows
+ * @returns {((a: any, b: any) => number) | null} null: only the server can sort by this key
  */
 export function comparator(sort) {
-  const key = sort.replace(/^-/, '');
-  if (!NUMERIC_SORT_KEYS.has(key)) return null;
+  if (!(sort.replace(/^-/, '') in SORT_FIELDS)) return null;
+  const key = sortField(sort);
   const sign = sort.startsWith('-') ? -1 : 1;
   return (a, b) => {
     if (a[key] == null || b[key] == null)
@@ -37,18 +47,18 @@ export class Rows {
     this.pages = [];
     /** @type {Map<string, RowPage>} */
     this.where = new Map();
-    /** The cursor of the next page; null: there is none. @type {string | null} */
+    /** The cursor of the next page; null after the last one. @type {string | null} */
     this.next = '';
-    /** What came while nothing may move. @type {Map<string, any>} */
-    this.held = new Map();
-    /** More came than is kept back. */
+    /** New rows that wait while the table must not move. @type {Map<string, any>} */
+    this.pending = new Map();
+    /** Whether more rows arrived than can wait. */
     this.overflowing = false;
-    /** Matching tasks that came and that the stream did not send. */
+    /** Number of new matching tasks that the stream left out. */
     this.unsent = 0;
-    /** Rows that match no longer, and stand until something may move. @type {Set<string>} */
+    /** Rows that no longer match, shown until the table may move. @type {Set<string>} */
     this.leaving = new Set();
     this.total = 0;
-    /** Rows that came in since they were read. */
+    /** Number of rows inserted since the list was loaded. */
     this.arrived = 0;
   }
 
@@ -58,7 +68,7 @@ export class Rows {
     const page = { cursor: this.next ?? '', rows: fresh, count: fresh.length };
     for (const task of fresh) {
       this.where.set(task.uuid, page);
-      this.held.delete(task.uuid);
+      this.pending.delete(task.uuid);
     }
     this.pages.push(page);
     this.total += fresh.length;
@@ -95,7 +105,7 @@ export class Rows {
     return this.where.get(uuid)?.rows?.find((row) => row.uuid === uuid);
   }
 
-  /** The place of a task, or -1. @param {string} uuid */
+  /** The index of a task, or -1. @param {string} uuid */
   indexOf(uuid) {
     const page = this.where.get(uuid);
     if (!page?.rows) return -1;
@@ -108,13 +118,13 @@ export class Rows {
     return at < 0 ? -1 : first + at;
   }
 
-  /** All ids that are held in memory. */
+  /** The ids of all rows in memory. */
   ids() {
     return this.pages.flatMap((page) => (page.rows ?? []).map((row) => row.uuid));
   }
 
   /**
-   * Pages between these places that were dropped.
+   * The dropped pages in a range of indexes.
    * @param {number} from
    * @param {number} to
    * @returns {RowPage[]}
@@ -130,7 +140,7 @@ export class Rows {
   }
 
   /**
-   * A dropped page, read again. Its length stays, so that nothing moves.
+   * Fills a dropped page with rows that were loaded again; its length stays, so that nothing moves.
    * @param {RowPage} page
    * @param {any[]} tasks
    */
@@ -143,25 +153,25 @@ export class Rows {
   }
 
   /**
-   * Forget pages that are far from these places, if too much is held.
+   * Drops the pages farthest from a range of indexes if more than `limit` rows are in memory.
    * @param {number} from
    * @param {number} to
-   * @param {number} most
+   * @param {number} limit
    */
-  dropDistantPages(from, to, most = MAX_ROWS) {
+  dropDistantPages(from, to, limit = MAX_ROWS) {
     let inMemory = this.pages.reduce((sum, page) => sum + (page.rows?.length ?? 0), 0);
-    if (inMemory <= most) return;
+    if (inMemory <= limit) return;
     let first = 0;
-    const far = this.pages
+    const candidates = this.pages
       .map((page) => {
         const middle = first + page.count / 2;
         first += page.count;
-        return { page, away: Math.abs(middle - (from + to) / 2) };
+        return { page, distance: Math.abs(middle - (from + to) / 2) };
       })
       .filter(({ page }, i) => page.rows && i > 0)
-      .sort((a, b) => b.away - a.away);
-    for (const { page } of far) {
-      if (inMemory <= most) return;
+      .sort((a, b) => b.distance - a.distance);
+    for (const { page } of candidates) {
+      if (inMemory <= limit) return;
       inMemory -= page.rows?.length ?? 0;
       for (const row of page.rows ?? []) this.where.delete(row.uuid);
       page.rows = null;
@@ -169,47 +179,48 @@ export class Rows {
   }
 
   /**
-   * What the stream says. Rows that are here change where they stand; new ones are put in by their
-   * order, or kept back while `hold` says that nothing may move. Gives the ids of new rows.
-   * @param {{tasks: any[], gone: string[], more?: number}} batch
-   * @param {boolean} hold
-   * @returns {string[]}
+   * Applies a batch of the stream: known rows are replaced in place, new ones inserted in order, or kept
+   * for later if `hold`.
+   * @param {{tasks: any[], removed: string[], more?: number}} batch
+   * @param {boolean} hold the table must not move
+   * @returns {string[]} the ids of the inserted rows
    */
-  apply({ tasks, gone, more = 0 }, hold) {
+  apply({ tasks, removed, more = 0 }, hold) {
     const fresh = [];
     this.unsent += more;
     for (const task of tasks) {
       if (this.where.has(task.uuid)) this.#replace(task);
-      else if (hold || !this.compare) this.#keep(task);
+      else if (hold || !this.compare) this.#defer(task);
       else if (this.#insert(task)) fresh.push(task.uuid);
     }
-    for (const uuid of gone) {
-      this.held.delete(uuid);
+    for (const uuid of removed) {
+      this.pending.delete(uuid);
       if (!hold) this.#remove(uuid);
       else this.#markGone(uuid);
     }
     return fresh;
   }
 
-  #keep(task) {
-    if (this.held.size < MAX_PENDING || this.held.has(task.uuid)) this.held.set(task.uuid, task);
+  #defer(task) {
+    if (this.pending.size < MAX_PENDING || this.pending.has(task.uuid))
+      this.pending.set(task.uuid, task);
     else this.overflowing = true;
   }
 
-  /** How many wait to be shown; at least, if there are more than can be kept. */
+  /** Number of rows that wait to be shown; a minimum if `overflowing`. */
   get pendingCount() {
-    return this.held.size + this.unsent;
+    return this.pending.size + this.unsent;
   }
 
-  /** Whether what waits can be put in without asking the server. */
+  /** Whether the waiting rows can be inserted without a request. */
   get canApplyPending() {
     return !!this.compare && !this.unsent && !this.overflowing;
   }
 
-  /** Put in what was kept back. @returns {string[]} */
+  /** Inserts the waiting rows. @returns {string[]} their ids */
   applyPending() {
-    const all = [...this.held.values()];
-    this.held.clear();
+    const all = [...this.pending.values()];
+    this.pending.clear();
     for (const uuid of this.leaving) if (this.get(uuid)?.gone) this.#remove(uuid);
     this.leaving.clear();
     return all.filter((task) => this.#insert(task)).map((task) => task.uuid);
@@ -237,10 +248,7 @@ export class Rows {
     this.where.delete(uuid);
   }
 
-  /**
-   * Whether it has a place among what is loaded; what comes after it is read when it is scrolled
-   * to.
-   */
+  /** Inserts a row if it belongs between loaded ones; rows after these are loaded on scrolling. */
   #insert(task) {
     if (!this.compare) return false;
     if (!this.pages.length) this.pages.push({ cursor: '', rows: [], count: 0 });

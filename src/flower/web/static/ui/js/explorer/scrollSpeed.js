@@ -1,22 +1,22 @@
-/** Milliseconds between two steps that belong to one movement. */
+/** Maximum milliseconds between two steps of one movement. */
 const MAX_STEP_INTERVAL = 80;
-/** Steps of more than half a screen after which nobody reads any more. */
+/** Consecutive steps of more than half a screen that count as fast scrolling. */
 const MIN_FAST_STEPS = 3;
 
-/** Whether a table is scrolled faster than anyone can read: then it need not show all. */
+/** Detects scrolling that is too fast to read; the table then renders fewer cells. */
 export class ScrollSpeed {
   #top = 0;
   #time = 0;
   #steps = 0;
 
   /**
-   * @param {number} top where it is scrolled to
-   * @param {number} height of what is seen
+   * @param {number} top scroll position
+   * @param {number} height visible height
    * @param {number} time milliseconds
    */
   isFast(top, height, time) {
-    const far = Math.abs(top - this.#top) > height / 2 && time - this.#time < MAX_STEP_INTERVAL;
-    this.#steps = far ? this.#steps + 1 : 0;
+    const isFar = Math.abs(top - this.#top) > height / 2 && time - this.#time < MAX_STEP_INTERVAL;
+    this.#steps = isFar ? this.#steps + 1 : 0;
     this.#top = top;
     this.#time = time;
     return this.#steps >= MIN_FAST_STEPS;

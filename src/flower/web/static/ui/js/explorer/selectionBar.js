@@ -1,22 +1,22 @@
-// The bar over the table while something is selected.
+// The toolbar of the selected tasks.
 
 import { apiAddress } from '../api.js';
 import { denialReason } from '../currentUser.js';
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
-import { quoted } from '../search/tokenizer.js';
+import { quoteValue } from '../search/queryText.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { exportColumns } from './columns.js';
 
-/** Ids that fit into the address of an export. */
+/** Maximum number of ids in the URL of an export. */
 const MAX_EXPORT_IDS = 40;
 
 /**
  * @param {{selection: Set<string>, all: boolean, total: number | null, onAll: () => void, onAct:
  *   (action: string) => void, onClear: () => void, window: any, columns: any[]}} props all:
- *   everything that matches is meant, not only what was ticked
+ *   all matching tasks are selected, not only those that were ticked
  */
 export function SelectionBar({
   selection,
@@ -31,11 +31,11 @@ export function SelectionBar({
   const n = all ? (total ?? 0) : selection.size;
   if (!selection.size && !all) return null;
   const why = denialReason('tasks');
-  const file = (format) => {
+  const exportAddress = (format) => {
     const query =
       all || selection.size > MAX_EXPORT_IDS
         ? within.query
-        : `uuid:=${[...selection].map(quoted).join(',')}`;
+        : `uuid:=${[...selection].map(quoteValue).join(',')}`;
     return apiAddress('export', {
       ...(all || selection.size > MAX_EXPORT_IDS ? within : { tz: within.tz }),
       query,
@@ -43,10 +43,10 @@ export function SelectionBar({
       columns: exportColumns(columns),
     });
   };
-  const button = (action, icon, word) => html`
+  const button = (action, icon, label) => html`
     <button type="button" disabled=${!!why} title=${why || null} onClick=${() => onAct(action)}>
-      <${Icon} n=${icon} />
-      ${word}
+      <${Icon} name=${icon} />
+      ${label}
     </button>
   `;
   return html`
@@ -63,7 +63,7 @@ export function SelectionBar({
         `
       }
       <hr />
-      ${button('rerun', 'retry', T.tasks.run)}
+      ${button('rerun', 'retry', T.tasks.rerun)}
       ${button('revoke', 'stop', T.tasks.revoke)}
       <${Popover} label=${T.more} icon="more" cls="on-dark">
         ${(close) => html`
@@ -75,7 +75,7 @@ export function SelectionBar({
               ...(selection.size <= MAX_EXPORT_IDS || all
                 ? Object.keys(T.tasks.formats).map((format) => [
                     `${T.tasks.export}: ${T.tasks.formats[format]}`,
-                    file(format),
+                    exportAddress(format),
                     { icon: 'export', download: true },
                   ])
                 : []),
@@ -90,7 +90,7 @@ export function SelectionBar({
         title=${T.tasks.clearSelection}
         onClick=${onClear}
       >
-        <${Icon} n="x" />
+        <${Icon} name="x" />
       </button>
     </div>
   `;

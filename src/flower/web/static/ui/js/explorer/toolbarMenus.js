@@ -1,4 +1,4 @@
-// What hangs in the bar of the explorer: columns, export, range of time, saving the search.
+// Menus of the toolbar of the tasks page: columns, export, time range, saving the search.
 
 import { apiAddress, post } from '../api.js';
 import { line } from '../format/text.js';
@@ -84,8 +84,8 @@ export function ExportMenu({ window: within, columns }) {
     html`
       <${MenuItems}
         close=${close}
-        items=${Object.entries(T.tasks.formats).map(([format, word]) => [
-          word,
+        items=${Object.entries(T.tasks.formats).map(([format, label]) => [
+          label,
           apiAddress('export', { ...within, format, ...more }),
           { icon: 'export', download: true },
         ])}
@@ -108,20 +108,20 @@ export function ExportMenu({ window: within, columns }) {
 export function RangeMenu({ start, end, onRange }) {
   const [from, setFrom] = useState(start);
   const [to, setTo] = useState(end);
-  const known = !end && start in T.tasks.ranges;
-  const read = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text);
-  const text = known
+  const isPreset = !end && start in T.tasks.ranges;
+  const format = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text);
+  const text = isPreset
     ? T.tasks.ranges[start]
-    : T.tasks.brushed(read(start) || '…', read(end) || '…');
+    : T.tasks.brushed(format(start) || '…', format(end) || '…');
   return html`
     <${Popover} label=${T.tasks.range} icon="clock" text=${text} cls="range">
       ${(close) => html`
         <${MenuItems}
           close=${close}
-          items=${Object.entries(T.tasks.ranges).map(([value, word]) => [
-            word,
+          items=${Object.entries(T.tasks.ranges).map(([value, label]) => [
+            label,
             () => onRange(value, ''),
-            { icon: known && value === start ? 'check' : '' },
+            { icon: isPreset && value === start ? 'check' : '' },
           ])}
         />
         <hr />
@@ -153,7 +153,7 @@ export function RangeMenu({ start, end, onRange }) {
   `;
 }
 
-/** Ask for a name and keep the search. @param {any} state as `stateOf` gives it */
+/** Asks for a name and saves the search. @param {any} state result of `parseUrlState` */
 export async function openSaveSearchDialog(state) {
   const name = await showDialog({
     title: T.tasks.saveTitle,

@@ -1,7 +1,7 @@
-// What the address of the explorer says. DOM-less, so that it can be tested on its own.
-import { add, quoted } from '../search/tokenizer.js';
+// The state of the tasks page in its query string.
+import { appendTerm, quoteValue } from '../search/queryText.js';
 
-/** The columns of who chose none. */
+/** The columns if none were chosen. */
 export const DEFAULT_COLUMNS = [
   'state',
   'name',
@@ -9,41 +9,41 @@ export const DEFAULT_COLUMNS = [
   'queue',
   'worker',
   'runtime',
-  'received',
+  'received_at',
 ];
 export const DEFAULT_SORT = '-received';
 
 /**
  * @typedef {{q: string, start: string, end: string, brush: [number, number] | null, sort: string,
  *   columns: string[], chosen: boolean}} State
- * q: the query; start, end: the range of time as the API takes it; brush: a part of it in epoch
- * seconds
+ * q: the query; start, end: the time range as the API takes it; brush: the selected part of it in
+ * epoch seconds
  */
 
 /**
- * Flower's own links: `?state=FAILURE&worker=w&name=n&search=text`.
- * @param {URLSearchParams} given
+ * The query, also from links of Flower: `?state=FAILURE&worker=w&name=n&search=text`.
+ * @param {URLSearchParams} params
  */
-function queryOf(given) {
-  let q = given.get('q') ?? given.get('search') ?? '';
+function readQuery(params) {
+  let q = params.get('q') ?? params.get('search') ?? '';
   for (const field of ['state', 'worker', 'name']) {
-    const value = given.get(field);
-    if (value) q = add(q, `${field}:${field === 'state' ? value : `=${quoted(value)}`}`);
+    const value = params.get(field);
+    if (value) q = appendTerm(q, `${field}:${field === 'state' ? value : `=${quoteValue(value)}`}`);
   }
   return q.trim();
 }
 
 /**
- * @param {URLSearchParams} given
- * @param {string[]} configured columns by the option tasks_columns; none = ours
+ * @param {URLSearchParams} params
+ * @param {string[]} configured columns of the option tasks_columns
  * @returns {State}
  */
-export function parseUrlState(given, configured = []) {
-  const [start = '', end = ''] = (given.get('t') ?? '').split('..');
-  const brush = (given.get('b') ?? '').split('..').map(Number);
-  const columns = (given.get('cols') ?? '').split(',').filter(Boolean);
+export function parseUrlState(params, configured = []) {
+  const [start = '', end = ''] = (params.get('t') ?? '').split('..');
+  const brush = (params.get('b') ?? '').split('..').map(Number);
+  const columns = (params.get('cols') ?? '').split(',').filter(Boolean);
   return {
-    q: queryOf(given),
+    q: readQuery(params),
     start,
     end,
     brush:
@@ -52,14 +52,14 @@ export function parseUrlState(given, configured = []) {
       brush[0] < brush[1]
         ? [brush[0], brush[1]]
         : null,
-    sort: given.get('sort') || DEFAULT_SORT,
+    sort: params.get('sort') || DEFAULT_SORT,
     columns: columns.length ? columns : configured.length ? configured : DEFAULT_COLUMNS,
     chosen: columns.length > 0 || configured.length > 0,
   };
 }
 
 /**
- * Query and window as questions take them; what was brushed counts.
+ * API parameters of the search, limited to the selected part of the time range.
  * @param {State} state
  * @param {string} tz
  */
@@ -71,7 +71,7 @@ export const searchParams = (state, tz) => ({
 });
 
 /**
- * … without what was brushed: the histogram shows what is around it.
+ * API parameters of the whole time range, for the histogram.
  * @param {State} state
  * @param {string} tz
  */

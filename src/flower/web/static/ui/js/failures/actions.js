@@ -1,5 +1,5 @@
-// Resolving, muting, opening again. It is shown as done at once; a refusal takes it back and says
-// why.
+// Resolves, mutes and reopens failure groups. The new status is shown at once and taken back if the
+// request fails.
 
 import { post } from '../api.js';
 import { html, useRef, useState } from '../lib.js';
@@ -8,7 +8,7 @@ import { T } from '../strings.js';
 import { showDialog } from '../ui/dialog.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
-/** Seconds for which a group stays where it was, so that it can be undone. */
+/** Seconds for which a changed group stays in the list, so that the change can be undone. */
 const UNDO_TIMEOUT = 6.5;
 
 const HOUR = 3600;
@@ -17,88 +17,88 @@ const MUTE_DURATIONS = [
   ['24h', 24 * HOUR],
   ['7d', 7 * 24 * HOUR],
   ['', 0],
-  ['other', 0],
+  ['custom', 0],
 ];
 
-/** What takes a group back to how it stood. @param {any} group @returns {[string, any]} */
+/** The request that restores the status of a group. @param {any} group @returns {[string, any]} */
 function undoRequest({ status, note }) {
   if (status === 'resolved') return ['resolve', { comment: note?.comment ?? '' }];
   if (status === 'muted')
-    return ['mute', { until: note?.until ?? null, comment: note?.comment ?? '' }];
+    return ['mute', { expires_at: note?.expires_at ?? null, comment: note?.comment ?? '' }];
   return ['reopen', undefined];
 }
 
 const STATUS_AFTER = { resolve: 'resolved', mute: 'muted', reopen: 'open' };
 
 /**
- * Groups as they are shown: those of the server, with what was just done to them.
- * @param {() => void} reload reads them again
+ * The actions on failure groups. `shown` gives a group with the changes that were just made.
+ * @param {() => void} reload loads the groups again
  * @returns {{shown: (group: any) => any, act: (group: any, action: 'resolve' | 'mute' | 'reopen',
  *   body?: any) => Promise<void>, busy: boolean}}
  */
 export function useFailureActions(reload) {
-  const [done, setDone] = useState(/** @type {Record<string, any>} */ ({}));
+  const [changes, setChanges] = useState(/** @type {Record<string, any>} */ ({}));
   const timers = useRef(/** @type {Record<string, any>} */ ({}));
-  const drop = (id) => setDone(({ [id]: _, ...rest }) => rest);
+  const discard = (id) => setChanges(({ [id]: _, ...rest }) => rest);
   const settle = (id) => {
     clearTimeout(timers.current[id]);
     timers.current[id] = setTimeout(() => {
-      drop(id);
+      discard(id);
       reload();
     }, UNDO_TIMEOUT * 1000);
   };
   const send = async (group, action, body) => {
     const { id } = group.fingerprint;
     clearTimeout(timers.current[id]);
-    setDone((was) => ({
-      ...was,
+    setChanges((previous) => ({
+      ...previous,
       [id]: { status: STATUS_AFTER[action], pending: true, note: null },
     }));
     try {
-      const told = await post(`failures/${encodeSegment(id)}/${action}`, body);
-      setDone((was) => ({
-        ...was,
+      const response = await post(`failures/${encodeSegment(id)}/${action}`, body);
+      setChanges((previous) => ({
+        ...previous,
         [id]: {
-          status: told.status,
-          note: told.note,
-          first_seen: told.first_seen,
-          last_seen: told.last_seen,
+          status: response.status,
+          note: response.note,
+          first_seen_at: response.first_seen_at,
+          last_seen_at: response.last_seen_at,
         },
       }));
       settle(id);
       return true;
     } catch (problem) {
-      drop(id);
+      discard(id);
       toastProblem(problem);
       return false;
     }
   };
   const act = async (group, action, body = undefined) => {
-    const bodyOf = action === 'reopen' ? undefined : (body ?? { comment: '' });
-    if (await send(group, action, bodyOf))
-      toast(T.failures.did[action], {
+    const content = action === 'reopen' ? undefined : (body ?? { comment: '' });
+    if (await send(group, action, content))
+      toast(T.failures.changed[action], {
         undo: () => {
           send(group, ...undoRequest(group));
         },
       });
   };
   return {
-    shown: (group) => ({ ...group, ...done[group.fingerprint.id] }),
+    shown: (group) => ({ ...group, ...changes[group.fingerprint.id] }),
     act,
-    busy: Object.keys(done).length > 0,
+    busy: Object.keys(changes).length > 0,
   };
 }
 
-/** Asks how long and why. @param {any} act of `useActs` @param {any} group */
+/** Asks for the duration and a comment. @param {any} act of `useActs` @param {any} group */
 export async function openMuteDialog(act, group) {
-  const told = await showDialog({
+  const body = await showDialog({
     title: T.failures.muteTitle,
     body: (close) => html`<${MuteForm} close=${close} />`,
   });
-  if (told) await act(group, 'mute', told);
+  if (body) await act(group, 'mute', body);
 }
 
-/** Asks why. @param {any} act of `useActs` @param {any} group */
+/** Asks for a comment. @param {any} act of `useActs` @param {any} group */
 export async function openResolveDialog(act, group) {
   const comment = await showDialog({
     title: T.failures.resolveTitle,
@@ -107,7 +107,7 @@ export async function openResolveDialog(act, group) {
   if (comment !== null && comment !== undefined) await act(group, 'resolve', { comment });
 }
 
-const Row = ({ close, verb }) => html`
+const Buttons = ({ close, verb }) => html`
   <div class="row">
     <button type="button" class="btn" onClick=${() => close(null)}>
       ${T.cancel}
@@ -140,20 +140,21 @@ function CommentForm({ close }) {
       }}
     >
       <${Comment} value=${comment} onInput=${setComment} />
-      <${Row} close=${close} verb=${T.failures.resolve} />
+      <${Buttons} close=${close} verb=${T.failures.resolve} />
     </form>
   `;
 }
 
 function MuteForm({ close }) {
   const [choice, setChoice] = useState('24h');
-  const [other, setOther] = useState('');
+  const [custom, setCustom] = useState('');
   const [comment, setComment] = useState('');
   const send = (event) => {
     event.preventDefault();
     const seconds = Object.fromEntries(MUTE_DURATIONS)[choice];
     close({
-      until: choice === 'other' ? other.trim() : seconds ? Date.now() / 1000 + seconds : null,
+      expires_at:
+        choice === 'custom' ? custom.trim() : seconds ? Date.now() / 1000 + seconds : null,
       comment: comment.trim(),
     });
   };
@@ -161,33 +162,33 @@ function MuteForm({ close }) {
     <p>${T.failures.muteText}</p>
     <form onSubmit=${send}>
       <label class="f">
-        ${T.failures.until}
+        ${T.failures.muteUntil}
         <select
           class="field"
           autofocus
           value=${choice}
           onChange=${(e) => setChoice(e.target.value)}
         >
-          ${MUTE_DURATIONS.map(([key]) => html`<option value=${key}>${T.failures.untils[key]}</option>`)}
+          ${MUTE_DURATIONS.map(([key]) => html`<option value=${key}>${T.failures.muteDurations[key]}</option>`)}
         </select>
       </label>
       ${
-        choice === 'other' &&
+        choice === 'custom' &&
         html`
           <label class="f">
-            ${T.failures.untilOther}
+            ${T.failures.muteCustom}
             <input
               class="field"
               required
-              value=${other}
-              placeholder="tomorrow, 2026-11-23T10:00"
-              onInput=${(e) => setOther(e.target.value)}
+              value=${custom}
+              placeholder="2026-11-23T10:00"
+              onInput=${(e) => setCustom(e.target.value)}
             />
           </label>
         `
       }
       <${Comment} value=${comment} onInput=${setComment} />
-      <${Row} close=${close} verb=${T.failures.mute} />
+      <${Buttons} close=${close} verb=${T.failures.mute} />
     </form>
   `;
 }

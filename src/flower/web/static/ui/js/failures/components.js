@@ -1,34 +1,34 @@
-// Parts of the pages about failures: title of a group, how it stands, what can be done to it.
+// Components of the failure pages: title, status and note of a group.
 
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 
-const TONES = { new: 'bad', returning: 'bad', open: '', resolved: 'good', muted: 'off' };
+const TONES = { new: 'bad', regressed: 'bad', open: '', resolved: 'good', muted: 'off' };
 
-/** Exception without its module, and message. @param {any} fingerprint @param {number} most */
-export const failureTitle = ({ exception, message }, most = 200) =>
+/** Exception class and message. @param {any} fingerprint @param {number} maxLength */
+export const failureTitle = ({ exception, message }, maxLength = 200) =>
   line(
     [(exception ?? '').split('.').pop() || T.failures.unknown, message].filter(Boolean).join(': '),
-    most,
+    maxLength,
   );
 
-/** @param {{s: string}} props */
-export const StatusTag = ({ s }) =>
-  html`<span class=${`tag ${TONES[s] ?? ''}`}>${T.failures.status[s] ?? s}</span>`;
+/** @param {{status: string}} props */
+export const StatusTag = ({ status }) =>
+  html`<span class=${`tag ${TONES[status] ?? ''}`}>${T.failures.status[status] ?? status}</span>`;
 
-/** Who said it, and until when. @param {{of: any, status: string}} props */
+/** Who resolved or muted the group, and until when. @param {{of: any, status: string}} props */
 export function StatusNote({ of, status }) {
-  if (!of || !['resolved', 'muted', 'returning'].includes(status)) return null;
-  const who = of.by ? line(of.by, 60) : T.failures.somebody;
-  const words =
+  if (!of || !['resolved', 'muted', 'regressed'].includes(status)) return null;
+  const user = of.created_by ? line(of.created_by, 60) : T.anonymous;
+  const text =
     status === 'muted'
-      ? T.failures.mutedBy(who, of.until == null ? '' : moment(of.until))
-      : T.failures.resolvedBy(who, moment(of.at));
+      ? T.failures.mutedBy(user, of.expires_at == null ? '' : moment(of.expires_at))
+      : T.failures.resolvedBy(user, moment(of.created_at));
   return html`
     <span class="muted small">
-      ${words}
+      ${text}
       ${of.comment ? `: ${line(of.comment, 300)}` : ''}
     </span>
   `;

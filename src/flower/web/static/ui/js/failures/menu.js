@@ -1,18 +1,18 @@
-// The buttons of a group of failures.
+// The actions of a failure group: buttons and menu.
 
 import { denialReason } from '../currentUser.js';
 import { startBulkAction } from '../explorer/bulkActionDialog.js';
 import { zone } from '../format/time.js';
 import { html } from '../lib.js';
 import { searchAddress } from '../router.js';
-import { add } from '../search/tokenizer.js';
+import { appendTerm } from '../search/queryText.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { openMuteDialog, openResolveDialog } from './actions.js';
 
-/** The query of a group's tasks, within a search. @param {string} id @param {string} q */
-export const failureQuery = (id, q = '') => add(q, `failure:${id}`);
+/** The query of the tasks of a failure group within a search. @param {string} id @param {string} q */
+export const failureQuery = (id, q = '') => appendTerm(q, `failure:${id}`);
 
 /** @param {any} group @param {{q: string, start: string, end: string}} within */
 export const rerunAll = (group, { q, start, end }) =>
@@ -23,15 +23,15 @@ export const rerunAll = (group, { q, start, end }) =>
     tz: zone(),
   });
 
-/** @param {{group: any, act: any, within: any, full?: boolean}} props full: with words */
+/** @param {{group: any, act: any, within: any, full?: boolean}} props full: buttons with text */
 export function GroupActions({ group, act, within, full = false }) {
   const why = denialReason('tasks');
-  const settled = group.status === 'resolved' || group.status === 'muted';
-  const [word, icon, action] = settled
+  const isClosed = group.status === 'resolved' || group.status === 'muted';
+  const [label, icon, action] = isClosed
     ? [T.failures.reopen, 'retry', 'reopen']
     : [T.failures.resolve, 'check', 'resolve'];
   const range = within.start || within.end ? `${within.start}..${within.end}` : '';
-  const first = html`
+  const statusButton = html`
     <button
       type="button"
       class=${`btn${full ? '' : ' quiet'}`}
@@ -39,11 +39,11 @@ export function GroupActions({ group, act, within, full = false }) {
       title=${why || null}
       onClick=${() => act(group, action)}
     >
-      <${Icon} n=${icon} />
-      <span>${word}</span>
+      <${Icon} name=${icon} />
+      <span>${label}</span>
     </button>
   `;
-  const again =
+  const rerunButton =
     full &&
     html`
       <button
@@ -53,19 +53,19 @@ export function GroupActions({ group, act, within, full = false }) {
         title=${why || null}
         onClick=${() => rerunAll(group, within)}
       >
-        <${Icon} n="bolt" />
-        <span>${T.failures.runAll}</span>
+        <${Icon} name="bolt" />
+        <span>${T.failures.rerunAll}</span>
       </button>
     `;
   return html`
-    ${again}
-    ${first}
+    ${rerunButton}
+    ${statusButton}
     <${Popover} label=${T.more} icon="more" quiet=${!full} end>
       ${(close) => html`
         <${MenuItems}
           close=${close}
           items=${[
-            !full && [T.failures.runAll, () => rerunAll(group, within), { icon: 'bolt', why }],
+            !full && [T.failures.rerunAll, () => rerunAll(group, within), { icon: 'bolt', why }],
             [T.failures.muteAsk, () => openMuteDialog(act, group), { icon: 'clock', why }],
             group.status !== 'resolved' && [
               T.failures.resolveAsk,
@@ -73,7 +73,7 @@ export function GroupActions({ group, act, within, full = false }) {
               { icon: 'edit', why },
             ],
             [
-              T.failures.itsTasks,
+              T.viewTasks,
               searchAddress(
                 failureQuery(group.fingerprint.id, within.q),
                 range ? { t: range } : {},

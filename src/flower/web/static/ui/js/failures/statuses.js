@@ -1,5 +1,5 @@
-// How a group of failures may stand, and which of them want to be looked at.
-export const STATUSES = ['new', 'returning', 'open', 'resolved', 'muted'];
-export const UNRESOLVED = ['new', 'returning', 'open'];
-/** The range of time of who named none: failures that nobody has had for so long are no news. */
+// The statuses of failure groups, and those that need attention.
+export const STATUSES = ['new', 'regressed', 'open', 'resolved', 'muted'];
+export const UNRESOLVED = ['new', 'regressed', 'open'];
+/** The default time range of the failures page. */
 export const DEFAULT_RANGE = '-24h';

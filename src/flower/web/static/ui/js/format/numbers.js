@@ -1,5 +1,5 @@
-// Numbers as people read them: 1,234 then 12.3 k then 2.48 M; µs, ms, s, `m s`. A narrow space
-// stands before a unit.
+// Formats numbers: 1,234 then 12.3 k then 2.48 M; durations in µs, ms, s, `m s`. Units follow a narrow
+// space.
 const THIN = '\u202f';
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
@@ -11,17 +11,18 @@ export const int = (n) => (n == null ? MISSING : whole.format(n));
 /** @param {number | null | undefined} n */
 export function compact(n) {
   if (n == null) return MISSING;
-  const size = Math.abs(n);
-  if (size < 1e4) return Number.isInteger(n) ? int(n) : trim(n);
-  if (size < 1e6) return `${(n / 1e3).toFixed(size < 1e5 ? 1 : 0)}${THIN}k`;
-  if (size < 1e9) return `${(n / 1e6).toFixed(size < 1e7 ? 2 : size < 1e8 ? 1 : 0)}${THIN}M`;
+  const magnitude = Math.abs(n);
+  if (magnitude < 1e4) return Number.isInteger(n) ? int(n) : trim(n);
+  if (magnitude < 1e6) return `${(n / 1e3).toFixed(magnitude < 1e5 ? 1 : 0)}${THIN}k`;
+  if (magnitude < 1e9)
+    return `${(n / 1e6).toFixed(magnitude < 1e7 ? 2 : magnitude < 1e8 ? 1 : 0)}${THIN}M`;
   return `${(n / 1e9).toFixed(2)}${THIN}G`;
 }
 
 const trim = (n) =>
   Math.abs(n) < 10 ? n.toFixed(2) : Math.abs(n) < 100 ? n.toFixed(1) : whole.format(n);
 
-/** Seconds as a length of time. @param {number | null | undefined} s */
+/** A duration in seconds. @param {number | null | undefined} s */
 export function duration(s) {
   if (s == null || !Number.isFinite(s)) return MISSING;
   if (s < 0) return `−${duration(-s)}`;
@@ -53,12 +54,12 @@ export const rate = (n) => (n == null ? MISSING : `${compact(n)}${THIN}/s`);
 export function bytes(n) {
   if (n == null) return MISSING;
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let at = 0;
-  while (n >= 1000 && at < units.length - 1) {
+  let unit = 0;
+  while (n >= 1000 && unit < units.length - 1) {
     n /= 1000;
-    at += 1;
+    unit += 1;
   }
-  return `${at && n < 10 ? n.toFixed(1) : Math.round(n)}${THIN}${units[at]}`;
+  return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)}${THIN}${units[unit]}`;
 }
 
 /** @param {number} n */

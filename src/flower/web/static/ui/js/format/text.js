@@ -1,7 +1,7 @@
-// Texts of others: shown as they are, with what does not show written as escapes, folded where they
-// are long.
+// Formats text from outside (names, arguments, errors): invisible characters are written as escapes,
+// long text is split.
 
-/** What does not show, or makes the text around it show in another order. */
+/** Characters that are invisible or change the direction of text. */
 const INVISIBLE = new RegExp(
   [
     '[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f]',
@@ -19,24 +19,24 @@ const escaped = (c) => {
     : `\\u${code.toString(16).padStart(4, '0')}`;
 };
 
-/** @param {unknown} text */
+/** The text with invisible characters escaped. @param {unknown} text */
 export const visible = (text) => String(text ?? '').replace(INVISIBLE, escaped);
 
 /**
- * For a cell: one line, not longer than anybody can see.
+ * One line for a table cell.
  * @param {unknown} text
- * @param {number} most
+ * @param {number} maxLength
  */
-export function line(text, most = 300) {
+export function line(text, maxLength = 300) {
   const all = String(text ?? '');
-  const shown = all.length > most ? `${all.slice(0, most)}…` : all;
+  const shown = all.length > maxLength ? `${all.slice(0, maxLength)}…` : all;
   return visible(shown.replace(/\s*[\r\n\t]+\s*/g, ' '));
 }
 
 /** Module and function of a task's name: `['shop.orders.', 'charge']`. @param {string} name */
 export function nameParts(name) {
-  const cut = name.lastIndexOf('.') + 1;
-  return [visible(name.slice(0, cut)), visible(name.slice(cut))];
+  const split = name.lastIndexOf('.') + 1;
+  return [visible(name.slice(0, split)), visible(name.slice(split))];
 }
 
 /**
@@ -47,7 +47,7 @@ export function exceptionParts(text) {
   if (!text) return ['', ''];
   const call = /^([\w.]+)\(([\s\S]*?),?\)$/.exec(text);
   if (!call) return [/^[\w.]+$/.test(text) ? text : '', /^[\w.]+$/.test(text) ? '' : text];
-  const only = /^(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")$/.exec(call[2]);
-  const message = only ? (only[1] ?? only[2]).replace(/\\(['"\\])/g, '$1') : call[2];
+  const argument = /^(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")$/.exec(call[2]);
+  const message = argument ? (argument[1] ?? argument[2]).replace(/\\(['"\\])/g, '$1') : call[2];
   return [call[1], message];
 }

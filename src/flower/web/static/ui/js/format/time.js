@@ -1,10 +1,10 @@
-// Times in the browser's zone; hovering gives UTC and age. Epoch seconds everywhere.
+// Formats times (epoch seconds) in the browser's zone.
 import { T } from '../strings.js';
 import { MISSING, pad } from './numbers.js';
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 
-/** `CET` or `GMT+1`: how the zone is called at that time. @param {number} epoch */
+/** Name of the zone at that time: `CET`, `GMT+1`. @param {number} epoch */
 export function zoneName(epoch = Date.now() / 1000) {
   const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(
     new Date(epoch * 1000),
@@ -14,7 +14,7 @@ export function zoneName(epoch = Date.now() / 1000) {
 
 const local = (epoch) => new Date(epoch * 1000);
 /** @param {number | null | undefined} epoch @returns {epoch is number} */
-const known = (epoch) => epoch != null && Number.isFinite(epoch) && Math.abs(epoch) < 8.64e12;
+const isValid = (epoch) => epoch != null && Number.isFinite(epoch) && Math.abs(epoch) < 8.64e12;
 
 /**
  * `14:32:07` or `14:32:07.965`.
@@ -22,7 +22,7 @@ const known = (epoch) => epoch != null && Number.isFinite(epoch) && Math.abs(epo
  * @param {boolean} precise
  */
 export function clock(epoch, precise = false) {
-  if (!known(epoch)) return MISSING;
+  if (!isValid(epoch)) return MISSING;
   const d = local(epoch);
   const text = `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`;
   return precise ? `${text}.${String(d.getMilliseconds()).padStart(3, '0')}` : text;
@@ -30,12 +30,12 @@ export function clock(epoch, precise = false) {
 
 /** `2026-11-22`. @param {number | null | undefined} epoch */
 export function day(epoch) {
-  if (!known(epoch)) return MISSING;
+  if (!isValid(epoch)) return MISSING;
   const d = local(epoch);
   return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`;
 }
 
-/** `11-22`, or with its year where that is another: for rows. @param {number} epoch */
+/** `11-22`, with the year unless it is the current one. @param {number} epoch */
 export function shortDay(epoch) {
   const text = day(epoch);
   return text.slice(0, 4) === day(Date.now() / 1000).slice(0, 4) ? text.slice(5) : text;
@@ -44,31 +44,31 @@ export function shortDay(epoch) {
 export const isToday = (epoch) => day(epoch) === day(Date.now() / 1000);
 
 /**
- * The time, with the day unless it is today.
+ * The clock time, with the day unless it is today.
  * @param {number | null | undefined} epoch
  * @param {boolean} precise
  */
 export function moment(epoch, precise = false) {
-  if (!known(epoch)) return MISSING;
+  if (!isValid(epoch)) return MISSING;
   return isToday(epoch) ? clock(epoch, precise) : `${day(epoch)} ${clock(epoch, precise)}`;
 }
 
-/** For a sentence: with day and zone. @param {number | null | undefined} epoch */
+/** Day, clock time and zone. @param {number | null | undefined} epoch */
 export const full = (epoch) =>
-  known(epoch) ? `${day(epoch)} ${clock(epoch, true)} ${zoneName(epoch)}` : MISSING;
+  isValid(epoch) ? `${day(epoch)} ${clock(epoch, true)} ${zoneName(epoch)}` : MISSING;
 
-/** UTC, as programs write it. @param {number | null | undefined} epoch */
-export const utc = (epoch) => (known(epoch) ? local(epoch).toISOString() : '');
+/** UTC in ISO 8601. @param {number | null | undefined} epoch */
+export const utc = (epoch) => (isValid(epoch) ? local(epoch).toISOString() : '');
 
 /** `5 s ago`, `in 2 h`. @param {number | null | undefined} epoch @param {number} now */
 export function age(epoch, now = Date.now() / 1000) {
-  if (!known(epoch)) return MISSING;
-  const away = now - epoch;
-  const text = span(Math.abs(away));
-  return Math.abs(away) < 1 ? T.time.now : away > 0 ? T.time.ago(text) : T.time.ahead(text);
+  if (!isValid(epoch)) return MISSING;
+  const distance = now - epoch;
+  const text = span(Math.abs(distance));
+  return Math.abs(distance) < 1 ? T.time.now : distance > 0 ? T.time.ago(text) : T.time.ahead(text);
 }
 
-/** A length of time in one unit: `5 s`, `12 min`, `3 h`, `4 d`. @param {number} seconds */
+/** A duration in one unit: `5 s`, `12 min`, `3 h`, `4 d`. @param {number} seconds */
 export function span(seconds) {
   for (const [size, unit] of /** @type {[number, string][]} */ ([
     [86400, 'd'],
@@ -80,5 +80,5 @@ export function span(seconds) {
   return `${Math.round(seconds)}\u202fs`;
 }
 
-/** What hovering a time tells. @param {number | null | undefined} epoch */
-export const hover = (epoch) => (known(epoch) ? `${utc(epoch)} · ${age(epoch)}` : '');
+/** Tooltip of a time: UTC and age. @param {number | null | undefined} epoch */
+export const hover = (epoch) => (isValid(epoch) ? `${utc(epoch)} · ${age(epoch)}` : '');

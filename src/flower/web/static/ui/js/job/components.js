@@ -1,4 +1,4 @@
-// A bulk job in short: its state in a word, how far it is, how many tasks came out how.
+// The state, progress and outcomes of a bulk job.
 
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
@@ -6,24 +6,24 @@ import { T } from '../strings.js';
 import { Meter } from '../ui/components.js';
 
 const J = T.jobs;
-/** In the order in which trouble is looked for. */
+/** All outcomes of job items, problems first. */
 export const OUTCOMES = [
   'failed',
   'unknown',
   'refused',
   'done',
   'skipped',
-  'aborted',
-  'begun',
+  'not_run',
+  'in_progress',
   'waiting',
 ];
 const TONE = { failed: 'bad', unknown: 'warn', refused: 'warn' };
 
 export const finishedCount = (job) =>
-  job.total - (job.outcomes.waiting ?? 0) - (job.outcomes.begun ?? 0);
+  job.total - (job.outcomes.waiting ?? 0) - (job.outcomes.in_progress ?? 0);
 
 export const jobStateText = (job) =>
-  job.state === 'running' && job.aborting ? J.aborting : J.states[job.state];
+  job.state === 'running' && job.stopping ? J.stopping : J.states[job.state];
 
 /** @param {{of: any}} props */
 export const Progress = ({ of }) => html`
@@ -42,8 +42,8 @@ export const Outcomes = ({ of }) => html`
   <span class="outcomes">
     ${OUTCOMES.filter((each) => of.outcomes[each]).map(
       (each) => html`
-        <span class=${TONE[each] ?? 'muted'} title=${J.outcomeHint[each]}>
-          ${int(of.outcomes[each])} ${J.outcome[each].toLowerCase()}
+        <span class=${TONE[each] ?? 'muted'} title=${J.outcomeHints[each]}>
+          ${int(of.outcomes[each])} ${J.outcomes[each].toLowerCase()}
         </span>
       `,
     )}
@@ -52,7 +52,7 @@ export const Outcomes = ({ of }) => html`
 
 /** @param {{of: string}} props */
 export const Outcome = ({ of }) => html`
-  <span class=${TONE[of] ?? ''} title=${J.outcomeHint[of]}>
-    ${J.outcome[of]}
+  <span class=${TONE[of] ?? ''} title=${J.outcomeHints[of]}>
+    ${J.outcomes[of]}
   </span>
 `;

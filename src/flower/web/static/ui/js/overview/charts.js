@@ -1,4 +1,4 @@
-// Throughput over failures, which have a scale of their own; runtime percentiles, logarithmic.
+// The charts of the overview: throughput above failures on a separate scale, and runtime percentiles.
 
 import { duration, rate } from '../format/numbers.js';
 import { moment } from '../format/time.js';
@@ -11,10 +11,10 @@ import { lastKnown } from './series.js';
 const Legend = ({ items, lines = false }) => html`
   <div class="legend">
     ${items.map(
-      ([color, word, value]) => html`
+      ([color, label, value]) => html`
         <span>
           <i class=${lines ? 'ln' : ''} style=${{ background: `var(${color})` }}></i>
-          ${word} <b>${value}</b>
+          ${label} <b>${value}</b>
         </span>
       `,
     )}
@@ -31,7 +31,7 @@ const formatAxis = (n) =>
         : String(Number(n.toPrecision(3)));
 
 /**
- * The numbers of a chart, newest first.
+ * The numbers of a chart as a table, newest first.
  * @param {{times: number[], columns: [string, (number | null)[]][], format: (n: number) => string,
  *   label: string}} props
  */

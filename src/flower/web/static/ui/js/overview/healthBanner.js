@@ -1,4 +1,4 @@
-// Whether anything is wrong, in words: first of all on the first page.
+// The health status and the issues that need attention.
 
 import { failureTitle, StatusTag } from '../failures/components.js';
 import { compact, int } from '../format/numbers.js';
@@ -22,7 +22,7 @@ const ICONS = {
 };
 const MAX_ITEMS = 5;
 
-/** Where one looks next; '' where there is nothing to see. @param {any} subject */
+/** The page of the subject of an issue; '' if it has none. @param {any} subject */
 export function subjectAddress({ type, id, query }) {
   if (type === 'queue' && id) return href(`queues/${encodeSegment(id)}`);
   if (type === 'worker' && id) return href(`worker/${encodeSegment(id)}`);
@@ -35,66 +35,66 @@ export function subjectAddress({ type, id, query }) {
 export function HealthBanner({ health }) {
   if (!health)
     return html`
-      <section class="verdict unknown" aria-label=${T.overview.verdict}>
+      <section class="health-banner unknown" aria-label=${T.overview.health}>
         <${Skeleton} widths=${[30]} />
       </section>
     `;
-  const { verdict, sentence, at, concerns } = health;
-  const first = concerns[0];
-  const to = first ? subjectAddress(first.subject) : '';
+  const { status, summary, checked_at: checkedAt, issues } = health;
+  const first = issues[0];
+  const target = first ? subjectAddress(first.subject) : '';
   return html`
-    <section class=${`verdict ${verdict}`} aria-label=${T.overview.verdict}>
+    <section class=${`health-banner ${status}`} aria-label=${T.overview.health}>
       <span class="vm">
-        <${Icon} n=${{ ok: 'check', unknown: 'info' }[verdict] ?? 'failures'} />
+        <${Icon} name=${{ ok: 'check', unknown: 'info' }[status] ?? 'failures'} />
       </span>
       <div class="vt">
-        <h2>${line(sentence, 300)}</h2>
-        ${first && concerns.length === 1 && html`<p>${line(first.detail, 400)}</p>`}
+        <h2>${line(summary, 300)}</h2>
+        ${first && issues.length === 1 && html`<p>${line(first.detail, 400)}</p>`}
         ${
-          concerns.length > 1 &&
+          issues.length > 1 &&
           html`
             <p>
               ${line(
-                concerns
+                issues
                   .slice(0, 3)
                   .map((each) => each.title)
                   .join(' · '),
                 400,
               )}
-              ${concerns.length > 3 ? ` · ${T.overview.others(concerns.length - 3)}` : ''}
+              ${issues.length > 3 ? ` · ${T.overview.others(issues.length - 3)}` : ''}
             </p>
           `
         }
       </div>
       <span class="sp"></span>
       ${
-        to &&
+        target &&
         html`
-          <a class="btn" href=${to}>
-            ${T.overview.look}
+          <a class="btn" href=${target}>
+            ${T.overview.view}
           </a>
         `
       }
-      <small class="muted">${T.overview.looked(clock(at))}</small>
+      <small class="muted">${T.overview.updated(clock(checkedAt))}</small>
     </section>
   `;
 }
 
 const Issue = ({ of }) => {
-  const to = subjectAddress(of.subject);
+  const target = subjectAddress(of.subject);
   const tone = of.severity === 'critical' ? 'bad' : 'warn';
   return html`
     <li class=${tone}>
-      <${Icon} n=${ICONS[of.subject.type] ?? 'info'} />
+      <${Icon} name=${ICONS[of.subject.type] ?? 'info'} />
       <div class="at">
-        <b>${to ? html`<a href=${to}>${line(of.title, 160)}</a>` : line(of.title, 160)}</b>
+        <b>${target ? html`<a href=${target}>${line(of.title, 160)}</a>` : line(of.title, 160)}</b>
         <p>
           ${line(of.detail, 300)}
           ${
-            of.since != null &&
+            of.started_at != null &&
             html`
               ${' '}
-              · <${RelativeTime} at=${of.since} />
+              · <${RelativeTime} at=${of.started_at} />
             `
           }
         </p>
@@ -107,7 +107,7 @@ const Issue = ({ of }) => {
 
 const FailureItem = ({ of }) => html`
   <li>
-    <${Icon} n="failures" />
+    <${Icon} name="failures" />
     <div class="at">
       <b>
         <a href=${href(`failures/${encodeSegment(of.fingerprint.id)}`)}>${failureTitle(of.fingerprint)}</a>
@@ -115,7 +115,7 @@ const FailureItem = ({ of }) => html`
       <p>
         ${line(of.types[0]?.value ?? '', 80)}
         ${of.types.length ? ' · ' : ''}
-        <${RelativeTime} at=${of.last} /> <${StatusTag} s=${of.status} />
+        <${RelativeTime} at=${of.last_failure_at} /> <${StatusTag} status=${of.status} />
       </p>
     </div>
     <${Sparkline} values=${of.trend} tone="bad" />
@@ -125,23 +125,23 @@ const FailureItem = ({ of }) => html`
 
 /** @param {{health: any, failures: any}} props failures: answer of `GET /failures`, or null */
 export function Attention({ health, failures }) {
-  const concerns = (health?.concerns ?? []).slice(0, MAX_ITEMS);
-  const groups = (failures?.groups ?? []).slice(0, Math.max(2, MAX_ITEMS - concerns.length));
+  const issues = (health?.issues ?? []).slice(0, MAX_ITEMS);
+  const groups = (failures?.failures ?? []).slice(0, Math.max(2, MAX_ITEMS - issues.length));
   return html`
     <${Panel}
       title=${T.overview.attention}
       end=${html`<a href=${href('failures')}>${T.overview.allFailures}</a>`}
     >
       <ul class="attn">
-        ${concerns.map((each) => html`<${Issue} key=${each.kind + each.subject.id} of=${each} />`)}
+        ${issues.map((each) => html`<${Issue} key=${each.kind + each.subject.id} of=${each} />`)}
         ${groups.map((each) => html`<${FailureItem} key=${each.fingerprint.id} of=${each} />`)}
       </ul>
       ${
         health &&
         failures &&
-        !concerns.length &&
+        !issues.length &&
         !groups.length &&
-        html`<p class="muted pad16">${T.overview.nothing}</p>`
+        html`<p class="muted pad16">${T.overview.nothingNeedsAttention}</p>`
       }
     </${Panel}>
   `;

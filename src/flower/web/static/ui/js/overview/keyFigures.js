@@ -1,4 +1,4 @@
-// The six key figures, each with its trend, against the same length of time before.
+// The six key figures with their trends, compared with the previous period.
 
 import { compact, duration, int } from '../format/numbers.js';
 import { html } from '../lib.js';
@@ -8,24 +8,28 @@ import { carryForward } from './series.js';
 
 const THIN = '\u202f';
 
-/** Number and unit apart: the unit is smaller. @param {string} text */
+/** The number and its unit. @param {string} text */
 const splitUnit = (text) => {
   const [value, unit, ...rest] = text.split(THIN);
   return rest.length || unit === undefined ? [text, ''] : [value, unit];
 };
 
-/** `+3 %`; '' where nothing is known to compare with. */
+/** The relative change: `+3 %`; '' without a previous value. */
 function formatChange(now, before) {
   if (now == null || !before) return '';
-  const by = (now - before) / before;
+  const ratio = (now - before) / before;
   const text =
-    Math.abs(by) >= 9.995
+    Math.abs(ratio) >= 9.995
       ? `×${(now / before).toFixed(0)}`
-      : `${Math.abs(by * 100).toFixed(Math.abs(by) < 0.1 ? 1 : 0)}${THIN}%`;
-  return Math.abs(by) < 0.0005 ? '' : Math.abs(by) >= 9.995 ? text : `${by > 0 ? '+' : '−'}${text}`;
+      : `${Math.abs(ratio * 100).toFixed(Math.abs(ratio) < 0.1 ? 1 : 0)}${THIN}%`;
+  return Math.abs(ratio) < 0.0005
+    ? ''
+    : Math.abs(ratio) >= 9.995
+      ? text
+      : `${ratio > 0 ? '+' : '−'}${text}`;
 }
 
-/** Figures are worse when they are this much higher than before. */
+/** Factor ratio which a value must rise to be highlighted. */
 const WORSE_FACTOR = 1.25;
 const comparisonTone = (now, before, worst = 'warn') =>
   now != null && before && now > before * WORSE_FACTOR ? worst : '';
@@ -34,12 +38,11 @@ const finishedCount = (total) =>
   total ? (total.states.SUCCESS ?? 0) + (total.states.FAILURE ?? 0) : null;
 
 /**
- * @param {{total: any, before: any, shown: any, seconds: number, queues: any[] | null, backlog:
+ * @param {{total: any, before: any, series: any, seconds: number, queues: any[] | null, backlog:
  *   number[], slots: {busy: number, all: number | null, workers: number} | null}} props
- * total, before: of `GET /stats`, for this time and the one before it; seconds: how long this time
- * is
+ * total, before: of `GET /stats`, for this period and the previous one; seconds: length of the period
  */
-export function KeyFigures({ total, before, shown, seconds, queues, backlog, slots }) {
+export function KeyFigures({ total, before, series, seconds, queues, backlog, slots }) {
   const done = finishedCount(total);
   const doneBefore = finishedCount(before);
   const [through, throughUnit] = done == null ? ['–', ''] : [compact(done / seconds), '/s'];
@@ -60,10 +63,10 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
           value=${through}
           unit=${throughUnit}
           note=${formatChange(done, doneBefore)}
-          trend=${carryForward(shown?.done ?? [])}
+          trend=${carryForward(series?.done ?? [])}
         />
         <${KeyFigure}
-          name=${T.overview.errorRate}
+          name=${T.overview.failureRate}
           value=${
             total?.failure_rate == null
               ? '–'
@@ -76,7 +79,7 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
               : `${points > 0 ? '+' : '−'}${Math.abs(points).toFixed(2)}${THIN}${T.overview.points}`
           }
           tone=${comparisonTone(total?.failure_rate, before?.failure_rate, 'bad')}
-          trend=${carryForward(shown?.errors ?? [])}
+          trend=${carryForward(series?.errors ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.runtimeP95}
@@ -84,7 +87,7 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
           unit=${p95Unit}
           note=${formatChange(total?.runtime.p95, before?.runtime.p95)}
           tone=${comparisonTone(total?.runtime.p95, before?.runtime.p95)}
-          trend=${carryForward(shown?.p95 ?? [])}
+          trend=${carryForward(series?.p95 ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.waitP95}
@@ -92,7 +95,7 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
           unit=${waitUnit}
           note=${formatChange(total?.wait.p95, before?.wait.p95)}
           tone=${comparisonTone(total?.wait.p95, before?.wait.p95)}
-          trend=${carryForward(shown?.wait ?? [])}
+          trend=${carryForward(series?.wait ?? [])}
         />
         <${KeyFigure}
           name=${T.overview.backlog}
@@ -108,7 +111,7 @@ export function KeyFigures({ total, before, shown, seconds, queues, backlog, slo
           trend=${backlog}
         />
         <${KeyFigure}
-          name=${T.overview.busySlots}
+          name=${T.overview.busyProcesses}
           value=${slots ? int(slots.busy) : '–'}
           unit=${slots?.all ? `/ ${int(slots.all)}` : ''}
           note=${slots ? T.overview.workerCount(slots.workers) : ''}

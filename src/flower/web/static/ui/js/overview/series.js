@@ -1,28 +1,27 @@
-// Figures over time from the answer of `GET /stats?by=time`. DOM-less, so that it can be tested on
-// its own.
+// Statistics over time from the response of `GET /stats?group_by=time`.
 
 /**
  * @typedef {{times: number[], width: number, ok: (number | null)[], retry: (number | null)[],
  *   failed: (number | null)[], done: (number | null)[], errors: (number | null)[], p50: (number |
- *   null)[], p95: (number | null)[], p99: (number | null)[], wait: (number | null)[]}} Series rates
- *   are a second; null: not known
+ *   null)[], p95: (number | null)[], p99: (number | null)[], wait: (number | null)[]}} Series
+ * rates per second; null: unknown
  */
 
-/** Seconds of a stretch that is not over; shorter ones would jump about. */
+/** Minimum seconds of an incomplete bucket; rates of shorter ones fluctuate. */
 const MIN_BUCKET = 2;
 
-/** How much of a stretch lies within what was asked for: the first and the last are cut. */
+/** Seconds of a bucket within the requested range: the first and last bucket may be cut. */
 const overlap = (at, width, start, end) => Math.min(at + width, end) - Math.max(at, start);
 
 /**
- * @param {any} told answer of the API
- * @param {number} start epoch from which figures were asked
- * @param {number} now epoch
+ * @param {any} response
+ * @param {number} start start of the requested range, epoch seconds
+ * @param {number} now epoch seconds
  * @returns {Series}
  */
-export function buildSeries(told, start, now) {
-  const width = told.span?.width ?? 1;
-  const groups = told.groups.filter(
+export function buildSeries(response, start, now) {
+  const width = response.span?.width ?? 1;
+  const groups = response.groups.filter(
     (each) => overlap(each.group, width, start, now) >= Math.min(MIN_BUCKET, width / 2),
   );
   const rate = (each, n) => n / overlap(each.group, width, start, now);
@@ -43,14 +42,14 @@ export function buildSeries(told, start, now) {
   };
 }
 
-/** The newest that is known. @param {(number | null)[]} values */
+/** The last value that is not null. @param {(number | null)[]} values */
 export const lastKnown = (values) => {
   for (let at = values.length - 1; at >= 0; at -= 1) if (values[at] != null) return values[at];
   return null;
 };
 
 /**
- * For a spark: what is not known is as before.
+ * Replaces unknown values by the previous one.
  * @param {(number | null)[]} values
  * @returns {number[]}
  */
@@ -63,14 +62,14 @@ export function carryForward(values) {
 }
 
 /**
- * Sums of several series of the same stretches, which may begin at other times.
- * @param {{at: number, ready: number | null}[][]} all
+ * Sums of several series of buckets of the same width.
+ * @param {{start_at: number, ready_avg: number | null}[][]} all
  * @returns {number[]}
  */
 export function sumSeries(all) {
   const sums = new Map();
-  for (const stretches of all)
-    for (const { at, ready } of stretches)
+  for (const buckets of all)
+    for (const { start_at: at, ready_avg: ready } of buckets)
       if (ready != null) sums.set(at, (sums.get(at) ?? 0) + ready);
   return [...sums].sort((a, b) => a[0] - b[0]).map(([, n]) => n);
 }

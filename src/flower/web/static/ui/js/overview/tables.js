@@ -1,4 +1,4 @@
-// Queues by what waits in them, task types, workers with their slots.
+// The tables of the overview: queues by messages, task types, workers.
 
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
@@ -6,21 +6,22 @@ import { span } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
-import { Meter, quoted, Segmented, Sparkline, TaskName, WorkerLink } from '../ui/components.js';
+import { Meter, quoteValue, Segmented, Sparkline, TaskName, WorkerLink } from '../ui/components.js';
 import { OptionalValue, RelativeTime } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
 import { latestLoad, Slots, workerStatus } from '../worker/status.js';
 
 const MAX_ROWS = 8;
-/** Waiting for so long is shown loud, in seconds. */
+/** Seconds of waiting after which the oldest message is highlighted. */
 const LONG_WAIT = 300;
 
 /** @param {any} queue a row of `GET /queues` */
 function TimeToEmpty({ queue }) {
-  if (queue.empty_in === -1 || (queue.growing && queue.empty_in == null))
-    return html`<span class="bad">${T.overview.growing}</span>`;
-  if (queue.empty_in == null) return html`<${OptionalValue} n=${null} />`;
-  return queue.empty_in < 1 ? html`<span class="muted">${T.time.now}</span>` : span(queue.empty_in);
+  if (queue.growing) return html`<span class="bad">${T.overview.growing}</span>`;
+  if (queue.time_to_empty == null) return html`<${OptionalValue} value=${null} />`;
+  return queue.time_to_empty < 1
+    ? html`<span class="muted">${T.time.now}</span>`
+    : span(queue.time_to_empty);
 }
 
 export function Queues({ of }) {
@@ -31,7 +32,7 @@ export function Queues({ of }) {
           const rows = [...queues]
             .sort((a, b) => (b.ready ?? -1) - (a.ready ?? -1) || a.name.localeCompare(b.name))
             .slice(0, MAX_ROWS);
-          const most = Math.max(1, ...rows.map((each) => each.ready ?? 0));
+          const maxReady = Math.max(1, ...rows.map((each) => each.ready ?? 0));
           const c = T.overview.queue;
           if (!rows.length) return html`<p class="muted pad16">${T.overview.queuesNone}</p>`;
           return html`
@@ -47,7 +48,7 @@ export function Queues({ of }) {
                     <th class="right opt">${c.in}</th>
                     <th class="right opt">${c.out}</th>
                     <th class="right">${c.oldest}</th>
-                    <th class="right">${c.empty}</th>
+                    <th class="right">${c.timeToEmpty}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -70,19 +71,19 @@ export function Queues({ of }) {
                         </td>
                         <td class="meter-c">
                           <${Meter}
-                            part=${Math.sqrt((each.ready ?? 0) / most)}
+                            part=${Math.sqrt((each.ready ?? 0) / maxReady)}
                             tone=${tone}
-                            label=${T.overview.ofMost(int(each.ready ?? 0))}
+                            label=${T.overview.messages(int(each.ready ?? 0))}
                           />
                         </td>
                         <td class="right muted opt">
-                          <${OptionalValue} n=${each.in_rate} show=${rate} />
+                          <${OptionalValue} value=${each.arrivals_per_second} show=${rate} />
                         </td>
                         <td class="right muted opt">
-                          <${OptionalValue} n=${each.out_rate} show=${rate} />
+                          <${OptionalValue} value=${each.departures_per_second} show=${rate} />
                         </td>
-                        <td class=${`right${each.oldest > LONG_WAIT ? ' bad' : ''}`}>
-                          <${OptionalValue} n=${each.oldest} show=${duration} />
+                        <td class=${`right${each.oldest_message_age > LONG_WAIT ? ' bad' : ''}`}>
+                          <${OptionalValue} value=${each.oldest_message_age} show=${duration} />
                         </td>
                         <td class="right">
                           <${TimeToEmpty} queue=${each} />
@@ -105,7 +106,7 @@ const slowest = (groups) =>
 
 /**
  * @param {{of: any, trends: Record<string, number[]>, seconds: number, window: string}} props of:
- *   `GET /stats?by=name`; trends: by name; window: `t` of the tasks page
+ *   `GET /stats?group_by=name`; trends: by name; window: `t` of the tasks page
  */
 export function Types({ of, trends, seconds, window: within }) {
   const [order, setOrder] = useState('busiest');
@@ -137,22 +138,22 @@ export function Types({ of, trends, seconds, window: within }) {
                     <th class="opt">
                       <span class="vh">${c.trend}</span>
                     </th>
-                    <th class="right">${c.failing}</th>
+                    <th class="right">${c.failureRate}</th>
                     <th class="right opt">p50</th>
                     <th class="right">p95</th>
                   </tr>
                 </thead>
                 <tbody>
                   ${rows.map((each) => {
-                    const bad = each.failure_rate;
+                    const failureRate = each.failure_rate;
                     return html`
                       <tr key=${each.group}>
                         <td class="nm type-c">
                           <a
-                            href=${searchAddress(`name:=${quoted(each.group)}`, { t: within })}
+                            href=${searchAddress(`name:=${quoteValue(each.group)}`, { t: within })}
                             title=${line(each.group)}
                           >
-                            <${TaskName} n=${each.group} />
+                            <${TaskName} name=${each.group} />
                           </a>
                         </td>
                         <td class="right">${rate(each.count / seconds)}</td>
@@ -163,9 +164,9 @@ export function Types({ of, trends, seconds, window: within }) {
                           }
                         </td>
                         <td
-                          class=${`right ${bad > 0.05 ? 'bad' : bad > 0.02 ? 'warn' : 'muted'}`}
+                          class=${`right ${failureRate > 0.05 ? 'bad' : failureRate > 0.02 ? 'warn' : 'muted'}`}
                         >
-                          <${OptionalValue} n=${bad} show=${(n) => `${compact(n * 100)}%`} />
+                          <${OptionalValue} value=${failureRate} show=${(n) => `${compact(n * 100)}%`} />
                         </td>
                         <td class="right muted opt">${duration(each.runtime.p50)}</td>
                         <td class="right">${duration(each.runtime.p95)}</td>
@@ -183,11 +184,11 @@ export function Types({ of, trends, seconds, window: within }) {
 }
 
 /**
- * @param {{of: any, briefs: any[]}} props of: `GET /workers`; briefs: what they last said of
- *   themselves
+ * @param {{of: any, inspections: any[]}} props of: `GET /workers`; inspections: of
+ *   `GET /inspections`
  */
-export function Workers({ of, briefs }) {
-  const slots = new Map(briefs.map((each) => [each.name, each.slots]));
+export function Workers({ of, inspections }) {
+  const slots = new Map(inspections.map((each) => [each.name, each.concurrency]));
   const c = T.overview.worker;
   return html`
     <${Panel}
@@ -202,12 +203,12 @@ export function Workers({ of, briefs }) {
               (a, b) =>
                 Number(a.alive) - Number(b.alive) ||
                 (b.active ?? 0) - (a.active ?? 0) ||
-                a.hostname.localeCompare(b.hostname),
+                a.name.localeCompare(b.name),
             );
           if (!shown.length)
             return html`
               <p class="muted pad16">
-                ${workers.length ? T.overview.workersGone(workers.length) : T.overview.workersNone}
+                ${workers.length ? T.overview.noneOnline(workers.length) : T.overview.workersNone}
               </p>
             `;
           return html`
@@ -218,26 +219,26 @@ export function Workers({ of, briefs }) {
                     <th>${c.name}</th>
                     <th>${c.slots}</th>
                     <th class="right">${c.load}</th>
-                    <th class="right">${c.heard}</th>
+                    <th class="right">${c.lastHeartbeat}</th>
                   </tr>
                 </thead>
                 <tbody>
                   ${shown.slice(0, MAX_ROWS).map(
                     (each) => html`
-                      <tr key=${each.hostname}>
+                      <tr key=${each.name}>
                         <td class="nm">
                           <span class="with-dot">
                             <i class=${`dot ${each.alive ? '' : 'bad'}`} aria-hidden="true"></i>
-                            <span class="vh">${T.workers.mood[workerStatus(each)]}</span>
-                            <${WorkerLink} name=${each.hostname} short />
+                            <span class="vh">${T.workers.status[workerStatus(each)]}</span>
+                            <${WorkerLink} name=${each.name} short />
                           </span>
                         </td>
                         <td>
-                          <${Slots} busy=${each.active} all=${slots.get(each.hostname) ?? null} />
+                          <${Slots} busy=${each.active} all=${slots.get(each.name) ?? null} />
                         </td>
                         <td class="right muted">${latestLoad(each.loadavg) ?? '–'}</td>
                         <td class=${`right ${each.alive ? 'muted' : 'bad'}`}>
-                          <${RelativeTime} at=${each.heartbeat} />
+                          <${RelativeTime} at=${each.last_heartbeat_at} />
                         </td>
                       </tr>
                     `,

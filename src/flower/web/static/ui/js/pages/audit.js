@@ -1,4 +1,4 @@
-// The audit log: who did what, on what, with which outcome. The filters are in the address.
+// The audit log page. The filters are in the query string.
 
 import { apiAddress, get } from '../api.js';
 import { line } from '../format/text.js';
@@ -15,29 +15,33 @@ import { toastProblem } from '../ui/toast.js';
 import { useResource } from '../useResource.js';
 
 const A = T.audit;
-const FILTERS = ['who', 'action', 'target', 'address', 'start', 'end'];
+const FILTERS = ['user', 'action', 'target', 'address', 'start', 'end'];
 const TARGETS = 2;
-const TONE = { done: '', begun: 'warn', refused: 'warn', failed: 'bad' };
+const TONE = { done: '', in_progress: 'warn', refused: 'warn', failed: 'bad' };
 
 export default function Audit({ query }) {
-  const asked = Object.fromEntries(
+  const filters = Object.fromEntries(
     [...FILTERS, 'outcome'].map((key) => [key, query.get(key) ?? '']),
   );
-  const open = hasPermission('audit');
-  const key = JSON.stringify(asked);
-  const first = useResource((signal) => get('audit', { ...asked, limit: 100 }, { signal }), [key], {
-    skip: !open,
-  });
+  const isAllowed = hasPermission('audit');
+  const key = JSON.stringify(filters);
+  const first = useResource(
+    (signal) => get('audit', { ...filters, limit: 100 }, { signal }),
+    [key],
+    {
+      skip: !isAllowed,
+    },
+  );
   const exports = ['csv', 'ndjson'].map((format) => [
     T.ops[format],
-    apiAddress('audit/export', { ...asked, format }),
+    apiAddress('audit/export', { ...filters, format }),
     { icon: 'export', download: true },
   ]);
-  if (open === false)
+  if (isAllowed === false)
     return html`
       <${Page} title=${T.pages.audit} live=${false}>
-        <${EmptyState} title=${A.closedTitle}>
-          <p>${T.may.lacks('audit')}</p>
+        <${EmptyState} title=${A.deniedTitle}>
+          <p>${T.denied.permission('audit')}</p>
         </${EmptyState}>
       </${Page}>
     `;
@@ -47,8 +51,8 @@ export default function Audit({ query }) {
       live=${false}
       actions=${html`
         <button type="button" class="btn" onClick=${first.reload}>
-          <${Icon} n="retry" />
-          <span>${T.broken.reload}</span>
+          <${Icon} name="retry" />
+          <span>${T.reload}</span>
         </button>
         <${Popover} label=${T.ops.export} icon="export" text=${T.ops.export} quiet=${false} end>
           ${(close) => html`<${MenuItems} close=${close} items=${exports} />`}
@@ -57,9 +61,9 @@ export default function Audit({ query }) {
     >
       <div class="wrap">
         <section class="panel" aria-label=${A.entries}>
-          <${Filters} asked=${asked} key=${key} />
+          <${Filters} filters=${filters} key=${key} />
           <${Loaded} of=${first}>
-            ${(data) => html`<${Entries} first=${data} asked=${asked} key=${key + data.entries[0]?.id} />`}
+            ${(data) => html`<${Entries} first=${data} filters=${filters} key=${key + data.entries[0]?.id} />`}
           </${Loaded}>
         </section>
       </div>
@@ -67,12 +71,12 @@ export default function Audit({ query }) {
   `;
 }
 
-function Filters({ asked }) {
+function Filters({ filters }) {
   const submit = (event) => {
     event.preventDefault();
     setQuery(Object.fromEntries(/** @type {any} */ (new FormData(event.target))));
   };
-  const any = Object.values(asked).some(Boolean);
+  const any = Object.values(filters).some(Boolean);
   return html`
     <form class="filters" onSubmit=${submit} aria-label=${A.filters}>
       ${FILTERS.map(
@@ -82,7 +86,7 @@ function Filters({ asked }) {
             <input
               class="field"
               name=${name}
-              defaultValue=${asked[name]}
+              defaultValue=${filters[name]}
               placeholder=${A.hints[name] ?? ''}
               autocomplete="off"
               spellcheck=${false}
@@ -92,13 +96,13 @@ function Filters({ asked }) {
       )}
       <label class="f">
         ${A.fields.outcome}
-        <select class="field" name="outcome" value=${asked.outcome}>
-          <option value="" selected=${!asked.outcome}>
+        <select class="field" name="outcome" value=${filters.outcome}>
+          <option value="" selected=${!filters.outcome}>
             ${A.any}
           </option>
           ${Object.entries(A.outcomes).map(
             ([key, word]) => html`
-              <option value=${key} selected=${asked.outcome === key}>
+              <option value=${key} selected=${filters.outcome === key}>
                 ${word}
               </option>
             `,
@@ -120,24 +124,24 @@ function Filters({ asked }) {
   `;
 }
 
-/** What was read first, and what came with "more". */
-function Entries({ first, asked }) {
+/** The first page of entries and those loaded by "Load more". */
+function Entries({ first, filters }) {
   const [more, setMore] = useState(/** @type {any[]} */ ([]));
-  const [next, setNext] = useState(first.next);
+  const [next, setNext] = useState(first.next_cursor);
   const [busy, setBusy] = useState(false);
   const rows = [...first.entries, ...more];
   if (!rows.length)
     return html`
       <${EmptyState} title=${A.noneTitle}>
-        <p>${Object.values(asked).some(Boolean) ? A.noneMatch : A.noneText}</p>
+        <p>${Object.values(filters).some(Boolean) ? A.noneMatch : A.noneText}</p>
       </${EmptyState}>
     `;
-  const read = () => {
+  const loadMore = () => {
     setBusy(true);
-    get('audit', { ...asked, limit: 100, cursor: next })
-      .then((told) => {
-        setMore((all) => [...all, ...told.entries]);
-        setNext(told.next);
+    get('audit', { ...filters, limit: 100, cursor: next })
+      .then((response) => {
+        setMore((all) => [...all, ...response.entries]);
+        setNext(response.next_cursor);
       }, toastProblem)
       .finally(() => setBusy(false));
   };
@@ -148,7 +152,7 @@ function Entries({ first, asked }) {
         <thead>
           <tr>
             <th>${C.at}</th>
-            <th>${C.who}</th>
+            <th>${C.user}</th>
             <th>${C.action}</th>
             <th>${C.targets}</th>
             <th>${C.outcome}</th>
@@ -165,7 +169,7 @@ function Entries({ first, asked }) {
       ${
         next
           ? html`
-            <button type="button" class="btn" disabled=${busy} onClick=${read}>
+            <button type="button" class="btn" disabled=${busy} onClick=${loadMore}>
               ${T.ops.more}
             </button>
           `
@@ -175,8 +179,8 @@ function Entries({ first, asked }) {
   `;
 }
 
-/** Where what was acted on can be seen. */
-const placeOf = (action, target) =>
+/** The page of the target of an action; '' if it has none. */
+const targetAddress = (action, target) =>
   action.startsWith('worker.')
     ? href(`worker/${encodeSegment(target)}`)
     : action.startsWith('task.')
@@ -191,22 +195,22 @@ const placeOf = (action, target) =>
 
 function Row({ of }) {
   const targets = of.targets.slice(0, TARGETS);
-  const asked = Object.entries(of.parameters)
+  const parameters = Object.entries(of.parameters)
     .map(([key, value]) => `${key}=${formatJson(value)}`)
     .join(' ');
   return html`
     <tr>
       <td>
-        <${Time} at=${of.at} natural=${false} />
+        <${Time} at=${of.created_at} natural=${false} />
       </td>
       <td
         class="nm"
-        title=${[A.by(of.way), of.token && A.token(of.token)].filter(Boolean).join(', ')}
+        title=${[A.authMethod(of.auth_method), of.token && A.token(of.token)].filter(Boolean).join(', ')}
       >
         ${
-          of.who
-            ? html`<a href=${address('audit', { who: of.who })}>${line(of.who, 60)}</a>`
-            : html`<span class="muted">${A.nobody}</span>`
+          of.user
+            ? html`<a href=${address('audit', { user: of.user })}>${line(of.user, 60)}</a>`
+            : html`<span class="muted">${T.anonymous}</span>`
         }
       </td>
       <td>
@@ -219,9 +223,9 @@ function Row({ of }) {
           (target, at) => html`
             ${at ? ', ' : ''}
             ${
-              placeOf(of.action, target)
+              targetAddress(of.action, target)
                 ? html`
-                  <a class="mono link" href=${placeOf(of.action, target)} title=${line(target)}>
+                  <a class="mono link" href=${targetAddress(of.action, target)} title=${line(target)}>
                     ${line(target, 36)}
                   </a>
                 `
@@ -238,13 +242,13 @@ function Row({ of }) {
         }
       </td>
       <td>
-        <span class=${TONE[of.outcome]} title=${of.outcome === 'begun' ? A.begunHint : null}>
+        <span class=${TONE[of.outcome]} title=${of.outcome === 'in_progress' ? A.inProgressHint : null}>
           ${A.outcomes[of.outcome]}
         </span>
         ${of.message && html`<div class="why small muted">${line(of.message, 240)}</div>`}
       </td>
-      <td class="mono trunc asked" title=${line(asked)}>
-        ${line(asked, 160)}
+      <td class="mono trunc query-cell" title=${line(parameters)}>
+        ${line(parameters, 160)}
       </td>
       <td class="muted">${line(of.address, 60)}</td>
     </tr>

@@ -1,4 +1,4 @@
-// One kind of failure: how often, since when, where, and one of its tasks in full.
+// The page of one failure group: occurrences, affected task types and workers, an example, recent tasks.
 
 import { get } from '../api.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
@@ -6,7 +6,7 @@ import { formatRange } from '../explorer/urlState.js';
 import { useFailureActions } from '../failures/actions.js';
 import { failureTitle, StatusNote, StatusTag } from '../failures/components.js';
 import { failureQuery, GroupActions } from '../failures/menu.js';
-import { compact, duration, int, plural } from '../format/numbers.js';
+import { compact, duration, int } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { span as spanOf, zone } from '../format/time.js';
 import { html } from '../lib.js';
@@ -20,7 +20,7 @@ import { ChartWithTable } from '../ui/chart.js';
 import {
   Fact,
   Meter,
-  quoted,
+  quoteValue,
   RowTime,
   TaskLink,
   TaskName,
@@ -34,13 +34,13 @@ import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 import { filters } from './failures.js';
 
-const LATEST = 20;
+const RECENT = 20;
 const COLUMNS = [
   'state',
   'name',
   'worker',
-  'received',
-  'timestamp',
+  'received_at',
+  'last_event_at',
   'runtime',
   'exception',
   'args',
@@ -48,19 +48,19 @@ const COLUMNS = [
 const SHARES = 12;
 
 const Crumb = ({ title = '', within }) => html`
-  <nav class="crumb" aria-label=${T.failures.crumbs}>
+  <nav class="crumb" aria-label=${T.nav.breadcrumb}>
     <a href=${address('failures', { q: within.q })}>${T.pages.failures}</a>
     ${
       title &&
       html`
-        <${Icon} n="right" />
+        <${Icon} name="right" />
         <span class="trunc">${title}</span>
       `
     }
   </nav>
 `;
 
-/** Affected types or workers, each with its share. */
+/** Affected task types or workers with their share of the failures. */
 function Shares({ title, of, all, link }) {
   return html`
     <${Panel} title=${title} end=${html`<span class="muted small">${int(of.length)}</span>`}>
@@ -81,19 +81,19 @@ function Shares({ title, of, all, link }) {
       </ul>
       ${
         of.length > SHARES &&
-        html`<p class="muted pad16 small">${T.tasks.moreValues(of.length - SHARES)}</p>`
+        html`<p class="muted pad16 small">${T.tasks.showMore(of.length - SHARES)}</p>`
       }
     </${Panel}>
   `;
 }
 
-function Latest({ tasks, query, range }) {
+function RecentTasks({ tasks, query, range }) {
   return html`
     <${Panel}
-      title=${T.failures.latest}
-      end=${html`<a href=${searchAddress(query, range ? { t: range } : {})}>${T.failures.itsTasks}</a>`}
+      title=${T.failures.recent}
+      end=${html`<a href=${searchAddress(query, range ? { t: range } : {})}>${T.viewTasks}</a>`}
     >
-      <div class="scroll" tabindex="0" role="group" aria-label=${T.failures.latest}>
+      <div class="scroll" tabindex="0" role="group" aria-label=${T.failures.recent}>
         <table class="t">
           <thead>
             <tr>
@@ -102,7 +102,7 @@ function Latest({ tasks, query, range }) {
               <th class="opt">${T.tasks.column.name}</th>
               <th>${T.tasks.column.worker}</th>
               <th class="right opt">${T.tasks.column.runtime}</th>
-              <th class="right">${T.tasks.column.timestamp}</th>
+              <th class="right">${T.tasks.column.last_event_at}</th>
             </tr>
           </thead>
           <tbody>
@@ -110,20 +110,20 @@ function Latest({ tasks, query, range }) {
               (task) => html`
                 <tr key=${task.uuid}>
                   <td>
-                    <${TaskState} s=${task.state} />
+                    <${TaskState} state=${task.state} />
                   </td>
                   <td>
                     <${TaskLink} uuid=${task.uuid} short />
                   </td>
                   <td class="nm type-c opt">
-                    <${TaskName} n=${task.name} />
+                    <${TaskName} name=${task.name} />
                   </td>
                   <td>
                     <${WorkerLink} name=${task.worker} short />
                   </td>
                   <td class="right opt">${duration(task.runtime)}</td>
                   <td class="right">
-                    <${RowTime} at=${task.timestamp} />
+                    <${RowTime} at=${task.last_event_at} />
                   </td>
                 </tr>
               `,
@@ -135,7 +135,7 @@ function Latest({ tasks, query, range }) {
   `;
 }
 
-/** One of its tasks: what went wrong, in full. */
+/** The exception of one task of the group. */
 function Example({ uuid }) {
   const task = useResource((signal) => get(`tasks/${encodeSegment(uuid)}`, {}, { signal }), [uuid]);
   if (task.problem)
@@ -161,15 +161,15 @@ function Example({ uuid }) {
 }
 
 function Trend({ group, span, onBrush }) {
-  const times = group.trend.map((_, i) => span.start + i * span.width);
+  const times = group.trend.map((_, i) => span.start_at + i * span.width);
   return html`
     <${Panel}
-      title=${T.failures.trend}
-      end=${html`<span class="muted small">${T.failures.perStretch(spanOf(span.width))}</span>`}
+      title=${T.failures.occurrences}
+      end=${html`<span class="muted small">${T.failures.perBucket(spanOf(span.width))}</span>`}
     >
       <div class="chart pad-table">
         <${ChartWithTable}
-          label=${T.failures.trendLabel}
+          label=${T.failures.occurrencesLabel}
           data=${[times, group.trend]}
           series=${[{ label: T.failures.failed, color: '--c-fail' }]}
           stack
@@ -187,8 +187,8 @@ function Trend({ group, span, onBrush }) {
 
 export default function FailureGroup({ id, query }) {
   const within = filters(query, '');
-  const turn = useRefreshTimer(20);
-  const found = useResource(
+  const refresh = useRefreshTimer(20);
+  const resource = useResource(
     (signal) =>
       get(
         `failures/${encodeSegment(id)}`,
@@ -199,14 +199,14 @@ export default function FailureGroup({ id, query }) {
           tz: zone(),
           columns: COLUMNS,
           text_limit: 1024,
-          limit: LATEST,
+          limit: RECENT,
         },
         { signal },
       ),
-    [id, query.toString(), turn],
+    [id, query.toString(), refresh],
   );
-  const { shown, act } = useFailureActions(found.reload);
-  useLiveStream({ topics: ['status'] }, { reset: found.reload });
+  const { shown, act } = useFailureActions(resource.reload);
+  useLiveStream({ topics: ['status'] }, { reset: resource.reload });
   const ranges = html`
     <${RangeMenu}
       start=${within.start}
@@ -214,16 +214,16 @@ export default function FailureGroup({ id, query }) {
       onRange=${(start, end) => setQuery({ t: formatRange(start, end) })}
     />
   `;
-  if (found.problem?.status === 404) {
-    const narrowed = within.q || within.start || within.end;
+  if (resource.problem?.status === 404) {
+    const isFiltered = within.q || within.start || within.end;
     return html`
-      <${Page} title=${T.failures.goneTitle} crumb=${html`<${Crumb} within=${within} />`} actions=${ranges}>
+      <${Page} title=${T.failures.notFound} crumb=${html`<${Crumb} within=${within} />`} actions=${ranges}>
         <${EmptyState}
           page
-          title=${T.failures.goneTitle}
+          title=${T.failures.notFound}
           actions=${html`
             ${
-              narrowed &&
+              isFiltered &&
               html`
                 <a class="btn" href=${href(`failures/${encodeSegment(id)}`)}>
                   ${T.tasks.allTime}
@@ -235,32 +235,32 @@ export default function FailureGroup({ id, query }) {
             </a>
           `}
         >
-          <p>${narrowed ? T.failures.goneWithin : T.failures.gone}</p>
+          <p>${isFiltered ? T.failures.notFoundInPeriod : T.failures.notFoundText}</p>
         </${EmptyState}>
       </${Page}>
     `;
   }
-  if (!found.data)
+  if (!resource.data)
     return html`
       <${Page} title=${T.pages.failures} crumb=${html`<${Crumb} within=${within} />`}>
         <div class="wrap">
           ${
-            found.problem
-              ? html`<${ErrorPanel} problem=${found.problem} onRetry=${found.reload} />`
-              : found.slow && html`<${Skeleton} widths=${[60, 30, 80, 70]} />`
+            resource.problem
+              ? html`<${ErrorPanel} problem=${resource.problem} onRetry=${resource.reload} />`
+              : resource.slow && html`<${Skeleton} widths=${[60, 30, 80, 70]} />`
           }
         </div>
       </${Page}>
     `;
-  const group = shown(found.data.group);
-  const { fingerprint: mark } = group;
+  const group = shown(resource.data.failure);
+  const { fingerprint } = group;
   const range = formatRange(within.start, within.end);
-  const q = failureQuery(mark.id, within.q);
+  const q = failureQuery(fingerprint.id, within.q);
   const brush = (from, to) => setQuery({ t: `${from.toFixed(0)}..${to.toFixed(0)}` });
   return html`
     <${Page}
-      title=${failureTitle(mark, 120)}
-      crumb=${html`<${Crumb} title=${line(mark.exception, 80)} within=${within} />`}
+      title=${failureTitle(fingerprint, 120)}
+      crumb=${html`<${Crumb} title=${line(fingerprint.exception, 80)} within=${within} />`}
       actions=${html`
         ${ranges}
         <${GroupActions} group=${group} act=${act} within=${within} full />
@@ -268,39 +268,39 @@ export default function FailureGroup({ id, query }) {
     >
       <div class="wrap">
         <${GapNotice} />
-        ${found.problem && html`<${ErrorPanel} problem=${found.problem} onRetry=${found.reload} />`}
+        ${resource.problem && html`<${ErrorPanel} problem=${resource.problem} onRetry=${resource.reload} />`}
         <div class="dt-head">
           <div class="l1">
-            <${StatusTag} s=${group.status} />
+            <${StatusTag} status=${group.status} />
             <h1>
-              ${line(mark.exception?.split('.').pop() || T.failures.unknown, 120)}
+              ${line(fingerprint.exception?.split('.').pop() || T.failures.unknown, 120)}
               ${
-                mark.message &&
-                html`<span class="mod">: ${visible(mark.message.slice(0, 300))}</span>`
+                fingerprint.message &&
+                html`<span class="mod">: ${visible(fingerprint.message.slice(0, 300))}</span>`
               }
             </h1>
           </div>
           <div class="l2">
-            ${mark.frame && html`<span class="mono">${line(mark.frame, 200)}</span>`}
+            ${fingerprint.frame && html`<span class="mono">${line(fingerprint.frame, 200)}</span>`}
             <${StatusNote} of=${group.note} status=${group.status} />
           </div>
         </div>
         <dl class="panel facts">
           <${Fact} name=${T.failures.count}>${int(group.count)}</${Fact}>
           <${Fact} name=${T.failures.firstSeen}>
-            <${Time} at=${group.first_seen} />
+            <${Time} at=${group.first_seen_at} />
           </${Fact}>
           <${Fact} name=${T.failures.lastSeen}>
-            <${RelativeTime} at=${group.last_seen} />
+            <${RelativeTime} at=${group.last_seen_at} />
           </${Fact}>
-          <${Fact} name=${T.failures.types}>${plural(group.types.length, 'type')}</${Fact}>
+          <${Fact} name=${T.failures.types}>${int(group.types.length)}</${Fact}>
           <${Fact} name=${T.pages.workers}>${int(group.workers.length)}</${Fact}>
         </dl>
         <div class="dt">
           <div class="stack">
-            <${Trend} group=${group} span=${found.data.span} onBrush=${brush} />
+            <${Trend} group=${group} span=${resource.data.span} onBrush=${brush} />
             <${Example} uuid=${group.example} />
-            <${Latest} tasks=${found.data.tasks} query=${q} range=${range} />
+            <${RecentTasks} tasks=${resource.data.tasks} query=${q} range=${range} />
           </div>
           <div class="stack">
             <${Shares}
@@ -310,8 +310,8 @@ export default function FailureGroup({ id, query }) {
               link=${(name) =>
                 name
                   ? html`
-                    <a href=${searchAddress(`${q} name:=${quoted(name)}`)}>
-                      <${TaskName} n=${name} />
+                    <a href=${searchAddress(`${q} name:=${quoteValue(name)}`)}>
+                      <${TaskName} name=${name} />
                     </a>
                   `
                   : (T.tasks.noValue)}

@@ -1,4 +1,4 @@
-// Failures, those of a kind together: what is new, what came back, what somebody has spoken of.
+// The failures page: failure groups with status, trend and actions.
 
 import { get } from '../api.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
@@ -25,7 +25,7 @@ import { useResource } from '../useResource.js';
 const PAGE_SIZE = 50;
 const MAX_GROUPS = 1000;
 
-/** What the address says. @param {URLSearchParams} query */
+/** The filters in the query string. @param {URLSearchParams} query */
 export function filters(query, range = DEFAULT_RANGE) {
   const [start = '', end = ''] = (query.has('t') ? (query.get('t') ?? '') : range).split('..');
   const chosen = (query.get('status') ?? '').split(',').filter((each) => STATUSES.includes(each));
@@ -37,7 +37,7 @@ export function filters(query, range = DEFAULT_RANGE) {
   };
 }
 
-const ValueSummary = ({ of, word }) =>
+const ValueSummary = ({ of, missing }) =>
   of.length
     ? html`
       ${line(of[0].value ?? T.tasks.noValue, 60)}
@@ -50,50 +50,50 @@ const ValueSummary = ({ of, word }) =>
           : ''
       }
     `
-    : html`<span class="muted">${word}</span>`;
+    : html`<span class="muted">${missing}</span>`;
 
 function Group({ group, act, within }) {
-  const { fingerprint: mark } = group;
-  const settled = group.status === 'resolved' || group.status === 'muted';
-  const to = address(`failures/${encodeSegment(mark.id)}`, {
+  const { fingerprint } = group;
+  const isClosed = group.status === 'resolved' || group.status === 'muted';
+  const to = address(`failures/${encodeSegment(fingerprint.id)}`, {
     q: within.q,
     t: formatRange(within.start, within.end),
   });
   return html`
-    <li class=${`fg${settled ? ' settled' : ''}`} aria-label=${failureTitle(mark)}>
+    <li class=${`fg${isClosed ? ' settled' : ''}`} aria-label=${failureTitle(fingerprint)}>
       <div class="fg-t">
         <div class="fg-l">
-          <a href=${to} title=${line(mark.message, 500)}>
-            ${failureTitle(mark)}
+          <a href=${to} title=${line(fingerprint.message, 500)}>
+            ${failureTitle(fingerprint)}
           </a>
-          <${StatusTag} s=${group.status} />
+          <${StatusTag} status=${group.status} />
         </div>
         <p class="muted trunc">
-          <${ValueSummary} of=${group.types} word=${T.unknownName} /> ·${' '}
-          <${ValueSummary} of=${group.workers} word=${T.failures.noWorker} />
+          <${ValueSummary} of=${group.types} missing=${T.unknownName} /> ·${' '}
+          <${ValueSummary} of=${group.workers} missing=${T.failures.noWorker} />
           ${
-            mark.frame &&
+            fingerprint.frame &&
             html`
               ${' '}
-              · <span class="mono">${line(mark.frame, 120)}</span>
+              · <span class="mono">${line(fingerprint.frame, 120)}</span>
             `
           }
         </p>
         <${StatusNote} of=${group.note} status=${group.status} />
       </div>
       <div class="fg-s">
-        <${Sparkline} values=${group.trend} tone=${settled ? '' : 'bad'} w=${110} />
+        <${Sparkline} values=${group.trend} tone=${isClosed ? '' : 'bad'} w=${110} />
       </div>
       <div class="fg-n num">
         <b>${int(group.count)}</b>
-        <small>${T.failures.times(group.count)}</small>
+        <small>${T.failures.countUnit(group.count)}</small>
       </div>
       <div class="fg-w">
         <span>
-          <${RelativeTime} at=${group.last} />
+          <${RelativeTime} at=${group.last_failure_at} />
         </span>
         <small>
-          ${T.failures.since} <${RelativeTime} at=${group.first_seen} />
+          ${T.failures.firstSeenShort} <${RelativeTime} at=${group.first_seen_at} />
         </small>
       </div>
       <div class="fg-a">
@@ -104,7 +104,7 @@ function Group({ group, act, within }) {
 }
 
 function NoFailures({ within, all }) {
-  const settled =
+  const isClosed =
     within.status.length === UNRESOLVED.length &&
     within.status.every((each) => UNRESOLVED.includes(each));
   const actions = html`
@@ -134,10 +134,10 @@ function NoFailures({ within, all }) {
   `;
   return html`
     <${EmptyState}
-      title=${settled && !within.q ? T.failures.noneTitle : T.failures.noneMatch}
+      title=${isClosed && !within.q ? T.failures.noneTitle : T.failures.noneMatch}
       actions=${actions}
     >
-      <p>${settled && !within.q ? T.failures.noneText : T.failures.noneMatchText}</p>
+      <p>${isClosed && !within.q ? T.failures.noneText : T.failures.noneMatchText}</p>
     </${EmptyState}>
   `;
 }
@@ -145,7 +145,7 @@ function NoFailures({ within, all }) {
 export default function Failures({ query }) {
   const within = filters(query);
   const limit = query.get('more') ? MAX_GROUPS : PAGE_SIZE;
-  const turn = useRefreshTimer(20);
+  const refresh = useRefreshTimer(20);
   const list = useResource(
     (signal) =>
       get(
@@ -161,15 +161,15 @@ export default function Failures({ query }) {
         },
         { signal },
       ),
-    [query.toString(), turn],
+    [query.toString(), refresh],
   );
   const { shown, act, busy } = useFailureActions(list.reload);
-  const held = useStableList(list.data, busy);
+  const stable = useStableList(list.data, busy);
   useLiveStream({ topics: ['status'] }, { reset: list.reload });
-  const wrong = list.problem?.code === 'invalid_search' ? list.problem : null;
+  const queryError = list.problem?.code === 'invalid_query' ? list.problem : null;
   const status = query.get('status') ?? '';
   const choices = [
-    ['', T.failures.unsettled],
+    ['', T.failures.unresolved],
     ...STATUSES.map((each) => [each, T.failures.status[each]]),
     ['all', T.failures.all],
   ];
@@ -186,45 +186,45 @@ export default function Failures({ query }) {
         <${GapNotice} />
         <${SearchBox}
           value=${within.q}
-          problem=${wrong}
+          problem=${queryError}
           onSearch=${(q) => setQuery({ q, more: '' })}
         />
         <div class="filter-row">
           <${Segmented}
-            label=${T.failures.standing}
+            label=${T.failures.statusLabel}
             items=${choices}
             value=${status}
-            onPick=${(picked) => setQuery({ status: picked, more: '' })}
+            onPick=${(selected) => setQuery({ status: selected, more: '' })}
           />
           <span class="sp"></span>
           ${
-            held &&
+            stable &&
             html`
               <span class="muted small">
-                ${T.failures.total(held.groups.length + held.more, held.count)}
+                ${T.failures.total(stable.failures.length + stable.more, stable.count)}
               </span>
             `
           }
         </div>
         ${
           list.problem &&
-          !wrong &&
+          !queryError &&
           html`<${ErrorPanel} problem=${list.problem} onRetry=${list.reload} />`
         }
         ${
-          !held
+          !stable
             ? list.slow &&
               html`
                 <section class="panel">
                   <${Skeleton} widths=${[70, 45, 80, 60, 50]} />
                 </section>
               `
-            : held.groups.length
+            : stable.failures.length
               ? html`
                 <section class="panel" aria-label=${T.pages.failures}>
                   <h2 class="vh">${T.failures.groups}</h2>
                   <ul class="fgs">
-                    ${held.groups.map(
+                    ${stable.failures.map(
                       (group) => html`
                         <${Group}
                           key=${group.fingerprint.id}
@@ -240,24 +240,24 @@ export default function Failures({ query }) {
               : html`<${NoFailures} within=${within} all=${false} />`
         }
         ${
-          held?.more > 0 &&
+          stable?.more > 0 &&
           html`
             <button type="button" class="btn centre" onClick=${() => setQuery({ more: '1' })}>
-              ${T.failures.more(held.more)}
+              ${T.failures.more(stable.more)}
             </button>
           `
         }
-        ${held?.partial && html`<p class="muted small">${held.partial}</p>`}
+        ${stable?.partial && html`<p class="muted small">${stable.partial}</p>`}
       </div>
     </${Page}>
   `;
 }
 
-/** Rows do not move away while something that was done to them can be undone. */
+/** The list as it was while changes can be undone, so that rows do not move. */
 function useStableList(data, busy) {
-  const [kept, keep] = useState(data);
+  const [previous, setPrevious] = useState(data);
   useEffect(() => {
-    if (!busy) keep(data);
+    if (!busy) setPrevious(data);
   }, [data, busy]);
-  return busy && kept ? kept : data;
+  return busy && previous ? previous : data;
 }

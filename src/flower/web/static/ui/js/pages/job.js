@@ -1,9 +1,9 @@
-// One bulk job: how far it is, what became of each task.
+// The page of one bulk job: progress and the outcome of each task.
 
 import { apiAddress, get, post } from '../api.js';
 import { denialReason } from '../currentUser.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
-import { line, visible } from '../format/text.js';
+import { line } from '../format/text.js';
 import { finishedCount, jobStateText, OUTCOMES, Outcome, Progress } from '../job/components.js';
 import { html, useEffect, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
@@ -22,15 +22,15 @@ const J = T.jobs;
 const PAGE = 200;
 
 export default function Job({ id, query }) {
-  const [ended, setEnded] = useState(false);
+  const [isFinished, setFinished] = useState(false);
   const job = useResource((signal) => get(`jobs/${encodeSegment(id)}`, {}, { signal }), [id], {
-    every: ended ? 0 : 1,
+    every: isFinished ? 0 : 1,
   });
-  const it = job.data;
+  const data = job.data;
   useEffect(() => {
-    if (it && it.state !== 'running') setEnded(true);
-  }, [it?.state]);
-  useRerender(ended ? 60 : 1);
+    if (data && data.state !== 'running') setFinished(true);
+  }, [data?.state]);
+  useRerender(isFinished ? 60 : 1);
   const crumb = html`
     <nav class="crumb" aria-label=${J.crumb}>
       <a href=${href('jobs')}>${J.crumb}</a>
@@ -38,31 +38,31 @@ export default function Job({ id, query }) {
   `;
   if (job.problem?.status === 404)
     return html`
-      <${Page} title=${J.unknown(id)} live=${false}>
+      <${Page} title=${J.notFound} live=${false}>
         <${EmptyState}
-          title=${J.unknown(visible(id.slice(0, 200)))}
+          title=${J.notFound}
           actions=${html`<a class="btn" href=${href('jobs')}>
               ${T.pages.jobs}
             </a>`}
         >
-          <p>${J.unknownText}</p>
+          <p>${J.notFoundText}</p>
         </${EmptyState}>
       </${Page}>
     `;
-  const title = it ? J.title(J.actions[it.action], it.total) : J.crumb;
+  const title = data ? J.title(J.actions[data.action], data.total) : J.crumb;
   return html`
     <${Page}
       title=${title}
       crumb=${crumb}
       live=${false}
-      actions=${it && html`<${Actions} job=${it} reload=${job.reload} />`}
+      actions=${data && html`<${Actions} job=${data} reload=${job.reload} />`}
     >
       <div class="wrap">
-        <${Loaded} of=${{ ...job, slow: job.slow && !it }}>
-          ${(told) => html`
+        <${Loaded} of=${{ ...job, slow: job.slow && !data }}>
+          ${(loaded) => html`
             <div class="stack">
-              <${Head} job=${told} title=${title} />
-              <${Items} job=${told} query=${query} />
+              <${Head} job=${loaded} title=${title} />
+              <${Items} job=${loaded} query=${query} />
             </div>
           `}
         </${Loaded}>
@@ -72,21 +72,21 @@ export default function Job({ id, query }) {
 }
 
 function Actions({ job, reload }) {
-  const why = job.state !== 'running' ? J.over : job.aborting ? J.aborting : denialReason('tasks');
-  const abort = async () => {
+  const why =
+    job.state !== 'running' ? J.alreadyFinished : job.stopping ? J.stopping : denialReason('tasks');
+  const stop = async () => {
     if (
       await confirmAction({
-        title: J.abortTitle,
-        text: J.abortText,
-        verb: J.abortVerb,
-        keep: J.keep,
+        title: J.stopTitle,
+        text: J.stopText,
+        verb: J.stopVerb,
         facts: [
-          [J.outcome.waiting, int(job.outcomes.waiting ?? 0)],
-          [J.outcome.done, int(job.outcomes.done ?? 0)],
+          [J.outcomes.waiting, int(job.outcomes.waiting ?? 0)],
+          [J.outcomes.done, int(job.outcomes.done ?? 0)],
         ],
       })
     ) {
-      await notifyResult(post(`jobs/${encodeSegment(job.id)}/abort`), () => J.abortDone);
+      await notifyResult(post(`jobs/${encodeSegment(job.id)}/stop`), () => J.stopRequested);
       reload();
     }
   };
@@ -101,10 +101,10 @@ function Actions({ job, reload }) {
       class="btn danger"
       disabled=${!!why}
       title=${why || null}
-      onClick=${abort}
+      onClick=${stop}
     >
-      <${Icon} n="stop" />
-      <span>${J.abort}</span>
+      <${Icon} name="stop" />
+      <span>${J.stop}</span>
     </button>
     <${Popover} label=${T.ops.export} icon="export" text=${T.ops.export} quiet=${false} end>
       ${(close) => html`<${MenuItems} close=${close} items=${files} />`}
@@ -114,8 +114,8 @@ function Actions({ job, reload }) {
 
 function Head({ job, title }) {
   const F = J.facts;
-  const took = (job.ended ?? Date.now() / 1000) - job.created;
-  const left = job.total - finishedCount(job);
+  const took = (job.finished_at ?? Date.now() / 1000) - job.created_at;
+  const remaining = job.total - finishedCount(job);
   return html`
     <section class="panel" aria-label=${title}>
       <div class="headline">
@@ -126,15 +126,15 @@ function Head({ job, title }) {
       </div>
       <dl class="facts">
         <${Fact} name=${F.state}>${jobStateText(job)}</${Fact}>
-        <${Fact} name=${F.by}>${job.by ? line(job.by, 60) : T.audit.nobody}</${Fact}>
+        <${Fact} name=${F.createdBy}>${job.created_by ? line(job.created_by, 60) : T.anonymous}</${Fact}>
         <${Fact} name=${F.started}>
-          <${Time} at=${job.created} natural=${false} />
+          <${Time} at=${job.created_at} natural=${false} />
         </${Fact}>
-        <${Fact} name=${F.took}>${duration(took)}</${Fact}>
+        <${Fact} name=${F.duration}>${duration(took)}</${Fact}>
         ${
           job.state === 'running' &&
-          left > 0 &&
-          html`<${Fact} name=${F.left}>${J.atLeast(duration(left / job.rate))}</${Fact}>`
+          remaining > 0 &&
+          html`<${Fact} name=${F.remaining}>${J.atLeast(duration(remaining / job.rate))}</${Fact}>`
         }
         <${Fact} name=${F.rate}>${rate(job.rate)}</${Fact}>
         ${job.signal && html`<${Fact} name=${F.signal}>${line(job.signal, 30)}</${Fact}>`}
@@ -154,12 +154,12 @@ function Head({ job, title }) {
   `;
 }
 
-/** The list is read again while the job runs, as far as it was opened. */
+/** The items of a job; the first page is loaded again while the job runs. */
 function Items({ job, query }) {
   const outcome = OUTCOMES.includes(query.get('outcome') ?? '') ? query.get('outcome') : '';
-  const done = finishedCount(job);
+  const finished = finishedCount(job);
   const [more, setMore] = useState(/** @type {any[]} */ ([]));
-  const [next, setNext] = useState(/** @type {number | null} */ (null));
+  const [next, setNext] = useState(/** @type {string | null | undefined} */ (undefined));
   const first = useResource(
     (signal) =>
       get(
@@ -167,28 +167,28 @@ function Items({ job, query }) {
         { outcome: outcome || null, limit: PAGE },
         { signal },
       ),
-    [job.id, outcome, done, job.state],
+    [job.id, outcome, finished, job.state],
   );
   useEffect(() => {
     setMore([]);
-    setNext(null);
-  }, [outcome, done]);
-  const from = next ?? first.data?.next ?? null;
-  const read = () =>
-    get(`jobs/${encodeSegment(job.id)}/tasks`, {
+    setNext(undefined);
+  }, [outcome, finished]);
+  const cursor = next === undefined ? (first.data?.next_cursor ?? null) : next;
+  const loadMore = () =>
+    get(`jobs/${encodeSegment(job.id)}/items`, {
       outcome: outcome || null,
       limit: PAGE,
-      after: from,
-    }).then((told) => {
-      setMore((all) => [...all, ...told.items]);
-      setNext(told.items.length < PAGE ? -1 : told.next);
+      cursor,
+    }).then((response) => {
+      setMore((all) => [...all, ...response.items]);
+      setNext(response.next_cursor);
     }, toastProblem);
-  const word = (each) => `${J.outcome[each]} ${compact(job.outcomes[each] ?? 0)}`;
+  const label = (each) => `${J.outcomes[each]} ${compact(job.outcomes[each] ?? 0)}`;
   const choices = [
     ['', T.ops.all],
     ...OUTCOMES.filter((each) => job.outcomes[each] || each === outcome).map((each) => [
       each,
-      word(each),
+      label(each),
     ]),
   ];
   return html`
@@ -197,7 +197,7 @@ function Items({ job, query }) {
         <h2>${J.items}</h2>
         <span class="sp"></span>
         <${Segmented}
-          label=${J.outcomes}
+          label=${J.outcomeLabel}
           items=${choices}
           value=${outcome}
           onPick=${(key) => setQuery({ outcome: key })}
@@ -207,12 +207,10 @@ function Items({ job, query }) {
         ${(data) => html`
           <${Table} items=${[...data.items, ...more]} />
           ${
-            data.items.length >= PAGE &&
-            from != null &&
-            from >= 0 &&
+            cursor !== null &&
             html`
               <p class="pad">
-                <button type="button" class="btn" onClick=${read}>
+                <button type="button" class="btn" onClick=${loadMore}>
                   ${T.ops.more}
                 </button>
               </p>
@@ -235,13 +233,13 @@ function Table({ items }) {
             <th>${J.result}</th>
             <th>${J.message}</th>
             <th>${J.newTask}</th>
-            <th class="right">${J.ended}</th>
+            <th class="right">${J.finished}</th>
           </tr>
         </thead>
         <tbody>
           ${items.map(
             (each) => html`
-              <tr key=${each.place}>
+              <tr key=${each.index}>
                 <td>
                   <${TaskLink} uuid=${each.task} />
                 </td>
@@ -257,7 +255,7 @@ function Table({ items }) {
                   }
                 </td>
                 <td class="right">
-                  <${RowTime} at=${each.ended ?? each.begun} />
+                  <${RowTime} at=${each.finished_at ?? each.started_at} />
                 </td>
               </tr>
             `,

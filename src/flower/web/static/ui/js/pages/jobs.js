@@ -1,4 +1,4 @@
-// Bulk jobs: what runs, what ran, how it came out.
+// The bulk jobs page: running and finished jobs with their outcomes.
 
 import { get } from '../api.js';
 import { int } from '../format/numbers.js';
@@ -29,7 +29,7 @@ export default function Jobs() {
                 <${EmptyState}
                   title=${J.noneTitle}
                   actions=${html`<a class="btn" href=${href('tasks')}>
-                      ${J.choose}
+                      ${J.chooseTasks}
                     </a>`}
                 >
                   <p>${J.noneText}</p>
@@ -54,7 +54,7 @@ function Table({ jobs }) {
               <th class="wide">${C.progress}</th>
               <th>${C.outcomes}</th>
               <th>${C.query}</th>
-              <th>${C.by}</th>
+              <th>${C.createdBy}</th>
               <th>${C.created}</th>
             </tr>
           </thead>
@@ -75,7 +75,7 @@ function Table({ jobs }) {
                   <td>
                     <${Outcomes} of=${job} />
                   </td>
-                  <td class="mono trunc asked">
+                  <td class="mono trunc query-cell">
                     ${
                       job.query
                         ? html`
@@ -83,16 +83,18 @@ function Table({ jobs }) {
                             ${line(job.query, 120)}
                           </a>
                         `
-                        : html`<span class="muted">${J.named}</span>`
+                        : html`<span class="muted">${J.selectedTasks}</span>`
                     }
                   </td>
                   <td>
                     ${
-                      job.by ? line(job.by, 60) : html`<span class="muted">${T.audit.nobody}</span>`
+                      job.created_by
+                        ? line(job.created_by, 60)
+                        : html`<span class="muted">${T.anonymous}</span>`
                     }
                   </td>
                   <td>
-                    <${Time} at=${job.created} natural=${false} />
+                    <${Time} at=${job.created_at} natural=${false} />
                   </td>
                 </tr>
               `,

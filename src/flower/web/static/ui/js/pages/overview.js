@@ -1,11 +1,11 @@
-// The first page: whether anything is wrong, in words, then the figures behind that.
+// The overview page: health, key figures, charts, queues, failures, task types, workers.
 
 import { get } from '../api.js';
 import { UNRESOLVED } from '../failures/statuses.js';
 import { html, useEffect, useMemo, useRef } from '../lib.js';
 import { health, useLiveStream } from '../liveStream.js';
 import { Runtime, Throughput } from '../overview/charts.js';
-import { FirstRun, RecommendedSettings } from '../overview/checklist.js';
+import { FirstRun, RecommendedSettings } from '../overview/configCheck.js';
 import { Attention, HealthBanner } from '../overview/healthBanner.js';
 import { KeyFigures } from '../overview/keyFigures.js';
 import { buildSeries, sumSeries } from '../overview/series.js';
@@ -14,28 +14,28 @@ import { useRefreshTimer } from '../refreshTimer.js';
 import { address, navigate, setQuery } from '../router.js';
 import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { quoted, Segmented } from '../ui/components.js';
+import { quoteValue, Segmented } from '../ui/components.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 const SPANS = { '-15m': 900, '-1h': 3600, '-6h': 21600, '-24h': 86400, '-7d': 604800 };
 const BUCKETS = 120;
-/** Where the bar has no room for the ranges, they stand in the page. */
+/** In narrow windows the ranges are in the page instead of the toolbar. */
 const NARROW = innerWidth < 600;
-/** Trends are read for so many types and queues. */
+/** Maximum number of task types and queues whose trends are loaded. */
 const MAX_TRENDS = 8;
 
-/** The time to show: what was chosen, else an hour; not from before anything was recorded. */
+/** The time range: the selected one, else an hour, or 15 minutes in a new store. */
 function useWindow(query) {
-  const found = useRef(/** @type {number | null} */ (null));
-  // in a new store it is looked for until there is one
+  const oldestAt = useRef(/** @type {number | null} */ (null));
+  // In a new store the request is repeated until there is a task.
   const oldest = useResource(
-    (signal) => get('tasks', { sort: 'received', columns: 'received', limit: 1 }, { signal }),
+    (signal) => get('tasks', { sort: 'received', columns: 'received_at', limit: 1 }, { signal }),
     [],
-    { every: found.current === null ? 2 : 0 },
+    { every: oldestAt.current === null ? 2 : 0 },
   );
-  found.current ??= oldest.data?.tasks[0]?.received ?? null;
-  const first = found.current;
+  oldestAt.current ??= oldest.data?.tasks[0]?.received_at ?? null;
+  const first = oldestAt.current;
   const chosen = query.get('t') ?? '';
   const range =
     chosen in SPANS
@@ -48,13 +48,13 @@ function useWindow(query) {
 
 /**
  * @param {string} range
- * @param {number | null} first when the oldest task on record was received
+ * @param {number | null} first time when the oldest recorded task was received
  */
 function bounds(range, first) {
   const now = Date.now() / 1000;
   const length = SPANS[range];
-  const whole = first == null || first <= now - length;
-  const start = whole ? now - length : first;
+  const isComplete = first == null || first <= now - length;
+  const start = isComplete ? now - length : first;
   return {
     now,
     start,
@@ -63,12 +63,12 @@ function bounds(range, first) {
   };
 }
 
-async function readFigures(range, first, signal) {
+async function loadStatistics(range, first, signal) {
   const { now, start, seconds } = bounds(range, first);
-  const told = await get(
+  const response = await get(
     'stats',
     {
-      by: 'time',
+      group_by: 'time',
       start: start.toFixed(3),
       ...(seconds < 10 * BUCKETS
         ? { width: Math.max(2, Math.round(seconds / BUCKETS)) }
@@ -77,14 +77,14 @@ async function readFigures(range, first, signal) {
     { signal },
   );
   return {
-    total: told.total,
-    shown: buildSeries(told, start, now),
+    total: response.total,
+    series: buildSeries(response, start, now),
     seconds,
-    partial: told.partial,
+    partial: response.partial,
   };
 }
 
-async function readBefore(range, first, signal) {
+async function loadPrevious(range, first, signal) {
   const { start, seconds, compare } = bounds(range, first);
   return compare
     ? (
@@ -97,14 +97,14 @@ async function readBefore(range, first, signal) {
     : null;
 }
 
-/** How many tasks of each of these types there were, over time. */
-async function readTrends(names, range, first, signal) {
+/** Number of tasks of each of these types over time. */
+async function loadTrends(names, range, first, signal) {
   const { start } = bounds(range, first);
-  const told = await Promise.all(
+  const responses = await Promise.all(
     names.map((name) =>
       get(
         'histogram',
-        { query: `name:=${quoted(name)}`, start: start.toFixed(3), buckets: 30 },
+        { query: `name:=${quoteValue(name)}`, start: start.toFixed(3), buckets: 30 },
         { signal },
       ),
     ),
@@ -112,39 +112,39 @@ async function readTrends(names, range, first, signal) {
   return Object.fromEntries(
     names.map((name, i) => [
       name,
-      Array.from({ length: told[i].span.buckets }, (_, at) =>
-        Object.values(told[i].states).reduce((sum, each) => sum + each[at], 0),
+      Array.from({ length: responses[i].span.buckets }, (_, at) =>
+        Object.values(responses[i].states).reduce((sum, each) => sum + each[at], 0),
       ),
     ]),
   );
 }
 
-async function readBacklog(names, range, signal) {
-  const told = await Promise.all(
+async function loadBacklog(names, range, signal) {
+  const responses = await Promise.all(
     names.map((name) =>
       get(`queues/${encodeURIComponent(name)}/history`, { start: range, buckets: 40 }, { signal }),
     ),
   );
-  return sumSeries(told.map((each) => each.stretches));
+  return sumSeries(responses.map((each) => each.buckets));
 }
 
-/** Workers as they are; the stream tells those that changed. */
+/** The workers, updated by the stream. */
 function useWorkers() {
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 60 });
   const merge = ({ workers: changed }) => {
-    const all = new Map((workers.data?.workers ?? []).map((each) => [each.hostname, each]));
-    for (const each of changed) all.set(each.hostname, each);
+    const all = new Map((workers.data?.workers ?? []).map((each) => [each.name, each]));
+    for (const each of changed) all.set(each.name, each);
     workers.set({ workers: [...all.values()] });
   };
   useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
   return workers;
 }
 
-function countSlots(workers, briefs) {
+function countSlots(workers, inspections) {
   if (!workers) return null;
   const alive = workers.filter((each) => each.alive);
-  const said = new Map(briefs.map((each) => [each.name, each.slots]));
-  const all = alive.map((each) => said.get(each.hostname)).filter((each) => each != null);
+  const concurrency = new Map(inspections.map((each) => [each.name, each.concurrency]));
+  const all = alive.map((each) => concurrency.get(each.name)).filter((each) => each != null);
   return {
     busy: alive.reduce((sum, each) => sum + (each.active ?? 0), 0),
     all: all.length === alive.length && all.length ? all.reduce((a, b) => a + b, 0) : null,
@@ -154,36 +154,44 @@ function countSlots(workers, briefs) {
 
 export default function Overview({ query }) {
   const { range, first, known } = useWindow(query);
-  const turn = useRefreshTimer(15);
-  const slow = useRefreshTimer(60, 30);
-  // the broker has other work than to answer every page
-  const gentle = useRefreshTimer(15, 4);
+  const refresh = useRefreshTimer(15);
+  const slowRefresh = useRefreshTimer(60, 30);
+  // Requests to the broker are limited further.
+  const queueRefresh = useRefreshTimer(15, 4);
   const skip = !known;
-  const figures = useResource((signal) => readFigures(range, first, signal), [range, known, turn], {
-    skip,
-  });
-  const before = useResource((signal) => readBefore(range, first, signal), [range, known, slow], {
-    skip,
-  });
+  const statistics = useResource(
+    (signal) => loadStatistics(range, first, signal),
+    [range, known, refresh],
+    {
+      skip,
+    },
+  );
+  const previous = useResource(
+    (signal) => loadPrevious(range, first, signal),
+    [range, known, slowRefresh],
+    {
+      skip,
+    },
+  );
   const types = useResource(
     (signal) =>
       get(
         'stats',
-        { by: 'name', limit: 200, start: bounds(range, first).start.toFixed(3) },
+        { group_by: 'name', limit: 200, start: bounds(range, first).start.toFixed(3) },
         { signal },
       ),
-    [range, known, turn],
+    [range, known, refresh],
     { skip },
   );
-  const queues = useResource((signal) => get('queues', {}, { signal }), [gentle]);
+  const queues = useResource((signal) => get('queues', {}, { signal }), [queueRefresh]);
   const failures = useResource(
     (signal) =>
       get('failures', { status: UNRESOLVED, start: range, limit: 20, buckets: 40 }, { signal }),
-    [range, turn],
+    [range, refresh],
   );
-  const checklist = useResource((signal) => get('checklist', {}, { signal }), [slow]);
-  const briefs =
-    useResource((signal) => get('inspections', {}, { signal }), [slow]).data?.workers ?? [];
+  const configCheck = useResource((signal) => get('config-check', {}, { signal }), [slowRefresh]);
+  const inspections =
+    useResource((signal) => get('inspections', {}, { signal }), [slowRefresh]).data?.workers ?? [];
   const workers = useWorkers();
   const names = useMemo(
     () =>
@@ -194,25 +202,25 @@ export default function Overview({ query }) {
     [types.data],
   );
   const trends = useResource(
-    (signal) => readTrends(names, range, first, signal),
-    [range, names.join('\n'), slow],
+    (signal) => loadTrends(names, range, first, signal),
+    [range, names.join('\n'), slowRefresh],
     { skip: !names.length },
   );
   const queueNames = (queues.data?.queues ?? []).map((each) => each.name).slice(0, MAX_TRENDS);
   const backlog = useResource(
-    (signal) => readBacklog(queueNames, range, signal),
-    [range, queueNames.join('\n'), slow],
+    (signal) => loadBacklog(queueNames, range, signal),
+    [range, queueNames.join('\n'), slowRefresh],
     { skip: !queueNames.length },
   );
-  // Who has no events yet looks here until there are some.
-  const empty = checklist.data && !checklist.data.events_seen;
+  // Without events the check of the settings is shown, and repeated until there are some.
+  const empty = configCheck.data && !configCheck.data.events_seen;
   useEffect(() => {
-    if (empty) checklist.reload();
-  }, [empty && turn]);
+    if (empty) configCheck.reload();
+  }, [empty && refresh]);
   useEffect(() => {
-    if ((figures.data || empty) && !performance.getEntriesByName('page-ready').length)
+    if ((statistics.data || empty) && !performance.getEntriesByName('page-ready').length)
       requestAnimationFrame(() => performance.mark('page-ready'));
-  }, [figures.data, empty]);
+  }, [statistics.data, empty]);
   const brush = (from, to) =>
     navigate(address('tasks', { t: `${from.toFixed(3)}..${to.toFixed(3)}` }));
   const ranges = html`
@@ -223,7 +231,7 @@ export default function Overview({ query }) {
       onPick=${(t) => setQuery({ t })}
     />
   `;
-  const { total = null, shown = null, seconds = SPANS[range] } = figures.data ?? {};
+  const { total = null, series = null, seconds = SPANS[range] } = statistics.data ?? {};
   return html`
     <${Page} title=${T.pages.overview} actions=${NARROW ? null : ranges}>
       <div class="wrap overview">
@@ -232,24 +240,24 @@ export default function Overview({ query }) {
         <${HealthBanner} health=${health.value} />
         ${
           empty
-            ? html`<${FirstRun} of=${checklist.data} />`
+            ? html`<${FirstRun} of=${configCheck.data} />`
             : html`
               ${
-                figures.problem &&
-                html`<${ErrorPanel} problem=${figures.problem} onRetry=${figures.reload} />`
+                statistics.problem &&
+                html`<${ErrorPanel} problem=${statistics.problem} onRetry=${statistics.reload} />`
               }
               <${KeyFigures}
                 total=${total}
-                before=${before.data}
-                shown=${shown}
+                before=${previous.data}
+                series=${series}
                 seconds=${seconds}
                 queues=${queues.data?.queues ?? null}
                 backlog=${backlog.data ?? []}
-                slots=${countSlots(workers.data?.workers, briefs)}
+                slots=${countSlots(workers.data?.workers, inspections)}
               />
               <div class="cols">
-                <${Throughput} of=${shown} onBrush=${brush} />
-                <${Runtime} of=${shown} onBrush=${brush} />
+                <${Throughput} of=${series} onBrush=${brush} />
+                <${Runtime} of=${series} onBrush=${brush} />
               </div>
               <div class="cols">
                 <${Queues} of=${queues} />
@@ -257,10 +265,10 @@ export default function Overview({ query }) {
               </div>
               <div class="cols">
                 <${Types} of=${types} trends=${trends.data ?? {}} seconds=${seconds} window=${range} />
-                <${Workers} of=${workers} briefs=${briefs} />
+                <${Workers} of=${workers} inspections=${inspections} />
               </div>
-              ${figures.data?.partial && html`<p class="muted small">${figures.data.partial}</p>`}
-              ${checklist.data && html`<${RecommendedSettings} of=${checklist.data} />`}
+              ${statistics.data?.partial && html`<p class="muted small">${statistics.data.partial}</p>`}
+              ${configCheck.data && html`<${RecommendedSettings} of=${configCheck.data} />`}
             `
         }
       </div>

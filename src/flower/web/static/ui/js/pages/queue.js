@@ -1,4 +1,4 @@
-// One queue: how it is, who eats from it, how it was.
+// The page of one queue: current state, consumers, history.
 
 import { get } from '../api.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
@@ -18,7 +18,7 @@ import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
-import { CopyButton, Fact, Legend, quoted, Segmented, WorkerLink } from '../ui/components.js';
+import { CopyButton, Fact, Legend, quoteValue, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { OptionalValue } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
@@ -37,24 +37,24 @@ export default function Queue({ id, query }) {
       <a href=${href('queues')}>${Q.crumb}</a>
     </nav>
   `;
-  const q = `queue:=${quoted(id)}`;
+  const q = `queue:=${quoteValue(id)}`;
   return html`
     <${Page}
       title=${id}
       crumb=${crumb}
       actions=${html`
         <a class="btn" href=${searchAddress(`${q} state:PENDING`)}>
-          <${Icon} n="clock" />
-          <span>${Q.waiting}</span>
+          <${Icon} name="clock" />
+          <span>${Q.oldestWaiting}</span>
         </a>
         <a class="btn" href=${searchAddress(q)}>
-          <${Icon} n="tasks" />
-          <span>${Q.tasks}</span>
+          <${Icon} name="tasks" />
+          <span>${T.viewTasks}</span>
         </a>
       `}
     >
       <div class="wrap">
-        <section class="panel" aria-label=${Q.state}>
+        <section class="panel" aria-label=${Q.currentState}>
           <div class="headline">
             <h1>${line(id, 200)}</h1>
             <${CopyButton} text=${id} what=${Q.columns.queue} />
@@ -82,7 +82,7 @@ export default function Queue({ id, query }) {
 }
 
 function CurrentState({ of }) {
-  if (!of) return html`<p class="pad">${Q.gone}</p>`;
+  if (!of) return html`<p class="pad">${Q.notFound}</p>`;
   const C = Q.columns;
   const H = Q.hints;
   const fact = (key, Cell) => html`
@@ -100,7 +100,7 @@ function CurrentState({ of }) {
       ${fact('out', DepartureRate)}
       ${fact('emptyIn', TimeToEmpty)}
       <${Fact} name=${html`<span title=${H.consumers}>${C.consumers}</span>`}>
-        <${OptionalValue} n=${of.workers.length || of.consumers} show=${int} why=${Q.nobodyHint} />
+        <${OptionalValue} value=${of.workers.length || of.consumers} show=${int} why=${Q.noConsumersText} />
       </${Fact}>
     </dl>
   `;
@@ -108,13 +108,13 @@ function CurrentState({ of }) {
 
 function Consumers({ of }) {
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 15 });
-  const known = new Map((workers.data?.workers ?? []).map((each) => [each.hostname, each]));
+  const known = new Map((workers.data?.workers ?? []).map((each) => [each.name, each]));
   return html`
-    <${Panel} title=${Q.eaters}>
+    <${Panel} title=${Q.consumers}>
       ${
         of?.workers.length
           ? html`
-            <ul class="eaters-list">
+            <ul class="consumer-list">
               ${of.workers.map(
                 (name) => html`
                   <li key=${name}>
@@ -127,7 +127,7 @@ function Consumers({ of }) {
               )}
             </ul>
           `
-          : html`<p class="pad muted">${Q.eatersNone}</p>`
+          : html`<p class="pad muted">${Q.noConsumersText}</p>`
       }
       ${
         of?.consumers != null && html`<p class="pad muted small">${Q.brokerCount(of.consumers)}</p>`
@@ -136,7 +136,7 @@ function Consumers({ of }) {
   `;
 }
 
-/** Samples that the server noted. */
+/** Recorded samples over time. */
 function History({ id, range }) {
   const history = useResource(
     (signal) =>
@@ -146,21 +146,21 @@ function History({ id, range }) {
   );
   return html`
     <${Loaded} of=${history}>
-      ${({ stretches, width }) => {
-        if (!stretches.length)
+      ${({ buckets, width }) => {
+        if (!buckets.length)
           return html`
             <${Panel} title=${Q.depthChart}>
               <p class="pad muted">${Q.historyNone}</p>
             </${Panel}>
           `;
-        const at = stretches.map((each) => each.at);
-        const all = (field) => stretches.map((each) => each[field]);
-        const told = (field) => stretches.some((each) => each[field] != null);
+        const at = buckets.map((each) => each.start_at);
+        const all = (field) => buckets.map((each) => each[field]);
+        const hasValues = (field) => buckets.some((each) => each[field] != null);
         const messages = [
-          ['ready_most', Q.readyMost, '--c-other'],
-          ['ready', Q.readyMean, '--c-p95'],
-          ['unacknowledged_most', Q.unackedMost, '--c-p50'],
-        ].filter(([field]) => told(field));
+          ['ready_max', Q.readyMax, '--c-other'],
+          ['ready_avg', Q.readyAvg, '--c-p95'],
+          ['unacked_max', Q.unackedMax, '--c-p50'],
+        ].filter(([field]) => hasValues(field));
         return html`
           <div class="stack">
             <${Lines}
@@ -178,12 +178,12 @@ function History({ id, range }) {
             />
             <div class="halves">
               ${
-                told('oldest') &&
+                hasValues('oldest_message_age_max') &&
                 html`
                   <${Lines}
                     title=${Q.oldestChart}
                     at=${at}
-                    lines=${[{ label: Q.oldestMost, color: '--c-p95', values: all('oldest') }]}
+                    lines=${[{ label: Q.oldestMax, color: '--c-p95', values: all('oldest_message_age_max') }]}
                     width=${width}
                     format=${duration}
                     keyed=${range}
@@ -191,16 +191,16 @@ function History({ id, range }) {
                 `
               }
               ${
-                told('consumers_fewest') &&
+                hasValues('consumers_min') &&
                 html`
                   <${Lines}
                     title=${Q.consumersChart}
                     at=${at}
                     lines=${[
                       {
-                        label: Q.consumersFewest,
+                        label: Q.consumersMin,
                         color: '--c-ok',
-                        values: all('consumers_fewest'),
+                        values: all('consumers_min'),
                       },
                     ]}
                     width=${width}
@@ -217,7 +217,7 @@ function History({ id, range }) {
   `;
 }
 
-/** What events tell of the tasks that were sent to it, and of those that were begun. */
+/** Rates of sent and started tasks, from events. */
 function Rates({ q, range }) {
   const read = (time, signal) =>
     get('histogram', { query: q, start: range, time, buckets: 120 }, { signal });
@@ -229,8 +229,8 @@ function Rates({ q, range }) {
   return html`
     <${Loaded} of=${rates}>
       ${(both) => {
-        const [sent, begun] = both.map(perSecond);
-        const times = [...new Set([...sent.keys(), ...begun.keys()])].sort((a, b) => a - b);
+        const [sent, started] = both.map(perSecond);
+        const times = [...new Set([...sent.keys(), ...started.keys()])].sort((a, b) => a - b);
         if (!times.length)
           return html`
             <${Panel} title=${Q.ratesChart}>
@@ -246,7 +246,7 @@ function Rates({ q, range }) {
               {
                 label: Q.out,
                 color: '--c-ok-line',
-                values: times.map((at) => begun.get(at) ?? 0),
+                values: times.map((at) => started.get(at) ?? 0),
               },
             ]}
             width=${both[0].span?.width ?? both[1].span?.width ?? 0}
@@ -259,17 +259,17 @@ function Rates({ q, range }) {
   `;
 }
 
-/** Tasks a second by the beginning of each stretch. @returns {Map<number, number>} */
+/** Tasks per second by the start of each bucket. @returns {Map<number, number>} */
 function perSecond({ span, states }) {
-  const found = new Map();
+  const rates = new Map();
   const columns = Object.values(states);
-  if (!span || !columns.length) return found;
+  if (!span || !columns.length) return rates;
   for (let at = 0; at < span.buckets; at += 1)
-    found.set(
-      span.start + at * span.width,
+    rates.set(
+      span.start_at + at * span.width,
       columns.reduce((sum, each) => sum + (each[at] ?? 0), 0) / span.width,
     );
-  return found;
+  return rates;
 }
 
 function Lines({ title, at, lines, width, format, keyed, height = 150 }) {

@@ -1,4 +1,4 @@
-// All queues: what waits in each, who eats from it, how long that will take.
+// The queues page: messages, rates and consumers of all queues.
 
 import { get } from '../api.js';
 import { int } from '../format/numbers.js';
@@ -28,21 +28,21 @@ const SHOWN = 3;
 
 export default function Queues({ query }) {
   const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
-  const ours = useResource((signal) => get('settings', {}, { signal }), []);
+  const serverSettings = useResource((signal) => get('settings', {}, { signal }), []);
   useLiveStream({ topics: ['status'] }, { reset: queues.reload });
   return html`
     <${Page} title=${T.pages.queues}>
       <div class="wrap">
         <${GapNotice} />
         ${
-          ours.data &&
+          serverSettings.data &&
           html`
             <p class="broker muted">
               ${Q.broker}${' '}
               <span class="mono">
-                ${ours.data.broker ? line(ours.data.broker, 200) : Q.brokerUnknown}
+                ${serverSettings.data.broker_url ? line(serverSettings.data.broker_url, 200) : Q.brokerUnknown}
               </span>
-              ${queues.data && html` · ${Q.asked(age(queues.data.at))}`}
+              ${queues.data && html` · ${Q.updated(age(queues.data.sampled_at))}`}
             </p>
           `
         }
@@ -68,14 +68,14 @@ export default function Queues({ query }) {
 
 function Table({ queues, query }) {
   const [text, setText] = useState(query.get('q') ?? '');
-  const found = queues
+  const matching = queues
     .filter((each) => each.name.toLowerCase().includes(text.trim().toLowerCase()))
     .sort(
       (a, b) =>
         (queueDepth(b) ?? b.ready ?? -1) - (queueDepth(a) ?? a.ready ?? -1) ||
         a.name.localeCompare(b.name),
     );
-  const most = Math.max(1, ...found.map((each) => each.ready ?? 0));
+  const maxReady = Math.max(1, ...matching.map((each) => each.ready ?? 0));
   const H = Q.hints;
   const C = Q.columns;
   const type = (event) => {
@@ -132,7 +132,7 @@ function Table({ queues, query }) {
             </tr>
           </thead>
           <tbody>
-            ${found.map((each) => html`<${Row} of=${each} most=${most} key=${each.name} />`)}
+            ${matching.map((each) => html`<${Row} of=${each} maxReady=${maxReady} key=${each.name} />`)}
           </tbody>
         </table>
       </div>
@@ -140,7 +140,7 @@ function Table({ queues, query }) {
   `;
 }
 
-function Row({ of, most }) {
+function Row({ of, maxReady }) {
   return html`
     <tr>
       <td class="nm trunc name">
@@ -159,7 +159,7 @@ function Row({ of, most }) {
           of.ready != null &&
           html`
             <${Meter}
-              part=${of.ready / most}
+              part=${of.ready / maxReady}
               tone=${of.growing ? 'bad' : ''}
               label=${`${int(of.ready)} ${Q.columns.ready}`}
             />
@@ -181,26 +181,26 @@ function Row({ of, most }) {
       <td class="right">
         <${TimeToEmpty} of=${of} />
       </td>
-      <td class="eaters">
-        <${Eaters} of=${of} />
+      <td class="consumers">
+        <${Consumers} of=${of} />
       </td>
     </tr>
   `;
 }
 
-function Eaters({ of }) {
+function Consumers({ of }) {
   if (!of.workers.length)
     return of.consumers == null
       ? html`
-        <span class="warn" title=${Q.nobodyHint}>
-          ${Q.nobody}
+        <span class="warn" title=${Q.noConsumersText}>
+          ${Q.noConsumers}
         </span>
       `
       : of.consumers
         ? int(of.consumers)
         : html`
-          <span class="warn" title=${Q.nobodyHint}>
-            ${Q.nobody}
+          <span class="warn" title=${Q.noConsumersText}>
+            ${Q.noConsumers}
           </span>
         `;
   return html`
@@ -215,7 +215,7 @@ function Eaters({ of }) {
       of.workers.length > SHOWN &&
       html`
         ${' '}
-        <span class="muted">${Q.workersMore(of.workers.length - SHOWN)}</span>
+        <span class="muted">${Q.moreWorkers(of.workers.length - SHOWN)}</span>
       `
     }
   `;

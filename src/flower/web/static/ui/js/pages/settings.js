@@ -1,4 +1,4 @@
-// Who you are, your tokens, what is kept and masked, saved searches.
+// The settings page: account, API tokens, saved searches, retention and redaction of the server.
 
 import { get } from '../api.js';
 import { currentUser } from '../currentUser.js';
@@ -17,7 +17,7 @@ import { useResource } from '../useResource.js';
 const S = T.settings;
 
 export default function Settings() {
-  const ours = useResource((signal) => get('settings', {}, { signal }), []);
+  const server = useResource((signal) => get('settings', {}, { signal }), []);
   useEffect(() => {
     readSavedSearches();
   }, []);
@@ -27,17 +27,17 @@ export default function Settings() {
         <div class="cols even">
           <${Account} />
           <${Panel} title=${S.server}>
-            <${Loaded} of=${ours}>${(data) => html`<${Server} of=${data} />`}</${Loaded}>
+            <${Loaded} of=${server}>${(data) => html`<${Server} of=${data} />`}</${Loaded}>
           </${Panel}>
         </div>
         <${Tokens} />
         <${SavedSearchesPanel} />
         <div class="cols even">
-          <${Panel} title=${S.kept}>
-            <${Loaded} of=${ours}>${(data) => html`<${Retention} of=${data.kept} />`}</${Loaded}>
+          <${Panel} title=${S.retention}>
+            <${Loaded} of=${server}>${(data) => html`<${Retention} of=${data.retention} />`}</${Loaded}>
           </${Panel}>
-          <${Panel} title=${S.masked}>
-            <${Loaded} of=${ours}>${(data) => html`<${Redaction} of=${data.redaction} />`}</${Loaded}>
+          <${Panel} title=${S.redaction}>
+            <${Loaded} of=${server}>${(data) => html`<${Redaction} of=${data.redaction} />`}</${Loaded}>
           </${Panel}>
         </div>
       </div>
@@ -46,21 +46,21 @@ export default function Settings() {
 }
 
 function Account() {
-  const it = currentUser.value;
+  const user = currentUser.value;
   return html`
-    <${Panel} title=${S.me}>
+    <${Panel} title=${S.account}>
       ${
-        it &&
+        user &&
         html`
           <dl class="meta">
             <dt>${S.name}</dt>
-            <dd>${it.name ? line(it.name, 100) : html`<span class="muted">${S.noName}</span>`}</dd>
-            <dt>${S.way}</dt>
-            <dd>${S.ways[it.way] ?? line(it.way)}</dd>
+            <dd>${user.name ? line(user.name, 100) : html`<span class="muted">${T.anonymous}</span>`}</dd>
+            <dt>${S.authentication}</dt>
+            <dd>${S.authMethods[user.auth_method] ?? line(user.auth_method)}</dd>
             <dt>${S.permissions}</dt>
             <dd>
               <ul>
-                ${it.permissions.map((each) => html`<li>${S.permission[each] ?? line(each)}</li>`)}
+                ${user.permissions.map((each) => html`<li>${S.permissionNames[each] ?? line(each)}</li>`)}
               </ul>
             </dd>
           </dl>
@@ -76,10 +76,10 @@ function Server({ of }) {
       <dt>${S.version}</dt>
       <dd>${line(of.version, 40)}</dd>
       <dt>${S.broker}</dt>
-      <dd class="mono">${of.broker ? line(of.broker, 300) : T.queues.brokerUnknown}</dd>
-      <dt>${S.login}</dt>
-      <dd>${of.login ? S.loginOn : S.loginOff}</dd>
-      <dt>${S.readOnly}</dt>
+      <dd class="mono">${of.broker_url ? line(of.broker_url, 300) : T.queues.brokerUnknown}</dd>
+      <dt>${S.signIn}</dt>
+      <dd>${of.login_required ? S.signInOn : S.signInOff}</dd>
+      <dt>${S.writeAccess}</dt>
       <dd>${of.read_only ? S.readOnlyOn : S.readOnlyOff}</dd>
       <dt>${S.bulk}</dt>
       <dd>${S.bulkText(int(of.bulk.limit), rate(of.bulk.rate))}</dd>
@@ -87,19 +87,22 @@ function Server({ of }) {
   `;
 }
 
-const lasting = (seconds) => (seconds ? S.forSpan(duration(seconds)) : S.forever);
+const formatAge = (seconds) => (seconds ? S.forSpan(duration(seconds)) : S.forever);
 
 function Retention({ of }) {
   return html`
     <dl class="meta">
-      <dt>${S.keptTasks}</dt>
-      <dd>${lasting(of.max_age)}</dd>
-      <dt>${S.keptMost}</dt>
-      <dd>${of.max_tasks ? S.tasksMost(of.max_tasks) : S.forever}</dd>
-      <dt>${S.keptAudit}</dt>
-      <dd>${lasting(of.audit_max_age)}</dd>
-      <dt>${S.keptQueues}</dt>
-      <dd>${S.thenCoarse(span(of.samples_exact), span(of.samples))}</dd>
+      <dt>${S.tasks}</dt>
+      <dd>${formatAge(of.task_max_age)}</dd>
+      <dt>${S.taskCount}</dt>
+      <dd>${of.max_tasks ? S.maxTasks(of.max_tasks) : S.forever}</dd>
+      <dt>${S.audit}</dt>
+      <dd>${formatAge(of.audit_max_age)}</dd>
+      <dt>${S.queueSamples}</dt>
+      <dd>${S.queueSamplesText(
+        span(of.queue_samples_exact_max_age),
+        span(of.queue_samples_max_age),
+      )}</dd>
     </dl>
   `;
 }
@@ -112,9 +115,9 @@ function Redaction({ of }) {
           ${all.map((each) => html`<code>${line(each, 120)}</code>`)}
         </span>
       `
-      : html`<span class="muted">${S.noRule}</span>`;
+      : html`<span class="muted">${T.ops.none}</span>`;
   return html`
-    <p class="pad muted small">${S.maskedText}</p>
+    <p class="pad muted small">${S.redactionText}</p>
     <dl class="meta">
       <dt>${S.names}</dt>
       <dd>${chips(of.names)}</dd>

@@ -1,5 +1,5 @@
-// One task: facts, attempts over time, failure, arguments and result, workflow, delivery, events,
-// and what can be done with it.
+// The page of one task: facts, attempts, exception, arguments and result, workflow, delivery, events,
+// actions.
 
 import { apiAddress, get } from '../api.js';
 import { bootstrapData } from '../bootstrapData.js';
@@ -11,7 +11,7 @@ import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { html, useEffect, useState } from '../lib.js';
 import { status, useLiveStream } from '../liveStream.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
-import { quoted } from '../search/tokenizer.js';
+import { quoteValue } from '../search/queryText.js';
 import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { openEditDialog, openRerunDialog, stopTask } from '../task/actions.js';
@@ -39,31 +39,31 @@ import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 const SIBLINGS = 8;
-/** Seconds between readings of a workflow that still runs. */
+/** Seconds between refreshes of a workflow that is running. */
 const WORKFLOW_INTERVAL = 4;
 
-function Unknown({ id }) {
-  const kept = T.tasks.kept(
+function NotFound({ id }) {
+  const retention = T.tasks.retention(
     bootstrapData.max_age ? duration(bootstrapData.max_age) : '',
     bootstrapData.max_tasks ? int(bootstrapData.max_tasks) : '',
   );
   return html`
-    <${Page} title=${T.task.unknown(id)} crumb=${html`<${Crumb} />`} live=${false}>
+    <${Page} title=${T.task.notFound} crumb=${html`<${Crumb} />`} live=${false}>
       <${EmptyState}
         page
         art="tasks"
-        title=${visible(T.task.unknown(id.length > 200 ? `${id.slice(0, 200)}…` : id))}
+        title=${T.task.notFound}
         actions=${html`
-          <a class="btn" href=${searchAddress(`uuid:${quoted(id.slice(0, 200))}`)}>
+          <a class="btn" href=${searchAddress(`uuid:${quoteValue(id.slice(0, 200))}`)}>
             ${T.task.searchId}
           </a>
-          <a class="btn quiet" href=${searchAddress(quoted(id.slice(0, 200)))}>
+          <a class="btn quiet" href=${searchAddress(quoteValue(id.slice(0, 200)))}>
             ${T.task.searchText}
           </a>
         `}
       >
         <p>
-          ${T.task.why} ${kept}
+          ${T.task.notFoundText} ${retention}
         </p>
       </${EmptyState}>
     </${Page}>
@@ -71,19 +71,19 @@ function Unknown({ id }) {
 }
 
 const Crumb = ({ name = '' }) => html`
-  <nav class="crumb" aria-label="Breadcrumb">
+  <nav class="crumb" aria-label=${T.nav.breadcrumb}>
     <a href=${href('tasks')}>${T.tasks.title}</a>
     ${
       name &&
       html`
-        <${Icon} n="right" />
-        <a href=${searchAddress(`name:=${quoted(name)}`)}>${line(name, 160)}</a>
+        <${Icon} name="right" />
+        <a href=${searchAddress(`name:=${quoteValue(name)}`)}>${line(name, 160)}</a>
       `
     }
   </nav>
 `;
 
-/** Now, once a second, as long as something runs. @param {boolean} on */
+/** The current time, updated every second while `on`. @param {boolean} on */
 function useNow(on) {
   const [now, setNow] = useState(Date.now() / 1000);
   useEffect(() => {
@@ -95,24 +95,24 @@ function useNow(on) {
 }
 
 function Facts({ task, now }) {
-  const over = FINAL_STATES.has(task.state);
-  const begun = task.sent ?? task.received;
+  const isFinished = FINAL_STATES.has(task.state);
+  const queuedAt = task.sent_at ?? task.received_at;
   const attempts = task.attempts?.length ?? 0;
   const waited =
-    task.attempts?.[0]?.started != null && begun != null
-      ? Math.max(0, task.attempts[0].started - begun)
+    task.attempts?.[0]?.started_at != null && queuedAt != null
+      ? Math.max(0, task.attempts[0].started_at - queuedAt)
       : task.wait;
   const last = task.attempts?.[attempts - 1];
   const ran =
     task.runtime ??
     last?.runtime ??
-    (last?.started != null && last.ended != null ? last.ended - last.started : null);
+    (last?.started_at != null && last.ended_at != null ? last.ended_at - last.started_at : null);
   return html`
     <dl class="panel facts">
       ${
-        task.state === 'STARTED' && task.started != null
+        task.state === 'STARTED' && task.started_at != null
           ? html`<${Fact} name=${T.task.facts.running}>${duration(
-              Math.max(0, now - task.started),
+              Math.max(0, now - task.started_at),
             )}</${Fact}>`
           : html`
             <${Fact} name=${attempts > 1 ? T.task.facts.runtimeLast : T.task.facts.runtime}>
@@ -121,16 +121,16 @@ function Facts({ task, now }) {
           `
       }
       ${
-        !over && task.started == null && begun != null
+        !isFinished && task.started_at == null && queuedAt != null
           ? html`<${Fact} name=${T.task.facts.waiting}>${duration(
-              Math.max(0, now - begun),
+              Math.max(0, now - queuedAt),
             )}</${Fact}>`
           : html`<${Fact} name=${T.task.facts.waited}>${duration(waited)}</${Fact}>`
       }
       ${
-        over &&
-        begun != null &&
-        html`<${Fact} name=${T.task.facts.total}>${duration(task.timestamp - begun)}</${Fact}>`
+        isFinished &&
+        queuedAt != null &&
+        html`<${Fact} name=${T.task.facts.total}>${duration(task.last_event_at - queuedAt)}</${Fact}>`
       }
       <${Fact} name=${T.task.facts.attempts}>
         ${int(Math.max(attempts, (task.retries ?? 0) + 1))}
@@ -141,7 +141,7 @@ function Facts({ task, now }) {
       <${Fact} name=${T.task.facts.queue}>
         ${
           task.queue
-            ? html`<a href=${searchAddress(`queue:=${quoted(task.queue)}`)}>${line(task.queue)}</a>`
+            ? html`<a href=${searchAddress(`queue:=${quoteValue(task.queue)}`)}>${line(task.queue)}</a>`
             : '–'
         }
       </${Fact}>
@@ -149,21 +149,21 @@ function Facts({ task, now }) {
   `;
 }
 
-function Workflow({ task, family }) {
+function Workflow({ task, workflow }) {
   const [view, setView] = useState('graph');
-  if (family.problem && !family.data)
+  if (workflow.problem && !workflow.data)
     return html`
       <${Panel} title=${T.task.workflow}>
-        <${ErrorPanel} problem=${family.problem} onRetry=${family.reload} />
+        <${ErrorPanel} problem=${workflow.problem} onRetry=${workflow.reload} />
       </${Panel}>
     `;
-  if (!family.data)
+  if (!workflow.data)
     return html`
       <${Panel} title=${T.task.workflow}>
         <${Skeleton} />
       </${Panel}>
     `;
-  const { nodes, siblings, whole } = family.data;
+  const { nodes, siblings, partial } = workflow.data;
   if (nodes.length < 2)
     return html`
       <${Panel} title=${T.task.workflow}>
@@ -181,7 +181,7 @@ function Workflow({ task, family }) {
           value=${view}
           onPick=${setView}
         />
-        <a href=${href(`workflows/${encodeSegment(family.data.root_id ?? task.uuid)}`)}>
+        <a href=${href(`workflows/${encodeSegment(workflow.data.root_id ?? task.uuid)}`)}>
           ${T.task.openWorkflow}
         </a>
       `}
@@ -189,9 +189,9 @@ function Workflow({ task, family }) {
       ${
         view === 'graph'
           ? html`<${Graph} nodes=${nodes} uuid=${task.uuid} />`
-          : html`<${Waterfall} family=${family.data} uuid=${task.uuid} />`
+          : html`<${Waterfall} workflow=${workflow.data} uuid=${task.uuid} />`
       }
-      ${!whole && html`<p class="muted pad16 small">${T.task.notWhole}</p>`}
+      ${partial && html`<p class="muted pad16 small">${partial}</p>`}
       ${
         siblings.length > 0 &&
         html`
@@ -207,7 +207,7 @@ function Workflow({ task, family }) {
                       ${
                         known.get(uuid)
                           ? html`
-                            <${TaskState} s=${known.get(uuid).state} />${' '}
+                            <${TaskState} state=${known.get(uuid).state} />${' '}
                             <span class="trunc">${line(known.get(uuid).name ?? uuid, 80)}</span>
                             <span class="num muted">${duration(known.get(uuid).runtime)}</span>
                           `
@@ -222,8 +222,8 @@ function Workflow({ task, family }) {
               siblings.length > SIBLINGS &&
               task.parent_id &&
               html`
-                <a class="link small" href=${searchAddress(`parent_id:=${quoted(task.parent_id)}`)}>
-                  ${T.tasks.moreValues(siblings.length - SIBLINGS)}
+                <a class="link small" href=${searchAddress(`parent_id:=${quoteValue(task.parent_id)}`)}>
+                  ${T.tasks.showMore(siblings.length - SIBLINGS)}
                 </a>
               `
             }
@@ -270,12 +270,12 @@ function Delivery({ task }) {
 }
 
 function Reruns({ reruns }) {
-  if (!reruns?.of && !reruns?.again?.length) return null;
-  const who = (each) => html`
+  if (!reruns?.origin && !reruns?.reruns?.length) return null;
+  const details = (each) => html`
     <span class="muted small">
       ${' '}
-      <${Time} at=${each.at} />
-      ${each.by ? ` ${T.task.by(line(each.by, 60))}` : ''}
+      <${Time} at=${each.created_at} />
+      ${each.created_by ? ` ${T.task.by(line(each.created_by, 60))}` : ''}
       ${each.edited ? `, ${T.task.edited}` : ''}
     </span>
   `;
@@ -283,21 +283,21 @@ function Reruns({ reruns }) {
     <${Panel} title=${T.task.reruns}>
       <dl class="meta">
         ${
-          reruns.of &&
+          reruns.origin &&
           html`
             <dt>${T.task.rerunOf}</dt>
             <dd>
-              <${TaskLink} uuid=${reruns.of.origin} short />
-              ${who(reruns.of)}
+              <${TaskLink} uuid=${reruns.origin.origin} short />
+              ${details(reruns.origin)}
             </dd>
           `
         }
-        ${reruns.again.map(
+        ${reruns.reruns.map(
           (each) => html`
             <dt>${T.task.rerunAs}</dt>
             <dd>
               <${TaskLink} uuid=${each.task} short />
-              ${who(each)}
+              ${details(each)}
             </dd>
           `,
         )}
@@ -334,7 +334,7 @@ function Events({ task }) {
 
 function Actions({ task, reload }) {
   const why = denialReason('tasks');
-  const over = FINAL_STATES.has(task.state) ? T.task.finished : '';
+  const finished = FINAL_STATES.has(task.state) ? T.task.finished : '';
   const logs = buildLogUrl(bootstrapData.log_url, task);
   const here = new URL(href(`api/v1/tasks/${encodeSegment(task.uuid)}/rerun`), location.href).href;
   return html`
@@ -342,7 +342,7 @@ function Actions({ task, reload }) {
       logs &&
       html`
         <a class="btn" href=${logs} target="_blank" rel="noreferrer">
-          <${Icon} n="external" />
+          <${Icon} name="external" />
           <span>${T.task.logs}</span>
         </a>
       `
@@ -354,8 +354,8 @@ function Actions({ task, reload }) {
       title=${why || null}
       onClick=${() => openRerunDialog(task, reload)}
     >
-      <${Icon} n="retry" />
-      <span>${T.task.runAgain}</span>
+      <${Icon} name="retry" />
+      <span>${T.task.rerun}</span>
     </button>
     <button
       type="button"
@@ -364,7 +364,7 @@ function Actions({ task, reload }) {
       title=${why || null}
       onClick=${() => openEditDialog(task, reload)}
     >
-      <${Icon} n="edit" />
+      <${Icon} name="edit" />
       <span>${T.task.edit}</span>
     </button>
     <${Popover} label=${T.more} icon="more" quiet=${false} end>
@@ -375,14 +375,18 @@ function Actions({ task, reload }) {
             [
               T.task.revoke,
               () => stopTask('revoke', task, reload),
-              { icon: 'stop', why: why || over, danger: true },
+              { icon: 'stop', why: why || finished, danger: true },
             ],
             [
               T.task.terminate,
               () => stopTask('terminate', task, reload),
-              { icon: 'bolt', why: why || over, danger: true },
+              { icon: 'bolt', why: why || finished, danger: true },
             ],
-            [T.task.abort, () => stopTask('abort', task, reload), { icon: 'x', why: why || over }],
+            [
+              T.task.abort,
+              () => stopTask('abort', task, reload),
+              { icon: 'x', why: why || finished },
+            ],
             [T.task.python, () => copyText(formatPythonCall(task), 'Python'), { icon: 'copy' }],
             [T.task.curl, () => copyText(formatCurl(task, here), 'curl'), { icon: 'copy' }],
             [T.task.link, () => copyText(location.href, T.copy.link), { icon: 'copy' }],
@@ -400,22 +404,22 @@ function Actions({ task, reload }) {
 
 export default function Task({ id }) {
   const task = useResource((signal) => get(`tasks/${encodeSegment(id)}`, {}, { signal }), [id]);
-  const over = FINAL_STATES.has(task.data?.state);
-  const family = useResource(
-    (signal) => get(`tasks/${encodeSegment(id)}/family`, {}, { signal }),
+  const isFinished = FINAL_STATES.has(task.data?.state);
+  const workflow = useResource(
+    (signal) => get(`tasks/${encodeSegment(id)}/workflow`, {}, { signal }),
     [id, task.data?.state],
-    { skip: !task.data, every: over ? 0 : WORKFLOW_INTERVAL },
+    { skip: !task.data, every: isFinished ? 0 : WORKFLOW_INTERVAL },
   );
   const reruns = useResource(
     (signal) => get(`tasks/${encodeSegment(id)}/reruns`, {}, { signal }),
     [id, task.data?.state],
     { skip: !task.data },
   );
-  const now = useNow(!!task.data && !over);
+  const now = useNow(!!task.data && !isFinished);
   useLiveStream(
     {
-      query: `uuid:=${quoted(id.slice(0, 500))}`,
-      columns: ['state', 'timestamp'],
+      query: `uuid:=${quoteValue(id.slice(0, 500))}`,
+      columns: ['state', 'last_event_at'],
       topics: ['tasks', 'status'],
     },
     {
@@ -425,15 +429,15 @@ export default function Task({ id }) {
       reset: task.reload,
     },
   );
-  // Where no stream tells it, whoever waits for a task to end still sees it end.
+  // Without a stream, the status shows that something changed.
   useEffect(() => {
-    if (task.data && !over && status.value) task.reload();
+    if (task.data && !isFinished && status.value) task.reload();
   }, [status.value?.store?.sequence]);
   const reload = () => {
     task.reload();
     reruns.reload();
   };
-  const may = () => task.data && !denialReason('tasks');
+  const isAllowed = () => task.data && !denialReason('tasks');
   useKeyboardShortcuts({
     '[': () => {
       if (task.data) openAdjacentTask(task.data, -1);
@@ -444,17 +448,17 @@ export default function Task({ id }) {
     y: () => copyText(id, T.copy.id),
     Y: () => copyText(location.href, T.copy.link),
     r: () => {
-      if (may()) openRerunDialog(task.data, reload);
+      if (isAllowed()) openRerunDialog(task.data, reload);
     },
     v: () => {
-      if (may() && !over) stopTask('revoke', task.data, reload);
+      if (isAllowed() && !isFinished) stopTask('revoke', task.data, reload);
     },
   });
   useEffect(() => {
     if (task.data && !performance.getEntriesByName('page-ready').length)
       requestAnimationFrame(() => performance.mark('page-ready'));
   }, [task.data]);
-  if (task.problem?.status === 404 && !task.data) return html`<${Unknown} id=${id} />`;
+  if (task.problem?.status === 404 && !task.data) return html`<${NotFound} id=${id} />`;
   if (!task.data)
     return html`
       <${Page} title=${id.slice(0, 60)} crumb=${html`<${Crumb} />`}>
@@ -469,7 +473,7 @@ export default function Task({ id }) {
     `;
   const data = task.data;
   const [module, name] = nameParts(data.name ?? '');
-  const when = data.received ?? data.sent;
+  const when = data.received_at ?? data.sent_at;
   return html`
     <${Page}
       title=${`${data.name ?? T.unknownName} ${id.slice(0, 8)}`}
@@ -480,7 +484,7 @@ export default function Task({ id }) {
         <${GapNotice} />
         <div class="dt-head">
           <div class="l1">
-            <${TaskState} s=${data.state} lg />
+            <${TaskState} state=${data.state} lg />
             <h1>
               ${
                 data.name
@@ -499,7 +503,7 @@ export default function Task({ id }) {
               when != null &&
               html`
                 <span class="muted">
-                  ${data.received != null ? T.task.received : T.task.sent}${' '}
+                  ${data.received_at != null ? T.task.received : T.task.sent}${' '}
                   <time title=${`${new Date(when * 1000).toJSON()}`}>${full(when)}</time>
                   ${data.client ? ` · ${T.task.by(line(data.client, 80))}` : ''}
                 </span>
@@ -518,7 +522,7 @@ export default function Task({ id }) {
             <${Payload} key=${id} task=${data} />
           </div>
           <div class="stack">
-            <${Workflow} task=${data} family=${family} />
+            <${Workflow} task=${data} workflow=${workflow} />
             <${Reruns} reruns=${reruns.data} />
             <${Delivery} task=${data} />
             <${Events} task=${data} />

@@ -1,11 +1,10 @@
-// The explorer: one query and one range of time in the address; histogram, facets and rows of what
-// they find.
+// The tasks page: search, histogram, facets and table. The URL holds the query and the time range.
 
 import { get, serverCpu } from '../api.js';
 import { bootstrapData } from '../bootstrapData.js';
 import { denialReason } from '../currentUser.js';
 import { startBulkAction } from '../explorer/bulkActionDialog.js';
-import { apiColumns, findColumns, textLimit } from '../explorer/columns.js';
+import { apiColumns, findColumns, TEXT_LIMIT } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
 import { Grid, GridSkeleton } from '../explorer/grid.js';
 import { Histogram } from '../explorer/histogram.js';
@@ -42,26 +41,26 @@ import { EmptyState, ErrorPanel } from '../ui/panels.js';
 import { toast } from '../ui/toast.js';
 
 const PAGE = 200;
-/** Rows that came in by themselves, after which the list is read anew. */
+/** Rows inserted by the stream after which the list is loaded again. */
 const MAX_LIVE_ROWS = 1000;
 /**
- * A tint for a trickle of new rows: so many at most, after so many milliseconds without any. In a
- * stream it would never end, and repaint every frame.
+ * New rows are highlighted only if few arrive at a time, after a pause in milliseconds: in a steady
+ * flow the highlight would never end, and every frame would be painted again.
  */
 const MAX_HIGHLIGHTED = 3;
 const HIGHLIGHT_AFTER = 2000;
-/** Seconds between two readings of the first page while more happens than the stream can tell. */
+/** Seconds between two loads of the first page while the stream leaves out tasks. */
 const CATCH_UP_DELAY = 1;
 
-/** The rows of a search: read page by page, kept up to date by the stream. */
+/** The rows of a search: loaded page by page, updated by the stream. */
 function useRows(state, columns) {
   const key = JSON.stringify([
     searchParams(state, ''),
     state.sort,
     apiColumns(columns, state.sort),
-    textLimit(columns),
+    TEXT_LIMIT,
   ]);
-  const [turn, setTurn] = useState(0);
+  const [reloads, setReloads] = useState(0);
   const [version, setVersion] = useState(0);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [loading, setLoading] = useState(true);
@@ -71,11 +70,11 @@ function useRows(state, columns) {
   const later = useRef({ timer: 0, quiet: false, reading: false, missed: false });
   useEffect(() => () => clearTimeout(later.current.timer), []);
   const changed = () => setVersion((n) => n + 1);
-  const question = {
+  const params = {
     ...searchParams(state, zone()),
     sort: state.sort === DEFAULT_SORT ? '' : state.sort,
     columns: apiColumns(columns, state.sort),
-    text_limit: textLimit(columns),
+    text_limit: TEXT_LIMIT,
     limit: PAGE,
   };
 
@@ -85,11 +84,11 @@ function useRows(state, columns) {
     if (!later.current.quiet) setLoading(true);
     later.current.quiet = false;
     later.current.reading = true;
-    get('tasks', question, { signal: control.signal })
+    get('tasks', params, { signal: control.signal })
       .then(
-        (told) => {
+        (response) => {
           const next = new Rows(state.sort);
-          next.append(told.tasks, told.cursor);
+          next.append(response.tasks, response.next_cursor);
           rows.current = next;
           fresh.current = new Set();
           setProblem(null);
@@ -109,7 +108,7 @@ function useRows(state, columns) {
         if (!control.signal.aborted) later.current.reading = false;
       });
     return () => control.abort();
-  }, [key, turn]);
+  }, [key, reloads]);
 
   const near = (from, to) => {
     const now = rows.current;
@@ -117,11 +116,11 @@ function useRows(state, columns) {
     const fetchPage = (cursor, put) => {
       if (pages.has(cursor)) return;
       pages.add(cursor);
-      get('tasks', { ...question, cursor }, { signal: control.signal })
+      get('tasks', { ...params, cursor }, { signal: control.signal })
         .then(
-          (told) => {
+          (response) => {
             if (rows.current === now) {
-              put(told);
+              put(response);
               now.shed(from, to);
               changed();
             }
@@ -133,15 +132,15 @@ function useRows(state, columns) {
         .finally(() => pages.delete(cursor));
     };
     for (const page of now.missing(from, to))
-      fetchPage(page.cursor, (told) => now.refill(page, told.tasks));
+      fetchPage(page.cursor, (response) => now.refill(page, response.tasks));
     if (!loading && now.next && to > now.total - 60)
-      fetchPage(now.next, (told) => now.append(told.tasks, told.cursor));
+      fetchPage(now.next, (response) => now.append(response.tasks, response.next_cursor));
   };
-  const reload = () => setTurn((n) => n + 1);
+  const reload = () => setReloads((n) => n + 1);
   /**
-   * Soon, and without a sign of it; `allowed` is asked at that moment.
+   * Loads the first page again soon, without a loading state, if `allowed` still returns true then.
    * @param {() => boolean} allowed
-   * @param {boolean} missed whether there is something that the stream did not send
+   * @param {boolean} missed whether the stream left out tasks
    */
   const catchUp = (allowed, missed) => {
     const now = later.current;
@@ -172,38 +171,36 @@ function useRows(state, columns) {
   };
 }
 
-/**
- * When to read the figures again: soon after something changed, and not oftener than the server can
- * bear.
- */
+/** When to load the statistics again: soon after a change, limited by the CPU time of the server. */
 function useStatisticsTimer() {
-  const [turn, setTurn] = useState(0);
+  const [refresh, setRefresh] = useState(0);
   const timer = useRef(0);
   const before = useRef(Infinity);
   useEffect(() => () => clearTimeout(timer.current), []);
-  const stir = () => {
+  const schedule = () => {
     timer.current ||= setTimeout(
       () => {
         timer.current = 0;
         before.current = serverCpu.ms;
-        setTurn((n) => n + 1);
+        setRefresh((n) => n + 1);
       },
       refreshDelay(serverCpu.ms - before.current) * 1000,
     );
   };
-  return { turn, stir };
+  return { refresh, schedule };
 }
 
 function describeRange(state) {
   if (state.brush) return T.tasks.within(moment(state.brush[0]), moment(state.brush[1]));
-  const known = !state.end && T.tasks.rangeIn[state.start];
-  const read = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text || '…');
-  return known || T.tasks.within(read(state.start), read(state.end));
+  const preset = !state.end && T.tasks.rangeTexts[state.start];
+  const format = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text || '…');
+  return preset || T.tasks.within(format(state.start), format(state.end));
 }
 
 function NoTasks({ state }) {
+  const range = describeRange(state);
   const narrowed = !!(state.start || state.end || state.brush);
-  const kept = T.tasks.kept(
+  const retention = T.tasks.retention(
     bootstrapData.max_age ? duration(bootstrapData.max_age) : '',
     bootstrapData.max_tasks ? int(bootstrapData.max_tasks) : '',
   );
@@ -234,15 +231,14 @@ function NoTasks({ state }) {
   return html`
     <${EmptyState} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}>
       <p>
-        ${T.tasks.emptyQuery} ${describeRange(state)}
         ${
-          state.q &&
-          html`
-            ${' '}
-            ${T.tasks.emptyFits} <span class="mono">${visible(state.q)}</span>
-          `
+          state.q
+            ? html`
+              ${T.tasks.emptyQuery} <span class="mono">${visible(state.q)}</span>
+            `
+            : T.tasks.emptyText
         }
-        . ${kept}
+        ${range && ` ${range}`}. ${retention}
       </p>
     </${EmptyState}>
   `;
@@ -257,17 +253,17 @@ export default function Tasks({ query }) {
     state,
     columns,
   );
-  const figures = useStatisticsTimer();
-  const facets = useFacets(window, figures.turn);
+  const statistics = useStatisticsTimer();
+  const facets = useFacets(window, statistics.refresh);
   const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
   const [all, setAll] = useState(false);
   const [facetsOpen, setFacetsOpen] = useState(false);
   const scroller = useRef(/** @type {any} */ (null));
-  const still = useRef({ top: true, pointer: false });
+  const position = useRef({ top: true, pointer: false });
   const arrived = useRef(-HIGHLIGHT_AFTER);
   const searchKey = JSON.stringify(window);
 
-  // Flower's links say it in other words; the address that is shown and shared has ours.
+  // The parameters of Flower's links are replaced by a query.
   useEffect(() => {
     const old = ['search', 'state', 'worker', 'name'].filter((name) => query.has(name));
     if (old.length)
@@ -286,11 +282,11 @@ export default function Tasks({ query }) {
     if (!rows.canRelease) reload();
     else {
       const ids = rows.release();
-      tint(ids);
+      highlight(ids);
       changed();
     }
   };
-  const tint = (ids) => {
+  const highlight = (ids) => {
     fresh.clear();
     if (!ids.length) return;
     const now = performance.now();
@@ -298,29 +294,28 @@ export default function Tasks({ query }) {
       for (const id of ids) fresh.add(id);
     arrived.current = now;
   };
-  const moving = () => still.current.top && !still.current.pointer && !selection.size;
+  const moving = () => position.current.top && !position.current.pointer && !selection.size;
   useLiveStream(
     {
       ...window,
       columns: apiColumns(columns, state.sort),
-      text_limit: textLimit(columns),
+      text_limit: TEXT_LIMIT,
       topics: ['tasks', 'status'],
     },
     {
       tasks: (batch) => {
-        figures.stir();
-        const left = (batch.more ?? 0) + (batch.unread ?? 0);
-        tint(rows.apply({ ...batch, more: moving() ? 0 : left }, !moving()));
-        // At the top of a flood the first page is read again: what it shows is how things are. So
-        // that a page that is left open for a day holds no more than it did in its first minute,
-        // too.
-        if (moving() && (left || rows.arrived > MAX_LIVE_ROWS))
-          catchUp(() => moving() && !paused.peek(), left > 0);
+        statistics.schedule();
+        const omitted = (batch.more ?? 0) + (batch.omitted ?? 0);
+        highlight(rows.apply({ ...batch, more: moving() ? 0 : omitted }, !moving()));
+        // At the top the first page is loaded again when the stream leaves out tasks, or when many rows
+        // were inserted, so that a page left open for a day uses no more memory than at first.
+        if (moving() && (omitted || rows.arrived > MAX_LIVE_ROWS))
+          catchUp(() => moving() && !paused.peek(), omitted > 0);
         changed();
       },
       reset: () => {
-        figures.stir();
-        if (still.current.top && !still.current.pointer) reload();
+        statistics.schedule();
+        if (position.current.top && !position.current.pointer) reload();
         else {
           rows.unsent += 1;
           changed();
@@ -329,9 +324,9 @@ export default function Tasks({ query }) {
     },
   );
   const moved = (now) => {
-    const before = still.current;
-    still.current = now;
-    // Away from the rows and at their top: what was kept back slides in.
+    const before = position.current;
+    position.current = now;
+    // The pointer has left the rows, and the table is at its top: waiting rows are inserted.
     if (
       (before.pointer || !before.top) &&
       now.top &&
@@ -343,7 +338,7 @@ export default function Tasks({ query }) {
       release();
   };
 
-  // The page of a task leads on to the next one of this list.
+  // The page of a task has links to the previous and next task of this list.
   useEffect(() => {
     rememberList(rows.ids());
   }, [version]);
@@ -353,10 +348,10 @@ export default function Tasks({ query }) {
     if (q === state.q) reload();
   };
   const sortBy = (column) => {
-    const falls = ['received', 'sent', 'started', 'timestamp', 'runtime', 'wait'].includes(
+    const isDescending = ['received', 'sent', 'started', 'timestamp', 'runtime', 'wait'].includes(
       column.sort,
     );
-    const [first, second] = falls
+    const [first, second] = isDescending
       ? [`-${column.sort}`, column.sort]
       : [column.sort, `-${column.sort}`];
     const next = state.sort === first ? second : first;
@@ -377,7 +372,7 @@ export default function Tasks({ query }) {
     }
   };
   const total = facets.data?.count ?? null;
-  const wrong = problem?.code === 'invalid_search' || problem?.status === 400 ? problem : null;
+  const queryError = problem?.code === 'invalid_query' || problem?.status === 400 ? problem : null;
   const actions = html`
     ${
       rows.waiting > 0 &&
@@ -392,7 +387,7 @@ export default function Tasks({ query }) {
             release();
           }}
         >
-          <${Icon} n="up" />
+          <${Icon} name="up" />
           ${T.live.fresh(rows.overflowing ? Infinity : rows.waiting)}
         </button>
       `
@@ -403,7 +398,7 @@ export default function Tasks({ query }) {
       aria-expanded=${facetsOpen ? 'true' : 'false'}
       onClick=${() => setFacetsOpen(!facetsOpen)}
     >
-      <${Icon} n="filter" />
+      <${Icon} name="filter" />
       <span>${T.tasks.filters}</span>
     </button>
     <${ColumnMenu} columns=${columns} onColumns=${(ids) => setQuery({ cols: ids.join(',') })} />
@@ -416,13 +411,13 @@ export default function Tasks({ query }) {
           <${GapNotice} />
           <${SearchBox}
             value=${state.q}
-            problem=${wrong}
+            problem=${queryError}
             onSearch=${search}
             end=${
               savedSearches.value &&
               html`
                 <button type="button" class="btn quiet" onClick=${() => openSaveSearchDialog(state)}>
-                  <${Icon} n="save" />
+                  <${Icon} name="save" />
                   <span>${T.tasks.save}</span>
                 </button>
               `
@@ -433,7 +428,7 @@ export default function Tasks({ query }) {
           <div class="cap">
             <strong>${total === null ? '…' : int(total)}</strong>
             <span class="muted cap-t">
-              ${T.tasks.count(total ?? 2)} ${describeRange(state)}
+              ${T.tasks.count(total ?? 2, !!state.q)} ${describeRange(state)}
             </span>
             ${
               facets.data?.partial &&
@@ -470,7 +465,7 @@ export default function Tasks({ query }) {
                   title=${T.tasks.clearBrush}
                   onClick=${() => setQuery({ b: '' })}
                 >
-                  <${Icon} n="x" />
+                  <${Icon} name="x" />
                 </button>
               `
             }
@@ -478,14 +473,14 @@ export default function Tasks({ query }) {
             <${Legend}
               items=${[
                 ['--c-ok', T.tasks.ok],
-                ['--c-other', T.tasks.other],
+                ['--c-other', T.tasks.other, T.tasks.otherHint],
                 ['--c-fail', T.tasks.failed],
               ]}
             />
           </div>
           <${Histogram}
             window=${windowParams(state, tz)}
-            turn=${figures.turn}
+            refresh=${statistics.refresh}
             brush=${state.brush}
             onBrush=${(a, b) => setQuery({ b: `${Math.floor(a)}..${Math.ceil(b)}` })}
           />
@@ -498,11 +493,11 @@ export default function Tasks({ query }) {
               aria-label=${T.nav.close}
               onClick=${() => setFacetsOpen(false)}
             >
-              <${Icon} n="x" />
+              <${Icon} name="x" />
             </button>
-            <${Facets} of=${facets} query=${state.q} onQuery=${search} />
+            <${Facets} of=${facets} onQuery=${search} />
           </aside>
-          <div class=${`gridbox${loading && version ? ' wait' : ''}${wrong ? ' stale' : ''}`}>
+          <div class=${`gridbox${loading && version ? ' wait' : ''}${queryError ? ' stale' : ''}`}>
             <${Grid}
               rows=${rows}
               version=${version}
@@ -530,7 +525,7 @@ export default function Tasks({ query }) {
                   ${
                     loading && !version
                       ? html`<${GridSkeleton} />`
-                      : problem && !wrong
+                      : problem && !queryError
                         ? html`<${ErrorPanel} problem=${problem} title=${T.tasks.loadFailed} onRetry=${reload} />`
                         : !loading && !problem
                           ? html`<${NoTasks} state=${state} />`
@@ -542,7 +537,7 @@ export default function Tasks({ query }) {
             ${
               rows.total > 0 &&
               problem &&
-              !wrong &&
+              !queryError &&
               html`
                 <div class="over-top">
                   <${ErrorPanel} problem=${problem} onRetry=${reload} />

@@ -1,5 +1,4 @@
-// One worker: how it is, what it has, what it can be told; a dead one with its last words and the
-// tasks it had.
+// The page of one worker: status, replies to inspect, commands; unfinished tasks of an offline worker.
 
 import { get } from '../api.js';
 import { denialReason } from '../currentUser.js';
@@ -14,7 +13,7 @@ import { T } from '../strings.js';
 import {
   CopyButton,
   Fact,
-  quoted,
+  quoteValue,
   RowTime,
   TaskLink,
   TaskName,
@@ -37,129 +36,134 @@ import { clockDrift, Slots, WorkerStatus, workerStatus } from '../worker/status.
 import { Config, Pool, Queues, System, Tasks, Types } from '../worker/tabs.js';
 
 const W = T.worker;
-/** Tasks of a dead worker that are shown; the rest by a link. */
+/** Maximum number of unfinished tasks that are listed. */
 const MAX_UNFINISHED = 20;
-/** Seconds after which a living worker is asked again while its page is seen. */
+/** Seconds between two inspections of an online worker while its page is visible. */
 const INSPECT_INTERVAL = 10;
 
 export default function Worker({ id, query }) {
-  const known = useResource((signal) => get(`workers/${encodeSegment(id)}`, {}, { signal }), [id], {
-    every: 30,
-  });
-  const said = useInspection(id, known.data?.worker);
+  const record = useResource(
+    (signal) => get(`workers/${encodeSegment(id)}`, {}, { signal }),
+    [id],
+    {
+      every: 30,
+    },
+  );
+  const inspection = useInspection(id, record.data?.worker);
   const merge = ({ workers }) => {
-    const mine = workers.find((each) => each.hostname === id);
-    if (mine) known.set({ count: 0, states: {}, ...known.data, worker: mine });
+    const own = workers.find((each) => each.name === id);
+    if (own) record.set({ task_count: 0, states: {}, ...record.data, worker: own });
   };
-  useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: known.reload });
+  useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: record.reload });
   useRerender(2);
   const crumb = html`
-    <nav class="crumb" aria-label=${T.workers.crumb}>
-      <a href=${href('workers')}>${T.workers.crumb}</a>
+    <nav class="crumb" aria-label=${T.pages.workers}>
+      <a href=${href('workers')}>${T.pages.workers}</a>
     </nav>
   `;
-  const missing = known.problem?.status === 404 && said.problem?.status === 404;
+  const missing = record.problem?.status === 404 && inspection.problem?.status === 404;
   if (missing)
     return html`
-      <${Page} title=${W.unknown(id)} live=${false}>
+      <${Page} title=${W.notFound} live=${false}>
         <${EmptyState}
-          title=${W.unknown(visible(id.slice(0, 200)))}
+          title=${W.notFound}
           actions=${html`
             <a class="btn" href=${href('workers')}>
               ${W.all}
             </a>
-            <a class="btn" href=${searchAddress(`worker:${quoted(`*${id.slice(0, 60)}*`)}`)}>
-              ${W.lookNames}
+            <a class="btn" href=${searchAddress(`worker:${quoteValue(`*${id.slice(0, 60)}*`)}`)}>
+              ${W.similarNames}
             </a>
           `}
         >
-          <p>${W.unknownText}</p>
+          <p>${W.notFoundText}</p>
         </${EmptyState}>
       </${Page}>
     `;
-  const worker = known.data?.worker ?? null;
-  const words = said.data?.said ?? {};
+  const worker = record.data?.worker ?? null;
+  const replies = inspection.data?.replies ?? {};
   return html`
     <${Page}
       title=${id}
       crumb=${crumb}
-      actions=${html`<${Actions} name=${id} worker=${worker} words=${words} said=${said} />`}
+      actions=${html`<${Actions} name=${id} worker=${worker} replies=${replies} inspection=${inspection} />`}
     >
       <div class="wrap">
-        <${Head} name=${id} worker=${worker} said=${said} words=${words} known=${known} />
+        <${Head} name=${id} worker=${worker} inspection=${inspection} replies=${replies} record=${record} />
         ${worker && !worker.alive && html`<${UnfinishedTasks} name=${id} />`}
-        <${Body} name=${id} query=${query} worker=${worker} said=${said} words=${words} />
+        <${Body} name=${id} query=${query} worker=${worker} inspection=${inspection} replies=${replies} />
       </div>
     </${Page}>
   `;
 }
 
-/** What it says of itself: what is remembered at once, then asked anew; a dead one is not asked. */
+/** The replies of the worker: the stored ones first, then new ones unless the worker is offline. */
 function useInspection(name, worker) {
   const [state, setState] = useState(
-    /** @type {any} */ ({ data: null, problem: null, asking: true }),
+    /** @type {any} */ ({ data: null, problem: null, loading: true }),
   );
-  const [turn, setTurn] = useState(0);
-  const dead = worker && !worker.alive;
+  const [count, setCount] = useState(0);
+  const isOffline = worker && !worker.alive;
   useEffect(() => {
     const control = new AbortController();
-    const take = (data) => {
-      if (!control.signal.aborted) setState({ data, problem: null, asking: false });
+    const succeed = (data) => {
+      if (!control.signal.aborted) setState({ data, problem: null, loading: false });
     };
     const fail = (problem) => {
-      if (!control.signal.aborted) setState((was) => ({ ...was, problem, asking: false }));
+      if (!control.signal.aborted)
+        setState((previous) => ({ ...previous, problem, loading: false }));
     };
-    const ask = (refresh) =>
+    const inspect = (refresh) =>
       get(`workers/${encodeSegment(name)}/inspection`, refresh ? { refresh: true } : {}, {
         signal: control.signal,
       });
-    setState((was) => ({ ...was, asking: true }));
-    ask(false).then((data) => {
-      if (!control.signal.aborted) setState({ data, problem: null, asking: data.alive });
-      return data.alive || turn > 0 ? ask(true).then(take, fail) : undefined;
+    setState((previous) => ({ ...previous, loading: true }));
+    inspect(false).then((data) => {
+      if (!control.signal.aborted) setState({ data, problem: null, loading: data.alive });
+      return data.alive || count > 0 ? inspect(true).then(succeed, fail) : undefined;
     }, fail);
-    const timer = dead
+    const timer = isOffline
       ? 0
       : setInterval(() => {
-          if (!document.hidden) ask(true).then(take, fail);
+          if (!document.hidden) inspect(true).then(succeed, fail);
         }, INSPECT_INTERVAL * 1000);
     return () => {
       control.abort();
       clearInterval(timer);
     };
-  }, [name, turn, dead]);
-  return { ...state, again: () => setTurn((n) => n + 1) };
+  }, [name, count, isOffline]);
+  return { ...state, refresh: () => setCount((n) => n + 1) };
 }
 
-/** Why the worker cannot be told anything; '' if it can. */
-const commandDenialReason = (worker, said) =>
+/** Why commands are disabled; '' if they are not. */
+const commandDenialReason = (worker, inspection) =>
   denialReason('workers') ||
   (worker && !worker.alive
-    ? W.deadControls
-    : !worker && said.data && !said.data.answered
-      ? W.deadControls
+    ? W.offline
+    : !worker && inspection.data && !inspection.data.answered
+      ? W.offline
       : '');
 
-function Actions({ name, worker, words, said }) {
-  const why = commandDenialReason(worker, said);
-  const active = words.active?.value ?? null;
-  const again = () => {
-    setTimeout(said.again, 1000);
+function Actions({ name, worker, replies, inspection }) {
+  const why = commandDenialReason(worker, inspection);
+  const active = replies.active?.value ?? null;
+  const refreshSoon = () => {
+    setTimeout(inspection.refresh, 1000);
   };
   return html`
     <button
       type="button"
       class="btn"
       title=${W.refreshHint}
-      disabled=${said.asking}
-      onClick=${said.again}
+      disabled=${inspection.loading}
+      onClick=${inspection.refresh}
     >
-      <${Icon} n="retry" />
+      <${Icon} name="retry" />
       <span>${W.refresh}</span>
     </button>
-    <a class="btn" href=${searchAddress(`worker:=${quoted(name)}`)}>
-      <${Icon} n="tasks" />
-      <span>${W.tasks}</span>
+    <a class="btn" href=${searchAddress(`worker:=${quoteValue(name)}`)}>
+      <${Icon} name="tasks" />
+      <span>${T.viewTasks}</span>
     </a>
     <${Popover} label=${T.more} icon="more" quiet=${false} end>
       ${(close) => html`
@@ -168,12 +172,12 @@ function Actions({ name, worker, words, said }) {
           items=${[
             [
               W.restart,
-              () => restartPool(name, active).then((told) => told && again()),
+              () => restartPool(name, active).then((response) => response && refreshSoon()),
               { icon: 'bolt', why },
             ],
             [
               W.shutdown,
-              () => shutDown(name, active).then((told) => told && again()),
+              () => shutDown(name, active).then((response) => response && refreshSoon()),
               { icon: 'stop', why, danger: true },
             ],
           ]}
@@ -183,45 +187,55 @@ function Actions({ name, worker, words, said }) {
   `;
 }
 
-function Head({ name, worker, said, words, known }) {
-  const stats = words.stats?.value;
+function Head({ name, worker, inspection, replies, record }) {
+  const stats = replies.stats?.value;
   const F = W.facts;
-  const spoke = Math.max(0, ...Object.values(words).map((each) => each.at)) || null;
-  const note = spoke == null ? (said.asking ? '' : W.spokeNever) : W.spoke(age(spoke));
-  const silent = said.data && !said.data.answered && said.data.asked != null && spoke != null;
-  const off = clockDrift(worker);
+  const inspectedAt =
+    Math.max(0, ...Object.values(replies).map((each) => each.received_at)) || null;
+  const note =
+    inspectedAt == null
+      ? inspection.loading
+        ? ''
+        : W.neverInspected
+      : W.inspected(age(inspectedAt));
+  const timedOut =
+    inspection.data &&
+    !inspection.data.answered &&
+    inspection.data.inspected_at != null &&
+    inspectedAt != null;
+  const drift = clockDrift(worker);
   return html`
     <section class="panel" aria-label=${visible(name)}>
       <div class="headline">
         <h1>${line(name, 200)}</h1>
         <${CopyButton} text=${name} />
-        ${known.data || said.data ? html`<${WorkerStatus} of=${worker} lg />` : ''}
+        ${record.data || inspection.data ? html`<${WorkerStatus} of=${worker} lg />` : ''}
         <span class="sp"></span>
         <p class="muted small" role="status">
           ${note}
-          ${silent ? `, ${W.silent}` : ''}
+          ${timedOut ? `, ${W.inspectTimedOut}` : ''}
         </p>
       </div>
       ${
-        said.problem &&
-        said.problem.status !== 404 &&
-        html`<${ErrorPanel} problem=${said.problem} title=${W.noAnswer} onRetry=${said.again} />`
+        inspection.problem &&
+        inspection.problem.status !== 404 &&
+        html`<${ErrorPanel} problem=${inspection.problem} title=${W.inspectFailed} onRetry=${inspection.refresh} />`
       }
       <dl class="facts">
         <${Fact} name=${F.slots}>
           ${
             worker?.alive === false
-              ? html`<${Unknown} why=${T.workers.moodHint[workerStatus(worker)]} />`
+              ? html`<${Unknown} why=${T.workers.statusHint[workerStatus(worker)]} />`
               : html`
                 <${Slots}
-                  busy=${worker?.active ?? words.active?.value.length ?? null}
+                  busy=${worker?.active ?? replies.active?.value.length ?? null}
                   all=${stats?.pool?.['max-concurrency'] ?? null}
                 />
               `
           }
         </${Fact}>
         <${Fact} name=${F.heartbeat}>
-          <${RelativeTime} at=${worker?.heartbeat} />
+          <${RelativeTime} at=${worker?.last_heartbeat_at} />
           ${
             worker?.freq != null &&
             html`
@@ -232,10 +246,10 @@ function Head({ name, worker, said, words, known }) {
         </${Fact}>
         <${Fact} name=${F.clock}>
           ${
-            off
+            drift
               ? html`
-                <span class=${off === T.workers.agrees ? '' : 'warn'} title=${T.workers.clockHint}>
-                  ${off}
+                <span class=${drift === T.workers.noDrift ? '' : 'warn'} title=${T.workers.clockHint}>
+                  ${drift}
                 </span>
               `
               : html`<${Unknown} />`
@@ -244,42 +258,42 @@ function Head({ name, worker, said, words, known }) {
         <${Fact} name=${F.load}>
           <span title=${T.workers.loadHint}>
             <${OptionalValue}
-              n=${worker?.loadavg?.length ? worker.loadavg : null}
+              value=${worker?.loadavg?.length ? worker.loadavg : null}
               show=${(all) => all.map((n) => n.toFixed(2)).join(' ')}
             />
           </span>
         </${Fact}>
         <${Fact} name=${F.prefetch}>
-          <${OptionalValue} n=${stats?.prefetch_count} show=${(n) => (n ? int(n) : W.anyNumber)} />
+          <${OptionalValue} value=${stats?.prefetch_count} show=${(n) => (n ? int(n) : W.unlimited)} />
         </${Fact}>
         <${Fact} name=${F.processed}>
-          <${OptionalValue} n=${worker?.processed} show=${int} />
+          <${OptionalValue} value=${worker?.processed} show=${int} />
         </${Fact}>
         <${Fact} name=${F.uptime}>
-          <${OptionalValue} n=${worker?.alive === false ? null : stats?.uptime} show=${duration} />
+          <${OptionalValue} value=${worker?.alive === false ? null : stats?.uptime} show=${duration} />
         </${Fact}>
         <${Fact} name=${F.pid}>
-          <${OptionalValue} n=${worker?.pid ?? stats?.pid} />
+          <${OptionalValue} value=${worker?.pid ?? stats?.pid} />
         </${Fact}>
         <${Fact} name=${F.version}>
           <span title=${line(worker?.sw_sys ?? '')}>
             <${OptionalValue}
-              n=${[worker?.sw_ident, worker?.sw_ver].filter(Boolean).join(' ') || null}
+              value=${[worker?.sw_ident, worker?.sw_ver].filter(Boolean).join(' ') || null}
               show=${(text) => line(text, 60)}
             />
           </span>
         </${Fact}>
       </dl>
       ${
-        known.data &&
-        Object.keys(known.data.states).length > 0 &&
+        record.data &&
+        Object.keys(record.data.states).length > 0 &&
         html`
-          <div class="did pad">
+          <div class="state-counts pad">
             <span class="muted small">${W.states}</span>
-            ${Object.entries(known.data.states).map(
+            ${Object.entries(record.data.states).map(
               ([state, n]) => html`
-                <a href=${searchAddress(`worker:=${quoted(name)} state:${state}`)}>
-                  <${TaskState} s=${state} /> ${int(n)}
+                <a href=${searchAddress(`worker:=${quoteValue(name)} state:${state}`)}>
+                  <${TaskState} state=${state} /> ${int(n)}
                 </a>
               `,
             )}
@@ -290,47 +304,47 @@ function Head({ name, worker, said, words, known }) {
   `;
 }
 
-/** The tasks that a dead worker had, so that somebody can see to them. */
+/** The tasks that an offline worker had received or started and not finished. */
 function UnfinishedTasks({ name }) {
-  const q = `worker:=${quoted(name)} (state:STARTED OR state:RECEIVED)`;
-  const lost = useResource(
+  const q = `worker:=${quoteValue(name)} (state:STARTED OR state:RECEIVED)`;
+  const unfinished = useResource(
     (signal) =>
       Promise.all([
         get(
           'tasks',
-          { query: q, limit: MAX_UNFINISHED, columns: 'name,state,received,started' },
+          { query: q, limit: MAX_UNFINISHED, columns: 'name,state,received_at,started_at' },
           { signal },
         ),
         get('count', { query: q }, { signal }),
       ]),
     [q],
   );
-  if (lost.problem && !lost.data)
+  if (unfinished.problem && !unfinished.data)
     return html`
-      <${Panel} title=${W.lostTitle}>
-        <${ErrorPanel} problem=${lost.problem} onRetry=${lost.reload} />
+      <${Panel} title=${W.unfinishedTitle}>
+        <${ErrorPanel} problem=${unfinished.problem} onRetry=${unfinished.reload} />
       </${Panel}>
     `;
-  if (!lost.data)
+  if (!unfinished.data)
     return html`
-      <${Panel} title=${W.lostTitle}>
+      <${Panel} title=${W.unfinishedTitle}>
         <${Skeleton} />
       </${Panel}>
     `;
-  const [{ tasks }, { count }] = lost.data;
+  const [{ tasks }, { count }] = unfinished.data;
   if (!tasks.length)
     return html`
-      <${Panel} title=${W.lostTitle}>
-        <p class="pad muted">${W.lostNone}</p>
+      <${Panel} title=${W.unfinishedTitle}>
+        <p class="pad muted">${W.noUnfinished}</p>
       </${Panel}>
     `;
   return html`
     <${Panel}
-      title=${W.lost(`${int(count)} ${T.tasks.count(count)}`)}
+      title=${W.unfinished(count)}
       cls="attention"
-      end=${html`<a href=${searchAddress(q)}>${W.lostAll}</a>`}
+      end=${html`<a href=${searchAddress(q)}>${T.viewTasks}</a>`}
     >
-      <p class="pad muted">${W.lostText}</p>
+      <p class="pad muted">${W.unfinishedText}</p>
       <div class="scroll">
         <table class="t">
           <tbody>
@@ -338,16 +352,16 @@ function UnfinishedTasks({ name }) {
               (task) => html`
                 <tr key=${task.uuid}>
                   <td>
-                    <${TaskState} s=${task.state} />
+                    <${TaskState} state=${task.state} />
                   </td>
                   <td class="nm">
-                    <${TaskName} n=${task.name} />
+                    <${TaskName} name=${task.name} />
                   </td>
                   <td>
                     <${TaskLink} uuid=${task.uuid} short />
                   </td>
                   <td class="right">
-                    <${RowTime} at=${task.started ?? task.received} />
+                    <${RowTime} at=${task.started_at ?? task.received_at} />
                   </td>
                 </tr>
               `,
@@ -359,30 +373,30 @@ function UnfinishedTasks({ name }) {
   `;
 }
 
-function Body({ name, query, worker, said, words }) {
+function Body({ name, query, worker, inspection, replies }) {
   const tab = query.get('tab') && query.get('tab') in W.tabs ? query.get('tab') : 'tasks';
-  const why = commandDenialReason(worker, said);
+  const why = commandDenialReason(worker, inspection);
   const then = () => {
-    setTimeout(said.again, 400);
+    setTimeout(inspection.refresh, 400);
   };
-  const size = (kind) => words[kind]?.value?.length ?? null;
+  const size = (kind) => replies[kind]?.value?.length ?? null;
   const counts = {
     tasks: size('active'),
     queues: size('active_queues'),
     limits: size('registered'),
   };
-  const stats = words.stats?.value ?? null;
-  const spoke = Math.max(0, ...Object.values(words).map((each) => each.at));
-  const shown = {
-    tasks: () => html`<${Tasks} said=${words} />`,
+  const stats = replies.stats?.value ?? null;
+  const inspectedAt = Math.max(0, ...Object.values(replies).map((each) => each.received_at));
+  const contents = {
+    tasks: () => html`<${Tasks} replies=${replies} />`,
     pool: () => html`<${Pool} name=${name} stats=${stats} why=${why} then=${then} />`,
     queues: () =>
       html`<${Queues} name=${name} queues=${
-        words.active_queues?.value ?? null
+        replies.active_queues?.value ?? null
       } why=${why} then=${then} />`,
     limits: () =>
-      html`<${Types} name=${name} registered=${words.registered?.value ?? null} why=${why} />`,
-    config: () => html`<${Config} conf=${words.conf?.value ?? null} />`,
+      html`<${Types} name=${name} registered=${replies.registered?.value ?? null} why=${why} />`,
+    config: () => html`<${Config} conf=${replies.conf?.value ?? null} />`,
     system: () => html`<${System} stats=${stats} />`,
     history: () => html`<${History} name=${name} />`,
   };
@@ -390,10 +404,10 @@ function Body({ name, query, worker, said, words }) {
     <${Tabs}
       label=${line(name, 200)}
       value=${tab}
-      note=${worker && !worker.alive && tab !== 'history' && spoke ? W.lastWords(age(spoke)) : ''}
+      note=${worker && !worker.alive && tab !== 'history' && inspectedAt ? W.lastKnown(age(inspectedAt)) : ''}
       items=${Object.entries(W.tabs).map(([key, text]) => [key, text, counts[key] ?? null])}
     >
-      ${!said.data && said.asking ? html`<${Skeleton} />` : shown[tab]()}
+      ${!inspection.data && inspection.loading ? html`<${Skeleton} />` : contents[tab]()}
     </${Tabs}>
   `;
 }

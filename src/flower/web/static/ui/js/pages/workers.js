@@ -1,4 +1,4 @@
-// All workers: who is there, how busy, what they had to do.
+// The workers page: status, load, and the tasks of each worker in a time range.
 
 import { get } from '../api.js';
 import { bootstrapData } from '../bootstrapData.js';
@@ -9,7 +9,7 @@ import { useLiveStream } from '../liveStream.js';
 import { searchAddress, setQuery } from '../router.js';
 import { GapNotice, Page } from '../shell/page.js';
 import { T } from '../strings.js';
-import { KeyFigure, quoted, Segmented, WorkerLink } from '../ui/components.js';
+import { KeyFigure, quoteValue, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import {
   notifyResult,
@@ -22,51 +22,51 @@ import { EmptyState, Loaded } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 import { clockDrift, latestLoad, Slots, WorkerStatus, workerStatus } from '../worker/status.js';
 
-/** Rows that are drawn; who has more workers looks for one by name. */
+/** Maximum number of rows; more workers can be matching by name. */
 const MAX_ROWS = 400;
 const RANGES = ['-1h', '-24h', '-7d'];
 
 export default function Workers({ query }) {
   const range = query.get('t') || '-1h';
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 60 });
-  const briefs = useResource((signal) => get('inspections', {}, { signal }), [], {
+  const inspections = useResource((signal) => get('inspections', {}, { signal }), [], {
     every: 10,
   });
-  const done = useResource(
-    (signal) => get('stats', { by: 'worker', limit: 1000, start: range }, { signal }),
+  const statistics = useResource(
+    (signal) => get('stats', { group_by: 'worker', limit: 1000, start: range }, { signal }),
     [range],
     { every: 30 },
   );
   const merge = ({ workers: changed }) => {
-    const known = new Map((workers.data?.workers ?? []).map((each) => [each.hostname, each]));
-    for (const each of changed) known.set(each.hostname, each);
+    const known = new Map((workers.data?.workers ?? []).map((each) => [each.name, each]));
+    for (const each of changed) known.set(each.name, each);
     workers.set({ workers: [...known.values()] });
   };
   useLiveStream({ topics: ['workers', 'status'] }, { workers: merge, reset: workers.reload });
   useRerender(2);
   const rows = mergeRows(
     workers.data?.workers ?? [],
-    briefs.data?.workers ?? [],
-    done.data?.groups ?? [],
+    inspections.data?.workers ?? [],
+    statistics.data?.groups ?? [],
   );
-  const askAll = () =>
+  const refreshAll = () =>
     notifyResult(
       get('workers')
         .then(() => fetch(`${new URL(document.baseURI).pathname}workers?json=1&refresh=1`))
         .then(() => {
           setTimeout(() => {
             workers.reload();
-            briefs.reload();
+            inspections.reload();
           }, 1500);
         }),
-      () => T.workers.ask,
+      () => T.workers.refreshed,
     );
   return html`
     <${Page}
       title=${T.pages.workers}
-      actions=${html`<button type="button" class="btn" title=${T.workers.ask} onClick=${askAll}>
-          <${Icon} n="retry" />
-          <span>${T.workers.ask}</span>
+      actions=${html`<button type="button" class="btn" title=${T.workers.refreshAll} onClick=${refreshAll}>
+          <${Icon} name="retry" />
+          <span>${T.workers.refreshAll}</span>
         </button>`}
     >
       <div class="wrap">
@@ -77,7 +77,7 @@ export default function Workers({ query }) {
               ? html`
                 <div class="stack">
                   <${Figures} rows=${rows} />
-                  <${Table} rows=${rows} query=${query} range=${range} counted=${!!done.data} />
+                  <${Table} rows=${rows} query=${query} range=${range} counted=${!!statistics.data} />
                 </div>
               `
               : html`
@@ -92,68 +92,68 @@ export default function Workers({ query }) {
 }
 
 /**
- * One row for each worker that events or answers tell of; the live ones first, then those that were
- * heard last.
+ * One row for each worker known from events or from inspections: online ones first, then those with the
+ * latest heartbeat.
  */
-function mergeRows(workers, briefs, groups) {
-  const said = new Map(briefs.map((each) => [each.name, each]));
-  const done = new Map(groups.map((each) => [each.group, each]));
-  const names = new Set(workers.map((each) => each.hostname));
+function mergeRows(workers, inspections, groups) {
+  const inspectionOf = new Map(inspections.map((each) => [each.name, each]));
+  const tasksOf = new Map(groups.map((each) => [each.group, each]));
+  const names = new Set(workers.map((each) => each.name));
   const now = Date.now() / 1000;
-  const gone = (each) =>
+  const isPurged = (each) =>
     bootstrapData.purge_offline != null &&
     !each.alive &&
-    now - (each.heartbeat ?? each.timestamp ?? 0) >= bootstrapData.purge_offline;
+    now - (each.last_heartbeat_at ?? each.last_event_at ?? 0) >= bootstrapData.purge_offline;
   const rows = workers
-    .filter((each) => !gone(each))
+    .filter((each) => !isPurged(each))
     .map((worker) => ({
-      name: worker.hostname,
+      name: worker.name,
       worker,
-      brief: said.get(worker.hostname) ?? null,
-      done: done.get(worker.hostname) ?? null,
+      inspection: inspectionOf.get(worker.name) ?? null,
+      tasks: tasksOf.get(worker.name) ?? null,
     }));
-  // One that sends no events is known by its answers.
-  for (const brief of briefs)
-    if (!names.has(brief.name))
+  // Workers that send no events are known from inspections.
+  for (const inspection of inspections)
+    if (!names.has(inspection.name))
       rows.push({
-        name: brief.name,
+        name: inspection.name,
         worker: null,
-        brief,
-        done: done.get(brief.name) ?? null,
+        inspection,
+        tasks: tasksOf.get(inspection.name) ?? null,
       });
-  const place = (row) => (row.worker?.alive ? 0 : row.worker ? 2 : 1);
-  const heard = (row) => row.worker?.heartbeat ?? row.worker?.timestamp ?? 0;
+  const order = (row) => (row.worker?.alive ? 0 : row.worker ? 2 : 1);
+  const lastSeen = (row) => row.worker?.last_heartbeat_at ?? row.worker?.last_event_at ?? 0;
   return rows.sort(
     (a, b) =>
-      place(a) - place(b) ||
-      (place(a) === 2 ? heard(b) - heard(a) : 0) ||
+      order(a) - order(b) ||
+      (order(a) === 2 ? lastSeen(b) - lastSeen(a) : 0) ||
       a.name.localeCompare(b.name),
   );
 }
 
 function Figures({ rows }) {
-  const live = rows.filter((row) => row.worker?.alive);
-  const silent = rows.filter((row) => workerStatus(row.worker) === 'silent').length;
-  const sum = (of) => live.reduce((all, row) => all + (of(row) ?? 0), 0);
-  const known = live.filter((row) => row.brief?.slots != null);
+  const online = rows.filter((row) => row.worker?.alive);
+  const unresponsive = rows.filter((row) => workerStatus(row.worker) === 'unresponsive').length;
+  const sum = (of) => online.reduce((all, row) => all + (of(row) ?? 0), 0);
+  const known = online.filter((row) => row.inspection?.concurrency != null);
   const busy = known.reduce(
-    (all, row) => all + Math.min(row.worker.active ?? 0, row.brief.slots),
+    (all, row) => all + Math.min(row.worker.active ?? 0, row.inspection.concurrency),
     0,
   );
-  const slots = known.reduce((all, row) => all + row.brief.slots, 0);
+  const slots = known.reduce((all, row) => all + row.inspection.concurrency, 0);
   return html`
     <section class="panel kpis four" aria-label=${T.workers.summary}>
       <h2 class="vh">${T.workers.summary}</h2>
       <${KeyFigure}
         name=${T.workers.figures.online}
-        value=${int(live.length)}
+        value=${int(online.length)}
         unit=${` / ${int(rows.length)}`}
       />
       <${KeyFigure}
         name=${T.workers.figures.slots}
         value=${known.length ? int(busy) : '–'}
         unit=${known.length ? ` / ${int(slots)}` : ''}
-        note=${known.length || !live.length ? '' : T.ops.unknown}
+        note=${known.length || !online.length ? '' : T.ops.unknown}
       />
       <${KeyFigure}
         name=${T.workers.figures.processed}
@@ -161,10 +161,10 @@ function Figures({ rows }) {
         note=${T.workers.processedHint}
       />
       <${KeyFigure}
-        name=${T.workers.figures.gone}
-        value=${int(rows.length - live.length)}
-        tone=${silent ? 'bad' : ''}
-        note=${silent ? `${int(silent)} ${T.workers.mood.silent.toLowerCase()}` : ''}
+        name=${T.workers.figures.notOnline}
+        value=${int(rows.length - online.length)}
+        tone=${unresponsive ? 'bad' : ''}
+        note=${unresponsive ? `${int(unresponsive)} ${T.workers.status.unresponsive.toLowerCase()}` : ''}
       />
     </section>
   `;
@@ -172,21 +172,21 @@ function Figures({ rows }) {
 
 function Table({ rows, query, range, counted }) {
   const [text, setText] = useState(query.get('q') ?? '');
-  const shows = query.get('show') ?? '';
-  const wanted = text.trim().toLowerCase();
-  const fits = (row) =>
-    (!shows || (shows === 'online') === !!row.worker?.alive) &&
-    (!wanted ||
-      [row.name, ...(row.brief?.queues ?? []), row.worker?.sw_ver ?? ''].some((each) =>
-        each.toLowerCase().includes(wanted),
+  const filter = query.get('show') ?? '';
+  const term = text.trim().toLowerCase();
+  const matches = (row) =>
+    (!filter || (filter === 'online') === !!row.worker?.alive) &&
+    (!term ||
+      [row.name, ...(row.inspection?.queues ?? []), row.worker?.sw_ver ?? ''].some((each) =>
+        each.toLowerCase().includes(term),
       ));
-  const found = rows.filter(fits);
+  const matching = rows.filter(matches);
   const type = (event) => {
     setText(event.target.value);
     setQuery({ q: event.target.value.trim() }, { replace: true });
   };
   const C = T.workers.columns;
-  const word = T.ops.ranges[range] ?? range;
+  const rangeText = T.ops.ranges[range] ?? range;
   return html`
     <section class="panel" aria-label=${T.pages.workers}>
       <header class="tools">
@@ -199,9 +199,9 @@ function Table({ rows, query, range, counted }) {
           placeholder=${T.workers.searchHint}
         />
         <${Segmented}
-          label=${T.workers.show}
-          items=${Object.entries(T.workers.shows)}
-          value=${shows}
+          label=${T.workers.filterLabel}
+          items=${Object.entries(T.workers.filters)}
+          value=${filter}
           onPick=${(key) => setQuery({ show: key })}
         />
         <span class="sp"></span>
@@ -213,7 +213,7 @@ function Table({ rows, query, range, counted }) {
         />
       </header>
       ${
-        found.length
+        matching.length
           ? html`
             <div class="scroll">
               <table class="t">
@@ -222,10 +222,10 @@ function Table({ rows, query, range, counted }) {
                     <th>${C.worker}</th>
                     <th>${C.status}</th>
                     <th>${C.slots}</th>
-                    <th class="right" title=${T.workers.tasksIn(word)}>
+                    <th class="right" title=${T.workers.tasksIn(rangeText)}>
                       ${C.tasks}
                     </th>
-                    <th class="right" title=${T.workers.failedIn(word)}>
+                    <th class="right" title=${T.workers.failedIn(rangeText)}>
                       ${C.failed}
                     </th>
                     <th class="right" title=${T.workers.processedHint}>
@@ -234,14 +234,14 @@ function Table({ rows, query, range, counted }) {
                     <th class="right" title=${T.workers.loadHint}>
                       ${C.load}
                     </th>
-                    <th class="right">${C.heard}</th>
+                    <th class="right">${C.lastHeartbeat}</th>
                     <th title=${T.workers.clockHint}>${C.clock}</th>
                     <th>${C.queues}</th>
                     <th>${C.version}</th>
                   </tr>
                 </thead>
                 <tbody>
-                  ${found
+                  ${matching
                     .slice(0, MAX_ROWS)
                     .map(
                       (row) =>
@@ -268,18 +268,18 @@ function Table({ rows, query, range, counted }) {
           `
       }
       ${
-        found.length > MAX_ROWS &&
-        html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(found.length))}</p>`
+        matching.length > MAX_ROWS &&
+        html`<p class="pad muted">${T.ops.showingOf(int(MAX_ROWS), int(matching.length))}</p>`
       }
     </section>
   `;
 }
 
 function Row({ row, range, counted }) {
-  const { worker, brief, done } = row;
-  const count = counted ? (done?.count ?? 0) : null;
-  const failed = counted ? (done?.states?.FAILURE ?? 0) : null;
-  const q = `worker:=${quoted(row.name)}`;
+  const { worker, inspection, tasks } = row;
+  const count = counted ? (tasks?.count ?? 0) : null;
+  const failed = counted ? (tasks?.states?.FAILURE ?? 0) : null;
+  const q = `worker:=${quoteValue(row.name)}`;
   const t = `${range}..`;
   return html`
     <tr class=${worker?.alive ? '' : 'gone'}>
@@ -292,8 +292,8 @@ function Row({ row, range, counted }) {
       <td>
         ${
           worker && !worker.alive
-            ? html`<${Unknown} why=${T.workers.moodHint[workerStatus(worker)]} />`
-            : html`<${Slots} busy=${worker?.active ?? null} all=${brief?.slots ?? null} />`
+            ? html`<${Unknown} why=${T.workers.statusHint[workerStatus(worker)]} />`
+            : html`<${Slots} busy=${worker?.active ?? null} all=${inspection?.concurrency ?? null} />`
         }
       </td>
       <td class="right">
@@ -317,19 +317,23 @@ function Row({ row, range, counted }) {
         }
       </td>
       <td class="right">
-        <${OptionalValue} n=${worker?.processed} show=${int} why=${T.workers.countUnknown} />
+        <${OptionalValue} value=${worker?.processed} show=${int} why=${T.ops.notReported} />
       </td>
       <td class="right" title=${worker?.loadavg?.map((n) => n.toFixed(2)).join(' · ')}>
-        <${OptionalValue} n=${latestLoad(worker?.loadavg)} />
+        <${OptionalValue} value=${latestLoad(worker?.loadavg)} />
       </td>
       <td class="right">
-        <${RelativeTime} at=${worker?.heartbeat ?? worker?.timestamp} />
+        <${RelativeTime} at=${worker?.last_heartbeat_at ?? worker?.last_event_at} />
       </td>
-      <td class=${clockDrift(worker) && clockDrift(worker) !== T.workers.agrees ? 'warn' : 'muted'}>
+      <td class=${clockDrift(worker) && clockDrift(worker) !== T.workers.noDrift ? 'warn' : 'muted'}>
         ${clockDrift(worker) || html`<${Unknown} />`}
       </td>
-      <td class="trunc queues" title=${brief?.queues.join(', ')}>
-        ${brief ? line(brief.queues.join(', '), 80) : html`<${Unknown} why=${T.ops.notSaid} />`}
+      <td class="trunc queues" title=${inspection?.queues.join(', ')}>
+        ${
+          inspection
+            ? line(inspection.queues.join(', '), 80)
+            : html`<${Unknown} why=${T.ops.notReported} />`
+        }
       </td>
       <td
         class="muted"

@@ -1,4 +1,4 @@
-// Workflows, newest first, and how far each is.
+// The workflows page: newest first, with progress.
 
 import { get } from '../api.js';
 import { RangeMenu } from '../explorer/toolbarMenus.js';
@@ -20,39 +20,39 @@ import { Progress, WorkflowState } from '../workflow/progress.js';
 
 const PAGE = 50;
 
-/** The first page as it is now, and older ones as they were when asked for. */
-function useList(asked) {
-  const key = JSON.stringify(asked);
-  const [older, setOlder] = useState({ key, rows: [], cursor: undefined, reading: false });
-  const turn = useRefreshTimer(20);
-  // While older ones are looked at nothing moves.
+/** The first page, refreshed, and older pages as they were when loaded. */
+function useList(params) {
+  const key = JSON.stringify(params);
+  const [older, setOlder] = useState({ key, rows: [], cursor: undefined, loading: false });
+  const refresh = useRefreshTimer(20);
+  // No refreshes while older workflows are shown, so that no row moves.
   const first = useResource(
-    (signal) => get('workflows', { ...asked, limit: PAGE }, { signal }),
-    [key, older.rows.length && older.key === key ? 0 : turn],
+    (signal) => get('workflows', { ...params, limit: PAGE }, { signal }),
+    [key, older.rows.length && older.key === key ? 0 : refresh],
   );
-  const more = older.key === key ? older : { key, rows: [], cursor: undefined, reading: false };
-  const cursor = more.cursor === undefined ? (first.data?.cursor ?? null) : more.cursor;
-  const read = async () => {
-    setOlder({ ...more, reading: true });
+  const more = older.key === key ? older : { key, rows: [], cursor: undefined, loading: false };
+  const cursor = more.cursor === undefined ? (first.data?.next_cursor ?? null) : more.cursor;
+  const loadMore = async () => {
+    setOlder({ ...more, loading: true });
     try {
-      const told = await get('workflows', { ...asked, limit: PAGE, cursor });
+      const response = await get('workflows', { ...params, limit: PAGE, cursor });
       setOlder({
         key,
-        rows: [...more.rows, ...told.workflows],
-        cursor: told.cursor,
-        reading: false,
+        rows: [...more.rows, ...response.workflows],
+        cursor: response.next_cursor,
+        loading: false,
       });
     } catch (problem) {
       toastProblem(problem);
-      setOlder({ ...more, reading: false });
+      setOlder({ ...more, loading: false });
     }
   };
   return {
     first,
     rows: first.data ? [...first.data.workflows, ...more.rows] : null,
     cursor,
-    read,
-    reading: more.reading,
+    loadMore,
+    loading: more.loading,
   };
 }
 
@@ -63,17 +63,17 @@ const Row = ({ of }) => html`
     </td>
     <td class="nm type-c">
       <a href=${href(`workflows/${encodeSegment(of.uuid)}`)}>
-        <${TaskName} n=${of.name} />
+        <${TaskName} name=${of.name} />
       </a>
     </td>
     <td class="prog-c">
       <${Progress} of=${of} />
     </td>
-    <td class=${`right opt ${of.failed ? 'bad' : 'muted'}`}>${int(of.failed)}</td>
-    <td class="right muted opt">${int(of.running)}</td>
-    <td class="right opt">${duration(of.seconds)}</td>
+    <td class=${`right opt ${of.failed_count ? 'bad' : 'muted'}`}>${int(of.failed_count)}</td>
+    <td class="right muted opt">${int(of.running_count)}</td>
+    <td class="right opt">${duration(of.duration)}</td>
     <td class="right">
-      <${RowTime} at=${of.started} />
+      <${RowTime} at=${of.started_at} />
     </td>
   </tr>
 `;
@@ -86,7 +86,7 @@ export default function Workflows({ query }) {
   useEffect(() => {
     document.querySelector('.page')?.scrollTo(0, 0);
   }, [q]);
-  const wrong = list.first.problem?.code === 'invalid_search' ? list.first.problem : null;
+  const queryError = list.first.problem?.code === 'invalid_query' ? list.first.problem : null;
   const c = T.workflows.columns;
   return html`
     <${Page}
@@ -99,10 +99,10 @@ export default function Workflows({ query }) {
     >
       <div class="wrap">
         <${GapNotice} />
-        <${SearchBox} value=${q} problem=${wrong} onSearch=${(text) => setQuery({ q: text })} />
+        <${SearchBox} value=${q} problem=${queryError} onSearch=${(text) => setQuery({ q: text })} />
         ${
           list.first.problem &&
-          !wrong &&
+          !queryError &&
           html`<${ErrorPanel} problem=${list.first.problem} onRetry=${list.first.reload} />`
         }
         ${
@@ -125,7 +125,7 @@ export default function Workflows({ query }) {
                           <th class="prog-c">${c.progress}</th>
                           <th class="right opt">${c.failed}</th>
                           <th class="right opt">${c.running}</th>
-                          <th class="right opt">${c.took}</th>
+                          <th class="right opt">${c.duration}</th>
                           <th class="right">${c.started}</th>
                         </tr>
                       </thead>
@@ -158,10 +158,10 @@ export default function Workflows({ query }) {
             <button
               type="button"
               class="btn centre"
-              disabled=${list.reading}
-              onClick=${list.read}
+              disabled=${list.loading}
+              onClick=${list.loadMore}
             >
-              ${T.workflows.older}
+              ${T.workflows.loadOlder}
             </button>
           `
         }

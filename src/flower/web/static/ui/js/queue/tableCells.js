@@ -1,5 +1,5 @@
-// The figures of a queue as cells: what the broker or the events do not tell is said as unknown,
-// never as 0.
+// Table cells with the statistics of a queue; values that neither the broker nor events report are unknown,
+// not 0.
 
 import { duration, int, rate } from '../format/numbers.js';
 import { html } from '../lib.js';
@@ -7,26 +7,26 @@ import { T } from '../strings.js';
 import { OptionalValue, Unknown } from '../ui/operationsComponents.js';
 
 const Q = T.queues;
-/** Seconds after which the oldest message has waited long. */
+/** Seconds of waiting after which the oldest message is highlighted. */
 const LONG_WAIT = 300;
 
-/** Messages that wait or are being worked on; null if a part of it is not told. */
+/** Ready and unacknowledged messages; null if one of these is unknown. */
 export const queueDepth = (queue) =>
-  queue.ready == null || queue.unacknowledged == null ? null : queue.ready + queue.unacknowledged;
+  queue.ready == null || queue.unacked == null ? null : queue.ready + queue.unacked;
 
 export const Depth = ({ of }) =>
-  html`<${OptionalValue} n=${queueDepth(of)} show=${int} why=${Q.why.depth} />`;
+  html`<${OptionalValue} value=${queueDepth(of)} show=${int} why=${Q.why.depth} />`;
 export const Ready = ({ of }) =>
-  html`<${OptionalValue} n=${of.ready} show=${int} why=${Q.why.broker} />`;
+  html`<${OptionalValue} value=${of.ready} show=${int} why=${Q.why.broker} />`;
 export const Unacked = ({ of }) =>
-  html`<${OptionalValue} n=${of.unacknowledged} show=${int} why=${Q.why.broker} />`;
+  html`<${OptionalValue} value=${of.unacked} show=${int} why=${Q.why.broker} />`;
 export const ArrivalRate = ({ of }) =>
-  html`<${OptionalValue} n=${of.in_rate} show=${rate} why=${Q.why.rate} />`;
+  html`<${OptionalValue} value=${of.arrivals_per_second} show=${rate} why=${Q.why.rate} />`;
 export const DepartureRate = ({ of }) =>
-  html`<${OptionalValue} n=${of.out_rate} show=${rate} why=${Q.why.out} />`;
-/** An empty queue has no oldest message; that is known. */
+  html`<${OptionalValue} value=${of.departures_per_second} show=${rate} why=${Q.why.out} />`;
+/** 0 for an empty queue. */
 export const OldestMessageAge = ({ of }) =>
-  of.oldest == null
+  of.oldest_message_age == null
     ? of.ready === 0
       ? html`
         <span class="muted" title=${Q.now}>
@@ -34,11 +34,12 @@ export const OldestMessageAge = ({ of }) =>
         </span>
       `
       : html`<${Unknown} why=${Q.why.broker} />`
-    : html`<span class=${of.oldest > LONG_WAIT ? 'bad' : ''}>${duration(of.oldest)}</span>`;
+    : html`<span class=${of.oldest_message_age > LONG_WAIT ? 'bad' : ''}>${duration(of.oldest_message_age)}</span>`;
 
 export function TimeToEmpty({ of }) {
   if (of.growing) return html`<span class="bad">${Q.growing}</span>`;
-  if (of.empty_in == null) return html`<${Unknown} why=${Q.why.empty} />`;
-  if (of.empty_in < 0) return html`<span class="bad">${Q.never}</span>`;
-  return of.empty_in === 0 ? html`<span class="muted">${Q.now}</span>` : duration(of.empty_in);
+  if (of.time_to_empty == null) return html`<${Unknown} why=${Q.why.empty} />`;
+  return of.time_to_empty === 0
+    ? html`<span class="muted">${Q.now}</span>`
+    : duration(of.time_to_empty);
 }

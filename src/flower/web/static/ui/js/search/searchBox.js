@@ -1,5 +1,5 @@
-// The search bar: a real input over a mirror of it in colours, a listbox of completions below, and
-// what is wrong and where.
+// The search box: an input over a highlighted copy of its text, a list of completions, and the error
+// message of an invalid query.
 
 import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
@@ -7,7 +7,7 @@ import { line } from '../format/text.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
-import { tokens } from './tokenizer.js';
+import { carryTokens, convertPositions, segments } from './highlight.js';
 
 const CLOSED = {
   open: false,
@@ -19,28 +19,22 @@ const CLOSED = {
   items: /** @type {any[]} */ ([]),
 };
 
-/** The text in colours; the part that the problem points at is marked. */
-function Mirror({ text, position }) {
+const CLASSES = { field: 'k', text: 'w', operator: 'op', parenthesis: 'op' };
+
+/** The class of a value: states have their colour. */
+const valueClass = (field, text) => `v v-${field === 'state' ? text.toUpperCase() : ''}`;
+
+/** The highlighted text; the token at the position of the error is marked. */
+function Highlighted({ text, tokens, position }) {
   const lead = text.length - text.trimStart().length;
-  const bad = position == null ? -1 : Math.min(position + lead, Math.max(0, text.length - 1));
-  return tokens(text).map((each) => {
+  const wrong = position == null ? -1 : Math.min(position + lead, Math.max(0, text.length - 1));
+  return segments(text, tokens).map(({ text: part, token, start }) => {
     const cls = [
-      each.kind === 'term' ? 'tm' : each.kind === 'word' ? 'w' : each.kind === 'space' ? '' : 'op',
-      each.negated ? 'neg' : '',
-      bad >= each.start && bad < each.end && each.kind !== 'space' ? 'err' : '',
-    ]
-      .filter(Boolean)
-      .join(' ');
-    if (each.kind !== 'term') return html`<span class=${cls}>${each.text}</span>`;
-    const head = each.text.slice(0, each.text.length - each.value.length);
-    return html`
-      <span class=${cls}>
-        <span class="k">${head}</span>
-        <span class=${`v v-${each.field === 'state' ? each.value.toUpperCase() : ''}`}>
-          ${each.value}
-        </span>
-      </span>
-    `;
+      token?.kind === 'value' ? valueClass(token.field, part) : (CLASSES[token?.kind ?? ''] ?? ''),
+      token?.negated && 'neg',
+      wrong >= start && wrong < start + part.length && part.trim() && 'err',
+    ];
+    return html`<span class=${cls.filter(Boolean).join(' ')}>${part}</span>`;
   });
 }
 
@@ -54,72 +48,85 @@ const heading = ({ kind, field }) =>
 
 /**
  * @param {{value: string, problem: any, onSearch: (text: string) => void, end?: any}} props
- * problem: what the server said of `value`, or null
+ * problem: the error of the query `value`, or null
  */
 export function SearchBox({ value, problem, onSearch, end = null }) {
   const [text, setText] = useState(value);
   const [list, setList] = useState(CLOSED);
   const input = useRef(/** @type {any} */ (null));
   const mirror = useRef(/** @type {any} */ (null));
-  const asked = useRef(/** @type {AbortController | null} */ (null));
+  const request = useRef(/** @type {AbortController | null} */ (null));
   const timer = useRef(0);
-  useEffect(() => setText(value), [value]);
-  useEffect(
-    () => () => {
-      asked.current?.abort();
-      clearTimeout(timer.current);
-    },
-    [],
-  );
+  /** The tokens of `text`; `exact` is the last text that the server has answered for. */
+  const known = useRef({ text: '', tokens: /** @type {any[]} */ ([]), exact: '' });
+  const [, rerender] = useState(0);
+  known.current.tokens = carryTokens(known.current.text, known.current.tokens, text);
+  known.current.text = text;
+  const cancel = () => {
+    request.current?.abort();
+    clearTimeout(timer.current);
+  };
+  useEffect(() => cancel, []);
 
   const close = () => {
-    asked.current?.abort();
-    clearTimeout(timer.current);
+    cancel();
     setList(CLOSED);
   };
-  const ask = (typed, position) => {
-    asked.current?.abort();
-    clearTimeout(timer.current);
+  /** Requests the tokens of a text, and what can complete it at a position; opens the list. */
+  const complete = (typed, position) => load(typed, position, true, 60);
+  const load = (typed, position, isOpen, delay) => {
+    cancel();
     const control = new AbortController();
-    asked.current = control;
+    request.current = control;
     timer.current = setTimeout(() => {
+      const limit = isOpen ? 12 : 1;
       get(
-        'suggest',
-        { text: typed, position: [...typed.slice(0, position)].length, limit: 12 },
+        'search/completions',
+        { text: typed, position: [...typed.slice(0, position)].length, limit },
         { signal: control.signal },
       ).then(
-        (told) => {
-          if (!control.signal.aborted)
+        (response) => {
+          if (control.signal.aborted) return;
+          const tokens = convertPositions(typed, response.tokens);
+          known.current = { text: typed, tokens, exact: typed };
+          const { kind, field, start, end, completions } = response;
+          if (isOpen)
             setList({
-              open: told.completions.length > 0,
+              open: completions.length > 0,
               at: -1,
-              kind: told.kind,
-              field: told.field,
-              start: told.start,
-              end: told.end,
-              items: told.completions,
+              kind,
+              field,
+              start,
+              end,
+              items: completions,
             });
+          else rerender((n) => n + 1);
         },
         () => {
           if (!control.signal.aborted) setList(CLOSED);
         },
       );
-    }, 60);
+    }, delay);
   };
-  // The server counts characters, JavaScript halves of some of them.
+  useEffect(() => {
+    setText(value);
+    if (value && value !== known.current.exact) load(value, 0, false, 0);
+  }, [value]);
+  // The server counts characters, JavaScript counts UTF-16 code units.
   const index = (characters, all) => [...all].slice(0, characters).join('').length;
-  const take = (item) => {
+  const apply = (item) => {
     const [from, to] = [index(list.start, text), index(list.end, text)];
-    const goesOn = /[:.=<>]$/.test(item.text) || list.kind === 'operator';
-    const put = item.text + (goesOn ? '' : ' ');
-    const next = text.slice(0, from) + put + (goesOn ? text.slice(to) : text.slice(to).trimStart());
+    const continues = /[:.=<>]$/.test(item.text) || list.kind === 'operator';
+    const inserted = item.text + (continues ? '' : ' ');
+    const rest = continues ? text.slice(to) : text.slice(to).trimStart();
+    const next = text.slice(0, from) + inserted + rest;
     setText(next);
-    const caret = from + put.length;
+    const caret = from + inserted.length;
     requestAnimationFrame(() => {
       input.current.focus();
       input.current.setSelectionRange(caret, caret);
     });
-    if (goesOn) ask(next, caret);
+    if (continues) complete(next, caret);
     else {
       close();
       onSearch(next.trim());
@@ -132,13 +139,13 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
       setList({ ...list, at: (list.at + step + n + (list.at < 0 && step < 0 ? 1 : 0)) % n });
       event.preventDefault();
     } else if (event.key === 'ArrowDown') {
-      ask(text, input.current.selectionStart);
+      complete(text, input.current.selectionStart);
       event.preventDefault();
     } else if (event.key === 'Tab' && n && !event.shiftKey) {
-      take(list.items[Math.max(0, list.at)]);
+      apply(list.items[Math.max(0, list.at)]);
       event.preventDefault();
     } else if (event.key === 'Enter') {
-      if (n && list.at >= 0) take(list.items[list.at]);
+      if (n && list.at >= 0) apply(list.items[list.at]);
       else {
         close();
         onSearch(text.trim());
@@ -152,16 +159,20 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
   };
   const typed = (event) => {
     setText(event.target.value);
-    ask(event.target.value, event.target.selectionStart);
+    complete(event.target.value, event.target.selectionStart);
   };
   const shownProblem = problem && text.trim() === value.trim() ? problem : null;
   return html`
     <div class="sb" role="search">
       <div class=${`sb-box${shownProblem ? ' wrong' : ''}`}>
-        <${Icon} n="search" />
+        <${Icon} name="search" />
         <div class="sb-in">
           <div class="sb-hl" ref=${mirror} aria-hidden="true">
-            <${Mirror} text=${text} position=${shownProblem?.position} />
+            <${Highlighted}
+              text=${text}
+              tokens=${known.current.tokens}
+              position=${shownProblem?.position}
+            />
           </div>
           <input
             ref=${input}
@@ -182,7 +193,7 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
             aria-describedby=${shownProblem ? 'search-problem' : null}
             onInput=${typed}
             onFocus=${(e) => {
-              if (!e.target.value) ask('', 0);
+              if (!e.target.value) complete('', 0);
             }}
             onKeyDown=${key}
             onBlur=${close}
@@ -205,7 +216,7 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
                   input.current.focus();
                 }}
               >
-                <${Icon} n="x" />
+                <${Icon} name="x" />
               </button>
             `
             : html`<kbd>/</kbd>`
@@ -223,11 +234,11 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
                 aria-selected=${i === list.at ? 'true' : 'false'}
                 onMouseDown=${(e) => {
                   e.preventDefault();
-                  take(item);
+                  apply(item);
                 }}
               >
                 <code>${line(item.text, 120)}</code>
-                <span>${line(item.sentence, 120)}</span>
+                <span>${line(item.description, 120)}</span>
                 ${
                   item.count != null
                     ? html`<b>${compact(item.count)}</b>`

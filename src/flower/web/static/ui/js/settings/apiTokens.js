@@ -1,4 +1,4 @@
-// API tokens: made, shown once, revoked.
+// The panel of API tokens: create (the secret is shown once), list, revoke.
 
 import { get, post, remove } from '../api.js';
 import { currentUser, denialReason } from '../currentUser.js';
@@ -16,27 +16,28 @@ const S = T.settings;
 
 export function Tokens() {
   const tokens = useResource((signal) => get('tokens', {}, { signal }), []);
-  const way = currentUser.value?.way;
-  const why = way === 'nobody' ? S.noLogin : way === 'token' ? S.byToken : denialReason('view');
-  const make = async () => {
-    const made = await showDialog({
-      title: S.makeTitle,
-      body: (close) => html`<${Make} close=${close} />`,
+  const method = currentUser.value?.auth_method;
+  const why =
+    method === 'none' ? S.signInRequired : method === 'token' ? S.byToken : denialReason('view');
+  const create = async () => {
+    const created = await showDialog({
+      title: S.createTitle,
+      body: (close) => html`<${CreateForm} close=${close} />`,
     });
-    if (!made) return;
+    if (!created) return;
     tokens.reload();
     await showDialog({
-      title: S.onceTitle(visible(made.token.name)),
+      title: S.secretTitle(visible(created.token.name)),
       wide: true,
       body: (close) => html`
-        <p>${S.once}</p>
+        <p>${S.secretText}</p>
         <p class="secret">
-          <code>${made.text}</code>
-          <${CopyButton} text=${made.text} what=${T.copy.text} />
+          <code>${created.secret}</code>
+          <${CopyButton} text=${created.secret} what=${T.copy.text} />
         </p>
         <div class="row">
           <button type="button" class="btn primary" autofocus onClick=${() => close(true)}>
-            ${S.haveIt}
+            ${S.done}
           </button>
         </div>
       `,
@@ -45,8 +46,8 @@ export function Tokens() {
   return html`
     <${Panel}
       title=${S.tokens}
-      end=${html`<button type="button" class="btn" disabled=${!!why} title=${why || null} onClick=${make}>
-          ${S.make}
+      end=${html`<button type="button" class="btn" disabled=${!!why} title=${why || null} onClick=${create}>
+          ${S.create}
         </button>`}
     >
       <p class="pad muted small">
@@ -57,7 +58,7 @@ export function Tokens() {
         ${(data) =>
           data.tokens.length
             ? html`<${Table} tokens=${data.tokens} reload=${tokens.reload} />`
-            : html`<p class="pad muted">${S.tokenNone}</p>`}
+            : html`<p class="pad muted">${S.noTokens}</p>`}
       </${Loaded}>
     </${Panel}>
   `;
@@ -70,19 +71,18 @@ function Table({ tokens, reload }) {
         title: S.revokeTitle(visible(token.name)),
         text: S.revokeText,
         verb: S.revokeVerb,
-        keep: S.revokeKeep,
       })
     ) {
       await notifyResult(remove(`tokens/${encodeSegment(token.id)}`), () =>
-        S.revokedNow(visible(token.name)),
+        S.tokenRevoked(visible(token.name)),
       );
       reload();
     }
   };
   const stateOf = (token) =>
-    token.revoked != null
+    token.revoked_at != null
       ? S.revoked
-      : token.expires != null && token.expires < Date.now() / 1000
+      : token.expires_at != null && token.expires_at < Date.now() / 1000
         ? S.expired
         : S.valid;
   return html`
@@ -92,11 +92,11 @@ function Table({ tokens, reload }) {
           <tr>
             <th>${S.tokenName}</th>
             <th>${S.owner}</th>
-            <th>${S.tokenMay}</th>
+            <th>${S.permissions}</th>
             <th>${S.state}</th>
-            <th>${S.made}</th>
+            <th>${S.created}</th>
             <th>${S.expires}</th>
-            <th>${S.used}</th>
+            <th>${S.lastUsed}</th>
             <th>
               <span class="vh">${S.revoke}</span>
             </th>
@@ -111,15 +111,15 @@ function Table({ tokens, reload }) {
                 <td class="muted">${token.permissions.join(', ')}</td>
                 <td>${stateOf(token)}</td>
                 <td>
-                  <${Time} at=${token.made} />
+                  <${Time} at=${token.created_at} />
                 </td>
-                <td>${token.expires == null ? S.never : html`<${Time} at=${token.expires} />`}</td>
-                <td title=${line(token.used_from, 60)}>
-                  ${token.used == null ? S.never : html`<${Time} at=${token.used} />`}
+                <td>${token.expires_at == null ? S.never : html`<${Time} at=${token.expires_at} />`}</td>
+                <td title=${line(token.last_used_from, 60)}>
+                  ${token.last_used_at == null ? S.never : html`<${Time} at=${token.last_used_at} />`}
                 </td>
                 <td class="right">
                   ${
-                    token.revoked == null &&
+                    token.revoked_at == null &&
                     html`
                       <button
                         type="button"
@@ -143,21 +143,21 @@ function Table({ tokens, reload }) {
   `;
 }
 
-function Make({ close }) {
+function CreateForm({ close }) {
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const send = (event) => {
     event.preventDefault();
     const form = new FormData(event.target);
-    const permissions = form.getAll('may');
+    const permissions = form.getAll('permission');
     if (!permissions.length) {
-      setProblem({ message: S.pick });
+      setProblem({ message: S.choosePermission });
       return;
     }
     const days = String(form.get('days') ?? '').trim();
     post('tokens', {
       name: String(form.get('name')).trim(),
       permissions,
-      days: days === '' ? null : Number(days),
+      expires_in_days: days === '' ? null : Number(days),
     }).then(close, setProblem);
   };
   return html`
@@ -173,19 +173,19 @@ function Make({ close }) {
           autocomplete="off"
         />
       </label>
-      <fieldset class="may">
-        <legend>${S.tokenMay}</legend>
+      <fieldset class="permissions">
+        <legend>${S.permissions}</legend>
         ${(currentUser.value?.permissions ?? []).map(
           (each) => html`
             <label>
               <input
                 class="check"
                 type="checkbox"
-                name="may"
+                name="permission"
                 value=${each}
                 defaultChecked=${each === 'view'}
               />
-              ${S.permission[each] ?? line(each)}
+              ${S.permissionNames[each] ?? line(each)}
             </label>
           `,
         )}
@@ -199,7 +199,7 @@ function Make({ close }) {
         <button type="button" class="btn" onClick=${() => close(null)}>
           ${T.cancel}
         </button>
-        <button class="btn primary">${S.makeVerb}</button>
+        <button class="btn primary">${S.createVerb}</button>
       </div>
     </form>
   `;

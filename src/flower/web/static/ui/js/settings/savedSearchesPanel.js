@@ -1,6 +1,6 @@
-// Saved searches: renamed, shared, removed.
+// The panel of saved searches: rename, share, remove.
 
-import { post } from '../api.js';
+import { put } from '../api.js';
 import { currentUser, denialReason } from '../currentUser.js';
 import { line, visible } from '../format/text.js';
 import { html } from '../lib.js';
@@ -45,21 +45,18 @@ export function SavedSearchesPanel() {
               </table>
             </div>
           `
-          : html`<p class="pad muted">${S.searchNone}</p>`
+          : html`<p class="pad muted">${S.noSearches}</p>`
       }
     </${Panel}>
   `;
 }
 
 function Row({ saved }) {
-  // An admin may change those of others, too; the server knows, and refuses in words.
-  const why =
-    denialReason('tasks') ||
-    (saved.yours || currentUser.value?.permissions.includes('tokens') ? '' : S.notYours);
+  const why = denialReason('tasks') || (saved.can_edit ? '' : S.notOwner);
   const change = async (patch) => {
     await notifyResult(
-      post(`searches/${encodeSegment(saved.id)}`, { ...savedSearchBody(saved), ...patch }),
-      (told) => S.changed(visible(told.name)),
+      put(`searches/${encodeSegment(saved.id)}`, { ...savedSearchBody(saved), ...patch }),
+      (response) => S.searchChanged(visible(response.name)),
     );
     await readSavedSearches();
   };
@@ -95,16 +92,16 @@ function Row({ saved }) {
     });
     if (name) await change({ name });
   };
-  const button = (word, act, danger = false) => html`
+  const button = (label, act, danger = false) => html`
     <button
       type="button"
       class=${`btn quiet${danger ? ' danger' : ''}`}
       disabled=${!!why}
       title=${why || null}
-      aria-label=${`${word} ${line(saved.name, 80)}`}
+      aria-label=${`${label} ${line(saved.name, 80)}`}
       onClick=${act}
     >
-      ${word}
+      ${label}
     </button>
   `;
   return html`
@@ -114,14 +111,14 @@ function Row({ saved }) {
           ${line(saved.name, 100)}
         </a>
       </td>
-      <td class="mono trunc asked" title=${line(saved.query)}>
+      <td class="mono trunc query-cell" title=${line(saved.query)}>
         ${saved.query ? line(saved.query, 160) : html`<span class="muted">${S.allQuery}</span>`}
       </td>
-      <td>${saved.yours ? S.yours : line(saved.owner, 60)}</td>
+      <td>${saved.owner === currentUser.value?.name ? S.you : line(saved.owner, 60)}</td>
       <td title=${S.sharedHint}>${saved.shared ? S.shared : S.private}</td>
       <td class="right">
         ${button(S.rename, rename)}
-        ${button(saved.shared ? S.unshare : S.share, () => change({ shared: !saved.shared }))}
+        ${button(saved.shared ? S.makePrivate : S.share, () => change({ shared: !saved.shared }))}
         ${button(S.remove, () => removeSavedSearch(saved), true)}
       </td>
     </tr>

@@ -1,4 +1,4 @@
-// Ctrl+K: pages, a task by its id, types, workers, queues, saved searches, actions.
+// Command palette (Ctrl+K): pages, task ids, task types, workers, queues, saved searches, actions.
 
 import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
@@ -10,23 +10,23 @@ import { ROUTES } from '../routes.js';
 import { savedSearches } from '../savedSearches.js';
 import { T } from '../strings.js';
 import { toggleTheme } from '../theme.js';
-import { quoted } from '../ui/components.js';
+import { quoteValue } from '../ui/components.js';
 import { showDialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
 import { openKeyboardHelp } from './keyboardHelp.js';
 
-/** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Place */
+/** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Entry */
 
 export const openCommandPalette = () =>
   showDialog({
-    title: T.jump.title,
+    title: T.palette.title,
     wide: true,
     body: (close) => html`<${CommandPalette} close=${close} />`,
   });
 
-/** What needs no question. @returns {Place[]} */
+/** Entries that need no request. @returns {Entry[]} */
 const staticEntries = () =>
-  /** @type {Place[]} */ ([
+  /** @type {Entry[]} */ ([
     ...ROUTES.filter((page) => page.nav).map((page) => ({
       kind: 'page',
       text: T.pages[page.name],
@@ -39,11 +39,11 @@ const staticEntries = () =>
       icon: 'save',
       act: () => navigate(searchAddress(saved.query)),
     })),
-    { kind: 'action', text: T.jump.actions.theme, icon: 'sun', act: toggleTheme },
-    { kind: 'action', text: T.jump.actions.live, icon: 'bolt', act: togglePaused },
+    { kind: 'action', text: T.palette.actions.theme, icon: 'sun', act: toggleTheme },
+    { kind: 'action', text: T.palette.actions.live, icon: 'bolt', act: togglePaused },
     {
       kind: 'action',
-      text: T.jump.actions.keys,
+      text: T.palette.actions.keys,
       icon: 'key',
       act: () => {
         setTimeout(openKeyboardHelp);
@@ -52,23 +52,23 @@ const staticEntries = () =>
   ]);
 
 /**
- * What the records have under this text.
+ * Tasks, task types, workers and queues that match the text.
  * @param {string} text
  * @param {AbortSignal} signal
- * @returns {Promise<Place[]>}
+ * @returns {Promise<Entry[]>}
  */
 async function searchRecords(text, signal) {
-  const nothing = () => null;
+  const ignoreError = () => null;
   const [task, facets] = await Promise.all([
     /^[\w-]{8,}$/.test(text)
       ? get(
           'tasks',
-          { query: `uuid:${quoted(text)}`, columns: 'name', limit: 5 },
+          { query: `uuid:${quoteValue(text)}`, columns: 'name', limit: 5 },
           { signal },
-        ).catch(nothing)
+        ).catch(ignoreError)
       : null,
-    get('facets', { facets: 'name,worker,queue', containing: text, limit: 5 }, { signal }).catch(
-      nothing,
+    get('facets', { facets: 'name,worker,queue', contains: text, limit: 5 }, { signal }).catch(
+      ignoreError,
     ),
   ]);
   const each = (facet, kind, icon, target) =>
@@ -89,26 +89,26 @@ async function searchRecords(text, signal) {
       note: one.name ?? '',
       act: () => navigate(href(`task/${encodeSegment(one.uuid)}`)),
     })),
-    ...each('name', 'type', 'tasks', (name) => searchAddress(`name:=${quoted(name)}`)),
+    ...each('name', 'type', 'tasks', (name) => searchAddress(`name:=${quoteValue(name)}`)),
     ...each('worker', 'worker', 'workers', (name) => href(`worker/${encodeSegment(name)}`)),
-    ...each('queue', 'queue', 'queues', (name) => searchAddress(`queue:=${quoted(name)}`)),
+    ...each('queue', 'queue', 'queues', (name) => searchAddress(`queue:=${quoteValue(name)}`)),
   ];
 }
 
 function CommandPalette({ close }) {
   const [text, setText] = useState('');
-  const [found, setFound] = useState(/** @type {Place[]} */ ([]));
+  const [records, setRecords] = useState(/** @type {Entry[]} */ ([]));
   const [at, setAt] = useState(0);
   const list = useRef(/** @type {any} */ (null));
   const typed = text.trim();
   useEffect(() => {
-    setFound([]);
+    setRecords([]);
     if (!typed) return undefined;
     const control = new AbortController();
     const soon = setTimeout(
       () =>
-        searchRecords(typed, control.signal).then((places) => {
-          if (!control.signal.aborted) setFound(places);
+        searchRecords(typed, control.signal).then((entries) => {
+          if (!control.signal.aborted) setRecords(entries);
         }),
       120,
     );
@@ -118,18 +118,18 @@ function CommandPalette({ close }) {
     };
   }, [typed]);
   const lower = typed.toLowerCase();
-  const places = [
+  const entries = [
     ...staticEntries().filter((one) => one.text.toLowerCase().includes(lower)),
-    ...found,
+    ...records,
   ];
   if (typed)
-    places.push({
+    entries.push({
       kind: 'page',
-      text: T.jump.search(typed),
+      text: T.palette.search(typed),
       icon: 'search',
       act: () => navigate(searchAddress(typed)),
     });
-  const here = Math.min(at, places.length - 1);
+  const here = Math.min(at, entries.length - 1);
   const choose = (one) => {
     close(null);
     one.act();
@@ -137,12 +137,12 @@ function CommandPalette({ close }) {
   const key = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
-      setAt((here + step + places.length) % places.length);
+      setAt((here + step + entries.length) % entries.length);
       event.preventDefault();
     }
-    if (event.key === 'Enter' && places[here]) {
+    if (event.key === 'Enter' && entries[here]) {
       event.preventDefault();
-      choose(places[here]);
+      choose(entries[here]);
     }
   };
   useEffect(() => {
@@ -151,16 +151,16 @@ function CommandPalette({ close }) {
   return html`
     <div class="jumpbox">
       <div class="sb-box">
-        <${Icon} n="search" />
+        <${Icon} name="search" />
         <input
           autofocus
           value=${text}
-          placeholder=${T.jump.placeholder}
+          placeholder=${T.palette.placeholder}
           role="combobox"
-          aria-label=${T.jump.title}
+          aria-label=${T.palette.title}
           aria-expanded="true"
           aria-controls="jump-list"
-          aria-activedescendant=${places[here] ? `jump-${here}` : null}
+          aria-activedescendant=${entries[here] ? `jump-${here}` : null}
           spellcheck=${false}
           autocomplete="off"
           onInput=${(e) => {
@@ -170,8 +170,8 @@ function CommandPalette({ close }) {
           onKeyDown=${key}
         />
       </div>
-      <ul id="jump-list" role="listbox" aria-label=${T.jump.title} ref=${list}>
-        ${places.map(
+      <ul id="jump-list" role="listbox" aria-label=${T.palette.title} ref=${list}>
+        ${entries.map(
           (one, i) => html`
             <li
               id=${`jump-${i}`}
@@ -180,10 +180,10 @@ function CommandPalette({ close }) {
               onMouseMove=${() => setAt(i)}
               onClick=${() => choose(one)}
             >
-              <${Icon} n=${one.icon} />
+              <${Icon} name=${one.icon} />
               <span class="trunc">${line(one.text, 120)}</span>
               <small>${line(one.note ?? '', 60)}</small>
-              <em>${T.jump.kinds[one.kind]}</em>
+              <em>${T.palette.kinds[one.kind]}</em>
             </li>
           `,
         )}

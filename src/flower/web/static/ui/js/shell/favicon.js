@@ -1,4 +1,4 @@
-// The favicon shows trouble: another picture for each verdict, so that a tab among many says it.
+// The favicon shows the health status, so that it is visible in a background tab.
 
 import { bootstrapData } from '../bootstrapData.js';
 import { effect } from '../lib.js';
@@ -8,11 +8,11 @@ import { recorderMessage } from '../recorderStatus.js';
 export function updateFavicon() {
   const link = document.querySelector('link[rel=icon]');
   effect(() => {
-    const verdict =
-      health.value?.verdict ??
+    const level =
+      health.value?.status ??
       (status.value && recorderMessage(status.value).level === 'bad' ? 'critical' : 'ok');
     const name =
-      verdict === 'critical' ? 'icon-critical' : verdict === 'warning' ? 'icon-warning' : 'icon';
+      level === 'critical' ? 'icon-critical' : level === 'warning' ? 'icon-warning' : 'icon';
     link?.setAttribute('href', `${bootstrapData.assets}${name}.svg`);
   });
 }

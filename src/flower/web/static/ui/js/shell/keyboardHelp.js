@@ -1,4 +1,4 @@
-// The list of keys.
+// The dialog that lists the keyboard shortcuts.
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 import { Keys } from '../ui/components.js';

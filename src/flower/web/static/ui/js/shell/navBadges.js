@@ -1,4 +1,4 @@
-// The figures beside the names of pages: groups of failures that nobody settled, workers, queues.
+// Numbers beside the pages in the sidebar: unresolved failures, online workers, queues.
 
 import { get } from '../api.js';
 import { DEFAULT_RANGE, UNRESOLVED } from '../failures/statuses.js';
@@ -6,12 +6,12 @@ import { signal, useEffect } from '../lib.js';
 import { T } from '../strings.js';
 import { workerStatus } from '../worker/status.js';
 
-/** Seconds: what the page itself shows comes first. */
+/** Seconds before the first request; the requests of the page itself go first. */
 const FIRST_DELAY = 1.5;
 const REFRESH_INTERVAL = 30;
 
 /**
- * By the name of the page; hot: it wants to be looked at.
+ * By page; hot: needs attention.
  * @type {{value: Record<string, {n: number, hot: boolean, word: string}>}}
  */
 export const navBadges = signal({});
@@ -20,17 +20,17 @@ export const navBadges = signal({});
 const LOADERS = {
   failures: () =>
     get('failures', { status: UNRESOLVED, start: DEFAULT_RANGE, limit: 1, buckets: 1 }).then(
-      ({ groups, more }) => ({
-        n: groups.length + more,
-        hot: groups.length > 0,
-        word: T.failures.openGroups,
+      ({ failures, more }) => ({
+        n: failures.length + more,
+        hot: failures.length > 0,
+        word: T.failures.unresolvedGroups,
       }),
     ),
   workers: () =>
     get('workers').then(({ workers }) => ({
       n: workers.filter((each) => each.alive).length,
-      hot: workers.some((each) => workerStatus(each) === 'silent'),
-      word: T.workers.mood.online.toLowerCase(),
+      hot: workers.some((each) => workerStatus(each) === 'unresponsive'),
+      word: T.workers.status.online.toLowerCase(),
     })),
   queues: () =>
     get('queues').then(({ queues }) => ({
@@ -39,15 +39,15 @@ const LOADERS = {
       word: queues.some((each) => each.growing) ? T.queues.growing : '',
     })),
 };
-/** A broker that cannot tell of its queues will not learn it. */
+/** Badges whose request does not respond 404: some brokers have no queue statistics. */
 const available = new Set(Object.keys(LOADERS));
 
-function readAll() {
+function loadAll() {
   if (document.hidden) return;
   for (const name of available)
     LOADERS[name]().then(
-      (told) => {
-        navBadges.value = { ...navBadges.value, [name]: told };
+      (badge) => {
+        navBadges.value = { ...navBadges.value, [name]: badge };
       },
       (problem) => {
         if (problem.status === 404) available.delete(name);
@@ -55,11 +55,11 @@ function readAll() {
     );
 }
 
-/** They are read as long as the side bar is there. */
+/** Loads the badges while the sidebar is mounted. */
 export const useNavBadges = () =>
   useEffect(() => {
-    const first = setTimeout(readAll, FIRST_DELAY * 1000);
-    const timer = setInterval(readAll, REFRESH_INTERVAL * 1000);
+    const first = setTimeout(loadAll, FIRST_DELAY * 1000);
+    const timer = setInterval(loadAll, REFRESH_INTERVAL * 1000);
     return () => {
       clearTimeout(first);
       clearInterval(timer);

@@ -1,4 +1,4 @@
-// The frame of every page: title, bar, live pill.
+// The frame of every page: title, toolbar, live-updates button.
 
 import { visible } from '../format/text.js';
 import { span } from '../format/time.js';
@@ -18,8 +18,8 @@ export const useTitle = (title) =>
 /**
  * @param {{title: string, crumb?: any, actions?: any, fixed?: boolean, live?: boolean, children?:
  *   any, heading?: any}} props
- * crumb: instead of the title in the bar, for pages with a heading of their own; fixed: the page
- * does not scroll, its parts do
+ * crumb: replaces the title in the toolbar, for pages with a heading of their own; fixed: parts of the
+ * page scroll instead of the page
  */
 export function Page({
   title,
@@ -42,7 +42,7 @@ export function Page({
             sidebarOpen.value = true;
           }}
         >
-          <${Icon} n="menu" />
+          <${Icon} name="menu" />
         </button>
         ${crumb ?? html`<h1>${visible(title)}</h1>`}
         <span class="sp"></span>
@@ -60,54 +60,58 @@ const STATE_TEXTS = {
   connecting: T.live.connecting,
   reconnecting: T.live.reconnecting,
   none: T.live.none,
-  resting: T.live.resting,
+  idle: T.live.idle,
 };
-/** Seconds that the recorder may be behind before we say so. */
+/** Seconds of recorder lag above which the delay is shown. */
 const MAX_LAG = 3;
 
 export function LivePill() {
-  const now = connectionState.value;
-  const line = recorderMessage(status.value);
+  const state = connectionState.value;
+  const recorder = recorderMessage(status.value);
   const lag = status.value?.recorder?.lag ?? 0;
-  const stopped = status.value && line.level === 'bad' && now !== 'paused';
-  const word = stopped ? T.live.stopped : STATE_TEXTS[now];
+  const stopped = status.value && recorder.level === 'bad' && state !== 'paused';
+  const text = stopped ? T.live.stopped : STATE_TEXTS[state];
   const note =
-    now === 'paused' ? T.live.pauseHint : !stopped && lag > MAX_LAG ? T.live.behind(span(lag)) : '';
+    state === 'paused'
+      ? T.live.pauseHint
+      : !stopped && lag > MAX_LAG
+        ? T.live.delayed(span(lag))
+        : '';
   const hint = [
     stopped
-      ? line.text
-      : now === 'none'
+      ? recorder.text
+      : state === 'none'
         ? T.live.noneHint
         : paused.value
           ? T.live.toResume
           : T.live.toPause,
-    note && lag > MAX_LAG && T.live.behindHint,
+    note && lag > MAX_LAG && T.live.delayedHint,
   ]
     .filter(Boolean)
     .join('. ');
   return html`
     <button
       type="button"
-      class=${`live ${stopped ? 'bad' : now}${lag > MAX_LAG ? ' late' : ''}`}
+      class=${`live ${stopped ? 'bad' : state}${lag > MAX_LAG ? ' late' : ''}`}
       aria-pressed=${paused.value ? 'false' : 'true'}
       title=${hint}
       onClick=${togglePaused}
     >
       <i aria-hidden="true"></i>
-      <span>${word}</span>
+      <span>${text}</span>
       ${note && html`<small>${note}</small>`}
     </button>
   `;
 }
 
-/** Said above a page when events are missing. */
+/** A warning above a page when events may be missing. */
 export function GapNotice() {
   const text = gapMessage(status.value);
   return (
     text &&
     html`
       <p class="gap">
-        <${Icon} n="failures" />
+        <${Icon} name="failures" />
         ${visible(text)}
       </p>
     `

@@ -1,4 +1,4 @@
-// The side bar: pages, saved searches, how the recorder is, who you are.
+// The sidebar: pages, saved searches, recorder status, account and theme.
 
 import { bootstrapData } from '../bootstrapData.js';
 import { currentUser } from '../currentUser.js';
@@ -28,20 +28,20 @@ import { sidebarOpen } from './sidebarState.js';
 
 function NavItem({ page, current }) {
   /** @type {any} */
-  const shown =
+  const badge =
     page.name === 'tasks' && status.value
-      ? { n: status.value.store?.tasks }
+      ? { n: status.value.store?.task_count }
       : navBadges.value[page.name];
   return html`
     <a href=${href(page.path)} aria-current=${current ? 'page' : null}>
-      <${Icon} n=${page.icon} />
+      <${Icon} name=${page.icon} />
       <span>${T.pages[page.name]}</span>
       ${
-        shown?.n != null &&
+        badge?.n != null &&
         html`
-          <span class=${`n${shown.hot ? ' hot' : ''}`}>
-            ${compact(shown.n)}
-            ${shown.word && html`<span class="vh"> ${shown.word}</span>`}
+          <span class=${`n${badge.hot ? ' hot' : ''}`}>
+            ${compact(badge.n)}
+            ${badge.word && html`<span class="vh"> ${badge.word}</span>`}
           </span>
         `
       }
@@ -57,12 +57,14 @@ export function Sidebar() {
   useEffect(() => {
     sidebarOpen.value = false;
   }, [route.value.key]);
-  const found = findRoute(route.value.path)?.route;
+  const active = findRoute(route.value.path)?.route;
   const parent =
-    found &&
-    (found.nav
-      ? found
-      : ROUTES.find((each) => each.nav && each.path && found.name === each.name.replace(/s$/, '')));
+    active &&
+    (active.nav
+      ? active
+      : ROUTES.find(
+          (each) => each.nav && each.path && active.name === each.name.replace(/s$/, ''),
+        ));
   const here = location.pathname + location.search;
   return html`
     <aside
@@ -84,12 +86,12 @@ export function Sidebar() {
             sidebarOpen.value = false;
           }}
         >
-          <${Icon} n="x" />
+          <${Icon} name="x" />
         </button>
       </div>
       <button type="button" class="jump" onClick=${openCommandPalette}>
-        <${Icon} n="search" />
-        <span>${T.nav.jump}</span>
+        <${Icon} name="search" />
+        <span>${T.nav.palette}</span>
         <kbd>${/Mac|iP/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd>
       </button>
       <nav class="nav" aria-label=${T.nav.main}>
@@ -111,7 +113,7 @@ export function Sidebar() {
                     aria-current=${savedSearchAddress(saved) === here ? 'page' : null}
                     title=${visible(saved.query)}
                   >
-                    <${Icon} n="save" />
+                    <${Icon} name="save" />
                     <span class="trunc">${line(saved.name, 80)}</span>
                   </a>
                   <button
@@ -120,7 +122,7 @@ export function Sidebar() {
                     aria-label=${T.tasks.removeSaved(saved.name)}
                     onClick=${() => removeSavedSearch(saved)}
                   >
-                    <${Icon} n="x" />
+                    <${Icon} name="x" />
                   </button>
                 </div>
               `,
@@ -145,21 +147,21 @@ export function Sidebar() {
 }
 
 function SidebarFooter() {
-  const said = status.value ? recorderMessage(status.value) : null;
-  const last = status.value?.recorder?.last_event;
+  const recorder = status.value ? recorderMessage(status.value) : null;
+  const lastEventAt = status.value?.recorder?.last_event_at;
   return html`
     <div class="foot">
       ${
-        said &&
+        recorder &&
         html`
-          <div class="line" title=${visible(said.text)}>
-            <i class=${`dot ${said.level}`} aria-hidden="true"></i>
+          <div class="line" title=${visible(recorder.text)}>
+            <i class=${`dot ${recorder.level}`} aria-hidden="true"></i>
             <span>
-              ${line(said.text, 120)}
+              ${line(recorder.text, 120)}
               ${
-                said.level === 'good' &&
-                last != null &&
-                html`<small> ${T.recorder.last(age(last, status.value.heard))}</small>`
+                recorder.level === 'good' &&
+                lastEventAt != null &&
+                html`<small> ${T.recorder.last(age(lastEventAt, status.value.receivedAt))}</small>`
               }
             </span>
           </div>
@@ -177,7 +179,7 @@ function SidebarFooter() {
           title=${T.nav.keys}
           onClick=${openKeyboardHelp}
         >
-          <${Icon} n="key" />
+          <${Icon} name="key" />
         </button>
         <${Popover}
           label=${T.nav.theme(T.nav.themes[themeSetting.value])}
@@ -199,8 +201,8 @@ function SidebarFooter() {
               items=${[
                 [T.nav.api, href('api/v1/docs'), { icon: 'external' }],
                 bootstrapData.login &&
-                  currentUser.value?.way === 'session' && [
-                    T.nav.logout,
+                  currentUser.value?.auth_method === 'session' && [
+                    T.nav.signOut,
                     href('logout'),
                     { icon: 'right' },
                   ],

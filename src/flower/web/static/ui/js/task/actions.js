@@ -1,7 +1,6 @@
-// What can be done with one task, each behind a dialog that says what it does.
+// Actions on one task, each behind a dialog.
 
 import { post, RawJson } from '../api.js';
-import { parse, toJson } from '../format/python.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
@@ -9,20 +8,23 @@ import { T } from '../strings.js';
 import { confirmAction, showDialog } from '../ui/dialog.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { toast, toastProblem } from '../ui/toast.js';
+import { toJson } from './literalTree.js';
 
-const taskPath = (task, what) => `tasks/${encodeSegment(task.uuid)}/${what}`;
+const taskPath = (task, action) => `tasks/${encodeSegment(task.uuid)}/${action}`;
 
-const toastSent = (answer) =>
-  toast(T.task.sentAs, { link: [href(`task/${encodeSegment(answer.task)}`), T.task.openNew] });
+const toastSent = (response) =>
+  toast(T.task.rerunSent, {
+    link: [href(`task/${encodeSegment(response.task)}`), T.task.viewTask],
+  });
 
 const planFacts = (plan) => [
-  [T.task.args, T.task.from[plan.args_from] ?? plan.args_from],
-  [T.task.kwargs, T.task.from[plan.kwargs_from] ?? plan.kwargs_from],
+  [T.task.args, T.task.argumentSources[plan.args_from] ?? plan.args_from],
+  [T.task.kwargs, T.task.argumentSources[plan.kwargs_from] ?? plan.kwargs_from],
   ...(plan.queue ? [[T.task.facts.queue, line(plan.queue, 80)]] : []),
 ];
 
 /**
- * Run it again as it was. What cannot be sent as it was leads to the form.
+ * Re-runs the task unchanged after confirmation; opens the edit dialog if its arguments are not known.
  * @param {any} task
  * @param {() => void} done
  */
@@ -31,7 +33,7 @@ export async function openRerunDialog(task, done) {
   try {
     plan = await post(taskPath(task, 'rerun'), { dry_run: true });
   } catch (problem) {
-    if (problem.code === 'arguments_not_whole') {
+    if (problem.code === 'truncated_arguments') {
       await openEditDialog(task, done, problem);
       return;
     }
@@ -39,21 +41,21 @@ export async function openRerunDialog(task, done) {
     return;
   }
   const more =
-    plan.unknown.length > 0 &&
-    html`<p class="muted small">${T.task.unknownParts(plan.unknown.join(', '))}</p>`;
+    plan.unknown_options.length > 0 &&
+    html`<p class="muted small">${T.task.unknownOptions(plan.unknown_options.join(', '))}</p>`;
   if (
     !(await confirmAction({
-      title: T.task.runTitle(visible(task.name ?? task.uuid)),
-      text: T.task.runText,
-      verb: T.task.run,
+      title: T.task.rerunTitle(visible(task.name ?? task.uuid)),
+      text: T.task.rerunText,
+      verb: T.task.rerunVerb,
       danger: false,
       facts: /** @type {any} */ (planFacts(plan)),
       more,
     }))
   )
     return;
-  await post(taskPath(task, 'rerun'), {}).then((answer) => {
-    toastSent(answer);
+  await post(taskPath(task, 'rerun'), {}).then((response) => {
+    toastSent(response);
     done();
   }, toastProblem);
 }
@@ -61,24 +63,24 @@ export async function openRerunDialog(task, done) {
 /**
  * @param {any} task
  * @param {() => void} done
- * @param {any} problem why it cannot be sent as it was
+ * @param {any} problem the error of a re-run with unchanged arguments
  */
 export async function openEditDialog(task, done, problem = null) {
-  const answer = await showDialog({
+  const response = await showDialog({
     title: T.task.editTitle(visible(task.name ?? task.uuid)),
     wide: true,
     body: (close) => html`<${EditForm} task=${task} first=${problem} close=${close} />`,
   });
-  if (answer) {
-    toastSent(answer);
+  if (response) {
+    toastSent(response);
     done();
   }
 }
 
 function EditForm({ task, first, close }) {
   const [value, setValue] = useState({
-    args: toJson(parse(task.args)) ?? '',
-    kwargs: toJson(parse(task.kwargs)) ?? '',
+    args: toJson(task.values?.args) ?? '',
+    kwargs: toJson(task.values?.kwargs) ?? '',
     queue: '',
     priority: '',
     countdown: '',
@@ -89,32 +91,33 @@ function EditForm({ task, first, close }) {
     setValue({ ...value, [key]: event.target.value });
     setPlan(null);
   };
-  const body = (dry) => {
+  const body = (isPreview) => {
     const parts = /** @type {Record<string, string>} */ ({});
-    for (const [key, word] of /** @type {[string, string][]} */ ([
+    for (const [key, name] of /** @type {[string, string][]} */ ([
       ['args', T.task.args],
       ['kwargs', T.task.kwargs],
     ])) {
       if (!value[key].trim()) continue;
       try {
         JSON.parse(value[key]);
-      } catch {
-        throw Object.assign(new Error(T.task.notJson(word)), { hint: '' });
+      } catch (error) {
+        const [line, column] = jsonErrorPosition(value[key], error.message);
+        throw Object.assign(new Error(T.task.invalidJson(name, line, column)), { hint: '' });
       }
       parts[key] = value[key];
     }
     if (value.queue.trim()) parts.queue = JSON.stringify(value.queue.trim());
     for (const key of ['priority', 'countdown'])
       if (value[key] !== '') parts[key] = String(Number(value[key]));
-    if (dry) parts.dry_run = 'true';
+    if (isPreview) parts.dry_run = 'true';
     return new RawJson(parts);
   };
-  const send = async (dry) => {
+  const send = async (isPreview) => {
     setProblem(null);
     try {
-      const answer = await post(taskPath(task, 'rerun'), body(dry));
-      if (dry) setPlan(answer);
-      else close(answer);
+      const response = await post(taskPath(task, 'rerun'), body(isPreview));
+      if (isPreview) setPlan(response);
+      else close(response);
     } catch (error) {
       setProblem(error);
     }
@@ -127,7 +130,7 @@ function EditForm({ task, first, close }) {
         rows=${rows}
         spellcheck=${false}
         value=${value[key]}
-        placeholder=${T.task.keepOrigin}
+        placeholder=${T.task.unchanged}
         onInput=${set(key)}
       ></textarea>
     </label>
@@ -141,7 +144,7 @@ function EditForm({ task, first, close }) {
       }}
     >
       <p>
-        ${T.task.runText} ${T.task.editHint}
+        ${T.task.rerunText} ${T.task.editHint}
       </p>
       ${area('args', T.task.argsLabel, 3)}
       ${area('kwargs', T.task.kwargsLabel, 5)}
@@ -151,7 +154,7 @@ function EditForm({ task, first, close }) {
           <input
             class="field"
             value=${value.queue}
-            placeholder=${task.queue ?? T.task.keepOrigin}
+            placeholder=${task.queue ?? T.task.unchanged}
             onInput=${set('queue')}
           />
         </label>
@@ -163,7 +166,7 @@ function EditForm({ task, first, close }) {
             min="0"
             max="255"
             value=${value.priority}
-            placeholder=${task.priority ?? T.task.keepOrigin}
+            placeholder=${task.priority ?? T.task.unchanged}
             onInput=${set('priority')}
           />
         </label>
@@ -184,7 +187,7 @@ function EditForm({ task, first, close }) {
         plan &&
         html`
           <div role="status">
-            <b class="small">${T.task.plan}</b>
+            <b class="small">${T.task.previewTitle}</b>
             <dl class="meta">
               ${planFacts(plan).map(
                 ([k, v]) => html`
@@ -194,8 +197,8 @@ function EditForm({ task, first, close }) {
               )}
             </dl>
             ${
-              plan.unknown.length > 0 &&
-              html`<p class="muted small">${T.task.unknownParts(plan.unknown.join(', '))}</p>`
+              plan.unknown_options.length > 0 &&
+              html`<p class="muted small">${T.task.unknownOptions(plan.unknown_options.join(', '))}</p>`
             }
           </div>
         `
@@ -205,12 +208,25 @@ function EditForm({ task, first, close }) {
           ${T.cancel}
         </button>
         <button type="button" class="btn" onClick=${() => send(true)}>
-          ${T.task.check}
+          ${T.task.preview}
         </button>
         <button class="btn primary">${T.task.send}</button>
       </div>
     </form>
   `;
+}
+
+/**
+ * Line and column of a JSON syntax error; browsers put them, or the position, into the message.
+ * @param {string} text
+ * @param {string} message
+ */
+export function jsonErrorPosition(text, message) {
+  const place = /line (\d+) column (\d+)/.exec(message);
+  if (place) return [Number(place[1]), Number(place[2])];
+  const position = /position (\d+)/.exec(message);
+  const before = text.slice(0, position ? Number(position[1]) : text.length).split('\n');
+  return [before.length, (before.at(-1)?.length ?? 0) + 1];
 }
 
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];
@@ -238,14 +254,13 @@ export async function stopTask(action, task, done) {
       title: T.task[`${action}Title`],
       text: T.task[`${action}Text`],
       verb: T.task[action].replace('…', ''),
-      keep: T.task.keep,
       more,
     }))
   )
     return;
   await post(taskPath(task, action), action === 'terminate' ? { signal } : undefined).then(
-    (answer) => {
-      toast(line(answer.message, 200));
+    (response) => {
+      toast(line(response.message, 200));
       done();
     },
     toastProblem,

@@ -1,6 +1,5 @@
-// A task as others write it: a call in Python, a request for curl, the address of its logs.
-// DOM-less.
-import { parse, toJson } from '../format/python.js';
+// A task in other formats: a Python call, a curl command, the URL of its logs.
+import { toJson } from './literalTree.js';
 
 /** @param {string} text */
 const quotePython = (text) =>
@@ -8,21 +7,25 @@ const quotePython = (text) =>
 /** @param {string} text */
 const quoteShell = (text) => `'${text.replace(/'/g, "'\\''")}'`;
 
-/** @param {any} task */
+/** A call of `send_task` with the recorded arguments. @param {any} task */
 export function formatPythonCall(task) {
   const lines = [`app.send_task(`, `    ${quotePython(task.name ?? '')},`];
   if (task.args && task.args !== '()') lines.push(`    args=${task.args},`);
   if (task.kwargs && task.kwargs !== '{}') lines.push(`    kwargs=${task.kwargs},`);
   if (task.queue) lines.push(`    queue=${quotePython(task.queue)},`);
   if (task.priority != null) lines.push(`    priority=${task.priority},`);
-  const doubt = [task.args, task.kwargs].some((text) => text && !parse(text));
-  return `${doubt ? '# Celery cut these arguments: complete them first\n' : ''}${lines.join('\n')}\n)`;
+  const isTruncated = ['args', 'kwargs'].some((key) => task[key] && !task.values?.[key]);
+  if (isTruncated) lines.unshift('# The arguments were truncated by Celery: complete them first');
+  return `${lines.join('\n')}\n)`;
 }
 
-/** @param {any} task @param {string} address of its rerun */
+/** A curl command that re-runs the task. @param {any} task @param {string} address of its rerun */
 export function formatCurl(task, address) {
-  const [args, kwargs] = [toJson(parse(task.args)), toJson(parse(task.kwargs))];
-  const body = `{${[args && `"args": ${args}`, kwargs && `"kwargs": ${kwargs}`].filter(Boolean).join(', ')}}`;
+  const parts = ['args', 'kwargs'].map((key) => [key, toJson(task.values?.[key])]);
+  const members = parts
+    .filter(([, json]) => json !== null)
+    .map(([key, json]) => `"${key}": ${json}`);
+  const body = `{${members.join(', ')}}`;
   return [
     `curl -X POST ${quoteShell(address)}`,
     '-H "Authorization: Bearer $BELLFLOWER_TOKEN"',
@@ -32,16 +35,15 @@ export function formatCurl(task, address) {
 }
 
 /**
- * The address of a task's logs by the template of the option `log_url`; '' if there is none. Only
- * http and https lead anywhere.
+ * The URL of a task's logs by the template of the option `log_url`; '' unless it is http or https.
  * @param {string} template
  * @param {any} task
  */
 export function buildLogUrl(template, task) {
   if (!/^https?:\/\//i.test(template)) return '';
-  const start = task.started ?? task.received ?? task.sent;
+  const start = task.started_at ?? task.received_at ?? task.sent_at;
   const end = ['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED'].includes(task.state)
-    ? task.timestamp
+    ? task.last_event_at
     : null;
   const iso = (at) => (at == null ? '' : new Date(at * 1000).toISOString());
   const values = {

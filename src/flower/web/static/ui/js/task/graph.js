@@ -1,4 +1,4 @@
-// The workflow of a task: as a graph, and as a waterfall of all its tasks.
+// The workflow of a task, as a graph and as a waterfall of all its tasks.
 
 import { duration } from '../format/numbers.js';
 import { line, nameParts, visible } from '../format/text.js';
@@ -9,13 +9,11 @@ import { StateShape, stateClass, TaskName } from '../ui/components.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { BOX, layoutTree } from './graphLayout.js';
 
-/**
- * Up to here the tree is drawn by ourselves; more needs the layout library, which is loaded then.
- */
+/** Up to this number of tasks the graph is laid out as a tree; for more, dagre is loaded. */
 const MAX_TREE_NODES = 60;
 const PAD = 8;
 
-/** dagre keeps edges short and boxes together where a tree would be a kilometre wide. */
+/** The layout by dagre, which stays compact where a tree would be very wide. */
 async function layoutWithDagre(nodes) {
   const { graphlib, layout } = await import('../../vendor/dagre.js');
   const graph = new graphlib.Graph()
@@ -42,10 +40,10 @@ async function layoutWithDagre(nodes) {
 
 function Box({ node, place, me }) {
   const [module, name] = nameParts(node.name ?? node.uuid);
-  const most = 17;
+  const maxLength = 17;
   const short = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
-  const note = !node.known
-    ? T.task.notKnown
+  const note = !node.recorded
+    ? T.task.notRecordedNode
     : [
         short(module.replace(/\.$/, ''), 12),
         node.runtime != null ? duration(node.runtime) : T.state(node.state).toLowerCase(),
@@ -61,23 +59,23 @@ function Box({ node, place, me }) {
         'n',
         stateClass(node.state ?? 'PENDING'),
         me && 'me',
-        (node.state === 'PENDING' || !node.known) && 'dim',
+        (node.state === 'PENDING' || !node.recorded) && 'dim',
       ]
         .filter(Boolean)
         .join(' ')}
       aria-label=${[
-        `${line(short(name, most), 40)} ${line(note, 40)}`,
+        `${line(short(name, maxLength), 40)} ${line(note, 40)}`,
         visible(node.name ?? node.uuid),
-        node.known ? T.state(node.state) : T.task.notKnown,
+        node.recorded ? T.state(node.state) : T.task.notRecordedNode,
       ].join(', ')}
       aria-current=${me ? 'true' : null}
     >
       <rect x=${left} y=${top} width=${BOX.width} height=${BOX.height} rx="7" />
       <svg x=${left + 8} y=${top + 8} width="13" height="13" class="mk">
-        <${StateShape} s=${node.state ?? 'PENDING'} />
+        <${StateShape} state=${node.state ?? 'PENDING'} />
       </svg>
       <text x=${left + 26} y=${top + 19}>
-        ${line(short(name, most), 40)}
+        ${line(short(name, maxLength), 40)}
       </text>${' '}
       <text class="s" x=${left + 9} y=${top + 35}>
         ${line(note, 40)}
@@ -97,20 +95,20 @@ export function Graph({ nodes, uuid }) {
   const box = useRef(/** @type {any} */ (null));
   useEffect(() => {
     if (simple) return undefined;
-    let here = true;
+    let mounted = true;
     layoutWithDagre(nodes).then(
       (made) => {
-        if (here) setDrawn({ ...made, nodes });
+        if (mounted) setDrawn({ ...made, nodes });
       },
       () => {
-        if (here) setProblem({ message: T.task.layoutFailed });
+        if (mounted) setProblem({ message: T.task.layoutFailed });
       },
     );
     return () => {
-      here = false;
+      mounted = false;
     };
   }, [nodes]);
-  // While a new layout is made, the old one stays, with the tasks that it has places for.
+  // The old layout is shown, with its tasks, until the new one is ready.
   const drawing = simple ?? drawn;
   const shown = simple ? nodes : drawn?.nodes;
   const mine = drawing?.places.get(uuid) ?? drawing?.places.get(nodes[0]?.uuid);
@@ -170,24 +168,24 @@ export function Graph({ nodes, uuid }) {
 }
 
 /**
- * Every task of the workflow over time: thin waits, blocks run.
- * @param {{family: any, uuid: string, most?: number}} props
+ * Every task of the workflow over time: a thin line is waiting, a block is running.
+ * @param {{workflow: any, uuid: string, limit?: number}} props
  */
-export function Waterfall({ family, uuid, most = 200 }) {
-  const nodes = family.nodes.filter((node) => node.known && node.start != null);
-  const start = Math.min(...nodes.map((node) => node.start));
+export function Waterfall({ workflow, uuid, limit = 200 }) {
+  const nodes = workflow.nodes.filter((node) => node.recorded && node.started_at != null);
+  const start = Math.min(...nodes.map((node) => node.started_at));
   const end = Math.max(
-    ...nodes.map((node) => node.end ?? node.start),
+    ...nodes.map((node) => node.ended_at ?? node.started_at),
     (Date.now() / 1000) *
-      (nodes.some((node) => node.end == null && node.state === 'STARTED') ? 1 : 0),
+      (nodes.some((node) => node.ended_at == null && node.state === 'STARTED') ? 1 : 0),
   );
   const span = end - start || 0.001;
   const x = (t) => `${(100 * Math.max(0, t - start)) / span}%`;
   return html`
     <div class="wfall" tabindex="0" role="group" aria-label=${T.task.waterfall}>
-      ${nodes.slice(0, most).map((node) => {
+      ${nodes.slice(0, limit).map((node) => {
         const waits = node.wait ?? 0;
-        const runs = node.runtime ?? Math.max(0, (node.end ?? end) - node.start - waits);
+        const runs = node.runtime ?? Math.max(0, (node.ended_at ?? end) - node.started_at - waits);
         return html`
           <a
             class=${`wl ${stateClass(node.state)}${node.uuid === uuid ? ' me' : ''}`}
@@ -195,24 +193,24 @@ export function Waterfall({ family, uuid, most = 200 }) {
             aria-current=${node.uuid === uuid ? 'true' : null}
           >
             <span class="trunc" style=${{ paddingLeft: `${Math.min(node.depth, 8) * 10}px` }}>
-              <${StateShape} s=${node.state} />
-              <${TaskName} n=${node.name} />
+              <${StateShape} state=${node.state} />
+              <${TaskName} name=${node.name} />
             </span>
             <span class="tr">
               <i
                 class="wait"
-                style=${{ left: x(node.start), width: `${(100 * waits) / span}%` }}
+                style=${{ left: x(node.started_at), width: `${(100 * waits) / span}%` }}
               ></i>
               <i
                 class=${node.state === 'FAILURE' ? 'fail' : 'run'}
-                style=${{ left: x(node.start + waits), width: `${(100 * runs) / span}%` }}
+                style=${{ left: x(node.started_at + waits), width: `${(100 * runs) / span}%` }}
               ></i>
             </span>
             <span class="num">${duration(node.runtime ?? null)}</span>
           </a>
         `;
       })}
-      ${nodes.length > most && html`<p class="muted pad16">${T.task.notWhole}</p>`}
+      ${nodes.length > limit && html`<p class="muted pad16">${T.task.partialWorkflow}</p>`}
     </div>
   `;
 }

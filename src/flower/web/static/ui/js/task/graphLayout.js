@@ -1,5 +1,4 @@
-// Where the tasks of a workflow stand in a drawing: a tidy tree. DOM-less, so that it can be tested
-// on its own.
+// Lays out the tasks of a workflow as a tree.
 
 export const BOX = { width: 152, height: 44, gapX: 14, gapY: 32 };
 
@@ -10,29 +9,29 @@ export const BOX = { width: 152, height: 44, gapX: 14, gapY: 32 };
  */
 
 /**
- * @param {any[]} nodes of `GET /tasks/{uuid}/family`: parents stand before their children
+ * @param {any[]} nodes of `GET /tasks/{uuid}/workflow`; parents precede their children
  * @returns {Drawing}
  */
 export function layoutTree(nodes) {
   const known = new Set(nodes.map((node) => node.uuid));
-  const below = new Map(nodes.map((node) => [node.uuid, /** @type {string[]} */ ([])]));
+  const childrenOf = new Map(nodes.map((node) => [node.uuid, /** @type {string[]} */ ([])]));
   const roots = [];
   const edges = /** @type {[string, string][]} */ ([]);
   for (const node of nodes) {
     if (node.parent && known.has(node.parent) && node.parent !== node.uuid) {
-      below.get(node.parent)?.push(node.uuid);
+      childrenOf.get(node.parent)?.push(node.uuid);
       edges.push([node.parent, node.uuid]);
     } else roots.push(node.uuid);
   }
   const places = new Map();
   let column = 0;
   let deepest = 0;
-  // By hand, for a chain of ten thousand would be too deep to recurse: each task twice, before and
-  // after its children.
-  const todo = roots.reverse().map((uuid) => ({ uuid, depth: 0, after: false }));
-  while (todo.length) {
-    const now = /** @type {any} */ (todo.pop());
-    const children = below.get(now.uuid) ?? [];
+  // Iterative, because a chain of ten thousand tasks is too deep for recursion: each task is visited
+  // before and after its children.
+  const stack = roots.reverse().map((uuid) => ({ uuid, depth: 0, after: false }));
+  while (stack.length) {
+    const now = /** @type {any} */ (stack.pop());
+    const children = childrenOf.get(now.uuid) ?? [];
     const y = BOX.height / 2 + now.depth * (BOX.height + BOX.gapY);
     deepest = Math.max(deepest, now.depth);
     if (!children.length) {
@@ -45,9 +44,9 @@ export function layoutTree(nodes) {
       places.set(now.uuid, { x: (Math.min(...xs) + Math.max(...xs)) / 2, y });
       continue;
     }
-    todo.push({ ...now, after: true });
+    stack.push({ ...now, after: true });
     for (const uuid of [...children].reverse())
-      todo.push({ uuid, depth: now.depth + 1, after: false });
+      stack.push({ uuid, depth: now.depth + 1, after: false });
   }
   return {
     places,

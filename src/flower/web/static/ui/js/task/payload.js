@@ -1,20 +1,19 @@
-// Arguments, result and custom events: as trees whose leaves are pieces of the text, and as that
-// text. Never re-serialised.
+// Arguments, result and custom event data of a task, as trees and as the recorded text.
 
 import { bytes } from '../format/numbers.js';
-import { parse, plain } from '../format/python.js';
 import { visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { T } from '../strings.js';
 import { CopyButton, Segmented } from '../ui/components.js';
+import { emptyText, keyText } from './literalTree.js';
 
-/** Characters that are shown before one asks for all. */
+/** Characters of a text that are shown before it is expanded. */
 const MAX_TEXT = 64 * 1024;
 const OPEN_DEPTH = 3;
 const MAX_ITEMS = 200;
 const REDACTED = /^(['"])(?:\*{3,}|\[redacted\])\1$/;
 
-/** A long text, folded. @param {{text: string}} props */
+/** Text that is cut if it is long, with a button that expands it. @param {{text: string}} props */
 export function CollapsedText({ text }) {
   const [all, setAll] = useState(false);
   const long = text.length > MAX_TEXT && !all;
@@ -27,12 +26,20 @@ export function CollapsedText({ text }) {
       long &&
       html`
         <button type="button" class="btn quiet unfold" onClick=${() => setAll(true)}>
-          ${T.task.fold(bytes(text.length))}
+          ${T.task.showAll(bytes(text.length))}
         </button>
       `
     }
   `;
 }
+
+const LEAF_CLASSES = {
+  string: 'tok-s',
+  bytes: 'tok-s',
+  number: 'tok-n',
+  constant: 'tok-k',
+  object: 'tok-o',
+};
 
 function Leaf({ node }) {
   if (REDACTED.test(node.text))
@@ -41,7 +48,7 @@ function Leaf({ node }) {
         ${T.task.redacted}
       </span>
     `;
-  const cls = { text: 'tok-s', number: 'tok-n', word: 'tok-k', object: 'tok-o' }[node.kind] ?? '';
+  const cls = LEAF_CLASSES[node.kind] ?? '';
   const long = node.text.length > 4000;
   return long
     ? html`
@@ -54,7 +61,7 @@ function Leaf({ node }) {
 
 function Branch({ node, name, depth, index }) {
   const [open, setOpen] = useState(depth < OPEN_DEPTH);
-  const [most, setMost] = useState(MAX_ITEMS);
+  const [limit, setLimit] = useState(MAX_ITEMS);
   const label =
     name !== null && html`<span class=${`k${index ? ' ix' : ''}`}>${visible(name)}</span>`;
   const pad = { '--d': depth };
@@ -70,7 +77,7 @@ function Branch({ node, name, depth, index }) {
     return html`
       <div class="r" style=${pad}>
         ${label}
-        <span>${node.text}</span>
+        <span>${emptyText(node)}</span>
         <span class="ty">${size}</span>
       </div>
     `;
@@ -91,11 +98,11 @@ function Branch({ node, name, depth, index }) {
     </div>
     ${
       open &&
-      node.items.slice(0, most).map(
+      node.items.slice(0, limit).map(
         (each, i) => html`
           <${Branch}
             node=${each.value}
-            name=${each.key ? plain(each.key) : node.kind === 'set' ? null : String(i)}
+            name=${each.key ? keyText(each.key) : node.kind === 'set' ? null : String(i)}
             index=${!each.key}
             depth=${depth + 1}
           />
@@ -104,11 +111,11 @@ function Branch({ node, name, depth, index }) {
     }
     ${
       open &&
-      node.items.length > most &&
+      node.items.length > limit &&
       html`
         <div class="r" style=${{ '--d': depth + 1 }}>
-          <button type="button" class="link" onClick=${() => setMost(most * 10)}>
-            ${T.tasks.moreValues(node.items.length - most)}
+          <button type="button" class="link" onClick=${() => setLimit(limit * 10)}>
+            ${T.tasks.showMore(node.items.length - limit)}
           </button>
         </div>
       `
@@ -116,18 +123,21 @@ function Branch({ node, name, depth, index }) {
   `;
 }
 
-/** @param {{text: string | null, empty: string, none?: string}} props */
-export function Value({ text, empty, none = '' }) {
-  const node = text == null ? null : parse(text);
+/**
+ * @param {{text: string | null, node: any, missing: string, empty?: string}} props
+ * node: the tree of the text, null if it is truncated or no literal; missing, empty: shown for no text
+ * and for an empty container
+ */
+function Value({ text, node, missing, empty = '' }) {
   const [asText, setAsText] = useState(false);
-  if (text == null) return html`<p class="r muted">${empty}</p>`;
-  if (node?.items && !node.items.length && none) return html`<p class="r muted">${none}</p>`;
+  if (text == null) return html`<p class="r muted">${missing}</p>`;
+  if (node?.items && !node.items.length && empty) return html`<p class="r muted">${empty}</p>`;
   const items = node?.items ?? [];
-  const tree = !!node?.items;
+  const isTree = !!node?.items;
   return html`
     <div class="val">
       ${
-        tree &&
+        isTree &&
         html`
           <div class="val-h">
             <${Segmented}
@@ -140,14 +150,14 @@ export function Value({ text, empty, none = '' }) {
         `
       }
       ${
-        tree && !asText
+        isTree && !asText
           ? html`
             <div class="kv">
               ${items.slice(0, MAX_ITEMS).map(
                 (each, i) => html`
                   <${Branch}
                     node=${each.value}
-                    name=${each.key ? plain(each.key) : node.kind === 'set' ? null : String(i)}
+                    name=${each.key ? keyText(each.key) : node.kind === 'set' ? null : String(i)}
                     index=${!each.key}
                     depth=${0}
                   />
@@ -155,12 +165,12 @@ export function Value({ text, empty, none = '' }) {
               )}
               ${
                 items.length > MAX_ITEMS &&
-                html`<p class="r muted">${T.tasks.moreValues(items.length - MAX_ITEMS)}</p>`
+                html`<p class="r muted">${T.tasks.showMore(items.length - MAX_ITEMS)}</p>`
               }
             </div>
           `
           : html`
-            ${!node && /\.\.\.|…/.test(text) && html`<p class="r muted small">${T.task.cut}</p>`}
+            ${!node && /\.\.\.|…/.test(text) && html`<p class="r muted small">${T.task.truncated}</p>`}
             <${CollapsedText} text=${text} />
           `
       }
@@ -168,9 +178,9 @@ export function Value({ text, empty, none = '' }) {
   `;
 }
 
-function Custom({ data }) {
+function CustomData({ data }) {
   const kinds = Object.entries(data ?? {});
-  if (!kinds.length) return html`<p class="r muted">${T.task.nothing.data}</p>`;
+  if (!kinds.length) return html`<p class="r muted">${T.task.notRecorded.data}</p>`;
   return html`
     <div class="kv">
       ${kinds.map(
@@ -194,34 +204,29 @@ function Custom({ data }) {
   `;
 }
 
-const size = (text) => {
-  const node = parse(text);
-  return node?.items ? node.items.length : null;
-};
-
-/** @param {{task: any}} props */
+/** @param {{task: any}} props response of `GET /tasks/{uuid}` */
 export function Payload({ task }) {
+  const size = (key) => task.values?.[key]?.items?.length ?? null;
   const tabs = [
-    ['args', T.task.args, size(task.args)],
-    ['kwargs', T.task.kwargs, size(task.kwargs)],
+    ['args', T.task.args, size('args')],
+    ['kwargs', T.task.kwargs, size('kwargs')],
     ['result', T.task.result, null],
     ...(task.data && Object.keys(task.data).length
       ? [['data', T.task.data, Object.keys(task.data).length]]
       : []),
   ];
-  const full = (text) => (size(text) ?? 0) > 0;
-  const [chosen, setChosen] = useState(
-    full(task.kwargs) ? 'kwargs' : full(task.args) || task.result == null ? 'args' : 'result',
+  const [selected, setSelected] = useState(
+    size('kwargs') ? 'kwargs' : size('args') || task.result == null ? 'args' : 'result',
   );
-  const at = tabs.findIndex(([key]) => key === chosen);
+  const index = tabs.findIndex(([key]) => key === selected);
   const move = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    setChosen(tabs[(at + step + tabs.length) % tabs.length][0]);
+    setSelected(tabs[(index + step + tabs.length) % tabs.length][0]);
     requestAnimationFrame(() => document.getElementById('payload-tab')?.focus());
   };
-  const text = task[chosen];
+  const text = task[selected];
   return html`
     <section class="panel" aria-label=${T.task.payload}>
       <div class="tabs">
@@ -232,11 +237,11 @@ export function Payload({ task }) {
                 type="button"
                 role="tab"
                 key=${key}
-                id=${key === chosen ? 'payload-tab' : null}
+                id=${key === selected ? 'payload-tab' : null}
                 aria-controls="payload"
-                aria-selected=${key === chosen ? 'true' : 'false'}
-                tabindex=${key === chosen ? 0 : -1}
-                onClick=${() => setChosen(key)}
+                aria-selected=${key === selected ? 'true' : 'false'}
+                tabindex=${key === selected ? 0 : -1}
+                onClick=${() => setSelected(key)}
               >
                 ${label}
                 ${n != null && html`<small>${n}</small>`}
@@ -250,18 +255,19 @@ export function Payload({ task }) {
       </div>
       <div role="tabpanel" id="payload" aria-labelledby="payload-tab" class="payload">
         ${
-          chosen === 'data'
-            ? html`<${Custom} data=${task.data} />`
+          selected === 'data'
+            ? html`<${CustomData} data=${task.data} />`
             : html`
               <${Value}
-                key=${chosen}
+                key=${selected}
                 text=${text}
-                empty=${
-                  chosen === 'result' && task.state === 'FAILURE'
-                    ? T.task.nothing.failed
-                    : T.task.nothing[chosen]
+                node=${task.values?.[selected] ?? null}
+                missing=${
+                  selected === 'result' && task.state === 'FAILURE'
+                    ? T.task.notRecorded.failed
+                    : T.task.notRecorded[selected]
                 }
-                none=${T.task.none[chosen]}
+                empty=${T.task.empty[selected]}
               />
             `
         }

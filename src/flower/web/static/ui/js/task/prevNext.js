@@ -1,9 +1,10 @@
-// The task before and after this one: in the list that it was opened from, else by the time it was
+// The previous and next task: in the list from which the task was opened, else by the time it was
 // received.
+
 import { get } from '../api.js';
 import { encodeSegment, href, navigate } from '../router.js';
 
-/** Ids of the list that was seen last, in its order. */
+/** Ids of the last shown list. */
 let list = /** @type {string[]} */ ([]);
 
 /** @param {string[]} ids */
@@ -11,14 +12,15 @@ export const rememberList = (ids) => {
   list = ids;
 };
 
-/** @param {any} task @param {1 | -1} step 1: further down the list, to what is older */
+/** @param {any} task @param {1 | -1} step 1: the next, older task */
 export async function openAdjacentTask(task, step) {
-  const at = list.indexOf(task.uuid);
-  let next = at >= 0 ? list[at + step] : undefined;
-  if (at < 0 && task.received != null) {
-    const window = step > 0 ? { end: task.received } : { start: task.received, sort: 'received' };
-    const told = await get('tasks', { ...window, columns: 'uuid', limit: 5 }).catch(() => null);
-    next = told?.tasks.find((each) => each.uuid !== task.uuid)?.uuid;
+  const index = list.indexOf(task.uuid);
+  let next = index >= 0 ? list[index + step] : undefined;
+  if (index < 0 && task.received_at != null) {
+    const window =
+      step > 0 ? { end: task.received_at } : { start: task.received_at, sort: 'received' };
+    const response = await get('tasks', { ...window, columns: 'uuid', limit: 5 }).catch(() => null);
+    next = response?.tasks.find(({ uuid }) => uuid !== task.uuid)?.uuid;
   }
   if (next) navigate(href(`task/${encodeSegment(next)}`));
 }

@@ -1,11 +1,11 @@
-// A Python traceback read into frames. DOM-less, so that it can be tested on its own.
+// Parses Python tracebacks into frames.
 
 /**
  * @typedef {{file: string, line: number, name: string, source: string[], library: string | null}}
  *   Frame
  * @typedef {{frames: Frame[], type: string, message: string, link: '' | 'cause' | 'during'}} Raised
- * library: the package a library frame is from; null: it is the user's own. link: how it came from
- * the one before.
+ * library: the package of a library frame, null for application code. link: relation to the previous
+ * exception.
  */
 
 const FRAME = /^\s*File "(.*)", line (\d+)(?:, in (.*))?$/;
@@ -26,38 +26,38 @@ export function libraryOf(file) {
   return found ? (found[1] ?? found[2]) : null;
 }
 
-/** The path without what is the same for the whole project. @param {string} file */
+/** The last parts of the path. @param {string} file */
 export const shortPath = (file) => file.replace(/^.*[\\/](?=(?:[^\\/]+[\\/]){1,2}[^\\/]+$)/, '');
 
 /**
  * @param {string | null | undefined} text
- * @returns {Raised[]} in the order of the text: the last one is what came out; [] if it cannot be
- *   read
+ * @returns {Raised[]} in the order of the text, the raised exception last; [] if the text is no
+ *   traceback
  */
 export function parseTraceback(text) {
   const out = [];
-  let now = /** @type {any} */ (null);
+  let frames = /** @type {any} */ (null);
   let link = '';
   let tail = /** @type {string[]} */ ([]);
   const close = () => {
-    if (!now) return;
+    if (!frames) return;
     while (tail.length && !tail[tail.length - 1].trim()) tail.pop();
     const all = tail.join('\n');
-    const cut = /^([\w.]+)(?::\s?([\s\S]*))?$/.exec(all);
+    const match = /^([\w.]+)(?::\s?([\s\S]*))?$/.exec(all);
     out.push({
-      frames: now,
-      type: cut ? cut[1] : '',
-      message: cut ? (cut[2] ?? '') : all,
+      frames,
+      type: match ? match[1] : '',
+      message: match ? (match[2] ?? '') : all,
       link,
     });
-    now = null;
+    frames = null;
     tail = [];
   };
   for (const line of (text ?? '').split(/\r?\n/)) {
     const frame = FRAME.exec(line);
     if (/^Traceback \(most recent call last\)/.test(line)) {
       close();
-      now = [];
+      frames = [];
       continue;
     }
     if (/^The above exception was the direct cause/.test(line)) {
@@ -70,9 +70,9 @@ export function parseTraceback(text) {
       link = 'during';
       continue;
     }
-    if (!now) continue;
+    if (!frames) continue;
     if (frame) {
-      now.push({
+      frames.push({
         file: frame[1],
         line: Number(frame[2]),
         name: frame[3] ?? '',
@@ -80,8 +80,8 @@ export function parseTraceback(text) {
         library: libraryOf(frame[1]),
       });
       tail = [];
-    } else if (/^\s{3,}/.test(line) && now.length && !tail.length) {
-      if (!CARET_LINE.test(line)) now[now.length - 1].source.push(line.trim());
+    } else if (/^\s{3,}/.test(line) && frames.length && !tail.length) {
+      if (!CARET_LINE.test(line)) frames[frames.length - 1].source.push(line.trim());
     } else if (line.trim() || tail.length) tail.push(line);
   }
   close();
@@ -89,7 +89,7 @@ export function parseTraceback(text) {
 }
 
 /**
- * Frames with runs of library frames put together: a frame, or `{folded: Frame[]}`.
+ * Groups consecutive library frames: a frame, or `{folded: Frame[]}`.
  * @param {Frame[]} frames
  */
 export function groupLibraryFrames(frames) {

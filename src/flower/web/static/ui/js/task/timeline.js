@@ -1,4 +1,5 @@
-// Attempts, one lane each: a thin line is waiting, dashes are back-off, a block is running.
+// Attempts over time, one lane each: a thin line is waiting, dashes are the retry delay, a block is
+// running.
 
 import { duration } from '../format/numbers.js';
 import { clock, hover } from '../format/time.js';
@@ -7,7 +8,7 @@ import { T } from '../strings.js';
 import { buildTimeline } from './attempts.js';
 
 const TICKS = innerWidth < 600 ? 2 : 4;
-/** Room to the right for what is written behind the last block. */
+/** Factor of the time span that leaves room for the label after the last block. */
 const LABEL_ROOM = innerWidth < 600 ? 1.7 : 1.24;
 
 export const TimelineLegend = () => html`
@@ -33,32 +34,32 @@ export const TimelineLegend = () => html`
 
 /** @param {{task: any, now: number}} props */
 export function Timeline({ task, now }) {
-  const found = buildTimeline(task, now);
-  if (!found) return html`<p class="muted pad16">${T.task.noTimes}</p>`;
-  const span = (found.end - found.start || 0.001) * LABEL_ROOM;
-  const x = (t) => (100 * (t - found.start)) / span;
+  const chart = buildTimeline(task, now);
+  if (!chart) return html`<p class="muted pad16">${T.task.noTimes}</p>`;
+  const span = (chart.end - chart.start || 0.001) * LABEL_ROOM;
+  const x = (t) => (100 * (t - chart.start)) / span;
   return html`
-    <div class="wf" role="group" aria-label=${T.task.timelineLabel(found.lanes.length)}>
+    <div class="wf" role="group" aria-label=${T.task.timelineLabel(chart.lanes.length)}>
       <div class="ax" aria-hidden="true">
         ${Array.from(
           { length: TICKS + 1 },
           (_, i) => html`
             <span
               style=${{ left: `${(i * 100) / (TICKS + 1)}%` }}
-              title=${hover(found.start + (span * i) / (TICKS + 1))}
+              title=${hover(chart.start + (span * i) / (TICKS + 1))}
             >
-              ${i ? `+${duration((span * i) / (TICKS + 1))}` : clock(found.start)}
+              ${i ? `+${duration((span * i) / (TICKS + 1))}` : clock(chart.start)}
             </span>
           `,
         )}
       </div>
-      ${found.lanes.map((lane) => {
-        const word = lane.state
-          ? (T.task.ended[lane.state] ?? lane.state.toLowerCase())
-          : T.task.open;
-        const waited = lane.pieces.find((piece) => piece.kind === 'wait' || piece.kind === 'back');
+      ${chart.lanes.map((lane) => {
+        const outcome = lane.state
+          ? (T.task.outcomes[lane.state] ?? lane.state.toLowerCase())
+          : T.task.inProgress;
+        const delay = lane.pieces.find((piece) => piece.kind === 'wait' || piece.kind === 'back');
         const run = lane.pieces.find((piece) => piece.kind === 'run' || piece.kind === 'fail');
-        const told = [run && duration(lane.ran ?? run.to - run.from), word]
+        const label = [run && duration(lane.ran ?? run.to - run.from), outcome]
           .filter(Boolean)
           .join(', ');
         return html`
@@ -89,13 +90,13 @@ export function Timeline({ task, now }) {
               >
                 <span class="vh">
                   ${
-                    waited
-                      ? `${waited.kind === 'wait' ? T.task.waiting : T.task.backoff} ` +
-                        `${duration(waited.to - waited.from)}, `
+                    delay
+                      ? `${delay.kind === 'wait' ? T.task.waiting : T.task.backoff} ` +
+                        `${duration(delay.to - delay.from)}, `
                       : ''
                   }
                 </span>
-                ${told}
+                ${label}
               </em>
             </div>
           </div>

@@ -1,5 +1,5 @@
-// A failure: type and message, own frames in full, library frames folded, the last own frame
-// marked.
+// The exception of a task: type, message and frames. Library frames are folded, the last frame of the
+// application is highlighted.
 
 import { get } from '../api.js';
 import { int } from '../format/numbers.js';
@@ -20,7 +20,7 @@ const KEYWORDS = new Set(
   ).split(' '),
 );
 
-/** Python in colours: some ten rules are enough for a line. @param {string} source */
+/** Highlights a line of Python. @param {string} source */
 export function highlight(source) {
   const parts = visible(source).split(
     /([A-Za-z_]\w*|[rbf]*"(?:[^"\\]|\\.)*"|[rbf]*'(?:[^'\\]|\\.)*'|\d+(?:\.\d+)?)/,
@@ -60,8 +60,8 @@ const FrameView = ({ frame, last }) => html`
 
 function Frames({ raised, final }) {
   const [open, setOpen] = useState(/** @type {Set<number>} */ (new Set()));
-  const own = raised.frames.filter((frame) => !frame.library);
-  const last = final ? own[own.length - 1] : null;
+  const ownFrames = raised.frames.filter((frame) => !frame.library);
+  const last = final ? ownFrames[ownFrames.length - 1] : null;
   return groupLibraryFrames(raised.frames).map((each, i) => {
     if (!each.folded) return html`<${FrameView} frame=${each} last=${each === last} />`;
     const packages = [...new Set(each.folded.map((frame) => frame.library))].join(', ');
@@ -79,7 +79,7 @@ function Frames({ raised, final }) {
         aria-expanded=${shown ? 'true' : 'false'}
         onClick=${toggle}
       >
-        <${Icon} n=${shown ? 'down' : 'right'} />
+        <${Icon} name=${shown ? 'down' : 'right'} />
         ${T.task.frames(each.folded.length)}
         <span class="mono">${line(packages, 80)}</span>
       </button>
@@ -88,15 +88,15 @@ function Frames({ raised, final }) {
   });
 }
 
-/** How many failures are of this kind. */
+/** Link to all failures of the same group, with their number. */
 function SimilarFailures({ failure }) {
-  const alike = useResource(
+  const count = useResource(
     (signal) => get('count', { query: `failure:${failure}` }, { signal }),
     [failure],
   );
   return html`
     <a class="link" href=${searchAddress(`failure:${failure}`)}>
-      ${alike.data ? T.task.like(int(alike.data.count)) : T.task.group}
+      ${count.data ? T.task.occurrences(int(count.data.count)) : T.task.failureGroup}
     </a>
   `;
 }
@@ -161,7 +161,7 @@ export function Failure({ task }) {
                     (raised, i) => html`
                       ${
                         i > 0 &&
-                        html`<div class="fr link-line">${T.task[raised.link || 'during']}</div>`
+                        html`<div class="fr link-line">${T.task.exceptionLinks[raised.link || 'during']}</div>`
                       }
                       ${
                         all.length > 1 &&

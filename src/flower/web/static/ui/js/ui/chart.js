@@ -1,5 +1,5 @@
-// Time series, histogram and brush: uPlot with the colours of the theme, a tooltip, and a table
-// behind a switch.
+// Charts over time by uPlot: colours of the theme, tooltip, selection of a range, and the numbers as a
+// table.
 
 import { clock, day, moment } from '../format/time.js';
 import { html, signal, useEffect, useRef, useState } from '../lib.js';
@@ -11,9 +11,7 @@ const filterDecades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : nul
 const readColorToken = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/**
- * The library, fetched when the first chart is shown: a page has its rows and figures before that.
- */
+/** uPlot, loaded when the first chart is shown, so that it does not delay rows and figures. */
 const library = signal(/** @type {any} */ (null));
 const fetchLibrary = () => {
   if (!library.value)
@@ -22,12 +20,12 @@ const fetchLibrary = () => {
         library.value = it.default;
       },
       () => {
-        /* the place stays empty; the numbers are behind the switch */
+        /* no chart is drawn; the table shows the numbers */
       },
     );
 };
 
-/** Each series on top of those before it. */
+/** Cumulative sums of the series, for stacked charts. */
 export function stackSeries(data) {
   const out = [data[0]];
   let below = null;
@@ -78,7 +76,7 @@ function tooltip(series, format, rawOf, width) {
   };
 }
 
-/** Times on the axis: hours and minutes; the day where more than a day is shown. */
+/** Labels of the time axis: hours and minutes, with the day if more than a day is shown. */
 const formatTimeAxis = (_, values) => {
   const long = values.length > 1 && values[values.length - 1] - values[0] > 86400;
   const step = values.length > 1 ? values[1] - values[0] : 60;
@@ -94,8 +92,7 @@ const formatTimeAxis = (_, values) => {
 };
 
 /**
- * From the first time to the end of the last stretch. For a single one uPlot itself would say three
- * years.
+ * From the first time to the end of the last bucket. For a single time uPlot would show three years.
  * @param {number[]} times
  * @param {number} bucket
  * @returns {[number, number] | null}
@@ -109,8 +106,8 @@ const timeExtent = (times, bucket) =>
  *   boolean, format?: (n: number) => string, axisFormat?: (n: number) => string, bucket?: number,
  *   range?: [number, number] | null, onBrush?: (from: number, to: number) => void, brush?: [number,
  *   number] | null, label: string, keyed?: string}} props
- * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width in
- * seconds of what a time stands for
+ * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width of a
+ * bucket in seconds; keyed: the chart is created again when this text changes
  */
 export function Chart({
   data,
@@ -130,7 +127,7 @@ export function Chart({
   keyed = '',
 }) {
   const box = useRef(/** @type {any} */ (null));
-  const made = useRef(/** @type {any} */ (null));
+  const plot = useRef(/** @type {any} */ (null));
   const latest = useRef({ data, onBrush, brush, bucket, range });
   latest.current = { data, onBrush, brush, bucket, range };
   const shape = (d) => {
@@ -138,7 +135,7 @@ export function Chart({
     return [all[0], ...all.slice(1).reverse()];
   };
   const showBrush = () => {
-    const u = made.current;
+    const u = plot.current;
     const now = latest.current.brush;
     if (!u) return;
     const left = now ? Math.max(0, u.valToPos(now[0], 'x')) : 0;
@@ -159,7 +156,7 @@ export function Chart({
     if (!uPlot) return undefined;
     const el = box.current;
     const ink = readColorToken('--ink-3');
-    // A bar stands in the middle of the stretch that it counts.
+    // A bar is drawn in the middle of its bucket.
     const barPaths = bars
       ? uPlot.paths.bars({ size: [0.82, 18], align: 1, radius: 0.1 })
       : uPlot.paths.linear();
@@ -239,7 +236,7 @@ export function Chart({
       shape(latest.current.data),
       el,
     );
-    made.current = u;
+    plot.current = u;
     showBrush();
     const sizes = new ResizeObserver(() => {
       if (el.clientWidth) {
@@ -251,18 +248,18 @@ export function Chart({
     return () => {
       sizes.disconnect();
       u.destroy();
-      made.current = null;
+      plot.current = null;
     };
   }, [theme.value, series.map((each) => each.label).join(), height, keyed, uPlot]);
   useEffect(() => {
-    made.current?.setData(shape(data));
+    plot.current?.setData(shape(data));
     showBrush();
   }, [data]);
   useEffect(showBrush, [brush?.[0], brush?.[1]]);
   return html`<div ref=${box} role="img" aria-label=${label} style=${{ height: `${height}px` }}></div>`;
 }
 
-/** A chart with its numbers as a table behind a switch. `props` are those of Chart. */
+/** A chart with a button that shows its numbers as a table. Takes the props of Chart. */
 export function ChartWithTable(props) {
   const [table, setTable] = useState(false);
   const { data, series, format = String } = props;

@@ -1,17 +1,16 @@
-// Small parts that every page uses: state, name, time, worker, copy, key, figures, meter,
-// sparkline.
+// Components of all pages: state, task name, time, links, copy button, key figure, meter, sparkline.
 
 import { bootstrapData } from '../bootstrapData.js';
 import { line, nameParts, visible } from '../format/text.js';
 import { age, clock, hover, isToday, moment, shortDay } from '../format/time.js';
 import { html } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
-import { quoted } from '../search/tokenizer.js';
+import { quoteValue } from '../search/queryText.js';
 import { T } from '../strings.js';
 import { Icon } from './icons.js';
 import { toast } from './toast.js';
 
-/* One shape for each state, so that none needs its colour. */
+/* Each state has a shape of its own, so that it can be recognised without its colour. */
 const SHAPES = {
   SUCCESS: html`<path d="M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M5.300 8.200 7.200 10l3.500-4" />`,
   FAILURE: html`
@@ -36,7 +35,7 @@ const SHAPES = {
 };
 const OTHER = html`<rect x="3" y="3" width="10" height="10" rx="2" />`;
 
-/** In the order in which trouble is looked for. */
+/** All task states, problems first. */
 export const STATES = [
   'FAILURE',
   'RETRY',
@@ -51,18 +50,18 @@ export const FINAL_STATES = new Set(['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED'
 
 export const stateClass = (state) => `st-${state in SHAPES ? state : 'OTHER'}`;
 
-/** @param {{s: string, lg?: boolean}} props */
-export const TaskState = ({ s, lg = false }) => html`
+/** @param {{state: string, lg?: boolean}} props */
+export const TaskState = ({ state, lg = false }) => html`
   <span
-    class=${`st ${stateClass(s)}${lg ? ' lg' : ''}${s === 'SUCCESS' && !lg ? ' quiet' : ''}`}
+    class=${`st ${stateClass(state)}${lg ? ' lg' : ''}${state === 'SUCCESS' && !lg ? ' quiet' : ''}`}
   >
-    <${StateShape} s=${s} />
-    <span>${visible(T.state(s))}</span>
+    <${StateShape} state=${state} />
+    <span>${visible(T.state(state))}</span>
   </span>
 `;
 
-/** @param {{s: string}} props */
-export const StateShape = ({ s }) => html`
+/** @param {{state: string}} props */
+export const StateShape = ({ state }) => html`
   <svg
     viewBox="0 0 16 16"
     fill="none"
@@ -72,21 +71,21 @@ export const StateShape = ({ s }) => html`
     stroke-linejoin="round"
     aria-hidden="true"
   >
-    ${SHAPES[s] ?? OTHER}
+    ${SHAPES[state] ?? OTHER}
   </svg>
 `;
 
-/** A task's name with its module in the background. @param {{n: string | null}} props */
-export function TaskName({ n }) {
-  if (!n) return html`<span class="mod">${T.unknownName}</span>`;
-  const [module, name] = nameParts(n.length > 300 ? `${n.slice(0, 300)}…` : n);
+/** A task name, its module in a lighter colour. @param {{name: string | null}} props */
+export function TaskName({ name: full }) {
+  if (!full) return html`<span class="mod">${T.unknownName}</span>`;
+  const [module, name] = nameParts(full.length > 300 ? `${full.slice(0, 300)}…` : full);
   return html`
     <span class="mod">${module}</span>
     ${name}
   `;
 }
 
-/** A time of the browser's zone; UTC and age on hover.
+/** A time in the browser's zone; its tooltip has UTC and age.
  * @param {{at: number | null | undefined, precise?: boolean, natural?: boolean}} props */
 export function Time({ at, precise = false, natural = bootstrapData.natural_time }) {
   if (at == null) return html`<span class="muted">–</span>`;
@@ -99,7 +98,7 @@ export function Time({ at, precise = false, natural = bootstrapData.natural_time
 }
 
 /**
- * For rows: the clock, milliseconds in the background; the day where it is not today.
+ * A time in a table row: clock with milliseconds, and the day unless it is today.
  * @param {{at: number | null}} props
  */
 export function RowTime({ at }) {
@@ -139,13 +138,13 @@ export const TaskLink = ({ uuid, short = false }) => html`
 
 /** @param {{name: string}} props */
 export const TypeLink = ({ name }) => html`
-  <a class="link" href=${searchAddress(`name:=${quoted(name)}`)}>
+  <a class="link" href=${searchAddress(`name:=${quoteValue(name)}`)}>
     ${line(name)}
   </a>
 `;
 
 /* How a value is written in the search language. */
-export { quoted };
+export { quoteValue };
 
 export async function copyText(text, what) {
   try {
@@ -156,7 +155,7 @@ export async function copyText(text, what) {
   }
 }
 
-/** The clipboard is closed to pages that came over plain HTTP; the old way is open. */
+/** Copies without the clipboard API, which is not available over plain HTTP. */
 function fallbackCopy(text) {
   const area = document.createElement('textarea');
   area.value = text;
@@ -177,7 +176,7 @@ export const CopyButton = ({ text, what = T.copy.id }) => html`
     title=${T.copy.of(what)}
     onClick=${() => copyText(text, what)}
   >
-    <${Icon} n="copy" />
+    <${Icon} name="copy" />
   </button>
 `;
 
@@ -272,12 +271,12 @@ export function Sparkline({ values, tone = '', w = 74, h = 22 }) {
   `;
 }
 
-/** @param {{items: [string, string][]}} props pairs of a colour (a token) and a word */
+/** @param {{items: [string, string, string?][]}} props colour token, label, tooltip */
 export const Legend = ({ items }) => html`
   <div class="legend">
     ${items.map(
-      ([color, text]) => html`
-        <span>
+      ([color, text, hint]) => html`
+        <span title=${hint ?? null}>
           <i style=${{ background: `var(${color})` }}></i>
           ${text}
         </span>

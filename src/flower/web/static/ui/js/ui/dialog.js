@@ -1,33 +1,31 @@
-// Native modal dialogs: the focus stays inside, Escape closes, the page behind is inert. One at a
-// time.
+// Native modal dialogs, one at a time.
 import { html, signal, useEffect, useRef } from '../lib.js';
 import { T } from '../strings.js';
 
 const current = signal(/** @type {any} */ (null));
 
 /**
- * Show a dialog. `body` is called with `close`; what it is called with is what the promise gives,
- * null if it was left.
- * @param {{title: string, body: (close: (value: any) => void) => any, wide?: boolean}} what
+ * Shows a dialog. `body` is called with `close`; the promise resolves to the argument of `close`, or to
+ * null if the dialog was dismissed.
+ * @param {{title: string, body: (close: (value: any) => void) => any, wide?: boolean}} options
  * @returns {Promise<any>}
  */
-export const showDialog = (what) =>
+export const showDialog = (options) =>
   new Promise((done) => {
     current.value?.done(null);
-    current.value = { ...what, done };
+    current.value = { ...options, done };
   });
 
 /**
- * Ask before something is done. The safe button has the focus.
- * @param {{title: string, text: string, verb: string, keep?: string, facts?: [string, any][],
- *   danger?: boolean, more?: any}} what
+ * Asks for confirmation. The button that cancels has the focus.
+ * @param {{title: string, text: string, verb: string, facts?: [string, any][],
+ *   danger?: boolean, more?: any}} options
  * @returns {Promise<boolean>}
  */
 export const confirmAction = async ({
   title,
   text,
   verb,
-  keep = T.cancel,
   facts = [],
   danger = true,
   more = null,
@@ -52,7 +50,7 @@ export const confirmAction = async ({
       ${more}
       <div class="row">
         <button type="button" class="btn" autofocus onClick=${() => close(false)}>
-          ${keep}
+          ${T.cancel}
         </button>
         <button
           type="button"
@@ -66,27 +64,27 @@ export const confirmAction = async ({
   })) === true;
 
 export function DialogHost() {
-  const what = current.value;
+  const dialog = current.value;
   const box = useRef(/** @type {any} */ (null));
   useEffect(() => {
-    if (!what) return undefined;
-    const before = document.activeElement;
+    if (!dialog) return undefined;
+    const focused = document.activeElement;
     box.current.showModal();
     box.current.querySelector('[autofocus]')?.focus();
     return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      if (focused instanceof HTMLElement && focused.isConnected) focused.focus();
     };
-  }, [what]);
-  if (!what) return null;
+  }, [dialog]);
+  if (!dialog) return null;
   const close = (value) => {
-    if (current.value === what) current.value = null;
-    what.done(value);
+    if (current.value === dialog) current.value = null;
+    dialog.done(value);
   };
   return html`
     <dialog
       ref=${box}
-      key=${what.title}
-      class=${what.wide ? 'wide' : ''}
+      key=${dialog.title}
+      class=${dialog.wide ? 'wide' : ''}
       aria-labelledby="dialog-title"
       onCancel=${(e) => {
         e.preventDefault();
@@ -97,8 +95,8 @@ export function DialogHost() {
       }}
     >
       <div class="dialog-in">
-        <h2 id="dialog-title">${what.title}</h2>
-        ${what.body(close)}
+        <h2 id="dialog-title">${dialog.title}</h2>
+        ${dialog.body(close)}
       </div>
     </dialog>
   `;

@@ -1,5 +1,4 @@
-// Drawn on 16 by 16, one stroke. The mark of the product is a bellflower: a bell of five petals,
-// nodding from its stem.
+// Icons (16 by 16, one stroke) and the logo.
 import { html } from '../lib.js';
 
 const PATHS = {
@@ -47,14 +46,14 @@ const PATHS = {
   key: 'M5.500 10.500a3 3 0 1 0-.01 0M7.700 8.300 13.500 2.500M11.500 4.500l1.700 1.700',
 };
 
-/** @param {{n: string}} props */
-export const Icon = ({ n }) => html`
+/** @param {{name: string}} props */
+export const Icon = ({ name }) => html`
   <svg class="ico" viewBox="0 0 16 16" aria-hidden="true">
-    <path d=${PATHS[n]} />
+    <path d=${PATHS[name]} />
   </svg>
 `;
 
-/** The product's mark, in the colour around it. */
+/** The logo in the current text colour. */
 export const Mark = () => html`
   <svg class="mark" viewBox="0 0 16 16" aria-hidden="true">
     <path

@@ -1,12 +1,11 @@
-// A button that opens a small pane below itself (the browser's popover: Escape and a click beside
-// it close it).
+// A button that opens a pane below itself: the browser's popover, which Escape or a click outside closes.
 import { html, useId, useRef, useState } from '../lib.js';
 import { Icon } from './icons.js';
 
 /**
  * @param {{label: string, icon?: string, text?: any, quiet?: boolean, children: any, end?: boolean,
  *   cls?: string}} props
- * children: a function that is called with `close` while it is open, or what to show
+ * children: content, or a function that is called with `close` while the pane is open
  */
 export function Popover({
   label,
@@ -30,7 +29,7 @@ export function Popover({
       top: `${Math.min(at.bottom + 6, Math.max(8, innerHeight - pane.current.offsetHeight - 8))}px`,
     });
   };
-  const toggled = (event) => {
+  const onToggle = (event) => {
     setOpen(event.newState === 'open');
     if (event.newState !== 'open') return;
     requestAnimationFrame(() => {
@@ -52,7 +51,7 @@ export function Popover({
       title=${text ? null : label}
       aria-expanded=${open ? 'true' : 'false'}
     >
-      ${icon && html`<${Icon} n=${icon} />`}
+      ${icon && html`<${Icon} name=${icon} />`}
       ${text && html`<span>${text}</span>`}
     </button>
     <div
@@ -62,7 +61,7 @@ export function Popover({
       class="pane"
       role="group"
       aria-label=${label}
-      onToggle=${toggled}
+      onToggle=${onToggle}
     >
       ${open && (typeof children === 'function' ? children(close) : children)}
     </div>
@@ -70,8 +69,8 @@ export function Popover({
 }
 
 /**
- * Lines of a menu: `[word, act or address, {icon, why, danger, download}]`; with a reason in `why`
- * it cannot be chosen.
+ * Items of a menu: `[label, handler or URL, {icon, why, danger, download}]`; an item with a reason in
+ * `why` is disabled.
  * @param {{items: any[], close: () => void}} props
  */
 export function MenuItems({ items, close }) {
@@ -87,23 +86,23 @@ export function MenuItems({ items, close }) {
     <ul class="menu" onKeyDown=${move}>
       ${items.filter(Boolean).map(
         ([
-          word,
-          what,
+          label,
+          action,
           { icon = '', why = '', danger = false, download = false, target = null } = {},
         ]) => html`
           <li>
             ${
-              typeof what === 'string' && !why
+              typeof action === 'string' && !why
                 ? html`
                   <a
-                    href=${what}
+                    href=${action}
                     download=${download || null}
                     target=${target}
                     rel=${target ? 'noreferrer' : null}
                     onClick=${() => close()}
                   >
-                    ${icon && html`<${Icon} n=${icon} />`}
-                    <span>${word}</span>
+                    ${icon && html`<${Icon} name=${icon} />`}
+                    <span>${label}</span>
                   </a>
                 `
                 : html`
@@ -114,12 +113,12 @@ export function MenuItems({ items, close }) {
                     title=${why || null}
                     onClick=${() => {
                       close();
-                      what();
+                      action();
                     }}
                   >
-                    ${icon && html`<${Icon} n=${icon} />`}
+                    ${icon && html`<${Icon} name=${icon} />`}
                     <span>
-                      ${word}
+                      ${label}
                       ${why && html`<small>${why}</small>`}
                     </span>
                   </button>

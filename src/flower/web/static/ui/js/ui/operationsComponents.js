@@ -1,5 +1,5 @@
-// Parts of the pages about workers, queues, jobs and people: what is not known, tabs, lists of
-// facts, a clock.
+// Components of the pages about workers, queues, jobs and settings: unknown values, relative times,
+// tabs, key-value lists, number fields.
 
 import { currentUser } from '../currentUser.js';
 import { line } from '../format/text.js';
@@ -9,7 +9,7 @@ import { setQuery } from '../router.js';
 import { T } from '../strings.js';
 import { toast, toastProblem } from './toast.js';
 
-/** What nobody told is not 0. @param {{why?: string}} props */
+/** An unknown value, which is not 0. @param {{why?: string}} props */
 export const Unknown = ({ why = T.ops.unknown }) => html`
   <span class="muted" title=${why}>
     <span aria-hidden="true">–</span>
@@ -18,13 +18,13 @@ export const Unknown = ({ why = T.ops.unknown }) => html`
 `;
 
 /**
- * A number, or that it is not known.
- * @param {{n: any, show?: (n: any) => any, why?: string}} props
+ * A value, or a dash if it is null.
+ * @param {{value: any, show?: (n: any) => any, why?: string}} props
  */
-export const OptionalValue = ({ n, show = String, why = T.ops.unknown }) =>
-  n == null ? html`<${Unknown} why=${why} />` : show(n);
+export const OptionalValue = ({ value, show = String, why = T.ops.unknown }) =>
+  value == null ? html`<${Unknown} why=${why} />` : show(value);
 
-/** How long ago; UTC on hover. @param {{at: number | null | undefined}} props */
+/** Age of a time; its tooltip has UTC. @param {{at: number | null | undefined}} props */
 export const RelativeTime = ({ at }) =>
   at == null
     ? html`<${Unknown} />`
@@ -35,35 +35,34 @@ export const RelativeTime = ({ at }) =>
     `;
 
 /**
- * Renders again each so many seconds while the page is seen, for ages that grow.
+ * Renders the component periodically while the page is visible, to update ages.
  * @param {number} seconds
  */
 export function useRerender(seconds) {
-  const [, turn] = useState(0);
+  const [, rerender] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => {
-      if (!document.hidden) turn((n) => n + 1);
+      if (!document.hidden) rerender((n) => n + 1);
     }, seconds * 1000);
     return () => clearInterval(timer);
   }, [seconds]);
 }
 
 /**
- * Whether one may look, null until that is known; that read-only mode forbids changes does not
- * matter here.
+ * Whether the user has this permission; null until loaded. Read-only mode does not matter.
  * @param {string} permission
  */
 export const hasPermission = (permission) =>
   currentUser.value ? currentUser.value.permissions.includes(permission) : null;
 
 /**
- * Tabs; which one is chosen is in the address.
+ * Tabs; the query string holds the selected one.
  * @param {{items: [string, string, (number | null)?][], value: string, label: string, note?:
  *   string, children?: any}} props
  */
 export function Tabs({ items, value, label, note = '', children }) {
   const row = useRef(/** @type {any} */ (null));
-  const pick = (key) => setQuery({ tab: key === items[0][0] ? '' : key }, { replace: true });
+  const select = (key) => setQuery({ tab: key === items[0][0] ? '' : key }, { replace: true });
   const keys = (event) => {
     const at = items.findIndex(([key]) => key === value);
     const next = {
@@ -74,7 +73,7 @@ export function Tabs({ items, value, label, note = '', children }) {
     }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    pick(items[next % items.length][0]);
+    select(items[next % items.length][0]);
     row.current.querySelectorAll('[role=tab]')[next % items.length].focus();
   };
   return html`
@@ -90,7 +89,7 @@ export function Tabs({ items, value, label, note = '', children }) {
                 aria-selected=${key === value ? 'true' : 'false'}
                 aria-controls="tab-panel"
                 tabindex=${key === value ? 0 : -1}
-                onClick=${() => pick(key)}
+                onClick=${() => select(key)}
               >
                 ${text}
                 ${n != null && html`<small>${n}</small>`}
@@ -100,26 +99,26 @@ export function Tabs({ items, value, label, note = '', children }) {
         </div>
       </div>
       <div role="tabpanel" id="tab-panel" aria-labelledby=${`tab-${value}`}>
-        ${note && html`<p class="last-words">${note}</p>`}
+        ${note && html`<p class="stale-note">${note}</p>`}
         ${children}
       </div>
     </section>
   `;
 }
 
-/** How a value of JSON is shown in a line. @param {any} value */
+/** Text of a JSON value. @param {any} value */
 export const formatJson = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /**
- * What somebody said under names of their own.
+ * The non-null members of an object as a list.
  * @param {{of: Record<string, any> | null | undefined, link?: (key: string) => string}} props
  */
 export function KeyValueList({ of, link = undefined }) {
-  const known = Object.entries(of ?? {}).filter(([, value]) => value != null);
-  if (!known.length) return html`<p class="pad muted">${of ? T.ops.nothing : T.ops.notSaid}</p>`;
+  const entries = Object.entries(of ?? {}).filter(([, value]) => value != null);
+  if (!entries.length) return html`<p class="pad muted">${of ? T.ops.none : T.ops.notReported}</p>`;
   return html`
-    <dl class="said">
-      ${known.map(
+    <dl class="key-values">
+      ${entries.map(
         ([key, value]) => html`
           <div>
             <dt>
@@ -142,23 +141,23 @@ export function KeyValueList({ of, link = undefined }) {
 }
 
 /**
- * Does something that may be refused, and says how it went.
- * @param {Promise<any>} doing
- * @param {(told: any) => string} words
- * @returns {Promise<any>} what was told, null if it was refused
+ * Shows the result of a request in a toast.
+ * @param {Promise<any>} request
+ * @param {(response: any) => string} text
+ * @returns {Promise<any>} the response, null if the request failed
  */
-export async function notifyResult(doing, words) {
+export async function notifyResult(request, text) {
   try {
-    const told = await doing;
-    toast(words(told));
-    return told;
+    const response = await request;
+    toast(text(response));
+    return response;
   } catch (problem) {
     toastProblem(problem);
     return null;
   }
 }
 
-/** A field of numbers in a row of controls. */
+/** A number field in a row of controls. */
 export const NumberField = ({
   name,
   label,

@@ -1,4 +1,4 @@
-// What stands where data will be, is not, or could not be read.
+// Panels, error messages, empty states and skeletons.
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 
@@ -44,9 +44,9 @@ const ART = {
 };
 
 /**
- * What was looked for, why there may be nothing, one next step.
+ * An empty state: what is missing, possible reasons, one next step.
  * @param {{title: string, art?: string, page?: boolean, children?: any, actions?: any}} props page:
- *   nothing else heads the page
+ *   the title is the heading of the page
  */
 export const EmptyState = ({ title, art = 'bars', page = false, children, actions = null }) => html`
   <div class="empty">
@@ -59,7 +59,7 @@ export const EmptyState = ({ title, art = 'bars', page = false, children, action
   </div>
 `;
 
-/** Grey lines. @param {{widths?: number[]}} props */
+/** Placeholder lines while data loads. @param {{widths?: number[]}} props */
 export const Skeleton = ({ widths = [60, 80, 45, 70] }) => html`
   <div class="skels" aria-hidden="true">
     ${widths.map((width) => html`<div class="skel" style=${{ width: `${width}%` }}></div>`)}
@@ -67,9 +67,9 @@ export const Skeleton = ({ widths = [60, 80, 45, 70] }) => html`
 `;
 
 /**
- * A panel's content: skeleton, problem, or what the data gives. Old data stays, dimmed, while new
- * comes.
- * @param {{of: any, children: (data: any) => any}} props of: what `useResource` gave
+ * The content of a panel: skeleton, error, or the rendered data. Old data stays, dimmed, while new data
+ * loads.
+ * @param {{of: any, children: (data: any) => any}} props of: result of `useResource`
  */
 export function Loaded({ of, children }) {
   if (of.problem && !of.data)

@@ -1,4 +1,4 @@
-// Short words at the edge of the page; with a way back where there is one.
+// Toasts: short messages at the edge of the page, with Undo where an action can be undone.
 import { html, signal } from '../lib.js';
 import { T } from '../strings.js';
 
@@ -8,20 +8,20 @@ let last = 0;
 
 /**
  * @param {string} text
- * @param {{undo?: () => void, link?: [string, string], bad?: boolean}} more link: address and word
+ * @param {{undo?: () => void, link?: [string, string], bad?: boolean}} more link: URL and text
  */
 export function toast(text, more = {}) {
   last += 1;
   const one = { id: last, text, ...more };
   toasts.value = [...toasts.value.slice(-3), one];
-  setTimeout(() => drop(one), TOAST_DURATION * 1000 * (more.bad ? 2 : 1));
+  setTimeout(() => dismiss(one), TOAST_DURATION * 1000 * (more.bad ? 2 : 1));
 }
 
-const drop = (one) => {
+const dismiss = (one) => {
   toasts.value = toasts.value.filter((each) => each !== one);
 };
 
-/** A refusal, in the words of the server. @param {any} problem */
+/** Shows the error of a request. @param {any} problem */
 export const toastProblem = (problem) =>
   toast([problem.message, problem.hint].filter(Boolean).join(': '), { bad: true });
 
@@ -38,7 +38,7 @@ export const Toasts = () => html`
               <button
                 type="button"
                 onClick=${() => {
-                  drop(one);
+                  dismiss(one);
                   one.undo();
                 }}
               >

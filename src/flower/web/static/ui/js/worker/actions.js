@@ -1,5 +1,4 @@
-// What a worker can be told. Every command says what the worker itself answers; what breaks
-// something off asks first.
+// Commands to a worker. The reply of the worker is shown; commands that interrupt work ask first.
 
 import { post } from '../api.js';
 import { line, visible } from '../format/text.js';
@@ -16,21 +15,20 @@ const W = T.worker;
  * @param {string} name
  * @param {string} path below the worker's address
  * @param {any} body
- * @returns {Promise<any>} null if it was refused
+ * @returns {Promise<any>} null if the command failed
  */
 export const sendCommand = (name, path, body = undefined) =>
-  notifyResult(post(`workers/${encodeSegment(name)}/${path}`, body), (told) =>
-    told.answer == null ? W.told : W.said(visible(told.answer)),
+  notifyResult(post(`workers/${encodeSegment(name)}/${path}`, body), (response) =>
+    response.reply == null ? W.commandSent : W.reply(visible(response.reply)),
   );
 
-/** @param {string} name @param {any[] | null} active what it runs, as far as it said */
+/** @param {string} name @param {any[] | null} active its running tasks, if known */
 export async function shutDown(name, active) {
   if (
     await confirmAction({
       title: W.shutdownTitle(visible(name)),
       text: W.shutdownText,
       verb: W.shutdownVerb,
-      keep: W.keep,
       facts: active ? [[W.running, String(active.length)]] : [],
     })
   )
@@ -45,7 +43,6 @@ export async function restartPool(name, active) {
       title: W.restartTitle(visible(name)),
       text: W.restartText,
       verb: W.restartVerb,
-      keep: W.keep,
       facts: active ? [[W.running, String(active.length)]] : [],
     })
   )
@@ -54,34 +51,34 @@ export async function restartPool(name, active) {
 }
 
 /**
- * Grow, shrink, autoscale.
- * @param {{name: string, why: string, then: () => void}} props why: why not, '' if one may
+ * Forms that grow, shrink and autoscale the pool.
+ * @param {{name: string, why: string, then: () => void}} props why: why the
+ *   controls are disabled, '' if they are not
  */
 export function PoolControls({ name, why, then }) {
-  const numbers = (event) => {
+  const readNumbers = (event) => {
     event.preventDefault();
     return Object.fromEntries(
       [...new FormData(event.target)].map(([key, value]) => [key, Number(value)]),
     );
   };
   const grow = async (event) => {
-    if (await sendCommand(name, 'pool/grow', numbers(event))) then();
+    if (await sendCommand(name, 'pool/grow', readNumbers(event))) then();
   };
   const shrink = async (event) => {
-    const { n } = numbers(event);
+    const { n } = readNumbers(event);
     if (
       (await confirmAction({
-        title: W.shrinkTitle(W.slotsWord(n)),
+        title: W.shrinkTitle(W.processes(n)),
         text: W.shrinkText,
         verb: W.shrink,
-        keep: W.keep,
       })) &&
       (await sendCommand(name, 'pool/shrink', { n }))
     )
       then();
   };
   const scale = async (event) => {
-    if (await sendCommand(name, 'pool/autoscale', numbers(event))) then();
+    if (await sendCommand(name, 'pool/autoscale', readNumbers(event))) then();
   };
   const button = (word) => html`
     <button class="btn" disabled=${!!why} title=${why || null}>
@@ -144,7 +141,6 @@ export async function cancelConsumer(name, queue) {
       title: W.cancelTitle(line(queue, 80)),
       text: W.cancelText,
       verb: W.cancelVerb,
-      keep: W.keep,
     })
   )
     return sendCommand(name, 'consumers/cancel', { queue });
@@ -160,13 +156,13 @@ export const showLimits = (name, task) =>
   });
 
 function Limits({ name, task, close }) {
-  const [answer, setAnswer] = useState('');
+  const [reply, setReply] = useState('');
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const send = (path, body) => {
-    setAnswer('');
+    setReply('');
     setProblem(null);
     post(`workers/${encodeSegment(name)}/limits/${path}`, { task, ...body }).then(
-      (told) => setAnswer(W.said(visible(told.answer))),
+      (response) => setReply(W.reply(visible(response.reply))),
       setProblem,
     );
   };
@@ -234,7 +230,7 @@ function Limits({ name, task, close }) {
       </p>
     </form>
     ${problem && html`<${ErrorPanel} problem=${problem} />`}
-    <p role="status">${answer}</p>
+    <p role="status">${reply}</p>
     <div class="row">
       <button type="button" class="btn" onClick=${() => close(null)}>
         ${W.close}

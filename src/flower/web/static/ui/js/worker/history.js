@@ -1,4 +1,4 @@
-// How a worker was: its running tasks and load over time, and when it came and went.
+// The history of a worker: running tasks and load over time, and when it was online.
 
 import { get } from '../api.js';
 import { html } from '../lib.js';
@@ -21,20 +21,20 @@ export function History({ name }) {
   );
   return html`
     <${Loaded} of=${history}>
-      ${({ moments }) =>
-        moments.length
+      ${({ events }) =>
+        events.length
           ? html`
-            <${Charts} moments=${moments} />
-            <${OnlineHistory} moments=${moments} />
+            <${Charts} events=${events} />
+            <${OnlineHistory} events=${events} />
           `
           : html`<p class="pad muted">${W.historyNone}</p>`}
     </${Loaded}>
   `;
 }
 
-function Charts({ moments }) {
-  const rows = moments.toSorted((a, b) => a.at - b.at);
-  const times = rows.map((each) => each.at);
+function Charts({ events }) {
+  const rows = events.toSorted((a, b) => a.recorded_at - b.recorded_at);
+  const times = rows.map((each) => each.recorded_at);
   if (times.length < 2) return null;
   const one = (title, values, color, format) =>
     values.some((n) => n != null) &&
@@ -71,28 +71,28 @@ function Charts({ moments }) {
   `;
 }
 
-function OnlineHistory({ moments }) {
-  const found = moments
+function OnlineHistory({ events }) {
+  const changes = events
     .filter((each) => each.event === 'online' || each.event === 'offline')
-    .sort((a, b) => b.at - a.at);
+    .sort((a, b) => b.recorded_at - a.recorded_at);
   return html`
-    <section class="part" aria-label=${W.cameAndWent}>
-      <h2>${W.cameAndWent}</h2>
+    <section class="part" aria-label=${W.onlineHistory}>
+      <h2>${W.onlineHistory}</h2>
       ${
-        found.length
+        changes.length
           ? html`
-            <ul class="moments">
-              ${found.slice(0, 100).map(
+            <ul class="online-history">
+              ${changes.slice(0, 100).map(
                 (each) => html`
                   <li>
                     <i
                       class=${`dot ${each.event === 'online' ? 'good' : 'off'}`}
                       aria-hidden="true"
                     ></i>
-                    <b>${W.events[each.event]}</b> <${Time} at=${each.at} natural=${false} />${' '}
+                    <b>${W.events[each.event]}</b> <${Time} at=${each.recorded_at} natural=${false} />${' '}
                     <span class="muted">
-                      <${RelativeTime} at=${each.at} />
-                      ${each.pid != null && `, ${W.pidWas(each.pid)}`}
+                      <${RelativeTime} at=${each.recorded_at} />
+                      ${each.pid != null && `, ${W.pidText(each.pid)}`}
                     </span>
                   </li>
                 `,

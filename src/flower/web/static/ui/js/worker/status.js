@@ -1,55 +1,61 @@
-// How a worker is: online, silent (it was there and is not heard any more), offline (it said
-// goodbye); its clock.
+// The status of a worker: online, unresponsive (no heartbeat, no shutdown event), offline (shut down),
+// unknown (sends no events); its clock difference, processes and load.
 
 import { span } from '../format/time.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 
-/** Seconds by which clocks may differ without a word: the message takes its time, too. */
+/** Seconds of clock difference that are not reported; the difference includes the network delay. */
 const MAX_CLOCK_DRIFT = 1.5;
 
 /**
  * @param {any} worker a row of `GET /workers`, or null for one that sends no events
- * @returns {'online' | 'silent' | 'offline' | 'unknown'}
+ * @returns {'online' | 'unresponsive' | 'offline' | 'unknown'}
  */
 export const workerStatus = (worker) =>
-  !worker ? 'unknown' : worker.alive ? 'online' : worker.online === false ? 'offline' : 'silent';
+  !worker
+    ? 'unknown'
+    : worker.alive
+      ? 'online'
+      : worker.online === false
+        ? 'offline'
+        : 'unresponsive';
 
-const DOT = { online: 'good', silent: 'bad', offline: 'off', unknown: 'off' };
+const DOT = { online: 'good', unresponsive: 'bad', offline: 'off', unknown: 'off' };
 
 /** @param {{of: any, lg?: boolean}} props */
 export const WorkerStatus = ({ of, lg = false }) => {
-  const mood = workerStatus(of);
+  const status = workerStatus(of);
   return html`
-    <span class=${`mood ${mood}${lg ? ' lg' : ''}`} title=${T.workers.moodHint[mood]}>
-      <i class=${`dot ${DOT[mood]}`} aria-hidden="true"></i>
-      ${T.workers.mood[mood]}
+    <span class=${`worker-status ${status}${lg ? ' lg' : ''}`} title=${T.workers.statusHint[status]}>
+      <i class=${`dot ${DOT[status]}`} aria-hidden="true"></i>
+      ${T.workers.status[status]}
     </span>
   `;
 };
 
-/** Its clock against ours, by its last heartbeat; '' if that is not known. @param {any} worker */
+/** Clock difference at the last heartbeat as text; '' if unknown. @param {any} worker */
 export function clockDrift(worker) {
-  if (!worker?.alive || worker.heartbeat == null || worker.timestamp == null) return '';
-  const away = worker.heartbeat - worker.timestamp;
-  if (Math.abs(away) < MAX_CLOCK_DRIFT) return T.workers.agrees;
-  return away > 0 ? T.workers.behind(span(away)) : T.workers.ahead(span(-away));
+  if (!worker?.alive || worker.last_heartbeat_at == null || worker.last_event_at == null) return '';
+  const difference = worker.last_heartbeat_at - worker.last_event_at;
+  if (Math.abs(difference) < MAX_CLOCK_DRIFT) return T.workers.noDrift;
+  return difference > 0 ? T.workers.behind(span(difference)) : T.workers.ahead(span(-difference));
 }
 
 /**
- * Slots as boxes, the busy ones filled; many as a bar.
+ * Pool processes as boxes, busy ones filled; many as a bar.
  * @param {{busy: number | null, all: number | null}} props
  */
 export function Slots({ busy, all }) {
   if (all == null)
     return busy == null
       ? html`
-        <span class="muted" title=${T.workers.slotsUnknown}>
+        <span class="muted" title=${T.workers.concurrencyUnknown}>
           –
         </span>
       `
       : html`
-        <span class="muted" title=${T.workers.slotsUnknown}>
+        <span class="muted" title=${T.workers.concurrencyUnknown}>
           ${busy}
         </span>
       `;
@@ -79,5 +85,5 @@ export function Slots({ busy, all }) {
   `;
 }
 
-/** The newest load, with all three on hover. @param {number[] | null | undefined} loads */
+/** The load average of the last minute. @param {number[] | null | undefined} loads */
 export const latestLoad = (loads) => (loads?.length ? loads[0].toFixed(2) : null);

@@ -1,19 +1,18 @@
-// What stands behind the tabs of a worker's page: tasks, pool, queues, task types, settings,
-// system.
+// The tabs of a worker's page: tasks, pool, queues, task types, settings, system.
 
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
-import { quoted, RowTime, TaskLink, TaskName } from '../ui/components.js';
+import { quoteValue, RowTime, TaskLink, TaskName } from '../ui/components.js';
 import { formatJson, KeyValueList, OptionalValue, Unknown } from '../ui/operationsComponents.js';
 import { AddConsumer, cancelConsumer, PoolControls, showLimits } from './actions.js';
 
 const W = T.worker;
 const MAX_ROWS = 300;
 const SETTINGS = 'https://docs.celeryq.dev/en/stable/userguide/configuration.html#std-setting-';
-/** Parts of `stats` that have a place of their own. */
+/** Members of `stats` that other tabs or sections show. */
 const SHOWN_ELSEWHERE = new Set(['pool', 'broker', 'autoscaler', 'total', 'rusage']);
 
 const Section = ({ title, note = '', children }) => html`
@@ -32,32 +31,32 @@ const Section = ({ title, note = '', children }) => html`
   </section>
 `;
 
-export function Tasks({ said }) {
+export function Tasks({ replies }) {
   return html`
     ${['active', 'reserved', 'scheduled'].map(
       (kind) => html`
         <${Section}
-          title=${`${W.lists[kind]}${said[kind] ? ` ${said[kind].value.length}` : ''}`}
+          title=${`${W.lists[kind]}${replies[kind] ? ` ${replies[kind].value.length}` : ''}`}
           note=${W.listHints[kind]}
         >
-          <${TaskTable} kind=${kind} of=${said[kind]?.value} />
+          <${TaskTable} kind=${kind} of=${replies[kind]?.value} />
         </${Section}>
       `,
     )}
     <${Section}
-      title=${`${W.lists.revoked}${said.revoked ? ` ${said.revoked.value.length}` : ''}`}
+      title=${`${W.lists.revoked}${replies.revoked ? ` ${replies.revoked.value.length}` : ''}`}
       note=${W.listHints.revoked}
     >
-      <${Revoked} of=${said.revoked?.value} />
+      <${Revoked} of=${replies.revoked?.value} />
     </${Section}>
   `;
 }
 
 function TaskTable({ kind, of }) {
-  if (!of) return html`<p class="pad muted">${T.ops.notSaid}</p>`;
+  if (!of) return html`<p class="pad muted">${T.ops.notReported}</p>`;
   if (!of.length) return html`<p class="pad muted">${W.listNone[kind]}</p>`;
   const N = W.task;
-  const due = kind === 'scheduled';
+  const isScheduled = kind === 'scheduled';
   return html`
     <div class="scroll">
       <table class="t">
@@ -65,7 +64,7 @@ function TaskTable({ kind, of }) {
           <tr>
             <th>${N.name}</th>
             <th>${N.id}</th>
-            <th>${due ? N.eta : N.since}</th>
+            <th>${isScheduled ? N.eta : N.since}</th>
             <th class="right">${N.pid}</th>
             <th>${N.acknowledged}</th>
             <th>${N.args}</th>
@@ -76,28 +75,28 @@ function TaskTable({ kind, of }) {
             .slice(0, MAX_ROWS)
             .map(
               (each) =>
-                html`<${TaskRow} task=${each.request ?? each} eta=${each.eta} due=${due} />`,
+                html`<${TaskRow} task=${each.request ?? each} eta=${each.eta} isScheduled=${isScheduled} />`,
             )}
         </tbody>
       </table>
     </div>
     ${
       of.length > MAX_ROWS &&
-      html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(of.length))}</p>`
+      html`<p class="pad muted">${T.ops.showingOf(int(MAX_ROWS), int(of.length))}</p>`
     }
   `;
 }
 
-function TaskRow({ task, eta, due }) {
+function TaskRow({ task, eta, isScheduled }) {
   return html`
     <tr>
       <td class="nm">
-        <${TaskName} n=${task.name ?? task.type ?? null} />
+        <${TaskName} name=${task.name ?? task.type ?? null} />
       </td>
       <td>${task.id ? html`<${TaskLink} uuid=${task.id} short />` : html`<${Unknown} />`}</td>
-      <td>${due ? line(eta ?? '–', 60) : html`<${RowTime} at=${task.time_start ?? null} />`}</td>
+      <td>${isScheduled ? line(eta ?? '–', 60) : html`<${RowTime} at=${task.time_start ?? null} />`}</td>
       <td class="right">
-        <${OptionalValue} n=${task.worker_pid} />
+        <${OptionalValue} value=${task.worker_pid} />
       </td>
       <td>${
         task.acknowledged == null ? html`<${Unknown} />` : task.acknowledged ? W.yes : W.no
@@ -116,7 +115,7 @@ function TaskRow({ task, eta, due }) {
 }
 
 function Revoked({ of }) {
-  if (!of) return html`<p class="pad muted">${T.ops.notSaid}</p>`;
+  if (!of) return html`<p class="pad muted">${T.ops.notReported}</p>`;
   if (!of.length) return html`<p class="pad muted">${W.listNone.revoked}</p>`;
   return html`
     <ul class="ids">
@@ -130,13 +129,13 @@ function Revoked({ of }) {
     </ul>
     ${
       of.length > MAX_ROWS &&
-      html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(of.length))}</p>`
+      html`<p class="pad muted">${T.ops.showingOf(int(MAX_ROWS), int(of.length))}</p>`
     }
   `;
 }
 
 export function Pool({ name, stats, why, then }) {
-  const own = stats
+  const details = stats
     ? Object.fromEntries(
         ['pid', 'prefetch_count'].filter((key) => key in stats).map((key) => [key, stats[key]]),
       )
@@ -147,7 +146,7 @@ export function Pool({ name, stats, why, then }) {
     </${Section}>
     <div class="halves">
       <${Section} title=${W.pool}>
-        <${KeyValueList} of=${stats ? { ...stats.pool, ...own } : null} />
+        <${KeyValueList} of=${stats ? { ...stats.pool, ...details } : null} />
       </${Section}>
       <${Section} title=${W.totals}>
         <${KeyValueList} of=${stats?.total} link=${undefined} />
@@ -180,9 +179,9 @@ export function Queues({ name, queues, why, then }) {
   return html`
     ${
       !queues
-        ? html`<p class="pad muted">${T.ops.notSaid}</p>`
+        ? html`<p class="pad muted">${T.ops.notReported}</p>`
         : !queues.length
-          ? html`<p class="pad muted">${W.queueNone}</p>`
+          ? html`<p class="pad muted">${W.noQueues}</p>`
           : html`
             <div class="scroll">
               <table class="t">
@@ -233,13 +232,15 @@ export function Queues({ name, queues, why, then }) {
 
 export function Types({ name, registered, why }) {
   const [text, setText] = useState('');
-  if (!registered) return html`<p class="pad muted">${T.ops.notSaid}</p>`;
-  // Celery writes limits that are known behind the name, in brackets.
+  if (!registered) return html`<p class="pad muted">${T.ops.notReported}</p>`;
+  // Celery appends limits to the name, in brackets.
   const types = registered.map((each) => {
     const [task, , rest] = String(each).split(/( \[)/);
     return { task, rest: rest?.replace(/\]$/, '') ?? '' };
   });
-  const found = types.filter((each) => each.task.toLowerCase().includes(text.trim().toLowerCase()));
+  const matching = types.filter((each) =>
+    each.task.toLowerCase().includes(text.trim().toLowerCase()),
+  );
   return html`
     <div class="controls">
       <input
@@ -253,17 +254,17 @@ export function Types({ name, registered, why }) {
       ${why && html`<p class="muted">${why}</p>`}
     </div>
     ${
-      found.length
+      matching.length
         ? html`
           <div class="scroll">
             <table class="t">
               <tbody>
-                ${found.slice(0, MAX_ROWS).map(
+                ${matching.slice(0, MAX_ROWS).map(
                   ({ task, rest }) => html`
                     <tr key=${task}>
                       <td class="nm">
-                        <a href=${searchAddress(`name:=${quoted(task)} worker:=${quoted(name)}`)}>
-                          <${TaskName} n=${task} />
+                        <a href=${searchAddress(`name:=${quoteValue(task)} worker:=${quoteValue(name)}`)}>
+                          <${TaskName} name=${task} />
                         </a>
                       </td>
                       <td class="muted">${line(rest, 80)}</td>
@@ -286,11 +287,11 @@ export function Types({ name, registered, why }) {
             </table>
           </div>
         `
-        : html`<p class="pad muted">${W.typeNone}</p>`
+        : html`<p class="pad muted">${W.noMatchingType}</p>`
     }
     ${
-      found.length > MAX_ROWS &&
-      html`<p class="pad muted">${T.ops.shownOf(int(MAX_ROWS), int(found.length))}</p>`
+      matching.length > MAX_ROWS &&
+      html`<p class="pad muted">${T.ops.showingOf(int(MAX_ROWS), int(matching.length))}</p>`
     }
   `;
 }

@@ -1,37 +1,50 @@
-// How far a workflow is, as a bar of three parts.
+// The progress and state of a workflow.
 
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 import { StateShape, stateClass } from '../ui/components.js';
 
-/** @param {{of: {tasks: number, ended: number, failed: number, running: number}}} props */
-export function Progress({ of: { tasks, ended, failed, running } }) {
-  const share = (n) => ({ width: `${tasks ? (100 * n) / tasks : 0}%` });
+/**
+ * @typedef {{task_count: number, finished_count: number, failed_count: number, running_count: number}}
+ *   Counts
+ */
+
+/** @param {{of: Counts}} props */
+export function Progress({
+  of: { task_count: all, finished_count: finished, failed_count: failed, running_count: running },
+}) {
+  const share = (n) => ({ width: `${all ? (100 * n) / all : 0}%` });
   return html`
     <span class="prog">
       <span
         class="prog-b"
         role="img"
-        aria-label=${T.workflows.progress(int(ended), int(tasks), int(failed))}
+        aria-label=${T.workflows.progress(int(finished), int(all), int(failed))}
       >
-        <i class="ok" style=${share(Math.max(0, ended - failed))}></i>
+        <i class="ok" style=${share(Math.max(0, finished - failed))}></i>
         <i class="bad" style=${share(failed)}></i>
         <i class="run" style=${share(running)}></i>
       </span>
       <small class="num" aria-hidden="true">
-        ${int(ended)}/${int(tasks)}
+        ${int(finished)}/${int(all)}
       </small>
     </span>
   `;
 }
 
 /**
- * How a workflow is, as the state of a task that would be so: one that failed anywhere has failed.
- * @param {{tasks: number, ended: number, failed: number, running: number}} of
+ * The state of a workflow as a task state; it has failed if any of its tasks has.
+ * @param {Counts} of
  */
-export const workflowState = ({ tasks, ended, failed, running }) =>
-  failed ? 'FAILURE' : ended >= tasks ? 'SUCCESS' : running ? 'STARTED' : 'RECEIVED';
+export const workflowState = ({ task_count, finished_count, failed_count, running_count }) =>
+  failed_count
+    ? 'FAILURE'
+    : finished_count >= task_count
+      ? 'SUCCESS'
+      : running_count
+        ? 'STARTED'
+        : 'RECEIVED';
 
 /** @param {{of: any, lg?: boolean}} props */
 export function WorkflowState({ of, lg = false }) {
@@ -40,8 +53,8 @@ export function WorkflowState({ of, lg = false }) {
     <span
       class=${`st ${stateClass(state)}${lg ? ' lg' : ''}${state === 'SUCCESS' && !lg ? ' quiet' : ''}`}
     >
-      <${StateShape} s=${state} />
-      <span>${T.workflows.standing[state]}</span>
+      <${StateShape} state=${state} />
+      <span>${T.workflows.states[state]}</span>
     </span>
   `;
 }

@@ -1,5 +1,4 @@
-// What must be set for anything to be seen: the first page of who has no events yet, and a hint for
-// who could see more.
+// The check of Celery settings: shown in full on an empty overview, later as recommendations.
 
 import { line, visible } from '../format/text.js';
 import { html } from '../lib.js';
@@ -13,19 +12,19 @@ const ICONS = { on: 'check', off: 'x', unknown: 'info' };
 const Check = ({ of }) => html`
   <li class=${`ci ${of.state}`}>
     <span class="ci-s">
-      <${Icon} n=${ICONS[of.state] ?? 'info'} />
+      <${Icon} name=${ICONS[of.state] ?? 'info'} />
       ${T.overview.settingIs[of.state] ?? of.state}
     </span>
     <div>
       <h3 class="mono">${line(of.setting)}</h3>
-      <p>${visible(of.gives)}</p>
-      <p class="muted small">${visible(of.how_known)}</p>
+      <p>${visible(of.benefit)}</p>
+      <p class="muted small">${visible(of.source)}</p>
       ${
         of.state !== 'on' &&
         html`
           <div class="how">
-            <code>${visible(of.how)}</code>
-            <${CopyButton} text=${of.how} what=${T.overview.line} />
+            <code>${visible(of.instructions)}</code>
+            <${CopyButton} text=${of.instructions} what=${T.overview.line} />
           </div>
         `
       }
@@ -33,38 +32,38 @@ const Check = ({ of }) => html`
   </li>
 `;
 
-const CheckList = ({ items }) => html`
+const CheckList = ({ checks }) => html`
   <ul class="cks">
-    ${items.map((each) => html`<${Check} key=${each.setting} of=${each} />`)}
+    ${checks.map((each) => html`<${Check} key=${each.setting} of=${each} />`)}
   </ul>
 `;
 
-/** Nothing was ever heard. @param {{of: any}} props of: `GET /checklist` */
+/** The overview before any event was recorded. @param {{of: any}} props of: `GET /config-check` */
 export const FirstRun = ({ of }) => html`
   <section class="panel">
-    <${EmptyState} title=${T.overview.noEvents} art="tasks">
-      <p>${of.workers_seen ? T.overview.workersSilent : T.overview.noWorkers}</p>
+    <${EmptyState} title=${T.overview.waiting} art="tasks">
+      <p>${of.workers_seen ? T.overview.noTaskEvents : T.overview.noWorkers}</p>
       <pre class="try">celery -A your_project worker -E</pre>
     </${EmptyState}>
   </section>
-  <${Panel} title=${T.overview.checklist}>
-    <p class="muted pad16">${T.overview.checklistText}</p>
-    <${CheckList} items=${of.items} />
+  <${Panel} title=${T.overview.settings}>
+    <p class="muted pad16">${T.overview.settingsText}</p>
+    <${CheckList} checks=${of.checks} />
   </${Panel}>
 `;
 
-/** Settings that are off, folded: what they would give. @param {{of: any}} props */
+/** Recommended settings that are off. @param {{of: any}} props */
 export function RecommendedSettings({ of }) {
-  const off = of.items.filter((each) => each.state === 'off');
+  const off = of.checks.filter((each) => each.state === 'off');
   if (!off.length) return null;
   return html`
     <details class="panel more">
       <summary>
-        <${Icon} n="info" />
-        ${T.overview.seeMore(off.length)}
+        <${Icon} name="info" />
+        ${T.overview.recommended(off.length)}
         <span class="muted small">${off.map((each) => each.setting).join(', ')}</span>
       </summary>
-      <${CheckList} items=${off} />
+      <${CheckList} checks=${off} />
     </details>
   `;
 }
