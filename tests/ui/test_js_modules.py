@@ -55,69 +55,115 @@ def test_numbers(run_js: Do, n: float, text: str) -> None:
     assert run_js("format/numbers.js", "compact(given)", n).replace("\u202f", " ") == text
 
 
-def test_times_are_of_the_zone_of_the_browser(run_js: Do) -> None:
+def test_times_are_in_the_zone_of_the_browser(run_js: Do) -> None:
     assert run_js("format/time.js", "clock(given, true)", 1_795_395_308.955) == "01:55:08.955"
     assert run_js("format/time.js", "full(given)", 1_795_395_308.955).endswith("01:55:08.955 CET")
     assert run_js("format/time.js", "utc(given)", 1_795_395_308.955) == "2026-11-23T00:55:08.955Z"
 
 
 @pytest.mark.parametrize(
-    ("before", "field", "value", "after"),
+    ("facet", "terms", "value", "after"),
     [
-        ("", "state", "FAILURE", "state:FAILURE"),
-        ("state:FAILURE", "state", "RETRY", "state:FAILURE,RETRY"),
-        ("state:FAILURE,RETRY x", "state", "FAILURE", "x state:RETRY"),
-        ("state:FAILURE", "state", "FAILURE", ""),
-        ("a OR b", "name", "shop.add", "(a OR b) name:=shop.add"),
-        ("-name:=x", "name", "x", "-name:=x name:=x"),
-        ("(name:=x)", "name", "x", "(name:=x) name:=x"),
-        ("", "queue", 'a "b", c', 'queue:="a \\"b\\", c"'),
-        ("x", "queue", None, "x -has:queue"),
-        ("x -has:queue", "queue", None, "x"),
+        ("state", ([], ""), "FAILURE", "state:FAILURE"),
+        ("state", (["FAILURE"], ""), "RETRY", "state:FAILURE,RETRY"),
+        ("state", (["FAILURE", "RETRY"], "x"), "FAILURE", "x state:RETRY"),
+        ("state", (["FAILURE"], ""), "FAILURE", ""),
+        ("name", ([], "(a OR b)"), "shop.add", "(a OR b) name:=shop.add"),
+        ("queue", ([], ""), 'a "b", c', 'queue:="a \\"b\\", c"'),
+        ("queue", ([], "x"), None, "x -has:queue"),
+        ("queue", ([None], "x"), None, "x"),
+        ("queue", (["a", None], "x"), "b", "x queue:=a,b -has:queue"),
     ],
 )
-def test_facets_write_themselves(run_js: Do, before: str, field: str, value: str | None, after: str) -> None:
-    assert run_js("search/tokens.js", "toggle(given[0], given[1], given[2])", [before, field, value]) == after
-
-
-@pytest.mark.parametrize("text", ['a:"b c" -(x OR y) kwargs."k e".z:>=3 "open', "NOT a:b,c ((", "état:ü -"])
-def test_tokens_lose_nothing(run_js: Do, text: str) -> None:
-    assert "".join(run_js("search/tokens.js", "tokens(given).map(each => each.text)", text)) == text
+def test_facet_values_become_terms(
+    run_js: Do, facet: str, terms: tuple[list[str | None], str], value: str | None, after: str
+) -> None:
+    given = [facet, {"selected": terms[0], "remaining_query": terms[1]}, value]
+    assert run_js("search/queryText.js", "toggleFacetValue(given[0], given[1], given[2])", given) == after
 
 
 @pytest.mark.parametrize(
-    ("text", "json"),
+    ("query", "after"), [("", "failure:f"), (" a ", "a failure:f"), ("a OR b", "(a OR b) failure:f")]
+)
+def test_appended_terms(run_js: Do, query: str, after: str) -> None:
+    assert run_js("search/queryText.js", "appendTerm(given, 'failure:f')", query) == after
+
+
+def token(start: int, end: int, kind: str, **more: Any) -> dict[str, Any]:
+    return {"start": start, "end": end, "kind": kind, **more}
+
+
+def test_token_positions_count_utf16_code_units(run_js: Do) -> None:
+    given = ["😀 a:b", [token(0, 1, "text"), token(2, 4, "field"), token(4, 5, "value")]]
+    converted = run_js("search/highlight.js", "convertPositions(given[0], given[1])", given)
+    assert [(each["start"], each["end"]) for each in converted] == [(0, 2), (3, 5), (5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
     [
-        ("(20.0, 'a\\'b', None)", '[20.0, "a\'b", null]'),
-        ("{'a': [1, {'b': True}], \"c\": 1e5}", '{"a": [1, {"b": true}], "c": 1e5}'),
-        ("(1,)", "[1]"), ("()", "[]"), ("{1, 2}", None), ("{1: 2}", None), ("(Decimal('9.50'),)", None),
-        ("('cut...", None), ("[b'x']", None), ("'\\x41\\u00e9\\n'", '"Aé\\n"'),
+        ("state:FAIL x", "state:FAILURE x", ["state:", "FAILURE", "x"]),  # grows while it is typed
+        ("state:FAIL x", "state:FAIL (x", ["state:", "FAIL", "x"]),
+        ("state:FAIL x", "x", ["x"]),
+        ("state:FAIL x", "state:FAIL x yy", ["state:", "FAIL", "x"]),
+    ],
+)
+def test_tokens_are_carried_over_an_edit(run_js: Do, before: str, after: str, kept: list[str]) -> None:
+    tokens = [token(0, 6, "field"), token(6, 10, "value"), token(11, 12, "text")]
+    carried = run_js("search/highlight.js", "carryTokens(given[0], given[1], given[2])", [before, tokens, after])
+    assert [after[each["start"] : each["end"]] for each in carried] == kept
+
+
+def test_segments_cover_the_whole_text(run_js: Do) -> None:
+    given = ["a  b:c ", [token(0, 1, "text"), token(3, 5, "field"), token(5, 6, "value")]]
+    found = run_js("search/highlight.js", "segments(given[0], given[1])", given)
+    assert [each["text"] for each in found] == ["a", "  ", "b:", "c", " "]
+    assert [each["start"] for each in found] == [0, 1, 3, 5, 6]
+
+
+STRING = {"kind": "string", "text": "'it\\'s'", "value": "it's"}
+NUMBER = {"kind": "number", "text": "20.0"}
+NONE = {"kind": "constant", "text": "None"}
+OBJECT = {"kind": "object", "text": "Decimal('9.50')"}
+
+
+def items(*values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"value": value} for value in values]
+
+
+@pytest.mark.parametrize(
+    ("node", "json"),
+    [
+        ({"kind": "tuple", "items": items(NUMBER, STRING, NONE)}, '[20.0, "it\'s", null]'),
+        ({"kind": "dict", "items": [{"key": STRING, "value": NUMBER}]}, '{"it\'s": 20.0}'),
+        ({"kind": "list", "items": []}, "[]"),
+        ({"kind": "dict", "items": [{"key": NUMBER, "value": NUMBER}]}, None),
+        ({"kind": "list", "items": items(OBJECT)}, None),
+        ({"kind": "set", "items": items(NUMBER)}, None),
+        ({"kind": "number", "text": "1_000"}, None),
+        (None, None),
     ],
 )  # fmt: skip
-def test_python_values_as_json(run_js: Do, text: str, json: str | None) -> None:
-    assert run_js("format/python.js", "toJson(parse(given))", text) == json
+def test_literal_trees_as_json(run_js: Do, node: dict[str, Any] | None, json: str | None) -> None:
+    assert run_js("task/literalTree.js", "toJson(given)", node) == json
 
 
-def test_python_values_keep_their_text(run_js: Do) -> None:
-    found = run_js(
-        "format/python.js",
-        "below(parse(given), ['order', 'items', '1', 'price'])",
-        "{'order': {'items': [0, {'price': 20.0}]}}",
-    )
-    assert found == {"kind": "number", "text": "20.0"}
-    assert (
-        run_js("format/python.js", "parse(given)", "(<Order: <17>>, datetime.date(2026, 1, 2))")["items"][1]["value"][
-            "kind"
-        ]
-        == "object"
-    )
-    assert run_js("format/python.js", "parse(given)", "[" * 5000) is None
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ("Unexpected token 'x', \"[1,\\nx]\" is not valid JSON (line 2 column 1)", [2, 1]),
+        ("Expected ',' at position 4", [2, 1]),
+        ("Unexpected end of JSON input", [2, 3]),
+    ],
+)
+def test_the_place_of_a_json_error(run_js: Do, message: str, place: list[int]) -> None:
+    assert run_js("task/actions.js", "jsonErrorPosition(given[0], given[1])", ["[1,\nx]", message]) == place
 
 
-def test_events_in_pieces(run_js: Do) -> None:
+def test_server_sent_events_in_chunks(run_js: Do) -> None:
     pieces = ["retry: 20", "00\n\nevent: hel", 'lo\nid: 5\ndata: {"a"', ":1}\n\n: still here\n\ndata: x\r\ndata: y\n\n"]
-    expression = "(p => [given.flatMap(each => p.push(each)), p.retry])(new EventParser())"
-    found, retry = run_js("events.js", expression, pieces)
+    expression = "(p => [given.flatMap(each => p.push(each)), p.retry])(new SseParser())"
+    found, retry = run_js("sseParser.js", expression, pieces)
     assert retry == 2000
     assert found == [
         {"event": "hello", "data": '{"a":1}', "id": "5"}, None, {"event": "message", "data": "x\ny", "id": ""},
@@ -125,15 +171,15 @@ def test_events_in_pieces(run_js: Do) -> None:
 
 
 def row(number: int, received: float | None) -> dict[str, Any]:
-    return {"uuid": f"t{number}", "received": received}
+    return {"uuid": f"t{number}", "received_at": received}
 
 
-def test_rows_take_what_is_new_in_its_place(run_js: Do) -> None:
+def test_new_rows_are_inserted_in_order(run_js: Do) -> None:
     given = {
         "page": [row(n, 100.0 - n) for n in range(5)],
         "batch": {
             "tasks": [row(9, 200.0), row(8, 97.5), row(7, 1.0), {**row(2, 98.0), "state": "SUCCESS"}],
-            "gone": ["t4"],
+            "removed": ["t4"],
         },
     }
     expression = """(rows => { rows.append(given.page, 'next'); const fresh = rows.apply(given.batch, false);
@@ -144,19 +190,21 @@ def test_rows_take_what_is_new_in_its_place(run_js: Do) -> None:
     ]  # fmt: skip
 
 
-def test_rows_hold_still_and_are_released(run_js: Do) -> None:
-    given = {"page": [row(1, 10.0)], "batch": {"tasks": [row(2, 20.0)], "gone": ["t1"], "more": 0}}
+def test_pending_rows_are_applied_later(run_js: Do) -> None:
+    given = {"page": [row(1, 10.0)], "batch": {"tasks": [row(2, 20.0)], "removed": ["t1"], "more": 0}}
     expression = """(rows => { rows.append(given.page, null); rows.apply(given.batch, true);
-        const held = [rows.total, rows.waiting, rows.at(0).gone]; rows.release();
+        const held = [rows.total, rows.pendingCount, rows.at(0).gone]; rows.applyPending();
         return [held, rows.ids()]; })(new Rows())"""
     assert run_js("explorer/rows.js", expression, given) == [[1, 1, True], ["t2"]]
 
 
-def test_far_pages_are_dropped_and_read_again(run_js: Do) -> None:
+def test_distant_pages_are_dropped_and_loaded_again(run_js: Do) -> None:
     expression = """(rows => { for (let p = 0; p < 5; p += 1)
-            rows.append(Array.from({ length: 10 }, (_, i) => ({ uuid: `${p}-${i}`, received: 100 - p })), `c${p}`);
-        rows.shed(40, 50, 20); const gaps = rows.missing(0, 50).map(each => each.cursor); const total = rows.total;
-        rows.refill(rows.missing(10, 20)[0], Array.from({ length: 10 }, (_, i) => ({ uuid: `1-${i}`, received: 99 })));
+            rows.append(Array.from({ length: 10 }, (_, i) => ({ uuid: `${p}-${i}`, received_at: 100 - p })), `c${p}`);
+        rows.dropDistantPages(40, 50, 20); const gaps = rows.droppedPages(0, 50).map(each => each.cursor);
+        const total = rows.total;
+        rows.refill(rows.droppedPages(10, 20)[0],
+            Array.from({ length: 10 }, (_, i) => ({ uuid: `1-${i}`, received_at: 99 })));
         return [gaps, total, rows.at(12).uuid, rows.at(22) === undefined]; })(new Rows())"""
     assert run_js("explorer/rows.js", expression) == [["c0", "c1", "c2"], 50, "1-2", True]
 
@@ -180,12 +228,12 @@ more of it
 
 
 def test_tracebacks(run_js: Do) -> None:
-    first, last = run_js("task/frames.js", "parse(given)", TRACEBACK)
+    first, last = run_js("task/stackFrames.js", "parseTraceback(given)", TRACEBACK)
     assert [frame["library"] for frame in first["frames"]] == ["celery", None]
     assert first["frames"][0]["source"] == ["R = retval = fun(*args, **kwargs)"]
     assert (first["type"], first["message"]) == ("KeyError", "'card'")
     assert (last["type"], last["message"], last["link"]) == ("shop.Declined", "no\nmore of it", "cause")
-    assert run_js("task/frames.js", "parse(given)", "nothing of the kind") == []
+    assert run_js("task/stackFrames.js", "parseTraceback(given)", "nothing of the kind") == []
 
 
 def test_a_workflow_is_laid_out_without_overlaps(run_js: Do) -> None:
@@ -194,7 +242,9 @@ def test_a_workflow_is_laid_out_without_overlaps(run_js: Do) -> None:
         *({"uuid": f"c{n}", "parent": "r"} for n in range(3)),
         {"uuid": "d", "parent": "c1"},
     ]
-    found = run_js("task/layout.js", "(d => ({...d, places: Object.fromEntries(d.places)}))(tree(given))", nodes)
+    found = run_js(
+        "task/graphLayout.js", "(d => ({...d, places: Object.fromEntries(d.places)}))(layoutTree(given))", nodes
+    )
     places = found["places"]
     assert places["r"]["x"] == places["c1"]["x"] == places["d"]["x"]
     assert places["c0"]["x"] + 152 < places["c1"]["x"] < places["c2"]["x"] - 152
@@ -209,32 +259,40 @@ def test_a_task_as_code(run_js: Do) -> None:
         "kwargs": "{'x': 'it\\'s'}",
         "queue": "q",
         "state": "FAILURE",
-        "started": 0,
-        "timestamp": 1.5,
+        "started_at": 0,
+        "last_event_at": 1.5,
+        "values": {
+            "args": {"kind": "tuple", "items": items(NUMBER)},
+            "kwargs": {
+                "kind": "dict",
+                "items": [{"key": {"kind": "string", "text": "'x'", "value": "x"}, "value": STRING}],
+            },
+        },
     }
-    code = run_js("task/copying.js", "asPython(given)", task)
+    code = run_js("task/copyFormats.js", "formatPythonCall(given)", task)
     calls: list[Any] = []
     eval(code, {"app": type("App", (), {"send_task": staticmethod(lambda *a, **k: calls.append((a, k)))})})
     assert calls == [(("a'b",), {"args": (20.0,), "kwargs": {"x": "it's"}, "queue": "q"})]
-    assert '"args": [20.0]' in run_js("task/copying.js", "asCurl(given, 'http://h/x')", task)
-    assert run_js("task/copying.js", "logAddress('https://l/{uuid}?a={start}&b={end}&c={odd}', given)", task) == (
+    assert '"args": [20.0]' in run_js("task/copyFormats.js", "formatCurl(given, 'http://h/x')", task)
+    assert run_js("task/copyFormats.js", "buildLogUrl('https://l/{uuid}?a={start}&b={end}&c={odd}', given)", task) == (
         "https://l/u'1?a=1970-01-01T00%3A00%3A00.000Z&b=1970-01-01T00%3A00%3A01.500Z&c={odd}"
     )
-    assert run_js("task/copying.js", "logAddress('javascript:alert(1)', given)", task) == ""
+    assert run_js("task/copyFormats.js", "buildLogUrl('javascript:alert(1)', given)", task) == ""
 
 
-def test_no_more_rows_are_kept_back_than_anyone_looks_at(run_js: Do) -> None:
+def test_the_number_of_pending_rows_is_limited(run_js: Do) -> None:
     given = {"first": [row(n, float(n)) for n in range(1100)], "again": [row(n, float(n)) for n in range(900, 1100)]}
     expression = """(rows => { rows.append([], null);
-        rows.apply({tasks: given.first, gone: []}, true); rows.apply({tasks: given.again, gone: ['t0', 't1']}, true);
-        return [rows.waiting, rows.overflowing, rows.canRelease]; })(new Rows())"""
+        rows.apply({tasks: given.first, removed: []}, true);
+        rows.apply({tasks: given.again, removed: ['t0', 't1']}, true);
+        return [rows.pendingCount, rows.overflowing, rows.canApplyPending]; })(new Rows())"""
     assert run_js("explorer/rows.js", expression, given) == [998, True, False]
 
 
-def test_rows_lend_their_elements_while_the_table_is_scrolled(run_js: Do) -> None:
+def test_elements_are_reused_while_the_table_is_scrolled(run_js: Do) -> None:
     steps: list[tuple[str, bool]] = [("abcd", False), ("cdef", True), ("cdefg", True), ("fg", True), ("fgh", False)]
-    expression = "(places => given.map(([ids, moving]) => places.place([...ids], moving)))(new Places())"
-    placed = run_js("explorer/places.js", expression, steps)
+    expression = "(recycler => given.map(([ids, moving]) => recycler.assign([...ids], moving)))(new RowRecycler())"
+    placed = run_js("explorer/rowRecycler.js", expression, steps)
     shown = [[(each["key"], ids[each["at"]]) for each in step] for step, (ids, _) in zip(placed, steps, strict=True)]
     assert shown == [
         [(1, "a"), (2, "b"), (3, "c"), (4, "d")],
@@ -245,10 +303,10 @@ def test_rows_lend_their_elements_while_the_table_is_scrolled(run_js: Do) -> Non
     ]
 
 
-def test_only_a_movement_that_nobody_can_read_is_fast(run_js: Do) -> None:
-    expression = "(pace => given.map(([top, time]) => pace.fast(top, 600, time)))(new Pace())"
+def test_only_unreadably_fast_scrolling_is_fast(run_js: Do) -> None:
+    expression = "(speed => given.map(([top, time]) => speed.isFast(top, 600, time)))(new ScrollSpeed())"
     flying = [(700 * n, 16 * n) for n in range(1, 6)]
-    assert run_js("explorer/pace.js", expression, flying) == [False, False, True, True, True]
-    assert run_js("explorer/pace.js", expression, [(200 * n, 16 * n) for n in range(1, 9)]) == [False] * 8
+    assert run_js("explorer/scrollSpeed.js", expression, flying) == [False, False, True, True, True]
+    assert run_js("explorer/scrollSpeed.js", expression, [(200 * n, 16 * n) for n in range(1, 9)]) == [False] * 8
     # the key for the next page, held down slowly
-    assert run_js("explorer/pace.js", expression, [(580 * n, 200 * n) for n in range(1, 9)]) == [False] * 8
+    assert run_js("explorer/scrollSpeed.js", expression, [(580 * n, 200 * n) for n in range(1, 9)]) == [False] * 8
