@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from celery import Celery
 from celery.events.event import Event as celery_event
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flower.capture import coerce
@@ -252,10 +252,15 @@ def test_no_json_value_raises_and_what_comes_out_can_be_stored(value: object) ->
     ),
     st.sampled_from([None, "gzip", "nonsense"]),
 )
-def test_no_bytes_raise(body: bytes, content_type: str | None, compression: str | None) -> None:
-    Decoder(["json", "yaml", "msgpack"]).decode_message(
-        body, ContentHeaders(content_type, "utf-8", compression), NOW, []
-    )
+def test_any_bytes_are_counted_as_malformed_or_decoded_to_valid_events(
+    body: bytes, content_type: str | None, compression: str | None
+) -> None:
+    assume(body.lstrip()[:1] not in (b"[", b"\x90"))  # a list without events is valid
+    decoder, events = Decoder(["json", "yaml", "msgpack"]), list[Event]()
+    decoder.decode_message(body, ContentHeaders(content_type, "utf-8", compression), NOW, events)
+    assert events or decoder.malformed.total() or decoder.skipped
+    for event in events:
+        assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
 
 
 @pytest.mark.parametrize("serializer", ["json", "yaml", "msgpack", "pickle"])

@@ -215,7 +215,8 @@ def test_calls_that_wait_do_not_hold_up_others(redis_cluster: Cluster) -> None:
 
     async def story() -> float:
         slow = [asyncio.create_task(task_apply("shop.rest", [20], app=app)) for _ in range(12)]
-        await asyncio.sleep(0.3)
+        worker = redis_cluster.worker
+        await asyncio.to_thread(wait_for, "tasks that run", lambda: len(worker.inspect("active")) == worker.concurrency)
         begun = time.monotonic()
         await task_async_apply("shop.add", [1, 2], app=app)
         await asyncio.gather(*(task_send_task("shop.add", [1, 2], app=app) for _ in range(8)))
@@ -224,7 +225,6 @@ def test_calls_that_wait_do_not_hold_up_others(redis_cluster: Cluster) -> None:
             waiting.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
         app.control.purge()
-        worker = redis_cluster.worker
         for task in (*worker.inspect("reserved"), *worker.inspect("active")):
             await task_revoke(task["id"], terminate=True, app=app)
         return took

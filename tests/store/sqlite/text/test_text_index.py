@@ -629,7 +629,8 @@ def test_stopping_in_the_middle_of_much(folder: Path) -> None:
     for key in range(1, 20_001):
         rows.write(key, text_of(key) * 20)
     with indexing(folder, rows, chunk=20_000):
-        time.sleep(0.3)
+        wait_for("the first rows", lambda: bool(rows.noted), 20)
+        assert not rows.all_indexed()
     assert len(rows.search(TextReader(folder), "order")) == 20_000
 
 
