@@ -149,8 +149,12 @@ def _windowed(what: str, search: Search, **parameters: Any) -> Make:
 
 
 def _stats(asked: Mapping[str, Search]) -> dict[str, Make]:
-    groups = {f"by {by}": _windowed("stats", asked["any of them"], by=by) for by in ("name", "worker", "queue", "time")}
-    everything = {f"everything by {by}": _windowed("stats", asked["everything"], by=by) for by in ("name", "time")}
+    groups = {
+        f"by {by}": _windowed("stats", asked["any of them"], group_by=by) for by in ("name", "worker", "queue", "time")
+    }
+    everything = {
+        f"everything by {by}": _windowed("stats", asked["everything"], group_by=by) for by in ("name", "time")
+    }
     return {**{kind: _windowed("stats", search) for kind, search in asked.items()}, **groups, **everything}
 
 
