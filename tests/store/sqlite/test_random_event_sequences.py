@@ -11,19 +11,36 @@ from hypothesis import strategies as st
 
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
-from flower.store.factory import open_reader, open_writer
+from flower.store.factory import open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, Query, Reader, TaskChange, Writer
-from flower.store.sqlite import reader, segment_set
-from flower.store.sqlite import sql_where as where_module
+from flower.store.sqlite import segment_set, sql_where
 from flower.store.sqlite.directory import StoreDirectory
-from flower.store.sqlite.query import bitmasks, evaluate, merge, offsets, segment_scan, text_candidates
+from flower.store.sqlite.query.limits import DEFAULT_LIMITS, QueryLimits
+from flower.store.sqlite.reader import SqliteReader
 from flower.store.sqlite.text import TextWriter
 from flower.store.sqlite.text.backlog import IndexBacklog
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks
 
 #: many small stores are made: memory, if the system has it as a folder, spares the disk
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+#: with these, a few tasks exercise the strategies that otherwise a hundred thousand tasks do
+LOW_LIMITS = QueryLimits(
+    fetched_rows=2,
+    verified_rows=2,
+    uncached_rows=0,
+    undecided_rows=0,
+    compared_values=0,
+    sample_stride=2,
+    tried_slots=2,
+    slots_per_match=1,
+    scan_block=1,
+    min_chunk=1,
+    max_chunk=3,
+    index_candidates=1,
+    broad_ratio=1000,
+)
 
 histories = st.lists(st.lists(some_tasks(), max_size=12, unique_by=lambda task: task.uuid), min_size=1, max_size=6)
 
@@ -69,18 +86,9 @@ def test_disk_agrees_with_the_reference(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if tiny:
-            # so that a handful of tasks takes the ways that a hundred thousand take
-            for module, name, value in (
-                (reader, "_ROWS", 2), (where_module, "_IN_LINE", 1), (evaluate, "_ROWS", 2), (evaluate, "_SMALL", 0),
-                (bitmasks, "_FEW", 0), (offsets, "SAMPLE_STRIDE", 2), (segment_scan, "_MIN_TRIED", 2), (segment_scan,
-                "_MIN_YIELD_RATIO",
-                1), (segment_scan, "_BLOCK", 1),
-                (merge, "_LEAST", 1), (merge, "_MOST", 3), (text_candidates, "_FIRST", 1),
-                (evaluate, "_MAX_UNCERTAIN_ROWS", 0), (text_candidates, "_BROAD_RATIO", 1000),
-            ):  # fmt: skip
-                patch.setattr(module, name, value)
-        patch.setattr(segment_set, "SETTLED", -1.0)
-        compare(history, asked, family, where, kept)
+            patch.setattr(sql_where, "_IN_LINE", 1)
+        patch.setattr(segment_set, "MAINTENANCE_DELAY", -1.0)
+        compare(history, asked, family, where, kept, LOW_LIMITS if tiny else DEFAULT_LIMITS)
 
 
 def bring_into_index(folder: Path) -> None:
@@ -135,11 +143,13 @@ def compare(
     family: list[str],
     where: Node,
     kept: list[str],
+    limits: QueryLimits,
 ) -> None:
     folder = Path(tempfile.mkdtemp(prefix="bellflower-store-", dir=FAST))
     shared = MemoryStore()
     reference_writer, reference = MemoryWriter(shared), MemoryReader(shared)
-    writer, ours = open_writer(folder / "data", segment_tasks=7, text_index=False), open_reader(folder / "data")
+    writer = open_writer(folder / "data", segment_tasks=7, text_index=False)
+    ours = SqliteReader(StoreDirectory(folder / "data"), limits=limits)
     try:
         for tasks in history:
             offer(reference_writer, tasks)

@@ -30,7 +30,7 @@ from flower.store.query_results import (
 )
 from flower.store.sorting import sort_position, validate_sort
 from flower.store.sqlite import meta_db
-from flower.store.sqlite.bloom_filter import bloom_hash, might_contain
+from flower.store.sqlite.bloom_filter import BloomFilter, bloom_hash
 from flower.store.sqlite.catalog import Catalog, SegmentInfo
 from flower.store.sqlite.connection_pool import Deadline, SegmentPool, SegmentUnavailable
 from flower.store.sqlite.counters import read_counters
@@ -43,6 +43,7 @@ from flower.store.sqlite.query.context import QueryContext, QueryResources
 from flower.store.sqlite.query.evaluate import count_matches
 from flower.store.sqlite.query.failure_groups import StoredNameResolver, scan_failures_seen
 from flower.store.sqlite.query.in_flight import count_in_flight
+from flower.store.sqlite.query.limits import DEFAULT_LIMITS, QueryLimits
 from flower.store.sqlite.query.offsets import find_offset
 from flower.store.sqlite.query.relations import RelationBloom, RelationIndex
 from flower.store.sqlite.query.result_cache import ResultCache
@@ -53,13 +54,13 @@ from flower.store.sqlite.schema import SELECT_TASKS
 from flower.store.sqlite.sql_where import validate_query
 from flower.store.sqlite.text import TextReader
 
-#: Rows fetched together. More would cost memory where texts are long, fewer would cost time.
-_FETCH_ROWS: Final = 500
 _MAX_NAMES: Final = 10**9
 
 
 class SqliteReader:
-    def __init__(self, folder: StoreDirectory, *, time_limit: float | None = None) -> None:
+    def __init__(
+        self, folder: StoreDirectory, *, time_limit: float | None = None, limits: QueryLimits = DEFAULT_LIMITS
+    ) -> None:
         """`time_limit`: seconds that anyone may wait for an answer, or for the next part of one. Raises NotAStore
         and WrongVersion."""
         folder.verify()
@@ -72,8 +73,11 @@ class SqliteReader:
         self._meta_reader = MetaReader(folder, self._pool, self._column_cache, self._relation_bloom)
         self._text_reader = TextReader(folder.text_path)
         mapped = MappedMemoryLimiter(self._column_cache.release, self._text_reader.close)
-        self._resources = QueryResources(self._pool, self._column_cache, ResultCache(), mapped, self.slow_thresholds)
-        self._bloom_filters: dict[int, bytes] = {}
+        self._limits = limits
+        self._resources = QueryResources(
+            self._pool, self._column_cache, ResultCache(), mapped, self.slow_thresholds, limits
+        )
+        self._bloom_filters: dict[int, BloomFilter] = {}
 
     # --- one task
 
@@ -104,8 +108,8 @@ class SqliteReader:
         return None
 
     def _might_contain(self, entry: SegmentInfo, hashed: int, deadline: Deadline) -> bool:
-        content = self._bloom_filters.get(entry.number)
-        if content is None:
+        bloom_filter = self._bloom_filters.get(entry.number)
+        if bloom_filter is None:
             try:
                 with self._pool.acquire(entry, deadline) as segment:
                     content = segment.read_bloom_filter(entry.capacity)
@@ -113,8 +117,8 @@ class SqliteReader:
                 return False
             if content is None:
                 return True
-            self._bloom_filters[entry.number] = content
-        return might_contain(content, hashed)
+            bloom_filter = self._bloom_filters[entry.number] = BloomFilter.from_bytes(content)
+        return bloom_filter.might_contain(hashed)
 
     # --- many tasks
 
@@ -127,10 +131,11 @@ class SqliteReader:
 
     def _tasks(self, query: Query, limit: int | None, offset: int) -> Iterator[Task]:
         question, catalogue = self._open_query(query.where)
-        wanted = _FETCH_ROWS if limit is None else limit
+        most = self._limits.fetched_rows
+        wanted = most if limit is None else limit
         after, skip = find_offset(question, catalogue.segments, query.sort, offset)
         ids = merge.iter_matching_ids(
-            question, catalogue.segments, query.sort, after, min(wanted, _FETCH_ROWS) + min(skip, _FETCH_ROWS)
+            question, catalogue.segments, query.sort, after, min(wanted, most) + min(skip, most)
         )
         rest = islice(ids, skip, None if limit is None else skip + limit)
         size = min(wanted, 100)
@@ -138,7 +143,7 @@ class SqliteReader:
             for _, task in self._load_tasks(catalogue, part, question.deadline):
                 yield task
             question.deadline.restart()
-            size = _FETCH_ROWS
+            size = most
 
     def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         validate_query(query.where)
@@ -341,5 +346,5 @@ class SqliteReader:
         validate_query(where)
         catalogue = self._meta_reader.catalog()
         return QueryContext(
-            where, self._resources, Deadline(self._time_limit), TextCandidates(self._text_reader)
+            where, self._resources, Deadline(self._time_limit), TextCandidates(self._text_reader, self._limits)
         ), catalogue

@@ -1,4 +1,4 @@
-"""The text index in a process of its own: it follows the writer, and never outlives it."""
+"""The child process of the text index: it indexes what the writer writes, and never outlives it."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.helpers.servers import wait_for
 from tests.helpers.task_factory import make, uuid_of
 
 
-def written(path: Path) -> SqliteWriter:
+def open_indexed(path: Path) -> SqliteWriter:
     writer = open_writer(path, segment_tasks=50, index_process=True)
     assert isinstance(writer, SqliteWriter)
     return writer
@@ -30,7 +30,7 @@ def add(writer: SqliteWriter, first: int, count: int) -> None:
     )
 
 
-def indexed(path: Path, text: str) -> bool:
+def is_indexed(path: Path, text: str) -> bool:
     reader = TextReader(path / "text")
     try:
         return len(reader.refresh().find_candidates([text.casefold()], limit=10).keys) == 1
@@ -38,14 +38,14 @@ def indexed(path: Path, text: str) -> bool:
         reader.close()
 
 
-def pid(writer: SqliteWriter) -> int:
+def process_id(writer: SqliteWriter) -> int:
     assert writer._index_process is not None
-    found = writer._index_process.pid
-    assert found is not None
-    return found
+    number = writer._index_process.pid
+    assert number is not None
+    return number
 
 
-def is_over(number: int) -> bool:
+def has_exited(number: int) -> bool:
     try:
         os.kill(number, 0)
     except ProcessLookupError:
@@ -53,66 +53,66 @@ def is_over(number: int) -> bool:
     return False
 
 
-def test_it_follows_the_writer_and_ends_with_it(tmp_path: Path) -> None:
+def test_the_process_indexes_new_rows_and_exits_with_the_writer(tmp_path: Path) -> None:
     path = tmp_path / "store"
-    writer = written(path)
+    writer = open_indexed(path)
     add(writer, 0, 120)
-    wait_for("the index", lambda: indexed(path, "n00117"))
+    wait_for("the index", lambda: is_indexed(path, "n00117"))
     add(writer, 120, 10)
-    wait_for("the index", lambda: indexed(path, "n00125"))
+    wait_for("the index", lambda: is_indexed(path, "n00125"))
     reader = open_reader(path)
     assert [task.uuid for task in reader.task_page(Query(parse_search("N00125")), limit=5).tasks] == [uuid_of(125)]
     reader.close()
-    number = pid(writer)
+    number = process_id(writer)
     writer.close()
-    assert is_over(number)
+    assert has_exited(number)
 
 
-def test_it_is_started_again_when_it_was_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_process_is_restarted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "store"
-    writer = written(path)
-    number = pid(writer)
+    writer = open_indexed(path)
+    number = process_id(writer)
     os.kill(number, signal.SIGKILL)
     add(writer, 0, 60)
 
-    def maintained() -> bool:
+    def maintain_and_check() -> bool:
         writer.maintain()
-        return indexed(path, "n00042")
+        return is_indexed(path, "n00042")
 
-    wait_for("the index", maintained)
-    assert pid(writer) != number
-    assert "is started again" in caplog.text
+    wait_for("the index", maintain_and_check)
+    assert process_id(writer) != number
+    assert "restarting" in caplog.text
     writer.close()
 
 
 WRITE = """
 import sys, time
-from flower.store.opening import open_writer
+from flower.store.factory import open_writer
 writer = open_writer(sys.argv[1], index_process=True)
 print(writer._index_process.pid, flush=True)
 time.sleep(600)
 """
 
 
-def test_it_ends_when_the_writer_is_killed_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_the_process_exits_when_the_writer_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with subprocess.Popen([sys.executable, "-c", WRITE, str(path)], stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
         number = int(killed.stdout.readline())
         killed.kill()
-    writer = written(path)
+    writer = open_indexed(path)
     add(writer, 0, 60)
-    wait_for("the index", lambda: indexed(path, "n00042"))
-    wait_for("the end of the first", lambda: is_over(number))
+    wait_for("the index", lambda: is_indexed(path, "n00042"))
+    wait_for("the exit of the first process", lambda: has_exited(number))
     writer.close()
 
 
-def test_a_module_of_the_same_name_beside_us_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "flower.py").write_text("raise SystemExit('not this one')")
+def test_a_module_named_flower_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flower.py").write_text("raise SystemExit('wrong module')")
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "store"
-    writer = written(path)
+    writer = open_indexed(path)
     add(writer, 0, 3)
-    wait_for("the index", lambda: indexed(path, "n00002"))
+    wait_for("the index", lambda: is_indexed(path, "n00002"))
     writer.close()
     assert StoreDirectory(path).verify()

@@ -1,4 +1,4 @@
-"""The text index: it never misses a row, whatever is in the texts and whatever happens to its files."""
+"""The text index finds every row: for any text, after damage, during writes, merges and crashes."""
 
 import json
 import os
@@ -42,8 +42,8 @@ BLOCK = 100
 
 
 @contextmanager
-def writing(folder: Path, block_docs: int = BLOCK) -> Iterator[TextWriter]:
-    writer = TextWriter(folder, max_block_documents=block_docs)
+def writing(folder: Path, max_documents: int = BLOCK) -> Iterator[TextWriter]:
+    writer = TextWriter(folder, max_block_documents=max_documents)
     try:
         yield writer
     finally:
@@ -55,19 +55,19 @@ def text_of(key: int) -> str:
 
 
 def fill(folder: Path, keys: Sequence[int], commit_every: int = 25) -> dict[int, int]:
-    """key → number of the block"""
+    """Index the keys; return the block number of each."""
     blocks: dict[int, int] = {}
     with writing(folder) as writer:
-        for place in range(0, len(keys), commit_every):
-            part = keys[place : place + commit_every]
+        for start in range(0, len(keys), commit_every):
+            part = keys[start : start + commit_every]
             for key in part:
                 writer.add(key, text_of(key))
             blocks.update(dict.fromkeys(part, writer.commit()))
     return blocks
 
 
-def found(look: IndexSnapshot, *needles: str, limit: int = 100_000) -> list[int]:
-    return look.find_candidates([needle.casefold() for needle in needles], limit=limit).keys.tolist()
+def search(snapshot: IndexSnapshot, *texts: str, limit: int = 100_000) -> list[int]:
+    return snapshot.find_candidates([text.casefold() for text in texts], limit=limit).keys.tolist()
 
 
 @pytest.fixture
@@ -75,16 +75,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "text"
 
 
-# --- what is found
+# --- candidates
 
-NASTY = "aAbBsSßẞiIİıﬁſKkΣςσ0 \n\t\0\ud800\udfff?'\"\\{}😀é́ǰ\u0345"
-words = st.text(alphabet=NASTY, min_size=0, max_size=12) | st.text(max_size=12)
+UNUSUAL = "aAbBsSßẞiIİıﬁſKkΣςσ0 \n\t\0\ud800\udfff?'\"\\{}😀é́ǰ\u0345"
+words = st.text(alphabet=UNUSUAL, min_size=0, max_size=12) | st.text(max_size=12)
 
 
 @settings(max_examples=60, deadline=None)
 @given(texts=st.lists(words, min_size=1, max_size=8), other=words, data=st.data())
 @example(texts=["STRASSE", "straße", "ﬁn", "İx", "a\0b", "x\ud800y"], other="ßss", data=None)
-def test_all_that_holds_is_found(texts: list[str], other: str, data: st.DataObject | None) -> None:
+def test_every_match_is_a_candidate(texts: list[str], other: str, data: st.DataObject | None) -> None:
     needles = [other.casefold()]
     for text in map(str.casefold, texts):
         if data is not None and len(text) >= 3:
@@ -94,22 +94,22 @@ def test_all_that_holds_is_found(texts: list[str], other: str, data: st.DataObje
         for key, text in enumerate(texts, 1):
             writer.add(key, text)
         writer.commit()
-        look = TextReader(Path(directory)).refresh()
+        snapshot = TextReader(Path(directory)).refresh()
         for needle in needles:
             if len(needle) < 3:
                 continue
-            true = {key for key, text in enumerate(texts, 1) if needle in text.casefold()}
-            assert true <= set(found(look, needle)), needle
+            matches = {key for key, text in enumerate(texts, 1) if needle in text.casefold()}
+            assert matches <= set(search(snapshot, needle)), needle
 
 
-def test_folding_twice_changes_nothing_more() -> None:
+def test_normalization_is_idempotent() -> None:
     for number in range(sys.maxunicode + 1):
         character = chr(number)
         assert normalize_text(normalize_text(character)) == normalize_text(character)
         assert normalize_text(character).encode()
 
 
-def test_a_long_text_and_long_needles(folder: Path) -> None:
+def test_long_texts_and_search_strings(folder: Path) -> None:
     chance = random.Random(1)
     text = "".join(chance.choice("abcdefghij ") for _ in range(200_000))
     with writing(folder) as writer:
@@ -117,14 +117,14 @@ def test_a_long_text_and_long_needles(folder: Path) -> None:
         writer.add(2, text[:1000] + "x" + text[1000:2000])
         writer.add(3, "y" * 3_000_000)
         writer.commit()
-    look = TextReader(folder).refresh()
-    assert found(look, text[150_000:150_030]) == [1]
-    assert 1 in found(look, text)
-    assert found(look, "y" * 100_000) == [3]
-    assert found(look, text[5:25], text[100_000:100_030]) == [1]
+    snapshot = TextReader(folder).refresh()
+    assert search(snapshot, text[150_000:150_030]) == [1]
+    assert 1 in search(snapshot, text)
+    assert search(snapshot, "y" * 100_000) == [3]
+    assert search(snapshot, text[5:25], text[100_000:100_030]) == [1]
 
 
-def test_needles_become_trigrams() -> None:
+def test_split_and_combine_trigrams() -> None:
     assert split_trigrams("abcabc") == ("abc", "bca", "cab")
     assert split_trigrams("Straße") == ("str", "tra", "ras", "ass", "sse")
     assert split_trigrams("ab") == ()
@@ -133,33 +133,33 @@ def test_needles_become_trigrams() -> None:
     assert long[0][0] == chr(0x4E00)
     assert long[-1][-1] == chr(0x5DFF)
     assert len(combine_trigrams([f"{number:030}x{number * 7919:030}" for number in range(50)])) <= 64
-    for useless in ([], ["abc", "ab"]):
-        with pytest.raises(ValueError, match=r"too short|nothing"):
-            combine_trigrams(useless)
+    for invalid in ([], ["abc", "ab"]):
+        with pytest.raises(ValueError, match=r"too short|no search strings"):
+            combine_trigrams(invalid)
 
 
-def test_all_needles_must_be_there(folder: Path) -> None:
+def test_candidates_contain_all_search_strings(folder: Path) -> None:
     fill(folder, range(1, 251))
-    look = TextReader(folder).refresh()
-    assert found(look, "customer3@") == list(range(3, 251, 7))
-    assert found(look, "customer3@", "ord-000199") == [199]
-    assert found(look, "customer4@", "ord-000199") == []
-    assert found(look, "customer3@", "nowhere") == []
+    snapshot = TextReader(folder).refresh()
+    assert search(snapshot, "customer3@") == list(range(3, 251, 7))
+    assert search(snapshot, "customer3@", "ord-000199") == [199]
+    assert search(snapshot, "customer4@", "ord-000199") == []
+    assert search(snapshot, "customer3@", "nowhere") == []
 
 
-# --- how many of it
+# --- limits and totals
 
 
-def test_pages_of_candidates(folder: Path) -> None:
+def test_candidates_in_pages(folder: Path) -> None:
     keys = list(range(1, 351))
     fill(folder, keys)
-    look = TextReader(folder).refresh()
-    assert len(look.blocks) == 4
+    snapshot = TextReader(folder).refresh()
+    assert len(snapshot.blocks) == 4
     for limit in (1, 7, 50, 100, 120, 350, 1000):
         seen: list[int] = []
         below: int | None = None
         while True:
-            page = look.find_candidates(["order"], limit=limit, below=below)
+            page = snapshot.find_candidates(["order"], limit=limit, below=below)
             assert page.total == 350 - len(seen)
             assert len(page.keys) <= limit
             assert page.keys.tolist() == sorted(page.keys.tolist())
@@ -173,16 +173,16 @@ def test_pages_of_candidates(folder: Path) -> None:
 
 def test_bounds_and_totals(folder: Path) -> None:
     fill(folder, range(1, 351))
-    look = TextReader(folder).refresh()
-    page = look.find_candidates(["order"], limit=20, below=300, at_least=290)
+    snapshot = TextReader(folder).refresh()
+    page = snapshot.find_candidates(["order"], limit=20, below=300, at_least=290)
     assert (page.keys.tolist(), page.total, page.lowest) == (list(range(290, 300)), 10, 290)
-    page = look.find_candidates(["order"], limit=5, below=10**30, total=False)
+    page = snapshot.find_candidates(["order"], limit=5, below=10**30, total=False)
     assert (page.keys.tolist(), page.lowest) == ([346, 347, 348, 349, 350], 346)
     assert page.total in (None, 350)
-    assert look.find_candidates(["customer3@"], limit=1000, total=False).total == 50
-    assert look.find_candidates(["order"], limit=10, below=1).keys.tolist() == []
+    assert snapshot.find_candidates(["customer3@"], limit=1000, total=False).total == 50
+    assert snapshot.find_candidates(["order"], limit=10, below=1).keys.tolist() == []
     with pytest.raises(ValueError, match="limit"):
-        look.find_candidates(["order"], limit=0)
+        snapshot.find_candidates(["order"], limit=0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -193,20 +193,19 @@ def test_bounds_and_totals(folder: Path) -> None:
     at_least=st.integers(0, 40),
     total=st.booleans(),
 )
-def test_keys_in_any_order_and_several_times(
+def test_overlapping_blocks_and_repeated_keys(
     added: list[tuple[int, bool]], limit: int, below: int | None, at_least: int, total: bool
 ) -> None:
-    """Blocks whose keys overlap, and rows that are in several."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
-        writing(Path(directory), block_docs=20) as writer,
+        writing(Path(directory), max_documents=20) as writer,
     ):
-        for number, (key, holds) in enumerate(added):
-            writer.add(key, "needle" if holds else "other")
+        for number, (key, matches) in enumerate(added):
+            writer.add(key, "needle" if matches else "other")
             if number % 7 == 6:
                 writer.commit()
         writer.commit()
-        documents = [key for key, holds in added if holds and at_least <= key < (below or 1000)]
+        documents = [key for key, matches in added if matches and at_least <= key < (below or 1000)]
         page = (
             TextReader(Path(directory))
             .refresh()
@@ -214,7 +213,7 @@ def test_keys_in_any_order_and_several_times(
         )
         if total:
             assert page.total == len(documents)
-        assert TextReader(Path(directory)).refresh().max_candidates(["needle"]) == sum(holds for _, holds in added)
+        assert TextReader(Path(directory)).refresh().max_candidates(["needle"]) == sum(matches for _, matches in added)
         assert page.keys.tolist() == sorted(key for key in set(documents) if key >= page.lowest)
         assert len(page.keys) <= limit
         if not len(page.keys):
@@ -224,16 +223,16 @@ def test_keys_in_any_order_and_several_times(
 # --- blocks and their numbers
 
 
-def test_blocks_roll_over_after_a_commit(folder: Path) -> None:
+def test_a_full_block_is_followed_by_the_next_after_a_commit(folder: Path) -> None:
     blocks = fill(folder, range(1, 261), commit_every=60)
     first = blocks[1]
     assert [blocks[key] - first for key in (1, 61, 120, 121, 240, 241)] == [0, 0, 0, 1, 1, 2]
     assert TextReader(folder).refresh().blocks == set(blocks.values())
     again = fill(folder, [261])
-    assert again[261] == blocks[260]  # goes on where there is room
+    assert again[261] == blocks[260]  # continues the block that is not full
 
 
-def test_nothing_to_commit(folder: Path) -> None:
+def test_commit_without_documents(folder: Path) -> None:
     with writing(folder) as writer:
         assert writer.commit() == 0
         assert writer.blocks == frozenset()
@@ -242,82 +241,82 @@ def test_nothing_to_commit(folder: Path) -> None:
         assert writer.blocks == {writer.commit()}
 
 
-def test_old_blocks_are_dropped(folder: Path) -> None:
+def test_delete_blocks_of_old_keys(folder: Path) -> None:
     blocks = fill(folder, range(1, 351))
     reader = TextReader(folder)
     before = reader.refresh()
     with writing(folder) as writer:
         writer.delete_before(150)
         assert writer.blocks == {blocks[150], blocks[250], blocks[350]}
-        assert found(reader.refresh(), "order") == list(range(101, 351))
-        assert len(found(before, "order")) == 350  # a look stays as it was
+        assert search(reader.refresh(), "order") == list(range(101, 351))
+        assert len(search(before, "order")) == 350  # a snapshot does not change
         writer.add(351, text_of(351))
         writer.commit()
         writer.delete_before(10_000)
         assert writer.blocks == frozenset()
         writer.add(352, text_of(352))
         assert writer.commit() > blocks[350]
-    assert found(reader.refresh(), "order") == [352]
+    assert search(reader.refresh(), "order") == [352]
     assert len(list(folder.iterdir())) == 2
 
 
-def test_numbers_of_removed_blocks_are_not_given_again(folder: Path) -> None:
-    given: list[int] = []
+def test_numbers_of_removed_blocks_are_not_reused(folder: Path) -> None:
+    numbers: list[int] = []
     generation = ""
     for _ in range(4):
         with writing(folder) as writer:
             assert generation in ("", writer.generation)
             generation = writer.generation
             writer.add(1, "one")
-            given.append(writer.commit())
-        shutil.rmtree(folder / f"{given[-1]:06d}")
-    assert len(set(given)) == 4
+            numbers.append(writer.commit())
+        shutil.rmtree(folder / f"{numbers[-1]:06d}")
+    assert len(set(numbers)) == 4
 
 
-def test_when_numbers_run_out_all_begins_anew(folder: Path) -> None:
-    mark = create_generation(folder)
-    write_generation(folder, IndexGeneration(mark.name, MAX_BLOCK_NUMBER - 1))
+def test_exhausted_block_numbers_start_a_new_generation(folder: Path) -> None:
+    first = create_generation(folder)
+    write_generation(folder, IndexGeneration(first.name, MAX_BLOCK_NUMBER - 1))
     with writing(folder) as writer:
         for key in range(BLOCK):
             writer.add(key, text_of(key))
         assert writer.commit() == MAX_BLOCK_NUMBER
-        with pytest.raises(TextIndexError, match="numbers"):
+        with pytest.raises(TextIndexError, match="no more block numbers"):
             writer.add(BLOCK, text_of(BLOCK))
     with writing(folder) as writer:
-        assert writer.generation != mark.name
+        assert writer.generation != first.name
         assert writer.blocks == frozenset()
 
 
-def copied(folder: Path) -> None:
+def copy_index(folder: Path) -> None:
     shutil.copytree(folder, folder.with_name("copy"))
     shutil.rmtree(folder)
     folder.with_name("copy").rename(folder)
 
 
-def folded_otherwise(folder: Path) -> None:
-    """By a Python with another version of Unicode."""
-    told = json.loads((folder / "mark.json").read_bytes())
-    told["rules"] = "1/9.0.0"
+def change_rules(folder: Path) -> None:
+    """As if a Python with another Unicode version had normalized the texts."""
+    content = json.loads((folder / "mark.json").read_bytes())
+    content["rules"] = "1/9.0.0"
     with (folder / "mark.json").open("r+") as file:
-        file.write(json.dumps(told))
+        file.write(json.dumps(content))
         file.truncate()
 
 
 @pytest.mark.parametrize(
-    "happens",
+    "invalidate",
     [
         shutil.rmtree,
-        copied,
-        folded_otherwise,
+        copy_index,
+        change_rules,
         lambda folder: (folder / "mark.json").unlink(),
         lambda folder: (folder / "mark.json").write_bytes(b"\0" * 50),
     ],
 )
-def test_an_index_that_cannot_be_trusted_is_begun_anew(folder: Path, happens: Callable[[Path], object]) -> None:
+def test_an_invalid_index_is_rebuilt(folder: Path, invalidate: Callable[[Path], object]) -> None:
     fill(folder, range(1, 251))
     reader = TextReader(folder)
     before = reader.refresh()
-    happens(folder)
+    invalidate(folder)
     after = reader.refresh()
     assert (after.generation, after.blocks) == ("", frozenset())
     with writing(folder) as writer:
@@ -327,10 +326,10 @@ def test_an_index_that_cannot_be_trusted_is_begun_anew(folder: Path, happens: Ca
         writer.commit()
         after = reader.refresh()
         assert after.generation == writer.generation
-        assert found(after, "order") == [7]
+        assert search(after, "order") == [7]
 
 
-def test_moving_the_folder_keeps_it(folder: Path) -> None:
+def test_a_moved_index_is_valid(folder: Path) -> None:
     blocks = fill(folder, range(1, 151))
     moved = folder.rename(folder.with_name("moved"))
     with writing(moved) as writer:
@@ -347,7 +346,7 @@ def files_of(folder: Path, block: int, suffix: str) -> list[Path]:
     return [file for file in path.iterdir() if file.stem in names and file.suffix == suffix]
 
 
-def overwritten(file: Path) -> None:
+def overwrite(file: Path) -> None:
     content = bytearray(file.read_bytes())
     half = len(content) // 2
     content[:half] = random.Random(3).randbytes(half)
@@ -359,64 +358,64 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "truncated": lambda file: os.truncate(file, file.stat().st_size // 2),
     "empty": lambda file: os.truncate(file, 0),
     "missing": Path.unlink,
-    "overwritten": overwritten,
+    "overwritten": overwrite,
 }
 
 
 @pytest.mark.parametrize("how", DAMAGE)
 @pytest.mark.parametrize("suffix", [".idx", ".term", ".fast", "meta.json"])
-@pytest.mark.parametrize("place", [50, 150, 240])
-def test_a_damaged_block_goes_and_the_rest_stays(
-    folder: Path, how: str, suffix: str, place: int, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("key", [50, 150, 240])
+def test_only_the_damaged_block_is_removed(
+    folder: Path, how: str, suffix: str, key: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocks = fill(folder, range(1, 251))
-    hurt = blocks[place]
-    files = [folder / f"{hurt:06d}" / suffix] if suffix == "meta.json" else files_of(folder, hurt, suffix)
+    damaged = blocks[key]
+    files = [folder / f"{damaged:06d}" / suffix] if suffix == "meta.json" else files_of(folder, damaged, suffix)
     DAMAGE[how](files[0])
-    left = [key for key, block in blocks.items() if block != hurt]
+    remaining = [key for key, block in blocks.items() if block != damaged]
     with writing(folder) as writer:
         while writer.verify_next():
             pass
-        assert writer.blocks == set(blocks.values()) - {hurt}
-        assert found(TextReader(folder).refresh(), "order") == left
+        assert writer.blocks == set(blocks.values()) - {damaged}
+        assert search(TextReader(folder).refresh(), "order") == remaining
         writer.add(300, text_of(300))
         writer.commit()
-        assert found(TextReader(folder).refresh(), "order") == [*left, 300]
-    assert caplog.text.count("Damaged part of the text index removed") == 1
+        assert search(TextReader(folder).refresh(), "order") == [*remaining, 300]
+    assert caplog.text.count("Removed damaged block") == 1
 
 
 @pytest.mark.parametrize("suffix", [".idx", ".term", ".fast", "meta.json"])
-def test_a_reader_does_not_count_on_a_damaged_block(folder: Path, suffix: str) -> None:
+def test_a_reader_skips_a_damaged_block(folder: Path, suffix: str) -> None:
     blocks = fill(folder, range(1, 251))
-    hurt = blocks[150]
-    files = [folder / f"{hurt:06d}" / suffix] if suffix == "meta.json" else files_of(folder, hurt, suffix)
+    damaged = blocks[150]
+    files = [folder / f"{damaged:06d}" / suffix] if suffix == "meta.json" else files_of(folder, damaged, suffix)
     DAMAGE["truncated"](files[0])
-    assert TextReader(folder).refresh().blocks == set(blocks.values()) - {hurt}
+    assert TextReader(folder).refresh().blocks == set(blocks.values()) - {damaged}
 
 
-def test_something_else_where_the_index_should_be(folder: Path) -> None:
-    folder.write_text("mine")
+def test_a_file_at_the_path_of_the_index(folder: Path) -> None:
+    folder.write_text("other")
     assert TextReader(folder).refresh().blocks == frozenset()
     with pytest.raises(TextIndexError):
         TextWriter(folder)
-    assert folder.read_text() == "mine"
+    assert folder.read_text() == "other"
 
 
-def test_the_folder_goes_while_it_is_written(folder: Path) -> None:
+def test_the_index_is_deleted_during_a_write(folder: Path) -> None:
     writer = TextWriter(folder)
     writer.add(1, "one")
     writer.commit()
     shutil.rmtree(folder)
     with pytest.raises(TextIndexError):
         _ = writer.blocks
-    with pytest.raises(TextIndexError):  # noqa: PT012 - either may notice it
+    with pytest.raises(TextIndexError):  # noqa: PT012 - either may raise
         writer.add(2, "two")
         writer.commit()
     writer.close()
     with writing(folder) as again:
         again.add(3, "three")
         again.commit()
-        assert found(TextReader(folder).refresh(), "three") == [3]
+        assert search(TextReader(folder).refresh(), "three") == [3]
 
 
 # --- other processes
@@ -425,8 +424,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from flower.store.sqlite.text import TextWriter
-folder, block_docs, commit_every = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-writer = TextWriter(folder, block_docs=block_docs)
+folder, max_documents, commit_every = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+writer = TextWriter(folder, max_block_documents=max_documents)
 key = 0
 while True:
     for _ in range(commit_every):
@@ -437,8 +436,8 @@ while True:
 
 
 @contextmanager
-def writing_process(folder: Path, block_docs: int, commit_every: int) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", WRITER, str(folder), str(block_docs), str(commit_every)]
+def writing_process(folder: Path, max_documents: int, commit_every: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", WRITER, str(folder), str(max_documents), str(commit_every)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -447,48 +446,48 @@ def writing_process(folder: Path, block_docs: int, commit_every: int) -> Iterato
 
 
 @pytest.mark.parametrize("commits", [1, 7, 23])
-def test_killed_in_the_middle(folder: Path, commits: int) -> None:
-    told: dict[int, int] = {}
+def test_a_killed_writer_loses_no_commit(folder: Path, commits: int) -> None:
+    committed: dict[int, int] = {}
     with writing_process(folder, 1000, 150) as process:
         assert process.stdout
         for _ in range(commits):
             key, block = map(int, process.stdout.readline().split())
-            told[key] = block
+            committed[key] = block
         time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        for line in process.stdout:  # what it said before it died, as far as it came with it
+        for line in process.stdout:  # commits reported before the end; the last line may be cut off
             if line.endswith("\n"):
                 key, block = map(int, line.split())
-                told[key] = block
-    last = max(told)
+                committed[key] = block
+    last = max(committed)
     with writing(folder, 1000) as writer:
         while writer.verify_next():
             pass
-        look = TextReader(folder).refresh()
-        assert set(told.values()) <= look.blocks == writer.blocks
-        assert found(look, "order")[:last] == list(range(1, last + 1))
+        snapshot = TextReader(folder).refresh()
+        assert set(committed.values()) <= snapshot.blocks == writer.blocks
+        assert search(snapshot, "order")[:last] == list(range(1, last + 1))
         writer.add(900_000, text_of(900_000))
-        assert writer.commit() >= max(told.values())
-        assert 900_000 in found(TextReader(folder).refresh(), "order")
+        assert writer.commit() >= max(committed.values())
+        assert 900_000 in search(TextReader(folder).refresh(), "order")
 
 
-def test_readers_while_another_process_writes_and_merges(folder: Path) -> None:
+def test_readers_during_writes_and_merges_of_another_process(folder: Path) -> None:
     shared = TextReader(folder)
     shared.refresh()
     latest = [0, 0]
-    troubles: list[str] = []
+    failures: list[str] = []
     done = threading.Event()
 
     def read(reader: TextReader) -> None:
         while not done.is_set():
             key, block = latest
-            look = reader.refresh()
-            keys = found(look, "order")
-            if key and (block not in look.blocks or keys[:key] != list(range(1, key + 1))):
-                troubles.append(f"{key} was committed in {block}, seen: {look.blocks}, {len(keys)} keys")
+            snapshot = reader.refresh()
+            keys = search(snapshot, "order")
+            if key and (block not in snapshot.blocks or keys[:key] != list(range(1, key + 1))):
+                failures.append(f"{key} was committed in {block}, but there are {snapshot.blocks}, {len(keys)} keys")
                 return
-            if key and key not in found(look, f"ord-{key:06d}"):
-                troubles.append(f"{key} is missing")
+            if key and key not in search(snapshot, f"ord-{key:06d}"):
+                failures.append(f"{key} is missing")
                 return
 
     readers = [threading.Thread(target=read, args=(shared,)) for _ in range(3)]
@@ -497,25 +496,25 @@ def test_readers_while_another_process_writes_and_merges(folder: Path) -> None:
         assert process.stdout
         for thread in readers:
             thread.start()
-        while latest[0] < 800 and not troubles:  # three blocks, merged several times
+        while latest[0] < 800 and not failures:  # three blocks, merged several times
             key, block = map(int, process.stdout.readline().split())
             latest[:] = [key, block]
         done.set()
         for thread in readers:
             thread.join()
-    assert not troubles
+    assert not failures
 
 
 # --- the indexer
 
 
 class Rows:
-    """A source as a store would be: each row remembers its version, and which block holds which."""
+    """A source that behaves as a store: it has the version of each row, and the block and version that was indexed."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.texts: dict[int, tuple[int, str]] = {}
-        self.noted: dict[int, tuple[int, str, int]] = {}
+        self.marked: dict[int, tuple[int, str, int]] = {}
         self.generation = ""
         self.readable: frozenset[int] = frozenset()
         self.lowest = 0
@@ -525,12 +524,12 @@ class Rows:
         with self.lock:
             self.texts[key] = (self.texts.get(key, (0, ""))[0] + 1, text)
 
-    def is_pending(self, key: int, look: IndexSnapshot | None = None) -> bool:
-        version, generation, block = self.noted.get(key, (0, "", 0))
-        blocks, now = (look.blocks, look.generation) if look else (self.readable, self.generation)
+    def is_pending(self, key: int, snapshot: IndexSnapshot | None = None) -> bool:
+        version, generation, block = self.marked.get(key, (0, "", 0))
+        blocks, now = (snapshot.blocks, snapshot.generation) if snapshot else (self.readable, self.generation)
         return version != self.texts[key][0] or generation != now or block not in blocks
 
-    def pending(self, limit: int) -> list[PendingText]:
+    def list_pending(self, limit: int) -> list[PendingText]:
         with self.lock:
             if self.fails:
                 self.fails -= 1
@@ -538,25 +537,25 @@ class Rows:
             keys = [key for key in sorted(self.texts) if self.is_pending(key)][:limit]
             return [PendingText(key, *self.texts[key]) for key in keys]
 
-    def indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
+    def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
         with self.lock:
             self.readable |= {block}
-            self.noted.update({key: (version, self.generation, block) for key, version in done})
+            self.marked.update({key: (version, self.generation, block) for key, version in done})
 
     def lowest_key(self) -> int:
         return self.lowest
 
-    def blocks(self, generation: str, readable: frozenset[int]) -> None:
+    def set_blocks(self, generation: str, readable: frozenset[int]) -> None:
         with self.lock:
             self.generation, self.readable = generation, readable
 
-    def search(self, reader: TextReader, needle: str) -> list[int]:
-        """As a store does it: a look at the rows, then one at the index; what is not in it is read."""
+    def search(self, reader: TextReader, text: str) -> list[int]:
+        """Search as a store does: read the versions, query the index, and read the rows that are not indexed."""
         with self.lock:
-            look = reader.refresh()
-            unseen = [key for key in self.texts if self.is_pending(key, look)]
-            keys = {*unseen, *(key for key in found(look, needle) if key in self.texts)}
-            return sorted(key for key in keys if needle in self.texts[key][1].casefold())
+            snapshot = reader.refresh()
+            unindexed = [key for key in self.texts if self.is_pending(key, snapshot)]
+            keys = {*unindexed, *(key for key in search(snapshot, text) if key in self.texts)}
+            return sorted(key for key in keys if text in self.texts[key][1].casefold())
 
     def all_indexed(self) -> bool:
         with self.lock:
@@ -564,21 +563,21 @@ class Rows:
 
 
 @contextmanager
-def indexing(folder: Path, rows: Rows, chunk: int = 40) -> Iterator[Indexer]:
-    indexer = Indexer(folder, rows, max_block_documents=BLOCK, max_rows=chunk, poll_interval=0.05)
+def running_indexer(folder: Path, rows: Rows, max_rows: int = 40) -> Iterator[Indexer]:
+    indexer = Indexer(folder, rows, max_block_documents=BLOCK, max_rows=max_rows, poll_interval=0.05)
     indexer.start()
     try:
         yield indexer
     finally:
-        began = time.monotonic()
+        started_at = time.monotonic()
         indexer.stop()
-        assert time.monotonic() - began < 3  # far less where nothing else runs
+        assert time.monotonic() - started_at < 3  # far less on an idle machine
         assert not indexer.is_alive()
 
 
-def test_rows_are_indexed_and_found_meanwhile(folder: Path) -> None:
+def test_rows_are_found_during_indexing(folder: Path) -> None:
     rows, reader = Rows(), TextReader(folder)
-    with indexing(folder, rows):
+    with running_indexer(folder, rows):
         for key in range(1, 401):
             rows.write(key, text_of(key))
             if not key % 50:
@@ -591,61 +590,61 @@ def test_rows_are_indexed_and_found_meanwhile(folder: Path) -> None:
         assert rows.search(reader, "changed") == list(range(1, 401, 10))
         assert not set(rows.search(reader, "order")) & set(range(1, 401, 10))
     rows.write(500, "after")
-    with indexing(folder, rows):
-        wait_for("what came while nobody indexed", rows.all_indexed, 20)
+    with running_indexer(folder, rows):
+        wait_for("rows written without an indexer", rows.all_indexed, 20)
     assert len(rows.search(reader, "order")) == 360
 
 
-def test_the_index_is_deleted_while_it_is_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deleted_index_is_rebuilt_during_searches(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows, reader = Rows(), TextReader(folder)
     for key in range(1, 301):
         rows.write(key, text_of(key))
-    with indexing(folder, rows):
+    with running_indexer(folder, rows):
         wait_for("all rows", rows.all_indexed, 20)
         before = rows.generation
         shutil.rmtree(folder)
         assert rows.search(reader, "order") == list(range(1, 301))
         wait_for("a new index", lambda: rows.generation != before and rows.all_indexed(), 20)
         assert rows.search(reader, "order") == list(range(1, 301))
-        assert len(found(reader.refresh(), "order")) == 300
-    assert caplog.text.count("The text index waits") == 1
+        assert len(search(reader.refresh(), "order")) == 300
+    assert caplog.text.count("Text indexing failed") == 1
 
 
-def test_trouble_is_told_once_and_passes(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_is_logged_once_until_recovery(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="flower.store.sqlite.text")
     rows = Rows()
     rows.fails = 3
     rows.write(1, "one")
-    with indexing(folder, rows) as indexer:
-        wait_for("trouble", lambda: indexer.error == "the rows cannot be read", 10)
+    with running_indexer(folder, rows) as indexer:
+        wait_for("an error", lambda: indexer.error == "the rows cannot be read", 10)
         wait_for("the row", rows.all_indexed, 20)
-        wait_for("no trouble", lambda: not indexer.error, 10)
-    assert caplog.text.count("The text index waits: the rows cannot be read") == 1
-    assert caplog.text.count("The text index goes on") == 1
+        wait_for("recovery", lambda: not indexer.error, 10)
+    assert caplog.text.count("Text indexing failed: the rows cannot be read") == 1
+    assert caplog.text.count("Text indexing recovered") == 1
 
 
-def test_stopping_in_the_middle_of_much(folder: Path) -> None:
+def test_stop_during_a_long_commit(folder: Path) -> None:
     rows = Rows()
     for key in range(1, 20_001):
         rows.write(key, text_of(key) * 20)
-    with indexing(folder, rows, chunk=20_000):
-        wait_for("the first rows", lambda: bool(rows.noted), 20)
+    with running_indexer(folder, rows, max_rows=20_000):
+        wait_for("the first rows", lambda: bool(rows.marked), 20)
         assert not rows.all_indexed()
     assert len(rows.search(TextReader(folder), "order")) == 20_000
 
 
 def test_long_texts_are_committed_in_parts(folder: Path) -> None:
-    class Counting(Rows):
+    class CountingRows(Rows):
         commits = 0
 
-        def indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
+        def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
             self.commits += 1
-            super().indexed(done, block)
+            super().mark_indexed(done, block)
 
-    rows = Counting()
+    rows = CountingRows()
     for key in range(1, 31):
         rows.write(key, f"{key:06d} " * 100_000)
-    with indexing(folder, rows):
+    with running_indexer(folder, rows):
         wait_for("all rows", rows.all_indexed, 60)
     assert rows.commits >= 30 * 700_000 // MAX_COMMIT_CHARACTERS
     assert rows.search(TextReader(folder), "000007") == [7]
@@ -654,7 +653,7 @@ def test_long_texts_are_committed_in_parts(folder: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
+        pytest.skip("only root can mount a small file system")
     path = tmp_path / "disk"
     path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(path)], check=True)
@@ -662,32 +661,32 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def test_a_full_disk(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_disk_becomes_full(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, filler = disk / "text", disk / "filler"
     rows, reader = Rows(), TextReader(folder)
     for key in range(1, 101):
         rows.write(key, text_of(key))
-    with indexing(folder, rows, chunk=2000) as indexer:
+    with running_indexer(folder, rows, max_rows=2000) as indexer:
         wait_for("the first rows", rows.all_indexed, 20)
         filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 30_000))
         chance = random.Random(4)
         for key in range(101, 1001):
             rows.write(key, f"order {chance.randbytes(100).hex()}")
-        wait_for("trouble", lambda: "No space left" in indexer.error, 20)
+        wait_for("an error", lambda: "No space left" in indexer.error, 20)
         assert rows.search(reader, "order") == list(range(1, 1001))
         filler.unlink()
         wait_for("all rows", rows.all_indexed, 40)
         assert rows.search(reader, "order") == list(range(1, 1001))
-        assert len(found(reader.refresh(), "order")) >= 1000
-    assert caplog.text.count("The text index waits") == 1
+        assert len(search(reader.refresh(), "order")) >= 1000
+    assert caplog.text.count("Text indexing failed") == 1
     assert read_generation(folder) is not None
 
 
-def test_a_disk_that_is_full_from_the_start(disk: Path) -> None:
+def test_the_disk_is_full_from_the_start(disk: Path) -> None:
     (disk / "filler").write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
     rows = Rows()
     rows.write(1, "one order")
-    with indexing(disk / "text", rows) as indexer:
-        wait_for("trouble", lambda: bool(indexer.error), 10)
+    with running_indexer(disk / "text", rows) as indexer:
+        wait_for("an error", lambda: bool(indexer.error), 10)
         (disk / "filler").unlink()
         wait_for("the row", rows.all_indexed, 20)

@@ -1,9 +1,10 @@
-"""The columns beside the rows of a segment: what can be filtered, sorted, counted and grouped without reading a row.
+"""Column files, one for each segment: filter, sort, count and group without reading rows.
 
-- `layout`: which columns there are, and what their values mean
-- `file`: the file they are in, shared by one writer and any number of readers
-- `fill`: rows of a segment → values of the columns
+    layout         columns, meaning of their values, binary format
+    column_file    the memory-mapped file, shared by one writer and any number of readers
+    builder        rows of a segment → values of the columns
+    column_writer  applies each committed transaction to the columns
 
-Derived data: the writer keeps them in step with the rows and makes them anew when they are not; a reader that
-finds none makes its own.
+Columns are derived data: the writer updates them with the rows and rebuilds them if they are invalid; a reader
+that has no valid file builds the columns in memory.
 """

@@ -1,4 +1,4 @@
-"""Rows of a segment → values of its columns. The rows are as the codec makes them, or as NARROW reads them."""
+"""Builds the column values of rows. The rows are as the codec encodes them, or as NARROW_SELECT reads them."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -21,85 +21,87 @@ from flower.store.sqlite.columns.layout import (
     hash_id,
 )
 from flower.store.sqlite.connection import Row
-from flower.store.sqlite.schema import STATE_IDS
-from flower.store.sqlite.schema import TASK_COLUMNS as ROW
+from flower.store.sqlite.schema import STATE_IDS, TASK_COLUMNS
 
 _BUCKET_BOUNDS: Final = np.array(SKETCH_BOUNDS)
+# exception and traceback are read together with the fingerprint
 _PRESENCE_BITS: Final = tuple(
-    (name, HAS_BITS[name]) for name in HAS_BITS if name not in ("escaped", "exception", "traceback")
-)  # the two are looked at together with the fingerprint
+    (name, bit) for name, bit in HAS_BITS.items() if name not in ("escaped", "exception", "traceback")
+)
 _ESCAPABLE: Final = ("args", "kwargs", "result")
 
-#: How much a column reader needs of the long texts: whether they are there and have a backslash.
+#: What the columns need of the long texts: whether they are present and contain a backslash.
 _TEXT_SUMMARY: Final = "CASE WHEN {0} IS NULL THEN NULL WHEN instr({0}, '\\') THEN '\\' ELSE '' END"
 _SELECT_EXPRESSIONS: Final = {name: _TEXT_SUMMARY.format(name) for name in _ESCAPABLE}
-#: SELECT … FROM task, of what `values_of` takes.
-NARROW_SELECT: Final = f"SELECT {', '.join(_SELECT_EXPRESSIONS.get(name, name) for name in ROW)} FROM task"
+#: SELECT … FROM task, with the columns that `build_values` takes
+NARROW_SELECT: Final = f"SELECT {', '.join(_SELECT_EXPRESSIONS.get(name, name) for name in TASK_COLUMNS)} FROM task"
 
 Values = dict[str, Array]
 
 
 def build_values(rows: Sequence[Row]) -> Values:
-    """The values of all columns but those of the text index, for these rows in their order."""
-    by = dict(zip(ROW, zip(*rows, strict=True), strict=True))
+    """Return the values of all columns except those of the text index, for these rows in their order."""
+    row_columns = dict(zip(TASK_COLUMNS, zip(*rows, strict=True), strict=True))
     count = len(rows)
-    values: Values = {name: np.array([word or 0 for word in by[name]], np.uint32) for name in WORD_COLUMNS}
+    values: Values = {name: np.array([word or 0 for word in row_columns[name]], np.uint32) for name in WORD_COLUMNS}
     for name in ("received", "started", "timestamp", "sent", "runtime"):
-        values[name] = np.array(by[name], np.float64)
+        values[name] = np.array(row_columns[name], np.float64)
     since = np.where(np.isnan(values["sent"]), values["received"], values["sent"])
     values["wait"] = values["started"] - since
-    values["ended"] = _build_ended(by, values["state"])
+    values["ended"] = _build_ended(row_columns, values["state"])
     for name, kind in INTEGER_COLUMNS.items():
         if name != "attempts":
-            values[name] = _build_integers(by[name], kind)
-    values["attempts"] = _count_attempts(by["earlier"])
+            values[name] = _build_integers(row_columns[name], kind)
+    values["attempts"] = _count_attempts(row_columns["earlier"])
     for name in ("runtime", "wait"):
         values[f"{name}_bucket"] = _find_buckets(values[name])
-    values["uuid_high"], values["uuid_low"] = _split_uuids(by["uuid"])
-    values["root"] = _hash_ids(by["root_id"], by["uuid"])
-    values["parent"] = _hash_ids(by["parent_id"])
-    values["has"] = _build_has_bits(by, count)
-    _mark_failures(by, values)
+    values["uuid_high"], values["uuid_low"] = _split_uuids(row_columns["uuid"])
+    values["root"] = _hash_ids(row_columns["root_id"], row_columns["uuid"])
+    values["parent"] = _hash_ids(row_columns["parent_id"])
+    values["has"] = _build_has_bits(row_columns, count)
+    _mark_failures(row_columns, values)
     return values
 
 
-def _build_ended(by: dict[str, tuple[Any, ...]], state: Any) -> Array:
+def _build_ended(row_columns: dict[str, tuple[Any, ...]], state: Any) -> Array:
     ended = np.full(len(state), np.nan)
     for name, column in END_TIME_COLUMNS.items():
-        here = np.flatnonzero(state == STATE_IDS[name])
-        if len(here):
-            times = by[column]
-            ended[here] = np.array([times[place] for place in here], np.float64)
+        slots = np.flatnonzero(state == STATE_IDS[name])
+        if len(slots):
+            times = row_columns[column]
+            ended[slots] = np.array([times[slot] for slot in slots], np.float64)
     return ended
 
 
 def _build_integers(numbers: Sequence[int | None], kind: Any) -> Array:
     bounds = np.iinfo(kind)
-    least, most = int(bounds.min), int(bounds.max)
+    lowest, highest = int(bounds.min), int(bounds.max)
     missing = numbers.count(None)
     if missing == len(numbers):
-        return np.full(len(numbers), least, kind)
+        return np.full(len(numbers), lowest, kind)
     if missing == 0:
-        return np.clip(np.array(numbers, np.int64), least + 1, most).astype(kind)
-    filled = np.clip(np.array([most if number is None else number for number in numbers], np.int64), least + 1, most)
-    filled[[place for place, number in enumerate(numbers) if number is None]] = least
+        return np.clip(np.array(numbers, np.int64), lowest + 1, highest).astype(kind)
+    filled = np.array([highest if number is None else number for number in numbers], np.int64)
+    filled = np.clip(filled, lowest + 1, highest)
+    filled[[index for index, number in enumerate(numbers) if number is None]] = lowest
     return filled.astype(kind)
 
 
 def _count_attempts(earlier: Sequence[str | None]) -> Array:
-    # each attempt is an object with its number in it, and text within JSON strings has its quotes escaped
+    # each attempt is an object with its number; a quote within a JSON string is escaped, so it is not counted
     attempts = np.ones(len(earlier), np.int64)
     if earlier.count(None) < len(earlier):
-        for place, text in enumerate(earlier):
+        for index, text in enumerate(earlier):
             if text is not None:
-                attempts[place] += text.count('"number":')
-    return np.minimum(attempts, np.iinfo(INTEGER_COLUMNS["attempts"]).max).astype(INTEGER_COLUMNS["attempts"])
+                attempts[index] += text.count('"number":')
+    kind = INTEGER_COLUMNS["attempts"]
+    return np.minimum(attempts, np.iinfo(kind).max).astype(kind)
 
 
 def _find_buckets(seconds: Any) -> Any:
-    found = np.searchsorted(_BUCKET_BOUNDS, seconds, side="right").astype(np.uint16)
-    found[np.isnan(seconds)] = NO_BUCKET
-    return found
+    buckets = np.searchsorted(_BUCKET_BOUNDS, seconds, side="right").astype(np.uint16)
+    buckets[np.isnan(seconds)] = NO_BUCKET
+    return buckets
 
 
 def _split_uuids(ids: Sequence[bytes | str]) -> tuple[Array, Array]:
@@ -108,49 +110,54 @@ def _split_uuids(ids: Sequence[bytes | str]) -> tuple[Array, Array]:
     return halves[:, 0], halves[:, 1]
 
 
-def _hash_ids(ids: Sequence[bytes | str | None], own: Sequence[bytes | str] = ()) -> Any:
+def _hash_ids(ids: Sequence[bytes | str | None], own_ids: Sequence[bytes | str] = ()) -> Any:
+    """Return the hash of each id; 0 for none and for the task's own id."""
     hashes = np.zeros(len(ids), np.uint32)
-    for place, (value, mine) in enumerate(zip_longest(ids, own)):
-        if value is not None and value != mine:
-            hashes[place] = hash_id(value)
+    for index, (value, own_id) in enumerate(zip_longest(ids, own_ids)):
+        if value is not None and value != own_id:
+            hashes[index] = hash_id(value)
     return hashes
 
 
-def _build_has_bits(by: dict[str, tuple[Any, ...]], count: int) -> Any:
+def _build_has_bits(row_columns: dict[str, tuple[Any, ...]], count: int) -> Any:
     has = np.zeros(count, np.uint32)
     for name, bit in _PRESENCE_BITS:
-        # no data is written as none at all or as an empty object
-        column = by[name] if name != "data" else tuple(None if text == "{}" else text for text in by[name])
-        missing = column.count(None)
-        if missing == count:
+        # missing data is stored as NULL or as an empty object
+        column = row_columns[name]
+        if name == "data":
+            column = tuple(None if text == "{}" else text for text in column)
+        missing_count = column.count(None)
+        if missing_count == count:
             continue
-        if missing == 0:
+        if missing_count == 0:
             has |= np.uint32(bit)
         else:
             has[[value is not None for value in column]] |= np.uint32(bit)
     for name in _ESCAPABLE:
-        escaped = [place for place, text in enumerate(by[name]) if text is not None and "\\" in text]
+        escaped = [index for index, text in enumerate(row_columns[name]) if text is not None and "\\" in text]
         has[escaped] |= np.uint32(HAS_BITS["escaped"])
     return has
 
 
-def _mark_failures(by: dict[str, tuple[Any, ...]], values: Values) -> None:
+def _mark_failures(row_columns: dict[str, tuple[Any, ...]], values: Values) -> None:
     count = len(values["state"])
     exception, failure = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
-    for place, (error, trace) in enumerate(zip(by["exception"], by["traceback"], strict=True)):
-        if error is None and trace is None:
+    for index, (error, traceback) in enumerate(zip(row_columns["exception"], row_columns["traceback"], strict=True)):
+        if error is None and traceback is None:
             continue
-        bits = (HAS_BITS["exception"] if error is not None else 0) | (HAS_BITS["traceback"] if trace is not None else 0)
-        values["has"][place] |= np.uint32(bits)
-        fingerprint = compute_fingerprint(error, trace)
+        if error is not None:
+            values["has"][index] |= np.uint32(HAS_BITS["exception"])
+        if traceback is not None:
+            values["has"][index] |= np.uint32(HAS_BITS["traceback"])
+        fingerprint = compute_fingerprint(error, traceback)
         if fingerprint is not None:
-            exception[place] = exception_class_id(fingerprint.exception)
-            failure[place] = fingerprint_to_int(fingerprint)
+            exception[index] = exception_class_id(fingerprint.exception)
+            failure[index] = fingerprint_to_int(fingerprint)
     values["exception"], values["failure"] = exception, failure
 
 
 def write_rows(columns: Columns, ids: Sequence[int], values: Values) -> None:
-    """Set the values of these rows. Within `Columns.change`."""
+    """Write the values of these rows. Called within `Columns.change`."""
     slots = find_row_slots(columns, ids)
     for name, column in values.items():
         columns[name][slots] = column
@@ -159,10 +166,10 @@ def write_rows(columns: Columns, ids: Sequence[int], values: Values) -> None:
 
 
 def clear_rows(columns: Columns, ids: Sequence[int]) -> None:
-    """Within `Columns.change`."""
+    """Mark these rows as deleted. Called within `Columns.change`."""
     slots = find_row_slots(columns, ids)
     columns["live"][slots] = 0
-    # in a kept order they come last, as what has no value does
+    # in a stored order they come last, like rows without a value
     for name in REAL_COLUMNS:
         columns[name][slots] = np.nan
     for name in ("uuid_high", "uuid_low"):
@@ -172,20 +179,23 @@ def clear_rows(columns: Columns, ids: Sequence[int]) -> None:
 
 
 def find_row_slots(columns: Columns, ids: Sequence[int]) -> Any:
-    """A slice where they follow each other, as new ones do."""
+    """Return the slots of these ids: a slice if they are consecutive, as new ids are."""
     if ids and ids[-1] - ids[0] + 1 == len(ids) and all(map(int.__eq__, ids, range(ids[0], ids[0] + len(ids)))):
         return slice(ids[0] - columns.first, ids[-1] - columns.first + 1)
     return np.fromiter(ids, np.int64, len(ids)) - columns.first
 
 
 def write_chunks(columns: Columns, chunks: Iterable[Sequence[Row]]) -> None:
-    """Fill empty columns. Within `Columns.change`."""
+    """Fill empty columns. Called within `Columns.change`."""
     for rows in chunks:
         write_rows(columns, [row[0] for row in rows], build_values(rows))
 
 
 def write_orders(columns: Columns, count: int) -> None:
-    """Sort the first `count` slots by every key that is kept in order; not those without a row. Within `change`."""
+    """Sort the first `count` slots by every key with a stored order; slots without a row come last.
+
+    Called within `Columns.change`.
+    """
     live = columns["live"][:count]
     for key in SORTED_KEYS:
         if key == "uuid":

@@ -1,7 +1,8 @@
-"""The file of a segment's columns, mapped into memory: one process writes, any number read at the same time.
+"""Memory-mapped column file of a segment: one writer process, any number of concurrent readers.
 
-A reader takes its look between two readings of `writing`: if that was odd or has moved on, it looks again. So a
-look is of one moment, without a lock that a dead process could hold."""
+Reads are consistent without a lock (seqlock): a reader compares the counter `writing` before and after, and reads again
+if it was odd or has changed. A lock could be left behind by a process that was killed.
+"""
 
 import mmap
 import os
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -27,16 +28,16 @@ from flower.store.sqlite.columns.layout import (
 
 T = TypeVar("T")
 
-#: Seconds a reader waits for a change to be over; a writer that was killed within one never ends it.
-CHANGE_TIMEOUT = 0.2
+#: Seconds that a reader waits for a change to finish. A writer that is killed during a change never finishes it.
+CHANGE_TIMEOUT: Final = 0.2
 
 
 class ColumnFileInvalid(Exception):
-    """There are no columns here, or not those of these rows."""
+    """The column file is missing or not valid for these rows."""
 
 
 def read_boot_id() -> bytes:
-    """What tells one run of the machine from the next."""
+    """Return an id that differs for each boot of the machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()[:36]
     except OSError:
@@ -44,18 +45,18 @@ def read_boot_id() -> bytes:
 
 
 class Columns:
-    """Columns of one segment, in whatever memory they are."""
+    """Columns of one segment, in any memory."""
 
     def __init__(self, buffer: Any, first: int, capacity: int) -> None:
-        places, orders, _ = compute_offsets(capacity)
+        column_offsets, order_offsets, _ = compute_offsets(capacity)
         self.first = first
         self.capacity = capacity
         self.header = np.ndarray((), HEADER_DTYPE, buffer)
         self.arrays: dict[str, Array] = {
-            name: np.ndarray((capacity,), kind, buffer, places[name]) for name, kind in COLUMN_TYPES.items()
+            name: np.ndarray((capacity,), kind, buffer, column_offsets[name]) for name, kind in COLUMN_TYPES.items()
         }
         self.orders: dict[str, Array] = {
-            name: np.ndarray((capacity,), np.uint32, buffer, orders[name]) for name in SORTED_KEYS
+            name: np.ndarray((capacity,), np.uint32, buffer, order_offsets[name]) for name in SORTED_KEYS
         }
 
     def __getitem__(self, name: str) -> Any:
@@ -67,12 +68,12 @@ class Columns:
 
     @property
     def generation(self) -> str:
-        """Of the text index whose blocks the rows name."""
+        """Generation of the text index whose block numbers the rows have."""
         return bytes(self.header["generation"].item()).decode("ascii", "replace")
 
     @property
     def instance_id(self) -> int:
-        """Tells these columns from others of the same segment, made before or after."""
+        """Random number that distinguishes these columns from earlier and later ones of the same segment."""
         return int(self.header["made"])
 
     @property
@@ -80,35 +81,33 @@ class Columns:
         return int(self.header["indexed_at"])
 
     def order(self, key: str) -> Any | None:
-        """The slots in ascending order of the key, if that is kept and right."""
+        """Return the slots in ascending order of the key; None if the order is not stored or not current."""
         return self.orders[key] if int(self.header["ordered"]) == self.sequence else None
 
-    def read_consistent(self, look: Callable[[], T]) -> T:
-        """What the function gives, of one moment. Raises Unusable if a change does not end."""
-        until = time.monotonic() + CHANGE_TIMEOUT
-        while time.monotonic() < until:
+    def read_consistent(self, read: Callable[[], T]) -> T:
+        """Return a consistent result of the function. Raises ColumnFileInvalid if a change does not finish."""
+        deadline = time.monotonic() + CHANGE_TIMEOUT
+        while time.monotonic() < deadline:
             before = int(self.header["writing"])
             if before % 2 == 0:
-                found = look()
+                result = read()
                 if int(self.header["writing"]) == before:
-                    return found
+                    return result
             time.sleep(0.0005)
-        raise ColumnFileInvalid("a change of the columns did not end")
+        raise ColumnFileInvalid("a change did not finish in time")
 
     @contextmanager
     def change(self, sequence: int) -> Iterator[None]:
-        """Within this the columns may be changed; after it they are as of `sequence`."""
+        """Context in which the columns may be changed; after it they are as of `sequence`."""
         self.header["synced"] = 0
         self.header["writing"] |= 1
         yield
         self.header["sequence"] = sequence
         self.header["writing"] += 1
 
-    def nbytes(self) -> int:
-        return compute_offsets(self.capacity)[2]
-
 
 def create_in_memory(first: int, capacity: int) -> Columns:
+    """Return empty columns in anonymous memory."""
     columns = Columns(bytearray(compute_offsets(capacity)[2]), first, capacity)
     _init_header(columns.header, first, capacity)
     return columns
@@ -123,10 +122,10 @@ def _init_header(header: Any, first: int, capacity: int) -> None:
 
 
 class ColumnFile(Columns):
-    """Opened for reading or, by the one writer, for changing."""
+    """A column file, opened for reading or, by the only writer, for changing."""
 
     def __init__(self, path: Path, first: int, capacity: int, *, writable: bool = False) -> None:
-        """Raises Unusable."""
+        """Open the file. Raises ColumnFileInvalid."""
         self._writable = writable
         flags = os.O_RDWR if writable else os.O_RDONLY
         try:
@@ -136,7 +135,7 @@ class ColumnFile(Columns):
         try:
             size = compute_offsets(capacity)[2]
             if os.fstat(handle).st_size != size:
-                raise ColumnFileInvalid("a file of another size")
+                raise ColumnFileInvalid("wrong file size")
             self._map = mmap.mmap(handle, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise ColumnFileInvalid(str(error)) from error
@@ -150,40 +149,44 @@ class ColumnFile(Columns):
     def _check(self) -> None:
         header: Mapping[str, Any] = self.header  # type: ignore[assignment]
         if header["magic"].item() != MAGIC or int(header["format"]) != COLUMN_FORMAT:
-            raise ColumnFileInvalid("not our columns")
+            raise ColumnFileInvalid("not a column file of this format")
         if int(header["first"]) != self.first or int(header["capacity"]) != self.capacity:
-            raise ColumnFileInvalid("columns of other rows")
+            raise ColumnFileInvalid("columns of another segment")
         if not int(header["synced"]) and header["boot"].item() != read_boot_id():
-            # the machine stopped: what was on its way to the disk may have got there in any order
-            raise ColumnFileInvalid("not brought to the disk before the machine stopped")
+            # after a crash of the machine, unsynced pages may have been written in any order
+            raise ColumnFileInvalid("not synced before the machine stopped")
         if self._writable and int(header["writing"]) % 2:
-            raise ColumnFileInvalid("a change was cut off")  # only the writer knows that nobody is at work
+            # only the writer can tell an interrupted change from one in progress
+            raise ColumnFileInvalid("a change was interrupted")
 
     def release(self) -> None:
-        """Give back the memory that shows the file; the next look takes it from the system's cache again."""
+        """Release the mapped memory; the next access reads it from the page cache again."""
         self._map.madvise(mmap.MADV_DONTNEED)
 
     def sync(self) -> None:
-        """All of it to the disk: from now on it outlives the machine's stopping."""
+        """Write the whole file to the disk, so that it survives a crash of the machine."""
         self._map.flush()
         self.header["synced"] = 1
         self._map.flush(0, HEADER_BYTES)
 
 
 def create_column_file(path: Path, first: int, capacity: int) -> ColumnFile:
-    """Empty columns. Room on the disk is taken at once: a map cannot say that the disk is full. Raises OSError."""
-    fresh = path.with_name(path.name + ".new")
-    handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    """Create a file of empty columns.
+
+    Its disk space is allocated at once, because a write to mapped memory cannot report a full disk. Raises OSError.
+    """
+    temporary = path.with_name(path.name + ".new")
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         try:
             os.posix_fallocate(handle, 0, compute_offsets(capacity)[2])
         finally:
             os.close(handle)
-        with open(fresh, "r+b") as file, mmap.mmap(file.fileno(), HEADER_BYTES) as header:
+        with open(temporary, "r+b") as file, mmap.mmap(file.fileno(), HEADER_BYTES) as header:
             _init_header(np.ndarray((), HEADER_DTYPE, header), first, capacity)
-        fresh.rename(path)
+        temporary.rename(path)
     except BaseException:
         with suppress(OSError):
-            fresh.unlink()
+            temporary.unlink()
         raise
     return ColumnFile(path, first, capacity, writable=True)

@@ -1,4 +1,4 @@
-"""A segment's columns as the writer holds them: in step with the rows, or known not to be."""
+"""The writer's columns of one segment: synchronized with the rows, or known to be invalid."""
 
 import errno
 import logging
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class ColumnWriter:
-    """Gathers what a transaction does to the rows and does it to the columns once it is committed."""
+    """Collects the row changes of a transaction and applies them to the columns after the commit."""
 
     def __init__(self, path: Path, first: int, capacity: int, sequence: int) -> None:
-        """`sequence` is what the rows are as of."""
+        """`sequence`: change sequence of the rows."""
         self._path = path
         self._first, self._capacity = first, capacity
         self._staged: list[Row] = []
@@ -30,7 +30,7 @@ class ColumnWriter:
 
     @property
     def is_valid(self) -> bool:
-        """Whether the columns are in step; else `rebuild` makes them so."""
+        """Whether the columns are synchronized with the rows; otherwise `rebuild` is needed."""
         return self._file is not None
 
     @property
@@ -38,7 +38,7 @@ class ColumnWriter:
         return self._file is not None and int(self._file.header["ordered"]) == self._file.sequence
 
     def create(self) -> None:
-        """Columns of a segment without rows, as of no write yet. Without room on the disk there are none."""
+        """Create the columns of a segment without rows. If the disk is full, the segment has no columns."""
         try:
             self._file = create_column_file(self._path, self._first, self._capacity)
         except OSError as error:
@@ -46,8 +46,12 @@ class ColumnWriter:
 
     def _invalidate(self, error: OSError) -> None:
         self._file = None
-        why = "there is no room for them" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        log.warning("No columns for %s now: %s. Searching it is slower until there are.", self._path.stem, why)
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        log.warning(
+            "Cannot create the column file of %s: %s. Searching it is slower until the file is created.",
+            self._path.stem,
+            reason,
+        )
 
     def put(self, rows: Iterable[Row]) -> None:
         if self._file is not None:
@@ -58,17 +62,17 @@ class ColumnWriter:
             self._removed.extend(ids)
 
     def discard(self) -> None:
-        """The transaction came to nothing."""
+        """Drop the changes of a transaction that was rolled back."""
         self._staged, self._removed = [], []
 
     def commit(self, sequence: int) -> None:
-        """The rows are on the disk, as of this number."""
+        """Apply the changes of a transaction that is on disk, as of this change sequence."""
         rows, removed = self._staged, self._removed
         self.discard()
         file = self._file
         if file is None:
             return
-        # what takes long comes before readers are made to wait
+        # computed before readers have to wait
         values = build_values(rows) if rows else None
         with file.change(sequence):
             if removed:
@@ -77,7 +81,7 @@ class ColumnWriter:
                 write_rows(file, [row[0] for row in rows], values)
 
     def rebuild(self, chunks: Iterable[Sequence[Row]], sequence: int) -> bool:
-        """Make the columns anew from the rows, as of that number. False if there is no room."""
+        """Rebuild the columns from the rows, as of this change sequence. Return False if the disk is full."""
         self.discard()
         self.create()
         if self._file is None:
@@ -87,8 +91,7 @@ class ColumnWriter:
         return True
 
     def sort(self, count: int) -> None:
-        """Sort the keys of the first `count` slots, for a segment that hardly changes any more; then all of it goes
-        to the disk."""
+        """Store the orders of the first `count` slots, for a segment that rarely changes, then sync the file."""
         file = self._file
         if file is None:
             return
@@ -96,10 +99,6 @@ class ColumnWriter:
             write_orders(file, count)
             file.header["ordered"] = file.sequence
         file.sync()
-
-    def sync(self) -> None:
-        if self._file is not None:
-            self._file.sync()
 
     def close(self) -> None:
         self.discard()

@@ -1,4 +1,7 @@
-"""Which columns there are, and what their values mean. Row `id` of a segment is slot `id - first` of each column."""
+"""Columns of a segment, the meaning of their values, and their place in the file.
+
+Row `id` of a segment is slot `id - first` of each column.
+"""
 
 from typing import Any, Final
 from zlib import crc32
@@ -10,13 +13,12 @@ from flower.records import FAILURE, REJECTED, RETRY, REVOKED, SUCCESS
 
 Array = npt.NDArray[np.generic]
 
-#: Numbers of the segment's dictionary, 0 for no word.
+#: word ids of the segment's dictionary; 0: no word
 WORD_COLUMNS: Final = ("state", "name", "hostname", "queue", "exchange", "routing_key", "client")
-#: Seconds, NaN if missing. `ended` is the time of the state that the task ended in (or is retried in), `wait` is
-#: `Task.wait`.
+#: Seconds; NaN: no value. `ended` is the time of the present state if that is final or RETRY; `wait` is `Task.wait`.
 REAL_COLUMNS: Final = ("received", "started", "timestamp", "sent", "ended", "runtime", "wait")
-#: Whole numbers in few bits: the least value stands for a missing one, the greatest and the second least for
-#: those that do not fit, which only the row knows.
+#: Integers of 16 or 32 bits. The minimum of the type means no value. The maximum and the minimum + 1 mean a value that
+#: does not fit, which only the row has.
 INTEGER_COLUMNS: Final[dict[str, Any]] = {
     "retries": np.int16,
     "priority": np.int16,
@@ -25,42 +27,42 @@ INTEGER_COLUMNS: Final[dict[str, Any]] = {
 }
 
 COLUMN_TYPES: Final[dict[str, Any]] = {
-    # 1 where there is a row
+    # 1: the slot has a row
     "live": np.uint8,
     **dict.fromkeys(WORD_COLUMNS, np.uint32),
     **dict.fromkeys(REAL_COLUMNS, np.float64),
     **INTEGER_COLUMNS,
-    # `fingerprint.class_number` and `fingerprint_number`, 0 for none
+    # `exception_class_id` and `fingerprint_to_int`; 0: none
     "exception": np.uint64,
     "failure": np.uint64,
-    # buckets of `sketch`, NO_BUCKET for no value
+    # buckets of `quantile_sketch`; NO_BUCKET: no value
     "runtime_bucket": np.uint16,
     "wait_bucket": np.uint16,
-    # a canonical uuid as two numbers that order as its text does; 0 where it is none
+    # a canonical UUID as two numbers that sort like its text; 0: not a canonical UUID
     "uuid_high": np.uint64,
     "uuid_low": np.uint64,
-    # `hashed` of root_id, where it is not the task's own id, and of parent_id; 0 for none
+    # `hash_id` of root_id, unless that is the task's own id, and of parent_id; 0: none
     "root": np.uint32,
     "parent": np.uint32,
-    # bits of HAS
+    # bits of HAS_BITS
     "has": np.uint32,
-    # grows with every change of the row; the row is in block `text_block` of the text index as of `text_version`
+    # incremented by every change of the row; block `text_block` of the text index has the row as of `text_version`
     "version": np.uint16,
     "text_block": np.uint16,
     "text_version": np.uint16,
 }
 NO_BUCKET: Final = 65_535
 
-#: What a row has, for fields without a column, and what is to be known of its texts.
+#: Values that are present, for fields without a column of their own, and a property of the texts.
 _HAS_NAMES: Final = (
     "args", "kwargs", "result", "exception", "traceback", "eta", "expires", "data", "earlier", "clock",
     "succeeded", "failed", "retried", "revoked", "rejected", "root_id", "parent_id",
-    # args, kwargs or result has a backslash in it: what it spells may not be what it says
+    # args, kwargs or result contains a backslash: an escape may spell the text differently
     "escaped",
 )  # fmt: skip
-HAS_BITS: Final = {name: 1 << place for place, name in enumerate(_HAS_NAMES)}
+HAS_BITS: Final = {name: 1 << bit for bit, name in enumerate(_HAS_NAMES)}
 
-#: Which time `ended` is, by state.
+#: state → column with the time of `ended`
 END_TIME_COLUMNS: Final = {
     SUCCESS: "succeeded",
     FAILURE: "failed",
@@ -69,12 +71,12 @@ END_TIME_COLUMNS: Final = {
     RETRY: "retried",
 }
 
-#: Keys of which a full segment keeps its slots in ascending order (missing values last, equal ones by slot).
+#: Keys of which a full segment stores its slots in ascending order: missing values last, equal values by slot.
 SORTED_KEYS: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid", "root", "parent")
 
 
 def hash_id(packed: bytes | str) -> int:
-    """An id in few bits, never 0: tells those that are not it. Canonical ids end in random digits."""
+    """Return a 32-bit hash of an id, never 0. It is the last 4 bytes of a canonical UUID, which are random."""
     return (int.from_bytes(packed[-4:], "big") if isinstance(packed, bytes) else crc32(packed.encode())) or 1
 
 
@@ -87,37 +89,37 @@ HEADER_DTYPE: Final = np.dtype(
         ("format", np.uint32),
         ("capacity", np.uint32),
         ("first", np.int64),
-        # the number of the change sequence that the columns are as of
+        # change sequence that the columns are as of
         ("sequence", np.int64),
-        # odd while they are being changed
+        # odd while a change is in progress
         ("writing", np.int64),
-        # of the text index, whose blocks the rows name
+        # generation of the text index whose block numbers the rows have
         ("generation", "S40"),
-        # when rows were last noted as indexed, by the system's monotonic clock in nanoseconds
+        # when rows were last marked as indexed: system-wide monotonic clock, nanoseconds
         ("indexed_at", np.int64),
-        # the sequence as of which the orders are right; -1 if there are none
+        # change sequence as of which the orders are valid; -1: no orders
         ("ordered", np.int64),
-        # whether all of it is known to be on the disk; else it is good until the machine stops
+        # 1: the whole file is on disk; 0: valid until the machine is rebooted
         ("synced", np.int64),
         ("boot", "S36"),
-        # a random number: versions of rows count from when these columns were made
+        # random number: versions of rows are comparable only while it is the same
         ("made", np.uint64),
     ]
 )
 
 
 def compute_offsets(capacity: int) -> tuple[dict[str, int], dict[str, int], int]:
-    """Where columns and orders begin in the file, and how long it is."""
-    place = HEADER_BYTES
+    """Return the offset of each column, the offset of each order, and the size of the file."""
+    position = HEADER_BYTES
     columns: dict[str, int] = {}
     for name, kind in COLUMN_TYPES.items():
-        columns[name] = place
-        place += _align(capacity * np.dtype(kind).itemsize)
+        columns[name] = position
+        position += _align(capacity * np.dtype(kind).itemsize)
     orders: dict[str, int] = {}
     for name in SORTED_KEYS:
-        orders[name] = place
-        place += _align(capacity * 4)
-    return columns, orders, place
+        orders[name] = position
+        position += _align(capacity * 4)
+    return columns, orders, position
 
 
 def _align(size: int) -> int:

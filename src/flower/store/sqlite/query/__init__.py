@@ -1,14 +1,23 @@
-"""Answering a query from columns, text index and rows, segment by segment.
+"""Evaluation of queries over columns, text index and rows, one segment at a time.
 
-- `mapped`: how much of the files is seen as our memory
-- `memory`: what was found out and stays true as long as a segment does not change
-- `shelf`: the columns and words of each segment, as of one moment
-- `question`: a query being answered: which tasks, by when, and what it has learnt so far
-- `wording`: what a term asks of the text index
-- `uuids`: parts of ids in columns
-- `masks`: the search tree over columns: which rows may fulfil it, which must
-- `exact`: which rows do: those in doubt are read
-- `walk`: rows in the order asked for, from any place on; `words`: the same for words
-- `place`: where an offset is
-- `figures`: counts, histograms, sketches; `failing`: groups of failures
+    aggregations     counts, facets, histograms, summaries and slow thresholds
+    bitmasks         search tree → boolean masks over the columns
+    column_cache     columns and dictionaries of each segment; limit of the mapped memory
+    context          state of one query, and the view of one segment
+    dictionary_sort  rows in the order of a dictionary-encoded column
+    evaluate         candidate rows → matching rows; reads the rows that the columns cannot decide
+    failure_groups   failure groups, and when each was first and last seen
+    group_counts     group-by counts over several columns
+    in_flight        prefetched and executing tasks of each worker
+    limits           limits that select how a query is evaluated
+    merge            k-way merge of the sorted rows of all segments
+    offsets          offset → position, without scanning
+    relations        rows by root and by parent
+    result_cache     LRU cache of results of single segments
+    segment_scan     ordered scan of one segment
+    sort_keys        sort keys of one segment
+    term_cache       which rows match a term, as far as the rows were read
+    text_candidates  candidates of a term from the text index
+    uuid_search      substring search in UUID columns
+    workflows        list of workflows with their progress
 """

@@ -1,7 +1,7 @@
-"""Counts, facets, histograms and summaries of what a query finds: from columns alone, segment by segment. What
-comes too late is left out, and the answer says so.
+"""Counts, facets, histograms, summaries and slow thresholds of matching tasks, computed from columns alone.
 
-Above which run time a task of each type counts as slow: from all run times that the store holds."""
+When the deadline passes, the result is partial and gives the reason.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -36,46 +36,46 @@ from flower.store.sqlite.query.group_counts import (
     sketch_from_counts,
 )
 
-#: The exception class or failure group with this number; None for none.
+#: Returns the exception class or failure group with this number; None for number 0 (no value).
 NameResolver = Callable[[Facet, int], str | None]
 
 _INITIAL_STATES: Final = 64
 
 
 class PartialScan:
-    """Goes through the segments until the time is over."""
+    """Iterates over the segments until the deadline passes; `reason` then explains the partial result."""
 
-    def __init__(self, question: QueryContext, entries: Sequence[SegmentInfo]) -> None:
-        self._ctx = question
-        self._segments = entries
+    def __init__(self, ctx: QueryContext, segments: Sequence[SegmentInfo]) -> None:
+        self._ctx = ctx
+        self._segments = segments
         self.reason: str | None = None
 
     def iter_views(self) -> Iterator[tuple[SegmentView, Any]]:
-        """Each segment with the slots that the query finds there, newest first."""
-        for entry in reversed(self._segments):
-            if not entry.rows or can_skip_segment(entry, self._ctx.where):
+        """Yield each segment with the slots that match, newest segment first."""
+        for segment in reversed(self._segments):
+            if not segment.rows or can_skip_segment(segment, self._ctx.where):
                 continue
             try:
-                look = self._ctx.open_view(entry)
-                slots = np.flatnonzero(match_rows(look, self._ctx.where))
+                view = self._ctx.open_view(segment)
+                slots = np.flatnonzero(match_rows(view, self._ctx.where))
             except SegmentUnavailable:
                 continue
             except DeadlineExceeded as error:
                 self.reason = explain_partial(error)
                 return
             if len(slots):
-                yield look, slots
+                yield view, slots
 
 
 def explain_partial(error: DeadlineExceeded) -> str:
-    return f"{error.message}; this is what was found until then. To see all, {error.hint}."
+    return f"{error.message}; the result is incomplete. For the complete result, {error.hint}."
 
 
-def scan_count(question: QueryContext, entries: Sequence[SegmentInfo]) -> Count:
+def scan_count(ctx: QueryContext, segments: Sequence[SegmentInfo]) -> Count:
     total = 0
-    for entry in reversed(entries):
+    for segment in reversed(segments):
         try:
-            total += count_matches(question, entry, question.where)
+            total += count_matches(ctx, segment, ctx.where)
         except SegmentUnavailable:
             continue
         except DeadlineExceeded as error:
@@ -84,103 +84,105 @@ def scan_count(question: QueryContext, entries: Sequence[SegmentInfo]) -> Count:
 
 
 def scan_facets(
-    question: QueryContext,
-    entries: Sequence[SegmentInfo],
+    ctx: QueryContext,
+    segments: Sequence[SegmentInfo],
     wanted: Sequence[Facet],
     names: NameResolver,
     *,
     limit: int,
     containing: str | None,
 ) -> Facets:
-    partial = PartialScan(question, entries)
+    partial = PartialScan(ctx, segments)
     total = 0
     counts: dict[Facet, dict[Any, int]] = {facet: {} for facet in wanted}
-    for look, slots in partial.iter_views():
+    for view, slots in partial.iter_views():
         total += len(slots)
         for facet in wanted:
-            known = counts[facet]
-            for value, number in _count_facet(look, facet, slots).items():
-                known[value] = known.get(value, 0) + number
-    found: dict[str, FacetCounts] = {
+            totals = counts[facet]
+            for value, number in _count_facet(view, facet, slots).items():
+                totals[value] = totals.get(value, 0) + number
+    ranked: dict[str, FacetCounts] = {
         facet: _rank_facet(facet, counts[facet], names, limit, containing) for facet in wanted
     }
-    return Facets(total, found, partial.reason)
+    return Facets(total, ranked, partial.reason)
 
 
-def _count_facet(look: SegmentView, facet: Facet, slots: Any) -> dict[Any, int]:
-    where = look.ctx.where
-    asked = (look.snapshot_id, look.count, "facet", facet, where, look.ctx.slow_version_for(where))
-    memory = look.ctx.resources.result_cache
-    known: dict[Any, int] | None = memory.get(asked)
-    if known is None:
-        column = look.column(FACET_COLUMNS.get(facet, facet))[slots]
+def _count_facet(view: SegmentView, facet: Facet, slots: Any) -> dict[Any, int]:
+    where = view.ctx.where
+    cache_key = (view.snapshot_id, view.count, "facet", facet, where, view.ctx.slow_version_for(where))
+    cache = view.ctx.resources.result_cache
+    cached: dict[Any, int] | None = cache.get(cache_key)
+    if cached is None:
+        column = view.column(FACET_COLUMNS.get(facet, facet))[slots]
         if facet in ("exception", "failure"):
             values, numbers = np.unique(column, return_counts=True)
-            known = dict(zip(values.tolist(), numbers.tolist(), strict=True))
+            cached = dict(zip(values.tolist(), numbers.tolist(), strict=True))
         else:
             counts = np.bincount(column, minlength=1)
-            words = look.dictionary.values
-            known = {
+            words = view.dictionary.values
+            cached = {
                 words[number] if number else None: int(counts[number]) for number in np.flatnonzero(counts).tolist()
             }
-        memory.put(asked, known, 120 * len(known))
-    return known
+        cache.put(cache_key, cached, 120 * len(cached))
+    return cached
 
 
 def _rank_facet(
     facet: Facet, counts: dict[Any, int], names: NameResolver, limit: int, containing: str | None
 ) -> FacetCounts:
     if facet in ("exception", "failure"):
-        named: dict[str | None, int] = {}
-        for number, found in counts.items():
+        by_name: dict[str | None, int] = {}
+        for number, count in counts.items():
             name = names(facet, number)
-            named[name] = named.get(name, 0) + found
-        counts = named
+            by_name[name] = by_name.get(name, 0) + count
+        counts = by_name
     return build_facet_counts(counts, limit, containing)
 
 
-def assign_buckets(look: SegmentView, span: BucketSpan, slots: Any) -> tuple[Any, Any]:
-    """Those of the slots that are in the span, and the bucket of each (`grouping.bucket_of`)."""
+def find_buckets(view: SegmentView, span: BucketSpan, slots: Any) -> tuple[Any, Any]:
+    """Return a mask of the slots in the span, and the bucket of each of these (`aggregation.span_bucket_index`)."""
     with np.errstate(invalid="ignore", over="ignore"):
-        places = np.floor((look.column(span.time)[slots] - span.start_at) / span.width)
-        inside = (places >= 0) & (places < span.buckets)
-    return slots[inside], places[inside].astype(np.int64)
+        buckets = np.floor((view.column(span.time)[slots] - span.start_at) / span.width)
+        is_inside = (buckets >= 0) & (buckets < span.buckets)
+    return is_inside, buckets[is_inside].astype(np.int64)
 
 
-def restrict_to_span(question: QueryContext, span: BucketSpan) -> QueryContext:
-    """The same question for tasks that can be in the span: segments that are not are not looked at."""
+def restrict_to_span(ctx: QueryContext, span: BucketSpan) -> QueryContext:
+    """Return the same query limited to the time of the span, so that other segments are skipped."""
     if span.time not in BOUNDED_KEYS:
-        return question
+        return ctx
     window = Term(span.time, "range", (span.start_at - span.width, span.end + span.width))
-    return question.with_filter(all_of([question.where, window]))
+    return ctx.with_filter(all_of([ctx.where, window]))
 
 
-def scan_histogram(question: QueryContext, entries: Sequence[SegmentInfo], span: BucketSpan) -> Histogram:
-    partial = PartialScan(restrict_to_span(question, span), entries)
+def scan_histogram(ctx: QueryContext, segments: Sequence[SegmentInfo], span: BucketSpan) -> Histogram:
+    partial = PartialScan(restrict_to_span(ctx, span), segments)
     states = GroupNumbering()
     grid = CountGrid(span.buckets)
-    for look, slots in partial.iter_views():
-        inside, places = assign_buckets(look, span, slots)
-        grid.add(states.assign_rows(look, "state", inside), places, len(states))
-    found = {state: grid.cells[number].tolist() for number, state in enumerate(states.values)}
-    return Histogram(span, {state: tuple(found[state]) for state in sorted(found) if any(found[state])}, partial.reason)
+    for view, slots in partial.iter_views():
+        is_inside, buckets = find_buckets(view, span, slots)
+        grid.add(states.assign_rows(view, "state", slots[is_inside]), buckets, len(states))
+    by_state = {state: tuple(grid.cells[number].tolist()) for number, state in enumerate(states.values)}
+    return Histogram(
+        span, {state: by_state[state] for state in sorted(by_state) if any(by_state[state])}, partial.reason
+    )
 
 
 class _GroupStatistics:
-    """States and sketches by group."""
+    """Number of tasks by state, and sketches of run time and wait time, for each group."""
 
     def __init__(self) -> None:
         self.states = GroupNumbering()
         self._counts = CountGrid(_INITIAL_STATES)
         self._runtime, self._wait = GroupSketches(BUCKET_COUNT), GroupSketches(BUCKET_COUNT)
 
-    def add(self, look: SegmentView, slots: Any, groups: Any, count: int) -> None:
-        states = self.states.assign_rows(look, "state", slots)
+    def add(self, view: SegmentView, slots: Any, groups: Any, count: int) -> None:
+        states = self.states.assign_rows(view, "state", slots)
         if len(self.states) > self._counts.width:
             self._widen()
         self._counts.add(groups, states, count)
-        self._runtime.add(groups, look.column("runtime_bucket")[slots], count)
-        self._wait.add(groups, look.column("wait_bucket")[slots], count)
+        self._runtime.add(groups, view.column("runtime_bucket")[slots], count)
+        self._wait.add(groups, view.column("wait_bucket")[slots], count)
 
     def _widen(self) -> None:
         wider = CountGrid(2 * max(self._counts.width, len(self.states)))
@@ -202,68 +204,69 @@ class _GroupStatistics:
         return Summary(None, int(counts.sum()), self._by_state(counts), self._runtime.total(), self._wait.total())
 
     def _by_state(self, counts: Any) -> dict[str, int]:
-        found = {self.states.values[number]: int(counts[number]) for number in np.flatnonzero(counts).tolist()}
-        return dict(sorted(found.items()))
+        by_state = {self.states.values[number]: int(counts[number]) for number in np.flatnonzero(counts).tolist()}
+        return dict(sorted(by_state.items()))
 
 
 def scan_summaries(
-    question: QueryContext, entries: Sequence[SegmentInfo], by: Facet | None, names: NameResolver, *, limit: int
+    ctx: QueryContext, segments: Sequence[SegmentInfo], by: Facet | None, names: NameResolver, *, limit: int
 ) -> Summaries:
-    partial = PartialScan(question, entries)
+    partial = PartialScan(ctx, segments)
     groups = GroupNumbering()
-    figures = _GroupStatistics()
-    for look, slots in partial.iter_views():
-        which = np.zeros(len(slots), np.int64) if by is None else groups.assign_rows(look, by, slots)
-        figures.add(look, slots, which, max(1, len(groups)))
+    statistics = _GroupStatistics()
+    for view, slots in partial.iter_views():
+        group_numbers = np.zeros(len(slots), np.int64) if by is None else groups.assign_rows(view, by, slots)
+        statistics.add(view, slots, group_numbers, max(1, len(groups)))
     if by is None:
-        return Summaries(figures.total(), partial=partial.reason)
-    named = {
+        return Summaries(statistics.total(), partial=partial.reason)
+    values = {
         number: names(by, value) if by in ("exception", "failure") else value
         for number, value in enumerate(groups.values)
     }
-    order = sorted(named, key=lambda number: (-figures.count(number), named[number] is None, named[number] or ""))
-    chosen = tuple(figures.summary(number, named[number]) for number in order[: max(0, limit)])
-    return Summaries(figures.total(), chosen, len(order) - len(chosen), partial.reason)
+    order = sorted(values, key=lambda number: (-statistics.count(number), values[number] is None, values[number] or ""))
+    listed = tuple(statistics.summary(number, values[number]) for number in order[: max(0, limit)])
+    return Summaries(statistics.total(), listed, len(order) - len(listed), partial.reason)
 
 
-def scan_timeline(question: QueryContext, entries: Sequence[SegmentInfo], span: BucketSpan) -> Summaries:
-    partial = PartialScan(restrict_to_span(question, span), entries)
-    figures = _GroupStatistics()
-    for look, slots in partial.iter_views():
-        inside, places = assign_buckets(look, span, slots)
-        figures.add(look, inside, places, span.buckets)
-    stretches = tuple(figures.summary(place, span.start_at + place * span.width) for place in range(span.buckets))
-    return Summaries(figures.total(), stretches, partial=partial.reason)
+def scan_timeline(ctx: QueryContext, segments: Sequence[SegmentInfo], span: BucketSpan) -> Summaries:
+    partial = PartialScan(restrict_to_span(ctx, span), segments)
+    statistics = _GroupStatistics()
+    for view, slots in partial.iter_views():
+        is_inside, buckets = find_buckets(view, span, slots)
+        statistics.add(view, slots[is_inside], buckets, span.buckets)
+    summaries = tuple(statistics.summary(bucket, span.start_at + bucket * span.width) for bucket in range(span.buckets))
+    return Summaries(statistics.total(), summaries, partial=partial.reason)
 
 
-def scan_slow_thresholds(question: QueryContext, entries: Sequence[SegmentInfo]) -> Mapping[str, float]:
+def scan_slow_thresholds(ctx: QueryContext, segments: Sequence[SegmentInfo]) -> Mapping[str, float]:
+    """Return, by task name, the run time in seconds above which a task is slow, from all run times in the store."""
     groups = GroupNumbering()
     grid = CountGrid(BUCKET_COUNT)
-    for entry in entries:
-        question.deadline.raise_if_expired()
+    for segment in segments:
+        ctx.deadline.raise_if_expired()
         try:
-            names, which, buckets, counts = _segment_runtimes(question.open_view(entry))
+            names, group_numbers, buckets, counts = _segment_runtimes(ctx.open_view(segment))
         except SegmentUnavailable:
             continue
         numbers = np.array([groups.assign(name) for name in names], np.int64)
-        grid.add_counts(numbers[which] if len(names) else which, buckets, counts, len(groups))
+        grid.add_counts(numbers[group_numbers] if len(names) else group_numbers, buckets, counts, len(groups))
     return derive_slow_thresholds(
         {name: sketch_from_counts(grid.cells[number]) for number, name in enumerate(groups.values) if name is not None}
     )
 
 
-def _segment_runtimes(look: SegmentView) -> tuple[list[str | None], Any, Any, Any]:
-    """Names, and how many run times of each are in each bucket: place of the name, bucket, count."""
-    memory = look.ctx.resources.result_cache
-    asked = (look.snapshot_id, look.count, "run times")
-    known: tuple[list[str | None], Any, Any, Any] | None = memory.get(asked)
-    if known is None:
+def _segment_runtimes(view: SegmentView) -> tuple[list[str | None], Any, Any, Any]:
+    """Return the names, and the number of run times of each name in each bucket: index of the name, bucket, count."""
+    cache = view.ctx.resources.result_cache
+    cache_key = (view.snapshot_id, view.count, "run times")
+    cached: tuple[list[str | None], Any, Any, Any] | None = cache.get(cache_key)
+    if cached is None:
         groups = GroupNumbering()
-        slots = np.flatnonzero((look.column("live") == 1) & (look.column("runtime_bucket") != NO_BUCKET))
-        which = groups.assign_rows(look, "name", slots)
-        (which, buckets), counts = count_combinations(
-            (which, look.column("runtime_bucket")[slots]), (max(1, len(groups)), BUCKET_COUNT)
+        slots = np.flatnonzero((view.column("live") == 1) & (view.column("runtime_bucket") != NO_BUCKET))
+        group_numbers = groups.assign_rows(view, "name", slots)
+        (group_numbers, buckets), counts = count_combinations(
+            (group_numbers, view.column("runtime_bucket")[slots]), (max(1, len(groups)), BUCKET_COUNT)
         )
-        known = (groups.values, which, buckets, counts)
-        memory.put(asked, known, 24 * len(counts) + 100 * len(groups))
-    return known
+        cached = (groups.values, group_numbers, buckets, counts)
+        cache.put(cache_key, cached, 24 * len(counts) + 100 * len(groups))
+    return cached

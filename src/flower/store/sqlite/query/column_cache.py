@@ -1,7 +1,4 @@
-"""How much of the files is seen as our memory. Mapped pages belong to the system, which takes them back when it needs
-them; but until then they count as ours, and who watches the process cannot tell the difference.
-
-The columns and words of each segment, as of one moment. Any thread."""
+"""Cache of the columns and dictionaries of segments, and the limit of the memory in which column files are mapped."""
 
 import os
 import threading
@@ -19,19 +16,21 @@ from flower.store.sqlite.connection_pool import Deadline, SegmentPool
 from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.row_codec import WordDictionary
 
-#: Bytes of files that may be mapped before columns are let go, which costs little ...
+#: Bytes of mapped files above which the columns are released (cheap) ...
 MAX_MAPPED_COLUMNS: Final = 96 << 20
-
-#: ... and before the text index is closed, which must be opened again for the next search.
+#: ... and above which the text index is closed too (the next search has to open it again).
 MAX_MAPPED_TEXT: Final = 160 << 20
-
 _CHECK_INTERVAL: Final = 0.1
-
 _PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
+#: maximum copies of columns that still change, or that were built from rows because there was no file
+_MAX_COPIES: Final = 2
+_ROWS_PER_CHUNK: Final = 10_000
+#: maximum words in the dictionaries of all segments
+_MAX_CACHED_WORDS: Final = 400_000
 
 
 def read_mapped_bytes() -> int:
-    """Of this process, what it shares with files; 0 where the system does not tell."""
+    """Return the resident file-backed memory of this process in bytes; 0 where the system does not report it."""
     try:
         with open("/proc/self/statm", "rb", buffering=0) as file:
             return int(file.read(200).split()[2]) * _PAGE_SIZE
@@ -40,39 +39,36 @@ def read_mapped_bytes() -> int:
 
 
 class MappedMemoryLimiter:
-    """Lets go when much is mapped; looks now and then."""
+    """Releases mapped memory above a limit; checks at most every 0.1 s.
 
-    def __init__(self, columns: Callable[[], None], text: Callable[[], None]) -> None:
-        self._steps = ((MAX_MAPPED_COLUMNS, columns), (MAX_MAPPED_TEXT, text))
-        self._next = 0.0
+    The system reclaims mapped pages when it needs memory, but until then monitoring tools count them as memory of the
+    process.
+    """
+
+    def __init__(self, release_columns: Callable[[], None], close_text: Callable[[], None]) -> None:
+        self._steps = ((MAX_MAPPED_COLUMNS, release_columns), (MAX_MAPPED_TEXT, close_text))
+        self._next_check = 0.0
         self._lock = threading.Lock()
 
     def trim(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
-        if (now < self._next and not at_once) or not self._lock.acquire(blocking=False):
+        if (now < self._next_check and not at_once) or not self._lock.acquire(blocking=False):
             return
         try:
-            self._next = now + _CHECK_INTERVAL
-            for most, let_go in self._steps:
-                if read_mapped_bytes() <= most:
+            self._next_check = now + _CHECK_INTERVAL
+            for max_bytes, release in self._steps:
+                if read_mapped_bytes() <= max_bytes:
                     return
-                let_go()
+                release()
         finally:
             self._lock.release()
 
 
-#: Copies of columns that still change, and columns made from rows because there was no file: so many are kept.
-_MAX_COPIES: Final = 2
-
-_ROWS_PER_CHUNK: Final = 10_000
-
-#: Words kept over all segments.
-_MAX_CACHED_WORDS: Final = 400_000
-
-
 class ColumnCache:
-    def __init__(self, folder: StoreDirectory, pool: SegmentPool) -> None:
-        self._folder = folder
+    """Columns and dictionaries of segments. Thread-safe."""
+
+    def __init__(self, directory: StoreDirectory, pool: SegmentPool) -> None:
+        self._directory = directory
         self._pool = pool
         self._lock = threading.Lock()
         self._files: dict[int, ColumnFile] = {}
@@ -80,97 +76,102 @@ class ColumnCache:
         self._build_lock = threading.Lock()
         self._dictionaries: OrderedDict[int, tuple[int, WordDictionary]] = OrderedDict()
 
-    def get_columns(self, entry: SegmentInfo, deadline: Deadline) -> Columns:
-        """Columns as of the entry or later, that hold still. Raises SegmentGone, WaitedTooLong."""
-        file = self._open_file(entry)
+    def get_columns(self, segment: SegmentInfo, deadline: Deadline) -> Columns:
+        """Return columns that do not change, as of the segment's change sequence or later.
+
+        Raises SegmentUnavailable, DeadlineExceeded.
+        """
+        file = self._open_file(segment)
         if file is not None:
             if file.order("received") is not None:
-                return file  # full, and nothing has changed for a while
-            # the columns may be ahead of the entry: how many rows it knows of belongs to what is copied
-            known = self._copies.get((entry.number, file.sequence, file.indexed_at, entry.next))
-            if known is not None:
-                return known
+                return file  # full and unchanged for some time
+            # the columns may be newer than the metadata, so a copy is identified by the number of rows in the metadata
+            cached = self._copies.get((segment.number, file.sequence, file.indexed_at, segment.next))
+            if cached is not None:
+                return cached
             try:
-                return self._store_copy(entry, file.read_consistent(lambda: _copy_columns(file, entry)))
+                return self._store_copy(segment, file.read_consistent(lambda: _copy_columns(file, segment)))
             except ColumnFileInvalid:
                 pass
-        return self._build_from_rows(entry, deadline)
+        return self._build_from_rows(segment, deadline)
 
-    def _open_file(self, entry: SegmentInfo) -> ColumnFile | None:
-        """The file, if it is as new as the entry."""
-        file = self._files.get(entry.number)
-        if file is None or file.sequence < entry.sequence:
+    def _open_file(self, segment: SegmentInfo) -> ColumnFile | None:
+        """Return the column file, if it is as new as the segment's metadata."""
+        file = self._files.get(segment.number)
+        if file is None or file.sequence < segment.sequence:
             try:
-                file = ColumnFile(self._folder.columns_path(entry.number), entry.first, entry.capacity)
+                file = ColumnFile(self._directory.columns_path(segment.number), segment.first, segment.capacity)
             except ColumnFileInvalid:
                 return None
-            self._files[entry.number] = file
-        return file if file.sequence >= entry.sequence else None
+            self._files[segment.number] = file
+        return file if file.sequence >= segment.sequence else None
 
-    def _build_from_rows(self, entry: SegmentInfo, deadline: Deadline) -> Columns:
-        """From the rows. One thread at a time: it takes a part of a second and some megabytes."""
-        key = (entry.number, entry.sequence, -1, entry.next)
+    def _build_from_rows(self, segment: SegmentInfo, deadline: Deadline) -> Columns:
+        """Build the columns from the rows. One thread at a time: it takes a fraction of a second and some megabytes."""
+        key = (segment.number, segment.sequence, -1, segment.next)
         with self._build_lock:
-            known = self._copies.get(key)
-            if known is not None:
-                return known
-            columns = create_in_memory(entry.first, entry.capacity)
-            with columns.change(entry.sequence):
-                write_chunks(columns, self._iter_rows(entry, deadline))
+            cached = self._copies.get(key)
+            if cached is not None:
+                return cached
+            columns = create_in_memory(segment.first, segment.capacity)
+            with columns.change(segment.sequence):
+                write_chunks(columns, self._iter_rows(segment, deadline))
             columns.header["indexed_at"] = -1
-            return self._store_copy(entry, columns)
+            return self._store_copy(segment, columns)
 
-    def _iter_rows(self, entry: SegmentInfo, deadline: Deadline) -> Any:
+    def _iter_rows(self, segment: SegmentInfo, deadline: Deadline) -> Any:
         last = -1
         while True:
-            with self._pool.acquire(entry, deadline) as segment:
-                rows = segment.rows(
-                    f"{NARROW_SELECT} WHERE id > ? AND id < ? ORDER BY id LIMIT {_ROWS_PER_CHUNK}", (last, entry.next)
-                )
+            with self._pool.acquire(segment, deadline) as connection:
+                sql = f"{NARROW_SELECT} WHERE id > ? AND id < ? ORDER BY id LIMIT {_ROWS_PER_CHUNK}"
+                rows = connection.rows(sql, (last, segment.next))
             if not rows:
                 return
             yield rows
             last = rows[-1][0]
 
-    def _store_copy(self, entry: SegmentInfo, columns: Columns) -> Columns:
+    def _store_copy(self, segment: SegmentInfo, columns: Columns) -> Columns:
         with self._lock:
-            for old in [key for key in self._copies if key[0] == entry.number]:
+            for old in [key for key in self._copies if key[0] == segment.number]:
                 del self._copies[old]
-            self._copies[(entry.number, columns.sequence, columns.indexed_at, entry.next)] = columns
+            self._copies[(segment.number, columns.sequence, columns.indexed_at, segment.next)] = columns
             while len(self._copies) > _MAX_COPIES:
                 self._copies.popitem(last=False)
         return columns
 
-    def get_dictionary(self, entry: SegmentInfo, sequence: int, deadline: Deadline) -> WordDictionary:
-        """The dictionary of the segment, as of the sequence or later. Raises SegmentGone, WaitedTooLong."""
+    def get_dictionary(self, segment: SegmentInfo, sequence: int, deadline: Deadline) -> WordDictionary:
+        """Return the dictionary of the segment, as of the sequence or later.
+
+        Raises SegmentUnavailable, DeadlineExceeded.
+        """
         with self._lock:
-            known = self._dictionaries.get(entry.number)
-            if known is not None and known[0] >= sequence:
-                self._dictionaries.move_to_end(entry.number)
-                return known[1]
-        with self._pool.acquire(entry, deadline) as segment:
-            dictionary = WordDictionary(segment.rows("SELECT id, kind, value FROM word"))
+            cached = self._dictionaries.get(segment.number)
+            if cached is not None and cached[0] >= sequence:
+                self._dictionaries.move_to_end(segment.number)
+                return cached[1]
+        with self._pool.acquire(segment, deadline) as connection:
+            dictionary = WordDictionary(connection.rows("SELECT id, kind, value FROM word"))
         with self._lock:
-            self._dictionaries[entry.number] = (sequence, dictionary)
-            self._dictionaries.move_to_end(entry.number)
+            self._dictionaries[segment.number] = (sequence, dictionary)
+            self._dictionaries.move_to_end(segment.number)
             total = sum(len(dictionary.values) for _, dictionary in self._dictionaries.values())
             while total > _MAX_CACHED_WORDS and len(self._dictionaries) > 1:
-                _, (_, gone) = self._dictionaries.popitem(last=False)
-                total -= len(gone.values)
+                _, (_, evicted) = self._dictionaries.popitem(last=False)
+                total -= len(evicted.values)
         return dictionary
 
     def retain(self, numbers: set[int]) -> None:
-        """Let go of segments that the store does not have any more."""
+        """Keep only these segments."""
         with self._lock:
-            for gone in self._files.keys() - numbers:
-                del self._files[gone]
-            for gone in self._dictionaries.keys() - numbers:
-                del self._dictionaries[gone]
+            for number in self._files.keys() - numbers:
+                del self._files[number]
+            for number in self._dictionaries.keys() - numbers:
+                del self._dictionaries[number]
             for key in [key for key in self._copies if key[0] not in numbers]:
                 del self._copies[key]
 
     def release(self) -> None:
-        """Give back the memory in which the files are seen."""
+        """Release the memory in which the files are mapped."""
         with self._lock:
             files = list(self._files.values())
         for file in files:
@@ -181,7 +182,7 @@ class ColumnCache:
 
 
 class _ColumnCopy(Columns):
-    """Columns that nobody changes."""
+    """Copy of the first `count` slots, without orders."""
 
     def __init__(self, file: Columns, count: int) -> None:
         self.first = file.first
@@ -194,5 +195,5 @@ class _ColumnCopy(Columns):
         return None
 
 
-def _copy_columns(file: Columns, entry: SegmentInfo) -> Columns:
-    return _ColumnCopy(file, entry.next - entry.first)
+def _copy_columns(file: Columns, segment: SegmentInfo) -> Columns:
+    return _ColumnCopy(file, segment.next - segment.first)

@@ -1,4 +1,4 @@
-"""A query being answered: which tasks, by when, and what it has learnt so far."""
+"""State of one query: filter, deadline, and the segments as the query sees them."""
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from flower.search.tree import And, Node, Not, Or, Term
+from flower.search.matcher import needs_slow_thresholds
+from flower.search.tree import Node, Term
 from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.columns.column_file import Columns
 from flower.store.sqlite.columns.layout import HAS_BITS
 from flower.store.sqlite.connection import Row
 from flower.store.sqlite.connection_pool import Deadline, SegmentPool
 from flower.store.sqlite.query.column_cache import ColumnCache, MappedMemoryLimiter
+from flower.store.sqlite.query.limits import QueryLimits
 from flower.store.sqlite.query.result_cache import ResultCache
 from flower.store.sqlite.query.text_candidates import SearchStrings, TextCandidates
 from flower.store.sqlite.row_codec import WordDictionary
@@ -22,31 +24,38 @@ from flower.store.sqlite.row_codec import WordDictionary
 
 @dataclass(frozen=True)
 class QueryResources:
-    """What a reader has to answer with, for all its queries."""
+    """What all queries of one reader share."""
 
     pool: SegmentPool
     column_cache: ColumnCache
     result_cache: ResultCache
     mapped_memory: MappedMemoryLimiter
-    #: run times by name above which a task is slow; asked for only if a query needs it
+    #: run time in seconds, by task name, above which a task is slow; called only if a query needs it
     slow_thresholds: Callable[[], Mapping[str, float]]
+    limits: QueryLimits
 
 
 @dataclass
 class QueryContext:
+    """One query: its filter and deadline, and the results that its steps share."""
+
     where: Node
     resources: QueryResources
     deadline: Deadline
     text_candidates: TextCandidates
-    #: what is known of words, by the term that asks about them
+    #: by term, the words that were already compared with it
     word_matches: dict[Node, Any] = field(default_factory=dict)
-    #: whether few rows fulfil it, as far as was seen: then looking for them in a kept order is not tried again
+    #: few rows match, according to a presorted scan: none is tried again
     has_few_matches: bool = False
     _views: dict[int, "SegmentView"] = field(default_factory=dict)
 
     def __del__(self) -> None:
-        # however a question ends, what it has mapped does not stay
+        # the memory that the query has mapped is released, however the query ends
         self.resources.mapped_memory.trim(at_once=True)
+
+    @property
+    def limits(self) -> QueryLimits:
+        return self.resources.limits
 
     @cached_property
     def slow_thresholds(self) -> Mapping[str, float]:
@@ -54,52 +63,42 @@ class QueryContext:
 
     @cached_property
     def slow_version(self) -> int:
-        """Another one as soon as what is slow changes."""
+        """A hash that changes whenever a slow threshold changes."""
         return hash(frozenset(self.slow_thresholds.items()))
 
     def with_filter(self, where: Node) -> "QueryContext":
-        """The same, asked about other tasks, within the same time."""
+        """Return a query with another filter and the same deadline."""
         return QueryContext(where, self.resources, self.deadline, self.text_candidates)
 
     def slow_version_for(self, node: Node) -> int | None:
-        """What an answer for the query depends on beside the segment."""
-        return self.slow_version if depends_on_slow(node) else None
+        """Return what results for the filter depend on in addition to the segment."""
+        return self.slow_version if needs_slow_thresholds(node) else None
 
-    def open_view(self, entry: SegmentInfo) -> "SegmentView":
-        """The segment as this query sees it, the same one each time. Raises SegmentGone, WaitedTooLong."""
+    def open_view(self, segment: SegmentInfo) -> "SegmentView":
+        """Return the view of the segment, the same one for each call. Raises SegmentUnavailable, DeadlineExceeded."""
         self.deadline.raise_if_expired()
         self.resources.mapped_memory.trim()
-        look = self._views.get(entry.number)
-        if look is None:
-            columns = self.resources.column_cache.get_columns(entry, self.deadline)
-            look = self._views[entry.number] = SegmentView(entry, columns, self)
-        return look
-
-
-def depends_on_slow(node: Node) -> bool:
-    match node:
-        case Term(operator=operator):
-            return operator == "slow"
-        case Not(term):
-            return depends_on_slow(term)
-        case And(terms) | Or(terms):
-            return any(map(depends_on_slow, terms))
+        view = self._views.get(segment.number)
+        if view is None:
+            columns = self.resources.column_cache.get_columns(segment, self.deadline)
+            view = self._views[segment.number] = SegmentView(segment, columns, self)
+        return view
 
 
 class SegmentView:
-    """One segment, as of one moment."""
+    """A consistent view of one segment."""
 
-    def __init__(self, entry: SegmentInfo, columns: Columns, question: QueryContext) -> None:
-        self.segment = entry
+    def __init__(self, segment: SegmentInfo, columns: Columns, ctx: QueryContext) -> None:
+        self.segment = segment
         self.columns = columns
-        self.count = entry.next - entry.first
+        self.count = segment.next - segment.first
         self._text_masks: dict[tuple[SearchStrings, bool], Any] = {}
-        #: what is known of terms from reading rows, see `readings`
+        #: results of terms from rows that were read, see `term_cache`
         self.term_results: dict[Term, Any] = {}
-        # weakly: a circle would keep mapped files until the garbage is collected
-        self.ctx: QueryContext = weakref.proxy(question)
-        #: what answers are remembered under: they stay true as long as it stands
-        self.snapshot_id = (entry.number, columns.sequence)
+        # weak: a reference cycle would keep the mapped files until the garbage collector runs
+        self.ctx: QueryContext = weakref.proxy(ctx)
+        #: prefix of cache keys: results stay valid until it changes
+        self.snapshot_id = (segment.number, columns.sequence)
 
     @cached_property
     def dictionary(self) -> WordDictionary:
@@ -109,41 +108,41 @@ class SegmentView:
         return self.columns[name][: self.count]
 
     def mask_from_slots(self, slots: Any) -> Any:
-        """A mask of these slots."""
+        """Return a mask of these slots; slots outside of the view are ignored."""
         mask = np.zeros(self.count, bool)
         mask[slots[(slots >= 0) & (slots < self.count)]] = True
         return mask
 
-    def text_mask(self, needles: SearchStrings) -> Any:
-        """A mask of the rows that may hold these texts."""
-        wording = self.ctx.text_candidates
-        known = self._text_masks.get((needles, wording.always_use_index))
-        if known is None:
-            slots = wording.find_slots(needles, self.columns, self.count)
+    def text_mask(self, search_strings: SearchStrings) -> Any:
+        """Return a mask of the rows that may contain these texts."""
+        text_candidates = self.ctx.text_candidates
+        mask = self._text_masks.get((search_strings, text_candidates.always_use_index))
+        if mask is None:
+            slots = text_candidates.find_slots(search_strings, self.columns, self.count)
             if slots is None:
-                known = np.ones(self.count, bool)
+                mask = np.ones(self.count, bool)
             else:
-                known = self.mask_from_slots(slots)
-                unseen = self._unindexed_mask()
-                if unseen is not None:
-                    known |= unseen
-                if needles.unescaped_only:
-                    known |= (self.column("has") & HAS_BITS["escaped"]) != 0
-            self._text_masks[needles, wording.always_use_index] = known
-        return known
+                mask = self.mask_from_slots(slots)
+                unindexed = self._unindexed_mask()
+                if unindexed is not None:
+                    mask |= unindexed
+                if search_strings.unescaped_only:
+                    mask |= (self.column("has") & HAS_BITS["escaped"]) != 0
+            self._text_masks[search_strings, text_candidates.always_use_index] = mask
+        return mask
 
     def _unindexed_mask(self) -> Any | None:
-        """A mask of the rows whose text the index had not seen; None if it had seen all."""
-        wording, memory = self.ctx.text_candidates, self.ctx.resources.result_cache
-        asked = (self.snapshot_id, self.count, "unseen", self.columns.indexed_at, wording.index_state)
-        known: tuple[Any] | None = memory.get(asked)
-        if known is None:
-            unseen = wording.unindexed_mask(self.columns, self.count)
-            known = (np.packbits(unseen) if unseen.any() else None,)
-            memory.put(asked, known, 0 if known[0] is None else known[0].nbytes)
-        return None if known[0] is None else np.unpackbits(known[0], count=self.count).view(bool)
+        """Return a mask of the rows whose text was not indexed; None if there are none."""
+        text_candidates, cache = self.ctx.text_candidates, self.ctx.resources.result_cache
+        cache_key = (self.snapshot_id, self.count, "unindexed", self.columns.indexed_at, text_candidates.index_state)
+        cached: tuple[Any] | None = cache.get(cache_key)
+        if cached is None:
+            unindexed = text_candidates.unindexed_mask(self.columns, self.count)
+            cached = (np.packbits(unindexed) if unindexed.any() else None,)
+            cache.put(cache_key, cached, 0 if cached[0] is None else cached[0].nbytes)
+        return None if cached[0] is None else np.unpackbits(cached[0], count=self.count).view(bool)
 
     def read_rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """Raises SegmentGone, WaitedTooLong."""
-        with self.ctx.resources.pool.acquire(self.segment, self.ctx.deadline) as segment:
-            return segment.rows(sql, values)
+        """Return the rows of a SELECT on the segment. Raises SegmentUnavailable, DeadlineExceeded."""
+        with self.ctx.resources.pool.acquire(self.segment, self.ctx.deadline) as connection:
+            return connection.rows(sql, values)

@@ -1,5 +1,8 @@
-"""The order by a word: one word after the other, the rows of each in the order in which they were first written.
-There are few words and many rows of each, so the rows are never sorted."""
+"""Sort by a dictionary-encoded column.
+
+One word follows the other, and the rows of each are in the order in which they were first written. There are few words
+and many rows of each, so the rows are never sorted.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -15,85 +18,81 @@ from flower.store.sqlite.query.evaluate import match_rows
 
 DICTIONARY_COLUMNS: Final = {"name": "name", "state": "state", "worker": "hostname", "queue": "queue"}
 
-#: Folded word → its numbers in one segment. None: no word.
-WordIds = dict[str | None, list[int]]
-
 
 def group_by_word(
-    question: QueryContext, entries: Sequence[SegmentInfo], sort: Sort
+    ctx: QueryContext, segments: Sequence[SegmentInfo], sort: Sort
 ) -> list[tuple[str | None, list[tuple[SegmentView, list[int], int]]]]:
-    """Each word that the query finds, in order, with the segments that have it, its numbers there and how often."""
+    """Return each word of matching rows, in order, with the segments, its ids there and the number of rows there."""
     column = DICTIONARY_COLUMNS[sort.key]
-    found: dict[str | None, list[tuple[SegmentView, list[int], int]]] = {}
-    for entry in entries:
-        question.deadline.raise_if_expired()
+    by_word: dict[str | None, list[tuple[SegmentView, list[int], int]]] = {}
+    for segment in segments:
+        ctx.deadline.raise_if_expired()
         try:
-            look = question.open_view(entry)
-            counts = _count_words(look, column)
+            view = ctx.open_view(segment)
+            counts = _count_words(view, column)
         except SegmentUnavailable:
             continue
-        for folded, (numbers, count) in counts.items():
-            found.setdefault(folded, []).append((look, numbers, count))
-    words = sorted((word for word in found if word is not None), reverse=sort.descending)
-    ordered: list[str | None] = [*words, *([None] if None in found else [])]
+        for folded, (word_ids, count) in counts.items():
+            by_word.setdefault(folded, []).append((view, word_ids, count))
+    words = sorted((word for word in by_word if word is not None), reverse=sort.descending)
+    ordered: list[str | None] = [*words, *([None] if None in by_word else [])]
     if sort.descending:
-        return [(word, found[word][::-1]) for word in ordered]
-    return [(word, found[word]) for word in ordered]
+        return [(word, by_word[word][::-1]) for word in ordered]
+    return [(word, by_word[word]) for word in ordered]
 
 
-def _count_words(look: SegmentView, column: str) -> dict[str | None, tuple[list[int], int]]:
-    asked = (look.snapshot_id, look.count, "words", column, look.ctx.where, look.ctx.slow_version_for(look.ctx.where))
-    memory = look.ctx.resources.result_cache
-    known: dict[str | None, tuple[list[int], int]] | None = memory.get(asked)
-    if known is None:
-        known = {}
-        mask = match_rows(look, look.ctx.where)
-        numbers = look.column(column) if mask.all() else look.column(column)[mask]
+def _count_words(view: SegmentView, column: str) -> dict[str | None, tuple[list[int], int]]:
+    where = view.ctx.where
+    cache_key = (view.snapshot_id, view.count, "words", column, where, view.ctx.slow_version_for(where))
+    cache = view.ctx.resources.result_cache
+    cached: dict[str | None, tuple[list[int], int]] | None = cache.get(cache_key)
+    if cached is None:
+        # casefolded word → its ids and the number of rows; None: no word
+        cached = {}
+        mask = match_rows(view, where)
+        numbers = view.column(column) if mask.all() else view.column(column)[mask]
         counts = np.bincount(numbers, minlength=1)
-        for number in np.flatnonzero(counts).tolist():
-            word = look.dictionary.values[number] if number else None
+        for word_id in np.flatnonzero(counts).tolist():
+            word = view.dictionary.values[word_id] if word_id else None
             folded = None if word is None else word.casefold()
-            before = known.get(folded, ([], 0))
-            known[folded] = ([*before[0], number], before[1] + int(counts[number]))
-        memory.put(asked, known, 200 * len(known))
-    return known
+            previous = cached.get(folded, ([], 0))
+            cached[folded] = ([*previous[0], word_id], previous[1] + int(counts[word_id]))
+        cache.put(cache_key, cached, 200 * len(cached))
+    return cached
 
 
 def iter_sorted_ids(
-    question: QueryContext, entries: Sequence[SegmentInfo], sort: Sort, after: Position | None
+    ctx: QueryContext, segments: Sequence[SegmentInfo], sort: Sort, after: Position | None
 ) -> Iterator[int]:
-    """From the place on."""
-    passed = after is None
-    for word, segments in group_by_word(question, entries, sort):
-        if not passed and after is not None:
+    """Yield the matching ids after the position."""
+    is_past = after is None
+    for word, word_segments in group_by_word(ctx, segments, sort):
+        if not is_past and after is not None:
             if _is_before(word, after.values[0], descending=sort.descending):
                 continue
-            passed = word != after.values[0]
-        key = None if passed or after is None else after.key
-        for look, numbers, _ in segments:
-            slots = find_word_slots(look, sort, numbers)
+            is_past = word != after.values[0]
+        key = None if is_past or after is None else after.key
+        for view, word_ids, _ in word_segments:
+            slots = find_word_slots(view, sort, word_ids)
             if key is not None:
-                slots = (
-                    slots[slots < key - look.segment.first]
-                    if sort.descending
-                    else slots[slots > key - look.segment.first]
-                )
-            yield from ((slots[::-1] if sort.descending else slots) + look.segment.first).tolist()
-        passed = True
+                slot = key - view.segment.first
+                slots = slots[slots < slot] if sort.descending else slots[slots > slot]
+            yield from ((slots[::-1] if sort.descending else slots) + view.segment.first).tolist()
+        is_past = True
 
 
-def find_word_slots(look: SegmentView, sort: Sort, numbers: list[int]) -> Any:
-    """Slots with one of the words that the query finds, ascending."""
+def find_word_slots(view: SegmentView, sort: Sort, word_ids: list[int]) -> Any:
+    """Return the matching slots with one of these word ids, ascending."""
     try:
-        mask = match_rows(look, look.ctx.where)
+        mask = match_rows(view, view.ctx.where)
     except SegmentUnavailable:
         return np.zeros(0, np.int64)
-    column = look.column(DICTIONARY_COLUMNS[sort.key])
-    return np.flatnonzero(mask & (column == numbers[0] if len(numbers) == 1 else np.isin(column, numbers)))
+    column = view.column(DICTIONARY_COLUMNS[sort.key])
+    return np.flatnonzero(mask & (column == word_ids[0] if len(word_ids) == 1 else np.isin(column, word_ids)))
 
 
 def _is_before(word: str | None, other: Any, *, descending: bool) -> bool:
-    """Whether a word comes before another; none comes last."""
+    """Return whether a word comes before another; None comes last."""
     if word is None or other is None:
         return other is None and word is not None
     return bool(word > other if descending else word < other)

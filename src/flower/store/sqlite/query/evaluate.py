@@ -1,140 +1,139 @@
-"""Which rows of a segment fulfil a query. What the columns leave in doubt is read from the rows, once: the answer
-is remembered as long as the segment does not change."""
+"""Evaluates a query on one segment: which rows match.
+
+Rows that the columns cannot decide are read once; the result is cached until the segment changes.
+"""
 
 from typing import Any, Final, cast
 
 import numpy as np
 
+from flower.search.matcher import needs_slow_thresholds
 from flower.search.tree import EVERYTHING, And, Node, Or, RangeBounds, Term, all_of
 from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, SegmentInfo
 from flower.store.sqlite.query.bitmasks import Masks, evaluate_masks, is_decided_by_columns, iter_undecided_terms
-from flower.store.sqlite.query.context import QueryContext, SegmentView, depends_on_slow
+from flower.store.sqlite.query.context import QueryContext, SegmentView
 from flower.store.sqlite.query.term_cache import store_term
 from flower.store.sqlite.sql_where import compile_where
 
-#: Rows read by one statement.
-_ROWS_PER_STATEMENT: Final = 1_000
-#: Slots that lie this much closer than in all the segment are read as a stretch.
+#: A range of ids is read with BETWEEN if it has fewer than this many times as many slots as there are rows to read.
 _MAX_RANGE_RATIO: Final = 4
-#: Below, an answer is found as fast as it is remembered.
-_MIN_CACHED_ROWS: Final = 2_000
-
-#: More rows in doubt than this are read text by text ...
-_MAX_UNCERTAIN_ROWS: Final = 2_000
-#: ... unless that means to read so many times as many rows.
+#: Rows are not read and cached for each term if that reads more than this many times as many rows.
 _MAX_COST_RATIO: Final = 4
 
 MATCHES_NOTHING: Final = Or()
 
 
-def match_rows(look: SegmentView, node: Node) -> Any:
-    """A mask over the slots of the segment. Raises SegmentGone, WaitedTooLong."""
-    node = simplify_for_segment(look, node)
+def match_rows(view: SegmentView, node: Node) -> Any:
+    """Return a mask over the slots of the segment: the rows that match. Raises SegmentUnavailable, DeadlineExceeded."""
+    node = simplify_for_segment(view, node)
     if node == MATCHES_NOTHING:
-        return np.zeros(look.count, bool)
-    question = (look.snapshot_id, look.count, "mask", node, look.ctx.slow_version_for(node))
-    memory = look.ctx.resources.result_cache
-    # what columns alone decide is found as fast as it is remembered
-    dear = look.count > _MIN_CACHED_ROWS and not is_decided_by_columns(node)
-    kept = memory.get(question) if dear else None
-    if kept is not None:
-        return (
-            look.mask_from_slots(kept) if kept.dtype == np.int32 else np.unpackbits(kept, count=look.count).view(bool)
-        )
-    found, doubtful = _find_candidates(look, node)
-    if found.is_exact:
-        return found.definite
-    mask = found.definite.copy()
-    mask[doubtful[verify_rows(look, node, doubtful)]] = True
-    if dear:
-        few = np.count_nonzero(mask) * 32 < look.count
-        kept = np.flatnonzero(mask).astype(np.int32) if few else np.packbits(mask)
-        memory.put(question, kept, kept.nbytes)
+        return np.zeros(view.count, bool)
+    key = (view.snapshot_id, view.count, "mask", node, view.ctx.slow_version_for(node))
+    cache = view.ctx.resources.result_cache
+    # what the columns alone decide is not cached: computing it takes as long as a cache lookup
+    is_cached = view.count > view.ctx.limits.uncached_rows and not is_decided_by_columns(node)
+    cached = cache.get(key) if is_cached else None
+    if cached is not None:
+        is_sparse = cached.dtype == np.int32
+        return view.mask_from_slots(cached) if is_sparse else np.unpackbits(cached, count=view.count).view(bool)
+    masks, undecided = _find_candidates(view, node)
+    if masks.is_exact:
+        return masks.definite
+    mask = masks.definite.copy()
+    mask[undecided[verify_rows(view, node, undecided)]] = True
+    if is_cached:
+        is_sparse = np.count_nonzero(mask) * 32 < view.count
+        cached = np.flatnonzero(mask).astype(np.int32) if is_sparse else np.packbits(mask)
+        cache.put(key, cached, cached.nbytes)
     return mask
 
 
-def _find_candidates(look: SegmentView, node: Node) -> tuple[Masks, Any]:
-    """Which rows may and which must fulfil the query, and the slots that are in doubt. Where these are many, what
-    each text is found in is read and remembered first: the next query will ask for one of them with other
-    conditions."""
-    look.ctx.text_candidates.always_use_index = True
-    found = evaluate_masks(look, node)
-    doubtful = _uncertain_slots(found)
-    if len(doubtful) <= _MAX_UNCERTAIN_ROWS:
-        return found, doubtful
+def _find_candidates(view: SegmentView, node: Node) -> tuple[Masks, Any]:
+    """Return the masks of candidate and definite rows, and the undecided slots.
+
+    If there are many of these, the rows are first read and cached for each term: the next query is likely to combine
+    one of the terms with other conditions.
+    """
+    view.ctx.text_candidates.always_use_index = True
+    masks = evaluate_masks(view, node)
+    undecided = _undecided_slots(masks)
+    if len(undecided) <= view.ctx.limits.undecided_rows:
+        return masks, undecided
     terms = list(dict.fromkeys(iter_undecided_terms(node)))
-    seen = {term: evaluate_masks(look, term) for term in terms}
-    unread = {term: _uncertain_slots(of) for term, of in seen.items()}
-    if sum(map(len, unread.values())) > _MAX_COST_RATIO * len(doubtful):
-        return found, doubtful
-    for term, slots in unread.items():
-        holds = seen[term].definite.copy()
-        holds[slots[verify_rows(look, term, slots)]] = True
-        store_term(look, term, holds)
-    found = evaluate_masks(look, node)
-    return found, _uncertain_slots(found)
+    masks_by_term = {term: evaluate_masks(view, term) for term in terms}
+    undecided_by_term = {term: _undecided_slots(masks) for term, masks in masks_by_term.items()}
+    if sum(map(len, undecided_by_term.values())) > _MAX_COST_RATIO * len(undecided):
+        return masks, undecided
+    for term, slots in undecided_by_term.items():
+        matches = masks_by_term[term].definite.copy()
+        matches[slots[verify_rows(view, term, slots)]] = True
+        store_term(view, term, matches)
+    masks = evaluate_masks(view, node)
+    return masks, _undecided_slots(masks)
 
 
-def _uncertain_slots(found: Masks) -> Any:
-    return np.zeros(0, np.int64) if found.is_exact else np.flatnonzero(found.candidates & ~found.definite)
+def _undecided_slots(masks: Masks) -> Any:
+    return np.zeros(0, np.int64) if masks.is_exact else np.flatnonzero(masks.candidates & ~masks.definite)
 
 
-def verify_rows(look: SegmentView, node: Node, slots: Any) -> Any:
-    """Of these slots (any order), which rows fulfil the query: a mask over `slots`."""
+def verify_rows(view: SegmentView, node: Node, slots: Any) -> Any:
+    """Return a mask over `slots` (in any order): the rows that match the query."""
     where = compile_where(
         strip_column_terms(node),
-        look.dictionary,
-        has_non_uuid_ids=look.segment.has_non_uuid_ids,
-        slow_thresholds=look.ctx.slow_thresholds if depends_on_slow(node) else None,
+        view.dictionary,
+        has_non_uuid_ids=view.segment.has_non_uuid_ids,
+        slow_thresholds=view.ctx.slow_thresholds if needs_slow_thresholds(node) else None,
     )
     if len(slots) == 0 or where.is_never:
         return np.zeros(len(slots), bool)
-    first = look.segment.first
-    holds = np.zeros(look.count, bool)
-    ordered = np.sort(slots)
-    for place in range(0, len(ordered), _ROWS_PER_STATEMENT):
-        part = ordered[place : place + _ROWS_PER_STATEMENT]
+    first = view.segment.first
+    matches = np.zeros(view.count, bool)
+    sorted_slots = np.sort(slots)
+    size = view.ctx.limits.verified_rows
+    for start in range(0, len(sorted_slots), size):
+        part = sorted_slots[start : start + size]
         low, high = int(part[0]) + first, int(part[-1]) + first
         if (high - low) < _MAX_RANGE_RATIO * len(part):
             condition = f"id BETWEEN {low} AND {high}"
         else:
             condition = f"id IN ({','.join(map(str, (part + first).tolist()))})"
-        rows = look.read_rows(f"SELECT id FROM task NOT INDEXED WHERE {condition} AND {where.sql}", where.values)
-        holds[np.fromiter((row[0] for row in rows), np.int64, len(rows)) - first] = True
-    return holds[slots]
+        rows = view.read_rows(f"SELECT id FROM task NOT INDEXED WHERE {condition} AND {where.sql}", where.values)
+        matches[np.fromiter((row[0] for row in rows), np.int64, len(rows)) - first] = True
+    return matches[slots]
 
 
 def strip_column_terms(node: Node) -> Node:
-    """What is left to be asked of a row that the columns name."""
-    return all_of(
-        term for term in (node.terms if isinstance(node, And) else (node,)) if not is_decided_by_columns(term)
-    )
-
-
-def simplify_for_segment(look: SegmentView, node: Node) -> Node:
-    """The query without what the bounds of the segment decide: a window of time that all of it is in, so that
-    whole segments are remembered whatever the window."""
+    """Return the part of the query that has to be checked on the rows of the candidates."""
     terms = node.terms if isinstance(node, And) else (node,)
-    kept: list[Node] = []
+    return all_of(term for term in terms if not is_decided_by_columns(term))
+
+
+def simplify_for_segment(view: SegmentView, node: Node) -> Node:
+    """Drop the terms that the bounds of the segment decide, such as a time window that contains the whole segment.
+
+    So the results of whole segments are cached independently of the window.
+    """
+    terms = node.terms if isinstance(node, And) else (node,)
+    remaining: list[Node] = []
     for term in terms:
-        told = _decide_from_bounds(look, term)
-        if told is False:
+        decision = _decide_from_bounds(view, term)
+        if decision is False:
             return MATCHES_NOTHING
-        if told is None:
-            kept.append(term)
-    return kept[0] if len(kept) == 1 else And(tuple(kept))
+        if decision is None:
+            remaining.append(term)
+    return remaining[0] if len(remaining) == 1 else And(tuple(remaining))
 
 
-def can_skip_segment(entry: SegmentInfo, node: Node) -> bool:
-    """Whether the bounds of the segment say that nothing in it fulfils the query."""
+def can_skip_segment(segment: SegmentInfo, node: Node) -> bool:
+    """Return whether the bounds of the segment rule out every match."""
     terms = node.terms if isinstance(node, And) else (node,)
-    return any(_is_outside_bounds(entry, term) for term in terms)
+    return any(_is_outside_bounds(segment, term) for term in terms)
 
 
-def _is_outside_bounds(entry: SegmentInfo, term: Node) -> bool:
+def _is_outside_bounds(segment: SegmentInfo, term: Node) -> bool:
     if not isinstance(term, Term) or term.operator != "range" or term.field not in BOUNDED_KEYS:
         return False
-    bounds = entry.bound(term.field)
+    bounds = segment.bound(term.field)
     low, high = _clamp_bounds(term)
     if bounds is None:
         return True
@@ -142,7 +141,7 @@ def _is_outside_bounds(entry: SegmentInfo, term: Node) -> bool:
 
 
 def _clamp_bounds(term: Term) -> tuple[float | None, float | None]:
-    """As the bounds of segments are: without infinity."""
+    """Return the bounds of the term as segments store them: infinity becomes the largest float."""
     low, high = (None if bound is None else float(bound) for bound in cast(RangeBounds, term.value))
     return (
         None if low is None else min(max(low, -MAX_BOUND), MAX_BOUND),
@@ -150,41 +149,41 @@ def _clamp_bounds(term: Term) -> tuple[float | None, float | None]:
     )
 
 
-def _decide_from_bounds(look: SegmentView, term: Node) -> bool | None:
+def _decide_from_bounds(view: SegmentView, term: Node) -> bool | None:
     if not isinstance(term, Term) or term.operator != "range" or term.field not in BOUNDED_KEYS:
         return None
-    if _is_outside_bounds(look.segment, term):
+    if _is_outside_bounds(view.segment, term):
         return False
-    bounds = look.segment.bound(term.field)
+    bounds = view.segment.bound(term.field)
     low, high = _clamp_bounds(term)
     assert bounds is not None
-    inside = (low is None or low <= bounds[0]) and (high is None or high >= bounds[1])
-    return True if inside and _has_no_missing_value(look, term.field) else None
+    contains_segment = (low is None or low <= bounds[0]) and (high is None or high >= bounds[1])
+    return True if contains_segment and _has_no_missing_value(view, term.field) else None
 
 
-def _has_no_missing_value(look: SegmentView, key: str) -> bool:
-    question = (look.snapshot_id, look.count, "all have", key)
-    known: bool | None = look.ctx.resources.result_cache.get(question)
-    if known is None:
-        values = look.column(key)
-        known = not bool((np.isnan(values) & (look.column("live") == 1)).any())
-        look.ctx.resources.result_cache.put(question, known)
-    return known
+def _has_no_missing_value(view: SegmentView, key: str) -> bool:
+    cache_key = (view.snapshot_id, view.count, "no missing value", key)
+    cached: bool | None = view.ctx.resources.result_cache.get(cache_key)
+    if cached is None:
+        values = view.column(key)
+        cached = not bool((np.isnan(values) & (view.column("live") == 1)).any())
+        view.ctx.resources.result_cache.put(cache_key, cached)
+    return cached
 
 
-def count_matches(question: QueryContext, entry: SegmentInfo, node: Node) -> int:
-    """Raises SegmentGone, WaitedTooLong."""
+def count_matches(ctx: QueryContext, segment: SegmentInfo, node: Node) -> int:
+    """Return the number of matching rows of the segment. Raises SegmentUnavailable, DeadlineExceeded."""
     if node == EVERYTHING:
-        return entry.rows
-    if can_skip_segment(entry, node):
+        return segment.rows
+    if can_skip_segment(segment, node):
         return 0
-    look = question.open_view(entry)
-    rest = simplify_for_segment(look, node)
-    if rest == MATCHES_NOTHING:
+    view = ctx.open_view(segment)
+    remaining = simplify_for_segment(view, node)
+    if remaining == MATCHES_NOTHING:
         return 0
-    asked = (look.snapshot_id, look.count, "count", rest, question.slow_version_for(rest))
-    known: int | None = question.resources.result_cache.get(asked)
-    if known is None:
-        known = int(np.count_nonzero(match_rows(look, rest)))
-        question.resources.result_cache.put(asked, known)
-    return known
+    cache_key = (view.snapshot_id, view.count, "count", remaining, ctx.slow_version_for(remaining))
+    cached: int | None = ctx.resources.result_cache.get(cache_key)
+    if cached is None:
+        cached = int(np.count_nonzero(match_rows(view, remaining)))
+        ctx.resources.result_cache.put(cache_key, cached)
+    return cached

@@ -1,6 +1,7 @@
-"""Groups of failures, from columns; one row of each is read to say what they have in common.
+"""Failure groups, aggregated from columns: the list of groups, and when each was first and last seen.
 
-When each group of failures was first and last seen: from columns, remembered for each segment."""
+One row of each listed group is read for its fingerprint.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -13,36 +14,39 @@ from flower.store.aggregation import sort_by_frequency
 from flower.store.query_results import BucketSpan, Facet, FacetValue, FailureGroup, Failures, SeenRange
 from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.connection_pool import SegmentUnavailable
-from flower.store.sqlite.query.aggregations import PartialScan
+from flower.store.sqlite.query.aggregations import PartialScan, find_buckets
 from flower.store.sqlite.query.bitmasks import FAILURE_ID_PATTERN
 from flower.store.sqlite.query.context import QueryContext, SegmentView
 from flower.store.sqlite.query.group_counts import CountGrid, GroupNumbering, count_combinations
 from flower.store.sqlite.row_codec import unpack_id
 
-#: How many types and workers of a group are named.
+#: task names and workers listed for each group
 _MAX_NAMES: Final = 5
 
 
 def scan_failures(
-    question: QueryContext, entries: Sequence[SegmentInfo], *, limit: int, span: BucketSpan | None
+    ctx: QueryContext, segments: Sequence[SegmentInfo], *, limit: int, span: BucketSpan | None
 ) -> Failures:
-    there = question.with_filter(all_of([question.where, Term("failure", "present", "")]))
-    partial = PartialScan(there, entries)
-    gathered = _FailureAggregation(span)
-    looks: dict[int, SegmentView] = {}
-    for look, slots in partial.iter_views():
-        looks[look.segment.first] = look
-        gathered.add(look, slots)
-    order = gathered.rank()
+    """Return the largest groups of the matching tasks that failed. `span`: buckets of the trend of each group."""
+    failed = ctx.with_filter(all_of([ctx.where, Term("failure", "present", "")]))
+    partial = PartialScan(failed, segments)
+    aggregation = _FailureAggregation(span)
+    views: dict[int, SegmentView] = {}
+    for view, slots in partial.iter_views():
+        views[view.segment.first] = view
+        aggregation.add(view, slots)
+    order = aggregation.rank()
     groups = []
     for number in order[: max(0, limit)]:
-        group = gathered.build_group(number, looks)
+        group = aggregation.build_group(number, views)
         if group is not None:
             groups.append(group)
-    return Failures(tuple(groups), gathered.total, len(order) - len(groups), partial.reason)
+    return Failures(tuple(groups), aggregation.total, len(order) - len(groups), partial.reason)
 
 
 class _FailureAggregation:
+    """Counts, times, trend and names of each failure group, over all segments."""
+
     def __init__(self, span: BucketSpan | None) -> None:
         self._span = span
         self._groups = GroupNumbering()
@@ -54,56 +58,56 @@ class _FailureAggregation:
         self._name_counts: dict[str, dict[tuple[int, str | None], int]] = {"name": {}, "hostname": {}}
         self.total = 0
 
-    def add(self, look: SegmentView, slots: Any) -> None:
-        which = self._groups.assign_rows(look, "failure", slots)
+    def add(self, view: SegmentView, slots: Any) -> None:
+        group_numbers = self._groups.assign_rows(view, "failure", slots)
         count = len(self._groups)
         self._ensure_size(count)
         self.total += len(slots)
-        self._counts.add(which, np.zeros(len(which), np.int64), count)
-        times = look.column("timestamp")[slots]
-        np.fmin.at(self._first_times, which, times)
-        np.fmax.at(self._last_times, which, times)
-        np.maximum.at(self._example_keys, which, slots + look.segment.first)
-        for column, named in self._name_counts.items():
-            numbers = look.column(column)[slots]
-            (groups, words), counts = count_combinations((which, numbers), (count, int(numbers.max(initial=0)) + 1))
-            for group, word, found in zip(groups.tolist(), words.tolist(), counts.tolist(), strict=True):
-                key = (group, look.dictionary.values[word] if word else None)
-                named[key] = named.get(key, 0) + found
+        self._counts.add(group_numbers, np.zeros(len(group_numbers), np.int64), count)
+        times = view.column("timestamp")[slots]
+        np.fmin.at(self._first_times, group_numbers, times)
+        np.fmax.at(self._last_times, group_numbers, times)
+        np.maximum.at(self._example_keys, group_numbers, slots + view.segment.first)
+        for column, name_counts in self._name_counts.items():
+            numbers = view.column(column)[slots]
+            (groups, words), counts = count_combinations(
+                (group_numbers, numbers), (count, int(numbers.max(initial=0)) + 1)
+            )
+            for group, word, occurrences in zip(groups.tolist(), words.tolist(), counts.tolist(), strict=True):
+                key = (group, view.dictionary.values[word] if word else None)
+                name_counts[key] = name_counts.get(key, 0) + occurrences
         if self._span is not None:
-            self._count_trend(look, slots, which, count, self._span)
+            self._count_trend(view, slots, group_numbers, count, self._span)
 
-    def _count_trend(self, look: SegmentView, slots: Any, which: Any, count: int, span: BucketSpan) -> None:
-        with np.errstate(invalid="ignore", over="ignore"):
-            places = np.floor((look.column(span.time)[slots] - span.start_at) / span.width)
-            inside = (places >= 0) & (places < span.buckets)
-        self._trend.add(which[inside], places[inside].astype(np.int64), count)
+    def _count_trend(self, view: SegmentView, slots: Any, group_numbers: Any, count: int, span: BucketSpan) -> None:
+        is_inside, buckets = find_buckets(view, span, slots)
+        self._trend.add(group_numbers[is_inside], buckets, count)
 
     def _ensure_size(self, count: int) -> None:
-        more = count - len(self._first_times)
-        if more > 0:
-            self._first_times = np.concatenate([self._first_times, np.full(more, np.nan)])
-            self._last_times = np.concatenate([self._last_times, np.full(more, np.nan)])
-            self._example_keys = np.concatenate([self._example_keys, np.full(more, -1)])
+        missing = count - len(self._first_times)
+        if missing > 0:
+            self._first_times = np.concatenate([self._first_times, np.full(missing, np.nan)])
+            self._last_times = np.concatenate([self._last_times, np.full(missing, np.nan)])
+            self._example_keys = np.concatenate([self._example_keys, np.full(missing, -1)])
 
     def rank(self) -> list[int]:
-        """Largest first, equal ones latest first."""
+        """Return the group numbers, largest group first, groups of the same size latest first."""
 
         def key(number: int) -> tuple[int, bool, float, str]:
             last = float(self._last_times[number])
             missing = np.isnan(last)
-            ident = f"{self._groups.values[number]:016x}"
-            return (-int(self._counts.cells[number, 0]), bool(missing), 0.0 if missing else -last, ident)
+            group_id = f"{self._groups.values[number]:016x}"
+            return (-int(self._counts.cells[number, 0]), bool(missing), 0.0 if missing else -last, group_id)
 
         return sorted(range(len(self._groups)), key=key)
 
-    def build_group(self, number: int, looks: dict[int, SegmentView]) -> FailureGroup | None:
+    def build_group(self, number: int, views: dict[int, SegmentView]) -> FailureGroup | None:
         key = int(self._example_keys[number])
-        look = looks[max(first for first in looks if first <= key)]
-        described = read_fingerprint(look, key, int(self._groups.values[number]))
-        if described is None:
+        view = views[max(first for first in views if first <= key)]
+        result = read_fingerprint(view, key, int(self._groups.values[number]))
+        if result is None:
             return None
-        fingerprint, uuid = described
+        fingerprint, uuid = result
         first, last = float(self._first_times[number]), float(self._last_times[number])
         trend = self._trend.cells[number] if number < len(self._trend.cells) else np.zeros(self._trend.width, np.int64)
         return FailureGroup(
@@ -118,13 +122,13 @@ class _FailureAggregation:
         )
 
     def _most_frequent(self, column: str, number: int) -> tuple[FacetValue, ...]:
-        counts = {word: found for (group, word), found in self._name_counts[column].items() if group == number}
-        return tuple(FacetValue(word, found) for word, found in sort_by_frequency(counts)[:_MAX_NAMES])
+        counts = {word: count for (group, word), count in self._name_counts[column].items() if group == number}
+        return tuple(FacetValue(word, count) for word, count in sort_by_frequency(counts)[:_MAX_NAMES])
 
 
-def read_fingerprint(look: SegmentView, key: int, number: int) -> tuple[Fingerprint, str] | None:
-    """What the row has in common with its group, and its id; None if it has changed since."""
-    rows = look.read_rows("SELECT exception, traceback, uuid FROM task WHERE id = ?", (key,))
+def read_fingerprint(view: SegmentView, key: int, number: int) -> tuple[Fingerprint, str] | None:
+    """Return the fingerprint and the UUID of the row; None if the row has changed since."""
+    rows = view.read_rows("SELECT exception, traceback, uuid FROM task WHERE id = ?", (key,))
     fingerprint = compute_fingerprint(*rows[0][:2]) if rows else None
     if fingerprint is None or fingerprint_to_int(fingerprint) != number:
         return None
@@ -132,34 +136,34 @@ def read_fingerprint(look: SegmentView, key: int, number: int) -> tuple[Fingerpr
 
 
 class StoredNameResolver:
-    """The names behind the numbers of exception classes: read from one row that has it, then remembered."""
+    """Exception class or failure group by its number. A class name is read from one row that has it, then cached."""
 
-    def __init__(self, question: QueryContext, entries: Sequence[SegmentInfo]) -> None:
-        self._ctx = question
-        self._segments = entries
+    def __init__(self, ctx: QueryContext, segments: Sequence[SegmentInfo]) -> None:
+        self._ctx = ctx
+        self._segments = segments
 
     def __call__(self, facet: Facet, number: int) -> str | None:
         if number == 0:
             return None
         if facet == "failure":
             return f"{number:016x}"
-        memory = self._ctx.resources.result_cache
-        known: str | None = memory.get(("class", number))
-        if known is None:
-            known = self._read_class_name(number)
-            if known is not None:
-                memory.put(("class", number), known)
-        return known
+        cache = self._ctx.resources.result_cache
+        cached: str | None = cache.get(("class", number))
+        if cached is None:
+            cached = self._read_class_name(number)
+            if cached is not None:
+                cache.put(("class", number), cached)
+        return cached
 
     def _read_class_name(self, number: int) -> str | None:
-        for entry in reversed(self._segments):
+        for segment in reversed(self._segments):
             try:
-                look = self._ctx.open_view(entry)
-                here = np.flatnonzero((look.column("exception") == number) & (look.column("live") == 1))
-                if len(here) == 0:
+                view = self._ctx.open_view(segment)
+                slots = np.flatnonzero((view.column("exception") == number) & (view.column("live") == 1))
+                if len(slots) == 0:
                     continue
-                key = int(here[-1]) + entry.first
-                for row in look.read_rows("SELECT exception, traceback FROM task WHERE id = ?", (key,)):
+                key = int(slots[-1]) + segment.first
+                for row in view.read_rows("SELECT exception, traceback FROM task WHERE id = ?", (key,)):
                     fingerprint = compute_fingerprint(*row)
                     if fingerprint is not None and exception_class_id(fingerprint.exception) == number:
                         return fingerprint.exception
@@ -168,21 +172,22 @@ class StoredNameResolver:
         return None
 
 
-#: Numbers of groups, in ascending order, with the first and last time and the count of each.
+#: Group numbers in ascending order, with the first time, the last time and the count of each.
 _GroupTimes = tuple[Any, Any, Any, Any]
 
 
 def scan_failures_seen(
-    question: QueryContext, entries: Sequence[SegmentInfo], failures: Collection[str] | None
+    ctx: QueryContext, segments: Sequence[SegmentInfo], failures: Collection[str] | None
 ) -> Mapping[str, SeenRange]:
+    """Return the time range and the count of each of these groups; of all groups for None."""
     wanted = None if failures is None else _parse_failure_ids(failures)
     parts: list[_GroupTimes] = []
-    for entry in entries:
-        question.deadline.raise_if_expired()
-        if not entry.rows:
+    for segment in segments:
+        ctx.deadline.raise_if_expired()
+        if not segment.rows:
             continue
         try:
-            times = _segment_group_times(question.open_view(entry))
+            times = _segment_group_times(ctx.open_view(segment))
         except SegmentUnavailable:
             continue
         parts.append(times if wanted is None else _select_groups(times, wanted))
@@ -190,13 +195,13 @@ def scan_failures_seen(
         return {}
     groups, first, last, count = _merge_group_times(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     return {
-        f"{group:016x}": SeenRange(_nan_to_none(first[place]), _nan_to_none(last[place]), int(count[place]))
-        for place, group in enumerate(groups.tolist())
+        f"{group:016x}": SeenRange(_nan_to_none(first[index]), _nan_to_none(last[index]), int(count[index]))
+        for index, group in enumerate(groups.tolist())
     }
 
 
 def _parse_failure_ids(failures: Collection[str]) -> Any:
-    """Texts that are no ids, as people write them, stand for no group."""
+    """Parse failure group ids; text that is not such an id matches no group."""
     return np.array([int(failure, 16) for failure in failures if FAILURE_ID_PATTERN.fullmatch(failure)], np.uint64)
 
 
@@ -204,33 +209,33 @@ def _select_groups(times: _GroupTimes, wanted: Any) -> _GroupTimes:
     groups, first, last, count = times
     if not len(groups) or not len(wanted):
         return groups[:0], first[:0], last[:0], count[:0]
-    places = np.unique(np.minimum(np.searchsorted(groups, wanted), len(groups) - 1))
-    here = places[np.isin(groups[places], wanted)]
-    return groups[here], first[here], last[here], count[here]
+    indexes = np.unique(np.minimum(np.searchsorted(groups, wanted), len(groups) - 1))
+    selected = indexes[np.isin(groups[indexes], wanted)]
+    return groups[selected], first[selected], last[selected], count[selected]
 
 
-def _segment_group_times(look: SegmentView) -> _GroupTimes:
-    memory = look.ctx.resources.result_cache
-    asked = (look.snapshot_id, look.count, "failures seen")
-    known: _GroupTimes | None = memory.get(asked)
-    if known is None:
-        failure = look.column("failure")
-        slots = np.flatnonzero((failure != 0) & (look.column("live") == 1))
-        times = look.column("timestamp")[slots]
-        known = _merge_group_times(failure[slots], times, times, np.ones(len(slots), np.int64))
-        memory.put(asked, known, sum(part.nbytes for part in known))
-    return known
+def _segment_group_times(view: SegmentView) -> _GroupTimes:
+    cache = view.ctx.resources.result_cache
+    cache_key = (view.snapshot_id, view.count, "failures seen")
+    cached: _GroupTimes | None = cache.get(cache_key)
+    if cached is None:
+        failure = view.column("failure")
+        slots = np.flatnonzero((failure != 0) & (view.column("live") == 1))
+        times = view.column("timestamp")[slots]
+        cached = _merge_group_times(failure[slots], times, times, np.ones(len(slots), np.int64))
+        cache.put(cache_key, cached, sum(part.nbytes for part in cached))
+    return cached
 
 
 def _merge_group_times(groups: Any, firsts: Any, lasts: Any, counts: Any) -> _GroupTimes:
-    values, places = np.unique(groups, return_inverse=True)
+    values, indexes = np.unique(groups, return_inverse=True)
     first, last = np.full(len(values), np.nan), np.full(len(values), np.nan)
     count = np.zeros(len(values), np.int64)
-    np.fmin.at(first, places, firsts)
-    np.fmax.at(last, places, lasts)
-    np.add.at(count, places, counts)
+    np.fmin.at(first, indexes, firsts)
+    np.fmax.at(last, indexes, lasts)
+    np.add.at(count, indexes, counts)
     return values, first, last, count
 
 
-def _nan_to_none(moment: Any) -> float | None:
-    return None if np.isnan(moment) else float(moment)
+def _nan_to_none(time: Any) -> float | None:
+    return None if np.isnan(time) else float(time)

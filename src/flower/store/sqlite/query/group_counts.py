@@ -1,4 +1,4 @@
-"""Counting rows by several numbers at once, within a segment and over all of them."""
+"""Group-by counts over several columns, within one segment and over all segments."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,53 +9,55 @@ from flower.quantile_sketch import Sketch
 from flower.store.sqlite.columns.layout import NO_BUCKET
 from flower.store.sqlite.query.context import SegmentView
 
-#: Cells of a table that is counted into directly; beyond, the numbers that occur are sorted out first.
+#: Maximum cells of a table that is counted into directly; above, only combinations that occur are counted.
 _MAX_DENSE_CELLS: Final = 2_000_000
 _HASHED_FACETS: Final = frozenset({"exception", "failure"})
-#: Column of a facet.
+#: facet → column, where the names differ
 FACET_COLUMNS: Final = {"worker": "hostname"}
 
 
 def count_combinations(columns: Sequence[Any], sizes: Sequence[int]) -> tuple[list[Any], Any]:
-    """Each combination of numbers that occurs (an array for each column), and how often. `sizes`: one more than
-    the greatest number of each column."""
+    """Return each combination of numbers that occurs (one array for each column), and its count.
+
+    `sizes`: for each column, one more than its greatest number.
+    """
     cells = 1
     for size in sizes:
         cells *= size
     if cells <= _MAX_DENSE_CELLS or cells >= 2**63:
         if cells >= 2**63:
             return _count_unique_rows(columns)
-        joined = _encode_cells(columns, sizes)
-        counts = np.bincount(joined, minlength=1)
-        found = np.flatnonzero(counts)
-        return _decode_cells(found, sizes), counts[found]
-    joined, counts = np.unique(_encode_cells(columns, sizes), return_counts=True)
-    return _decode_cells(joined, sizes), counts
+        cell_numbers = _encode_cells(columns, sizes)
+        counts = np.bincount(cell_numbers, minlength=1)
+        occurring = np.flatnonzero(counts)
+        return _decode_cells(occurring, sizes), counts[occurring]
+    cell_numbers, counts = np.unique(_encode_cells(columns, sizes), return_counts=True)
+    return _decode_cells(cell_numbers, sizes), counts
 
 
 def _encode_cells(columns: Sequence[Any], sizes: Sequence[int]) -> Any:
-    joined = columns[0].astype(np.int64)
+    cell_numbers = columns[0].astype(np.int64)
     for column, size in zip(columns[1:], sizes[1:], strict=True):
-        joined *= size
-        joined += column
-    return joined
+        cell_numbers *= size
+        cell_numbers += column
+    return cell_numbers
 
 
-def _decode_cells(joined: Any, sizes: Sequence[int]) -> list[Any]:
-    found = []
+def _decode_cells(cell_numbers: Any, sizes: Sequence[int]) -> list[Any]:
+    columns = []
     for size in reversed(sizes[1:]):
-        joined, rest = np.divmod(joined, size)
-        found.append(rest)
-    return [joined, *reversed(found)]
+        cell_numbers, remainder = np.divmod(cell_numbers, size)
+        columns.append(remainder)
+    return [cell_numbers, *reversed(columns)]
 
 
 def _count_unique_rows(columns: Sequence[Any]) -> tuple[list[Any], Any]:
-    found, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
-    return list(found.T), counts
+    unique, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
+    return list(unique.T), counts
 
 
 class GroupNumbering:
-    """The values of a facet that occur, numbered over all segments."""
+    """Assigns a number to each distinct value of a facet, over all segments."""
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
@@ -65,44 +67,44 @@ class GroupNumbering:
         return len(self.values)
 
     def assign(self, value: Any) -> int:
-        found = self._numbers.get(value)
-        if found is None:
-            found = self._numbers[value] = len(self.values)
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(self.values)
             self.values.append(value)
-        return found
+        return number
 
-    def assign_rows(self, look: SegmentView, facet: str, slots: Any) -> Any:
-        """The group of each of these rows."""
-        column = look.column(FACET_COLUMNS.get(facet, facet))[slots]
+    def assign_rows(self, view: SegmentView, facet: str, slots: Any) -> Any:
+        """Return the group number of each of these rows."""
+        column = view.column(FACET_COLUMNS.get(facet, facet))[slots]
         if facet in _HASHED_FACETS:
-            values, places = np.unique(column, return_inverse=True)
+            values, indexes = np.unique(column, return_inverse=True)
             numbers = [self.assign(value) for value in values.tolist()]
-            return np.array(numbers, np.int64)[places]
+            return np.array(numbers, np.int64)[indexes]
         counts = np.bincount(column, minlength=1)
         table = np.zeros(len(counts), np.int64)
-        words = look.dictionary.values
+        words = view.dictionary.values
         for number in np.flatnonzero(counts).tolist():
             table[number] = self.assign(words[number] if number else None)
         return table[column]
 
 
 class CountGrid:
-    """Counts by group and a second number, over all segments; it grows as groups come."""
+    """Counts by group and a second number, over all segments; grows with the number of groups."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.cells = np.zeros((8, width), np.int64)
 
     def add(self, groups: Any, numbers: Any, count: int) -> None:
-        """`count`: how many groups there are by now."""
+        """`count`: the present number of groups."""
         if len(groups):
-            (which, number), counts = count_combinations((groups, numbers), (count, self.width))
-            self.add_counts(which, number, counts, count)
+            (group_numbers, number), counts = count_combinations((groups, numbers), (count, self.width))
+            self.add_counts(group_numbers, number, counts, count)
         else:
             self._ensure_size(count)
 
     def add_counts(self, groups: Any, numbers: Any, counts: Any, count: int) -> None:
-        """Counts of distinct cells."""
+        """Add counts of distinct cells."""
         self._ensure_size(count)
         self.cells[groups, numbers] += counts
 
@@ -114,17 +116,17 @@ class CountGrid:
 
 
 class GroupSketches:
-    """Sketches by group."""
+    """A quantile sketch for each group."""
 
     def __init__(self, buckets: int) -> None:
         self._grid = CountGrid(buckets)
 
     def add(self, groups: Any, buckets: Any, count: int) -> None:
-        known = buckets != NO_BUCKET
-        if known.all():
+        has_bucket = buckets != NO_BUCKET
+        if has_bucket.all():
             self._grid.add(groups, buckets, count)
         else:
-            self._grid.add(groups[known], buckets[known], count)
+            self._grid.add(groups[has_bucket], buckets[has_bucket], count)
 
     def sketch(self, group: int) -> Sketch:
         return sketch_from_counts(self._grid.cells[group]) if group < len(self._grid.cells) else Sketch()
@@ -134,5 +136,5 @@ class GroupSketches:
 
 
 def sketch_from_counts(counts: Any) -> Sketch:
-    found = np.flatnonzero(counts)
-    return Sketch(dict(zip(found.tolist(), counts[found].tolist(), strict=True)))
+    buckets = np.flatnonzero(counts)
+    return Sketch(dict(zip(buckets.tolist(), counts[buckets].tolist(), strict=True)))

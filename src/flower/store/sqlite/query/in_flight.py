@@ -1,4 +1,4 @@
-"""What workers have received and not started, and what they are running: from columns, segment by segment."""
+"""Prefetched (received, not started) and executing tasks of each worker and task name, counted from columns."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -18,64 +18,65 @@ _RECEIVED: Final = STATE_IDS[RECEIVED]
 _STARTED: Final = STATE_IDS[STARTED]
 _NO_PID: Final = np.iinfo(INTEGER_COLUMNS["pid"]).min
 
-#: Number of tasks that wait; when the last one started, and when it had been received.
+#: Number of waiting tasks; start time and receive time of the one that started last.
 _PairCounts = tuple[int, float, float]
 _NO_TASKS: Final[_PairCounts] = (0, -np.inf, 0.0)
 
 
-def count_in_flight(question: QueryContext, entries: Sequence[SegmentInfo], living: LiveWorkers) -> list[InFlight]:
-    found: dict[tuple[str, str], _PairCounts] = {}
-    for entry in entries:
+def count_in_flight(ctx: QueryContext, segments: Sequence[SegmentInfo], live_workers: LiveWorkers) -> list[InFlight]:
+    """Return the tasks that live workers have, without tasks with an ETA."""
+    counts: dict[tuple[str, str], _PairCounts] = {}
+    for segment in segments:
         try:
-            look = question.open_view(entry)
-            for pair, (waiting, started, received) in _count_segment(look, living).items():
-                before = found.get(pair, _NO_TASKS)
-                found[pair] = (before[0] + waiting, *max(before[1:], (started, received)))
+            view = ctx.open_view(segment)
+            for pair, (waiting, started, received) in _count_segment(view, live_workers).items():
+                previous = counts.get(pair, _NO_TASKS)
+                counts[pair] = (previous[0] + waiting, *max(previous[1:], (started, received)))
         except SegmentUnavailable:
             continue
     return [
         InFlight(*pair, waiting, None if started == -np.inf else max(started - received, 0.0))
-        for pair, (waiting, started, received) in found.items()
+        for pair, (waiting, started, received) in counts.items()
         if waiting or started != -np.inf
     ]
 
 
-def _count_segment(look: SegmentView, living: LiveWorkers) -> dict[tuple[str, str], _PairCounts]:
-    state = look.column("state")
+def _count_segment(view: SegmentView, live_workers: LiveWorkers) -> dict[tuple[str, str], _PairCounts]:
+    state = view.column("state")
     slots = np.flatnonzero((state == _RECEIVED) | (state == _STARTED))
     if not len(slots):
         return {}
-    here = (look.column("live")[slots] == 1) & ((look.column("has")[slots] & HAS_BITS["eta"]) == 0)
-    slots = slots[here]
-    slots = slots[_current_incarnation_mask(look, slots, living)]
-    words = look.dictionary.values
-    found: dict[tuple[str, str], _PairCounts] = {}
-    columns = [look.column(name)[slots].tolist() for name in ("hostname", "name", "state", "started", "received")]
-    for hostname, name, of, started, received in zip(*columns, strict=True):
+    is_counted = (view.column("live")[slots] == 1) & ((view.column("has")[slots] & HAS_BITS["eta"]) == 0)
+    slots = slots[is_counted]
+    slots = slots[_current_incarnation_mask(view, slots, live_workers)]
+    words = view.dictionary.values
+    counts: dict[tuple[str, str], _PairCounts] = {}
+    columns = [view.column(name)[slots].tolist() for name in ("hostname", "name", "state", "started", "received")]
+    for hostname, name, state_id, started, received in zip(*columns, strict=True):
         pair = words[hostname] or "", (words[name] if name else None) or ""
-        waiting, *last = found.get(pair, _NO_TASKS)
-        if of == _RECEIVED:
+        waiting, *last = counts.get(pair, _NO_TASKS)
+        if state_id == _RECEIVED:
             waiting += 1
         elif not (isnan(started) or isnan(received)):
             last = max(last, [started, received])
-        found[pair] = (waiting, last[0], last[1])
-    return found
+        counts[pair] = (waiting, last[0], last[1])
+    return counts
 
 
-def _current_incarnation_mask(look: SegmentView, slots: Any, living: LiveWorkers) -> Any:
-    """A mask of those that their worker still has."""
-    hosts = look.column("hostname")[slots]
-    alive = np.zeros(len(slots), bool)
-    words = look.dictionary.values
-    received, pids = look.column("received")[slots], look.column("pid")[slots]
+def _current_incarnation_mask(view: SegmentView, slots: Any, live_workers: LiveWorkers) -> Any:
+    """Return a mask of the tasks that the present incarnation of their worker received."""
+    hosts = view.column("hostname")[slots]
+    is_current = np.zeros(len(slots), bool)
+    words = view.dictionary.values
+    received, pids = view.column("received")[slots], view.column("pid")[slots]
     for number in np.unique(hosts).tolist():
-        life = living.get(words[number] or "") if number else None
-        if life is None:
+        incarnation = live_workers.get(words[number] or "") if number else None
+        if incarnation is None:
             continue
         mask = hosts == number
-        if life.since is not None:
-            mask &= received >= life.since  # NaN compares with nothing
-        if life.pid is not None:
-            mask &= (pids == _NO_PID) | (pids == life.pid)
-        alive |= mask
-    return alive
+        if incarnation.since is not None:
+            mask &= received >= incarnation.since  # a comparison with NaN is false
+        if incarnation.pid is not None:
+            mask &= (pids == _NO_PID) | (pids == incarnation.pid)
+        is_current |= mask
+    return is_current

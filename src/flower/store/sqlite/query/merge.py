@@ -1,9 +1,11 @@
-"""The ids that a query finds in all segments, in the order asked for, from any place on, lazily: a segment is
-looked at when its first row may be the next one."""
+"""Lazy k-way merge of the matching ids of all segments in sort order, from any position on.
+
+A segment is read when its first row may be the next row.
+"""
 
 import heapq
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from flower.search.tree import And, Node, Term
 from flower.store.cursor import Position
@@ -15,61 +17,60 @@ from flower.store.sqlite.query.context import QueryContext
 from flower.store.sqlite.query.evaluate import can_skip_segment
 from flower.store.sqlite.query.segment_scan import SegmentScan
 
-_MIN_CHUNK: Final = 8
-_MAX_CHUNK: Final = 2_000
-
 
 def iter_matching_ids(
-    question: QueryContext, entries: Sequence[SegmentInfo], sorts: Sequence[Sort], after: Position | None, want: int
+    ctx: QueryContext, segments: Sequence[SegmentInfo], sorts: Sequence[Sort], after: Position | None, count: int
 ) -> Iterator[int]:
-    """`want`: how many are likely to be taken at first."""
-    entries = [entry for entry in entries if entry.rows and not can_skip_segment(entry, question.where)]
+    """Yield the matching ids in sort order. `count`: how many ids the caller is likely to read first."""
+    segments = [segment for segment in segments if segment.rows and not can_skip_segment(segment, ctx.where)]
     if not sorts:
-        return _iter_by_id(question, entries, after, want)
+        return _iter_by_id(ctx, segments, after, count)
     if len(sorts) == 1 and sorts[0].key in dictionary_sort.DICTIONARY_COLUMNS:
-        return dictionary_sort.iter_sorted_ids(question, entries, sorts[0], after)
-    return _MergeIterator(question, entries, sorts, after, want).iter_ids()
+        return dictionary_sort.iter_sorted_ids(ctx, segments, sorts[0], after)
+    return _MergeIterator(ctx, segments, sorts, after, count).iter_ids()
 
 
 def _iter_by_id(
-    question: QueryContext, entries: Sequence[SegmentInfo], after: Position | None, want: int
+    ctx: QueryContext, segments: Sequence[SegmentInfo], after: Position | None, count: int
 ) -> Iterator[int]:
-    for entry in entries:
-        if after is not None and entry.next <= after.key:
+    for segment in segments:
+        if after is not None and segment.next <= after.key:
             continue
-        yield from _scan_segment(question, entry, (), after, want, odd_ids=False)
+        yield from _scan_segment(ctx, segment, (), after, count, has_non_uuid_ids=False)
 
 
 def _scan_segment(
-    question: QueryContext,
-    entry: SegmentInfo,
+    ctx: QueryContext,
+    segment: SegmentInfo,
     sorts: Sequence[Sort],
     after: Position | None,
-    want: int,
+    count: int,
     *,
-    odd_ids: bool,
+    has_non_uuid_ids: bool,
 ) -> Iterator[int]:
     try:
-        run = SegmentScan(question.open_view(entry), question.where, sorts, after=after, odd_ids=odd_ids)
-        size = max(_MIN_CHUNK, min(want, _MAX_CHUNK))
+        scan = SegmentScan(ctx.open_view(segment), ctx.where, sorts, after=after, has_non_uuid_ids=has_non_uuid_ids)
+        limits = ctx.limits
+        size = max(limits.min_chunk, min(count, limits.max_chunk))
         while True:
-            _, found = run.read_chunk(size)
-            yield from found
-            if len(found) < size:
+            _, keys = scan.read_chunk(size)
+            yield from keys
+            if len(keys) < size:
                 return
-            size = min(4 * size, _MAX_CHUNK)
+            size = min(4 * size, limits.max_chunk)
     except SegmentUnavailable:
         return
 
 
 class _SegmentCursor:
-    """A run within the merge."""
+    """Cursor of one segment scan within the merge."""
 
-    __slots__ = ("_ids", "_index", "_scan", "_size", "_values")
+    __slots__ = ("_ids", "_index", "_max_size", "_scan", "_size", "_values")
 
-    def __init__(self, run: SegmentScan, size: int) -> None:
-        self._scan = run
+    def __init__(self, scan: SegmentScan, size: int, max_size: int) -> None:
+        self._scan = scan
         self._size = size
+        self._max_size = max_size
         self._values: list[tuple[Any, ...]] = []
         self._ids: list[int] = []
         self._index = 0
@@ -80,7 +81,7 @@ class _SegmentCursor:
                 self._values, self._ids = self._scan.read_chunk(self._size)
             except SegmentUnavailable:
                 return None
-            self._size = min(4 * self._size, _MAX_CHUNK)
+            self._size = min(4 * self._size, self._max_size)
             self._index = 0
             if not self._ids:
                 return None
@@ -89,32 +90,38 @@ class _SegmentCursor:
 
 
 class _MergeIterator:
+    """Merges the scans of all segments."""
+
     def __init__(
         self,
-        question: QueryContext,
-        entries: Sequence[SegmentInfo],
+        ctx: QueryContext,
+        segments: Sequence[SegmentInfo],
         sorts: Sequence[Sort],
         after: Position | None,
-        want: int,
+        count: int,
     ) -> None:
-        self._ctx = question
+        self._ctx = ctx
         self._sorts = sorts
         self._after = after
-        self._odd_ids = any(entry.has_non_uuid_ids for entry in entries)
+        self._has_non_uuid_ids = any(segment.has_non_uuid_ids for segment in segments)
         key = sorts[0].key
         self._bounded = key if key in BOUNDED_KEYS else None
         self._sign = -1 if sorts[0].descending else 1
-        # segments follow each other in time: one of them gives the page; by other keys each gives a part of it
-        share = want if key in ("received", "started", "timestamp") else 4 * want // max(len(entries), 1)
-        self._size = max(_MIN_CHUNK, min(share, _MAX_CHUNK))
-        # the best comes last
-        self._pending = sorted(entries, key=self._best_value, reverse=True)
+        # segments follow each other in time, so one of them fills the page; with other keys each contributes a part
+        share = count if key in ("received", "started", "timestamp") else 4 * count // max(len(segments), 1)
+        self._max_size = ctx.limits.max_chunk
+        self._size = max(ctx.limits.min_chunk, min(share, self._max_size))
+        # in descending order: the next segment is the last element
+        self._pending = sorted(segments, key=self._best_value, reverse=True)
 
-    def _best_value(self, entry: SegmentInfo) -> tuple[bool, float]:
-        """Where the segment's first row may be, as the runs' values compare; segments without any value last."""
+    def _best_value(self, segment: SegmentInfo) -> tuple[bool, float]:
+        """Return the lowest possible sort value of the segment's rows, comparable with the values of a scan.
+
+        Segments without any value sort last.
+        """
         if self._bounded is None:
             return (False, float("-inf"))
-        bounds = entry.bound(self._bounded)
+        bounds = segment.bound(self._bounded)
         if bounds is None:
             return (True, 0.0)
         best = -bounds[1] if self._sign < 0 else bounds[0]
@@ -126,48 +133,50 @@ class _MergeIterator:
         heap: list[tuple[tuple[Any, ...], int, int, _SegmentCursor]] = []
         order = 0
 
-        def push(source: _SegmentCursor) -> None:
+        def push(cursor: _SegmentCursor) -> None:
             nonlocal order
-            item = source.next_row()
+            item = cursor.next_row()
             if item is not None:
                 order += 1
-                heapq.heappush(heap, (item[0], order, item[1], source))
+                heapq.heappush(heap, (item[0], order, item[1], cursor))
 
         while self._pending or heap:
-            # a segment comes in as soon as its best row may be as good as the best one here
+            # a segment joins the merge as soon as its best row may precede the best row of the others
             while self._pending and (
                 self._bounded is None or not heap or self._best_value(self._pending[-1]) <= heap[0][0][0]
             ):
-                entry = self._pending.pop()
-                if self._is_before_start(entry):
+                segment = self._pending.pop()
+                if self._is_before_start(segment):
                     continue
                 try:
-                    look = self._ctx.open_view(entry)
-                    run = SegmentScan(look, self._ctx.where, self._sorts, after=self._after, odd_ids=self._odd_ids)
+                    view = self._ctx.open_view(segment)
+                    scan = SegmentScan(
+                        view, self._ctx.where, self._sorts, after=self._after, has_non_uuid_ids=self._has_non_uuid_ids
+                    )
                 except SegmentUnavailable:
                     continue
-                push(_SegmentCursor(run, self._size))
+                push(_SegmentCursor(scan, self._size, self._max_size))
             if heap:
-                _, _, found, source = heapq.heappop(heap)
-                yield found
-                push(source)
+                _, _, key, cursor = heapq.heappop(heap)
+                yield key
+                push(cursor)
 
-    def _is_before_start(self, entry: SegmentInfo) -> bool:
-        """Whether all of the segment comes before the place to begin at."""
+    def _is_before_start(self, segment: SegmentInfo) -> bool:
+        """Return whether all rows of the segment come before the start position."""
         if self._after is None or self._bounded is None or self._after.values[0] is None:
             return False
-        bounds = entry.bound(self._bounded)
-        if bounds is None or self._may_lack_value(entry):
+        bounds = segment.bound(self._bounded)
+        if bounds is None or self._may_lack_value():
             return False
         worst = bounds[0] if self._sign < 0 else bounds[1]
         return bool(self._sign * worst < self._sign * self._after.values[0])
 
-    def _may_lack_value(self, entry: SegmentInfo) -> bool:
-        """Rows without a value come last of all: the segment may still have some."""
+    def _may_lack_value(self) -> bool:
+        """Return whether the query may match rows without a value, which come last."""
         return not _requires_range(self._ctx.where, str(self._bounded))
 
 
 def _requires_range(node: Node, field: str) -> bool:
-    """Whether the query lets only rows with a value of the field through."""
+    """Return whether the query matches only rows with a value of the field."""
     terms = node.terms if isinstance(node, And) else (node,)
     return any(isinstance(term, Term) and term.field == field and term.operator == "range" for term in terms)

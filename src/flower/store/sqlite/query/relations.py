@@ -1,4 +1,4 @@
-"""Which rows belong to which: by root and by parent. The columns hold a few bits of these ids; the rows decide."""
+"""Finds rows by root and by parent. The columns contain hashes of these ids; the rows decide."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -6,119 +6,124 @@ from typing import Any, Final
 
 import numpy as np
 
+from flower.store.sqlite.bloom_filter import BloomFilter
 from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.columns.layout import hash_id
 from flower.store.sqlite.connection_pool import SegmentUnavailable
 from flower.store.sqlite.query.context import QueryContext, SegmentView
 from flower.store.sqlite.row_codec import pack_id, unpack_id
 
-#: Ids compared one after the other; more are looked up in a table of their last bits first.
+#: Up to this many hashes are compared one by one; more are first looked up in a table of their low bits.
 _MAX_COMPARED_VALUES: Final = 4
 _TABLE_MASK: Final = 0xFFFF
 _ROWS_PER_STATEMENT: Final = 500
-#: Last bits of an id that `Kin` tells apart: 64 KB a segment.
-_BLOOM_MASK: Final = (1 << 19) - 1
+#: bits of the Bloom filter of one column of a segment: 64 KB
+_BLOOM_BITS: Final = 1 << 19
 
 
 class RelationBloom:
-    """For each segment, which parents and roots its rows may name: a bit for each value of the last bits of an id. So
-    the few segments that a family is spread over are told from all others without a look at their columns."""
+    """For each full segment, Bloom filters of the parents and roots that its rows reference.
+
+    A lookup skips most segments without reading their columns.
+    """
 
     def __init__(self) -> None:
-        self._bits: dict[tuple[int, str], tuple[int, Any]] = {}
+        #: by segment and column: change sequence and filter
+        self._filters: dict[tuple[int, str], tuple[int, BloomFilter]] = {}
 
-    def might_reference(self, entry: SegmentInfo, column: str, hashes: Sequence[int]) -> bool:
-        known = self._bits.get((entry.number, column))
-        if known is None or known[0] < entry.sequence:
+    def might_reference(self, segment: SegmentInfo, column: str, hashes: Sequence[int]) -> bool:
+        sequence, bloom_filter = self._filters.get((segment.number, column), (-1, None))
+        if bloom_filter is None or sequence < segment.sequence:
             return True
-        bits = known[1]
-        return any(bits[(number & _BLOOM_MASK) >> 3] >> (number & 7) & 1 for number in hashes)
+        return any(map(bloom_filter.might_contain, hashes))
 
-    def add(self, look: SegmentView, column: str) -> None:
-        if look.columns.order(column) is None or (look.segment.number, column) in self._bits:
+    def add(self, view: SegmentView, column: str) -> None:
+        if view.columns.order(column) is None or (view.segment.number, column) in self._filters:
             return
-        bits = np.zeros(_BLOOM_MASK + 1, bool)
-        bits[look.column(column) & np.uint32(_BLOOM_MASK)] = True
-        packed = np.packbits(bits, bitorder="little").tobytes()
-        self._bits[(look.segment.number, column)] = (look.columns.sequence, packed)
+        bloom_filter = BloomFilter(_BLOOM_BITS, probes=1)
+        bloom_filter.add(view.column(column))
+        self._filters[(view.segment.number, column)] = (view.columns.sequence, bloom_filter)
 
     def retain(self, numbers: set[int]) -> None:
-        for key in [key for key in self._bits if key[0] not in numbers]:
-            del self._bits[key]
+        for key in [key for key in self._filters if key[0] not in numbers]:
+            del self._filters[key]
 
 
 class RelationIndex:
-    def __init__(self, question: QueryContext, entries: Sequence[SegmentInfo], kin: RelationBloom) -> None:
-        self._ctx = question
-        self._segments = entries
-        self._bloom = kin
+    """Finds the rows that reference a root or a parent."""
+
+    def __init__(self, ctx: QueryContext, segments: Sequence[SegmentInfo], bloom: RelationBloom) -> None:
+        self._ctx = ctx
+        self._segments = segments
+        self._bloom = bloom
 
     def find_by_root(self, uuid: str) -> list[int]:
-        """Ids of the rows with this root_id, but for the root itself."""
-        found: list[int] = []
+        """Return the keys of the rows with this root_id, without the root itself."""
+        keys: list[int] = []
         packed = pack_id(uuid)
-        for look, ids in self._iter_referencing("root", [hash_id(packed)]):
+        for view, ids in self._iter_referencing("root", [hash_id(packed)]):
             sql = f"SELECT id FROM task WHERE id IN ({ids}) AND root_id = ?"
             with suppress(SegmentUnavailable):
-                found += [row[0] for row in look.read_rows(sql, (packed,))]
-        return found
+                keys += [row[0] for row in view.read_rows(sql, (packed,))]
+        return keys
 
     def find_children(self, uuids: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """In the order in which they were first written."""
+        """Return the children of each of the ids, in the order in which they were first written."""
         wanted = {pack_id(uuid): uuid for uuid in uuids}
-        found: dict[str, list[str]] = {}
-        for look, ids in self._iter_referencing("parent", sorted({hash_id(packed) for packed in wanted})):
+        children_by_parent: dict[str, list[str]] = {}
+        for view, ids in self._iter_referencing("parent", sorted({hash_id(packed) for packed in wanted})):
             with suppress(SegmentUnavailable):
-                for parent, child in look.read_rows(
-                    f"SELECT parent_id, uuid FROM task WHERE id IN ({ids}) ORDER BY id"
-                ):
+                sql = f"SELECT parent_id, uuid FROM task WHERE id IN ({ids}) ORDER BY id"
+                for parent, child in view.read_rows(sql):
                     if parent in wanted:
-                        found.setdefault(wanted[parent], []).append(unpack_id(child))
-        return found
+                        children_by_parent.setdefault(wanted[parent], []).append(unpack_id(child))
+        return children_by_parent
 
     def iter_members(
         self, roots: Collection[bytes | str]
     ) -> Iterator[tuple[SegmentView, list[tuple[int, bytes | str]]]]:
-        """Rows that name one of these packed ids as their root, as key and root, segment by segment, in parts."""
+        """Yield (key, root) of the rows that reference one of these packed ids as their root, by segment, in parts."""
         hashes = sorted({hash_id(packed) for packed in roots})
-        for look, ids in self._iter_referencing("root", hashes):
+        for view, ids in self._iter_referencing("root", hashes):
             with suppress(SegmentUnavailable):
-                rows = look.read_rows(f"SELECT id, root_id FROM task WHERE id IN ({ids})")
-                yield look, [(key, root) for key, root in rows if root in roots]
+                rows = view.read_rows(f"SELECT id, root_id FROM task WHERE id IN ({ids})")
+                yield view, [(key, root) for key, root in rows if root in roots]
 
     def _iter_referencing(self, column: str, hashes: Sequence[int]) -> Iterator[tuple[SegmentView, str]]:
-        """Segments with the ids of rows that may be meant, as SQL lists them."""
-        for entry in self._segments:
-            if (column == "parent" and not entry.has_parents) or not self._bloom.might_reference(entry, column, hashes):
+        """Yield segments with a comma-separated SQL list of the ids of rows that may match."""
+        for segment in self._segments:
+            if column == "parent" and not segment.has_parents:
+                continue
+            if not self._bloom.might_reference(segment, column, hashes):
                 continue
             try:
-                look = self._ctx.open_view(entry)
+                view = self._ctx.open_view(segment)
             except SegmentUnavailable:
                 continue
-            self._bloom.add(look, column)
-            keys = (_find_slots(look, column, hashes) + entry.first).tolist()
-            for place in range(0, len(keys), _ROWS_PER_STATEMENT):
-                yield look, ",".join(map(str, keys[place : place + _ROWS_PER_STATEMENT]))
+            self._bloom.add(view, column)
+            keys = (_find_slots(view, column, hashes) + segment.first).tolist()
+            for start in range(0, len(keys), _ROWS_PER_STATEMENT):
+                yield view, ",".join(map(str, keys[start : start + _ROWS_PER_STATEMENT]))
 
 
-def _find_slots(look: SegmentView, column: str, hashes: Sequence[int]) -> Any:
-    values = look.column(column)
-    order = look.columns.order(column)
+def _find_slots(view: SegmentView, column: str, hashes: Sequence[int]) -> Any:
+    values = view.column(column)
+    order = view.columns.order(column)
     if order is not None:
-        order = order[: look.count]
-        wanted = np.array(hashes, values.dtype)  # of another type, numpy would first convert all the values
-        begin = np.searchsorted(values, wanted, side="left", sorter=order)
-        end = np.searchsorted(values, wanted, side="right", sorter=order)
-        found = [order[one:other] for one, other in zip(begin.tolist(), end.tolist(), strict=True) if one < other]
-        return np.sort(np.concatenate(found)).astype(np.int64) if found else np.zeros(0, np.int64)
+        order = order[: view.count]
+        wanted = np.array(hashes, values.dtype)  # with another type, numpy would first convert all values
+        starts = np.searchsorted(values, wanted, side="left", sorter=order)
+        ends = np.searchsorted(values, wanted, side="right", sorter=order)
+        ranges = [order[start:stop] for start, stop in zip(starts.tolist(), ends.tolist(), strict=True) if start < stop]
+        return np.sort(np.concatenate(ranges)).astype(np.int64) if ranges else np.zeros(0, np.int64)
     if len(hashes) <= _MAX_COMPARED_VALUES:
-        mask = np.zeros(look.count, bool)
+        mask = np.zeros(view.count, bool)
         for number in hashes:
             mask |= values == number
     else:
         table = np.zeros(_TABLE_MASK + 1, bool)
         table[np.array(hashes) & _TABLE_MASK] = True
         mask = table[values & np.uint32(_TABLE_MASK)] & (values != 0)
-        near = np.flatnonzero(mask)
-        mask[near] = np.isin(values[near], np.array(hashes, np.uint32))
-    return np.flatnonzero(mask & (look.column("live") == 1))
+        candidates = np.flatnonzero(mask)
+        mask[candidates] = np.isin(values[candidates], np.array(hashes, np.uint32))
+    return np.flatnonzero(mask & (view.column("live") == 1))

@@ -1,4 +1,4 @@
-"""The rows of one segment that a query finds, in the order asked for, a chunk at a time."""
+"""Ordered scan of one segment: the rows that match a query, in chunks."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,19 +14,14 @@ from flower.store.sqlite.query.context import SegmentView
 from flower.store.sqlite.query.evaluate import MATCHES_NOTHING, simplify_for_segment, verify_rows
 from flower.store.sqlite.query.sort_keys import SortKey, UuidSortKey, build_sort_keys
 
-#: Slots looked at in a kept order before it is seen whether that is worth while ...
-_MIN_TRIED: Final = 1_024
-#: ... which it is if one of so many fits.
-_MIN_YIELD_RATIO: Final = 32
-_BLOCK_SIZE: Final = 512
-#: Rows taken together at most.
-_MAX_CHUNK: Final = 4_000
-#: Texts that one row of so many may hold are looked for in a kept order.
+#: maximum slots of a batch
+_MAX_BATCH: Final = 4_000
+#: A text that more than one in this many rows may contain is searched with a presorted scan.
 _BROAD_RATIO: Final = 8
 
 
 class RowBatch(NamedTuple):
-    """In order. `sure`: which of them fulfil the query without a doubt. `last`: there are no more."""
+    """Slots in sort order. `definite`: the ones that match for certain. `is_last`: there are no further rows."""
 
     slots: Any
     definite: Any
@@ -34,29 +29,31 @@ class RowBatch(NamedTuple):
 
 
 class SegmentScan:
+    """The matching rows of a segment in sort order, read in chunks."""
+
     def __init__(
         self,
-        look: SegmentView,
+        view: SegmentView,
         node: Node,
         sorts: Sequence[Sort],
         *,
         after: Position | None = None,
-        odd_ids: bool = False,
+        has_non_uuid_ids: bool = False,
     ) -> None:
-        self._view = look
-        self._node = simplify_for_segment(look, node)
-        self._keys = build_sort_keys(look, sorts, odd_ids=odd_ids)
+        self._view = view
+        self._node = simplify_for_segment(view, node)
+        self._keys = build_sort_keys(view, sorts, has_non_uuid_ids=has_non_uuid_ids)
         self._backwards = bool(sorts) and sorts[0].descending
         self._is_finished = self._node == MATCHES_NOTHING
         self._verified_count = self._matched_count = 0
-        begin = None if after is None else _OrderPosition.from_position(self._keys, after, look.segment.first)
-        self._source = self._choose_strategy(begin)
+        start = None if after is None else _OrderPosition.from_position(self._keys, after, view.segment.first)
+        self._source = self._choose_strategy(start)
 
     def _choose_strategy(self, after: "_OrderPosition | None") -> "_PresortedRows | _SortedRows":
         if len(self._keys) == 1 and type(self._keys[0]) in (SortKey, UuidSortKey):
             order = self._view.columns.order(self._keys[0].name)
-            few = self._view.ctx.has_few_matches
-            if order is not None and not few and (is_decided_by_columns(self._node) or self._is_broad()):
+            few_matches = self._view.ctx.has_few_matches
+            if order is not None and not few_matches and (is_decided_by_columns(self._node) or self._is_broad()):
                 return _PresortedRows(self._view, self._node, self._keys[0], order, after)
         return self._sort_matches(after)
 
@@ -68,56 +65,60 @@ class SegmentScan:
         return evaluate_masks(self._view, self._node)
 
     def _is_broad(self) -> bool:
-        """Whether many rows may fulfil a query that asks for texts."""
+        """Return whether a query that needs row texts has many candidates."""
         return bool(np.count_nonzero(self._masks.candidates) * _BROAD_RATIO > self._view.count)
 
-    def read_chunk(self, want: int) -> tuple[list[tuple[Any, ...]], list[int]]:
-        """The next rows, as many as wanted or more if there are: what they order by between segments, and their ids."""
-        found: list[Any] = []
-        size = want
-        while not self._is_finished and want > 0:
-            slots, sure, last = self._source.next_batch(size)
-            if isinstance(self._source, _PresortedRows) and self._source.has_low_yield and not last:
+    def read_chunk(self, count: int) -> tuple[list[tuple[Any, ...]], list[int]]:
+        """Return the next rows, at least `count` if there are as many.
+
+        The first list has the values that order the rows between segments, the second list their keys.
+        """
+        batches: list[Any] = []
+        size = count
+        while not self._is_finished and count > 0:
+            slots, definite, is_last = self._source.next_batch(size)
+            if isinstance(self._source, _PresortedRows) and self._source.has_low_yield and not is_last:
                 self._view.ctx.has_few_matches = True
-                place = _OrderPosition.from_slot(self._keys, self._source.last_slot)
-                self._source = self._sort_matches(place)
-            self._is_finished = last
-            doubtful = np.flatnonzero(~sure)
-            if len(doubtful):
-                reached = int(slots[-1])
-                keep = sure.copy()
-                keep[doubtful] = verify_rows(self._view, self._node, slots[doubtful])
-                slots = slots[keep]
-                self._verified_count += len(doubtful)
-                self._matched_count += int(np.count_nonzero(keep[doubtful]))
-                if not last and self._is_wasteful():
-                    self._switch_to_index(reached)
-            found.append(slots)
-            want -= len(slots)
-            # where few of those in doubt hold, more are looked at together
-            size = min(2 * size, _MAX_CHUNK)
-        slots = np.concatenate(found) if found else np.zeros(0, np.int64)
+                position = _OrderPosition.from_slot(self._keys, self._source.last_slot)
+                self._source = self._sort_matches(position)
+            self._is_finished = is_last
+            undecided = np.flatnonzero(~definite)
+            if len(undecided):
+                last_slot = int(slots[-1])
+                matches = definite.copy()
+                matches[undecided] = verify_rows(self._view, self._node, slots[undecided])
+                slots = slots[matches]
+                self._verified_count += len(undecided)
+                self._matched_count += int(np.count_nonzero(matches[undecided]))
+                if not is_last and self._is_wasteful():
+                    self._switch_to_index(last_slot)
+            batches.append(slots)
+            count -= len(slots)
+            # if few of the candidates match, larger batches are evaluated
+            size = min(2 * size, _MAX_BATCH)
+        slots = np.concatenate(batches) if batches else np.zeros(0, np.int64)
         columns = [_merge_values(key, slots) for key in self._keys]
         ids = (slots + self._view.segment.first).tolist()
         signed = [-number for number in ids] if self._backwards else ids
         return list(zip(*columns, signed, strict=True)), ids
 
     def _is_wasteful(self) -> bool:
+        limits = self._view.ctx.limits
         return (
             not self._view.ctx.text_candidates.always_use_index
-            and self._verified_count >= _MIN_TRIED
-            and self._matched_count * _MIN_YIELD_RATIO < self._verified_count
+            and self._verified_count >= limits.tried_slots
+            and self._matched_count * limits.slots_per_match < self._verified_count
         )
 
-    def _switch_to_index(self, reached: int) -> None:
-        """What seemed to be in many rows is in few: let the index name them."""
+    def _switch_to_index(self, slot: int) -> None:
+        """Continue with the text index: the text is rarer than estimated, so the index can list its rows."""
         self._view.ctx.text_candidates.always_use_index = True
         self.__dict__.pop("_masks", None)
-        self._source = self._choose_strategy(_OrderPosition.from_slot(self._keys, reached))
+        self._source = self._choose_strategy(_OrderPosition.from_slot(self._keys, slot))
 
 
 class _OrderPosition(NamedTuple):
-    """A place in the order, as numbers of this segment."""
+    """A position in the sort order, as numbers of this segment."""
 
     numbers: list[list[Any]]
     slot: int
@@ -141,142 +142,143 @@ class _OrderPosition(NamedTuple):
 
 
 class _SortedRows:
-    """Sorted when it is asked for: as much of it as is wanted."""
+    """Sorts the matching rows on demand, as many as requested."""
 
-    def __init__(self, found: Masks, keys: Sequence[SortKey], after: _OrderPosition | None, *, backwards: bool) -> None:
+    def __init__(self, masks: Masks, keys: Sequence[SortKey], after: _OrderPosition | None, *, backwards: bool) -> None:
         self._keys = keys
         self._after = after
         self._backwards = backwards
-        self._slots = np.flatnonzero(found.candidates)
-        self._definite = found.definite
+        self._slots = np.flatnonzero(masks.candidates)
+        self._definite = masks.definite
 
     def next_batch(self, size: int) -> RowBatch:
         slots = self._slots if self._after is None else self._slots[self._after_mask(self._after)]
-        #: what has been given need not be looked at again
+        # rows that were returned are not evaluated again
         self._slots = slots
         arrays = [
             _ascending_values(array, descending=key.descending) for key in self._keys for array in key.arrays(slots)
         ]
         if arrays and len(slots) > 4 * size:
             first = arrays[0]
-            least = np.partition(first, size - 1)[size - 1]
-            if least == least:  # noqa: PLR0124 (not NaN)
-                chosen = np.flatnonzero(first <= least)
-                arrays = [array[chosen] for array in arrays]
-                slots = slots[chosen]
+            threshold = np.partition(first, size - 1)[size - 1]
+            if not np.isnan(threshold):
+                selected = np.flatnonzero(first <= threshold)
+                arrays = [array[selected] for array in arrays]
+                slots = slots[selected]
         ties = -slots if self._backwards else slots
         order = np.lexsort((ties, *reversed(arrays)))[:size] if arrays or self._backwards else slice(0, size)
-        last = size >= len(self._slots)
+        is_last = size >= len(self._slots)
         slots = slots[order]
         if len(slots):
             self._after = _OrderPosition.from_slot(self._keys, int(slots[-1]))
-        return RowBatch(slots, self._definite[slots], last)
+        return RowBatch(slots, self._definite[slots], is_last)
 
-    def _after_mask(self, place: _OrderPosition) -> Any:
-        """Which of the slots come after the place."""
+    def _after_mask(self, position: _OrderPosition) -> Any:
+        """Return a mask of the slots that come after the position."""
         slots = self._slots
-        later = np.zeros(len(slots), bool)
-        same = np.ones(len(slots), bool)
-        for key, numbers in zip(self._keys, place.numbers, strict=True):
+        is_after = np.zeros(len(slots), bool)
+        is_equal = np.ones(len(slots), bool)
+        for key, numbers in zip(self._keys, position.numbers, strict=True):
             for array, number in zip(key.arrays(slots), numbers, strict=True):
-                missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(len(slots), bool)
+                is_missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(len(slots), bool)
                 if number is None:
-                    same &= missing
+                    is_equal &= is_missing
                     continue
-                later |= same & ((array < number if key.descending else array > number) | missing)
-                same &= array == number
-        return later | (same & (slots < place.slot if self._backwards else slots > place.slot))
+                is_after |= is_equal & ((array < number if key.descending else array > number) | is_missing)
+                is_equal &= array == number
+        return is_after | (is_equal & (slots < position.slot if self._backwards else slots > position.slot))
 
 
 class _PresortedRows:
-    """By an order that is kept with the columns: the filter is held against the slots in that order."""
+    """Reads the rows in an order stored with the columns, and evaluates the filter on the slots in this order."""
 
-    def __init__(self, look: SegmentView, node: Node, key: SortKey, order: Any, after: _OrderPosition | None) -> None:
-        self._view, self._node = look, node
-        self._order = order[: look.count]
+    def __init__(self, view: SegmentView, node: Node, key: SortKey, order: Any, after: _OrderPosition | None) -> None:
+        self._view, self._node = view, node
+        self._limits = view.ctx.limits
+        self._order = order[: view.count]
         self._descending = key.descending
-        arrays = key.arrays(slice(0, look.count))
-        #: slots without a value come last, those without a row among them
-        self._valued_count = count_with_value(look, arrays[0], self._order)
+        arrays = key.arrays(slice(0, view.count))
+        #: slots without a value come last, among them the ones without a row
+        self._valued_count = count_with_value(view, arrays[0], self._order)
         self._tried_count = self._matched_count = 0
         self.last_slot = 0
         self._next_index = 0 if after is None else self._find_start(arrays, after)
 
     def _find_start(self, arrays: list[Any], after: _OrderPosition) -> int:
-        """How many come first."""
+        """Return the index of the first slot after the position."""
         (numbers,) = after.numbers
         if numbers[0] is None:
-            rest = np.sort(self._order[self._valued_count :])
-            passed = int(np.searchsorted(rest, after.slot, side="left" if self._descending else "right"))
-            return self._valued_count + (len(rest) - passed if self._descending else passed)
+            unvalued = np.sort(self._order[self._valued_count :])
+            skipped = int(np.searchsorted(unvalued, after.slot, side="left" if self._descending else "right"))
+            return self._valued_count + (len(unvalued) - skipped if self._descending else skipped)
         low = int(np.searchsorted(arrays[0], numbers[0], side="left", sorter=self._order))
         high = int(np.searchsorted(arrays[0], numbers[0], side="right", sorter=self._order))
         ties = self._order[low : min(high, self._valued_count)]
         for array, number in zip(arrays[1:], numbers[1:], strict=True):
-            begin, end = np.searchsorted(array[ties], [number, number + np.uint64(1)], side="left")
-            low, ties = low + int(begin), ties[begin:end]
+            start, end = np.searchsorted(array[ties], [number, number + np.uint64(1)], side="left")
+            low, ties = low + int(start), ties[start:end]
         if self._descending:
             return self._valued_count - (low + int(np.searchsorted(ties, after.slot, side="left")))
         return low + int(np.searchsorted(ties, after.slot, side="right"))
 
     @property
     def has_low_yield(self) -> bool:
-        return self._tried_count >= _MIN_TRIED and self._matched_count * _MIN_YIELD_RATIO < self._tried_count
+        return (
+            self._tried_count >= self._limits.tried_slots
+            and self._matched_count * self._limits.slots_per_match < self._tried_count
+        )
 
     def next_batch(self, size: int) -> RowBatch:
-        found: list[Any] = []
-        sure: list[Any] = []
+        slots_by_block: list[Any] = []
+        definite: list[Any] = []
         wanted = size
         while wanted > 0 and self._next_index < len(self._order) and not self.has_low_yield:
-            block = self._read_block(max(2 * wanted, _BLOCK_SIZE))
-            hits = evaluate_masks(self._view, self._node, block)
-            here = np.flatnonzero(hits.candidates)[:wanted]
-            # what is not given now comes first the next time
-            examined = len(block) if len(here) < wanted else int(here[-1]) + 1
+            block = self._read_block(max(2 * wanted, self._limits.scan_block))
+            masks = evaluate_masks(self._view, self._node, block)
+            indexes = np.flatnonzero(masks.candidates)[:wanted]
+            # rows that are not returned now come first in the next batch
+            examined = len(block) if len(indexes) < wanted else int(indexes[-1]) + 1
             self._next_index += examined
             self._tried_count += examined
-            self._matched_count += len(here)
-            wanted -= len(here)
+            self._matched_count += len(indexes)
+            wanted -= len(indexes)
             self.last_slot = int(block[examined - 1])
-            found.append(block[here])
-            sure.append(hits.definite[here])
-        nothing = np.zeros(0, np.int64)
-        slots = np.concatenate(found) if found else nothing
+            slots_by_block.append(block[indexes])
+            definite.append(masks.definite[indexes])
+        empty = np.zeros(0, np.int64)
+        slots = np.concatenate(slots_by_block) if slots_by_block else empty
         return RowBatch(
-            slots, np.concatenate(sure) if sure else np.zeros(0, bool), is_last=self._next_index >= len(self._order)
+            slots,
+            np.concatenate(definite) if definite else np.zeros(0, bool),
+            is_last=self._next_index >= len(self._order),
         )
 
     def _read_block(self, size: int) -> Any:
-        start, end = self._next_index, self._next_index + size
-        if not self._descending:
-            if start < self._valued_count:
-                return self._order[start : min(end, self._valued_count)].astype(np.int64)
-            return np.sort(self._order[self._valued_count :])[
-                start - self._valued_count : end - self._valued_count
-            ].astype(np.int64)
-        if start < self._valued_count:
-            end = min(end, self._valued_count)
-            return self._order[self._valued_count - end : self._valued_count - start][::-1].astype(np.int64)
-        rest = np.sort(self._order[self._valued_count :])[::-1]
-        return rest[start - self._valued_count : end - self._valued_count].astype(np.int64)
+        start, end, valued = self._next_index, self._next_index + size, self._valued_count
+        if start < valued:
+            end = min(end, valued)
+            block = self._order[valued - end : valued - start][::-1] if self._descending else self._order[start:end]
+            return block.astype(np.int64)
+        unvalued = np.sort(self._order[valued:])
+        return (unvalued[::-1] if self._descending else unvalued)[start - valued : end - valued].astype(np.int64)
 
 
-def count_with_value(look: SegmentView, column: Any, order: Any) -> int:
-    """How many slots at the beginning of the order have a value."""
+def count_with_value(view: SegmentView, column: Any, order: Any) -> int:
+    """Return how many slots at the beginning of the order have a value."""
     if column.dtype.kind == "u":
-        return int(np.count_nonzero(look.column("live")))
+        return int(np.count_nonzero(view.column("live")))
     return int(np.searchsorted(column, np.inf, side="right", sorter=order))
 
 
 def _ascending_values(array: Any, *, descending: bool) -> Any:
-    """Numbers of which less comes first."""
+    """Return numbers that sort in ascending order."""
     if not descending:
         return array
     return ~array if array.dtype.kind == "u" else -array
 
 
 class _Reversed:
-    """Any value, compared the other way round."""
+    """Reverses the order of any value."""
 
     __slots__ = ("value",)
 
@@ -294,13 +296,13 @@ class _Reversed:
 
 
 def _merge_values(key: SortKey, slots: Any) -> list[Any]:
-    """Values that compare between segments, missing ones last."""
-    found: list[tuple[Any, ...]] = []
+    """Return values that compare between segments, missing values last."""
+    merged: list[tuple[Any, ...]] = []
     for value in key.values(slots):
         if value is None:
-            found.append((True, 0))
+            merged.append((True, 0))
         elif not key.descending:
-            found.append((False, value))
+            merged.append((False, value))
         else:
-            found.append((False, -value if isinstance(value, int | float) else _Reversed(value)))
-    return found
+            merged.append((False, -value if isinstance(value, int | float) else _Reversed(value)))
+    return merged

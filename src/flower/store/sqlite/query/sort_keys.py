@@ -1,4 +1,4 @@
-"""Sort keys as numbers within a segment and as values that compare between segments."""
+"""Sort keys: as numbers within one segment, and as values that compare between segments."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,34 +18,37 @@ SORT_COLUMNS: Final = {"worker": "hostname"}
 class SortKey:
     """One sort key in one segment."""
 
-    def __init__(self, look: SegmentView, sort: Sort) -> None:
-        self.view = look
+    def __init__(self, view: SegmentView, sort: Sort) -> None:
+        self.view = view
         self.descending = sort.descending
         self.name = SORT_COLUMNS.get(sort.key, sort.key)
 
     def arrays(self, slots: Any) -> list[Any]:
-        """Numbers by which these slots order, the first array deciding; NaN for a missing value."""
+        """Return arrays of numbers that order these slots, most significant first; NaN for a missing value."""
         return [self.view.columns[self.name][slots]]
 
     def locate(self, value: Any) -> list[Any]:
-        """Where a value of another segment is among these numbers, as numbers."""
+        """Return the numbers that a value of another segment has in the order of this segment."""
         return [value]
 
     def values(self, slots: Any) -> list[Any]:
-        """What orders the slots between segments; None for a missing value."""
-        found: list[Any] = self.view.columns[self.name][slots].tolist()
-        return [None if value != value else value for value in found]  # noqa: PLR0124 (NaN)
+        """Return values that order the slots between segments; None for a missing value."""
+        values: list[Any] = self.view.columns[self.name][slots].tolist()
+        return [None if value != value else value for value in values]  # noqa: PLR0124 (NaN)
 
 
 class WordSortKey(SortKey):
-    """Words order by their folded text. Their ranks are even numbers, so that a word that is not here has a place."""
+    """Orders words by their casefolded text.
 
-    def __init__(self, look: SegmentView, sort: Sort) -> None:
-        super().__init__(look, sort)
-        words = {number: word.casefold() for number, word in list(look.dictionary.words(WORD_KINDS[self.name]))}
+    Ranks are even numbers, so that a word that is not in the segment gets an odd number between two ranks.
+    """
+
+    def __init__(self, view: SegmentView, sort: Sort) -> None:
+        super().__init__(view, sort)
+        words = {number: word.casefold() for number, word in list(view.dictionary.words(WORD_KINDS[self.name]))}
         self._folded = sorted(set(words.values()))
         ranks = {word: 2 * rank for rank, word in enumerate(self._folded)}
-        self._ranks = np.full(look.dictionary.last_id + 1, np.nan)
+        self._ranks = np.full(view.dictionary.last_id + 1, np.nan)
         for number, word in words.items():
             self._ranks[number] = ranks[word]
 
@@ -54,8 +57,8 @@ class WordSortKey(SortKey):
 
     def locate(self, value: Any) -> list[Any]:
         rank = int(np.searchsorted(np.array(self._folded, object), value)) if self._folded else 0
-        here = rank < len(self._folded) and self._folded[rank] == value
-        return [2.0 * rank if here else 2.0 * rank - 1]
+        is_present = rank < len(self._folded) and self._folded[rank] == value
+        return [2.0 * rank if is_present else 2.0 * rank - 1]
 
     def values(self, slots: Any) -> list[Any]:
         (ranks,) = self.arrays(slots)
@@ -63,7 +66,7 @@ class WordSortKey(SortKey):
 
 
 class UuidSortKey(SortKey):
-    """Canonical ids only."""
+    """Orders canonical UUIDs only."""
 
     def arrays(self, slots: Any) -> list[Any]:
         return [self.view.columns["uuid_high"][slots], self.view.columns["uuid_low"][slots]]
@@ -71,46 +74,47 @@ class UuidSortKey(SortKey):
     def locate(self, value: Any) -> list[Any]:
         packed = pack_id(value)
         if not isinstance(packed, bytes):
-            raise InvalidRequest("This is not a cursor", hint="leave it out to get the first page")
+            raise InvalidRequest("Invalid cursor", hint="omit the cursor to get the first page")
         return [np.uint64(int.from_bytes(packed[:8], "big")), np.uint64(int.from_bytes(packed[8:], "big"))]
 
     def values(self, slots: Any) -> list[Any]:
         high, low = self.arrays(slots)
         packed = zip(high.tolist(), low.tolist(), strict=True)
-        return [unpack_id(one.to_bytes(8, "big") + other.to_bytes(8, "big")) for one, other in packed]
+        return [unpack_id(upper.to_bytes(8, "big") + lower.to_bytes(8, "big")) for upper, lower in packed]
 
 
 class NonUuidSortKey(SortKey):
-    """Any ids, as texts: all of the segment are read. The price of ids that are no UUIDs."""
+    """Orders ids of any form as texts. Reads the ids of all rows of the segment."""
 
-    def __init__(self, look: SegmentView, sort: Sort) -> None:
-        super().__init__(look, sort)
-        rows = look.read_rows("SELECT casefold(uuid), id FROM task")
+    def __init__(self, view: SegmentView, sort: Sort) -> None:
+        super().__init__(view, sort)
+        rows = view.read_rows("SELECT casefold(uuid), id FROM task")
         self._texts = sorted({text for text, _ in rows})
         ranks = {text: 2.0 * rank for rank, text in enumerate(self._texts)}
-        self._ranks = np.full(look.count, np.nan)
+        self._ranks = np.full(view.count, np.nan)
         for text, key in rows:
-            if key < look.segment.next:
-                self._ranks[key - look.segment.first] = ranks[text]
+            if key < view.segment.next:
+                self._ranks[key - view.segment.first] = ranks[text]
 
     def arrays(self, slots: Any) -> list[Any]:
         return [self._ranks[slots]]
 
     def locate(self, value: Any) -> list[Any]:
         rank = int(np.searchsorted(np.array(self._texts, object), value)) if self._texts else 0
-        here = rank < len(self._texts) and self._texts[rank] == value
-        return [2.0 * rank if here else 2.0 * rank - 1]
+        is_present = rank < len(self._texts) and self._texts[rank] == value
+        return [2.0 * rank if is_present else 2.0 * rank - 1]
 
     def values(self, slots: Any) -> list[Any]:
-        return [None if rank != rank else self._texts[int(rank) // 2] for rank in self._ranks[slots].tolist()]  # noqa: PLR0124
+        (ranks,) = self.arrays(slots)
+        return [None if rank != rank else self._texts[int(rank) // 2] for rank in ranks.tolist()]  # noqa: PLR0124
 
 
-def build_sort_keys(look: SegmentView, sorts: Sequence[Sort], *, odd_ids: bool) -> list[SortKey]:
-    """`odd_ids`: some segment of the store has ids that are no UUIDs."""
-    return [_build_sort_key(look, sort, odd_ids=odd_ids) for sort in sorts]
+def build_sort_keys(view: SegmentView, sorts: Sequence[Sort], *, has_non_uuid_ids: bool) -> list[SortKey]:
+    """Return the sort keys. `has_non_uuid_ids`: some segment of the store has ids that are not canonical UUIDs."""
+    return [_build_sort_key(view, sort, has_non_uuid_ids=has_non_uuid_ids) for sort in sorts]
 
 
-def _build_sort_key(look: SegmentView, sort: Sort, *, odd_ids: bool) -> SortKey:
+def _build_sort_key(view: SegmentView, sort: Sort, *, has_non_uuid_ids: bool) -> SortKey:
     if sort.key == "uuid":
-        return NonUuidSortKey(look, sort) if odd_ids else UuidSortKey(look, sort)
-    return WordSortKey(look, sort) if SORT_COLUMNS.get(sort.key, sort.key) in WORD_COLUMNS else SortKey(look, sort)
+        return NonUuidSortKey(view, sort) if has_non_uuid_ids else UuidSortKey(view, sort)
+    return WordSortKey(view, sort) if SORT_COLUMNS.get(sort.key, sort.key) in WORD_COLUMNS else SortKey(view, sort)

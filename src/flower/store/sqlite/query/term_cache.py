@@ -1,7 +1,8 @@
-"""What reading the rows has told about a term that the columns cannot decide: which rows hold it.
+"""Cache of the rows that match a term which the columns cannot decide.
 
-It is remembered by term, so that another query with the same word reads nothing again; and, where a segment is
-still written to, with the version of each row, so that only what has changed since is read."""
+The key is the term, so that another query with the same term does not read the rows again. In a segment that still
+receives rows, the version of each row is stored too, so that only rows that have changed are read again.
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from flower.store.sqlite.query.context import SegmentView
 
 
 class TermResult(NamedTuple):
-    """Masks over the slots of a look. `known`: rows of which it is known; None if that is all of them."""
+    """Masks over the slots of a view. `verified`: rows whose result is known; None if that is all rows."""
 
     verified: Any | None
     matches: Any
@@ -24,7 +25,7 @@ class _CacheEntry:
     instance_id: int
     sequence: int
     count: int
-    #: None where the segment is full and hardly changes: then all is read again when it does
+    #: None for a full segment, which rarely changes: after a change all rows are read again
     versions: Any | None
     bits: Any
 
@@ -33,39 +34,39 @@ class _CacheEntry:
         return int(self.bits.nbytes) + (0 if self.versions is None else int(self.versions.nbytes))
 
 
-def _cache_key(look: SegmentView, term: Term) -> tuple[Any, ...]:
-    return ("holds", look.segment.number, term)
+def _cache_key(view: SegmentView, term: Term) -> tuple[Any, ...]:
+    return ("term", view.segment.number, term)
 
 
-def get_cached_term(look: SegmentView, term: Term) -> TermResult | None:
-    """What is known of the term. None: nothing."""
-    if term not in look.term_results:
-        found = look.ctx.resources.result_cache.get(_cache_key(look, term))
-        look.term_results[term] = None if found is None else _apply_to_view(look, found)
-    known: TermResult | None = look.term_results[term]
-    return known
+def get_cached_term(view: SegmentView, term: Term) -> TermResult | None:
+    """Return the cached result of the term, or None."""
+    if term not in view.term_results:
+        entry = view.ctx.resources.result_cache.get(_cache_key(view, term))
+        view.term_results[term] = None if entry is None else _apply_to_view(view, entry)
+    result: TermResult | None = view.term_results[term]
+    return result
 
 
-def _apply_to_view(look: SegmentView, kept: _CacheEntry) -> TermResult | None:
-    columns = look.columns
-    if kept.instance_id != columns.instance_id:
-        return None  # these columns were made anew, and their versions began again
-    if kept.sequence == columns.sequence and kept.count == look.count:
-        return TermResult(None, np.unpackbits(kept.bits, count=kept.count).view(bool))
-    if kept.versions is None:
+def _apply_to_view(view: SegmentView, entry: _CacheEntry) -> TermResult | None:
+    columns = view.columns
+    if entry.instance_id != columns.instance_id:
+        return None  # the columns were rebuilt and the versions started again
+    if entry.sequence == columns.sequence and entry.count == view.count:
+        return TermResult(None, np.unpackbits(entry.bits, count=entry.count).view(bool))
+    if entry.versions is None:
         return None
-    both = min(kept.count, look.count)
-    known, holds = np.zeros(look.count, bool), np.zeros(look.count, bool)
-    known[:both] = kept.versions[:both] == look.column("version")[:both]
-    holds[:both] = np.unpackbits(kept.bits, count=kept.count)[:both].view(bool) & known[:both]
-    return TermResult(known, holds)
+    common = min(entry.count, view.count)
+    verified, matches = np.zeros(view.count, bool), np.zeros(view.count, bool)
+    verified[:common] = entry.versions[:common] == view.column("version")[:common]
+    matches[:common] = np.unpackbits(entry.bits, count=entry.count)[:common].view(bool) & verified[:common]
+    return TermResult(verified, matches)
 
 
-def store_term(look: SegmentView, term: Term, holds: Any) -> None:
-    """Every row was read, or need not be."""
-    columns = look.columns
-    full = columns.order("received") is not None
-    versions = None if full else look.column("version").copy()
-    kept = _CacheEntry(columns.instance_id, columns.sequence, look.count, versions, np.packbits(holds))
-    look.ctx.resources.result_cache.put(_cache_key(look, term), kept, kept.nbytes)
-    look.term_results[term] = TermResult(None, holds)
+def store_term(view: SegmentView, term: Term, matches: Any) -> None:
+    """Cache the matches of a term, which must be decided for every row."""
+    columns = view.columns
+    is_full = columns.order("received") is not None
+    versions = None if is_full else view.column("version").copy()
+    entry = _CacheEntry(columns.instance_id, columns.sequence, view.count, versions, np.packbits(matches))
+    view.ctx.resources.result_cache.put(_cache_key(view, term), entry, entry.nbytes)
+    view.term_results[term] = TermResult(None, matches)

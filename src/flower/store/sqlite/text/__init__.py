@@ -1,14 +1,18 @@
-"""The text index: which rows may hold a text, beside the rows and made from them. It may be deleted at any
-time; `docs/storage.md` describes it for people.
+"""Trigram index of the long texts of tasks.
 
-What is found is a candidate only and must be seen to hold on its row. What is not found does not hold, for
-every row whose newest version was added to a block that can be read.
+The index is derived from the rows and may be deleted at any time; `docs/storage.md` describes it.
+The index returns candidates, which must be verified on the row. It has no false negatives for rows whose newest
+version was added to a readable block.
 
-- `trigrams`: what documents and needles are cut into
-- `mark`: the generation of the index and the numbers of its blocks
-- `block`: one tantivy index: how it is opened, written and asked; `checksum`: whether its files are whole
-- `writer`: adding; `reader`: asking, from any thread or process
-- `indexer`: the thread that brings rows into the index
+    backlog      rows that are not in the index yet
+    checksum     verifies the files of a block
+    generation   generation of the index, and the numbers of its blocks
+    index_block  one tantivy index: open, write, search
+    indexer      thread that adds rows to the index
+    process      child process that runs the indexer
+    reader       searches, from any thread or process
+    trigrams     splits documents and search strings into trigrams
+    writer       adds documents
 """
 
 from flower.store.sqlite.text.index_block import TextIndexError

@@ -1,6 +1,8 @@
-"""What the text index has not seen yet, found in the columns, read from the rows. Runs beside the writer, in a
-thread or a process of its own: the columns say by version which text of a row was indexed, so nobody need be locked
-out."""
+"""Rows that are not in the text index yet: found in the columns, read from the rows.
+
+The backlog is read beside the writer, in a thread or in another process. No lock is needed, because the columns store
+the version of each row whose text was indexed.
+"""
 
 import os
 import time
@@ -19,30 +21,32 @@ from flower.store.sqlite.meta_reader import MetaReader
 from flower.store.sqlite.schema import STATE_IDS
 from flower.store.sqlite.text import MAX_COMMIT_CHARACTERS, PendingText
 
-#: The fields that the index holds, one after the other.
+#: indexed columns, in the order in which their texts are joined
 INDEXED_COLUMNS: Final = ("args", "kwargs", "result", "exception", "traceback")
 _SEPARATOR: Final = "\n"
-#: Longer texts than this (in characters, of all fields together) are not indexed but read when something is searched.
+#: Longer texts (in characters, all columns together) are not indexed; searches read the row instead.
 MAX_INDEXED_CHARACTERS: Final = 256 * 1024
-#: Bytes of the disk that are left to the rows.
+#: free disk space in bytes that is reserved for rows
 MIN_FREE_BYTES: Final = 64 << 20
-#: In place of a block: it is not to be indexed.
+#: in place of a block number: the row is not to be indexed
 NOT_INDEXED_BLOCK: Final = 65_535
-#: A task that has not ended is indexed when nothing has happened to it for so many seconds: its end may be near.
+#: A task that is not in a final state is indexed when it has not changed for this many seconds: it may end soon.
 UNFINISHED_TASK_DELAY: Final = 30.0
 _FINAL_STATE_IDS: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
 _SELECT_TEXTS: Final = f"SELECT id, {', '.join(INDEXED_COLUMNS)} FROM task WHERE id IN "
 
 
 class IndexBacklog:
-    def __init__(self, folder: StoreDirectory) -> None:
-        self._folder = folder
-        self._pool = SegmentPool(folder)
-        self._meta = MetaReader(folder, self._pool)
+    """The `RowSource` of a store. One thread."""
+
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._directory = directory
+        self._pool = SegmentPool(directory)
+        self._meta = MetaReader(directory, self._pool)
         self._files: dict[int, ColumnFile] = {}
         self._generation = ""
         self._readable = np.array([NOT_INDEXED_BLOCK], np.uint16)
-        #: segments without anything to do as of a sequence, and when to look again all the same
+        # by segment without pending rows, the change sequence that was checked and when to check again
         self._idle_segments: dict[int, tuple[int, float]] = {}
 
     def set_blocks(self, generation: str, readable: frozenset[int]) -> None:
@@ -55,37 +59,39 @@ class IndexBacklog:
         return segments[0].first if segments else 0
 
     def list_pending(self, limit: int) -> Sequence[PendingText]:
-        """Rows to be indexed, as the columns tell, newest segment first. Raises StoreFull if there is little room left
-        on the disk: it is for the rows."""
-        disk = os.statvfs(self._folder.path)
+        """Return rows to be indexed, newest segment first.
+
+        Raises StoreFull if the disk is nearly full: the space is reserved for rows.
+        """
+        disk = os.statvfs(self._directory.path)
         if disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES:
             raise StoreFull(
-                f"less than {MIN_FREE_BYTES >> 20} MB are free on the disk", hint="they are left to the tasks"
+                f"Less than {MIN_FREE_BYTES >> 20} MB free on the disk", hint="the space is reserved for tasks"
             )
-        found: list[PendingText] = []
-        catalogue = self._meta.catalog()
-        self._drop_segments({entry.number for entry in catalogue})
-        for entry in reversed(catalogue.segments):
-            if len(found) >= limit:
+        pending: list[PendingText] = []
+        catalog = self._meta.catalog()
+        self._retain({segment.number for segment in catalog})
+        for segment in reversed(catalog.segments):
+            if len(pending) >= limit:
                 break
-            done, again = self._idle_segments.get(entry.number, (-1, 0.0))
-            if done == entry.sequence and time.monotonic() < again:
+            checked_sequence, check_at = self._idle_segments.get(segment.number, (-1, 0.0))
+            if checked_sequence == segment.sequence and time.monotonic() < check_at:
                 continue
-            found += self._list_segment(entry, limit - len(found))
-        return found
+            pending += self._list_segment(segment, limit - len(pending))
+        return pending
 
     def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
-        catalogue = self._meta.catalog()
+        catalog = self._meta.catalog()
         groups: dict[int, list[tuple[int, int]]] = {}
         for key, version in done:
-            entry = catalogue.covering(key)
-            if entry is not None:
-                groups.setdefault(entry.number, []).append((key, version))
+            segment = catalog.covering(key)
+            if segment is not None:
+                groups.setdefault(segment.number, []).append((key, version))
         for number, group in groups.items():
             file = self._files.get(number)
-            entry = catalogue.by_number(number)
-            if file is None and entry is not None:
-                file = self._open_columns(entry)
+            segment = catalog.by_number(number)
+            if file is None and segment is not None:
+                file = self._open_columns(segment)
             if file is not None:
                 self._record_block(file, group, block)
 
@@ -100,67 +106,69 @@ class IndexBacklog:
         if file.generation != self._generation:
             file["text_block"][:] = 0
             file.header["generation"] = self._generation.encode()
-        # the block comes first: a version that fits must never meet the block of an older text
+        # the block is written first: the current version must never be combined with the block of an older text
         file["text_block"][slots] = block
         file["text_version"][slots] = array[:, 1]
         file.header["indexed_at"] = time.monotonic_ns()
 
-    def _drop_segments(self, numbers: set[int]) -> None:
-        for gone in self._files.keys() - numbers:
-            del self._files[gone]
-            self._idle_segments.pop(gone, None)
+    def _retain(self, retained: set[int]) -> None:
+        for number in self._files.keys() - retained:
+            del self._files[number]
+            self._idle_segments.pop(number, None)
 
-    def _list_segment(self, entry: SegmentInfo, limit: int) -> list[PendingText]:
-        file = self._open_columns(entry)
+    def _list_segment(self, segment: SegmentInfo, limit: int) -> list[PendingText]:
+        file = self._open_columns(segment)
         if file is None:
             return []
-        ready, waiting = file.read_consistent(lambda: self._find_slots(file, entry.next - entry.first))
+        ready, has_later = file.read_consistent(lambda: self._find_slots(file, segment.next - segment.first))
         if len(ready) == 0:
-            self._idle_segments[entry.number] = (entry.sequence, time.monotonic() + (1.0 if waiting else 3600.0))
+            self._idle_segments[segment.number] = (segment.sequence, time.monotonic() + (1.0 if has_later else 3600.0))
             file.release()
             return []
         chosen = ready[:limit]
-        # the versions are taken before the texts: a row that changes in between is indexed once more
+        # the versions are read before the texts: a row that changes in between is indexed again
         versions = dict(zip((chosen + file.first).tolist(), file["version"][chosen].tolist(), strict=True))
-        return self._read_texts(entry, file, versions)
+        return self._read_texts(segment, file, versions)
 
-    def _open_columns(self, entry: SegmentInfo) -> ColumnFile | None:
-        file = self._files.get(entry.number)
-        if file is None or file.sequence < entry.sequence:
+    def _open_columns(self, segment: SegmentInfo) -> ColumnFile | None:
+        file = self._files.get(segment.number)
+        if file is None or file.sequence < segment.sequence:
             try:
-                file = ColumnFile(self._folder.columns_path(entry.number), entry.first, entry.capacity, writable=True)
+                file = ColumnFile(
+                    self._directory.columns_path(segment.number), segment.first, segment.capacity, writable=True
+                )
             except ColumnFileInvalid:
                 return None
-            self._files[entry.number] = file
-        return file if file.sequence >= entry.sequence else None
+            self._files[segment.number] = file
+        return file if file.sequence >= segment.sequence else None
 
     def _find_slots(self, file: ColumnFile, count: int) -> tuple[Any, bool]:
-        """Those that are to be indexed now, and whether others wait for it."""
+        """Return the slots to be indexed now, and whether others are to be indexed later."""
         live = file["live"][:count] == 1
-        seen = file["text_version"][:count] == file["version"][:count]
-        seen &= np.isin(file["text_block"][:count], self._readable) & (file.generation == self._generation)
-        missing = np.flatnonzero(live & ~seen)
-        if len(missing) == 0:
-            return missing, False
-        settled = np.isin(file["state"][missing], _FINAL_STATE_IDS)
-        settled |= ~(file["timestamp"][missing] > time.time() - UNFINISHED_TASK_DELAY)
-        return missing[settled], not bool(settled.all())
+        is_indexed = file["text_version"][:count] == file["version"][:count]
+        is_indexed &= np.isin(file["text_block"][:count], self._readable) & (file.generation == self._generation)
+        unindexed = np.flatnonzero(live & ~is_indexed)
+        if len(unindexed) == 0:
+            return unindexed, False
+        is_due = np.isin(file["state"][unindexed], _FINAL_STATE_IDS)
+        is_due |= ~(file["timestamp"][unindexed] > time.time() - UNFINISHED_TASK_DELAY)
+        return unindexed[is_due], not bool(is_due.all())
 
-    def _read_texts(self, entry: SegmentInfo, file: ColumnFile, versions: dict[int, int]) -> list[PendingText]:
-        found: list[PendingText] = []
+    def _read_texts(self, segment: SegmentInfo, file: ColumnFile, versions: dict[int, int]) -> list[PendingText]:
+        pending: list[PendingText] = []
         too_long: list[tuple[int, int]] = []
         characters = 0
         keys = list(versions)
         try:
-            with self._pool.acquire(entry, Deadline(None)) as segment:
-                for place in range(0, len(keys), 2_000):
-                    listed = ",".join(map(str, keys[place : place + 2_000]))
-                    for key, *texts in segment.rows(f"{_SELECT_TEXTS}({listed})"):
+            with self._pool.acquire(segment, Deadline(None)) as connection:
+                for start in range(0, len(keys), 2_000):
+                    id_list = ",".join(map(str, keys[start : start + 2_000]))
+                    for key, *texts in connection.rows(f"{_SELECT_TEXTS}({id_list})"):
                         text = _SEPARATOR.join(filter(None, texts))
                         if len(text) > MAX_INDEXED_CHARACTERS:
                             too_long.append((key, versions[key]))
                         else:
-                            found.append(PendingText(key, versions[key], text.casefold()))
+                            pending.append(PendingText(key, versions[key], text.casefold()))
                             characters += len(text)
                     if characters > MAX_COMMIT_CHARACTERS:
                         break
@@ -168,4 +176,4 @@ class IndexBacklog:
             return []
         if too_long:
             self._record_block(file, too_long, NOT_INDEXED_BLOCK)
-        return found
+        return pending

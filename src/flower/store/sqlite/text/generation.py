@@ -1,15 +1,16 @@
-"""Which index this is, and which number its next block gets.
+"""Generation of the text index, and the number of its next block.
 
-Rows remember the number of the block that holds their text. If a number came again with other content, those
-rows would be hidden. So numbers only ever rise, and the highest one is written down before its block is made.
-The numbers belong to a generation, a random name given when the index is begun. Who keeps numbers of blocks
-keeps the generation with them, and forgets all numbers when it is another.
+A row stores the number of the block that contains its text. If a number were reused for other content, searches would
+miss these rows. So numbers only increase, and the highest one is written to disk before its block is created. The
+numbers belong to a generation, a random name given when the index is created. Block numbers are stored together with
+the generation, and are invalid in another one.
 
-An index is of another generation, too, when
+The generation also changes when
 
-- the mark was copied: it names its own inode. Blocks that were copied while they were being written may lack
-  what the rows, copied later, say is in them;
-- texts were folded by other rules: by another format of ours, or by another version of Unicode than this Python's."""
+- the file was copied: it contains its own inode. Blocks that were copied while they were written may lack texts that
+  the rows, copied later, reference;
+- texts were normalized by other rules: another format of Bellflower, or another Unicode version than this Python's.
+"""
 
 import contextlib
 import json
@@ -23,16 +24,15 @@ from typing import Final
 
 GENERATION_FILE: Final = "mark.json"
 REMOVED_SUFFIX: Final = ".gone"
-#: Rows keep the number in 16 bits; 0 stands for none.
+#: Rows store the number in 16 bits; 0: no block.
 MAX_BLOCK_NUMBER: Final = 65_534
-#: Where a generation begins, at random: should someone compare numbers of two generations all the same, they
-#: hardly meet.
+#: The first number of a generation is random, so that numbers of two generations rarely match by accident.
 _MAX_FIRST_NUMBER: Final = 32_768
 _FORMAT: Final = 1
 
 
 def _folding_rules() -> str:
-    import unicodedata  # noqa: PLC0415 - a megabyte, and only this one constant is wanted
+    import unicodedata  # noqa: PLC0415 - takes a megabyte, and only this constant is needed
 
     return f"{_FORMAT}/{unicodedata.unidata_version}"
 
@@ -40,7 +40,8 @@ def _folding_rules() -> str:
 @dataclass(frozen=True, slots=True)
 class IndexGeneration:
     name: str
-    last_block: int  # the highest number ever given to a block
+    #: the highest number given to a block so far
+    last_block: int
 
     @property
     def is_exhausted(self) -> bool:
@@ -50,71 +51,82 @@ class IndexGeneration:
         return replace(self, last_block=self.last_block + 1)
 
 
-def read_generation(folder: Path) -> IndexGeneration | None:
-    """None if there is none that holds for this folder. Raises OSError if that cannot be seen."""
+def read_generation(directory: Path) -> IndexGeneration | None:
+    """Return the generation of the directory; None if it is missing or invalid. Raises OSError if it is unreadable."""
     try:
-        with (folder / GENERATION_FILE).open("rb") as file:
-            inode, content = os.fstat(file.fileno()).st_ino, file.read()
+        with (directory / GENERATION_FILE).open("rb") as file:
+            inode, data = os.fstat(file.fileno()).st_ino, file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        told = json.loads(content)
-        mark = IndexGeneration(str(told["generation"]), int(told["last"]))
-        return mark if (told["inode"], told["rules"]) == (inode, _folding_rules()) else None
+        content = json.loads(data)
+        generation = IndexGeneration(str(content["generation"]), int(content["last"]))
+        return generation if (content["inode"], content["rules"]) == (inode, _folding_rules()) else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def write_generation(folder: Path, mark: IndexGeneration) -> None:
-    """Durable when it returns. Raises OSError."""
-    new = folder / f"{GENERATION_FILE}.new"
+def write_generation(directory: Path, generation: IndexGeneration) -> None:
+    """Write the generation durably. Raises OSError."""
+    new = directory / f"{GENERATION_FILE}.new"
     with new.open("wb") as file:
         inode = os.fstat(file.fileno()).st_ino
-        told = {"generation": mark.name, "last": mark.last_block, "inode": inode, "rules": _folding_rules()}
-        file.write(json.dumps(told).encode())
+        content = {
+            "generation": generation.name,
+            "last": generation.last_block,
+            "inode": inode,
+            "rules": _folding_rules(),
+        }
+        file.write(json.dumps(content).encode())
         file.flush()
         os.fsync(file.fileno())
-    new.replace(folder / GENERATION_FILE)
-    _fsync_directory(folder)
+    new.replace(directory / GENERATION_FILE)
+    _fsync_directory(directory)
 
 
-def create_generation(folder: Path) -> IndexGeneration:
-    """A new generation, without blocks. The mark goes first: what a killed process leaves has none. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / GENERATION_FILE).unlink(missing_ok=True)
-    _fsync_directory(folder)
-    for path in folder.iterdir():
+def create_generation(directory: Path) -> IndexGeneration:
+    """Create a new generation without blocks.
+
+    The old file is removed first: after a crash the directory has no generation. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / GENERATION_FILE).unlink(missing_ok=True)
+    _fsync_directory(directory)
+    for path in directory.iterdir():
         remove_tree(path)
-    mark = IndexGeneration(uuid.uuid4().hex, random.randrange(_MAX_FIRST_NUMBER))  # noqa: S311 - no secret
-    write_generation(folder, mark)
-    return mark
+    generation = IndexGeneration(uuid.uuid4().hex, random.randrange(_MAX_FIRST_NUMBER))  # noqa: S311 - not a secret
+    write_generation(directory, generation)
+    return generation
 
 
-def block_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:06d}"
+def block_path(directory: Path, number: int) -> Path:
+    return directory / f"{number:06d}"
 
 
-def list_block_numbers(folder: Path) -> list[int]:
-    """Raises OSError."""
+def list_block_numbers(directory: Path) -> list[int]:
+    """Return the block numbers, ascending. Raises OSError."""
     try:
-        return sorted(int(name) for name in os.listdir(folder) if len(name) == 6 and name.isdecimal())
+        return sorted(int(name) for name in os.listdir(directory) if len(name) == 6 and name.isdecimal())
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def remove_tree(path: Path) -> None:
-    """A block is gone at once, its files a moment later, if need be when the index is opened next."""
+    """Remove a block: renaming removes it at once, then its files are deleted.
+
+    Files that remain are deleted when the index is opened next.
+    """
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    away = path if path.name.endswith(REMOVED_SUFFIX) else path.with_name(path.name + REMOVED_SUFFIX)
+    renamed = path if path.name.endswith(REMOVED_SUFFIX) else path.with_name(path.name + REMOVED_SUFFIX)
     with contextlib.suppress(OSError):
-        path.rename(away)
-    shutil.rmtree(away, ignore_errors=True)
+        path.rename(renamed)
+    shutil.rmtree(renamed, ignore_errors=True)
 
 
-def _fsync_directory(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _fsync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:

@@ -1,4 +1,4 @@
-"""The thread that brings rows into the text index, whatever happens to it, and keeps nobody waiting."""
+"""Thread that adds rows to the text index. It retries after every error, and never blocks the writer or a reader."""
 
 import logging
 import threading
@@ -7,24 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
-
 from flower.store.sqlite.text.writer import MAX_BLOCK_DOCUMENTS, TextWriter
 
 log = logging.getLogger(__name__)
 
-#: Rows of one commit. A commit costs 10 ms or more, however little is in it.
+#: Rows of one commit. A commit takes 10 ms or more, however few rows it has.
 MAX_COMMIT_ROWS: Final = 20_000
-#: A source may end its list early when its texts have so many characters in all: more are not added without a
-#: commit, so that neither memory nor the time to stop grows with the length of texts.
+#: Characters of one commit. A source may return fewer rows when their texts reach it. It limits memory and the time to
+#: stop, whatever the length of the texts.
 MAX_COMMIT_CHARACTERS: Final = 4_000_000
-#: Seconds from one look for pending rows to the next. The index lags the rows by that and one commit.
+#: Seconds between two checks for pending rows. The index lags behind the rows by this plus one commit.
 INDEX_POLL_INTERVAL: Final = 0.5
 _MAINTENANCE_INTERVAL: Final = 60.0
+_MIN_RETRY_DELAY: Final = 0.5
 _MAX_RETRY_DELAY: Final = 30.0
-#: Documents between two looks whether to stop: a few milliseconds.
+#: documents between two checks whether to stop: a few milliseconds
 _STOP_CHECK_ROWS: Final = 500
 
 
@@ -35,26 +32,30 @@ class PendingText(NamedTuple):
 
 
 class RowSource(Protocol):
-    """Where rows come from. Called by the indexer's thread only; whatever is raised is logged and tried again."""
+    """Source of the rows. Called by the indexer's thread only; every exception is logged and the call is retried."""
 
     def set_blocks(self, generation: str, readable: frozenset[int]) -> None:
-        """Which blocks there are, told before the first `pending` and when they have changed: a row that names
-        another block, or a block of another generation, is pending again."""
+        """Set the readable blocks; called before the first `list_pending` and after every change.
+
+        A row that references another block, or a block of another generation, is pending again.
+        """
 
     def list_pending(self, limit: int) -> Sequence[PendingText]:
-        """Rows whose text is not in the index: at most `limit`, fewer when CHUNK_CHARACTERS are reached."""
+        """Return rows whose text is not in the index: at most `limit`, fewer when MAX_COMMIT_CHARACTERS is reached."""
 
     def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
-        """Of these (key, version) the text is in this block, of the generation told last, and will be found."""
+        """Mark these (key, version) as searchable: their text is in this block of the current generation."""
 
     def lowest_key(self) -> int:
-        """No row has a smaller one."""
+        """Return a lower bound of all keys in the store."""
 
 
 class Indexer(threading.Thread):
+    """Adds pending rows to the index until it is stopped."""
+
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         source: RowSource,
         *,
         max_block_documents: int = MAX_BLOCK_DOCUMENTS,
@@ -62,7 +63,7 @@ class Indexer(threading.Thread):
         poll_interval: float = INDEX_POLL_INTERVAL,
     ) -> None:
         super().__init__(name="text-index", daemon=True)
-        self._folder = folder
+        self._directory = directory
         self._source = source
         self._max_block_documents = max_block_documents
         self._max_rows = max_rows
@@ -72,46 +73,48 @@ class Indexer(threading.Thread):
         self._announced_blocks: frozenset[int] | None = None
         self._maintained_at = 0.0
         self._error = ""
-        self._idle = False
-        # a fresh count for every call, so the waits begin short again after a success
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(Exception),
-            wait=wait_exponential(multiplier=0.5, max=_MAX_RETRY_DELAY),
-            stop=stop_when_event_set(self._stopping),
-            sleep=sleep_using_event(self._stopping),
-            before_sleep=self._log_failure,
-            retry_error_callback=lambda state: False,
-        )
+        self._is_idle = False
 
     @property
     def error(self) -> str:
-        """What keeps the index from being written now; "" if nothing does."""
+        """Why the index cannot be written at present; empty if there is no error."""
         return self._error
 
     @property
     def is_idle(self) -> bool:
-        """Whether its last look found nothing to do."""
-        return self._idle
+        """Whether the last check found no pending rows."""
+        return self._is_idle
 
     def stop(self, timeout: float = 5.0) -> None:
-        """What was not committed will be pending again. Takes well under a second."""
+        """Stop the thread, well within a second. Rows that were not committed are pending again."""
         self._stopping.set()
         if self.is_alive():
             self.join(timeout)
 
     def run(self) -> None:
         while not self._stopping.is_set():
-            began = time.monotonic()
-            busy = self._retrying(self._run_once)
-            if not busy:
-                self._stopping.wait(max(0.0, began + self._poll_interval - time.monotonic()))
+            started_at = time.monotonic()
+            if not self._run_with_retries():
+                self._stopping.wait(max(0.0, started_at + self._poll_interval - time.monotonic()))
         self._close()
 
+    def _run_with_retries(self) -> bool:
+        """Return what `_run_once` returns; False if the thread is stopped before it succeeds."""
+        delay = _MIN_RETRY_DELAY
+        while not self._stopping.is_set():
+            try:
+                return self._run_once()
+            except Exception as error:  # noqa: BLE001 - tantivy, SQLite, the file system: all may recover
+                self._log_failure(error)
+            self._stopping.wait(delay)
+            delay = min(2 * delay, _MAX_RETRY_DELAY)
+        return False
+
     def _run_once(self) -> bool:
-        """One look for pending rows; gives whether to look again without a pause."""
+        """Index the pending rows once; return whether there are more to index without a pause."""
         writer = self._open_writer()
         rows = self._source.list_pending(self._max_rows)
-        self._idle = not rows
+        self._is_idle = not rows
         if rows:
             self._index(writer, rows)
         else:
@@ -122,7 +125,7 @@ class Indexer(threading.Thread):
 
     def _open_writer(self) -> TextWriter:
         if self._writer is None:
-            self._writer = TextWriter(self._folder, max_block_documents=self._max_block_documents)
+            self._writer = TextWriter(self._directory, max_block_documents=self._max_block_documents)
             self._announced_blocks = None
         blocks = self._writer.blocks
         if blocks != self._announced_blocks:
@@ -152,18 +155,17 @@ class Indexer(threading.Thread):
         writer.delete_before(self._source.lowest_key())
         self._maintained_at = time.monotonic()
 
-    def _log_failure(self, state: RetryCallState) -> None:
-        """Begin again with what is on disk: added and not committed is not there."""
+    def _log_failure(self, error: Exception) -> None:
+        """Close the writer; the next attempt starts from what is on disk, without uncommitted documents."""
         self._close()
-        error = state.outcome.exception() if state.outcome else None
-        trouble = str(error) or repr(error)
+        message = str(error) or repr(error)
         if not self._error:
-            log.warning("The text index waits: %s. Searching for text reads the rows meanwhile.", trouble)
-        self._error = trouble
+            log.warning("Text indexing failed: %s. Retrying; until then, text searches read the rows.", message)
+        self._error = message
 
     def _log_recovery(self) -> None:
         if self._error:
-            log.info("The text index goes on.")
+            log.info("Text indexing recovered.")
             self._error = ""
 
     def _close(self) -> None:

@@ -1,9 +1,11 @@
-"""The text index, kept by a process of its own. It takes as much of a processor as recording does, and in one process
-the two would wait for each other: Python runs one thread at a time.
+"""Child process that maintains the text index.
 
-`python -P -m flower.store.sqlite.indexing FOLDER LEVEL` keeps the index of the store in FOLDER until its standard
-input ends, so that it never outlives who started it. It reads rows and columns like anybody; it writes the index, and
-into the columns what is indexed."""
+Indexing takes as much CPU time as recording, and in one process they would wait for each other because of the GIL.
+
+`python -P -m flower.store.sqlite.text.process DIRECTORY LEVEL` maintains the index of the store in DIRECTORY until its
+standard input closes, so that it never outlives its parent. It reads rows and columns like any reader; it writes the
+index and, into the columns, which rows are indexed.
+"""
 
 import fcntl
 import logging
@@ -26,55 +28,54 @@ from flower.store.sqlite.text.backlog import IndexBacklog
 
 log = logging.getLogger(__name__)
 
-#: Where both want the processor, recording and pages come first.
+#: lower priority than recording and pages
 _NICENESS: Final = 5
-#: Seconds until a process that ended by itself is started again: the first time, and at most.
+#: Seconds until a process that has exited is started again: the first delay, and the maximum.
 _MIN_RESTART_DELAY: Final = 1.0
 _MAX_RESTART_DELAY: Final = 60.0
-#: Seconds for the last commit before it is made to end; nothing is lost by that.
+#: seconds for the last commit until the process is killed, which loses no data
 _STOP_TIMEOUT: Final = 5.0
 INDEX_LOCK_FILE: Final = "index.lock"
 
 
 class IndexProcess:
-    """Who started it calls `tend` now and then."""
+    """The parent's handle of the process. The parent calls `ensure_running` regularly."""
 
-    def __init__(self, folder: StoreDirectory) -> None:
-        self._folder = folder
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         self._delay = _MIN_RESTART_DELAY
-        self._next = 0.0
+        self._next_start = 0.0
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def ensure_running(self) -> None:
-        """Start it, or start it again."""
+        """Start the process if it is not running."""
         process = self._process
         if process is not None and process.poll() is None:
             return
         now = time.monotonic()
-        if now < self._next:
+        if now < self._next_start:
             return
         if process is not None:
             log.warning(
-                "The process of the text index ended (exit status %d) and is started again. Searching for text reads "
-                "the rows meanwhile.",
+                "Text index process exited (status %d); restarting. Until then, text searches read the rows.",
                 process.returncode,
             )
-        self._next = now + self._delay
+        self._next_start = now + self._delay
         self._delay = min(2 * self._delay, _MAX_RESTART_DELAY)
         level = logging.getLevelName(logging.getLogger("flower").getEffectiveLevel())
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                # without the working directory in the path of modules: there may be a `flower` of somebody else's
-                [sys.executable, "-P", "-m", __name__, str(self._folder.path), level],
+                # without the working directory in sys.path: it may contain another package named `flower`
+                [sys.executable, "-P", "-m", __name__, str(self._directory.path), level],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
             )
         except OSError as error:
-            log.warning("The process of the text index cannot be started: %s", error)
+            log.warning("Cannot start the text index process: %s", error)
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -92,45 +93,45 @@ class IndexProcess:
 
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a terminal's are for who started us
-    folder, level = StoreDirectory(sys.argv[1]), sys.argv[2]
+        signal.signal(number, signal.SIG_IGN)  # signals of the terminal are for the parent process
+    directory, level = StoreDirectory(sys.argv[1]), sys.argv[2]
     limit_malloc_arenas()
     configure_logging(level)
     with suppress(OSError):
         os.nice(_NICENESS)
-    over = threading.Event()
-    threading.Thread(target=_wait_for_stdin_close, args=(over,), daemon=True).start()
-    with _hold_lock(folder.path, over):
-        if not over.is_set():
-            _run_indexer(folder, over)
+    stop = threading.Event()
+    threading.Thread(target=_wait_for_stdin_close, args=(stop,), daemon=True).start()
+    with _hold_lock(directory.path, stop):
+        if not stop.is_set():
+            _run_indexer(directory, stop)
 
 
-def _run_indexer(folder: StoreDirectory, over: threading.Event) -> None:
-    source = IndexBacklog(folder)
-    indexer = Indexer(folder.text_path, source)
+def _run_indexer(directory: StoreDirectory, stop: threading.Event) -> None:
+    source = IndexBacklog(directory)
+    indexer = Indexer(directory.text_path, source)
     indexer.start()
-    over.wait()
+    stop.wait()
     indexer.stop()
     source.close()
 
 
-def _wait_for_stdin_close(over: threading.Event) -> None:
-    # The raw descriptor: a read of sys.stdin in a daemon thread holds a lock that ending needs.
+def _wait_for_stdin_close(stop: threading.Event) -> None:
+    # The raw descriptor: a read of sys.stdin in a daemon thread holds a lock that interpreter shutdown needs.
     while os.read(0, 4096):
         pass
-    over.set()
+    stop.set()
 
 
 @contextmanager
-def _hold_lock(path: Path, over: threading.Event) -> Iterator[None]:
-    """One at a time: that of a recorder that was killed may not be over yet."""
+def _hold_lock(path: Path, stop: threading.Event) -> Iterator[None]:
+    """Hold the lock: one indexer at a time. The process of a recorder that was killed may still be running."""
     with open(path / INDEX_LOCK_FILE, "w") as lock:
-        while not over.is_set():
+        while not stop.is_set():
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                over.wait(0.1)
+                stop.wait(0.1)
         yield
 
 

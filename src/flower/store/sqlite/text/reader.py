@@ -1,4 +1,4 @@
-"""Asking the text index, from any thread and any process, while it is being written."""
+"""Reader of the text index, for any thread and process, also while the index is written."""
 
 import logging
 import os
@@ -30,17 +30,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MAX_KEY: Final = 2**63 - 1
-#: Younger than this, a file may be changed again without its time showing it.
+#: A file that is younger may change again without a change of its modification time.
 _STABLE_AFTER_NS: Final = 100_000_000
-#: A block that could not be read is tried again when it has changed, else after so many seconds.
+#: seconds until a block that could not be read is tried again, unless it has changed
 _RETRY_DELAY: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateKeys:
-    """`keys` rise and are distinct. Every candidate key that was asked for and is >= `lowest` is among them; to
-    go on, ask for those below `lowest`. `total` counts documents, and a row that changed may have several; None
-    if it was not asked for and not all blocks had to be looked at."""
+    """`keys` are ascending and distinct.
+
+    They include every candidate >= `lowest` within the requested range; to continue, request the keys below `lowest`.
+    `total` is the number of documents (a row that has changed may have several); None if it was not requested and not
+    every block was searched.
+    """
 
     keys: Keys
     total: int | None
@@ -48,14 +51,19 @@ class CandidateKeys:
 
 
 class IndexSnapshot:
-    """The blocks as they were at one moment: what `candidates` asks, whatever happens to the files meanwhile.
-    `generation` is "" and there are no blocks where there is no index that can be used."""
+    """The blocks at one moment.
 
-    def __init__(self, generation: str, blocks: Sequence[IndexBlock], give_up: Callable[[IndexBlock], None]) -> None:
+    `find_candidates` searches these, whatever happens to the files. Without a usable index, `generation` is "" and
+    there are no blocks.
+    """
+
+    def __init__(
+        self, generation: str, blocks: Sequence[IndexBlock], mark_failed: Callable[[IndexBlock], None]
+    ) -> None:
         self.generation = generation
-        self._mark_failed = give_up
+        self._mark_failed = mark_failed
         self.blocks: frozenset[int] = frozenset(block.number for block in blocks)
-        #: highest keys first; of one that is still written to nothing is known
+        #: highest keys first; the block being written has no bounds and may have any key
         self._newest_first = sorted(blocks, key=_highest_key, reverse=True)
 
     @property
@@ -66,51 +74,60 @@ class IndexSnapshot:
         return next(block for block in self._newest_first if block.number == number)
 
     def find_candidates(
-        self, needles: Sequence[str], *, limit: int, below: int | None = None, at_least: int = 0, total: bool = True
+        self,
+        search_strings: Sequence[str],
+        *,
+        limit: int,
+        below: int | None = None,
+        at_least: int = 0,
+        total: bool = True,
     ) -> CandidateKeys:
-        """The `limit` highest keys, below `below` and not under `at_least`, of documents that may hold all needles.
+        """Return the `limit` highest keys of documents that may contain all search strings: at_least <= key < below.
 
-        Needles have three characters or more. Without `total`, blocks that cannot add to the keys are left alone.
-        Raises TextTrouble if a block turns out to be damaged: look again, it will not be there; ValueError."""
-        parts = combine_trigrams(needles)
+        Without `total`, blocks that cannot add keys are skipped. Raises TextIndexError if a block is damaged (after a
+        refresh it is no longer in the snapshot), ValueError for a search string of less than three characters.
+        """
+        trigrams = combine_trigrams(search_strings)
         if limit < 1:
             raise ValueError("limit must be at least 1")
         low, high = max(at_least, 0), _MAX_KEY if below is None else min(below, _MAX_KEY)
         keys: Keys = np.empty(0, np.int64)
-        lowest, count, complete = low, 0, True
+        lowest, count, is_complete = low, 0, True
         for block in self._newest_first:
             if block.bounds is not None and (block.bounds.highest < low or block.bounds.lowest >= high):
                 continue
-            enough = len(keys) >= limit and keys[-limit] > _highest_key(block)
-            if enough and not total:
-                complete = False
+            has_enough = len(keys) >= limit and keys[-limit] > _highest_key(block)
+            if has_enough and not total:
+                is_complete = False
                 break
-            wanted = 1 if enough else limit
-            found, documents = self._query_block(
-                block, partial(IndexBlock.search, parts=parts, limit=wanted, low=low, high=high)
+            block_limit = 1 if has_enough else limit
+            block_keys, documents = self._query_block(
+                block, partial(IndexBlock.search, trigrams=trigrams, limit=block_limit, low=low, high=high)
             )
             count += documents
-            if enough:
+            if has_enough:
                 lowest = max(lowest, int(keys[-limit]))
                 continue
-            if documents > len(found):
-                lowest = max(lowest, int(found[-1]))
-            keys = np.union1d(keys, found)
-        if not complete or len(keys) > limit:
+            if documents > len(block_keys):
+                lowest = max(lowest, int(block_keys[-1]))
+            keys = np.union1d(keys, block_keys)
+        if not is_complete or len(keys) > limit:
             lowest = max(lowest, int(keys[-limit]))
-        return CandidateKeys(keys[np.searchsorted(keys, lowest) :], count if complete else None, lowest)
+        return CandidateKeys(keys[np.searchsorted(keys, lowest) :], count if is_complete else None, lowest)
 
-    def max_candidates(self, needles: Sequence[str]) -> int:
-        """There are no more candidates than this. It is known without searching, from how often the rarest trigram
-        occurs: for planning. Raises as `candidates` does."""
-        parts = combine_trigrams(needles)
+    def max_candidates(self, search_strings: Sequence[str]) -> int:
+        """Return an upper bound of the candidates, for planning: the frequency of the rarest trigram.
+
+        Raises as `find_candidates` does.
+        """
+        trigrams = combine_trigrams(search_strings)
         return sum(
-            self._query_block(block, partial(IndexBlock.max_matches, parts=parts)) for block in self._newest_first
+            self._query_block(block, partial(IndexBlock.max_matches, trigrams=trigrams)) for block in self._newest_first
         )
 
-    def _query_block(self, block: IndexBlock, question: Callable[[IndexBlock], T]) -> T:
+    def _query_block(self, block: IndexBlock, query: Callable[[IndexBlock], T]) -> T:
         try:
-            return question(block)
+            return query(block)
         except TextIndexError:
             self._mark_failed(block)
             raise
@@ -122,7 +139,7 @@ def _highest_key(block: IndexBlock) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _FileStamp:
-    """Of meta.json, which every commit and merge replaces."""
+    """State of meta.json, which every commit and merge replaces."""
 
     inode: int
     time: int
@@ -131,9 +148,9 @@ class _FileStamp:
 
     @classmethod
     def read(cls, path: Path) -> "_FileStamp":
-        found = os.stat(path / META_FILE)
-        settled = time.time_ns() - found.st_mtime_ns > _STABLE_AFTER_NS
-        return cls(found.st_ino, found.st_mtime_ns, found.st_size, settled)
+        status = os.stat(path / META_FILE)
+        is_stable = time.time_ns() - status.st_mtime_ns > _STABLE_AFTER_NS
+        return cls(status.st_ino, status.st_mtime_ns, status.st_size, is_stable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,83 +161,84 @@ class _OpenBlock:
 
 
 class TextReader:
-    """Maps files of blocks into memory and keeps them so: what the writer has deleted since takes room on the
-    disk until the next `refresh`."""
+    """Opens the blocks on disk. Deleted blocks keep their disk space until the next `refresh`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._lock = threading.Lock()
         self._generation = ""
         self._opened: dict[int, _OpenBlock] = {}
         self._failed: dict[int, tuple[_FileStamp, float]] = {}
 
     def refresh(self) -> IndexSnapshot:
-        """What was committed before this call is found in it. Costs some 0.1 ms if nothing has changed. Never
-        raises: a block that cannot be read is not among the blocks."""
+        """Return a snapshot of everything committed before this call.
+
+        Takes about 0.1 ms if nothing has changed. Never raises: a block that cannot be read is not in the snapshot.
+        """
         with self._lock:
             try:
                 return self._open_snapshot()
             except OSError as error:
-                log.debug("The text index cannot be looked at: %s", error)
+                log.debug("Cannot read the text index: %s", error)
                 return IndexSnapshot("", (), self._mark_failed)
 
     def _open_snapshot(self) -> IndexSnapshot:
         for _ in range(3):
-            mark = read_generation(self._folder)
-            generation = mark.name if mark else ""
-            if generation != self._generation:
+            generation = read_generation(self._directory)
+            name = generation.name if generation else ""
+            if name != self._generation:
                 self._clear()
-                self._generation = generation
-            if not mark:
+                self._generation = name
+            if not generation:
                 break
             blocks = self._open_blocks()
-            again = read_generation(self._folder)
-            if again and again.name == generation:  # else these may be blocks of either generation
-                return IndexSnapshot(generation, blocks, self._mark_failed)
+            reread = read_generation(self._directory)
+            if reread and reread.name == name:  # otherwise the blocks may be of either generation
+                return IndexSnapshot(name, blocks, self._mark_failed)
         return IndexSnapshot("", (), self._mark_failed)
 
     def _open_blocks(self) -> list[IndexBlock]:
-        numbers = list_block_numbers(self._folder)
+        numbers = list_block_numbers(self._directory)
         for number in self._opened.keys() - set(numbers):
             del self._opened[number]
         return [block for number in numbers if (block := self._open_block(number))]
 
     def _open_block(self, number: int) -> IndexBlock | None:
-        path = block_path(self._folder, number)
-        known = self._opened.pop(number, None)
+        path = block_path(self._directory, number)
+        opened = self._opened.pop(number, None)
         try:
-            stamp = _FileStamp.read(path)  # before it is read: at worst it is read once more than needed
+            stamp = _FileStamp.read(path)  # before the block is read: at worst it is read once more than needed
         except OSError:
-            return None  # being made, or being removed
+            return None  # being created, or being removed
         failed = self._failed.get(number)
         if failed and failed[0] == stamp and time.monotonic() - failed[1] < _RETRY_DELAY:
             return None
         try:
-            if known is None or known.stamp != stamp or not stamp.is_stable or known.block.bounds is None:
-                known = self._load_block(number, path, stamp, known)
+            if opened is None or opened.stamp != stamp or not stamp.is_stable or opened.block.bounds is None:
+                opened = self._load_block(number, path, stamp, opened)
         except TextIndexError as error:
-            log.debug("Block %d of the text index cannot be read: %s", number, error)
+            log.debug("Cannot read block %d of the text index: %s", number, error)
             self._failed[number] = (stamp, time.monotonic())
             return None
-        self._opened[number] = known
+        self._opened[number] = opened
         self._failed.pop(number, None)
-        return known.block
+        return opened.block
 
-    def _load_block(self, number: int, path: Path, stamp: _FileStamp, known: _OpenBlock | None) -> _OpenBlock:
+    def _load_block(self, number: int, path: Path, stamp: _FileStamp, opened: _OpenBlock | None) -> _OpenBlock:
         bounds = read_bounds(path)
-        if known and known.stamp == stamp and stamp.is_stable and bounds is None:
-            return known
+        if opened and opened.stamp == stamp and stamp.is_stable and bounds is None:
+            return opened
         with translate_errors(path):
-            index = known.index if known else open_index(path)
+            index = opened.index if opened else open_index(path)
             index.reload()
             return _OpenBlock(index, stamp, IndexBlock(number, path, index, bounds))
 
     def _mark_failed(self, block: IndexBlock) -> None:
-        """A search in this block failed."""
+        """Drop a block whose search failed."""
         with self._lock:
-            known = self._opened.pop(block.number, None)
-            if known and known.block is block:
-                self._failed[block.number] = (known.stamp, time.monotonic())
+            opened = self._opened.pop(block.number, None)
+            if opened and opened.block is block:
+                self._failed[block.number] = (opened.stamp, time.monotonic())
 
     def _clear(self) -> None:
         self._opened.clear()
