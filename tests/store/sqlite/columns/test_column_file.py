@@ -1,5 +1,7 @@
-"""The column file shared by one writer and any number of readers: consistency of copies (the torture test of
-docs/column-files.md) and the states in which a file must be rejected."""
+"""The column file shared by one writer and any number of readers.
+
+Copies are consistent (the torture test of docs/column-files.md), and an invalid file is rejected.
+"""
 
 import multiprocessing
 import time
@@ -115,9 +117,7 @@ def opened(tmp_path: Path) -> Callable[..., ColumnFile]:
     return lambda **options: ColumnFile(tmp_path / "seg-000001.cols", FIRST, CAPACITY, **options)
 
 
-def test_a_copy_during_which_a_change_happened_is_taken_again(
-    writer: ColumnFile, opened: Callable[..., ColumnFile]
-) -> None:
+def test_a_copy_is_repeated_after_a_concurrent_change(writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
     reader = opened()
     copies: list[tuple[int, int]] = []
 
@@ -133,25 +133,23 @@ def test_a_copy_during_which_a_change_happened_is_taken_again(
     assert copies == [(1, 2), (2, 2)]
 
 
-def test_a_change_that_never_ends_is_reported(writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
+def test_a_change_that_does_not_finish(writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
     reader = opened()
     writer.header["writing"] |= 1
-    with pytest.raises(ColumnFileInvalid, match="did not end"):
+    with pytest.raises(ColumnFileInvalid, match="did not finish"):
         reader.read_consistent(lambda: pytest.fail("copied during a change"))
 
 
-def test_a_change_that_was_cut_off_makes_the_file_invalid_for_the_next_writer(
+def test_an_interrupted_change_invalidates_the_file_for_a_writer(
     writer: ColumnFile, opened: Callable[..., ColumnFile]
 ) -> None:
     writer.header["writing"] |= 1
-    opened()  # a reader cannot know that no writer is at work
-    with pytest.raises(ColumnFileInvalid, match="cut off"):
+    opened()  # a reader cannot tell whether a writer is active
+    with pytest.raises(ColumnFileInvalid, match="was interrupted"):
         opened(writable=True)
 
 
-def test_columns_that_were_not_synced_before_the_machine_stopped_are_invalid(
-    writer: ColumnFile, opened: Callable[..., ColumnFile]
-) -> None:
+def test_unsynced_columns_are_invalid_after_a_reboot(writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
     writer.header["boot"] = b"another boot"
     with pytest.raises(ColumnFileInvalid, match="before the machine stopped"):
         opened()
@@ -164,19 +162,15 @@ def test_columns_that_were_not_synced_before_the_machine_stopped_are_invalid(
 
 
 @pytest.mark.parametrize("field", ["magic", "format", "first", "capacity"])
-def test_a_header_of_other_columns_is_invalid(
-    field: str, writer: ColumnFile, opened: Callable[..., ColumnFile]
-) -> None:
+def test_a_header_of_other_columns(field: str, writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
     writer.header[field] = b"OTHER" if field == "magic" else 99
     with pytest.raises(ColumnFileInvalid):
         opened()
 
 
-def test_a_file_of_another_size_is_invalid(
-    tmp_path: Path, writer: ColumnFile, opened: Callable[..., ColumnFile]
-) -> None:
+def test_a_file_of_another_size(tmp_path: Path, writer: ColumnFile, opened: Callable[..., ColumnFile]) -> None:
     path = tmp_path / "seg-000001.cols"
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    with pytest.raises(ColumnFileInvalid, match="another size"):
+    with pytest.raises(ColumnFileInvalid, match="wrong file size"):
         opened()
