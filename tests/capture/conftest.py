@@ -1,5 +1,5 @@
-"""The fixture `rig`: a started capture, stopped again after the test. Brokers are of our own: workers of other tests
-would be heard on theirs, and would take our tasks."""
+"""The fixture `rig`: a started capture, stopped after the test. The brokers are not shared with other tests, whose
+workers would send events and take tasks."""
 
 import itertools
 import time
@@ -38,19 +38,19 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
     def make(url: str, *, options: dict[str, Any] | None = None, wait: bool = True, **conf: Any) -> Rig:
         app = Celery("rig", broker=url, set_as_current=False)
         app.conf.update(conf)
-        given = {
+        defaults = {
             "enable_events": False,
             "delete_queue_on_stop": True,
             "queue_name": f"t{next(_names)}-{time.time_ns()}",
         }
-        settings = settings_from_app(app, spill_folder=tmp_path / "spill", **{**given, **(options or {})})
+        settings = settings_from_app(app, spill_folder=tmp_path / "spill", **{**defaults, **(options or {})})
         capture = create_capture(settings)
         capture.start()
         started.append(capture)
-        made = Rig(app, capture)
+        rig = Rig(app, capture)
         if wait:
-            wait_for("capture", made.connected)
-        return made
+            wait_for("capture", rig.connected)
+        return rig
 
     yield make
     for capture in started:

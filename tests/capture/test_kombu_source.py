@@ -1,4 +1,4 @@
-"""Transports without a way of their own."""
+"""The kombu source: transports without a direct source."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,8 @@ MakeRig = Callable[..., Rig]
 
 
 def folders(tmp_path: Path) -> dict[str, str]:
-    """Out of one folder, into another: `carry` brings whole files. Kombu makes a file first and writes it then, and
-    who reads it between the two loses that message."""
+    """Transport options with separate folders for writing and reading; `carry` moves complete files. Kombu creates a
+    file before it writes it, and a reader that opens the file in between loses the message."""
     for name in ("in", "out", "control"):
         (tmp_path / name).mkdir(exist_ok=True)
     return {
@@ -44,7 +44,7 @@ def test_events_arrive(transport: str, rig: MakeRig, tmp_path: Path) -> None:
     assert r.gaps == []
 
 
-def test_a_file_that_is_read_before_it_is_written_costs_itself_and_is_told(
+def test_file_read_before_it_is_written_is_reported_as_a_gap(
     rig: MakeRig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     r = rig("filesystem://", broker_transport_options=folders(tmp_path))
@@ -52,7 +52,7 @@ def test_a_file_that_is_read_before_it_is_written_costs_itself_and_is_told(
     (unwritten,) = tmp_path.glob("out/*.msg")
     unwritten.write_bytes(b"")
     carry(tmp_path)
-    wait_for("the loss", lambda: "broker lost or not reached" in caplog.text)
+    wait_for("the loss", lambda: "broker unreachable" in caplog.text)
     wait_for("the return", r.connected)
     r.send("b")
     carry(tmp_path)
@@ -61,18 +61,18 @@ def test_a_file_that_is_read_before_it_is_written_costs_itself_and_is_told(
 
 
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
-def test_it_is_the_fallback_for_the_others(
+def test_kombu_source_with_brokers_of_direct_sources(
     kind: str, rig: MakeRig, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server: Redis | RabbitMQ = request.getfixturevalue(f"{kind}_server")
-    monkeypatch.setattr(factory, "_create_source", lambda *given: KombuSource(*given, "the test asks for it"))
+    monkeypatch.setattr(factory, "_create_source", lambda *given: KombuSource(*given, "forced by the test"))
     r = rig(server.url)
     r.send(*(str(n) for n in range(200)))
     r.until("events", lambda: len(r.uuids) == 200)
 
 
-def test_it_reconnects_with_a_gap(rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(factory, "_create_source", lambda *given: KombuSource(*given, "the test asks for it"))
+def test_reconnect_makes_a_gap(rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "_create_source", lambda *given: KombuSource(*given, "forced by the test"))
     with Redis() as server:
         r = rig(server.url)
         server.stop()

@@ -1,4 +1,4 @@
-"""Real brokers, real dispatchers, a real worker: both direct ways."""
+"""The direct sources with real brokers, dispatchers and a worker."""
 
 import json
 import os
@@ -23,7 +23,7 @@ MakeRig = Callable[..., Rig]
 
 @pytest.fixture(scope="module")
 def own_rabbitmq() -> Iterator[RabbitMQ]:
-    """To be restarted and stopped, which the shared one must not be."""
+    """A server that tests may restart and stop, in contrast to the shared server."""
     with RabbitMQ() as server:
         yield server
 
@@ -45,8 +45,8 @@ def test_single_and_batched_events_arrive(broker: Any, rig: MakeRig, caplog: pyt
         dispatcher.send("task-progress", uuid="custom", percent=50)
         dispatcher.flush()
         dispatcher.send("worker-heartbeat", freq=2.0, loadavg=[1.0, 2, 3])
-    wanted = {f"single-{n}" for n in range(100)} | {f"batched-{n}" for n in range(240)} | {"custom", None}
-    r.until("all events", lambda: r.uuids == wanted)
+    expected = {f"single-{n}" for n in range(100)} | {f"batched-{n}" for n in range(240)} | {"custom", None}
+    r.until("all events", lambda: r.uuids == expected)
     assert next(event for event in r.events if event.uuid == "custom").data == {"percent": 50}
     assert [batch.token for batch in r.batches] == sorted({batch.token for batch in r.batches})
     assert r.gaps == []
@@ -69,7 +69,7 @@ def test_other_serializers_and_compression(broker: Any, rig: MakeRig, serializer
     assert r.capture.status()["malformed"] == {}
 
 
-def test_bad_messages_are_counted_and_the_good_go_on(broker: Any, rig: MakeRig) -> None:
+def test_malformed_messages_are_counted(broker: Any, rig: MakeRig) -> None:
     r = rig(broker.url)
     started = {"type": "task-started", "timestamp": 1.0}
     bodies = [b"not json", b"[1, 2", b"7", b"{}", b'{"type":"task-started"}', b"\xff\xfe\x00", b""]
@@ -97,7 +97,7 @@ def test_bad_messages_are_counted_and_the_good_go_on(broker: Any, rig: MakeRig) 
 
 
 def test_a_real_worker(broker: Any, rig: MakeRig, tmp_path: Path) -> None:
-    """Started without -E: our request alone makes it send task events."""
+    """Started without -E: only the enable_events broadcast makes it send task events."""
     (tmp_path / "proj.py").write_text(
         "from celery import Celery\n"
         f"app = Celery('proj', broker={broker.url!r})\n"
@@ -110,7 +110,7 @@ def test_a_real_worker(broker: Any, rig: MakeRig, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "celery", "-A", "proj", "worker", "-c", "1", "-l", "warning", "-n", "w1@test"]
     worker = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
     try:
-        r = rig(broker.url, options={"enable_events": True, "enable_every": 0.3})
+        r = rig(broker.url, options={"enable_events": True, "enable_interval": 0.3})
         r.until("a heartbeat", lambda: any(event.type == "worker-heartbeat" for event in r.events), 60)
 
         def enabled() -> bool:
@@ -131,15 +131,15 @@ def test_a_real_worker(broker: Any, rig: MakeRig, tmp_path: Path) -> None:
         worker.wait(30)
 
 
-def test_a_burst_is_neither_lost_nor_disordered(broker: Any, rig: MakeRig) -> None:
-    """More than memory may hold, while nobody reads."""
+def test_burst_is_complete_and_in_order(broker: Any, rig: MakeRig) -> None:
+    """A burst larger than the memory limit, while nothing is read."""
     r = rig(broker.url, options={"memory_limit": 100_000, "prefetch": 2000})
     with r.app.connection_for_write() as connection:
         dispatcher = r.app.events.Dispatcher(connection, buffer_group=["task"])
         for n in range(20_000):
             dispatcher.send("task-started", uuid=str(n))
         dispatcher.flush()
-    # on RabbitMQ what finds no room in memory stays in the queue, on Redis it goes to the disk
+    # beyond the memory limit, messages stay in the queue on RabbitMQ and are spilled to disk on Redis
     waiting = "spilled_bytes" if isinstance(broker, Redis) else "backlog_bytes"
     wait_for("a backlog", lambda: r.capture.status()[waiting] > 0)
     r.until("all", lambda: len(r.events) >= 20_000)
@@ -147,7 +147,7 @@ def test_a_burst_is_neither_lost_nor_disordered(broker: Any, rig: MakeRig) -> No
     assert r.capture.status()["backlog_bytes"] == 0
 
 
-def test_stop_is_quick_leaves_no_thread_and_keeps_what_was_read(broker: Any, rig: MakeRig) -> None:
+def test_stop_is_quick_and_received_events_stay_readable(broker: Any, rig: MakeRig) -> None:
     others = set(threading.enumerate())
     r = rig(broker.url, options={"enable_events": True})
     r.send("kept")
@@ -161,7 +161,7 @@ def test_stop_is_quick_leaves_no_thread_and_keeps_what_was_read(broker: Any, rig
     assert r.capture.read(5) is None
 
 
-def test_a_broker_that_refuses_is_said_once_and_waited_for(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_broker_is_logged_once_and_retried(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
     server = Redis()
     r = rig(server.url, wait=False)
     wait_for("an error", lambda: r.capture.status()["last_error"] is not None)
@@ -171,32 +171,32 @@ def test_a_broker_that_refuses_is_said_once_and_waited_for(rig: MakeRig, caplog:
         r.send("late")
         r.until("events", lambda: r.uuids == {"late"})
     assert r.gaps == []
-    assert sum("broker lost or not reached" in record.getMessage() for record in caplog.records) <= 2
+    assert sum("broker unreachable" in record.getMessage() for record in caplog.records) <= 2
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
-        ("amqp://guest:s3cret@127.0.0.1:{rabbitmq}//", "refuses this user or password"),
-        ("amqp://guest:guest@127.0.0.1:{rabbitmq}/s3cretless", "virtual host"),
-        ("amqp://guest:s3cret@127.0.0.1:{nobody}//", "connection refused"),
-        ("redis://:s3cret@127.0.0.1:{locked}/0", "refuses this user or password"),
-        ("redis://127.0.0.1:{locked}/0", "asks for a password"),
-        ("redis://:s3cret@no-such-host.invalid:1/0", "no such host"),
+        ("amqp://guest:s3cret@127.0.0.1:{rabbitmq}//", "rejected the user or password"),
+        ("amqp://guest:guest@127.0.0.1:{rabbitmq}/s3cretless", "virtual host not found"),
+        ("amqp://guest:s3cret@127.0.0.1:{free}//", "connection refused"),
+        ("redis://:s3cret@127.0.0.1:{locked}/0", "rejected the user or password"),
+        ("redis://127.0.0.1:{locked}/0", "requires a password"),
+        ("redis://:s3cret@no-such-host.invalid:1/0", "host not found"),
         ("nonsense://:s3cret@host/0", ""),
         ("redis://:s3cret@host:port/0", ""),
         ("zookeeper://host:1", ""),
     ],
 )
-def test_what_is_wrong_is_said_in_plain_words(
-    url: str, words: str, rabbitmq_server: RabbitMQ, rig: MakeRig, caplog: pytest.LogCaptureFixture
+def test_connection_errors_are_described(
+    url: str, message: str, rabbitmq_server: RabbitMQ, rig: MakeRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     with Redis("--requirepass", "opensesame") as locked:
-        where = url.format(rabbitmq=rabbitmq_server.port, nobody=free_port(), locked=locked.port)
-        r = rig(where, wait=False)
+        broker_url = url.format(rabbitmq=rabbitmq_server.port, free=free_port(), locked=locked.port)
+        r = rig(broker_url, wait=False)
         wait_for("an error", lambda: r.capture.status()["last_error"] is not None)
-        assert words in str(r.capture.status()["last_error"])
+        assert message in str(r.capture.status()["last_error"])
         assert "s3cret@" not in caplog.text + repr(r.capture.status())
         assert "opensesame" not in caplog.text
 
@@ -204,7 +204,7 @@ def test_what_is_wrong_is_said_in_plain_words(
 # ---- Redis
 
 
-def test_redis_restarted_the_gap_is_noted(own_redis: Redis, rig: MakeRig) -> None:
+def test_redis_restart_is_recorded_as_a_gap(own_redis: Redis, rig: MakeRig) -> None:
     r = rig(own_redis.url, options={"enable_events": True})
     r.send("before")
     r.until("before", lambda: r.uuids == {"before"})
@@ -223,7 +223,7 @@ def test_redis_restarted_the_gap_is_noted(own_redis: Redis, rig: MakeRig) -> Non
     assert all(event.uuid == "before" for batch in r.batches[:first] for event in batch.events)
 
 
-def test_a_redis_that_hangs_up_on_a_slow_reader_makes_a_gap(own_redis: Redis, rig: MakeRig) -> None:
+def test_redis_disconnecting_a_slow_reader_makes_a_gap(own_redis: Redis, rig: MakeRig) -> None:
     import redis
 
     r = rig(own_redis.url)
@@ -280,7 +280,7 @@ def test_redis_over_tls(rig: MakeRig, tmp_path: Path) -> None:
         r.until("events", lambda: len(r.uuids) == 50)
 
 
-def test_what_is_not_redis_at_all(rig: MakeRig) -> None:
+def test_server_that_is_not_redis(rig: MakeRig) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -296,8 +296,8 @@ def test_what_is_not_redis_at_all(rig: MakeRig) -> None:
 # ---- RabbitMQ
 
 
-def test_unacknowledged_events_come_again(rabbitmq_server: RabbitMQ, tmp_path: Path) -> None:
-    """A recorder that dies before its batch is on disk loses nothing."""
+def test_unacknowledged_events_are_redelivered(rabbitmq_server: RabbitMQ, tmp_path: Path) -> None:
+    """A recorder that crashes before its batch is on disk loses no event."""
     app = Celery("x", broker=rabbitmq_server.url, set_as_current=False)
     settings = settings_from_app(app, queue_name=f"again-{time.time_ns()}", spill_folder=tmp_path, enable_events=False)
 
@@ -312,10 +312,10 @@ def test_unacknowledged_events_come_again(rabbitmq_server: RabbitMQ, tmp_path: P
     first.until("safe", lambda: first.uuids == {"safe"})
     first.send("held-1", "held-2")
     first.until("held", lambda: len(first.uuids) == 3, done=False)
-    first.capture.stop()  # without done
+    first.capture.stop()  # without acknowledging
     first.send("meanwhile")
     second = opened()
-    second.until("them again", lambda: second.uuids >= {"held-1", "held-2", "meanwhile"})
+    second.until("redelivery", lambda: second.uuids >= {"held-1", "held-2", "meanwhile"})
     assert "safe" not in second.uuids
     assert second.gaps == []
     second.capture.stop()
@@ -328,11 +328,11 @@ def test_unacknowledged_events_come_again(rabbitmq_server: RabbitMQ, tmp_path: P
         connection.default_channel.queue_delete(third.capture._source.queue)
 
 
-def test_a_lost_connection_to_rabbitmq_loses_nothing(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
+def test_lost_connection_to_rabbitmq_loses_no_event(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
     r = rig(rabbitmq_server.url)
     r.send("before")
     r.until("before", lambda: r.uuids == {"before"}, done=False)
-    r.capture._current[1].end("cut by the test")
+    r.capture._current[1].close("cut by the test")
     r.send("meanwhile")
     r.until("all", lambda: r.uuids == {"before", "meanwhile"} and r.connected())
     r.until("before again", lambda: sum(event.uuid == "before" for event in r.events) == 2)
@@ -340,7 +340,7 @@ def test_a_lost_connection_to_rabbitmq_loses_nothing(rabbitmq_server: RabbitMQ, 
 
 
 def test_rabbitmq_restarted_and_killed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
-    """The queue survives an orderly restart: no gap. Deleted behind our back: a gap."""
+    """The queue survives a clean restart: no gap. A deleted queue: a gap."""
     server = own_rabbitmq
     r = rig(server.url, options={"enable_events": True})
     r.send("before")
@@ -357,46 +357,46 @@ def test_rabbitmq_restarted_and_killed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> 
         connection.default_channel.queue_delete(r.capture._source.queue)
     r.until("a gap", lambda: bool(r.gaps))
     assert "queue" in r.gaps[0].reason
-    r.send("anew")
-    r.until("anew", lambda: "anew" in r.uuids)
+    r.send("recreated")
+    r.until("recreated", lambda: "recreated" in r.uuids)
 
 
-def test_a_queue_with_other_settings_is_used_as_it_is(
+def test_queue_with_different_settings_is_used_unchanged(
     rabbitmq_server: RabbitMQ, rig: MakeRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = f"other-{time.time_ns()}"
     first = rig(rabbitmq_server.url, options={"queue_name": name, "delete_queue_on_stop": False})
     first.capture.stop()
     second = rig(rabbitmq_server.url, options={"queue_name": name, "queue_expires": 60.0})
-    assert "exists with other settings" in caplog.text
+    assert "exists with different settings" in caplog.text
     second.send("x")
     second.until("events", lambda: second.uuids == {"x"})
 
 
-def test_rabbitmq_failover_and_silence(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
-    """The first of two brokers is away; heartbeats keep an idle connection alive."""
+def test_rabbitmq_failover_and_idle_connection(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
+    """The first of two brokers is unreachable; heartbeats keep an idle connection open."""
     r = rig(f"amqp://127.0.0.1:{free_port()}//;{rabbitmq_server.url}", broker_heartbeat=1)
-    alive = r.capture._current
+    connection = r.capture._current
     r.read(4)
-    assert r.capture._current is alive
+    assert r.capture._current is connection
     r.app.conf.broker_url = rabbitmq_server.url
     r.send("x")
     r.until("events", lambda: r.uuids == {"x"})
 
 
-def test_a_broker_that_hangs_is_noticed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
+def test_unresponsive_broker_is_detected(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
     import signal
 
     r = rig(own_rabbitmq.url, broker_heartbeat=1)
     own_rabbitmq.signal(signal.SIGSTOP)
     try:
-        wait_for("the silence to be noticed", lambda: not r.connected(), 20)
+        wait_for("the timeout to be detected", lambda: not r.connected(), 20)
     finally:
         own_rabbitmq.signal(signal.SIGCONT)
     wait_for("the return", r.connected)
 
 
-def test_messages_of_many_frames_and_none(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
+def test_messages_of_several_frames_and_empty_messages(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
     r = rig(rabbitmq_server.url)
     for size in (0, 1, 131_064, 131_072, 131_073, 400_000):
         r.publish(json.dumps({"type": "task-started", "uuid": str(size), "timestamp": 1, "args": "x" * size}).encode())
@@ -407,6 +407,6 @@ def test_messages_of_many_frames_and_none(rabbitmq_server: RabbitMQ, rig: MakeRi
     assert r.capture.status()["malformed"] == {"not JSON": 1}
 
 
-def test_no_way_is_chosen_wrongly(broker: Server, rig: MakeRig) -> None:
+def test_source_matches_the_broker(broker: Server, rig: MakeRig) -> None:
     path = str(rig(broker.url).capture.status()["path"])
     assert path.startswith("Redis" if isinstance(broker, Redis) else "RabbitMQ")

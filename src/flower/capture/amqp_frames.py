@@ -1,4 +1,4 @@
-"""AMQP 0-9-1 frames of one channel to events.
+"""Parses the AMQP 0-9-1 frames of one channel into events.
 
     frame    type:1 channel:2 size:4 payload:size end:1 (0xCE)
     message  one method frame (basic.deliver), one header frame, body frames until the size is reached
@@ -27,19 +27,19 @@ _MAX_CACHED_PROPERTIES = 1024
 
 
 class FrameParser:
-    """Implements `stream.Parser`; `tag` is the delivery tag of the last complete message."""
+    """Implements `receiver.MessageParser`; `completed_tag` is the delivery tag of the last complete message."""
 
     def __init__(self, decoder: Decoder, channel: int) -> None:
         self.completed_tag: int | None = None
         self._decoder = decoder
         self._channel = channel
         self._unparsed = b""
-        # the message whose frames are coming in
+        # the message whose frames are being received
         self._delivery_tag = 0
         self._headers = ContentHeaders(None, None, None)
         self._remaining = 0
         self._parts: list[bytes] = []
-        # One sender's properties are the same bytes in every message.
+        # The properties of one sender are the same bytes in every message.
         self._headers_by_properties: dict[bytes, ContentHeaders] = {}
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
@@ -52,7 +52,7 @@ class FrameParser:
             if end >= size:
                 break
             if buffer[end] != _END:
-                raise ConnectionLost("what came is not AMQP's framing")
+                raise ConnectionLost("invalid AMQP frame received")
             if kind == BODY:
                 self._on_body(buffer[start:end], received, out)
             elif kind == HEADER:
@@ -97,30 +97,30 @@ class FrameParser:
 
     def _parse_properties(self, raw: bytes) -> ContentHeaders:
         try:
-            found, _ = decode_properties_basic(raw, 0)
-        except Exception:  # noqa: BLE001  a header table that the library cannot read costs only itself
-            found = {}
-        headers = found.get("application_headers")
+            properties, _ = decode_properties_basic(raw, 0)
+        except Exception:  # noqa: BLE001  a header table that the library cannot read is ignored
+            properties = {}
+        headers = properties.get("application_headers")
         compression = headers.get("compression") if isinstance(headers, dict) else None
-        content = ContentHeaders(
-            _text(found.get("content_type")), _text(found.get("content_encoding")), _text(compression)
+        content_headers = ContentHeaders(
+            _text(properties.get("content_type")), _text(properties.get("content_encoding")), _text(compression)
         )
         if (
             len(self._headers_by_properties) >= _MAX_CACHED_PROPERTIES
-        ):  # senders that put something new into each message
+        ):  # a sender that changes the properties in each message
             self._headers_by_properties.clear()
-        self._headers_by_properties[raw] = content
-        return content
+        self._headers_by_properties[raw] = content_headers
+        return content_headers
 
     def _on_method(self, payload: bytes) -> None:
-        """Anything but a delivery; the server says goodbye in one of three ways."""
+        """Handle a method other than a delivery; the server can close the connection in one of three ways."""
         method = payload[:4]
         if method in (_CHANNEL_CLOSE, _CONNECTION_CLOSE):
             (code,) = _short(payload, 4)
-            words = payload[7 : 7 + payload[6]].decode(errors="replace")
-            raise ConnectionLost(f"RabbitMQ says: {code} {words}")
+            text = payload[7 : 7 + payload[6]].decode(errors="replace")
+            raise ConnectionLost(f"closed by RabbitMQ: {code} {text}")
         if method == _CANCEL:
-            raise ConnectionLost("RabbitMQ says: the queue was deleted")
+            raise ConnectionLost("consumer cancelled by RabbitMQ: the queue was deleted")
 
 
 def _text(value: object) -> str | None:

@@ -1,8 +1,8 @@
-"""The tolerant path: whatever a sender called an event becomes an `Event`, or a reason why not.
+"""Lenient conversion: turns whatever a sender published as an event into an `Event`, or a reason why that is not
+possible.
 
-Pure functions. A field of the wrong type is converted if its meaning is plain and dropped if not; the
-rest of the event is kept. What comes out can be stored: finite numbers, 64-bit integers, text without
-lone surrogates.
+Pure functions. A field of the wrong type is converted if its meaning is clear and dropped otherwise; the rest of the
+event is kept. The output can be stored: finite numbers, 64-bit integers, text without lone surrogates.
 """
 
 import math
@@ -16,19 +16,19 @@ from flower.records import Event
 from flower.text_encoding import escape_surrogates
 
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
-_MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999, the last that `datetime` knows
+_MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999, the maximum of `datetime`
 _MAX_DEPTH = 16
 _MAX_ID_LENGTH, _MAX_TYPE_LENGTH = 512, 256
 
 
 class MalformedEvent(Exception):
-    """Not usable as an event; `args[0]` is one of a few fixed reasons, fit for counting."""
+    """Not usable as an event; `args[0]` is one of a few fixed reasons, suitable for counting."""
 
 
 def parse_event(fields: object, received: float) -> Event:
-    """The event in a decoded message; without a usable timestamp it gets `received`, our clock.
+    """The event in a decoded message. Without a valid timestamp it gets `received`, the local clock.
 
-    Raises `Malformed`."""
+    Raises MalformedEvent."""
     if not isinstance(fields, Mapping):
         raise MalformedEvent("not an object")
     kind = fields.get("type")
@@ -45,12 +45,13 @@ def parse_event(fields: object, received: float) -> Event:
             known[name] = convert(unwrap_value(value))
         elif name not in ("type", "timestamp"):
             extra[name] = value
-    kept = to_storable_value(extra)
-    return Event(**known, data=kept or None)
+    data = to_storable_value(extra)
+    return Event(**known, data=data or None)
 
 
 def unwrap_value(value: object) -> object:
-    """Kombu writes what JSON lacks (dates, decimals, UUIDs, bytes) as a pair of marker and text: the text."""
+    """The text of a marker object. Kombu writes what JSON lacks (dates, decimals, UUIDs, bytes) as an object of marker
+    and text."""
     if isinstance(value, dict) and value.keys() == {"__type__", "__value__"}:
         inner = value["__value__"]
         if isinstance(inner, str):
@@ -100,8 +101,8 @@ def to_number(value: object) -> float | None:
 
 
 def to_storable_value(value: object, depth: int = 0) -> Any:
-    """The same value made of JSON's types only. NaN and infinities are left out of objects and become
-    None in lists; what is nested too deeply becomes its text."""
+    """The same value, made of JSON types only. NaN and infinities are removed from objects and become None in lists;
+    values nested too deeply become text."""
     value = unwrap_value(value)
     if isinstance(value, bool) or value is None:
         return value
@@ -146,8 +147,8 @@ def _to_boolean(value: object) -> bool | None:
 
 
 def _to_identifier(value: object) -> str | None:
-    found = to_text(value) if isinstance(value, str | UUID) else None
-    return found if found and len(found) <= _MAX_ID_LENGTH else None
+    identifier = to_text(value) if isinstance(value, str | UUID) else None
+    return identifier if identifier and len(identifier) <= _MAX_ID_LENGTH else None
 
 
 def _to_signal(value: object) -> int | str | None:
@@ -166,7 +167,7 @@ _TEXT_FIELDS = (
     "result exception traceback sw_ident sw_ver sw_sys"
 )
 
-#: How each field that Celery defines is converted.
+#: The conversion of each field that Celery defines.
 _CONVERTERS: dict[str, Callable[[object], object]] = {
     "uuid": _to_identifier,
     "signum": _to_signal,

@@ -1,9 +1,9 @@
-"""Message bodies to checked events.
+"""Decodes message bodies into checked events.
 
-What Celery itself sends is decoded by msgspec straight into `Event` (0.4 µs each). Whatever that refuses
-(custom events with fields of their own, wrong types, broken text) goes to `coerce`. Secrets are masked here,
-so that nothing behind this room ever holds them. Nothing raises: what cannot be used is counted by reason and
-shown in the log at most once a minute.
+Events that Celery itself sends are decoded by msgspec straight into `Event` (0.4 µs each). Everything that msgspec
+rejects (custom events with additional fields, wrong types, broken text) is converted by `coerce`. Secrets are masked
+here, so that no later stage holds them. No method raises: unusable input is counted by reason and logged at most once a
+minute.
 """
 
 import json
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 _JSON_TYPES = frozenset({"application/json", "application/x-json", "", None})
 _MAX_SAMPLE = 160
-#: What is read of it, for a secret may be longer than what is shown.
+#: Characters that are searched for secrets; a secret may be longer than the part that is logged.
 _SAMPLE_WINDOW = 4_000
 _LOG_INTERVAL = 60.0
 
 
 def accepted_content_types(serializers: Iterable[str]) -> frozenset[str]:
-    """Content types for serializer names; names that nobody registered in this process are left out."""
+    """Content types of serializer names; names that are not registered in this process are left out."""
     names = serialization.registry.name_to_type
     return frozenset(name if "/" in name else names[name] for name in serializers if "/" in name or name in names)
 
@@ -44,10 +44,10 @@ class ContentHeaders(NamedTuple):
 
 
 class Decoder:
-    """Decodes bodies and keeps the counts. One thread at a time."""
+    """Decodes bodies and counts skipped and malformed events. For use by one thread at a time."""
 
     def __init__(self, accept: Iterable[str] = ("json",), rules: Rules | None = None) -> None:
-        """`rules` say what is masked; None means the usual ones."""
+        """`rules` state what is masked; None selects the default rules."""
         self._accept = accepted_content_types(accept)
         self._redactor = Redactor(rules)
         self._suspects = self._redactor.may_contain_secret
@@ -64,13 +64,13 @@ class Decoder:
         if headers.compression:
             try:
                 body = compression.decompress(body, headers.compression)  # type: ignore[no-untyped-call]
-            except Exception:  # noqa: BLE001  each decompressor has errors of its own; KeyError if it is unknown
+            except Exception:  # noqa: BLE001  each decompressor has its own errors; KeyError if it is unknown
                 return self.reject("compression", body)
         if headers.content_type in _JSON_TYPES:
             return self.decode_json(body, received, out)
         try:
             value = self._loads(body, headers.content_type, headers.encoding, accept=self._accept)
-        except Exception:  # noqa: BLE001  a decoder may raise anything, also what a pickle names
+        except Exception:  # noqa: BLE001  a decoder may raise anything, including an exception that a pickle names
             return self.reject("serializer", body)
         return self._convert_objects(value, received, out)
 
@@ -79,7 +79,7 @@ class Decoder:
         try:
             if body[:1] != b"[":
                 event = self._decode_one(body)
-                # A field that the sender named `data` is not our `data`.
+                # A field that the sender named `data` is not `Event.data`.
                 if event.uuid is not None and event.data is None and event.type[:5] == "task-":
                     out.append(self._redactor.mask_event(event) if self._suspects(body) else event)
                     return None
@@ -101,13 +101,13 @@ class Decoder:
         return None
 
     def reject(self, reason: str, sample: object) -> None:
-        """Count something unusable; say so now and then, with the beginning of what came."""
+        """Count an unusable input; log it at most once per interval, with the beginning of the input."""
         self.malformed[reason] += 1
         self._unlogged += 1
         now = time.monotonic()
         if now - self._logged_at >= _LOG_INTERVAL:
             log.warning(
-                "capture: %d message(s) could not be read (%s): %s",
+                "capture: %d unreadable message(s) (%s): %s",
                 self._unlogged,
                 reason,
                 self._describe_sample(sample),
@@ -116,7 +116,7 @@ class Decoder:
 
     def _decode_leniently(self, body: bytes, received: float, out: list[Event]) -> None:
         try:
-            # errors= keeps an event whose text is not UTF-8 (its bytes become lone surrogates, and those
+            # errors= keeps an event whose text is not UTF-8 (its bytes become lone surrogates, which become
             # escapes); strict=False allows control characters.
             value = json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False, parse_int=_parse_integer)
         except (ValueError, RecursionError):
@@ -124,15 +124,15 @@ class Decoder:
         return self._convert_objects(value, received, out)
 
     def _convert_objects(self, value: object, received: float, out: list[Event]) -> None:
-        """One bad event in a list does not cost the others."""
+        """Convert the objects one by one, so that an invalid event in a list does not affect the others."""
         for item in value if isinstance(value, list | tuple) else (value,):
             try:
                 event = self._redactor.mask_event(parse_event(item, received))
             except MalformedEvent as reason:
                 self.reject(str(reason), item)
             except Exception:
-                # The last net: a pickled mapping may raise anything while it is read.
-                log.debug("capture: an event could not be converted", exc_info=True)
+                # A pickled mapping may raise anything while it is read.
+                log.debug("capture: cannot convert an event", exc_info=True)
                 self.reject("unreadable", type(item).__name__)
             else:
                 self._append_checked(event, out)
@@ -151,7 +151,7 @@ class Decoder:
             out.append(event)
 
     def _describe_sample(self, sample: object) -> str:
-        """The beginning of it in plain ASCII, without secrets: hostile bytes must not write the log."""
+        """The beginning of the input as plain ASCII without secrets: untrusted bytes must not be written to the log."""
         text = bytes(sample[:_SAMPLE_WINDOW]) if isinstance(sample, bytes | bytearray | memoryview) else sample
         try:
             return self._redactor.mask_text(ascii(text)[:_SAMPLE_WINDOW])[:_MAX_SAMPLE]
@@ -160,5 +160,5 @@ class Decoder:
 
 
 def _parse_integer(digits: str) -> Any:
-    # Python refuses to parse very long integers at all; as text they cost only themselves.
+    # Python refuses to parse very long integers; as text they affect only their own field.
     return int(digits) if len(digits) <= 400 else digits

@@ -1,4 +1,4 @@
-"""Asks the workers to send events, again and again: a worker that starts later must hear it too."""
+"""Broadcasts `enable_events` to the workers periodically, so that workers that start later send events as well."""
 
 import logging
 import threading
@@ -15,14 +15,14 @@ _STOP_TIMEOUT = 2.0
 
 
 class _SingleAttemptProducer(Producer):
-    """Kombu's mailbox would try again for ever, silently; we have a loop of our own that can be stopped."""
+    """Kombu's mailbox would retry forever without a message; the loop in this module can be stopped."""
 
     def publish(self, *args: Any, **kwargs: Any) -> Any:
         return super().publish(*args, **{**kwargs, "retry": False})  # type: ignore[no-untyped-call]
 
 
 class EventEnabler:
-    """Broadcasts `enable_events` every `every` seconds over a connection of its own."""
+    """Broadcasts `enable_events` every `interval` seconds over its own connection."""
 
     def __init__(self, app: Celery, interval: float) -> None:
         self._app, self._interval = app, interval
@@ -36,7 +36,8 @@ class EventEnabler:
         self._thread.start()
 
     def on_connect(self) -> None:
-        """Capture has (again) a connection: ask now, and for a heartbeat, so that workers are known at once."""
+        """Capture has (re)connected: broadcast immediately, and request a heartbeat, so that online workers are known
+        at once."""
         self._has_connected = True
         self._wake.set()
 
@@ -48,7 +49,7 @@ class EventEnabler:
 
     def _run(self) -> None:
         while not self._stopping:
-            # Until capture is connected there is nothing to ask for.
+            # Events are requested only once capture is connected.
             if self._wake.wait(self._interval if self._has_connected else None):
                 self._wake.clear()
             if self._stopping:
@@ -56,28 +57,28 @@ class EventEnabler:
             try:
                 with open_connection(self._app.connection_for_write()) as connection:
                     self._broadcast(connection)
-            except Exception as error:  # noqa: BLE001  each transport has errors of its own; none may end this
+            except Exception as error:  # noqa: BLE001  each transport has its own errors; none may end this thread
                 self._log_failure(error)
 
     def _broadcast(self, connection: Any) -> None:
-        """On one connection until it fails or we stop."""
+        """Broadcast on one connection until it fails or stop is requested."""
         mailbox = self._app.control.mailbox(connection)
         producer = _SingleAttemptProducer(connection.default_channel, auto_declare=False)  # type: ignore[no-untyped-call]
-        greeted = False
+        heartbeat_requested = False
         while not self._stopping:
             mailbox._publish("enable_events", {}, producer=producer)
-            if not greeted or self._wake.is_set():
+            if not heartbeat_requested or self._wake.is_set():
                 self._wake.clear()
                 mailbox._publish("heartbeat", {}, producer=producer)
-                greeted = True
+                heartbeat_requested = True
             if self._failing:
-                log.info("capture: workers are asked to send events again")
+                log.info("capture: enable_events broadcasts resumed")
                 self._failing = False
             self._wake.wait(self._interval)
 
     def _log_failure(self, error: Exception) -> None:
         if not self._failing:
-            words = describe_error(error, self._app.conf.broker_write_url)
-            log.warning("capture: cannot ask the workers to send events: %s", words)
+            reason = describe_error(error, self._app.conf.broker_write_url)
+            log.warning("capture: cannot broadcast enable_events: %s", reason)
             log.debug("capture: enable_events failed", exc_info=True)
         self._failing = True

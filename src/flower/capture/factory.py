@@ -1,4 +1,4 @@
-"""Chooses the way from the broker."""
+"""Creates the capture for the broker of an application."""
 
 import logging
 
@@ -10,7 +10,7 @@ from flower.capture.enable_events import EventEnabler
 from flower.capture.kombu_source import KombuSource
 from flower.capture.protocols import Capture
 from flower.capture.receiver import EventReceiver, EventSource
-from flower.capture.settings import CaptureSettings, accepted_serializers, app_from_settings
+from flower.capture.settings import CaptureSettings, accepted_serializers
 from flower.capture.spill_queue import SpillQueue
 from flower.redaction import mask_url
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class ReceiverWithEnabler(EventReceiver):
-    """A stream that also keeps the workers sending."""
+    """An event receiver that also enables events on the workers."""
 
     def __init__(self, source: EventSource, decoder: Decoder, queue: SpillQueue, enabler: EventEnabler) -> None:
         super().__init__(source, decoder, queue, on_connect=enabler.on_connect)
@@ -33,14 +33,21 @@ class ReceiverWithEnabler(EventReceiver):
         super().stop()
 
 
+def app_from_settings(settings: CaptureSettings) -> Celery:
+    """A Celery application with broker settings only, which is not the current app."""
+    app = Celery("bellflower", set_as_current=False, fixups=[])
+    app.conf.update(settings.conf)
+    return app
+
+
 def create_capture(settings: CaptureSettings) -> Capture:
-    """A capture that is ready to start. Never raises for a broker that is away or a URL that is wrong:
-    that is said in the log and in `status`."""
+    """A capture that is ready to start. Does not raise if the broker is unreachable or its URL is invalid: that is
+    reported in the log and in `status`."""
     app = app_from_settings(settings)
     decoder = Decoder(accepted_serializers(settings), settings.redaction)
     source = _create_source(app, settings, decoder)
-    # RabbitMQ keeps what we do not take; the others may not.
-    folder = None if source.description.startswith("RabbitMQ") else settings.spill_folder
+    # A broker that retains messages needs no local copy on disk.
+    folder = None if source.broker_retains_messages else settings.spill_folder
     queue = SpillQueue(folder, memory_limit=settings.memory_limit, disk_limit=settings.spill_limit)
     log.info("capture: %s at %s", source.description, mask_url(source.url))
     if settings.enable_events:
@@ -53,9 +60,9 @@ def _create_source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> 
         connection = app.connection_for_read()
         transport = connection.get_transport_cls()
         token_login = bool(connection.credential_provider) or "credential_provider" in str(app.conf.broker_read_url)
-    except Exception as error:  # noqa: BLE001  an unknown transport, a missing library, a URL that is none
+    except Exception as error:  # noqa: BLE001  an unknown transport, a missing library, an invalid URL
         return KombuSource(app, settings, decoder, describe_error(error, app.conf.broker_read_url))
-    # The libraries of the direct ways are imported only where they are used.
+    # The client libraries of the direct sources are imported only if they are used.
     name = f"{transport.__module__}.{transport.__name__}"
     if name == "kombu.transport.redis.Transport" and not token_login:
         from flower.capture.redis import RedisSource  # noqa: PLC0415
@@ -65,5 +72,5 @@ def _create_source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> 
         from flower.capture.rabbitmq import RabbitMQSource  # noqa: PLC0415
 
         return RabbitMQSource(app, settings, decoder)
-    why = "logins that expire" if token_login else f"transport {transport.driver_type}"
-    return KombuSource(app, settings, decoder, why)
+    reason = "expiring credentials" if token_login else f"transport {transport.driver_type}"
+    return KombuSource(app, settings, decoder, reason)

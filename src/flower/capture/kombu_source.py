@@ -1,13 +1,12 @@
-"""Every other transport that carries events, through kombu.
+"""Source for all other transports that carry events, through kombu.
 
-Slower than the direct ways, and without acknowledgement: kombu's emulations of it are not made to hold many
-thousand messages. What arrives is queued, spilled and decoded like everything else.
+Slower than the direct sources, and without acknowledgement: kombu's emulations of it are not designed for thousands of
+unacknowledged messages. Received messages are queued, spilled and decoded as with the other sources.
 """
 
 import contextlib
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +26,7 @@ from flower.records import Event, Gap
 
 log = logging.getLogger(__name__)
 
-#: Transports that cost nothing to ask look more often than kombu's once a second.
+#: Seconds between polls of local transports, which are cheap to poll; kombu's default is 1 s.
 _POLLING_INTERVALS = {"memory": 0.05, "filesystem": 0.2}
 _HEARTBEAT_INTERVAL = 1.0
 
@@ -35,7 +34,7 @@ _PackedMessage = tuple[bytes, str | None, str | None, str | None]
 
 
 class KombuParser:
-    """Undoes the packing of `KombuLink`."""
+    """Unpacks what `KombuSourceConnection` has packed."""
 
     completed_tag: int | None = None
 
@@ -53,23 +52,22 @@ class KombuParser:
         return self._decoder.decode_message(body, ContentHeaders(content_type, encoding, None), received, out)
 
     def ack(self, tag: int) -> bytes:
-        raise AssertionError("messages are not acknowledged on this way")
+        raise AssertionError("this source does not acknowledge messages")
 
 
 class KombuSourceConnection:
-    """Implements `stream.Link` on an open kombu connection."""
+    """Implements `receiver.SourceConnection` on an open kombu connection."""
 
     def __init__(self, stack: contextlib.ExitStack, connection: Any, parser: KombuParser, gap: Gap | None) -> None:
         self.parser, self.gap = parser, gap
         self.incomplete_since: float | None = None
         self._stack, self._connection = stack, connection
         self._close_reason: str | None = None
-        self._ended = threading.Event()
         self._put: Callable[[bytes, float], bool] = lambda data, timeout: True
         self._pack = msgspec.msgpack.Encoder().encode
 
     def on_message(self, message: Any) -> None:
-        """A message as kombu hands it out: decompressed, not decoded."""
+        """Handle a message as kombu delivers it: decompressed, not decoded."""
         self._enqueue(message, None)
 
     def on_decode_error(self, message: Any, error: Exception) -> None:
@@ -85,17 +83,17 @@ class KombuSourceConnection:
                 if time.monotonic() - beat >= _HEARTBEAT_INTERVAL:
                     beat = time.monotonic()
                     self._connection.heartbeat_check()
-        except Exception as error:  # noqa: BLE001  each transport has errors of its own
+        except Exception as error:  # noqa: BLE001  each transport has its own errors
             self.close(str(error) or type(error).__name__)
         finally:
             try:
                 self._stack.close()
-            except Exception:  # it is lost anyway
-                log.debug("capture: while closing", exc_info=True)
-        return self._close_reason or "ended"
+            except Exception:  # the connection is lost anyway
+                log.debug("capture: error while closing", exc_info=True)
+        return self._close_reason or "closed"
 
     def send(self, data: bytes) -> None:
-        raise AssertionError("messages are not acknowledged on this way")
+        raise AssertionError("this source does not acknowledge messages")
 
     def close(self, reason: str, incomplete_since: float | None = None) -> None:
         if self._close_reason is None:
@@ -110,7 +108,9 @@ class KombuSourceConnection:
 
 
 class KombuSource:
-    """Implements `stream.Source`."""
+    """Implements `receiver.EventSource`."""
+
+    broker_retains_messages = False
 
     def __init__(self, app: Celery, settings: CaptureSettings, decoder: Decoder, reason: str) -> None:
         self._app, self._settings, self._decoder = app, settings, decoder
@@ -123,8 +123,8 @@ class KombuSource:
         driver = prototype.transport.driver_type
         if "fanout" not in prototype.transport.implements.exchange_type:
             raise BackendUnavailable(
-                f"Celery's workers send no events over the transport '{driver}'",
-                hint="task history needs a broker that broadcasts, such as RabbitMQ or Redis",
+                f"Celery workers send no events over the transport '{driver}'",
+                hint="recording requires a broker with broadcast support, such as RabbitMQ or Redis",
             )
         if driver in _POLLING_INTERVALS:
             prototype.transport_options = {
@@ -145,7 +145,7 @@ class KombuSource:
             return link
 
     def clean_up(self) -> None:
-        """The queue is deleted by the transport when its last consumer goes."""
+        """Nothing to do: the transport deletes the queue with its last consumer."""
 
     def _create_consumer(self, connection: Any, source_connection: KombuSourceConnection) -> Any:
         queue = Queue(  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The port of capture: batches of checked events, in the order the broker gave them."""
+"""The interface of capture: batches of checked events, in the order in which the broker delivered them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,36 +9,36 @@ from flower.records import Event, Gap
 
 @dataclass(frozen=True, slots=True)
 class CapturedBatch:
-    """What came in together. `token` grows; `received` is our clock, in epoch seconds, when the
-    bytes were taken off the wire. A gap says that events before this batch may be missing."""
+    """Events that were received together. `token` increases; `received` is the local clock, in epoch seconds, when the
+    bytes were read from the socket. A gap means that events before this batch may be missing."""
 
     events: Sequence[Event]
     token: int
     received: float
     gap: Gap | None = None
-    #: bytes on the wire, so that whoever collects batches can bound what they hold
+    #: bytes received; lets a caller that collects batches limit its memory
     size: int = 0
-    #: messages in it that the broker keeps until they are done; 0 where it keeps none
+    #: messages that the broker keeps until they are acknowledged; 0 if it keeps none
     messages: int = 0
 
 
 class Capture(Protocol):
-    """A running capture. `start` returns at once and never raises for a broker that is away."""
+    """A running capture. `start` returns at once and does not raise if the broker is unreachable."""
 
     def start(self) -> None: ...
 
     def read(self, timeout: float) -> CapturedBatch | None:
-        """The next batch; None if none came within `timeout` seconds."""
+        """The next batch; None if there is none within `timeout` seconds."""
         ...
 
     def ack(self, token: int) -> None:
-        """Everything up to this token is safe on disk: the broker may forget it."""
+        """Everything up to this token is safely on disk: the broker may discard it."""
         ...
 
     def stop(self) -> None:
-        """Leave the broker. What was taken off the wire before can still be read."""
+        """Disconnect from the broker. What was received before can still be read."""
         ...
 
     def status(self) -> dict[str, object]:
-        """For people: connected, path in use, events and malformed messages so far, backlog."""
+        """Status for display: connected, source, events and malformed messages so far, backlog."""
         ...

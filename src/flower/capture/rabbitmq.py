@@ -1,8 +1,8 @@
-"""RabbitMQ, read straight off the socket.
+"""RabbitMQ source that reads directly from the socket.
 
-Kombu and py-amqp connect and declare (so URL, failover, TLS, heartbeat and virtual host are Celery's);
-from the first delivery on the socket is ours. Events wait in a durable queue of our own while we are away
-and are acknowledged only when they are safe.
+Kombu and py-amqp connect and declare (so URL, failover, TLS, heartbeat and virtual host have Celery's meaning); from
+the first delivery on, this module owns the socket. Events wait in a durable queue of Bellflower while the recorder is
+not running, and are acknowledged only when they are safely on disk.
 """
 
 import logging
@@ -23,15 +23,16 @@ from flower.records import Gap
 
 log = logging.getLogger(__name__)
 
-#: Without a shorter heartbeat than Celery's two minutes a dead connection would go unnoticed for as long.
+#: Celery's default of two minutes would leave a dead connection unnoticed for as long.
 _MAX_HEARTBEAT = 30.0
-_MAX_PREFETCH = 65_535  # AMQP counts a prefetch in 16 bits
+_MAX_PREFETCH = 65_535  # a prefetch count of AMQP has 16 bits
 
 
 class RabbitMQSource:
-    """Implements `stream.Source`."""
+    """Implements `receiver.EventSource`."""
 
     description = "RabbitMQ, direct socket"
+    broker_retains_messages = True
 
     def __init__(self, app: Celery, settings: CaptureSettings, decoder: Decoder) -> None:
         self._settings, self._decoder = settings, decoder
@@ -46,13 +47,13 @@ class RabbitMQSource:
         with open_connection(self._prototype) as kombu:
             channel, reason = self._prepare_queue(kombu)
             channel.basic_qos(0, min(self._settings.prefetch, _MAX_PREFETCH), False)
-            # Without waiting for the answer: it, and the first events right behind it, are ours to read.
+            # Without waiting for the reply: it, and the first events after it, are read by the socket connection.
             channel.basic_consume(self.queue, consumer_tag="bellflower", nowait=True)
             parser = FrameParser(self._decoder, channel.channel_id)
-            alive = _heartbeat_settings(channel.connection)
+            keep_alive = _heartbeat_settings(channel.connection)
             sock = _detach_socket(channel.connection)
             gap = Gap(missing_since, time.time(), reason) if reason and missing_since is not None else None
-            return SocketConnection(sock, parser, gap, alive)
+            return SocketConnection(sock, parser, gap, keep_alive)
 
     def clean_up(self) -> None:
         if self._settings.delete_queue_on_stop and self._is_declared:
@@ -60,16 +61,16 @@ class RabbitMQSource:
                 kombu.default_channel.queue_delete(self.queue)
 
     def _prepare_queue(self, kombu: Any) -> tuple[Any, str | None]:
-        """A channel on which the queue is known to exist and to be bound, and, if events may have got lost
-        while we were away, the reason."""
+        """A channel on which the queue exists and is bound, and the reason why events may be missing since the last
+        connection, or None."""
         reason = None
         channel = kombu.channel()
         try:
-            waiting = channel.queue_declare(self.queue, passive=True).message_count
-            if waiting >= self._settings.max_length:
-                reason = f"RabbitMQ's queue was full ({waiting:,} messages): the oldest were dropped"
+            message_count = channel.queue_declare(self.queue, passive=True).message_count
+            if message_count >= self._settings.max_length:
+                reason = f"the RabbitMQ queue was full ({message_count:,} messages): the oldest messages were dropped"
         except NotFound:
-            reason = "RabbitMQ's queue had expired or was lost"
+            reason = "the RabbitMQ queue had expired or was lost"
             channel = kombu.channel()
         channel = self._declare_queue(kombu, channel)
         self._is_declared = True
@@ -80,7 +81,7 @@ class RabbitMQSource:
     def _declare_queue(self, kombu: Any, channel: Any) -> Any:
         settings = self._settings
         arguments = {
-            # The events are transient; a replicated queue (which may be the server's default) would gain nothing.
+            # Events are transient: a replicated queue, which may be the server's default, has no benefit.
             "x-queue-type": "classic",
             "x-expires": max(1, int(settings.queue_expires * 1000)),
             "x-max-length": settings.max_length,
@@ -90,8 +91,8 @@ class RabbitMQSource:
             channel.queue_declare(self.queue, durable=True, exclusive=False, auto_delete=False, arguments=arguments)
         except (PreconditionFailed, AccessRefused) as error:
             log.warning(
-                "capture: the queue %s exists with other settings and is used as it is; delete it to have the "
-                "configured ones (RabbitMQ says: %s)",
+                "capture: the queue %s exists with different settings and is used unchanged; delete it to apply the "
+                "configured settings (RabbitMQ: %s)",
                 self.queue,
                 error.reply_text,
             )
@@ -101,8 +102,8 @@ class RabbitMQSource:
 
 
 def _detach_socket(amqp: Any) -> socket.socket:
-    """The socket of a py-amqp connection, which forgets it. py-amqp reads exactly the bytes of a frame, so
-    nothing is left behind."""
+    """Take over the socket of a py-amqp connection. py-amqp reads exactly the bytes of a frame, so nothing is left in
+    its buffer."""
     transport = amqp.transport
     assert not transport._read_buffer
     sock: socket.socket = transport.sock
@@ -113,6 +114,6 @@ def _detach_socket(amqp: Any) -> socket.socket:
 
 
 def _heartbeat_settings(amqp: Any) -> KeepAliveSettings:
-    """Twice per agreed interval; dead after two intervals of silence, as AMQP has it."""
+    """Send twice per negotiated interval; the connection is dead after two intervals without data, as in AMQP."""
     heartbeat = float(amqp.heartbeat or 0)
     return KeepAliveSettings(HEARTBEAT_FRAME, interval=heartbeat / 2, timeout=heartbeat * 2)

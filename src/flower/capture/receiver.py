@@ -1,7 +1,7 @@
-"""What all ways from a broker have in common: connect for ever, drain, queue, parse, batch, acknowledge.
+"""The part that all sources share: connect and reconnect, drain, queue, parse, batch, acknowledge.
 
-Two threads meet at the queue: the drain thread (ours) connects and takes bytes off the wire; the reader
-(the recorder's) parses and decodes them in `read`. A `Source` knows one kind of broker.
+Two threads meet at the queue: the drain thread of this module connects and reads bytes from the source; the reader (the
+recorder's thread) parses and decodes them in `read`. An `EventSource` implements one kind of broker.
 """
 
 import contextlib
@@ -25,27 +25,27 @@ log = logging.getLogger(__name__)
 
 _MAX_BATCH = 5_000
 _STOP_TIMEOUT = 2.0
-#: How much nicer others are than the thread that reads.
+#: By how much the nice value of the drain thread is lower than that of other threads.
 _PRIORITY_BOOST = 10
-#: How long the reader may keep the interpreter from the drain thread. With Python's 5 ms a burst of batched
-#: events gets 32 MiB ahead of us within a second, and Redis hangs up.
+#: Seconds for which the reader may keep the interpreter from the drain thread. With Python's default of 5 ms the
+#: backlog of a burst of batched events reaches 32 MiB within a second, and Redis disconnects.
 _SWITCH_INTERVAL = 0.0005
 
 
 class ConnectionLost(Exception):
-    """The connection cannot go on: what the broker said, or what was wrong with it."""
+    """The connection cannot be used anymore: the broker's error, or what was invalid."""
 
 
 class MessageParser(Protocol):
-    """Bytes of one connection, in order, to events. Used by one thread at a time."""
+    """Parses the bytes of one connection, in order, into events. For use by one thread at a time."""
 
     @property
     def completed_tag(self) -> int | None:
-        """The last message whose bytes are complete; None where nothing is acknowledged."""
+        """The delivery tag of the last complete message; None if the source does not acknowledge."""
         ...
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
-        """Append the events to `out`; raises `Lost`."""
+        """Append the events to `out`. Raises ConnectionLost."""
         ...
 
     def ack(self, tag: int) -> bytes:
@@ -54,38 +54,45 @@ class MessageParser(Protocol):
 
 
 class SourceConnection(Protocol):
-    """One connection, from subscribed to ended."""
+    """One connection, from subscribed to closed."""
 
     @property
     def parser(self) -> MessageParser: ...
     @property
     def gap(self) -> Gap | None:
-        """Whether events may have been missed before this link."""
+        """The interval before this connection in which events may be missing, or None."""
         ...
 
     @property
     def incomplete_since(self) -> float | None:
-        """If the link was given up: when the last bytes came that were understood."""
+        """If the connection was abandoned: when the last bytes arrived that could be parsed."""
         ...
 
-    def run(self, put: Callable[[bytes, float], bool]) -> str: ...
+    def run(self, put: Callable[[bytes, float], bool]) -> str:
+        """Pass received data to `put(data, timeout)` until the connection ends. Returns the reason."""
+        ...
+
     def send(self, data: bytes) -> None: ...
     def close(self, reason: str, incomplete_since: float | None = None) -> None: ...
 
 
 class EventSource(Protocol):
-    #: The way that was chosen, for people.
+    """One kind of broker: opens subscribed connections."""
+
+    #: The kind of source, for display.
     description: str
-    #: Where the broker is; shown masked.
+    #: The broker's URL; shown masked.
     url: object
+    #: Whether the broker keeps messages until they are acknowledged; otherwise they are spilled to disk when necessary.
+    broker_retains_messages: bool
 
     def connect(self, missing_since: float | None) -> SourceConnection:
-        """A subscribed link; raises whatever the library raises. `missing_since`: when the link before
-        this one was heard last, None at first."""
+        """A subscribed connection; raises whatever the client library raises. `missing_since` is when the previous
+        connection last received data, None for the first."""
         ...
 
     def clean_up(self) -> None:
-        """Remove from the broker what we declared there, if that was asked for."""
+        """Remove what was declared on the broker, if configured."""
         ...
 
 
@@ -96,17 +103,17 @@ class _AckMark(NamedTuple):
 
 
 def _raise_thread_priority() -> None:
-    """Where we may, this thread is run before others that want the processor: a broker that gives events faster than
-    they can be folded is the very moment in which it must not wait. On Linux threads have priorities of their own."""
+    """Run this thread before others where permitted: when events arrive faster than they can be folded, draining the
+    socket must not wait. On Linux threads have their own priorities."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # only root may
-            # from where the process is: as a number of its own it would come last in a process that was put first
-            ours = os.getpriority(os.PRIO_PROCESS, 0) - _PRIORITY_BOOST
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(ours, -20))
+        with contextlib.suppress(OSError):  # requires root
+            # Relative to the process: an absolute value could be worse than that of a process with raised priority.
+            process_niceness = os.getpriority(os.PRIO_PROCESS, 0) - _PRIORITY_BOOST
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(process_niceness, -20))
 
 
 class EventReceiver:
-    """Implements `flower.capture.protocols.Capture` for any `Source`."""
+    """Implements `flower.capture.protocols.Capture` for any `EventSource`."""
 
     def __init__(
         self, source: EventSource, decoder: Decoder, queue: SpillQueue, on_connect: Callable[[], None] = lambda: None
@@ -120,7 +127,7 @@ class EventReceiver:
         self._state_since: float | None = None
         self._previous_switch_interval = 0.0
         self._last_error: str | None = None
-        # the reader's side
+        # used by the reader's thread
         self._parsing: tuple[int, SourceConnection] | None = None
         self._is_discarding = False
         self._pushed_back: Chunk | None = None
@@ -149,7 +156,7 @@ class EventReceiver:
             if chunk is None:
                 break
             if not chunk.data:
-                if events:  # a gap belongs before its batch
+                if events:  # a gap precedes its batch
                     self._pushed_back = chunk
                     break
                 gap = self._start_parser(chunk.connection) or gap
@@ -163,7 +170,7 @@ class EventReceiver:
         while self._ack_marks and self._ack_marks[0].token <= token:
             newest = self._ack_marks.popleft()
         current = self._current
-        # Tags of a connection that is gone mean nothing to the next; the broker sends those messages again.
+        # Tags are valid only on their connection; after a reconnect the broker redelivers those messages.
         if newest and current and current[0] == newest.connection:
             current[1].send(current[1].parser.ack(newest.tag))
 
@@ -177,8 +184,8 @@ class EventReceiver:
             sys.setswitchinterval(self._previous_switch_interval)
         try:
             self._source.clean_up()
-        except Exception as error:  # noqa: BLE001  every transport has errors of its own, and we are leaving
-            log.info("capture: could not clean up: %s", describe_error(error, self._source.url))
+        except Exception as error:  # noqa: BLE001  each transport has its own errors, and capture stops anyway
+            log.info("capture: clean-up failed: %s", describe_error(error, self._source.url))
 
     def status(self) -> dict[str, object]:
         return {
@@ -199,50 +206,50 @@ class EventReceiver:
 
     def _run(self) -> None:
         _raise_thread_priority()
-        number, waits = 0, backoff_delays()
+        number, retry_delays = 0, backoff_delays()
         while not self._stopping.is_set():
             try:
-                link = self._source.connect(self._last_received)
-            except Exception as error:  # each transport has errors of its own; none may end capture
+                connection = self._source.connect(self._last_received)
+            except Exception as error:  # each transport has its own errors; none may end capture
                 self._on_disconnected(describe_error(error, self._source.url))
                 log.debug("capture: cannot connect", exc_info=True)
-                self._stopping.wait(next(waits))
+                self._stopping.wait(next(retry_delays))
                 continue
-            number, waits = number + 1, backoff_delays()
-            self._connections[number] = link
-            self._current = (number, link)
+            number, retry_delays = number + 1, backoff_delays()
+            self._connections[number] = connection
+            self._current = (number, connection)
             self._last_received = time.time()
             self._on_connected(number)
-            reason = self._drain(number, link)
+            reason = self._drain(number, connection)
             self._current, self._state_since = None, time.time()
-            self._last_received = link.incomplete_since or self._last_received
+            self._last_received = connection.incomplete_since or self._last_received
             if not self._stopping.is_set():
                 self._on_disconnected(f"{reason} ({mask_url(self._source.url)})")
                 self._stopping.wait(0.1)
 
-    def _drain(self, number: int, link: SourceConnection) -> str:
+    def _drain(self, number: int, connection: SourceConnection) -> str:
         def put(data: bytes, timeout: float) -> bool:
             now = time.time()
-            taken = self._queue.put(Chunk(now, number, data), timeout)
-            if taken:
+            accepted = self._queue.put(Chunk(now, number, data), timeout)
+            if accepted:
                 self._last_received = now
-            return taken
+            return accepted
 
         if self._stopping.is_set():
-            link.close("stopped")
+            connection.close("stopped")
         while not self._queue.put(Chunk(time.time(), number, b""), 1.0) and not self._stopping.is_set():
             pass
-        return link.run(put)
+        return connection.run(put)
 
-    def _on_disconnected(self, words: str) -> None:
+    def _on_disconnected(self, reason: str) -> None:
         if self._last_error is None:
-            log.warning("capture: broker lost or not reached: %s. Trying again until it is back.", words)
-        self._last_error = words
+            log.warning("capture: broker unreachable: %s. Reconnecting automatically", reason)
+        self._last_error = reason
 
     def _on_connected(self, number: int) -> None:
         self._state_since = time.time()
         if self._last_error is not None:
-            log.info("capture: connected again to %s", mask_url(self._source.url))
+            log.info("capture: reconnected to %s", mask_url(self._source.url))
             self._last_error = None
         elif number == 1:
             log.info("capture: connected to %s", mask_url(self._source.url))
@@ -257,14 +264,14 @@ class EventReceiver:
         try:
             return self._queue.get(timeout)
         except OSError as error:
-            log.error("capture: what was spilled to disk cannot be read back: %s", error)
+            log.error("capture: cannot read back events spilled to disk: %s", error)
             self._abandon_connection("spilled events could not be read back")
             return None
 
     def _start_parser(self, connection: int) -> Gap | None:
-        link = self._connections.pop(connection)
-        self._parsing, self._is_discarding = (connection, link), False
-        return link.gap
+        source_connection = self._connections.pop(connection)
+        self._parsing, self._is_discarding = (connection, source_connection), False
+        return source_connection.gap
 
     def _parse_chunk(self, chunk: Chunk, events: list[Event]) -> None:
         assert self._parsing is not None  # a connection is announced before its bytes
@@ -276,7 +283,7 @@ class EventReceiver:
             self._abandon_connection(str(lost))
 
     def _abandon_connection(self, reason: str) -> None:
-        """Nothing more of this connection can be understood: leave it for a new one."""
+        """Nothing more of this connection can be parsed: close it so that a new one is opened."""
         self._is_discarding = True
         if self._parsing is not None:
             self._parsing[1].close(reason, self._last_parsed)
@@ -284,17 +291,17 @@ class EventReceiver:
     def _make_batch(self, events: list[Event], received: float, gap: Gap | None) -> CapturedBatch | None:
         tag = self._parsing[1].parser.completed_tag if self._parsing else None
         mark = (self._parsing[0] if self._parsing else 0, tag)
-        # Messages that held no event must be acknowledged too: hence a batch without events.
+        # Messages without usable events must be acknowledged too: hence a batch without events.
         if not events and gap is None and (tag is None or mark == self._last_mark):
             return None
         self._token += 1
         if events:
             self._event_count += len(events)
             self._last_event = received
-        connection, before = self._last_mark
+        connection, previous_tag = self._last_mark
         messages = 0
         if tag is not None:
-            messages = tag - (before or 0) if connection == mark[0] else tag
+            messages = tag - (previous_tag or 0) if connection == mark[0] else tag
         if tag is not None and self._parsing is not None:
             self._ack_marks.append(_AckMark(self._token, self._parsing[0], tag))
         self._last_mark = mark

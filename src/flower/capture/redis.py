@@ -1,7 +1,7 @@
-"""Redis, read straight off the socket.
+"""Redis source that reads directly from the socket.
 
-Kombu builds the connection (so URL, TLS, password, prefixes and socket options mean what they mean to
-Celery); then the socket is ours. Redis drops a subscriber that lags by 32 MiB, so it is drained at once.
+Kombu creates the connection (so URL, TLS, password, prefixes and socket options have Celery's meaning); afterwards this
+module owns the socket. Redis disconnects a subscriber that lags by 32 MiB, so the socket is drained at once.
 """
 
 import base64
@@ -22,7 +22,7 @@ from flower.records import Event, Gap
 
 _KEEP_ALIVE = KeepAliveSettings(message=b"*1\r\n$4\r\nPING\r\n", interval=10.0, timeout=30.0)
 _SUBSCRIBE_TIMEOUT = 10.0
-#: hiredis moves all it still holds to the front of its buffer after each reply: hand it little at a time.
+#: hiredis moves its remaining data to the front of its buffer after each reply: feed it small pieces.
 _FEED_SIZE = 16 * 1024
 
 
@@ -35,7 +35,7 @@ class _Properties(msgspec.Struct, gc=False):
 
 
 class _Envelope(msgspec.Struct, gc=False, rename=lambda name: name.replace("content_", "content-")):
-    """What kombu's virtual transports wrap a message in. msgspec decodes the base64 of `body`."""
+    """The envelope of kombu's virtual transports around a message. msgspec decodes the base64 of `body`."""
 
     body: bytes
     properties: _Properties
@@ -68,14 +68,14 @@ class RedisParser:
                         self._on_reply(reply)
                     reply = reader.gets()
         except hiredis.ProtocolError as error:
-            raise ConnectionLost(f"what came is not Redis's protocol: {error}") from None
+            raise ConnectionLost(f"invalid Redis protocol data received: {error}") from None
 
     def ack(self, tag: int) -> bytes:
-        raise AssertionError("Redis pub/sub knows no acknowledgement")
+        raise AssertionError("Redis pub/sub has no acknowledgement")
 
     def _on_reply(self, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
-            raise ConnectionLost(f"Redis says: {reply}")
+            raise ConnectionLost(f"Redis error: {reply}")
         if isinstance(reply, list) and reply and reply[0] == b"psubscribe":
             self.is_subscribed = True
 
@@ -88,14 +88,14 @@ class RedisParser:
             return self._decode_lenient(payload, received, out)
         if envelope.properties.body_encoding != "base64":
             return self._decode_lenient(payload, received, out)
-        compressed = envelope.headers.compression if envelope.headers else None
-        if compressed is None and envelope.content_type == "application/json":
+        compression = envelope.headers.compression if envelope.headers else None
+        if compression is None and envelope.content_type == "application/json":
             return self._decoder.decode_json(envelope.body, received, out)
-        content = ContentHeaders(envelope.content_type, envelope.content_encoding, compressed)
-        return self._decoder.decode_message(envelope.body, content, received, out)
+        content_headers = ContentHeaders(envelope.content_type, envelope.content_encoding, compression)
+        return self._decoder.decode_message(envelope.body, content_headers, received, out)
 
     def _decode_lenient(self, payload: bytes, received: float, out: list[Event]) -> None:
-        """An envelope that is not quite as kombu writes it: take what can be understood."""
+        """Decode an envelope that differs from kombu's format, as far as possible."""
         try:
             envelope = json.loads(payload)
             body, properties = envelope["body"], envelope.get("properties") or {}
@@ -103,20 +103,21 @@ class RedisParser:
             if str(properties.get("body_encoding", "")).lower() == "base64":
                 raw = base64.b64decode(raw)
             headers = envelope.get("headers") or {}
-            content = ContentHeaders(
+            content_headers = ContentHeaders(
                 envelope.get("content-type"), envelope.get("content-encoding"), headers.get("compression")
             )
-            if not all(part is None or isinstance(part, str) for part in content):
+            if not all(part is None or isinstance(part, str) for part in content_headers):
                 raise TypeError("content type, encoding and compression are text")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
             return self._decoder.reject("envelope", payload)
-        return self._decoder.decode_message(raw, content, received, out)
+        return self._decoder.decode_message(raw, content_headers, received, out)
 
 
 class RedisSource:
-    """Implements `stream.Source`."""
+    """Implements `receiver.EventSource`."""
 
     description = "Redis, direct socket"
+    broker_retains_messages = False
 
     def __init__(self, app: Celery, decoder: Decoder) -> None:
         self._app, self._decoder = app, decoder
@@ -134,15 +135,15 @@ class RedisSource:
             redis.disconnect()
             raise
         gap = Gap(missing_since, time.time(), "not connected to Redis") if missing_since is not None else None
-        # The library's object would close the socket when it is collected; from now on the link does.
+        # The library's object would close the socket when it is garbage-collected; the socket connection closes it.
         redis._sock = None
         return SocketConnection(sock, parser, gap, _KEEP_ALIVE)
 
     def clean_up(self) -> None:
-        """Redis keeps nothing of a subscriber."""
+        """Nothing to do: Redis keeps no state of a subscriber."""
 
     def _open_redis(self) -> tuple[Any, bytes]:
-        """A connection of redis-py (logged in, nobody else's) and the pattern that Celery's events match."""
+        """An authenticated connection of redis-py that is not shared, and the pattern that matches Celery's events."""
         with open_connection(self._connection) as kombu:
             channel = kombu.default_channel
             # Workers publish to <prefix><exchange>/<routing key>, or without the key if patterns are off.
@@ -153,12 +154,12 @@ class RedisSource:
 
     @staticmethod
     def _wait_for_subscription(sock: Any, parser: RedisParser) -> None:
-        """Wait for Redis's word that we are subscribed. Byte by byte, some fifty of them: what comes after
-        it is events and belongs to the link."""
-        none_yet: list[Event] = []
+        """Wait until Redis confirms the subscription. Reads byte by byte, about fifty of them: what follows the
+        confirmation are events, which the socket connection reads."""
+        no_events: list[Event] = []
         sock.settimeout(_SUBSCRIBE_TIMEOUT)
         while not parser.is_subscribed:
             data = sock.recv(1)
             if not data:
                 raise ConnectionResetError("Redis closed the connection")
-            parser.feed(data, time.time(), none_yet)
+            parser.feed(data, time.time(), no_events)

@@ -1,7 +1,7 @@
-"""A socket that is drained at once.
+"""A socket connection that is drained immediately.
 
-One thread owns the socket: it reads, sends what others left in the outbox, keeps the connection alive and
-notices when it is dead. It never parses.
+One thread owns the socket: it reads, sends what other threads put in the outbox, sends heartbeats and detects a dead
+connection. It never parses.
 """
 
 import logging
@@ -19,20 +19,20 @@ from flower.records import Gap
 
 log = logging.getLogger(__name__)
 
-#: Each read costs a turn of the interpreter, which the reader's thread may hold for 5 ms: so it must be able to
-#: take all that the kernel holds, or Redis gets ahead of us by its 32 MiB and hangs up.
+#: Each read needs the interpreter lock, which the reader's thread may hold for 5 ms: so a read must be able to take
+#: everything in the kernel's buffer, or the backlog reaches Redis's limit of 32 MiB and Redis disconnects.
 _RECEIVE_SIZE = 4 * 1024 * 1024
 _SEND_TIMEOUT = 5.0
 _SELECT_TIMEOUT = 1.0
-#: Small reads one right after the other cost more than they bring: let a few more arrive.
+#: Seconds to wait after a small read that directly follows another: fewer, larger reads cost less.
 _SMALL_READ_DELAY = 0.002
 _SMALL_READ = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAliveSettings:
-    """Send `message` when nothing was sent for `every` seconds; after `silence` seconds without a byte
-    from the other side the connection is dead. Zero switches either off."""
+    """Send `message` when nothing was sent for `interval` seconds; after `timeout` seconds without received data the
+    connection is dead. Zero disables either."""
 
     message: bytes
     interval: float
@@ -40,7 +40,7 @@ class KeepAliveSettings:
 
 
 class SocketConnection:
-    """One connection, drained by `pump` until it ends. `send` and `end` may be called by any thread."""
+    """One connection, drained by `run` until it ends. `send` and `close` may be called from any thread."""
 
     def __init__(
         self, sock: socket.socket, parser: MessageParser, gap: Gap | None, keep_alive: KeepAliveSettings
@@ -60,7 +60,7 @@ class SocketConnection:
         self._last_sent = self._last_read = time.monotonic()
 
     def run(self, put: Callable[[bytes, float], bool]) -> str:
-        """Hand everything that arrives to `put(data, timeout)` until the link ends; says why it ended."""
+        """Pass received data to `put(data, timeout)` until the connection ends. Returns the reason."""
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._sock, selectors.EVENT_READ)
@@ -69,20 +69,20 @@ class SocketConnection:
                     self._send_pending()
                     data = self._receive(selector)
                     while data and self._close_reason is None and not put(data, 0.5):
-                        self._last_read = time.monotonic()  # we did not listen; that is not the other's silence
+                        self._last_read = time.monotonic()  # the queue was full; the peer is not unresponsive
                         self._send_pending()
         except OSError as error:
             self.close(str(error) or type(error).__name__)
         finally:
             self._close_sockets()
-        return self._close_reason or "ended"
+        return self._close_reason or "closed"
 
     def send(self, data: bytes) -> None:
         self._outbox.append(data)
         self._wake_up()
 
     def close(self, reason: str, incomplete_since: float | None = None) -> None:
-        """End the link. `incomplete_since`: nothing that came after this time was understood."""
+        """End the connection. `incomplete_since`: nothing received after this time could be parsed."""
         if self._close_reason is None:
             self._close_reason, self.incomplete_since = reason, incomplete_since
         self._wake_up()
@@ -92,11 +92,11 @@ class SocketConnection:
             with self._lock:
                 self._wake_sender.send(b"x")
         except OSError:
-            pass  # already full of pokes, or closed
+            pass  # already full of wake-ups, or closed
 
     def _receive(self, selector: selectors.BaseSelector) -> bytes:
-        """What is there; waits for a tick if there is nothing. While bytes keep coming this is one system
-        call, because each costs a turn of the interpreter."""
+        """The available data; waits briefly if there is none. While data keeps arriving this is one system call,
+        because each costs a switch of the interpreter lock."""
         try:
             self._sock.settimeout(0)
             size = self._sock.recv_into(self._buffer)
@@ -115,7 +115,7 @@ class SocketConnection:
         return bytes(self._buffer[:size])
 
     def _receive_pending_records(self, sock: ssl.SSLSocket, size: int) -> int:
-        """TLS gives one record of at most 16 KiB at a time: take all that are there."""
+        """TLS returns one record of at most 16 KiB per read: read all that are available."""
         try:
             while size < _RECEIVE_SIZE and (more := sock.recv_into(self._buffer[size:])):
                 size += more
@@ -126,11 +126,11 @@ class SocketConnection:
     def _send_pending(self) -> None:
         while self._outbox:
             self._send_now(self._outbox.popleft())
-        now, alive = time.monotonic(), self._keep_alive
-        if alive.timeout and now - self._last_read > alive.timeout:
-            raise TimeoutError(f"nothing heard from the broker for {alive.timeout:.0f} s")
-        if alive.interval and now - max(self._last_sent, 0) > alive.interval:
-            self._send_now(alive.message)
+        now, keep_alive = time.monotonic(), self._keep_alive
+        if keep_alive.timeout and now - self._last_read > keep_alive.timeout:
+            raise TimeoutError(f"nothing heard from the broker for {keep_alive.timeout:.0f} s")
+        if keep_alive.interval and now - max(self._last_sent, 0) > keep_alive.interval:
+            self._send_now(keep_alive.message)
 
     def _send_now(self, data: bytes) -> None:
         self._sock.settimeout(_SEND_TIMEOUT)
@@ -139,7 +139,7 @@ class SocketConnection:
 
     def _close_sockets(self) -> None:
         try:
-            # What was left to say, e.g. a last acknowledgement, if it goes without waiting.
+            # Send the rest of the outbox, for example a last acknowledgement, if that is possible without waiting.
             self._sock.settimeout(0.2)
             while self._outbox:
                 self._sock.sendall(self._outbox.popleft())
@@ -147,5 +147,5 @@ class SocketConnection:
         except OSError:
             pass
         with self._lock:
-            for one in (self._sock, self._wake_sender, self._wake_receiver):
-                one.close()
+            for each in (self._sock, self._wake_sender, self._wake_receiver):
+                each.close()

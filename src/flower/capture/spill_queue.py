@@ -1,9 +1,9 @@
-"""A queue of byte chunks, bounded in memory, then on disk, in order.
+"""A queue of byte chunks, limited in memory, then on disk, in order.
 
-The drain thread puts, the reader gets. Beyond the memory bound chunks go to nameless temporary files (a
-process that is killed leaves nothing behind); only when their bound is reached too, or the disk refuses or
-cannot keep up, does `put` wait. The bytes are those of the wire and may hold what is never to be kept: on
-disk they are encrypted, with a key that only this process has.
+The drain thread puts, the reader gets. Beyond the memory limit chunks are written to unnamed temporary files (a killed
+process leaves nothing behind). `put` waits only if the disk limit is reached too, or the disk fails or is too slow. The
+bytes are unfiltered and may contain secrets that must not be stored: on disk they are encrypted with a key that only
+this process has.
 """
 
 import logging
@@ -29,8 +29,8 @@ _DISK_RETRY_DELAY = 1.0
 
 
 class Chunk(NamedTuple):
-    """Bytes as they came off connection number `connection` at `received` (epoch seconds, our clock).
-    An empty chunk announces a new connection."""
+    """Bytes received on connection number `connection` at `received` (epoch seconds, local clock). An empty chunk
+    announces a new connection."""
 
     received: float
     connection: int
@@ -38,7 +38,7 @@ class Chunk(NamedTuple):
 
 
 class _SpillFile:
-    """One temporary file: written at its end, read from its start, then thrown away."""
+    """One temporary file: written at its end, read from its start, then discarded."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,33 +47,35 @@ class _SpillFile:
         self.written = self._read = 0
 
     def append(self, chunk: Chunk) -> int:
-        """Write behind the last record; it can be read once `written` is raised by what this returns."""
+        """Write after the last record. The record becomes readable when `written` is increased by the returned size."""
         nonce = os.urandom(16)
         header = _HEADER.pack(chunk.received, chunk.connection, len(chunk.data), nonce)
-        sealed = self._apply_cipher(chunk.data, nonce)
-        total = len(header) + len(sealed)
-        done = os.pwritev(self._file.fileno(), (header, sealed), self.written)
-        while done < total:  # a full disk may take a part of it and refuse the rest
-            done += os.pwrite(self._file.fileno(), (header + sealed)[done:], self.written + done)
-        return done
+        encrypted = self._apply_cipher(chunk.data, nonce)
+        total = len(header) + len(encrypted)
+        written_bytes = os.pwritev(self._file.fileno(), (header, encrypted), self.written)
+        while written_bytes < total:  # a full disk may accept only a part
+            written_bytes += os.pwrite(
+                self._file.fileno(), (header + encrypted)[written_bytes:], self.written + written_bytes
+            )
+        return written_bytes
 
     def read(self) -> Chunk:
         head = os.pread(self._file.fileno(), _HEADER.size, self._read)
         if len(head) < _HEADER.size:
-            raise OSError("the spill file is shorter than what was written")
+            raise OSError("the spill file is truncated")
         received, connection, length, nonce = _HEADER.unpack(head)
         data = os.pread(self._file.fileno(), length, self._read + _HEADER.size)
         if len(data) < length:
-            raise OSError("the spill file is shorter than what was written")
+            raise OSError("the spill file is truncated")
         self._read += _HEADER.size + length
         return Chunk(received, connection, self._apply_cipher(data, nonce))
 
     def _apply_cipher(self, data: bytes, nonce: bytes) -> bytes:
-        """Encrypted, or decrypted: in counter mode it is the same."""
+        """Encrypt or decrypt; in counter mode both are the same operation."""
         return Cipher(self._key, CTR(nonce)).encryptor().update(data)
 
     def skip(self) -> None:
-        """Give up what is in it."""
+        """Discard the remaining content."""
         self._read = self.written
 
     @property
@@ -89,10 +91,10 @@ class _SpillFile:
 
 
 class SpillQueue:
-    """Oldest to newest: `_front` (memory), `_segments` (disk), `_tail` (memory, on its way to disk).
+    """Oldest to newest: `_front` (memory), `_spill_files` (disk), `_tail` (memory, about to be written to disk).
 
-    `put` never touches the disk: a thread of its own writes the tail down, which may hold twice `memory` while
-    the disk is slow. `folder=None`: no disk, `put` waits when memory is full.
+    `put` never touches the disk: a separate thread writes the tail, which may hold twice `memory_limit` while the disk
+    is slow. `folder=None`: without a disk, `put` waits when memory is full.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class SpillQueue:
         self._closed = False
 
     def put(self, chunk: Chunk, timeout: float) -> bool:
-        """False if there was no room within `timeout` seconds."""
+        """False if there was no space within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         with self._condition:
             while not self._try_put(chunk):
@@ -131,8 +133,7 @@ class SpillQueue:
             return True
 
     def get(self, timeout: float) -> Chunk | None:
-        """The oldest chunk. Raises OSError if it was on disk and cannot be read: it and what was spilled with
-        it are lost."""
+        """The oldest chunk. Raises OSError if it was on disk and cannot be read: the rest of its file is lost too."""
         with self._condition:
             if (
                 not self._condition.wait_for(lambda: self._is_readable or self._closed, timeout)
@@ -152,16 +153,16 @@ class SpillQueue:
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes waiting, in memory and on disk."""
+        """Waiting bytes, in memory and on disk."""
         return self._front_bytes + self._tail_bytes + self.spilled_bytes
 
     @property
     def spilled_bytes(self) -> int:
-        """Bytes waiting on disk."""
+        """Waiting bytes on disk."""
         return sum(segment.remaining for segment in tuple(self._spill_files))
 
     def close(self) -> None:
-        """Take nothing more; what is there can still be read, then `get` gives None at once."""
+        """Accept no more chunks. Waiting chunks can still be read; afterwards `get` returns None at once."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
@@ -170,7 +171,7 @@ class SpillQueue:
 
     @property
     def _is_readable(self) -> bool:
-        # What is just being written down is read from the disk, a moment later.
+        # A chunk that is being written is read from disk afterwards.
         return bool(self._front or self._has_chunks_on_disk or (self._tail and not self._writing))
 
     @property
@@ -179,17 +180,17 @@ class SpillQueue:
 
     def _try_put(self, chunk: Chunk) -> bool:
         if self._closed:
-            return True  # nobody asked for more
+            return True  # the chunk is discarded
         size = len(chunk.data)
-        # Once something is on its way to disk, what follows must go there too, or it would overtake.
+        # While chunks are on their way to disk, later chunks must follow them to keep the order.
         if not self._spill_files and not self._tail:
             if not self._front or self._front_bytes + size <= self._memory_limit:
                 self._front.append(chunk)
                 self._front_bytes += size
                 return True
             if self._folder is not None:
-                log.info("capture: more events than can be written at once; keeping them in %s", self._folder)
-        # as in memory, one chunk always has room, or one that is larger than the bound would wait for the reader
+                log.info("capture: events arrive faster than they can be written; spilling to %s", self._folder)
+        # One chunk is always accepted, or a chunk larger than the limit would never be.
         if self._folder is None or (self._tail and self._tail_bytes + size > 2 * self._memory_limit):
             return False
         self._tail.append(chunk)
@@ -200,8 +201,8 @@ class SpillQueue:
         return True
 
     def _run_writer(self) -> None:
-        """The writer's thread: from the tail to the disk, as long as there is a tail. It writes without the
-        lock and makes known what it wrote under it."""
+        """The writer thread: moves the tail to disk. It writes without the lock and publishes what it wrote under the
+        lock."""
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._can_write or self._closed)
@@ -228,7 +229,7 @@ class SpillQueue:
         return bool(self._tail) and self.spilled_bytes + len(self._tail[0].data) <= self._disk_limit
 
     def _append_to_file(self, chunk: Chunk, last: _SpillFile | None) -> tuple[_SpillFile | None, int]:
-        """The segment that took the chunk, `last` or a new one, and how many bytes; None if the disk refused."""
+        """The file that took the chunk, `last` or a new one, and the number of bytes; None if writing failed."""
         assert self._folder is not None
         segment = None
         try:
@@ -236,7 +237,7 @@ class SpillQueue:
             size = segment.append(chunk)
         except OSError as error:
             if not self._disk_failed:
-                log.warning("capture: cannot spill to %s (%s): reading from the broker may wait", self._folder, error)
+                log.warning("capture: cannot spill to %s (%s); reading events may pause", self._folder, error)
             self._disk_failed = True
             if segment is not None and segment is not last:
                 segment.close()
@@ -254,7 +255,7 @@ class SpillQueue:
             self._drop_exhausted()
 
     def _drop_exhausted(self) -> None:
-        # The last one may be just being written to.
+        # The last file may be in use by the writer.
         while (
             self._spill_files
             and self._spill_files[0].is_exhausted
