@@ -1,4 +1,4 @@
-"""The loop alone, on the in-memory store and a capture that hands out what the test gives it."""
+"""The recorder loop on the in-memory store, with a capture that returns the batches of the test."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ from flower.store.protocols import Batch
 from tests.helpers.servers import wait_for
 
 
-class Given:
-    """A capture whose batches are given; remembers what was acknowledged."""
+class FakeCapture:
+    """A capture that returns given batches and records acknowledgements."""
 
     def __init__(self) -> None:
         self.batches: deque[CapturedBatch] = deque()
@@ -40,7 +40,7 @@ class Given:
         time.sleep(min(timeout, 0.005))
         return None
 
-    def done(self, token: int) -> None:
+    def ack(self, token: int) -> None:
         self.acknowledged = token
 
     def stop(self) -> None:
@@ -50,8 +50,8 @@ class Given:
         return {"connected": True}
 
 
-class FullAtFirst(MemoryWriter):
-    """A disk that has no room for a while."""
+class DiskFullWriter(MemoryWriter):
+    """A writer whose disk is full until `full` is reset."""
 
     full = True
 
@@ -61,19 +61,21 @@ class FullAtFirst(MemoryWriter):
         return super().write(batch)
 
 
-class Bench:
+class RecorderBench:
+    """A recorder that runs in a thread while the context is open."""
+
     def __init__(
-        self, pace: RecorderTuning, writer: type[MemoryWriter] = MemoryWriter, store: MemoryStore | None = None
+        self, tuning: RecorderTuning, writer: type[MemoryWriter] = MemoryWriter, store: MemoryStore | None = None
     ) -> None:
         store = self.store = store or MemoryStore()
-        self.capture = Given()
+        self.capture = FakeCapture()
         self.writer = writer(store)
         self.reader = MemoryReader(store)
-        self.recorder = Recorder(self.capture, self.writer, tuning=pace)
+        self.recorder = Recorder(self.capture, self.writer, tuning=tuning)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.recorder.run, args=(self._stop,))
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> "RecorderBench":
         self._thread.start()
         return self
 
@@ -93,18 +95,18 @@ def event(kind: str, uuid: str, at: float = 1.0, **fields: Any) -> Event:
     return Event(type=f"task-{kind}", timestamp=at, uuid=uuid, hostname="celery@one", **fields)
 
 
-def until(what: Callable[[], bool]) -> None:
-    wait_for("it", what, 10)
+def until(condition: Callable[[], bool]) -> None:
+    wait_for("the condition", condition, 10)
 
 
 def test_folds_writes_and_then_acknowledges() -> None:
-    with Bench(QUICK) as bench:
+    with RecorderBench(QUICK) as bench:
         token = bench.capture.give(event("received", "a", name="add"), event("started", "a", 2.0))
         until(lambda: bench.capture.acknowledged == token)
         task = bench.task("a")
         assert task is not None
         assert (task.state, task.name) == ("STARTED", "add")
-        # what comes later finds the task whether it is still in memory or only in the store
+        # later events update the task, in memory or in the store
         bench.capture.give(event("succeeded", "a", 3.0, result="3"))
         token = bench.capture.give(event("started", "a", 1.5))
         until(lambda: bench.capture.acknowledged == token)
@@ -114,10 +116,10 @@ def test_folds_writes_and_then_acknowledges() -> None:
     assert bench.capture.stopped
 
 
-def test_while_much_comes_in_a_running_task_waits_for_its_end_but_not_for_ever() -> None:
-    """What is not written must come again if we die: the acknowledgement stays behind it."""
-    pace = RecorderTuning(flush_interval=60.0, flush_events=3, busy_events=2, hold_delay=0.2)
-    with Bench(pace) as bench:
+def test_busy_recorder_holds_running_tasks_for_a_limited_time() -> None:
+    """Events of held tasks must be redelivered after a crash: they are not acknowledged."""
+    tuning = RecorderTuning(flush_interval=60.0, flush_events=3, busy_events=2, hold_delay=0.2)
+    with RecorderBench(tuning) as bench:
         held = bench.capture.give(event("received", "running"), event("received", "x"), event("succeeded", "x"))
         until(lambda: bench.task("x") is not None)
         assert bench.capture.acknowledged < held
@@ -133,19 +135,19 @@ def test_while_much_comes_in_a_running_task_waits_for_its_end_but_not_for_ever()
         until(lambda: bench.capture.acknowledged == tokens[-1])
 
 
-def test_where_messages_are_many_what_waits_is_kept_in_the_store_and_acknowledged() -> None:
-    """And whoever comes after us takes it up, as its events will not come again."""
-    pace = RecorderTuning(flush_interval=60.0, flush_events=3, busy_events=2, hold_delay=60.0, shutdown_timeout=0.0)
-    with Bench(pace) as bench:
+def test_with_small_messages_held_tasks_are_parked_in_the_store_and_acknowledged() -> None:
+    """The next recorder loads them, because their events are not redelivered."""
+    tuning = RecorderTuning(flush_interval=60.0, flush_events=3, busy_events=2, hold_delay=60.0, shutdown_timeout=0.0)
+    with RecorderBench(tuning) as bench:
         done = (event("received", "done"), event("succeeded", "done", 2.0))
         token = bench.capture.give(event("received", "running", name="long"), *done, messages=3)
         until(lambda: bench.capture.acknowledged == token)
         assert bench.task("done") is not None
         assert bench.task("running") is None
-        killed = MemoryStore()  # what is on disk at this moment
+        killed = MemoryStore()  # a copy of the present content of the disk
         killed.tasks, killed.keys = dict(bench.store.tasks), dict(bench.store.keys)
         killed.parked, killed.next_key = bench.store.parked, bench.store.next_key
-    with Bench(QUICK, store=killed) as after:
+    with RecorderBench(QUICK, store=killed) as after:
         token = after.capture.give(event("started", "running", 3.0))
         until(lambda: after.capture.acknowledged == token)
         task = after.task("running")
@@ -154,12 +156,12 @@ def test_where_messages_are_many_what_waits_is_kept_in_the_store_and_acknowledge
         until(lambda: not killed.parked)
 
 
-def test_what_was_held_does_not_undo_a_row_that_is_newer() -> None:
+def test_parked_task_does_not_overwrite_a_newer_row() -> None:
     store = MemoryStore()
     MemoryWriter(store).write(
         Batch(new=[Task("a", state="SUCCESS", timestamp=5.0)], parked=[Task("a", state="STARTED", timestamp=4.0)])
     )
-    with Bench(QUICK, store=store) as bench:
+    with RecorderBench(QUICK, store=store) as bench:
         token = bench.capture.give(event("received", "b"))
         until(lambda: bench.capture.acknowledged == token)
         task = bench.task("a")
@@ -167,9 +169,9 @@ def test_what_was_held_does_not_undo_a_row_that_is_newer() -> None:
         assert task.state == "SUCCESS"
 
 
-def test_a_full_disk_makes_it_wait_and_loses_nothing() -> None:
-    with Bench(
-        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), FullAtFirst
+def test_full_disk_pauses_recording_without_loss() -> None:
+    with RecorderBench(
+        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), DiskFullWriter
     ) as bench:
         token = bench.capture.give(event("received", "a"))
         until(lambda: bench.reader.recorder_status().get("trouble") == "No space left for the store")
@@ -182,9 +184,9 @@ def test_a_full_disk_makes_it_wait_and_loses_nothing() -> None:
         assert bench.task("b") is not None
 
 
-def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
-    pace = RecorderTuning(flush_interval=0.01, max_cached_tasks=10)
-    with Bench(pace) as bench:
+def test_cache_is_bounded_and_evicted_tasks_are_reloaded() -> None:
+    tuning = RecorderTuning(flush_interval=0.01, max_cached_tasks=10)
+    with RecorderBench(tuning) as bench:
         for number in range(100):
             bench.capture.give(event("received", f"t{number}", name=f"n{number}"))
         token = bench.capture.give(event("started", "t0", 2.0))
@@ -195,16 +197,16 @@ def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
         assert (task.name, task.state) == ("n0", "STARTED")
 
 
-def test_stopping_writes_what_has_come_in() -> None:
-    with Bench(RecorderTuning(flush_interval=60.0, hold_delay=60.0)) as bench:
+def test_stop_writes_captured_events() -> None:
+    with RecorderBench(RecorderTuning(flush_interval=60.0, hold_delay=60.0)) as bench:
         for number in range(50):
             bench.capture.give(event("received", f"t{number}"))
     assert bench.reader.count() == 50
     assert bench.reader.recorder_status()["running"] is False
 
 
-def test_gaps_and_workers_are_written_without_any_task() -> None:
-    with Bench(QUICK) as bench:
+def test_gaps_and_workers_are_written_without_tasks() -> None:
+    with RecorderBench(QUICK) as bench:
         gap = Gap(1.0, 2.0, "not connected")
         bench.capture.give(gap=gap)
         until(lambda: list(bench.reader.gaps()) == [gap])
@@ -214,10 +216,10 @@ def test_gaps_and_workers_are_written_without_any_task() -> None:
 
 
 @pytest.mark.parametrize("jump", [-10_000_000.0, 10_000_000.0])
-def test_a_clock_that_jumps_holds_nothing_up(jump: float) -> None:
+def test_clock_jump_does_not_stop_recording(jump: float) -> None:
     now = [time.time()]
     store = MemoryStore()
-    capture, reader = Given(), MemoryReader(store)
+    capture, reader = FakeCapture(), MemoryReader(store)
     recorder = Recorder(capture, MemoryWriter(store), tuning=QUICK, clock=lambda: now[0])
     stop = threading.Event()
     thread = threading.Thread(target=recorder.run, args=(stop,))

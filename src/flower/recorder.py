@@ -1,8 +1,8 @@
-"""The loop: take a batch of events, fold it, write it, and only then let the broker forget it.
+"""The recorder's main loop: read a batch of events, fold it, write it, and only then acknowledge it to the broker.
 
-Knows no technology; it is handed its parts. It runs in one thread and owns the writer. Nothing
-that has been read is ever thrown away: if the disk is full it waits, and capture waits with it.
-What happens is counted too, in the same writes (`flower.counting`).
+The loop knows no technology; capture and writer are passed in. It runs in one thread and owns the writer. Events that
+were read are never dropped: if the disk is full, the recorder waits, and so does capture. Counters are updated in the
+same writes (`flower.counting`).
 """
 
 import logging
@@ -27,46 +27,46 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RecorderTuning:
-    """How long things may wait. What they mean for who looks is in docs/storage.md."""
+    """Batch sizes, intervals and delays. Their effect on readers is described in docs/storage.md."""
 
-    #: seconds until what was read is on disk, when there is little to do
+    #: seconds until events are written, at a low rate
     flush_interval: float = 0.2
-    #: the same when much comes in: fewer, larger writes cost less
+    #: seconds until events are written, at a high rate: fewer, larger writes cost less
     busy_interval: float = 0.5
-    #: events that make a batch at once
+    #: number of events at which a batch is written immediately
     flush_events: int = 40_000
-    #: bytes that make a batch at once, against huge arguments
+    #: bytes at which a batch is written immediately; limits memory with large arguments
     flush_bytes: int = 32 << 20
-    #: above this many events in a batch, tasks that still run may wait for their end ...
+    #: number of events in a batch above which unfinished tasks are held back ...
     busy_events: int = 2_000
-    #: ... this many seconds, so that most become a row once instead of three times
+    #: ... for at most this many seconds, so that most tasks are written once instead of three times
     hold_delay: float = 2.0
-    #: With no more events than this in a message, messages are many, and a broker slows down under those that
-    #: are not acknowledged (RabbitMQ gave 27k a second where it had to wait 1 s, 65k where it had not): then what
-    #: waits is kept in the store as it is, unseen, and acknowledged at once.
+    #: At or below this many events per message the number of messages is high, and a broker slows down if many are
+    #: unacknowledged (RabbitMQ delivered 27k events/s when acknowledgements were delayed by 1 s, 65k otherwise): held
+    #: tasks are then stored separately, not visible to readers, and their events are acknowledged at once.
     small_message_events: int = 4
-    #: unfinished tasks kept in memory; others are read back when their next event comes
+    #: unfinished tasks kept in memory; others are read from the store at their next event
     max_cached_tasks: int = 20_000
-    #: an unfinished task with more text than this is not kept in memory
+    #: unfinished tasks with more characters of text than this are not kept in memory
     max_cached_text: int = 16_384
-    #: seconds for writing what is already here when told to stop
+    #: seconds for writing captured events after stop was requested
     shutdown_timeout: float = 3.0
-    #: seconds between two sayings of how we are
+    #: seconds between two writes of the status file
     status_interval: float = 1.0
-    #: seconds between looks at what may be forgotten
+    #: seconds between two runs of retention
     prune_interval: float = 10.0
-    #: seconds between two pieces of the store's upkeep, each of which takes a part of a second
+    #: seconds between two maintenance steps of the store, each of which takes a fraction of a second
     upkeep_interval: float = 1.0
-    #: seconds between tries when the disk is full
+    #: seconds between two attempts to write while the disk is full
     disk_retry_interval: float = 1.0
 
 
 class _StopRequested(Exception):
-    """We were told to stop while we waited for the disk."""
+    """Stop was requested while waiting for disk space."""
 
 
 class _CachedTask:
-    """A task in memory: what it is, what the store holds of it, and since when the two differ."""
+    """A task in memory: its present record, the record in the store, and the time since which they differ."""
 
     __slots__ = ("changed_at", "key", "stored", "task", "token")
 
@@ -79,6 +79,8 @@ class _CachedTask:
 
 
 class Recorder:
+    """Folds captured events into tasks and writes them in batches."""
+
     def __init__(
         self,
         capture: Capture,
@@ -95,20 +97,20 @@ class Recorder:
         self._tuning = tuning or RecorderTuning()
         self._clock = clock
         self._cache: dict[str, _CachedTask] = {}
-        #: differs from what is on disk; in the order in which that began
+        #: tasks that differ from the store, ordered by when that began
         self._pending: dict[str, _CachedTask] = {}
         self._workers: dict[str, Worker] = dict(writer.workers())
         self._pending_workers: dict[str, Worker] = {}
         self._pending_gaps: list[Gap] = []
         self._pending_events = 0
         self._pending_bytes = 0
-        #: messages that the broker keeps for us until we say that they are done
+        #: messages that the broker keeps until they are acknowledged
         self._pending_messages = 0
         self._pending_since = 0.0
         self._token = self._acknowledged = 0
         self._status_meter = _StatusMeter()
         self._stop = Flag()
-        #: whether the store holds tasks for us that are not rows yet
+        #: whether the store has held tasks that are not rows yet
         self._has_held_tasks = False
         self._load_held_tasks(writer.parked_tasks())
         self._aggregator = EventAggregator(writer.counters(), writer.dedup_marks(), limits or CounterLimits(), clock())
@@ -117,41 +119,42 @@ class Recorder:
         self._next_upkeep = 0.0
 
     def run(self, stop: Flag) -> None:
-        """Until `stop` is set; then what is in memory is written. Raises what it cannot mend."""
+        """Run until `stop` is set, then write what is in memory. Raises errors that it cannot handle."""
         self._stop = stop
         self._capture.start()
         try:
             while not stop.is_set():
-                captured = self._capture.read(self._tuning.flush_interval / 2)
-                if captured is not None:
-                    self._apply_batch(captured)
+                batch = self._capture.read(self._tuning.flush_interval / 2)
+                if batch is not None:
+                    self._apply_batch(batch)
                 if self._is_due():
                     self._flush()
                 self._run_periodic_work()
             self._drain()
         except _StopRequested:
-            log.error("Stopped while the disk was full: %d tasks were not written.", len(self._pending))
+            log.error("Stopped while the disk was full: %d tasks were not written", len(self._pending))
         finally:
             self._capture.stop()
             self._write_status(running=False)
 
     def _load_held_tasks(self, held: Sequence[Task]) -> None:
-        """What the recorder before us held back: its events will not come again."""
+        """Load the tasks that the previous recorder held back: their events are acknowledged and will not be
+        redelivered."""
         stored = self._writer.load([task.uuid for task in held]) if held else {}
         for task in held:
-            before = stored.get(task.uuid)
-            if before is not None and (before.task.timestamp or 0.0) >= (task.timestamp or 0.0):
-                # The write that was to let go of it was cut off when its row was there already.
+            stored_task = stored.get(task.uuid)
+            if stored_task is not None and (stored_task.task.timestamp or 0.0) >= (task.timestamp or 0.0):
+                # The previous recorder was interrupted after writing the row and before removing the held task.
                 continue
-            entry = _CachedTask(task, before and before.key, before and before.task)
+            entry = _CachedTask(task, stored_task and stored_task.key, stored_task and stored_task.task)
             self._cache[task.uuid] = self._pending[task.uuid] = entry
         self._has_held_tasks = bool(held)
 
     def _drain(self) -> None:
-        """Write what has come in already; on a busy broker that never ends, so not for long."""
+        """Write what has been captured already, for a limited time: on a busy broker there is always more."""
         deadline = time.monotonic() + self._tuning.shutdown_timeout
-        while time.monotonic() < deadline and (captured := self._capture.read(0)) is not None:
-            self._apply_batch(captured)
+        while time.monotonic() < deadline and (batch := self._capture.read(0)) is not None:
+            self._apply_batch(batch)
             if self._is_due():
                 self._flush()
         self._flush(everything=True)
@@ -160,38 +163,38 @@ class Recorder:
         now = time.monotonic()
         if not self._pending and not self._pending_gaps:
             self._pending_since = now
-        live = self._cache
-        unknown = {event.uuid for event in captured_batch.events if event.uuid is not None}.difference(live)
-        if unknown:
-            for known, stored in self._retry_while_disk_full(lambda: self._writer.load(unknown)).items():
-                live[known] = _CachedTask(stored.task, stored.key, stored.task)
+        cache = self._cache
+        uncached = {event.uuid for event in captured_batch.events if event.uuid is not None}.difference(cache)
+        if uncached:
+            for uuid_in_store, stored in self._retry_while_disk_full(lambda: self._writer.load(uncached)).items():
+                cache[uuid_in_store] = _CachedTask(stored.task, stored.key, stored.task)
         pending = self._pending
-        portion = self._aggregator.begin_batch(captured_batch)
-        count, repeated = portion.events.append, portion.duplicates
+        counts = self._aggregator.begin_batch(captured_batch)
+        count, repeated = counts.events.append, counts.duplicates
         for event in captured_batch.events:
             uuid = event.uuid
             if uuid is None or event.type.startswith("worker-"):
                 self._apply_worker_event(event, captured_batch.received)
                 continue
-            entry = live.get(uuid)
+            entry = cache.get(uuid)
             if entry is None:
                 task = fold(None, event)
-                entry = live[uuid] = _CachedTask(task, None, None)
+                entry = cache[uuid] = _CachedTask(task, None, None)
             else:
                 task = entry.task = fold(entry.task, event)
-            kind = event.type
+            event_type = event.type
             if not repeated or id(event) not in repeated:
                 name = event.name or task.name
-                count((event.hostname, kind, name))
+                count((event.hostname, event_type, name))
                 if event.runtime:
-                    portion.runtimes.append(((event.hostname, name), event.runtime))
-                elif kind == "task-started":
-                    portion.started.append((event, task))
+                    counts.runtimes.append(((event.hostname, name), event.runtime))
+                elif event_type == "task-started":
+                    counts.started.append((event, task))
             if uuid not in pending:
                 pending[uuid] = entry
                 entry.token = captured_batch.token
                 entry.changed_at = now
-        self._aggregator.add_batch(portion)
+        self._aggregator.add_batch(counts)
         if captured_batch.gap is not None:
             self._pending_gaps.append(captured_batch.gap)
         self._token = captured_batch.token
@@ -222,18 +225,18 @@ class Recorder:
         now = time.monotonic()
         held_until = now - self._tuning.hold_delay
         hold = not everything and self._is_busy()
-        going: list[_CachedTask] = []
+        due: list[_CachedTask] = []
         held: list[_CachedTask] = []
         for entry in self._pending.values():
             if hold and entry.changed_at > held_until and entry.task.state not in FINAL_STATES:
                 held.append(entry)
             else:
-                going.append(entry)
-        new = [entry for entry in going if entry.key is None]
-        changed = [entry for entry in going if entry.key is not None and entry.task != entry.stored]
-        keep = self._pending_messages * self._tuning.small_message_events > self._pending_events
-        acknowledged = self._token if keep or not held else held[0].token - 1
-        counted = self._aggregator.collect(acknowledged)
+                due.append(entry)
+        new = [entry for entry in due if entry.key is None]
+        changed = [entry for entry in due if entry.key is not None and entry.task != entry.stored]
+        store_held = self._pending_messages * self._tuning.small_message_events > self._pending_events
+        acknowledged = self._token if store_held or not held else held[0].token - 1
+        counter_update = self._aggregator.collect(acknowledged)
         batch = Batch(
             new=[entry.task for entry in new],
             changed=[
@@ -241,16 +244,16 @@ class Recorder:
             ],
             workers=list(self._pending_workers.values()),
             gaps=self._pending_gaps,
-            parked=[entry.task for entry in held] if keep and held else () if self._has_held_tasks else None,
-            counters=counted.counters,
-            dropped_counters=counted.removed_keys,
-            dedup_marks=counted.marks,
+            parked=[entry.task for entry in held] if store_held and held else () if self._has_held_tasks else None,
+            counters=counter_update.counters,
+            dropped_counters=counter_update.removed_keys,
+            dedup_marks=counter_update.marks,
         )
         keys = self._retry_while_disk_full(lambda: self._writer.write(batch))
         self._aggregator.mark_written()
         for entry, key in zip(new, keys, strict=True):
             entry.key = key
-        self._release_written(going)
+        self._release_written(due)
         self._pending_workers = {}
         self._pending_gaps = []
         self._pending_events = self._pending_bytes = self._pending_messages = 0
@@ -259,43 +262,43 @@ class Recorder:
         self._acknowledged = acknowledged
         self._capture.ack(self._acknowledged)
         self._status_meter.batches += 1
-        self._status_meter.lag = time.monotonic() - (min((entry.changed_at for entry in going), default=now))
+        self._status_meter.lag = time.monotonic() - (min((entry.changed_at for entry in due), default=now))
 
     def _retry_while_disk_full(self, action: Callable[[], T]) -> T:
-        """Do it as often as the disk refuses. Raises _Stopped if we are told to stop meanwhile."""
+        """Call `action` until the disk accepts it. Raises _StopRequested if stop is requested meanwhile."""
         while True:
             try:
-                done = action()
+                result = action()
             except StoreFull as error:
                 if self._status_meter.error is None:
-                    log.error("%s. Capture waits; nothing that is kept is harmed. Work goes on by itself.", error)
+                    log.error("%s. Recording is paused and resumes automatically; stored data is not affected", error)
                 self._status_meter.error = error.message
                 self._write_status()
                 if self._stop.wait(self._tuning.disk_retry_interval):
                     raise _StopRequested from error
             else:
                 if self._status_meter.error is not None:
-                    log.warning("There is room on the disk again; recording goes on.")
+                    log.warning("Disk space is available again; recording resumed")
                     self._status_meter.error = None
-                return done
+                return result
 
     def _release_written(self, written_entries: list[_CachedTask]) -> None:
-        """What is on disk and has ended may leave memory; what still runs stays, within bounds."""
-        live, pace = self._cache, self._tuning
+        """Remove finished tasks that are on disk from memory; unfinished tasks stay, up to the limit."""
+        cache, pace = self._cache, self._tuning
         for entry in written_entries:
             uuid = entry.task.uuid
             del self._pending[uuid]
             if entry.task.state in FINAL_STATES or _text_length(entry.task) > pace.max_cached_text:
-                del live[uuid]
+                del cache[uuid]
             else:
                 entry.stored = entry.task
-        if (excess := len(live) - pace.max_cached_tasks) > 0:
-            clean = (uuid for uuid in live if uuid not in self._pending)
+        if (excess := len(cache) - pace.max_cached_tasks) > 0:
+            clean = (uuid for uuid in cache if uuid not in self._pending)
             for uuid in [uuid for uuid, _ in zip(clean, range(excess), strict=False)]:
-                del live[uuid]
+                del cache[uuid]
 
     def _run_periodic_work(self) -> None:
-        """What is done now and then."""
+        """Write the status, apply retention and maintain the store when due."""
         now = time.monotonic()
         if now >= self._next_status:
             self._next_status = now + self._tuning.status_interval
@@ -303,12 +306,12 @@ class Recorder:
                 self._flush()
             self._write_status()
         if now >= self._next_prune:
-            gone = self._retry_while_disk_full(lambda: self._writer.prune(self._retention, self._clock()))
-            self._next_prune = now + (0.5 if gone else self._tuning.prune_interval)
+            removed_any = self._retry_while_disk_full(lambda: self._writer.prune(self._retention, self._clock()))
+            self._next_prune = now + (0.5 if removed_any else self._tuning.prune_interval)
         if now >= self._next_upkeep:
-            more = self._retry_while_disk_full(self._writer.maintain)
-            # with nothing else to do, one piece after the other
-            self._next_upkeep = now + (0.0 if more and not self._pending_events else self._tuning.upkeep_interval)
+            has_more = self._retry_while_disk_full(self._writer.maintain)
+            # while idle, without delay between steps
+            self._next_upkeep = now + (0.0 if has_more and not self._pending_events else self._tuning.upkeep_interval)
 
     def _write_status(self, *, running: bool = True) -> None:
         status = self._status_meter.status(self._clock())
@@ -316,7 +319,7 @@ class Recorder:
 
 
 class _StatusMeter:
-    """Figures about ourselves, for people."""
+    """Statistics of the recorder for its status."""
 
     def __init__(self) -> None:
         self.since = time.time()

@@ -1,4 +1,4 @@
-"""What the recorder counts, on the in-memory store: exactly, whatever happens in between."""
+"""Counters on the in-memory store: exactly-once counting across crashes and redelivery, and cardinality limits."""
 
 import logging
 import random
@@ -17,7 +17,7 @@ from flower.fold import fold
 from flower.recorder import RecorderTuning
 from flower.records import Event, Task
 from flower.store.memory import MemoryStore
-from tests.test_recorder import QUICK, Bench, FullAtFirst, until
+from tests.test_recorder import QUICK, DiskFullWriter, RecorderBench, until
 
 W = "celery@one"
 
@@ -26,7 +26,7 @@ def event(kind: str, uuid: str, at: float, worker: str = W, **fields: Any) -> Ev
     return Event(type=f"task-{kind}", timestamp=at, uuid=uuid, hostname=worker, clock=round(at * 10), **fields)
 
 
-def life(uuid: str, at: float = 100.0, name: str = "add", runtime: float = 0.3) -> list[Event]:
+def task_events(uuid: str, at: float = 100.0, name: str = "add", runtime: float = 0.3) -> list[Event]:
     return [
         event("sent", uuid, at, "gen1@web", name=name),
         event("received", uuid, at + 0.1, name=name),
@@ -36,18 +36,24 @@ def life(uuid: str, at: float = 100.0, name: str = "add", runtime: float = 0.3) 
     ]
 
 
-def tallies(store: MemoryStore) -> dict[Any, TaskCounters]:
-    return {key: tally for key, (_, tally) in store.counters.items()}
+def stored_counters(store: MemoryStore) -> dict[Any, TaskCounters]:
+    return {key: counters for key, (_, counters) in store.counters.items()}
 
 
 def counts(store: MemoryStore) -> dict[tuple[str | None, str, str], int]:
-    """By worker, task and type of event."""
-    return {(*key, kind): each[0] for key, tally in tallies(store).items() for kind, each in tally.events.items()}
+    """Event counts by worker, task and event type."""
+    return {
+        (*key, kind): each[0]
+        for key, counters in stored_counters(store).items()
+        for kind, each in counters.events.items()
+    }
 
 
-def test_every_task_event_counts_under_its_sender_and_the_name_of_its_task() -> None:
-    with Bench(QUICK) as bench:
-        bench.capture.give(Event(type="worker-heartbeat", timestamp=1.0, hostname=W), *life("a"), *life("b", 101.0))
+def test_events_are_counted_by_sender_and_task_name() -> None:
+    with RecorderBench(QUICK) as bench:
+        bench.capture.give(
+            Event(type="worker-heartbeat", timestamp=1.0, hostname=W), *task_events("a"), *task_events("b", 101.0)
+        )
         odd = event("progress", "a", 199.0, name="else")
         token = bench.capture.give(event("revoked", "unknown", 3.0), event("failed", "a", 200.0), odd)
         until(lambda: bench.capture.acknowledged == token)
@@ -57,9 +63,9 @@ def test_every_task_event_counts_under_its_sender_and_the_name_of_its_task() -> 
         **{(W, "add", kind): 2 for kind in kinds},
         (W, "add", "task-failed"): 1,
         (W, "", "task-revoked"): 1,
-        (W, "else", "task-progress"): 1,  # the name in the event goes first
+        (W, "else", "task-progress"): 1,  # the name in the event takes precedence
     }
-    found = tallies(bench.store)
+    found = stored_counters(bench.store)
     runtime, wait = found[W, "add"].runtime, found[None, "add"].wait
     assert runtime is not None
     assert (runtime.counts, runtime.sum) == ({0.3: 2}, pytest.approx(0.6))
@@ -67,20 +73,20 @@ def test_every_task_event_counts_under_its_sender_and_the_name_of_its_task() -> 
     assert (wait.counts, wait.sum) == ({0.6: 2}, pytest.approx(1.2))
 
 
-def test_a_recorder_goes_on_counting_where_the_one_before_it_stopped() -> None:
+def test_counters_continue_after_a_restart() -> None:
     store = MemoryStore()
     for number in range(3):
-        with Bench(QUICK, store=store) as bench:
-            bench.capture.give(*life(f"t{number}", 100.0 + number))
+        with RecorderBench(QUICK, store=store) as bench:
+            bench.capture.give(*task_events(f"t{number}", 100.0 + number))
     assert counts(store)[W, "add", "task-succeeded"] == 3
-    runtime = tallies(store)[W, "add"].runtime
+    runtime = stored_counters(store)[W, "add"].runtime
     assert runtime is not None
     assert sum(runtime.counts.values()) == 3
 
 
-def test_what_waits_for_its_end_counts_when_the_broker_may_forget_it() -> None:
-    """Its events come again if we die, and then they must not count twice."""
-    pace = RecorderTuning(
+def test_held_tasks_are_counted_when_they_are_acknowledged() -> None:
+    """Their events are redelivered after a crash, and must not be counted twice."""
+    tuning = RecorderTuning(
         flush_interval=60.0,
         flush_events=10,
         busy_events=2,
@@ -88,16 +94,16 @@ def test_what_waits_for_its_end_counts_when_the_broker_may_forget_it() -> None:
         shutdown_timeout=0.0,
         small_message_events=0,
     )
-    with Bench(pace) as bench:
-        first = bench.capture.give(*life("a"), messages=1)
+    with RecorderBench(tuning) as bench:
+        first = bench.capture.give(*task_events("a"), messages=1)
         waits = bench.capture.give(event("received", "waits", 110.0, name="add"), messages=1)
-        bench.capture.give(*life("b", 120.0), messages=1)
+        bench.capture.give(*task_events("b", 120.0), messages=1)
         until(lambda: bench.task("b") is not None)
         assert bench.capture.acknowledged == waits - 1 == first
         killed = deepcopy_of(bench.store)
     assert counts(killed)[W, "add", "task-succeeded"] == 1
-    with Bench(QUICK, store=killed) as after:
-        again = (event("received", "waits", 110.0, name="add"), *life("b", 120.0))
+    with RecorderBench(QUICK, store=killed) as after:
+        again = (event("received", "waits", 110.0, name="add"), *task_events("b", 120.0))
         token = after.capture.give(*again, messages=2)
         until(lambda: after.capture.acknowledged == token)
     assert counts(killed)[W, "add", "task-succeeded"] == 2
@@ -105,44 +111,44 @@ def test_what_waits_for_its_end_counts_when_the_broker_may_forget_it() -> None:
 
 
 def deepcopy_of(store: MemoryStore) -> MemoryStore:
-    """What is on disk at this moment."""
+    """A copy of the present content of the disk."""
     copy = MemoryStore()
     with store.lock:
-        kept = {name: value for name, value in vars(store).items() if name != "lock"}
-        vars(copy).update(deepcopy(kept))
+        attributes = {name: value for name, value in vars(store).items() if name != "lock"}
+        vars(copy).update(deepcopy(attributes))
     return copy
 
 
-def test_events_that_come_again_because_we_died_before_the_broker_heard_of_us_count_once() -> None:
-    with Bench(QUICK) as bench:
-        token = bench.capture.give(*life("a"), *life("b", 130.0), messages=10)
+def test_redelivered_events_are_counted_once() -> None:
+    with RecorderBench(QUICK) as bench:
+        token = bench.capture.give(*task_events("a"), *task_events("b", 130.0), messages=10)
         until(lambda: bench.capture.acknowledged == token)
         killed = deepcopy_of(bench.store)
     before = counts(killed)
-    with Bench(QUICK, store=killed) as after:
-        after.capture.give(*life("b", 130.0), messages=3)
-        token = after.capture.give(*life("a"), *life("c", 140.0), messages=4)
+    with RecorderBench(QUICK, store=killed) as after:
+        after.capture.give(*task_events("b", 130.0), messages=3)
+        token = after.capture.give(*task_events("a"), *task_events("c", 140.0), messages=4)
         until(lambda: after.capture.acknowledged == token)
-        # the connection broke, and what was on its way is sent again
-        token = after.capture.give(*life("c", 140.0), messages=4)
+        # unacknowledged events are redelivered after a reconnect
+        token = after.capture.give(*task_events("c", 140.0), messages=4)
         until(lambda: after.capture.acknowledged == token)
     assert counts(killed) == {key: number + number // 2 for key, number in before.items()}
 
 
-def test_events_are_told_apart_by_more_than_their_time() -> None:
+def test_events_with_equal_timestamps_are_distinguished() -> None:
     same = [event("progress", f"t{number}", 5.0) for number in range(50)]
-    with Bench(QUICK) as bench:
+    with RecorderBench(QUICK) as bench:
         token = bench.capture.give(*same, event("other", "t1", 5.0), messages=51)
         until(lambda: bench.capture.acknowledged == token)
     assert counts(bench.store) == {(W, "", "task-progress"): 50, (W, "", "task-other"): 1}
 
 
-def test_a_full_disk_loses_no_count_and_doubles_none() -> None:
-    with Bench(
-        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), FullAtFirst
+def test_full_disk_neither_loses_nor_duplicates_counts() -> None:
+    with RecorderBench(
+        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), DiskFullWriter
     ) as bench:
-        bench.capture.give(*life("a"), messages=5)
-        token = bench.capture.give(*life("b", 130.0), messages=5)
+        bench.capture.give(*task_events("a"), messages=5)
+        token = bench.capture.give(*task_events("b", 130.0), messages=5)
         until(lambda: bench.reader.recorder_status().get("trouble") is not None)
         assert counts(bench.store) == {}
         bench.writer.full = False  # type: ignore[attr-defined]
@@ -152,16 +158,16 @@ def test_a_full_disk_loses_no_count_and_doubles_none() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_kills_at_random_moments(seed: int) -> None:
-    """Events are given in order; whoever comes after a kill gets all that was not acknowledged."""
+    """After a kill the next recorder receives all unacknowledged events, in order."""
     chance = random.Random(seed)
-    stream = [each for number in range(120) for each in life(f"t{number}", 100.0 + 2 * number)]
+    stream = [each for number in range(120) for each in task_events(f"t{number}", 100.0 + 2 * number)]
     batches = [stream[start : start + 7] for start in range(0, len(stream), 7)]
     store, done = MemoryStore(), 0
-    pace = RecorderTuning(
+    tuning = RecorderTuning(
         flush_interval=0.001, busy_events=20, hold_delay=0.01, small_message_events=0 if seed % 2 else 4
     )
     while done < len(batches):
-        with Bench(pace, store=store) as bench:
+        with RecorderBench(tuning, store=store) as bench:
             for batch in batches[done : done + chance.randrange(1, 30)]:
                 bench.capture.give(*batch, messages=2)
             enough = chance.randrange(1, 15)
@@ -173,37 +179,37 @@ def test_kills_at_random_moments(seed: int) -> None:
     assert counts(store) == expected
 
 
-class Alone:
-    """Counting alone, with a clock of its own."""
+class AggregatorBench:
+    """An aggregator without a recorder, with an explicit clock."""
 
     def __init__(self, limits: CounterLimits, known: list[TaskCounters] | None = None) -> None:
-        self.counting = EventAggregator(known or [], b"", limits, 0.0)
-        self.kept: dict[Any, TaskCounters] = {each.key: each for each in known or []}
+        self.aggregator = EventAggregator(known or [], b"", limits, 0.0)
+        self.stored: dict[Any, TaskCounters] = {each.key: each for each in known or []}
 
     def give(self, now: float, *events: Event) -> None:
-        portion = self.counting.begin_batch(CapturedBatch(events, 1, now))
+        batch = self.aggregator.begin_batch(CapturedBatch(events, 1, now))
         for each in events:
             name = each.name or fold(None, each).name
-            portion.events.append((each.hostname, each.type, name))
+            batch.events.append((each.hostname, each.type, name))
             if each.runtime:
-                portion.runtimes.append(((each.hostname, name), each.runtime))
-        self.counting.add_batch(portion)
-        counted = self.counting.collect(1)
-        for key in counted.removed_keys:
-            self.kept.pop(key, None)
-        self.kept.update((each.key, each) for each in counted.counters)
-        self.counting.mark_written()
+                batch.runtimes.append(((each.hostname, name), each.runtime))
+        self.aggregator.add_batch(batch)
+        update = self.aggregator.collect(1)
+        for key in update.removed_keys:
+            self.stored.pop(key, None)
+        self.stored.update((each.key, each) for each in update.counters)
+        self.aggregator.mark_written()
 
     def counts(self) -> dict[Any, int]:
-        return {key: sum(each[0] for each in tally.events.values()) for key, tally in self.kept.items()}
+        return {key: sum(each[0] for each in counters.events.values()) for key, counters in self.stored.items()}
 
 
 def received(number: int, worker: str, task: str) -> Event:
     return event("received", f"u{number}", float(number), worker, name=task)
 
 
-def test_names_beyond_the_limit_are_one(caplog: pytest.LogCaptureFixture) -> None:
-    counter = Alone(CounterLimits(max_names=3, max_pairs=100))
+def test_names_beyond_the_limit_are_counted_as_other(caplog: pytest.LogCaptureFixture) -> None:
+    counter = AggregatorBench(CounterLimits(max_names=3, max_pairs=100))
     with caplog.at_level(logging.WARNING):
         counter.give(0.0, *(received(n, f"w{n % 5}", f"t{n // 5}") for n in range(25)))
         counter.give(1.0, *(received(n, f"w{n % 5}", f"t{n // 5}") for n in range(25)))
@@ -214,19 +220,19 @@ def test_names_beyond_the_limit_are_one(caplog: pytest.LogCaptureFixture) -> Non
         for task in names[1]
     }
     assert len(caplog.messages) == 2
-    assert "types of tasks" in caplog.text
+    assert "task types" in caplog.text
 
 
-def test_pairs_beyond_the_limit_are_one_for_each_worker() -> None:
-    counter = Alone(CounterLimits(max_names=100, max_pairs=4))
+def test_pairs_beyond_the_limit_are_counted_as_other_per_worker() -> None:
+    counter = AggregatorBench(CounterLimits(max_names=100, max_pairs=4))
     counter.give(0.0, *(received(n, f"w{n % 2}", f"t{n // 2}") for n in range(10)))
     assert counter.counts() == {
         **{(f"w{n % 2}", f"t{n // 2}"): 1 for n in range(4)}, ("w0", OTHER): 3, ("w1", OTHER): 3,
     }  # fmt: skip
 
 
-def test_names_that_were_silent_for_long_give_way() -> None:
-    counter = Alone(CounterLimits(max_names=2, max_pairs=100))
+def test_idle_names_are_evicted() -> None:
+    counter = AggregatorBench(CounterLimits(max_names=2, max_pairs=100))
     counter.give(0.0, received(1, "w1", "add"), received(2, "w2", "add"))
     counter.give(IDLE_TIMEOUT - 1, received(3, "w2", "add"), received(4, "w3", "add"))
     assert counter.counts() == {("w1", "add"): 1, ("w2", "add"): 2, (OTHER, "add"): 1}
@@ -234,51 +240,51 @@ def test_names_that_were_silent_for_long_give_way() -> None:
     assert counter.counts() == {("w2", "add"): 3, (OTHER, "add"): 1, ("w4", "add"): 1}
     counter.give(IDLE_TIMEOUT + 2, received(7, "w5", "add"))
     assert counter.counts()[OTHER, "add"] == 2
-    # what was forgotten begins anew
+    # an evicted name starts at zero again
     counter.give(3 * IDLE_TIMEOUT, received(8, "w1", "add"))
     assert counter.counts() == {("w1", "add"): 1, (OTHER, "add"): 2}
 
 
-def test_what_ran_on_a_worker_that_is_forgotten_stays_with_its_type() -> None:
-    counter = Alone(CounterLimits(max_names=1))
+def test_runtimes_of_an_evicted_worker_stay_in_the_task_type() -> None:
+    counter = AggregatorBench(CounterLimits(max_names=1))
     counter.give(5.0, event("succeeded", "a", 1.0, "w1", name="add", runtime=0.3))
     counter.give(IDLE_TIMEOUT + 6, event("succeeded", "b", 2.0, "w2", name="add", runtime=0.4))
-    assert set(counter.kept) == {("w2", "add"), (None, "add")}
-    runtime = counter.kept[None, "add"].runtime
+    assert set(counter.stored) == {("w2", "add"), (None, "add")}
+    runtime = counter.stored[None, "add"].runtime
     assert runtime is not None
     assert (runtime.counts, runtime.sum, runtime.created) == ({0.3: 1}, 0.3, 5.0)
 
 
-def test_types_of_events_are_bounded_too() -> None:
-    counter = Alone(CounterLimits(max_names=3))
+def test_event_types_are_limited() -> None:
+    counter = AggregatorBench(CounterLimits(max_names=3))
     counter.give(0.0, *(event(f"custom{n}", f"u{n}", 1.0) for n in range(9)))
-    assert counter.kept[W, ""].events.keys() == {"task-custom0", "task-custom1", "task-custom2", OTHER}
-    assert counter.kept[W, ""].events[OTHER][0] == 6
+    assert counter.stored[W, ""].events.keys() == {"task-custom0", "task-custom1", "task-custom2", OTHER}
+    assert counter.stored[W, ""].events[OTHER][0] == 6
 
 
-def test_odd_names_do_no_harm() -> None:
-    counter = Alone(CounterLimits())
+def test_unusual_names_are_cleaned() -> None:
+    counter = AggregatorBench(CounterLimits())
     counter.give(0.0, received(1, "\ud800", "x" * 10_000), Event(type="task-sent", timestamp=1.0, uuid="u"))
-    (worker, task), rest = counter.kept
+    (worker, task), rest = counter.stored
     assert (worker, len(task), rest) == ("\\ud800", 500, ("", ""))
 
 
-def test_waits_are_those_of_tasks_that_were_to_start_at_once() -> None:
-    counter = Alone(CounterLimits())
+def test_waits_exclude_tasks_with_an_eta() -> None:
+    counter = AggregatorBench(CounterLimits())
     now = Task("a", "add", sent=1.0, received=3.0)
     started = event("started", "a", 4.0)
     later = Task("b", "add", sent=1.0, received=3.0, eta="2030-01-01")
     again = Task("c", "add", sent=1.0, received=3.5, retries=1)
     unseen = Task("d", "add")
-    portion = counter.counting.begin_batch(CapturedBatch([], 1, 9.0))
-    portion.started += [(started, each) for each in (now, later, again, unseen)]
-    counter.counting.add_batch(portion)
-    found = {tally.key: tally for tally in counter.counting.collect(1).counters}[None, "add"].wait
-    assert found is not None
-    assert (found.counts, found.sum, found.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)
+    batch = counter.aggregator.begin_batch(CapturedBatch([], 1, 9.0))
+    batch.started += [(started, each) for each in (now, later, again, unseen)]
+    counter.aggregator.add_batch(batch)
+    wait = {each.key: each for each in counter.aggregator.collect(1).counters}[None, "add"].wait
+    assert wait is not None
+    assert (wait.counts, wait.sum, wait.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)
 
 
-def test_the_grid_has_every_bound_that_is_asked_for() -> None:
+def test_bucket_bounds_include_every_configured_bound() -> None:
     bounds = duration_bucket_bounds((0.33, 2.5, float("inf")))
     assert list(bounds) == sorted(set(bounds))
     assert {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.33, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 4000} <= set(bounds)
@@ -286,12 +292,12 @@ def test_the_grid_has_every_bound_that_is_asked_for() -> None:
     assert all(later / former <= 1.34 for former, later in pairwise(bounds[:-1]))
 
 
-def test_bounds_may_change_without_losing_what_was_counted() -> None:
-    before = Alone(CounterLimits(bucket_bounds=(0.33,)))
+def test_changed_bounds_keep_the_counts() -> None:
+    before = AggregatorBench(CounterLimits(bucket_bounds=(0.33,)))
     before.give(0.0, event("succeeded", "a", 1.0, runtime=0.33), event("succeeded", "b", 1.0, runtime=0.34))
-    after = Alone(CounterLimits(bucket_bounds=(0.45,)), list(before.kept.values()))
+    after = AggregatorBench(CounterLimits(bucket_bounds=(0.45,)), list(before.stored.values()))
     after.give(1.0, event("succeeded", "c", 2.0, runtime=0.42))
-    found = after.kept[W, ""].runtime
-    assert found is not None
-    assert found.cumulative((0.3, 0.33, 0.4, 0.45, 1.0, float("inf"))) == [0, 1, 2, 3, 3, 3]
-    assert found.cumulative((0.42, float("inf"))) == [2, 3]
+    runtime = after.stored[W, ""].runtime
+    assert runtime is not None
+    assert runtime.cumulative((0.3, 0.33, 0.4, 0.45, 1.0, float("inf"))) == [0, 1, 2, 3, 3, 3]
+    assert runtime.cumulative((0.42, float("inf"))) == [2, 3]

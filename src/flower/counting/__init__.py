@@ -1,4 +1,4 @@
-"""Counts what happened while events are folded: the recorder's part of `/metrics`."""
+"""Updates counters while events are folded: the recorder's part of `/metrics`."""
 
 from flower.counting.aggregator import CounterLimits, CounterUpdate, EventAggregator, PendingBatch
 

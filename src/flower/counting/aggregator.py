@@ -1,8 +1,8 @@
-"""What is counted of one type of task on one worker; grows in place, and is told as a `Tally`.
+"""Aggregates events into counters, exactly once.
 
-Events to tallies. What is counted goes into the very write that makes the broker forget the events: so a crash loses
-no count of what the broker has forgotten, and what the broker sends again, as we died before we could
-tell it, is known by its mark and not counted a second time.
+Counters are written in the same transaction that allows the broker to discard the events: after a crash no count of a
+discarded event is missing, and an event that the broker redelivers, because its acknowledgement was lost, is recognised
+by its mark and not counted twice.
 """
 
 from array import array
@@ -25,7 +25,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class HistogramBuilder:
-    """Durations that grow."""
+    """A duration histogram that is updated in place."""
 
     __slots__ = ("counts", "created", "total")
 
@@ -35,9 +35,9 @@ class HistogramBuilder:
         self.created = created
 
     def merge(self, counts: Mapping[float, int], total: float) -> None:
-        known = self.counts
+        own_counts = self.counts
         for bound, count in counts.items():
-            known[bound] = known.get(bound, 0) + count
+            own_counts[bound] = own_counts.get(bound, 0) + count
         self.total += total
 
     @property
@@ -48,31 +48,33 @@ class HistogramBuilder:
 def build_histograms(
     seconds: Iterable[tuple[K, float]], bounds: tuple[float, ...], now: float
 ) -> dict[K, HistogramBuilder]:
-    """Durations by key. Negative ones, where two clocks are involved, are none."""
-    found: dict[K, HistogramBuilder] = {}
+    """Histograms by key. A negative duration, from two different clocks, counts as 0."""
+    histograms: dict[K, HistogramBuilder] = {}
     for key, value in seconds:
-        took = found.get(key)
-        if took is None:
-            took = found[key] = HistogramBuilder(now)
-        counts, bound = took.counts, bounds[bisect_left(bounds, value)]
+        histogram = histograms.get(key)
+        if histogram is None:
+            histogram = histograms[key] = HistogramBuilder(now)
+        counts, bound = histogram.counts, bounds[bisect_left(bounds, value)]
         counts[bound] = counts.get(bound, 0) + 1
         if value > 0.0:
-            took.total += value
-    return found
+            histogram.total += value
+    return histograms
 
 
 class TaskCounterBuilder:
+    """Counters of one task type on one worker, updated in place."""
+
     __slots__ = ("_events", "_runtime", "_wait", "key")
 
-    def __init__(self, key: CounterKey, tally: TaskCounters | None = None) -> None:
+    def __init__(self, key: CounterKey, counters: TaskCounters | None = None) -> None:
         self.key = key
-        self._events = dict(tally.events) if tally else {}
-        self._runtime = _restore(tally.runtime) if tally and tally.runtime else None
-        self._wait = _restore(tally.wait) if tally and tally.wait else None
+        self._events = dict(counters.events) if counters else {}
+        self._runtime = _restore(counters.runtime) if counters and counters.runtime else None
+        self._wait = _restore(counters.wait) if counters and counters.wait else None
 
-    def add_events(self, kind: str, count: int, now: float) -> None:
-        known = self._events.get(kind)
-        self._events[kind] = (count, now) if known is None else (known[0] + count, known[1])
+    def add_events(self, event_type: str, count: int, now: float) -> None:
+        counted = self._events.get(event_type)
+        self._events[event_type] = (count, now) if counted is None else (counted[0] + count, counted[1])
 
     def runtime_builder(self, now: float) -> HistogramBuilder:
         if self._runtime is None:
@@ -96,32 +98,32 @@ class TaskCounterBuilder:
         )
 
 
-def _restore(known: DurationHistogram) -> HistogramBuilder:
-    took = HistogramBuilder(known.created)
-    took.merge(known.counts, known.sum)
-    return took
+def _restore(histogram: DurationHistogram) -> HistogramBuilder:
+    builder = HistogramBuilder(histogram.created)
+    builder.merge(histogram.counts, histogram.sum)
+    return builder
 
 
-#: Writes whose events are known again: at the time of the third the broker has long heard of the first.
+#: Number of writes whose events are recognised: by the third write the broker has received the first acknowledgement.
 _MARK_GENERATIONS: Final = 3
 
-#: Characters of a name.
+#: Maximum number of characters of a name.
 _MAX_NAME_LENGTH: Final = 500
 
-#: How texts become bytes, lone surrogates too.
+#: Encoding and error handler that accept lone surrogates.
 _ENCODING: Final = ("utf-8", "surrogatepass")
 
-#: Sender, type of event, task.
+#: Sender, event type, task.
 _CountKey = tuple[str | None, str, str | None]
 
-#: Sender and task, as the events have them.
+#: Sender and task, as in the events.
 _WorkerTask = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class CounterLimits:
-    """How much is told apart. `names`: so many workers, tasks and types of events, of each; `pairs` of a worker and a
-    task; `bounds`: the exact ones of durations, seconds."""
+    """Cardinality limits: `max_names` for each of workers, tasks and event types, `max_pairs` for (worker, task) pairs.
+    `bucket_bounds` are the exact bucket bounds of durations, in seconds."""
 
     max_names: int = 1_000
     max_pairs: int = 20_000
@@ -130,8 +132,8 @@ class CounterLimits:
 
 @dataclass(frozen=True, slots=True)
 class CounterUpdate:
-    """For the store: what these tallies are now, those to forget before, and the marks of the events in them that may
-    come again (None: no such events)."""
+    """For the store: the present values of changed counters, keys to remove first, and the marks of those of the
+    counted events that may be redelivered (None: no such events)."""
 
     counters: Sequence[TaskCounters] = ()
     removed_keys: Sequence[CounterKey] = ()
@@ -140,77 +142,75 @@ class CounterUpdate:
 
 @dataclass(slots=True)
 class PendingBatch:
-    """What one batch of capture holds, until the broker may forget it. The recorder fills the lists while it folds: a
-    function called for each event would cost more than all the counting."""
+    """Counts of one captured batch until the broker may discard it. The recorder fills the lists while it folds: a
+    function call per event would cost more than all the counting."""
 
     token: int
     received: float
     marks: Sequence[int]
-    #: by `id`, events that were counted before and come again
+    #: `id` of events that were counted before and are redelivered
     duplicates: frozenset[int]
     events: list[_CountKey] = field(default_factory=list)
-    #: what told a run time, and how long it was
+    #: runtimes, with the worker and task
     runtimes: list[tuple[_WorkerTask, float]] = field(default_factory=list)
-    #: events that tell of a start, with the task as it is after it; and how long each had waited
+    #: started events, each with the task after it; and how long each task waited
     started: list[tuple[Event, Task]] = field(default_factory=list)
     waits: list[tuple[str | None, float]] = field(default_factory=list)
 
 
 class EventAggregator:
-    """Used by the recorder alone, in its thread."""
+    """Adds up the events of captured batches. Used by the recorder only, in its thread."""
 
-    def __init__(self, known: Iterable[TaskCounters], marks: bytes, limits: CounterLimits, now: float) -> None:
-        """`known` and `marks` are what the store holds."""
+    def __init__(self, counters: Iterable[TaskCounters], marks: bytes, limits: CounterLimits, now: float) -> None:
+        """`counters` and `marks` are the content of the store."""
         self._bounds = duration_bucket_bounds(limits.bucket_bounds)
         self._builders: dict[CounterKey, TaskCounterBuilder] = {}
         self._workers = LabelLimiter[str]("workers and producers", limits.max_names, self._remove_workers)
-        self._tasks = LabelLimiter[str]("types of tasks", limits.max_names, self._remove_tasks)
-        self._types = LabelLimiter[str]("types of events", limits.max_names)
-        self._worker_tasks = LabelLimiter[CounterKey](
-            "pairs of a worker and a task", limits.max_pairs, self._remove_keys
-        )
+        self._tasks = LabelLimiter[str]("task types", limits.max_names, self._remove_tasks)
+        self._types = LabelLimiter[str]("event types", limits.max_names)
+        self._worker_tasks = LabelLimiter[CounterKey]("(worker, task type) pairs", limits.max_pairs, self._remove_keys)
         self._changed: dict[CounterKey, TaskCounterBuilder] = {}
         self._removed_keys: list[CounterKey] = []
         self._pending_batches: deque[PendingBatch] = deque()
-        #: marks that are known again: of what is not written yet, what is just being written, the last writes
+        #: marks that are recognised: of pending batches, of the present write, of the last writes
         self._known_marks = set(array("q", marks))
         self._unwritten_marks: list[int] = []
         self._written_marks: deque[Sequence[int]] = deque([array("q", marks)])
-        for tally in known:
-            self._load_counters(tally, now)
+        for each in counters:
+            self._load_counters(each, now)
 
     def begin_batch(self, captured: CapturedBatch) -> PendingBatch:
-        """For the events of this batch, which are going to be folded."""
+        """The pending batch for the events of this captured batch, which are about to be folded."""
         if captured.messages:
-            marks, repeated = self._deduplicate(captured.events)
-            portion = PendingBatch(captured.token, captured.received, marks, repeated)
+            marks, duplicates = self._deduplicate(captured.events)
+            batch = PendingBatch(captured.token, captured.received, marks, duplicates)
         else:
-            # the broker does not keep them: they will not come again
-            portion = PendingBatch(0, captured.received, (), frozenset())
-        return portion
+            # the broker does not keep the messages: there is no redelivery
+            batch = PendingBatch(0, captured.received, (), frozenset())
+        return batch
 
-    def add_batch(self, portion: PendingBatch) -> None:
-        """The events are folded, and the lists are full."""
-        portion.waits = [
-            (task.name, _wait_seconds(event, task)) for event, task in portion.started if _has_known_wait(task)
+    def add_batch(self, batch: PendingBatch) -> None:
+        """The events are folded, and the lists of the batch are filled."""
+        batch.waits = [
+            (task.name, _wait_seconds(event, task)) for event, task in batch.started if _has_known_wait(task)
         ]
-        portion.started = []  # events take more memory than what is counted of them
-        self._pending_batches.append(portion)
+        batch.started = []  # events take more memory than their counts
+        self._pending_batches.append(batch)
 
     def collect(self, token: int) -> CounterUpdate:
-        """What is to be written when the broker is then told to forget everything up to this token. It is given again
-        until it was `written`."""
-        due: list[PendingBatch] = []
+        """The update to write when everything up to this token is about to be acknowledged. It is returned again until
+        `mark_written` is called."""
+        batches: list[PendingBatch] = []
         while self._pending_batches and self._pending_batches[0].token <= token:
-            due.append(self._pending_batches.popleft())
-        if due:
-            self._count_batches(due)
-            self._unwritten_marks.extend(chain.from_iterable(portion.marks for portion in due))
+            batches.append(self._pending_batches.popleft())
+        if batches:
+            self._count_batches(batches)
+            self._unwritten_marks.extend(chain.from_iterable(batch.marks for batch in batches))
         marks = array("q", self._unwritten_marks).tobytes() if self._unwritten_marks else None
-        return CounterUpdate([pair.counters for pair in self._changed.values()], tuple(self._removed_keys), marks)
+        return CounterUpdate([builder.counters for builder in self._changed.values()], tuple(self._removed_keys), marks)
 
     def mark_written(self) -> None:
-        """What `until` gave is on disk."""
+        """The result of `collect` is on disk."""
         if self._unwritten_marks:
             self._written_marks.append(self._unwritten_marks)
             self._unwritten_marks = []
@@ -220,41 +220,46 @@ class EventAggregator:
         self._removed_keys = []
 
     def _deduplicate(self, events: Sequence[Event]) -> tuple[Sequence[int], frozenset[int]]:
-        """The marks of those that were not counted before, and which ones were."""
+        """The marks of events not counted before, and the ids of events that were."""
         marks = [_event_mark(event) for event in events]
         distinct = set(marks)
-        repeated: frozenset[int] = frozenset()
+        duplicates: frozenset[int] = frozenset()
         if len(distinct) < len(marks) or not distinct.isdisjoint(self._known_marks):
-            fresh = {
+            new_events = {
                 mark: id(event) for mark, event in zip(marks, events, strict=True) if mark not in self._known_marks
             }
-            marks, repeated = list(fresh), frozenset(map(id, events)).difference(fresh.values())
+            marks, duplicates = list(new_events), frozenset(map(id, events)).difference(new_events.values())
         self._known_marks.update(marks)
-        return marks, repeated
+        return marks, duplicates
 
-    def _count_batches(self, due: Sequence[PendingBatch]) -> None:
-        """All that one write brings at once: the same few thousand combinations come again and again."""
-        now, bounds = due[-1].received, self._bounds
-        counts = Counter(chain.from_iterable(portion.events for portion in due))
-        touched: dict[_WorkerTask, TaskCounterBuilder] = {}
-        kinds = {kind: self._event_type_label(kind, now) for kind in dict.fromkeys(kind for _, kind, _ in counts)}
-        for (worker, kind, task), count in counts.items():
-            pair = touched.get((worker, task))
-            if pair is None:
-                pair = touched[worker, task] = self._builder_for(worker or "", task or "", now)
-            pair.add_events(kinds[kind], count, now)
-        for key, took in build_histograms(
-            chain.from_iterable(portion.runtimes for portion in due), bounds, now
+    def _count_batches(self, batches: Sequence[PendingBatch]) -> None:
+        """Count several batches at once: the same few thousand combinations recur."""
+        now, bounds = batches[-1].received, self._bounds
+        counts = Counter(chain.from_iterable(batch.events for batch in batches))
+        builders: dict[_WorkerTask, TaskCounterBuilder] = {}
+        labels = {
+            event_type: self._event_type_label(event_type, now)
+            for event_type in dict.fromkeys(event_type for _, event_type, _ in counts)
+        }
+        for (worker, event_type, task), count in counts.items():
+            builder = builders.get((worker, task))
+            if builder is None:
+                builder = builders[worker, task] = self._builder_for(worker or "", task or "", now)
+            builder.add_events(labels[event_type], count, now)
+        for key, histogram in build_histograms(
+            chain.from_iterable(batch.runtimes for batch in batches), bounds, now
         ).items():
-            touched[key].runtime_builder(now).merge(took.counts, took.total)
-        for name, took in build_histograms(chain.from_iterable(portion.waits for portion in due), bounds, now).items():
-            self._builder_for(None, name or "", now).wait_builder(now).merge(took.counts, took.total)
+            builders[key].runtime_builder(now).merge(histogram.counts, histogram.total)
+        for name, histogram in build_histograms(
+            chain.from_iterable(batch.waits for batch in batches), bounds, now
+        ).items():
+            self._builder_for(None, name or "", now).wait_builder(now).merge(histogram.counts, histogram.total)
 
-    def _event_type_label(self, kind: str, now: float) -> str:
-        return _clean_name(kind) if self._types.admit(kind, now) else OTHER
+    def _event_type_label(self, event_type: str, now: float) -> str:
+        return _clean_name(event_type) if self._types.admit(event_type, now) else OTHER
 
     def _builder_for(self, worker: str | None, task: str, now: float) -> TaskCounterBuilder:
-        """The pair that stands for these two, made if need be; it is going to change."""
+        """The counters of this worker and task, created if necessary; the caller is going to change them."""
         worker, task = worker if worker is None else _clean_name(worker), _clean_name(task)
         if not self._tasks.admit(task, now):
             task = OTHER
@@ -263,45 +268,45 @@ class EventAggregator:
                 worker = OTHER
             elif task != OTHER and not self._worker_tasks.admit((worker, task), now):
                 task = OTHER
-        pair = self._builders.get((worker, task))
-        if pair is None:
-            pair = self._builders[worker, task] = TaskCounterBuilder((worker, task))
-        self._changed[pair.key] = pair
-        return pair
+        builder = self._builders.get((worker, task))
+        if builder is None:
+            builder = self._builders[worker, task] = TaskCounterBuilder((worker, task))
+        self._changed[builder.key] = builder
+        return builder
 
-    def _load_counters(self, tally: TaskCounters, now: float) -> None:
-        """What a recorder before us counted; that may be more than our limits allow."""
-        self._builders[tally.key] = TaskCounterBuilder(tally.key, tally)
-        if tally.task != OTHER:
-            self._tasks.restore(tally.task, now)
-        if tally.worker not in (None, OTHER):
-            self._workers.restore(tally.worker, now)
-            if tally.task != OTHER:
-                self._worker_tasks.restore(tally.key, now)
-        for kind in tally.events:
-            if kind != OTHER:
-                self._types.restore(kind, now)
+    def _load_counters(self, counters: TaskCounters, now: float) -> None:
+        """Load counters of the previous recorder; there may be more than the limits permit."""
+        self._builders[counters.key] = TaskCounterBuilder(counters.key, counters)
+        if counters.task != OTHER:
+            self._tasks.restore(counters.task, now)
+        if counters.worker not in (None, OTHER):
+            self._workers.restore(counters.worker, now)
+            if counters.task != OTHER:
+                self._worker_tasks.restore(counters.key, now)
+        for event_type in counters.events:
+            if event_type != OTHER:
+                self._types.restore(event_type, now)
 
     def _remove_workers(self, names: Collection[str]) -> None:
-        gone = set(names)
-        self._remove_keys([key for key in self._builders if key[0] in gone])
+        removed = set(names)
+        self._remove_keys([key for key in self._builders if key[0] in removed])
 
     def _remove_tasks(self, names: Collection[str]) -> None:
-        gone = set(names)
-        self._remove_keys([key for key in self._builders if key[1] in gone])
+        removed = set(names)
+        self._remove_keys([key for key in self._builders if key[1] in removed])
 
     def _remove_keys(self, keys: Collection[CounterKey]) -> None:
         for key in keys:
             self._changed.pop(key, None)
             self._worker_tasks.remove(key)
-            pair = self._builders.pop(key, None)
-            if pair is not None:
-                self._retain_runtime(pair)
+            builder = self._builders.pop(key, None)
+            if builder is not None:
+                self._retain_runtime(builder)
         self._removed_keys.extend(keys)
 
-    def _retain_runtime(self, pair: TaskCounterBuilder) -> None:
-        """The run times of a type, all workers together, must not become fewer because a worker is forgotten."""
-        runtime, (worker, task) = pair.counters.runtime, pair.key
+    def _retain_runtime(self, builder: TaskCounterBuilder) -> None:
+        """Keep the runtimes of a removed worker in the totals of the task type, which must not decrease."""
+        runtime, (worker, task) = builder.counters.runtime, builder.key
         if runtime is not None and worker is not None and task in self._tasks:
             self._builder_for(None, task, runtime.created).runtime_builder(runtime.created).merge(
                 runtime.counts, runtime.sum
@@ -309,13 +314,12 @@ class EventAggregator:
 
 
 def _has_known_wait(task: Task) -> bool:
-    """Whether it was to start at once, and since when it waited is known."""
+    """Whether the task was to start immediately and the time from which it waited is known."""
     return task.eta is None and (task.received is not None or task.sent is not None)
 
 
 def _wait_seconds(event: Event, task: Task) -> float:
-    """Seconds from being sent to being started. Of one that is tried again only those at the worker: before that it
-    ran."""
+    """Seconds from sent to started. For a retry, seconds from received to started: before that it was running."""
     since = task.received if task.sent is None or (task.retries and task.received is not None) else task.sent
     return event.timestamp - (since or 0.0)
 
@@ -328,12 +332,12 @@ def _event_mark(event: Event) -> int:
 
 
 @lru_cache(1_000)
-def _type_hash(kind: str) -> int:
-    return crc32(kind.encode(*_ENCODING))
+def _type_hash(event_type: str) -> int:
+    return crc32(event_type.encode(*_ENCODING))
 
 
 def _clean_name(name: str) -> str:
-    """Fit for disk and wire: without lone surrogates, and not endless."""
+    """Safe to store and transmit: without lone surrogates, limited in length."""
     if len(name) > _MAX_NAME_LENGTH:
         name = f"{name[: _MAX_NAME_LENGTH - 1]}…"
     return escape_surrogates(name)

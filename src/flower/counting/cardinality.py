@@ -1,4 +1,4 @@
-"""A bounded number of names. One that was not heard for long gives way when there are too many."""
+"""Limits the number of label values. A value that was not used for a long time is evicted when the limit is reached."""
 
 import logging
 from collections.abc import Callable, Collection, Hashable
@@ -6,25 +6,28 @@ from typing import Final, Generic, TypeVar
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which a name gives way to another.
+#: Seconds after which an unused name may be evicted.
 IDLE_TIMEOUT: Final = 3_600.0
 
 K = TypeVar("K", bound=Hashable)
 
 
 class LabelLimiter(Generic[K]):
+    """A set of at most `limit` label values."""
+
     def __init__(self, label_name: str, limit: int, on_evict: Callable[[Collection[K]], None] | None = None) -> None:
-        """`forget` is told which names gave way; without it none does. `what` they are, for the log."""
+        """`on_evict` is called with evicted names; without it no name is evicted. `label_name` is the plural noun for
+        the log."""
         self._label_name = label_name
         self._limit = limit
         self._on_evict = on_evict
         self._last_used: dict[K, float] = {}
-        #: until then none can have been silent for long enough
+        #: until this time no name can have been idle for long enough
         self._full_until = 0.0
         self._has_warned = False
 
     def restore(self, name: K, now: float) -> None:
-        """One that was known before."""
+        """Add a name that the store knows, beyond the limit if necessary."""
         self._last_used[name] = now
 
     def remove(self, name: K) -> None:
@@ -34,28 +37,28 @@ class LabelLimiter(Generic[K]):
         return name in self._last_used
 
     def admit(self, name: K, now: float) -> bool:
-        """Whether this name is told apart from others; it was heard now."""
+        """Whether this name has its own label value; marks the name as used now."""
         if name in self._last_used or len(self._last_used) < self._limit or self._evict_idle(now):
             self._last_used[name] = now
             return True
         if not self._has_warned:
             self._has_warned = True
             log.warning(
-                "Metrics: there are more than %s %s; what comes beyond is counted as __other__",
+                "Metrics: more than %s %s; further ones are counted as __other__",
                 self._limit,
                 self._label_name,
             )
         return False
 
     def _evict_idle(self, now: float) -> bool:
-        # a clock that was set back must not keep the door shut
+        # A clock that was set back must not block evictions.
         if self._on_evict is None or not self._limit or self._full_until - IDLE_TIMEOUT <= now < self._full_until:
             return False
-        silent = [name for name, used in self._last_used.items() if now - used >= IDLE_TIMEOUT]
-        if not silent:
+        idle = [name for name, used in self._last_used.items() if now - used >= IDLE_TIMEOUT]
+        if not idle:
             self._full_until = min(self._last_used.values()) + IDLE_TIMEOUT
             return False
-        for name in silent:
+        for name in idle:
             del self._last_used[name]
-        self._on_evict(silent)
+        self._on_evict(idle)
         return True
