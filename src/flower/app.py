@@ -1,7 +1,7 @@
-"""The one file that joins the rooms: starts and stops them in order.
+"""Composition root: connects the packages, and starts and stops them in order.
 
-serve     this process serves HTTP and supervises the recorder's process
-record    the recorder alone; web    HTTP alone
+`serve` serves HTTP in this process and supervises the recorder process. `recorder_process.record_only` is the recorder
+without HTTP.
 """
 
 import asyncio
@@ -9,11 +9,10 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pprint import pformat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flower import cluster
 from flower.access.factory import create_authenticator
@@ -23,74 +22,36 @@ from flower.api.context import Context
 from flower.api.format_task import with_format_task
 from flower.celery_app import LazyApp
 from flower.cluster.inspection_cache import InspectionCache
-from flower.config import Config, log_level, to_log_dict
+from flower.config import Config, to_log_dict
 from flower.errors import FlowerError
 from flower.logging_setup import forward_child_line
 from flower.malloc import limit_malloc_arenas
 from flower.metrics import Metrics, MetricsSettings
-from flower.redaction import Redactor, Rules, mask_url, parse_rules
+from flower.recorder_settings import redaction_rules, settings_from_config
+from flower.redaction import Redactor, mask_url
 from flower.sockets import bind_tcp, bind_unix, socket_url
 from flower.store.factory import open_ledger, open_reader
-from flower.store.protocols import Retention
 from flower.supervisor import Supervisor
 from flower.web.application import create_app, create_metrics_app
 from flower.web.server import create_server, has_tls
 
-if TYPE_CHECKING:
-    from flower.recorder_process import RecorderSettings
-
 log = logging.getLogger(__name__)
 
-#: Seconds that anyone may wait for an answer from the store before being told to narrow the question.
+#: Seconds that a read of the store may take; after that the client is asked to narrow the query.
 STORE_READ_TIMEOUT = 10.0
 
 
 def serve(config: Config, app: LazyApp, *, with_recorder: bool = True, quiet: bool = False) -> None:
-    """Serve until a signal; `quiet` without the lines that say where. Raises FlowerError if it cannot start or the
-    recorder cannot."""
+    """Serve until a signal arrives. `quiet` suppresses the lines that state the addresses, the broker and the tasks.
+    Raises FlowerError if the server or the recorder cannot start."""
     limit_malloc_arenas()
-    opened = bind_unix(config.unix_socket) if config.unix_socket else bind_tcp(config.address, config.port)
-    with opened as listeners, _bind_metrics_port(config) as for_metrics:
-        asyncio.run(_Server(config, app, listeners, for_metrics, with_recorder=with_recorder, quiet=quiet).run())
+    binding = bind_unix(config.unix_socket) if config.unix_socket else bind_tcp(config.address, config.port)
+    with binding as listeners, _bind_metrics_port(config) as metrics_listeners:
+        asyncio.run(_Server(config, app, listeners, metrics_listeners, with_recorder=with_recorder, quiet=quiet).run())
 
 
 def _bind_metrics_port(config: Config) -> AbstractContextManager[list[socket.socket]]:
     return bind_tcp(config.address, config.metrics_port) if config.metrics_port else nullcontext([])
-
-
-def record_only(config: Config, app: LazyApp) -> None:
-    """Record in this process until a signal. Raises FlowerError if it cannot start."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    from flower.recorder_process import run_recorder  # noqa: PLC0415 - brings Celery in
-
-    run_recorder(recording_settings(config, app), stop, ready=lambda: log.info("Recording into %s", config.db))
-
-
-def recording_settings(config: Config, app: LazyApp) -> "RecorderSettings":
-    from flower.capture.settings import settings_from_app  # noqa: PLC0415 - brings Celery in
-    from flower.counting import CounterLimits  # noqa: PLC0415
-    from flower.recorder_process import RecorderSettings  # noqa: PLC0415
-
-    return RecorderSettings(
-        db=config.db,
-        capture=settings_from_app(
-            app(),
-            enable_events=config.enable_events,
-            queue_expires=float(config.event_queue_expires),
-            max_length=config.event_queue_length,
-            redaction=redaction_rules(config),
-        ),
-        retention=Retention(
-            max_tasks=config.max_tasks or None,
-            max_age=float(config.max_age) or None,
-            max_bytes=int(config.max_size) or None,
-        ),
-        limits=CounterLimits(config.metrics_max_names, config.metrics_max_pairs, config.task_runtime_metric_buckets),
-        log_level=log_level(config),
-        index_process=True,
-    )
 
 
 def metrics_settings(config: Config) -> MetricsSettings:
@@ -103,12 +64,9 @@ def metrics_settings(config: Config) -> MetricsSettings:
     )
 
 
-def redaction_rules(config: Config) -> Rules:
-    """Raises Invalid."""
-    return parse_rules(config.redact, config.redact_patterns, config.redact_args or ())
-
-
 class _Server:
+    """The HTTP servers, background tasks and recorder supervisor of one process."""
+
     def __init__(
         self,
         config: Config,
@@ -122,7 +80,7 @@ class _Server:
         self._config = config
         self._app = app
         self._listeners = list(listeners)
-        #: none if metrics are served with everything else
+        #: empty if /metrics is served on the main port
         self._metrics_listeners = list(metrics_listeners)
         self._with_recorder = with_recorder
         self._quiet = quiet
@@ -142,22 +100,22 @@ class _Server:
         servers = [(create_server(create_app(context), self._config), self._listeners)]
         if self._metrics_listeners:
             servers.append((create_server(create_metrics_app(context), self._config), self._metrics_listeners))
-        serving = [asyncio.create_task(http.serve(sockets=sockets)) for http, sockets in servers]
-        working = asyncio.create_task(self._load_app_and_supervise())
-        bulk = asyncio.create_task(self._run_jobs())
-        watching = asyncio.create_task(run_background_tasks(context))
+        server_tasks = [asyncio.create_task(http.serve(sockets=sockets)) for http, sockets in servers]
+        supervision = asyncio.create_task(self._load_app_and_supervise())
+        bulk_jobs = asyncio.create_task(self._run_jobs())
+        background = asyncio.create_task(run_background_tasks(context))
         self._log_addresses()
         await self._stop.wait()
-        working.cancel()
-        watching.cancel()
+        supervision.cancel()
+        background.cancel()
         if self._supervisor is not None:
             await self._supervisor.stop()
-        await asyncio.gather(working, watching, return_exceptions=True)
-        await bulk
+        await asyncio.gather(supervision, background, return_exceptions=True)
+        await bulk_jobs
         context.live.close("the server stops")
         for http, _ in servers:
             http.should_exit = True
-        await asyncio.gather(*serving)
+        await asyncio.gather(*server_tasks)
         self._reader.close()
         self._ledger.close()
         if self._fatal_error is not None:
@@ -171,19 +129,19 @@ class _Server:
             if not self._quiet:
                 await asyncio.to_thread(_log_broker_and_tasks, app)
             if self._with_recorder:
-                settings = await asyncio.to_thread(recording_settings, self._config, self._app)
-                relayed = forward_child_line if self._config.log_file_prefix else None
-                self._supervisor = Supervisor(settings, self._abort, relayed)
+                settings = await asyncio.to_thread(settings_from_config, self._config, self._app)
+                on_log_line = forward_child_line if self._config.log_file_prefix else None
+                self._supervisor = Supervisor(settings, self._abort, on_log_line)
                 await self._supervisor.run()
         except FlowerError as error:
             self._abort(error)
         except Exception as error:
-            # Without a recorder the page would look healthy and show nothing.
-            log.exception("The recorder cannot be started")
-            self._abort(FlowerError(f"The recorder cannot be started: {error}"))
+            # Without a recorder the pages would look healthy and show no data.
+            log.exception("Cannot start the recorder")
+            self._abort(FlowerError(f"Cannot start the recorder: {error}"))
 
     async def _run_jobs(self) -> None:
-        """Work off bulk jobs until the end; one that is in the middle goes on after the next start."""
+        """Execute bulk jobs until shutdown; an unfinished job resumes after the next start."""
         if not self._config.read_only:
             await run_jobs(self._reader, self._app, self._ledger, self._stop)
 
@@ -199,8 +157,8 @@ class _Server:
         if config.unix_socket:
             log.info("Visit me via unix socket file: %s", config.unix_socket)
         else:
-            where = socket_url(self._listeners[0], config.address, tls=has_tls(config))
-            log.info("Visit me at %s%s", where, f"/{prefix}/" if prefix else "")
+            url = socket_url(self._listeners[0], config.address, tls=has_tls(config))
+            log.info("Visit me at %s%s", url, f"/{prefix}/" if prefix else "")
         log.debug("Settings: %s", pformat(to_log_dict(config)))
 
     def _context(self) -> Context:

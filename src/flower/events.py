@@ -1,4 +1,4 @@
-"""`Events`: a running capture inside your own program, and the tasks it has kept."""
+"""`Events`: capture that runs inside another program, and access to the stored tasks."""
 
 import logging
 import tempfile
@@ -9,26 +9,27 @@ from typing import Any, Self
 
 from flower.capture.settings import settings_from_app
 from flower.current_events import set_current_events, unset_current_events
-from flower.recorder_process import RecorderSettings, run_recorder
+from flower.recorder_process import run_recorder
+from flower.recorder_settings import RecorderSettings
 from flower.store.factory import open_reader
 from flower.store.protocols import Reader, Retention
 
 log = logging.getLogger(__name__)
 
-#: Seconds until a recording that broke down begins again.
+#: Seconds until a recorder that failed is restarted.
 RESTART_DELAY = 2.0
 
 
 class Events:
-    """Captures the events of a Celery application and keeps the tasks they tell of.
+    """Captures the events of a Celery application and stores their tasks.
 
-    `celery_app` is a `celery.Celery`; without one, Celery's current app. `io_loop` may be a Tornado
-    loop, an asyncio loop or None: the work is done in a thread of its own and never on that loop.
-    With `db` the tasks are kept in that directory and are there again next time; without, in a
-    private temporary one that goes when this object does. `max_tasks` bounds what is kept.
+    `celery_app` is a `celery.Celery`, by default Celery's current app. `io_loop` may be a Tornado loop, an asyncio loop
+    or None: the work runs in its own thread and never on that loop. With `db` the tasks are stored in that directory
+    and available after a restart; without, they are stored in a temporary directory that is removed with this object.
+    `max_tasks` limits the number of stored tasks.
 
-    Use `start()` and `stop()`, or `with Events(app) as events:`. The Events last started is the one
-    that functions and handlers mean when none is named.
+    Use `start()` and `stop()`, or `with Events(app) as events:`. Functions and handlers that are called without
+    `events=` use the instance started last.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Events:
         max_tasks: int | None = None,
     ) -> None:
         if celery_app is None:
-            from celery import current_app  # noqa: PLC0415 - Celery is heavy, and most callers have their own
+            from celery import current_app  # noqa: PLC0415 - slow to import, and most callers pass an app
 
             celery_app = current_app
         self.app = celery_app
@@ -56,7 +57,7 @@ class Events:
 
     @property
     def store(self) -> Reader:
-        """Everything that has been kept, for reading."""
+        """The stored data, for reading."""
         if self._reader is None:
             self._reader = open_reader(self.db)
         return self._reader
@@ -66,10 +67,9 @@ class Events:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> Self:
-        """Begin to capture. Returns when the store is open; the broker may still be away.
+        """Start capturing. Returns when the store is open, even if the broker is not reachable yet.
 
-        Raises StoreError if the store cannot be used.
-        """
+        Raises StoreError if the store cannot be used."""
         if self.running:
             return self
         settings = RecorderSettings(
@@ -91,7 +91,7 @@ class Events:
         return self
 
     def stop(self) -> None:
-        """End the capture; what was captured is written first. The tasks stay readable."""
+        """Stop capturing, after what was captured is written. The tasks stay readable."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -106,7 +106,7 @@ class Events:
 
 
 class _StartupResult:
-    """Tells the starting thread that the store is open, or hands it the error."""
+    """Signals to the starting thread that the store is open, or passes the error to it."""
 
     def __init__(self) -> None:
         self._happened = threading.Event()
@@ -116,7 +116,7 @@ class _StartupResult:
         self._happened.set()
 
     def set_error(self, error: BaseException) -> bool:
-        """True if the starter still waits, and will raise it."""
+        """True if the starting thread is still waiting and will raise the error."""
         if self._happened.is_set():
             return False
         self._error = error
@@ -133,8 +133,8 @@ def _run_with_restarts(settings: RecorderSettings, stop: threading.Event, startu
     while not stop.is_set():
         try:
             run_recorder(settings, stop, startup.set_ready)
-        except Exception as error:  # a monitor that dies silently is worse than any error
+        except Exception as error:  # a monitor that stops silently is worse than any error
             if startup.set_error(error):
                 return
-            log.exception("Recording broke down; it begins again in %.0f s", RESTART_DELAY)
+            log.exception("The recorder failed; restarting in %.0f s", RESTART_DELAY)
             stop.wait(RESTART_DELAY)

@@ -1,10 +1,10 @@
-"""A recording: capture, recorder and store put together. `Events` runs one in a thread, the server in a
-process of its own (`python -m flower.recording`), so that a burst of events never slows a page.
+"""The recorder process: capture, recorder and store connected. `Events` runs the same code in a thread; the server runs
+it in a separate process (`python -m flower.recorder_process`), so that a burst of events does not slow down pages.
 
-The process shares nothing with its parent but the store. It reads its settings from standard input
-(a broker URL holds a password, and command lines are public), writes one line of JSON to standard
-output when it is ready or cannot start, and stops in good order when standard input closes: a
-parent that was killed leaves nobody behind.
+The process shares nothing with its parent but the store. It reads its settings from standard input (a broker URL
+contains a password, and command lines are public), writes one line of JSON to standard output when it is ready or
+cannot start, and shuts down cleanly when standard input closes, so that no process is left behind when the parent is
+killed.
 """
 
 import dataclasses
@@ -18,40 +18,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flower.capture.factory import create_capture
-from flower.capture.settings import CaptureSettings
-from flower.counting import CounterLimits
+from flower.celery_app import LazyApp
+from flower.config import Config
 from flower.errors import FlowerError, StoreFull, StoreInUse
 from flower.logging_setup import configure_logging
 from flower.malloc import limit_malloc_arenas
 from flower.recorder import Recorder
+from flower.recorder_settings import RecorderSettings, settings_from_config
 from flower.store.factory import open_writer
-from flower.store.protocols import Retention, Writer
+from flower.store.protocols import Writer
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait for the process that holds the store: it may be one of ours that is just ending.
+#: Seconds to wait for the lock of the store; the previous recorder may still be shutting down.
 STORE_LOCK_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class RecorderSettings:
-    db: str
-    capture: CaptureSettings
-    retention: Retention = field(default_factory=Retention)
-    #: of what is counted
-    limits: CounterLimits = field(default_factory=CounterLimits)
-    log_level: str = "INFO"
-    #: whether to start a process for the text index; within somebody else's program a thread has to do
-    index_process: bool = False
-
-
 def run_recorder(settings: RecorderSettings, stop: threading.Event, ready: Callable[[], None]) -> None:
-    """Record until `stop` is set; `ready` is called once the store is ours. Raises StoreError."""
+    """Record until `stop` is set; `ready` is called once the store is open. Raises StoreError."""
     writer = _open_writer(settings, stop)
     try:
         ready()
@@ -65,7 +53,7 @@ def run_recorder(settings: RecorderSettings, stop: threading.Event, ready: Calla
 
 def _open_writer(settings: RecorderSettings, stop: threading.Event) -> Writer:
     deadline = time.monotonic() + STORE_LOCK_TIMEOUT
-    said = ""
+    logged_code = ""
     while True:
         try:
             return open_writer(settings.db, index_process=settings.index_process)
@@ -73,27 +61,39 @@ def _open_writer(settings: RecorderSettings, stop: threading.Event) -> Writer:
             in_use = isinstance(error, StoreInUse)
             if stop.is_set() or (in_use and time.monotonic() > deadline):
                 raise
-            if said != error.code:
+            if logged_code != error.code:
                 log.warning(
                     "%s. Waiting%s.",
                     error.message,
-                    f" up to {STORE_LOCK_TIMEOUT:.0f} s for it to end" if in_use else "",
+                    f" up to {STORE_LOCK_TIMEOUT:.0f} s for it to exit" if in_use else "",
                 )
-                said = error.code
+                logged_code = error.code
             stop.wait(0.1 if in_use else 1.0)
 
 
-def main() -> int:
-    """The process: 0 after an orderly stop, 3 if it cannot start with these settings, 1 on a crash."""
-    size = int.from_bytes(sys.stdin.buffer.read(8), "big")
-    settings: RecorderSettings = pickle.loads(sys.stdin.buffer.read(size))  # noqa: S301 - our parent wrote it
-    configure_logging(settings.log_level)
+def record_only(config: Config, app: LazyApp) -> None:
+    """Run the recorder in this process until a signal arrives. Raises FlowerError if it cannot start."""
+    stop = _stop_on_signals()
+    run_recorder(settings_from_config(config, app), stop, ready=lambda: log.info("Recording into %s", config.db))
+
+
+def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def main() -> int:
+    """Entry point of the process. Exit status 0 after a clean stop, 3 if it cannot start with these settings, 1 on a
+    crash."""
+    size = int.from_bytes(sys.stdin.buffer.read(8), "big")
+    settings: RecorderSettings = pickle.loads(sys.stdin.buffer.read(size))  # noqa: S301 - written by the parent process
+    configure_logging(settings.log_level)
+    stop = _stop_on_signals()
     threading.Thread(target=_stop_when_parent_exits, args=(stop,), daemon=True, name="parent-watch").start()
     limit_malloc_arenas()
-    # Records are made without garbage-collector tracking; what is left rarely forms cycles.
+    # Records are not tracked by the garbage collector, and other objects rarely form cycles.
     gc.freeze()
     gc.set_threshold(200_000, 50, 50)
     try:
@@ -105,14 +105,14 @@ def main() -> int:
 
 
 def _stop_when_parent_exits(stop: threading.Event) -> None:
-    # The raw descriptor: a read of sys.stdin in a daemon thread holds a lock that ending needs.
+    # The raw descriptor: reading sys.stdin in a daemon thread holds a lock that interpreter shutdown needs.
     while os.read(0, 4096):
         pass
     stop.set()
 
 
 def _report_to_parent(message: dict[str, Any]) -> None:
-    print(json.dumps(message), flush=True)  # noqa: T201 - the line our parent waits for
+    print(json.dumps(message), flush=True)  # noqa: T201 - the line that the parent process waits for
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Keeps a recorder process alive: starts it, starts it again when it dies, ends it in good order."""
+"""Supervises the recorder process: starts it, restarts it after a crash, stops it cleanly."""
 
 import asyncio
 import json
@@ -7,30 +7,27 @@ import pickle
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from flower.errors import FlowerError
-
-if TYPE_CHECKING:
-    from flower.recorder_process import RecorderSettings
+from flower.recorder_settings import RecorderSettings
 
 log = logging.getLogger(__name__)
 
-#: Seconds until a recorder that died is started again: doubled each time, up to the last.
+#: Seconds until the recorder is restarted; doubled after each crash, up to the maximum.
 MIN_RESTART_DELAY, MAX_RESTART_DELAY = 0.5, 30.0
-#: One that has lived this long has earned a fresh start.
+#: Uptime in seconds after which the restart delay is reset.
 MIN_UPTIME = 60.0
-#: Seconds to end in good order before it is made to.
+#: Seconds to wait for a clean exit before the process is terminated, and again before it is killed.
 STOP_TIMEOUT = 15.0
 
 
 class Supervisor:
-    """`run` until `stop`. `fatal` is called, once, if the first start fails for good. `log_line` takes the lines that
-    the process logs; without it they go to our standard error."""
+    """`run` supervises until `stop`. `on_fatal` is called once if the first start fails permanently. `on_log_line`
+    receives the log lines of the process; without it they go to standard error."""
 
     def __init__(
         self,
-        settings: "RecorderSettings",
+        settings: RecorderSettings,
         on_fatal: Callable[[FlowerError], None],
         on_log_line: Callable[[str], None] | None = None,
     ) -> None:
@@ -49,21 +46,21 @@ class Supervisor:
         delay = MIN_RESTART_DELAY
         started_once = False
         while not self._stopping.is_set():
-            began = time.monotonic()
+            started_at = time.monotonic()
             process = self._process = await self._start()
-            answer = await self._read_startup_report(process)
-            if "fatal" in answer and not started_once:
+            report = await self._read_startup_report(process)
+            if "fatal" in report and not started_once:
                 await process.wait()
-                self._on_fatal(FlowerError(answer["fatal"]))
+                self._on_fatal(FlowerError(report["fatal"]))
                 return
-            started_once = started_once or "ready" in answer
+            started_once = started_once or "ready" in report
             status = await self._wait_for_exit(process)
             if self._stopping.is_set():
                 return
-            if time.monotonic() - began > MIN_UPTIME:
+            if time.monotonic() - started_at > MIN_UPTIME:
                 delay = MIN_RESTART_DELAY
-            why = answer.get("fatal") or (f"signal {-status}" if status < 0 else f"exit status {status}")
-            log.error("The recorder ended (%s). Starting it again in %.1f s.", why, delay)
+            reason = report.get("fatal") or (f"signal {-status}" if status < 0 else f"exit status {status}")
+            log.error("Recorder exited (%s); restarting in %.1f s", reason, delay)
             await self._wait_before_restart(delay)
             delay = min(delay * 2, MAX_RESTART_DELAY)
 
@@ -78,7 +75,7 @@ class Supervisor:
             try:
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
             except TimeoutError:
-                log.warning("The recorder does not end by itself; making it.")
+                log.warning("The recorder does not exit; terminating it")
                 end()
             else:
                 break
@@ -102,31 +99,31 @@ class Supervisor:
         return process
 
     async def _forward_log_lines(self, stream: asyncio.StreamReader) -> None:
-        """One file cannot be turned over by two processes: what the recorder logs is written by us."""
+        """Two processes cannot rotate one log file: this process writes the log lines of the recorder."""
         assert self._on_log_line is not None
-        rest = b""
-        while piece := await stream.read(65536):
-            *lines, rest = (rest + piece).split(b"\n")
+        partial = b""
+        while chunk := await stream.read(65536):
+            *lines, partial = (partial + chunk).split(b"\n")
             for line in lines:
                 self._on_log_line(line.decode("utf-8", "replace"))
-        if rest:
-            self._on_log_line(rest.decode("utf-8", "replace"))
+        if partial:
+            self._on_log_line(partial.decode("utf-8", "replace"))
 
     async def _read_startup_report(self, process: asyncio.subprocess.Process) -> dict[str, str]:
         assert process.stdout is not None
         line = await process.stdout.readline()
         try:
-            answer = json.loads(line)
+            report = json.loads(line)
         except ValueError:
             return {}
-        return answer if isinstance(answer, dict) else {}
+        return report if isinstance(report, dict) else {}
 
     async def _wait_for_exit(self, process: asyncio.subprocess.Process) -> int:
         assert process.stdout is not None
-        while await process.stdout.read(4096):  # nothing is expected; a full pipe would stop it
+        while await process.stdout.read(4096):  # no output is expected; a full pipe would block the process
             pass
         if self._log_forwarder is not None:
-            await asyncio.shield(self._log_forwarder)  # its last words come before what we say of its end
+            await asyncio.shield(self._log_forwarder)  # its last log lines come before the message about its exit
         return await process.wait()
 
     async def _wait_before_restart(self, delay: float) -> None:

@@ -76,7 +76,7 @@ def _web(config: Config, app: Any, quiet: bool) -> None:
 
 
 def _record(config: Config, app: Any, _quiet: bool) -> None:
-    from flower.app import record_only  # noqa: PLC0415
+    from flower.recorder_process import record_only  # noqa: PLC0415
 
     record_only(config, app)
 
