@@ -1,9 +1,8 @@
-"""Which Celery application is meant.
+"""Broker connections for sending, and the translation of broker and result backend errors.
 
-Connections to the broker for what we send, and the one place that tells a broker or backend that is away.
-
-We keep a small pool of our own per application instead of Celery's: with short time limits, so that an unreachable
-broker is known in seconds, and on AMQP with publisher confirms, so that "sent" means that the broker has it.
+Each application has its own small connection pool instead of Celery's: with short timeouts, so that an unreachable
+broker is detected within seconds, and with publisher confirms on AMQP, so that "sent" means that the broker has the
+message.
 """
 
 import os
@@ -25,16 +24,15 @@ from flower.redaction.settings import mask_urls_in_text
 
 
 def app_or_current(app: Celery | None) -> Celery:
-    """`app`, else Celery's current one, which is a matter of the thread: ask in the caller's."""
+    """`app`, else Celery's current app. The current app depends on the thread: call this in the caller's thread."""
     return app if app is not None else current_app._get_current_object()
 
 
-#: Seconds for one attempt to connect, and for one answer on an open connection.
+#: Seconds for one connection attempt, and for one response on an open connection.
 CONNECT_TIMEOUT = 2.0
-
 RESPONSE_TIMEOUT = 4.0
 
-#: How a publish that hits a broken connection is tried again: at once and once more, then it is an error.
+#: Retries of a publish on a broken connection: one immediately, one more, then it fails.
 RETRY_POLICY = {"max_retries": 2, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
 
 POOL_SIZE = 8
@@ -51,41 +49,42 @@ _lock = threading.Lock()
 
 @contextmanager
 def broker_connection(app: Celery) -> Iterator[Connection]:
-    """A connection of this application, from the pool. One on which anything went wrong is not used again."""
+    """A connection of this application, from the pool. A connection that raised an error is not reused."""
     with translate_broker_errors():
-        lent = _pool(app).acquire(block=True, timeout=RESPONSE_TIMEOUT)
+        pooled = _pool(app).acquire(block=True, timeout=RESPONSE_TIMEOUT)
         try:
-            yield lent
+            yield pooled
         except BaseException:
-            # A refused message closes its channel; who came next would pay for it.
-            lent.collect(socket_timeout=0.1)
+            # A rejected message closes its channel, which would fail the next user of the connection.
+            pooled.collect(socket_timeout=0.1)
             raise
         finally:
-            lent.release()
+            pooled.release()
 
 
 @contextmanager
 def translate_broker_errors() -> Iterator[None]:
-    """Translate the many ways in which a broker or backend says that it is not there into `Unavailable`."""
+    """Translate the exceptions for an unreachable broker or result backend into BackendUnavailable."""
     try:
         yield
     except FlowerError:
         raise
     except _connection_errors() as error:
-        refusal = next((e for e in (error, error.__cause__) if isinstance(e, IrrecoverableChannelError)), None)
-        if refusal is not None:  # the broker is there, and says no
-            raise Forbidden(f"The broker refused: {mask_urls_in_text(str(refusal))}") from error
-        said = mask_urls_in_text(str(error)) or type(error).__name__
-        raise BackendUnavailable(f"Broker or result backend unavailable: {said}") from error
+        rejection = next((e for e in (error, error.__cause__) if isinstance(e, IrrecoverableChannelError)), None)
+        if rejection is not None:  # the broker is reachable and rejects the operation
+            raise Forbidden(f"Rejected by the broker: {mask_urls_in_text(str(rejection))}") from error
+        message = mask_urls_in_text(str(error)) or type(error).__name__
+        raise BackendUnavailable(f"Broker or result backend unavailable: {message}") from error
     except RuntimeError as error:
-        # Celery's result consumer ends with a plain RuntimeError once its own retries are used up.
+        # Celery's result consumer raises a plain RuntimeError after its last retry.
         if "Retry limit exceeded" not in str(error):
             raise
         raise BackendUnavailable("Broker or result backend unavailable: retry limit exceeded") from error
 
 
 def transport_driver(app: Celery) -> str:
-    """The driver's family, whatever the URL's spelling: `redis` for rediss and sentinel too, `amqp`, `filesystem`, …"""
+    """The driver type, independent of the spelling of the URL: `redis` also for rediss and sentinel, `amqp`,
+    `filesystem`, …"""
     with app.connection_for_write() as unopened:
         return str(unopened.transport.driver_type)
 
@@ -93,7 +92,7 @@ def transport_driver(app: Celery) -> str:
 def _connection_errors() -> tuple[type[BaseException], ...]:
     errors = (BrokerError, LimitExceeded, InconsistencyError, AMQPError, BackendError, OSError)
     try:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - only where the application uses Redis
+        from redis.exceptions import RedisError  # noqa: PLC0415 - redis-py is optional
     except ImportError:
         return errors
     return (*errors, RedisError)
@@ -109,14 +108,14 @@ def _pool(app: Celery) -> Any:
 
 
 def _configured_connection(app: Celery) -> Connection:
-    # The application's own transport options win over ours, but not over the retry policy.
+    # The application's transport options override the defaults of this module, but not the retry policy.
     options = {**_TRANSPORT_OPTIONS.get(transport_driver(app), {}), **app.conf.broker_transport_options, **RETRY_POLICY}
     configured: Connection = app.connection_for_write(connect_timeout=CONNECT_TIMEOUT, transport_options=options)
     return configured
 
 
 def _after_fork() -> None:
-    global _lock  # noqa: PLW0603 - the lock may have been held by a thread that is gone
+    global _lock  # noqa: PLW0603 - the lock may have been held by a thread that does not exist in the child
     _lock = threading.Lock()
 
 

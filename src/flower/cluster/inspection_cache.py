@@ -1,4 +1,4 @@
-"""What workers last said when they were asked, and when. Knows no Celery: it is handed the answers."""
+"""Cache of the latest inspect replies of workers. Independent of Celery: replies are passed in."""
 
 import asyncio
 import time
@@ -14,22 +14,22 @@ InspectKind: TypeAlias = Literal[
 ]
 
 INSPECT_KINDS: Final[tuple[InspectKind, ...]] = get_args(InspectKind)
-#: What all workers are asked for together; the lists of tasks are asked of one worker at a time.
+#: The kinds requested of all workers at once; the lists of tasks are requested of one worker at a time.
 COMMON_KINDS: Final[tuple[InspectKind, ...]] = ("stats", "active_queues", "registered", "conf")
 
-#: Seconds until a worker that did not answer is asked again by itself, each time twice as long.
+#: Seconds until a worker that did not reply is inspected again automatically; doubled each time, up to the maximum.
 MIN_RETRY_DELAY: Final = 2.0
 MAX_RETRY_DELAY: Final = 60.0
 
-#: All workers together, or those named.
+#: None for all workers, or worker names.
 InspectTarget: TypeAlias = tuple[str, ...] | None
-#: By kind and worker.
+#: Replies by kind and worker.
 InspectReplies: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """`at`: when it was said, by our clock."""
+    """A reply and when it was received, by the local clock."""
 
     received_at: float
     value: Any
@@ -37,7 +37,8 @@ class CachedReply:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInspection:
-    """One worker. `asked` is when it was last asked, `silent` how often in a row it gave no answer at all."""
+    """The cached replies of one worker. `requested_at` is the time of the last request, `failed_requests` the number of
+    consecutive requests without any reply."""
 
     replies: Mapping[InspectKind, CachedReply] = field(default_factory=lambda: MappingProxyType({}))
     requested_at: float = 0.0
@@ -45,18 +46,18 @@ class WorkerInspection:
 
     @property
     def last_reply_at(self) -> float | None:
-        """When it last said anything."""
+        """When the last reply was received."""
         return max((each.received_at for each in self.replies.values()), default=None)
 
     @property
     def is_responding(self) -> bool:
-        """Whether it said anything when it was last asked."""
+        """Whether the worker replied to the last request."""
         return bool(self.replies) and not self.failed_requests
 
     def get_value(self, kind: InspectKind) -> Any:
-        """None if it never said this."""
-        found = self.replies.get(kind)
-        return None if found is None else found.value
+        """The reply of this kind, None if there is none."""
+        reply = self.replies.get(kind)
+        return None if reply is None else reply.value
 
     def has_replies(self, kinds: Iterable[InspectKind]) -> bool:
         return all(kind in self.replies for kind in kinds)
@@ -75,9 +76,11 @@ class WorkerInspection:
 
 
 class InspectionCache:
-    """The last words of every worker, for one event loop; `all` and `of` may be called from any thread.
+    """The latest replies of every worker, for one event loop; `all` and `get` may be called from any thread.
 
-    Those who ask the same at the same time share one question. A worker that does not answer keeps what it said."""
+    Concurrent requests for the same target share one broadcast. A worker that does not reply keeps its previous
+    replies.
+    """
 
     def __init__(self, limit: int = 5_000) -> None:
         self._limit = limit
@@ -85,34 +88,37 @@ class InspectionCache:
         self._running: dict[InspectTarget, asyncio.Task[None]] = {}
 
     def get(self, worker: str) -> WorkerInspection | None:
-        """None if it was never heard."""
-        found = self._workers.get(worker)
-        return found if found is not None and found.replies else None
+        """None if the worker has never replied."""
+        inspection = self._workers.get(worker)
+        return inspection if inspection is not None and inspection.replies else None
 
     def all(self) -> dict[str, WorkerInspection]:
-        """Those that were ever heard, by name."""
-        return {name: found for name, found in sorted(self._workers.copy().items()) if found.replies}
+        """The workers that have ever replied, by name."""
+        return {name: inspection for name, inspection in sorted(self._workers.copy().items()) if inspection.replies}
 
     async def refresh(self, target: InspectTarget, send_request: Callable[[], Awaitable[InspectReplies]]) -> None:
-        """Ask, unless the same is being asked already, and wait for the answers. Raises what `ask` raises."""
+        """Request replies, unless the same request is running already, and wait for them. Raises what `send_request`
+        raises."""
         await asyncio.shield(self._shared_request(target, send_request))
 
     def refresh_soon(self, target: InspectTarget, send_request: Callable[[], Awaitable[InspectReplies]]) -> None:
-        """The same without waiting; an error is nobody's."""
+        """Request replies without waiting; errors are ignored."""
         self._shared_request(target, send_request)
 
     def new_workers(self, workers: Mapping[str, Worker], now: float) -> list[str]:
-        """Of what events tell: the workers that live and were not heard since they came; those that did not answer
-        are not named again for a while."""
+        """The online workers, as known from events, that have not replied since they started. A worker that does not
+        reply is listed again after a delay."""
         return [worker.hostname for worker in workers.values() if worker.is_alive(now) and self._is_new(worker, now)]
 
     def _is_new(self, worker: Worker, now: float) -> bool:
-        known = self._workers.get(worker.hostname)
-        if known is None:
+        cached = self._workers.get(worker.hostname)
+        if cached is None:
             return True
-        if known.replies and (worker.pid is None or known.pid in (None, worker.pid)):
+        if cached.replies and (worker.pid is None or cached.pid in (None, worker.pid)):
             return False
-        return now - known.requested_at > min(MIN_RETRY_DELAY * 2.0 ** min(known.failed_requests, 10), MAX_RETRY_DELAY)
+        return now - cached.requested_at > min(
+            MIN_RETRY_DELAY * 2.0 ** min(cached.failed_requests, 10), MAX_RETRY_DELAY
+        )
 
     def _shared_request(
         self, target: InspectTarget, send_request: Callable[[], Awaitable[InspectReplies]]
@@ -128,29 +134,31 @@ class InspectionCache:
         try:
             self.store_replies(target, await send_request(), asked)
         except Exception:
-            # the broker is away; it is not to be waited for at every request
+            # The broker is unreachable: record the failure, so that the next request is delayed.
             self.store_replies(target or (), {}, asked)
             raise
         finally:
             del self._running[target]
 
     def store_replies(self, target: InspectTarget, received_replies: InspectReplies, requested_at: float) -> None:
-        """Put down what was answered; kinds that failed stay as they were."""
+        """Store replies; kinds that failed keep their previous value."""
         now = time.time()
-        said: dict[str, dict[InspectKind, CachedReply]] = {}
+        replies: dict[str, dict[InspectKind, CachedReply]] = {}
         for kind in INSPECT_KINDS:
             for name, value in received_replies.get(kind, {}).items():
                 if not _is_error(value):
-                    said.setdefault(str(name), {})[kind] = CachedReply(now, value)
-        for name in {*(self._workers if target is None else target), *said}:
-            before = self._workers.get(name, WorkerInspection())
-            heard = said.get(name, {})
-            after = replace(before, replies=MappingProxyType({**before.replies, **heard}), requested_at=requested_at)
-            self._workers[name] = replace(after, failed_requests=0 if heard else before.failed_requests + 1)
+                    replies.setdefault(str(name), {})[kind] = CachedReply(now, value)
+        for name in {*(self._workers if target is None else target), *replies}:
+            previous = self._workers.get(name, WorkerInspection())
+            new_replies = replies.get(name, {})
+            updated = replace(
+                previous, replies=MappingProxyType({**previous.replies, **new_replies}), requested_at=requested_at
+            )
+            self._workers[name] = replace(updated, failed_requests=0 if new_replies else previous.failed_requests + 1)
         self._evict()
 
     def _evict(self) -> None:
-        """Beyond the limit: those that were not heard for the longest time."""
+        """Beyond the limit remove the workers whose last reply is the oldest."""
         excess = len(self._workers) - self._limit
         if excess > 0:
             for name in sorted(self._workers, key=lambda name: self._workers[name].last_reply_at or 0.0)[:excess]:
@@ -162,6 +170,6 @@ def _is_error(value: Any) -> bool:
 
 
 def _retrieve_exception(done: "asyncio.Task[None]") -> None:
-    """If nobody waits, asyncio shall not complain that its error was never looked at."""
+    """Retrieve the exception of a task that no caller awaits, so that asyncio does not log it."""
     if not done.cancelled():
         done.exception()

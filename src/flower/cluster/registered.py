@@ -1,4 +1,4 @@
-"""Which tasks there are: in this process, and at the workers as they tell."""
+"""Registered tasks: in this process, and on the workers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from flower.errors import NotRegistered
 
 
 async def is_registered(app: Celery, name: str) -> bool:
-    """In this process."""
+    """Whether the task is registered in this process."""
     try:
         await check_registered(app, name)
     except NotRegistered:
@@ -32,17 +32,17 @@ async def local_tasks(app: Celery) -> Mapping[str, Any]:
 
 
 async def worker_task_names(app: Celery) -> dict[str, tuple[str, ...]]:
-    """The names of the tasks of each worker that answers in time."""
-    # each line is the name, and in brackets what was asked for; by default that is more
-    answers = await call_workers(app, "registered", {"taskinfoitems": ["name"]})
+    """The task names of each worker that replies in time."""
+    # Each line is the name, followed by the requested fields in brackets; the default is more fields.
+    replies = await call_workers(app, "registered", {"taskinfoitems": ["name"]})
     return {
         worker: tuple(str(line).partition(" [name=")[0] for line in lines)
-        for worker, lines in answers.items()
+        for worker, lines in replies.items()
         if isinstance(lines, list | tuple)
     }
 
 
 def is_abortable(app: Celery, name: str | None) -> bool | None:
-    """None for a task that this process does not have."""
+    """None for a task that is not registered in this process."""
     task = app.tasks.get(name) if name else None
     return None if task is None else isinstance(task, AbortableTask)

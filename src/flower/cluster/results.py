@@ -1,5 +1,5 @@
-"""Results out of the result backend: looked up, waited for, given as plain dicts. Everything here blocks and runs in
-a thread of `threads`; the backend's connections belong to that thread."""
+"""Access to the result backend: read results, wait for them, convert them to dicts. All functions block and run in a
+thread of `thread_pools`; the connections of the backend belong to that thread."""
 
 import time
 from collections import OrderedDict
@@ -23,15 +23,15 @@ ResultDict = TypedDict(
     {"task-id": str, "state": str, "result": Any, "traceback": str | None, "success": bool},
 )
 
-#: A wait is cut into slices of this many seconds, between which it looks whether anybody still waits. Backends that
-#: are notified wait for a second at least, so what is left at the end is polled (not with rpc://, where the waiting
-#: consumer has taken the message off the queue that a poll would read).
+#: A wait is split into slices of this many seconds, between which it checks whether the caller still waits. Backends
+#: with notifications wait for at least one second, so the remainder is polled (not with rpc://, where the waiting
+#: consumer has taken the message from the queue that a poll would read).
 WAIT_SLICE = 1.0
 POLL_INTERVAL = 0.02
 
 
 def result_pool(app: Celery) -> PoolName:
-    """The pool for look-ups: results of rpc:// can be read by one thread only."""
+    """The thread pool for reading results: results of rpc:// can be read by one thread only."""
     return "rpc" if str(app.conf.result_backend or "").startswith("rpc") else "short"
 
 
@@ -40,15 +40,15 @@ def has_backend(app: Celery) -> bool:
 
 
 def check_backend(app: Celery) -> None:
-    """Raise Unavailable at once if the backend refuses connections: Celery would try for 20 seconds to subscribe to a
-    result before it sent the task."""
+    """Raise BackendUnavailable at once if the backend is unreachable: Celery would try for 20 seconds to subscribe to a
+    result before sending the task."""
     if hasattr(app.backend, "result_consumer") and result_pool(app) != "rpc":
         with translate_broker_errors():
-            app.backend.get_task_meta("flower-is-anybody-there")
+            app.backend.get_task_meta("flower-backend-check")
 
 
 def read_result(app: Celery, task_id: str) -> ResultDict:
-    """What the backend says now; state PENDING if it knows nothing of that id."""
+    """The present result in the backend; state PENDING if the backend does not know the id."""
     if not has_backend(app):
         raise NoResultBackend
     with translate_broker_errors():
@@ -56,8 +56,8 @@ def read_result(app: Celery, task_id: str) -> ResultDict:
 
 
 def to_result_dict(result: AsyncResult) -> ResultDict:
-    """One consistent look: state and result come from the same reply of the backend. A failure's result is the
-    exception's repr."""
+    """One consistent read: state and result are from the same response of the backend. The result of a failure is the
+    repr of the exception."""
     meta = result._get_task_meta()
     state, value = str(meta["status"]), meta.get("result")
     failed = state in EXCEPTION_STATES
@@ -72,7 +72,7 @@ def to_result_dict(result: AsyncResult) -> ResultDict:
 
 
 def wait_for_result(result: AsyncResult, timeout: float | None, abandoned: Event) -> bool:
-    """Whether the result came within `timeout` seconds (None = any time) and before `abandoned` was set."""
+    """Whether the result was available within `timeout` seconds (None = unlimited) and before `abandoned` was set."""
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         with translate_broker_errors():
@@ -82,14 +82,14 @@ def wait_for_result(result: AsyncResult, timeout: float | None, abandoned: Event
 
 
 def _wait_in_slices(result: AsyncResult, deadline: float | None, abandoned: Event) -> bool:
-    while not abandoned.is_set() and main_thread().is_alive():  # do not hold up the end of the program
-        left = WAIT_SLICE if deadline is None else min(WAIT_SLICE, deadline - time.monotonic())
-        if left <= 0:
+    while not abandoned.is_set() and main_thread().is_alive():  # do not block interpreter shutdown
+        remaining = WAIT_SLICE if deadline is None else min(WAIT_SLICE, deadline - time.monotonic())
+        if remaining <= 0:
             break
-        if left < WAIT_SLICE and deadline is not None and not isinstance(result.backend, RPCBackend):
+        if remaining < WAIT_SLICE and deadline is not None and not isinstance(result.backend, RPCBackend):
             return _poll_until_ready(result.ready, deadline, abandoned)
         try:
-            result.get(timeout=left, propagate=False, disable_sync_subtasks=False)
+            result.get(timeout=remaining, propagate=False, disable_sync_subtasks=False)
         except NotReady:
             continue
         return True
@@ -104,8 +104,8 @@ def _poll_until_ready(ready: Callable[[], bool], deadline: float, abandoned: Eve
 
 
 def unsubscribe(result: AsyncResult) -> None:
-    """Celery subscribes to the result of every task that is sent, and stays subscribed until somebody fetches it.
-    Nobody will: without this a busy sender's Redis connection fills up until Redis cuts it."""
+    """Celery subscribes to the result of every task that is sent, until it is fetched. Results are not fetched here,
+    and without this call the Redis connection of a busy sender fills up until Redis closes it."""
     remove = getattr(result.backend, "remove_pending_result", None)
     if remove is not None:
         with translate_broker_errors():
@@ -119,7 +119,7 @@ def task_failed_error(name: str, result_dict: ResultDict) -> TaskFailed:
         exception=exception,
         traceback=result_dict["traceback"],
     )
-    if exception.startswith("NotRegistered(") or "never registered, please make sure" in exception:  # Celery's words
+    if exception.startswith("NotRegistered(") or "never registered, please make sure" in exception:  # Celery's message
         error.hint = "not registered at the worker"
     return error
 
@@ -129,12 +129,12 @@ def is_final_state(state: str) -> bool:
 
 
 def is_known_state(state: str) -> bool:
-    """PENDING is also what a backend says of an id that it never heard of."""
+    """False for PENDING, which a backend also returns for an id that it does not know."""
     return bool(state != PENDING)
 
 
 class _RecentTaskIds:
-    """The ids that this process sent lately. A result backend cannot tell a task that waits from one that never was."""
+    """Ids that this process sent recently. A result backend cannot distinguish a waiting task from an unknown one."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,4 +1,4 @@
-"""Limits of a task at the workers: how often it may run, and for how long."""
+"""Rate limits and time limits of a task type on workers."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
@@ -12,7 +12,7 @@ from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest
 
 
 class ControlReplies(TypedDict):
-    """`message` is what the workers said; `workers` what each said, by name."""
+    """`message` is the reply of the first worker that accepted, `workers` the reply of each worker by name."""
 
     message: str
     workers: dict[str, str]
@@ -21,9 +21,9 @@ class ControlReplies(TypedDict):
 async def task_rate_limit(
     task_name: str, rate_limit: str, workername: str | None = None, *, app: Celery | None = None
 ) -> ControlReplies:
-    """Set how often a task may run at one worker, or at all: `10/s`, `90/m`, `5/h`, `200`; 0 lifts the limit.
+    """Set the rate limit of a task type on one worker or on all: `10/s`, `90/m`, `5/h`, `200`; 0 removes the limit.
 
-    Raises Forbidden with the words of a worker that refuses, WaitedTooLong if none answers, Invalid.
+    Raises Forbidden with the reply of a worker that rejects it, DeadlineExceeded if no worker replies, InvalidRequest.
     """
     arguments = {"task_name": _check_task_name(task_name), "rate_limit": parse_rate_limit(rate_limit)}
     return await _control_workers(app, "rate_limit", arguments, workername)
@@ -37,10 +37,11 @@ async def task_timeout(
     *,
     app: Celery | None = None,
 ) -> ControlReplies:
-    """Set the time limits of a task, in seconds, at one worker or at all; None lifts a limit.
+    """Set the time limits of a task type, in seconds, on one worker or on all; None removes a limit.
 
-    The workers of Celery 5 note new limits at once, but keep using the old ones until they next connect to the broker.
-    Raises as `task_rate_limit`."""
+    Workers of Celery 5 store new limits at once, but apply them only after their next reconnect to the broker. Raises
+    the same errors as `task_rate_limit`.
+    """
     limits = {
         "soft": parse_seconds(soft, "Invalid soft time limit"),
         "hard": parse_seconds(hard, "Invalid hard time limit"),
@@ -54,17 +55,17 @@ async def _control_workers(
     app = app_or_current(app)
     replies = await call_workers(app, command, arguments, [workername] if workername else None)
     if not replies:
-        who = f"worker '{workername}'" if workername else "any worker"
-        raise DeadlineExceeded(f"Timeout: no answer from {who} within {REPLY_TIMEOUT:g} s")
-    said = {worker: str(answer["ok"]) for worker, answer in replies.items() if "ok" in answer}
-    refused = {worker: str(answer.get("error", answer)) for worker, answer in replies.items() if "ok" not in answer}
-    if refused and (workername or not said):
-        raise Forbidden("; ".join(dict.fromkeys(refused.values())))
-    # Workers that do not have the task say so; it is no failure as long as some have it.
-    return {"message": next(iter(said.values())), "workers": {**said, **refused}}
+        target = f"worker '{workername}'" if workername else "any worker"
+        raise DeadlineExceeded(f"Timeout: no reply from {target} within {REPLY_TIMEOUT:g} s")
+    accepted = {worker: str(reply["ok"]) for worker, reply in replies.items() if "ok" in reply}
+    rejected = {worker: str(reply.get("error", reply)) for worker, reply in replies.items() if "ok" not in reply}
+    if rejected and (workername or not accepted):
+        raise Forbidden("; ".join(dict.fromkeys(rejected.values())))
+    # Workers that do not have the task reply with an error; the command succeeds if at least one worker has it.
+    return {"message": next(iter(accepted.values())), "workers": {**accepted, **rejected}}
 
 
 def _check_task_name(name: str) -> str:
     if not isinstance(name, str) or not name:
-        raise InvalidRequest("the task's name must be a text")
+        raise InvalidRequest("the task name must be a string")
     return name

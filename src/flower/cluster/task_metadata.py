@@ -1,5 +1,5 @@
-"""What Celery itself still knows of a task that was sent once: the result backend (with `result_extended`), and the
-worker that has it. Unlike the text of events this is never cut."""
+"""Metadata of a sent task: from the result backend (with `result_extended`) or from the worker that has it. In contrast
+to the text of events it is never truncated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ MetadataSource: TypeAlias = Literal["result backend", "worker"]
 
 @dataclass(frozen=True, slots=True)
 class TaskMetadata:
-    """None is what is not known there."""
+    """None for unknown values."""
 
     source: MetadataSource
     name: str | None = None
@@ -30,17 +30,17 @@ class TaskMetadata:
 
 
 async def metadata_from_backend(app: Celery, task_id: str) -> TaskMetadata | None:
-    """None where nothing is kept of it. Raises Unavailable."""
+    """None if the backend has no metadata. Raises BackendUnavailable."""
     if results.result_pool(app) == "rpc":
-        return None  # its messages are results only, and reading them would take them from whoever waits
+        return None  # rpc:// holds results only, and reading them would take them from the waiting client
     return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, lambda: _read_backend(app, task_id))
 
 
 async def metadata_from_worker(app: Celery, task_id: str, hostname: str) -> TaskMetadata | None:
-    """None if the worker does not have it (any more), or does not answer. Raises Unavailable."""
-    answers = await call_workers(app, "query_task", {"ids": [task_id]}, [hostname])
-    found = answers.get(hostname)
-    state_and_info = found.get(task_id) if isinstance(found, dict) else None
+    """None if the worker does not have the task (anymore) or does not reply. Raises BackendUnavailable."""
+    replies = await call_workers(app, "query_task", {"ids": [task_id]}, [hostname])
+    worker_reply = replies.get(hostname)
+    state_and_info = worker_reply.get(task_id) if isinstance(worker_reply, dict) else None
     if not isinstance(state_and_info, list | tuple) or len(state_and_info) != 2:
         return None
     info = state_and_info[1]
@@ -57,24 +57,24 @@ async def metadata_from_worker(app: Celery, task_id: str, hostname: str) -> Task
 
 
 async def is_in_backend(app: Celery, task_id: str) -> bool:
-    """Whether the result backend has anything under that id. Raises Unavailable."""
+    """Whether the result backend has a result under this id. Raises BackendUnavailable."""
     if results.result_pool(app) == "rpc":
         return False
 
-    def look() -> bool:
+    def work() -> bool:
         return results.has_backend(app) and results.is_known_state(results.read_result(app, task_id)["state"])
 
-    return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, look)
+    return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, work)
 
 
 def queue_for_routing_key(app: Celery, routing_key: str) -> str | None:
-    """The queue that a message with this routing key went to, as far as the application's configuration tells: all
-    that the result backend keeps of where a task was sent is the routing key."""
+    """The queue to which a message with this routing key was sent, according to the application's configuration: the
+    result backend stores only the routing key."""
     queues = app.amqp.queues
     for queue in list(queues.values()):
         if routing_key in (queue.name, queue.routing_key):
             return str(queue.name)
-    # Without a list of queues Celery makes each one when it is first named, with a routing key of the same name.
+    # Without task_queues Celery creates each queue when it is first used, with a routing key of the same name.
     return None if app.conf.task_queues else routing_key
 
 
@@ -91,7 +91,7 @@ def _read_backend(app: Celery, task_id: str) -> TaskMetadata | None:
         name=_text(meta.get("name")),
         args=_args(meta.get("args")),
         kwargs=_kwargs(meta.get("kwargs")),
-        routing_key=_text(meta.get("queue")),  # so it is called, and the routing key is what is in it
+        routing_key=_text(meta.get("queue")),  # the field is named queue and holds the routing key
         headers={**stamps, "stamped_headers": list(stamps), "stamps": stamps} if stamps else {},
     )
 

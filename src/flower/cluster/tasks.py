@@ -1,7 +1,7 @@
 """Run, follow and stop tasks: the documented coroutines. None of them blocks the event loop.
 
-Each takes `app=`, the Celery application; without it they work on Celery's current app. All raise `Unavailable`
-within seconds if the broker or the result backend cannot be reached.
+Each accepts `app=`, the Celery application, by default Celery's current app. All raise BackendUnavailable within
+seconds if the broker or the result backend is unreachable.
 """
 
 import asyncio
@@ -18,10 +18,9 @@ from celery.exceptions import QueueNotFound
 from celery.result import AsyncResult
 from kombu.exceptions import EncodeError, SerializerNotInstalled
 
-from flower.cluster import connection as broker
 from flower.cluster import results, thread_pools
 from flower.cluster.calls import TaskCall, build_call
-from flower.cluster.connection import app_or_current
+from flower.cluster.connection import RETRY_POLICY, app_or_current, broker_connection, translate_broker_errors
 from flower.cluster.remote_control import broadcast_command
 from flower.cluster.results import ResultDict
 from flower.cluster.task_limits import task_rate_limit, task_timeout
@@ -37,19 +36,19 @@ from flower.records import PENDING, Task
 
 T = TypeVar("T")
 
-#: What became of sending: `state` is absent if the application keeps no results.
+#: A sent task; `state` is absent if the application has no result backend.
 Submitted = TypedDict("Submitted", {"task-id": str, "state": str}, total=False)
-#: What was done to a task.
+#: The outcome of revoking or aborting a task.
 StopResult = TypedDict("StopResult", {"task-id": str, "state": str, "message": str}, total=False)
 
-#: Finds the record of a task, for ids that the result backend does not know.
+#: Finds the recorded task for an id that the result backend does not know.
 FindRecord = Callable[[str], Task | None]
 
-#: How Celery and kombu complain about what the caller gave: arguments that do not fit the task's signature, values
-#: that cannot be written as JSON, options of a wrong type.
+#: Exceptions of Celery and kombu for invalid input: arguments that do not match the task's signature, values that
+#: cannot be serialized, options of a wrong type.
 _CLIENT_ERRORS = (TypeError, ValueError, LookupError, struct.error, EncodeError, SerializerNotInstalled, QueueNotFound)
 
-#: Seconds for importing the application's task modules, which happens once.
+#: Seconds for importing the application's task modules, once.
 IMPORT_TIMEOUT = 60.0
 
 SIGNALS = frozenset(name for name in signals.Signals.__members__ if not name.startswith("SIGRT"))
@@ -64,63 +63,65 @@ async def task_apply(
     timeout: float | None = None,
     **options: Any,
 ) -> ResultDict:
-    """Run a task and wait for its result, at most `timeout` seconds (None = as long as it takes).
+    """Run a task and wait for its result, at most `timeout` seconds (None = unlimited).
 
-    Gives `{"task-id", "state", "result", "traceback", "success"}`. `options` are those of Celery's `apply_async`;
-    `eta` and `expires` may be datetimes or texts. Raises NotRegistered if the application has no such task, TaskFailed
-    if it raised, WaitedTooLong, NoResultBackend, Invalid.
+    Returns `{"task-id", "state", "result", "traceback", "success"}`. `options` are those of Celery's `apply_async`;
+    `eta` and `expires` may be datetimes or text. Raises NotRegistered if the application does not have the task,
+    TaskFailed if the task raised, DeadlineExceeded, NoResultBackend, InvalidRequest.
     """
     app = app_or_current(app)
     asked = build_call(task_name, args, kwargs, {**options, "timeout": timeout})
     if not await has_result_backend(app):
         raise NoResultBackend
-    found, ready = await apply_call(app, asked)
+    result, ready = await apply_call(app, asked)
     if not ready:
-        raise DeadlineExceeded(f"Timeout: task {task_name}[{found['task-id']}] did not end within {asked.timeout:g} s")
-    if is_final(found) and not found["success"]:
-        raise results.task_failed_error(task_name, found)
-    return found
+        raise DeadlineExceeded(
+            f"Timeout: task {task_name}[{result['task-id']}] did not finish within {asked.timeout:g} s"
+        )
+    if is_final(result) and not result["success"]:
+        raise results.task_failed_error(task_name, result)
+    return result
 
 
 async def task_async_apply(
     task_name: str, args: Any = None, kwargs: Any = None, *, app: Celery | None = None, **options: Any
 ) -> Submitted:
-    """Send a task that the application knows, and do not wait for it. Gives `{"task-id", "state"}`."""
+    """Send a task that is registered in the application, without waiting. Returns `{"task-id", "state"}`."""
     return await submit_call(app_or_current(app), build_call(task_name, args, kwargs, options), registered=True)
 
 
 async def task_send_task(
     task_name: str, args: Any = None, kwargs: Any = None, *, app: Celery | None = None, **options: Any
 ) -> Submitted:
-    """Send a task by name, whether or not the application knows it. Gives `{"task-id", "state"}`."""
+    """Send a task by name, registered or not. Returns `{"task-id", "state"}`."""
     return await submit_call(app_or_current(app), build_call(task_name, args, kwargs, options), registered=False)
 
 
 async def get_task_result(
     task_id: str, timeout: float | None = None, *, app: Celery | None = None, find_record: FindRecord | None = None
 ) -> ResultDict:
-    """The result of a task, waited for at most `timeout` seconds (None or 0 = not at all).
+    """The result of a task, after waiting at most `timeout` seconds (None or 0 = no waiting).
 
-    Gives `{"task-id", "state", "result", "traceback", "success"}`. A task that has not ended is an answer too, unless
-    it was to be waited for: that raises WaitedTooLong. If the result backend knows nothing of the id, the record of
-    the task tells its state; if there is none either, it raises NoSuchTask. Results that have expired are None.
+    Returns `{"task-id", "state", "result", "traceback", "success"}`. An unfinished task is returned as well, unless
+    `timeout` was set: then DeadlineExceeded is raised. If the result backend does not know the id, the state is that of
+    the recorded task; if there is none, NoSuchTask is raised. Expired results are None.
     """
     app = app_or_current(app)
-    found = await lookup_result(app, task_id, timeout)
-    if found["state"] == PENDING and task_id not in results.recent_task_ids:
+    result = await lookup_result(app, task_id, timeout)
+    if result["state"] == PENDING and task_id not in results.recent_task_ids:
         record = await _load_record(task_id, find_record)
         if record is None:
-            hint = "neither the result backend nor the recorded events know it"
+            hint = "neither in the result backend nor in the recorded events"
             raise NoSuchTask(f"No such task '{task_id}'", hint=hint)
-        found = _result_from_record(record)
-    if timeout and not results.is_final_state(found["state"]):
-        raise DeadlineExceeded(f"Timeout: task '{task_id}' is {found['state']} after {timeout:g} s")
-    return found
+        result = _result_from_record(record)
+    if timeout and not results.is_final_state(result["state"]):
+        raise DeadlineExceeded(f"Timeout: task '{task_id}' is {result['state']} after {timeout:g} s")
+    return result
 
 
 async def task_abort(task_id: str, *, app: Celery | None = None) -> StopResult:
-    """Ask an abortable task to stop: its result is marked ABORTED, which the task sees when it next looks. A task
-    that has ended keeps its result. Gives `{"task-id", "state", "message"}`."""
+    """Ask an abortable task to stop: its result is marked ABORTED, which the task sees at its next check. A finished
+    task keeps its result. Returns `{"task-id", "state", "message"}`."""
     app = app_or_current(app)
     _check_id(task_id)
     state = await thread_pools.run_with_timeout(
@@ -132,49 +133,49 @@ async def task_abort(task_id: str, *, app: Celery | None = None) -> StopResult:
 async def task_revoke(
     task_id: str, terminate: bool = False, signal: str = "SIGTERM", *, app: Celery | None = None
 ) -> StopResult:
-    """Tell all workers not to run a task; with `terminate`, also to end it with `signal` if it runs.
+    """Revoke a task on all workers; with `terminate`, also terminate it with `signal` if it is running.
 
-    No worker is waited for: the effect comes back as an event. Gives `{"task-id", "message"}`."""
+    Does not wait for workers: the effect is visible as an event. Returns `{"task-id", "message"}`."""
     name = str(signal).upper()
     if name not in SIGNALS and f"SIG{name}" not in SIGNALS:
         raise InvalidRequest(f"Unknown signal '{signal}'", hint=f"one of {', '.join(sorted(SIGNALS))}")
     return await broadcast_revoke(app_or_current(app), task_id, terminate, name)
 
 
-# What the handlers of the HTTP API call: the same work, without exceptions for tasks that fail or take too long.
+# Used by the HTTP handlers: the same operations, without exceptions for tasks that fail or time out.
 
 
 async def apply_call(app: Celery, task_call: TaskCall) -> tuple[ResultDict, bool]:
-    """Send and wait, in one thread, because results of rpc:// belong to the thread that sent the task. Gives what is
-    known in the end and whether the wait was long enough. If the caller is cancelled the thread stops waiting."""
+    """Send and wait in one thread, because results of rpc:// belong to the thread that sent the task. Returns the last
+    known result and whether the task finished in time. If the caller is cancelled, the thread stops waiting."""
     await check_registered(app, task_call.name)
     abandoned = Event()
-    begun: Future[None] = Future()
+    started: Future[None] = Future()
 
     def work() -> tuple[ResultDict, bool]:
-        if not begun.set_running_or_notify_cancel():
-            raise BackendUnavailable("given up before it was sent")
+        if not started.set_running_or_notify_cancel():
+            raise BackendUnavailable("cancelled before the task was sent")
         try:
             result = _publish(app, task_call, registered=True)
         except BaseException as error:
-            begun.set_exception(error)
+            started.set_exception(error)
             raise
-        begun.set_result(None)
+        started.set_result(None)
         ready = results.wait_for_result(result, task_call.timeout, abandoned)
-        with broker.translate_broker_errors():
+        with translate_broker_errors():
             return results.to_result_dict(result), ready
 
     finished = asyncio.wrap_future(thread_pools.submit("waiting", work))
     finished.add_done_callback(thread_pools.discard_exception)
     try:
-        await thread_pools.wait_with_timeout(asyncio.wrap_future(begun), thread_pools.CALL_TIMEOUT)
+        await thread_pools.wait_with_timeout(asyncio.wrap_future(started), thread_pools.CALL_TIMEOUT)
         return await _wait_bounded(finished, task_call.timeout)
     finally:
         abandoned.set()
 
 
 async def submit_call(app: Celery, task_call: TaskCall, *, registered: bool) -> Submitted:
-    """Send without waiting; `registered`: only if the application knows the task."""
+    """Send without waiting; `registered`: only if the task is registered in the application."""
     if registered:
         await check_registered(app, task_call.name)
 
@@ -184,28 +185,28 @@ async def submit_call(app: Celery, task_call: TaskCall, *, registered: bool) -> 
             return {"task-id": str(result.id)}
         if results.result_pool(app) != "rpc":
             results.unsubscribe(result)
-        # Its state is PENDING: it was sent this instant, and the backend need not be asked.
+        # The state of a task that was just sent is PENDING, without a read of the backend.
         return {"task-id": str(result.id), "state": result.state if app.conf.task_always_eager else PENDING}
 
     return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, work, pool_name=results.result_pool(app))
 
 
 async def lookup_result(app: Celery, task_id: str, timeout: float | None) -> ResultDict:
-    """What the backend says, after waiting at most `timeout` seconds for the task to end."""
+    """The result in the backend, after waiting at most `timeout` seconds for the task to finish."""
     _check_id(task_id)
     kind = results.result_pool(app)
-    found = await thread_pools.run_with_timeout(
+    result = await thread_pools.run_with_timeout(
         thread_pools.CALL_TIMEOUT, lambda: results.read_result(app, task_id), pool_name=kind
     )
-    if not timeout or results.is_final_state(found["state"]):
-        return found
+    if not timeout or results.is_final_state(result["state"]):
+        return result
     if kind == "rpc":
         return await _poll_result(app, task_id, timeout)
     abandoned = Event()
 
     def work() -> ResultDict:
-        result = app.AsyncResult(task_id)
-        results.wait_for_result(result, timeout, abandoned)
+        async_result = app.AsyncResult(task_id)
+        results.wait_for_result(async_result, timeout, abandoned)
         return results.read_result(app, task_id)
 
     try:
@@ -236,11 +237,11 @@ async def check_registered(app: Celery, name: str) -> None:
 
 def _check_id(task_id: str) -> None:
     if not isinstance(task_id, str) or not task_id:
-        raise InvalidRequest("the task's id must be a text")
+        raise InvalidRequest("the task id must be a string")
 
 
 async def _wait_bounded(future: "asyncio.Future[T]", timeout: float | None) -> T:
-    """A backend that hangs while a result is waited for: it gets as much patience beyond the time that was asked."""
+    """Limit the wait for a backend that hangs: the requested time plus the usual timeout of a call."""
     return (
         await future
         if timeout is None
@@ -251,14 +252,14 @@ async def _wait_bounded(future: "asyncio.Future[T]", timeout: float | None) -> T
 def _is_registered(app: Celery, name: str) -> bool:
     if name in app.tasks:
         return True
-    app.loader.import_default_modules()  # `include` and `imports` are read by workers only, unless somebody asks
+    app.loader.import_default_modules()  # only workers import the modules of `include` and `imports` by default
     return name in app.tasks
 
 
 def _publish(app: Celery, task_call: TaskCall, *, registered: bool) -> AsyncResult:
     results.check_backend(app)
-    with broker.broker_connection(app) as connection:
-        options = {"retry": True, "retry_policy": broker.RETRY_POLICY, **task_call.options}
+    with broker_connection(app) as connection:
+        options = {"retry": True, "retry_policy": RETRY_POLICY, **task_call.options}
         options["producer"] = app.amqp.Producer(connection, auto_declare=False)
         try:
             if registered:
@@ -272,28 +273,30 @@ def _publish(app: Celery, task_call: TaskCall, *, registered: bool) -> AsyncResu
 
 
 def _abort(app: Celery, task_id: str) -> str:
-    before = results.read_result(app, task_id)
-    if results.is_final_state(before["state"]):
-        return before["state"]
+    result = results.read_result(app, task_id)
+    if results.is_final_state(result["state"]):
+        return result["state"]
     if results.result_pool(app) == "rpc":
-        raise InvalidRequest("Results of rpc:// cannot be marked: this application's tasks cannot be aborted")
-    with broker.translate_broker_errors():
+        raise InvalidRequest(
+            "Tasks of an application with an rpc:// result backend cannot be aborted: its results cannot be marked"
+        )
+    with translate_broker_errors():
         AbortableAsyncResult(task_id, app=app).abort()
     return str(ABORTED)
 
 
 async def _poll_result(app: Celery, task_id: str, timeout: float) -> ResultDict:
-    """The one thread of rpc:// must not wait for one result while others ask for theirs."""
+    """The single thread of rpc:// must not block on one result while other results are requested."""
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + timeout, 0.02
     while True:
-        found = await thread_pools.run_with_timeout(
+        result = await thread_pools.run_with_timeout(
             thread_pools.CALL_TIMEOUT, lambda: results.read_result(app, task_id), pool_name="rpc"
         )
-        left = deadline - loop.time()
-        if results.is_final_state(found["state"]) or left <= 0:
-            return found
-        await asyncio.sleep(min(pause, left))
+        remaining = deadline - loop.time()
+        if results.is_final_state(result["state"]) or remaining <= 0:
+            return result
+        await asyncio.sleep(min(pause, remaining))
         pause = min(pause * 1.5, 0.5)
 
 

@@ -1,7 +1,7 @@
-"""Celery blocks, so each call into it runs in a thread, and no caller waits longer than it must.
+"""Thread pools for blocking Celery calls, with timeouts for the callers.
 
-Short work (publish, look up, broadcast) and waiting for results have pools of their own: however many calls wait, the
-next revoke goes out at once. Threads are started when needed and kept, because Celery's result backends hold one
+Short calls (publish, read a result, broadcast) and waits for results have separate pools: a revoke is sent at once,
+however many callers are waiting. Threads are started on demand and kept, because Celery's result backends hold one
 connection per thread.
 """
 
@@ -17,14 +17,14 @@ from flower.errors import BackendUnavailable
 T = TypeVar("T")
 
 #: short       publish, look up a result, broadcast
-#: waiting     send a task and wait for it; one thread per call that waits
-#: inspecting  questions to all workers, which take as long as the time limit: few at once, and never before a revoke
-#: rpc         results of the rpc:// backend lie in a queue that belongs to one thread: that one
+#: waiting     send a task and wait for it; one thread per waiting call
+#: inspecting  inspect requests to all workers, which take the full timeout: few at once, and never ahead of a revoke
+#: rpc         results of the rpc:// backend are in a queue that belongs to one thread
 PoolName: TypeAlias = Literal["short", "waiting", "inspecting", "rpc"]
 
 POOL_SIZES: dict[PoolName, int] = {"short": 16, "waiting": 256, "inspecting": 4, "rpc": 1}
 
-#: Seconds after which a broker or a backend that says nothing counts as away.
+#: Seconds after which a broker or result backend that does not respond counts as unreachable.
 CALL_TIMEOUT = 5.0
 
 _pools: dict[PoolName, ThreadPoolExecutor] = {}
@@ -42,30 +42,31 @@ def submit(pool_name: PoolName, work: Callable[[], T]) -> "Future[T]":
 
 
 async def run_with_timeout(timeout: float, work: Callable[[], T], *, pool_name: PoolName = "short") -> T:
-    """What `work` returns, run in a thread. Raises Unavailable after `patience` seconds; the thread then ends by
-    itself, as late as Celery's own time limits make it."""
+    """The result of `work`, run in a thread. Raises BackendUnavailable after `timeout` seconds; the thread then
+    continues until Celery's own timeouts end it."""
     future = asyncio.wrap_future(submit(pool_name, work))
     return await wait_with_timeout(future, timeout)
 
 
 async def wait_with_timeout(future: "asyncio.Future[T]", timeout: float) -> T:
+    """The result of the future. Raises BackendUnavailable after `timeout` seconds."""
     future.add_done_callback(discard_exception)
     done, _ = await asyncio.wait({future}, timeout=timeout)
     if not done:
-        future.cancel()  # if no thread has taken it yet, none shall
-        raise BackendUnavailable(f"Broker or result backend did not answer within {timeout:g} s")
+        future.cancel()  # if no thread has started it yet, it is not run
+        raise BackendUnavailable(f"No response from the broker or result backend within {timeout:g} s")
     return future.result()
 
 
 def discard_exception(future: "asyncio.Future[T]") -> None:
-    """If nobody waits for this any more, asyncio shall not complain that its error was never looked at."""
+    """Retrieve the exception of a future that no caller awaits, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()
 
 
 def _after_fork() -> None:
-    """Threads do not survive a fork; a pool that believes in them would never answer."""
-    global _lock  # noqa: PLW0603 - the lock may have been held by a thread that is gone
+    """Threads do not survive a fork: a pool that still counts them would never run anything."""
+    global _lock  # noqa: PLW0603 - the lock may have been held by a thread that does not exist in the child
     _lock = threading.Lock()
     _pools.clear()
 

@@ -1,7 +1,8 @@
-"""Commands to one worker: its pool, the queues that it consumes, its end. Every one reports the worker's own words.
+"""Control commands for one worker: pool, consumers, shutdown. Each returns the worker's reply.
 
-What makes no sense is refused before it is sent: a pool that is shrunk by as much as it has stops every process and
-leaves a worker that takes tasks and runs none."""
+Harmful commands are rejected before they are sent: shrinking a pool to zero stops every process and leaves a worker
+that receives tasks and runs none.
+"""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
@@ -11,19 +12,19 @@ from celery import Celery
 from flower.cluster.remote_control import broadcast_command, call_workers
 from flower.errors import DeadlineExceeded, Forbidden, InvalidRequest
 
-#: Seconds to wait for the worker's answer; starting many processes takes a while.
+#: Seconds to wait for the worker's reply; starting many processes takes time.
 COMMAND_TIMEOUT = 5.0
 
 
 class ControlReply(TypedDict):
-    """`answer`: the worker's own words."""
+    """`answer` is the text of the worker's reply."""
 
     worker: str
     answer: str
 
 
 async def shutdown(app: Celery, worker: str) -> None:
-    """The worker says goodbye by an event, if at all, and is not waited for."""
+    """Request a shutdown. The worker sends an event when it goes offline, if at all, and is not waited for."""
     await broadcast_command(app, "shutdown", {}, [worker])
 
 
@@ -39,11 +40,11 @@ async def grow_pool(app: Celery, worker: str, n: int = 1, *, timeout: float = CO
 
 
 async def shrink_pool(app: Celery, worker: str, n: int = 1, *, timeout: float = COMMAND_TIMEOUT) -> ControlReply:
-    """Raises Forbidden if nothing would be left of the pool."""
+    """Raises Forbidden if the pool would have no process left."""
     _check_count(n)
     size = pool_size(await _call_worker(app, worker, "stats", {}, timeout))
     if size is not None and n >= size:
-        raise Forbidden(f"its pool has {size}, and at least one must stay")
+        raise Forbidden(f"The pool has {size} processes or threads; at least one must remain")
     return await _send_command(app, worker, "pool_shrink", {"n": n}, timeout)
 
 
@@ -73,7 +74,7 @@ async def answers_ping(app: Celery, worker: str, *, timeout: float = 1.0) -> boo
 
 
 def pool_size(stats: Any) -> int | None:
-    """How many processes or threads, out of a worker's statistics; None if they do not tell."""
+    """The number of processes or threads, from a worker's statistics; None if unknown."""
     pool = stats.get("pool") if isinstance(stats, Mapping) else None
     if not isinstance(pool, Mapping):
         return None
@@ -91,16 +92,16 @@ def _check_count(n: int) -> None:
 async def _send_command(
     app: Celery, worker: str, command: str, arguments: Mapping[str, Any], timeout: float
 ) -> ControlReply:
-    """Raises Forbidden with the worker's reason, WaitedTooLong, Unavailable."""
-    answer = await _call_worker(app, worker, command, arguments, timeout)
-    if not isinstance(answer, Mapping) or "ok" not in answer:
-        reason = answer.get("error", answer) if isinstance(answer, Mapping) else answer
+    """Raises Forbidden with the worker's reason, DeadlineExceeded, BackendUnavailable."""
+    reply = await _call_worker(app, worker, command, arguments, timeout)
+    if not isinstance(reply, Mapping) or "ok" not in reply:
+        reason = reply.get("error", reply) if isinstance(reply, Mapping) else reply
         raise Forbidden(str(reason))
-    return {"worker": worker, "answer": str(answer["ok"])}
+    return {"worker": worker, "answer": str(reply["ok"])}
 
 
 async def _call_worker(app: Celery, worker: str, command: str, arguments: Mapping[str, Any], timeout: float) -> Any:
-    answers = await call_workers(app, command, arguments, [worker], timeout=timeout)
-    if worker not in answers:
-        raise DeadlineExceeded(f"Timeout: no answer from worker '{worker}' within {timeout:g} s")
-    return answers[worker]
+    replies = await call_workers(app, command, arguments, [worker], timeout=timeout)
+    if worker not in replies:
+        raise DeadlineExceeded(f"Timeout: no reply from worker '{worker}' within {timeout:g} s")
+    return replies[worker]

@@ -1,8 +1,9 @@
-"""How long the queues are, asked of the broker itself. What a broker does not tell is unknown (None), never 0.
+"""Queue statistics as reported by the broker. Values that a broker does not report are None, never 0.
 
-- `stats`: `QueueStats`
-- `adapters`: which adapter serves which broker
-- `redis`, `amqp`, `rabbitmq_management`, `sqs`, `kombu_virtual`: one adapter for each kind of broker
+stats       the statistics of a queue
+adapters    the table of adapters and the functions that use it
+redis, amqp, rabbitmq_management, sqs, kombu_virtual
+            one adapter for each kind of broker
 """
 
 from flower.cluster.queues.adapters import configured_queues, queue_lengths, queue_stats

@@ -1,4 +1,4 @@
-"""Queue statistics of any supported broker: the table of adapters and the calls that use it."""
+"""Queue statistics of every supported broker: the table of adapters and the functions that use it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
@@ -6,9 +6,8 @@ from typing import TypeAlias
 from celery import Celery
 from kombu.connection import Connection
 
-from flower.cluster import connection as broker
 from flower.cluster import thread_pools
-from flower.cluster.connection import app_or_current
+from flower.cluster.connection import app_or_current, broker_connection
 from flower.cluster.queues import kombu_virtual, rabbitmq_management, sqs
 from flower.cluster.queues.stats import QueueLength, QueueStats
 from flower.cluster.remote_control import call_workers
@@ -16,20 +15,21 @@ from flower.errors import NotFound
 
 
 def configured_queues(app: Celery) -> set[str]:
+    """Names of the queues in the application's configuration."""
     return {str(app.conf.task_default_queue), *(str(queue.name) for queue in app.conf.task_queues or ())}
 
 
-#: Given the application, a connection, names and the management API's URL ("" = where it would be).
+#: Called with the application, a connection, queue names and the management API's URL ("" = default URL).
 StatsAdapter: TypeAlias = Callable[[Celery, Connection, Sequence[str], str], list[QueueStats]]
 
 
 def _redis_adapter(app: Celery, connection: Connection, names: Sequence[str], broker_api: str) -> list[QueueStats]:
-    from flower.cluster.queues import redis  # noqa: PLC0415 - only where the application uses Redis
+    from flower.cluster.queues import redis  # noqa: PLC0415 - redis-py is optional
 
     return redis.redis_queue_stats(connection, names)
 
 
-#: By the driver's family, whatever the URL's spelling: rediss and sentinel are `redis`, amqps is `amqp`.
+#: Adapters by driver type, independent of the spelling of the URL: rediss and sentinel are `redis`, amqps is `amqp`.
 ADAPTERS: dict[str, StatsAdapter] = {
     "redis": _redis_adapter,
     "amqp": rabbitmq_management.management_queue_stats,
@@ -38,39 +38,41 @@ ADAPTERS: dict[str, StatsAdapter] = {
 
 
 async def queue_stats(app: Celery, names: Iterable[str], *, broker_api: str = "") -> list[QueueStats]:
-    """What the broker tells of these queues, sorted by name. A queue that it does not know is left out; where it cannot
-    tell whether there is one (Redis has no empty queues), it is empty.
+    """Statistics of these queues, sorted by name. A queue that the broker does not know is left out; if a broker cannot
+    tell (Redis has no empty queues), the queue is empty.
 
-    Raises NotFound for brokers that cannot be asked, Unavailable."""
-    wanted = sorted(set(names))
+    Raises NotFound for brokers without an adapter, BackendUnavailable.
+    """
+    queue_names = sorted(set(names))
 
     def work() -> list[QueueStats]:
-        with broker.broker_connection(app) as connection:
-            return _select_adapter(app, connection)(app, connection, wanted, broker_api)
+        with broker_connection(app) as connection:
+            return _select_adapter(app, connection)(app, connection, queue_names, broker_api)
 
     return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, work)
 
 
 async def queue_lengths(names: Iterable[str] | None = None, *, app: Celery | None = None) -> list[QueueLength]:
-    """The messages that wait, by queue, sorted by name. Without names: the queues that workers consume from, and if
-    there are none those of the application's configuration. A queue that the broker does not know is left out.
+    """The number of ready messages by queue, sorted by name. Without names: the queues that workers consume, or, if
+    there are none, those of the application's configuration. A queue that the broker does not know is left out.
 
-    Raises NotFound for brokers that cannot be asked."""
+    Raises NotFound for brokers without an adapter.
+    """
     app = app_or_current(app)
     wanted = set(names) if names is not None else await _active_queue_names(app)
-    return [figures.as_queue_length for figures in await queue_stats(app, wanted)]
+    return [stats.as_queue_length for stats in await queue_stats(app, wanted)]
 
 
 async def _active_queue_names(app: Celery) -> set[str]:
-    answers = await call_workers(app, "active_queues", {})
-    names = {str(queue["name"]) for queues in answers.values() for queue in queues if "name" in queue}
+    replies = await call_workers(app, "active_queues", {})
+    names = {str(queue["name"]) for queues in replies.values() for queue in queues if "name" in queue}
     return names or configured_queues(app)
 
 
 def _select_adapter(app: Celery, connection: Connection) -> StatsAdapter:
-    found = ADAPTERS.get(str(connection.transport.driver_type))
-    if found is not None:
-        return found
+    adapter = ADAPTERS.get(str(connection.transport.driver_type))
+    if adapter is not None:
+        return adapter
     if kombu_virtual.can_count(connection):
         return lambda app, connection, names, broker_api: kombu_virtual.virtual_queue_stats(connection, names)
     raise NotFound(f"'{app.connection_for_write().transport_cls}' broker is not supported")

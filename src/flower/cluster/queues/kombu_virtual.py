@@ -1,4 +1,5 @@
-"""Brokers that kombu makes queues of (a folder, a database): it counts the messages that wait, and no more is known."""
+"""Brokers on which kombu emulates queues (a directory, a database): kombu counts the ready messages; nothing else is
+known."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,8 @@ from flower.cluster.queues.stats import QueueStats
 
 
 def can_count(connection: Connection) -> bool:
-    """kombu's answer for transports that cannot count is 0, which is not to be believed; nor is what it counts in the
-    memory of this process, which is not where other processes send."""
+    """Whether the transport counts messages. Kombu returns 0 for transports that cannot count, and the memory transport
+    counts only the messages of this process."""
     channel = getattr(connection.transport, "Channel", None)
     size = getattr(channel, "_size", None)
     return size not in (None, Channel._size) and connection.transport.driver_type != "memory"

@@ -1,4 +1,5 @@
-"""RabbitMQ's management API: all that it knows of every queue. Where it does not answer, AMQP itself is asked."""
+"""RabbitMQ's management API: complete statistics of every queue. If the API does not respond, a passive AMQP declare is
+used."""
 
 import base64
 import json
@@ -20,7 +21,7 @@ from flower.cluster.queues.stats import QueueStats
 
 log = logging.getLogger(__name__)
 
-#: Seconds for an answer, and how long an API that gave none is left alone.
+#: Seconds for a response, and seconds until an API that did not respond is tried again.
 REQUEST_TIMEOUT: Final = 2.0
 RETRY_DELAY: Final = 60.0
 MANAGEMENT_PORT: Final = 15672
@@ -33,33 +34,33 @@ _lock = threading.Lock()
 def management_queue_stats(
     app: Celery, connection: Connection, names: Sequence[str], broker_api: str
 ) -> list[QueueStats]:
-    told = _fetch_queues(app, connection, broker_api)
-    if told is None:
+    queue_objects = _fetch_queues(app, connection, broker_api)
+    if queue_objects is None:
         return amqp.amqp_queue_stats(connection, names)
-    found = {name: _to_queue_stats(name, told[name]) for name in names if name in told}
-    # For some seconds the API knows of a new queue only that there is one.
-    fresh = [name for name in names if name not in found or found[name].ready is None]
-    for asked in amqp.amqp_queue_stats(connection, fresh):
-        known = found.get(asked.name)
-        found[asked.name] = asked if known is None else _fill_missing(known, asked)
-    return [found[name] for name in names if name in found]
+    stats = {name: _to_queue_stats(name, queue_objects[name]) for name in names if name in queue_objects}
+    # For some seconds after a queue is declared the API has only its name.
+    incomplete = [name for name in names if name not in stats or stats[name].ready is None]
+    for declared in amqp.amqp_queue_stats(connection, incomplete):
+        reported = stats.get(declared.name)
+        stats[declared.name] = declared if reported is None else _fill_missing(reported, declared)
+    return [stats[name] for name in names if name in stats]
 
 
-def _to_queue_stats(name: str, told: Mapping[str, Any]) -> QueueStats:
+def _to_queue_stats(name: str, fields: Mapping[str, Any]) -> QueueStats:
     return QueueStats(
         name,
-        ready=_number(told.get("messages_ready")),
-        unacknowledged=_number(told.get("messages_unacknowledged")),
-        consumers=_number(told.get("consumers")),
-        oldest_sent_at=_number(told.get("head_message_timestamp")),
-        broker_fields=told,
+        ready=_number(fields.get("messages_ready")),
+        unacknowledged=_number(fields.get("messages_unacknowledged")),
+        consumers=_number(fields.get("consumers")),
+        oldest_sent_at=_number(fields.get("head_message_timestamp")),
+        broker_fields=fields,
     )
 
 
-def _fill_missing(known: QueueStats, declared: QueueStats) -> QueueStats:
-    told = {**(known.broker_fields or {}), **declared.as_queue_length}
+def _fill_missing(reported: QueueStats, declared: QueueStats) -> QueueStats:
+    fields = {**(reported.broker_fields or {}), **declared.as_queue_length}
     return QueueStats(
-        known.name, declared.ready, known.unacknowledged, declared.consumers, known.oldest_sent_at, (), told
+        reported.name, declared.ready, reported.unacknowledged, declared.consumers, reported.oldest_sent_at, (), fields
     )
 
 
@@ -68,7 +69,7 @@ def _number(value: Any) -> int | None:
 
 
 def _fetch_queues(app: Celery, connection: Connection, broker_api: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """The objects of all queues by name; None if the API does not answer, or did not a short while ago."""
+    """The objects of all queues by name; None if the API does not respond, or recently did not."""
     url, login = _api_url_and_login(connection, broker_api)
     with _lock:
         if _unreachable_until.get(url, 0.0) > time.monotonic():
@@ -76,19 +77,19 @@ def _fetch_queues(app: Celery, connection: Connection, broker_api: str) -> Mappi
     request = Request(url, headers={"Authorization": f"Basic {login}", "Accept": "application/json"})  # noqa: S310
     opener = build_opener(ProxyHandler({}), HTTPSHandler(context=_tls_context(app)))
     try:
-        with opener.open(request, timeout=REQUEST_TIMEOUT) as answer:
-            queues = json.loads(answer.read(MAX_RESPONSE_BYTES))
+        with opener.open(request, timeout=REQUEST_TIMEOUT) as response:
+            queues = json.loads(response.read(MAX_RESPONSE_BYTES))
         return {str(queue["name"]): queue for queue in queues}
     except (OSError, ValueError, LookupError, TypeError, URLError) as error:
         with _lock:
             _unreachable_until[url] = time.monotonic() + RETRY_DELAY
-        # without a word by the user it is a guess that there is an API
-        log.log(logging.WARNING if broker_api else logging.DEBUG, "The management API does not answer: %s", error)
+        # Without --broker-api the URL is a guess, and an error is expected.
+        log.log(logging.WARNING if broker_api else logging.DEBUG, "The management API does not respond: %s", error)
         return None
 
 
 def _api_url_and_login(connection: Connection, broker_api: str) -> tuple[str, str]:
-    """The URL to ask, without a login, and the login: that of `broker_api`, else of the broker."""
+    """The URL without credentials, and the credentials: those of `broker_api`, else those of the broker."""
     scheme, host, path, user, password = "http", f"{_host(connection)}:{MANAGEMENT_PORT}", "/api", None, None
     if broker_api:
         parts = urlsplit(broker_api)
@@ -109,13 +110,13 @@ def _host(connection: Connection) -> str:
 
 
 def _tls_context(app: Celery) -> ssl.SSLContext:
-    """Authorities as the application gives them for the broker itself."""
-    given = app.conf.broker_use_ssl
+    """Certificate authorities from the application's broker settings."""
+    ssl_options = app.conf.broker_use_ssl
     context = ssl.create_default_context()
-    if isinstance(given, Mapping):
-        if given.get("ca_certs"):
-            context.load_verify_locations(given["ca_certs"])
-        if given.get("cert_reqs") == ssl.CERT_NONE:
+    if isinstance(ssl_options, Mapping):
+        if ssl_options.get("ca_certs"):
+            context.load_verify_locations(ssl_options["ca_certs"])
+        if ssl_options.get("cert_reqs") == ssl.CERT_NONE:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
     return context

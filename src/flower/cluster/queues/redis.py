@@ -1,5 +1,5 @@
-"""Redis, also with TLS and behind Sentinel: kombu keeps one list for each priority, and what was given to workers in
-one hash for all queues. It knows this application's steps, separator, names and key prefix."""
+"""Redis, also with TLS and Sentinel: kombu stores one list per queue and priority, and the unacknowledged messages of
+all queues in one hash. Kombu knows the application's priority steps, separator, names and key prefix."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from flower.cluster.queues.stats import QueueStats
 
-#: Bytes of messages at workers up to which they are counted; beyond, how many there are of a queue is unknown.
+#: Size in bytes of the unacknowledged messages up to which they are counted; beyond, the counts are unknown.
 MAX_UNACKED_BYTES: Final = 4_000_000
 
 
@@ -20,27 +20,27 @@ def redis_queue_stats(connection: Connection, names: Sequence[str]) -> list[Queu
     channel: Any = connection.default_channel
     keys = {name: [_key(channel, name, step) for step in channel.priority_steps] for name in names}
     with channel.conn_or_acquire() as client:
-        told = client.pipeline(transaction=False)
+        pipeline = client.pipeline(transaction=False)
         for key in _all_keys(keys):
-            told.llen(key)
-            # kombu pushes at the left and pops at the right; it does not know this command, nor prefix its key
-            told.lindex(f"{channel.global_keyprefix}{key}", -1)
-        answers = iter(told.execute())
-        lists = {key: (int(next(answers)), next(answers)) for key in _all_keys(keys)}
+            pipeline.llen(key)
+            # Kombu pushes left and pops right; it does not add the key prefix to this command.
+            pipeline.lindex(f"{channel.global_keyprefix}{key}", -1)
+        responses = iter(pipeline.execute())
+        lists = {key: (int(next(responses)), next(responses)) for key in _all_keys(keys)}
         unacknowledged = _count_unacknowledged(channel, client)
     return [
         QueueStats(
             name,
-            ready=sum(lists[key][0] for key in own),
+            ready=sum(lists[key][0] for key in queue_keys),
             unacknowledged=None if unacknowledged is None else unacknowledged[name],
-            head_task_ids=_head_task_ids([message for key in own if (message := lists[key][1]) is not None]),
+            head_task_ids=_head_task_ids([message for key in queue_keys if (message := lists[key][1]) is not None]),
         )
-        for name, own in keys.items()
+        for name, queue_keys in keys.items()
     ]
 
 
 def _all_keys(keys: Mapping[str, Sequence[str]]) -> Iterable[str]:
-    return (key for own in keys.values() for key in own)
+    return (key for queue_keys in keys.values() for key in queue_keys)
 
 
 def _key(channel: Any, name: str, step: int) -> str:
@@ -48,42 +48,43 @@ def _key(channel: Any, name: str, step: int) -> str:
 
 
 def _head_task_ids(messages: Sequence[bytes]) -> tuple[str, ...]:
-    """Of each priority. None of them if one is no message of Celery's: that may be the oldest."""
+    """The id of the oldest message of each priority. Empty if one of them is not a Celery message: that one may be the
+    oldest."""
     tasks = [_task_id(message) for message in messages]
     return () if None in tasks else tuple(task for task in tasks if task is not None)
 
 
 def _task_id(message: bytes) -> str | None:
     try:
-        found = json.loads(message)["headers"]["id"]
+        task_id = json.loads(message)["headers"]["id"]
     except (ValueError, LookupError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return task_id if isinstance(task_id, str) else None
 
 
 def _count_unacknowledged(channel: Any, client: Any) -> "Counter[str] | None":
-    """By queue. None if there are too many to look at them, or if it is not plain where each of them came from."""
+    """By queue. None if there are too many to read, or if the queue of one of them is ambiguous."""
     key = f"{channel.global_keyprefix}{channel.unacked_key}"
     try:
         size = client.execute_command("MEMORY USAGE", key)
-    except ResponseError:  # some hosts of Redis do not allow it
+    except ResponseError:  # not permitted by some managed Redis services
         return None
     if size is not None and size > MAX_UNACKED_BYTES:
         return None
     origins: Counter[tuple[str, str]] = Counter()
-    for held in client.execute_command("HVALS", key):
+    for entry in client.execute_command("HVALS", key):
         try:
-            _, exchange, routing_key = json.loads(held)
+            _, exchange, routing_key = json.loads(entry)
         except ValueError:
             return None
         origins[exchange, routing_key] += 1
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for (exchange, routing_key), messages in origins.items():
         queue = _queue_for_message(channel, exchange, routing_key)
         if queue is None:
             return None
-        found[queue] += messages
-    return found
+        counts[queue] += messages
+    return counts
 
 
 def _queue_for_message(channel: Any, exchange: str, routing_key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Amazon SQS, by kombu's own client: its figures are approximate, as it says itself."""
+"""Amazon SQS, through kombu's client. The counts are approximate, as SQS documents."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -19,15 +19,15 @@ def sqs_queue_stats(connection: Connection, names: Sequence[str]) -> list[QueueS
 
 def _fetch_queue_stats(channel: Any, name: str) -> QueueStats:
     url = channel._resolve_queue_url(name)
-    told = channel.sqs(queue=channel.canonical_queue_name(name)).get_queue_attributes(
+    response = channel.sqs(queue=channel.canonical_queue_name(name)).get_queue_attributes(
         QueueUrl=url, AttributeNames=[_READY, _IN_FLIGHT]
     )
-    attributes = told.get("Attributes", {})
+    attributes = response.get("Attributes", {})
     return QueueStats(name, ready=_number(attributes, _READY), unacknowledged=_number(attributes, _IN_FLIGHT))
 
 
 def _queue_exists(channel: Any, name: str) -> bool:
-    """Asking kombu for the URL of a queue that is not there would make it, or raise."""
+    """Kombu's lookup of the URL of a missing queue would create the queue or raise."""
     from kombu.transport.SQS.exceptions import UndefinedQueueException  # noqa: PLC0415
 
     try:
