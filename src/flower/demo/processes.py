@@ -1,4 +1,4 @@
-"""Child processes that are stopped together, whatever happens to one of them."""
+"""Child processes that are stopped together, even if one of them fails."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-#: How long a child may take to stop by itself before its whole process group is killed, in seconds.
+#: Seconds to wait for a clean exit before the process group is killed.
 STOP_TIMEOUT = 5.0
 
 
@@ -21,7 +21,7 @@ class ChildProcess:
 
     @property
     def status(self) -> int | None:
-        """The exit status; None while it runs."""
+        """The exit status; None while it is running."""
         return self.process.poll()
 
     def log_tail(self, lines: int = 15) -> str:
@@ -29,7 +29,7 @@ class ChildProcess:
 
 
 class ProcessGroup:
-    """Each child leads a session of its own: Ctrl-C reaches only us, and we stop them in order."""
+    """Each child process is in its own session: Ctrl-C reaches only the parent, which stops the children in order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class ProcessGroup:
     ) -> ChildProcess:
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603  (our own programs, no shell)
+            process = subprocess.Popen(  # noqa: S603 - fixed programs, no shell
                 command,
                 env=environment,
                 cwd=self.folder,
@@ -58,11 +58,11 @@ class ProcessGroup:
         return child
 
     def find_failed(self) -> ChildProcess | None:
-        """A child that ended though nobody asked it to; one that ended well has done its work."""
+        """A child process that exited with an error, or None. Exit status 0 is not an error."""
         return next((child for child in self._all if child.status is not None and child.status != 0), None)
 
     def stop(self) -> None:
-        """The first child stops last: it is the broker, and the others say goodbye through it."""
+        """Stop the first child process last: it is the broker, which the others need to shut down cleanly."""
         for together in (self._all[1:], self._all[:1]):
             _stop_processes(together)
         self._all.clear()
@@ -83,10 +83,11 @@ def _stop_processes(children: Sequence[ChildProcess]) -> None:
 
 
 def _kill_group(child: ChildProcess) -> None:
-    """Also when the child ended by itself: one that crashed may have left its own children behind."""
+    """Kill the process group, even if the child process has exited: after a crash its own child processes may still
+    run."""
     try:
         os.killpg(child.process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nobody left; macOS says the latter of zombies
+    except (ProcessLookupError, PermissionError):  # no process left; macOS reports the latter for zombies
         return
     finally:
         child.process.wait()

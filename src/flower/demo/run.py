@@ -1,4 +1,4 @@
-"""The demo from start to end: a folder, a broker, two workers, customers, the product; then nothing of it is left."""
+"""Orchestrates the demo: directory, broker, two workers, traffic and Bellflower; everything is removed at the end."""
 
 import os
 import shutil
@@ -20,15 +20,15 @@ from flower.errors import BackendUnavailable, FlowerError, InvalidRequest
 #: Read by `flower.demo.shop` (which imports Celery; this module need not).
 BROKER_VARIABLE, PACE_VARIABLE = "BELLFLOWER_DEMO_BROKER", "BELLFLOWER_DEMO_PACE"
 DEFAULT_PORT = 5555
-#: Seconds in which a part must be up.
+#: Seconds until a child process must be ready.
 START_TIMEOUT = 60.0
-#: Tasks a second that one process of the first worker gets done at the shop's own pace.
+#: Tasks per second that one process of the first worker completes without shortened durations.
 TASKS_PER_PROCESS = 4.0
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """`rate` is in tasks a second; `tasks` None means without end; `port` None means 5555 or a free one."""
+    """`rate` is in tasks per second; `tasks` None means unlimited; `port` None means 5555 or a free port."""
 
     tasks: int | None = None
     rate: float = 5.0
@@ -39,12 +39,12 @@ class DemoSettings:
 
     @property
     def duration_factor(self) -> float:
-        """What durations in the shop are multiplied by, so that its workers keep up with the rate."""
+        """The factor for durations in the shop that lets its workers keep up with the rate."""
         return min(1.0, TASKS_PER_PROCESS * self.concurrency / self.rate)
 
 
 class Demo:
-    """Everything that one run of the demo made: processes and a folder. Leaving it removes both."""
+    """The processes and the directory of one run of the demo. Both are removed on exit."""
 
     def __init__(self, settings: DemoSettings) -> None:
         self.settings = settings
@@ -59,16 +59,16 @@ class Demo:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Settings of the caller's own Celery and Flower stay out: CELERY_BROKER_URL would send the shop's orders
-        to a real broker. Temporary files are ours to remove: a child that is killed leaves its own behind."""
-        theirs = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "FLOWER_"))}
-        ours = {
+        """Without the caller's Celery and Flower settings: CELERY_BROKER_URL would send the orders of the shop to a
+        real broker. TMPDIR is in the directory of the demo: a killed child process leaves temporary files behind."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "FLOWER_"))}
+        own = {
             BROKER_VARIABLE: self.broker_url,
             PACE_VARIABLE: str(self.settings.duration_factor),
             "TMPDIR": str(self.folder),
         }
-        # Loopback only, and a shop of make-believe: its API may be tried without a password.
-        return {**theirs, **ours, "FLOWER_UNAUTHENTICATED_API": "true"}
+        # Loopback only, and demo data: the API is open without authentication.
+        return {**inherited, **own, "FLOWER_UNAUTHENTICATED_API": "true"}
 
     def start_broker(self) -> None:
         child = self.children.start("broker", broker.server_command(self.broker_port, self.folder), self.environment)
@@ -88,10 +88,10 @@ class Demo:
             self.wait_for(worker, lambda log=worker.log: b" ready." in log.read_bytes())  # type: ignore[misc]
 
     def start_server(self) -> str:
-        """The product, as anybody would start it. Returns its address."""
+        """Start Bellflower as a user would. Returns its URL."""
         port = self.settings.port or _choose_port(DEFAULT_PORT)
         if broker.is_port_open(port):
-            raise InvalidRequest(f"port {port} is taken", hint="choose another with --port")
+            raise InvalidRequest(f"Port {port} is in use", hint="choose another port with --port")
         command = [
             *(sys.executable, "-m", "celery", "-A", "flower.demo.shop", "flower"),
             *("--address=127.0.0.1", f"--port={port}", f"--db={self.folder / 'store'}"),
@@ -109,7 +109,7 @@ class Demo:
         return self.children.start("traffic", command, self.environment)
 
     def wait_for(self, child: ChildProcess, ready: Callable[[], bool]) -> None:
-        """Until it is ready, or we are asked to stop; raises Unavailable if it cannot be had."""
+        """Wait until it is ready or stop is requested. Raises BackendUnavailable if it exits or takes too long."""
         deadline = time.monotonic() + START_TIMEOUT
         while not self.stop.is_set() and not ready():
             if child.status is not None:
@@ -119,14 +119,14 @@ class Demo:
             self.stop.wait(0.05)
 
     def watch(self, traffic: ChildProcess, echo: Callable[[str], None]) -> None:
-        """Until we are asked to stop; raises Unavailable when a part of the demo has died."""
-        told = False
+        """Wait until stop is requested. Raises BackendUnavailable if a child process fails."""
+        announced = False
         while not self.stop.wait(0.3):
-            if dead := self.children.find_failed():
-                raise BackendUnavailable(f"{dead.name} ended with status {dead.status}:\n{dead.log_tail()}")
-            if not told and traffic.status == 0:
-                told = True
-                echo("All tasks are sent. The page stays until Ctrl-C.")
+            if failed := self.children.find_failed():
+                raise BackendUnavailable(f"{failed.name} exited with status {failed.status}:\n{failed.log_tail()}")
+            if not announced and traffic.status == 0:
+                announced = True
+                echo("All tasks have been sent. Press Ctrl-C to stop.")
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +141,7 @@ def _choose_port(port: int) -> int:
 
 
 def run_demo(settings: DemoSettings, echo: Callable[[str], None]) -> int:
-    """Run until Ctrl-C (or TERM, or HUP); returns the exit status. To be called from the main thread."""
+    """Run until Ctrl-C (or TERM, or HUP). Returns the exit status. Must be called from the main thread."""
     with Demo(settings) as demo:
         _stop_on_signals(demo.stop)
         try:
@@ -149,13 +149,13 @@ def run_demo(settings: DemoSettings, echo: Callable[[str], None]) -> int:
         except FlowerError as error:
             echo(f"The demo stopped: {error}")
             return 1
-    echo("Stopped; nothing is left behind.")
+    echo("Stopped. All demo data removed.")
     return 0
 
 
 def _run(demo: Demo, echo: Callable[[str], None]) -> None:
     demo.start_broker()
-    echo(f"Opening the shop: its broker is at {demo.broker_url}, its workers are on their way …")
+    echo(f"Starting demo (broker {demo.broker_url}) …")
     address = demo.start_server() if demo.settings.web else None
     demo.start_workers()
     traffic = demo.start_traffic()
@@ -165,17 +165,18 @@ def _run(demo: Demo, echo: Callable[[str], None]) -> None:
 
 
 def _startup_message(demo: Demo, address: str | None) -> str:
-    plan = demo.settings
-    many = f"{plan.tasks} tasks in all" if plan.tasks is not None else "without end"
-    lines = [f"An order shop is at work: two workers, {plan.rate:g} tasks a second, {many}.", ""]
+    settings = demo.settings
+    amount = f"{settings.tasks} tasks in all" if settings.tasks is not None else "without end"
+    lines = [f"An order shop is at work: two workers, {settings.rate:g} tasks a second, {amount}.", ""]
     if address:
         lines += [f"    Open    {address}", f"    Try     curl '{address}/api/tasks?state=FAILURE'"]
-    lines += ["    Stop    Ctrl-C (everything goes with it)", ""]
+    lines += ["    Stop    Ctrl-C to stop and clean up", ""]
     return "\n".join(lines)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
-    """A flag and no exception: a signal never comes between the birth of a child and our knowing of it."""
+    """Set a flag instead of raising: an exception could be raised between the start of a child process and its
+    registration."""
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()

@@ -1,8 +1,8 @@
-"""The Celery application of an order shop.
+"""The Celery application of the demo: an order shop.
 
-What a task does follows from its arguments alone (a card ending in 0002 is declined, a mailbox at
-`slow.example` answers at the third try), so that a seeded stream of tasks always ends the same way.
-The application is an ordinary one: `celery -A flower.demo.shop inspect ping` works on a running demo.
+The outcome of a task depends only on its arguments (a card ending in 0002 is declined, a mailbox at `slow.example`
+accepts at the third attempt), so that a seeded stream of tasks always has the same results. It is an ordinary
+application: `celery -A flower.demo.shop inspect ping` works while the demo is running.
 """
 
 import os
@@ -40,15 +40,15 @@ app.conf.update(
 
 
 class CardDeclined(Exception):
-    """The bank said no."""
+    """The bank declined the payment."""
 
 
 class OutOfStock(Exception):
-    """Fewer pieces on the shelf than in the basket."""
+    """The stock is smaller than the quantity in the basket."""
 
 
 def simulate_work(seconds: float) -> None:
-    """Take about this long; a demo with a high rate runs its shop faster."""
+    """Sleep for about this long; a demo with a high rate shortens the durations."""
     time.sleep(seconds * float(os.environ.get(PACE_VARIABLE, "1")))
 
 
@@ -90,7 +90,7 @@ def render_invoice(order: dict[str, Any]) -> str:
     retry_backoff_max=8,
 )
 def send_mail(self: "Task[Any, Any]", attachment: str | None, to: str, subject: str) -> str:
-    """Grey-listed at `slow.example`: accepted at the third try. `dead.example` never answers."""
+    """Greylisted at `slow.example`: accepted at the third attempt. `dead.example` never accepts."""
     simulate_work(0.05)
     domain = to.partition("@")[2]
     if domain == "dead.example" or (domain == "slow.example" and self.request.retries < 2):
@@ -100,7 +100,8 @@ def send_mail(self: "Task[Any, Any]", attachment: str | None, to: str, subject: 
 
 @app.task(name="shop.order_failed")
 def order_failed(failed_id: str, *, customer: str) -> str:
-    """Celery calls it with the id of the step that failed: one positional argument makes it a task of its own."""
+    """An error callback: Celery passes the id of the failed step. A signature with one positional argument makes it a
+    separate task."""
     simulate_work(0.01)
     send_mail.apply_async((None, customer, "We could not complete your order"), priority=0)
     return failed_id
@@ -122,7 +123,7 @@ def publish_gallery(images: Sequence[str], article: str) -> str:
 
 @app.task(bind=True, name="shop.import_catalogue")
 def import_catalogue(self: "Task[Any, Any]", supplier: str, rows: int) -> dict[str, int]:
-    """Tells how far it is with custom events, which end up on the task's record."""
+    """Reports its progress with custom events, which are stored in the task's record."""
     for done in range(0, rows + 1, max(rows // 10, 1)):
         simulate_work(0.12)
         self.send_event("task-progress", current=done, total=rows, supplier=supplier)
@@ -131,7 +132,7 @@ def import_catalogue(self: "Task[Any, Any]", supplier: str, rows: int) -> dict[s
 
 @app.task(name="shop.nightly_report")
 def nightly_report(day: str, minutes: float = 0.05) -> str:
-    """Slow on purpose: long enough to be ended from outside."""
+    """Deliberately slow: long enough to be terminated."""
     end = time.monotonic() + minutes * 60
     while time.monotonic() < end:
         time.sleep(0.05)
@@ -155,7 +156,7 @@ def call_webhook(self: "Task[Any, Any]", url: str, event: str, payload: dict[str
 
 @app.task(name="shop.sync_warehouse", acks_late=True)
 def sync_warehouse(warehouse: str) -> str:
-    """A warehouse that is closed sends its messages back to nobody."""
+    """A closed warehouse rejects its message without requeueing it."""
     simulate_work(0.05)
     if warehouse == "closed":
         raise Reject("the warehouse is closed", requeue=False)
@@ -164,7 +165,7 @@ def sync_warehouse(warehouse: str) -> str:
 
 @app.task(name="shop.open_day")
 def open_day(warehouses: Sequence[str]) -> str:
-    """A task that makes tasks: they name it as their parent."""
+    """A task that sends tasks, which have it as their parent."""
     return str(group(sync_warehouse.s(w) for w in warehouses).apply_async().id)
 
 
@@ -174,7 +175,7 @@ def total_price(basket: dict[str, int]) -> float:
 
 
 def authorise(card: str, amount: float) -> None:
-    """The bank. In a function of its own, as in life, so that the traceback has some depth."""
+    """The bank. A separate function, so that the traceback has several frames."""
     if card.endswith("0002"):
         raise CardDeclined(f"{card}: insufficient funds for {amount:.2f}")
     if card.endswith("0069"):

@@ -1,7 +1,7 @@
-"""The customers of the shop: `python -m flower.demo.traffic --rate 5` sends tasks until told to stop.
+"""Traffic of the demo: `python -m flower.demo.traffic --rate 5` sends tasks until it is stopped.
 
-What comes in is a table of scenarios. Each is played once, in order, so that a page has something of
-everything to show after half a minute; from then on they come by chance and weight.
+The traffic is a table of scenarios. Each is played once, in order, so that after half a minute there is an example of
+everything; afterwards they are chosen at random by weight.
 """
 
 import argparse
@@ -26,12 +26,12 @@ ARTICLES = ("bell", "bulb", "seed", "pot")
 WEBHOOKS = ("https://partner.example/hook", "https://unsteady.example/hook", "https://unreachable.example/hook")
 #: Kombu's Redis transport serves 0 first and 9 last.
 URGENT, BULK = 0, 9
-#: How long we wait for a task to start before we give up stopping it, in seconds.
+#: Seconds to wait for a task to start before it is terminated regardless.
 START_TIMEOUT = 60.0
 
 
 class ScenarioContext:
-    """Where scenarios get their chances from and leave what is to be done later."""
+    """Random values and scheduled actions for scenarios."""
 
     def __init__(self, seed: int | None) -> None:
         self.random = random.Random(seed)  # noqa: S311  (customers, not secrets)
@@ -43,7 +43,7 @@ class ScenarioContext:
         heapq.heappush(self._scheduled, (time.monotonic() + seconds, next(self._sequence), action))
 
     def run_due(self, until: float, stop: threading.Event) -> None:
-        """Do what falls due before `until` (by the monotonic clock), and wait for that moment."""
+        """Run the actions that are due before `until` (monotonic clock), and wait until then."""
         while not stop.is_set():
             while self._scheduled and self._scheduled[0][0] <= time.monotonic():
                 heapq.heappop(self._scheduled)[2]()
@@ -53,7 +53,7 @@ class ScenarioContext:
             stop.wait(max(following - time.monotonic(), 0.0))
 
     def run_all(self, stop: threading.Event) -> None:
-        """Do all that was left for later."""
+        """Run all scheduled actions."""
         while self._scheduled and not stop.is_set():
             self.run_due(self._scheduled[0][0], stop)
 
@@ -125,18 +125,18 @@ def run_report(desk: ScenarioContext) -> None:
 
 
 def run_cancelled_report(desk: ScenarioContext) -> None:
-    """Planned, and called off while it waits at the worker."""
+    """Scheduled, and revoked while it waits on the worker."""
     waiting = shop.nightly_report.apply_async((_day(desk),), countdown=4)
     desk.schedule(1.5, waiting.revoke)
 
 
 def run_expired_report(desk: ScenarioContext) -> None:
-    """Nobody wants it any more when its turn comes."""
+    """Expires before it can start."""
     shop.nightly_report.apply_async((_day(desk),), countdown=2, expires=1)
 
 
 def run_stopped_report(desk: ScenarioContext) -> None:
-    """Runs far too long, and is ended from outside."""
+    """Runs far too long, and is terminated."""
     running = shop.nightly_report.delay(_day(desk), minutes=10)
     give_up = time.monotonic() + START_TIMEOUT
 
@@ -159,8 +159,8 @@ def _day(desk: ScenarioContext) -> str:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`tasks` is how many it makes, retries not counted; `pause` is how long, in seconds, until it may
-    come again: slow things stay rare however high the rate is."""
+    """`tasks` is the number of tasks without retries; `pause` is the minimum number of seconds until it is played
+    again: slow scenarios stay rare at any rate."""
 
     play: Callable[..., None]
     tasks: int
@@ -187,7 +187,7 @@ SCENARIOS = (
 
 
 def scenario_sequence(rng: random.Random, tasks: int | None) -> Iterator[Scenario]:
-    """Which scenario comes next: all of them once, then by weight; about `tasks` tasks in all, never more."""
+    """The order of scenarios: all of them once, then by weight; at most `tasks` tasks in total."""
     left = float("inf") if tasks is None else tasks
     played: dict[Scenario, float] = {}
     opening = iter(SCENARIOS)
@@ -207,7 +207,7 @@ def _choose_scenario(rng: random.Random, played: dict[Scenario, float], left: fl
 
 
 def run_traffic(tasks: int | None, rate: float, seed: int | None, stop: threading.Event) -> None:
-    """Send `rate` tasks a second; return when `tasks` are sent and all that was planned is done."""
+    """Send `rate` tasks per second; return when `tasks` are sent and all scheduled actions have run."""
     desk = ScenarioContext(seed)
     due = time.monotonic()
     for scenario in scenario_sequence(desk.random, tasks):
