@@ -1,5 +1,5 @@
-"""`python -m flower`: the `flower` command; with the word `flower` among the arguments the `celery`
-program with this sub-command, as Flower has it."""
+"""`python -m flower`: the `flower` command, or, with the word `flower` among the arguments, the `celery` program with
+this subcommand, as in Flower."""
 
 import sys
 

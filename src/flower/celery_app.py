@@ -1,7 +1,6 @@
-"""The Celery application that is watched, loaded when somebody first needs it.
+"""The monitored Celery application, imported on first use.
 
-Celery takes longer to import than everything else together, and the first page does not need it.
-"""
+Importing Celery takes longer than importing everything else, and the first page does not need it."""
 
 import sys
 import threading
@@ -12,9 +11,9 @@ from flower.errors import InvalidRequest
 
 
 class LazyApp:
-    """Calling it gives the application; the first call imports it. Safe from any thread.
+    """Callable that returns the application and imports it on the first call. Thread-safe.
 
-    `named`: it is the user's own, with the settings that workers and senders have too."""
+    `is_user_app`: the application is the user's own, with the settings that its workers and producers have."""
 
     def __init__(self, load: Callable[[], Any], *, is_user_app: bool = True) -> None:
         self._load = load
@@ -24,7 +23,7 @@ class LazyApp:
 
     @property
     def loaded_app(self) -> Any:
-        """The application if somebody has needed it already, else None."""
+        """The application if it has been imported, else None."""
         return self._app
 
     def __call__(self) -> Any:
@@ -35,7 +34,7 @@ class LazyApp:
 
 
 def lazy_app(name: str | None, broker: str | None) -> LazyApp:
-    """The application that `-A` names, else a default one; `broker` overrides its broker URL."""
+    """The application named by `-A`, or a default one without a name; `broker` overrides its broker URL."""
 
     def load() -> Any:
         from celery.app.utils import find_app  # noqa: PLC0415 - see above
@@ -59,6 +58,6 @@ def lazy_app(name: str | None, broker: str | None) -> LazyApp:
 
 
 def import_task_modules(app: Any) -> Any:
-    """With the task modules that its settings name imported, so that its tasks are registered."""
+    """Import the task modules that the application's settings name, which registers its tasks. Returns `app`."""
     app.loader.import_default_modules()
     return app

@@ -1,4 +1,4 @@
-"""Which `Events` are meant when a function of the API is not told: those last started in this process."""
+"""The default `Events` of functions that are called without one: the instance last started in this process."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from flower.store.protocols import Reader
 
 
 class HasStore(Protocol):
-    """As much of `flower.events.Events` as reading needs."""
+    """The part of `flower.events.Events` that reading requires."""
 
     @property
     def store(self) -> Reader: ...
@@ -23,14 +23,14 @@ def set_current_events(events: HasStore | None) -> None:
 
 
 def unset_current_events(events: HasStore) -> None:
-    """Forget `events` if they are the ones; called by `Events.stop`."""
+    """Reset the default if it is `events`; called by `Events.stop`."""
     if _Current.events is events:
         _Current.events = None
 
 
 def get_current_events() -> HasStore:
-    """Raises NotFound if nothing is running."""
+    """Raises NotFound if no Events are running."""
     if _Current.events is None:
-        hint = "start one, as in `flower.Events(app).start()`, or name one with events="
+        hint = "start one with `flower.Events(app).start()`, or pass events="
         raise NotFound("No Events are running in this process", hint=hint)
     return _Current.events

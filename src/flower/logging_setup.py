@@ -1,4 +1,4 @@
-"""Where our log lines go: standard error, a file that is begun anew by size or time, or both."""
+"""Logging configuration: standard error, a log file rotated by size or time, or both."""
 
 import logging
 import sys
@@ -12,21 +12,21 @@ from flower.errors import InvalidRequest
 @dataclass(frozen=True, slots=True)
 class LogFile:
     path: str
-    #: begin a new one after `max_bytes`, or after `interval` times `when` (S, M, H, D, W0 to W6, midnight)
+    #: rotate after `max_bytes`, or after `interval` times `when` (S, M, H, D, W0 to W6, midnight)
     rotate: Literal["size", "time"] = "size"
     max_bytes: int = 100_000_000
     when: str = "midnight"
     interval: int = 1
-    #: old ones to keep
+    #: number of rotated files to keep
     backups: int = 10
 
 
 def configure_logging(level: str, file: LogFile | None = None, *, to_stderr: bool = True) -> None:
-    """Everything of ours, nothing of the libraries below a warning; no line at all if the level is `none`. Raises
-    Invalid if the file cannot be written."""
+    """Log everything of `flower` and only warnings of libraries; nothing at all if the level is `none`. Raises
+    InvalidRequest if the file cannot be written."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
-        if isinstance(handler.formatter, _LogFormatter):  # ours, of an earlier call
+        if isinstance(handler.formatter, _LogFormatter):  # added by an earlier call
             root.removeHandler(handler)
             handler.close()
     quiet = level.upper() == "NONE"
@@ -38,12 +38,12 @@ def configure_logging(level: str, file: LogFile | None = None, *, to_stderr: boo
 
 
 def forward_child_line(line: str) -> None:
-    """A line that another process of ours has formatted goes wherever our lines go."""
+    """Log a line that a child process has formatted already."""
     record = logging.LogRecord(_FORWARDED, logging.CRITICAL, "", 0, line, None, None)
     logging.getLogger().handle(record)
 
 
-#: The name of records that are lines already.
+#: Logger name of records that are formatted already.
 _FORWARDED = "relayed"
 
 
@@ -58,8 +58,8 @@ def _handlers(file: LogFile | None, *, to_stderr: bool) -> list[logging.Handler]
         try:
             handlers.append(_file_handler(file))
         except OSError as error:
-            raise InvalidRequest(f"The log file {file.path} cannot be written: {error.strerror or error}") from error
-    return handlers or [logging.NullHandler()]  # without any, Python writes warnings to standard error
+            raise InvalidRequest(f"Cannot write the log file {file.path}: {error.strerror or error}") from error
+    return handlers or [logging.NullHandler()]  # without a handler Python writes warnings to standard error
 
 
 def _file_handler(file: LogFile) -> logging.Handler:

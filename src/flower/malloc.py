@@ -1,4 +1,4 @@
-"""How the C library hands out memory in our processes."""
+"""Configures the memory allocator of the C library."""
 
 import contextlib
 import ctypes
@@ -7,8 +7,8 @@ _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 
 def limit_malloc_arenas() -> None:
-    """Let all threads take memory from two pools, on systems with the GNU C library. By itself it makes up to eight for
-    each processor, and what a thread has used once stays with its pool: with ten threads that compute on large arrays
-    now and then, most of what a process seems to need is such leftovers."""
+    """Limit glibc's malloc to two arenas shared by all threads; no effect with another C library. By default glibc
+    creates up to eight arenas per processor, and memory that a thread has used stays in its arena. With ten threads
+    that occasionally compute on large arrays, such leftovers would be most of the resident memory of the process."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)

@@ -1,4 +1,4 @@
-"""The kinds of values that options have: how a text becomes one, and which values of Python are one already."""
+"""Types of option values: how each is parsed from text, and which Python values are valid."""
 
 import math
 import re
@@ -12,8 +12,8 @@ from flower.units import parse_duration, parse_size
 TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})
 FALSE_WORDS = frozenset({"n", "no", "f", "false", "off", "0"})
 
-#: Commas between the entries of a list. One that no further `user:password` follows belongs to the password, as those
-#: in the hash of one do.
+#: Separators of list entries. In a list of pairs a comma that is not followed by another `user:password` belongs to the
+#: password; password hashes contain commas.
 _COMMA = re.compile(",")
 _COMMA_OF_PAIRS = re.compile(r",(?=[^,:]*:)|,\s*$")
 
@@ -28,20 +28,20 @@ class Bytes(int):
 
 @dataclass(frozen=True, slots=True)
 class OptionType:
-    """`parse` takes a text, `check` a value of Python that is no text; both raise ValueError."""
+    """`parse` takes text, `check` a Python value that is not text; both raise ValueError."""
 
-    #: after "must be" and "is not"
+    #: noun phrase for messages, after "must be" and "is not"
     name: str
     parse: Callable[[str], Any]
     check: Callable[[Any], Any]
-    #: in tables of options
+    #: short name for option tables
     label: str
-    #: an empty text and `none` mean that there is none
+    #: whether an empty text and `none` mean None
     optional: bool = False
 
 
 def option_type_for(hint: Any) -> OptionType:
-    """The kind of a field by its annotation."""
+    """The option type of a field, by its annotation."""
     if NoneType not in get_args(hint):
         return _OPTION_TYPES[hint]
     (rest,) = (each for each in get_args(hint) if each is not NoneType)
@@ -50,7 +50,7 @@ def option_type_for(hint: Any) -> OptionType:
 
 
 def split_pairs(text: str) -> tuple[str, ...]:
-    """`user:password` pairs."""
+    """Split comma-separated `user:password` pairs."""
     return _split_list(_COMMA_OF_PAIRS, text)
 
 
@@ -88,7 +88,7 @@ def _check_int(value: Any) -> int:
 
 
 def _check_str(value: Any) -> str:
-    raise ValueError(value)  # texts are parsed
+    raise ValueError(value)  # text is parsed, never checked
 
 
 def _parse_seconds(text: str) -> Seconds:

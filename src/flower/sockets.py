@@ -1,4 +1,4 @@
-"""The sockets that we listen on: opened before anything else is started, so that a port in use costs nothing."""
+"""Listening sockets. They are opened before anything else starts, so that a port in use is reported at once."""
 
 import errno
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from flower.errors import InvalidRequest
 
-#: Connections that may wait to be accepted.
+#: Maximum number of connections that wait to be accepted.
 LISTEN_BACKLOG = 512
-#: Anybody on this machine may connect, as in Flower: the folder of the socket says who gets there.
+#: Any user of this machine may connect, as in Flower; the permissions of the directory restrict access.
 SOCKET_MODE = 0o777
 
 
 @contextmanager
 def bind_tcp(address: str, port: int) -> Iterator[list[socket.socket]]:
-    """All addresses that the name has; "" is every interface, IPv4 and IPv6. Port 0 is any free one, the same for all.
-    Raises Invalid."""
+    """Listen on all addresses of a host name; "" is every interface, IPv4 and IPv6. Port 0 is any free port, the same
+    for all addresses. Raises InvalidRequest."""
     with ExitStack() as opened:
         try:
             listeners = [opened.enter_context(each) for each in _open_listeners(address, port)]
@@ -32,23 +32,23 @@ def bind_tcp(address: str, port: int) -> Iterator[list[socket.socket]]:
 
 @contextmanager
 def bind_unix(path: str) -> Iterator[list[socket.socket]]:
-    """A unix socket, which is removed again. Raises Invalid."""
+    """Listen on a Unix socket, which is removed on exit. Raises InvalidRequest."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         try:
             _bind_path(listener, path)
         except OSError as error:
-            raise InvalidRequest(f"Cannot listen on the unix socket {path}: {error.strerror or error}") from error
-        ours = os.stat(path)
+            raise InvalidRequest(f"Cannot listen on the Unix socket {path}: {error.strerror or error}") from error
+        created = os.stat(path)
         try:
             yield [listener]
         finally:
-            # Not one that somebody has put in its place meanwhile.
-            if os.path.exists(path) and os.path.samestat(os.stat(path), ours):
+            # A socket that another process has created in its place stays.
+            if os.path.exists(path) and os.path.samestat(os.stat(path), created):
                 os.unlink(path)
 
 
 def socket_url(listener: socket.socket, address: str, *, tls: bool) -> str:
-    """As one would type it, with the real port; without a path."""
+    """The URL of the listener with its actual port, without a path."""
     host = address or "127.0.0.1"
     return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
@@ -60,13 +60,13 @@ def _open_listeners(address: str, port: int) -> list[socket.socket]:
         return [
             _set_options(socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=LISTEN_BACKLOG))
         ]
-    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # A dict keeps the order and drops what a name has twice.
-    places = list({(family, str(place[0])): None for family, _, _, _, place in found})
+    address_infos = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # A dict removes duplicates and keeps the order.
+    addresses = list({(family, str(sockaddr[0])): None for family, _, _, _, sockaddr in address_infos})
     listeners: list[socket.socket] = []
     try:
-        for family, host in places:
-            listener = _open_listener(family, host, port, is_only=len(places) == 1)
+        for family, host in addresses:
+            listener = _open_listener(family, host, port, is_only=len(addresses) == 1)
             if listener is not None:
                 listeners.append(listener)
                 port = port or listener.getsockname()[1]
@@ -80,7 +80,8 @@ def _open_listeners(address: str, port: int) -> list[socket.socket]:
 
 
 def _open_listener(family: int, host: str, port: int, *, is_only: bool) -> socket.socket | None:
-    """None for an address that this machine does not have, such as ::1 in a container, if the name has others."""
+    """None for an address that this machine does not have (such as ::1 in a container), if the name has other
+    addresses."""
     try:
         return _set_options(socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG))
     except OSError as error:
@@ -90,16 +91,17 @@ def _open_listener(family: int, host: str, port: int, *, is_only: bool) -> socke
 
 
 def _set_options(listener: socket.socket) -> socket.socket:
-    # asyncio sets it only on sockets that name their protocol; without it most answers wait 40 ms.
+    # asyncio sets it only on sockets that name their protocol; without it most responses are delayed by 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _bind_path(listener: socket.socket, path: str) -> None:
-    """A socket that nobody listens on is left over of a process that was killed; anything else is not ours."""
+    """Bind a Unix socket. A leftover socket of a killed process is replaced; a socket in use and any other file are an
+    error."""
     if os.path.lexists(path):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "this is no socket")
+            raise FileExistsError(errno.EEXIST, "not a socket")
         if _is_in_use(path):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         Path(path).unlink()
@@ -109,9 +111,9 @@ def _bind_path(listener: socket.socket, path: str) -> None:
 
 
 def _is_in_use(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         try:
-            caller.connect(path)
+            client.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
         return True

@@ -1,1 +1,1 @@
-"""The documented import paths `flower.utils.tasks` and `flower.utils.search`: old names, nothing else."""
+"""The documented import paths `flower.utils.tasks` and `flower.utils.search`: aliases only."""
