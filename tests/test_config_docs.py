@@ -41,7 +41,7 @@ def default(name: str) -> str:
 
 
 def sentence(name: str) -> str:
-    return str(OPTION_FIELDS[name].metadata["sentence"]).replace("|", "\\|")
+    return str(OPTION_FIELDS[name].metadata["description"]).replace("|", "\\|")
 
 
 def with_tables(page: str) -> str:

@@ -22,7 +22,7 @@ from flower.option_types import Bytes, OptionType, Seconds, option_type_for, spl
 
 def _option(default: Any, description: str, *, secret: bool = False) -> Any:
     """A field of `Config`. A `secret` option is never shown."""
-    return field(default=default, metadata={"sentence": description, "secret": secret})
+    return field(default=default, metadata={"description": description, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +290,7 @@ _MIN_VALUES: Mapping[str, float] = {
 def _validate(config: Config) -> Config:
     for name in ("port", "metrics_port"):
         if not 0 <= getattr(config, name) <= 65535:
-            raise InvalidRequest(f"{option_flag(name)}={getattr(config, name)}: ports are 0 to 65535")
+            raise InvalidRequest(f"{option_flag(name)}={getattr(config, name)}: must be a port from 0 to 65535")
     for name, choices in _CHOICES.items():
         if getattr(config, name).lower() not in (choice.lower() for choice in choices):
             raise InvalidRequest(

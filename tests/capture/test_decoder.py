@@ -1,4 +1,4 @@
-"""What bodies become: the fast path for Celery's own events, the tolerant one for the rest, never an error."""
+"""Decoding of message bodies: the fast path for events of Celery, the lenient path for the rest, never an error."""
 
 import json
 import logging
@@ -60,7 +60,7 @@ def standard(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", STANDARD)
-def test_celerys_own_events_take_the_fast_path(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_of_celery_use_the_fast_path(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("took the tolerant path")
 
@@ -73,7 +73,7 @@ def test_celerys_own_events_take_the_fast_path(kind: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("kind", STANDARD)
-def test_the_tolerant_path_agrees_with_the_fast_one(kind: str) -> None:
+def test_lenient_path_agrees_with_the_fast_path(kind: str) -> None:
     fields = standard(kind)
     assert coerce.parse_event(fields, NOW) == msgspec.json.decode(json.dumps(fields), type=Event)
 
@@ -89,7 +89,7 @@ def test_the_tolerant_path_agrees_with_the_fast_one(kind: str) -> None:
         },
     )
 )  # fmt: skip
-def test_both_paths_agree_on_whatever_the_fast_one_takes(fields: dict[str, Any]) -> None:
+def test_paths_agree_on_everything_the_fast_path_accepts(fields: dict[str, Any]) -> None:
     try:
         fast = msgspec.json.decode(json.dumps(fields).encode(), type=Event)
     except msgspec.MsgspecError:
@@ -111,7 +111,7 @@ def test_custom_events_and_unknown_fields_keep_their_data() -> None:
     }
 
 
-def test_wrong_types_are_converted_or_dropped_and_the_rest_is_kept() -> None:
+def test_wrong_types_are_converted_or_dropped() -> None:
     event = one(args=[1, "a"], kwargs={"a": None}, retries="3", runtime="0.5", clock=7.0, pid="x", freq=True, name=5,
                 terminated="yes", loadavg=[1, "2", None], signum=[9], hostname="w")  # fmt: skip
     assert (event.args, event.kwargs, event.name) == ("[1, 'a']", "{'a': None}", "5")
@@ -122,7 +122,7 @@ def test_wrong_types_are_converted_or_dropped_and_the_rest_is_kept() -> None:
 
 
 @pytest.mark.parametrize("bad", [None, "soon", True, math.nan, math.inf, -1, 1e300, 10**400, [1], "1e999"])
-def test_a_bad_timestamp_becomes_our_own(bad: object) -> None:
+def test_invalid_timestamp_is_replaced_by_the_local_clock(bad: object) -> None:
     assert one(timestamp=bad).timestamp == NOW
     (event,) = decoded(json.dumps({"type": "task-started", "uuid": ID}).encode())
     assert event.timestamp == NOW
@@ -133,7 +133,7 @@ def test_timestamps_from_1970_and_2100_are_kept(good: Any) -> None:
     assert one(timestamp=good).timestamp == float(good)
 
 
-def test_text_that_no_database_takes_is_made_storable() -> None:
+def test_text_is_made_storable() -> None:
     body = (
         b'{"type":"task-failed","uuid":"a\\u0000b","timestamp":1,'
         b'"exception":"\\ud800 bad \xff","traceback":"tab\there\x01"}'
@@ -145,7 +145,7 @@ def test_text_that_no_database_takes_is_made_storable() -> None:
     event.exception.encode()
 
 
-def test_numbers_beyond_all_bounds() -> None:
+def test_numbers_out_of_range() -> None:
     assert one(clock=2**70, retries="9" * 5000).clock is None
     (event,) = decoded(
         b'{"type":"task-x","uuid":"u","timestamp":1,"clock":%s,"big":%s,"nan":NaN,"in":[NaN,1]}'
@@ -180,13 +180,13 @@ def test_ten_megabytes_of_arguments() -> None:
         (b'{"type":"worker-heartbeat","timestamp":1}', "no hostname"),
     ],
 )
-def test_what_is_no_event_is_counted(body: bytes, reason: str) -> None:
+def test_malformed_events_are_counted(body: bytes, reason: str) -> None:
     decoder = Decoder()
     assert decoded(body, decoder) == []
     assert decoder.malformed == {reason: 1}
 
 
-def test_one_bad_event_does_not_cost_the_others() -> None:
+def test_malformed_event_does_not_affect_others() -> None:
     decoder = Decoder()
     good = standard("task-started")
     body = json.dumps([good, 5, {"type": "task-failed"}, {**good, "args": ["x"]}, good, {"type": "custom"}]).encode()
@@ -195,13 +195,13 @@ def test_one_bad_event_does_not_cost_the_others() -> None:
     assert decoder.skipped == 1
 
 
-def test_events_of_other_families_are_passed_over() -> None:
+def test_events_of_other_kinds_are_skipped() -> None:
     decoder = Decoder()
     assert decoded(b'{"type":"shop-sale","timestamp":1,"amount":5}', decoder) == []
     assert (decoder.skipped, decoder.malformed) == (1, {})
 
 
-def test_bad_messages_are_logged_once_a_minute_and_briefly(caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_messages_are_logged_briefly_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     decoder = Decoder()
     with caplog.at_level(logging.WARNING):
         for _ in range(50):
@@ -229,7 +229,7 @@ kinds = st.sampled_from([*STANDARD, "task-x", "other", "task-"])
         st.builds(lambda d, k: {**d, "type": k}, st.dictionaries(fields, json_values, max_size=8), kinds), max_size=3
     )
 )
-def test_no_json_value_raises_and_what_comes_out_can_be_stored(value: object) -> None:
+def test_any_json_value_is_decoded_into_storable_events(value: object) -> None:
     for event in decoded(json.dumps(value).encode()):
         # encodes (so: no lone surrogate), is finite, and is of the declared types
         again = msgspec.json.decode(msgspec.json.encode(event), type=Event)
@@ -279,7 +279,7 @@ def test_serializers_and_compression(serializer: str, compression: str | None) -
     assert [event.result for event in out] == ["'ok'"]
 
 
-def test_pickle_is_refused_unless_allowed(tmp_path: Any) -> None:
+def test_pickle_is_rejected_unless_accepted(tmp_path: Any) -> None:
     import os
     import pickle
 
@@ -317,8 +317,8 @@ def test_pickled_python_objects_become_text() -> None:
     assert coerce.to_text(Odd()) == "<Odd>"
 
 
-def test_the_dispatcher_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a real dispatcher writes into memory, single and batched."""
+def test_messages_of_the_dispatcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of a real dispatcher on the memory transport, single and batched."""
     app = Celery("x", broker="memory://", set_as_current=False)
     seen: list[Any] = []
     with app.connection_for_write() as connection:

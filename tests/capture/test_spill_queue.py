@@ -1,4 +1,4 @@
-"""The queue between wire and reader: order, bounds, disk, and what happens when there is no room."""
+"""The spill queue: order, limits, disk, and behaviour when it is full."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ def emptied(queue: SpillQueue) -> list[Chunk]:
     return found
 
 
-def test_order_is_kept_through_memory_and_disk(tmp_path: Path) -> None:
+def test_order_through_memory_and_disk(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path / "new", memory_limit=1000, disk_limit=10**6, file_size=2000)
     sent = [chunk(number) for number in range(500)]
     got = []
@@ -37,7 +37,7 @@ def test_order_is_kept_through_memory_and_disk(tmp_path: Path) -> None:
     assert (queue.backlog_bytes, queue.spilled_bytes) == (0, 0)
 
 
-def test_the_files_have_no_name_and_memory_is_used_again_afterwards(tmp_path: Path) -> None:
+def test_files_are_unnamed_and_memory_is_used_again_afterwards(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path, memory_limit=100, disk_limit=10**6)
     for number in range(10):
         assert queue.put(chunk(number), 5)
@@ -48,7 +48,7 @@ def test_the_files_have_no_name_and_memory_is_used_again_afterwards(tmp_path: Pa
     assert queue.spilled_bytes == 0
 
 
-def test_a_chunk_that_is_larger_than_the_bound_does_not_wait_for_the_reader(tmp_path: Path) -> None:
+def test_chunk_larger_than_the_limit_is_accepted(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path, memory_limit=100)
     sent = [chunk(0), chunk(1, 500), chunk(2, 5000)]
     for one in sent:
@@ -57,7 +57,7 @@ def test_a_chunk_that_is_larger_than_the_bound_does_not_wait_for_the_reader(tmp_
     assert emptied(queue) == sent
 
 
-def test_when_all_is_full_put_waits_for_room(tmp_path: Path) -> None:
+def test_put_waits_when_memory_and_disk_are_full(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path, memory_limit=300, disk_limit=500)
     number = 0
     while queue.put(chunk(number), 0.3):
@@ -70,7 +70,7 @@ def test_when_all_is_full_put_waits_for_room(tmp_path: Path) -> None:
     assert [one.received for one in got if one] == [float(n) for n in range(number + 1)]
 
 
-def test_a_disk_that_refuses_makes_put_wait_and_loses_nothing(
+def test_failing_disk_makes_put_wait_without_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = SpillQueue(tmp_path, memory_limit=300)
@@ -94,7 +94,7 @@ def test_a_disk_that_refuses_makes_put_wait_and_loses_nothing(
     assert [one.received for one in emptied(queue)] == [float(n) for n in range(number + 1)]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     queue = SpillQueue(tmp_path / "file" / "folder", memory_limit=100)
     sent = [chunk(n) for n in range(3)]
@@ -104,15 +104,13 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert queue.put(chunk(3), 0)
 
 
-def test_without_a_folder_it_only_waits() -> None:
+def test_put_waits_without_a_directory() -> None:
     queue = SpillQueue(None, memory_limit=100)
     assert queue.put(chunk(0, 500), 0)  # one always fits
     assert not queue.put(chunk(1), 0.01)
 
 
-def test_what_cannot_be_read_back_is_an_error_and_the_queue_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_error_is_raised_and_the_queue_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = SpillQueue(tmp_path, memory_limit=100)
     for number in range(4):
         assert queue.put(chunk(number), 5)
@@ -126,7 +124,7 @@ def test_what_cannot_be_read_back_is_an_error_and_the_queue_goes_on(
     assert queue.get(0) == chunk(9)
 
 
-def test_after_closing_what_is_there_can_still_be_read() -> None:
+def test_waiting_chunks_can_be_read_after_close() -> None:
     queue = SpillQueue(None)
     queue.put(chunk(0), 0)
     queue.close()
@@ -137,9 +135,7 @@ def test_after_closing_what_is_there_can_still_be_read() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 400), min_size=50, max_size=400), st.integers(50, 2000))
-def test_a_writer_and_a_reader_side_by_side(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], memory: int
-) -> None:
+def test_concurrent_put_and_get(tmp_path_factory: pytest.TempPathFactory, sizes: list[int], memory: int) -> None:
     queue = SpillQueue(tmp_path_factory.mktemp("spill"), memory_limit=memory, disk_limit=20_000, file_size=1500)
     sent = [chunk(number, size) for number, size in enumerate(sizes)]
     putting = threading.Thread(target=lambda: [queue.put(one, 20) for one in sent])
@@ -150,7 +146,7 @@ def test_a_writer_and_a_reader_side_by_side(
     assert queue.get(1) is None
 
 
-def test_what_is_on_the_disk_cannot_be_read_there(tmp_path: Path) -> None:
+def test_content_on_disk_is_encrypted(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path, memory_limit=1_000, disk_limit=10**6)
     secret = b"'password': 'hunter2' " * 20
     for number in range(10):

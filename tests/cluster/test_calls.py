@@ -1,4 +1,4 @@
-"""What a call asks for is checked before anything is sent."""
+"""Task calls are validated before anything is sent."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from flower.errors import InvalidRequest
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ({"args": "text"}, "args must be an array"),
         ({"args": {"a": 1}}, "args must be an array"),
@@ -29,44 +29,44 @@ from flower.errors import InvalidRequest
         ({"options": {"producer": 1, "connection": 2}}, "Invalid option"),
     ],
 )
-def test_refused(given: dict[str, Any], words: str) -> None:
+def test_invalid_calls(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         build_call("shop.add", **given)
-    assert caught.value.message == words
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize("name", ["", None, 5])
-def test_a_name_is_a_text(name: Any) -> None:
+def test_name_must_be_a_string(name: Any) -> None:
     with pytest.raises(InvalidRequest, match="name"):
         build_call(name)
 
 
 def test_dates_and_numbers_are_converted() -> None:
     when = datetime(2026, 11, 22, 14, 30, 0, 500_000)
-    asked = build_call(
+    task_call = build_call(
         "x", (1, 2), {"a": 1}, {"eta": "2026-11-22 14:30:00.500000", "countdown": "1.5", "expires": "60"}
     )
-    assert (asked.args, asked.kwargs) == ([1, 2], {"a": 1})
-    assert asked.options == {"eta": when, "countdown": 1.5, "expires": 60.0}
+    assert (task_call.args, task_call.kwargs) == ([1, 2], {"a": 1})
+    assert task_call.options == {"eta": when, "countdown": 1.5, "expires": 60.0}
     assert build_call("x", options={"expires": "2026-11-22 14:30:00.5"}).options == {"expires": when}
     assert build_call("x", options={"eta": when}).options == {"eta": when}
     assert build_call("x", options={"eta": "2026-11-22T14:30:00+02:00"}).options["eta"].utcoffset() is not None
     assert build_call("x", options={"eta": "2026-1-2 3:4:5.6"}).options["eta"] == datetime(2026, 1, 2, 3, 4, 5, 600_000)
 
 
-def test_none_is_not_given() -> None:
+def test_none_means_not_given() -> None:
     assert build_call(
         "x", None, None, {"expires": None, "eta": None, "queue": None, "timeout": None, "priority": 3}
     ) == build_call("x", [], {}, {"priority": 3})
 
 
 @pytest.mark.parametrize("given", ["200", "10/s", "90/m", "5/h", "0.5/m", 7, 0])
-def test_rates(given: Any) -> None:
+def test_rate_limits(given: Any) -> None:
     assert parse_rate_limit(given) == str(given)
 
 
 @pytest.mark.parametrize("given", ["", "fast", "-5/s", "10/d", "10 / s", "nan", "inf", None, True, "1e3/s"])
-def test_no_rates(given: Any) -> None:
+def test_invalid_rate_limits(given: Any) -> None:
     with pytest.raises(InvalidRequest, match="Invalid rate limit string"):
         parse_rate_limit(given)
 

@@ -1,4 +1,4 @@
-"""A broker or backend that is not there is an `Unavailable` within seconds, whatever was asked."""
+"""An unreachable broker or result backend raises BackendUnavailable within seconds, for every operation."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ from flower.errors import BackendUnavailable
 from tests.helpers.celery_app import make
 from tests.helpers.servers import Redis, free_port
 
-ASKED: list[Callable[[Celery], Coroutine[Any, Any, Any]]] = [
+OPERATIONS: list[Callable[[Celery], Coroutine[Any, Any, Any]]] = [
     lambda app: task_apply("shop.add", [1, 2], app=app),
     lambda app: task_async_apply("shop.add", [1, 2], app=app),
     lambda app: task_send_task("shop.add", [1, 2], app=app),
@@ -35,34 +35,34 @@ ASKED: list[Callable[[Celery], Coroutine[Any, Any, Any]]] = [
 ]
 
 
-def refused_everywhere(app: Celery) -> None:
+def assert_all_unavailable(app: Celery) -> None:
     async def all_at_once() -> list[Any]:
-        return await asyncio.gather(*(ask(app) for ask in ASKED), return_exceptions=True)
+        return await asyncio.gather(*(operation(app) for operation in OPERATIONS), return_exceptions=True)
 
-    begun = time.monotonic()
-    answers = asyncio.run(all_at_once())
-    assert [type(answer) for answer in answers] == [BackendUnavailable] * len(ASKED)
-    assert time.monotonic() - begun < 10
+    started_at = time.monotonic()
+    outcomes = asyncio.run(all_at_once())
+    assert [type(outcome) for outcome in outcomes] == [BackendUnavailable] * len(OPERATIONS)
+    assert time.monotonic() - started_at < 10
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
-def test_refused(scheme: str) -> None:
-    refused_everywhere(make(f"{scheme}://127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}"))
+def test_connection_refused(scheme: str) -> None:
+    assert_all_unavailable(make(f"{scheme}://127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}"))
 
 
-def test_hanging_and_back_again() -> None:
+def test_unresponsive_and_recovered() -> None:
     with Redis() as server:
         app = make(server.url, server.url)
         assert asyncio.run(task_send_task("shop.add", [1, 2], app=app))["state"] == "PENDING"
         server.signal(signal.SIGSTOP)
         try:
-            refused_everywhere(app)
+            assert_all_unavailable(app)
         finally:
             server.signal(signal.SIGCONT)
         assert asyncio.run(task_send_task("shop.add", [1, 2], app=app))["state"] == "PENDING"
 
 
-def test_a_broker_that_was_restarted_between_two_calls() -> None:
+def test_broker_restart_between_two_calls() -> None:
     with Redis() as server:
         app = make(server.url, server.url)
         asyncio.run(task_send_task("shop.add", [1, 2], app=app))

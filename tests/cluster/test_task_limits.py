@@ -1,4 +1,4 @@
-"""Limits are asked of real workers and read back from them."""
+"""Limits are set on real workers and read back from them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from tests.helpers.servers import Redis
 
 
 def registered(worker: Worker, name: str) -> str:
-    answers = worker.app.control.inspect(destination=[worker.hostname], timeout=5)
-    tasks = answers.registered("rate_limit", "time_limit", "soft_time_limit")[worker.hostname]
+    inspect = worker.app.control.inspect(destination=[worker.hostname], timeout=5)
+    tasks = inspect.registered("rate_limit", "time_limit", "soft_time_limit")[worker.hostname]
     return next(task for task in tasks if task.split(" ")[0] == name)
 
 
 def test_rate_limit(cluster: Cluster) -> None:
     worker = cluster.worker
-    said = asyncio.run(task_rate_limit("shop.echo", "600/m", worker.hostname, app=cluster.app))
-    assert said == {
+    replies = asyncio.run(task_rate_limit("shop.echo", "600/m", worker.hostname, app=cluster.app))
+    assert replies == {
         "message": "new rate limit set successfully",
         "workers": {worker.hostname: "new rate limit set successfully"},
     }
@@ -34,10 +34,10 @@ def test_rate_limit(cluster: Cluster) -> None:
     assert "600" not in registered(worker, "shop.echo")
 
 
-def test_time_limits_are_noted(cluster: Cluster) -> None:
+def test_time_limits_are_stored(cluster: Cluster) -> None:
     worker = cluster.worker
-    said = asyncio.run(task_timeout("shop.echo", 7, 9.5, worker.hostname, app=cluster.app))
-    assert said["message"] == "time limits set successfully"
+    replies = asyncio.run(task_timeout("shop.echo", 7, 9.5, worker.hostname, app=cluster.app))
+    assert replies["message"] == "time limits set successfully"
     assert "time_limit=9.5" in registered(worker, "shop.echo")
     assert "soft_time_limit=7" in registered(worker, "shop.echo")
     asyncio.run(task_timeout("shop.echo", workername=worker.hostname, app=cluster.app))
@@ -52,8 +52,8 @@ def own() -> Iterator[Cluster]:
             yield Cluster(app, worker)
 
 
-def test_time_limits_kill(own: Cluster) -> None:
-    """Celery's workers keep using the old limits until they next connect to the broker; then the new ones kill."""
+def test_time_limits_apply_after_a_reconnect(own: Cluster) -> None:
+    """Celery workers use the old limits until their next reconnect to the broker; then the new ones apply."""
     asyncio.run(task_timeout("shop.rest", hard=1, app=own.app))
     with own.app.connection_for_read() as connection:
         client = connection.default_channel.client
@@ -63,17 +63,21 @@ def test_time_limits_kill(own: Cluster) -> None:
         asyncio.run(task_apply("shop.rest", [30], app=own.app, timeout=25))
 
 
-def test_refusals(cluster: Cluster) -> None:
+def test_rejections(cluster: Cluster) -> None:
     worker = cluster.worker.hostname
 
-    def refused(kind: type[Exception], call: Any, words: str) -> None:
-        with pytest.raises(kind, match=words):
+    def assert_raises(kind: type[Exception], call: Any, message: str) -> None:
+        with pytest.raises(kind, match=message):
             asyncio.run(call)
 
-    refused(Forbidden, task_rate_limit("shop.nothing", "1/s", worker, app=cluster.app), "unknown task")
-    refused(Forbidden, task_timeout("shop.nothing", 1, 2, app=cluster.app), "unknown task")
-    refused(DeadlineExceeded, task_rate_limit("shop.add", "1/s", "celery@nowhere", app=cluster.app), "(?i)timeout")
-    refused(InvalidRequest, task_rate_limit("shop.add", "fast", worker, app=cluster.app), "Invalid rate limit string")
-    refused(InvalidRequest, task_timeout("shop.add", -1, app=cluster.app), "Invalid soft time limit")
-    refused(InvalidRequest, task_timeout("shop.add", 1, "x", app=cluster.app), "Invalid hard time limit")  # type: ignore[arg-type]
-    refused(InvalidRequest, task_timeout("", 1, app=cluster.app), "name")
+    assert_raises(Forbidden, task_rate_limit("shop.nothing", "1/s", worker, app=cluster.app), "unknown task")
+    assert_raises(Forbidden, task_timeout("shop.nothing", 1, 2, app=cluster.app), "unknown task")
+    assert_raises(
+        DeadlineExceeded, task_rate_limit("shop.add", "1/s", "celery@nowhere", app=cluster.app), "(?i)timeout"
+    )
+    assert_raises(
+        InvalidRequest, task_rate_limit("shop.add", "fast", worker, app=cluster.app), "Invalid rate limit string"
+    )
+    assert_raises(InvalidRequest, task_timeout("shop.add", -1, app=cluster.app), "Invalid soft time limit")
+    assert_raises(InvalidRequest, task_timeout("shop.add", 1, "x", app=cluster.app), "Invalid hard time limit")  # type: ignore[arg-type]
+    assert_raises(InvalidRequest, task_timeout("", 1, app=cluster.app), "name")

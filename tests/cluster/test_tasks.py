@@ -1,4 +1,4 @@
-"""Run, follow and stop tasks of a real worker, on both brokers; every effect is seen at the worker."""
+"""Run, follow and stop tasks of a real worker, on both brokers; every effect is verified on the worker."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ def test_apply_with_retries_and_keywords(cluster: Cluster) -> None:
     assert echoed["result"] == [[1], {"timeout": 30}]
 
 
-def test_a_task_that_fails(cluster: Cluster) -> None:
+def test_failing_task(cluster: Cluster) -> None:
     with pytest.raises(TaskFailed) as caught:
         asyncio.run(task_apply("shop.fail", ["no money"], app=cluster.app, timeout=20))
     assert caught.value.exception == "ValueError('no money')"
@@ -50,24 +50,24 @@ def test_a_task_that_fails(cluster: Cluster) -> None:
     assert "no money" in str(caught.value)
 
 
-def test_a_task_that_is_too_slow(cluster: Cluster) -> None:
-    begun = time.monotonic()
+def test_task_slower_than_the_timeout(cluster: Cluster) -> None:
+    started_at = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
         asyncio.run(task_apply("shop.rest", [1.5], app=cluster.app, timeout=0.2))
     assert "timeout" in str(caught.value).lower()
     assert isinstance(caught.value, TimeoutError)
-    assert time.monotonic() - begun < 1.4
+    assert time.monotonic() - started_at < 1.4
 
 
-def test_a_task_that_nobody_knows(cluster: Cluster) -> None:
+def test_unregistered_task(cluster: Cluster) -> None:
     with pytest.raises(NotRegistered) as caught:
         asyncio.run(task_apply("shop.nothing", app=cluster.app))
     assert "not registered" in str(caught.value).lower()
     assert isinstance(caught.value, LookupError)
 
 
-def test_a_task_that_only_the_sender_knows(cluster: Cluster) -> None:
-    """Workers answer it with an exception of Celery; we say it in words."""
+def test_task_registered_only_in_the_sender(cluster: Cluster) -> None:
+    """The exception of the worker is translated into a message."""
     app = make(cluster.app.conf.broker_url, cluster.app.conf.result_backend)
     app.task(name="shop.only_here", shared=False)(add)
     with pytest.raises(TaskFailed) as caught:
@@ -76,12 +76,12 @@ def test_a_task_that_only_the_sender_knows(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("given", [{"args": [1]}, {"args": [object(), 2]}, {"args": [1, 2], "serializer": "none"}])
-def test_what_cannot_be_sent(cluster: Cluster, given: dict[str, Any]) -> None:
+def test_invalid_arguments_and_options(cluster: Cluster, given: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         asyncio.run(task_async_apply("shop.add", app=cluster.app, **given))
 
 
-def test_the_next_call_works_after_one_that_the_broker_refused(cluster: Cluster) -> None:
+def test_connection_is_usable_after_a_rejected_message(cluster: Cluster) -> None:
     with pytest.raises(InvalidRequest):
         asyncio.run(task_send_task("shop.add", [1, 2], app=cluster.app, priority=object()))
     assert asyncio.run(task_apply("shop.add", [1, 2], app=cluster.app, timeout=20))["success"]
@@ -102,7 +102,7 @@ def test_send_and_fetch(cluster: Cluster) -> None:
     assert "ValueError: card declined" in (failed["traceback"] or "")
 
 
-def test_nothing_stays_subscribed_to_results_that_nobody_fetches(redis_cluster: Cluster) -> None:
+def test_no_subscription_remains_for_unfetched_results(redis_cluster: Cluster) -> None:
     app = redis_cluster.app
 
     async def many() -> list[str]:
@@ -119,9 +119,9 @@ def test_countdown_eta_and_expires(redis_cluster: Cluster) -> None:
 
     async def three() -> tuple[Any, Any, Any]:
         soon = (datetime.now(UTC) + timedelta(seconds=0.4)).isoformat()
-        begun = time.monotonic()
+        started_at = time.monotonic()
         later = await task_apply("shop.add", [1, 1], app=app, countdown=0.4, timeout=20)
-        took = time.monotonic() - begun
+        took = time.monotonic() - started_at
         at = await task_apply("shop.add", [1, 1], app=app, eta=soon, timeout=20)
         dead = await task_send_task("shop.add", [1, 1], app=app, expires="2020-01-01 00:00:00.0")
         assert took >= 0.4
@@ -157,27 +157,27 @@ def test_a_task_that_we_sent_and_that_waits_is_no_stranger(redis_cluster: Cluste
 def test_revoke_before_it_runs(cluster: Cluster) -> None:
     app = cluster.app
 
-    async def story() -> Any:
+    async def scenario() -> Any:
         sent = await task_send_task("shop.add", [1, 2], app=app, countdown=0.7)
         await task_revoke(sent["task-id"], app=app)
         return await get_task_result(sent["task-id"], 20, app=app)
 
-    assert asyncio.run(story())["state"] == "REVOKED"
+    assert asyncio.run(scenario())["state"] == "REVOKED"
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL", "usr1"])
 def test_revoke_ends_a_running_task(cluster: Cluster, signal: str) -> None:
     app = cluster.app
 
-    async def story() -> Any:
+    async def scenario() -> Any:
         sent = await task_send_task("shop.rest", [60], app=app)
         assert await asyncio.to_thread(cluster.worker.started, sent["task-id"])
         done = await task_revoke(sent["task-id"], terminate=True, signal=signal, app=app)
         assert done["message"] == f"Revoked '{sent['task-id']}'"
         return await get_task_result(sent["task-id"], 20, app=app)
 
-    found = asyncio.run(story())
-    # USR1 is the signal of the soft time limit: the task's exception may be noted after the revocation.
+    found = asyncio.run(scenario())
+    # USR1 is the signal of the soft time limit: the exception of the task may be recorded after the revocation.
     assert found["state"] in ({"REVOKED", "FAILURE"} if signal == "usr1" else {"REVOKED"})
     wait_for("the end of the task", lambda: not running(cluster, found["task-id"]))
 
@@ -192,7 +192,7 @@ def test_signals_are_checked(redis_cluster: Cluster) -> None:
 def test_abort_is_seen_by_the_task(cluster: Cluster) -> None:
     app = cluster.app
 
-    async def story() -> tuple[Any, Any, Any]:
+    async def scenario() -> tuple[Any, Any, Any]:
         sent = await task_send_task("shop.until_aborted", app=app)
         assert await asyncio.to_thread(cluster.worker.started, sent["task-id"])
         done = await task_abort(sent["task-id"], app=app)
@@ -203,24 +203,24 @@ def test_abort_is_seen_by_the_task(cluster: Cluster) -> None:
             await asyncio.sleep(0.05)
         return done, found, await task_abort(sent["task-id"], app=app)
 
-    done, found, late = asyncio.run(story())
+    done, found, late = asyncio.run(scenario())
     assert done == {"task-id": found["task-id"], "state": "ABORTED", "message": f"Aborted '{found['task-id']}'"}
     assert found["result"] == "saw it"
-    assert late["state"] == "SUCCESS"  # what has ended keeps its result
+    assert late["state"] == "SUCCESS"  # a finished task keeps its result
 
 
-def test_calls_that_wait_do_not_hold_up_others(redis_cluster: Cluster) -> None:
-    """Flower's five threads are all taken by five slow tasks. Here the queue of the worker is the only limit."""
+def test_waiting_calls_do_not_block_others(redis_cluster: Cluster) -> None:
+    """In Flower five slow tasks occupy all five threads. Here the queue of the worker is the only limit."""
     app = redis_cluster.app
 
-    async def story() -> float:
+    async def scenario() -> float:
         slow = [asyncio.create_task(task_apply("shop.rest", [20], app=app)) for _ in range(12)]
         worker = redis_cluster.worker
         await asyncio.to_thread(wait_for, "tasks that run", lambda: len(worker.inspect("active")) == worker.concurrency)
-        begun = time.monotonic()
+        started_at = time.monotonic()
         await task_async_apply("shop.add", [1, 2], app=app)
         await asyncio.gather(*(task_send_task("shop.add", [1, 2], app=app) for _ in range(8)))
-        took = time.monotonic() - begun
+        took = time.monotonic() - started_at
         for waiting in slow:
             waiting.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
@@ -229,20 +229,20 @@ def test_calls_that_wait_do_not_hold_up_others(redis_cluster: Cluster) -> None:
             await task_revoke(task["id"], terminate=True, app=app)
         return took
 
-    assert asyncio.run(story()) < 5
+    assert asyncio.run(scenario()) < 5
 
 
 def test_rpc_results(rpc_cluster: Cluster) -> None:
     app = rpc_cluster.app
 
-    async def story() -> tuple[Any, ...]:
+    async def scenario() -> tuple[Any, ...]:
         applied = await task_apply("shop.add", [1, 2], app=app, timeout=20)
         sent = [await task_async_apply("shop.add", [n, n], app=app) for n in range(5)]
         found = [await get_task_result(one["task-id"], 20, app=app) for one in reversed(sent)]
         waited = await asyncio.gather(*(task_apply("shop.rest", [0.2], app=app, timeout=20) for _ in range(6)))
         return applied["result"], [one["result"] for one in found], {one["result"] for one in waited}
 
-    assert asyncio.run(story()) == (3, [8, 6, 4, 2, 0], {"rested"})
+    assert asyncio.run(scenario()) == (3, [8, 6, 4, 2, 0], {"rested"})
     with pytest.raises(DeadlineExceeded):
         asyncio.run(task_apply("shop.rest", [3], app=app, timeout=1.2))
     with pytest.raises(InvalidRequest, match="cannot be aborted"):
@@ -257,6 +257,6 @@ def test_an_application_without_results(redis_cluster: Cluster) -> None:
             asyncio.run(refused)
 
 
-def test_the_current_app_is_meant_if_none_is_named(redis_cluster: Cluster) -> None:
+def test_current_app_is_the_default(redis_cluster: Cluster) -> None:
     redis_cluster.app.set_current()
     assert asyncio.run(task_apply("shop.add", [20, 22], timeout=20))["result"] == 42

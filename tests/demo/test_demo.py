@@ -1,4 +1,4 @@
-"""The demo as a person runs it: a process of its own, real workers, Ctrl-C."""
+"""The demo as a user runs it: a separate process, real workers, Ctrl-C."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from tests.helpers.servers import wait_for
 
 COMMAND = [sys.executable, "-c", "from flower.demo.command import demo; demo()", "--no-web", "--seed", "1"]
 
-#: Settings of somebody's real cluster, which must not reach the shop: nobody listens there.
+#: Settings of another cluster, which must not be used by the demo; nothing listens on this port.
 FOREIGN = {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0", "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/0"}
 
 
@@ -32,7 +32,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 class RunningDemo:
-    """A demo whose output is read as it comes and whose temporary files are in a folder of ours."""
+    """A demo process; its output is read continuously, its temporary files are in `folder`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -60,14 +60,14 @@ class RunningDemo:
         assert found is not None
         return found
 
-    def family(self) -> set[psutil.Process]:
-        """All descendants, remembered: an orphan would no longer be found by walking down."""
+    def descendants(self) -> set[psutil.Process]:
+        """All descendants found so far: an orphan is not found by walking down from its ancestor."""
         self.seen.update(psutil.Process(self.process.pid).children(recursive=True))
         return self.seen
 
     def child(self, word: str) -> psutil.Process:
-        """A direct child by a word of its command line (its own children bear the same)."""
-        self.family()
+        """A direct child process by a word of its command line, which its own child processes share."""
+        self.descendants()
         children = psutil.Process(self.process.pid).children()
         return next(p for p in children if any(word in argument for argument in p.cmdline()))
 
@@ -77,7 +77,7 @@ class RunningDemo:
         return status
 
     def assert_nothing_left(self) -> None:
-        # one that has ended stays in the list of processes until its parent, or init, has taken note
+        # an exited process stays in the process list until its parent, or init, reaps it
         wait_for("the end of all processes", lambda: not any(is_alive(process) for process in self.seen), 10)
         assert list(self.folder.iterdir()) == []
 
@@ -93,8 +93,8 @@ def running(folder: Path, *options: str) -> Iterator[RunningDemo]:
             demo.process.wait(60)
 
 
-class Audience:
-    """Collects the events of a running demo, as any Celery monitor would."""
+class EventCollector:
+    """Collects the events of a running demo, as a Celery monitor does."""
 
     def __init__(self, url: str) -> None:
         self.events: list[dict[str, Any]] = []
@@ -112,88 +112,91 @@ class Audience:
                 except TimeoutError:
                     continue
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         self._stop.set()
         self._thread.join(10)
 
-    def of(self, kind: str) -> list[dict[str, Any]]:
+    def events_of_type(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in list(self.events) if event["type"] == kind]
 
 
-def missing(audience: Audience) -> list[str]:
-    """What a page should have to show and the events have not told yet."""
-    failures = "\n".join(e["exception"] for e in audience.of("task-failed"))
-    revoked = audience.of("task-revoked")
-    names = {e["name"] for e in audience.of("task-received")}
-    sent = audience.of("task-sent")
-    wanted = {
+def missing(collector: EventCollector) -> list[str]:
+    """The situations that pages should be able to show, of which there is no event yet."""
+    failures = "\n".join(e["exception"] for e in collector.events_of_type("task-failed"))
+    revoked = collector.events_of_type("task-revoked")
+    names = {e["name"] for e in collector.events_of_type("task-received")}
+    sent = collector.events_of_type("task-sent")
+    expected = {
         "declined card": "CardDeclined" in failures,
         "sold out": "OutOfStock" in failures,
         "broken picture": "cannot identify image" in failures,
         "mail given up": "SMTPServerDisconnected" in failures,
-        "traceback": all("Traceback" in e["traceback"] for e in audience.of("task-failed")),
-        "retry": len(audience.of("task-retried")) >= 4,
-        "rejected": bool(audience.of("task-rejected")),
+        "traceback": all("Traceback" in e["traceback"] for e in collector.events_of_type("task-failed")),
+        "retry": len(collector.events_of_type("task-retried")) >= 4,
+        "rejected": bool(collector.events_of_type("task-rejected")),
         "revoked while waiting": any(not e["terminated"] and not e["expired"] for e in revoked),
         "expired": any(e["expired"] for e in revoked),
         "terminated": any(e["terminated"] for e in revoked),
-        "progress": any(e.get("current") for e in audience.of("task-progress")),
+        "progress": any(e.get("current") for e in collector.events_of_type("task-progress")),
         "chord done": "shop.publish_gallery" in names,
         "workflow": any(e["parent_id"] for e in sent) and any(e["root_id"] != e["uuid"] for e in sent),
         "queues": {e["queue"] for e in sent} >= {"default", "mail", "media"},
-        "workers": {e["hostname"] for e in audience.of("worker-heartbeat")} >= {"orders@shop", "mail@shop"},
-        "all kinds of task": len(names) == 13,
+        "workers": {e["hostname"] for e in collector.events_of_type("worker-heartbeat")}
+        >= {"orders@shop", "mail@shop"},
+        "all task types": len(names) == 13,
     }
-    return [what for what, is_there in wanted.items() if not is_there]
+    return [what for what, is_there in expected.items() if not is_there]
 
 
-def test_everything_a_page_can_show_happens_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+def test_all_situations_occur_and_ctrl_c_removes_everything(tmp_path: Path) -> None:
     with running(tmp_path, "--tasks", "60", "--rate", "30") as demo:
-        audience = Audience(demo.wait_for_output(r"redis://\S+(?=,)").group())
-        demo.wait_for_output("two workers, 30 tasks a second, 60 tasks in all")
-        wait_for_all(audience)
-        demo.wait_for_output("All tasks are sent")
-        audience.leave()
-        assert len({e["uuid"] for e in audience.of("task-sent")}) <= 60 + len(audience.of("task-retried"))
-        assert len(demo.family()) >= 1 + 2 * 3  # a broker, and two workers with two processes each
+        collector = EventCollector(demo.wait_for_output(r"redis://[^\s)]+").group())
+        demo.wait_for_output("2 workers, 30 tasks/s, 60 tasks in total")
+        wait_for_all(collector)
+        demo.wait_for_output("All tasks have been sent")
+        collector.stop()
+        assert len({e["uuid"] for e in collector.events_of_type("task-sent")}) <= 60 + len(
+            collector.events_of_type("task-retried")
+        )
+        assert len(demo.descendants()) >= 1 + 2 * 3  # a broker, and two workers with two processes each
 
         demo.process.send_signal(signal.SIGINT)
         assert demo.end() == 0
-    assert "nothing is left behind" in demo.output
+    assert "All demo data removed" in demo.output
     demo.assert_nothing_left()
 
 
-def wait_for_all(audience: Audience) -> None:
+def wait_for_all(collector: EventCollector) -> None:
     try:
-        wait_for("the whole programme", lambda: not missing(audience), timeout=90)
+        wait_for("all situations", lambda: not missing(collector), timeout=90)
     except TimeoutError:
-        pytest.fail(f"never seen: {missing(audience)}")
+        pytest.fail(f"never seen: {missing(collector)}")
 
 
-def test_a_dead_worker_ends_the_demo_with_its_last_words(tmp_path: Path) -> None:
+def test_dead_worker_ends_the_demo_with_its_log(tmp_path: Path) -> None:
     with running(tmp_path, "--rate", "5") as demo:
-        demo.wait_for_output("An order shop is at work")
+        demo.wait_for_output("Demo running")
         demo.child("orders@shop").kill()
         assert demo.end() == 1
-    assert "worker-orders ended with status -9" in demo.output
+    assert "worker-orders exited with status -9" in demo.output
     demo.assert_nothing_left()
 
 
-def test_a_signal_while_starting_leaves_nothing(tmp_path: Path) -> None:
+def test_signal_during_startup_removes_everything(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
-        demo.wait_for_output("Opening the shop")
-        wait_for("a first child", lambda: bool(demo.family()))
+        demo.wait_for_output("Starting demo")
+        wait_for("a first child", lambda: bool(demo.descendants()))
         demo.process.send_signal(signal.SIGTERM)
         assert demo.end() == 0
     demo.assert_nothing_left()
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         with running(tmp_path, "--web", "--port", port) as demo:
             assert demo.end() == 1
-    assert f"port {port} is taken (choose another with --port)" in demo.output
+    assert f"Port {port} is in use (choose another port with --port)" in demo.output
     demo.assert_nothing_left()

@@ -94,7 +94,7 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
             option_flag(name),
             name,
             metavar="true|false" if is_boolean(name) else "VALUE",
-            help=f"{OPTION_FIELDS[name].metadata['sentence']}  [{default_text(name)}]",
+            help=f"{OPTION_FIELDS[name].metadata['description']}  [{default_text(name)}]",
         )(command)
     return command
 

@@ -166,8 +166,8 @@ def _run(demo: Demo, echo: Callable[[str], None]) -> None:
 
 def _startup_message(demo: Demo, address: str | None) -> str:
     settings = demo.settings
-    amount = f"{settings.tasks} tasks in all" if settings.tasks is not None else "without end"
-    lines = [f"An order shop is at work: two workers, {settings.rate:g} tasks a second, {amount}.", ""]
+    total = f", {settings.tasks} tasks in total" if settings.tasks is not None else ""
+    lines = [f"Demo running: 2 workers, {settings.rate:g} tasks/s{total}.", ""]
     if address:
         lines += [f"    Open    {address}", f"    Try     curl '{address}/api/tasks?state=FAILURE'"]
     lines += ["    Stop    Ctrl-C to stop and clean up", ""]
