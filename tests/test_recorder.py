@@ -131,7 +131,7 @@ def test_busy_recorder_holds_running_tasks_for_a_limited_time() -> None:
             return bench.task("running") is not None
 
         until(running_is_written)
-        assert time.monotonic() - given_at > pace.hold_delay / 2
+        assert time.monotonic() - given_at > tuning.hold_delay / 2
         until(lambda: bench.capture.acknowledged == tokens[-1])
 
 
