@@ -1,1 +1,1 @@
-"""Bellflower beside Flower 2.2.0, measured in one run. `python -m bench --help`; how: docs/benchmarks.md."""
+"""Benchmark of Bellflower and Flower 2.2.0 in one run: `python -m bench --help`. The method: docs/benchmarks.md."""

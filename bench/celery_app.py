@@ -1,5 +1,5 @@
-"""The Celery application that both systems are started on. It is imported in Flower's environment as well
-as in ours, so it needs nothing but Celery. No worker runs: the events come from `bench.publisher`."""
+"""The Celery application of both systems. Flower's environment imports it too, so it depends on Celery alone. No worker
+runs: the events come from `bench.publisher`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The publisher process seen from the side that measures, and the pace at which a system is fed."""
+"""The publisher process, seen from the process that measures, and flow control of the events that it publishes."""
 
 import bisect
 import json
@@ -13,54 +13,54 @@ from typing import Any, Self
 
 from bench.event_stream import Workload
 from bench.install import ROOT
-from bench.visibility_check import View
-from bench.wire_format import Ended
+from bench.visibility_check import HttpClient
+from bench.wire_format import FinishedTask
 from tests.helpers.servers import Server
 
-#: How long to wait between two looks at the system.
-POLL = 0.03
-#: A system that shows nothing new for so long has lost something.
-PATIENCE = 20.0
+#: Seconds between two polls of the system.
+POLL_INTERVAL = 0.03
+#: Seconds without progress after which events count as lost.
+PROGRESS_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """A broker and how events go over it. `label` is what people read."""
+class Transport:
+    """A broker, and whether task events are batched on it."""
 
     broker: str
     batched: bool
 
     @property
     def label(self) -> str:
-        return f"{self.broker}-{'batched' if self.batched else 'single'}"
+        return f"{self.broker}-{'batched' if self.batched else 'single_sample'}"
 
 
-FORMS = tuple(Form(broker, batched) for broker in ("redis", "rabbitmq") for batched in (False, True))
+TRANSPORTS = tuple(Transport(broker, batched) for broker in ("redis", "rabbitmq") for batched in (False, True))
 
 
-class Lost(Exception):
-    """The system did not show what it was sent."""
+class EventsLost(Exception):
+    """The system does not show all events that were published."""
 
 
-class Feed:
-    """A stream that is ready to be published, as often as one likes. A context manager."""
+class EventFeed:
+    """An encoded event stream that can be published any number of times. A context manager."""
 
-    def __init__(self, form: Form, workload: Workload) -> None:
-        self.form = form
+    def __init__(self, transport: Transport, workload: Workload) -> None:
+        self.transport = transport
         self.workload = workload
         command = [
             sys.executable, "-m", "bench.publisher",
-            form.broker, "batched" if form.batched else "single", json.dumps(asdict(workload)),
+            transport.broker, "batched" if transport.batched else "single", json.dumps(asdict(workload)),
         ]  # fmt: skip
         self.process = subprocess.Popen(
             command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
-        facts = self._answer()
+        facts = self._read_reply()
         self.messages: int = facts["messages"]
         self.bytes: int = facts["bytes"]
         self.sent_by_step: list[int] = [events for events, _ in facts["steps"]]
-        self.ended_by_step = [Ended(*ended) if ended else None for _, ended in facts["steps"]]
-        self.tail = [Ended(*ended) for ended in facts["tail"]]
+        self.finished_by_step = [FinishedTask(*finished) if finished else None for _, finished in facts["steps"]]
+        self.tail = [FinishedTask(*finished) for finished in facts["tail"]]
 
     @property
     def events(self) -> int:
@@ -71,25 +71,26 @@ class Feed:
         return len(self.sent_by_step)
 
     def connect(self, server: Server) -> None:
-        self._ask("rewind")
-        self._ask(f"connect 127.0.0.1 {server.port}")
+        self._send_command("rewind")
+        self._send_command(f"connect 127.0.0.1 {server.port}")
 
     def send(self, until: int) -> dict[str, Any]:
-        """Publish all steps before this one; gives the `seconds` it took, and for Redis the messages `unheard`."""
-        return self._ask(f"send {until}")
+        """Publish all steps before `until`. Returns the `seconds` it took and, for Redis, the number of messages
+        `undelivered`, that is published while no client was subscribed."""
+        return self._send_command(f"send {until}")
 
-    def greet(self, view: View, limit: float = 60.0) -> None:
-        """Return when the system hears us: it shows a task that is in no workload."""
+    def wait_until_consuming(self, client: HttpClient, limit: float = 60.0) -> None:
+        """Return when the system consumes events: it shows a task that is in no workload."""
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
-            stranger = str(uuid.uuid4())
-            self._ask(f"greet {stranger}")
-            answer = time.monotonic() + 2
-            while time.monotonic() < answer:
-                if view.task(stranger) is not None:
+            probe = str(uuid.uuid4())
+            self._send_command(f"probe {probe}")
+            retry_at = time.monotonic() + 2
+            while time.monotonic() < retry_at:
+                if client.task(probe) is not None:
                     return
-                time.sleep(POLL)
-        raise Lost("the system does not hear its broker")
+                time.sleep(POLL_INTERVAL)
+        raise EventsLost("the system does not consume events from its broker")
 
     def send_all(self) -> dict[str, Any]:
         return self.send(self.steps)
@@ -104,61 +105,63 @@ class Feed:
             if pipe:
                 pipe.close()
 
-    def _ask(self, line: str) -> dict[str, Any]:
+    def _send_command(self, line: str) -> dict[str, Any]:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self._answer()
+        return self._read_reply()
 
-    def _answer(self) -> dict[str, Any]:
+    def _read_reply(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the publisher ended with {self.process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer
+            raise RuntimeError(f"the publisher exited with status {self.process.wait()}")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise RuntimeError(reply["error"])
+        return reply
 
 
 @dataclass(slots=True)
-class Paced:
-    """Feeds a system as fast as it shows what it was given, with at most `window` events on the way.
+class WindowedFeed:
+    """Feeds a system as fast as it shows the events, with at most `window` events in flight.
 
-    What is on the way is known from the tasks that end in the stream: the system is asked whether the
-    one that ended last an eighth of the window further on is in its final state. That costs it next to
-    nothing, and events become visible in the order in which they were sent.
+    Progress is measured by the tasks that finish in the stream: the system is queried for the last task that finishes
+    within the next eighth of the window, until it shows its final state. One request for one task costs the system
+    almost nothing, and events become visible in the order in which they were sent.
     """
 
-    feed: Feed
-    view: View
+    feed: EventFeed
+    client: HttpClient
     window: int
 
-    def run(self, seen: Callable[[int], None], until: int | None = None) -> None:
-        """Feed all steps before `until`. `seen` is called with the number of events visible whenever
-        that has grown. Raises Lost if it does not grow for a long time."""
-        goal = self.feed.steps if until is None else until
+    def run(self, on_visible: Callable[[int], None], until: int | None = None) -> None:
+        """Feed all steps before `until`. Calls `on_visible` with the number of visible events whenever it has grown.
+        Raises EventsLost if it has not grown for PROGRESS_TIMEOUT."""
+        last_step = self.feed.steps if until is None else until
         sent = shown = 0
         progress = time.monotonic()
-        while shown < goal:
-            ahead = self._reach(shown, self.window, goal)
+        while shown < last_step:
+            ahead = self._reach(shown, self.window, last_step)
             if ahead > sent:
                 self.feed.send(ahead)
                 sent = ahead
-            mark = self._reach(shown, self.window // 8, goal)
-            ended = self.feed.ended_by_step[mark - 1]
-            if ended is None or self.view.ended([ended]):
-                shown, progress = mark, time.monotonic()
-                seen(self._events(shown))
-            elif time.monotonic() - progress > PATIENCE:
-                raise Lost(f"only {self._events(shown):,} of {self._events(goal):,} events became visible")
+            checkpoint = self._reach(shown, self.window // 8, last_step)
+            finished = self.feed.finished_by_step[checkpoint - 1]
+            if finished is None or self.client.are_finished([finished]):
+                shown, progress = checkpoint, time.monotonic()
+                on_visible(self._events_until(shown))
+            elif time.monotonic() - progress > PROGRESS_TIMEOUT:
+                raise EventsLost(
+                    f"only {self._events_until(shown):,} of {self._events_until(last_step):,} events became visible"
+                )
             else:
-                time.sleep(POLL)
+                time.sleep(POLL_INTERVAL)
 
-    def _events(self, step: int) -> int:
+    def _events_until(self, step: int) -> int:
         return self.feed.sent_by_step[step - 1] if step else 0
 
-    def _reach(self, step: int, events: int, goal: int) -> int:
-        """The step that lies so many events further on; at least one step, at most the goal."""
-        found = bisect.bisect_right(self.feed.sent_by_step, self._events(step) + events)
-        return min(max(found, step + 1), goal)
+    def _reach(self, step: int, events: int, last_step: int) -> int:
+        """The step that is `events` further on: at least one step, at most the last one."""
+        step_found = bisect.bisect_right(self.feed.sent_by_step, self._events_until(step) + events)
+        return min(max(step_found, step + 1), last_step)

@@ -1,6 +1,6 @@
-"""How the tasks of the population fail: groups of failures as a shop has them, each raised in a place of its own.
+"""The failures of the dataset: groups as an online shop has them, each raised at its own location.
 
-Within a group only numbers and ids differ, so a fingerprint (class, masked message, frame) must put all of it together.
+Within a group only numbers and ids differ, so all its failures have one fingerprint (class, masked message, frame).
 """
 
 import random
@@ -22,39 +22,39 @@ def _lib(path: str, line: int, function: str, source: str) -> Frame:
     return Frame(f"/srv/venv/lib/python3.11/site-packages/{path}", line, function, source)
 
 
-def _shop(room: str, line: int, function: str, source: str) -> Frame:
-    return Frame(f"/srv/shop/{room}.py", line, function, source)
+def _shop(department: str, line: int, function: str, source: str) -> Frame:
+    return Frame(f"/srv/shop/{department}.py", line, function, source)
 
 
-#: What is between the worker and the user's code; the same in every traceback.
-TRACER = (
+#: Celery's frames between the worker and the user's code, the same in every traceback.
+TRACE_FRAMES = (
     _lib("celery/app/trace.py", 585, "trace_task", "R = retval = fun(*args, **kwargs)"),
     _lib("celery/app/trace.py", 858, "__protected_call__", "return self.run(*args, **kwargs)"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Disaster:
-    """One group. `message` has places for the `{order}` and for a `{number}`. `frames` are the user's, the innermost
-    last; `below` those of libraries that the user's code called."""
+class FailureFixture:
+    """One group. `message` has the placeholders `{order}` and `{number}`. `frames` are those of the user's code, the
+    innermost last; `below` are those of libraries that it calls."""
 
-    exception: str  # with its module, as a traceback's last line has it
+    exception: str  # with its module, as in the last line of a traceback
     message: str
     frames: tuple[Frame, ...]
     below: tuple[Frame, ...] = ()
 
     @property
     def name(self) -> str:
-        """The class alone, as its repr has it."""
+        """The class without its module, as in its repr."""
         return self.exception.rsplit(".", 1)[-1]
 
     def repr(self, number: int) -> str:
-        """The exception of the event, with the place for the order."""
+        """The exception of the event, with the placeholder of the order."""
         return f"{self.name}({self.message.replace('{number}', str(number))!r})"
 
     def traceback(self, number: int) -> str:
-        """The traceback of the event, with the place for the order."""
-        frames = "\n".join(map(str, (*TRACER, *self.frames, *self.below)))
+        """The traceback of the event, with the placeholder of the order."""
+        frames = "\n".join(map(str, (*TRACE_FRAMES, *self.frames, *self.below)))
         message = self.message.replace("{number}", str(number))
         return f"Traceback (most recent call last):\n{frames}\n{self.exception}: {message}\n"
 
@@ -68,8 +68,8 @@ _SQL = (
 )
 
 #: The most frequent one first.
-DISASTERS = (
-    Disaster(
+FAILURE_FIXTURES = (
+    FailureFixture(
         "shop.payments.errors.CardDeclined",
         "card declined for order {order}, reason {number}",
         (
@@ -77,7 +77,7 @@ DISASTERS = (
             _shop("payments/gateway", 141, "charge", "raise CardDeclined.because(answer.reason, order=order)"),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "requests.exceptions.ConnectionError",
         "HTTPSConnectionPool(host=pay.example.com): order {order} timed out after {number} s",
         (
@@ -86,7 +86,7 @@ DISASTERS = (
         ),
         _HTTP,
     ),
-    Disaster(
+    FailureFixture(
         "KeyError",
         "'price of article {number}'",
         (
@@ -94,7 +94,7 @@ DISASTERS = (
             _shop("catalogue/prices", 207, "row", "return article.name, prices_by_article[article.key]"),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "shop.parcels.errors.LabelPrinterBusy",
         "label printer {number} is busy, order {order} put back",
         (
@@ -102,7 +102,7 @@ DISASTERS = (
             _shop("parcels/printers", 78, "print_label", "raise LabelPrinterBusy.with_queue_of(self, parcel)"),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "TimeoutError",
         "no answer from the stock service within {number} seconds",
         (
@@ -110,13 +110,13 @@ DISASTERS = (
             _shop("orders/stock", 64, "reserve_everything_or_nothing", "raise TimeoutError(self.words_for(waited))"),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "sqlalchemy.exc.OperationalError",
         "(psycopg.errors.DeadlockDetected) deadlock; process {number} waits for a lock",
         (_shop("accounts/tasks", 73, "archive_customer", "session.execute(move_customer_to_archive(customer))"),),
         _SQL,
     ),
-    Disaster(
+    FailureFixture(
         "ValueError",
         "no price for article {number} of order {order}",
         (
@@ -124,12 +124,12 @@ DISASTERS = (
             _shop("invoices/lines", 18, "invoice_line", "raise ValueError(no_price_for(item.article, order))"),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "UnicodeDecodeError",
         "'utf-8' codec can't decode byte 0xe9 in position {number}: invalid continuation byte",
         (_shop("catalogue/tasks", 152, "import_price_list", "for row in csv.reader(io.StringIO(body.decode())):"),),
     ),
-    Disaster(
+    FailureFixture(
         "smtplib.SMTPRecipientsRefused",
         "550 5.1.1 mailbox of customer {number} does not exist",
         (
@@ -142,7 +142,7 @@ DISASTERS = (
             ),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "celery.exceptions.SoftTimeLimitExceeded",
         "",
         (
@@ -155,7 +155,7 @@ DISASTERS = (
             ),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "AttributeError",
         "'NoneType' object has no attribute 'street'",
         (
@@ -164,7 +164,7 @@ DISASTERS = (
             ),
         ),
     ),
-    Disaster(
+    FailureFixture(
         "MemoryError",
         "picture of {number} megapixels",
         (_shop("catalogue/pictures", 44, "render_picture", "thumbnail = picture.resized_to_fit_within(640, 480)"),),
@@ -172,21 +172,21 @@ DISASTERS = (
 )
 
 #: Some failures are daily bread, others are rare.
-WEIGHTS = tuple(1 / (rank + 1) for rank in range(len(DISASTERS)))
+WEIGHTS = tuple(1 / (rank + 1) for rank in range(len(FAILURE_FIXTURES)))
 #: Sought for as phrases: lines of the user's code.
-LINES = tuple(frame.source for disaster in DISASTERS for frame in disaster.frames)
+LINES = tuple(frame.source for failure in FAILURE_FIXTURES for frame in failure.frames)
 PHRASE = 30
 
 
-def any_disaster(chance: random.Random) -> Disaster:
-    return chance.choices(DISASTERS, WEIGHTS)[0]
+def random_failure(rng: random.Random) -> FailureFixture:
+    return rng.choices(FAILURE_FIXTURES, WEIGHTS)[0]
 
 
-def any_phrase(chance: random.Random, lines: tuple[str, ...] = LINES) -> str:
+def random_phrase(rng: random.Random, lines: tuple[str, ...] = LINES) -> str:
     """So many characters in a row out of one of these lines, none of them blank at its ends."""
     while True:
-        line = chance.choice(lines)
-        start = chance.randint(0, len(line) - PHRASE)
+        line = rng.choice(lines)
+        start = rng.randint(0, len(line) - PHRASE)
         phrase = line[start : start + PHRASE]
         if phrase == phrase.strip():
             return phrase

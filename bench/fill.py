@@ -1,8 +1,7 @@
-"""`python -m bench.fill FOLDER FIRST COUNT`: put COUNT tasks into a store, through its own writer.
+"""`python -m bench.fill FOLDER FIRST COUNT`: writes COUNT tasks of the dataset, numbered from FIRST, into a store.
 
-They are numbered from FIRST on. For the measures that need millions: they go the way that every record goes, but
-without a broker and without being folded from events each. How far it is goes to standard error; ten million take five
-to ten minutes.
+For scenarios that need millions of tasks: they are written by the writer of the store, without a broker and without
+folding events. Progress is printed to standard error; ten million tasks take five to ten minutes.
 """
 
 import sys
@@ -15,44 +14,48 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench.dataset import Population
+from bench.dataset import Dataset
 from flower.records import Task
 from flower.store.factory import open_writer
 from flower.store.protocols import Batch
 
 BATCH = 20_000
 #: Seconds between two lines of progress.
-SAY_EVERY = 10.0
+PROGRESS_INTERVAL = 10.0
 
 
-def fill(folder: str, population: Population, first: int, count: int) -> None:
-    """Raises what the store's writer raises, StoreInUse before all."""
+def fill(folder: str, dataset: Dataset, first: int, count: int) -> None:
+    """Write the tasks. Raises what the writer of the store raises, for example StoreInUse."""
     writer = open_writer(folder)
     try:
-        began = said = time.monotonic()
-        done = 0
-        for batch in _batches(population.row(first, count)):
+        started_at = reported_at = time.monotonic()
+        written = 0
+        for batch in _batches(dataset.row(first, count)):
             writer.write(Batch(new=batch))
-            done += len(batch)
+            written += len(batch)
             now = time.monotonic()
-            if now - said >= SAY_EVERY:
-                said = now
-                print(f"{done:,} of {count:,} tasks, {done / (now - began):,.0f} a second", file=sys.stderr, flush=True)
-        # a store as one that has been there for a while; builds before columns have nothing to wait for
+            if now - reported_at >= PROGRESS_INTERVAL:
+                reported_at = now
+                print(
+                    f"{written:,} of {count:,} tasks, {written / (now - started_at):,.0f} a second",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        # wait for columns and text index; versions before columns have nothing to wait for
         getattr(writer, "settle", lambda: None)()
     finally:
         writer.close()
-    _facts(folder).write_bytes(msgspec.json.encode(asdict(population)))
+    _dataset_file(folder).write_bytes(msgspec.json.encode(asdict(dataset)))
 
 
-def population_of(folder: str | Path) -> Population:
-    """What this store was filled with. Raises FileNotFoundError if it was not filled by `fill`."""
-    return msgspec.json.decode(_facts(folder).read_bytes(), type=Population)
+def read_dataset(folder: str | Path) -> Dataset:
+    """The dataset of the store. Raises FileNotFoundError if `fill` has not filled the store."""
+    return msgspec.json.decode(_dataset_file(folder).read_bytes(), type=Dataset)
 
 
-def _facts(folder: str | Path) -> Path:
-    # beside the store: what is in its folder is the store's business
-    return Path(folder).with_name(f"{Path(folder).name}.population.json")
+def _dataset_file(folder: str | Path) -> Path:
+    # next to the folder of the store, which contains files of the store only
+    return Path(folder).with_name(f"{Path(folder).name}.dataset.json")
 
 
 def _batches(tasks: Iterator[Task]) -> Iterator[tuple[Task, ...]]:
@@ -64,11 +67,11 @@ def _batches(tasks: Iterator[Task]) -> Iterator[tuple[Task, ...]]:
 @click.argument("folder")
 @click.argument("first", type=click.IntRange(min=0))
 @click.argument("count", type=click.IntRange(min=1))
-@click.option("--of", "tasks", type=click.IntRange(min=1), help="How many there will be in all; default FIRST + COUNT.")
-@click.option("--now", type=float, help="When the last of them is received, in epoch seconds; default is now.")
+@click.option("--of", "tasks", type=click.IntRange(min=1), help="Tasks in the dataset. Default: FIRST + COUNT.")
+@click.option("--now", type=float, help="Time of the last task, in epoch seconds. Default: now.")
 def main(folder: str, first: int, count: int, tasks: int | None, now: float | None) -> None:
-    """Put COUNT tasks into the store in FOLDER."""
-    fill(folder, Population(tasks or first + count, time.time() if now is None else now), first, count)
+    """Write COUNT tasks into the store in FOLDER."""
+    fill(folder, Dataset(tasks or first + count, time.time() if now is None else now), first, count)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from flower.store.factory import open_writer
 def finish(folder: str) -> None:
     writer = open_writer(folder)
     try:
-        # builds before columns have nothing to wait for
+        # versions before columns have nothing to wait for
         getattr(writer, "settle", lambda: None)()
     finally:
         writer.close()

@@ -1,4 +1,4 @@
-"""Asks over HTTP, one question after the other over one connection, and keeps the time of every answer."""
+"""Sends HTTP requests one after the other over one connection, and records the duration of each."""
 
 import http.client
 import random
@@ -9,123 +9,132 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.query_mix import Request, Row
-from bench.results import Bar, Figure, Sample, percentile, single, slow_end
-from bench.visibility_check import View
+from bench.query_mix import QueryRow, Request
+from bench.results import Measurement, Sample, Target, p95_sample, percentile, single_sample
+from bench.visibility_check import HttpClient
 
 #: A kind of question that fails so often is not asked again: its row has missed its bar.
-GIVE_UP = 3
+MAX_ERRORS = 3
 
 
-class Whole(msgspec.Struct):
-    """What an answer says about itself."""
+class PartialFlag(msgspec.Struct):
+    """The member of a response that marks it as incomplete."""
 
     partial: str | None = None
 
 
 @dataclass(slots=True)
-class Kind:
-    """What became of the questions of one kind. Errors are in words, wrong and partial answers among them."""
+class RequestTimes:
+    """The durations of all requests of one kind, and the errors: failed requests, wrong and partial responses."""
 
     milliseconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     @property
-    def slow(self) -> float:
+    def p95(self) -> float:
         return percentile(sorted(self.milliseconds), 95) if self.milliseconds else float("inf")
 
 
 #: By row, then by kind.
-Times = dict[str, dict[str, Kind]]
+TimesByRow = dict[str, dict[str, RequestTimes]]
 
 
-class Answer(NamedTuple):
-    """`error`: what is wrong with it."""
+class TimedResponse(NamedTuple):
+    """`error` is None for a correct response."""
 
     milliseconds: float
     error: str | None
     body: bytes = b""
 
 
-def ask(view: View, request: Request) -> Answer:
-    """The time is until the whole answer was there."""
-    began = time.perf_counter()
+def time_request(client: HttpClient, request: Request) -> TimedResponse:
+    """Send one request; the time ends when the body is complete."""
+    started_at = time.perf_counter()
     try:
-        status, body = view.get(request.path, **request.parameters)
+        status, body = client.get(request.path, **request.parameters)
     except (OSError, http.client.HTTPException) as error:
-        return Answer(1000 * (time.perf_counter() - began), f"{type(error).__name__}: {error}")
-    elapsed = 1000 * (time.perf_counter() - began)
+        return TimedResponse(1000 * (time.perf_counter() - started_at), f"{type(error).__name__}: {error}")
+    elapsed = 1000 * (time.perf_counter() - started_at)
     if status != 200:
-        return Answer(elapsed, f"{status}: {body[:200].decode(errors='replace')}")
-    if request.holds.encode() not in body:
-        return Answer(elapsed, f"the answer does not hold {request.holds!r}")
-    partial = msgspec.json.decode(body, type=Whole).partial
-    return Answer(elapsed, f"partial: {partial}" if partial else None, body)
+        return TimedResponse(elapsed, f"{status}: {body[:200].decode(errors='replace')}")
+    if request.contains.encode() not in body:
+        return TimedResponse(elapsed, f"the response does not contain {request.contains!r}")
+    partial = msgspec.json.decode(body, type=PartialFlag).partial
+    return TimedResponse(elapsed, f"partial: {partial}" if partial else None, body)
 
 
-def interview(
-    view: View, rows: Sequence[Row], chance: random.Random, *, rounds: int, over: Callable[[], bool] = lambda: False
-) -> Times:
-    """A round is one question of every kind, in an order of its own. Ends after so many, or when it is `over`."""
-    times: Times = {row.name: {kind: Kind() for kind in row.kinds} for row in rows}
-    questions = [(row.name, kind, make) for row in rows for kind, make in row.kinds.items()]
+def time_requests(
+    client: HttpClient,
+    rows: Sequence[QueryRow],
+    rng: random.Random,
+    *,
+    rounds: int,
+    is_over: Callable[[], bool] = lambda: False,
+) -> TimesByRow:
+    """Send `rounds` rounds, each with one request of every kind in random order; stop early when `is_over` is true."""
+    times_by_row: TimesByRow = {row.name: {kind: RequestTimes() for kind in row.kinds} for row in rows}
+    requests = [(row.name, kind, make) for row in rows for kind, make in row.kinds.items()]
     for _ in range(rounds):
-        for row, kind, make in chance.sample(questions, len(questions)):
-            if over():
-                return times
-            asked = times[row][kind]
-            if len(asked.errors) >= GIVE_UP:
+        for row, kind, make in rng.sample(requests, len(requests)):
+            if is_over():
+                return times_by_row
+            times = times_by_row[row][kind]
+            if len(times.errors) >= MAX_ERRORS:
                 continue
-            request = make(chance)
-            milliseconds, error, _ = ask(view, request)
+            request = make(rng)
+            milliseconds, error, _ = time_request(client, request)
             if error is None:
-                asked.milliseconds.append(milliseconds)
+                times.milliseconds.append(milliseconds)
             else:
-                asked.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
-    return times
+                times.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
+    return times_by_row
 
 
-def figures(label: str, rows: Sequence[Row], times: Times, tasks: int, *, factor: float = 1.0) -> list[Figure]:
-    """A figure for each row; and one for each of its kinds that misses the bar, unless they all do. `factor` is by how
-    much the bars are higher."""
-    made = []
+def make_measurements(
+    label: str, rows: Sequence[QueryRow], times_by_row: TimesByRow, tasks: int, *, factor: float = 1.0
+) -> list[Measurement]:
+    """A measurement for each row, and one for each of its kinds that misses the target, unless all of them miss it.
+    `factor` multiplies the targets."""
+    measurements = []
     for row in rows:
-        limit = row.bar(tasks)
-        bar = Bar("value", "<=", limit * factor) if limit is not None else None
-        kinds = {kind: asked for kind, asked in times[row.name].items() if asked.milliseconds or asked.errors}
-        whole = _figure(f"{label}: {row.name}", kinds, bar)
-        made.append(whole)
-        if bar is not None:
-            missed = {kind: asked for kind, asked in kinds.items() if asked.errors or asked.slow > bar.limit}
-        if bar is not None and len(missed) < len(kinds):
-            made += [_figure(f"{label}: {row.name}: {kind}", {kind: asked}, bar) for kind, asked in missed.items()]
-    return made
+        limit = row.target(tasks)
+        target = Target("value", "<=", limit * factor) if limit is not None else None
+        kinds = {kind: times for kind, times in times_by_row[row.name].items() if times.milliseconds or times.errors}
+        total = _measurement(f"{label}: {row.name}", kinds, target)
+        measurements.append(total)
+        if target is not None:
+            missed = {kind: times for kind, times in kinds.items() if times.errors or times.p95 > target.limit}
+        if target is not None and len(missed) < len(kinds):
+            measurements += [
+                _measurement(f"{label}: {row.name}: {kind}", {kind: times}, target) for kind, times in missed.items()
+            ]
+    return measurements
 
 
-def _figure(name: str, kinds: dict[str, Kind], bar: Bar | None) -> Figure:
-    raw = [each for asked in kinds.values() for each in asked.milliseconds]
-    errors = [error for asked in kinds.values() for error in asked.errors]
+def _measurement(name: str, kinds: dict[str, RequestTimes], target: Target | None) -> Measurement:
+    raw = [each for times in kinds.values() for each in times.milliseconds]
+    errors = [error for times in kinds.values() for error in times.errors]
     samples = {"bellflower": _sample(raw, errors)} if kinds else {}
-    more = {"kinds": {kind: {"ms": asked.milliseconds, "errors": asked.errors} for kind, asked in kinds.items()}}
-    return Figure(name, "p95 ms", samples, bar, more, _note(raw, errors, kinds))
+    more = {"kinds": {kind: {"ms": times.milliseconds, "errors": times.errors} for kind, times in kinds.items()}}
+    return Measurement(name, "p95 ms", samples, target, more, _note(raw, errors, kinds))
 
 
 def _sample(raw: Sequence[float], errors: Sequence[str]) -> Sample:
-    """A row with errors has missed its bar, however quick the others were."""
-    return single(float("inf")) if errors else slow_end(raw)
+    """Infinite if there are errors: a row with errors misses its target."""
+    return single_sample(float("inf")) if errors else p95_sample(raw)
 
 
-def _note(raw: Sequence[float], errors: Sequence[str], kinds: dict[str, Kind]) -> str:
+def _note(raw: Sequence[float], errors: Sequence[str], kinds: dict[str, RequestTimes]) -> str:
     if not raw and not errors:
-        return "not asked"
+        return "no requests"
     parts = [f"n {len(raw) + len(errors)}"]
     if raw:
         parts.append(f"p50 {percentile(sorted(raw), 50):.3g}")
         parts.append(f"p95 {percentile(sorted(raw), 95):.3g}")
         parts.append(f"max {max(raw):.3g}")
     if len(kinds) > 1 and not errors:
-        slowest = max(kinds, key=lambda kind: kinds[kind].slow)
-        parts.append(f"slowest {slowest} {kinds[slowest].slow:.3g}")
+        slowest = max(kinds, key=lambda kind: kinds[kind].p95)
+        parts.append(f"slowest {slowest} {kinds[slowest].p95:.3g}")
     if errors:
         parts.append(f"{len(errors)} errors, {errors[0][:120]}")
     return ", ".join(parts)

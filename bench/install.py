@@ -1,4 +1,4 @@
-"""Flower 2.2.0 from PyPI, and older commits of Bellflower, each in an environment of its own, kept between runs."""
+"""Virtual environments of Flower 2.2.0 from PyPI and of older commits of Bellflower, kept between runs."""
 
 import importlib.metadata
 import io
@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKPLACE = ROOT / ".bench"
 FLOWER = WORKPLACE / "flower-2.2.0"
 REQUIREMENTS = ("flower==2.2.0", "celery[redis]")
-#: What is worth knowing of an environment when its figures are compared.
-NOTABLE = ("flower", "bellflower", "celery", "kombu", "amqp", "redis", "hiredis", "tornado")
+#: Packages whose versions are part of the results.
+REPORTED_PACKAGES = ("flower", "bellflower", "celery", "kombu", "amqp", "redis", "hiredis", "tornado")
 
 
 def flower_python() -> Path:
-    """The interpreter of that environment, which is made if it is not there: the same Python as ours."""
+    """The interpreter of the environment of Flower, which is created if missing, with the Python of this process."""
     python = FLOWER / "bin" / "python"
     finished = FLOWER / "finished"
     if finished.exists():
@@ -37,7 +37,7 @@ def flower_python() -> Path:
 
 
 def checkout_python(commit: str) -> Path:
-    """The interpreter of an environment that has Bellflower as it was at this commit, made if it is not there."""
+    """The interpreter of an environment with Bellflower at this commit, which is created if it is missing."""
     name = subprocess.run(
         ["git", "rev-parse", "--short", f"{commit}^{{commit}}"], check=True, capture_output=True, text=True, cwd=ROOT
     ).stdout.strip()
@@ -47,7 +47,7 @@ def checkout_python(commit: str) -> Path:
         return python
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    # The files alone: a worktree would have to be taken out of the repository's books again.
+    # The files alone: a worktree would have to be removed from the repository again.
     archive = subprocess.run(["git", "archive", name], check=True, capture_output=True, cwd=ROOT).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
@@ -62,19 +62,19 @@ def checkout_python(commit: str) -> Path:
 
 
 def versions(python: Path) -> dict[str, str]:
-    """Versions of what matters in the environment of this interpreter."""
+    """Versions of the packages of REPORTED_PACKAGES in the environment of this interpreter."""
     script = (
         "import importlib.metadata as m, json, sys\n"
         "print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
     )
-    # Isolated, so that it is that environment and nothing of the folder it is asked from.
-    answer = subprocess.run([python, "-I", "-c", script], check=True, capture_output=True, cwd="/")
-    found: dict[str, str] = json.loads(answer.stdout)
-    return {name: found[name] for name in NOTABLE if name in found}
+    # Isolated: neither the working directory nor PYTHONPATH counts.
+    output = subprocess.run([python, "-I", "-c", script], check=True, capture_output=True, cwd="/")
+    installed: dict[str, str] = json.loads(output.stdout)
+    return {name: installed[name] for name in REPORTED_PACKAGES if name in installed}
 
 
 def has_bellflower() -> bool:
-    """Whether this checkout can be started."""
+    """Whether Bellflower is installed here."""
     try:
         importlib.metadata.distribution("bellflower")
     except importlib.metadata.PackageNotFoundError:
@@ -83,6 +83,6 @@ def has_bellflower() -> bool:
 
 
 def _run(*command: str) -> None:
-    # An environment that happens to be active is none of its business.
+    # An activated environment must not be used.
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run(command, check=True, env=environment)

@@ -1,56 +1,57 @@
-"""Events at a fixed pace, while something else is measured."""
+"""Events at a fixed rate, as background load of a measurement."""
 
 import threading
 import time
 from types import TracebackType
 from typing import Self
 
-from bench.event_feed import Feed
+from bench.event_feed import EventFeed
 
 
-class Drip:
-    """Sends the steps of a stream so that `pace` events a second go out, on a thread of its own; a context manager.
+class PacedLoad:
+    """Publishes an event stream at `rate` events per second in a thread; a context manager, whose end stops it."""
 
-    It is `over` when all of them are out. Whoever leaves early stops it."""
-
-    def __init__(self, feed: Feed, pace: float) -> None:
+    def __init__(self, feed: EventFeed, rate: float) -> None:
         self.feed = feed
-        self.pace = pace
-        self.step = 0  # steps that are out
-        self.sent = 0  # events
+        self.rate = rate
+        self.step = 0  # steps published
+        self.sent = 0  # events published
         self.seconds = 0.0
-        self.trouble: BaseException | None = None
-        self._over = threading.Event()
+        self.error: BaseException | None = None
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def over(self) -> bool:
-        return self._over.is_set()
+    def is_over(self) -> bool:
+        """Whether all events were published."""
+        return self._stopped.is_set()
 
     @property
-    def achieved(self) -> float:
-        """Events a second that really went out."""
+    def actual_rate(self) -> float:
+        """Events per second that were published."""
         return self.sent / self.seconds if self.seconds else 0.0
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._over.set()
+    def __exit__(
+        self, kind: type[BaseException] | None, exit_error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._stopped.set()
         self._thread.join()
-        if error is None and self.trouble is not None:
-            raise self.trouble
+        if exit_error is None and self.error is not None:
+            raise self.error
 
     def _run(self) -> None:
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             for step, events in enumerate(self.feed.sent_by_step, start=1):
                 self.feed.send(step)
                 self.step, self.sent = step, events
-                if self._over.wait(max(0.0, began + events / self.pace - time.monotonic())):
+                if self._stopped.wait(max(0.0, started_at + events / self.rate - time.monotonic())):
                     return
-        except (OSError, RuntimeError, ValueError) as error:  # told to whoever leaves the context
-            self.trouble = error
+        except (OSError, RuntimeError, ValueError) as error:  # raised when the context is left
+            self.error = error
         finally:
-            self.seconds = time.monotonic() - began
-            self._over.set()
+            self.seconds = time.monotonic() - started_at
+            self._stopped.set()

@@ -1,12 +1,12 @@
-"""The process that publishes: `python -m bench.publisher redis|rabbitmq single|batched WORKLOAD`, the last one in JSON.
+"""The publisher process: `python -m bench.publisher redis|rabbitmq single|batched WORKLOAD`, with WORKLOAD in JSON.
 
-It makes and encodes the whole stream, cuts it into steps, says what is in them (one line of JSON), and
-then obeys lines on its standard input, answering each with one line of JSON:
+It generates and encodes the event stream, divides it into steps, and describes them in one line of JSON. Then it reads
+commands from standard input and replies to each with one line of JSON:
 
-    connect HOST PORT     to a broker
-    send STEP             every step before this one that has not gone out; returns when the broker has it all
-    greet UUID            one task-received event of a task of that id
-    rewind                begin again at the first step
+    connect HOST PORT     connect to a broker
+    send STEP             publish every unpublished step before this one; replies when the broker has received all
+    probe UUID            publish one task-received event with this task id
+    rewind                restart at the first step
 """
 
 import json
@@ -22,11 +22,11 @@ from typing import Any, Protocol
 import amqp
 
 from bench.event_stream import Emitted, Workload
-from bench.wire_format import ENCODERS, EXCHANGE, Ended, encode
+from bench.wire_format import ENCODERS, EXCHANGE, FinishedTask, encode
 
-#: Events in a step, the grain in which a stream can be stopped and resumed.
+#: Events in a step, the unit in which a stream is sent.
 STEP = 500
-#: So many of the tasks that end last are named, to see by them that everything is in.
+#: The number of last finished tasks in the description, by which the end of the stream is recognized.
 TAIL = 60
 
 
@@ -34,16 +34,16 @@ TAIL = 60
 class Step:
     payload: bytes
     messages: int
-    events: int  # of this and all steps before it
-    ended: Ended | None  # the task that ended last in all steps so far
+    events: int  # of this and all earlier steps
+    ended: FinishedTask | None  # the last finished task of this and all earlier steps
 
 
 @dataclass(slots=True)
 class Stream:
     steps: list[Step] = field(default_factory=list)
-    tail: deque[Ended] = field(default_factory=lambda: deque(maxlen=TAIL))
+    tail: deque[FinishedTask] = field(default_factory=lambda: deque(maxlen=TAIL))
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return {
             "messages": sum(step.messages for step in self.steps),
             "bytes": sum(len(step.payload) for step in self.steps),
@@ -74,24 +74,24 @@ def _cut(stream: Stream, payloads: list[bytes], events: int) -> None:
     payloads.clear()
 
 
-class Line(Protocol):
-    """A connection to a broker, without anything that could be slow."""
+class BrokerConnection(Protocol):
+    """A connection to a broker with as little overhead as possible."""
 
     def send(self, payload: bytes, messages: int) -> None: ...
 
-    def settle(self) -> dict[str, int]:
-        """Wait until the broker has taken everything; what it said about it."""
+    def flush(self) -> dict[str, int]:
+        """Wait until the broker has received everything. Returns counts from its replies."""
         ...
 
     def close(self) -> None: ...
 
 
-class RedisLine:
-    """Commands go out in bulk while a thread reads the replies: each tells how many clients were handed the message."""
+class RedisConnection:
+    """Sends commands in bulk while a thread reads the replies, each the number of clients that received the message."""
 
     def __init__(self, host: str, port: int) -> None:
         self.socket = socket.create_connection((host, port))
-        self.expected = self.answered = self.unheard = 0
+        self.expected = self.replied = self.undelivered = 0
         self.changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -99,10 +99,10 @@ class RedisLine:
         self.expected += messages
         self.socket.sendall(payload)
 
-    def settle(self) -> dict[str, int]:
+    def flush(self) -> dict[str, int]:
         with self.changed:
-            self.changed.wait_for(lambda: self.answered >= self.expected)
-            return {"unheard": self.unheard}
+            self.changed.wait_for(lambda: self.replied >= self.expected)
+            return {"unheard": self.undelivered}
 
     def close(self) -> None:
         self.socket.close()
@@ -112,13 +112,13 @@ class RedisLine:
         while data := self.socket.recv(1 << 16):
             *replies, rest = (rest + data).split(b"\r\n")
             with self.changed:
-                self.answered += len(replies)
-                self.unheard += replies.count(b":0")
+                self.replied += len(replies)
+                self.undelivered += replies.count(b":0")
                 self.changed.notify()
 
 
-class RabbitLine:
-    """Frames are written to a socket that py-amqp has connected; no confirmations, as Celery asks for none."""
+class RabbitMQConnection:
+    """Writes frames to a socket that py-amqp has connected, without publisher confirms, which Celery does not use."""
 
     def __init__(self, host: str, port: int) -> None:
         self.connection = amqp.Connection(f"{host}:{port}", heartbeat=0)
@@ -129,57 +129,60 @@ class RabbitLine:
     def send(self, payload: bytes, messages: int) -> None:
         self.connection.transport.sock.sendall(payload)
 
-    def settle(self) -> dict[str, int]:
-        # A channel is served in order: the answer to this comes when all that was written before it was taken.
+    def flush(self) -> dict[str, int]:
+        # A channel is served in order: the broker replies after it has received everything before.
         self.channel.exchange_declare(EXCHANGE, "topic", passive=True)
         return {}
 
     def close(self) -> None:
-        with suppress(OSError, amqp.AMQPError):  # the broker may be gone by now
+        with suppress(OSError, amqp.AMQPError):  # the broker may have stopped
             self.connection.close()
 
 
-LINES: dict[str, type[RedisLine] | type[RabbitLine]] = {"redis": RedisLine, "rabbitmq": RabbitLine}
+CONNECTIONS: dict[str, type[RedisConnection] | type[RabbitMQConnection]] = {
+    "redis": RedisConnection,
+    "rabbitmq": RabbitMQConnection,
+}
 
 
 def serve(broker: str, stream: Stream) -> None:
-    line: Line | None = None
+    connection: BrokerConnection | None = None
     position = 0
     for command in sys.stdin:
         verb, *words = command.split()
-        answer: dict[str, Any] = {}
+        reply: dict[str, Any] = {}
         if verb == "connect":
-            if line:
-                line.close()
-            line = LINES[broker](words[0], int(words[1]))
+            if connection:
+                connection.close()
+            connection = CONNECTIONS[broker](words[0], int(words[1]))
         elif verb == "rewind":
             position = 0
-        elif verb == "greet" and line:
-            line.send(_greeting(broker, words[0]), 1)
-            line.settle()
-        elif verb == "send" and line:
+        elif verb == "probe" and connection:
+            connection.send(_encode_probe(broker, words[0]), 1)
+            connection.flush()
+        elif verb == "send" and connection:
             began = time.perf_counter()
-            goal = int(words[0])
-            for step in stream.steps[position:goal]:
-                line.send(step.payload, step.messages)
-            position = max(position, goal)
-            answer = {**line.settle(), "seconds": time.perf_counter() - began}
+            last_step = int(words[0])
+            for step in stream.steps[position:last_step]:
+                connection.send(step.payload, step.messages)
+            position = max(position, last_step)
+            reply = {**connection.flush(), "seconds": time.perf_counter() - began}
         else:
-            answer = {"error": f"cannot {command.strip()}"}
-        print(json.dumps(answer), flush=True)
+            reply = {"error": f"unknown command or no connection: {command.strip()}"}
+        print(json.dumps(reply), flush=True)
 
 
-def _greeting(broker: str, uuid: str) -> bytes:
+def _encode_probe(broker: str, uuid: str) -> bytes:
     event = {
-        "hostname": "celery@greeter", "utcoffset": 0.0, "pid": 1, "clock": 1, "uuid": uuid, "name": "bench.greeting",
+        "hostname": "celery@probe", "utcoffset": 0.0, "pid": 1, "clock": 1, "uuid": uuid, "name": "bench.probe",
         "args": "()", "kwargs": "{}", "timestamp": time.time(), "type": "task-received",
     }  # fmt: skip
     return next(encode([Emitted(event)], ENCODERS[broker], batched=False)).payload
 
 
-def main(broker: str, form: str, workload: str) -> None:
-    stream = make_stream(broker, Workload(**json.loads(workload)), batched=form == "batched")
-    print(json.dumps(stream.facts()), flush=True)
+def main(broker: str, transport: str, workload: str) -> None:
+    stream = make_stream(broker, Workload(**json.loads(workload)), batched=transport == "batched")
+    print(json.dumps(stream.describe()), flush=True)
     serve(broker, stream)
 
 

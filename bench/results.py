@@ -1,4 +1,4 @@
-"""What was measured: a figure is one quantity of both systems, and perhaps the bar it has to clear."""
+"""The results: a measurement is one quantity of both systems, and optionally the target that it has to reach."""
 
 import math
 import operator
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One number, the least and the greatest of what it stands for, and what it was made of."""
+    """A value, its minimum and maximum, and the raw values behind it."""
 
     value: float
     low: float
@@ -18,41 +18,41 @@ class Sample:
     raw: Sequence[float] = ()
 
 
-def middle(raw: Sequence[float]) -> Sample:
-    """The median of several."""
+def median_sample(raw: Sequence[float]) -> Sample:
+    """The median."""
     return Sample(statistics.median(raw), min(raw), max(raw), raw)
 
 
-def single(value: float) -> Sample:
+def single_sample(value: float) -> Sample:
     return Sample(value, value, value)
 
 
-def percentile(rising: Sequence[float], percent: int) -> float:
-    """The value that so many of a hundred do not exceed, by nearest rank."""
-    return rising[math.ceil(len(rising) * percent / 100) - 1]
+def percentile(sorted_values: Sequence[float], percent: int) -> float:
+    """The value that `percent` percent of the values do not exceed, by nearest rank."""
+    return sorted_values[math.ceil(len(sorted_values) * percent / 100) - 1]
 
 
-def slow_end(raw: Sequence[float]) -> Sample:
-    """The 95th percentile of many."""
-    rising = sorted(raw)
-    return Sample(percentile(rising, 95), rising[0], rising[-1], raw)
+def p95_sample(raw: Sequence[float]) -> Sample:
+    """The 95th percentile."""
+    sorted_values = sorted(raw)
+    return Sample(percentile(sorted_values, 95), sorted_values[0], sorted_values[-1], raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """What Bellflower wants to reach: `of` is its own value, the ratio Bellflower : Flower, or the inverse of that
-    ("faster": how many times faster, where the values are times)."""
+class Target:
+    """What Bellflower has to reach: by its own value, by the ratio Bellflower : Flower, or by the inverse of that
+    ("faster": how many times faster, where the values are durations)."""
 
-    of: str  # "value", "ratio" or "faster"
+    kind: str  # "value", "ratio" or "faster"
     sign: str  # ">=" or "<="
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.limit:g}{'' if self.of == 'value' else ' ×'}"
+        return f"{self.sign} {self.limit:g}{'' if self.kind == 'value' else ' ×'}"
 
-    def is_met(self, figure: "Figure") -> bool | None:
-        """None if it was not measured."""
-        measured = figure.value("bellflower") if self.of == "value" else figure.compared
+    def is_met(self, measurement: "Measurement") -> bool | None:
+        """None: not measured."""
+        measured = measurement.value("bellflower") if self.kind == "value" else measurement.compared_value
         return None if measured is None else _SIGNS[self.sign](measured, self.limit)
 
 
@@ -60,13 +60,14 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": op
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """`samples` are by name of the system. `note` ends its line in the table; `more` is for the file only."""
+class Measurement:
+    """`samples` are keyed by the name of the system. `note` is the last cell of the table; `more` goes to the JSON file
+    only."""
 
     name: str
     unit: str
     samples: Mapping[str, Sample]
-    bar: Bar | None = None
+    target: Target | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
@@ -76,21 +77,21 @@ class Figure:
     @property
     def ratio(self) -> float | None:
         """Bellflower : Flower."""
-        ours, theirs = self.value("bellflower"), self.value("flower")
-        return ours / theirs if ours is not None and theirs else None
+        bellflower, flower = self.value("bellflower"), self.value("flower")
+        return bellflower / flower if bellflower is not None and flower else None
 
     @property
-    def compared(self) -> float | None:
-        """The ratio, or Flower : Bellflower where the bar is about being faster."""
-        if self.bar is None or self.bar.of != "faster":
+    def compared_value(self) -> float | None:
+        """The ratio, or Flower : Bellflower where the target is a speedup."""
+        if self.target is None or self.target.kind != "faster":
             return self.ratio
-        ours, theirs = self.value("bellflower"), self.value("flower")
-        return theirs / ours if ours and theirs is not None else None
+        bellflower, flower = self.value("bellflower"), self.value("flower")
+        return flower / bellflower if bellflower and flower is not None else None
 
     @property
     def met(self) -> bool | None:
-        return self.bar.is_met(self) if self.bar else None
+        return self.target.is_met(self) if self.target else None
 
     def as_dict(self) -> dict[str, Any]:
-        bar = {"bar": str(self.bar), "met": self.met} if self.bar else {}
-        return {**asdict(self), "ratio": self.ratio, **bar}
+        target = {"target": str(self.target), "met": self.met} if self.target else {}
+        return {**asdict(self), "ratio": self.ratio, **target}

@@ -1,4 +1,4 @@
-"""What every measure is handed: the systems, the sizes, brokers, and a place to say how far it is."""
+"""What every scenario receives: the systems, the sizes, brokers, and a log of the progress."""
 
 import subprocess
 import time
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from bench.event_feed import Feed, Paced
+from bench.event_feed import EventFeed, WindowedFeed
 from bench.event_stream import Outcome, Workload
 from bench.install import ROOT
-from bench.systems_under_test import Running, System
-from bench.visibility_check import View
+from bench.systems_under_test import System, SystemProcess
+from bench.visibility_check import HttpClient
 from tests.helpers.servers import RabbitMQ, Redis
 
 Broker = Redis | RabbitMQ
@@ -26,83 +26,82 @@ BASE = "65d80e3"
 @dataclass(frozen=True, slots=True)
 class Sizes:
     tasks: int = 100_000
-    flood_events: int = 200_000
-    crash_tasks: int = 20_000
+    burst_events: int = 200_000
+    kill9_tasks: int = 20_000
     starts: int = 3
     large_tasks: int = 5_000_000
     paged_tasks: int = 1_000_000
-    #: stores that questions are asked of
-    asked_tasks: tuple[int, ...] = (1_000_000,)
-    #: how often each kind of question is asked of Bellflower alone, and of both systems
+    #: tasks in the stores of the step `queries-alone`
+    queried_tasks: tuple[int, ...] = (1_000_000,)
+    #: requests of each kind: to Bellflower alone, and to both systems
     rounds: int = 40
     pairs: int = 30
-    #: events a second while questions are asked, and for how long
-    drip_pace: int = 5_000
-    drip_seconds: int = 120
+    #: background load during requests: events per second, and its duration in seconds
+    background_rate: int = 5_000
+    background_seconds: int = 120
 
 
 QUICK = Sizes(
     tasks=6_000,
-    flood_events=40_000,
-    crash_tasks=5_000,
+    burst_events=40_000,
+    kill9_tasks=5_000,
     starts=3,
-    asked_tasks=(20_000,),
+    queried_tasks=(20_000,),
     rounds=5,
     pairs=5,
-    drip_seconds=10,
+    background_seconds=10,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BenchmarkRun:
     systems: tuple[System, ...]
     sizes: Sizes
-    #: Prints one line.
-    line: Callable[[str], None]
-    #: a store that `bench.fill` has filled, to be asked instead of a new one
+    #: prints one line
+    print_line: Callable[[str], None]
+    #: a store filled by `bench.fill`, queried instead of a new one
     store: Path | None = None
-    #: the commit that ingest is compared with
+    #: the commit that the step `ingest` compares with
     base: str = BASE
-    began: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def system(self, name: str) -> System:
         return next(system for system in self.systems if system.name == name)
 
-    def say(self, text: str) -> None:
-        elapsed = int(time.monotonic() - self.began)
-        self.line(f"{elapsed // 60:3d}:{elapsed % 60:02d}  {text}")
+    def log(self, text: str) -> None:
+        elapsed = int(time.monotonic() - self.started_at)
+        self.print_line(f"{elapsed // 60:3d}:{elapsed % 60:02d}  {text}")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A system at work on a fresh broker, and the publisher connected to the same."""
+class Trial:
+    """A running system on a fresh broker, with the publisher connected to the same broker."""
 
     server: Broker
-    running: Running
-    view: View
+    running: SystemProcess
+    client: HttpClient
 
 
 @contextmanager
-def stage(system: System, feed: Feed, *, durable: bool = False) -> Iterator[Stage]:
-    """Each system has a broker of its own, so that what one leaves in it (queues, connections) does not
-    slow down the next."""
-    with SERVERS[feed.form.broker]() as server, Running(system, server.url, durable=durable) as running:
-        yield begin(server, running, feed)
+def start_trial(system: System, feed: EventFeed, *, durable: bool = False) -> Iterator[Trial]:
+    """Each system gets a broker of its own: queues and connections that one leaves behind do not slow the next."""
+    with SERVERS[feed.transport.broker]() as server, SystemProcess(system, server.url, durable=durable) as running:
+        yield start_and_connect(server, running, feed)
 
 
-def begin(server: Broker, running: Running, feed: Feed) -> Stage:
-    """Start the system, and return when it has been seen to hear the publisher."""
+def start_and_connect(server: Broker, running: SystemProcess, feed: EventFeed) -> Trial:
+    """Start the system, connect the publisher, and return when the system shows an event of the publisher."""
     running.start()
-    view = running.view()
-    view.first_page("/healthcheck")
+    client = running.client()
+    client.wait_for_page("/healthcheck")
     feed.connect(server)
-    feed.greet(view)
-    return Stage(server, running, view)
+    feed.wait_until_consuming(client)
+    return Trial(server, running, client)
 
 
-def fill(bench: Bench, running: Running, first: int, count: int, *, of: int | None = None) -> None:
-    """Put tasks into the store of a system that does not run, with its own writer."""
-    began = time.monotonic()
+def fill_store(bench: BenchmarkRun, running: SystemProcess, first: int, count: int, *, of: int | None = None) -> None:
+    """Write tasks into the store of a system that is not running, with the writer of that version."""
+    started_at = time.monotonic()
     store = str(running.folder / "store")
     command = [
         str(running.system.python),
@@ -114,28 +113,28 @@ def fill(bench: Bench, running: Running, first: int, count: int, *, of: int | No
         "--of",
         str(of or first + count),
     ]
-    # The root for `bench`; the product is that of the interpreter's environment.
+    # The working directory provides `bench`; the interpreter's environment provides the product.
     subprocess.run(command, cwd=ROOT, check=True)
-    bench.say(f"{count:,} tasks written in {time.monotonic() - began:.0f} s")
+    bench.log(f"{count:,} tasks written in {time.monotonic() - started_at:.0f} s")
 
 
-def feed_speed(at: Stage, feed: Feed) -> float:
-    """Events a second until all of them are visible."""
-    began = time.monotonic()
-    Paced(feed, at.view, at.running.system.window).run(lambda events: None)
-    return feed.events / (time.monotonic() - began)
+def measure_feed_rate(trial: Trial, feed: EventFeed) -> float:
+    """Events per second until all of them are visible."""
+    started_at = time.monotonic()
+    WindowedFeed(feed, trial.client, trial.running.system.window).run(lambda events: None)
+    return feed.events / (time.monotonic() - started_at)
 
 
 @cache
-def outcomes(workload: Workload) -> dict[str, Outcome]:
+def expected_outcomes(workload: Workload) -> dict[str, Outcome]:
     return workload.outcomes()
 
 
-def wait_until(true: Callable[[], bool], *, limit: float, every: float = 0.03) -> bool:
-    """Whether it came true in time."""
+def wait_until(condition: Callable[[], bool], *, limit: float, interval: float = 0.03) -> bool:
+    """Whether the condition became true within `limit` seconds."""
     deadline = time.monotonic() + limit
-    while not true():
+    while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(every)
+        time.sleep(interval)
     return True

@@ -1,34 +1,34 @@
-"""`python -m bench.store_write FOLDER FIRST COUNT`: how fast a store takes tasks from its writer.
+"""`python -m bench.store_write FOLDER FIRST COUNT`: measures how fast the writer of a store writes tasks.
 
-The tasks are made before the clock starts. One line of JSON: `tasks`, and the `seconds` until all were written and the
-writer had closed the store. It runs with the interpreter of any commit of the product."""
+The tasks are generated before the clock starts. Prints one line of JSON: `tasks`, and the `seconds` until all were
+written and the store was closed. It runs with the interpreter of any commit of the product."""
 
 import json
 import sys
 import time
 from inspect import signature
 
-from bench.dataset import Population
+from bench.dataset import Dataset
 from flower.store.factory import open_writer
 from flower.store.protocols import Batch
 
-#: Tasks in a transaction, as the recorder has when much comes in.
+#: Tasks in a transaction, as the recorder writes them under load.
 BATCH = 5_000
 
 
 def write(folder: str, first: int, count: int) -> float:
-    """Seconds."""
-    tasks = tuple(Population(first + count, time.time()).row(first, count))
-    # as the recorder does it; builds before columns have no index
+    """Write the tasks; returns the seconds."""
+    tasks = tuple(Dataset(first + count, time.time()).row(first, count))
+    # as the recorder does; versions before columns have no index
     own_process = "index_process" in signature(open_writer).parameters
     writer = open_writer(folder, **({"index_process": True} if own_process else {}))
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     try:
         for start in range(0, count, BATCH):
             writer.write(Batch(new=tasks[start : start + BATCH]))
     finally:
         writer.close()
-    return time.perf_counter() - began
+    return time.perf_counter() - started_at
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The systems that are measured, and how one is started, looked at from outside, and ended."""
+"""The systems under test: how each is started, observed from outside, and stopped."""
 
 import contextlib
 import os
@@ -16,24 +16,24 @@ from typing import Self
 import psutil
 
 from bench.install import ROOT, checkout_python, flower_python
-from bench.visibility_check import View
+from bench.visibility_check import HttpClient
 from tests.helpers.servers import free_port
 
-#: Neither may forget a task while it is measured.
+#: Retention of both systems: no task is removed during a run.
 MAX_TASKS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`options` are given a `{port}` and a `{folder}`; `page` is how many tasks to ask of it at once
-    (None: everything in one answer, as it has no cheap pages); `window` see `bench.event_feed`."""
+    """`options` are formatted with `{port}` and `{folder}`. `page` is the number of tasks per request (None: all
+    tasks in one response, because its pages are not cheaper). `window`: see `bench.event_feed`."""
 
     name: str
     python: Path
     options: tuple[str, ...]
     window: int
-    page: int | None = None
-    #: What makes it remember, where that is not how it comes.
+    page_size: int | None = None
+    #: options that make it persistent, if it is not by default
     durable: tuple[str, ...] = ()
 
 
@@ -53,29 +53,29 @@ def bellflower() -> System:
         Path(sys.executable),
         options=("--address=127.0.0.1", "--port={port}", f"--max-tasks={MAX_TASKS}", "--db={folder}/store"),
         window=100_000,
-        page=5_000,
+        page_size=5_000,
     )
 
 
 def bellflower_at(commit: str) -> System:
-    """Bellflower as it was."""
+    """Bellflower at an older commit."""
     return replace(bellflower(), name="base", python=checkout_python(commit))
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes, of all processes together. `own` (PSS) counts a page that several share once."""
+    """Bytes of all processes together. PSS counts a page that several processes share once."""
 
-    resident: int
-    own: int
-    #: each process by the end of its command line, and what is its own
+    rss: int
+    pss: int
+    #: the end of the command line of each process, and its PSS
     each: list[tuple[str, int]]
 
 
 @dataclass(slots=True)
-class Running:
-    """A system on a broker, in a folder of its own that outlives a restart; the context manager sees to it
-    that neither processes nor folder stay behind."""
+class SystemProcess:
+    """The processes of one system on a broker, with a folder that survives a restart. The context manager stops the
+    processes and deletes the folder."""
 
     system: System
     broker: str
@@ -83,7 +83,7 @@ class Running:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bellflower-bench-")))
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
-    _family: dict[int, psutil.Process] = field(default_factory=dict)
+    _tracked: dict[int, psutil.Process] = field(default_factory=dict)
 
     def command(self) -> list[str]:
         options = self.system.options + (self.system.durable if self.durable else ())
@@ -112,61 +112,61 @@ class Running:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def view(self) -> View:
-        return View(self.port, page=self.system.page, alive=self.check)
+    def client(self) -> HttpClient:
+        return HttpClient(self.port, page_size=self.system.page_size, check_alive=self.check)
 
     def check(self) -> None:
-        """Raises with the end of the log if the system has ended by itself."""
+        """Raises RuntimeError with the end of the log if the system has exited."""
         if self.process is None or self.process.poll() is not None:
-            raise RuntimeError(f"{self.system.name} has ended: {self.log.read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(f"{self.system.name} has exited: {self.log.read_text(errors='replace')[-2000:]}")
 
-    def family(self) -> list[psutil.Process]:
-        """All of its processes that live."""
+    def processes(self) -> list[psutil.Process]:
+        """All of its processes that are running."""
         assert self.process is not None
         with contextlib.suppress(psutil.NoSuchProcess):
-            parent = self._remember(psutil.Process(self.process.pid))
+            parent = self._track(psutil.Process(self.process.pid))
             for child in parent.children(recursive=True):
-                self._remember(child)
-        return [process for process in self._family.values() if process.is_running()]
+                self._track(child)
+        return [process for process in self._tracked.values() if process.is_running()]
 
     def cpu_seconds(self) -> float:
-        """User and system time of all processes since the start, ended children included."""
+        """User and system time of all processes since the start, including children that exited."""
         total = 0.0
-        for process in self.family():
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
         return total
 
     def memory(self) -> Memory:
-        resident = own = 0
+        rss = pss = 0
         each: list[tuple[str, int]] = []
-        for process in self.family():
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 details = process.memory_full_info()
-                resident += details.rss
-                own += details.pss
+                rss += details.rss
+                pss += details.pss
                 each.append((" ".join(process.cmdline()[-3:]), details.pss))
-        return Memory(resident, own, each)
+        return Memory(rss, pss, each)
 
     def kill(self) -> None:
-        """SIGKILL to every process, the parent first so that it cannot start another."""
-        for process in self.family():
+        """Send SIGKILL to every process, to the parent first so that it cannot start another."""
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        self._gone()
+        self._wait_for_exit()
 
     def stop(self) -> None:
         if self.process is None:
             return
-        family = self.family()
+        processes = self.processes()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        _, left = psutil.wait_procs(family, timeout=20)
-        for process in left:
+        _, remaining = psutil.wait_procs(processes, timeout=20)
+        for process in remaining:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        self._gone()
+        self._wait_for_exit()
 
     def __enter__(self) -> Self:
         return self
@@ -179,25 +179,25 @@ class Running:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _gone(self) -> None:
+    def _wait_for_exit(self) -> None:
         assert self.process is not None
-        psutil.wait_procs(list(self._family.values()), timeout=20)
+        psutil.wait_procs(list(self._tracked.values()), timeout=20)
         self.process.wait(20)
         self.process = None
-        self._family.clear()
+        self._tracked.clear()
 
-    def _remember(self, process: psutil.Process) -> psutil.Process:
-        return self._family.setdefault(process.pid, process)
+    def _track(self, process: psutil.Process) -> psutil.Process:
+        return self._tracked.setdefault(process.pid, process)
 
 
-def wait_idle(running: Running, *, calm: float = 4.0, limit: float = 300.0) -> float:
-    """Wait until the system has hardly used a processor for `calm` seconds; gives the seconds until the calm began."""
-    began = quiet = time.monotonic()
+def wait_idle(running: SystemProcess, *, idle_for: float = 4.0, limit: float = 300.0) -> float:
+    """Wait until the system has used almost no processor time for `idle_for` seconds. Returns the seconds before."""
+    started_at = idle_since = time.monotonic()
     used = running.cpu_seconds()
-    while time.monotonic() - quiet < calm and time.monotonic() - began < limit:
+    while time.monotonic() - idle_since < idle_for and time.monotonic() - started_at < limit:
         time.sleep(0.5)
         now = running.cpu_seconds()
         if now - used > 0.05:
-            quiet = time.monotonic()
+            idle_since = time.monotonic()
         used = now
-    return quiet - began
+    return idle_since - started_at

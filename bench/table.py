@@ -1,4 +1,4 @@
-"""The table at the end."""
+"""The table of results."""
 
 from collections.abc import Iterable
 
@@ -6,28 +6,28 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.results import Figure, Sample
+from bench.results import Measurement, Sample
 
 _MET = {True: "yes", False: "NO", None: ""}
 
 
-def print_table(figures: Iterable[Figure], console: Console) -> None:
+def print_table(measurements: Iterable[Measurement], console: Console) -> None:
     table = Table(box=None, pad_edge=False)
-    table.add_column("measure", no_wrap=True)
+    table.add_column("measurement", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    for heading in ("Flower", "Bellflower", "ratio", "wanted", "met"):
+    for heading in ("Flower", "Bellflower", "ratio", "target", "met"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
-    for figure in figures:
+    for measurement in measurements:
         table.add_row(
-            figure.name,
-            figure.unit,
-            _cell(figure.samples.get("flower")),
-            _cell(figure.samples.get("bellflower")),
-            f"{_number(figure.compared)} ×" if figure.compared is not None else "",
-            str(figure.bar or ""),
-            _MET[figure.met],
-            escape(figure.note),
+            measurement.name,
+            measurement.unit,
+            _cell(measurement.samples.get("flower")),
+            _cell(measurement.samples.get("bellflower")),
+            f"{_number(measurement.compared_value)} ×" if measurement.compared_value is not None else "",
+            str(measurement.target or ""),
+            _MET[measurement.met],
+            escape(measurement.note),
         )
     console.print(table)
 

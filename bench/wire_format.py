@@ -1,8 +1,8 @@
-"""Events as the bytes that Celery and kombu put on the wire, made before the clock starts.
+"""Encodes events to the bytes that Celery and kombu send, before the clock starts.
 
-`tests/bench/` holds these bytes beside what a real `EventDispatcher` sends. Redis: a PUBLISH command with
-kombu's envelope. RabbitMQ: the three kinds of frames of `basic.publish`. Batched: what a worker does with
-its task events, a list of up to 24 by the same sender under the key `task.multi`; everything else goes alone.
+`tests/bench/` compares these bytes with those of a real `EventDispatcher`. Redis: a PUBLISH command with kombu's
+envelope. RabbitMQ: the three kinds of frames of `basic.publish`. Batched: a worker sends its task events in lists of up
+to 24 with the routing key `task.multi`, and all other events one by one.
 """
 
 import base64
@@ -21,29 +21,29 @@ from bench.event_stream import Emitted, EventDict
 EXCHANGE = "celeryev"
 #: Celery's `EventDispatcher.buffer_limit`.
 BATCH = 24
-#: What RabbitMQ and py-amqp agree on: no frame, its eight bytes of frame included, may be longer.
+#: The maximum frame size that RabbitMQ and py-amqp negotiate, including eight bytes of framing.
 FRAME_MAX = 131_072
 
 Encoder = Callable[[str, str, bytes], bytes]
 
 
-class Ended(NamedTuple):
-    """A task that has all its events by now, and the state that it must be in."""
+class FinishedTask(NamedTuple):
+    """A task after its last event, and its final state."""
 
     uuid: str
     state: str
 
 
-class Wired(NamedTuple):
-    """One message, ready to be written to the socket."""
+class EncodedMessage(NamedTuple):
+    """One message as it is written to the socket."""
 
     payload: bytes
     events: int
-    ended: tuple[Ended, ...]
+    ended: tuple[FinishedTask, ...]
 
 
 def redis_command(hostname: str, routing_key: str, body: bytes) -> bytes:
-    """PUBLISH, as kombu's Redis transport does it for a fanout exchange in database 0."""
+    """A PUBLISH command as of kombu's Redis transport for a fanout exchange in database 0."""
     envelope = {
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
@@ -63,26 +63,26 @@ def redis_command(hostname: str, routing_key: str, body: bytes) -> bytes:
 
 
 def amqp_frames(hostname: str, routing_key: str, body: bytes) -> bytes:
-    """basic.publish on channel 1: a method frame, a header frame, and the body in as many as it needs."""
+    """basic.publish on channel 1: a method frame, a header frame, and as many body frames as necessary."""
     properties = _properties(hostname)
     header = _frame(2, struct.pack(">HHQ", 60, 0, len(body)) + properties)
-    room = FRAME_MAX - 8
-    bodies = (_frame(3, body[start : start + room]) for start in range(0, len(body), room))
+    department = FRAME_MAX - 8
+    bodies = (_frame(3, body[start : start + department]) for start in range(0, len(body), department))
     return b"".join((_publish(routing_key), header, *bodies))
 
 
 ENCODERS: dict[str, Encoder] = {"redis": redis_command, "rabbitmq": amqp_frames}
 
 
-def encode(events: Iterable[Emitted], encoder: Encoder, *, batched: bool) -> Iterator[Wired]:
-    """Messages in the order in which they go out."""
-    gathered = _batches(events) if batched else ([emitted] for emitted in events)
-    for group in gathered:
-        yield _wired(group, encoder, multi=batched and _buffered(group[0].event))
+def encode(events: Iterable[Emitted], encoder: Encoder, *, batched: bool) -> Iterator[EncodedMessage]:
+    """Encode events to messages, in the order in which they are sent."""
+    groups = _batches(events) if batched else ([emitted] for emitted in events)
+    for group in groups:
+        yield _encode_message(group, encoder, multi=batched and _buffered(group[0].event))
 
 
 def _batches(events: Iterable[Emitted]) -> Iterator[list[Emitted]]:
-    """Workers buffer their task events; worker events and the producers' task-sent go at once."""
+    """Group the task events of each worker; worker events and task-sent events of producers are not buffered."""
     buffers: dict[str, list[Emitted]] = defaultdict(list)
     for emitted in events:
         if not _buffered(emitted.event):
@@ -100,12 +100,12 @@ def _buffered(event: EventDict) -> bool:
     return kind != "task-sent" and kind.startswith("task-")
 
 
-def _wired(group: Sequence[Emitted], encoder: Encoder, *, multi: bool) -> Wired:
+def _encode_message(group: Sequence[Emitted], encoder: Encoder, *, multi: bool) -> EncodedMessage:
     first = group[0].event
     routing_key = "task.multi" if multi else first["type"].replace("-", ".")
     content = [emitted.event for emitted in group] if multi else first
-    ended = tuple(Ended(emitted.event["uuid"], emitted.final) for emitted in group if emitted.final)
-    return Wired(encoder(first["hostname"], routing_key, json.dumps(content).encode()), len(group), ended)
+    ended = tuple(FinishedTask(emitted.event["uuid"], emitted.final) for emitted in group if emitted.final)
+    return EncodedMessage(encoder(first["hostname"], routing_key, json.dumps(content).encode()), len(group), ended)
 
 
 def _frame(kind: int, payload: bytes) -> bytes:

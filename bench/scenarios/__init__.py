@@ -1,12 +1,12 @@
-"""One module for each thing that is measured. `STEPS` is all of them in the order in which they are run."""
+"""One module for each scenario. `STEPS` lists the steps of a run in order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from bench.event_feed import FORMS, Form
-from bench.results import Figure
-from bench.runner import Bench
+from bench.event_feed import TRANSPORTS, Transport
+from bench.results import Measurement
+from bench.runner import BenchmarkRun
 from bench.scenarios.burst import burst
 from bench.scenarios.compare_queries import compare_queries
 from bench.scenarios.ingest import ingest
@@ -22,26 +22,26 @@ from bench.scenarios.throughput import throughput
 @dataclass(frozen=True, slots=True)
 class Step:
     name: str
-    run: Callable[[Bench], Iterable[Figure]]
-    #: "always", "full" (not with --quick), or "asked" (only when it is named)
+    run: Callable[[BenchmarkRun], Iterable[Measurement]]
+    #: "always", "full" (not with --quick), or "on request" (only with --only)
     when: str = "full"
-    #: Shows nothing of Flower.
+    #: measures Bellflower only
     alone: bool = False
 
 
-def _with_form(measure: Callable[..., Iterable[Figure]], form: Form, when: str) -> Step:
-    return Step(f"{measure.__name__}-{form.label}", partial(measure, form=form), when)
+def _with_transport(measure: Callable[..., Iterable[Measurement]], transport: Transport, when: str) -> Step:
+    return Step(f"{measure.__name__}-{transport.label}", partial(measure, transport=transport), when)
 
 
 STEPS: tuple[Step, ...] = (
     Step("start", start, "always"),
-    *(_with_form(throughput, form, "always") for form in FORMS),
-    *(_with_form(burst, form, "asked" if form.batched else "always") for form in FORMS),
-    *(_with_form(kill9, form, "full") for form in FORMS if form.batched),
+    *(_with_transport(throughput, transport, "always") for transport in TRANSPORTS),
+    *(_with_transport(burst, transport, "on request" if transport.batched else "always") for transport in TRANSPORTS),
+    *(_with_transport(kill9, transport, "full") for transport in TRANSPORTS if transport.batched),
     Step("compare-queries", compare_queries, "always"),
     Step("metrics", metrics, "always"),
     Step("live", live, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large-store", large_store, "full", alone=True),
-    Step("ingest", ingest, "asked", alone=True),
+    Step("ingest", ingest, "on request", alone=True),
 )

@@ -1,4 +1,4 @@
-"""The same questions to Flower and to Bellflower, which have the same tasks."""
+"""Equivalent requests to Flower and Bellflower, with the same tasks in both."""
 
 import random
 from collections.abc import Iterator
@@ -6,82 +6,80 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bench.event_feed import Feed, Form, Paced
+from bench.event_feed import EventFeed, Transport, WindowedFeed
 from bench.event_stream import Workload
-from bench.http_timing import ask
-from bench.paired_requests import Line, Pair, lines
-from bench.results import Bar, Figure, Sample, percentile, single, slow_end
-from bench.runner import Bench, stage, wait_until
+from bench.http_timing import time_request
+from bench.paired_requests import RequestPair, TableLine, table_lines
+from bench.results import Measurement, Sample, Target, p95_sample, percentile, single_sample
+from bench.runner import BenchmarkRun, start_trial, wait_until
 from bench.systems_under_test import System, wait_idle
-from bench.visibility_check import View
+from bench.visibility_check import HttpClient
 
-#: So many tasks a second, by their times: a hundred thousand are two hours and a half.
-PACE = 11.0
+#: By the times of the tasks: a hundred thousand tasks span two and a half hours.
+TASKS_PER_SECOND = 11.0
 
 
 @dataclass(slots=True)
-class Asked:
-    """What one system answered to the questions of one line: in milliseconds, and with how many tasks."""
+class QueryTimes:
+    """The responses of one system to the requests of one row: durations in milliseconds, and numbers of tasks."""
 
     milliseconds: list[float] = field(default_factory=list)
     tasks: list[int | None] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
-#: By line and way, then by system.
-Answers = dict[tuple[str, str], dict[str, Asked]]
-Questions = dict[tuple[str, str], list[Pair]]
+#: By row and API, then by system.
+Results = dict[tuple[str, str], dict[str, QueryTimes]]
+Requests = dict[tuple[str, str], list[RequestPair]]
 
 
-def compare_queries(bench: Bench) -> Iterator[Figure]:
-    workload = Workload(bench.sizes.tasks, pace=PACE, notes=True)
-    asked = lines(workload)
-    questions = _questions(asked, bench.sizes.pairs)
-    answers: Answers = {key: {} for key in questions}
-    with Feed(Form("redis", batched=True), workload) as feed:
+def compare_queries(bench: BenchmarkRun) -> Iterator[Measurement]:
+    workload = Workload(bench.sizes.tasks, pace=TASKS_PER_SECOND, notes=True)
+    times = table_lines(workload)
+    requests = _make_requests(times, bench.sizes.pairs)
+    results: Results = {key: {} for key in requests}
+    with EventFeed(Transport("redis", batched=True), workload) as feed:
         for system in bench.systems:
-            _ask_all(bench, system, feed, questions, answers)
-    for line in asked:
-        for way in line.ways:
-            yield _figure(line, way, answers[line.name, way])
-    yield _alike(answers)
+            _time_system(bench, system, feed, requests, results)
+    for line in times:
+        for api in line.apis:
+            yield _measurement(line, api, results[line.name, api])
+    yield _compare_counts(results)
 
 
-def _questions(asked: tuple[Line, ...], each: int) -> Questions:
-    """The first of each kind is to warm up with."""
-    chance = random.Random(5)
-    return {
-        (line.name, way): [make(chance) for _ in range(each + 1)] for line in asked for way, make in line.ways.items()
-    }
+def _make_requests(times: tuple[TableLine, ...], each: int) -> Requests:
+    """Random requests of every kind; the first of each kind is for warming up."""
+    rng = random.Random(5)
+    return {(line.name, api): [make(rng) for _ in range(each + 1)] for line in times for api, make in line.apis.items()}
 
 
-def _ask_all(bench: Bench, system: System, feed: Feed, questions: Questions, answers: Answers) -> None:
-    with stage(system, feed) as at:
-        Paced(feed, at.view, system.window).run(lambda events: None)
-        wait_until(lambda: at.view.ended(feed.tail), limit=30)
-        wait_idle(at.running, calm=2)
-        bench.say(f"{system.name}: asking")
-        for key, pairs in questions.items():
-            answers[key][system.name] = _answered(at.view, system, pairs)
-    bench.say(f"{system.name}: {sum(len(each[system.name].errors) for each in answers.values())} errors")
+def _time_system(bench: BenchmarkRun, system: System, feed: EventFeed, requests: Requests, results: Results) -> None:
+    with start_trial(system, feed) as trial:
+        WindowedFeed(feed, trial.client, system.window).run(lambda events: None)
+        wait_until(lambda: trial.client.are_finished(feed.tail), limit=30)
+        wait_idle(trial.running, idle_for=2)
+        bench.log(f"{system.name}: sending requests")
+        for key, pairs in requests.items():
+            results[key][system.name] = _time_pairs(trial.client, system, pairs)
+    bench.log(f"{system.name}: {sum(len(each[system.name].errors) for each in results.values())} errors")
 
 
-def _answered(view: View, system: System, pairs: list[Pair]) -> Asked:
-    asked = Asked()
+def _time_pairs(client: HttpClient, system: System, pairs: list[RequestPair]) -> QueryTimes:
+    times = QueryTimes()
     for number, pair in enumerate(pairs):
         request = getattr(pair, system.name)
-        milliseconds, error, body = ask(view, request)
+        milliseconds, error, body = time_request(client, request)
         if number == 0:
             continue
         if error is not None:
-            asked.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
-        asked.milliseconds.append(milliseconds)
-        asked.tasks.append(None if error is not None else tasks_in(body))
-    return asked
+            times.errors.append(f"{error} ({request.path} {dict(request.parameters)})")
+        times.milliseconds.append(milliseconds)
+        times.tasks.append(None if error is not None else count_tasks(body))
+    return times
 
 
-def tasks_in(body: bytes) -> int:
-    """The table has its tasks under `data`, our own API under `tasks`, Flower's is nothing but tasks."""
+def count_tasks(body: bytes) -> int:
+    """The number of tasks in a response: under `data` in the datatable, under `tasks` in /api/v1, else its members."""
     answer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     for name in ("data", "tasks"):
         if name in answer:
@@ -89,43 +87,45 @@ def tasks_in(body: bytes) -> int:
     return len(answer)
 
 
-def _figure(line: Line, way: str, answers: dict[str, Asked]) -> Figure:
-    # An error of Flower is no merit of ours: then there is nothing to compare with.
-    samples = {name: _sample(asked) for name, asked in answers.items() if name != "flower" or not asked.errors}
-    return Figure(
-        f"beside Flower, {way}: {line.name}",
+def _measurement(line: TableLine, api: str, results: dict[str, QueryTimes]) -> Measurement:
+    # After an error of Flower there is nothing to compare with.
+    samples = {name: _sample(times) for name, times in results.items() if name != "flower" or not times.errors}
+    return Measurement(
+        f"against Flower, {api}: {line.name}",
         "p95 ms",
         samples,
-        Bar("faster", ">=", line.faster),
-        answers,
-        _note(answers),
+        Target("faster", ">=", line.min_speedup),
+        results,
+        _note(results),
     )
 
 
-def _sample(asked: Asked) -> Sample:
-    """Whoever answered wrongly has not answered."""
-    return single(float("inf")) if asked.errors else slow_end(asked.milliseconds)
+def _sample(times: QueryTimes) -> Sample:
+    """Infinite if there are errors."""
+    return single_sample(float("inf")) if times.errors else p95_sample(times.milliseconds)
 
 
-def _note(answers: dict[str, Asked]) -> str:
-    parts = [f"n {max(len(asked.milliseconds) for asked in answers.values())}"]
-    if all(not asked.errors for asked in answers.values()) and len(answers) == 2:
+def _note(results: dict[str, QueryTimes]) -> str:
+    parts = [f"n {max(len(times.milliseconds) for times in results.values())}"]
+    if all(not times.errors for times in results.values()) and len(results) == 2:
         for percent in (50, 95, 100):
-            theirs, ours = (percentile(sorted(answers[n].milliseconds), percent) for n in ("flower", "bellflower"))
-            parts.append(f"{'max' if percent == 100 else f'p{percent}'} {theirs:.3g} : {ours:.3g}")
-    parts += [f"{name}: {len(a.errors)} errors, {a.errors[0][:120]}" for name, a in answers.items() if a.errors]
+            flower_ms, bellflower_ms = (
+                percentile(sorted(results[n].milliseconds), percent) for n in ("flower", "bellflower")
+            )
+            parts.append(f"{'max' if percent == 100 else f'p{percent}'} {flower_ms:.3g} : {bellflower_ms:.3g}")
+    parts += [f"{name}: {len(a.errors)} errors, {a.errors[0][:120]}" for name, a in results.items() if a.errors]
     return ", ".join(parts)
 
 
-def _alike(answers: Answers) -> Figure:
-    """A quick answer that leaves tasks out is worth nothing."""
+def _compare_counts(results: Results) -> Measurement:
+    """The share of responses with as many tasks as Flower's: a fast response with missing tasks must not count."""
     pairs = [
-        (theirs, ours)
-        for each in answers.values()
+        (flower_count, bellflower_count)
+        for each in results.values()
         if len(each) == 2
-        for theirs, ours in zip(each["flower"].tasks, each["bellflower"].tasks, strict=True)
-        if theirs is not None and ours is not None
+        for flower_count, bellflower_count in zip(each["flower"].tasks, each["bellflower"].tasks, strict=True)
+        if flower_count is not None and bellflower_count is not None
     ]
-    same = sum(theirs == ours for theirs, ours in pairs)
-    share = {"bellflower": single(100 * same / len(pairs))} if pairs else {}
-    return Figure("beside Flower: as many tasks in the answer", "%", share, note=f"of {len(pairs)} answers")
+    same = sum(flower_count == bellflower_count for flower_count, bellflower_count in pairs)
+    share = {"bellflower": single_sample(100 * same / len(pairs))} if pairs else {}
+    return Measurement("against Flower: same number of tasks", "%", share, note=f"of {len(pairs)} responses")

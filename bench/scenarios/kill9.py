@@ -1,68 +1,73 @@
-"""What is still visible after `kill -9` of all processes in the middle of a stream, and a restart.
+"""The tasks that are still visible after `kill -9` of all processes during a stream, and a restart.
 
-Each is given what it has against forgetting: Flower its state file, saved every five seconds."""
+Each system runs with its persistence: Flower with its state file, saved every five seconds."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.event_feed import Feed, Form, Lost, Paced
-from bench.event_stream import FINAL, Workload
-from bench.results import Bar, Figure, single
-from bench.runner import Bench, outcomes, stage
+from bench.event_feed import EventFeed, EventsLost, Transport, WindowedFeed
+from bench.event_stream import FINAL_STATES, Workload
+from bench.results import Measurement, Target, single_sample
+from bench.runner import BenchmarkRun, expected_outcomes, start_trial
 from bench.systems_under_test import System, wait_idle
-from bench.visibility_check import Tasks, judge
+from bench.visibility_check import Tasks, compare_tasks
 
 
 @dataclass(frozen=True, slots=True)
-class Survival:
+class Kill9Result:
     visible: int
-    kept: int
-    right: int
+    retained: int
+    correct: int
     expected: int
 
 
-def kill9(bench: Bench, form: Form) -> Iterator[Figure]:
-    with Feed(form, Workload(bench.sizes.crash_tasks)) as feed:
-        survivals = {system.name: _killed(bench, system, feed) for system in bench.systems}
-    kept = {name: single(100 * s.kept / max(s.visible, 1)) for name, s in survivals.items()}
-    yield Figure(f"{form.broker}: kill -9: still visible", "% of tasks", kept, Bar("value", ">=", 100), survivals)
-    if form.broker == "rabbitmq":
-        right = {name: single(100 * s.right / s.expected) for name, s in survivals.items()}
-        yield Figure(f"{form.broker}: kill -9: right in the end", "% of tasks", right, Bar("value", ">=", 100))
+def kill9(bench: BenchmarkRun, transport: Transport) -> Iterator[Measurement]:
+    with EventFeed(transport, Workload(bench.sizes.kill9_tasks)) as feed:
+        results = {system.name: _measure(bench, system, feed) for system in bench.systems}
+    retained = {name: single_sample(100 * s.retained / max(s.visible, 1)) for name, s in results.items()}
+    yield Measurement(
+        f"{transport.broker}: kill -9: still visible", "% of tasks", retained, Target("value", ">=", 100), results
+    )
+    if transport.broker == "rabbitmq":
+        correct = {name: single_sample(100 * s.correct / s.expected) for name, s in results.items()}
+        yield Measurement(
+            f"{transport.broker}: kill -9: correct at the end", "% of tasks", correct, Target("value", ">=", 100)
+        )
 
 
-def _killed(bench: Bench, system: System, feed: Feed) -> Survival:
-    with stage(system, feed, durable=True) as at:
-        with suppress(Lost):  # what counts is what is visible
-            Paced(feed, at.view, system.window).run(lambda events: None, until=feed.steps // 2)
-        # Events are on their way while it is asked and killed; what it had shown by then is what counts.
+def _measure(bench: BenchmarkRun, system: System, feed: EventFeed) -> Kill9Result:
+    with start_trial(system, feed, durable=True) as trial:
+        with suppress(EventsLost):  # only visible tasks count
+            WindowedFeed(feed, trial.client, system.window).run(lambda events: None, until=feed.steps // 2)
+        # Events arrive while the tasks are fetched and the system is killed; the tasks fetched before count.
         stream = threading.Thread(target=feed.send, args=(feed.steps * 3 // 4,))
         stream.start()
-        before = at.view.tasks()
-        at.running.kill()
+        before = trial.client.tasks()
+        trial.running.kill()
         stream.join()
-        feed.send_all()  # nobody is there to hear these
-        at.running.start()
-        at.view.first_page("/healthcheck")
-        wait_idle(at.running)
-        after = at.view.tasks()
-    survival = Survival(len(before), _kept(before, after), _right(after, feed), feed.workload.tasks)
-    bench.say(
-        f"{feed.form.label}: {system.name}: killed with {survival.visible:,} tasks visible: {survival.kept:,} of them "
-        f"after the restart; {survival.right:,} of all {survival.expected:,} right in the end"
+        feed.send_all()  # no process consumes these
+        trial.running.start()
+        trial.client.wait_for_page("/healthcheck")
+        wait_idle(trial.running)
+        after = trial.client.tasks()
+    result = Kill9Result(len(before), _count_retained(before, after), _count_correct(after, feed), feed.workload.tasks)
+    bench.log(
+        f"{feed.transport.label}: {system.name}: killed with {result.visible:,} tasks visible: {result.retained:,} "
+        f"of them after the restart; {result.correct:,} of all {result.expected:,} correct at the end"
     )
-    return survival
+    return result
 
 
-def _kept(before: Tasks, after: Tasks) -> int:
-    """A task that had ended must not have come to life again."""
+def _count_retained(before: Tasks, after: Tasks) -> int:
+    """The tasks that are visible again; a finished task must be in its final state."""
     return sum(
-        uuid in after and (task.state not in FINAL or task.state == after[uuid].state) for uuid, task in before.items()
+        uuid in after and (task.state not in FINAL_STATES or task.state == after[uuid].state)
+        for uuid, task in before.items()
     )
 
 
-def _right(after: Tasks, feed: Feed) -> int:
-    verdict = judge(after, outcomes(feed.workload))
-    return verdict.expected - verdict.absent - verdict.wrong
+def _count_correct(after: Tasks, feed: EventFeed) -> int:
+    comparison = compare_tasks(after, expected_outcomes(feed.workload))
+    return comparison.expected - comparison.missing - comparison.wrong

@@ -1,90 +1,111 @@
-"""Bellflower alone, with millions of tasks in its store: does it start, take events, page and stay small?"""
+"""Bellflower alone, with millions of tasks in its store: start, throughput, paging and memory."""
 
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.event_feed import Feed, Form
+from bench.event_feed import EventFeed, Transport
 from bench.event_stream import Workload
-from bench.results import Bar, Figure, Sample, middle, single
-from bench.runner import SERVERS, Bench, Broker, begin, feed_speed, fill
-from bench.scenarios.start import seconds_to_page
-from bench.systems_under_test import Running, System, wait_idle
+from bench.results import Measurement, Sample, Target, median_sample, single_sample
+from bench.runner import SERVERS, BenchmarkRun, Broker, fill_store, measure_feed_rate, start_and_connect
+from bench.scenarios.start import time_to_first_page
+from bench.systems_under_test import System, SystemProcess, wait_idle
 
 BATCH = 10_000
-#: So many batches at each end of the walk are compared.
-ENDS = 3
+#: Batches at the start and at the end that are compared.
+COMPARED_BATCHES = 3
 
 
-def large_store(bench: Bench) -> Iterator[Figure]:
+def large_store(bench: BenchmarkRun) -> Iterator[Measurement]:
     system = bench.system("bellflower")
     sizes = bench.sizes
-    paged, full = f"{sizes.paged_tasks / 1e6:g} M", f"{sizes.large_tasks / 1e6:g} M"
+    paged_label, full_label = f"{sizes.paged_tasks / 1e6:g} M", f"{sizes.large_tasks / 1e6:g} M"
     with (
-        Feed(Form("redis", batched=True), Workload(sizes.tasks)) as feed,
+        EventFeed(Transport("redis", batched=True), Workload(sizes.tasks)) as feed,
         SERVERS["redis"]() as server,
-        Running(system, server.url) as running,
+        SystemProcess(system, server.url) as running,
     ):
-        fill(bench, running, 0, sizes.paged_tasks, of=sizes.large_tasks)
-        yield _own(f"start to first page, {paged} tasks", "s", _starts(bench, running), Bar("value", "<=", 1.0))
-        yield from _walks(bench, running, paged, sizes.paged_tasks)
-        fill(bench, running, sizes.paged_tasks, sizes.large_tasks - sizes.paged_tasks)
-        yield _own(f"start to first page, {full} tasks", "s", _starts(bench, running))
-        empty = _speed_when_empty(system, server, feed)
-        speed = feed_speed(begin(server, running, feed), feed)
-        bench.say(f"large: {empty:,.0f} events/s into an empty store, {speed:,.0f} with {full} tasks in it")
-        share = single(100 * speed / empty)
-        yield _own(
-            f"speed with {full} tasks", "% of empty", share, Bar("value", ">=", 80), {"empty": empty, "full": speed}
+        fill_store(bench, running, 0, sizes.paged_tasks, of=sizes.large_tasks)
+        yield _measurement(
+            f"start to first page, {paged_label} tasks",
+            "s",
+            _measure_starts(bench, running),
+            Target("value", "<=", 1.0),
         )
-        wait_idle(running, calm=2, limit=60)
+        yield from _measure_paging(bench, running, paged_label, sizes.paged_tasks)
+        fill_store(bench, running, sizes.paged_tasks, sizes.large_tasks - sizes.paged_tasks)
+        yield _measurement(f"start to first page, {full_label} tasks", "s", _measure_starts(bench, running))
+        empty = _measure_empty_store(system, server, feed)
+        speed = measure_feed_rate(start_and_connect(server, running, feed), feed)
+        bench.log(f"large: {empty:,.0f} events/s into an empty store, {speed:,.0f} with {full_label} tasks in it")
+        share = single_sample(100 * speed / empty)
+        yield _measurement(
+            f"speed with {full_label} tasks",
+            "% of empty",
+            share,
+            Target("value", ">=", 80),
+            {"empty": empty, "full": speed},
+        )
+        wait_idle(running, idle_for=2, limit=60)
         memory = running.memory()
-        yield _own(
-            f"memory with {full} tasks", "MB", single(memory.own / 1e6), Bar("value", "<=", 300), {"memory": memory}
+        yield _measurement(
+            f"memory with {full_label} tasks",
+            "MB",
+            single_sample(memory.pss / 1e6),
+            Target("value", "<=", 300),
+            {"memory": memory},
         )
 
 
-def _own(name: str, unit: str, sample: Sample, bar: Bar | None = None, more: dict[str, Any] | None = None) -> Figure:
-    return Figure(name, unit, {"bellflower": sample}, bar, more or {})
+def _measurement(
+    name: str, unit: str, sample: Sample, target: Target | None = None, more: dict[str, Any] | None = None
+) -> Measurement:
+    return Measurement(name, unit, {"bellflower": sample}, target, more or {})
 
 
-def _starts(bench: Bench, running: Running) -> Sample:
+def _measure_starts(bench: BenchmarkRun, running: SystemProcess) -> Sample:
     times = []
     for _ in range(bench.sizes.starts):
-        times.append(seconds_to_page(running))
+        times.append(time_to_first_page(running))
         running.stop()
-    sample = middle(times)
-    bench.say(f"large: {sample.value:.2f} s to the first page")
+    sample = median_sample(times)
+    bench.log(f"large: {sample.value:.2f} s to the first page")
     return sample
 
 
-def _speed_when_empty(system: System, server: Broker, feed: Feed) -> float:
-    with Running(system, server.url) as running:
-        return feed_speed(begin(server, running, feed), feed)
+def _measure_empty_store(system: System, server: Broker, feed: EventFeed) -> float:
+    with SystemProcess(system, server.url) as running:
+        return measure_feed_rate(start_and_connect(server, running, feed), feed)
 
 
-def _walks(bench: Bench, running: Running, label: str, tasks: int) -> Iterator[Figure]:
-    """Through all tasks in batches, over HTTP and in Python: what the last ones cost beside the first."""
+def _measure_paging(bench: BenchmarkRun, running: SystemProcess, label: str, tasks: int) -> Iterator[Measurement]:
+    """Page through all tasks, over HTTP and in Python, and compare the last batches with the first."""
     running.start()
-    view = running.view()
-    view.first_page()
-    ways: dict[str, Callable[[int], float]] = {
-        "HTTP": lambda offset: view.timed("/api/tasks", limit=BATCH, offset=offset),
-        "Python": _in_python(running),
+    client = running.client()
+    client.wait_for_page()
+    interfaces: dict[str, Callable[[int], float]] = {
+        "HTTP": lambda offset: client.time_get("/api/tasks", limit=BATCH, offset=offset),
+        "Python": _python_pager(running),
     }
-    for way, fetch in ways.items():
+    for interface, fetch in interfaces.items():
         times = [fetch(offset) for offset in range(0, tasks, BATCH)]
-        first, last = middle(times[:ENDS]), middle(times[-ENDS:])
-        bench.say(f"large: {way}: the first {BATCH:,} tasks in {first.value:.2f} s, the last in {last.value:.2f} s")
+        first, last = median_sample(times[:COMPARED_BATCHES]), median_sample(times[-COMPARED_BATCHES:])
+        bench.log(
+            f"large: {interface}: the first {BATCH:,} tasks in {first.value:.2f} s, the last in {last.value:.2f} s"
+        )
         more = {"seconds": times}
-        yield _own(
-            f"paging {label} ({way}): last : first", "×", single(last.value / first.value), Bar("value", "<=", 2), more
+        yield _measurement(
+            f"paging {label} ({interface}): last : first",
+            "×",
+            single_sample(last.value / first.value),
+            Target("value", "<=", 2),
+            more,
         )
     running.stop()
 
 
-def _in_python(running: Running) -> Callable[[int], float]:
-    # Here and not above: a bench of Flower alone has no need of us.
+def _python_pager(running: SystemProcess) -> Callable[[int], float]:
+    # Imported here: a benchmark of Flower alone does not need Bellflower.
     from bench.celery_app import app  # noqa: PLC0415
     from flower.events import Events  # noqa: PLC0415
     from flower.utils.tasks import iter_tasks  # noqa: PLC0415
@@ -92,10 +113,10 @@ def _in_python(running: Running) -> Callable[[int], float]:
     events = Events(app, db=str(running.folder / "store"))
 
     def fetch(offset: int) -> float:
-        began = time.monotonic()
-        found = sum(1 for _ in iter_tasks(events, limit=BATCH, offset=offset))
-        if found != BATCH:
-            raise RuntimeError(f"{found} tasks at offset {offset}")
-        return time.monotonic() - began
+        started_at = time.monotonic()
+        count = sum(1 for _ in iter_tasks(events, limit=BATCH, offset=offset))
+        if count != BATCH:
+            raise RuntimeError(f"{count} tasks at offset {offset}")
+        return time.monotonic() - started_at
 
     return fetch

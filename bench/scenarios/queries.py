@@ -1,138 +1,140 @@
-"""Bellflower alone, with a million tasks and more in its store: how long every kind of question takes, while nothing
-happens and while events arrive."""
+"""Bellflower alone, with a million or more tasks in its store: response times of every kind of request, idle and under
+load."""
 
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bench.dataset import Population
-from bench.event_feed import Feed, Form
+from bench.dataset import Dataset
+from bench.event_feed import EventFeed, Transport
 from bench.event_stream import Workload
-from bench.fill import population_of
-from bench.http_timing import ask, figures, interview
-from bench.paced_load import Drip
-from bench.query_mix import TEN_MILLIONS, Request, Row, rows
-from bench.results import Bar, Figure, Sample, single
-from bench.runner import SERVERS, Bench, fill, wait_until
-from bench.systems_under_test import Running, wait_idle
-from bench.visibility_check import View
+from bench.fill import read_dataset
+from bench.http_timing import make_measurements, time_request, time_requests
+from bench.paced_load import PacedLoad
+from bench.query_mix import TEN_MILLIONS, QueryRow, Request, query_rows
+from bench.results import Measurement, Sample, Target, single_sample
+from bench.runner import SERVERS, BenchmarkRun, fill_store, wait_until
+from bench.systems_under_test import SystemProcess, wait_idle
+from bench.visibility_check import HttpClient
 
-#: Of the workload.
+#: Events per task of the workload.
 EVENTS_PER_TASK = 3.58
-#: While events arrive, answers may take so much longer.
-BUSY = 2.0
-#: An answer that takes longer is none, in seconds.
+#: Factor of the targets under load.
+BUSY_FACTOR = 2.0
+#: Seconds after which a request counts as failed.
 TIMEOUT = 30.0
-#: Questions are asked no longer than this while nothing happens, in seconds.
-LONGEST = 600.0
-#: Columns and text index of a store that was just filled may have to be made first.
-SETTLE = 3_600.0
-MEMORY = 700
-#: So many seconds columns and text index may lag; questions must not.
-LAG = 1.0
+#: Maximum duration of the idle part in seconds.
+MAX_IDLE_SECONDS = 600.0
+#: Seconds to wait until columns and text index of a filled store are complete.
+INDEX_TIMEOUT = 3_600.0
+MAX_MEMORY_MB = 700
+#: Maximum lag of columns and text index in seconds; query results must not lag.
+MAX_LAG = 1.0
 
 
-def queries(bench: Bench) -> Iterator[Figure]:
-    sizes = [population_of(bench.store).tasks] if bench.store else bench.sizes.asked_tasks
+def queries(bench: BenchmarkRun) -> Iterator[Measurement]:
+    sizes = [read_dataset(bench.store).tasks] if bench.store else bench.sizes.queried_tasks
     for tasks in sizes:
-        yield from _asked(bench, tasks)
+        yield from _measure(bench, tasks)
 
 
-def _asked(bench: Bench, tasks: int) -> Iterator[Figure]:
+def _measure(bench: BenchmarkRun, tasks: int) -> Iterator[Measurement]:
     label = _label(tasks)
     with (
         SERVERS["redis"]() as server,
-        Running(bench.system("bellflower"), server.url) as running,
-        _stream(bench) as feed,
+        SystemProcess(bench.system("bellflower"), server.url) as running,
+        _background_feed(bench) as feed,
     ):
-        population = _filled(bench, running, tasks)
-        asked = rows(population)
-        view = _started(bench, running)
-        yield _memory(f"{label}: memory before questions", running, tasks)
-        chance = random.Random(tasks)
-        _warm_up(view, asked, chance)
-        bench.say(f"{label}: asking while nothing happens")
-        enough = time.monotonic() + LONGEST
-        times = interview(view, asked, chance, rounds=bench.sizes.rounds, over=lambda: time.monotonic() > enough)
-        yield from _told(bench, figures(f"{label}, idle", asked, times, tasks))
+        dataset = _prepare_store(bench, running, tasks)
+        rows = query_rows(dataset)
+        client = _start(bench, running)
+        yield _memory(f"{label}: memory before requests", running, tasks)
+        rng = random.Random(tasks)
+        _warm_up(client, rows, rng)
+        bench.log(f"{label}: requests while idle")
+        deadline = time.monotonic() + MAX_IDLE_SECONDS
+        times = time_requests(client, rows, rng, rounds=bench.sizes.rounds, is_over=lambda: time.monotonic() > deadline)
+        yield from _report(bench, make_measurements(f"{label}, idle", rows, times, tasks))
         feed.connect(server)
-        feed.greet(view)
-        bench.say(f"{label}: asking while {bench.sizes.drip_pace:,} events a second arrive")
-        with Drip(feed, bench.sizes.drip_pace) as drip:
-            times = interview(view, asked, chance, rounds=bench.sizes.rounds, over=drip.over)
-        ended = feed.ended_by_step[drip.step - 1] if drip.step else None
-        visible = _seconds_until(lambda: ended is None or view.ended([ended]))
-        found = _seconds_until(lambda: ended is None or _finds(view, ended.uuid))
-        yield from _told(bench, figures(f"{label}, busy", asked, times, tasks, factor=BUSY))
-        yield _own(f"{label}, busy: events sent", "events/s", single(drip.achieved))
-        yield _own(f"{label}, busy: last event visible after", "s", visible)
-        yield _own(f"{label}, busy: then found by its text after", "s", found, Bar("value", "<=", LAG))
-        yield _memory(f"{label}: memory after questions", running, tasks)
+        feed.wait_until_consuming(client)
+        bench.log(f"{label}: requests with {bench.sizes.background_rate:,} events/s arriving")
+        with PacedLoad(feed, bench.sizes.background_rate) as load:
+            times = time_requests(client, rows, rng, rounds=bench.sizes.rounds, is_over=load.is_over)
+        ended = feed.finished_by_step[load.step - 1] if load.step else None
+        visible_after = _time_until(lambda: ended is None or client.are_finished([ended]))
+        searchable_after = _time_until(lambda: ended is None or _is_searchable(client, ended.uuid))
+        yield from _report(bench, make_measurements(f"{label}, busy", rows, times, tasks, factor=BUSY_FACTOR))
+        yield _measurement(f"{label}, busy: events sent", "events/s", single_sample(load.actual_rate))
+        yield _measurement(f"{label}, busy: last event visible after", "s", visible_after)
+        yield _measurement(
+            f"{label}, busy: then found by text search after", "s", searchable_after, Target("value", "<=", MAX_LAG)
+        )
+        yield _memory(f"{label}: memory after requests", running, tasks)
 
 
 def _label(tasks: int) -> str:
     return f"{tasks / 1e6:g} M"
 
 
-def _own(name: str, unit: str, sample: Sample, bar: Bar | None = None) -> Figure:
-    return Figure(name, unit, {"bellflower": sample}, bar)
+def _measurement(name: str, unit: str, sample: Sample, target: Target | None = None) -> Measurement:
+    return Measurement(name, unit, {"bellflower": sample}, target)
 
 
 @contextmanager
-def _stream(bench: Bench) -> Iterator[Feed]:
-    """Events with times like those of the moment at which they go out."""
-    pace = bench.sizes.drip_pace / EVENTS_PER_TASK
-    workload = Workload(round(pace * bench.sizes.drip_seconds), seed=23, start=time.time(), pace=pace)
-    bench.say(f"encoding the events of {workload.tasks:,} tasks")
-    with Feed(Form("redis", batched=True), workload) as feed:
+def _background_feed(bench: BenchmarkRun) -> Iterator[EventFeed]:
+    """A feed whose events have the current time when they are published."""
+    pace = bench.sizes.background_rate / EVENTS_PER_TASK
+    workload = Workload(round(pace * bench.sizes.background_seconds), seed=23, start=time.time(), pace=pace)
+    bench.log(f"encoding the events of {workload.tasks:,} tasks")
+    with EventFeed(Transport("redis", batched=True), workload) as feed:
         yield feed
 
 
-def _filled(bench: Bench, running: Running, tasks: int) -> Population:
+def _prepare_store(bench: BenchmarkRun, running: SystemProcess, tasks: int) -> Dataset:
     store = running.folder / "store"
     if bench.store:
         store.symlink_to(bench.store.resolve())
-        return population_of(bench.store)
-    fill(bench, running, 0, tasks)
-    return population_of(store)
+        return read_dataset(bench.store)
+    fill_store(bench, running, 0, tasks)
+    return read_dataset(store)
 
 
-def _started(bench: Bench, running: Running) -> View:
+def _start(bench: BenchmarkRun, running: SystemProcess) -> HttpClient:
     running.start()
-    view = running.view()
-    view.timeout = TIMEOUT
-    view.first_page()
-    # Questions would be answered meanwhile too; what is measured here is a store that has what it needs.
-    bench.say(f"at rest {wait_idle(running, limit=SETTLE):.0f} s after the first page")
-    return view
+    client = running.client()
+    client.timeout = TIMEOUT
+    client.wait_for_page()
+    # The server responds meanwhile, too; this scenario measures a complete store.
+    bench.log(f"idle {wait_idle(running, limit=INDEX_TIMEOUT):.0f} s after the first page")
+    return client
 
 
-def _warm_up(view: View, asked: Sequence[Row], chance: random.Random) -> None:
-    """The bars are for a warm cache."""
-    for row in asked:
+def _warm_up(client: HttpClient, rows: Sequence[QueryRow], rng: random.Random) -> None:
+    """One request of every kind: the targets are for a warm cache."""
+    for row in rows:
         for make in row.kinds.values():
-            ask(view, make(chance))
+            time_request(client, make(rng))
 
 
-def _seconds_until(true: Callable[[], bool]) -> Sample:
-    """Infinite if it does not come true in half a minute."""
-    began = time.monotonic()
-    return single(time.monotonic() - began if wait_until(true, limit=30) else float("inf"))
+def _time_until(condition: Callable[[], bool]) -> Sample:
+    """Seconds until the condition is true; infinite after 30 seconds."""
+    started_at = time.monotonic()
+    return single_sample(time.monotonic() - started_at if wait_until(condition, limit=30) else float("inf"))
 
 
-def _finds(view: View, uuid: str) -> bool:
-    """By a part of the id: that is a search in all the text there is."""
-    return ask(view, Request("/api/v1/tasks", {"query": uuid[9:]}, uuid)).error is None
+def _is_searchable(client: HttpClient, uuid: str) -> bool:
+    """Whether a search by a part of the task id, which searches all texts, finds the task."""
+    return time_request(client, Request("/api/v1/tasks", {"query": uuid[9:]}, uuid)).error is None
 
 
-def _memory(name: str, running: Running, tasks: int) -> Figure:
-    bar = Bar("value", "<=", MEMORY) if tasks <= TEN_MILLIONS else None
+def _memory(name: str, running: SystemProcess, tasks: int) -> Measurement:
+    target = Target("value", "<=", MAX_MEMORY_MB) if tasks <= TEN_MILLIONS else None
     memory = running.memory()
-    return Figure(name, "MB", {"bellflower": single(memory.own / 1e6)}, bar, {"memory": memory})
+    return Measurement(name, "MB", {"bellflower": single_sample(memory.pss / 1e6)}, target, {"memory": memory})
 
 
-def _told(bench: Bench, made: Sequence[Figure]) -> Sequence[Figure]:
-    missed = [figure.name for figure in made if figure.met is False]
-    bench.say(f"{len(made)} figures; missed: {'; '.join(missed) or 'none'}")
-    return made
+def _report(bench: BenchmarkRun, measurements: Sequence[Measurement]) -> Sequence[Measurement]:
+    missed = [measurement.name for measurement in measurements if measurement.met is False]
+    bench.log(f"{len(measurements)} measurements; missed: {'; '.join(missed) or 'none'}")
+    return measurements

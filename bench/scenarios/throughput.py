@@ -1,26 +1,26 @@
-"""Events a second until everything is visible and right; what that costs in processor time and memory;
-and, as the tasks are there anyway, how quickly a page of them comes."""
+"""Events per second until all tasks are visible and correct; processor time and memory; and the response times of pages
+of these tasks."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.event_feed import Feed, Form, Lost, Paced
+from bench.event_feed import EventFeed, EventsLost, Transport, WindowedFeed
 from bench.event_stream import Workload
-from bench.results import Bar, Figure, Sample, middle, single
-from bench.runner import Bench, Stage, outcomes, stage, wait_until
+from bench.results import Measurement, Sample, Target, median_sample, single_sample
+from bench.runner import BenchmarkRun, Trial, expected_outcomes, start_trial, wait_until
 from bench.systems_under_test import Memory, System, wait_idle
-from bench.visibility_check import Verdict, View, judge
+from bench.visibility_check import Comparison, HttpClient, compare_tasks
 
-BARS = {"redis-single": 8, "redis-batched": 10, "rabbitmq-single": 5, "rabbitmq-batched": 8}
-#: The spread is over so many parts of the stream: fewer than a fast system makes transactions.
+TARGETS = {"redis-single": 8, "redis-batched": 10, "rabbitmq-single": 5, "rabbitmq-batched": 8}
+#: Minimum and maximum are over this many parts of the stream, fewer than the transactions of a fast system.
 SLICES = 5
 PAGES: dict[str, dict[str, object]] = {"newest 50": {"limit": 50}, "50 failures": {"limit": 50, "state": "FAILURE"}}
 
 
 @dataclass(slots=True)
-class Run:
-    """What one system did with the stream."""
+class SystemRun:
+    """One system and one event stream."""
 
     events: int
     tasks: int
@@ -28,8 +28,8 @@ class Run:
     cpu: float
     before: Memory
     after: Memory
-    verdict: Verdict
-    #: events visible, seconds since the start, processor seconds since the start
+    comparison: Comparison
+    #: visible events, seconds since the start, processor seconds since the start
     marks: list[tuple[int, float, float]] = field(default_factory=list)
     pages: dict[str, Sample] = field(default_factory=dict)
 
@@ -42,7 +42,7 @@ class Run:
         return Sample(self.cpu / self.events * 1e6, min(slices), max(slices), slices)
 
     def bytes_per_task(self) -> Sample:
-        return single((self.after.own - self.before.own) / self.tasks)
+        return single_sample((self.after.pss - self.before.pss) / self.tasks)
 
     def _slices(self) -> Iterator[tuple[int, float, float]]:
         """Events, seconds and processor seconds of each part of the stream."""
@@ -53,82 +53,94 @@ class Run:
                 last = mark
 
 
-def throughput(bench: Bench, form: Form) -> Iterator[Figure]:
+def throughput(bench: BenchmarkRun, transport: Transport) -> Iterator[Measurement]:
     workload = Workload(bench.sizes.tasks)
-    bench.say(f"{form.label}: encoding the events of {workload.tasks:,} tasks")
-    with Feed(form, workload) as feed:
-        runs = {system.name: _measured(bench, system, feed) for system in bench.systems}
+    bench.log(f"{transport.label}: encoding the events of {workload.tasks:,} tasks")
+    with EventFeed(transport, workload) as feed:
+        runs = {system.name: _measure(bench, system, feed) for system in bench.systems}
     speeds = {name: run.speed() for name, run in runs.items()}
-    yield Figure(f"{form.label}: speed", "events/s", speeds, Bar("ratio", ">=", BARS[form.label]))
+    yield Measurement(f"{transport.label}: speed", "events/s", speeds, Target("ratio", ">=", TARGETS[transport.label]))
     cpu = {name: run.cpu_per_million() for name, run in runs.items()}
-    yield Figure(f"{form.label}: processor time", "s / M events", cpu, Bar("ratio", "<=", 0.1))
-    missing = {name: single(run.verdict.absent + run.verdict.wrong) for name, run in runs.items()}
-    yield Figure(f"{form.label}: absent or wrong", "tasks", missing, Bar("value", "<=", 0))
-    memory = {name: single(run.after.own / 1e6) for name, run in runs.items()}
-    yield Figure(f"{form.label}: memory after", "MB", memory, more={name: vars_of(run) for name, run in runs.items()})
+    yield Measurement(f"{transport.label}: processor time", "s / M events", cpu, Target("ratio", "<=", 0.1))
+    missing = {name: single_sample(run.comparison.missing + run.comparison.wrong) for name, run in runs.items()}
+    yield Measurement(f"{transport.label}: missing or wrong", "tasks", missing, Target("value", "<=", 0))
+    memory = {name: single_sample(run.after.pss / 1e6) for name, run in runs.items()}
+    yield Measurement(
+        f"{transport.label}: memory after", "MB", memory, more={name: details_of(run) for name, run in runs.items()}
+    )
     growth = {name: run.bytes_per_task() for name, run in runs.items()}
-    yield Figure(f"{form.label}: memory per task", "bytes", growth)
+    yield Measurement(f"{transport.label}: memory per task", "bytes", growth)
     for page in PAGES:
-        answers = {name: run.pages[page] for name, run in runs.items()}
-        yield Figure(f"{form.label}: page of {page}", "ms", answers)
+        times = {name: run.pages[page] for name, run in runs.items()}
+        yield Measurement(f"{transport.label}: page of {page}", "ms", times)
 
 
-def vars_of(run: Run) -> dict[str, object]:
+def details_of(run: SystemRun) -> dict[str, object]:
     return {
         "before": run.before,
         "after": run.after,
         "marks": run.marks,
-        "verdict": run.verdict,
+        "verdict": run.comparison,
         "seconds": run.seconds,
     }
 
 
-def _measured(bench: Bench, system: System, feed: Feed) -> Run:
-    with stage(system, feed) as at:
-        run = _run(bench, system, feed, at)
-    bench.say(
-        f"{feed.form.label}: {system.name}: {run.events / run.seconds:,.0f} events/s, "
+def _measure(bench: BenchmarkRun, system: System, feed: EventFeed) -> SystemRun:
+    with start_trial(system, feed) as trial:
+        run = _run_stream(bench, system, feed, trial)
+    bench.log(
+        f"{feed.transport.label}: {system.name}: {run.events / run.seconds:,.0f} events/s, "
         f"{run.cpu / run.events * 1e6:,.1f} s of processor per million, "
-        f"{run.verdict.absent} tasks absent, {run.verdict.wrong} wrong"
+        f"{run.comparison.missing} tasks missing, {run.comparison.wrong} wrong"
     )
     return run
 
 
-def _run(bench: Bench, system: System, feed: Feed, at: Stage) -> Run:
+def _run_stream(bench: BenchmarkRun, system: System, feed: EventFeed, trial: Trial) -> SystemRun:
     marks: list[tuple[int, float, float]] = []
-    before, cpu = at.running.memory(), at.running.cpu_seconds()
-    began = time.monotonic()
+    before, cpu = trial.running.memory(), trial.running.cpu_seconds()
+    started_at = time.monotonic()
 
-    def seen(events: int) -> None:
-        marks.append((events, time.monotonic() - began, at.running.cpu_seconds() - cpu))
+    def on_visible(events: int) -> None:
+        marks.append((events, time.monotonic() - started_at, trial.running.cpu_seconds() - cpu))
 
     try:
-        Paced(feed, at.view, system.window).run(seen)
-        wait_until(lambda: at.view.ended(feed.tail), limit=20)
-    except Lost as lost:
-        bench.say(f"{feed.form.label}: {system.name}: {lost}")
-    seconds = time.monotonic() - began
-    # Work put off is work all the same.
-    wait_idle(at.running, calm=1.5, limit=60)
-    spent, after = at.running.cpu_seconds() - cpu, at.running.memory()
-    verdict, late = _final_verdict(at.view, feed.workload)
-    pages = {name: _page(at.view, parameters) for name, parameters in PAGES.items()}
-    shown = feed.events if marks and marks[-1][0] == feed.events else (marks[-1][0] if marks else 0)
-    return Run(max(shown, 1), feed.workload.tasks, seconds + late, spent, before, after, verdict, marks, pages)
+        WindowedFeed(feed, trial.client, system.window).run(on_visible)
+        wait_until(lambda: trial.client.are_finished(feed.tail), limit=20)
+    except EventsLost as error:
+        bench.log(f"{feed.transport.label}: {system.name}: {error}")
+    seconds = time.monotonic() - started_at
+    # Deferred work counts, too.
+    wait_idle(trial.running, idle_for=1.5, limit=60)
+    cpu_used, after = trial.running.cpu_seconds() - cpu, trial.running.memory()
+    comparison, extra_seconds = _wait_for_result(trial.client, feed.workload)
+    pages = {name: _time_page(trial.client, parameters) for name, parameters in PAGES.items()}
+    visible_events = feed.events if marks and marks[-1][0] == feed.events else (marks[-1][0] if marks else 0)
+    return SystemRun(
+        max(visible_events, 1),
+        feed.workload.tasks,
+        seconds + extra_seconds,
+        cpu_used,
+        before,
+        after,
+        comparison,
+        marks,
+        pages,
+    )
 
 
-def _final_verdict(view: View, workload: Workload, limit: float = 15.0) -> tuple[Verdict, float]:
-    """The verdict over every task. If it is not right at once it is asked for again, and the time that
-    passed before the right answer was asked for is given as well: it was not all visible until then."""
-    began = asked = time.monotonic()
+def _wait_for_result(client: HttpClient, workload: Workload, limit: float = 15.0) -> tuple[Comparison, float]:
+    """Compare all tasks until they are correct or `limit` seconds have passed. Also returns the seconds until the
+    request with the correct response: not everything was visible before."""
+    started_at = checked_at = time.monotonic()
     while True:
-        verdict = judge(view.tasks(), outcomes(workload))
-        if verdict.lost == 0 or time.monotonic() - began > limit:
-            return verdict, asked - began if verdict.lost == 0 else 0.0
+        comparison = compare_tasks(client.tasks(), expected_outcomes(workload))
+        if comparison.loss == 0 or time.monotonic() - started_at > limit:
+            return comparison, checked_at - started_at if comparison.loss == 0 else 0.0
         time.sleep(0.5)
-        asked = time.monotonic()
+        checked_at = time.monotonic()
 
 
-def _page(view: View, parameters: dict[str, object]) -> Sample:
-    answers = [view.timed("/api/tasks", **parameters) * 1000 for _ in range(7)]
-    return middle(answers[1:])
+def _time_page(client: HttpClient, parameters: dict[str, object]) -> Sample:
+    times = [client.time_get("/api/tasks", **parameters) * 1000 for _ in range(7)]
+    return median_sample(times[1:])

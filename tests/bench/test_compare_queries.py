@@ -1,4 +1,4 @@
-"""Every kind of question is put to the API over the reference store: are they taken, and do the facts hold?"""
+"""Every kind of request to the API on the in-memory store: it is accepted, and returns tasks."""
 
 import random
 import time
@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from bench.dataset import Population
+from bench.dataset import Dataset
 from bench.event_stream import Workload
-from bench.http_timing import ask, interview
-from bench.paired_requests import lines
-from bench.query_mix import rows
-from bench.scenarios.compare_queries import tasks_in
-from bench.visibility_check import View
+from bench.http_timing import time_request, time_requests
+from bench.paired_requests import table_lines
+from bench.query_mix import query_rows
+from bench.scenarios.compare_queries import count_tasks
+from bench.visibility_check import HttpClient
 from flower.fold import fold
 from flower.records import Event, Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch
 from tests.helpers.web_server import Live
 
-SMALL = Population(1_500, now=time.time())
+SMALL = Dataset(1_500, now=time.time())
 WORKLOAD = Workload(1_500, pace=1, notes=True)
 
 
@@ -41,44 +41,46 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def population(opened: None) -> Iterator[View]:
+def dataset(opened: None) -> Iterator[HttpClient]:
     store = MemoryStore()
     MemoryWriter(store).write(Batch(new=tuple(SMALL.row(0, SMALL.tasks))))
     with Live(MemoryReader(store)) as server:
-        view = View(server.port)
-        yield view
-        view.close()
+        client = HttpClient(server.port)
+        yield client
+        client.close()
 
 
 @pytest.fixture
-def workload(opened: None, store: MemoryStore) -> Iterator[View]:
+def workload(opened: None, store: MemoryStore) -> Iterator[HttpClient]:
     with Live(MemoryReader(store)) as server:
-        view = View(server.port)
-        yield view
-        view.close()
+        client = HttpClient(server.port)
+        yield client
+        client.close()
 
 
-def test_every_kind_of_question_is_answered(population: View) -> None:
-    times = interview(population, rows(SMALL), random.Random(4), rounds=3)
-    errors = {f"{row}: {kind}": asked.errors for row, kinds in times.items() for kind, asked in kinds.items()}
-    assert {kind: words for kind, words in errors.items() if words} == {}
-    assert all(len(asked.milliseconds) == 3 for kinds in times.values() for asked in kinds.values())
+def test_every_kind_of_request_succeeds(dataset: HttpClient) -> None:
+    times = time_requests(dataset, query_rows(SMALL), random.Random(4), rounds=3)
+    errors = {
+        f"{row}: {kind}": request_times.errors for row, kinds in times.items() for kind, request_times in kinds.items()
+    }
+    assert {kind: messages for kind, messages in errors.items() if messages} == {}
+    assert all(len(request_times.milliseconds) == 3 for kinds in times.values() for request_times in kinds.values())
 
 
-def test_questions_find_something(population: View) -> None:
-    """A page of nothing is a quick one."""
-    chance = random.Random(6)
-    for row in rows(SMALL):
+def test_requests_find_tasks(dataset: HttpClient) -> None:
+    """An empty page would be fast."""
+    rng = random.Random(6)
+    for row in query_rows(SMALL):
         if row.name.startswith(("first", "page", "offset", "rare", "common", "phrase")):
             for kind, make in row.kinds.items():
-                found = [tasks_in(ask(population, make(chance)).body) for _ in range(12)]
-                assert sum(map(bool, found)) >= (2 if "any of them" in kind else 6), (row.name, kind)
+                counts = [count_tasks(time_request(dataset, make(rng)).body) for _ in range(12)]
+                assert sum(map(bool, counts)) >= (2 if "any of them" in kind else 6), (row.name, kind)
 
 
-def test_questions_beside_flower_find_something(workload: View) -> None:
-    chance = random.Random(8)
-    for line in lines(WORKLOAD):
-        for way, make in line.ways.items():
-            answers = [ask(workload, make(chance).bellflower) for _ in range(12)]
-            assert [answer.error for answer in answers] == [None] * 12
-            assert sum(tasks_in(answer.body) > 0 for answer in answers) >= 4, (line.name, way)
+def test_paired_requests_find_tasks(workload: HttpClient) -> None:
+    rng = random.Random(8)
+    for row in table_lines(WORKLOAD):
+        for api, make in row.apis.items():
+            responses = [time_request(workload, make(rng).bellflower) for _ in range(12)]
+            assert [response.error for response in responses] == [None] * 12
+            assert sum(count_tasks(response.body) > 0 for response in responses) >= 4, (row.name, api)

@@ -1,4 +1,4 @@
-"""The stream that everything is measured with: is it what it says, and is its outcome the one that is expected?"""
+"""The event stream has the documented properties, and Celery computes the expected outcome from it."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from bench.event_stream import WORKERS, Workload
 SMALL = Workload(3_000)
 
 
-def test_celery_itself_comes_to_the_expected_states() -> None:
+def test_celery_computes_the_expected_states() -> None:
     state = State(max_tasks_in_memory=10 * SMALL.tasks)
     for emitted in SMALL.events():
         state.event({**emitted.event, "local_received": emitted.event["timestamp"]})
@@ -25,21 +25,21 @@ def test_celery_itself_comes_to_the_expected_states() -> None:
         )
 
 
-def test_equal_workloads_give_equal_events() -> None:
+def test_equal_workloads_produce_equal_events() -> None:
     assert list(SMALL.events()) == list(Workload(3_000).events())
     assert SMALL.outcomes().keys() != Workload(3_000, seed=8).outcomes().keys()
 
 
-def test_events_come_in_the_order_of_time_and_end_once() -> None:
+def test_events_are_chronological_and_each_task_finishes_once() -> None:
     emitted = list(SMALL.events())
     times = [each.event["timestamp"] for each in emitted if each.event["type"].startswith("task-")]
     assert times == sorted(times)
-    ended = Counter(each.event["uuid"] for each in emitted if each.final)
-    assert len(ended) == SMALL.tasks
-    assert set(ended.values()) == {1}
+    finished = Counter(each.event["uuid"] for each in emitted if each.final)
+    assert len(finished) == SMALL.tasks
+    assert set(finished.values()) == {1}
 
 
-def test_the_mixture_is_believable() -> None:
+def test_mixture_is_realistic() -> None:
     emitted = list(SMALL.events())
     kinds = Counter(each.event["type"] for each in emitted)
     assert kinds["worker-online"] == len(WORKERS)

@@ -1,4 +1,4 @@
-"""What is asked, and what is made of the answers."""
+"""The requests of the benchmark, and the measurements made of their responses."""
 
 import http.server
 import json
@@ -8,98 +8,105 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.dataset import Population
+from bench.dataset import Dataset
 from bench.event_stream import NOTES, Workload
-from bench.http_timing import ask, figures, interview
-from bench.paired_requests import lines
-from bench.query_mix import Request, Row, rows
-from bench.results import Bar, Figure, percentile, single, slow_end
-from bench.visibility_check import View
+from bench.http_timing import make_measurements, time_request, time_requests
+from bench.paired_requests import table_lines
+from bench.query_mix import QueryRow, Request, query_rows
+from bench.results import Measurement, Target, p95_sample, percentile, single_sample
+from bench.visibility_check import HttpClient
 from flower.search.parser import parse_search
 from flower.search.tree import EVERYTHING
 
-POPULATION = Population(3_000, now=1_790_000_000.0)
-KINDS = [(row, kind) for row in rows(POPULATION) for kind in row.kinds]
+DATASET = Dataset(3_000, now=1_790_000_000.0)
+KINDS = [(row, kind) for row in query_rows(DATASET) for kind in row.kinds]
 
 
-@pytest.mark.parametrize(("row", "kind"), KINDS, ids=lambda value: value.name if isinstance(value, Row) else value)
-def test_every_question_is_in_the_language(row: Row, kind: str) -> None:
-    chance = random.Random(3)
+@pytest.mark.parametrize(("row", "kind"), KINDS, ids=lambda value: value.name if isinstance(value, QueryRow) else value)
+def test_every_query_is_valid(row: QueryRow, kind: str) -> None:
+    rng = random.Random(3)
     for _ in range(30):
-        request = row.kinds[kind](chance)
+        request = row.kinds[kind](rng)
         query = request.parameters.get("query", "")
         assert (parse_search(query) == EVERYTHING) == (query == "")
 
 
-def test_the_table_has_the_rows_and_bars_of_the_issue() -> None:
-    bars = {row.name: (row.bar(1_000_000), row.bar(10_000_000), row.bar(10_000_001)) for row in rows(POPULATION)}
-    assert bars["first page, any key"] == (10, 30, None)
-    assert bars["page with filters"] == (15, 40, None)
-    assert bars["task by id"] == (3, 5, None)
-    assert len(bars) == 13
+def test_table_has_the_documented_rows_and_targets() -> None:
+    targets = {
+        row.name: (row.target(1_000_000), row.target(10_000_000), row.target(10_000_001)) for row in query_rows(DATASET)
+    }
+    assert targets["first page, any key"] == (10, 30, None)
+    assert targets["page with filters"] == (15, 40, None)
+    assert targets["task by id"] == (3, 5, None)
+    assert len(targets) == 13
 
 
 def test_parameters_vary() -> None:
-    chance = random.Random(1)
+    rng = random.Random(1)
     once = {"sort", "everything", "last activity"}
     for row, kind in KINDS:
-        asked = {str(row.kinds[kind](chance)) for _ in range(30)}
-        assert len(asked) > 1 or row.name == "first page, any key" or any(word in kind for word in once)
+        rows = {str(row.kinds[kind](rng)) for _ in range(30)}
+        assert len(rows) > 1 or row.name == "first page, any key" or any(word in kind for word in once)
 
 
-def test_both_systems_are_asked_the_same() -> None:
+def test_paired_requests_are_equivalent() -> None:
     workload = Workload(3_000, pace=11, notes=True)
-    chance = random.Random(2)
-    for line in lines(workload):
-        for way, make in line.ways.items():
+    rng = random.Random(2)
+    for line in table_lines(workload):
+        for api, make in line.apis.items():
             for _ in range(20):
-                theirs, ours = make(chance)
-                if way == "API":
-                    assert theirs == ours
+                flower, bellflower = make(rng)
+                if api == "API":
+                    assert flower == bellflower
                 else:
-                    assert theirs.parameters["search[value]"] == ours.parameters["query"]
-                    assert theirs.parameters["start"] == ours.parameters["offset"]
-                parse_search(theirs.parameters.get("search") or theirs.parameters.get("search[value]"))
+                    assert flower.parameters["search[value]"] == bellflower.parameters["query"]
+                    assert flower.parameters["start"] == bellflower.parameters["offset"]
+                parse_search(flower.parameters.get("search") or flower.parameters.get("search[value]"))
 
 
-def test_notes_are_in_the_arguments_of_some() -> None:
-    quiet, noted = Workload(400, pace=11), Workload(400, pace=11, notes=True)
-    assert quiet.outcomes().keys() == noted.outcomes().keys()
-    with_notes = [each.kwargs for each in noted.outcomes().values() if "'note'" in each.kwargs]
-    assert len(with_notes) == 10
-    assert sum(NOTES[0] in kwargs for kwargs in with_notes) == 2
-    assert not any("'note'" in each.kwargs for each in quiet.outcomes().values())
+def test_notes_are_in_the_arguments_of_some_tasks() -> None:
+    without_notes, with_notes = Workload(400, pace=11), Workload(400, pace=11, notes=True)
+    assert without_notes.outcomes().keys() == with_notes.outcomes().keys()
+    notes = [each.kwargs for each in with_notes.outcomes().values() if "'note'" in each.kwargs]
+    assert len(notes) == 10
+    assert sum(NOTES[0] in kwargs for kwargs in notes) == 2
+    assert not any("'note'" in each.kwargs for each in without_notes.outcomes().values())
 
 
-def test_percentiles_are_by_nearest_rank() -> None:
-    rising = list(map(float, range(1, 101)))
-    assert [percentile(rising, percent) for percent in (50, 95, 100)] == [50, 95, 100]
+def test_percentile_uses_the_nearest_rank() -> None:
+    values = list(map(float, range(1, 101)))
+    assert [percentile(values, percent) for percent in (50, 95, 100)] == [50, 95, 100]
     assert percentile([7.0], 95) == 7
     assert percentile([1.0, 2.0], 95) == 2
-    sample = slow_end(rising[::-1])
+    sample = p95_sample(values[::-1])
     assert (sample.value, sample.low, sample.high) == (95, 1, 100)
 
 
-def test_how_many_times_faster() -> None:
-    bar = Bar("faster", ">=", 30)
-    figure = Figure("page", "ms", {"flower": single(300.0), "bellflower": single(9.0)}, bar)
-    assert figure.compared == pytest.approx(33.3, abs=0.1)
-    assert figure.met is True
-    assert Figure("page", "ms", {"flower": single(300.0), "bellflower": single(float("inf"))}, bar).met is False
-    assert Figure("page", "ms", {"bellflower": single(9.0)}, bar).met is None
+def test_speedup_target() -> None:
+    target = Target("faster", ">=", 30)
+    measurement = Measurement("page", "ms", {"flower": single_sample(300.0), "bellflower": single_sample(9.0)}, target)
+    assert measurement.compared_value == pytest.approx(33.3, abs=0.1)
+    assert measurement.met is True
+    assert (
+        Measurement(
+            "page", "ms", {"flower": single_sample(300.0), "bellflower": single_sample(float("inf"))}, target
+        ).met
+        is False
+    )
+    assert Measurement("page", "ms", {"bellflower": single_sample(9.0)}, target).met is None
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Answers by the path, as the product might."""
+    """Responds by path, as the product does."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        status, answer = {
+        status, response = {
             "/good": (200, {"uuid": "abc"}),
             "/partial": (200, {"count": 3, "partial": "narrow it"}),
         }.get(self.path.partition("?")[0], (404, {"error": {"message": "no such page"}}))
-        body = json.dumps(answer).encode()
+        body = json.dumps(response).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -110,64 +117,67 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def view() -> Iterator[View]:
+def client() -> Iterator[HttpClient]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    view = View(server.server_address[1])
-    yield view
-    view.close()
+    client = HttpClient(server.server_address[1])
+    yield client
+    client.close()
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_an_answer_that_is_wrong_is_an_error(view: View) -> None:
-    assert ask(view, Request("/good", {"a": "b c"}, "abc")).error is None
-    assert "does not hold" in (ask(view, Request("/good", {}, "xyz")).error or "")
-    assert (ask(view, Request("/partial", {})).error or "") == "partial: narrow it"
-    assert (ask(view, Request("/bad", {})).error or "").startswith("404: ")
-    view.close()
-    view.port = 1
-    assert "Refused" in (ask(view, Request("/good", {})).error or "")
+def test_wrong_response_is_an_error(client: HttpClient) -> None:
+    assert time_request(client, Request("/good", {"a": "b c"}, "abc")).error is None
+    assert "does not contain" in (time_request(client, Request("/good", {}, "xyz")).error or "")
+    assert (time_request(client, Request("/partial", {})).error or "") == "partial: narrow it"
+    assert (time_request(client, Request("/bad", {})).error or "").startswith("404: ")
+    client.close()
+    client.port = 1
+    assert "Refused" in (time_request(client, Request("/good", {})).error or "")
 
 
-def test_a_row_with_errors_has_missed_its_bar(view: View) -> None:
-    asked = (
-        Row("good", (1e6, 1e6), {"one": lambda chance: Request("/good", {})}),
-        Row(
-            "mixed", (1e6, 1e6), {"one": lambda chance: Request("/good", {}), "two": lambda chance: Request("/bad", {})}
+def test_row_with_errors_misses_its_target(client: HttpClient) -> None:
+    rows = (
+        QueryRow("good", (1e6, 1e6), {"one": lambda rng: Request("/good", {})}),
+        QueryRow(
+            "mixed", (1e6, 1e6), {"one": lambda rng: Request("/good", {}), "two": lambda rng: Request("/bad", {})}
         ),
-        Row("never", (1e6, 1e6), {"one": lambda chance: Request("/bad", {})}),
+        QueryRow("never", (1e6, 1e6), {"one": lambda rng: Request("/bad", {})}),
     )
-    times = interview(view, asked, random.Random(1), rounds=4)
+    times = time_requests(client, rows, random.Random(1), rounds=4)
     assert len(times["good"]["one"].milliseconds) == 4
-    assert len(times["mixed"]["two"].errors) == 3  # it is given up then
-    made = {figure.name: figure for figure in figures("x", asked, times, 1_000)}
-    assert {name: figure.met for name, figure in made.items()} == {
+    assert len(times["mixed"]["two"].errors) == 3  # MAX_ERRORS
+    measurements = {measurement.name: measurement for measurement in make_measurements("x", rows, times, 1_000)}
+    assert {name: measurement.met for name, measurement in measurements.items()} == {
         "x: good": True,
         "x: mixed": False,
         "x: mixed: two": False,
         "x: never": False,
     }
-    assert "404" in made["x: never"].note
-    assert made["x: good"].note.startswith("n 4, p50 ")
+    assert "404" in measurements["x: never"].note
+    assert measurements["x: good"].note.startswith("n 4, p50 ")
 
 
-def test_a_slow_kind_is_told_from_its_row() -> None:
-    asked = (Row("row", (10, 10), {"fast": lambda chance: Request("", {}), "slow": lambda chance: Request("", {})}),)
-    times = interview(View(1), asked, random.Random(1), rounds=0)
+def test_slow_kind_has_its_own_measurement() -> None:
+    rows = (QueryRow("row", (10, 10), {"fast": lambda rng: Request("", {}), "slow": lambda rng: Request("", {})}),)
+    times = time_requests(HttpClient(1), rows, random.Random(1), rounds=0)
     times["row"]["fast"].milliseconds = [1.0] * 99
     times["row"]["slow"].milliseconds = [25.0]
-    made = figures("x", asked, times, 1_000)
-    assert [(figure.name, figure.met) for figure in made] == [("x: row", True), ("x: row: slow", False)]
-    assert figures("x", asked, times, 1_000, factor=3)[-1].name == "x: row"
-    assert figures("x", asked, times, 20_000_000)[0].met is None
+    measurements = make_measurements("x", rows, times, 1_000)
+    assert [(measurement.name, measurement.met) for measurement in measurements] == [
+        ("x: row", True),
+        ("x: row: slow", False),
+    ]
+    assert make_measurements("x", rows, times, 1_000, factor=3)[-1].name == "x: row"
+    assert make_measurements("x", rows, times, 20_000_000)[0].met is None
 
 
-def test_what_nobody_asked_is_neither_met_nor_missed() -> None:
-    asked = (Row("row", (10, 10), {"one": lambda chance: Request("", {})}),)
-    times = interview(View(1), asked, random.Random(1), rounds=0)
-    (figure,) = figures("x", asked, times, 1_000)
-    assert figure.met is None
-    assert figure.note == "not asked"
+def test_row_without_requests_neither_meets_nor_misses_its_target() -> None:
+    rows = (QueryRow("row", (10, 10), {"one": lambda rng: Request("", {})}),)
+    times = time_requests(HttpClient(1), rows, random.Random(1), rounds=0)
+    (measurement,) = make_measurements("x", rows, times, 1_000)
+    assert measurement.met is None
+    assert measurement.note == "no requests"

@@ -1,64 +1,78 @@
-"""The arithmetic of the table: verdicts, ratios and bars."""
+"""The arithmetic of the results: comparisons, ratios and targets."""
 
 import pytest
 from rich.console import Console
 
 from bench.event_stream import Outcome
-from bench.results import Bar, Figure, middle, single
+from bench.results import Measurement, Target, median_sample, single_sample
 from bench.table import print_table
-from bench.visibility_check import Shown, judge
+from bench.visibility_check import VisibleTask, compare_tasks
 
 OUTCOME = Outcome("a.b", "(1,)", "{}", "SUCCESS")
 
 
 @pytest.mark.parametrize(
-    ("shown", "absent", "wrong"),
+    ("shown", "missing", "wrong"),
     [
         ({}, 1, 0),
-        ({"1": Shown("a.b", "(1,)", "{}", "SUCCESS")}, 0, 0),
-        ({"1": Shown("a.b", "(1,)", "{}", "STARTED")}, 0, 1),
-        ({"1": Shown(None, None, None, "SUCCESS")}, 0, 1),
-        ({"2": Shown("a.b", "(1,)", "{}", "SUCCESS")}, 1, 0),
+        ({"1": VisibleTask("a.b", "(1,)", "{}", "SUCCESS")}, 0, 0),
+        ({"1": VisibleTask("a.b", "(1,)", "{}", "STARTED")}, 0, 1),
+        ({"1": VisibleTask(None, None, None, "SUCCESS")}, 0, 1),
+        ({"2": VisibleTask("a.b", "(1,)", "{}", "SUCCESS")}, 1, 0),
     ],
 )
-def test_a_task_is_right_absent_or_wrong(shown: dict[str, Shown], absent: int, wrong: int) -> None:
-    verdict = judge(shown, {"1": OUTCOME})
-    assert (verdict.expected, verdict.absent, verdict.wrong) == (1, absent, wrong)
+def test_task_is_correct_missing_or_wrong(shown: dict[str, VisibleTask], missing: int, wrong: int) -> None:
+    comparison = compare_tasks(shown, {"1": OUTCOME})
+    assert (comparison.expected, comparison.missing, comparison.wrong) == (1, missing, wrong)
 
 
-def test_a_ratio_is_ours_to_theirs() -> None:
-    figure = Figure("speed", "events/s", {"flower": single(5.0), "bellflower": middle([40, 60, 50])})
-    assert figure.ratio == 10
-    assert figure.met is None
+def test_ratio_is_bellflower_to_flower() -> None:
+    measurement = Measurement(
+        "speed", "events/s", {"flower": single_sample(5.0), "bellflower": median_sample([40, 60, 50])}
+    )
+    assert measurement.ratio == 10
+    assert measurement.met is None
 
 
 @pytest.mark.parametrize(
-    ("bar", "met"),
+    ("target", "met"),
     [
-        (Bar("ratio", ">=", 10), True),
-        (Bar("ratio", ">=", 10.1), False),
-        (Bar("ratio", "<=", 0.1), False),
-        (Bar("value", ">=", 50), True),
-        (Bar("value", "<=", 0), False),
+        (Target("ratio", ">=", 10), True),
+        (Target("ratio", ">=", 10.1), False),
+        (Target("ratio", "<=", 0.1), False),
+        (Target("value", ">=", 50), True),
+        (Target("value", "<=", 0), False),
     ],
 )
-def test_bars(bar: Bar, met: bool) -> None:
-    figure = Figure("speed", "events/s", {"flower": single(5.0), "bellflower": single(50.0)}, bar)
-    assert figure.met is met
+def test_targets(target: Target, met: bool) -> None:
+    measurement = Measurement(
+        "speed", "events/s", {"flower": single_sample(5.0), "bellflower": single_sample(50.0)}, target
+    )
+    assert measurement.met is met
 
 
-def test_a_bar_is_open_while_a_system_is_missing() -> None:
-    assert Figure("speed", "events/s", {"flower": single(5.0)}, Bar("value", ">=", 1)).met is None
-    assert Figure("speed", "events/s", {"bellflower": single(5.0)}, Bar("ratio", ">=", 1)).met is None
+def test_target_is_undecided_without_a_measurement() -> None:
+    assert Measurement("speed", "events/s", {"flower": single_sample(5.0)}, Target("value", ">=", 1)).met is None
+    assert Measurement("speed", "events/s", {"bellflower": single_sample(5.0)}, Target("ratio", ">=", 1)).met is None
 
 
-def test_the_table_shows_every_figure_on_a_line_of_its_own() -> None:
+def test_table_has_one_line_for_each_measurement() -> None:
     console = Console(width=140, record=True, quiet=False)
-    figures = [
-        Figure("speed", "events/s", {"flower": single(4_668.2), "bellflower": single(70_000)}, Bar("ratio", ">=", 8)),
-        Figure("lost", "% of tasks", {"flower": single(99.9), "bellflower": single(0)}, Bar("value", "<=", 0)),
+    measurements = [
+        Measurement(
+            "speed",
+            "events/s",
+            {"flower": single_sample(4_668.2), "bellflower": single_sample(70_000)},
+            Target("ratio", ">=", 8),
+        ),
+        Measurement(
+            "lost",
+            "% of tasks",
+            {"flower": single_sample(99.9), "bellflower": single_sample(0)},
+            Target("value", "<=", 0),
+        ),
     ]
-    print_table(figures, console)
+    print_table(measurements, console)
     _, speed, lost = console.export_text().strip().splitlines()
     assert speed.split() == ["speed", "events/s", "4,668", "70,000", "15", "×", ">=", "8", "×", "yes"]
     assert lost.split()[-5:] == ["0", "×", "<=", "0", "yes"]

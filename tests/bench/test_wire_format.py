@@ -1,4 +1,4 @@
-"""Our bytes beside those of a real `EventDispatcher`, on real brokers: whoever listens cannot tell them apart."""
+"""The encoded events equal those of a real `EventDispatcher`, as a subscriber of a real broker receives them."""
 
 import base64
 import json
@@ -11,9 +11,9 @@ import pytest
 import redis
 from celery import Celery
 
-from bench.event_feed import FORMS, Feed, Form
+from bench.event_feed import TRANSPORTS, EventFeed, Transport
 from bench.event_stream import Emitted, Workload
-from bench.publisher import LINES
+from bench.publisher import CONNECTIONS
 from bench.wire_format import BATCH, ENCODERS, encode
 from tests.helpers.servers import RabbitMQ, Redis
 
@@ -22,7 +22,7 @@ SMALL = Workload(400)
 
 @pytest.fixture(scope="module")
 def redis_server() -> Iterator[Redis]:
-    """One that no worker of another test is heard on."""
+    """A broker without workers of other tests."""
     with Redis() as server:
         yield server
 
@@ -33,48 +33,48 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
         yield server
 
 
-#: Celery stamps these itself.
-STAMPED = ("timestamp", "clock", "pid", "utcoffset", "type", "hostname")
+#: Fields that Celery sets.
+SET_BY_CELERY = ("timestamp", "clock", "pid", "utcoffset", "type", "hostname")
 
 
-class Heard(NamedTuple):
-    where: str
-    about: dict[str, Any]
+class Received(NamedTuple):
+    address: str
+    properties: dict[str, Any]
     body: Any
 
 
-class Ear(Protocol):
-    """Hears what a monitor would."""
+class Subscriber(Protocol):
+    """Receives the messages that a monitor receives."""
 
-    def heard(self, count: int) -> list[Heard]:
+    def receive(self, count: int) -> list[Received]:
         """The next `count` messages."""
         ...
 
-    def nothing_more(self) -> bool: ...
+    def is_drained(self) -> bool: ...
 
     def close(self) -> None: ...
 
 
-class RedisEar:
+class RedisSubscriber:
     def __init__(self, server: Redis) -> None:
-        # Kept: a client that is forgotten closes the connections of its subscriptions.
+        # Referenced here: a client that is garbage-collected closes the connections of its subscriptions.
         self.client: Any = redis.Redis.from_url(server.url)
         self.pubsub = self.client.pubsub(ignore_subscribe_messages=True)
         self.pubsub.psubscribe("/0.celeryev/*")
         assert self.pubsub.get_message(timeout=5) is None  # the subscription is confirmed
 
-    def heard(self, count: int) -> list[Heard]:
-        found: list[Heard] = []
-        while len(found) < count:
+    def receive(self, count: int) -> list[Received]:
+        received: list[Received] = []
+        while len(received) < count:
             message = self.pubsub.get_message(timeout=10)
-            assert message, f"{len(found)} of {count} messages came"
+            assert message, f"{len(received)} of {count} messages arrived"
             envelope = json.loads(message["data"])
             assert envelope["properties"].pop("delivery_tag")
             body = json.loads(base64.b64decode(envelope.pop("body")))
-            found.append(Heard(message["channel"].decode(), envelope, body))
-        return found
+            received.append(Received(message["channel"].decode(), envelope, body))
+        return received
 
-    def nothing_more(self) -> bool:
+    def is_drained(self) -> bool:
         return self.pubsub.get_message(timeout=0.2) is None
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class RedisEar:
         self.client.close()
 
 
-class RabbitEar:
+class RabbitMQSubscriber:
     def __init__(self, server: RabbitMQ) -> None:
         self.connection = amqp.Connection(f"127.0.0.1:{server.port}")
         self.connection.connect()
@@ -93,16 +93,18 @@ class RabbitEar:
         self.messages: list[Any] = []
         self.channel.basic_consume(self.queue, callback=self.messages.append, no_ack=True)
 
-    def heard(self, count: int) -> list[Heard]:
+    def receive(self, count: int) -> list[Received]:
         while len(self.messages) < count:
             self.connection.drain_events(timeout=10)
         messages, self.messages[:] = self.messages[:count], self.messages[count:]
         return [
-            Heard(f"{m.delivery_info['exchange']}/{m.delivery_info['routing_key']}", m.properties, json.loads(m.body))
+            Received(
+                f"{m.delivery_info['exchange']}/{m.delivery_info['routing_key']}", m.properties, json.loads(m.body)
+            )
             for m in messages
         ]
 
-    def nothing_more(self) -> bool:
+    def is_drained(self) -> bool:
         with pytest.raises(TimeoutError):
             self.connection.drain_events(timeout=0.2)
         return True
@@ -111,42 +113,44 @@ class RabbitEar:
         self.connection.close()
 
 
-def _listen(server: Redis | RabbitMQ) -> Ear:
-    return RedisEar(server) if isinstance(server, Redis) else RabbitEar(server)
+def _subscribe(server: Redis | RabbitMQ) -> Subscriber:
+    return RedisSubscriber(server) if isinstance(server, Redis) else RabbitMQSubscriber(server)
 
 
 @pytest.fixture
-def ear(broker: Redis | RabbitMQ) -> Iterator[Ear]:
-    with closing(_listen(broker)) as listening:
-        yield listening
+def subscriber(broker: Redis | RabbitMQ) -> Iterator[Subscriber]:
+    with closing(_subscribe(broker)) as subscriber:
+        yield subscriber
 
 
 def _dispatch(url: str, hostname: str, events: list[Emitted], *, buffered: bool) -> None:
-    """Send them as a worker does."""
+    """Send the events as a worker does."""
     app = Celery(broker=url)
     with app.connection_for_write() as connection:
         dispatcher = app.events.Dispatcher(
             connection, hostname=hostname, buffer_group={"task"} if buffered else None, buffer_limit=BATCH
         )
         for emitted in events:
-            fields = {name: value for name, value in emitted.event.items() if name not in STAMPED}
+            fields = {name: value for name, value in emitted.event.items() if name not in SET_BY_CELERY}
             dispatcher.send(emitted.event["type"], **fields)
         dispatcher.flush()
 
 
-def _same(ours: Heard, theirs: Heard) -> None:
-    assert ours.where == theirs.where
-    assert ours.about == theirs.about
-    one, other = ours.body, theirs.body
-    assert type(one) is type(other)
-    for mine, real in zip(one, other, strict=True) if isinstance(one, list) else [(one, other)]:
-        assert mine.keys() == real.keys()
+def _assert_same(encoded: Received, dispatched: Received) -> None:
+    assert encoded.address == dispatched.address
+    assert encoded.properties == dispatched.properties
+    first, second = encoded.body, dispatched.body
+    assert type(first) is type(second)
+    for ours, theirs in zip(first, second, strict=True) if isinstance(first, list) else [(first, second)]:
+        assert ours.keys() == theirs.keys()
         free = {"timestamp", "clock", "pid"}
-        assert {k: v for k, v in mine.items() if k not in free} == {k: v for k, v in real.items() if k not in free}
+        assert {k: v for k, v in ours.items() if k not in free} == {k: v for k, v in theirs.items() if k not in free}
 
 
 @pytest.mark.parametrize("batched", [False, True], ids=["single", "batched"])
-def test_same_as_a_real_dispatcher(broker: Redis | RabbitMQ, ear: Ear, batched: bool) -> None:
+def test_messages_equal_those_of_a_real_dispatcher(
+    broker: Redis | RabbitMQ, subscriber: Subscriber, batched: bool
+) -> None:
     sender = "celery@worker-03.example.com"
     events = [each for each in SMALL.events() if each.event["hostname"] == sender]
     assert {each.event["type"] for each in events} >= {
@@ -156,54 +160,54 @@ def test_same_as_a_real_dispatcher(broker: Redis | RabbitMQ, ear: Ear, batched: 
         "worker-online",
     }
     messages = list(encode(events, ENCODERS[broker.name], batched=batched))
-    line = LINES[broker.name]("127.0.0.1", broker.port)
+    connection = CONNECTIONS[broker.name]("127.0.0.1", broker.port)
     for message in messages:
-        line.send(message.payload, 1)
-    line.settle()
-    ours = ear.heard(len(messages))
-    line.close()
+        connection.send(message.payload, 1)
+    connection.flush()
+    encoded = subscriber.receive(len(messages))
+    connection.close()
     _dispatch(broker.url, sender, events, buffered=batched)
-    theirs = ear.heard(len(messages))
-    assert ear.nothing_more()
-    for mine, real in zip(ours, theirs, strict=True):
-        _same(mine, real)
+    dispatched = subscriber.receive(len(messages))
+    assert subscriber.is_drained()
+    for ours, theirs in zip(encoded, dispatched, strict=True):
+        _assert_same(ours, theirs)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.label)
-def test_the_publisher_sends_everything_in_order(form: Form, request: pytest.FixtureRequest) -> None:
-    server = request.getfixturevalue(f"{form.broker}_server")
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.label)
+def test_publisher_sends_all_events_in_order(transport: Transport, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(f"{transport.broker}_server")
     expected = [each.event["uuid"] for each in SMALL.events() if "uuid" in each.event]
-    with closing(_listen(server)) as ear, Feed(form, SMALL) as feed:
+    with closing(_subscribe(server)) as subscriber, EventFeed(transport, SMALL) as feed:
         feed.connect(server)
         feed.send(feed.steps // 2)
         feed.send_all()
-        bodies = [heard.body for heard in ear.heard(feed.messages)]
+        bodies = [receive.body for receive in subscriber.receive(feed.messages)]
         events = [event for body in bodies for event in (body if isinstance(body, list) else [body])]
         assert feed.events == len(events)
         uuids = [event["uuid"] for event in events if "uuid" in event]
         assert sorted(uuids) == sorted(expected)
-        if form.batched:
+        if transport.batched:
             assert max(len(body) for body in bodies if isinstance(body, list)) == BATCH
         else:
             assert uuids == expected
-        _orderly(events)
+        _assert_in_order(events)
 
 
-def test_a_feed_moves_on_when_its_broker_is_gone() -> None:
-    form = Form("rabbitmq", batched=True)
-    with Feed(form, Workload(50)) as feed:
+def test_feed_reconnects_to_another_broker() -> None:
+    transport = Transport("rabbitmq", batched=True)
+    with EventFeed(transport, Workload(50)) as feed:
         for _ in range(2):
             with RabbitMQ() as server:
                 feed.connect(server)
                 feed.send_all()
-                with closing(_listen(server)) as ear:
+                with closing(_subscribe(server)) as subscriber:
                     feed.connect(server)
                     feed.send_all()
-                    assert len(ear.heard(feed.messages)) == feed.messages
+                    assert len(subscriber.receive(feed.messages)) == feed.messages
 
 
-def _orderly(events: list[dict[str, Any]]) -> None:
-    """Whatever the mixture, the events of one task are in the order of time."""
+def _assert_in_order(events: list[dict[str, Any]]) -> None:
+    """The events of one task are in chronological order."""
     last: dict[str, float] = {}
     for event in events:
         if "uuid" in event:
@@ -211,14 +215,14 @@ def _orderly(events: list[dict[str, Any]]) -> None:
             last[event["uuid"]] = event["timestamp"]
 
 
-def test_a_long_body_takes_several_frames(rabbitmq_server: RabbitMQ) -> None:
+def test_long_body_is_split_into_frames(rabbitmq_server: RabbitMQ) -> None:
     event = {"hostname": "celery@long", "uuid": "1", "type": "task-failed", "traceback": "x" * 300_000}
     (message,) = encode([Emitted(event)], ENCODERS["rabbitmq"], batched=False)
     with (
-        closing(_listen(rabbitmq_server)) as ear,
-        closing(LINES["rabbitmq"]("127.0.0.1", rabbitmq_server.port)) as line,
+        closing(_subscribe(rabbitmq_server)) as subscriber,
+        closing(CONNECTIONS["rabbitmq"]("127.0.0.1", rabbitmq_server.port)) as connection,
     ):
-        line.send(message.payload, 1)
-        line.settle()
-        (heard,) = ear.heard(1)
-    assert heard.body == event
+        connection.send(message.payload, 1)
+        connection.flush()
+        (receive,) = subscriber.receive(1)
+    assert receive.body == event

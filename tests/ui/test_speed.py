@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from bench.dataset import Population
+from bench.dataset import Dataset
 from bench.fill import fill
 from tests.helpers.browser import Watched
 from tests.helpers.clusters import Cluster
@@ -51,7 +51,7 @@ SCROLL = """(rows) => new Promise((resolve) => {
 @pytest.fixture(scope="module")
 def million(tmp_path_factory: pytest.TempPathFactory, redis_cluster: Cluster) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("million") / "store"
-    fill(str(folder), Population(TASKS, time.time()), 0, TASKS)
+    fill(str(folder), Dataset(TASKS, time.time()), 0, TASKS)
     with Product(redis_cluster.app.conf.broker_url, db=Path(folder)) as product:
         product.wait_until_capturing()
         wait_for("answers", lambda: product.get("/api/v1/count")["count"] >= TASKS)
@@ -59,7 +59,7 @@ def million(tmp_path_factory: pytest.TempPathFactory, redis_cluster: Cluster) ->
 
 
 @pytest.fixture
-def at(million: Product, open_page: Callable[..., Watched]) -> Callable[[str], Page]:
+def trial(million: Product, open_page: Callable[..., Watched]) -> Callable[[str], Page]:
     return lambda path: open_page(f"http://127.0.0.1:{million.port}", path).page
 
 
@@ -87,21 +87,21 @@ def p95(values: list[float]) -> float:
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks?q=state%3AFAILURE"])
-def test_first_rows(at: Callable[[str], Page], path: str) -> None:
+def test_first_rows(trial: Callable[[str], Page], path: str) -> None:
     found = []
     for _ in range(5):
-        found.append(at(path).evaluate(FIRST_ROW))
+        found.append(trial(path).evaluate(FIRST_ROW))
         if found[-1] < 700:
             break
     print(path, [round(each) for each in found], "ms")
     assert min(found) < 700
 
 
-def test_frames_while_tasks_arrive(at: Callable[[str], Page], redis_cluster: Cluster) -> None:
+def test_frames_while_tasks_arrive(trial: Callable[[str], Page], redis_cluster: Cluster) -> None:
     found: list[float] = []
     with updates(redis_cluster, 20 / 3):
         for _ in range(3):
-            page = at("/tasks")
+            page = trial("/tasks")
             page.evaluate(FIRST_ROW)
             page.wait_for_timeout(1_000)
             scrolled: dict[str, Any] = page.evaluate(SCROLL, 10_000)
@@ -114,9 +114,9 @@ def test_frames_while_tasks_arrive(at: Callable[[str], Page], redis_cluster: Clu
     assert min(found) < 25
 
 
-def test_memory_of_a_page_that_is_left_open(at: Callable[[str], Page], redis_cluster: Cluster) -> None:
+def test_memory_of_a_page_that_is_left_open(trial: Callable[[str], Page], redis_cluster: Cluster) -> None:
     for path in ("/", "/tasks"):
-        page = at(path)
+        page = trial(path)
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable")
 
