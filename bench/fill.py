@@ -15,9 +15,8 @@ import click
 import msgspec
 
 from bench.dataset import Dataset
+from bench.store_versions import Batch, finish_maintenance, open_writer
 from flower.records import Task
-from flower.store.factory import open_writer
-from flower.store.protocols import Batch
 
 BATCH = 20_000
 #: Seconds between two lines of progress.
@@ -41,8 +40,7 @@ def fill(folder: str, dataset: Dataset, first: int, count: int) -> None:
                     file=sys.stderr,
                     flush=True,
                 )
-        # wait for columns and text index; versions before columns have nothing to wait for
-        getattr(writer, "settle", lambda: None)()
+        finish_maintenance(writer)
     finally:
         writer.close()
     _dataset_file(folder).write_bytes(msgspec.json.encode(asdict(dataset)))

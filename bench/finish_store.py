@@ -3,14 +3,13 @@ starts with a store that is up to date. It runs with the interpreter of any comm
 
 import sys
 
-from flower.store.factory import open_writer
+from bench.store_versions import finish_maintenance, open_writer
 
 
 def finish(folder: str) -> None:
     writer = open_writer(folder)
     try:
-        # versions before columns have nothing to wait for
-        getattr(writer, "settle", lambda: None)()
+        finish_maintenance(writer)
     finally:
         writer.close()
 

@@ -6,11 +6,9 @@ written and the store was closed. It runs with the interpreter of any commit of 
 import json
 import sys
 import time
-from inspect import signature
 
 from bench.dataset import Dataset
-from flower.store.factory import open_writer
-from flower.store.protocols import Batch
+from bench.store_versions import Batch, open_writer
 
 #: Tasks in a transaction, as the recorder writes them under load.
 BATCH = 5_000
@@ -19,9 +17,7 @@ BATCH = 5_000
 def write(folder: str, first: int, count: int) -> float:
     """Write the tasks; returns the seconds."""
     tasks = tuple(Dataset(first + count, time.time()).row(first, count))
-    # as the recorder does; versions before columns have no index
-    own_process = "index_process" in signature(open_writer).parameters
-    writer = open_writer(folder, **({"index_process": True} if own_process else {}))
+    writer = open_writer(folder, index_process=True)
     started_at = time.perf_counter()
     try:
         for start in range(0, count, BATCH):

@@ -20,6 +20,7 @@ from flower.records import Task
 from flower.search.tree import Term
 from flower.store.factory import open_reader
 from flower.store.protocols import Query, Reader
+from flower.store.sqlite.writer import SqliteWriter
 
 SMALL = Dataset(3_000, now=1_790_000_000.0)
 
@@ -146,3 +147,15 @@ def test_fill_command_writes_tasks(tmp_path: Path) -> None:
     assert reader.count() == 500
     assert reader.task(Dataset(600, 1.79e9).uuid(509)) == Dataset(600, 1.79e9).task(509)
     reader.close()
+
+
+def test_filling_waits_for_columns_and_text_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the benchmark would measure a store that is still being indexed."""
+    finished = []
+
+    def finish_maintenance(writer: SqliteWriter) -> None:
+        finished.append(writer)
+
+    monkeypatch.setattr(SqliteWriter, "finish_maintenance", finish_maintenance)
+    fill(str(tmp_path / "store"), SMALL, 0, 10)
+    assert len(finished) == 1
