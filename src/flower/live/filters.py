@@ -1,6 +1,5 @@
-"""Which tasks a subscriber wants to hear of, and whether a task is one of them now.
-
-What the rooms above lend to a stream: the records, and how they are shown."""
+"""The tasks that a subscriber receives: a stream filter and its compiled predicate; and the backend of a stream, which
+the HTTP layer implements: data access and serialization."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,17 +12,19 @@ from flower.search.tree import Node
 from flower.store.protocols import Reader
 from flower.store.query_results import TimeKey
 
-#: Seconds that the thresholds of `is:slow` are used before they are computed again.
-SLOW_THRESHOLDS_TTL: Final = 30.0
+T = TypeVar("T")
 
-#: A query that means the same so many seconds later (a bit over a day) does not count from now.
+#: Seconds for which the thresholds of `is:slow` are used before they are computed again.
+SLOW_THRESHOLDS_TTL: Final = 30.0
+#: A query that compiles to the same tree this many seconds later (a bit more than a day) does not depend on the current
+#: time.
 _TIME_SHIFT: Final = 100_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """A query, its window, the columns that are told and how many characters of a text. Those who ask for the same
-    share the work."""
+    """A query, its time window, the columns of a row and the maximum length of a text. Subscribers with equal filters
+    share one evaluation."""
 
     query: str = ""
     start: str = ""
@@ -35,39 +36,35 @@ class StreamFilter:
 
     @property
     def row_format(self) -> tuple[object, ...]:
-        """Of its rows."""
+        """Filters with the same row format share rows."""
         return self.columns, self.text_limit
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class StatusText:
-    """How store and recorder are, as JSON. When `state` differs from before, people want to know at once."""
+    """The state of store and recorder as JSON. A change of `urgent_state` is sent immediately."""
 
     urgent_state: tuple[Any, ...]
     json_text: bytes
 
 
 class StreamBackend(Protocol):
-    """All but `read` is called in a thread, by one at a time."""
+    """Data access and serialization for a stream. All methods but `run_in_thread` are called in a thread, one call at a
+    time."""
 
     @property
     def recorded_reader(self) -> Reader:
-        """As they were captured: by these it is found out what matches."""
+        """Tasks as they were recorded; filters are evaluated on these."""
         ...
 
-    async def run_in_thread(self, look: Callable[[], T]) -> T:
-        """Do this in a thread."""
+    async def run_in_thread(self, function: Callable[[], T]) -> T: ...
+
+    def build_filter(self, stream_filter: StreamFilter, now: float) -> Node:
+        """Raises SearchError and InvalidRequest."""
         ...
 
-    def build_filter(self, interest: StreamFilter, now: float) -> Node:
-        """Raises SearchError and Invalid."""
-        ...
-
-    def encode_rows(self, tasks: Sequence[Task], interest: StreamFilter) -> Sequence[bytes]:
-        """Each task as JSON on one line, as every other answer shows it, in the shape that is asked for."""
+    def encode_rows(self, tasks: Sequence[Task], stream_filter: StreamFilter) -> Sequence[bytes]:
+        """Each task as one line of JSON, in the same form as in all other responses."""
         ...
 
     def encode_workers(self, now: float) -> Mapping[str, bytes]:
@@ -84,41 +81,43 @@ class StreamBackend(Protocol):
 @dataclass(slots=True)
 class _CompiledFilter:
     predicate: Predicate
-    #: by the clock of `now`
+    #: epoch seconds
     expires: float
 
 
 class FilterCache:
-    """The queries as functions of a task. `-1h` and `is:slow` mean something else as time goes by, so those are made
-    anew."""
+    """Compiled predicates by filter. Filters that depend on the current time (`-1h`, `is:slow`) expire and are compiled
+    again."""
 
     def __init__(self) -> None:
         self._compiled: dict[StreamFilter, _CompiledFilter] = {}
         self._slow_thresholds: Mapping[str, float] = {}
         self._slow_thresholds_expire = 0.0
 
-    def get_predicate(self, source: StreamBackend, interest: StreamFilter, now: float) -> Predicate:
-        """Raises SearchError and Invalid."""
-        found = self._compiled.get(interest)
-        if found is None or now >= found.expires:
-            found = self._compiled[interest] = self._compile(source, interest, now)
-        return found.predicate
+    def get_predicate(self, backend: StreamBackend, stream_filter: StreamFilter, now: float) -> Predicate:
+        """Raises SearchError and InvalidRequest."""
+        compiled = self._compiled.get(stream_filter)
+        if compiled is None or now >= compiled.expires:
+            compiled = self._compiled[stream_filter] = self._compile(backend, stream_filter, now)
+        return compiled.predicate
 
-    def _compile(self, source: StreamBackend, interest: StreamFilter, now: float) -> _CompiledFilter:
-        where = source.build_filter(interest, now)
-        counts_from_now = where != source.build_filter(interest, now + _TIME_SHIFT)
+    def _compile(self, backend: StreamBackend, stream_filter: StreamFilter, now: float) -> _CompiledFilter:
+        where = backend.build_filter(stream_filter, now)
+        depends_on_time = where != backend.build_filter(stream_filter, now + _TIME_SHIFT)
         if not needs_slow_thresholds(where):
-            return _CompiledFilter(compile_predicate(where), now if counts_from_now else float("inf"))
-        slow = self._get_slow_thresholds(source, now)
-        return _CompiledFilter(compile_predicate(where, slow), now if counts_from_now else self._slow_thresholds_expire)
+            return _CompiledFilter(compile_predicate(where), now if depends_on_time else float("inf"))
+        thresholds = self._get_slow_thresholds(backend, now)
+        expires = now if depends_on_time else self._slow_thresholds_expire
+        return _CompiledFilter(compile_predicate(where, thresholds), expires)
 
-    def _get_slow_thresholds(self, source: StreamBackend, now: float) -> Mapping[str, float]:
+    def _get_slow_thresholds(self, backend: StreamBackend, now: float) -> Mapping[str, float]:
         if now >= self._slow_thresholds_expire:
-            self._slow_thresholds = source.recorded_reader.slow_thresholds()
+            self._slow_thresholds = backend.recorded_reader.slow_thresholds()
             self._slow_thresholds_expire = now + SLOW_THRESHOLDS_TTL
         return self._slow_thresholds
 
-    def retain(self, interests: Iterable[StreamFilter]) -> None:
-        wanted = set(interests)
-        for interest in self._compiled.keys() - wanted:
-            del self._compiled[interest]
+    def retain(self, stream_filters: Iterable[StreamFilter]) -> None:
+        """Remove all other filters."""
+        retained = set(stream_filters)
+        for stream_filter in self._compiled.keys() - retained:
+            del self._compiled[stream_filter]

@@ -1,4 +1,4 @@
-"""Everybody who listens, and the one loop that follows the store for all of them. It runs while somebody does."""
+"""Publish/subscribe hub: one polling loop shared by all subscriptions. The loop stops when there are none."""
 
 import asyncio
 import logging
@@ -15,16 +15,15 @@ from flower.live.subscription import STATUS_MESSAGE_INTERVAL, Subscription
 
 log = logging.getLogger(__name__)
 
-#: Streams at once.
 MAX_SUBSCRIBERS: Final = 500
 
-#: Seconds between two looks at the change sequence (a twentieth of a millisecond each), and after one that failed.
+#: Seconds between two reads of the change sequence (50 µs each), and the pause after a failed one.
 POLL_INTERVAL: Final = 0.05
 RETRY_DELAY: Final = 1.0
 
 
 class Hub:
-    """Everything but the reads happens in one event loop."""
+    """All of it runs in one event loop, except the reads, which run in threads."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[Subscription, None] = {}
@@ -38,26 +37,22 @@ class Hub:
     def __len__(self) -> int:
         return len(self._subscriptions)
 
-    async def position(self, source: StreamBackend) -> int:
-        """How far the change sequence has come. Raises StoreError."""
-        return await source.run_in_thread(lambda: read_latest_sequence(source.recorded_reader))
+    async def position(self, backend: StreamBackend) -> int:
+        """The latest number of the change sequence. Raises StoreError."""
+        return await backend.run_in_thread(lambda: read_latest_sequence(backend.recorded_reader))
 
-    def subscribe(self, source: StreamBackend, subscription: Subscription) -> None:
-        """From now on it is told, until `remove`. Raises Unavailable if there are too many."""
+    def subscribe(self, backend: StreamBackend, subscription: Subscription) -> None:
+        """Raises BackendUnavailable if there are too many subscriptions."""
         if self._close_reason:
             subscription.close(self._close_reason)
             return
         if len(self._subscriptions) >= MAX_SUBSCRIBERS:
-            raise BackendUnavailable(
-                f"{MAX_SUBSCRIBERS} streams are open, and that is all there may be", hint="close some, try later"
-            )
+            hint = "close other streams, or try again later"
+            raise BackendUnavailable(f"Too many open streams (maximum {MAX_SUBSCRIBERS})", hint=hint)
         self._subscriptions[subscription] = None
-        if (
-            self._poll_task is None
-            or self._poll_task.done()
-            or self._poll_task.get_loop() is not asyncio.get_running_loop()
-        ):
-            self._poll_task = asyncio.create_task(self._poll_loop(source))
+        task = self._poll_task
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            self._poll_task = asyncio.create_task(self._poll_loop(backend))
 
     def unsubscribe(self, subscription: Subscription) -> None:
         self._subscriptions.pop(subscription, None)
@@ -66,79 +61,84 @@ class Hub:
             self._poll_task = None
 
     def close(self, reason: str) -> None:
-        """End all streams, and those that are still to come."""
+        """Close all subscriptions, and every later one at once."""
         self._close_reason = reason
         for subscription in self._subscriptions:
             subscription.close(reason)
 
-    async def _poll_loop(self, source: StreamBackend) -> None:
+    async def _poll_loop(self, backend: StreamBackend) -> None:
         while True:
-            began = time.monotonic()
-            well = await self._poll_once_safely(source)
-            pause = POLL_INTERVAL if well else RETRY_DELAY
-            await asyncio.sleep(max(pause - (time.monotonic() - began), pause / 2))
+            started = time.monotonic()
+            succeeded = await self._poll_once_safely(backend)
+            pause = POLL_INTERVAL if succeeded else RETRY_DELAY
+            await asyncio.sleep(max(pause - (time.monotonic() - started), pause / 2))
 
-    async def _poll_once_safely(self, source: StreamBackend) -> bool:
-        """A step; what goes wrong is logged once, and tried again."""
+    async def _poll_once_safely(self, backend: StreamBackend) -> bool:
+        """Whether the step succeeded. The same error is logged once as long as it lasts."""
         try:
-            await self._poll_once(source)
-        except Exception as error:  # whatever it is, the others must not be left without news for ever
+            await self._poll_once(backend)
+        except Exception as error:  # any error: the loop serves all subscribers and must not end
             if str(error) != self._last_error:
-                known = isinstance(error, FlowerError)
-                log.warning("Live pages are not told of changes: %s", error, exc_info=not known)
+                log.warning("Live updates failed: %s", error, exc_info=not isinstance(error, FlowerError))
             self._last_error = str(error)
             return False
         self._last_error = ""
         return True
 
-    async def _poll_once(self, source: StreamBackend) -> None:
+    async def _poll_once(self, backend: StreamBackend) -> None:
         now = time.monotonic()
-        ready = [each for each in self._subscriptions if each.is_ready]
+        ready = [subscription for subscription in self._subscriptions if subscription.is_ready]
         if not ready:
             return
-        # those that waited longest first, for not all may be served at once
-        hungry = sorted((each for each in ready if each.is_tasks_message_due(now)), key=lambda each: each.tasks_sent_at)
-        asks = list(
+        # longest waiting first: not all of them may be served in one step
+        due = sorted((each for each in ready if each.is_tasks_message_due(now)), key=lambda each: each.tasks_sent_at)
+        requests = list(
             dict.fromkeys(
-                StreamRequest(each.position, each.stream_filter) for each in hungry if each.stream_filter is not None
+                StreamRequest(each.position, each.stream_filter) for each in due if each.stream_filter is not None
             )
         )
-        workers = any(each.wants_workers for each in ready) and self._worker_tracker.is_due(now)
-        status = any(each.wants_status for each in ready) and self._status_tracker.is_due(now)
-        (head, told), (found, said) = await source.run_in_thread(
+        workers_due = any(each.wants_workers for each in ready) and self._worker_tracker.is_due(now)
+        status_due = any(each.wants_status for each in ready) and self._status_tracker.is_due(now)
+        (head, messages), (workers, status) = await backend.run_in_thread(
             lambda: (
-                self._message_builder.build(source, asks, time.time()),
-                read_due_status(source, workers=workers, status=status, now=time.time()),
+                self._message_builder.build(backend, requests, time.time()),
+                read_due_status(backend, workers=workers_due, status=status_due, now=time.time()),
             )
         )
-        if found is not None:
-            self._worker_tracker.update(found, now)
-        if said is not None:
-            self._status_tracker.update(said, now)
-        for each in ready:
-            if each.is_ready:  # it may have left meanwhile, or be busy with itself
-                self._publish(each, head, told, now)
+        if workers is not None:
+            self._worker_tracker.update(workers, now)
+        if status is not None:
+            self._status_tracker.update(status, now)
+        for subscription in ready:
+            if subscription.is_ready:  # it may have been closed while the step was read
+                self._publish(subscription, head, messages, now)
 
-    def _publish(self, each: Subscription, head: int, told: dict[StreamRequest, StreamMessage], now: float) -> None:
-        """Give it what there is for it, as one piece."""
+    def _publish(
+        self, subscription: Subscription, head: int, messages: dict[StreamRequest, StreamMessage], now: float
+    ) -> None:
+        """Send all news for this subscription as one chunk."""
         parts: list[bytes] = []
-        if each.stream_filter is None:
-            each.position = head
-        elif (answer := told.get(StreamRequest(each.position, each.stream_filter))) is not None:
-            each.position = answer.sequence
-            if answer.message:
-                each.tasks_sent_at = now
-                parts.append(answer.message)
-        if each.wants_workers and each.workers_version < self._worker_tracker.version:
-            changed = self._worker_tracker.encode_since(each.workers_version)
-            each.workers_version = self._worker_tracker.version
+        if subscription.stream_filter is None:
+            subscription.position = head
+        else:
+            message = messages.get(StreamRequest(subscription.position, subscription.stream_filter))
+            if message is not None:
+                subscription.position = message.sequence
+                if message.message:
+                    subscription.tasks_sent_at = now
+                    parts.append(message.message)
+        if subscription.wants_workers and subscription.workers_version < self._worker_tracker.version:
+            changed = self._worker_tracker.encode_since(subscription.workers_version)
+            subscription.workers_version = self._worker_tracker.version
             if changed:
-                parts.append(format_event("workers", changed, each.position))
-        news = (
-            each.status_version < self._status_tracker.version or now - each.status_sent_at >= STATUS_MESSAGE_INTERVAL
-        )
-        if each.wants_status and self._status_tracker.version and news:
-            each.status_version, each.status_sent_at = self._status_tracker.version, now
-            parts.append(format_event("status", self._status_tracker.status_text.json_text, each.position))
+                parts.append(format_event("workers", changed, subscription.position))
+        if subscription.wants_status and self._is_status_due(subscription, now):
+            subscription.status_version, subscription.status_sent_at = self._status_tracker.version, now
+            parts.append(format_event("status", self._status_tracker.status_text.json_text, subscription.position))
         if parts:
-            each.publish(b"".join(parts))
+            subscription.publish(b"".join(parts))
+
+    def _is_status_due(self, subscription: Subscription, now: float) -> bool:
+        version = self._status_tracker.version
+        is_new = subscription.status_version < version
+        return version > 0 and (is_new or now - subscription.status_sent_at >= STATUS_MESSAGE_INTERVAL)

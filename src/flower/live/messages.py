@@ -1,4 +1,5 @@
-"""News as a message to one subscriber: which of the touched tasks match, and which do not any more."""
+"""Builds the message for one subscriber from a change set: tasks that match its filter, and ids of tasks that no longer
+do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +11,19 @@ from flower.live.filters import FilterCache, StreamBackend, StreamFilter
 from flower.live.sse import format_event
 from flower.records import Task
 
-#: Rows in a message, and bytes of them: what is beyond is counted.
+#: Rows in a message, and their size in bytes; rows beyond these limits are only counted.
 MAX_ROWS: Final = 200
 MAX_ROW_BYTES: Final = 1 << 20
-#: Rows that are made at once, so that little is made in vain when they are huge.
+#: Rows that are encoded at a time, so that little work is wasted when rows are large.
 _ROW_BATCH: Final = 50
-#: Places in the log that are read from in one step. Whoever waits meanwhile is told more at once.
+#: Positions of the change log that are read in one step. Subscribers at other positions wait for the next step and then
+#: receive more changes at once.
 MAX_POSITIONS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """From where on somebody wants to hear, and of what."""
+    """The position after which changes are requested, and the filter."""
 
     position: int
     stream_filter: StreamFilter
@@ -29,82 +31,82 @@ class StreamRequest:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """How far the message goes; an empty one says that nothing happened."""
+    """`sequence` is the position after the message. An empty message: no changes."""
 
     sequence: int
     message: bytes
 
 
 class MessageBuilder:
-    """Makes the messages of a step; what two messages have in common is made once."""
+    """Builds the messages of one step; parts that several messages share are built once."""
 
     def __init__(self) -> None:
         self._filters = FilterCache()
 
     def build(
-        self, source: StreamBackend, requests: Sequence[StreamRequest], now: float
+        self, backend: StreamBackend, requests: Sequence[StreamRequest], now: float
     ) -> tuple[int, dict[StreamRequest, StreamMessage]]:
-        """`asks` come in the order in which they are served: those that get no answer must ask again. With them, how
-        far the change sequence has come. Raises StoreError."""
-        head = read_latest_sequence(source.recorded_reader)
-        behind = [ask for ask in requests if ask.position != head]
-        positions = list(dict.fromkeys(ask.position for ask in behind))[:MAX_POSITIONS]
-        reader, rows = ChangeReader(source.recorded_reader), RowCache(source)
-        news = {position: reader.read_since(position) for position in positions}
-        self._filters.retain(ask.stream_filter for ask in requests)
-        told = {
-            ask: self._build_message(source, ask, news[ask.position], rows, now)
-            for ask in dict.fromkeys(behind)
-            if ask.position in news
+        """The latest sequence number and the messages. `requests` are in order of priority; a request without a message
+        must be repeated in the next step. Raises StoreError."""
+        head = read_latest_sequence(backend.recorded_reader)
+        behind = [request for request in requests if request.position != head]
+        positions = list(dict.fromkeys(request.position for request in behind))[:MAX_POSITIONS]
+        reader, rows = ChangeReader(backend.recorded_reader), RowCache(backend)
+        changes = {position: reader.read_since(position) for position in positions}
+        self._filters.retain(request.stream_filter for request in requests)
+        messages = {
+            request: self._build_message(backend, request, changes[request.position], rows, now)
+            for request in dict.fromkeys(behind)
+            if request.position in changes
         }
-        return head, told
+        return head, messages
 
     def _build_message(
-        self, source: StreamBackend, ask: StreamRequest, news: ChangeSet, rows: "RowCache", now: float
+        self, backend: StreamBackend, request: StreamRequest, changes: ChangeSet, rows: "RowCache", now: float
     ) -> StreamMessage:
-        if news.gap_reason:
-            data = source.encode_json({"sequence": news.sequence, "why": news.gap_reason})
-            return StreamMessage(news.sequence, format_event("reset", data, news.sequence))
-        if not news.changed:
-            return StreamMessage(news.sequence, b"")
-        holds = self._filters.get_predicate(source, ask.stream_filter, now)
+        if changes.gap_reason:
+            data = backend.encode_json({"sequence": changes.sequence, "reason": changes.gap_reason})
+            return StreamMessage(changes.sequence, format_event("reset", data, changes.sequence))
+        if not changes.changed:
+            return StreamMessage(changes.sequence, b"")
+        matches = self._filters.get_predicate(backend, request.stream_filter, now)
         matching: list[Task] = []
-        gone: list[str] = []
-        for uuid, task in news.tasks.items():
-            if task is not None and holds(task):
+        removed: list[str] = []
+        for uuid, task in changes.tasks.items():
+            if task is not None and matches(task):
                 matching.append(task)
             else:
-                gone.append(uuid)
-        shown = rows.get(select_latest(matching), ask.stream_filter)
-        data = b'{"sequence":%d,"tasks":[%b],"gone":%b,"more":%d,"touched":%d,"unread":%d}' % (
-            news.sequence,
+                removed.append(uuid)
+        shown = rows.get(select_latest(matching), request.stream_filter)
+        data = b'{"sequence":%d,"tasks":[%b],"removed":%b,"more":%d,"changed":%d,"omitted":%d}' % (
+            changes.sequence,
             b",".join(shown),
-            source.encode_json(gone),
+            backend.encode_json(removed),
             len(matching) - len(shown),
-            news.changed,
-            news.omitted,
+            changes.changed,
+            changes.omitted,
         )
-        return StreamMessage(news.sequence, format_event("tasks", data, news.sequence))
+        return StreamMessage(changes.sequence, format_event("tasks", data, changes.sequence))
 
 
 class RowCache:
-    """Rows as JSON, each made once for a shape."""
+    """Rows as JSON; each is encoded once for each row format."""
 
-    def __init__(self, source: StreamBackend) -> None:
-        self._source = source
+    def __init__(self, backend: StreamBackend) -> None:
+        self._backend = backend
         self._rows: dict[tuple[object, ...], dict[str, bytes]] = {}
 
-    def get(self, tasks: Sequence[Task], interest: StreamFilter) -> list[bytes]:
-        """At most `BYTES` of them, but for the first one."""
-        made = self._rows.setdefault(interest.row_format, {})
+    def get(self, tasks: Sequence[Task], stream_filter: StreamFilter) -> list[bytes]:
+        """The rows of these tasks; at most `MAX_ROW_BYTES`, but always the first row."""
+        cached = self._rows.setdefault(stream_filter.row_format, {})
         shown: list[bytes] = []
         size = 0
         for start in range(0, len(tasks), _ROW_BATCH):
-            some = tasks[start : start + _ROW_BATCH]
-            new = [task for task in some if task.uuid not in made]
-            made.update(zip((task.uuid for task in new), self._source.encode_rows(new, interest), strict=True))
-            for task in some:
-                row = made[task.uuid]
+            batch = tasks[start : start + _ROW_BATCH]
+            new = [task for task in batch if task.uuid not in cached]
+            cached.update(zip((task.uuid for task in new), self._backend.encode_rows(new, stream_filter), strict=True))
+            for task in batch:
+                row = cached[task.uuid]
                 size += len(row)
                 if shown and size > MAX_ROW_BYTES:
                     return shown
@@ -113,5 +115,5 @@ class RowCache:
 
 
 def select_latest(tasks: Sequence[Task]) -> list[Task]:
-    """Those with the newest events, the newest first; of equal ones those that were written last."""
+    """The `MAX_ROWS` tasks with the newest events, newest first; of equal ones those written last."""
     return nlargest(MAX_ROWS, reversed(tasks), key=lambda task: task.timestamp or 0.0)

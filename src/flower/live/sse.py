@@ -1,23 +1,23 @@
-"""The form of a stream: `text/event-stream`, as the HTML standard has it."""
+"""Framing of server-sent events: `text/event-stream` as defined by the HTML standard."""
 
 from typing import Final
 
 EVENT_STREAM_MEDIA_TYPE: Final = "text/event-stream"
 
-#: Nothing between us and the browser may keep it or hold it back.
+#: No proxy may cache or buffer the stream.
 EVENT_STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
-#: Milliseconds after which a browser that lost the stream comes back.
+#: Delay in milliseconds after which a browser reconnects.
 RETRY_MILLISECONDS: Final = 2_000
 
-#: What a silent stream says, so that whoever is in between does not take it for dead.
+#: Sent on an idle stream so that proxies do not close the connection.
 KEEPALIVE_COMMENT: Final = b": still here\n\n"
 
 
 def format_event(name: str, data: bytes, sequence: int | None = None) -> bytes:
-    """`data` is one line. With a sequence, a browser that comes back says how far it had come."""
-    place = b"" if sequence is None else b"id: %d\n" % sequence
-    return b"event: %b\n%bdata: %b\n\n" % (name.encode(), place, data)
+    """One event. `data` must be one line. With a `sequence`, a browser that reconnects sends it as Last-Event-ID."""
+    event_id = b"" if sequence is None else b"id: %d\n" % sequence
+    return b"event: %b\n%bdata: %b\n\n" % (name.encode(), event_id, data)
 
 
 def format_retry() -> bytes:
