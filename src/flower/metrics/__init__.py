@@ -1,13 +1,14 @@
-"""What Prometheus is told. Reads the store and the ledger only, so it knows nothing that a restart would take away.
+"""Prometheus metrics. All values are read from the store and the ledger, so a restart of the server resets nothing.
 
-    families    the table of metrics: names, labels, sentences
-    text        how they are written
-    pairs, types    what the recorder counted, by worker and task, and by task
-    flight, workers, queues, recording    how things are now
-    metrics     all of it, and what has not changed since the last time is not written again
+    definitions  the table of metrics: names, types, labels, help texts
+    exposition   the text format
+    series       counters and histograms by worker and task, and by task
+    gauges       current values of workers, queues, recorder and store
+    exporter     the complete response; lines that did not change are not formatted again
 """  # fmt: skip
 
 from flower.metrics.definitions import METRIC_FAMILIES, MetricFamily
-from flower.metrics.exporter import CONTENT_TYPE, Metrics, MetricsSettings
+from flower.metrics.exporter import Metrics, MetricsSettings
+from flower.metrics.exposition import CONTENT_TYPE
 
 __all__ = ["CONTENT_TYPE", "METRIC_FAMILIES", "MetricFamily", "Metrics", "MetricsSettings"]

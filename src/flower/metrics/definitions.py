@@ -1,11 +1,12 @@
-"""The table of metrics. What is printed, documented, and allowed in dashboards and alerts follows from it."""
+"""The table of metrics. The exposition, the documentation and the check of dashboards and alerts are derived from
+it."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 MetricType: TypeAlias = Literal["counter", "gauge", "histogram"]
 
-#: By the kind, what stands behind the name of a family in the names of its samples.
+#: By type: the suffixes that sample names have after the name of the family.
 SUFFIXES: Final[dict[MetricType, tuple[str, ...]]] = {
     "counter": ("_total", "_created"),
     "gauge": ("",),
@@ -19,17 +20,17 @@ class MetricFamily:
     kind: MetricType
     labels: tuple[str, ...]
     help: str
-    #: where it stands in the documentation
+    #: section of the documentation
     group: str
 
     @property
     def sample_names(self) -> tuple[str, ...]:
-        """The names that a query can ask for."""
+        """The names that a query can use."""
         return tuple(f"{self.name}{suffix}" for suffix in SUFFIXES[self.kind])
 
 
 _FLOWER: Final = "As in Flower"
-_TYPES: Final = "By type of task"
+_TYPES: Final = "By task type"
 _QUEUES: Final = "Queues"
 _RECORDER: Final = "Recorder"
 _STORE: Final = "Store"
@@ -38,38 +39,38 @@ EVENTS: Final = MetricFamily(
     "flower_events",
     "counter",
     ("worker", "type", "task"),
-    "Task events, custom ones included, by sender: of task-sent that is the producer.",
+    "Task events by sender, including custom events; the sender of task-sent is the producer.",
     _FLOWER,
 )
 RUNTIME: Final = MetricFamily(
-    "flower_task_runtime_seconds", "histogram", ("worker", "task"), "Run times of tasks that succeeded.", _FLOWER
+    "flower_task_runtime_seconds", "histogram", ("worker", "task"), "Run time of succeeded tasks.", _FLOWER
 )
 PREFETCH_TIME: Final = MetricFamily(
     "flower_task_prefetch_time_seconds",
     "gauge",
     ("worker", "task"),
-    "How long the running task that was started last had waited at its worker; 0 if none is running.",
+    "Time between received and started of the running task that was started last; 0 if no task is running.",
     _FLOWER,
 )
 PREFETCHED: Final = MetricFamily(
     "flower_worker_prefetched_tasks",
     "gauge",
     ("worker", "task"),
-    "Tasks without an ETA that a living worker has received and not started.",
+    "Tasks without ETA that an online worker has received and not started.",
     _FLOWER,
 )
 ONLINE: Final = MetricFamily(
     "flower_worker_online",
     "gauge",
     ("worker",),
-    "1 while the worker lives, 0 when it said goodbye or was not heard for twice the time between its heartbeats.",
+    "1 while the worker is online; 0 after worker-offline or after two missed heartbeats.",
     _FLOWER,
 )
 EXECUTING: Final = MetricFamily(
     "flower_worker_number_of_currently_executing_tasks",
     "gauge",
     ("worker",),
-    "Tasks that the worker is running by its last heartbeat; 0 when it is offline.",
+    "Running tasks according to the last heartbeat; 0 while the worker is offline.",
     _FLOWER,
 )
 
@@ -77,87 +78,99 @@ WAIT: Final = MetricFamily(
     "flower_task_queue_wait_seconds",
     "histogram",
     ("task",),
-    "From being sent (received, if nobody saw the sending) to being started, of tasks without an ETA.",
+    "Time between sent (received, without a task-sent event) and started of tasks without ETA.",
     _TYPES,
 )
 TYPE_RUNTIME: Final = MetricFamily(
     "flower_task_type_runtime_seconds",
     "histogram",
     ("task",),
-    "Run times of tasks that succeeded, all workers together, those that went long ago too.",
+    "Run time of succeeded tasks over all workers, including workers that are offline.",
     _TYPES,
 )
 
 READY: Final = MetricFamily(
-    "flower_queue_messages", "gauge", ("queue",), "Messages that wait for a worker; absent if unknown.", _QUEUES
+    "flower_queue_messages", "gauge", ("queue",), "Messages ready for delivery; absent if unknown.", _QUEUES
 )
 UNACKNOWLEDGED: Final = MetricFamily(
     "flower_queue_unacknowledged_messages",
     "gauge",
     ("queue",),
-    "Messages that workers have and did not confirm; absent if unknown.",
+    "Messages delivered to workers and not acknowledged; absent if unknown.",
     _QUEUES,
 )
 CONSUMERS: Final = MetricFamily(
-    "flower_queue_consumers", "gauge", ("queue",), "Who consumes from the queue; absent if unknown.", _QUEUES
+    "flower_queue_consumers", "gauge", ("queue",), "Consumers of the queue; absent if unknown.", _QUEUES
 )
 OLDEST: Final = MetricFamily(
     "flower_queue_oldest_message_seconds",
     "gauge",
     ("queue",),
-    "How long the oldest message that waits has waited; absent if unknown or if none waits.",
+    "Age of the oldest ready message; absent if unknown or if there is none.",
     _QUEUES,
 )
 SAMPLED: Final = MetricFamily(
-    "flower_queue_sampled_timestamp_seconds", "gauge", ("queue",), "When the broker was asked about it.", _QUEUES
+    "flower_queue_sampled_timestamp_seconds", "gauge", ("queue",), "Time of the last sample of the queue.", _QUEUES
 )
 
 RUNNING: Final = MetricFamily(
-    "flower_recorder_running", "gauge", (), "1 while a recorder says that it works.", _RECORDER
+    "flower_recorder_running",
+    "gauge",
+    (),
+    "1 if the recorder reported itself running within the last 15 seconds.",
+    _RECORDER,
 )
 CONNECTED: Final = MetricFamily(
     "flower_recorder_connected", "gauge", (), "1 while the recorder is connected to the broker.", _RECORDER
 )
 RATE: Final = MetricFamily(
-    "flower_recorder_events_per_second", "gauge", (), "Events, also of workers, recorded in the last second.", _RECORDER
+    "flower_recorder_events_per_second",
+    "gauge",
+    (),
+    "Events recorded in the last second, including worker events.",
+    _RECORDER,
 )
 LAG: Final = MetricFamily(
     "flower_recorder_lag_seconds",
     "gauge",
     (),
-    "How long the events of the last write had waited for it in the recorder.",
+    "Time that the events of the last write waited in the recorder.",
     _RECORDER,
 )
 BACKLOG: Final = MetricFamily(
     "flower_recorder_backlog_bytes",
     "gauge",
     (),
-    "Received from the broker and not recorded yet; what was put aside on disk included.",
+    "Bytes received from the broker and not recorded yet, including those spilled to disk.",
     _RECORDER,
 )
 BLOCKED: Final = MetricFamily(
-    "flower_recorder_blocked", "gauge", (), "1 while the disk is full and the recorder waits for room.", _RECORDER
+    "flower_recorder_blocked", "gauge", (), "1 while the disk is full and recording is paused.", _RECORDER
 )
 LAST_EVENT: Final = MetricFamily(
-    "flower_recorder_last_event_timestamp_seconds", "gauge", (), "When the last event came in.", _RECORDER
+    "flower_recorder_last_event_timestamp_seconds", "gauge", (), "Time when the last event was received.", _RECORDER
 )
 GAPS: Final = MetricFamily(
-    "flower_recorder_gaps", "gauge", (), "Stretches of time on record in which events may be missing.", _RECORDER
+    "flower_recorder_gaps", "gauge", (), "Recorded gaps: intervals in which events may be missing.", _RECORDER
 )
 GAP_SECONDS: Final = MetricFamily(
-    "flower_recorder_gap_seconds", "gauge", (), "How long these are together, the open one until now.", _RECORDER
+    "flower_recorder_gap_seconds", "gauge", (), "Total length of the gaps; an open gap ends now.", _RECORDER
 )
 GAP_OPEN: Final = MetricFamily(
-    "flower_recorder_gap_open", "gauge", (), "1 while events may be missed now: the broker is away.", _RECORDER
+    "flower_recorder_gap_open",
+    "gauge",
+    (),
+    "1 while events may be missed because the broker is unreachable.",
+    _RECORDER,
 )
 
-BYTES: Final = MetricFamily("flower_store_bytes", "gauge", (), "What the store takes on disk.", _STORE)
-TASKS: Final = MetricFamily("flower_store_tasks", "gauge", (), "Tasks on record.", _STORE)
+BYTES: Final = MetricFamily("flower_store_bytes", "gauge", (), "Size of the store on disk.", _STORE)
+TASKS: Final = MetricFamily("flower_store_tasks", "gauge", (), "Recorded tasks.", _STORE)
 BYTES_LIMIT: Final = MetricFamily(
-    "flower_store_limit_bytes", "gauge", (), "The option max_size; absent if there is no limit.", _STORE
+    "flower_store_limit_bytes", "gauge", (), "The option max_size; absent if unlimited.", _STORE
 )
 TASKS_LIMIT: Final = MetricFamily(
-    "flower_store_limit_tasks", "gauge", (), "The option max_tasks; absent if there is no limit.", _STORE
+    "flower_store_limit_tasks", "gauge", (), "The option max_tasks; absent if unlimited.", _STORE
 )
 DAMAGED: Final = MetricFamily(
     "flower_store_damaged_files", "gauge", (), "Files of the store that cannot be read.", _STORE

@@ -1,4 +1,4 @@
-"""All metrics as one text. Only what has changed since the last time is read and written anew."""
+"""The complete response of `/metrics`. Only counters that changed since the last request are read and formatted."""
 
 import threading
 import time
@@ -6,38 +6,42 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
 from flower.config import DEFAULT_CONFIG
 from flower.counters import CounterKey, InFlight, LiveWorkers, TaskCounters
 from flower.errors import FlowerError
-from flower.metrics import gauges
-from flower.metrics.exposition import CONTENT_TYPE
+from flower.metrics.gauges import (
+    MAX_QUEUE_SAMPLE_AGE,
+    find_live_workers,
+    find_purged_workers,
+    gap_gauges,
+    queue_gauges,
+    recorder_gauges,
+    store_gauges,
+    worker_gauges,
+)
 from flower.metrics.series import TaskSeries, TaskTypeHistograms
-from flower.store.ledger.queue_samples import QueueSample
+from flower.recorder_status import RecorderStatus
+from flower.store.ledger.queue_samples import QueueSamples
 from flower.store.protocols import Reader, StoreStatus
 
-__all__ = ["CONTENT_TYPE", "Metrics", "MetricsSettings"]
-
-#: Seconds after an answer for which somebody is taken to ask again.
+#: Seconds after the last request during which the counters are kept up to date.
 IDLE_TIMEOUT: Final = 150.0
 
-#: Seconds for which what `keep_up` has read is told.
+#: Seconds for which the result of `refresh` is served.
 REFRESH_TIMEOUT: Final = 1.5
 
-#: Seconds for which the size of the store is not asked again: it is added up file by file.
+#: Seconds between two reads of the size of the store, which is summed file by file.
 STORE_STATUS_INTERVAL: Final = 5.0
-
-
-class QueueSampleSource(Protocol):
-    def latest(self, after: float = 0.0) -> Sequence[QueueSample]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """`bounds` of the histograms, seconds. `names`: so many workers and queues are told apart. Limits of 0 are none."""
+    """`bucket_bounds` of the histograms in seconds. `max_label_values`: number of workers and of queues with series of
+    their own. `max_bytes` and `max_tasks` of 0 are no limit."""
 
     bucket_bounds: tuple[float, ...] = DEFAULT_CONFIG.task_runtime_metric_buckets
     max_label_values: int = 1_000
@@ -47,7 +51,7 @@ class MetricsSettings:
 
 
 class Metrics:
-    """May be asked from any thread; those who ask at once wait for each other."""
+    """Thread-safe; concurrent requests are serialized."""
 
     def __init__(self, settings: MetricsSettings | None = None) -> None:
         self._settings = settings or MetricsSettings()
@@ -56,7 +60,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._sequence = 0
         self._last_scrape = self._last_refresh = -inf
-        #: what was counted, and for whom it is left out; None: it has changed since
+        #: the workers that are left out, and the counters as text; None after a change
         self._counter_text: tuple[frozenset[str], bytes] | None = None
         self._in_flight: tuple[int, LiveWorkers, Sequence[InFlight]] = (-1, {}, ())
         self._rendered = b""
@@ -66,98 +70,95 @@ class Metrics:
         ProcessCollector(registry=self._process_registry)
         GCCollector(self._process_registry)
 
-    def render(self, store: Reader, samples: QueueSampleSource, now: float) -> bytes:
-        """Raises StoreError."""
+    def render(self, store: Reader, samples: QueueSamples, now: float) -> bytes:
+        """The response in the text format. Raises StoreError."""
         self._last_scrape = time.monotonic()
         if self._last_scrape - self._last_refresh > REFRESH_TIMEOUT:
             self._render_counters(store, now)
-        most, known = self._settings.max_label_values, store.workers()
-        hidden = gauges.find_purged_workers(known, (), self._settings.purge_offline_workers, now)
-        told = {name: worker for name, worker in known.items() if name not in hidden}
+        settings, workers = self._settings, store.workers()
+        purged = find_purged_workers(workers, (), settings.purge_offline_workers, now)
+        shown = {name: worker for name, worker in workers.items() if name not in purged}
+        status = RecorderStatus.from_dict(store.recorder_status())
         parts = [
             generate_latest(self._process_registry),
             self._rendered,
-            *gauges.worker_gauges(told, most, now),
-            *gauges.queue_gauges(samples.latest(now - gauges.MAX_QUEUE_SAMPLE_AGE), most),
-            *gauges.recorder_gauges(store.recorder_status(), now),
-            *gauges.gap_gauges(store.gaps(), now),
-            *gauges.store_gauges(self._get_store_status(store), self._settings.max_bytes, self._settings.max_tasks),
+            *worker_gauges(shown, settings.max_label_values, now),
+            *queue_gauges(samples.latest(now - MAX_QUEUE_SAMPLE_AGE), settings.max_label_values),
+            *recorder_gauges(status, now),
+            *gap_gauges(store.gaps(), now),
+            *store_gauges(self._get_store_status(store), settings.max_bytes, settings.max_tasks),
         ]
         return b"".join(parts)
 
     @property
     def is_in_use(self) -> bool:
-        """Whether somebody asks now and then."""
+        """Whether metrics were requested within IDLE_TIMEOUT."""
         return time.monotonic() - self._last_scrape < IDLE_TIMEOUT
 
     def refresh(self, store: Reader, now: float) -> None:
-        """Read what was counted since: on a busy cluster the next answer would otherwise have to make up for all the
-        time since the last one. Raises StoreError."""
+        """Read the counters that changed. Without it, on a busy cluster, the next request would have to read all
+        changes since the last one. Raises StoreError."""
         self._render_counters(store, now)
         self._last_refresh = time.monotonic()
 
     def _render_counters(self, store: Reader, now: float) -> None:
-        """Write what was counted, and what is in flight."""
+        """Format counters and tasks in flight."""
         with self._lock:
             self._apply_changes(store)
-            known = store.workers()
-            hidden = gauges.find_purged_workers(known, self._senders(), self._settings.purge_offline_workers, now)
-            living = gauges.find_live_workers({name: each for name, each in known.items() if name not in hidden}, now)
+            workers = store.workers()
+            purged = find_purged_workers(workers, self._list_senders(), self._settings.purge_offline_workers, now)
+            live_workers = find_live_workers({name: each for name, each in workers.items() if name not in purged}, now)
             before = self._counter_text, self._in_flight
-            if self._counter_text is None or self._counter_text[0] != hidden:
-                self._counter_text = (
-                    hidden,
-                    b"".join([*self._task_series.render_counters(hidden), *self._type_histograms.render()]),
-                )
-            self._read_in_flight(store, living)
+            if self._counter_text is None or self._counter_text[0] != purged:
+                parts = [*self._task_series.render_counters(purged), *self._type_histograms.render()]
+                self._counter_text = purged, b"".join(parts)
+            self._read_in_flight(store, live_workers)
             if before != (self._counter_text, self._in_flight):
-                self._rendered = b"".join(
-                    [self._counter_text[1], *self._task_series.render_gauges(self._group_in_flight())]
-                )
+                gauges = self._task_series.render_gauges(self._group_in_flight())
+                self._rendered = b"".join([self._counter_text[1], *gauges])
 
     def _apply_changes(self, store: Reader) -> None:
-        found = store.counters(self._sequence)
-        if found.is_snapshot:
+        delta = store.counters(self._sequence)
+        if delta.is_snapshot:
             self._task_series.clear()
             self._type_histograms.clear()
-        for tally in found.changed:
-            self._update_series(tally)
-        if found.changed or found.is_snapshot:
+        for counters in delta.changed:
+            self._update_series(counters)
+        if delta.changed or delta.is_snapshot:
             self._counter_text = None
-        self._sequence = found.sequence
+        self._sequence = delta.sequence
 
-    def _update_series(self, tally: TaskCounters) -> None:
-        cumulative = (
-            None if tally.runtime is None else tally.runtime.cumulative(self._task_series.runtime_template.bounds)
-        )
-        self._type_histograms.update(tally, cumulative)
-        if tally.worker is not None:
-            self._task_series.update(tally, cumulative)
+    def _update_series(self, counters: TaskCounters) -> None:
+        bounds = self._task_series.histogram.bounds
+        cumulative = None if counters.runtime is None else counters.runtime.cumulative(bounds)
+        self._type_histograms.update(counters, cumulative)
+        if counters.worker is not None:
+            self._task_series.update(counters, cumulative)
 
-    def _senders(self) -> set[str]:
+    def _list_senders(self) -> set[str]:
         return set() if self._settings.purge_offline_workers is None else self._task_series.list_workers()
 
-    def _read_in_flight(self, store: Reader, living: LiveWorkers) -> None:
-        if self._in_flight[:2] != (self._sequence, living):
-            with suppress(FlowerError):  # it took too long: as it was
-                self._in_flight = self._sequence, living, store.in_flight(living)
+    def _read_in_flight(self, store: Reader, live_workers: LiveWorkers) -> None:
+        if self._in_flight[:2] != (self._sequence, live_workers):
+            with suppress(FlowerError):  # time limit exceeded: the previous values remain
+                self._in_flight = self._sequence, live_workers, store.in_flight(live_workers)
 
     def _group_in_flight(self) -> dict[CounterKey, InFlight]:
-        """By the pairs that stand for them."""
-        together: dict[CounterKey, InFlight] = {}
+        """Tasks in flight by the key of their series."""
+        grouped: dict[CounterKey, InFlight] = {}
         for each in self._in_flight[2]:
             key = self._task_series.find_series_key(each.worker, each.task)
-            before = together.get(key)
-            together[key] = each if before is None else _merge_in_flight(before, each)
-        return together
+            before = grouped.get(key)
+            grouped[key] = each if before is None else _merge_in_flight(before, each)
+        return grouped
 
     def _get_store_status(self, store: Reader) -> StoreStatus:
-        begun = time.monotonic()
-        if self._store_status is None or begun - self._store_status[0] > STORE_STATUS_INTERVAL:
-            self._store_status = begun, store.status()
+        now = time.monotonic()
+        if self._store_status is None or now - self._store_status[0] > STORE_STATUS_INTERVAL:
+            self._store_status = now, store.status()
         return self._store_status[1]
 
 
 def _merge_in_flight(one: InFlight, other: InFlight) -> InFlight:
-    waited = [each for each in (one.prefetch_time, other.prefetch_time) if each is not None]
-    return InFlight(one.worker, one.task, one.prefetched + other.prefetched, max(waited, default=None))
+    prefetch_times = [each for each in (one.prefetch_time, other.prefetch_time) if each is not None]
+    return InFlight(one.worker, one.task, one.prefetched + other.prefetched, max(prefetch_times, default=None))
