@@ -1,5 +1,5 @@
-"""What a web server does by itself: it asks workers how they are when they come and every few minutes, samples the
-queues, remembers which failures were seen, keeps audit log and jobs in bounds, follows the counters for /metrics."""
+"""Periodic tasks of a web server: inspect workers, sample queues, record new failure groups, prune the ledger, refresh
+metrics."""
 
 import asyncio
 import logging
@@ -7,51 +7,42 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-
-from anyio import to_thread
 
 from flower.api.context import Context
 from flower.api.failures import record_first_seen
-from flower.api.inspection import inspect_new_workers, refresh_inspections
+from flower.api.inspection import inspect_new_workers, load_celery_app, refresh_inspections
+from flower.api.queues import record_queue_samples
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError
 from flower.store.ledger.queue_samples import SAMPLE_INTERVAL
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks for workers that came, and between two questions to all.
+# Seconds between two runs.
 NEW_WORKERS_INTERVAL = 1.0
 INSPECTION_INTERVAL = 300.0
-#: Seconds between two looks for groups of failures that nobody has seen before.
 FIRST_SEEN_INTERVAL = 60.0
-#: Seconds between two looks for what people did so long ago that it need not be kept.
 PRUNE_INTERVAL = 3600.0
-#: Seconds between two looks at the counters, as long as metrics are asked for.
+#: while metrics are in use
 COUNTERS_INTERVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """Something that is done at once and then every so many seconds; `name` is for the log."""
+    """A function that runs at start and then every `interval` seconds; `name` is for the log."""
 
     name: str
     interval: float
     run: Callable[[Context], Awaitable[None]]
 
 
-async def sample_queues(context: Context) -> None:
-    module = await to_thread.run_sync(import_module, "flower.api.queues")
-    await module.record_queue_samples(context)
-
-
 async def prune_ledger(context: Context) -> None:
-    """What the ledger holds of what people did: the audit log, jobs, links between tasks and their re-runs."""
+    """Remove audit entries, bulk jobs and re-run links that are older than `audit_max_age`."""
     if context.audit_max_age:
         before = time.time() - context.audit_max_age
         ledger = context.ledger
-        for kept in (ledger.audit, ledger.jobs, ledger.reruns):
-            await run_in_thread(partial(kept.prune, before))
+        for table in (ledger.audit, ledger.jobs, ledger.reruns):
+            await run_in_thread(partial(table.prune, before))
 
 
 async def refresh_metrics(context: Context) -> None:
@@ -64,41 +55,41 @@ async def record_new_failures(context: Context) -> None:
 
 
 PERIODIC_TASKS = (
-    PeriodicTask("ask the workers", INSPECTION_INTERVAL, refresh_inspections),
-    PeriodicTask("ask new workers", NEW_WORKERS_INTERVAL, inspect_new_workers),
-    PeriodicTask("sample the queues", float(SAMPLE_INTERVAL), sample_queues),
-    PeriodicTask("remember when failures were first seen", FIRST_SEEN_INTERVAL, record_new_failures),
-    PeriodicTask("forget what people did long ago", PRUNE_INTERVAL, prune_ledger),
-    PeriodicTask("follow the counters", COUNTERS_INTERVAL, refresh_metrics),
+    PeriodicTask("Worker inspection", INSPECTION_INTERVAL, refresh_inspections),
+    PeriodicTask("Inspection of new workers", NEW_WORKERS_INTERVAL, inspect_new_workers),
+    PeriodicTask("Queue sampling", float(SAMPLE_INTERVAL), record_queue_samples),
+    PeriodicTask("Recording of new failure groups", FIRST_SEEN_INTERVAL, record_new_failures),
+    PeriodicTask("Pruning of the ledger", PRUNE_INTERVAL, prune_ledger),
+    PeriodicTask("Refresh of metrics", COUNTERS_INTERVAL, refresh_metrics),
 )
 
 
 async def run_background_tasks(context: Context) -> None:
-    """Until it is cancelled. What goes wrong is logged once and tried again."""
-    await to_thread.run_sync(context.app)
-    await asyncio.gather(*(_run_periodically(duty, context) for duty in PERIODIC_TASKS))
+    """Run all periodic tasks until cancelled."""
+    await load_celery_app(context)
+    await asyncio.gather(*(_run_periodically(task, context) for task in PERIODIC_TASKS))
 
 
-async def _run_periodically(duty: PeriodicTask, context: Context) -> None:
-    trouble = ""
+async def _run_periodically(task: PeriodicTask, context: Context) -> None:
+    last_error = ""
     while True:
-        begun = time.monotonic()
-        trouble = await _run_once(duty, partial(duty.run, context), trouble)
-        await asyncio.sleep(max(duty.interval - (time.monotonic() - begun), duty.interval / 2))
+        started = time.monotonic()
+        last_error = await _run_once(task, partial(task.run, context), last_error)
+        await asyncio.sleep(max(task.interval - (time.monotonic() - started), task.interval / 2))
 
 
-async def _run_once(duty: PeriodicTask, do: Callable[[], Awaitable[None]], before: str) -> str:
-    """The error's message, or nothing. The same error is not logged again as long as it lasts."""
+async def _run_once(task: PeriodicTask, run: Callable[[], Awaitable[None]], last_error: str) -> str:
+    """The message of the error, "" without one. The same error is logged once as long as it lasts."""
     try:
-        await do()
+        await run()
     except FlowerError as error:
-        if error.message != before:
-            log.warning("Cannot %s: %s", duty.name, error.message)
+        if error.message != last_error:
+            log.warning("%s failed: %s", task.name, error.message)
         return error.message
-    except Exception as error:  # one more odd answer of a worker or broker must not end the watching
-        if str(error) != before:
-            log.exception("Cannot %s", duty.name)
+    except Exception as error:  # an unexpected reply of a worker or broker must not end the loop
+        if str(error) != last_error:
+            log.exception("%s failed", task.name)
         return str(error) or type(error).__name__
-    if before:
-        log.info("Can %s again", duty.name)
+    if last_error:
+        log.info("%s recovered", task.name)
     return ""

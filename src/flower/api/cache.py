@@ -1,25 +1,28 @@
-"""An answer that is kept for a moment: many browsers ask the same, and it is found out once."""
+"""TTL cache of one value with single-flight loading: concurrent callers share one computation."""
 
 import threading
-import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from cachetools import TTLCache
 
 T = TypeVar("T")
 
+_KEY: Final = "value"
+
 
 class SingleFlightCache(Generic[T]):
-    """Any thread. Whoever asks while it is being found out waits for it. What is raised is not kept."""
+    """Thread-safe. Callers that arrive during a load wait for its result. Exceptions are not cached."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
         self._lock = threading.Lock()
-        self._cached: tuple[T, float] | None = None
+        self._values: TTLCache[str, T] = TTLCache(maxsize=1, ttl=seconds)
 
     def get(self, load: Callable[[], T]) -> T:
+        """The cached value, or that of `load`, which is called if there is none or if it has expired."""
         with self._lock:
-            if self._cached is None or time.monotonic() >= self._cached[1]:
-                self._cached = None
-                found = load()
-                self._cached = found, time.monotonic() + self._seconds
-            return self._cached[0]
+            try:
+                return self._values[_KEY]
+            except KeyError:
+                value = self._values[_KEY] = load()
+                return value

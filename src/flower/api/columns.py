@@ -1,25 +1,25 @@
-"""What a table of tasks can show: the fields of a record, what is computed of them, and values inside arguments.
+"""Columns of task tables and exports: the fields of a record, computed values, and values inside arguments.
 
-`kwargs.order_id` and `args.0.name` lead into the value that the text of the field spells, `data.task-progress.percent`
-into what custom events brought.
+`kwargs.order_id` and `args.0.name` are paths into the value that the text of the field represents,
+`data.task-progress.percent` into the data of custom events. Times are named `…_at`.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
-from flower.records import Task
+from flower.records import Attempt, Task
+from flower.search.did_you_mean import closest_match
 from flower.search.key_paths import find_path_values
 
 #: time      epoch seconds
 #: duration  seconds
-#: nested    lists and objects; JSON text where a cell is flat
-#: any       a value inside an argument: whatever it is
+#: nested    lists and objects; JSON text in flat formats
+#: any       a value inside an argument, of any type
 ColumnKind: TypeAlias = Literal["text", "integer", "time", "duration", "nested", "any"]
 
 
@@ -30,54 +30,80 @@ class Column:
     value: Callable[[Task], Any]
 
 
+#: By field of a record: the name of its column. All other fields have a column of the same name.
+TIME_COLUMNS: Final[Mapping[str, str]] = {
+    "timestamp": "last_event_at",
+    "sent": "sent_at",
+    "received": "received_at",
+    "started": "started_at",
+    "succeeded": "succeeded_at",
+    "failed": "failed_at",
+    "retried": "retried_at",
+    "revoked": "revoked_at",
+    "rejected": "rejected_at",
+}
+
 _KINDS: Mapping[str, ColumnKind] = {
     **dict.fromkeys(("pid", "clock", "retries", "priority"), "integer"),
-    **dict.fromkeys(
-        ("timestamp", "sent", "received", "started", "succeeded", "failed", "retried", "revoked", "rejected"), "time"
-    ),
+    **dict.fromkeys(TIME_COLUMNS, "time"),
     "runtime": "duration",
     **dict.fromkeys(("earlier", "data"), "nested"),
 }
-#: Fields whose text may spell a value, and the one that is a value.
-_KEY_PATH_FIELDS = ("args", "kwargs", "result", "data")
+#: Fields whose text may represent a container, and `data`, which is one.
+_KEY_PATH_FIELDS: Final = ("args", "kwargs", "result", "data")
 
 
-def _field(name: str) -> Callable[[Task], Any]:
-    return lambda task: getattr(task, name)
+class AttemptRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One attempt at running a task. `state` is its outcome (RETRY if the task was retried), None while it is open."""
+
+    number: int
+    worker: str | None = None
+    pid: int | None = None
+    received_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    state: str | None = None
+    runtime: float | None = None
+    exception: str | None = None
+    traceback: str | None = None
 
 
-def _failure_id(task: Task) -> str | None:
-    """The id of the group of failures that it is in."""
-    found = compute_fingerprint(task.exception, task.traceback)
-    return None if found is None else found.id
-
-
-#: The whole record, in its order.
-RECORD_COLUMNS = tuple(Column(name, _KINDS.get(name, "text"), _field(name)) for name in Task.__struct_fields__)
-COLUMNS: Mapping[str, Column] = {
-    column.name: column
-    for column in (
-        *RECORD_COLUMNS,
-        Column("worker", "text", _field("hostname")),
-        Column("wait", "duration", _field("wait")),
-        Column("attempts", "nested", _field("attempts")),
-        Column("failure", "text", _failure_id),
-    )
+#: By field of an attempt: the name in `AttemptRow`, where it differs.
+ATTEMPT_COLUMNS: Final[Mapping[str, str]] = {
+    "hostname": "worker",
+    "received": "received_at",
+    "started": "started_at",
+    "ended": "ended_at",
 }
 
 
+def to_attempt_row(attempt: Attempt) -> AttemptRow:
+    return AttemptRow(
+        number=attempt.number,
+        worker=attempt.hostname,
+        pid=attempt.pid,
+        received_at=attempt.received,
+        started_at=attempt.started,
+        ended_at=attempt.ended,
+        state=attempt.state,
+        runtime=attempt.runtime,
+        exception=attempt.exception,
+        traceback=attempt.traceback,
+    )
+
+
 def get_columns(names: str | Iterable[str]) -> tuple[Column, ...]:
-    """The columns of these names (a list, or text with commas between). Raises Invalid for one that there is not, and
-    if none is named."""
+    """The columns with these names (a list, or text separated by commas). Raises InvalidRequest for an unknown name,
+    and if there are none."""
     words = [word.strip() for word in (names.split(",") if isinstance(names, str) else names)]
     columns = {word: _get_column(word) for word in words if word}
     if not columns:
-        raise InvalidRequest("No column is named", hint=f"there are {', '.join(COLUMNS)}")
+        raise InvalidRequest("No columns given", hint=f"columns: {', '.join(COLUMNS)}")
     return tuple(columns.values())
 
 
 def to_plain_value(value: Any) -> Any:
-    """The value of a cell as JSON can carry it."""
+    """The value of a cell as JSON types."""
     return msgspec.to_builtins(value, str_keys=True, enc_hook=str)
 
 
@@ -85,29 +111,64 @@ def _get_column(name: str) -> Column:
     if name in COLUMNS:
         return COLUMNS[name]
     field, dot, path = name.partition(".")
-    if dot and field in _KEY_PATH_FIELDS and path:
+    if dot and path and field in _KEY_PATH_FIELDS:
         return Column(name, "any", _key_path_value(field, path.split(".")))
-    close = difflib.get_close_matches(name.lower(), COLUMNS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COLUMNS)}, and kwargs.key, args.0"
-    raise InvalidRequest(f"There is no column '{name}'", hint=hint)
+    close = closest_match(name.lower(), COLUMNS)
+    hint = f"did you mean {close}?" if close else f"columns: {', '.join(COLUMNS)}, and paths such as kwargs.key, args.0"
+    raise InvalidRequest(f"Unknown column '{name}'", hint=hint)
+
+
+def _field(name: str) -> Callable[[Task], Any]:
+    return lambda task: getattr(task, name)
+
+
+def _attempts(name: str) -> Callable[[Task], tuple[AttemptRow, ...]]:
+    return lambda task: tuple(map(to_attempt_row, getattr(task, name)))
+
+
+def _failure_id(task: Task) -> str | None:
+    """The id of the failure group that the task belongs to."""
+    fingerprint = compute_fingerprint(task.exception, task.traceback)
+    return None if fingerprint is None else fingerprint.id
 
 
 def _key_path_value(field: str, keys: Sequence[str]) -> Callable[[Task], Any]:
-    """The first of what the keys lead to, as the search language follows them."""
+    """The first value under the keys, which are followed as in the search language."""
 
     def value(task: Task) -> Any:
-        return next((_to_scalar(found) for found in find_path_values(getattr(task, field), keys)), None)
+        return next((_to_scalar(each) for each in find_path_values(getattr(task, field), keys)), None)
 
     return value
 
 
 def _to_scalar(value: Any) -> Any:
-    """Plain values as they are, anything else as its text."""
+    """Scalars unchanged, any other value as its repr."""
     if value is None or isinstance(value, str | bool | float):
         return value
     if isinstance(value, int) and abs(value) < 2**63:
         return value
     try:
         return repr(value)
-    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or depth
+    except (ValueError, RecursionError):  # an integer with more digits than Python formats, or deep nesting
         return None
+
+
+#: The complete record, in the order of its fields.
+RECORD_COLUMNS = tuple(
+    Column(
+        TIME_COLUMNS.get(name, name),
+        _KINDS.get(name, "text"),
+        _attempts(name) if name == "earlier" else _field(name),
+    )
+    for name in Task.__struct_fields__
+)
+COLUMNS: Mapping[str, Column] = {
+    column.name: column
+    for column in (
+        *RECORD_COLUMNS,
+        Column("worker", "text", _field("hostname")),
+        Column("wait", "duration", _field("wait")),
+        Column("attempts", "nested", _attempts("attempts")),
+        Column("failure", "text", _failure_id),
+    )
+}

@@ -1,5 +1,6 @@
-"""Which settings of the user's Celery are on: as far as the records, the workers' own answers and the configuration of
-the application tell. What none of them tells is unknown; nobody is asked anew, and nothing is loaded for it."""
+"""Checks which Celery settings that Bellflower depends on are enabled: by recorded events, by the configuration that
+workers returned when they were last inspected, and by the configuration of the application. A setting about which none
+of them has information is unknown; the check sends no requests and loads nothing."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 CheckState: TypeAlias = Literal["on", "off", "unknown"]
 
-#: Seconds of the past that say how things are now.
+#: Seconds before now in which events are evaluated.
 RECENT_SECONDS: Final = 3_600.0
 
 
 class Check(msgspec.Struct, frozen=True):
-    """`how_known`: what `state` rests on. `gives`: what one has of it. `how`: a line for the application's
-    configuration."""
+    """One setting. `source`: what `state` is based on. `benefit`: what the setting provides. `instructions`: a line for
+    the application's configuration."""
 
     setting: str
     state: CheckState
@@ -33,7 +34,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class ConfigCheck(msgspec.Struct, frozen=True):
-    """`events_seen`: of tasks, at any time; `workers_seen`: some worker was ever heard."""
+    """`events_seen`: a task event was recorded, at any time; `workers_seen`: a worker is known."""
 
     checks: tuple[Check, ...]
     events_seen: bool
@@ -42,24 +43,24 @@ class ConfigCheck(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CheckInput:
-    """What is known. Of tasks: how many were received by workers and sent within the last hour, and how many of those
-    received were seen being sent."""
+    """Input of the rules. Task numbers are those of the last hour: received by workers, of those received the ones with
+    a task-sent event, and all with a task-sent event."""
 
     received_tasks: int = 0
     received_and_sent_tasks: int = 0
     sent_tasks: int = 0
-    #: by name, what live workers said is set and not left at its default
+    #: by worker online: its settings that differ from the default
     worker_configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    #: of the application that the server was given; None if it was given none, or has not loaded it
+    #: settings of the application; None if the server was started without one, or has not loaded it
     app_config: Mapping[str, Any] | None = None
-    #: a live worker that has run tasks of which no event came
+    #: a worker online that has run tasks without any task event; "" if there is none
     worker_without_events: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRule:
-    """`old` are the names of it in former versions; `seen` what the records say, None if nothing. `otherwise`: how it
-    may be on although no configuration says so."""
+    """`old_names`: names in earlier versions of Celery. `check_events`: the state and its source by events, None if
+    they do not determine it. `alternative`: how the feature can be on although no configuration enables it."""
 
     name: str
     old_names: tuple[str, ...]
@@ -70,141 +71,142 @@ class SettingRule:
 
 def check_config(context: "Context") -> ConfigCheck:
     store, now = context.recorded_reader, time.time()
-    known = collect_check_input(store, read_worker_configs(context, now), read_app_config(context), now)
-    return ConfigCheck(
-        tuple(_check_setting(setting, known) for setting in SETTING_RULES),
-        store.status().tasks > 0,
-        bool(store.workers()),
-    )
+    check_input = collect_check_input(store, read_worker_configs(context, now), read_app_config(context), now)
+    checks = tuple(_check_setting(rule, check_input) for rule in SETTING_RULES)
+    return ConfigCheck(checks, store.status().tasks > 0, bool(store.workers()))
 
 
 def collect_check_input(
-    store: Reader, confs: Mapping[str, Mapping[str, Any]], app: Mapping[str, Any] | None, now: float
+    store: Reader, worker_configs: Mapping[str, Mapping[str, Any]], app_config: Mapping[str, Any] | None, now: float
 ) -> CheckInput:
     received = Term("received", "range", (now - RECENT_SECONDS, None))
     was_sent = Term("sent", "range", (None, None))
     count = store.count_until_deadline(received).count
-    alive = [worker for worker in store.workers().values() if worker.is_alive(now)]
+    live_workers = [worker for worker in store.workers().values() if worker.is_alive(now)]
     return CheckInput(
         received_tasks=count,
         received_and_sent_tasks=store.count_until_deadline(all_of([received, was_sent])).count if count else 0,
         sent_tasks=store.count_until_deadline(_sent_after(now - RECENT_SECONDS)).count,
-        worker_configs=confs,
-        app_config=app,
-        worker_without_events="" if count else _find_worker_without_events(store, alive),
+        worker_configs=worker_configs,
+        app_config=app_config,
+        worker_without_events="" if count else _find_worker_without_events(store, live_workers),
     )
 
 
 def read_worker_configs(context: "Context", now: float) -> dict[str, Mapping[str, Any]]:
-    """What live workers said of their settings when they were last asked."""
-    alive = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}
-    said = {name: found.get_value("conf") for name, found in context.inspections.all().items() if name in alive}
-    return {name: conf for name, conf in said.items() if isinstance(conf, Mapping)}
+    """The settings of the workers online, as returned when they were last inspected."""
+    live_workers = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}
+    configs = {
+        name: inspection.get_value("conf")
+        for name, inspection in context.inspections.all().items()
+        if name in live_workers
+    }
+    return {name: config for name, config in configs.items() if isinstance(config, Mapping)}
 
 
 def read_app_config(context: "Context") -> Mapping[str, Any] | None:
-    """Of the application, if it is the user's and is loaded already."""
-    app = getattr(context.app, "loaded", None)
-    if app is None or not getattr(context.app, "named", False):
+    """The settings of the application that the server was started with (-A); None without one, or if it is not
+    loaded."""
+    app = getattr(context.app, "loaded_app", None)
+    if app is None or not getattr(context.app, "is_user_app", False):
         return None
-    return {setting.name: app.conf.get(setting.name) for setting in SETTING_RULES}
+    return {rule.name: app.conf.get(rule.name) for rule in SETTING_RULES}
 
 
 def _sent_after(moment: float) -> Node:
-    # the newest event of a task is not older than its sending, and of that each part of the store knows the bounds
+    # the newest event of a task is not older than `sent`, and its bounds are known for each segment of the store
     return all_of([Term("timestamp", "range", (moment, None)), Term("sent", "range", (moment, None))])
 
 
-def _find_worker_without_events(store: Reader, alive: Sequence[Worker]) -> str:
-    for worker in alive:
+def _find_worker_without_events(store: Reader, live_workers: Sequence[Worker]) -> str:
+    for worker in live_workers:
         if worker.processed and not store.count_until_deadline(Term("worker", "equals", worker.hostname)).count:
             return worker.hostname
     return ""
 
 
-def _check_setting(setting: SettingRule, known: CheckInput) -> Check:
-    state, how_known = setting.check_events(known) or _check_configuration(setting, known)
-    if state == "off" and setting.alternative and setting.check_events(known) is None:
-        state, how_known = "unknown", f"{how_known} {setting.alternative}"
-    return Check(setting.name, state, how_known, setting.benefit, f"app.conf.{setting.name} = True")
+def _check_setting(rule: SettingRule, check_input: CheckInput) -> Check:
+    by_events = rule.check_events(check_input)
+    state, source = by_events or _check_configuration(rule, check_input)
+    if state == "off" and rule.alternative and by_events is None:
+        state, source = "unknown", f"{source} {rule.alternative}"
+    return Check(rule.name, state, source, rule.benefit, f"app.conf.{rule.name} = True")
 
 
-def _check_configuration(setting: SettingRule, known: CheckInput) -> tuple[CheckState, str]:
-    """By the workers' own word before that of the application, for they run."""
-    if known.worker_configs:
-        on = sorted(name for name, conf in known.worker_configs.items() if _is_set(conf, setting))
-        if len(on) == len(known.worker_configs):
-            return "on", _describe_workers(len(on), "said that it is set")
-        missing = sorted(known.worker_configs.keys() - set(on))
-        some = "" if len(known.worker_configs) == 1 else f" ({len(missing)} of {len(known.worker_configs)} workers)"
-        return "off", f"{missing[0]} said that it is not set{some}."
-    if known.app_config is not None and known.app_config.get(setting.name) is not None:
-        on_here = bool(known.app_config[setting.name])
-        return ("on" if on_here else "off"), f"It is {'' if on_here else 'not '}set in the application's configuration."
-    return "unknown", "No worker has told its settings, and the application's configuration is not known here."
+def _check_configuration(rule: SettingRule, check_input: CheckInput) -> tuple[CheckState, str]:
+    """By the configuration of the workers, which run the tasks, before that of the application."""
+    configs, app_config = check_input.worker_configs, check_input.app_config
+    if configs:
+        enabled = {name for name, config in configs.items() if _is_enabled(config, rule)}
+        if len(enabled) == len(configs):
+            return "on", _describe_workers(len(enabled))
+        missing = sorted(configs.keys() - enabled)
+        others = "" if len(configs) == 1 else f" ({len(missing)} of {len(configs)} workers)"
+        return "off", f"Not set on {missing[0]}{others}."
+    if app_config is not None and app_config.get(rule.name) is not None:
+        is_on = bool(app_config[rule.name])
+        return ("on" if is_on else "off"), f"{'Set' if is_on else 'Not set'} in the application's configuration."
+    return "unknown", "The configuration of workers and application is not known."
 
 
-def _describe_workers(count: int, said: str) -> str:
-    return f"The only worker that lives {said}." if count == 1 else f"All {count} workers that live {said}."
+def _describe_workers(count: int) -> str:
+    return "Set on the only worker online." if count == 1 else f"Set on all {count} workers online."
 
 
-def _is_set(conf: Mapping[str, Any], setting: SettingRule) -> bool:
-    names = {setting.name, *setting.old_names}
-    return any(bool(value) for name, value in conf.items() if str(name).casefold() in names)
+def _is_enabled(config: Mapping[str, Any], rule: SettingRule) -> bool:
+    names = {rule.name, *rule.old_names}
+    return any(bool(value) for name, value in config.items() if str(name).casefold() in names)
 
 
-def _check_task_events(known: CheckInput) -> tuple[CheckState, str] | None:
-    if known.received_tasks:
-        return "on", f"Workers told of {known.received_tasks:,} tasks within the last hour."
-    if known.worker_without_events:
-        return "off", f"{known.worker_without_events} has run tasks, and no event tells of any."
+def _check_task_events(check_input: CheckInput) -> tuple[CheckState, str] | None:
+    if check_input.received_tasks:
+        return "on", f"Workers sent events of {check_input.received_tasks:,} tasks within the last hour."
+    if check_input.worker_without_events:
+        return "off", f"{check_input.worker_without_events} has run tasks without sending task events."
     return None
 
 
-def _check_sent_events(known: CheckInput) -> tuple[CheckState, str] | None:
-    if known.received_and_sent_tasks:
-        return (
-            "on",
-            (
-                f"Of {known.received_tasks:,} tasks within the last hour, {known.received_and_sent_tasks:,} were seen"
-                " being sent."
-            ),
-        )
-    if known.sent_tasks:
-        return "on", f"{known.sent_tasks:,} tasks were seen being sent within the last hour."
-    if known.received_tasks:
-        return "off", f"None of the {known.received_tasks:,} tasks within the last hour was seen being sent."
+def _check_sent_events(check_input: CheckInput) -> tuple[CheckState, str] | None:
+    received = check_input.received_tasks
+    if check_input.received_and_sent_tasks:
+        sent = check_input.received_and_sent_tasks
+        return "on", f"{sent:,} of {received:,} tasks within the last hour have a task-sent event."
+    if check_input.sent_tasks:
+        return "on", f"{check_input.sent_tasks:,} tasks within the last hour have a task-sent event."
+    if received:
+        return "off", f"None of the {received:,} tasks within the last hour has a task-sent event."
     return None
 
 
-def _check_nothing(known: CheckInput) -> None:
-    """No event depends on it."""
+def _check_nothing(check_input: CheckInput) -> None:
+    """For settings that no event depends on."""
 
 
 SETTING_RULES: Final[tuple[SettingRule, ...]] = (
     SettingRule(
         "worker_send_task_events",
         ("celeryd_send_events", "celery_send_events"),
-        "Everything about tasks: without it no worker tells of any. `celery worker -E` does the same.",
+        "Required: without it workers send no task events. Same as `celery worker -E`.",
         _check_task_events,
-        "The option -E of a worker turns it on, too; no worker told of a task within the last hour.",
+        "The worker option -E enables it as well; no task events were received within the last hour.",
     ),
     SettingRule(
         "task_send_sent_event",
         ("celery_send_task_sent_event",),
-        "Tasks from the moment they are sent, with queue and waiting time; rates of queues; tasks that no worker took.",
+        "Shows tasks from the moment they are sent, with queue and queue time; queue rates; tasks that no worker "
+        "received.",
         _check_sent_events,
     ),
     SettingRule(
         "task_track_started",
         ("celery_track_started",),
-        "The state STARTED in the result backend, for whoever asks there while a task runs.",
+        "Stores STARTED in the result backend.",
         _check_nothing,
     ),
     SettingRule(
         "result_extended",
         ("celery_result_extended",),
-        "Arguments kept whole in the result backend, so that a task can be run again although its event was cut short.",
+        "Stores complete arguments in the result backend, so that tasks with truncated arguments can be re-run.",
         _check_nothing,
     ),
 )

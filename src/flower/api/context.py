@@ -1,4 +1,4 @@
-"""What a web server is handed to work with: the parts and the settings. Nothing here is made by a request."""
+"""Dependencies of a web server: its components and settings. Requests do not change it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from flower.access.authenticator import Authenticator
 from flower.api.cache import SingleFlightCache
-from flower.api.event_counts import EventCountCache
 from flower.api.health.models import Health
-from flower.api.queue_names import QueueNameCache
+from flower.api.queues import QueueNameCache
+from flower.api.worker_table import EventCountCache
 from flower.cluster.inspection_cache import InspectionCache
 from flower.live import Hub
 from flower.metrics import Metrics
@@ -16,73 +16,75 @@ from flower.redaction import Redactor
 from flower.store.ledger import Ledger
 from flower.store.protocols import Reader
 
-if TYPE_CHECKING:  # Celery takes a third of a second to import; only what speaks to the cluster needs it
+if TYPE_CHECKING:  # the import of Celery takes 0.3 s; it is delayed until the server has started
     from celery import Celery
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
+    #: tasks as they are displayed: after `format_task`
     store: Reader
-    #: gives the Celery application; not called until something is asked of the cluster
+    #: returns the Celery application; the first call imports it
     app: "Callable[[], Celery]"
-    #: what people do
     ledger: Ledger
     read_only: bool = False
-    #: seconds that entries of the audit log are kept; 0 = always
+    #: seconds after which audit entries are removed; 0 = never
     audit_max_age: float = 0.0
-    #: what is not to be kept or shown, of arguments that no event told
+    #: for arguments that do not come from events: those of re-runs and inspection replies
     redactor: Redactor = field(default_factory=Redactor)
-    #: knows who is asking; this one needs no login
+    #: the default requires no sign-in
     access: Authenticator = field(default_factory=Authenticator)
-    #: address of /login as the OAuth provider knows it; "" = as the browser knows it
+    #: URL of /login as registered with the OAuth provider; "" = as in the browser
     oauth2_redirect_uri: str = ""
-    #: tasks that one bulk job takes, and how many of them are worked off in a second
+    #: maximum number of tasks of a bulk job, and tasks per second
     bulk_limit: int = 10_000
     bulk_rate: float = 100.0
-    #: pages of errors tell what went wrong inside
+    #: error pages contain the traceback
     debug: bool = False
-    #: slashes at its ends make no difference
+    #: path prefix of all routes, with or without slashes at its ends
     url_prefix: str = ""
-    #: of the tasks page, in this order
+    #: columns of the task list, in order
     tasks_columns: str = "name,uuid,state,received,runtime,worker"
-    #: whether it tells times as 5 minutes ago
+    #: relative timestamps
     natural_time: bool = False
-    #: whether pages show news by themselves until somebody stops them
+    #: pages refresh automatically by default
     auto_refresh: bool = True
-    #: address of the logs of a task, with {uuid}, {worker}, {start} … in it; "" = there is none
+    #: URL template of the logs of a task, with {uuid}, {worker}, {start} …; "" = none
     log_url: str = ""
-    #: how long and how many tasks are kept, as pages say it; 0 = without end
+    #: retention as shown on pages; 0 = unlimited
     max_age: float = 0.0
     max_tasks: int = 0
-    #: what workers said when they were asked
+    #: inspection replies of workers
     inspections: InspectionCache = field(default_factory=InspectionCache)
     event_counts: EventCountCache = field(default_factory=EventCountCache)
     queue_names: QueueNameCache = field(default_factory=QueueNameCache)
-    #: whether anything is wrong, as of the last second
+    #: caches the health report for one second
     health_cache: SingleFlightCache[Health] = field(default_factory=lambda: SingleFlightCache(1.0))
-    #: who is told of changes as they happen
+    #: live streams
     live: Hub = field(default_factory=Hub)
-    #: seconds to wait for workers when they are asked how they are, and when they are told something
+    #: seconds to wait for replies of workers: to inspect, and to control commands
     inspect_timeout: float = 1.0
     reply_timeout: float = 5.0
-    #: seconds after which workers that went are left out; None = never
+    #: seconds after which offline workers are hidden; None = never
     purge_offline_workers: float | None = None
-    #: what /metrics tells; who asks for it must show this, "" = anybody; with a port of its own it is nowhere else
     metrics: Metrics = field(default_factory=Metrics)
+    #: token required for /metrics; "" = none
     metrics_token: str = ""
+    #: /metrics is served on a port of its own and nowhere else
     separate_metrics_port: bool = False
-    #: of RabbitMQ; "" = where it would be
+    #: URL of the RabbitMQ management API; "" = derived from the broker URL
     broker_api: str = ""
-    #: the records as they were captured, where `store` shows them changed (`format_task`): actions go by these
+    #: tasks as they were recorded, if `store` applies `format_task`; see `recorded_reader`
     unformatted_store: Reader | None = None
 
     @property
     def recorded_reader(self) -> Reader:
+        """Tasks as they were recorded, without `format_task`. Actions, metrics and health use it."""
         return self.store if self.unformatted_store is None else self.unformatted_store
 
     @property
     def root_path(self) -> str:
-        """What comes before every path of ours."""
+        """`url_prefix` with a leading and without a trailing slash; "" without a prefix."""
         return f"/{self.url_prefix.strip('/')}" if self.url_prefix.strip("/") else ""
 
     @property

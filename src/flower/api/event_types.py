@@ -1,4 +1,4 @@
-"""The task events of Celery, as documented (`flower.utils.tasks.TaskEventTypes`)."""
+"""The task events of Celery: the documented table `flower.utils.tasks.TaskEventTypes`."""
 
 from typing import TypedDict
 

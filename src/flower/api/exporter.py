@@ -1,24 +1,21 @@
-"""Tasks → NDJSON, CSV or Parquet, a piece at a time: memory does not grow with the number of tasks.
+"""Exports tasks as NDJSON, CSV or Parquet, in chunks: memory use does not depend on the number of tasks.
 
-NDJSON  one record a line, all of it: `importing` makes the equal task of it
-CSV     for spreadsheets (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe in
-        front; nested values are JSON text
-Parquet typed columns: texts, 64-bit integers, times and durations as doubles (epoch seconds and seconds, as in
-        the record); nested values are JSON text. Needs pyarrow
+NDJSON   one complete record per line; `importer` reads it back
+CSV      for spreadsheets, see `csv_format`
+Parquet  typed columns: text, 64-bit integers, times and durations as doubles; nested values as JSON text.
+         Requires pyarrow
 
-Times are epoch seconds everywhere, so that a value means the same in each of them.
+In all formats times are epoch seconds and durations are seconds.
 """
 
-import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, TypeAlias, get_args
 
-import msgspec
-
-from flower.api.columns import RECORD_COLUMNS, Column, to_plain_value
+from flower.api.columns import RECORD_COLUMNS, Column
+from flower.api.csv_format import escape_csv_formula, format_csv_cell, format_csv_lines
+from flower.api.json_encoder import dump_json
 from flower.errors import InvalidRequest
 from flower.records import Task
 
@@ -30,91 +27,49 @@ EXPORT_MEDIA_TYPES: Mapping[ExportFormat, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 
-#: Tasks that become one piece of text.
+#: Tasks in one chunk of text.
 CHUNK_SIZE = 500
-#: Tasks in a row group of Parquet; what is held in memory. Tasks with long texts come in smaller groups.
+#: Maximum number of tasks in a Parquet row group, which is held in memory, and maximum length of their texts.
 ROW_GROUP_SIZE = 10_000
 ROW_GROUP_BYTES = 32 << 20
-
-#: A spreadsheet takes a cell that begins so for a formula, and a formula can start programs and fetch addresses.
-_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def serialize_tasks(
     tasks: Iterable[Task], form: ExportFormat, columns: Sequence[Column] | None = None
 ) -> Iterator[bytes]:
-    """These tasks as bytes, lazily. No `columns` means the whole record. Raises Invalid at once if Parquet is asked
-    for and cannot be written here."""
+    """The file in chunks, lazily; without `columns` it contains complete records. Raises InvalidRequest at once for
+    Parquet without pyarrow."""
+    columns = RECORD_COLUMNS if columns is None else columns
     match form:
         case "ndjson":
             return _export_ndjson(tasks, columns)
         case "csv":
-            return _export_csv(tasks, RECORD_COLUMNS if columns is None else columns)
+            return _export_csv(tasks, columns)
         case "parquet":
-            return _export_parquet(_import_pyarrow(), tasks, RECORD_COLUMNS if columns is None else columns)
+            return _export_parquet(_import_pyarrow(), tasks, columns)
 
 
 def guess_export_format(name: str) -> ExportFormat | None:
-    """The format that the ending of a file's name says."""
-    ending = name.rpartition(".")[2].lower() if "." in name else ""
-    endings: Mapping[str, ExportFormat] = {"ndjson": "ndjson", "jsonl": "ndjson", "csv": "csv", "parquet": "parquet"}
-    return endings.get(ending)
-
-
-def encode_record(value: Any) -> bytes:
-    """JSON, quickly; and for what the quick way refuses (lone surrogates, numbers beyond 64 bits) the patient one."""
-    try:
-        return _encoder.encode(value)
-    except (UnicodeError, OverflowError, TypeError, ValueError):
-        return json.dumps(to_plain_value(value), ensure_ascii=True).encode()
+    """The format by the extension of a file name; None if it is unknown."""
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    formats: Mapping[str, ExportFormat] = {"ndjson": "ndjson", "jsonl": "ndjson", "csv": "csv", "parquet": "parquet"}
+    return formats.get(extension)
 
 
 def to_column_values(task: Task, columns: Sequence[Column]) -> dict[str, Any]:
-    """The values of these columns, as JSON can carry them."""
+    """Values by column name, for JSON."""
     return {column.name: column.value(task) for column in columns}
 
 
-def format_csv_cell(value: Any) -> str:
-    """A value as the text of a flat table; a missing one is empty."""
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case _:
-            return encode_record(value).decode()
-
-
-def escape_csv_formula(value: Any) -> str:
-    """The same, and no formula: numbers stay as they are, text that a spreadsheet would run does not."""
-    text = format_csv_cell(value)
-    return f"'{text}" if text.startswith(_FORMULA_PREFIXES) and not isinstance(value, int | float) else text
-
-
-def _export_ndjson(tasks: Iterable[Task], columns: Sequence[Column] | None) -> Iterator[bytes]:
+def _export_ndjson(tasks: Iterable[Task], columns: Sequence[Column]) -> Iterator[bytes]:
     for chunk in _split_chunks(tasks, CHUNK_SIZE):
-        if columns is None:
-            yield b"".join([encode_record(task) + b"\n" for task in chunk])
-        else:
-            yield b"".join([encode_record(to_column_values(task, columns)) + b"\n" for task in chunk])
+        yield b"".join([dump_json(to_column_values(task, columns)) + b"\n" for task in chunk])
 
 
 def _export_csv(tasks: Iterable[Task], columns: Sequence[Column]) -> Iterator[bytes]:
-    yield _format_csv_lines([[column.name for column in columns]])
+    yield format_csv_lines([[column.name for column in columns]])
     for chunk in _split_chunks(tasks, CHUNK_SIZE):
-        yield _format_csv_lines([[escape_csv_formula(column.value(task)) for column in columns] for task in chunk])
-
-
-def _format_csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        yield format_csv_lines([[escape_csv_formula(column.value(task)) for column in columns] for task in chunk])
 
 
 def _split_chunks(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
@@ -124,12 +79,12 @@ def _split_chunks(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
 
 
 def _split_row_groups(tasks: Iterable[Task]) -> Iterator[list[Task]]:
-    """As many tasks as make a row group, by their number and by the length of their texts."""
+    """Row groups, limited by the number of tasks and by the length of their texts."""
     group: list[Task] = []
     size = 0
     for task in tasks:
         group.append(task)
-        size += sum(len(text) for text in (task.args, task.kwargs, task.result, task.traceback, task.exception) if text)
+        size += task.text_length
         if len(group) >= ROW_GROUP_SIZE or size >= ROW_GROUP_BYTES:
             yield group
             group, size = [], 0
@@ -139,7 +94,7 @@ def _split_row_groups(tasks: Iterable[Task]) -> Iterator[list[Task]]:
 
 def _import_pyarrow() -> Any:
     try:
-        import pyarrow.parquet  # noqa: PLC0415 - large, and only needed here
+        import pyarrow.parquet  # noqa: PLC0415 - large, optional, and only needed for Parquet
     except ImportError as error:
         hint = "pip install 'bellflower[parquet]', or choose ndjson or csv"
         raise InvalidRequest("Parquet needs pyarrow, which is not installed", hint=hint) from error
@@ -162,6 +117,7 @@ def _export_parquet(pyarrow: Any, tasks: Iterable[Task], columns: Sequence[Colum
 
 
 def _parquet_field(pyarrow: Any, column: Column) -> tuple[Any, Callable[[Any], Any]]:
+    """The Parquet type of a column, and the conversion of its values."""
     match column.kind:
         case "integer":
             return pyarrow.int64(), _clamp_integer
@@ -172,17 +128,17 @@ def _parquet_field(pyarrow: Any, column: Column) -> tuple[Any, Callable[[Any], A
 
 
 def _clamp_integer(value: int | None) -> int | None:
-    """As the store keeps it: beyond 64 bits it is cut."""
+    """Limited to 64 bits, as in the store."""
     return None if value is None else max(-(2**63), min(2**63 - 1, value))
 
 
 def _to_parquet_text(value: Any) -> str | None:
-    """As the store keeps it: lone surrogates, which no UTF-8 can hold, stay visible as escapes."""
+    """Lone surrogates, which UTF-8 cannot represent, are escaped as in the store."""
     return None if value is None else format_csv_cell(value).encode("utf-8", "backslashreplace").decode()
 
 
 class _ChunkWriter(io.RawIOBase):
-    """A file that is only written, and gives away what it has got."""
+    """A write-only file whose content is taken out in chunks."""
 
     def __init__(self) -> None:
         super().__init__()

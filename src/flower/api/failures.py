@@ -1,7 +1,7 @@
-"""Groups of failures with what people made of them: new, open, returning, resolved or muted.
+"""Triage of failure groups: new, open, regressed, resolved or muted.
 
-The rules are one function, `status_of`. Everything else brings together what it needs: when a group was seen first and
-last (the store, and the ledger for what retention took away) and the note on it (the ledger).
+`evaluate_status` is the rule. The other functions read its input: first and last failure of a group (from the store,
+and from the ledger for tasks removed by retention) and the decision about it (from the ledger).
 """
 
 import time
@@ -11,31 +11,31 @@ from typing import Final, Literal, TypeAlias, Unpack, get_args
 
 import msgspec
 
-from flower.api.queries import DEFAULT_BUCKETS, failure_group, failure_groups
+from flower.api.queries import DEFAULT_BUCKETS, FailureDetail, FailureGroupList, failure_group, failure_groups
 from flower.api.query_params import Window
-from flower.api.statistics import FailureDetail
 from flower.errors import InvalidRequest, NotFound
 from flower.search.did_you_mean import did_you_mean
 from flower.search.tree import Node, Not, Term, any_of
 from flower.store.ledger import Ledger
 from flower.store.ledger.failure_notes import Decision, FailureNote
 from flower.store.protocols import Reader
-from flower.store.query_results import BucketSpan, FailureGroup, SeenRange
+from flower.store.query_results import FailureGroup, SeenRange
 
-#: new        first seen within the last hour, and nobody has spoken of it
-#: open       known for longer
-#: returning  it was resolved, and has failed again since
-#: resolved   somebody said that it will not happen again, and it has not
-#: muted      nobody wants to hear of it for now
-FailureStatus: TypeAlias = Literal["new", "open", "returning", "resolved", "muted"]
+#: new        first seen within the last hour, without a decision
+#: open       first seen earlier, without a decision
+#: regressed  resolved, and failed again since
+#: resolved   resolved by a user, without a failure since
+#: muted      hidden by a user until a time, or without end
+FailureStatus: TypeAlias = Literal["new", "open", "regressed", "resolved", "muted"]
 FAILURE_STATUSES: Final[tuple[FailureStatus, ...]] = get_args(FailureStatus)
 
-#: Seconds for which a group is new.
+#: Seconds after the first failure during which a group is new.
 NEW_GROUP_SECONDS: Final = 3_600.0
 
 
 class TriageNote(msgspec.Struct, frozen=True):
-    """Who said so, when (epoch seconds), and until when it holds; null for ever."""
+    """The decision about a group: the user, when it was made, and until when it is valid (epoch seconds; null: no
+    end)."""
 
     created_by: str
     created_at: float
@@ -44,8 +44,9 @@ class TriageNote(msgspec.Struct, frozen=True):
 
 
 class FailureRow(FailureGroup, frozen=True, kw_only=True):
-    """A group of alike failures. `count`, `first`, `last` and `trend` are of the tasks that were asked for;
-    `first_seen` and `last_seen` are of all that ever were. `note` is what the status rests on, null if on nothing."""
+    """A group of failures with the same fingerprint. `count`, `first_failure_at`, `last_failure_at` and `trend` refer
+    to the tasks that match the request; `first_seen_at` and `last_seen_at` to all tasks that were ever recorded. `note`
+    is the decision that the status is based on, null without one."""
 
     status: FailureStatus
     first_seen_at: float | None
@@ -53,19 +54,15 @@ class FailureRow(FailureGroup, frozen=True, kw_only=True):
     note: TriageNote | None
 
 
-class FailureList(msgspec.Struct, frozen=True):
-    """Groups of alike failures, the largest first. `count` tasks are in all groups, `more` groups were left out; `span`
-    tells the stretches of time of each `trend`."""
+class FailureList(FailureGroupList, frozen=True):
+    """Failure groups, largest first. `count`: tasks in all groups; `more`: groups that were left out; `span`: the
+    buckets of each `trend`."""
 
     failures: tuple[FailureRow, ...]
-    count: int
-    more: int
-    span: BucketSpan
-    partial: str | None = None
 
 
 class FailureState(msgspec.Struct, frozen=True):
-    """One group, whether or not any of its tasks is still on record."""
+    """The status of one group, whether or not any of its tasks is still stored."""
 
     id: str
     status: FailureStatus
@@ -75,26 +72,27 @@ class FailureState(msgspec.Struct, frozen=True):
 
 
 def evaluate_status(note: FailureNote | None, first: float | None, last: float | None, now: float) -> FailureStatus:
-    """Times are epoch seconds: first and last failure by the workers' clocks, the note's by ours."""
+    """Times are epoch seconds: `first` and `last` failure by the workers' clocks, those of the note by the server's."""
     if note is not None and note.decision == "muted" and (note.expires_at is None or now < note.expires_at):
         return "muted"
     if note is not None and note.decision == "resolved":
-        return "returning" if last is not None and last > note.created_at else "resolved"
+        return "regressed" if last is not None and last > note.created_at else "resolved"
     return "new" if first is not None and now - first < NEW_GROUP_SECONDS else "open"
 
 
 @dataclass(frozen=True, slots=True)
 class FailureStatuses:
-    """Of all groups, as of one moment."""
+    """The status of groups at one moment, by the id of their fingerprint."""
 
     seen: Mapping[str, SeenRange]
+    #: first failure, including tasks removed by retention
     recorded_first_seen: Mapping[str, float]
     notes: Mapping[str, FailureNote]
     now: float
 
     def get_first_seen(self, failure: str) -> float | None:
-        known = [self.recorded_first_seen.get(failure), self.seen[failure].first if failure in self.seen else None]
-        return min((moment for moment in known if moment is not None), default=None)
+        times = [self.recorded_first_seen.get(failure), self.seen[failure].first if failure in self.seen else None]
+        return min((moment for moment in times if moment is not None), default=None)
 
     def get_last_seen(self, failure: str) -> float | None:
         return self.seen[failure].last if failure in self.seen else None
@@ -105,21 +103,21 @@ class FailureStatuses:
         )
 
     def get_note(self, failure: str) -> TriageNote | None:
-        """Only one that still stands: a mute that is over is none."""
-        found = self.notes.get(failure)
-        if found is None or (found.decision == "muted" and self.get_status(failure) != "muted"):
+        """The decision that is in effect; a mute that has expired is none."""
+        note = self.notes.get(failure)
+        if note is None or (note.decision == "muted" and self.get_status(failure) != "muted"):
             return None
-        return TriageNote(found.created_by, found.created_at, found.expires_at, found.comment)
+        return TriageNote(note.created_by, note.created_at, note.expires_at, note.comment)
 
     def to_row(self, group: FailureGroup) -> FailureRow:
-        ident = group.fingerprint.id
+        failure = group.fingerprint.id
         values = {name: getattr(group, name) for name in FailureGroup.__struct_fields__}
         return FailureRow(
             **values,
-            status=self.get_status(ident),
-            first_seen_at=self.get_first_seen(ident),
-            last_seen_at=self.get_last_seen(ident),
-            note=self.get_note(ident),
+            status=self.get_status(failure),
+            first_seen_at=self.get_first_seen(failure),
+            last_seen_at=self.get_last_seen(failure),
+            note=self.get_note(failure),
         )
 
     def to_state(self, failure: str) -> FailureState:
@@ -131,32 +129,32 @@ class FailureStatuses:
             self.get_note(failure),
         )
 
-    def build_status_filter(self, wanted: Collection[FailureStatus]) -> Node:
-        """The tasks in groups of these statuses, by the shorter of two lists."""
-        chosen = [failure for failure in self.seen if self.get_status(failure) in wanted]
-        others = [failure for failure in self.seen if self.get_status(failure) not in wanted]
-        return _in_groups(chosen) if len(chosen) <= len(others) else Not(_in_groups(others))
+    def build_status_filter(self, statuses: Collection[FailureStatus]) -> Node:
+        """A condition for the tasks in groups with these statuses; it lists these groups or excludes the others,
+        whichever is shorter."""
+        selected = [failure for failure in self.seen if self.get_status(failure) in statuses]
+        others = [failure for failure in self.seen if self.get_status(failure) not in statuses]
+        return _in_groups(selected) if len(selected) <= len(others) else Not(_in_groups(others))
 
 
 def load_failure_statuses(
     store: Reader, ledger: Ledger, now: float | None = None, failures: Collection[str] | None = None
 ) -> FailureStatuses:
-    """Of these groups, or of all."""
+    """The statuses of these groups, by default of all."""
     seen = store.failures_seen(failures)
     notes = ledger.failure_notes.notes()
-    return FailureStatuses(
-        seen, ledger.failure_notes.first_seen({*seen, *notes}), notes, time.time() if now is None else now
-    )
+    first_seen = ledger.failure_notes.first_seen({*seen, *notes})
+    return FailureStatuses(seen, first_seen, notes, time.time() if now is None else now)
 
 
 def parse_statuses(words: Iterable[str]) -> tuple[FailureStatus, ...]:
-    """Raises Invalid."""
-    known: Mapping[str, FailureStatus] = {status: status for status in FAILURE_STATUSES}
-    wanted = tuple(dict.fromkeys(words))
-    for word in wanted:
-        if word not in known:
-            raise InvalidRequest(f"There is no status '{word}'", hint=did_you_mean(word, FAILURE_STATUSES))
-    return tuple(known[word] for word in wanted)
+    """Raises InvalidRequest."""
+    valid: Mapping[str, FailureStatus] = {status: status for status in FAILURE_STATUSES}
+    statuses = tuple(dict.fromkeys(words))
+    for word in statuses:
+        if word not in valid:
+            raise InvalidRequest(f"Unknown status '{word}'", hint=did_you_mean(word, FAILURE_STATUSES))
+    return tuple(valid[word] for word in statuses)
 
 
 def load_failures(
@@ -170,14 +168,17 @@ def load_failures(
     width: float | None = None,
     **window: Unpack[Window],
 ) -> FailureList:
-    """`questions.failure_groups`, each with how it stands; only those of some statuses, if any are named."""
-    wanted = parse_statuses(status)
-    only = load_failure_statuses(store, ledger, window.get("now")).build_status_filter(wanted) if wanted else None
-    found = failure_groups(store, query, extra_filter=only, limit=limit, buckets=buckets, width=width, **window)
-    shown = [group.fingerprint.id for group in found.groups]
-    known = load_failure_statuses(store, ledger, window.get("now"), shown)
-    rows = tuple(map(known.to_row, found.groups))
-    return FailureList(rows, found.count, found.more, found.span, found.partial)
+    """`queries.failure_groups` with the status of each group; with `status` only groups with one of these statuses."""
+    statuses = parse_statuses(status)
+    condition = None
+    if statuses:
+        condition = load_failure_statuses(store, ledger, window.get("now")).build_status_filter(statuses)
+    groups = failure_groups(store, query, extra_filter=condition, limit=limit, buckets=buckets, width=width, **window)
+    ids = [group.fingerprint.id for group in groups.failures]
+    known = load_failure_statuses(store, ledger, window.get("now"), ids)
+    return FailureList(
+        tuple(map(known.to_row, groups.failures)), groups.count, groups.more, groups.span, groups.partial
+    )
 
 
 def load_failure(
@@ -191,9 +192,9 @@ def load_failure(
     width: float | None = None,
     **window: Unpack[Window],
 ) -> tuple[FailureRow, FailureDetail]:
-    """`questions.failure_group`, and its group with how it stands. Raises NotFound."""
-    found = failure_group(store, failure, query, limit=limit, buckets=buckets, width=width, **window)
-    return load_failure_statuses(store, ledger, window.get("now"), [failure]).to_row(found.group), found
+    """`queries.failure_group`, and its group with the status. Raises NotFound."""
+    detail = failure_group(store, failure, query, limit=limit, buckets=buckets, width=width, **window)
+    return load_failure_statuses(store, ledger, window.get("now"), [failure]).to_row(detail.group), detail
 
 
 def set_failure_status(
@@ -206,7 +207,7 @@ def set_failure_status(
     expires_at: float | None = None,
     comment: str = "",
 ) -> FailureState:
-    """Note that a group is resolved or muted. Raises NotFound for one that nobody has seen."""
+    """Resolve or mute a group. Raises NotFound for a group that was never seen."""
     now = time.time()
     _require_known(store, ledger, failure)
     note = FailureNote(
@@ -217,29 +218,31 @@ def set_failure_status(
 
 
 def reopen_failure_group(store: Reader, ledger: Ledger, failure: str) -> FailureState:
-    """Forget what was said of a group. Raises NotFound for one that nobody has seen."""
+    """Remove the decision about a group. Raises NotFound for a group that was never seen."""
     _require_known(store, ledger, failure)
     ledger.failure_notes.delete(failure)
     return load_failure_statuses(store, ledger, failures=[failure]).to_state(failure)
 
 
 def record_first_seen(store: Reader, ledger: Ledger) -> None:
-    """Note when groups were first seen, so that those that come back after all their tasks went are not new."""
-    known = ledger.failure_notes.first_seen()
-    found = {failure: seen.first for failure, seen in store.failures_seen().items()}
+    """Record in the ledger when groups were first seen, so that a group that fails again after retention removed all
+    its tasks is not new."""
+    recorded = ledger.failure_notes.first_seen()
+    first_seen = {failure: seen.first for failure, seen in store.failures_seen().items()}
     ledger.failure_notes.record_first_seen(
         {
             failure: first
-            for failure, first in found.items()
-            if first is not None and first < known.get(failure, float("inf"))
+            for failure, first in first_seen.items()
+            if first is not None and first < recorded.get(failure, float("inf"))
         }
     )
 
 
 def _require_known(store: Reader, ledger: Ledger, failure: str) -> None:
-    known = load_failure_statuses(store, ledger, failures=[failure])
-    if failure not in known.seen and failure not in known.notes and not ledger.failure_notes.first_seen([failure]):
-        raise NotFound(f"There is no failure '{failure}'", hint="no task on record is in it")
+    statuses = load_failure_statuses(store, ledger, failures=[failure])
+    if failure in statuses.seen or failure in statuses.notes or ledger.failure_notes.first_seen([failure]):
+        return
+    raise NotFound(f"Unknown failure group '{failure}'", hint="no recorded task belongs to it")
 
 
 def _in_groups(failures: Iterable[str]) -> Node:

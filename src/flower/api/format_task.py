@@ -1,7 +1,7 @@
-"""`format_task` of the configuration file: the user's own function that changes how a task is shown.
+"""`format_task` of the configuration file: a user function that changes how tasks are displayed.
 
-It is applied to what leaves the store for HTTP, so that pages, the API, tables and exports show the same. What is
-searched and sorted is the record as it was captured: what must never be there belongs in `redact`.
+It is applied to tasks read for HTTP, so that pages, API, tables and exports show the same. Searching and sorting use
+the task as it was recorded; secrets must be removed with `redact`, before they are stored.
 """
 
 import logging
@@ -25,26 +25,26 @@ _NUMBER_FIELDS = frozenset(
     {"timestamp", "sent", "received", "started", "succeeded", "failed", "retried", "revoked", "rejected"}
     | {"runtime", "retries", "pid", "clock", "priority"}
 )
-#: Links and pages stand on the id; the others are read in ways of their own.
+#: Links and pages depend on the id; the other fields are read from the result in a different way.
 _FIXED_FIELDS = frozenset({"uuid", "hostname", "earlier", "data"})
 
 
 def with_format_task(reader: Reader, function: FormatTask | None) -> Reader:
-    """The same store, whose tasks have gone through the function; the store itself if there is none."""
+    """A reader whose tasks are passed through the function; the same reader without a function."""
     return reader if function is None else cast(Reader, _FormattingReader(reader, function))
 
 
 def format_tasks(reader: Reader, tasks: Sequence[Task]) -> Sequence[Task]:
-    """Records as they were captured → as this store shows them."""
+    """Recorded tasks as this reader displays them."""
     return reader.format_all(tasks) if isinstance(reader, _FormattingReader) else tasks
 
 
 class _FormattingReader:
-    """Gives everything to the reader, and its tasks to the function."""
+    """Delegates to a reader and passes its tasks through the function."""
 
     def __init__(self, reader: Reader, function: FormatTask) -> None:
         self._reader, self._function = reader, function
-        # Flower called it from one thread only, so that is what it may rely on.
+        # Flower calls the function from one thread only, so existing functions need not be thread-safe.
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -55,22 +55,21 @@ class _FormattingReader:
         return None if task is None else self._format_one(task)
 
     def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
-        found = self._reader.tasks(query, limit=limit, offset=offset)
-        return map(self._format_one, found)
+        return map(self._format_one, self._reader.tasks(query, limit=limit, offset=offset))
 
-    def page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+    def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         page = self._reader.task_page(query, limit=limit, cursor=cursor)
         return replace(page, tasks=self.format_all(page.tasks))
 
     def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
-        found = self._reader.workflows(where, limit=limit, cursor=cursor)
-        shown = self._all([workflow.root for workflow in found.workflows])
-        pairs = zip(found.workflows, shown, strict=True)
-        return replace(found, workflows=tuple(replace(workflow, root=root) for workflow, root in pairs))
+        page = self._reader.workflows(where, limit=limit, cursor=cursor)
+        roots = self.format_all([workflow.root for workflow in page.workflows])
+        pairs = zip(page.workflows, roots, strict=True)
+        return replace(page, workflows=tuple(replace(workflow, root=root) for workflow, root in pairs))
 
     def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
-        found = self._reader.family(uuid, limit=limit)
-        return None if found is None else replace(found, tasks=self.format_all(found.tasks))
+        family = self._reader.family(uuid, limit=limit)
+        return None if family is None else replace(family, tasks=self.format_all(family.tasks))
 
     def format_all(self, tasks: Iterable[Task]) -> tuple[Task, ...]:
         return tuple(map(self._format_one, tasks))
@@ -81,14 +80,14 @@ class _FormattingReader:
             with self._lock:
                 changed = self._function(copy)
             return _apply_changes(task, changed)
-        except Exception:  # it is the user's code, and one bad task must not take the page away
-            log.exception("format_task failed for task %s, which is shown as it is", task.uuid)
+        except Exception:  # user code: an error for one task must not make the page fail
+            log.exception("format_task failed for task %s; showing it unchanged", task.uuid)
             return task
 
 
 def _apply_changes(task: Task, changed: Any) -> Task:
-    """The record with what the function changed; what does not fit a field is its text. Raises AttributeError if the
-    function gave no task back."""
+    """The record with the changes of the function. A value of the wrong type is converted to text, in a number field it
+    is ignored. Raises AttributeError if the function did not return a task."""
     changes: dict[str, Any] = {}
     for name in task.__struct_fields__:
         if name in _FIXED_FIELDS:
@@ -105,7 +104,7 @@ def _apply_changes(task: Task, changed: Any) -> Task:
 
 
 def _coerce_type(name: str, value: Any, before: Any) -> Any:
-    """What is put into the field: in a number's field only numbers, for tables and exports count on them."""
+    """A number field accepts only numbers: tables and exports depend on it."""
     if name in _NUMBER_FIELDS:
         return value if value is None or isinstance(value, int | float) else before
     return value if value is None or isinstance(value, str) else repr(value)

@@ -1,5 +1,5 @@
-"""NDJSON or Parquet of `exporting` → a store. A task that is there already is kept in its newer version, so that
-the same file may be brought in again, or one that overlaps with what was recorded."""
+"""Imports tasks from NDJSON or Parquet files of `exporter` into a store. Of a task that is stored already, the newer
+version is kept, so that a file can be imported again, and files may overlap with recorded tasks."""
 
 import json
 import re
@@ -9,32 +9,38 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from flower.api.columns import ATTEMPT_COLUMNS, TIME_COLUMNS
 from flower.errors import InvalidRequest
 from flower.records import Task
 from flower.store.protocols import Batch, StoredTask, TaskChange, Writer
 
-#: Tasks of one write, and their bytes in the file.
+#: Maximum number of tasks in one write, and their size in the file.
 BATCH_SIZE = 2_000
 BATCH_BYTES = 16 << 20
-#: Bytes of one line; no task is that long, and a file without line ends must not fill the memory.
+#: Maximum length of a line. No task is that long, and a file without line ends must not exhaust the memory.
 MAX_LINE_BYTES = 64 << 20
-#: How long an id may be, as in events.
+#: Maximum length of an id, as in events.
 _MAX_ID_LENGTH = 512
-#: The quick reader makes other numbers of these.
+#: msgspec decodes integers beyond 64 bits as floats; such lines are decoded with `json`.
 _LARGE_NUMBER: Final = re.compile(rb"\d{19}")
 
-_decode = msgspec.json.Decoder(Task).decode
+#: Names of columns, and of members of attempts, that differ from the field of the record. A file may also use the names
+#: of the fields.
+_TASK_FIELDS: Final = {column: field for field, column in TIME_COLUMNS.items()}
+_ATTEMPT_FIELDS: Final = {column: field for field, column in ATTEMPT_COLUMNS.items()}
+
+_decode = msgspec.json.Decoder().decode
 
 
 class RejectedLine(NamedTuple):
-    """`line` counts lines (rows of Parquet) from 1."""
+    """`line` is the number of the line (row in Parquet), from 1."""
 
     line: int
     reason: str
 
 
 class ParsedTask(NamedTuple):
-    """A task and what it took in the file."""
+    """A task and its size in the file."""
 
     task: Task
     size: int
@@ -45,12 +51,12 @@ ImportItem: TypeAlias = ParsedTask | RejectedLine
 
 @dataclass(slots=True)
 class ImportResult:
-    """What became of the tasks of a file."""
+    """Number of tasks of the file by outcome."""
 
     new: int = 0
-    #: replaced by a newer version out of the file
+    #: replaced by a newer version from the file
     updated: int = 0
-    #: left as they are: the same, or newer than the file's
+    #: identical to, or older than, the stored version
     unchanged: int = 0
     rejected: int = 0
 
@@ -60,12 +66,12 @@ class ImportResult:
 
 
 def detect_import_format(beginning: bytes) -> Literal["ndjson", "parquet"]:
-    """What a file is, by its first bytes."""
+    """The format of a file by its first bytes."""
     return "parquet" if beginning.startswith(b"PAR1") else "ndjson"
 
 
 def read_ndjson(file: BinaryIO) -> Iterator[ImportItem]:
-    """The tasks of the lines; empty lines are nothing."""
+    """The tasks of the lines; empty lines are ignored."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES):
         number += 1
@@ -80,101 +86,110 @@ def read_ndjson(file: BinaryIO) -> Iterator[ImportItem]:
 
 
 def read_parquet(file: BinaryIO) -> Iterator[ImportItem]:
-    """The tasks of the rows. Raises Invalid if it is not Parquet, or not of tasks, or if pyarrow is not there."""
+    """The tasks of the rows. Raises InvalidRequest if the file is not Parquet or has no tasks, or without pyarrow."""
     pyarrow = _import_pyarrow()
     try:
         table = pyarrow.parquet.ParquetFile(file)
-        names = [name for name in table.schema_arrow.names if name in Task.__struct_fields__]
+        names = [name for name in table.schema_arrow.names if _TASK_FIELDS.get(name, name) in Task.__struct_fields__]
     except (pyarrow.ArrowException, OSError) as error:
-        raise InvalidRequest(f"The file is not Parquet: {error}") from error
+        raise InvalidRequest(f"Not a Parquet file: {error}") from error
     if "uuid" not in names:
-        raise InvalidRequest("The file has no column 'uuid'", hint="export whole records, without naming columns")
+        raise InvalidRequest("The file has no column 'uuid'", hint="export complete records, without --columns")
     return _read_rows(pyarrow, table, names)
 
 
 def import_records(
     items: Iterable[ImportItem], writer: Writer, on_rejected: Callable[[RejectedLine], None]
 ) -> Iterator[ImportResult]:
-    """Write the tasks, and give what has become of them after every batch (always the same object)."""
-    outcome = ImportResult()
-    waiting: dict[str, Task] = {}
+    """Write the tasks; yields the result so far after every batch (the same object each time)."""
+    result = ImportResult()
+    batch: dict[str, Task] = {}
     size = 0
     for item in items:
         if isinstance(item, RejectedLine):
-            outcome.rejected += 1
+            result.rejected += 1
             on_rejected(item)
             continue
-        before = waiting.get(item.task.uuid)
-        if before is not None:
-            outcome.unchanged += 1
-        if before is None or _is_newer(item.task, before):
-            waiting[item.task.uuid] = item.task
+        previous = batch.get(item.task.uuid)
+        if previous is not None:
+            result.unchanged += 1
+        if previous is None or _is_newer(item.task, previous):
+            batch[item.task.uuid] = item.task
         size += item.size
-        if len(waiting) >= BATCH_SIZE or size >= BATCH_BYTES:
-            _write_batch(waiting, writer, outcome)
-            waiting, size = {}, 0
-            yield outcome
-    _write_batch(waiting, writer, outcome)
-    yield outcome
+        if len(batch) >= BATCH_SIZE or size >= BATCH_BYTES:
+            _write_batch(batch, writer, result)
+            batch, size = {}, 0
+            yield result
+    _write_batch(batch, writer, result)
+    yield result
 
 
-def _write_batch(waiting: dict[str, Task], writer: Writer, outcome: ImportResult) -> None:
-    stored = writer.load(list(waiting)) if waiting else {}
-    new = [task for uuid, task in waiting.items() if uuid not in stored]
+def _write_batch(batch: dict[str, Task], writer: Writer, result: ImportResult) -> None:
+    stored = writer.load(list(batch)) if batch else {}
+    new = [task for uuid, task in batch.items() if uuid not in stored]
     changed = [
-        TaskChange(known.key, known.task, waiting[uuid])
-        for uuid, known in stored.items()
-        if known.key is not None and _replaces(waiting[uuid], known)
+        TaskChange(before.key, before.task, batch[uuid])
+        for uuid, before in stored.items()
+        if before.key is not None and _replaces(batch[uuid], before)
     ]
     if new or changed:
         writer.write(Batch(new=new, changed=changed))
-    outcome.new += len(new)
-    outcome.updated += len(changed)
-    outcome.unchanged += len(waiting) - len(new) - len(changed)
+    result.new += len(new)
+    result.updated += len(changed)
+    result.unchanged += len(batch) - len(new) - len(changed)
 
 
-def _replaces(task: Task, known: StoredTask) -> bool:
-    return task != known.task and _is_newer(task, known.task)
+def _replaces(task: Task, stored: StoredTask) -> bool:
+    return task != stored.task and _is_newer(task, stored.task)
 
 
 def _is_newer(task: Task, other: Task) -> bool:
-    """By the newest event that each has seen."""
+    """Compared by the newest event of each."""
     return (task.timestamp or 0.0) > (other.timestamp or 0.0)
 
 
-def _parse_item(number: int, make: Callable[[], Task], size: int) -> ImportItem:
+def _parse_item(number: int, parse: Callable[[], Task], size: int) -> ImportItem:
     try:
-        task = make()
+        task = parse()
     except msgspec.ValidationError as error:
         return RejectedLine(number, f"not a task: {error}")
     except (ValueError, RecursionError) as error:
         return RejectedLine(number, f"not JSON: {error}")
-    reason = _find_defect(task)
-    return ParsedTask(task, size) if reason is None else RejectedLine(number, reason)
+    defect = _find_defect(task)
+    return ParsedTask(task, size) if defect is None else RejectedLine(number, defect)
 
 
 def _find_defect(task: Task) -> str | None:
-    """Why a store cannot keep it; None if it can."""
+    """Why a store cannot store the task; None if it can."""
     if not 0 < len(task.uuid) <= _MAX_ID_LENGTH:
-        return f"not a task: its uuid has {len(task.uuid)} characters, 1 to {_MAX_ID_LENGTH} are allowed"
+        return f"not a task: uuid must have 1 to {_MAX_ID_LENGTH} characters, not {len(task.uuid)}"
     if not task.state:
-        return "not a task: it has no state"
+        return "not a task: no state"
     return None
 
 
 def _parse_json_line(line: bytes) -> Task:
     if not _LARGE_NUMBER.search(line):
         try:
-            return _decode(line)
+            return _to_task(_decode(line))
         except msgspec.ValidationError:
             raise
-        except (msgspec.DecodeError, UnicodeError):  # perhaps a lone surrogate, which only the patient reader takes
+        except (msgspec.DecodeError, UnicodeError):  # possibly a lone surrogate, which only `json` accepts
             pass
     return _to_task(json.loads(line))
 
 
 def _to_task(values: Any) -> Task:
+    if isinstance(values, dict):
+        values = _rename(values, _TASK_FIELDS)
+        earlier = values.get("earlier")
+        if isinstance(earlier, list):
+            values["earlier"] = [_rename(each, _ATTEMPT_FIELDS) if isinstance(each, dict) else each for each in earlier]
     return msgspec.convert(values, Task)
+
+
+def _rename(values: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
+    return {fields.get(name, name): value for name, value in values.items()}
 
 
 def _skip_line(file: BinaryIO) -> None:
@@ -184,7 +199,7 @@ def _skip_line(file: BinaryIO) -> None:
 
 def _import_pyarrow() -> Any:
     try:
-        import pyarrow.parquet  # noqa: PLC0415 - large, and only needed here
+        import pyarrow.parquet  # noqa: PLC0415 - large, optional, and only needed for Parquet
     except ImportError as error:
         hint = "pip install 'bellflower[parquet]', or export as ndjson"
         raise InvalidRequest("Parquet needs pyarrow, which is not installed", hint=hint) from error
@@ -194,8 +209,8 @@ def _import_pyarrow() -> Any:
 def _read_rows(pyarrow: Any, table: Any, names: Sequence[str]) -> Iterator[ImportItem]:
     number = 0
     try:
-        for part in table.iter_batches(batch_size=500, columns=list(names)):
-            for values in part.to_pylist():
+        for batch in table.iter_batches(batch_size=500, columns=list(names)):
+            for values in batch.to_pylist():
                 number += 1
                 yield _parse_item(number, lambda values=values: _parse_row(values), _text_size(values))  # type: ignore[misc]
     except (pyarrow.ArrowException, OSError) as error:

@@ -1,5 +1,5 @@
-"""What workers say of themselves, fit to be shown: settings without their secrets, and arguments of tasks as the text
-that events tell them by, masked by the same rules."""
+"""Masks secrets in inspection replies of workers: settings, and arguments of tasks, which are converted to the text
+form of events and masked by the same rules."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,12 +9,13 @@ from flower.redaction import Redactor
 from flower.redaction.settings import mask_settings
 
 _TASK_KINDS: Final = frozenset({"active", "reserved", "scheduled"})
-#: Characters of a text of arguments; Celery's events cut theirs at about that.
-_MAX_TEXT: Final = 1_024
+#: Characters of arguments as text; events are truncated by Celery at about this length.
+_MAX_TEXT_LENGTH: Final = 1_024
 
 
 def redact_inspection(kind: InspectKind, value: Any, redactor: Redactor) -> Any:
-    """The same for people: what is not of the form that Celery gives it is masked as a value."""
+    """The reply with secrets masked. A reply that does not have the structure of Celery's replies is masked as a
+    value."""
     if kind == "conf":
         return redactor.mask_value(mask_settings(value)) if isinstance(value, Mapping) else redactor.mask_value(value)
     if kind in _TASK_KINDS and isinstance(value, list):
@@ -27,7 +28,7 @@ def redact_inspection(kind: InspectKind, value: Any, redactor: Redactor) -> Any:
 def _redact_task(task: Any, redactor: Redactor) -> Any:
     if not isinstance(task, Mapping):
         return redactor.mask_value(task)
-    if isinstance(task.get("request"), Mapping):  # one that waits for its time
+    if isinstance(task.get("request"), Mapping):  # a scheduled task
         return {**task, "request": _redact_task(task["request"], redactor)}
     args = _redact_arguments(task.get("args"), redactor)
     return {
@@ -43,11 +44,11 @@ def _redact_arguments(value: Any, redactor: Redactor) -> str | None:
     if isinstance(value, str):
         text = redactor.mask_text(value)
     else:
-        kept = redactor.mask_value(value)
-        text = repr(tuple(kept)) if isinstance(kept, list) else repr(kept)
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+        masked = redactor.mask_value(value)
+        text = repr(tuple(masked)) if isinstance(masked, list) else repr(masked)
+    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}..."
 
 
 def _redact_broker(value: Any) -> Any:
-    """Celery tells no password here; an address may hold one all the same."""
+    """Celery omits the password of the broker here, but a URL may contain one."""
     return mask_settings(value) if isinstance(value, Mapping) else value

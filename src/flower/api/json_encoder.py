@@ -1,4 +1,4 @@
-"""JSON encoding of answers: msgspec's encoder, with a fallback for values that it rejects."""
+"""JSON encoding of responses and exports: msgspec's encoder, with a fallback for values that it rejects."""
 
 import json
 import math
@@ -10,7 +10,8 @@ _encoder = msgspec.json.Encoder()
 
 
 def dump_json(value: Any) -> bytes:
-    """JSON, quickly; and for what the quick way refuses (lone surrogates, odd keys) the patient one."""
+    """The value as JSON. Values that msgspec rejects (lone surrogates, keys that are no text, integers beyond 64 bits)
+    are encoded by the slower `json` module."""
     try:
         return _encoder.encode(value)
     except (UnicodeError, OverflowError, TypeError, ValueError):
@@ -19,7 +20,7 @@ def dump_json(value: Any) -> bytes:
 
 
 def _replace_non_finite(value: Any) -> Any:
-    """Numbers that JSON does not have become null, as the quick way does it; what is JSON already becomes a value."""
+    """NaN and infinity become null, as in msgspec; `Raw` JSON is decoded."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -33,7 +34,7 @@ def _replace_non_finite(value: Any) -> Any:
 
 
 def to_json_safe(value: Any) -> Any:
-    """A task's result as JSON can carry it; anything else as its repr, as Flower does."""
+    """The value if it can be encoded as JSON, otherwise its repr, as in Flower."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

@@ -1,13 +1,15 @@
-"""What can be asked of the records, as plain functions: the HTTP API and the command line call these very ones.
+"""Read operations on the records, as plain functions that the HTTP API, the command line and Python programs call.
 
-Each is named for what it gives. The first argument says whose records: a store, the `Events` that keep one, or None
-for those last started in this process. `query` is a text of the search language; `**window` is `asking.Window`: start,
-end, time, tz, now. All raise Invalid, SearchError, NotFound and WaitedTooLong; where an answer has `partial`, what was
-found in time is given instead of the latter.
+The first argument is the source: a store, an `Events` object, or None for the `Events` last started in this process.
+`query` is a query of the search language; `**window` is a `query_params.Window`: start, end, time, tz, now. All
+functions raise InvalidRequest, SearchError, NotFound and DeadlineExceeded; a result with `partial` contains what was
+found within the time limit instead of raising the latter.
 """
 
 from collections.abc import Sequence
 from typing import Unpack, get_args
+
+import msgspec
 
 from flower.api.completion import Completions, find_completions
 from flower.api.query_params import (
@@ -24,7 +26,7 @@ from flower.api.query_params import (
     parse_time_bound,
     parse_time_zone,
 )
-from flower.api.statistics import FailureDetail, FailureGroupList, Stats, build_stats
+from flower.api.statistics import Stats, build_stats
 from flower.api.workflow_tree import WorkflowTree, build_workflow_tree
 from flower.errors import InvalidRequest, NoSuchTask, NotFound
 from flower.records import PENDING, RECEIVED, Task
@@ -37,6 +39,7 @@ from flower.store.query_results import (
     Count,
     Facet,
     Facets,
+    FailureGroup,
     Histogram,
     Page,
     TimeKey,
@@ -44,11 +47,30 @@ from flower.store.query_results import (
     Workflows,
 )
 
-#: Stretches of time that a histogram has, about, if nobody says otherwise.
+#: Approximate number of buckets by default.
 DEFAULT_BUCKETS = 60
 
-#: Seconds that the axis shows if neither the window nor any task says which.
+#: Seconds that a time axis covers if neither the window nor the tasks determine it.
 DEFAULT_WINDOW_SECONDS = 3_600.0
+
+
+class FailureGroupList(msgspec.Struct, frozen=True):
+    """Failures grouped by fingerprint, largest group first. `count`: tasks in all groups; `more`: groups that were left
+    out; `span`: the buckets of each `trend`."""
+
+    failures: tuple[FailureGroup, ...]
+    count: int
+    more: int
+    span: BucketSpan
+    partial: str | None = None
+
+
+class FailureDetail(msgspec.Struct, frozen=True):
+    """A failure group and its latest tasks."""
+
+    group: FailureGroup
+    span: BucketSpan
+    tasks: tuple[Task, ...]
 
 
 def task_page(
@@ -60,7 +82,7 @@ def task_page(
     cursor: str | None = None,
     **window: Unpack[Window],
 ) -> Page:
-    """One page of tasks and the cursor of the next; see `asking.order_of` for `sort`."""
+    """One page of tasks, and the cursor of the next one; for `sort` see `query_params.parse_order`."""
     return get_reader(source).task_page(build_query(query, sort, **window), limit=limit, cursor=cursor)
 
 
@@ -73,8 +95,8 @@ def task_slice(
     offset: int = 0,
     **window: Unpack[Window],
 ) -> tuple[Task, ...]:
-    """The tasks in places `offset` … `offset + limit - 1`. Those move while tasks come in: for all pages in turn,
-    rather use `task_page`."""
+    """The tasks at positions `offset` … `offset + limit - 1`. Positions change while tasks are recorded; to read all
+    pages in turn, use `task_page`."""
     return tuple(get_reader(source).tasks(build_query(query, sort, **window), limit=limit, offset=offset))
 
 
@@ -91,15 +113,15 @@ def task_facets(
     containing: str | None = None,
     **window: Unpack[Window],
 ) -> Facets:
-    """How many tasks have each value; `containing` a text, if one is given."""
-    wanted = [_parse_facet(name) for name in facets]
-    return get_reader(source).facets(build_filter(query, **window), wanted, limit=limit, containing=containing or None)
+    """The number of tasks by value of each facet; only values that contain the text `containing`, if given."""
+    names = [_parse_facet(name) for name in facets]
+    return get_reader(source).facets(build_filter(query, **window), names, limit=limit, containing=containing or None)
 
 
 def task_names(
     source: ReaderLike = None, query: str | None = None, *, limit: int = 1_000, **window: Unpack[Window]
 ) -> Facets:
-    """The task types and how many tasks each has, the most frequent first."""
+    """The task types with their number of tasks, most frequent first."""
     return task_facets(source, query, ("name",), limit=limit, **window)
 
 
@@ -111,8 +133,8 @@ def task_histogram(
     width: float | None = None,
     **window: Unpack[Window],
 ) -> Histogram:
-    """How many tasks of each state there were in each stretch of time: of `width` seconds, or of a round width that
-    makes about `buckets` of them. A side of the window that is open is where the tasks found end."""
+    """The number of tasks by state and time bucket: of `width` seconds, or of a round width that gives about `buckets`
+    buckets. A window without start or end ends with the first or last matching task."""
     reader, where = get_reader(source), build_filter(query, **window)
     return reader.histogram(where, _choose_span(reader, where, buckets=buckets, width=width, **window))
 
@@ -127,8 +149,8 @@ def task_stats(
     width: float | None = None,
     **window: Unpack[Window],
 ) -> Stats:
-    """Throughput, failure rate, percentiles of wait and run time: over all tasks found and, if `by` is a facet, by its
-    `limit` most frequent values; with `by="time"` in each stretch of time, as `task_histogram` lays them."""
+    """Throughput, failure rate and percentiles of wait and run time: over all matching tasks; by the `limit` most
+    frequent values of a facet; or with `by="time"` by time bucket, as in `task_histogram`."""
     reader, where = get_reader(source), build_filter(query, **window)
     if by == "time":
         span = _choose_span(reader, where, buckets=buckets, width=width, **window)
@@ -147,14 +169,14 @@ def failure_groups(
     width: float | None = None,
     **window: Unpack[Window],
 ) -> FailureGroupList:
-    """The failures, those of a kind together, the largest group first, each with its course over time. `also` is a
-    further condition, as a search tree."""
+    """Failures grouped by fingerprint, largest group first, each with its trend over time. `extra_filter` is an
+    additional condition, as a search tree."""
     reader, where = get_reader(source), build_filter(query, **window)
     if extra_filter is not None:
         where = all_of([where, extra_filter])
     span = _choose_span(reader, where, buckets=buckets, width=width, **window)
-    found = reader.failures(where, limit=limit, span=span)
-    return FailureGroupList(found.groups, found.count, found.more, span, found.partial)
+    result = reader.failures(where, limit=limit, span=span)
+    return FailureGroupList(result.groups, result.count, result.more, span, result.partial)
 
 
 def failure_group(
@@ -171,15 +193,15 @@ def failure_group(
     reader = get_reader(source)
     where = all_of([Term("failure", "equals", group), build_filter(query, **window)])
     span = _choose_span(reader, where, buckets=buckets, width=width, **window)
-    found = reader.failures(where, limit=1, span=span).groups
-    if not found:
-        raise NotFound(f"There is no failure '{group}'", hint="no task on record that the query lets through is in it")
+    groups = reader.failures(where, limit=1, span=span).groups
+    if not groups:
+        raise NotFound(f"Unknown failure group '{group}'", hint="no recorded task that matches the query belongs to it")
     latest = reader.tasks(Query(where, parse_order("-timestamp")), limit=limit)
-    return FailureDetail(found[0], span, tuple(latest))
+    return FailureDetail(groups[0], span, tuple(latest))
 
 
 def related_tasks(source: ReaderLike, uuid: str, *, limit: int = 1_000) -> WorkflowTree:
-    """The workflow of a task as a tree with times. Raises NoSuchTask."""
+    """The workflow of a task, as a tree with times. Raises NoSuchTask."""
     family = get_reader(source).family(uuid, limit=limit)
     if family is None:
         raise NoSuchTask(f"Unknown task '{uuid}'", hint="no such task was recorded")
@@ -194,15 +216,15 @@ def workflow_page(
     cursor: str | None = None,
     **window: Unpack[Window],
 ) -> Workflows:
-    """Workflows, the newest first: the tasks found that others name as their root. Query and window are about the root
-    alone; `related_tasks` gives all of one."""
+    """Workflows, newest first: tasks that other tasks name as their root. Query and window apply to the root; for all
+    tasks of one workflow see `related_tasks`."""
     return get_reader(source).workflows(build_filter(query, **window), limit=limit, cursor=cursor)
 
 
 def slowest_tasks(
     source: ReaderLike = None, query: str | None = None, *, limit: int = 20, **window: Unpack[Window]
 ) -> tuple[Task, ...]:
-    """Those that ran longest, the longest first."""
+    """The tasks with the longest run time, longest first."""
     where = all_of([build_filter(query, **window), Term("runtime", "range", (None, None))])
     return tuple(get_reader(source).tasks(Query(where, parse_order("-runtime")), limit=limit))
 
@@ -215,37 +237,39 @@ def waiting_tasks(
     limit: int = 20,
     **window: Unpack[Window],
 ) -> tuple[Task, ...]:
-    """Those that waited longest between being sent and being started, the longest first; with `still` those that have
-    not been started yet, the oldest first."""
+    """The tasks with the longest time between sent and started, longest first; with `unstarted_only` the tasks that
+    have not been started, oldest first."""
     reader, where = get_reader(source), build_filter(query, **window)
     if not unstarted_only:
         where = all_of([where, Term("wait", "range", (None, None))])
         return tuple(reader.tasks(Query(where, (Sort("wait", descending=True),)), limit=limit))
-    waits = any_of([Term("state", "equals", state) for state in (PENDING, RECEIVED)])
-    unstarted = Not(Term("started", "range", (None, None)))
-    return tuple(reader.tasks(Query(all_of([where, waits, unstarted]), parse_order("sent,received")), limit=limit))
+    is_waiting = any_of([Term("state", "equals", state) for state in (PENDING, RECEIVED)])
+    is_unstarted = Not(Term("started", "range", (None, None)))
+    where = all_of([where, is_waiting, is_unstarted])
+    return tuple(reader.tasks(Query(where, parse_order("sent,received")), limit=limit))
 
 
 def worker_history(
     source: ReaderLike = None, hostname: str | None = None, *, limit: int = 1_000
 ) -> tuple[WorkerSnapshot, ...]:
-    """When workers came, went and how they were, newest first. Raises NotFound for a worker that nobody knows."""
+    """When workers went online and offline, and samples of their state, newest first. Raises NotFound for an unknown
+    worker."""
     reader = get_reader(source)
-    found = tuple(reader.worker_history(hostname, limit=limit))
-    if hostname is not None and not found and hostname not in reader.workers():
+    history = tuple(reader.worker_history(hostname, limit=limit))
+    if hostname is not None and not history and hostname not in reader.workers():
         raise NotFound(f"Unknown worker '{hostname}'", hint=did_you_mean(hostname, sorted(reader.workers())[:20]))
-    return found
+    return history
 
 
 def suggestions(source: ReaderLike, text: str, position: int | None = None, *, limit: int = 20) -> Completions:
-    """What may come next in a query, at `position` (None: at its end)."""
+    """Completions of a query at `position` (None: at its end)."""
     return find_completions(get_reader(source), text, position, limit)
 
 
 def _choose_span(
     reader: Reader, where: Node, *, buckets: int, width: float | None, **window: Unpack[Window]
 ) -> BucketSpan:
-    """The stretches over a window; where it is open, over the times of the tasks that `where` lets through."""
+    """The buckets of a window; where the window has no start or end, it is that of the tasks that match `where`."""
     zone, key = parse_time_zone(window.get("tz")), get_time_key(window)
     start, end = _window_bounds(window)
     if end is None:
@@ -258,7 +282,7 @@ def _choose_span(
 
 
 def _window_seconds(**window: Unpack[Window]) -> float | None:
-    """How long the window is; an open end is now. None without a start."""
+    """The length of the window, until now if it has no end; None if it has no start."""
     start, end = _window_bounds(window)
     if start is None:
         return None
@@ -267,23 +291,22 @@ def _window_seconds(**window: Unpack[Window]) -> float | None:
 
 def _window_bounds(window: Window) -> tuple[float | None, float | None]:
     zone, now = parse_time_zone(window.get("tz")), get_evaluation_time(window)
-    return parse_time_bound(window.get("start"), "start", zone, now), parse_time_bound(
-        window.get("end"), "end", zone, now
+    return (
+        parse_time_bound(window.get("start"), "start", zone, now),
+        parse_time_bound(window.get("end"), "end", zone, now),
     )
 
 
 def _find_min_or_max(reader: Reader, where: Node, key: TimeKey, *, descending: bool) -> float | None:
-    """The first or last time of these tasks; None if none has one."""
-    there = all_of([where, Term(key, "range", (None, None))])
-    first = next(reader.tasks(Query(there, (Sort(key, descending=descending),)), limit=1), None)
-    found: float | None = getattr(first, key, None)
-    return found
+    """The first or last time of the tasks; None if none has this time."""
+    has_time = all_of([where, Term(key, "range", (None, None))])
+    first = next(reader.tasks(Query(has_time, (Sort(key, descending=descending),)), limit=1), None)
+    value: float | None = getattr(first, key, None)
+    return value
 
 
 def _parse_facet(name: str, *others: str) -> Facet:
-    found = next((facet for facet in FACETS if facet == name), None)
-    if found is None:
-        raise InvalidRequest(
-            f"Tasks cannot be grouped by '{name}'", hint=did_you_mean(name, (*get_args(Facet), *others))
-        )
-    return found
+    facet = next((facet for facet in FACETS if facet == name), None)
+    if facet is None:
+        raise InvalidRequest(f"Unknown facet '{name}'", hint=did_you_mean(name, (*get_args(Facet), *others)))
+    return facet

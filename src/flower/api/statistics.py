@@ -1,17 +1,17 @@
-"""Summaries as people read them: percentiles, rates, failure rates."""
+"""Statistics of task groups: percentiles, throughput, failure rate."""
 
 from itertools import accumulate
 
 import msgspec
 
 from flower.quantile_sketch import RELATIVE_ERROR, Sketch, bucket_midpoint
-from flower.records import FAILURE, SUCCESS, Task
-from flower.store.query_results import BucketSpan, FailureGroup, Summaries, Summary
+from flower.records import FAILURE, SUCCESS
+from flower.store.query_results import BucketSpan, Summaries, Summary
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Of `count` durations in seconds, by nearest rank; each is at most `error` (a part of it) off. None: there are no
-    durations."""
+    """Percentiles of `count` durations in seconds, by nearest rank, with a relative error of at most `relative_error`.
+    None without durations."""
 
     count: int
     p50: float | None = None
@@ -23,11 +23,11 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 class GroupStats(msgspec.Struct, frozen=True):
-    """One group of tasks. `group` is the value that they share, or the start of the stretch of time.
+    """Statistics of one group of tasks. `group` is the value that its tasks share, or the start of its time bucket.
 
-    `failure_rate` is FAILURE / (SUCCESS + FAILURE), None before any of these. `throughput` is tasks per second of the
-    window or stretch, None if that has no two ends. `wait` is seconds from being sent to being started, `runtime`
-    that of the last attempt."""
+    `failure_rate` is FAILURE / (SUCCESS + FAILURE), None without finished tasks. `throughput`: tasks per second of the
+    window or bucket, None for a window without start. `wait`: seconds between sent and started; `runtime`: of the last
+    attempt."""
 
     group: str | float | None
     count: int
@@ -39,7 +39,8 @@ class GroupStats(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """`total` is over all groups, also those left out (`more`). `span` is there if the groups are stretches of time."""
+    """`total` includes the groups that were left out; `more` is their number. `span` is set if the groups are time
+    buckets."""
 
     total: GroupStats
     groups: tuple[GroupStats, ...] = ()
@@ -48,31 +49,12 @@ class Stats(msgspec.Struct, frozen=True):
     partial: str | None = None
 
 
-class FailureGroupList(msgspec.Struct, frozen=True):
-    """Groups of alike failures, the largest first. `count` tasks are in all groups, `more` groups were left out; `span`
-    tells the stretches of time of each `trend`."""
-
-    groups: tuple[FailureGroup, ...]
-    count: int
-    more: int
-    span: BucketSpan
-    partial: str | None = None
-
-
-class FailureDetail(msgspec.Struct, frozen=True):
-    """A group, and its latest tasks."""
-
-    group: FailureGroup
-    span: BucketSpan
-    tasks: tuple[Task, ...]
-
-
 def build_stats(summaries: Summaries, *, seconds: float | None, span: BucketSpan | None = None) -> Stats:
-    """`seconds` is how long the window is, None if it is open."""
-    each = seconds if span is None else span.width
+    """`seconds` is the length of the window, None if it has no start."""
+    group_seconds = seconds if span is None else span.width
     return Stats(
         build_group_stats(summaries.total, seconds),
-        tuple(build_group_stats(group, each) for group in summaries.groups),
+        tuple(build_group_stats(group, group_seconds) for group in summaries.groups),
         summaries.more,
         span,
         summaries.partial,
@@ -93,16 +75,16 @@ def build_group_stats(summary: Summary, seconds: float | None) -> GroupStats:
 
 
 def compute_percentiles(sketch: Sketch) -> Percentiles:
-    """All in one pass; the same values as `Sketch.quantile` gives."""
+    """All percentiles in one pass; the same values as `Sketch.quantile`."""
     numbers = sorted(sketch.counts)
-    seen = list(accumulate(sketch.counts[number] for number in numbers))
-    if not seen or not seen[-1]:
+    cumulative = list(accumulate(sketch.counts[number] for number in numbers))
+    if not cumulative or not cumulative[-1]:
         return Percentiles(0)
-    count, at = seen[-1], 0
-    found = []
-    for part in (0.5, 0.75, 0.9, 0.95, 0.99):
-        rank = max(1, -int(-part * count // 1))
-        while seen[at] < rank:
-            at += 1
-        found.append(bucket_midpoint(numbers[at]))
-    return Percentiles(count, *found)
+    count, index = cumulative[-1], 0
+    values = []
+    for fraction in (0.5, 0.75, 0.9, 0.95, 0.99):
+        rank = max(1, -int(-fraction * count // 1))
+        while cumulative[index] < rank:
+            index += 1
+        values.append(bucket_midpoint(numbers[index]))
+    return Percentiles(count, *values)

@@ -1,7 +1,5 @@
-"""Record → dict: the one spelling of a task.
-
-`task_info` is the documented Python shape, `flower_task` the task object of Flower's HTTP API.
-"""
+"""Conversion of a task record to a dict: `to_task_info` is the documented Python form, `to_flower_task` the task object
+of Flower's HTTP API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex, cast
@@ -14,7 +12,7 @@ from flower.search.python_literal import parse_literal_strict
 
 
 class ParsedArgs(list[Any]):
-    """Positional arguments, and the text of the event that they were read from."""
+    """Positional arguments, with the text of the event that they were parsed from."""
 
     __slots__ = ("text",)
 
@@ -27,7 +25,7 @@ class ParsedArgs(list[Any]):
 
 
 class ParsedKwargs(dict[str, Any]):
-    """Keyword arguments, and the text of the event that they were read from."""
+    """Keyword arguments, with the text of the event that they were parsed from."""
 
     __slots__ = ("text",)
 
@@ -40,11 +38,11 @@ class ParsedKwargs(dict[str, Any]):
 
 
 def to_task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) -> TaskInfo:
-    """The documented dict. Every key is there; what is unknown is None.
+    """The documented dict. All keys are present; unknown values are None.
 
-    `args` is a list and `kwargs` a dict if the text of the event leaves no doubt about the values (see
-    `search.literal`), else the text as it came. `worker` is what is known of the task's worker, `children`
-    the ids of the tasks it started. `data` holds what custom events brought: event type → field → last value.
+    `args` is a list and `kwargs` a dict if the text of the event determines their values (see `search.python_literal`),
+    otherwise the text. `worker` is the record of the task's worker, `children` are the ids of the tasks that it sent.
+    `data` contains custom events: event type → field → last value.
     """
     return {
         "uuid": task.uuid,
@@ -80,12 +78,12 @@ def to_task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) 
         "parent_id": task.parent_id,
         "children": list(children),
         "attempts": [msgspec.structs.asdict(attempt) for attempt in task.attempts],
-        "data": {kind: dict(fields) for kind, fields in (task.data or {}).items()},
+        "data": {event_type: dict(fields) for event_type, fields in (task.data or {}).items()},
     }
 
 
 def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
-    """The task object of Flower's HTTP API: all keys, texts as they came, the worker by its name."""
+    """The task object of Flower's HTTP API: all keys, texts as they were received, the worker by name."""
     last_failure = _last_failure(task)
     return {
         "uuid": task.uuid,
@@ -123,8 +121,8 @@ def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def as_dict(task: Any) -> TaskInfo:
-    """The documented dict of whatever stands for a task: a record, such a dict (copied), or an object with
-    the attributes of `celery.events.state.Task`. Raises Invalid if it has no uuid."""
+    """The documented dict of a task: of a record, of such a dict (copied), or of an object with the attributes of
+    `celery.events.state.Task`. Raises InvalidRequest if it has no uuid."""
     if isinstance(task, Task):
         return to_task_info(task, worker=None, children=())
     if isinstance(task, Mapping):
@@ -137,12 +135,12 @@ def as_dict(task: Any) -> TaskInfo:
 def _object_to_task_info(task: Any) -> TaskInfo:
     worker = getattr(task, "worker", None)
     names = [name for name in Task.__struct_fields__ if name not in ("earlier", "data")]
-    found: dict[str, Any] = {name: getattr(task, name, None) for name in names}
+    values: dict[str, Any] = {name: getattr(task, name, None) for name in names}
     # Celery copies `hostname` and `pid` from the last event, which may be the sender's.
-    found |= {"hostname": _get_node_name(worker), "pid": getattr(worker, "pid", None)}
-    found |= {"client": _get_node_name(found["client"]), "state": found["state"] or PENDING}
+    values |= {"hostname": _get_node_name(worker), "pid": getattr(worker, "pid", None)}
+    values |= {"client": _get_node_name(values["client"]), "state": values["state"] or PENDING}
     children = [getattr(child, "uuid", child) for child in getattr(task, "children", None) or ()]
-    return to_task_info(Task(**found), worker=_to_worker_record(worker), children=sorted(children))
+    return to_task_info(Task(**values), worker=_to_worker_record(worker), children=sorted(children))
 
 
 def _get_node_name(node: Any) -> str | None:
@@ -154,14 +152,14 @@ def _to_worker_record(worker: Any) -> Worker | None:
     name = _get_node_name(worker)
     if name is None:
         return None
-    known: dict[str, Any] = {key: getattr(worker, key, None) for key in ("pid", "sw_ident", "sw_ver", "sw_sys")}
-    return Worker(hostname=name, **known)
+    values: dict[str, Any] = {key: getattr(worker, key, None) for key in ("pid", "sw_ident", "sw_ver", "sw_sys")}
+    return Worker(hostname=name, **values)
 
 
 def _to_worker_info(task: Task, worker: Worker | None) -> WorkerInfo | None:
     if task.hostname is None:
         return None
-    # The pid of the task's own events: the worker may have been started anew since.
+    # The pid from the task's own events: the worker may have been restarted since.
     pid = worker.pid if worker and task.pid is None else task.pid
     return {
         "hostname": task.hostname,
@@ -173,9 +171,9 @@ def _to_worker_info(task: Task, worker: Worker | None) -> WorkerInfo | None:
 
 
 def _last_failure(task: Task) -> Task | Attempt:
-    """Flower shows the exception of an earlier try as long as no later one has its own, even after success."""
-    tries: tuple[Task | Attempt, ...] = (task, *reversed(task.earlier))
-    return next((one for one in tries if one.exception is not None or one.traceback is not None), task)
+    """Flower shows the exception of an earlier attempt until a later one has its own, even after success."""
+    attempts: tuple[Task | Attempt, ...] = (task, *reversed(task.earlier))
+    return next((each for each in attempts if each.exception is not None or each.traceback is not None), task)
 
 
 def _parse_args(text: Any) -> list[Any] | str | None:
@@ -193,7 +191,7 @@ def _parse_kwargs(text: Any) -> dict[str, Any] | str | None:
 
 
 def _parse_value(text: Any) -> Any:
-    """What the text spells; None if that is in doubt."""
+    """The value that the text represents; None if it is not certain."""
     if not isinstance(text, str):
         return None
     try:

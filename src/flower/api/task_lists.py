@@ -1,32 +1,27 @@
-"""Lists of tasks, as the documented Python API gives them: filter, order, page; lazily.
-
-The documented search functions where they have to know what is running."""
+"""Lists of tasks in the documented Python API: filter, sort order and page; lazily. Also `satisfies_search_terms`,
+which evaluates `is:slow` with the thresholds of the running `Events`."""
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
+from flower.api.query_params import AnyTime, parse_order, parse_time
 from flower.api.task_dict import to_task_info
 from flower.current_events import HasStore, get_current_events
-from flower.errors import InvalidRequest, NotFound
+from flower.errors import NotFound
 from flower.records import Task, TaskInfo
+from flower.search.field_values import TaskLike, field_text, field_value
 from flower.search.fields import FIELDS
-from flower.search.flower_terms import satisfies_search_terms as satisfies
-from flower.search.matcher import TaskLike, field_text, field_value, needs_slow_thresholds
+from flower.search.matcher import matches, needs_slow_thresholds
 from flower.search.parser import parse_search
 from flower.search.tree import Node, Operator, Term, all_of
-from flower.store.protocols import NEWEST, Query, Reader, Sort
-
-AnyTime: TypeAlias = datetime | date | float | str
+from flower.store.protocols import Query, Reader, Sort
 
 SortBy: TypeAlias = str | Iterable[str] | None
-
 _T = TypeVar("_T")
 
-#: The documented table; each gives the sort key of a task object.
+#: The documented table; each function returns the sort key of a task object.
 sort_keys: dict[str, Callable[[Any], Any]] = {
     "name": lambda task: task.name or "",
     "state": lambda task: task.state or "",
@@ -36,10 +31,8 @@ sort_keys: dict[str, Callable[[Any], Any]] = {
     "worker": lambda task: task.worker.hostname if task.worker else "",
 }
 
-#: Tasks that are joined with their children at a time. Memory is bounded by it, not by the result.
-_CHUNK_SIZE = 500
-
-EPOCH_SECONDS = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
+#: Tasks that are joined with their children at a time. It limits memory, not the result.
+_CHUNK_SIZE: Final = 500
 
 
 def iter_tasks(
@@ -56,13 +49,13 @@ def iter_tasks(
     started_end: AnyTime | None = None,
     search: str | None = None,
 ) -> Iterator[TaskInfo]:
-    """The tasks that all the filters let through, as `TaskInfo` dicts, one by one.
+    """The tasks that match all filters, as `TaskInfo` dicts, one by one.
 
-    `events` are the Events to read; None means those last started in this process. `type`, `worker` and
-    `state` are compared whole (an empty one is no filter). The time bounds are inclusive and taken as by
-    `parse_time`; a task without that time is in no range. `search` is a query of the search language. Order:
-    see `parse_sort`. No `limit` means all tasks, 0 or less none. Raises Invalid (a ValueError), SearchError
-    and NotFound at once, before the first task.
+    `events` is the `Events` object to read; None: the one last started in this process. `type`, `worker` and `state`
+    match exactly ("" is no filter). The time bounds are inclusive and have the forms of `query_params.parse_time`; a
+    task without the time is outside every range. `search` is a query of the search language. For the order see
+    `parse_sort`. Without `limit` all tasks are returned, with 0 or less none. Raises InvalidRequest (a ValueError),
+    SearchError and NotFound at once, before the first task.
     """
     query = build_list_query(
         type=type,
@@ -78,19 +71,28 @@ def iter_tasks(
 
 
 def get_task_by_id(events: HasStore | None, task_id: str) -> TaskInfo | None:
-    """The `TaskInfo` dict of one task; None if there is no record of it."""
+    """The `TaskInfo` dict of one task; None if it is not recorded."""
     store = _get_store(events)
     task = store.task(task_id)
     return None if task is None else next(_iter_task_infos(store, iter((task,))))
 
 
 def sort_tasks(tasks: Iterable[_T], sort_by: SortBy) -> list[_T]:
-    """A new list of these tasks (records, dicts or objects with attributes) in order. Text goes without regard
-    to case, tasks without the value come last in either direction, equal ones keep their order."""
+    """A new list of these tasks (records, dicts or objects with attributes) in order. Text is compared
+    case-insensitively; tasks without the value are last in either direction; the sort is stable."""
     ordered = list(tasks)
     for sort in reversed(parse_sort(sort_by)):
         ordered = _sort_by_key(ordered, sort)
     return ordered
+
+
+def satisfies_search_terms(task: TaskLike, search_terms: Iterable[Node]) -> bool:
+    """Whether a task matches all terms: a TaskInfo dict, a record, or a task of `celery.events.state`. `is:slow`
+    compares with the tasks recorded by the `Events` last started in this process; if there are none, no task is
+    slow."""
+    terms = list(search_terms)
+    thresholds = _get_slow_thresholds() if any(map(needs_slow_thresholds, terms)) else None
+    return all(matches(term, task, thresholds) for term in terms)
 
 
 def build_list_query(
@@ -104,10 +106,10 @@ def build_list_query(
     search: str | None = None,
     compare: Operator = "equals",
 ) -> Query:
-    """The filters as a query of the store. `compare="is"` lets type, worker and state ignore case, as Flower's
-    HTTP API does. Raises Invalid, and SearchError for the search."""
-    whole = (("name", type), ("worker", worker), ("state", state))
-    filters: list[Node] = [Term(field, compare, value) for field, value in whole if value]
+    """The filters as a query of the store. With `compare="is"`, type, worker and state are compared case-insensitively,
+    as in Flower's HTTP API. Raises InvalidRequest, and SearchError for the search."""
+    exact = (("name", type), ("worker", worker), ("state", state))
+    filters: list[Node] = [Term(field, compare, value) for field, value in exact if value]
     for field, (start, end) in (("received", received), ("started", started)):
         if start is not None or end is not None:
             filters.append(Term(field, "range", (_parse_bound(start), _parse_bound(end))))
@@ -115,55 +117,30 @@ def build_list_query(
 
 
 def parse_sort(sort_by: SortBy, allowed: Sequence[str] = tuple(sort_keys)) -> tuple[Sort, ...]:
-    """What to sort by: `name`, `-received` (descending), several as a list or with commas between. Nothing named is
-    newest received first. Raises Invalid, which names the allowed keys."""
+    """Flower's `sort_by`: `name`, `-received` (descending), several keys as a list or separated by commas. Without
+    keys: newest received first. As in Flower, `--name` is the same as `-name`. Raises InvalidRequest, which lists the
+    allowed keys."""
     words = sort_by.split(",") if isinstance(sort_by, str) else list(sort_by or ())
-    sorts = tuple(_parse_sort_word(word.strip(), allowed) for word in words if word.strip())
-    return sorts or NEWEST
+    return parse_order([_strip_dashes(word.strip()) for word in words], allowed, parameter="sort_by")
 
 
-def parse_time(value: AnyTime) -> float:
-    """Epoch seconds of a `datetime` (naive = local time), a `date` (its midnight), epoch seconds as number or text, or
-    ISO 8601 text such as `2026-11-22 10:15` or `2026-11-22T10:15:30Z`. Raises Invalid."""
-    try:
-        seconds = _to_epoch(value)
-    except (ValueError, OverflowError, OSError):  # the latter two: years that the platform cannot count
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        hint = "give a datetime, epoch seconds, or text such as 2026-11-22 10:15"
-        raise InvalidRequest(f"{value!r} is not a time", hint=hint)
-    return seconds
+def _strip_dashes(word: str) -> str:
+    return f"-{word.lstrip('-')}" if word.startswith("-") else word
 
 
 def _get_store(events: HasStore | None) -> Reader:
     return (get_current_events() if events is None else events).store
 
 
-def _to_epoch(value: AnyTime) -> float:
-    match value:
-        case bool():
-            return math.nan
-        case int() | float():
-            return float(value)
-        case datetime():
-            return value.timestamp()
-        case date():
-            return datetime(value.year, value.month, value.day).timestamp()  # noqa: DTZ001 (local on purpose)
-        case str():
-            text = value.strip()
-            return float(text) if EPOCH_SECONDS.fullmatch(text) else datetime.fromisoformat(text).timestamp()
-    return math.nan
+def _get_slow_thresholds() -> Mapping[str, float] | None:
+    try:
+        return get_current_events().store.slow_thresholds()
+    except NotFound:
+        return None
 
 
 def _parse_bound(value: AnyTime | None) -> float | None:
     return None if value is None else parse_time(value)
-
-
-def _parse_sort_word(word: str, allowed: Sequence[str]) -> Sort:
-    key = word.lstrip("-")
-    if key not in allowed:
-        raise InvalidRequest(f"Invalid sort_by '{word}', expected one of {', '.join(sorted(allowed))}")
-    return Sort(key, descending=word.startswith("-"))
 
 
 def _sort_by_key(tasks: list[_T], sort: Sort) -> list[_T]:
@@ -174,7 +151,7 @@ def _sort_by_key(tasks: list[_T], sort: Sort) -> list[_T]:
 
 
 def _sort_value(task: Any, key: str) -> Any:
-    """A value that sorts among its like; None if the task has none."""
+    """A value that can be compared with those of other tasks; None if the task has none."""
     field = FIELDS[key]
     if field.kind in ("number", "time"):
         value = field_value(task, field)
@@ -189,17 +166,3 @@ def _iter_task_infos(store: Reader, tasks: Iterator[Task]) -> Iterator[TaskInfo]
         children = store.children([task.uuid for task in chunk])
         for task in chunk:
             yield to_task_info(task, worker=workers.get(task.hostname or ""), children=children.get(task.uuid, ()))
-
-
-def satisfies_search_terms(task: TaskLike, search_terms: Iterable[Node]) -> bool:
-    """Whether all the terms hold for a task: a TaskInfo dict, a record, or a task of `celery.events.state`. `is:slow`
-    compares with the tasks that the Events last started in this process know; if none run, nothing is slow."""
-    terms = list(search_terms)
-    return satisfies(task, terms, _get_slow_thresholds() if any(map(needs_slow_thresholds, terms)) else None)
-
-
-def _get_slow_thresholds() -> Mapping[str, float] | None:
-    try:
-        return get_current_events().store.slow_thresholds()
-    except NotFound:
-        return None

@@ -1,25 +1,28 @@
-"""The tree of a workflow, with its times, out of tasks that name their parents; whatever they name."""
+"""The tree of one workflow: from the tasks with the same root, by the parent that each task names, to a list in display
+order."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from flower.records import FINAL_STATES, Task
 from flower.store.query_results import TaskFamily
 
-#: Where a task hangs under the root though it does not name it as its parent.
-NO_PARENT = "it names no parent"
-UNKNOWN_PARENT = "its parent is not on record"
-PARENT_CYCLE = "its parents go round in a circle"
+#: Reasons for which a task is placed below the root although it does not name it as its parent.
+NO_PARENT: Final = "names no parent"
+UNKNOWN_PARENT: Final = "its parent is not recorded"
+PARENT_CYCLE: Final = "its parents form a cycle"
 
 
 class WorkflowNode(msgspec.Struct, frozen=True):
-    """A task in the tree. Times are epoch seconds, durations seconds, None where events do not tell.
+    """A task in the tree. Times are epoch seconds, durations seconds, null if unknown.
 
-    `parent` is the task above it in this tree; `orphan` says why that is not the one it names. `start` is when it was
-    sent (or received, or started), `offset` how long after the root's start that was (clocks differ: it may be
-    negative), `end` when it ended. A root that is not on record has `known` false and no more than its id."""
+    `parent` is the task above it in this tree; `orphan_reason` is set if that is not the parent that the task names.
+    `started_at`: when it was sent (else received, else started); `offset`: seconds since `started_at` of the root,
+    negative if the clocks of two machines differ; `ended_at`: when it finished. A root that is not recorded has
+    `recorded` false and only its id."""
 
     uuid: str
     depth: int
@@ -38,10 +41,10 @@ class WorkflowNode(msgspec.Struct, frozen=True):
 
 
 class WorkflowTree(msgspec.Struct, frozen=True):
-    """All tasks of the workflow of `task`: `nodes` is the tree in the order in which one reads it, each node before
-    those below it, `depth` counting from the root's 0. (A list, for a chain of a thousand tasks would be a thousand
-    brackets deep.) `parent`, `children` and `siblings` are those of `task`. `start` and `end` are the earliest and
-    latest known; `whole` is False if the workflow has more tasks than were asked for."""
+    """All tasks of the workflow of `task`. `nodes` is the tree in depth-first order, `depth` is 0 for the root. (It is
+    a list because a chain of a thousand tasks would be nested a thousand levels deep.) `parent`, `children` and
+    `siblings` are those of `task`. `started_at` and `ended_at` are the earliest and latest known times; `partial` is
+    set if the workflow has more tasks than were requested."""
 
     task: str
     root_id: str
@@ -52,37 +55,37 @@ class WorkflowTree(msgspec.Struct, frozen=True):
     ended_at: float | None
     states: dict[str, int]
     nodes: tuple[WorkflowNode, ...]
-    whole: bool = True
+    partial: str | None = None
 
 
 def build_workflow_tree(family: TaskFamily, uuid: str) -> WorkflowTree:
     tasks = {task.uuid: task for task in family.tasks}
     root = tasks.get(family.root_id)
-    below, orphans = _link_parents(family, tasks)
+    children, orphans = _link_parents(family, tasks)
     beginning = _start_time(root) if root is not None else _earliest(map(_start_time, family.tasks))
-    nodes = _flatten(family.root_id, tasks, below, orphans, beginning)
+    nodes = _flatten(family.root_id, tasks, children, orphans, beginning)
     own = next((node for node in nodes if node.uuid == uuid), None)
     parent = own.parent if own is not None and own.orphan_reason is None else None
-    siblings = [] if parent is None else [other for other in below.get(parent, ()) if other != uuid]
+    siblings = [] if parent is None else [other for other in children.get(parent, ()) if other != uuid]
     return WorkflowTree(
         task=uuid,
         root_id=family.root_id,
         parent=parent,
-        children=tuple(child for child in below.get(uuid, ()) if child not in orphans),
+        children=tuple(child for child in children.get(uuid, ()) if child not in orphans),
         siblings=tuple(other for other in siblings if other not in orphans),
         started_at=_earliest(map(_start_time, family.tasks)),
         ended_at=max((end for end in map(_end_time, family.tasks) if end is not None), default=None),
         states=dict(Counter(task.state for task in family.tasks).most_common()),
         nodes=tuple(nodes),
-        whole=family.complete,
+        partial=None if family.complete else f"The workflow has more than {len(family.tasks):,} tasks",
     )
 
 
 def _link_parents(family: TaskFamily, tasks: Mapping[str, Task]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The tasks below each, and why those below the root hang there that do not name it. Everything is below the root
-    after this, once."""
+    """The children of each task, and the reasons for the children of the root that do not name it. In the result, every
+    task is reachable from the root by exactly one path."""
     root = family.root_id
-    below: dict[str, list[str]] = {}
+    children: dict[str, list[str]] = {}
     orphans: dict[str, str] = {}
     for task in family.tasks:
         if task.uuid == root:
@@ -91,44 +94,45 @@ def _link_parents(family: TaskFamily, tasks: Mapping[str, Task]) -> tuple[dict[s
         if parent != root and (parent is None or parent not in tasks):
             orphans[task.uuid] = NO_PARENT if parent is None else UNKNOWN_PARENT
             parent = root
-        below.setdefault(parent or root, []).append(task.uuid)
-    reached = _find_reachable(root, below)
+        children.setdefault(parent or root, []).append(task.uuid)
+    reachable = _find_reachable(root, children)
     for uuid, task in tasks.items():
-        if uuid not in reached and uuid != root:  # in a circle, or below one: it is cut open here
-            below[task.parent_id or root].remove(uuid)
-            below.setdefault(root, []).append(uuid)
+        if uuid not in reachable and uuid != root:  # in a cycle, or below one: the cycle is cut here
+            children[task.parent_id or root].remove(uuid)
+            children.setdefault(root, []).append(uuid)
             orphans[uuid] = PARENT_CYCLE
-            reached |= _find_reachable(uuid, below)
-    for children in below.values():
-        children.sort(key=lambda child: _start_time(tasks[child]) or 0.0)
-    return below, orphans
+            reachable |= _find_reachable(uuid, children)
+    for uuids in children.values():
+        uuids.sort(key=lambda child: _start_time(tasks[child]) or 0.0)
+    return children, orphans
 
 
-def _find_reachable(root: str, below: Mapping[str, Sequence[str]]) -> set[str]:
-    seen = {root}
-    waiting = [root]
-    while waiting:
-        for child in below.get(waiting.pop(), ()):
-            if child not in seen:
-                seen.add(child)
-                waiting.append(child)
-    return seen
+def _find_reachable(root: str, children: Mapping[str, Sequence[str]]) -> set[str]:
+    reachable = {root}
+    stack = [root]
+    while stack:
+        for child in children.get(stack.pop(), ()):
+            if child not in reachable:
+                reachable.add(child)
+                stack.append(child)
+    return reachable
 
 
 def _flatten(
     root: str,
     tasks: Mapping[str, Task],
-    below: Mapping[str, Sequence[str]],
+    children: Mapping[str, Sequence[str]],
     orphans: Mapping[str, str],
     beginning: float | None,
 ) -> list[WorkflowNode]:
+    """The nodes in depth-first order."""
     nodes: list[WorkflowNode] = []
-    waiting: list[tuple[str, str | None, int]] = [(root, None, 0)]
-    while waiting:
-        uuid, parent, depth = waiting.pop()
-        children = below.get(uuid, ())
-        nodes.append(_build_node(uuid, tasks.get(uuid), parent, depth, len(children), orphans.get(uuid), beginning))
-        waiting += [(child, uuid, depth + 1) for child in reversed(children)]
+    stack: list[tuple[str, str | None, int]] = [(root, None, 0)]
+    while stack:
+        uuid, parent, depth = stack.pop()
+        below = children.get(uuid, ())
+        nodes.append(_build_node(uuid, tasks.get(uuid), parent, depth, len(below), orphans.get(uuid), beginning))
+        stack += [(child, uuid, depth + 1) for child in reversed(below)]
     return nodes
 
 
@@ -137,12 +141,12 @@ def _build_node(
     task: Task | None,
     parent: str | None,
     depth: int,
-    children: int,
-    orphan: str | None,
+    child_count: int,
+    orphan_reason: str | None,
     beginning: float | None,
 ) -> WorkflowNode:
     if task is None:
-        return WorkflowNode(uuid, depth, parent, child_count=children, recorded=False)
+        return WorkflowNode(uuid, depth, parent, child_count=child_count, recorded=False)
     start = _start_time(task)
     return WorkflowNode(
         uuid=uuid,
@@ -156,8 +160,8 @@ def _build_node(
         wait=task.wait,
         runtime=task.runtime,
         ended_at=_end_time(task),
-        child_count=children,
-        orphan_reason=orphan,
+        child_count=child_count,
+        orphan_reason=orphan_reason,
     )
 
 
@@ -169,5 +173,5 @@ def _end_time(task: Task) -> float | None:
     return task.attempts[-1].ended if task.state in FINAL_STATES else None
 
 
-def _earliest(times: "map[float | None]") -> float | None:
+def _earliest(times: Iterable[float | None]) -> float | None:
     return min((time for time in times if time is not None), default=None)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from flower.api.audit_log import build_audit_filter, iter_audit_entries
-from flower.api.exporter import encode_record
+from flower.api.json_encoder import dump_json
 from flower.cli.action_base import LedgerCommand, ledger_options, open_store_ledger
 from flower.cli.base import exit_if_empty, format_options, selected_format
 from flower.cli.table import OutputFormat, TableColumn, write_output, write_table
@@ -64,7 +64,7 @@ def audit(
 def _write_entries(entries: Iterable[AuditEntry]) -> int:
     count = 0
     for entry in entries:
-        write_output(encode_record(entry) + b"\n", "ndjson")
+        write_output(dump_json(entry) + b"\n", "ndjson")
         count += 1
     return count
 

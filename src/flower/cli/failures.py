@@ -7,8 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from flower.api.exporter import encode_record
 from flower.api.failures import FAILURE_STATUSES, FailureRow, load_failure, load_failures
+from flower.api.json_encoder import dump_json
 from flower.cli.base import (
     CommandContext,
     exit_if_empty,
@@ -86,7 +86,7 @@ def failures(
             asked.store, asked.ledger, group, asked.query, buckets=_TREND_BUCKETS, limit=_MAX_EXAMPLES, **window
         )
         if form == "json":
-            write_output(encode_record(msgspec.structs.replace(detail, group=row)) + b"\n", form)
+            write_output(dump_json(msgspec.structs.replace(detail, group=row)) + b"\n", form)
         else:
             print_lines(_detail_lines(asked, row, detail.tasks))
         return
@@ -94,7 +94,7 @@ def failures(
         asked.store, asked.ledger, asked.query, status=status, limit=limit, buckets=_TREND_BUCKETS, **window
     )
     if form == "json":
-        write_output(encode_record(answer) + b"\n", form)
+        write_output(dump_json(answer) + b"\n", form)
     else:
         write_table(_FAILURE_COLUMNS, [_row(one, form) for one in answer.failures], form, zone=asked.zone)
     exit_if_partial(answer.partial)

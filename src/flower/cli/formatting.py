@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from flower.api import columns
-from flower.api.exporter import format_csv_cell
+from flower.api.csv_format import format_csv_cell
 from flower.cli.escaping import escape_control
 from flower.units import parse_duration
 

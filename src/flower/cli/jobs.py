@@ -9,7 +9,7 @@ import msgspec
 
 from flower.api.actions.bulk_plan import Selection, start_job
 from flower.api.actions.bulk_report import JOB_ITEM_COLUMNS, iter_job_items, to_job_item_row
-from flower.api.exporter import encode_record
+from flower.api.json_encoder import dump_json
 from flower.api.queries import task_count
 from flower.cli.action_base import ActionCommandContext, action_command
 from flower.cli.base import exit_if_empty, format_options, query_options, selected_format
@@ -121,7 +121,7 @@ def _print_plan(acted: ActionCommandContext, action: JobAction, selection: Selec
     from flower.api.actions.bulk_plan import plan_job  # noqa: PLC0415
 
     plan = plan_job(acted.command.store, action, selection, limit=acted.config.bulk_limit, rate=rate)
-    write_output(encode_record(msgspec.to_builtins(plan)) + b"\n", "json")
+    write_output(dump_json(msgspec.to_builtins(plan)) + b"\n", "json")
 
 
 async def _abort_job(acted: ActionCommandContext, job_id: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import msgspec
 
-from flower.api.exporter import encode_record
+from flower.api.json_encoder import dump_json
 from flower.cli.action_base import ActionCommandContext, action_command
 from flower.cli.table import echo_stderr, write_output
 from flower.errors import InvalidRequest
@@ -42,7 +42,7 @@ def rerun(
         lambda: rerun_task(means, uuid, given_args, given_kwargs, by=acted.user, dry_run=dry_run, **options),
     )
     if as_json or dry_run:
-        write_output(encode_record(msgspec.to_builtins(sent)) + b"\n", "json")
+        write_output(dump_json(msgspec.to_builtins(sent)) + b"\n", "json")
         return
     if sent.unknown_options:
         echo_stderr(f"Nobody knows the origin's {' and '.join(sent.unknown_options)}: the application's own was taken.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flower.api.exporter import encode_record
+from flower.api.json_encoder import dump_json
 from flower.api.queries import task_stats
 from flower.api.query_params import Window
 from flower.api.statistics import GroupStats, Stats
@@ -69,7 +69,7 @@ def stats(
     kind = "time" if every is not None else by
     answer = task_stats(asked.store, asked.query, by=kind, width=every, limit=limit, **window)
     if form == "json":
-        write_output(encode_record(answer) + b"\n", form)
+        write_output(dump_json(answer) + b"\n", form)
     else:
         _write_stats(asked, answer, kind, form)
     exit_if_partial(answer.partial)

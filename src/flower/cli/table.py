@@ -1,7 +1,5 @@
 """Rows on standard output: a table that fits the terminal, tab-separated lines in a pipe, or JSON, NDJSON and CSV."""
 
-import csv
-import io
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 import click
 
-from flower.api.exporter import encode_record, escape_csv_formula
+from flower.api.csv_format import escape_csv_formula, format_csv_lines
+from flower.api.json_encoder import dump_json
 from flower.cli.escaping import escape_control, escape_csv, escape_json
 from flower.cli.formatting import NUMERIC_KINDS, ValueKind, format_human, format_machine
 
@@ -61,12 +60,12 @@ def write_table(
         case "ndjson":
             for row in counted:
                 write_output(
-                    encode_record(dict(zip((heading.name for heading in headings), row, strict=True))) + b"\n", form
+                    dump_json(dict(zip((heading.name for heading in headings), row, strict=True))) + b"\n", form
                 )
         case "csv":
-            write_output(_csv_line([heading.name for heading in headings]), form)
+            write_output(format_csv_lines([[heading.name for heading in headings]]), form)
             for row in counted:
-                write_output(_csv_line([escape_csv_formula(value) for value in row]), form)
+                write_output(format_csv_lines([[escape_csv_formula(value) for value in row]]), form)
         case None if sys.stdout.isatty():
             _print_tables(headings, counted, zone)
         case None:
@@ -82,7 +81,7 @@ def write_json_array(items: Iterable[Any]) -> None:
     """One item a line, so that a long answer needs no memory."""
     before = b"["
     for item in items:
-        write_output(before + b"\n" + encode_record(item), "json")
+        write_output(before + b"\n" + dump_json(item), "json")
         before = b","
     write_output(b"[]\n" if before == b"[" else b"\n]\n", "json")
 
@@ -123,12 +122,6 @@ class _CountedRows:
         for row in self._rows:
             self.count += 1
             yield row
-
-
-def _csv_line(row: Sequence[str]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(row)
-    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _print_tables(headings: Sequence[TableColumn], rows: Iterable[Sequence[Any]], zone: tzinfo | None) -> None:

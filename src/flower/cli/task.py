@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flower.api.columns import COLUMNS, Column, to_plain_value
-from flower.api.exporter import encode_record
+from flower.api.json_encoder import dump_json
 from flower.api.queries import related_tasks
 from flower.api.workflow_tree import WorkflowNode, WorkflowTree
 from flower.cli.base import CommandContext, query_command
@@ -39,7 +39,7 @@ def task(asked: CommandContext, *, uuid: str, as_json: bool) -> None:
         raise NoSuchTask(f"Unknown task '{uuid}'", hint=_suggest_ids(asked.store, uuid))
     family = related_tasks(asked.store, uuid)
     if as_json:
-        write_output(encode_record(_to_document(known, family)) + b"\n", "json")
+        write_output(dump_json(_to_document(known, family)) + b"\n", "json")
     else:
         print_lines(_detail_lines(known, family, asked.zone))
 
@@ -81,7 +81,7 @@ def _detail_lines(known: Task, family: WorkflowTree, zone: tzinfo | None) -> Ite
                 [(f"{kind}.{name}", format_human(value, "any", zone)) for name, value in fields.items()]
             )
     if len(family.nodes) > 1:
-        yield from heading_lines("Family" if family.whole else f"Family (the first {len(family.nodes)})")
+        yield from heading_lines("Family" if family.partial is None else f"Family (the first {len(family.nodes)})")
         yield from _tree_lines(family.nodes, known.uuid)
 
 

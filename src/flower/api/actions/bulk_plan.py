@@ -1,11 +1,11 @@
-"""What a bulk job would do, and making one. Needs no Celery: the job is worked off by `runner`."""
+"""Dry run and creation of bulk jobs. Jobs are executed by `bulk_runner`."""
 
 import secrets
 import time
 import uuid as uuids
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -18,19 +18,20 @@ from flower.store.ledger import Ledger
 from flower.store.ledger.jobs import Job, JobAction
 from flower.store.protocols import Query, Reader
 
-#: Tells of a task's name whether it can be aborted; None where nobody knows.
+#: Whether the task with this name can be aborted; None if unknown.
 AbortablePredicate: TypeAlias = Callable[[str | None], bool | None]
 
-#: Tasks that a plan shows, and ids that it gives as examples of what would be refused.
-SAMPLE_SIZE = 20
-MAX_EXAMPLES = 5
+#: Tasks in the sample of a plan, and ids listed for each reason of exclusion.
+SAMPLE_SIZE: Final = 20
+MAX_EXAMPLES: Final = 5
 
-_NOT_RECORDED = "it is not on record"
+#: In `JobPlan.states`: ids without a record.
+NOT_RECORDED: Final = "NOT_RECORDED"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The tasks with these ids, or else all that match a query in a window."""
+    """The tasks with these ids, or else all tasks that match a query in a window."""
 
     ids: Sequence[str] | None = None
     query: str | None = None
@@ -38,7 +39,7 @@ class Selection:
 
 
 class ExcludedTasks(msgspec.Struct, frozen=True):
-    """So many of the tasks would not be acted on, and why; `tasks` are some of them."""
+    """Tasks on which the action would not be executed, by reason: their number, and some of their ids."""
 
     reason: str
     count: int
@@ -52,13 +53,13 @@ class PlanSample(msgspec.Struct, frozen=True):
 
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job would be. `refused` is what the records tell: more may have ended when their turn comes, and the
-    result backend may still have arguments that the records do not hold in full. `seconds` is how long it takes at
-    least."""
+    """The dry run of a job. `excluded` is based on the records: other tasks may finish before the job reaches them, and
+    the result backend may have arguments that are truncated in the records. `rate`: tasks per second; `min_duration`:
+    seconds at this rate."""
 
     action: JobAction
-    count: Annotated[int, Meta(description="Exactly how many tasks it would have.")]
-    limit: Annotated[int, Meta(description="How many a job may have; with more it is not made.")]
+    count: Annotated[int, Meta(description="Exact number of tasks.")]
+    limit: Annotated[int, Meta(description="Maximum number of tasks; a larger job is not created.")]
     states: dict[str, int]
     sample: tuple[PlanSample, ...]
     excluded: tuple[ExcludedTasks, ...]
@@ -75,19 +76,19 @@ def plan_job(
     rate: float,
     is_abortable: AbortablePredicate = lambda name: None,
 ) -> JobPlan:
-    """Raises Invalid, SearchError, WaitedTooLong if not even the count is known in time."""
+    """Raises InvalidRequest, SearchError, and DeadlineExceeded if the tasks cannot be counted within the time limit."""
     count = _count_tasks(store, selection)
     states: dict[str, int] = {}
-    refused: dict[str, list[str]] = {}
+    excluded: dict[str, list[str]] = {}
     sample: list[PlanSample] = []
     for uuid, task in _iter_selection(store, selection, limit):
-        state = "not on record" if task is None else task.state
+        state = NOT_RECORDED if task is None else task.state
         states[state] = states.get(state, 0) + 1
         if len(sample) < SAMPLE_SIZE:
             sample.append(PlanSample(uuid, None if task is None else task.name, None if task is None else task.state))
         reason = _find_exclusion(action, task, is_abortable)
         if reason is not None:
-            refused.setdefault(reason, []).append(uuid)
+            excluded.setdefault(reason, []).append(uuid)
     return JobPlan(
         action=action,
         count=count,
@@ -96,7 +97,7 @@ def plan_job(
         sample=tuple(sample),
         excluded=tuple(
             ExcludedTasks(reason, len(tasks), tuple(tasks[:MAX_EXAMPLES]))
-            for reason, tasks in sorted(refused.items(), key=lambda one: -len(one[1]))
+            for reason, tasks in sorted(excluded.items(), key=lambda item: -len(item[1]))
         ),
         rate=rate,
         min_duration=round(count / rate, 1),
@@ -115,19 +116,20 @@ def start_job(
     signal: str = "",
     expected: int | None = None,
 ) -> Job:
-    """Fix the tasks and hand the job to whatever server works jobs off. Raises Invalid if there are more than
-    `limit`, or not as many as `expected`; NotFound if there is none."""
+    """Create a job with the tasks that match now; a server executes it. Raises InvalidRequest if there are more than
+    `limit`, or if their number is not `expected`; NotFound if there are none."""
     count = _count_tasks(store, selection)
     if expected is not None and count != expected:
-        raise InvalidRequest(f"{count:,} tasks match now, not {expected:,}", hint="look again, and ask for these")
+        hint = "check the new plan and confirm it"
+        raise InvalidRequest(f"The number of matching tasks changed from {expected:,} to {count:,}", hint=hint)
     if count > limit:
         raise _limit_error(count, limit)
     if not count:
-        raise NotFound("No task matches", hint="nothing was started")
+        raise NotFound("No tasks match", hint="no job was created")
     pairs = [
         (uuid, str(uuids.uuid4()) if action == "rerun" else None) for uuid in _select_ids(store, selection, limit + 1)
     ]
-    asked = Job(
+    job = Job(
         id=secrets.token_hex(6),
         action=action,
         state="running",
@@ -138,15 +140,15 @@ def start_job(
         rate=rate,
         total=0,
     )
-    made = ledger.jobs.create(asked, pairs, limit=limit)
-    if made is None:  # more have come since they were counted
+    created = ledger.jobs.create(job, pairs, limit=limit)
+    if created is None:  # more tasks were recorded since they were counted
         raise _limit_error(len(pairs), limit)
-    return made
+    return created
 
 
 def _limit_error(count: int, limit: int) -> InvalidRequest:
-    hint = "narrow the query, for instance by received:>-1h or name:…, or let the server's --bulk-limit be higher"
-    return InvalidRequest(f"{count:,} tasks match, and one job takes at most {limit:,}", hint=hint)
+    hint = "narrow the query, for example with received:>-1h or name:…, or raise --bulk-limit of the server"
+    return InvalidRequest(f"Too many tasks: {count:,} (maximum {limit:,})", hint=hint)
 
 
 def _count_tasks(store: Reader, selection: Selection) -> int:
@@ -157,43 +159,42 @@ def _count_tasks(store: Reader, selection: Selection) -> int:
 
 def _selection_query(selection: Selection) -> Query:
     if selection.query is None:
-        raise InvalidRequest("Neither ids nor a query was given", hint='every task is {"query": ""}')
+        raise InvalidRequest("Neither ids nor a query given", hint='{"query": ""} selects all tasks')
     return Query(build_filter(selection.query, **selection.window), sort=())
 
 
-def _select_ids(store: Reader, selection: Selection, most: int) -> list[str]:
+def _select_ids(store: Reader, selection: Selection, limit: int) -> list[str]:
     if selection.ids is not None:
         return list(dict.fromkeys(selection.ids))
-    return [task.uuid for task in store.tasks(_selection_query(selection), limit=most)]
+    return [task.uuid for task in store.tasks(_selection_query(selection), limit=limit)]
 
 
-def _iter_selection(store: Reader, selection: Selection, most: int) -> Iterator[tuple[str, Task | None]]:
+def _iter_selection(store: Reader, selection: Selection, limit: int) -> Iterator[tuple[str, Task | None]]:
     if selection.ids is not None:
-        ids: Iterable[str] = list(dict.fromkeys(selection.ids))[:most]
-        yield from ((uuid, store.task(uuid)) for uuid in ids)
+        yield from ((uuid, store.task(uuid)) for uuid in list(dict.fromkeys(selection.ids))[:limit])
     else:
-        yield from ((task.uuid, task) for task in store.tasks(_selection_query(selection), limit=most))
+        yield from ((task.uuid, task) for task in store.tasks(_selection_query(selection), limit=limit))
 
 
-def _find_exclusion(action: JobAction, task: Task | None, abortable: AbortablePredicate) -> str | None:
-    """Why nothing would be done to this task, as far as the records tell."""
+def _find_exclusion(action: JobAction, task: Task | None, is_abortable: AbortablePredicate) -> str | None:
+    """Why the action would not be executed on this task, according to the records; None if it would."""
     if action == "rerun":
         return _find_rerun_exclusion(task)
     if task is not None and task.state in FINAL_STATES:
-        return f"it has ended: {task.state}"
-    if action == "abort" and task is not None and abortable(task.name) is False:
-        return f"{task.name} is no AbortableTask"
+        return f"already finished ({task.state})"
+    if action == "abort" and task is not None and is_abortable(task.name) is False:
+        return f"{task.name} is not an AbortableTask"
     return None
 
 
 def _find_rerun_exclusion(task: Task | None) -> str | None:
     if task is None:
-        return _NOT_RECORDED
+        return "not recorded"
     if task.name is None:
-        return "its name is not known"
+        return "task name unknown"
     try:
         parse_arguments("args", task.args, task.uuid)
         parse_arguments("kwargs", task.kwargs, task.uuid)
     except TruncatedArguments as error:
-        return f"its {error.part} are not known in full: {error.reason}"
+        return f"{error.part} incomplete: {error.reason}"
     return None

@@ -1,17 +1,16 @@
-"""What became of the tasks of a job, as lines: read and written a piece at a time."""
+"""Export of the results of a bulk job, in chunks."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
 
-from flower.api.exporter import encode_record, escape_csv_formula
+from flower.api.csv_format import escape_csv_formula, format_csv_lines
+from flower.api.json_encoder import dump_json
 from flower.store.ledger import Ledger
 from flower.store.ledger.jobs import JobItem
 
-#: Tasks that are read, and become text, at a time.
+#: Items that are read at a time.
 _CHUNK_SIZE: Final = 1_000
 JOB_ITEM_COLUMNS: Final = JobItem.__struct_fields__
 
@@ -24,21 +23,16 @@ def iter_job_items(ledger: Ledger, job_id: str) -> Iterator[JobItem]:
 
 
 def serialize_job_items(items: Iterable[JobItem], form: Literal["ndjson", "csv"]) -> Iterator[bytes]:
+    """The lines of an export; in CSV no cell is a formula."""
     if form == "csv":
-        yield _format_csv_line(JOB_ITEM_COLUMNS)
+        yield format_csv_lines([JOB_ITEM_COLUMNS])
     for item in items:
-        yield (
-            encode_record(item) + b"\n"
-            if form == "ndjson"
-            else _format_csv_line([escape_csv_formula(value) for value in to_job_item_row(item)])
-        )
+        if form == "csv":
+            yield format_csv_lines([[escape_csv_formula(value) for value in to_job_item_row(item)]])
+        else:
+            yield dump_json(item) + b"\n"
 
 
 def to_job_item_row(item: JobItem) -> tuple[object, ...]:
+    """The values of `JOB_ITEM_COLUMNS`."""
     return msgspec.structs.astuple(item)
-
-
-def _format_csv_line(cells: Iterable[str]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(list(cells))
-    return text.getvalue().encode("utf-8", "backslashreplace")

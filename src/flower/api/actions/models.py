@@ -1,6 +1,4 @@
-"""What actions answer. Nothing here needs Celery: the document of the API is made of these.
-
-What actions are done with."""
+"""Results of actions, and the dependencies of all actions."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,12 +14,23 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
-class SentTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that was sent, or would be: then `task` is null and `args` and `kwargs` tell with what.
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """The recorded tasks, the Celery application, the ledger for links and jobs (None: they are not recorded), and the
+    redactor for arguments in results."""
 
-    `args_from` and `kwargs_from` say where they were found: `given` by you, in the `result backend`, at the `worker`,
-    or in the text of an `event`. Null among `queue`, `exchange`, `routing_key` and `priority` leaves it to the
-    application's own routing; what of the origin nobody could tell is named in `unknown`."""
+    store: Reader
+    app: "Celery"
+    ledger: Ledger | None = None
+    redactor: Redactor = field(default_factory=Redactor)
+
+
+class SentTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that was sent; in a dry run `task` is null and `args` and `kwargs` contain what would be sent.
+
+    `args_from` and `kwargs_from` are the source of the arguments: `given` in the request, `result_backend`, `worker`,
+    or the text of an `event`. If `queue`, `exchange`, `routing_key` or `priority` is null, the routing of the
+    application decides; options of the original task that are not known are listed in `unknown_options`."""
 
     task: str | None
     name: str
@@ -39,7 +48,7 @@ class SentTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerReplies(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workers said, each in its own words; their deeds are seen in the task's state."""
+    """`replies`: the reply of each worker. The effect on the task appears in its state."""
 
     task: str
     message: str
@@ -47,8 +56,8 @@ class WorkerReplies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskParameter(msgspec.Struct, frozen=True):
-    """`kind` is Python's: positional_only, positional_or_keyword, var_positional, keyword_only or var_keyword;
-    `default` and `annotation` are texts of Python."""
+    """`kind` is that of Python: positional_only, positional_or_keyword, var_positional, keyword_only or var_keyword;
+    `default` and `annotation` are Python source text."""
 
     name: str
     kind: str
@@ -58,8 +67,8 @@ class TaskParameter(msgspec.Struct, frozen=True):
 
 
 class RegisteredTask(msgspec.Struct, frozen=True, kw_only=True):
-    """`here`: the web server has it, too, and so knows its `signature` (such as `(order, amount=1)`). `workers` are
-    those that have it."""
+    """`local`: the task is registered in the web server as well, so that its `signature` is known, such as
+    `(order, amount=1)`. `workers`: the workers on which it is registered."""
 
     name: str
     local: bool
@@ -71,17 +80,7 @@ class RegisteredTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegisteredTasks(msgspec.Struct, frozen=True):
-    """`asked` are the workers that answered; a task may be at others, too."""
+    """`queried_workers`: the workers that replied; a task may be registered on other workers, too."""
 
     tasks: tuple[RegisteredTask, ...]
     queried_workers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ActionContext:
-    """The records, the application, the ledger where it is noted (None: nowhere), and the rules of what is masked."""
-
-    store: Reader
-    app: "Celery"
-    ledger: Ledger | None = None
-    redactor: Redactor = field(default_factory=Redactor)

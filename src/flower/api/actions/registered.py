@@ -1,29 +1,37 @@
-"""Which tasks can be run: those of this process, with their signatures, and those that workers tell."""
+"""Registered tasks: those of this process, with their signatures, and those of the workers."""
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from flower import cluster
 from flower.api.actions.models import RegisteredTask, RegisteredTasks, TaskParameter
-from flower.cluster.registered import is_abortable, local_tasks, worker_task_names
 
 if TYPE_CHECKING:
     from celery import Celery
 
-#: Of a docstring, as much is told.
-_MAX_DOC_LENGTH = 500
+#: Characters of a docstring in the result.
+_MAX_DOC_LENGTH: Final = 500
 
 
 async def registered_tasks(app: "Celery") -> RegisteredTasks:
-    """All of them, by name; those of Celery itself (`celery.*`) are left out."""
-    known, here = await worker_task_names(app), await local_tasks(app)
-    names = sorted({*here, *(name for names in known.values() for name in names)})
-    tasks = (_describe_task(app, name, here.get(name), known) for name in names if not name.startswith("celery."))
-    return RegisteredTasks(tuple(tasks), tuple(sorted(known)))
+    """All registered tasks by name, except those of Celery itself (`celery.*`)."""
+    names_by_worker = await cluster.registered.worker_task_names(app)
+    local_tasks = await cluster.registered.local_tasks(app)
+    names = sorted({*local_tasks, *(name for names in names_by_worker.values() for name in names)})
+    tasks = (
+        _describe_task(app, name, local_tasks.get(name), names_by_worker)
+        for name in names
+        if not name.startswith("celery.")
+    )
+    return RegisteredTasks(tuple(tasks), tuple(sorted(names_by_worker)))
 
 
-def _describe_task(app: "Celery", name: str, task: Any, known: Mapping[str, tuple[str, ...]]) -> RegisteredTask:
-    workers = tuple(sorted(worker for worker, names in known.items() if name in names))
+def _describe_task(
+    app: "Celery", name: str, task: Any, names_by_worker: Mapping[str, tuple[str, ...]]
+) -> RegisteredTask:
+    """`task` is None if it is not registered in this process."""
+    workers = tuple(sorted(worker for worker, names in names_by_worker.items() if name in names))
     if task is None:
         return RegisteredTask(name=name, local=False, workers=workers)
     signature = _get_signature(task)
@@ -34,13 +42,13 @@ def _describe_task(app: "Celery", name: str, task: Any, known: Mapping[str, tupl
         workers=workers,
         signature=None if signature is None else str(signature),
         parameters=None if signature is None else tuple(map(_describe_parameter, signature.parameters.values())),
-        abortable=is_abortable(app, name),
+        abortable=cluster.registered.is_abortable(app, name),
         doc=doc,
     )
 
 
 def _get_signature(task: Any) -> inspect.Signature | None:
-    """What may be given: without `self` of a bound task. None if Python cannot tell."""
+    """The arguments that a caller passes, without `self` of a bound task. None if Python cannot determine them."""
     try:
         return inspect.signature(task.run)
     except (TypeError, ValueError):
@@ -48,12 +56,12 @@ def _get_signature(task: Any) -> inspect.Signature | None:
 
 
 def _describe_parameter(parameter: inspect.Parameter) -> TaskParameter:
-    variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    is_variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     empty = inspect.Parameter.empty
     return TaskParameter(
         name=parameter.name,
         kind=parameter.kind.name.lower(),
-        required=parameter.default is empty and not variadic,
+        required=parameter.default is empty and not is_variadic,
         default=None if parameter.default is empty else repr(parameter.default),
         annotation=None if parameter.annotation is empty else inspect.formatannotation(parameter.annotation),
     )

@@ -1,5 +1,10 @@
-"""Whether anything is wrong, in words: `signs` gathers what is known, `rules` are small functions of it, `report` puts
-what they say in order."""
+"""Health of the cluster, the recorder and the store.
+
+    models    `Health` and `HealthIssue`: the result
+    snapshot  the input of the rules, read from store and ledger at one moment
+    rules     one small function for each kind of issue
+    messages  titles and details of issues
+"""  # fmt: skip
 
 import time
 
@@ -7,16 +12,16 @@ from flower.api.health.models import Health, HealthIssue
 from flower.api.health.rules import evaluate_health
 from flower.api.health.snapshot import collect_snapshot
 from flower.api.query_params import ReaderLike, get_reader
-from flower.api.queue_names import QueueNameCache
-from flower.api.queue_rates import compute_rates
+from flower.api.queues import QueueNameCache, compute_rates
 from flower.store.ledger import Ledger
 
 __all__ = ["Health", "HealthIssue", "health"]
 
 
 def health(source: ReaderLike = None, ledger: Ledger | None = None) -> Health:
-    """Whether anything is wrong with what these records tell of (see `questions` for `source`). With a ledger also of
-    queues, and of what people said of failures. Raises NotFound, WaitedTooLong, StoreError."""
+    """The health according to these records (see `flower.api.queries` for `source`). With a ledger, queues are checked
+    as well, and failure groups that are resolved or muted are left out. Raises NotFound, DeadlineExceeded,
+    StoreError."""
     store = get_reader(source)
     if ledger is None:
         return evaluate_health(collect_snapshot(store))

@@ -1,6 +1,4 @@
-"""Numbers and stretches of time as people say them, and queries for what they speak of.
-
-What the rules say, put into words: one function for each thing that can be wrong with a kind of subject."""
+"""Texts of health issues: one function for each kind of subject, and the formats of numbers, durations and names."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,8 +12,118 @@ from flower.search.formatter import format_search
 from flower.search.parser import MAX_QUERY_LENGTH
 from flower.search.tree import Node, Term, all_of
 
-#: Characters of a name or message within a sentence: whoever sends tasks chooses how long theirs are.
+#: Up to this number, issues of one kind are listed separately; more are combined into one. Also the number of names in
+#: a message.
+MAX_SEPARATE_ISSUES: Final = 3
+#: Characters of a name or message: their length is chosen by the sender of the task.
 _MAX_NAME_LENGTH: Final = 120
+
+
+def build_recorder_issue(
+    kind: IssueKind,
+    severity: Severity,
+    title: str,
+    detail: str,
+    *,
+    started_at: float | None = None,
+    value: float | None = None,
+) -> HealthIssue:
+    return HealthIssue(
+        kind=kind,
+        severity=severity,
+        title=title,
+        detail=detail,
+        subject=IssueSubject("recorder"),
+        started_at=started_at,
+        value=value,
+    )
+
+
+def build_worker_issue(title: str, detail: str, name: str, started_at: float, value: float | None) -> HealthIssue:
+    """`name` is "" for an issue of several workers."""
+    query = build_query_text(Term("worker", "equals", name)) if name else ""
+    return HealthIssue(
+        kind="worker_no_heartbeat",
+        severity="warning",
+        title=title,
+        detail=detail,
+        subject=IssueSubject("worker", name, query),
+        started_at=started_at,
+        value=value,
+    )
+
+
+def build_queue_issue(
+    kind: IssueKind, severity: Severity, name: str, problem: str, detail: str, ready: int, depths: Sequence[int]
+) -> HealthIssue:
+    """`problem` is the predicate of the title, such as "is growing"; `depths` are previous numbers of messages."""
+    return HealthIssue(
+        kind=kind,
+        severity=severity,
+        title=f"Queue “{truncate_name(name)}” {problem}",
+        detail=detail,
+        subject=IssueSubject("queue", name, build_query_text(Term("queue", "equals", name))),
+        value=float(ready),
+        trend=tuple(map(float, depths)),
+    )
+
+
+def build_failure_issues(
+    kind: IssueKind, groups: Sequence[FailureRow], count: int, title: str, summary: str
+) -> Iterator[HealthIssue]:
+    """One issue for each group, with `title`; or one for all of them, with `summary`, if there are many. `count`
+    includes groups that are not in `groups`."""
+    if count > MAX_SEPARATE_ISSUES and groups:
+        first_seen = [group.first_seen_at for group in groups if group.first_seen_at is not None]
+        yield HealthIssue(
+            kind=kind,
+            severity="warning",
+            title=f"{count} {summary}",
+            detail=f"Most frequent: {', '.join(_exception_name(group) for group in groups[:MAX_SEPARATE_ISSUES])}.",
+            subject=IssueSubject("failure", "", build_query_text(Term("failure", "present", ""))),
+            started_at=min(first_seen, default=None),
+            value=float(count),
+        )
+        return
+    for group in groups:
+        fingerprint = group.fingerprint
+        message = truncate_name(fingerprint.message or fingerprint.exception)
+        names = [truncate_name(str(each.value)) for each in group.types[:MAX_SEPARATE_ISSUES] if each.value is not None]
+        period = describe_duration(TREND_BUCKETS * TREND_BUCKET_SECONDS)
+        yield HealthIssue(
+            kind=kind,
+            severity="warning",
+            title=f"{title}: {_exception_name(group)}",
+            detail=f"{message} ({pluralize(group.count, 'task')} in {period}: {', '.join(names)}).",
+            subject=IssueSubject(
+                "failure", fingerprint.id, build_query_text(Term("failure", "equals", fingerprint.id))
+            ),
+            started_at=group.first_seen_at,
+            value=float(group.count),
+            trend=tuple(map(float, group.trend)),
+        )
+
+
+def build_task_issue(
+    kind: IssueKind, title: str, detail: str, tasks: Sequence[RunningTask], condition: Node | None
+) -> HealthIssue:
+    """`tasks` must not be empty. `condition` narrows the query of the issue to these tasks."""
+    started = Term("started", "range", (None, max(task.started for task in tasks)))
+    parts = [Term("state", "equals", STARTED), *([] if condition is None else [condition]), started]
+    return HealthIssue(
+        kind=kind,
+        severity="warning",
+        title=title,
+        detail=detail,
+        subject=IssueSubject("tasks", tasks[0].uuid if len(tasks) == 1 else "", build_query_text(all_of(parts))),
+        started_at=min(task.started for task in tasks),
+        value=float(len(tasks)),
+    )
+
+
+def format_task_count(tasks: Sequence[RunningTask]) -> str:
+    at_least = "at least " if len(tasks) >= MAX_RUNNING_TASKS else ""
+    return f"{at_least}{pluralize(len(tasks), 'task')}"
 
 
 def describe_duration(seconds: float) -> str:
@@ -30,13 +138,13 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def describe_rate(each_second: float) -> str:
-    """So many a second, or a minute where they are few."""
-    return f"{each_second:,.1f} a second" if each_second >= 1 else f"{each_second * 60:,.1f} a minute"
+def describe_rate(per_second: float) -> str:
+    """4.2/s; below one per second 30.0/min."""
+    return f"{per_second:,.1f}/s" if per_second >= 1 else f"{per_second * 60:,.1f}/min"
 
 
-def describe_bytes(amount: int) -> str:
-    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{amount / 2**20:,.0f} MB"
+def describe_bytes(size: int) -> str:
+    return f"{size / 2**30:,.1f} GB" if size >= 2**30 else f"{size / 2**20:,.0f} MB"
 
 
 def truncate_name(text: str) -> str:
@@ -44,7 +152,7 @@ def truncate_name(text: str) -> str:
 
 
 def build_query_text(node: Node) -> str:
-    """ "" for what the language has no words for."""
+    """The condition as a query of the search language; "" if it cannot be expressed or is too long."""
     try:
         query = format_search(node)
     except InvalidRequest:
@@ -52,114 +160,5 @@ def build_query_text(node: Node) -> str:
     return query if len(query) <= MAX_QUERY_LENGTH else ""
 
 
-#: So many concerns of one kind are told one by one; more as one.
-MAX_SEPARATE_ISSUES: Final = 3
-
-
-def build_recorder_issue(
-    kind: IssueKind,
-    severity: Severity,
-    title: str,
-    detail: str,
-    *,
-    since: float | None = None,
-    value: float | None = None,
-) -> HealthIssue:
-    return HealthIssue(
-        kind=kind,
-        severity=severity,
-        title=title,
-        detail=detail,
-        subject=IssueSubject("recorder"),
-        started_at=since,
-        value=value,
-    )
-
-
-def build_worker_issue(title: str, detail: str, name: str, since: float, value: float | None) -> HealthIssue:
-    query = build_query_text(Term("worker", "equals", name)) if name else ""
-    return HealthIssue(
-        kind="worker_silent",
-        severity="warning",
-        title=title,
-        detail=detail,
-        subject=IssueSubject("worker", name, query),
-        started_at=since,
-        value=value,
-    )
-
-
-def build_queue_issue(
-    kind: IssueKind, severity: Severity, name: str, what: str, detail: str, ready: int, depths: Sequence[int]
-) -> HealthIssue:
-    return HealthIssue(
-        kind=kind,
-        severity=severity,
-        title=f"{truncate_name(name)} {what}",
-        detail=detail,
-        subject=IssueSubject("queue", name, build_query_text(Term("queue", "equals", name))),
-        value=float(ready),
-        trend=tuple(map(float, depths)),
-    )
-
-
-def build_failure_issues(
-    kind: IssueKind, groups: Sequence[FailureRow], count: int, title: str, many: str
-) -> Iterator[HealthIssue]:
-    """One by one, or all as one where they are many; `count` is how many there are, those left out too."""
-    if count > MAX_SEPARATE_ISSUES and groups:
-        firsts = [group.first_seen_at for group in groups if group.first_seen_at is not None]
-        yield HealthIssue(
-            kind=kind,
-            severity="warning",
-            title=f"{count} {many}",
-            detail=(
-                f"The largest of them: {', '.join(_exception_name(group) for group in groups[:MAX_SEPARATE_ISSUES])}."
-            ),
-            subject=IssueSubject("failure", "", build_query_text(Term("failure", "present", ""))),
-            started_at=min(firsts, default=None),
-            value=float(count),
-        )
-        return
-    for group in groups:
-        alike = group.fingerprint
-        types = ", ".join(
-            truncate_name(str(value.value)) for value in group.types[:MAX_SEPARATE_ISSUES] if value.value is not None
-        )
-        within = describe_duration(TREND_BUCKETS * TREND_BUCKET_SECONDS)
-        yield HealthIssue(
-            kind=kind,
-            severity="warning",
-            title=f"{title}: {_exception_name(group)}",
-            detail=(
-                f"{truncate_name(alike.message or alike.exception)} ({pluralize(group.count, 'task')} in {within}:"
-                f" {types})."
-            ),
-            subject=IssueSubject("failure", alike.id, build_query_text(Term("failure", "equals", alike.id))),
-            started_at=group.first_seen_at,
-            value=float(group.count),
-            trend=tuple(map(float, group.trend)),
-        )
-
-
 def _exception_name(group: FailureRow) -> str:
     return truncate_name(group.fingerprint.exception.rpartition(".")[2])
-
-
-def format_task_count(tasks: Sequence[RunningTask]) -> str:
-    least = "at least " if len(tasks) >= MAX_RUNNING_TASKS else ""
-    return f"{least}{pluralize(len(tasks), 'task')}"
-
-
-def build_task_issue(title: str, detail: str, tasks: Sequence[RunningTask], only: Node | None) -> HealthIssue:
-    started = Term("started", "range", (None, max(task.started for task in tasks)))
-    parts = [Term("state", "equals", STARTED), *([] if only is None else [only]), started]
-    return HealthIssue(
-        kind="stuck_tasks",
-        severity="warning",
-        title=title,
-        detail=detail,
-        subject=IssueSubject("tasks", tasks[0].uuid if len(tasks) == 1 else "", build_query_text(all_of(parts))),
-        started_at=min(task.started for task in tasks),
-        value=float(len(tasks)),
-    )

@@ -1,25 +1,25 @@
-"""What the rules found, most severe first, with a verdict and one sentence."""
+"""The result of a health check: issues, most severe first, an overall status and a one-line summary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 Severity: TypeAlias = Literal["warning", "critical"]
 HealthStatus: TypeAlias = Literal["ok", "warning", "critical", "unknown"]
-#: What is wrong; the rules of `rules.RULES` say when.
+#: `rules.HEALTH_RULES` has one rule for each kind.
 IssueKind: TypeAlias = Literal[
-    "recorder_stopped", "broker_lost", "disk_full", "disk_low", "store_damaged", "recorder_behind", "events_missed",
-    "workers_gone", "worker_silent", "queue_unconsumed", "queue_growing", "failures_new", "failures_returning",
-    "failures_rising", "stuck_tasks",
+    "recorder_stopped", "broker_unreachable", "disk_full", "disk_low", "store_damaged", "recorder_behind",
+    "events_missed", "no_workers_online", "worker_no_heartbeat", "queue_without_consumers", "queue_growing",
+    "failures_new", "failures_regressed", "failures_rising", "tasks_stuck", "tasks_lost",
 ]  # fmt: skip
 
 _SEVERITY_RANK: Final = {"critical": 0, "warning": 1}
 
 
 class IssueSubject(msgspec.Struct, frozen=True):
-    """What it is about; `id` is "" where there is one only, or several. `query` finds the tasks concerned, "" if there
-    are none to be shown."""
+    """What an issue concerns. `id` is "" if there is only one such subject, or if the issue concerns several. `query`
+    finds the tasks concerned; "" without any."""
 
     type: Literal["queue", "worker", "failure", "recorder", "store", "tasks"]
     id: str = ""
@@ -27,8 +27,8 @@ class IssueSubject(msgspec.Struct, frozen=True):
 
 
 class HealthIssue(msgspec.Struct, frozen=True, kw_only=True):
-    """`title` is a few words, `detail` a sentence. `since`: epoch seconds. `value`: the number that it is about, such
-    as a depth or a count; `trend` how that was, the oldest first."""
+    """`title` is short, `detail` a sentence. `started_at`: epoch seconds. `value`: the number that the issue is about,
+    such as a queue depth or a count; `trend`: its previous values, oldest first."""
 
     kind: IssueKind
     severity: Severity
@@ -41,7 +41,8 @@ class HealthIssue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`verdict` is that of the worst concern; `unknown` if no recorder has ever written to the store."""
+    """`status` is the severity of the most severe issue. It is `unknown` while there is no data: no recorder has
+    written to the store, or no worker is known."""
 
     status: HealthStatus
     summary: str
@@ -49,18 +50,19 @@ class Health(msgspec.Struct, frozen=True):
     issues: tuple[HealthIssue, ...]
 
 
-def build_health(concerns: Iterable[HealthIssue], *, now: float, recorder_seen: bool) -> Health:
-    """`heard`: a recorder has written to the store. Most severe first, of equal ones as the rules stand in their
-    table."""
-    found = sorted(concerns, key=lambda concern: _SEVERITY_RANK[concern.severity])
-    if not found:
-        if not recorder_seen:
-            return Health("unknown", "No recorder has written to this store yet", now, ())
-        return Health("ok", "Nothing is wrong", now, ())
-    return Health(found[0].severity, _summarize(found), now, tuple(found))
+def build_health(issues: Iterable[HealthIssue], *, now: float, recorder_seen: bool, workers_seen: bool) -> Health:
+    """`issues` of equal severity stay in their order. `recorder_seen`: a recorder has written to the store.
+    `workers_seen`: at least one worker is known."""
+    ordered = sorted(issues, key=lambda issue: _SEVERITY_RANK[issue.severity])
+    if ordered:
+        return Health(ordered[0].severity, _summarize(ordered), now, tuple(ordered))
+    if not recorder_seen:
+        return Health("unknown", "No recorder has written to this store yet", now, ())
+    if not workers_seen:
+        return Health("unknown", "No data yet: no workers connected", now, ())
+    return Health("ok", "All systems normal", now, ())
 
 
-def _summarize(found: list[HealthIssue]) -> str:
-    others = len(found) - 1
-    more = "" if not others else ", and one more thing" if others == 1 else f", and {others} more things"
-    return f"{found[0].title}{more}"
+def _summarize(issues: Sequence[HealthIssue]) -> str:
+    others = len(issues) - 1
+    return issues[0].title if not others else f"{issues[0].title} (+{others} more issue{'' if others == 1 else 's'})"

@@ -1,14 +1,15 @@
-"""What health is judged by: everything of one moment, read from store and ledger once."""
+"""The input of the health rules, read from store and ledger at one moment."""
 
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from flower.api.failures import FailureRow, FailureStatus, FailureStatuses, load_failure_statuses
-from flower.api.queue_rates import RECORDER_TIMEOUT, QueueRates
+from flower.api.queues import QueueRates
+from flower.recorder_status import RecorderStatus
 from flower.records import STARTED, Gap, Worker
 from flower.search.tree import Term, all_of, any_of
 from flower.store.ledger import Ledger
@@ -16,15 +17,16 @@ from flower.store.ledger.queue_samples import QueueSample
 from flower.store.protocols import Query, Reader, Sort, StoreStatus
 from flower.store.query_results import BucketSpan
 
-#: Stretches of time by which failures are compared, and their width in seconds.
+#: Buckets in which failures are compared, and their width in seconds.
 TREND_BUCKETS: Final = 7
 TREND_BUCKET_SECONDS: Final = 600.0
-#: Groups of failures that are looked at: the largest, and those that are new or have returned.
+#: Failure groups that are read: the largest ones, and the new and regressed ones.
 _MAX_GROUPS: Final = 10
-#: So many tasks that run are looked at, the oldest ones; what started longer ago than _DAY is taken for a lost event.
+#: Running tasks that are read, oldest first. A task that started longer ago than _MAX_RUNNING_AGE seconds has probably
+#: finished, and its last event was lost.
 MAX_RUNNING_TASKS: Final = 200
 _MAX_RUNNING_AGE: Final = 86_400.0
-#: Seconds after which a sample of a queue says nothing of now.
+#: Seconds after which a queue sample is too old to be a current value.
 _MAX_SAMPLE_AGE: Final = 60.0
 
 
@@ -32,13 +34,13 @@ _MAX_SAMPLE_AGE: Final = 60.0
 class QueueSnapshot:
     latest_sample: QueueSample
     rates: QueueRates
-    #: names of the workers that eat from it, as far as inspection knows
+    #: names of the workers that consume it, as far as inspection replies are known
     workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunningTask:
-    """A task that was started at `started`. `slow` is the 95th percentile of its type, None if that is not known."""
+    """`started`: epoch seconds. `slow_threshold`: 95th percentile of the run time of its type, None if unknown."""
 
     uuid: str
     name: str | None
@@ -50,53 +52,26 @@ class RunningTask:
 @dataclass(frozen=True)
 class HealthSnapshot:
     now: float
-    #: what the recorder said of itself
-    recorder_status: Mapping[str, Any] = field(default_factory=dict)
+    recorder: RecorderStatus = field(default_factory=RecorderStatus)
     store: StoreStatus = field(default_factory=lambda: StoreStatus(0, 0, 0, 0))
     gaps: Sequence[Gap] = ()
     workers: Mapping[str, Worker] = field(default_factory=dict)
     queues: Sequence[QueueSnapshot] = ()
-    #: groups with failures within the last BUCKETS * WIDTH seconds; their `trend` has these buckets
+    #: groups with failures within the last TREND_BUCKETS * TREND_BUCKET_SECONDS seconds; their `trend` has these
+    #: buckets
     failures: Sequence[FailureRow] = ()
-    #: how many groups that failed within that time are new, and how many have returned, those not in `failures` too
+    #: number of new and of regressed groups that failed within that time, including those that are not in `failures`
     failure_counts: Mapping[FailureStatus, int] = field(default_factory=dict)
     running_tasks: Sequence[RunningTask] = ()
 
-    @property
-    def capture(self) -> Mapping[str, Any]:
-        found = self.recorder_status.get("capture")
-        return found if isinstance(found, Mapping) else {}
-
-    @property
-    def recorder_seen_at(self) -> float | None:
-        """When the recorder was last heard."""
-        return to_float(self.recorder_status.get("at"))
-
-    @property
-    def recorder_is_down(self) -> bool:
-        """The recorder was there and is not any more."""
-        return self.recorder_seen_at is not None and (
-            not self.recorder_status.get("running") or self.now - self.recorder_seen_at > RECORDER_TIMEOUT
-        )
-
     @cached_property
     def is_recording(self) -> bool:
-        """What is on record is how things are now."""
-        return (
-            self.recorder_seen_at is not None
-            and not self.recorder_is_down
-            and not self.recorder_status.get("trouble")
-            and bool(self.capture.get("connected"))
-        )
+        """Whether the records describe the current state of the cluster."""
+        return self.recorder.is_recording(self.now)
 
     @cached_property
     def live_workers(self) -> frozenset[str]:
         return frozenset(name for name, worker in self.workers.items() if worker.is_alive(self.now))
-
-
-def to_float(value: Any) -> float | None:
-    """What another process wrote, if it is a number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def collect_snapshot(
@@ -107,18 +82,18 @@ def collect_snapshot(
     consumers: Mapping[str, tuple[str, ...]] | None = None,
     now: float | None = None,
 ) -> HealthSnapshot:
-    """Without a ledger nothing is known of queues, nor of what people said of failures."""
+    """Without a ledger the snapshot contains no queues, and no failure group is resolved or muted."""
     now = time.time() if now is None else now
-    failures, remarkable = _collect_failures(store, ledger, now)
+    failures, failure_counts = _collect_failures(store, ledger, now)
     return HealthSnapshot(
         now=now,
-        recorder_status=store.recorder_status(),
+        recorder=RecorderStatus.from_dict(store.recorder_status()),
         store=store.status(),
         gaps=store.gaps(),
         workers=store.workers(),
         queues=() if ledger is None else _collect_queues(ledger, rates or {}, consumers or {}, now),
         failures=failures,
-        failure_counts=remarkable,
+        failure_counts=failure_counts,
         running_tasks=_collect_running_tasks(store, now),
     )
 
@@ -135,41 +110,44 @@ def _collect_queues(
 def _collect_failures(
     store: Reader, ledger: Ledger | None, now: float
 ) -> tuple[tuple[FailureRow, ...], Mapping[FailureStatus, int]]:
-    known = (
-        FailureStatuses(store.failures_seen(), {}, {}, now)
-        if ledger is None
-        else load_failure_statuses(store, ledger, now)
-    )
+    if ledger is None:
+        statuses = FailureStatuses(store.failures_seen(), {}, {}, now)
+    else:
+        statuses = load_failure_statuses(store, ledger, now)
     span = BucketSpan(now - TREND_BUCKETS * TREND_BUCKET_SECONDS, TREND_BUCKET_SECONDS, TREND_BUCKETS, "timestamp")
     recent = Term("timestamp", "range", (span.start_at, None))
     groups = store.failures(recent, limit=_MAX_GROUPS, span=span).groups
-    told = {group.fingerprint.id for group in groups}
-    remarkable = dict(_new_or_regressed(known, span.start_at))
-    missing = [failure for failure in remarkable if failure not in told][:_MAX_GROUPS]
+    found = {group.fingerprint.id for group in groups}
+    new_or_regressed = dict(_new_or_regressed(statuses, span.start_at))
+    missing = [failure for failure in new_or_regressed if failure not in found][:_MAX_GROUPS]
     if missing:
-        these = any_of(Term("failure", "equals", failure) for failure in missing)
-        groups = (*groups, *store.failures(all_of([recent, these]), limit=_MAX_GROUPS, span=span).groups)
-    return tuple(map(known.to_row, groups)), Counter(remarkable.values())
+        condition = any_of(Term("failure", "equals", failure) for failure in missing)
+        groups = (*groups, *store.failures(all_of([recent, condition]), limit=_MAX_GROUPS, span=span).groups)
+    return tuple(map(statuses.to_row, groups)), Counter(new_or_regressed.values())
 
 
-def _new_or_regressed(known: FailureStatuses, since: float) -> Iterable[tuple[str, FailureStatus]]:
-    """Groups that are new or have returned, those that failed last first."""
-    active = [(seen.last, failure) for failure, seen in known.seen.items() if seen.last is not None]
+def _new_or_regressed(statuses: FailureStatuses, since: float) -> Iterable[tuple[str, FailureStatus]]:
+    """New and regressed groups that failed after `since`, latest failure first."""
+    active = [(seen.last, failure) for failure, seen in statuses.seen.items() if seen.last is not None]
     for last, failure in sorted(active, reverse=True):
         if last < since:
             return
-        status = known.get_status(failure)
-        if status in ("new", "returning"):
+        status = statuses.get_status(failure)
+        if status in ("new", "regressed"):
             yield failure, status
 
 
 def _collect_running_tasks(store: Reader, now: float) -> tuple[RunningTask, ...]:
     where = all_of([Term("state", "equals", STARTED), Term("started", "range", (now - _MAX_RUNNING_AGE, None))])
     tasks = list(store.tasks(Query(where, (Sort("started"),)), limit=MAX_RUNNING_TASKS))
-    slow = store.slow_thresholds() if tasks else {}
+    thresholds = store.slow_thresholds() if tasks else {}
     return tuple(
         RunningTask(
-            task.uuid, task.name, task.hostname, task.started, None if task.name is None else slow.get(task.name)
+            task.uuid,
+            task.name,
+            task.hostname,
+            task.started,
+            None if task.name is None else thresholds.get(task.name),
         )
         for task in tasks
         if task.started is not None

@@ -89,7 +89,7 @@ class AuditFilterParams(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_filter(self) -> AuditFilter:
         return build_audit_filter(
-            who=self.user, action=self.action, target=self.target, outcome=self.outcome or "", address=self.address,
+            user=self.user, action=self.action, target=self.target, outcome=self.outcome or "", address=self.address,
             start=self.start, end=self.end,
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 raised."""
 
 import time
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 from flower.api import queries
 from flower.api.completion import Completions
 from flower.api.query_params import parse_time_zone
-from flower.api.queue_rates import RECORDER_TIMEOUT
 from flower.api.statistics import Stats
 from flower.api.workflow_tree import WorkflowTree
 from flower.errors import InvalidRequest, NoSuchTask, NotFound
@@ -35,6 +34,7 @@ from flower.http.v1.schemas import (
     worker_row,
 )
 from flower.http.v1.task_rows import COLUMNS, TaskRow, task_rows
+from flower.recorder_status import RecorderStatus
 from flower.search.did_you_mean import did_you_mean
 from flower.search.fields import FIELDS
 from flower.search.formatter import format_search
@@ -206,28 +206,26 @@ def parse_query(store: Reader, asked: ask.ParseQueryParams) -> ParsedQuery:
 
 
 def get_status(store: Reader, asked: ask.EmptyParams) -> StatusResponse:
-    state, said = store.status(), dict(store.recorder_status())
-    told = said.get("capture")
-    capture = told if isinstance(told, dict) else {}
-    recorder = RecorderState(
-        reported_at=_convert_or_none(float, said.get("at")),
-        running=_convert_or_none(bool, said.get("running")),
-        connected=_convert_or_none(bool, capture.get("connected")),
-        events=_convert_or_none(int, said.get("events")),
-        last_event_at=_convert_or_none(float, said.get("last_event")),
-        error=_convert_or_none(str, said.get("trouble")),
-        connection_error=None if capture.get("connected") else _convert_or_none(str, capture.get("last_error")),
-        lag=_convert_or_none(float, said.get("lag")),
+    store_status, now = store.status(), time.time()
+    recorder = RecorderStatus.from_dict(store.recorder_status())
+    return StatusResponse(
+        recorder.is_recording(now),
+        StoreState(
+            store_status.sequence,
+            store_status.tasks,
+            store_status.size_bytes,
+            store_status.segments,
+            store_status.damaged,
+        ),
+        RecorderState(
+            reported_at=recorder.reported_at,
+            running=recorder.running,
+            connected=recorder.connected,
+            events=recorder.events,
+            last_event_at=recorder.last_event_at,
+            error=recorder.error,
+            connection_error=recorder.connection_error,
+            lag=recorder.lag,
+        ),
+        tuple(store.gaps()),
     )
-    heard = recorder.reported_at is not None and time.time() - recorder.reported_at <= RECORDER_TIMEOUT
-    recording = bool(heard and recorder.running and recorder.connected and recorder.error is None)
-    held = StoreState(state.sequence, state.tasks, state.size_bytes, state.segments, state.damaged)
-    return StatusResponse(recording, held, recorder, tuple(store.gaps()))
-
-
-def _convert_or_none(kind: type[T], value: Any) -> T | None:
-    """What another process wrote is believed only as far as its type goes."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        return None

@@ -10,7 +10,7 @@ from anyio import to_thread
 from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.query_params import choose_buckets, parse_time_bound, parse_time_zone
-from flower.api.queue_rates import QueueRates, estimate_time_to_empty, get_current_rates, list_queue_consumers
+from flower.api.queues import QueueRates, estimate_time_to_empty, get_current_rates, list_queue_consumers
 from flower.api.thread_pool import run_in_thread
 from flower.http.v1.params import BucketCountParam, BucketWidthParam
 from flower.http.v1.route import ActionRoute, NoParams, RequestContext

@@ -6,7 +6,7 @@ from flower.api.config_check import ConfigCheck, check_config
 from flower.api.health.models import Health
 from flower.api.health.rules import evaluate_health
 from flower.api.health.snapshot import collect_snapshot
-from flower.api.queue_rates import get_current_rates, list_queue_consumers
+from flower.api.queues import get_current_rates, list_queue_consumers
 from flower.api.thread_pool import run_in_thread
 from flower.http.v1.route import ActionRoute, NoParams, RequestContext
 from flower.http.v1.server_settings import ServerSettings, get_server_settings
