@@ -1,4 +1,4 @@
-"""The room that follows the store: what is read once, what is left out, and what happens when the store fails."""
+"""The hub of live streams: shared reads, limits, and errors of the store."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from flower.errors import StoreError
 from flower.http.v1.stream_backend import StoreStreamBackend
 from flower.live import Hub, StreamFilter, Subscription, SubscriptionClosed
-from flower.live import filters as interests
+from flower.live import filters as filters_module
 from flower.live.changes import PARTIAL_READ_SIZE, ChangeReader
 from flower.live.filters import FilterCache
 from flower.live.messages import MAX_POSITIONS, MessageBuilder, StreamRequest
@@ -23,13 +23,13 @@ from flower.store.protocols import Batch, Changes
 T = TypeVar("T")
 
 
-class Counting(MemoryReader):
-    """Counts how often each task is read, and how often the log is."""
+class CountingReader(MemoryReader):
+    """Counts the reads of each task and of the change log."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
         self.read: Counter[str] = Counter()
-        self.looks = 0
+        self.change_reads = 0
         self.failing = False
 
     def task(self, uuid: str) -> Task | None:
@@ -37,7 +37,7 @@ class Counting(MemoryReader):
         return super().task(uuid)
 
     def changes(self, after: int) -> Changes:
-        self.looks += 1
+        self.change_reads += 1
         if self.failing:
             raise StoreError("the disk is gone")
         return super().changes(after)
@@ -49,8 +49,8 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def reader(store: MemoryStore) -> Counting:
-    return Counting(store)
+def reader(store: MemoryStore) -> CountingReader:
+    return CountingReader(store)
 
 
 def write(store: MemoryStore, *numbers: int, **fields: Any) -> None:
@@ -58,120 +58,120 @@ def write(store: MemoryStore, *numbers: int, **fields: Any) -> None:
     MemoryWriter(store).write(Batch(new=tasks))
 
 
-def test_a_task_is_read_once_for_all_who_listen(store: MemoryStore, reader: Counting) -> None:
+def test_a_task_is_read_once_for_all_subscribers(store: MemoryStore, reader: CountingReader) -> None:
     for number in range(5):
         write(store, number)
     queries = ("", "state:FAILURE", "name:shop")
-    asks = [
+    requests = [
         StreamRequest(position, StreamFilter(query, columns=("name",))) for position in (0, 2, 4) for query in queries
     ]
-    head, told = MessageBuilder().build(StoreStreamBackend(reader, reader), asks, time.time())
+    head, messages = MessageBuilder().build(StoreStreamBackend(reader, reader), requests, time.time())
     assert head == 5
-    assert told.keys() == set(asks)
+    assert messages.keys() == set(requests)
     assert set(reader.read.values()) == {1}
-    assert reader.looks == 4  # how far it is, and once for each position
+    assert reader.change_reads == 4  # the latest sequence number, and once for each position
 
 
-def test_positions_are_served_in_turn(store: MemoryStore, reader: Counting) -> None:
+def test_positions_are_served_in_turn(store: MemoryStore, reader: CountingReader) -> None:
     for number in range(30):
         write(store, number)
-    asks = [StreamRequest(position, StreamFilter()) for position in range(20)]
-    _, told = MessageBuilder().build(StoreStreamBackend(reader, reader), asks, time.time())
-    assert [ask.position for ask in told] == list(range(MAX_POSITIONS))
+    requests = [StreamRequest(position, StreamFilter()) for position in range(20)]
+    _, messages = MessageBuilder().build(StoreStreamBackend(reader, reader), requests, time.time())
+    assert [request.position for request in messages] == list(range(MAX_POSITIONS))
 
 
-def test_texts_that_are_read_in_one_step_are_bounded(
-    store: MemoryStore, reader: Counting, monkeypatch: pytest.MonkeyPatch
+def test_the_text_read_in_one_step_is_limited(
+    store: MemoryStore, reader: CountingReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flower.live.changes.MAX_TEXT_LENGTH", 250)
     write(store, *range(20), result="x" * 100)
-    news = ChangeReader(reader).read_since(0)
-    assert list(news.tasks) == ["task-17", "task-18", "task-19"]
-    assert (news.changed, news.omitted) == (20, 17)
+    changes = ChangeReader(reader).read_since(0)
+    assert list(changes.tasks) == ["task-17", "task-18", "task-19"]
+    assert (changes.changed, changes.omitted) == (20, 17)
 
 
-def test_of_too_many_the_newest_are_read(store: MemoryStore, reader: Counting) -> None:
+def test_of_many_changes_the_newest_are_read(store: MemoryStore, reader: CountingReader) -> None:
     write(store, *range(3_000))
-    news = ChangeReader(reader).read_since(0)
-    assert list(news.tasks) == [f"task-{number}" for number in range(3_000 - PARTIAL_READ_SIZE, 3_000)]
-    assert news.omitted == 3_000 - PARTIAL_READ_SIZE
+    changes = ChangeReader(reader).read_since(0)
+    assert list(changes.tasks) == [f"task-{number}" for number in range(3_000 - PARTIAL_READ_SIZE, 3_000)]
+    assert changes.omitted == 3_000 - PARTIAL_READ_SIZE
 
 
-def test_what_counts_from_now_is_made_anew_and_nothing_else(reader: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
+def test_only_filters_that_depend_on_the_time_are_compiled_again(
+    reader: CountingReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
 
-    class Noting(StoreStreamBackend):
-        def where(self, interest: StreamFilter, now: float) -> Any:
-            made.append(interest.query)
-            return super().build_filter(interest, now)
+    class LoggingBackend(StoreStreamBackend):
+        def build_filter(self, stream_filter: StreamFilter, now: float) -> Any:
+            compiled.append(stream_filter.query)
+            return super().build_filter(stream_filter, now)
 
-    source, matchers, now = Noting(reader, reader), FilterCache(), 1_800_000_000.0
+    backend, filters, now = LoggingBackend(reader, reader), FilterCache(), 1_800_000_000.0
     fixed, moving = StreamFilter("state:FAILURE"), StreamFilter("received:>-1h")
     task = Task(uuid="a", state="FAILURE", received=now - 1800)
     for later in (0.0, 1.0, 3600.0):
-        assert matchers.get_predicate(source, fixed, now + later)(task)
-        assert matchers.get_predicate(source, moving, now + later)(task) is (later < 1800)
-    assert (made.count(fixed.query), made.count(moving.query)) == (2, 6)
-    matchers.retain([moving])
-    matchers.get_predicate(source, fixed, now)
-    assert made.count(fixed.query) == 4
+        assert filters.get_predicate(backend, fixed, now + later)(task)
+        assert filters.get_predicate(backend, moving, now + later)(task) is (later < 1800)
+    assert (compiled.count(fixed.query), compiled.count(moving.query)) == (2, 6)
+    filters.retain([moving])
+    filters.get_predicate(backend, fixed, now)
+    assert compiled.count(fixed.query) == 4
 
 
-def test_thresholds_of_slow_are_used_for_a_while(store: MemoryStore, reader: Counting) -> None:
+def test_slow_thresholds_are_cached(store: MemoryStore, reader: CountingReader) -> None:
     write(store, *range(100), state="SUCCESS", runtime=0.1)
-    source, matchers, now = StoreStreamBackend(reader, reader), FilterCache(), time.time()
+    backend, filters, now = StoreStreamBackend(reader, reader), FilterCache(), time.time()
     slow = StreamFilter("is:slow")
     task = Task(uuid="a", name="shop.charge", state="SUCCESS", runtime=5.0)
-    holds = matchers.get_predicate(source, slow, now)
-    assert holds(task)
-    assert not holds(replace(task, runtime=0.1))
-    assert matchers.get_predicate(source, slow, now + interests.SLOW_THRESHOLDS_TTL - 1) is holds
-    assert matchers.get_predicate(source, slow, now + interests.SLOW_THRESHOLDS_TTL) is not holds
+    matches = filters.get_predicate(backend, slow, now)
+    assert matches(task)
+    assert not matches(replace(task, runtime=0.1))
+    assert filters.get_predicate(backend, slow, now + filters_module.SLOW_THRESHOLDS_TTL - 1) is matches
+    assert filters.get_predicate(backend, slow, now + filters_module.SLOW_THRESHOLDS_TTL) is not matches
 
 
-class Direct(StoreStreamBackend):
-    async def read(self, look: Callable[[], T]) -> T:
-        return await asyncio.to_thread(look)
+class ThreadBackend(StoreStreamBackend):
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.to_thread(function)
 
 
-async def told(subscription: Subscription) -> bytes:
+async def next_message(subscription: Subscription) -> bytes:
     async with asyncio.timeout(20):
         while not (message := await subscription.next_message(1.0)):
             pass
     return message
 
 
-def test_a_store_that_fails_is_said_once_and_tried_again(
-    store: MemoryStore, reader: Counting, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_a_store_error_is_logged_once_and_retried(
+    store: MemoryStore, reader: CountingReader, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flower.live.hub.RETRY_DELAY", 0.01)
 
-    async def listen() -> None:
+    async def subscribe() -> None:
         hub, subscription = Hub(), Subscription(0, StreamFilter(columns=("name",)))
-        hub.subscribe(Direct(reader, reader), subscription)
+        hub.subscribe(ThreadBackend(reader, reader), subscription)
         write(store, 1)
-        assert b"task-1" in await told(subscription)
+        assert b"task-1" in await next_message(subscription)
         reader.failing = True
-        looks = reader.looks
-        while reader.looks < looks + 5:
+        reads = reader.change_reads
+        while reader.change_reads < reads + 5:
             assert await subscription.next_message(0.01) == b""
         reader.failing = False
         write(store, 2)
-        assert b"task-2" in await told(subscription)
-        hub.close("that is all")
-        with pytest.raises(SubscriptionClosed, match="that is all"):
+        assert b"task-2" in await next_message(subscription)
+        hub.close("server stopping")
+        with pytest.raises(SubscriptionClosed, match="server stopping"):
             await subscription.next_message(1.0)
         hub.unsubscribe(subscription)
         assert len(hub) == 0
 
-    asyncio.run(listen())
-    assert [record.message for record in caplog.records].count(
-        "Live pages are not told of changes: the disk is gone"
-    ) == 1
+    asyncio.run(subscribe())
+    assert [record.message for record in caplog.records].count("Live updates failed: the disk is gone") == 1
 
 
-def test_a_message_is_not_lost_when_patience_ends_as_it_comes() -> None:
-    async def listen() -> tuple[int, int]:
+def test_a_message_at_the_moment_of_the_timeout_is_not_lost() -> None:
+    async def subscribe() -> tuple[int, int]:
         subscription, received, sent = Subscription(0, None), 0, 0
 
         def send() -> None:
@@ -189,5 +189,5 @@ def test_a_message_is_not_lost_when_patience_ends_as_it_comes() -> None:
             await asyncio.sleep(0.001)
         return sent, received
 
-    sent, received = asyncio.run(listen())
+    sent, received = asyncio.run(subscribe())
     assert sent == received > 0

@@ -1,4 +1,4 @@
-"""The dashboard and the alerts ask for nothing that `/metrics` does not tell."""
+"""The dashboard and the alerts use only metrics and labels that `/metrics` exposes."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def selectors(node: Any) -> Iterator[Any]:
 
 
 def groupings(node: Any) -> Iterator[tuple[set[str], Any]]:
-    """The labels that aggregations keep, with what they are of."""
+    """The labels of each aggregation, with the aggregated expression."""
     if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
         yield set(node.modifier.labels), node.expr
     for name in ("expr", "lhs", "rhs"):
@@ -61,8 +61,8 @@ def groupings(node: Any) -> Iterator[tuple[set[str], Any]]:
 
 
 @pytest.mark.parametrize(("where", "expression"), [*rules(), *panels()], ids=lambda each: each[:40])
-def test_every_query_is_about_what_there_is(where: str, expression: str) -> None:
-    # Grafana puts a duration there
+def test_queries_use_existing_metrics_and_labels(where: str, expression: str) -> None:
+    # Grafana replaces this variable with a duration
     parsed = promql.parse(expression.replace("$__rate_interval", "5m"))
     found = list(selectors(parsed))
     assert found
@@ -75,14 +75,14 @@ def test_every_query_is_about_what_there_is(where: str, expression: str) -> None
             assert labels <= LABELS[each.name], where
 
 
-def test_types_of_events_are_those_of_celery() -> None:
+def test_event_types_are_those_of_celery() -> None:
     known = {"sent", "received", "started", "succeeded", "failed", "retried", "revoked", "rejected"}
     for _, expression in [*rules(), *panels()]:
         for kinds in re.findall(r'type=~?"([^"]*)"', expression):
             assert {kind.removeprefix("task-") for kind in kinds.split("|")} <= known
 
 
-def test_alerts_are_whole() -> None:
+def test_alerts_are_complete() -> None:
     names = [name for name, _ in rules()]
     assert len(names) == len(set(names)) > 10
     for group in yaml.safe_load((CONTRIB / "prometheus/bellflower.rules.yml").read_text())["groups"]:
@@ -91,7 +91,7 @@ def test_alerts_are_whole() -> None:
             assert rule["annotations"].keys() == {"summary", "description"}
 
 
-def test_variables_of_the_dashboard_are_about_what_there_is() -> None:
+def test_dashboard_variables_use_existing_metrics() -> None:
     found = dashboard()
     variables = {each["name"]: each.get("definition", "") for each in found["templating"]["list"]}
     for name, definition in variables.items():

@@ -1,5 +1,5 @@
-"""`docs/metrics.md` is true: its tables are printed from the families, its example is YAML. Run as a program, this
-writes the tables anew."""
+"""`docs/metrics.md`: its tables are generated from the definitions, its example is valid YAML. Run as a program, this
+module updates the tables."""
 
 import re
 from itertools import groupby
@@ -28,20 +28,20 @@ def _name(family: MetricFamily) -> str:
 
 
 def with_tables(page: str) -> str:
-    return _TABLES.sub(lambda found: found[1] + tables() + found[3], page)
+    return _TABLES.sub(lambda match: match[1] + tables() + match[3], page)
 
 
-def test_the_tables_are_those_of_the_families() -> None:
+def test_the_tables_match_the_definitions() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
     assert all(_name(family) in page for family in METRIC_FAMILIES)
 
 
-def test_the_example_is_a_configuration_of_prometheus() -> None:
+def test_the_example_is_a_prometheus_configuration() -> None:
     (example,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    found = yaml.safe_load(example)
-    assert found["scrape_configs"][0]["authorization"] == {"credentials": "SECRET"}
-    assert (PAGE.parents[1] / "contrib/prometheus" / found["rule_files"][0]).exists()
+    config = yaml.safe_load(example)
+    assert config["scrape_configs"][0]["authorization"] == {"credentials": "SECRET"}
+    assert (PAGE.parents[1] / "contrib/prometheus" / config["rule_files"][0]).exists()
 
 
 if __name__ == "__main__":

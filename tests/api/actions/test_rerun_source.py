@@ -1,4 +1,4 @@
-"""Arguments out of the text of events: all of them, or nothing."""
+"""Arguments from the text of events: complete or refused."""
 
 import pytest
 
@@ -16,17 +16,17 @@ from flower.errors import TruncatedArguments
         ("kwargs", "{'note': 'the secret is 4 * 4', 'hidden': 1}", {"note": "the secret is 4 * 4", "hidden": 1}),
     ],
 )
-def test_whole(part: ArgumentKind, text: str, value: object) -> None:
+def test_complete_arguments(part: ArgumentKind, text: str, value: object) -> None:
     assert parse_arguments(part, text, "t") == value
 
 
 @pytest.mark.parametrize(
     ("part", "text", "reason"),
     [
-        ("args", None, "no event told them"),
-        ("args", "('xxxx...', 1)", "the text was cut"),
-        ("args", "('xxxx", "in doubt"),
-        ("args", "(1, ...)", "the text was cut"),
+        ("args", None, "no event contains them"),
+        ("args", "('xxxx...', 1)", "the text was truncated"),
+        ("args", "('xxxx", "does not determine"),
+        ("args", "(1, ...)", "the text was truncated"),
         ("args", "(<Order 17>,)", "objects"),
         ("args", "(datetime.date(2026, 1, 2),)", "objects"),
         ("args", "(__import__('os').system('true'),)", "objects"),
@@ -40,10 +40,10 @@ def test_whole(part: ArgumentKind, text: str, value: object) -> None:
         ("args", "('<hidden>',)", "mask"),
     ],
 )
-def test_refused(part: ArgumentKind, text: str | None, reason: str) -> None:
+def test_incomplete_arguments(part: ArgumentKind, text: str | None, reason: str) -> None:
     with pytest.raises(TruncatedArguments) as caught:
         parse_arguments(part, text, "t")
     assert reason in caught.value.reason
     assert caught.value.part == part
     assert (text or "") in caught.value.message
-    assert f"give `{part}` yourself" in caught.value.hint
+    assert f"pass `{part}` explicitly" in caught.value.hint
