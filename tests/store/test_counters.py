@@ -159,7 +159,7 @@ def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.M
     with opened("sqlite", tmp_path) as store:
         store.writer.write(Batch(counters=[tally("w1", "add", 1)]))
         with monkeypatch.context() as patched:
-            patched.setattr(meta_db, "put_marks", refuse)
+            patched.setattr(meta_db, "write_dedup_marks", refuse)
             with pytest.raises(StoreFull):
                 store.writer.write(Batch(counters=[tally("w2", "add"), tally("w1", "add", 2)], dedup_marks=b"x" * 8))
         assert set(by_key(store.reader.counters())) == {("w1", "add")}

@@ -67,10 +67,10 @@ def tasks(draw: st.DrawFn, uuids: st.SearchStrategy[str] = ids) -> Task:
 histories = st.lists(st.lists(tasks(), max_size=10, unique_by=lambda task: task.uuid), min_size=1, max_size=5)
 spans = st.builds(
     BucketSpan,
-    start=times | st.sampled_from([999.9, -5.0]),
+    start_at=times | st.sampled_from([999.9, -5.0]),
     width=st.sampled_from([0.1, 0.5, 1.0, 1000.0, 1e12]),
     buckets=st.integers(1, 7),
-    key=st.sampled_from(TIME_KEYS),
+    time=st.sampled_from(TIME_KEYS),
 )
 
 

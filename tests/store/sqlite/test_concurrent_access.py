@@ -18,11 +18,11 @@ SECONDS = 6
 WRITER = f"""
 import random, sys, time
 from msgspec.structs import replace
-from bench.population import Population
-from flower.store.opening import open_writer
-from flower.store.port import Batch, Changed
-from flower.store.sqlite import files
-files.SETTLED = 0.3
+from bench.dataset import Population
+from flower.store.factory import open_writer
+from flower.store.protocols import Batch, TaskChange
+from flower.store.sqlite import segment_set
+segment_set.MAINTENANCE_DELAY = 0.3
 tasks_of, writer, number, recent = Population(100_000, time.time()), open_writer(sys.argv[1], segment_tasks=1500), 0, []
 end = time.monotonic() + {SECONDS}
 states = ["SUCCESS", "FAILURE", "STARTED"]
@@ -31,7 +31,7 @@ while time.monotonic() < end:
     number += 200
     known = writer.load(random.sample(recent, min(40, len(recent)))).values()
     news = [dict(state=random.choice([*states, f"ODD{{number}}"]), result=f"done {{number}}") for _ in known]
-    changed = [Changed(each.key, each.task, replace(each.task, **new)) for each, new in zip(known, news)]
+    changed = [TaskChange(each.key, each.task, replace(each.task, **new)) for each, new in zip(known, news)]
     writer.write(Batch(new=tasks, changed=changed))
     recent = [*recent, *(task.uuid for task in tasks)][-2000:]
     writer.maintain()

@@ -360,8 +360,8 @@ FULL = """
 import resource, sys
 from tests.helpers.task_factory import make
 from flower.errors import StoreFull
-from flower.store.opening import open_reader, open_writer
-from flower.store.port import Batch, Query
+from flower.store.factory import open_reader, open_writer
+from flower.store.protocols import Batch, Query
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = sys.argv[1]
@@ -404,8 +404,8 @@ def environment() -> dict[str, str]:
 WRITE = """
 import sys
 from tests.helpers.task_factory import make
-from flower.store.opening import open_writer
-from flower.store.port import Batch, Changed
+from flower.store.factory import open_writer
+from flower.store.protocols import Batch, TaskChange
 import msgspec
 path, number = sys.argv[1], int(sys.argv[2])
 writer = open_writer(path, segment_tasks=50)
@@ -413,7 +413,7 @@ print("ready", flush=True)
 waiting = {}
 while True:
     new = [make(n, state="STARTED") for n in range(number, number + 17)]
-    changes = [Changed(key, task, msgspec.structs.replace(task, state="SUCCESS")) for key, task in waiting.values()]
+    changes = [TaskChange(key, task, msgspec.structs.replace(task, state="SUCCESS")) for key, task in waiting.values()]
     keys = writer.write(Batch(new=new, changed=changes))
     print(number, flush=True)
     waiting = {task.uuid: (key, task) for key, task in zip(keys, new)}

@@ -86,7 +86,7 @@ def test_disk_agrees_with_the_reference(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if tiny:
-            patch.setattr(sql_where, "_IN_LINE", 1)
+            patch.setattr(sql_where, "_MAX_INLINE_IDS", 1)
         patch.setattr(segment_set, "MAINTENANCE_DELAY", -1.0)
         compare(history, asked, family, where, kept, LOW_LIMITS if tiny else DEFAULT_LIMITS)
 

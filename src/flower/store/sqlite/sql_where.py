@@ -24,7 +24,7 @@ from flower.store.sqlite.schema import WORD_KINDS
 
 #: SQLite's own limit for LIKE is 50,000 bytes.
 _MAX_PATTERN_LENGTH: Final = 10_000
-_IN_LINE: Final = 200
+_MAX_INLINE_IDS: Final = 200
 _ID_CHARACTERS: Final = frozenset("0123456789abcdef-")
 #: What `search.values` computes.
 _COMPUTED: Final = {
@@ -237,7 +237,7 @@ def _not(clause: Clause) -> Clause:
 def _one_of(column: str, numbers: tuple[int, ...]) -> tuple[str, tuple[Any, ...]]:
     if len(numbers) == 1:
         return f"{column} = {numbers[0]}", ()
-    if len(numbers) <= _IN_LINE:
+    if len(numbers) <= _MAX_INLINE_IDS:
         return f"{column} IN ({', '.join(map(str, numbers))})", ()
     return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(numbers),)
 

@@ -48,7 +48,7 @@ def test_filters_and_pages(ledger: Ledger) -> None:
     assert ids(limit=2, before=5) == [4, 3]
     assert ids(action="task") == ids(action="task.revoke") == [6, 4, 2]
     assert ids(action="tas") == ids(action="task.") == []
-    assert ids(who="u1") == [5, 2]
+    assert ids(user="u1") == [5, 2]
     assert ids(target="id-3") == [4]
     assert ids(target="all", outcome="refused") == [6]
     middle = ledger.audit.entries(AuditFilter(), limit=10)[3].created_at
@@ -68,8 +68,8 @@ def test_many_targets_are_counted(ledger: Ledger) -> None:
 def test_several_write_at_the_same_time(tmp_path: Path) -> None:
     ledgers = [open_ledger(tmp_path / "store") for _ in range(4)]
     with ThreadPoolExecutor(8) as threads:
-        ids = list(threads.map(lambda n: ledgers[n % 4].audit.add("a", who=str(n), way="cli"), range(80)))
-        made = set(threads.map(lambda n: ledgers[n % 4].secrets.secret("cookie"), range(16)))
+        ids = list(threads.map(lambda n: ledgers[n % 4].audit.add("a", user=str(n), auth_method="cli"), range(80)))
+        made = set(threads.map(lambda n: ledgers[n % 4].secrets.get_or_create("cookie"), range(16)))
     assert sorted(ids) == list(range(1, 81))
     assert len(made) == 1
     assert (tmp_path / "store" / "ledger.db").stat().st_mode & 0o777 == 0o600

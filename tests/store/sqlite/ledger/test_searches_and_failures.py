@@ -39,7 +39,7 @@ def test_one_sees_ones_own_and_what_is_shared(ledger: Ledger) -> None:
 def test_a_search_changes_and_keeps_its_owner(ledger: Ledger) -> None:
     ledger.saved_searches.add(search(1), limit=10)
     changed = msgspec.structs.replace(
-        search(1), name="Zoë\ud800", query="", owner="bob", columns=(), shared=True, at=9.0
+        search(1), name="Zoë\ud800", query="", owner="bob", columns=(), shared=True, updated_at=9.0
     )
     assert ledger.saved_searches.update(changed)
     found = ledger.saved_searches.search("s1")
