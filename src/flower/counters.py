@@ -1,10 +1,9 @@
-"""How often something happened and how long it took, counted from the beginning: what `/metrics` tells.
+"""Event counters and duration histograms of `/metrics`: value types and bucket bounds.
 
-Nouns, and the buckets that durations are counted in. A duration is counted in the bucket of the least bound that it
-does not exceed, and a bucket is known by that bound: so bounds may change from one run to the next without
-anything that was counted before being lost. The bounds that the recorder is configured with (the option
-`task_runtime_metric_buckets`) are exact; for others there is a grid of eleven bounds for each power of ten,
-and then a duration is counted one step of it too high at most, never too low.
+A duration is counted in the bucket with the smallest upper bound that it does not exceed, and a bucket is identified by
+that bound. Therefore the bounds may change between two runs without loss of counts. The configured bounds (option
+`task_runtime_metric_buckets`) are exact. For other bounds there is a grid of eleven bounds per power of ten: such a
+duration is counted at most one grid step too high, never too low.
 """
 
 from bisect import bisect_left
@@ -15,39 +14,40 @@ from typing import Final
 
 import msgspec
 
-#: In place of names beyond the limits of what is told apart.
+#: Replaces names beyond the limit of distinct label values.
 OTHER: Final = "__other__"
 
 
 def duration_bucket_bounds(exact: Iterable[float] = ()) -> tuple[float, ...]:
-    """The bounds of the buckets, rising, the last one infinite; `exact` are among them."""
+    """Upper bounds of the buckets, ascending; the last one is infinite. Includes the bounds in `exact`."""
     steps = ("1", "1.25", "1.5", "2", "2.5", "3", "4", "5", "6", "7.5", "8")
-    # out of texts, so that they are the very numbers that people write
+    # parsed from text, so that the bounds equal the numbers that users configure
     fixed = (float(f"{step}e{power}") for power in range(-4, 7) for step in steps)
     return (*sorted({*fixed, *(bound for bound in exact if isfinite(bound))}), inf)
 
 
 class DurationHistogram(msgspec.Struct, frozen=True, array_like=True):
-    """`counts`: by the bound of a bucket, how many are in it; `created`: when counting began, epoch seconds."""
+    """`counts`: number of durations by upper bound; `created`: when counting began, epoch seconds."""
 
     counts: dict[float, int]
     sum: float
     created: float
 
     def cumulative(self, bounds: tuple[float, ...]) -> list[int]:
-        """How many do not exceed each of these bounds, as far as is known; the last bound must be infinite."""
-        found = [0] * len(bounds)
+        """Number of durations up to each of these bounds, as in Prometheus. The last bound must be infinite."""
+        totals = [0] * len(bounds)
         for bound, count in self.counts.items():
-            found[bisect_left(bounds, bound)] += count
-        return list(accumulate(found))
+            totals[bisect_left(bounds, bound)] += count
+        return list(accumulate(totals))
 
 
 class TaskCounters(msgspec.Struct, frozen=True, array_like=True):
-    """What was counted of the tasks of one type on one worker. `worker` is who sent the events, for `task-sent` the
-    producer. `events`: by type of event, how many and when counting began (epoch seconds).
+    """Counters of one task type on one worker. `worker` is the sender of the events, for `task-sent` the producer.
+    `events`: number of events by type, and when counting began (epoch seconds).
 
-    `worker` None is the type on all workers together: `wait` is from being sent, or received, to being started, of
-    tasks without an ETA; `runtime` is only what workers had that were forgotten since."""
+    With `worker` None the counters are of all workers together: `wait` is the time from `sent` (or `received`) to
+    `started` of tasks without an ETA; `runtime` is the sum over workers whose own counters were dropped.
+    """
 
     worker: str | None
     task: str
@@ -60,13 +60,13 @@ class TaskCounters(msgspec.Struct, frozen=True, array_like=True):
         return self.worker, self.task
 
 
-#: Worker (None: all together) and task.
+#: Worker (None: all workers) and task type.
 CounterKey = tuple[str | None, str]
 
 
 class CounterDelta(msgspec.Struct, frozen=True):
-    """Those that changed after a number of the change sequence, as of another. `whole`: these are all there are, and
-    what was known before and is not among them was forgotten."""
+    """Counters that changed after a number of the change sequence, as of `sequence`. With `is_snapshot` these are all
+    counters: counters that are absent were dropped."""
 
     sequence: int
     changed: tuple[TaskCounters, ...]
@@ -74,8 +74,9 @@ class CounterDelta(msgspec.Struct, frozen=True):
 
 
 class InFlight(msgspec.Struct, frozen=True):
-    """Tasks of one type on one worker that have not ended and have no ETA: how many it has received and not started,
-    and how long the one that was started last waited at the worker, in seconds (None: none is running)."""
+    """Unfinished tasks of one type on one worker, without those that have an ETA: `prefetched` tasks were received and
+    not started; `prefetch_time` is how long the most recently started task waited at the worker, in seconds (None if no
+    task is running)."""
 
     worker: str
     task: str
@@ -84,13 +85,13 @@ class InFlight(msgspec.Struct, frozen=True):
 
 
 class WorkerIncarnation(msgspec.Struct, frozen=True):
-    """A worker that lives: since when by its own clock, and its process; as far as is known."""
+    """A running worker process: its start by the clock of the worker, and its pid; None if unknown."""
 
     since: float | None = None
     pid: int | None = None
 
     def owns_task(self, received: float | None, pid: int | None) -> bool:
-        """Whether a task that was received then, by this process, is one of this life of the worker's."""
+        """Whether a task with this time of receipt and pid belongs to this incarnation of the worker."""
         if self.since is not None and (received is None or received < self.since):
             return False
         return self.pid is None or pid is None or self.pid == pid

@@ -1,33 +1,33 @@
-"""What can go wrong, in one family.
+"""Exception hierarchy of the project.
 
-Every error has a `code` (a stable word for programs), a message for people and, where it helps, a
-`hint` that says what would be right. Lower rooms raise these; only the HTTP room knows statuses
-(`flower.api.STATUS`). Each class is also the builtin that fits, so `except LookupError` works.
+Every error has a `code` (stable, for programs), a message for people and an optional `hint` that states what to do.
+Only `flower.http` knows status codes (`flower.http.responses.STATUS`). Each class is also the matching builtin, so
+`except LookupError` works.
 
     FlowerError
-    ├── Invalid (ValueError)            the caller asked for something that makes no sense
-    │   ├── SearchError                 a query that cannot be parsed; says where
-    │   └── NotWhole                    the arguments of a task are not known in full; says which, and what is
-    ├── NotFound (LookupError)          there is no such thing
-    │   ├── NotRegistered               the application has no such task
-    │   └── NoSuchTask                  no result, or no record, under that id
-    ├── WaitedTooLong (TimeoutError)    the answer did not come in time
-    ├── Forbidden (PermissionError)     understood and refused, by us or by a worker
-    ├── TaskFailed (RuntimeError)       the task ran and raised
-    ├── Unavailable (ConnectionError)   broker or result backend cannot be reached
-    │   └── NoResultBackend             the application keeps no results
-    └── StoreError (OSError)            the store cannot be used
-        ├── StoreInUse                  another process writes to it
-        ├── NotAStore                   the path holds something else
-        ├── WrongVersion                written in a format that this program does not read
-        └── StoreFull                   the disk has no room; nothing was written
+    ├── InvalidRequest (ValueError)          invalid arguments
+    │   ├── SearchError                      a query that cannot be parsed; has the position
+    │   └── TruncatedArguments               the arguments of a task are not known completely
+    ├── NotFound (LookupError)               no such object
+    │   ├── NotRegistered                    the application has no such task
+    │   └── NoSuchTask                       no result and no record with that id
+    ├── DeadlineExceeded (TimeoutError)      no result within the time limit
+    ├── Forbidden (PermissionError)          refused by the server or by a worker
+    ├── TaskFailed (RuntimeError)            the task raised an exception
+    ├── BackendUnavailable (ConnectionError) the broker or the result backend is unreachable
+    │   └── NoResultBackend                  the application stores no results
+    └── StoreError (OSError)                 the store cannot be used
+        ├── StoreInUse                       another process writes to it
+        ├── InvalidStore                     the path is not a store
+        ├── StoreVersionMismatch             the format is not supported by this version
+        └── StoreFull                        the disk is full; nothing was written
 """
 
 
 class FlowerError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all exceptions of the project."""
 
-    code = "error"
+    code = "internal_error"
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -39,13 +39,14 @@ class FlowerError(Exception):
 
 
 class InvalidRequest(FlowerError, ValueError):
-    code = "invalid"
+    code = "invalid_request"
 
 
 class SearchError(InvalidRequest):
-    """`position` counts characters of the trimmed query from 0; None if no place can be named."""
+    """A query that cannot be parsed. `position` is the index of a character in the trimmed query; None if the error has
+    no position."""
 
-    code = "invalid_search"
+    code = "invalid_query"
 
     def __init__(self, message: str, position: int | None = None, *, hint: str = "") -> None:
         where = f"{message} at position {position}." if position is not None else message
@@ -54,10 +55,10 @@ class SearchError(InvalidRequest):
 
 
 class TruncatedArguments(InvalidRequest):
-    """`part` is `args` or `kwargs`, `text` what the event has of it (None if nothing), `reason` what is wrong with
-    it."""
+    """The arguments of a task are not known completely. `part` is `args` or `kwargs`, `text` the text of the event
+    (None if it has none), `reason` what is wrong with it."""
 
-    code = "arguments_not_whole"
+    code = "truncated_arguments"
 
     def __init__(self, message: str, part: str, text: str | None, reason: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -71,7 +72,7 @@ class NotFound(FlowerError, LookupError):
 
 
 class NotRegistered(NotFound):
-    code = "not_registered"
+    code = "task_not_registered"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Unknown task '{name}'", hint="not registered in this application")
@@ -79,7 +80,7 @@ class NotRegistered(NotFound):
 
 
 class NoSuchTask(NotFound):
-    code = "no_such_task"
+    code = "task_not_found"
 
 
 class DeadlineExceeded(FlowerError, TimeoutError):
@@ -91,7 +92,7 @@ class Forbidden(FlowerError, PermissionError):
 
 
 class TaskFailed(FlowerError, RuntimeError):
-    """The task raised; `exception` is its repr, `traceback` its text."""
+    """The task raised an exception; `exception` is its repr, `traceback` its text."""
 
     code = "task_failed"
 
@@ -102,7 +103,7 @@ class TaskFailed(FlowerError, RuntimeError):
 
 
 class BackendUnavailable(FlowerError, ConnectionError):
-    code = "unavailable"
+    code = "backend_unavailable"
 
 
 class NoResultBackend(BackendUnavailable):
@@ -113,7 +114,7 @@ class NoResultBackend(BackendUnavailable):
 
 
 class StoreError(FlowerError, OSError):
-    code = "store"
+    code = "store_unavailable"
 
 
 class StoreInUse(StoreError):
@@ -121,11 +122,11 @@ class StoreInUse(StoreError):
 
 
 class InvalidStore(StoreError):
-    code = "not_a_store"
+    code = "invalid_store"
 
 
 class StoreVersionMismatch(StoreError):
-    code = "wrong_version"
+    code = "store_version_mismatch"
 
 
 class StoreFull(StoreError):

@@ -1,17 +1,16 @@
-"""What an event does to a record: (Task or nothing, Event) → Task, and the same for workers.
+"""Fold an event into a record: (Task | None, Event) → Task, and the same for workers.
 
-Pure, and it never raises: an event that came late, twice, in part or out of order only ever adds to
-what is known. The rules are those of `celery.events.state.Task.event` (states have a rank; an event
-of lower rank than the state comes from the past) with these differences, each because Celery's rule
-shows something untrue:
+Pure functions that never raise: an event that is late, duplicated, incomplete or out of order only adds information.
+The rules are those of `celery.events.state.Task.event` (states have a rank; an event of lower rank than the state is
+late), with these differences, because Celery's rule gives a wrong result:
 
-* an event from the past fills what is missing and overwrites nothing, and never moves `timestamp` back;
-* `task-retried` does not take a task out of an end: it closes the attempt it belongs to (with countdown
-  0 it is announced after the next attempt has begun, even after that one has succeeded);
-* what belonged to an attempt (worker, times, exception) moves to `Task.earlier` when the next begins;
+* a late event fills missing fields and overwrites nothing, and never moves `timestamp` back;
+* `task-retried` does not leave a final state: it finishes its own attempt (with countdown 0 the event is sent after the
+  next attempt has started, even after that one has succeeded);
+* the fields of an attempt (worker, times, exception) move to `Task.earlier` when the next attempt starts;
 * a retried task is not its own parent;
-* REJECTED ends an attempt that had started, and REVOKED ends one that reported a custom state;
-* `utcoffset` is ignored: timestamps are epoch seconds, which know no zone.
+* REJECTED finishes an attempt that had started, and REVOKED finishes one with a custom state;
+* `utcoffset` is ignored: timestamps are epoch seconds, which have no time zone.
 """
 
 from typing import Any, NamedTuple
@@ -34,7 +33,8 @@ from flower.records import (
     Worker,
 )
 
-#: Lower wins. The order of `celery.states.PRECEDENCE`, but custom states rank below REVOKED.
+#: States by rank; the lowest rank is the final one. The order is that of `celery.states.PRECEDENCE`, but custom states
+#: rank below REVOKED.
 STATE_RANK = {SUCCESS: 0, FAILURE: 1, REVOKED: 2, STARTED: 4, RECEIVED: 5, REJECTED: 6, RETRY: 7, PENDING: 8}
 CUSTOM_STATE_RANK = 3
 MAX_STATE_LENGTH = 64
@@ -44,14 +44,14 @@ _ROUTING_FIELDS = ("queue", "exchange", "routing_key")
 
 
 class Transition(NamedTuple):
-    """How one type of event is folded in."""
+    """How an event of one type changes a task."""
 
     state: str
-    #: the field that gets the event's time; none for custom events
+    #: the field that is set to the time of the event; None for custom events
     timestamp_field: str | None
-    #: event field → task field, copied when the event brings a value
+    #: event field → task field, copied if the event has a value
     fields: tuple[tuple[str, str], ...]
-    #: for one from the past, the fields it may not even fill in, because they belong to a later attempt
+    #: fields that a late event must not fill in, because they belong to a later attempt
     ignore_if_late: tuple[str, ...] = ()
 
 
@@ -71,9 +71,9 @@ TRANSITIONS = {
     "task-revoked": _transition(REVOKED, "revoked"),
     "task-rejected": _transition(REJECTED, "rejected"),
 }
-#: States in which the attempt is over and the task is not.
+#: States in which the attempt is finished and the task may continue.
 _RESUMABLE_STATES = frozenset({RETRY, REJECTED})
-#: Fields of the current attempt; a new one begins without them.
+#: Fields of the current attempt, with their values at the start of a new one.
 _ATTEMPT_RESET: dict[str, Any] = {
     "hostname": None,
     "pid": None,
@@ -90,8 +90,8 @@ def fold(task: Task | None, event: Event) -> Task:
     rule = TRANSITIONS.get(event.type) or _custom_transition(event.type)
     if task is None:
         task = Task(event.uuid or "")
-    elif rule.state == RETRY and (closed := _finish_previous_attempt(task, event)) is not None:
-        return closed
+    elif rule.state == RETRY and (finished := _finish_previous_attempt(task, event)) is not None:
+        return finished
     elif _starts_new_attempt(task, rule, event):
         task = replace(task, state=PENDING, earlier=task.attempts, **_ATTEMPT_RESET)
     if _is_late(task, rule, event):
@@ -106,7 +106,7 @@ def fold(task: Task | None, event: Event) -> Task:
 
 
 def fold_worker(worker: Worker | None, event: Event, now: float) -> Worker:
-    """The worker after one of its own events; `now` is when we heard it, by our clock."""
+    """The worker after one of its events; `now` is when the event was received, by the recorder's clock."""
     if worker is None:
         worker = Worker(event.hostname or "")
     elif worker.timestamp is not None and event.timestamp < worker.timestamp and event.type != "worker-online":
@@ -128,14 +128,14 @@ _WORKER_FIELDS = ("pid", "freq", "active", "processed", "loadavg", "sw_ident", "
 
 
 def _custom_transition(event_type: str) -> Transition:
-    """`task-progress` → PROGRESS, as Celery does."""
-    # Sent by a child of the pool: its pid is not the worker's.
+    """`task-progress` → PROGRESS, as in Celery."""
+    # The sender is a process of the pool: its pid is not that of the worker.
     state = event_type.partition("-")[2].upper()[:MAX_STATE_LENGTH] or PENDING
     return Transition(state, None, (("hostname", "hostname"),))
 
 
 def _is_late(task: Task, rule: Transition, event: Event) -> bool:
-    """Does this event belong before what we know already?"""
+    """Whether the event happened before the current state of the task."""
     state = task.state
     if rule.state == state:
         previous = getattr(task, rule.timestamp_field) if rule.timestamp_field else None
@@ -143,8 +143,8 @@ def _is_late(task: Task, rule: Transition, event: Event) -> bool:
     if rule.state == PENDING:
         return True
     if state in _RESUMABLE_STATES:
-        # Only the very attempt that ended can have events from before its end; another worker's
-        # clock proves nothing.
+        # Only the attempt that finished can have events from before its end; the clock of another worker proves
+        # nothing.
         ended = task.retried if state == RETRY else task.rejected
         return rule.state not in FINAL_STATES and event.hostname == task.hostname and event.timestamp <= (ended or 0)
     if rule.state in _RESUMABLE_STATES:
@@ -153,18 +153,20 @@ def _is_late(task: Task, rule: Transition, event: Event) -> bool:
 
 
 def _starts_new_attempt(task: Task, rule: Transition, event: Event) -> bool:
-    """Is this event the first we hear of the next attempt?"""
+    """Whether the event is the first one of the next attempt."""
     state = task.state
     if state in _RESUMABLE_STATES:
         return not _is_late(task, rule, event) and (rule.state != state or state == RETRY)
     if state in FINAL_STATES:
-        # An end after an end: the task ran again and we missed the beginning, or it was delivered twice.
+        # A final event after a final state: the task ran again and the start was missed, or the event was delivered
+        # twice.
         return rule.state in (SUCCESS, FAILURE) and state != rule.state and not _is_late(task, rule, event)
     return rule.state == RECEIVED and task.received is not None and (event.retries or 0) > (task.retries or 0)
 
 
 def _finish_previous_attempt(task: Task, event: Event) -> Task | None:
-    """`task-retried` of an attempt that the next one has overtaken; None if it is the current one's."""
+    """Apply a `task-retried` event that arrived after the first event of the next attempt. Return None if it belongs to
+    the current attempt."""
     earlier = task.earlier
     if any(attempt.state == RETRY and attempt.ended == event.timestamp for attempt in task.attempts):
         return task
@@ -172,10 +174,10 @@ def _finish_previous_attempt(task: Task, event: Event) -> Task | None:
     if index is None:
         if task.state not in FINAL_STATES and not (task.state == RETRY and event.timestamp < (task.retried or 0)):
             return None
-        # All that is left of an attempt whose other events were lost.
+        # The only event of an attempt whose other events were lost.
         index = len(earlier)
         earlier = (*earlier, Attempt(index, hostname=event.hostname))
-    closed = replace(
+    finished = replace(
         earlier[index],
         ended=event.timestamp,
         state=RETRY,
@@ -183,7 +185,7 @@ def _finish_previous_attempt(task: Task, event: Event) -> Task | None:
         traceback=event.traceback or earlier[index].traceback,
     )
     changes: dict[str, Any] = {
-        "earlier": (*earlier[:index], closed, *earlier[index + 1 :]),
+        "earlier": (*earlier[:index], finished, *earlier[index + 1 :]),
         "retried": max(event.timestamp, task.retried or event.timestamp),
     }
     _update_clock(task, event, changes)
@@ -191,16 +193,16 @@ def _finish_previous_attempt(task: Task, event: Event) -> Task | None:
 
 
 def _changed_fields(rule: Transition, event: Event) -> dict[str, Any]:
-    """What an event of the present sets."""
+    """The fields that an event sets if it is not late."""
     changes = {field: value for source, field in rule.fields if (value := getattr(event, source)) is not None}
     if changes.get("parent_id") == event.uuid:
-        # A retry is sent by the attempt before it, under the same id.
+        # A retry is sent by the previous attempt, with the same id.
         del changes["parent_id"]
     return changes
 
 
 def _missing_fields(task: Task, rule: Transition, event: Event) -> dict[str, Any]:
-    """What an event from the past may still fill in."""
+    """The fields that a late event may still fill in."""
     return {
         field: value
         for field, value in _changed_fields(rule, event).items()
@@ -215,6 +217,6 @@ def _update_clock(task: Task, event: Event, changes: dict[str, Any]) -> None:
             changes["clock"] = event.clock
 
 
-def _merge_data(known: dict[str, dict[str, Any]] | None, event: Event) -> dict[str, dict[str, Any]]:
-    known = known or {}
-    return {**known, event.type: {**known.get(event.type, {}), **(event.data or {})}}
+def _merge_data(current: dict[str, dict[str, Any]] | None, event: Event) -> dict[str, dict[str, Any]]:
+    current = current or {}
+    return {**current, event.type: {**current.get(event.type, {}), **(event.data or {})}}

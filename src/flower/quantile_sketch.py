@@ -1,12 +1,13 @@
-"""Percentiles of durations that can be added up: a histogram whose buckets grow by 2 %.
+"""Mergeable quantile sketch of durations: a histogram whose bucket bounds grow by 2 %.
 
-A value is known to be in [b, 1.02 b) and is answered as the middle of that bucket, b · 2·1.02/(1 + 1.02): at most
-1 % off (the bound of DDSketch: Masson, Rim, Lee, VLDB 2019, lemma 2). Values below 0.1 ms, negative ones included
-(clocks differ), count as 0; those above 3 years as 3 years. Two sketches merge by adding their counts, without
-any further error, so sketches of segments, workers or minutes give those of everything.
+A value in the bucket [b, 1.02 b) is reported as the midpoint b · 2·1.02/(1 + 1.02), so the relative error is at most 1
+% (the bound of DDSketch: Masson, Rim, Lee, VLDB 2019, lemma 2). Values below 0.1 ms, including negative ones (clocks
+differ), count as 0; values above 3 years count as 3 years. Sketches merge by adding their counts, without additional
+error: sketches of segments, workers or minutes give the sketch of all of them.
 
-Buckets are found by comparing with a table of bounds, not by a logarithm: every reader of the table, in whatever
-language, then puts a value into the same bucket.
+The bucket of a value is found by comparison with a table of bounds, not by a logarithm, so that every implementation of
+the table puts a value into the same bucket. The ddsketch library is not used, because the column store needs the same
+table for numpy arrays.
 """
 
 from bisect import bisect_right
@@ -15,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-#: The relative error of a percentile.
+#: Maximum relative error of a quantile.
 RELATIVE_ERROR: Final = 0.01
 _GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _MIN_VALUE: Final = 1e-4
@@ -29,7 +30,7 @@ def _bounds() -> tuple[float, ...]:
     return tuple(bounds)
 
 
-#: Bucket number i holds the values in [BOUNDS[i - 1], BOUNDS[i]); number 0 all that is less.
+#: Bucket i contains the values in [SKETCH_BOUNDS[i - 1], SKETCH_BOUNDS[i]); bucket 0 contains all smaller values.
 SKETCH_BOUNDS: Final = _bounds()
 BUCKET_COUNT: Final = len(SKETCH_BOUNDS) + 1
 
@@ -39,14 +40,14 @@ def bucket_index(value: float) -> int:
 
 
 def bucket_midpoint(number: int) -> float:
-    """What a value of this bucket is answered as."""
+    """The value that is reported for the values of a bucket."""
     if number == 0:
         return 0.0
     return SKETCH_BOUNDS[number - 1] * (2 * _GROWTH / (1 + _GROWTH) if number < len(SKETCH_BOUNDS) else 1.0)
 
 
 class Sketch(msgspec.Struct, frozen=True):
-    """How many values were in each bucket, by its number; buckets without any are left out."""
+    """Number of values in each bucket, by bucket index. Empty buckets are absent."""
 
     counts: dict[int, int] = msgspec.field(default_factory=dict)
 
@@ -55,12 +56,14 @@ class Sketch(msgspec.Struct, frozen=True):
         return sum(self.counts.values())
 
     def quantile(self, fraction: float) -> float | None:
-        """The value that `part` (0 … 1) of the values do not exceed, by nearest rank; None if there is no value."""
+        """The nearest-rank quantile: the value that `fraction` (0 to 1) of the values do not exceed. None if the sketch
+        is empty."""
         number = self._bucket_at(fraction)
         return None if number is None else bucket_midpoint(number)
 
     def upper_bound(self, fraction: float) -> float | None:
-        """The end of the bucket in which that value is: above it are less than 1 - `part` of the values, for sure."""
+        """The upper bound of the bucket of that quantile: at most 1 - `fraction` of the values are above it. None if
+        the sketch is empty."""
         number = self._bucket_at(fraction)
         return None if number is None else SKETCH_BOUNDS[min(number, len(SKETCH_BOUNDS) - 1)]
 
@@ -91,11 +94,12 @@ def merge_sketches(sketches: Iterable[Sketch]) -> Sketch:
 
 
 def derive_slow_thresholds(sketches: Mapping[str, Sketch]) -> dict[str, float]:
-    """The run time above which a task of each type counts as slow: the type's 95th percentile, at most 2 % more. The
-    end of its bucket and not the middle: where all tasks run equally long, none is slow."""
-    found = {name: sketch.upper_bound(SLOW_QUANTILE) for name, sketch in sketches.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    """By task type, the run time above which a task is slow: the 95th percentile of the type, overestimated by at most
+    2 %. It is the upper bound of the bucket and not the midpoint, so that no task is slow if all tasks run equally
+    long."""
+    bounds = {name: sketch.upper_bound(SLOW_QUANTILE) for name, sketch in sketches.items()}
+    return {name: value for name, value in bounds.items() if value is not None}
 
 
-#: `is:slow` is above this part of its type's run times.
+#: A task is slow if its run time is above this quantile of its type.
 SLOW_QUANTILE: Final = 0.95

@@ -1,8 +1,9 @@
-"""The nouns: what an event, a task, an attempt and a worker are. Frozen; imports nothing of ours.
+"""Domain records: events, tasks, attempts, workers and gaps. Frozen; this module imports no other module of the
+project.
 
-Times are epoch seconds by the clock of whoever sent the event; durations are seconds. Every field
-but the identity may be missing (None): events get lost, come twice and come late. `args`, `kwargs`,
-`result`, `exception` and `traceback` are the text that the event carried, never re-serialised.
+Times are epoch seconds by the clock of the sender of the event; durations are seconds. Every field except the identity
+may be None, because events can be lost, duplicated or late. `args`, `kwargs`, `result`, `exception` and `traceback` are
+the text of the event; they are never serialised again.
 """
 
 from typing import Annotated, Any, TypedDict
@@ -19,19 +20,19 @@ RECEIVED = "RECEIVED"
 RETRY = "RETRY"
 PENDING = "PENDING"
 
-#: States in which a task has ended. Everything else may still change.
+#: Final states. A task in any other state can still change.
 FINAL_STATES = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED})
 
-#: States of a task that has not ended and that nobody is working on right now.
+#: States of a task that has not finished and that no worker is running.
 WAITING_STATES = frozenset({PENDING, RECEIVED, RETRY})
 
-#: The documented list (`flower.utils.tasks.TASK_STATES`). A task may also bear RECEIVED, REJECTED
-#: or the name of a custom event (`task-progress` → PROGRESS).
+#: The documented list (`flower.utils.tasks.TASK_STATES`). A task can also have the state RECEIVED, REJECTED or that of
+#: a custom event (`task-progress` → PROGRESS).
 TASK_STATES = [PENDING, STARTED, SUCCESS, FAILURE, RETRY, REVOKED]
 
 
-# What an event may hold: msgspec checks the bounds while it decodes, which costs nothing. A number that
-# no database column and no `datetime` can take is not a number to us.
+# Types of event fields. msgspec checks the bounds while it decodes, at no extra cost. A number that does not fit into a
+# database column or a `datetime` is invalid.
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Timestamp = Annotated[float, Meta(ge=0, le=253402300799)]  # 1970 to 9999
 TaskId = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -39,10 +40,10 @@ EventType = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One message of the `celeryev` exchange, checked: types are right and `timestamp` is there.
+    """A message of the `celeryev` exchange, validated: all fields have the right type, and `timestamp` is present.
 
-    Fields that Celery does not define are in `data`. Task events have a `uuid`; worker events have
-    a `hostname` and no `uuid`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
+    Fields that Celery does not define are in `data`. Task events have a `uuid`; worker events have a `hostname` and no
+    `uuid`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
     """
 
     type: EventType
@@ -65,7 +66,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     queue: str | None = None
     exchange: str | None = None
     routing_key: str | None = None
-    # how it ended
+    # the outcome
     runtime: float | None = None
     result: str | None = None
     exception: str | None = None
@@ -82,12 +83,13 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     sw_ident: str | None = None
     sw_ver: str | None = None
     sw_sys: str | None = None
-    #: everything else that the sender put in, by name
+    #: all other fields of the event, by name
     data: dict[str, Any] | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One try at running a task. `state` is its outcome (RETRY if it was tried again), None while open."""
+    """One attempt to run a task. `state` is its outcome (RETRY if another attempt follows), None while it is not
+    finished."""
 
     number: int
     hostname: str | None = None
@@ -102,12 +104,11 @@ class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Task(msgspec.Struct, frozen=True, gc=False):
-    """A task as far as its events tell.
+    """A task, as known from its events.
 
-    The times `sent` … `rejected` are those of the last event of that kind; `timestamp` is the
-    newest of all. `hostname` is the worker's node name. The fields describe the current (or last)
-    attempt; those before it are in `earlier`. `data` holds what custom events and unknown fields
-    brought: event type → field → last value.
+    The times `sent` to `rejected` are those of the last event of that type; `timestamp` is the time of the newest
+    event. `hostname` is the worker's node name. The fields describe the current (or last) attempt; earlier attempts are
+    in `earlier`. `data` holds the fields of custom events and unknown fields: event type → field → last value.
     """
 
     uuid: str
@@ -146,7 +147,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """All attempts, oldest first; the last one is put together from the task's own fields."""
+        """All attempts, oldest first. The last one is built from the fields of the task."""
         ended = _END_TIME_FIELD.get(self.state)
         current = Attempt(
             number=len(self.earlier),
@@ -170,14 +171,14 @@ class Task(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def wait(self) -> float | None:
-        """Seconds from being sent (or received, if nobody saw the sending) to being started. Two clocks are
-        involved, so it may be negative."""
+        """Seconds from `sent` (or `received`, if there was no `task-sent` event) to `started`. The two times come from
+        two clocks, so the value may be negative."""
         since = self.received if self.sent is None else self.sent
         return None if since is None or self.started is None else self.started - since
 
     @property
     def worker(self) -> "WorkerName | None":
-        """The worker as an object with a `hostname`, the shape `celery.events.state.Task` has."""
+        """The worker as an object with a `hostname`, as in `celery.events.state.Task`."""
         return WorkerName(self.hostname, self.pid) if self.hostname else None
 
 
@@ -190,7 +191,7 @@ class WorkerName(msgspec.Struct, frozen=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A worker as far as its events tell. `heartbeat` is when *we* heard it last, by our clock."""
+    """A worker, as known from its events. `heartbeat` is the time of its last event by the recorder's clock."""
 
     hostname: str
     pid: int | None = None
@@ -205,21 +206,22 @@ class Worker(msgspec.Struct, frozen=True):
     sw_ver: str | None = None
     sw_sys: str | None = None
     clock: int | None = None
-    #: when it said last that it had come, by its own clock: what it was given before that is not with it any more
+    #: time of the last `worker-online` event, by the clock of the worker: tasks that it received before are no longer
+    #: in its memory
     since: float | None = None
 
     def is_alive(self, now: float) -> bool:
-        """Flower's rule: the last heartbeat is not older than twice the announced frequency."""
+        """Flower's rule: the last heartbeat is not older than twice the heartbeat interval."""
         return self.online and self.heartbeat is not None and now - self.heartbeat <= 2 * (self.freq or 2.0)
 
     def is_stale(self, now: float, after: float) -> bool:
-        """Whether it was heard last so many seconds ago or more, and is not alive."""
+        """Whether the worker is not alive and its last event is at least `after` seconds old."""
         last = self.timestamp if self.heartbeat is None else self.heartbeat
         return not self.is_alive(now) and (last is None or now - last >= after)
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A stretch of time in which events may have been missed; `end` is None while it lasts."""
+    """An interval in which events may be missing; `end` is None while the interval lasts."""
 
     start: float
     end: float | None
@@ -235,7 +237,7 @@ class WorkerInfo(TypedDict):
 
 
 class TaskInfo(TypedDict, total=False):
-    """The documented dict of a task, as `iter_tasks` yields it."""
+    """The documented dict of a task, as `iter_tasks` returns it."""
 
     uuid: str
     name: str | None
