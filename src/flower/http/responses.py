@@ -10,26 +10,26 @@ from flower.errors import BackendUnavailable, FlowerError, NoResultBackend, Sear
 
 #: The one table from the code of an error to the status of its answer.
 STATUS_BY_CODE: Mapping[str, int] = {
-    "invalid": 400,
-    "invalid_search": 400,
-    "arguments_not_whole": 400,
+    "invalid_request": 400,
+    "invalid_query": 400,
+    "truncated_arguments": 400,
     "unauthorized": 401,
     "not_found": 404,
     "method_not_allowed": 405,
-    "not_registered": 404,
-    "no_such_task": 404,
+    "task_not_registered": 404,
+    "task_not_found": 404,
     "timeout": 504,
     "forbidden": 403,
     "too_many": 429,
     "task_failed": 500,
-    "unavailable": 503,
+    "backend_unavailable": 503,
     "no_result_backend": 503,
-    "store": 503,
+    "store_unavailable": 503,
     "store_in_use": 503,
-    "not_a_store": 503,
-    "wrong_version": 503,
+    "invalid_store": 503,
+    "store_version_mismatch": 503,
     "store_full": 503,
-    "error": 500,
+    "internal_error": 500,
 }
 
 JSON = "application/json; charset=UTF-8"
