@@ -1,7 +1,13 @@
-"""What must not be kept or shown: values under telling names, and what looks like a secret wherever it stands.
+"""Redaction of secrets: values under secret names, and text that matches the pattern of a secret.
 
-Events are redacted when they are captured, so that nothing behind capture ever holds what was masked. Addresses and
-settings are masked when they are shown.
+Events are redacted when they are captured, so that no code behind capture handles masked values. URLs and settings are
+masked when they are shown.
+
+patterns      built-in patterns of secrets: URL passwords, tokens, keys, card numbers
+redactor      applies the rules to text, values and events
+repr_masking  masks values inside the repr of Python values
+rules         parses the options `redact`, `redact_patterns` and `redact_args`
+settings      masks URLs and Celery settings
 """
 
 from flower.redaction.patterns import MASK

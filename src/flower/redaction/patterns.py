@@ -1,4 +1,4 @@
-"""Secrets that are known by their looks. Each takes time in proportion to the text, whatever the text is."""
+"""Built-in patterns of secrets. Each takes time proportional to the length of the text, for every text."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,7 +8,9 @@ MASK = "***"
 
 
 class SecretPattern(NamedTuple):
-    #: for RE2, without regard to case: finds every text in which there may be one
+    #: RE2, case-insensitive: matches every text that may contain a match
+    """A pattern and the function that masks its matches."""
+
     prefilter: str
     replace: Callable[[str], str]
 
@@ -30,18 +32,18 @@ def _mask_private_key(text: str) -> str:
 
 
 def _mask_card(text: str) -> str:
-    return _CARD.sub(lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
+    return _CARD.sub(lambda match: MASK if _passes_luhn(match[0]) else match[0], text)
 
 
 _URL = re.compile(r"(://[^\s/:@'\"]*):[^\s'\"/]+@")
-#: With a digit in it: words about authentication are not a secret.
+#: At least one digit: words about authentication are not secrets.
 _BEARER = re.compile(r"\b(bearer|basic)\s+(?=[\w.~+/-]*\d)[\w.~+/-]{8,}=*", re.IGNORECASE | re.ASCII)
 _JWT = re.compile(r"\beyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?", re.ASCII)
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.S
 )
-#: How numbers of the common cards begin, and how long they are. Ids of databases and times in microseconds begin
-#: otherwise; what is part of a longer number, an id or a fraction is none.
+#: First digits and lengths of the numbers of common cards. Database ids and times in microseconds begin with other
+#: digits; a part of a longer number, an id or a fraction is not a card number.
 _CARD = re.compile(
     r"(?<![\w.-])(?:4\d{3}|5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720|6011|65\d\d)"
     r"(?:[ -]?\d{4}){3}(?![\w-]|\.\d)"

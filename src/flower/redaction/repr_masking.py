@@ -1,9 +1,10 @@
-"""Values under telling names in a text: the repr of arguments or a result, an exception, a traceback, a line of a log.
+"""Masks the values of secret names inside text: the repr of arguments or a result, an exception, a traceback, a log
+line.
 
-The text is read as Python writes values: strings, names, brackets. What follows a name that tells of a secret
-(`'password': …`, `password=…`, `password: …`) is masked up to its end; a string that holds such text (JSON, say) is
-read in the same way. Every step goes forward, so the time is in proportion to the text. Where a text is no value of
-Python's, more rather than less is masked.
+The text is scanned as Python writes values: strings, names, brackets. The value that follows a secret name
+(`'password': …`, `password=…`, `password: …`) is masked up to its end; a string that contains such text (for example
+JSON) is scanned in the same way. The scanner never moves backwards, so the time is proportional to the length of the
+text. Where the text is not a Python value, more rather than less is masked.
 """
 
 import ast
@@ -17,7 +18,7 @@ _MAX_DEPTH = 6
 _MAX_NAME_LENGTH = 100
 
 _NEXT = re.compile(r"(?<!\w)(?P<prefix>[bBrRuU]{0,2})(?P<quote>['\"])|(?P<word>\w[\w-]*+)")
-#: Between a name and its value; the quote is one that was not seen as the end of a string.
+#: Between a name and its value. The optional quote is one that was not recognised as the end of a string.
 _SEPARATOR = re.compile(r"\\*+['\"]?\s*+(?::(?!:)|=>|=(?!=))\s*+")
 _REST = {quote: re.compile(rf"[^{quote}\\]*+(?:\\.[^{quote}\\]*+)*+{quote}", re.S) for quote in "'\""}
 _ESCAPED_QUOTE = re.compile(r"(\\+)(['\"])")
@@ -25,9 +26,9 @@ _PLAIN = re.compile(r"(?:None|True|False|null|true|false|''|\"\")(?![\w'\"])")
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|negotiate)\s++", re.IGNORECASE)
 _BARE = re.compile(r"[^\s,;&'\"()\[\]{}<>]++")
 _BRACKET = re.compile(r"(?<!\w)['\"]|[()\[\]{}<>]")
-#: After it a value goes on that has a comma, a quote or a closing bracket in it.
+#: A character after which the value continues although it is a comma, a quote or a closing bracket.
 _GOES_ON = re.compile(r"['\",)\]}>](?=[\w!@#$%^*+/])(?!\w+\s*+[=:])")
-#: A string that begins right behind another one is a part of it.
+#: A string directly after another one is part of it.
 _ADJACENT = re.compile(r"[ \t]*+[bBrRuU]{0,2}(['\"])")
 _ESCAPES = re.compile(
     r"(?:[^\\]++|\\(?:[\\'\"abfnrtv\n]|[0-3]?[0-7]{1,2}|x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}))*+", re.I
@@ -36,53 +37,59 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 class MaskContext(NamedTuple):
-    #: whether this name is one of those whose values are masked
+    #: whether the values of this name are masked
+    """Predicates of the redactor."""
+
     is_secret: Callable[[str], bool]
-    #: False if there is certainly nothing to mask in this text
+    #: False only if the text contains no secret
     may_contain_secret: Callable[[str], bool]
 
 
 def mask_named_values(text: str, context: MaskContext, depth: int = 0) -> str:
     """The text with the values of secret names masked; the same object if there are none."""
-    out: list[str] = []
+    parts: list[str] = []
     copied = at = 0
-    while found := _NEXT.search(text, at):
-        content, at = _content(text, found)
+    while match := _NEXT.search(text, at):
+        content, at = _content(text, match)
         separator = _SEPARATOR.match(text, at)
         if separator and len(content) <= _MAX_NAME_LENGTH and context.is_secret(content):
             start = separator.end()
-            end, mask = _mask_value_at(text, start, quoted=found["quote"] is not None)
-            out += (text[copied:start], text[start:end] if mask is None else mask)
+            end, mask = _mask_value_at(text, start, quoted=match["quote"] is not None)
+            parts += (text[copied:start], text[start:end] if mask is None else mask)
             copied = at = max(end, start)
-        elif found["quote"] and context.may_contain_secret(content):
-            out += (text[copied : found.start()], _mask_string_content(text[found.start() : at], found, context, depth))
+        elif match["quote"] and context.may_contain_secret(content):
+            parts += (
+                text[copied : match.start()],
+                _mask_string_content(text[match.start() : at], match, context, depth),
+            )
             copied = at
-    if not out:
+    if not parts:
         return text
-    out.append(text[copied:])
-    return "".join(out)
+    parts.append(text[copied:])
+    return "".join(parts)
 
 
 def mask_argument_positions(text: str, positions: tuple[int, ...] | None) -> str:
-    """The repr of positional arguments with those at these places masked; None means all."""
+    """The repr of positional arguments with those at these positions masked; None = all."""
     if not text or text[0] not in _OPENING:
         return f"'{MASK}'" if text else text
-    out, at, place = [text[0]], 1, 0
-    while at < len(text) and text[at] not in _CLOSING:
-        end = _argument_end(text, at)
-        whole = text[at:end]
-        blank = len(whole) - len(whole.lstrip())
-        wanted = (positions is None or place in positions) and whole.strip()
-        out.append(f"{whole[:blank]}'{MASK}'" if wanted else whole)
+    parts, index, position = [text[0]], 1, 0
+    while index < len(text) and text[index] not in _CLOSING:
+        end = _argument_end(text, index)
+        argument = text[index:end]
+        indent = len(argument) - len(argument.lstrip())
+        is_masked = (positions is None or position in positions) and argument.strip()
+        parts.append(f"{argument[:indent]}'{MASK}'" if is_masked else argument)
         if end < len(text) and text[end] == ",":
-            out.append(",")
-            end, place = end + 1, place + 1
-        at = end
-    out.append(text[at:])
-    return "".join(out)
+            parts.append(",")
+            end, position = end + 1, position + 1
+        index = end
+    parts.append(text[index:])
+    return "".join(parts)
 
 
 def is_literal(text: str) -> bool:
+    """Whether the text is a Python literal."""
     try:
         _literal(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
@@ -91,28 +98,28 @@ def is_literal(text: str) -> bool:
 
 
 def _literal(text: str) -> Any:
-    if not _ESCAPES.fullmatch(text):  # Python would take it, and complain of it in the log
-        raise ValueError("an escape that Python does not know")
+    if not _ESCAPES.fullmatch(text):  # Python accepts it with a warning
+        raise ValueError("invalid escape sequence")
     return ast.literal_eval(text)
 
 
-def _content(text: str, found: re.Match[str]) -> tuple[str, int]:
-    """What is inside of the string or is the word that was found, and where it ends."""
-    if found["quote"] is None:
-        return found[0], found.end()
-    end = _string_end(text, found.end(), found["quote"])
-    return text[found.end() : end - 1 if end <= len(text) else end], min(end, len(text))
+def _content(text: str, match: re.Match[str]) -> tuple[str, int]:
+    """The content of the string or the word that matched, and the index after it."""
+    if match["quote"] is None:
+        return match[0], match.end()
+    end = _string_end(text, match.end(), match["quote"])
+    return text[match.end() : end - 1 if end <= len(text) else end], min(end, len(text))
 
 
 def _string_end(text: str, start: int, quote: str) -> int:
-    """Behind the closing quote; beyond the text's end if there is none."""
+    """The index after the closing quote; beyond the end of the text if there is none."""
     rest = _REST[quote].match(text, start)
     return rest.end() if rest else len(text) + 1
 
 
-def _mask_string_content(literal: str, found: re.Match[str], context: MaskContext, depth: int) -> str:
-    """The string with what is in it masked, as a string that spells the same value otherwise."""
-    quote, prefix = found["quote"], found["prefix"]
+def _mask_string_content(literal: str, match: re.Match[str], context: MaskContext, depth: int) -> str:
+    """The string literal with the secrets in its content masked; otherwise the same value."""
+    quote, prefix = match["quote"], match["prefix"]
     if depth >= _MAX_DEPTH:
         return f"{prefix}{quote}{MASK}{quote}"
     start = len(prefix) + 1
@@ -126,28 +133,29 @@ def _mask_string_content(literal: str, found: re.Match[str], context: MaskContex
     masked = mask_named_values(inner, context, depth + 1)
     if masked is inner:
         return literal
-    spelt = _quote_like(masked.encode("latin-1") if isinstance(value, bytes) else masked, quote)
-    return spelt if closed else spelt[:-1]
+    quoted = _quote_like(masked.encode("latin-1") if isinstance(value, bytes) else masked, quote)
+    return quoted if closed else quoted[:-1]
 
 
 def _quote_like(value: str | bytes, quote: str) -> str:
-    """The repr of it, within these quotes: JSON knows no others than its own."""
-    spelt = repr(value)
-    start = spelt.index(spelt[-1])
-    used, content = spelt[start], spelt[start + 1 : -1]
+    """The repr of the value with these quotes: JSON has no others."""
+    text = repr(value)
+    start = text.index(text[-1])
+    used, content = text[start], text[start + 1 : -1]
     if used != quote:
         content = content.replace("\\'", "'") if quote == '"' else content
         content = content.replace(quote, f"\\{quote}")
-    return f"{spelt[:start]}{quote}{content}{quote}"
+    return f"{text[:start]}{quote}{content}{quote}"
 
 
 def _trim_partial_escape(literal: str) -> str:
+    """The literal without an incomplete escape sequence at its end."""
     backslashes = len(literal) - len(literal.rstrip("\\"))
     return literal[:-1] if backslashes % 2 else literal
 
 
 def _mask_value_at(text: str, start: int, *, quoted: bool) -> tuple[int, str | None]:
-    """Where the value that begins here ends, and what stands for it; None if it tells nothing and may stay."""
+    """The index after the value at `start`, and its replacement; None if the value is harmless and remains."""
     if plain := _PLAIN.match(text, start):
         return plain.end(), None
     opening = _NEXT.match(text, start)
@@ -170,26 +178,26 @@ def _mask_value_at(text: str, start: int, *, quoted: bool) -> tuple[int, str | N
 
 
 def _escaped_end(text: str, opening: re.Match[str]) -> int:
-    """Behind the quote that closes a string whose quotes have this many backslashes before them."""
+    """The index after the quote that closes a string whose quotes have this many backslashes."""
     level = len(opening[1])
-    for found in _ESCAPED_QUOTE.finditer(text, opening.end()):
-        if found[2] == opening[2] and (len(found[1]) - level) % (2 * (level + 1)) == 0:
-            return found.end()
+    for match in _ESCAPED_QUOTE.finditer(text, opening.end()):
+        if match[2] == opening[2] and (len(match[1]) - level) % (2 * (level + 1)) == 0:
+            return match.end()
     return len(text)
 
 
 def _bracket_end(text: str, start: int) -> int:
-    """Behind the bracket that closes the one at `start`; the text's end if it is cut before."""
+    """The index after the bracket that closes the one at `start`; the end of the text if it is truncated."""
     angle = text[start] == "<"
     opening, closing = (_OPENING + "<", _CLOSING + ">") if angle else (_OPENING, _CLOSING)
     depth, at = 0, start
-    while found := _BRACKET.search(text, at):
-        at = found.end()
-        if found[0] in "'\"":
-            at = min(_string_end(text, at, found[0]), len(text))
-        elif found[0] in opening:
+    while match := _BRACKET.search(text, at):
+        at = match.end()
+        if match[0] in "'\"":
+            at = min(_string_end(text, at, match[0]), len(text))
+        elif match[0] in opening:
             depth += 1
-        elif found[0] in closing:
+        elif match[0] in closing:
             depth -= 1
             if depth == 0:
                 return at
@@ -211,7 +219,7 @@ def _bare_end(text: str, start: int) -> int:
 
 
 def _argument_end(text: str, start: int) -> int:
-    """Where the argument ends that begins here: before a comma or the closing bracket of the whole."""
+    """The end of the argument at `start`: before a comma or the closing bracket."""
     at = start
     while at < len(text):
         if text[at] in ",)]}":

@@ -1,7 +1,7 @@
-"""The rules as people write them (options `redact`, `redact_patterns`, `redact_args`), checked and made ready.
+"""Parser of the redaction rules (options `redact`, `redact_patterns`, `redact_args`).
 
-Patterns are RE2's, whose time grows with the length of the text and with nothing else: what a user writes there cannot
-stop the recorder. It knows no look-around and no back-references.
+Patterns are RE2 expressions, whose matching time is linear in the length of the text, so a user's pattern cannot stop
+the recorder. RE2 has no look-around and no back-references.
 """
 
 import re
@@ -14,8 +14,8 @@ import re2
 
 from flower.errors import InvalidRequest
 
-#: Masked unless `redact` says otherwise. Case does not matter, `*` is anything, `-` and `_` may be left out or swapped.
-#: A name that begins with `!` is never masked: language models count tokens.
+#: Names that are masked by default. Case is ignored, `*` matches any characters, `-` and `_` are optional and
+#: interchangeable. A name that begins with `!` is never masked: language models count tokens.
 DEFAULT_NAMES: tuple[str, ...] = (
     "*password*", "*passwd*", "*passphrase*", "pwd", "*secret*", "*token*", "*authorization*", "*api_key*",
     "*access_key", "*private_key*", "*credential*", "*card_number*", "card_no", "cc_number", "*cvv*", "cvc", "card_cvc",
@@ -23,7 +23,7 @@ DEFAULT_NAMES: tuple[str, ...] = (
     "!input_tokens", "!output_tokens", "!token_count", "!tokenizer",
 )  # fmt: skip
 
-#: Kinds of secrets that are known by their looks, wherever they stand (see `looks`).
+#: Built-in patterns, which apply to all text (see `patterns`).
 BUILTIN_PATTERNS: tuple[str, ...] = ("url", "bearer", "jwt", "private-key", "card")
 
 _MAX_PATTERN_LENGTH = 1_000
@@ -34,12 +34,12 @@ _DISABLED_WORDS = frozenset({"none", "off", "false", "0", ""})
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Plain values, so that they travel to another process."""
+    """Redaction rules as plain values, so that they can be sent to another process."""
 
     names: tuple[str, ...] = DEFAULT_NAMES
     #: kinds of `BUILT_IN`, and expressions of RE2
     patterns: tuple[str, ...] = BUILTIN_PATTERNS
-    #: names of tasks (with wildcards), and which of their positional arguments are masked; None = all
+    #: task names (with wildcards) and the positional arguments that are masked; None = all
     positions: tuple[tuple[str, tuple[int, ...] | None], ...] = ()
 
     def __bool__(self) -> bool:
@@ -47,83 +47,84 @@ class Rules:
 
 
 def parse_rules(names: Iterable[str] | None, patterns: Iterable[str] | None, positions: Iterable[str]) -> Rules:
-    """The rules of these options; None means the usual ones, `none` no rule of this kind. Names that are given take the
-    place of the usual ones, `default` among them stands for these. Raises Invalid."""
-    chosen = _extend_defaults(names, DEFAULT_NAMES)
-    if len(chosen) > _MAX_RULES:
-        raise InvalidRequest(f"redact: {len(chosen)} names, and {_MAX_RULES} are the most")
-    for name in chosen:
+    """The rules of these options. None means the default rules, `none` no rule of this kind. Given names replace the
+    default ones; `default` among them includes these. Raises InvalidRequest."""
+    chosen_names = _extend_defaults(names, DEFAULT_NAMES)
+    if len(chosen_names) > _MAX_RULES:
+        raise InvalidRequest(f"redact: too many names ({len(chosen_names)}; maximum {_MAX_RULES})")
+    for name in chosen_names:
         if not re.fullmatch(r"!?[\w*?. -]{1,100}", name) or not re.search(r"\w", name):
             raise InvalidRequest(
-                f"redact: '{name}' is not a name", hint="letters, digits, - and _, and * or ? for any others"
+                f"redact: invalid name '{name}'", hint="use letters, digits, - and _; * and ? are wildcards"
             )
-    looks = _extend_defaults(_rejoin_patterns(patterns), BUILTIN_PATTERNS)
-    for look in looks:
-        if look not in BUILTIN_PATTERNS:
-            compile_re2(look)
-    return Rules(chosen, looks, tuple(_parse_position(each) for each in positions))
+    chosen_patterns = _extend_defaults(_rejoin_patterns(patterns), BUILTIN_PATTERNS)
+    for pattern in chosen_patterns:
+        if pattern not in BUILTIN_PATTERNS:
+            compile_re2(pattern)
+    return Rules(chosen_names, chosen_patterns, tuple(_parse_position(each) for each in positions))
 
 
 @cache
 def compile_re2(pattern: str) -> Any:
-    """The expression as RE2 has it. Raises Invalid."""
-    re2.set_fallback_notification(re2.FALLBACK_EXCEPTION)  # never quietly by Python's `re`, which may take for ever
+    """Raises InvalidRequest if the pattern is not a valid RE2 expression."""
+    re2.set_fallback_notification(re2.FALLBACK_EXCEPTION)  # no fallback to Python's `re`, whose time is unbounded
     if len(pattern) > _MAX_PATTERN_LENGTH:
         raise InvalidRequest(
-            f"redact_patterns: a pattern of {len(pattern)} characters; {_MAX_PATTERN_LENGTH} are the most"
+            f"redact_patterns: pattern too long ({len(pattern)} characters; maximum {_MAX_PATTERN_LENGTH})"
         )
     try:
-        made = re2.compile(pattern, max_mem=_MAX_PATTERN_MEMORY)
+        compiled = re2.compile(pattern, max_mem=_MAX_PATTERN_MEMORY)
     except (re.error, ValueError) as error:
         raise InvalidRequest(
-            f"redact_patterns: '{pattern[:80]}': {error}",
-            hint=f"one of {', '.join(BUILTIN_PATTERNS)}, or an expression without look-around and back-references",
+            f"redact_patterns: invalid pattern '{pattern[:80]}': {error}",
+            hint=f"use one of {', '.join(BUILTIN_PATTERNS)}, or an RE2 expression (no look-around, no back-references)",
         ) from error
-    if made.search("") is not None:
-        raise InvalidRequest(f"redact_patterns: '{pattern[:80]}' matches the empty text")
-    return made
+    if compiled.search("") is not None:
+        raise InvalidRequest(f"redact_patterns: invalid pattern '{pattern[:80]}': it matches the empty string")
+    return compiled
 
 
 def name_to_regex(name: str) -> str:
-    """A name with wildcards as an expression for RE2 and `re`, without regard to case."""
+    """A name with wildcards as a case-insensitive expression for RE2 and `re`."""
     return "".join(_LETTER.get(letter) or re.escape(letter) for letter in name)
 
 
 _LETTER = {"*": r"[\w-]*", "?": r"[\w-]", "-": "[ _-]?", "_": "[ _-]?", " ": "[ _-]?"}
 
 
-def _extend_defaults(given: Iterable[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+def _extend_defaults(given: Iterable[str] | None, defaults: tuple[str, ...]) -> tuple[str, ...]:
     if given is None:
-        return usual
+        return defaults
     words = tuple(word.strip() for word in given)
     if all(word.lower() in _DISABLED_WORDS for word in words):
         return ()
     chosen: list[str] = []
     for word in words:
-        chosen.extend(usual if word.lower() == "default" else (word,))
+        chosen.extend(defaults if word.lower() == "default" else (word,))
     return tuple(chosen)
 
 
 def _rejoin_patterns(patterns: Iterable[str] | None) -> Iterable[str] | None:
-    """The option is cut at commas; one inside of brackets, as in `\\d{4,8}`, belongs to its pattern."""
+    """The option is split at commas; rejoin those inside brackets, as in `\\d{4,8}`."""
     if patterns is None:
         return None
-    whole: list[str] = []
+    rejoined: list[str] = []
     for part in patterns:
-        if whole and any(whole[-1].count(left) > whole[-1].count(right) for left, right in ("{}", "[]", "()")):
-            whole[-1] += f",{part}"
+        if rejoined and any(rejoined[-1].count(left) > rejoined[-1].count(right) for left, right in ("{}", "[]", "()")):
+            rejoined[-1] += f",{part}"
         else:
-            whole.append(part)
-    return whole
+            rejoined.append(part)
+    return rejoined
 
 
 def _parse_position(text: str) -> tuple[str, tuple[int, ...] | None]:
-    """`shop.pay:0:2` → ("shop.pay", (0, 2)); `shop.pay:*` or `shop.pay` → all of them."""
-    name, *places = (part.strip() for part in text.split(":"))
-    if not name or any(not (place == "*" or place.isdecimal()) for place in places):
+    """`shop.pay:0:2` → ("shop.pay", (0, 2)); `shop.pay:*` or `shop.pay` → all positions."""
+    name, *positions = (part.strip() for part in text.split(":"))
+    if not name or any(not (position == "*" or position.isdecimal()) for position in positions):
         raise InvalidRequest(
-            f"redact_args: '{text}'", hint="write task.name:0:2, counted from 0, or task.name:* for all"
+            f"redact_args: invalid rule '{text}'",
+            hint="use task.name:0:2 (positions from 0) or task.name:* (all positions)",
         )
-    if not places or "*" in places:
+    if not positions or "*" in positions:
         return name, None
-    return name, tuple(sorted({int(place) for place in places}))
+    return name, tuple(sorted({int(position) for position in positions}))

@@ -1,7 +1,8 @@
-"""Addresses of brokers and result backends, fit for a log or a page.
+"""Masks passwords in the URLs of brokers and result backends, and secrets in Celery's settings.
 
-Celery's settings, fit for a page. Celery masks what its `conf.table` gives by the words in a setting's name; we go
-by those words too, look into lists, and mask the passwords in addresses under any name."""
+Celery masks the settings of `conf.table` by the words in their names. This module uses the same words, also masks
+values inside lists, and masks URL passwords under any name.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +12,14 @@ _URL_PASSWORD = re.compile(r"(://[^\s/:@'\"]*):[^\s'\"/]*@")
 
 
 def mask_url(url: object) -> str:
-    """A broker URL, or several, without passwords and queries."""
+    """One or more broker URLs (separated by `;`) without passwords and query strings."""
     if isinstance(url, list | tuple):
         return ";".join(mask_url(part) for part in url)
     return ";".join(_mask_single_url(part) for part in str(url or "").split(";"))
 
 
 def mask_urls_in_text(text: str) -> str:
-    """The same text; passwords in the addresses it quotes are left out."""
+    """The text without the passwords of the URLs in it."""
     return _URL_PASSWORD.sub(r"\1:**@", text)
 
 
@@ -26,15 +27,15 @@ def _mask_single_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return re.sub(r"^[^@]*@", "**@", url)
-    rest, question, _ = rest.partition("?")
-    login, at, host = rest.rpartition("@")  # the last @: a password may hold one that nobody quoted
+    rest, query_mark, _ = rest.partition("?")
+    login, at, host = rest.rpartition("@")  # the last @: a password may contain an unquoted one
     user, colon, _ = login.partition(":")
-    return f"{scheme}://{user}{':**' if colon else ''}{at}{host}{'?…' if question else ''}"
+    return f"{scheme}://{user}{':**' if colon else ''}{at}{host}{'?…' if query_mark else ''}"
 
 
 SETTING_MASK = "********"
 
-#: Words in the name of a setting that keeps a secret. Names that are keys of another kind are not meant.
+#: Words in the names of settings that hold secrets. Keys of another kind (routing keys, prefixes) are excluded.
 _SECRET_NAME = re.compile(
     r"api|token|secret|pass|signature|database|credential|auth|(?<!routing_)(?<!prefix_)key", re.I
 )
@@ -47,18 +48,19 @@ _MAX_DEPTH = 16
 
 
 def mask_settings(settings: Mapping[Any, Any]) -> dict[str, Any]:
-    """The same settings by name; a value that must not be shown is `MASK`, an address shows no password."""
+    """The settings by name. A secret is replaced by `SETTING_MASK`; URLs have no passwords."""
     return {str(name): _mask_setting_value(str(name), value, 0) for name, value in settings.items()}
 
 
 def is_secret_setting(name: str) -> bool:
+    """Whether the name of the setting contains a word that marks a secret."""
     return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.match(name)
 
 
 def _mask_setting_value(name: str, value: Any, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         return SETTING_MASK
-    if isinstance(value, Mapping):  # what is in it has names of its own
+    if isinstance(value, Mapping):  # the keys inside have names of their own
         return {str(key): _mask_setting_value(str(key), item, depth + 1) for key, item in value.items()}
     if value is None or isinstance(value, bool) or value == "":
         return value
