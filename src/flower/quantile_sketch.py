@@ -85,14 +85,6 @@ def create_sketch(values: Iterable[float]) -> Sketch:
     return Sketch(counts)
 
 
-def merge_sketches(sketches: Iterable[Sketch]) -> Sketch:
-    counts: dict[int, int] = {}
-    for sketch in sketches:
-        for number, count in sketch.counts.items():
-            counts[number] = counts.get(number, 0) + count
-    return Sketch(counts)
-
-
 def derive_slow_thresholds(sketches: Mapping[str, Sketch]) -> dict[str, float]:
     """By task type, the run time above which a task is slow: the 95th percentile of the type, overestimated by at most
     2 %. It is the upper bound of the bucket and not the midpoint, so that no task is slow if all tasks run equally

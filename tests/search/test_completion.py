@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.search.completion import CompletionRequest, field_completions, parse_completion_request, suggest_completions
+from flower.search.completion import CompletionRequest, parse_completion_request, suggest_completions
 from tests.helpers.search_strategies import hostile
 
 
@@ -81,11 +81,16 @@ def test_signs_come_before_values() -> None:
     assert suggest_completions(parse_completion_request('"phrase', 7)) == []
 
 
-def test_fields_that_begin_so_come_first() -> None:
-    names = [offer.text for offer in field_completions("re")]
-    assert names[0] == "result:"
-    assert "worker:" not in names
-    assert all(offer.description and offer.example for offer in field_completions(""))
+def test_fields_with_the_prefix_come_first() -> None:
+    completions = suggest_completions(parse_completion_request("re", 2))
+    assert completions[0].text == "result:"
+    assert "worker:" not in [completion.text for completion in completions]
+
+
+def test_fields_have_a_description_and_an_example() -> None:
+    completions = suggest_completions(parse_completion_request("", 0))
+    assert len(completions) > 30
+    assert all(completion.description and completion.example for completion in completions)
 
 
 @given(hostile | st.text(), st.integers(-2, 40))

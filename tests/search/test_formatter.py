@@ -81,6 +81,6 @@ def test_the_plainest_text_is_found(query: str, text: str) -> None:
         Or(()),
     ],
 )
-def test_what_has_no_words_is_refused(tree: Node) -> None:
-    with pytest.raises(InvalidRequest, match="cannot be written"):
+def test_inexpressible_tree_is_rejected(tree: Node) -> None:
+    with pytest.raises(InvalidRequest, match="Not expressible"):
         format_search(tree)

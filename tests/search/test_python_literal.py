@@ -37,7 +37,7 @@ from tests.helpers.search_strategies import hostile, keywords, values
     ids=lambda text: repr(text[:20]),
 )
 @pytest.mark.filterwarnings("error")
-def test_what_is_no_literal_is_refused_and_harmless(text: str) -> None:
+def test_other_text_is_rejected(text: str) -> None:
     for read in (parse_literal, parse_literal_strict):
         with pytest.raises(ValueError, match=r"not a literal|backslashes"):
             read(text)
@@ -74,9 +74,9 @@ def test_a_whole_literal_is_the_value(text: str, value: object) -> None:
         "(b'00ff',)",  # binary bytes, which Celery shows as digits
     ],
 )
-def test_what_may_be_another_value_is_in_doubt(text: str) -> None:
+def test_ambiguous_literal_is_rejected(text: str) -> None:
     parse_literal(text)
-    with pytest.raises(ValueError, match=r"cut|backslashes"):
+    with pytest.raises(ValueError, match=r"truncated|backslashes"):
         parse_literal_strict(text)
 
 

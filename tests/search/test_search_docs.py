@@ -1,4 +1,4 @@
-"""`docs/search.md` is true. Run as a program, this writes its tables anew."""
+"""`docs/search.md` matches the code. Run as a program, this module rewrites its tables."""
 
 import re
 
@@ -14,13 +14,23 @@ from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "search.md"
 _TABLE = re.compile(r"(<!-- (\w+): written.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
-_KINDS = {"text": "part", "word": "part", "id": "part", "state": "whole", "number": "number", "time": "time"}
+_KINDS = {
+    "text": "substring",
+    "word": "substring",
+    "id": "substring",
+    "state": "exact",
+    "number": "number",
+    "time": "time",
+}
 
 
 def fields() -> list[str]:
-    lines = ["| field | is | compared | free | costs | example |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| field | description | comparison | free text | cost | example |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for field in FIELDS.values():
-        free = "free" if field.in_free_text else ""
+        free = "yes" if field.in_free_text else ""
         compared = "duration" if field.is_duration else _KINDS[field.kind]
         compared += ", keys" if field.has_keys else ""
         lines.append(
@@ -30,25 +40,25 @@ def fields() -> list[str]:
 
 
 def operators() -> list[str]:
-    lines = ["| write | a task is found if its value | for | example |", "| --- | --- | --- | --- |"]
-    for sign in OPERATORS:
-        kinds = dict.fromkeys(_KINDS[kind] for kind in sign.kinds)
-        able = ", ".join((*kinds, *(("keys",) if sign.applies_to_keys else ())))
-        lines.append(f"| `{sign.syntax}` | {sign.description} | {able} | `{sign.example}` |")
+    lines = ["| syntax | matches if the value | types | example |", "| --- | --- | --- | --- |"]
+    for operator in OPERATORS:
+        kinds = dict.fromkeys(_KINDS[kind] for kind in operator.kinds)
+        types = ", ".join((*kinds, *(("keys",) if operator.applies_to_keys else ())))
+        lines.append(f"| `{operator.syntax}` | {operator.description} | {types} | `{operator.example}` |")
     return lines
 
 
 def conditions() -> list[str]:
-    lines = ["| write | to find tasks of which is true |", "| --- | --- |"]
+    lines = ["| syntax | matches tasks that are |", "| --- | --- |"]
     return lines + [f"| `is:{condition.name}` | {condition.description} |" for condition in CONDITIONS.values()]
 
 
 def limits() -> list[str]:
     return [
         f"- {MAX_QUERY_LENGTH} characters",
-        f"- {MAX_QUERY_TOKENS} words, operators, parentheses and parts of lists together",
-        f"- {MAX_QUERY_DEPTH} parentheses open at one place",
-        f"- {MAX_STARS} stars in one pattern",
+        f"- {MAX_QUERY_TOKENS} tokens: words, operators, parentheses and the values of lists",
+        f"- {MAX_QUERY_DEPTH} levels of parentheses",
+        f"- {MAX_STARS} `*` in one pattern",
     ]
 
 

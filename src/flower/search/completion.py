@@ -1,5 +1,5 @@
-"""Completion as far as the language goes: what is being typed, and the fields, signs and words that fit. Values and
-keys that occur come from the store."""
+"""Completion by the grammar of the search language: what is being typed, and the fields, operators and words that can
+follow. Values and keys come from the store (`flower.api.completion`)."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -16,11 +16,11 @@ CompletionKind: TypeAlias = Literal["field", "operator", "value", "key", "none"]
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What is being typed. A completion takes the place of `text[start:end]`.
+    """What is being typed. A completion replaces `text[start:end]`.
 
-    field     a word, which may become a field's name: `typed`
-    operator  a field is named and a colon typed, and signs are as likely to follow as values
-    value     a value of `field` (which may be "is" or "has"), of what is under `keys` if there are any
+    field     a word that can become the name of a field: `prefix`
+    operator  after the colon of a field, where operators are as likely as values
+    value     a value of `field` (also "is" or "has"), or of the values under `keys`
     key       a key of `field`, under `keys`
     none      nothing that can be completed, such as a quoted phrase
     """
@@ -35,7 +35,7 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class GrammarCompletion:
-    """`text` is what is put in; `form` shows it to people where that says more."""
+    """A completion. `text` is inserted; `label` is shown instead of it if set."""
 
     text: str
     description: str
@@ -44,20 +44,20 @@ class GrammarCompletion:
 
 
 def parse_completion_request(text: str, position: int) -> CompletionRequest:
-    """`position` counts characters of the text as it stands, from 0; what comes after it does not decide, but is
-    replaced as far as it belongs to the same word."""
+    """`position` is an index in the untrimmed text. The text after it has no effect, but the rest of the same word is
+    replaced."""
     position = max(0, min(position, len(text)))
     start = _word_start(text, position)
-    _, end, opened = read_word(text, start)
-    if opened is not None:  # a quote that is still open reaches to the end
+    _, end, quote_start = read_word(text, start)
+    if quote_start is not None:  # an unclosed quote extends to the end
         end = position
-    typed, _, open_now = read_word(text[:position], start)
+    typed, _, open_quote = read_word(text[:position], start)
     end = max(end, position)
-    return _classify_word(typed, end, quoting=open_now is not None)
+    return _classify_word(typed, end, quoting=open_quote is not None)
 
 
 def suggest_completions(request: CompletionRequest) -> list[GrammarCompletion]:
-    """What the language itself can offer."""
+    """The completions that the grammar offers."""
     match request.kind:
         case "field":
             return _suggest_fields(request.prefix, ":") + _suggest_special_qualifiers(request.prefix)
@@ -76,24 +76,20 @@ def suggest_completions(request: CompletionRequest) -> list[GrammarCompletion]:
     return []
 
 
-def field_completions(typed: str) -> list[GrammarCompletion]:
-    """Fields whose name begins with what was typed, then those that have it anywhere."""
-    return _suggest_fields(typed, ":")
-
-
 def suggest_operators(request: CompletionRequest) -> list[GrammarCompletion]:
-    """The signs that may follow the field's name."""
+    """The operators that can follow the name of the field."""
     field = FIELDS.get(request.field)
     if field is None:
         return []
-    signs = operators_for(field, under_key=bool(request.keys))
+    operators = operators_for(field, under_key=bool(request.keys))
     return [
-        GrammarCompletion(sign.symbol.removeprefix(":"), sign.description, sign.example, sign.syntax) for sign in signs
+        GrammarCompletion(sign.symbol.removeprefix(":"), sign.description, sign.example, sign.syntax)
+        for sign in operators
     ]
 
 
 def _word_start(text: str, position: int) -> int:
-    """Where the word begins that the position is in or at the end of."""
+    """The start of the word that contains or ends at `position`."""
     index = 0
     while index < position:
         if text[index].isspace() or text[index] in "()-":
@@ -142,9 +138,9 @@ def _classify_value(field: Field, keys: tuple[str, ...], value: QuotedWord, end:
         )
         return _make_request(kind, field.name, keys, value, end)
     part = value if field.kind == "text" and not keys else value.split(",")[-1]
-    for sign in (*COMPARISONS, "="):
-        if part.syntax.startswith(sign):
-            part = part.section(len(sign))
+    for operator in (*COMPARISONS, "="):
+        if part.syntax.startswith(operator):
+            part = part.section(len(operator))
             break
     if is_ordered(field) and ".." in part.syntax:
         part = part.section(part.syntax.rindex("..") + 2)
@@ -157,31 +153,32 @@ def _make_request(
     return CompletionRequest(kind, field, keys, part.text, part.position, end)
 
 
-def _matches_prefix(name: str, what: CompletionRequest) -> bool:
-    return name.startswith(what.prefix.casefold())
+def _matches_prefix(name: str, request: CompletionRequest) -> bool:
+    return name.startswith(request.prefix.casefold())
 
 
-def _suggest_fields(typed: str, sign: str) -> list[GrammarCompletion]:
-    folded = typed.casefold()
-    found = [field for field in FIELDS.values() if folded in field.name]
-    found.sort(key=lambda field: not field.name.startswith(folded))
-    return [GrammarCompletion(f"{field.name}{sign}", field.description, field.example) for field in found]
+def _suggest_fields(prefix: str, suffix: str) -> list[GrammarCompletion]:
+    folded = prefix.casefold()
+    fields = [field for field in FIELDS.values() if folded in field.name]
+    fields.sort(key=lambda field: not field.name.startswith(folded))
+    return [GrammarCompletion(f"{field.name}{suffix}", field.description, field.example) for field in fields]
 
 
-def _suggest_special_qualifiers(typed: str) -> list[GrammarCompletion]:
+def _suggest_special_qualifiers(prefix: str) -> list[GrammarCompletion]:
     offers = (
-        GrammarCompletion("is:", "a condition: failed, running, slow …", "is:failed"),
-        GrammarCompletion("has:", "there is a value in a field", "has:traceback"),
+        GrammarCompletion("is:", "condition: failed, running, slow …", "is:failed"),
+        GrammarCompletion("has:", "field has a value", "has:traceback"),
     )
-    return [offer for offer in offers if offer.text.startswith(typed.casefold())]
+    return [offer for offer in offers if offer.text.startswith(prefix.casefold())]
 
 
-def _suggest_time_words(what: CompletionRequest) -> list[GrammarCompletion]:
-    """Words of the language that are values."""
-    field = FIELDS.get(what.field)
+def _suggest_time_words(request: CompletionRequest) -> list[GrammarCompletion]:
+    """Words of the language for times."""
+    field = FIELDS.get(request.field)
     if field is None or field.kind != "time":
         return []
-    found = [*(GrammarCompletion(day, "the whole day", f"{field.name}:{day}") for day in NAMED_DAYS),
-             GrammarCompletion("-1h", "an hour ago; units are s, m, h, d, w", f"{field.name}:>-1h"),
-             GrammarCompletion("now", "the present moment", f"{field.name}:-1h..now")]  # fmt: skip
-    return [word for word in found if _matches_prefix(word.text, what)]
+    past_days = [day for day, offset in NAMED_DAYS.items() if offset <= 0]
+    words = [*(GrammarCompletion(day, "whole day", f"{field.name}:{day}") for day in past_days),
+             GrammarCompletion("-1h", "one hour ago; units are s, m, h, d, w", f"{field.name}:>-1h"),
+             GrammarCompletion("now", "current time", f"{field.name}:-1h..now")]  # fmt: skip
+    return [word for word in words if _matches_prefix(word.text, request)]

@@ -1,4 +1,4 @@
-"""What `is:` can be followed by: words for what people ask most often, and the searches they stand for."""
+"""The conditions of `is:`: names for frequent searches."""
 
 from dataclasses import dataclass
 
@@ -17,33 +17,33 @@ def _state(*states: str) -> Node:
     return any_of(Term("state", "is", state) for state in states)
 
 
-_ENDED = sorted(FINAL_STATES)
+_FINAL = sorted(FINAL_STATES)
 _WAITING = (PENDING, RECEIVED, RETRY)
-_FINISHED = _state(*_ENDED)
+_FINISHED = _state(*_FINAL)
 _CHILD = Term("parent_id", "present", "")
 
 CONDITIONS: dict[str, Condition] = {
     condition.name: condition
     for condition in (
-        Condition("failed", _state(FAILURE), "it failed"),
-        Condition("succeeded", _state(SUCCESS), "it succeeded"),
-        Condition("waiting", _state(*_WAITING), "no worker runs it: sent, received, or to be tried again"),
+        Condition("failed", _state(FAILURE), "failed"),
+        Condition("succeeded", _state(SUCCESS), "succeeded"),
+        Condition("waiting", _state(*_WAITING), "not running: sent, received, or waiting for a retry"),
         Condition(
             "running",
-            Not(_state(*_WAITING, *_ENDED)),
-            "a worker runs it: STARTED, or a state of your own such as PROGRESS",
+            Not(_state(*_WAITING, *_FINAL)),
+            "running on a worker: STARTED, or a custom state such as PROGRESS",
         ),
-        Condition("finished", _FINISHED, "it has ended: succeeded, failed, revoked or rejected"),
-        Condition("unfinished", Not(_FINISHED), "it waits or runs"),
+        Condition("finished", _FINISHED, "finished: succeeded, failed, revoked or rejected"),
+        Condition("unfinished", Not(_FINISHED), "pending or running"),
         Condition(
             "retried",
             Or((Term("retries", "range", (1.0, None)), Term("state", "is", RETRY))),
-            "it was tried again, or is about to be",
+            "retried, or waiting for a retry",
         ),
-        Condition("revoked", _state(REVOKED), "it was revoked"),
-        Condition("rejected", _state(REJECTED), "it was rejected"),
-        Condition("root", Not(_CHILD), "no other task sent it"),
-        Condition("child", _CHILD, "another task sent it"),
-        Condition("slow", Term("runtime", "slow", ""), "it ran longer than 95 of 100 tasks of its type"),
+        Condition("revoked", _state(REVOKED), "revoked"),
+        Condition("rejected", _state(REJECTED), "rejected"),
+        Condition("root", Not(_CHILD), "not sent by another task"),
+        Condition("child", _CHILD, "sent by another task"),
+        Condition("slow", Term("runtime", "slow", ""), "run time above the 95th percentile of its type"),
     )
 }

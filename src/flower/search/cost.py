@@ -1,18 +1,18 @@
-"""What a search costs: from columns, from the text index, or by reading rows."""
+"""Cost class of a query: answered from columns, from the text index, or by reading rows."""
 
 from typing import Final
 
 from flower.search.fields import FIELDS, FieldCost, is_ordered
 from flower.search.tree import And, Node, Not, Or, PathCondition, Term
 
-#: The text index holds all runs of so many characters.
+#: Length of the character sequences in the text index.
 TRIGRAM_LENGTH: Final = 3
-_COST_ORDER: Final[tuple[FieldCost, ...]] = ("columns", "text index", "rows")
+_COST_ORDER: Final[tuple[FieldCost, ...]] = ("columns", "text_index", "rows")
 
 
 def query_cost(node: Node) -> FieldCost:
-    """The class of the dearest thing that has to be done. Of terms that must all hold the cheapest one leads, and
-    only the rows that it leaves are looked at for the others."""
+    """The cost of the most expensive step. Of terms that must all match the cheapest one is evaluated first, and the
+    others are checked only for the rows that remain."""
     match node:
         case Term():
             return _term_cost(node)
@@ -36,11 +36,11 @@ def _term_cost(term: Term) -> FieldCost:
         case "pair", (key, value):
             return min(_text_cost(key), _text_cost(value), key=_COST_ORDER.index)
         case (("is" | "equals"), _) if field.kind == "id":
-            return "columns"  # whole ids have an index
+            return "columns"  # complete ids are indexed
         case _, value:
-            return _text_cost(value) if field.cost == "text index" and not is_ordered(field) else field.cost
+            return _text_cost(value) if field.cost == "text_index" and not is_ordered(field) else field.cost
     raise AssertionError(term)
 
 
 def _text_cost(value: object) -> FieldCost:
-    return "text index" if isinstance(value, str) and len(value.casefold()) >= TRIGRAM_LENGTH else "rows"
+    return "text_index" if isinstance(value, str) and len(value.casefold()) >= TRIGRAM_LENGTH else "rows"

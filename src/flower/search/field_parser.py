@@ -1,6 +1,6 @@
-"""What `field:value` means, by the kind of the field: a table from kind to reader.
+"""Parses the value of `field:value`: a table from the type of the field to its parser.
 
-The sign that stands first (`=`, `>`, …) and those within (`,`, `*`, `..`) count where they are not quoted.
+The operator at the start (`=`, `>`, …) and those inside (`,`, `*`, `..`) have an effect only where they are not quoted.
 """
 
 import math
@@ -17,8 +17,7 @@ from flower.search.tree import Node, PathCondition, RangeBounds, Term, any_of
 from flower.search.wildcards import MAX_STARS, escape_wildcards
 from flower.units import parse_duration, parse_number
 
-#: Flower's own text fields: signs of comparison are part of the text there, as they are in Flower
-#: (`name:<locals>`, `args:<Order`).
+#: Flower's text fields: comparison operators are part of the text there, as in Flower (`name:<locals>`, `args:<Order`).
 FLOWER_FIELDS: Final = frozenset({"name", "worker", "args", "kwargs", "result"})
 COMPARISONS: Final = (">=", "<=", ">", "<")
 SPECIAL_QUALIFIERS: Final = ("is", "has")
@@ -26,26 +25,28 @@ SPECIAL_QUALIFIERS: Final = ("is", "has")
 FieldParser = Callable[[Field, QuotedWord, TimeContext], Node]
 
 
-def parse_field_value(field: Field, value: QuotedWord, at: TimeContext) -> list[Node]:
-    """The terms of which one must hold. Raises SearchError, saying what would be right."""
-    return _parse_list(value, lambda part: _FIELD_PARSERS[field.kind](field, part, at), single=field.kind == "text")
+def parse_field_value(field: Field, value: QuotedWord, context: TimeContext) -> list[Node]:
+    """Terms of which one must match. Raises SearchError with a hint."""
+    return _parse_list(
+        value, lambda part: _FIELD_PARSERS[field.kind](field, part, context), single=field.kind == "text"
+    )
 
 
 def parse_path_value(field: Field, keys: tuple[str, ...], value: QuotedWord) -> list[Node]:
-    """The same for what is under these keys of the field."""
+    """The terms for the values under these keys of the field."""
     if value.syntax.startswith("="):
-        hint = f"{field.name}.{'.'.join(keys)}:value is the whole value, ignoring case"
-        raise SearchError("':=' is not for keys", value.position, hint=hint)
+        hint = f"{field.name}.{'.'.join(keys)}:value compares the complete value, ignoring case"
+        raise SearchError("':=' cannot be used with keys", value.position, hint=hint)
     return _parse_list(value, lambda part: Term(field.name, "path", _parse_path_term(keys, part)))
 
 
 def parse_condition(value: QuotedWord) -> list[Node]:
-    """`is:`"""
+    """The terms of `is:`."""
     return _parse_list(value, _condition_node)
 
 
 def parse_presence(value: QuotedWord) -> list[Node]:
-    """`has:`"""
+    """The terms of `has:`."""
     return _parse_list(value, _presence_node)
 
 
@@ -54,12 +55,12 @@ def _parse_list(value: QuotedWord, read_part: Callable[[QuotedWord], Node], *, s
         return [read_part(value)]
     exact = value.syntax.startswith("=")
     parts = value.split(",")
-    for place, part in enumerate(parts):
-        if not part.text or (exact and part.text == "=" and not place):
-            hint = f'to find the comma, quote it: "{value.text}"' if len(parts) > 1 else "put a value after it"
-            raise SearchError("A value is missing here", part.position, hint=hint)
-    # `name:=a,b` is one of these two, both to the letter
-    return [read_part(_parse_exact(part) if exact and place else part) for place, part in enumerate(parts)]
+    for index, part in enumerate(parts):
+        if not part.text or (exact and part.text == "=" and not index):
+            hint = f'to search for the comma, quote it: "{value.text}"' if len(parts) > 1 else "add a value"
+            raise SearchError("Missing value", part.position, hint=hint)
+    # `name:=a,b` is one of these two, both compared exactly
+    return [read_part(_parse_exact(part) if exact and index else part) for index, part in enumerate(parts)]
 
 
 def _parse_exact(part: QuotedWord) -> QuotedWord:
@@ -68,7 +69,7 @@ def _parse_exact(part: QuotedWord) -> QuotedWord:
     return QuotedWord(f"={part.text}", f"={part.syntax}", (part.position, *part.positions))
 
 
-def _parse_text(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+def _parse_text(field: Field, value: QuotedWord, context: TimeContext) -> Node:
     if value.syntax.startswith("=") and len(value.text) > 1:
         return Term(field.name, "equals", value.text[1:])
     _check_comparison(field, value)
@@ -78,7 +79,7 @@ def _parse_text(field: Field, value: QuotedWord, at: TimeContext) -> Node:
     return Term(field.name, "contains", value.text)
 
 
-def _parse_word(field: Field, value: QuotedWord, at: TimeContext) -> Node:
+def _parse_word(field: Field, value: QuotedWord, context: TimeContext) -> Node:
     if value.syntax.startswith("="):
         return Term(field.name, "equals", value.text[1:])
     _check_comparison(field, value)
@@ -90,23 +91,24 @@ def _parse_word(field: Field, value: QuotedWord, at: TimeContext) -> Node:
 def _check_comparison(field: Field, value: QuotedWord) -> None:
     if field.name in FLOWER_FIELDS or not value.syntax.startswith(("<", ">")):
         return
-    able = ", ".join(name for name, other in FIELDS.items() if is_ordered(other))
-    hint = f'to find the sign, quote it: {field.name}:"{value.text}"; these can be compared: {able}'
-    raise SearchError(f"'{field.name}' cannot be compared", value.position, hint=hint)
+    comparable = ", ".join(name for name, other in FIELDS.items() if is_ordered(other))
+    hint = f'to search for the character, quote it: {field.name}:"{value.text}"; fields with comparison: {comparable}'
+    raise SearchError(f"'{field.name}' does not support comparison", value.position, hint=hint)
 
 
-def _parse_ordered(field: Field, value: QuotedWord, at: TimeContext) -> Node:
-    return Term(field.name, "range", _parse_bounds(value, lambda part: _parse_span(field, part, at)))
+def _parse_ordered(field: Field, value: QuotedWord, context: TimeContext) -> Node:
+    return Term(field.name, "range", _parse_bounds(value, lambda part: _parse_span(field, part, context)))
 
 
 def _parse_bounds(value: QuotedWord, span: Callable[[QuotedWord], RangeBounds]) -> RangeBounds:
-    """`span` gives the first and last value that a text means; the first is None for a moment seen from now."""
-    sign, rest = _split_operator(value)
+    """The bounds of a range or comparison. `span` returns the first and last value of a text; the first is None for a
+    relative time."""
+    operator, rest = _split_operator(value)
     between = rest.syntax.find("..")
     if between >= 0:
-        return _comparison_bounds(value, sign, rest.section(0, between), rest.section(between + 2), span)
+        return _comparison_bounds(value, operator, rest.section(0, between), rest.section(between + 2), span)
     low, high = span(rest)
-    match sign:
+    match operator:
         case ">":
             return math.nextafter(_last_bound(high), math.inf), None
         case ">=":
@@ -116,23 +118,23 @@ def _parse_bounds(value: QuotedWord, span: Callable[[QuotedWord], RangeBounds]) 
         case "<=":
             return None, high
     if low is None:
-        hint = f"'{rest.text}' is a moment: '>{rest.text}' finds what came after it, '<{rest.text}' what came before"
-        raise SearchError("Nothing happens at exactly that moment", rest.position, hint=hint)
+        hint = f"use '>{rest.text}' for later times, '<{rest.text}' for earlier times"
+        raise SearchError(f"'{rest.text}' is a moment and requires a comparison", rest.position, hint=hint)
     return low, high
 
 
 def _comparison_bounds(
-    value: QuotedWord, sign: str, first: QuotedWord, last: QuotedWord, span: Callable[[QuotedWord], RangeBounds]
+    value: QuotedWord, operator: str, first: QuotedWord, last: QuotedWord, span: Callable[[QuotedWord], RangeBounds]
 ) -> RangeBounds:
-    if sign not in ("", "="):
-        raise SearchError(f"'{sign}' and '..' do not go together", value.position, hint="write a..b, a.., or ..b")
+    if operator not in ("", "="):
+        raise SearchError(f"'{operator}' cannot be combined with '..'", value.position, hint="use a..b, a.. or ..b")
     if not first.text and not last.text:
-        raise SearchError("A range needs a bound", value.position, hint="write a..b, a.., or ..b")
-    low, of_first = span(first) if first.text else (None, None)
-    low = of_first if low is None else low
+        raise SearchError("A range requires a bound", value.position, hint="use a..b, a.. or ..b")
+    low, end_of_first = span(first) if first.text else (None, None)
+    low = end_of_first if low is None else low
     high = span(last)[1] if last.text else None
     if low is not None and high is not None and low > high:
-        raise SearchError("The range ends before it begins", value.position, hint=f"write {last.text}..{first.text}")
+        raise SearchError("The range ends before it begins", value.position, hint=f"use {last.text}..{first.text}")
     return low, high
 
 
@@ -142,27 +144,27 @@ def _last_bound(value: float | None) -> float:
 
 
 def _split_operator(value: QuotedWord) -> tuple[str, QuotedWord]:
-    for sign in (*COMPARISONS, "="):
-        if value.syntax.startswith(sign):
-            return sign, value.section(len(sign))
+    for operator in (*COMPARISONS, "="):
+        if value.syntax.startswith(operator):
+            return operator, value.section(len(operator))
     return "", value
 
 
-def _parse_span(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds:
+def _parse_span(field: Field, value: QuotedWord, context: TimeContext) -> RangeBounds:
     if field.kind == "time":
-        return _parse_time(field, value, at)
+        return _parse_time(field, value, context)
     try:
-        found = parse_duration(value.text) if field.is_duration else parse_number(value.text)
+        number = parse_duration(value.text) if field.is_duration else parse_number(value.text)
     except ValueError:
         raise _invalid_value(field, value, "a duration" if field.is_duration else "a number") from None
-    return found, found
+    return number, number
 
 
-def _parse_time(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds:
+def _parse_time(field: Field, value: QuotedWord, context: TimeContext) -> RangeBounds:
     text = value.text.strip()
     try:
-        seen = parse_moment(text, at)
-        return (None, seen) if seen is not None else parse_time_span(text, at)
+        moment = parse_moment(text, context)
+        return (None, moment) if moment is not None else parse_time_span(text, context)
     except ValueError:
         pass
     try:
@@ -174,9 +176,9 @@ def _parse_time(field: Field, value: QuotedWord, at: TimeContext) -> RangeBounds
 
 def _invalid_value(field: Field, value: QuotedWord, wanted: str) -> SearchError:
     return SearchError(
-        f"'{field.name}' takes {wanted}",
+        f"Expected {wanted} after '{field.name}:'",
         value.position,
-        hint=f"for example {field.example}; quote the text to find it as it is",
+        hint=f"for example {field.example}",
     )
 
 
@@ -189,17 +191,17 @@ def _parse_path_term(keys: tuple[str, ...], value: QuotedWord) -> PathCondition:
         try:
             return PathCondition(keys, "range", _parse_bounds(value, _parse_path_number))
         except SearchError:
-            return PathCondition(keys, "is", value.text)  # two dots in a text
+            return PathCondition(keys, "is", value.text)  # text with two dots
     return PathCondition(keys, "is", value.text)
 
 
 def _parse_path_number(value: QuotedWord) -> RangeBounds:
     try:
-        found = parse_number(value.text)
+        number = parse_number(value.text)
     except ValueError:
-        hint = "what is under a key is compared as a number; to find the text, quote it"
+        hint = "values under a key are compared as numbers; to search for the text, quote it"
         raise SearchError(f"'{value.text}' is not a number", value.position, hint=hint) from None
-    return found, found
+    return number, number
 
 
 def _is_pattern(value: QuotedWord) -> bool:
@@ -208,7 +210,7 @@ def _is_pattern(value: QuotedWord) -> bool:
 
 def _parse_pattern(value: QuotedWord) -> str:
     if value.syntax.count("*") > MAX_STARS:
-        raise SearchError(f"A pattern takes at most {MAX_STARS} stars", value.position)
+        raise SearchError(f"Too many wildcards (maximum {MAX_STARS} stars)", value.position)
     wild = (character in "*?" for character in value.syntax)
     return "".join(c if is_wild else escape_wildcards(c) for c, is_wild in zip(value.text, wild, strict=True))
 
@@ -217,7 +219,7 @@ def _condition_node(value: QuotedWord) -> Node:
     condition = CONDITIONS.get(value.text.casefold())
     if condition is None:
         hint = did_you_mean(value.text, CONDITIONS)
-        raise SearchError(f"Nothing is known to be '{value.text}'", value.position, hint=hint)
+        raise SearchError(f"Unknown condition '{value.text}'", value.position, hint=hint)
     return condition.node
 
 
@@ -226,21 +228,21 @@ def _presence_node(value: QuotedWord) -> Node:
     field = find_field(parts[0].text)
     if field is None:
         hint = did_you_mean(parts[0].text, (*FIELDS, *ALIASES))
-        raise SearchError(f"There is no field '{parts[0].text}'", value.position, hint=hint)
+        raise SearchError(f"Unknown field '{parts[0].text}'", value.position, hint=hint)
     if len(parts) == 1:
         return Term(field.name, "present", "")
     return Term(field.name, "path", PathCondition(parse_keys(field, parts[1:]), "present"))
 
 
 def parse_keys(field: Field, parts: list[QuotedWord]) -> tuple[str, ...]:
-    """The keys that stand between dots. Raises SearchError."""
+    """The keys between the dots. Raises SearchError."""
     if not field.has_keys:
-        able = ", ".join(name for name, other in FIELDS.items() if other.has_keys)
-        raise SearchError(f"'{field.name}' has no keys", parts[0].position, hint=f"these have: {able}")
+        searchable = ", ".join(name for name, other in FIELDS.items() if other.has_keys)
+        raise SearchError(f"'{field.name}' has no keys", parts[0].position, hint=f"fields with keys: {searchable}")
     for part in parts:
         if not part.text:
-            hint = f'for example {field.name}.customer.id:7731; quote a key with a dot in it: {field.name}."a.b":1'
-            raise SearchError("A key is missing here", part.position, hint=hint)
+            hint = f'for example {field.name}.customer.id:7731; quote a key that contains a dot: {field.name}."a.b":1'
+            raise SearchError("Missing key", part.position, hint=hint)
     return tuple(part.text for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""What a task holds in each field, whatever shape the task has."""
+"""Value of a field of a task, for all types of task objects."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _to_json = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def field_value(task: TaskLike, field: Field) -> Any:
-    """What the task holds in that field, in whatever shape; None if it is missing."""
+    """The value of the field; None if it is missing."""
     computed = _COMPUTED.get(field.name)
     if computed is not None:
         return computed(task)
@@ -28,14 +28,14 @@ def field_value(task: TaskLike, field: Field) -> Any:
         value = task.get(field.attribute)
         return _from_info(task, field) if value is None and field.name in ("worker", "pid") else value
     if field.name == "worker":
-        # Celery's `hostname` is the sender of the last event, which may be no worker.
+        # In Celery, `hostname` is the sender of the last event, which may not be a worker.
         return _worker_name(task.worker if hasattr(task, "worker") else getattr(task, "hostname", None))
     value = getattr(task, field.attribute, None)
     return _worker_name(value) if field.name == "client" else value
 
 
 def field_text(task: TaskLike, field: Field) -> str | None:
-    """What the operators on text look at: text as the event brought it; None if missing."""
+    """The text that text operators compare: the text of the event if there is one. None if the value is missing."""
     value = field_value(task, field)
     if value is None or type(value) is str:
         return value
@@ -43,13 +43,13 @@ def field_text(task: TaskLike, field: Field) -> str | None:
 
 
 def value_text(value: object) -> str:
-    """A value that is no text any more: the text it was read from, if it kept that, else its repr."""
+    """The text of a value that is not a string: the text that it was parsed from if it has one, else its repr."""
     text = value if isinstance(value, str) else getattr(value, "text", None)
     return text if isinstance(text, str) else repr(value)
 
 
 def data_text(data: object) -> str:
-    """Custom data as JSON, spelled as in the store."""
+    """Custom data as JSON, as in the store."""
     try:
         return _to_json(data).decode()
     except (UnicodeEncodeError, OverflowError, TypeError, RecursionError, ValueError):
@@ -57,14 +57,14 @@ def data_text(data: object) -> str:
 
 
 def compute_failure_id(exception: object, traceback: object) -> str | None:
-    """The id of the group of failures that an exception and its traceback belong to."""
+    """The id of the failure group of an exception and its traceback; None if there is neither."""
     texts = [text if isinstance(text, str) else None for text in (exception, traceback)]
     found = fingerprint.compute_fingerprint(*texts) if texts != [None, None] else None
     return None if found is None else found.id
 
 
 def _from_info(task: Mapping[str, Any], field: Field) -> Any:
-    """What a TaskInfo dict has in another place."""
+    """Fields that a TaskInfo dict has in another place."""
     if field.name == "worker":
         return _worker_name(task.get("worker"))
     attempts = task.get("attempts")
@@ -77,7 +77,7 @@ def _get_attribute(task: TaskLike, name: str) -> Any:
 
 
 def _wait(task: TaskLike) -> float | None:
-    """`Task.wait`, where a time that is no number counts as missing."""
+    """`Task.wait`; a time that is not a number is missing."""
     sent, received, started = (_finite(_get_attribute(task, name)) for name in ("sent", "received", "started"))
     since = received if sent is None else sent
     return None if since is None or started is None else started - since

@@ -12,8 +12,8 @@ from flower.search.tree import And, Node
 
 
 def parse_search_terms(raw_search_value: str | None) -> list[Node]:
-    """The terms of a query that must all hold: `Term`s with field, operator and value; alternatives (`Or`) and
-    negations (`Not`) hold terms themselves. No terms mean everything. Raises SearchError, which says where."""
+    """The terms of a query that must all match: `Term`s with field, operator and value; alternatives (`Or`) and
+    negations (`Not`) contain terms. No terms match every task. Raises SearchError with the position."""
     tree = parse_search(raw_search_value)
     return list(tree.terms) if isinstance(tree, And) else [tree]
 
@@ -21,18 +21,18 @@ def parse_search_terms(raw_search_value: str | None) -> list[Node]:
 def satisfies_search_terms(
     task: TaskLike, search_terms: Iterable[Node], slow: Mapping[str, float] | None = None
 ) -> bool:
-    """Whether all the terms hold for a task: a TaskInfo dict, a record, or a task of `celery.events.state`. `slow`:
-    by name, the run time above which `is:slow` holds; without it, it holds for nothing."""
+    """Whether a task matches all terms: a TaskInfo dict, a record, or a task of `celery.events.state`. `slow`: the
+    threshold of `is:slow` by task name; without it `is:slow` matches no task."""
     return all(matches(term, task, slow) for term in search_terms)
 
 
 def task_args_contains_search_args(task_args: Any, search_args: Iterable[Any]) -> bool:
-    """Whether every search argument occurs among the task's arguments, as value or as text.
+    """Whether every search argument occurs among the arguments of the task, as a value or as text.
 
-    `task_args` is a list or tuple of positional arguments, a dict of keyword arguments, the text that an event
-    carries of either, or None. A search argument occurs if it equals an argument or something in one; or, if it is a
-    string, if it is part of the text of the arguments, ignoring case. In text that spells no Python value, another
-    search argument occurs if its repr stands there by itself (17 is not in 170).
+    `task_args` is a list or tuple of positional arguments, a dict of keyword arguments, the text of either as in an
+    event, or None. A search argument occurs if it equals an argument or a value inside one, or, if it is a string, if
+    the text of the arguments contains it, ignoring case. In text that is not a Python literal, any other search
+    argument occurs if its repr is present as a separate word (17 is not in 170).
     """
     wanted = [search_args] if isinstance(search_args, str) else list(search_args)
     if task_args is None:
@@ -42,7 +42,7 @@ def task_args_contains_search_args(task_args: Any, search_args: Iterable[Any]) -
 
 
 def _flatten_arguments(task_args: Any) -> list[Any]:
-    """The arguments, and everything that is in them."""
+    """The arguments, and all values inside them."""
     if isinstance(task_args, str):
         try:
             task_args = parse_literal(task_args)
@@ -54,13 +54,13 @@ def _flatten_arguments(task_args: Any) -> list[Any]:
 
 
 def _container_items(container: Iterable[Any]) -> Iterator[Any]:
-    waiting = [container]
-    while waiting:
-        outer = waiting.pop()
+    pending = [container]
+    while pending:
+        outer = pending.pop()
         for item in outer.values() if isinstance(outer, Mapping) else outer:
             yield item
             if isinstance(item, Mapping | list | tuple | set | frozenset):
-                waiting.append(item)
+                pending.append(item)
 
 
 def _occurs(item: Any, arguments: list[Any], text: str) -> bool:
@@ -74,7 +74,8 @@ def _occurs(item: Any, arguments: list[Any], text: str) -> bool:
 
 
 def _values_equal(one: Any, other: Any) -> bool:
-    """Equal, where True is not 1; sequences compare whatever their type, because JSON makes tuples lists."""
+    """Equality in which True is not 1. Sequences of different types can be equal, because JSON turns tuples into
+    lists."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_values_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

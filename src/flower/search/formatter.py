@@ -1,4 +1,4 @@
-"""Tree → text: the query that parses back to the tree."""
+"""Search tree → query: the inverse of the parser."""
 
 import math
 import re
@@ -12,22 +12,23 @@ from flower.search.wildcards import split_pattern
 from flower.units import format_number
 
 _NEEDS_QUOTES = re.compile(r'[\s()"\\]|\A(?:AND|OR|NOT)\Z')
-#: Signs that mean something in a value, or between keys.
+#: Operators inside a value, and inside keys.
 _SIGNS = re.compile(r"[,*?]|\.\.|\A[=<>]")
 _KEY_SIGNS = re.compile(r"[.:,]")
 
 
 def format_search(node: Node) -> str:
-    """`parse(to_text(node))` is `node`, in the plain form that `all_of` and `any_of` give. Times are those of the
-    local zone.
+    """`parse_search(format_search(node))` is `node`, for trees in the canonical form of `all_of` and `any_of`. Times
+    are in the local zone.
 
-    Raises Invalid for what the language has no words for: `is` but for states, the empty Or, odd patterns.
+    Raises InvalidRequest for trees that the language cannot express: `is` except for states, the empty Or, some
+    patterns.
     """
     return "" if node == EVERYTHING else _format_node(node)
 
 
 def quote_value(value: str) -> str:
-    """A value as it can stand behind `field:`, in quotes if it holds signs of the language."""
+    """A value as it can follow `field:`, quoted if it contains characters of the language."""
     return _quote_text(value) if _NEEDS_QUOTES.search(value) or _SIGNS.search(value) else value
 
 
@@ -36,7 +37,7 @@ def _format_node(node: Node) -> str:
         case Term():
             return _format_term(node)
         case Not(Not() as inner):
-            return f"NOT {_format_node(inner)}"  # two dashes would not be read as two negations
+            return f"NOT {_format_node(inner)}"  # two dashes are not parsed as two negations
         case Not(inner):
             return f"-{_format_grouped(inner)}"
         case And(terms) if terms:
@@ -47,12 +48,12 @@ def _format_node(node: Node) -> str:
 
 
 def _format_grouped(node: Node) -> str:
-    many = isinstance(node, And | Or) and len(node.terms) > 1
-    return f"({_format_node(node)})" if many else _format_node(node)
+    needs_parentheses = isinstance(node, And | Or) and len(node.terms) > 1
+    return f"({_format_node(node)})" if needs_parentheses else _format_node(node)
 
 
 def _format_term(term: Term) -> str:
-    """The first way of writing it that is read as it was meant."""
+    """The first candidate that is parsed as this term."""
     for text in _term_candidates(term):
         try:
             if parse_search(text) == term:
@@ -63,7 +64,7 @@ def _format_term(term: Term) -> str:
 
 
 def _unrepresentable(node: Node) -> InvalidRequest:
-    return InvalidRequest(f"{node} cannot be written as a search")
+    return InvalidRequest(f"Not expressible in the search language: {node}")
 
 
 def _term_candidates(term: Term) -> list[str]:
@@ -105,13 +106,13 @@ def _path_candidates(name: str, path: PathCondition) -> list[str]:
 
 
 def _path_range_candidates(low: float | None, high: float | None) -> list[str]:
-    """One number alone would be compared as text."""
-    ranges = _range_candidates(None, low, high)
-    return [f"{one}..{one}" for one in ranges] if low == high else ranges
+    """A single number would be compared as text."""
+    candidates = _range_candidates(None, low, high)
+    return [f"{one}..{one}" for one in candidates] if low == high else candidates
 
 
 def _range_candidates(field: Field | None, low: float | None, high: float | None) -> list[str]:
-    """Ways of writing bounds, the plainest first."""
+    """Candidates for the bounds, the simplest first."""
     try:
         bounds: RangeBounds = (None if low is None else float(low), None if high is None else float(high))
     except OverflowError:
@@ -130,9 +131,9 @@ def _range_candidates(field: Field | None, low: float | None, high: float | None
     return [] if high is None else [_shortest_comparison("<", math.nextafter(high, math.inf), "<=", high)]
 
 
-def _shortest_comparison(strict: str, beside: float, sign: str, bound: float) -> str:
-    one, other = format_number(beside), format_number(bound)
-    return f"{strict}{one}" if len(one) < len(other) else f"{sign}{other}"
+def _shortest_comparison(strict: str, next_value: float, inclusive: str, bound: float) -> str:
+    strict_text, inclusive_text = format_number(next_value), format_number(bound)
+    return f"{strict}{strict_text}" if len(strict_text) < len(inclusive_text) else f"{inclusive}{inclusive_text}"
 
 
 def _time_range_candidates(low: float | None, high: float | None) -> list[str]:
@@ -144,9 +145,9 @@ def _time_range_candidates(low: float | None, high: float | None) -> list[str]:
         return [f"<={last}", f"<={high!r}"]
     if last is None:
         return [f">={first}", f">={low!r}"]
-    whole = format_time_span(low or 0.0, high or 0.0)
+    span_text = format_time_span(low or 0.0, high or 0.0)
     return [
-        *([whole] if whole else []),
+        *([span_text] if span_text else []),
         *([repr(low)] if low == high else []),
         f"{first}..{last}",
         f"{low!r}..{high!r}",
@@ -162,7 +163,7 @@ def _format_key(key: str) -> str:
 
 
 def _format_pattern(pattern: str) -> str:
-    """Wildcards as they are; between them text, in quotes where it must be."""
+    """Wildcards unchanged; the text between them quoted if required."""
     parts: list[tuple[str, bool]] = []
     for character, wild in split_pattern(pattern):
         if not wild and parts and not parts[-1][1]:

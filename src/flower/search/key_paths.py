@@ -1,4 +1,4 @@
-"""What is inside of arguments, results and custom data: found by keys, compared by its text or number."""
+"""Values at a path of keys in arguments, results and custom data, compared by their text or number."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from flower.units import parse_number
 
 
 def has_kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:
-    """Whether the text of keyword arguments has exactly this pair, ignoring case.
+    """Whether the text of keyword arguments contains exactly this pair, ignoring case.
 
-    False if the text does not read as a dict, or if the value was cut. A value is compared by its text: a
-    string as it is, bytes also decoded, anything else by its repr; None also goes by the empty text.
+    False if the text is not the literal of a dict, or if the value was truncated. A value is compared by its text: a
+    string itself, bytes also decoded, any other value by its repr; None also by the empty text.
     """
     if not kwargs_text or not _may_contain_keys(kwargs_text, (key,)):
         return False
@@ -33,9 +33,8 @@ def has_kwargs_pair(kwargs_text: str | None, key: str, value: str) -> bool:
 
 
 def find_path_values(value: object, keys: Sequence[str]) -> list[Any]:
-    """What the keys lead to in a value, or in the literal that a text spells: several things if keys differ only in
-    case, nothing if the text is no literal or was cut there. Keys of dicts go without regard to case, numbers lead
-    into sequences."""
+    """The values at a path of keys in a value, or in the literal of a text: several if keys differ only in case, none
+    if the text is not a literal or was truncated there. Keys of dicts ignore case; numbers are indexes of sequences."""
     if isinstance(value, str):
         if not _may_contain_keys(value, [key for key in keys if not _is_number(key)]):
             return []
@@ -43,29 +42,29 @@ def find_path_values(value: object, keys: Sequence[str]) -> list[Any]:
             value = parse_literal(value)
         except ValueError:
             return []
-    found: list[Any] = [value]
+    values: list[Any] = [value]
     for key in keys:
-        found = [inner for outer in found for inner in _nested_values(outer, key)]
-    return [item for item in found if item is not ...]
+        values = [inner for outer in values for inner in _nested_values(outer, key)]
+    return [item for item in values if item is not ...]
 
 
 def path_predicate(path: PathCondition) -> Callable[[object], bool]:
-    """Whether the path leads to what it asks for, in a value or text. Raises Invalid."""
+    """Whether a value, or the literal of a text, satisfies the condition. Raises InvalidRequest."""
     keys, test = path.keys, path_value_predicate(path)
     return lambda value: any(map(test, find_path_values(value, keys)))
 
 
 def data_path_predicate(path: PathCondition) -> Callable[[object], bool]:
-    """The same for custom data, where `progress` also names the event type `task-progress`."""
-    either = (
+    """The predicate for custom data, where `progress` also names the event type `task-progress`."""
+    predicates = (
         path_predicate(path),
         path_predicate(PathCondition((f"task-{path.keys[0]}", *path.keys[1:]), path.operator, path.value)),
     )
-    return lambda value: any(test(value) for test in either)
+    return lambda value: any(test(value) for test in predicates)
 
 
 def path_value_predicate(path: PathCondition) -> Callable[[object], bool]:
-    """Whether what was found is what the path asks for. Raises Invalid for what makes no sense."""
+    """Whether a value at the path satisfies the condition. Raises InvalidRequest for an invalid condition."""
     match path.operator, path.value:
         case "present", "":
             return lambda value: True
@@ -73,19 +72,17 @@ def path_value_predicate(path: PathCondition) -> Callable[[object], bool]:
             folded = wanted.casefold()
             return lambda value: any(text.casefold() == folded for text in repr_variants(value)) and is_whole(value)
         case "like", str(pattern):
-            fits = compile_wildcard(pattern)
-            return lambda value: any(map(fits, repr_variants(value))) and is_whole(value)
+            matches = compile_wildcard(pattern)
+            return lambda value: any(map(matches, repr_variants(value))) and is_whole(value)
         case "range", (low, high) if not isinstance(low, str) and not isinstance(high, str):
-            least = float("-inf") if low is None else low
-            most = float("inf") if high is None else high
-            return lambda value: (found := _number(value)) is not None and least <= found <= most
-    raise InvalidRequest(
-        f"A search of what is under '{'.'.join(path.keys)}' cannot be '{path.operator}' {path.value!r}"
-    )
+            minimum = float("-inf") if low is None else low
+            maximum = float("inf") if high is None else high
+            return lambda value: (number := _number(value)) is not None and minimum <= number <= maximum
+    raise InvalidRequest(f"Invalid condition on the key '{'.'.join(path.keys)}': '{path.operator}' {path.value!r}")
 
 
 def repr_variants(value: object) -> tuple[str, ...]:
-    """The texts that a value goes by."""
+    """The texts that a value is compared by."""
     match value:
         case str():
             return (value,)
@@ -95,12 +92,12 @@ def repr_variants(value: object) -> tuple[str, ...]:
             return ("None", "")
     try:
         return (repr(value),)
-    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or depth
+    except (ValueError, RecursionError):  # an integer with more digits than Python prints, or deep nesting
         return ()
 
 
 def _may_contain_keys(text: str, keys: Sequence[str]) -> bool:
-    """Reading a literal is dear; without escapes a key that is there can be seen in the text."""
+    """Parsing a literal is expensive. Without escapes, a key that is present is visible in the text."""
     if "\\" in text:
         return True
     folded = text.casefold()
@@ -130,7 +127,7 @@ def _is_number(key: str) -> bool:
 
 
 def _number(value: object) -> float | None:
-    """A number, or the number that a text spells. (NaN is in no range.)"""
+    """A number, or the number in a text. (NaN is in no range.)"""
     if isinstance(value, str):
         try:
             return parse_number(value)

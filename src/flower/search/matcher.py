@@ -1,7 +1,7 @@
-"""The search tree held against one task, whatever shape the task has: our record, a `TaskInfo` dict,
-or an object with attributes such as `celery.events.state.Task`.
+"""Compiles a search tree to a predicate of one task: a record, a `TaskInfo` dict, or an object with attributes such as
+`celery.events.state.Task`.
 
-A tree is made into one function once, so that a query over many tasks does not read it again for each.
+A tree is compiled once and cached, so that a query over many tasks does not traverse it for each task.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,23 +30,23 @@ __all__ = [
 ]  # fmt: skip
 
 Predicate: TypeAlias = Callable[[TaskLike], bool]
-#: By name, the run time in seconds above which a task is slow.
+#: Run time in seconds above which a task is slow, by task name.
 SlowThresholds: TypeAlias = Mapping[str, float]
 
 
 def matches(node: Node, task: TaskLike, slow_thresholds: SlowThresholds | None = None) -> bool:
-    """Whether the query holds for the task. Raises Invalid for a term that the table of fields does not allow."""
+    """Whether the task matches the query. Raises InvalidRequest for a term that is invalid for its field."""
     return compile_predicate(node, slow_thresholds)(task)
 
 
 def compile_predicate(node: Node, slow_thresholds: SlowThresholds | None = None) -> Predicate:
-    """The query as a function of a task. `slow` is what `is:slow` compares with (`store.port.Reader.slow`); without
-    it, it holds for nothing. Raises Invalid."""
+    """The query as a predicate of a task. `slow_thresholds` are those of `is:slow`
+    (`store.protocols.Reader.slow_thresholds`); without them `is:slow` matches no task. Raises InvalidRequest."""
     return _build_predicate(node, slow_thresholds) if slow_thresholds and needs_slow_thresholds(node) else _cached(node)
 
 
 def needs_slow_thresholds(node: Node) -> bool:
-    """Whether the query has to be given thresholds."""
+    """Whether the query contains `is:slow`."""
     return any(term.operator == "slow" for term in iter_terms(node))
 
 
@@ -71,7 +71,7 @@ def _build_predicate(node: Node, slow: SlowThresholds | None) -> Predicate:
 
 
 def contains_folded(text: str, folded_needle: str) -> bool:
-    """Whether the casefolded needle occurs in the text, ignoring case."""
+    """Whether the text contains the casefolded needle, ignoring case."""
     return folded_needle in text.casefold()
 
 
@@ -102,12 +102,12 @@ def _term(term: Term) -> Predicate:
 def _field(term: Term) -> Field:
     field = FIELDS.get(term.field)
     if field is None:
-        raise InvalidRequest(f"No search field is called '{term.field}'", hint=f"there are {', '.join(FIELDS)}")
+        raise InvalidRequest(f"Unknown search field '{term.field}'", hint=f"valid: {', '.join(FIELDS)}")
     return field
 
 
 def _unsupported_term(term: Term) -> InvalidRequest:
-    return InvalidRequest(f"A search of the field '{term.field}' cannot be '{term.operator}' {term.value!r}")
+    return InvalidRequest(f"Invalid condition on the field '{term.field}': '{term.operator}' {term.value!r}")
 
 
 def _contains(fields: tuple[Field, ...], value: str) -> Predicate:
@@ -134,11 +134,11 @@ def _is(field: Field, value: str) -> Predicate:
 
 
 def _like(field: Field, pattern: str) -> Predicate:
-    fits = compile_wildcard(pattern)
+    matches = compile_wildcard(pattern)
 
     def holds(task: TaskLike) -> bool:
         text = field_text(task, field)
-        return text is not None and fits(text)
+        return text is not None and matches(text)
 
     return holds
 
@@ -154,12 +154,12 @@ def _path(field: Field, path: PathCondition) -> Predicate:
 
 
 def _range(field: Field, low: float | None, high: float | None) -> Predicate:
-    least = float("-inf") if low is None else low
-    most = float("inf") if high is None else high
+    minimum = float("-inf") if low is None else low
+    maximum = float("inf") if high is None else high
 
     def holds(task: TaskLike) -> bool:
         value = field_value(task, field)
-        return isinstance(value, int | float) and least <= value <= most
+        return isinstance(value, int | float) and minimum <= value <= maximum
 
     return holds
 

@@ -1,13 +1,13 @@
-"""Text → tokens → tree: the search language, a superset of Flower 2.2's.
+"""Parser of the search language, a superset of that of Flower 2.2: text → tokens → tree.
 
-    query  = either                              either = both { "OR" both }
-    both   = one { ["AND"] one }                 one    = { "NOT" | "-" } ( term | "(" either ")" )
-    term   = [ subject ":" ] value               value  = characters and "quoted phrases", glued together
+    query   = or                           or      = and { "OR" and }
+    and     = unary { ["AND"] unary }      unary   = { "NOT" | "-" } ( term | "(" or ")" )
+    term    = [ subject ":" ] value        value   = adjacent characters and "quoted phrases"
     subject = field { "." key } | "is" | "has"
 
-Operators are upper case; `and`, `or` and `not` are words. `\\"` and `\\\\` stand for the character itself. Only
-a field of the table (in any case, and unquoted) makes a qualifier: any other `x:y` is text with a colon in it, and so
-is a phrase. What a value means is said in `qualified`. Errors point at a character of the trimmed query.
+Operators are upper case; `and`, `or` and `not` are words. `\\"` and `\\\\` are the escaped characters. Only a
+field of the table (case-insensitive, unquoted) is a qualifier: any other `x:y` is text with a colon, and so is a quoted
+phrase. `field_parser` parses the values. The position of an error is an index in the trimmed query.
 """
 
 import re
@@ -34,18 +34,20 @@ from flower.search.tree import EVERYTHING, Node, Not, Term, all_of, any_of
 
 MAX_QUERY_LENGTH = 2048
 MAX_QUERY_TOKENS = 128
-#: Open parentheses at one place. (Flower stops at 5.)
+#: Maximum nesting of parentheses. (Flower: 5.)
 MAX_QUERY_DEPTH = 20
 
 _TokenKind: TypeAlias = Literal["term", "AND", "OR", "NOT", "-", "(", ")", "end"]
 _KEYWORDS: dict[str, _TokenKind] = {"AND": "AND", "OR": "OR", "NOT": "NOT"}
-#: What would be compared, if there were such a field.
+#: A comparison, if the subject were a field.
 _COMPARISON_LIKE = re.compile(r"[A-Za-z_][\w.]*:(?:[<>]=?)[-+]?\d")
 _SUBJECT = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class QueryToken:
+    """A token; `word` is set for terms and words."""
+
     kind: _TokenKind
     text: str
     position: int
@@ -54,28 +56,30 @@ class QueryToken:
 
 @dataclass(frozen=True, slots=True)
 class QueryWarning:
-    """A part of a query that is valid, but may not mean what was meant."""
+    """A part of a query that is valid, but probably not what the user meant."""
 
     position: int
     message: str
 
 
 def parse_search(query: str | None, now: float | None = None, zone: tzinfo | None = None) -> Node:
-    """The tree of a query; nothing asked for is everything. Relative times count from `now` (epoch seconds; None: the
-    present), times without a zone are those of `zone` (None: the local one). Raises SearchError."""
+    """The tree of a query; an empty query matches every task. Relative times are relative to `now` (epoch seconds;
+    None: the present), times without a zone are in `zone` (None: the local one). Raises SearchError."""
     return _Parser(tokenize_query(query), time_context(now, zone)).parse_all()
 
 
 def find_query_warnings(query: str | None) -> list[QueryWarning]:
-    """What of a valid query is read as text and looks like more. Raises SearchError."""
+    """Parts of a valid query that look like a qualifier or an operator, but are searched as text. Raises
+    SearchError."""
     parse_search(query)
-    found = (
+    candidates = (
         _word_warning(token.word) for token in tokenize_query(query) if token.word is not None and token.kind == "term"
     )
-    return [notice for notice in found if notice is not None]
+    return [notice for notice in candidates if notice is not None]
 
 
 def tokenize_query(query: str | None) -> list[QueryToken]:
+    """The tokens of a query, ending with an "end" token. Raises SearchError."""
     text = (query or "").strip()
     if len(text) > MAX_QUERY_LENGTH:
         raise SearchError(f"Query exceeds {MAX_QUERY_LENGTH} characters.")
@@ -94,7 +98,7 @@ def tokenize_query(query: str | None) -> list[QueryToken]:
 
 
 def _read_token(text: str, index: int) -> tuple[QueryToken, int]:
-    """The token that begins here, and where it ends."""
+    """The token at `index`, and the index after it."""
     match text[index]:
         case "(":
             return QueryToken("(", "(", index), index + 1
@@ -109,28 +113,34 @@ def _read_token(text: str, index: int) -> tuple[QueryToken, int]:
 def _check_negation(text: str, index: int) -> None:
     after = text[index + 1 : index + 2]
     if not after or after.isspace() or after == ")":
-        hint = 'it stands right before what shall not be; to find a dash, quote it: "-"'
+        hint = 'place it directly before the term to exclude; to search for a dash, quote it: "-"'
         raise SearchError("'-' must be followed by a search term", index, hint=hint)
     if after == "-":
-        raise SearchError("Unexpected '-'", index + 1, hint='to find text that begins with a dash, quote it: "--all"')
+        raise SearchError(
+            "Unexpected '-'", index + 1, hint='to search for text that begins with a dash, quote it: "--all"'
+        )
 
 
 def _read_word_token(text: str, start: int) -> tuple[QueryToken, int]:
-    word, index, opened = read_word(text, start)
-    if opened is not None:
-        raise SearchError("Unterminated quoted phrase", start, hint=f'the " at {opened} has no partner; \\" finds one')
+    word, index, quote_start = read_word(text, start)
+    if quote_start is not None:
+        raise SearchError(
+            "Unterminated quoted phrase",
+            start,
+            hint=f'unclosed quote at {quote_start}; to search for a quote, escape it: \\"',
+        )
     if not word.text:
-        raise SearchError("Empty search term", start, hint="put something between the quotes")
+        raise SearchError("Empty search term", start, hint="add text between the quotes")
     kind = _KEYWORDS.get(word.syntax, "term")
     return QueryToken(kind, word.text, start, word), index
 
 
 class _Parser:
-    def __init__(self, tokens: list[QueryToken], at: TimeContext) -> None:
+    def __init__(self, tokens: list[QueryToken], context: TimeContext) -> None:
         self._tokens = tokens
-        self._clock = at
+        self._clock = context
         self._index = 0
-        #: tokens, where each part of a list counts as one
+        #: number of tokens; each value of a list counts as one
         self._count = len(tokens) - 1
 
     def parse_all(self) -> Node:
@@ -139,7 +149,7 @@ class _Parser:
         node = self._parse_or(0)
         if not self._at("end"):
             token = self._next()
-            raise SearchError(f"Unexpected '{token.text}'", token.position, hint="no parenthesis is open here")
+            raise SearchError(f"Unexpected '{token.text}'", token.position, hint="no open parenthesis")
         return node
 
     def _at(self, *kinds: _TokenKind) -> bool:
@@ -166,11 +176,11 @@ class _Parser:
         return all_of(nodes)
 
     def _consume_operator(self) -> None:
-        """Go past AND, OR, NOT or '-'. What comes next must be able to begin a term."""
+        """Consume AND, OR, NOT or '-'. The next token must begin a term."""
         token = self._next()
         if self._at("end", ")", "AND", "OR"):
             name = "'-'" if token.kind == "-" else token.kind
-            hint = f'to find the text, quote it: "{token.text}"'
+            hint = f'to search for the text, quote it: "{token.text}"'
             raise SearchError(f"{name} must be followed by a search term", token.position, hint=hint)
 
     def _parse_unary(self, depth: int) -> Node:
@@ -181,7 +191,7 @@ class _Parser:
             return self._parse_group(depth)
         token = self._next()
         if token.kind != "term" or token.word is None:
-            hint = f'to find the word, quote it: "{token.text}"' if token.text else ""
+            hint = f'to search for the word, quote it: "{token.text}"' if token.text else ""
             raise SearchError("Expected a search term", token.position, hint=hint)
         nodes = _parse_word_terms(token.word, self._clock)
         self._count += len(nodes) - 1
@@ -194,17 +204,17 @@ class _Parser:
         if depth >= MAX_QUERY_DEPTH:
             raise SearchError(f"Query nesting exceeds {MAX_QUERY_DEPTH} levels", opening.position)
         if self._at(")"):
-            raise SearchError("Empty group", opening.position, hint='to find parentheses, quote them: "()"')
+            raise SearchError("Empty group", opening.position, hint='to search for parentheses, quote them: "()"')
         node = self._parse_or(depth + 1)
         if not self._at(")"):
-            hint = 'to find a parenthesis, quote it: "("'
+            hint = 'to search for a parenthesis, quote it: "("'
             raise SearchError("Missing closing parenthesis", opening.position, hint=hint)
         self._next()
         return node
 
 
-def _parse_word_terms(word: QuotedWord, at: TimeContext) -> list[Node]:
-    """The terms of which one must hold."""
+def _parse_word_terms(word: QuotedWord, context: TimeContext) -> list[Node]:
+    """Terms of which one must match."""
     colon = word.syntax.find(":")
     if colon < 0:
         return [Term("", "contains", word.text)]
@@ -216,33 +226,33 @@ def _parse_word_terms(word: QuotedWord, at: TimeContext) -> list[Node]:
         _check_unknown(subject, word)
         return [Term("", "contains", word.text)]
     if keys and (field is None or not field.has_keys):
-        return [Term("", "contains", word.text)]  # Flower's `x:y`, and nothing of ours
+        return [Term("", "contains", word.text)]  # text, as `x:y` in Flower
     example = field.example if field else "is:failed" if name == "is" else "has:traceback"
     if not value.text:
-        hint = f'for example {example}; to find the text, quote it: "{word.text}"'
+        hint = f'for example {example}; to search for the text, quote it: "{word.text}"'
         raise SearchError("Search qualifier requires a value", word.position, hint=hint)
-    return _parse_qualified(field, name, keys, value, at)
+    return _parse_qualified(field, name, keys, value, context)
 
 
 def _parse_qualified(
-    field: Field | None, name: str, keys: list[QuotedWord], value: QuotedWord, at: TimeContext
+    field: Field | None, name: str, keys: list[QuotedWord], value: QuotedWord, context: TimeContext
 ) -> list[Node]:
     if field is None:
         return parse_condition(value) if name == "is" else parse_presence(value)
-    return parse_path_value(field, parse_keys(field, keys), value) if keys else parse_field_value(field, value, at)
+    return parse_path_value(field, parse_keys(field, keys), value) if keys else parse_field_value(field, value, context)
 
 
 def _check_unknown(subject: QuotedWord, word: QuotedWord) -> None:
-    """Text that compares has a field in mind."""
+    """Raise SearchError for an unknown field with a comparison: it is not meant as text."""
     if _COMPARISON_LIKE.match(word.syntax):
-        hint = f'{did_you_mean(subject.text, _FIELD_NAMES, ":")}; to find the text, quote it: "{word.text}"'
-        raise SearchError(f"There is no field '{subject.text}'", word.position, hint=hint)
+        hint = f'{did_you_mean(subject.text, _FIELD_NAMES, ":")}; to search for the text, quote it: "{word.text}"'
+        raise SearchError(f"Unknown field '{subject.text}'", word.position, hint=hint)
 
 
 def _word_warning(word: QuotedWord) -> QueryWarning | None:
     if word.syntax in ("and", "or", "not"):
         return QueryWarning(
-            word.position, f"'{word.syntax}' is searched as a word; the operator is {word.syntax.upper()}"
+            word.position, f"'{word.syntax}' is searched as text; the operator is {word.syntax.upper()}"
         )
     colon = word.syntax.find(":")
     subject = word.text[: max(colon, 0)]
@@ -253,14 +263,14 @@ def _word_warning(word: QuotedWord) -> QueryWarning | None:
     if field is None:
         if word.syntax[colon:].startswith("://"):
             return None
-        known = closest_match(head, _FIELD_NAMES)
-        meant = f"; did you mean {known}:?" if known else ""
-        return QueryWarning(word.position, f"there is no field '{subject}': it is searched as text{meant}")
+        similar = closest_match(head, _FIELD_NAMES)
+        suggestion = f"; did you mean {similar}:?" if similar else ""
+        return QueryWarning(word.position, f"unknown field '{subject}': searched as text{suggestion}")
     if keys and not field.has_keys:
         return QueryWarning(word.position, f"'{field.name}' has no keys: '{subject}:' is searched as text")
     if not keys and field.name in FLOWER_FIELDS and word.syntax[colon + 1 :].startswith(("<", ">")):
         return QueryWarning(
-            word.position + colon + 1, f"'{field.name}' cannot be compared: the sign is searched as text"
+            word.position + colon + 1, f"'{field.name}' does not support comparison: the character is searched as text"
         )
     return None
 

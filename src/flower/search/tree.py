@@ -1,29 +1,29 @@
-"""The search tree: what a query means, whoever wrote it. Text becomes it in `syntax`; the store turns
-it into SQL, `match` holds it against one record. A tree is a value: frozen, hashable, comparable.
+"""The search tree. `parser` builds it from text, the store compiles it to SQL, `matcher` evaluates it against one task.
+A tree is a value: frozen, hashable, comparable.
 
-What a term asks of the text of its field (see `match.field_text`). Ignoring case means comparing
-`str.casefold()` of both sides; accents count. A missing value (None) fulfils no term at all; so `Not`
-of a term holds for a task without the value.
+The operators of a term are defined on the text of the field (see `field_values.field_text`). Ignoring case means
+comparing `str.casefold()` of both sides; accents are significant. A missing value (None) matches no term, so `Not` of a
+term matches a task without the value.
 
-    contains  the text has the value in it, ignoring case. Field "" means: the text of any one of
-              `fields.FREE_TEXT` has it (a hit never runs from one field into the next)
-    is        the text is the value, ignoring case
-    equals    the text is the value, to the letter
-    range     kinds `number` and `time`: low <= value <= high, where None is no bound. A value that
-              is no number counts as missing, so does NaN; (None, None) asks for the value to be there
-    like      the whole text fits the pattern, ignoring case: `*` stands for any characters, `?` for one, `\\` before
-              one of these three for the character itself. For the kinds `word`, `state` and `id`
-    present   there is a value; the term's own is "". For every field
-    path      fields `args`, `kwargs`, `result` and `data`: the value is a `Path`, what is found by its keys (indexes
-              for sequences; ignoring case) in the text read as a literal, compared by its operator (see
-              `paths.path_values`). In `data`, `progress` also leads to what `task-progress` brought
-    slow      field `runtime` only, the value is "": more than the 95th percentile of the task's type. What that is
-              comes from outside, by name (`store.port.Reader.slow`)
-    pair      field `kwargs` only, the value is (key, value): the text reads as a literal dict, with a
-              key that is `key` and a value that is `value`, ignoring case in both (`match.kwargs_pair`)
+    contains  the text contains the value, ignoring case. Field "": the text of any field of `fields.FREE_TEXT`
+              contains it (a match never spans two fields)
+    is        the text equals the value, ignoring case
+    equals    the text equals the value exactly
+    range     types `number` and `time`: low <= value <= high, where None is no bound. A value that is not a number
+              (also NaN) is missing; (None, None) requires a value
+    like      the complete text matches the pattern, ignoring case: `*` is any text, `?` one character, and `\\`
+              before one of these three is the character itself. For the types `word`, `state` and `id`
+    present   there is a value; the value of the term is "". For every field
+    path      fields `args`, `kwargs`, `result` and `data`: the value is a `PathCondition`. The text is read as a
+              literal; the values at the path of keys (indexes of sequences; ignoring case) are compared by the
+              operator (see `key_paths.find_path_values`). In `data`, `progress` also names `task-progress`
+    slow      field `runtime` only, the value is "": above the 95th percentile of the task type. The thresholds
+              are given by name (`store.protocols.Reader.slow_thresholds`)
+    pair      field `kwargs` only, the value is (key, value): the text is the literal of a dict that has this key
+              with this value, ignoring case in both (`matcher.has_kwargs_pair`)
 
-`contains`, `is` and `equals` are for the kinds `text`, `word`, `state` and `id`. `And(())` holds for
-every task, `Or(())` for none.
+`contains`, `is` and `equals` are for the types `text`, `word`, `state` and `id`. `And(())` matches every task, `Or(())`
+none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,8 +36,8 @@ RangeBounds: TypeAlias = tuple[float | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class PathCondition:
-    """`is` and `like` compare the value's text as `pair` does, `range` its number (or the number that its text is);
-    `present`: the keys lead somewhere."""
+    """A condition on the values at a path of keys. `is` and `like` compare the text of a value as `pair` does, `range`
+    its number (or the number in its text); `present` requires a value."""
 
     keys: tuple[str, ...]
     operator: Literal["is", "like", "range", "present"]
@@ -70,30 +70,30 @@ class Or:
 
 Node: TypeAlias = Term | Not | And | Or
 
-#: The query that holds for every task.
+#: The query that matches every task.
 EVERYTHING = And()
 
 
 def all_of(terms: Iterable[Node]) -> Node:
-    """All of these, in the plainest form: no And within an And, nothing twice, no And of one."""
+    """The conjunction in canonical form: no And inside an And, no duplicates, no And of one term."""
     parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, And) else (term,)))
     return next(iter(parts)) if len(parts) == 1 else And(tuple(parts))
 
 
 def any_of(terms: Iterable[Node]) -> Node:
-    """Any of these, in the plainest form."""
+    """The disjunction in canonical form."""
     parts = dict.fromkeys(part for term in terms for part in (term.terms if isinstance(term, Or) else (term,)))
     return next(iter(parts)) if len(parts) == 1 else Or(tuple(parts))
 
 
 def iter_terms(node: Node) -> Iterator[Term]:
-    """All terms, negated ones too."""
-    waiting = [node]
-    while waiting:
-        match waiting.pop():
+    """All terms, including negated ones."""
+    pending = [node]
+    while pending:
+        match pending.pop():
             case Term() as term:
                 yield term
             case Not(inner):
-                waiting.append(inner)
+                pending.append(inner)
             case And(terms) | Or(terms):
-                waiting.extend(terms)
+                pending.extend(terms)

@@ -1,66 +1,66 @@
-"""Patterns with `*` and `?`, matched in a time that grows with the text and not with its powers."""
+"""Patterns with `*` and `?`, matched in linear time."""
 
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-#: `*` in one pattern.
+#: Maximum number of `*` in one pattern.
 MAX_STARS: Final = 16
 
 _SPECIAL: Final = "*?\\"
 
 
 def escape_wildcards(text: str) -> str:
-    """The pattern that only this text fits."""
+    """The pattern that matches exactly this text."""
     return "".join(f"\\{character}" if character in _SPECIAL else character for character in text)
 
 
 def split_pattern(pattern: str) -> list[tuple[str, bool]]:
     """The characters of a pattern, and whether each is a wildcard."""
-    found: list[tuple[str, bool]] = []
+    characters: list[tuple[str, bool]] = []
     index = 0
     while index < len(pattern):
         character = pattern[index]
         if character == "\\" and pattern[index + 1 : index + 2] and pattern[index + 1] in _SPECIAL:
             index += 1
-            found.append((pattern[index], False))
+            characters.append((pattern[index], False))
         else:
-            found.append((character, character in "*?"))
+            characters.append((character, character in "*?"))
         index += 1
-    return found
+    return characters
 
 
 @lru_cache(maxsize=256)
 def compile_wildcard(pattern: str) -> Callable[[str], bool]:
-    """Whether the whole of a text fits, ignoring case. `?` stands for one character of the casefolded text."""
+    """A predicate that matches a complete text, ignoring case. `?` matches one character of the casefolded text."""
     chunks = _chunks(pattern)
     compiled = [re.compile(source, re.DOTALL) for source, _ in chunks]
     lengths = [length for _, length in chunks]
-    least = sum(lengths)
+    min_length = sum(lengths)
     if len(chunks) == 1:
-        whole = compiled[0]
-        return lambda text: whole.fullmatch(text.casefold()) is not None
+        expression = compiled[0]
+        return lambda text: expression.fullmatch(text.casefold()) is not None
 
     def holds(text: str) -> bool:
         folded = text.casefold()
         last = len(folded) - lengths[-1]
-        if len(folded) < least or not compiled[0].match(folded) or not compiled[-1].match(folded, last):
+        if len(folded) < min_length or not compiled[0].match(folded) or not compiled[-1].match(folded, last):
             return False
-        place = lengths[0]
-        # Chunks have a fixed length: the leftmost place of each is as good as any, so nothing is tried twice.
+        position = lengths[0]
+        # Chunks have a fixed length: the leftmost match of each is optimal, so no backtracking is required.
         for chunk in compiled[1:-1]:
-            found = chunk.search(folded, place, last)
-            if not found:
+            match = chunk.search(folded, position, last)
+            if not match:
                 return False
-            place = found.end()
-        return place <= last
+            position = match.end()
+        return position <= last
 
     return holds
 
 
 def _chunks(pattern: str) -> list[tuple[str, int]]:
-    """What stands between the stars, as regular expressions, and how many characters each takes."""
+    """The parts between the stars as regular expressions, and the number of characters of each."""
     chunks: list[tuple[list[str], int]] = [([], 0)]
     for character, wild in split_pattern(pattern):
         if wild and character == "*":
