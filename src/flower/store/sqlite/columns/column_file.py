@@ -164,7 +164,7 @@ class ColumnFile(Columns):
         self._map.madvise(mmap.MADV_DONTNEED)
 
     def sync(self) -> None:
-        """Write the whole file to the disk, so that it survives a crash of the machine."""
+        """Write the file to the disk, so that it survives a crash of the machine."""
         self._map.flush()
         self.header["synced"] = 1
         self._map.flush(0, HEADER_BYTES)

@@ -99,7 +99,7 @@ HEADER_DTYPE: Final = np.dtype(
         ("indexed_at", np.int64),
         # change sequence as of which the orders are valid; -1: no orders
         ("ordered", np.int64),
-        # 1: the whole file is on disk; 0: valid until the machine is rebooted
+        # 1: the file is completely on disk; 0: valid until the machine is rebooted
         ("synced", np.int64),
         ("boot", "S36"),
         # random number: versions of rows are comparable only while it is the same

@@ -176,13 +176,13 @@ class _GroupStatistics:
         self._counts = CountGrid(_INITIAL_STATES)
         self._runtime, self._wait = GroupSketches(BUCKET_COUNT), GroupSketches(BUCKET_COUNT)
 
-    def add(self, view: SegmentView, slots: Any, groups: Any, count: int) -> None:
+    def add(self, view: SegmentView, slots: Any, groups: Any, group_count: int) -> None:
         states = self.states.assign_rows(view, "state", slots)
         if len(self.states) > self._counts.width:
             self._widen()
-        self._counts.add(groups, states, count)
-        self._runtime.add(groups, view.column("runtime_bucket")[slots], count)
-        self._wait.add(groups, view.column("wait_bucket")[slots], count)
+        self._counts.add(groups, states, group_count)
+        self._runtime.add(groups, view.column("runtime_bucket")[slots], group_count)
+        self._wait.add(groups, view.column("wait_bucket")[slots], group_count)
 
     def _widen(self) -> None:
         wider = CountGrid(2 * max(self._counts.width, len(self.states)))

@@ -107,7 +107,7 @@ class ColumnCache:
         return file if file.sequence >= segment.sequence else None
 
     def _build_from_rows(self, segment: SegmentInfo, deadline: Deadline) -> Columns:
-        """Build the columns from the rows. One thread at a time: it takes a fraction of a second and some megabytes."""
+        """Build the columns from the rows. One thread at a time: it takes some 100 ms and some megabytes."""
         key = (segment.number, segment.sequence, -1, segment.next)
         with self._build_lock:
             cached = self._copies.get(key)

@@ -132,7 +132,7 @@ class SegmentView:
         return mask
 
     def _unindexed_mask(self) -> Any | None:
-        """Return a mask of the rows whose text was not indexed; None if there are none."""
+        """Return a mask of the rows whose text was not indexed; None if every row was."""
         text_candidates, cache = self.ctx.text_candidates, self.ctx.resources.result_cache
         cache_key = (self.snapshot_id, self.count, "unindexed", self.columns.indexed_at, text_candidates.index_state)
         cached: tuple[Any] | None = cache.get(cache_key)

@@ -109,9 +109,9 @@ def strip_column_terms(node: Node) -> Node:
 
 
 def simplify_for_segment(view: SegmentView, node: Node) -> Node:
-    """Drop the terms that the bounds of the segment decide, such as a time window that contains the whole segment.
+    """Drop the terms that the bounds of the segment decide, such as a time window that contains all of the segment.
 
-    So the results of whole segments are cached independently of the window.
+    So the result of a segment is cached independently of the window.
     """
     terms = node.terms if isinstance(node, And) else (node,)
     remaining: list[Node] = []

@@ -60,10 +60,10 @@ class _FailureAggregation:
 
     def add(self, view: SegmentView, slots: Any) -> None:
         group_numbers = self._groups.assign_rows(view, "failure", slots)
-        count = len(self._groups)
-        self._ensure_size(count)
+        group_count = len(self._groups)
+        self._ensure_size(group_count)
         self.total += len(slots)
-        self._counts.add(group_numbers, np.zeros(len(group_numbers), np.int64), count)
+        self._counts.add(group_numbers, np.zeros(len(group_numbers), np.int64), group_count)
         times = view.column("timestamp")[slots]
         np.fmin.at(self._first_times, group_numbers, times)
         np.fmax.at(self._last_times, group_numbers, times)
@@ -71,20 +71,22 @@ class _FailureAggregation:
         for column, name_counts in self._name_counts.items():
             numbers = view.column(column)[slots]
             (groups, words), counts = count_combinations(
-                (group_numbers, numbers), (count, int(numbers.max(initial=0)) + 1)
+                (group_numbers, numbers), (group_count, int(numbers.max(initial=0)) + 1)
             )
             for group, word, occurrences in zip(groups.tolist(), words.tolist(), counts.tolist(), strict=True):
                 key = (group, view.dictionary.values[word] if word else None)
                 name_counts[key] = name_counts.get(key, 0) + occurrences
         if self._span is not None:
-            self._count_trend(view, slots, group_numbers, count, self._span)
+            self._count_trend(view, slots, group_numbers, group_count, self._span)
 
-    def _count_trend(self, view: SegmentView, slots: Any, group_numbers: Any, count: int, span: BucketSpan) -> None:
+    def _count_trend(
+        self, view: SegmentView, slots: Any, group_numbers: Any, group_count: int, span: BucketSpan
+    ) -> None:
         is_inside, buckets = find_buckets(view, span, slots)
-        self._trend.add(group_numbers[is_inside], buckets, count)
+        self._trend.add(group_numbers[is_inside], buckets, group_count)
 
-    def _ensure_size(self, count: int) -> None:
-        missing = count - len(self._first_times)
+    def _ensure_size(self, group_count: int) -> None:
+        missing = group_count - len(self._first_times)
         if missing > 0:
             self._first_times = np.concatenate([self._first_times, np.full(missing, np.nan)])
             self._last_times = np.concatenate([self._last_times, np.full(missing, np.nan)])

@@ -11,6 +11,7 @@ from flower.store.sqlite.query.context import SegmentView
 
 #: Maximum cells of a table that is counted into directly; above, only combinations that occur are counted.
 _MAX_DENSE_CELLS: Final = 2_000_000
+#: facets whose columns have hashes instead of word ids
 _HASHED_FACETS: Final = frozenset({"exception", "failure"})
 #: facet → column, where the names differ
 FACET_COLUMNS: Final = {"worker": "hostname"}
@@ -24,9 +25,9 @@ def count_combinations(columns: Sequence[Any], sizes: Sequence[int]) -> tuple[li
     cells = 1
     for size in sizes:
         cells *= size
-    if cells <= _MAX_DENSE_CELLS or cells >= 2**63:
-        if cells >= 2**63:
-            return _count_unique_rows(columns)
+    if cells >= 2**63:
+        return _count_unique_rows(columns)
+    if cells <= _MAX_DENSE_CELLS:
         cell_numbers = _encode_cells(columns, sizes)
         counts = np.bincount(cell_numbers, minlength=1)
         occurring = np.flatnonzero(counts)
@@ -95,22 +96,22 @@ class CountGrid:
         self.width = width
         self.cells = np.zeros((8, width), np.int64)
 
-    def add(self, groups: Any, numbers: Any, count: int) -> None:
-        """`count`: the present number of groups."""
+    def add(self, groups: Any, numbers: Any, group_count: int) -> None:
+        """Count rows: the group and the second number of each. `group_count`: the present number of groups."""
         if len(groups):
-            (group_numbers, number), counts = count_combinations((groups, numbers), (count, self.width))
-            self.add_counts(group_numbers, number, counts, count)
+            (rows, columns), counts = count_combinations((groups, numbers), (group_count, self.width))
+            self.add_counts(rows, columns, counts, group_count)
         else:
-            self._ensure_size(count)
+            self._ensure_size(group_count)
 
-    def add_counts(self, groups: Any, numbers: Any, counts: Any, count: int) -> None:
+    def add_counts(self, groups: Any, numbers: Any, counts: Any, group_count: int) -> None:
         """Add counts of distinct cells."""
-        self._ensure_size(count)
+        self._ensure_size(group_count)
         self.cells[groups, numbers] += counts
 
-    def _ensure_size(self, count: int) -> None:
-        if count > len(self.cells):
-            grown = np.zeros((max(count, 2 * len(self.cells)), self.width), np.int64)
+    def _ensure_size(self, group_count: int) -> None:
+        if group_count > len(self.cells):
+            grown = np.zeros((max(group_count, 2 * len(self.cells)), self.width), np.int64)
             grown[: len(self.cells)] = self.cells
             self.cells = grown
 
@@ -121,12 +122,12 @@ class GroupSketches:
     def __init__(self, buckets: int) -> None:
         self._grid = CountGrid(buckets)
 
-    def add(self, groups: Any, buckets: Any, count: int) -> None:
+    def add(self, groups: Any, buckets: Any, group_count: int) -> None:
         has_bucket = buckets != NO_BUCKET
         if has_bucket.all():
-            self._grid.add(groups, buckets, count)
+            self._grid.add(groups, buckets, group_count)
         else:
-            self._grid.add(groups[has_bucket], buckets[has_bucket], count)
+            self._grid.add(groups[has_bucket], buckets[has_bucket], group_count)
 
     def sketch(self, group: int) -> Sketch:
         return sketch_from_counts(self._grid.cells[group]) if group < len(self._grid.cells) else Sketch()
@@ -136,5 +137,6 @@ class GroupSketches:
 
 
 def sketch_from_counts(counts: Any) -> Sketch:
+    """Return the sketch with these counts by bucket."""
     buckets = np.flatnonzero(counts)
     return Sketch(dict(zip(buckets.tolist(), counts[buckets].tolist(), strict=True)))

@@ -21,7 +21,7 @@ _BROAD_RATIO: Final = 8
 
 
 class RowBatch(NamedTuple):
-    """Slots in sort order. `definite`: the ones that match for certain. `is_last`: there are no further rows."""
+    """Slots in sort order. `definite`: the ones that match for certain. `is_last`: no rows follow."""
 
     slots: Any
     definite: Any
@@ -43,7 +43,7 @@ class SegmentScan:
         self._view = view
         self._node = simplify_for_segment(view, node)
         self._keys = build_sort_keys(view, sorts, has_non_uuid_ids=has_non_uuid_ids)
-        self._backwards = bool(sorts) and sorts[0].descending
+        self._descending = bool(sorts) and sorts[0].descending
         self._is_finished = self._node == MATCHES_NOTHING
         self._verified_count = self._matched_count = 0
         start = None if after is None else _OrderPosition.from_position(self._keys, after, view.segment.first)
@@ -58,7 +58,7 @@ class SegmentScan:
         return self._sort_matches(after)
 
     def _sort_matches(self, after: "_OrderPosition | None") -> "_SortedRows":
-        return _SortedRows(self._masks, self._keys, after, backwards=self._backwards)
+        return _SortedRows(self._masks, self._keys, after, descending=self._descending)
 
     @cached_property
     def _masks(self) -> Masks:
@@ -82,27 +82,32 @@ class SegmentScan:
                 position = _OrderPosition.from_slot(self._keys, self._source.last_slot)
                 self._source = self._sort_matches(position)
             self._is_finished = is_last
-            undecided = np.flatnonzero(~definite)
-            if len(undecided):
-                last_slot = int(slots[-1])
-                matches = definite.copy()
-                matches[undecided] = verify_rows(self._view, self._node, slots[undecided])
-                slots = slots[matches]
-                self._verified_count += len(undecided)
-                self._matched_count += int(np.count_nonzero(matches[undecided]))
-                if not is_last and self._is_wasteful():
-                    self._switch_to_index(last_slot)
-            batches.append(slots)
-            count -= len(slots)
+            matching = self._keep_matches(slots, definite)
+            if len(slots) and not is_last and self._is_wasteful():
+                self._switch_to_index(int(slots[-1]))
+            batches.append(matching)
+            count -= len(matching)
             # if few of the candidates match, larger batches are evaluated
             size = min(2 * size, _MAX_BATCH)
         slots = np.concatenate(batches) if batches else np.zeros(0, np.int64)
-        columns = [_merge_values(key, slots) for key in self._keys]
+        columns = [_comparable_values(key, slots) for key in self._keys]
         ids = (slots + self._view.segment.first).tolist()
-        signed = [-number for number in ids] if self._backwards else ids
-        return list(zip(*columns, signed, strict=True)), ids
+        tie_breakers = [-key for key in ids] if self._descending else ids
+        return list(zip(*columns, tie_breakers, strict=True)), ids
+
+    def _keep_matches(self, slots: Any, definite: Any) -> Any:
+        """Return the slots whose rows match; the rows of undecided ones are read."""
+        undecided = np.flatnonzero(~definite)
+        if not len(undecided):
+            return slots
+        matches = definite.copy()
+        matches[undecided] = verify_rows(self._view, self._node, slots[undecided])
+        self._verified_count += len(undecided)
+        self._matched_count += int(np.count_nonzero(matches[undecided]))
+        return slots[matches]
 
     def _is_wasteful(self) -> bool:
+        """Return whether most of the rows that were read do not match."""
         limits = self._view.ctx.limits
         return (
             not self._view.ctx.text_candidates.always_use_index
@@ -144,10 +149,12 @@ class _OrderPosition(NamedTuple):
 class _SortedRows:
     """Sorts the matching rows on demand, as many as requested."""
 
-    def __init__(self, masks: Masks, keys: Sequence[SortKey], after: _OrderPosition | None, *, backwards: bool) -> None:
+    def __init__(
+        self, masks: Masks, keys: Sequence[SortKey], after: _OrderPosition | None, *, descending: bool
+    ) -> None:
         self._keys = keys
         self._after = after
-        self._backwards = backwards
+        self._descending = descending
         self._slots = np.flatnonzero(masks.candidates)
         self._definite = masks.definite
 
@@ -165,8 +172,8 @@ class _SortedRows:
                 selected = np.flatnonzero(first <= threshold)
                 arrays = [array[selected] for array in arrays]
                 slots = slots[selected]
-        ties = -slots if self._backwards else slots
-        order = np.lexsort((ties, *reversed(arrays)))[:size] if arrays or self._backwards else slice(0, size)
+        ties = -slots if self._descending else slots
+        order = np.lexsort((ties, *reversed(arrays)))[:size] if arrays or self._descending else slice(0, size)
         is_last = size >= len(self._slots)
         slots = slots[order]
         if len(slots):
@@ -186,7 +193,7 @@ class _SortedRows:
                     continue
                 is_after |= is_equal & ((array < number if key.descending else array > number) | is_missing)
                 is_equal &= array == number
-        return is_after | (is_equal & (slots < position.slot if self._backwards else slots > position.slot))
+        return is_after | (is_equal & (slots < position.slot if self._descending else slots > position.slot))
 
 
 class _PresortedRows:
@@ -271,7 +278,7 @@ def count_with_value(view: SegmentView, column: Any, order: Any) -> int:
 
 
 def _ascending_values(array: Any, *, descending: bool) -> Any:
-    """Return numbers that sort in ascending order."""
+    """Return numbers whose ascending order is the order of the key."""
     if not descending:
         return array
     return ~array if array.dtype.kind == "u" else -array
@@ -295,14 +302,14 @@ class _Reversed:
         return hash(self.value)
 
 
-def _merge_values(key: SortKey, slots: Any) -> list[Any]:
+def _comparable_values(key: SortKey, slots: Any) -> list[Any]:
     """Return values that compare between segments, missing values last."""
-    merged: list[tuple[Any, ...]] = []
+    values: list[tuple[Any, ...]] = []
     for value in key.values(slots):
         if value is None:
-            merged.append((True, 0))
+            values.append((True, 0))
         elif not key.descending:
-            merged.append((False, value))
+            values.append((False, value))
         else:
-            merged.append((False, -value if isinstance(value, int | float) else _Reversed(value)))
-    return merged
+            values.append((False, -value if isinstance(value, int | float) else _Reversed(value)))
+    return values

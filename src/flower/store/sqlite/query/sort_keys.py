@@ -1,6 +1,8 @@
 """Sort keys: as numbers within one segment, and as values that compare between segments."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from math import isnan
 from typing import Any, Final
 
 import numpy as np
@@ -37,32 +39,38 @@ class SortKey:
         return [None if value != value else value for value in values]  # noqa: PLR0124 (NaN)
 
 
-class WordSortKey(SortKey):
-    """Orders words by their casefolded text.
+class _RankedSortKey(SortKey):
+    """Orders texts by their rank among `_texts`.
 
-    Ranks are even numbers, so that a word that is not in the segment gets an odd number between two ranks.
+    Ranks are even numbers, so that a text that is not in the segment gets an odd number between two ranks.
     """
 
-    def __init__(self, view: SegmentView, sort: Sort) -> None:
-        super().__init__(view, sort)
-        words = {number: word.casefold() for number, word in list(view.dictionary.words(WORD_KINDS[self.name]))}
-        self._folded = sorted(set(words.values()))
-        ranks = {word: 2 * rank for rank, word in enumerate(self._folded)}
-        self._ranks = np.full(view.dictionary.last_id + 1, np.nan)
-        for number, word in words.items():
-            self._ranks[number] = ranks[word]
-
-    def arrays(self, slots: Any) -> list[Any]:
-        return [self._ranks[self.view.columns[self.name][slots]]]
+    _texts: list[str]
 
     def locate(self, value: Any) -> list[Any]:
-        rank = int(np.searchsorted(np.array(self._folded, object), value)) if self._folded else 0
-        is_present = rank < len(self._folded) and self._folded[rank] == value
-        return [2.0 * rank if is_present else 2.0 * rank - 1]
+        index = bisect_left(self._texts, value)
+        is_present = index < len(self._texts) and self._texts[index] == value
+        return [2.0 * index if is_present else 2.0 * index - 1]
 
     def values(self, slots: Any) -> list[Any]:
         (ranks,) = self.arrays(slots)
-        return [None if rank != rank else self._folded[int(rank) // 2] for rank in ranks.tolist()]  # noqa: PLR0124
+        return [None if isnan(rank) else self._texts[int(rank) // 2] for rank in ranks.tolist()]
+
+
+class WordSortKey(_RankedSortKey):
+    """Orders words by their casefolded text."""
+
+    def __init__(self, view: SegmentView, sort: Sort) -> None:
+        super().__init__(view, sort)
+        words = {word_id: word.casefold() for word_id, word in list(view.dictionary.words(WORD_KINDS[self.name]))}
+        self._texts = sorted(set(words.values()))
+        ranks = {word: 2.0 * index for index, word in enumerate(self._texts)}
+        self._ranks_by_word_id = np.full(view.dictionary.last_id + 1, np.nan)
+        for word_id, word in words.items():
+            self._ranks_by_word_id[word_id] = ranks[word]
+
+    def arrays(self, slots: Any) -> list[Any]:
+        return [self._ranks_by_word_id[self.view.columns[self.name][slots]]]
 
 
 class UuidSortKey(SortKey):
@@ -83,14 +91,14 @@ class UuidSortKey(SortKey):
         return [unpack_id(upper.to_bytes(8, "big") + lower.to_bytes(8, "big")) for upper, lower in packed]
 
 
-class NonUuidSortKey(SortKey):
+class NonUuidSortKey(_RankedSortKey):
     """Orders ids of any form as texts. Reads the ids of all rows of the segment."""
 
     def __init__(self, view: SegmentView, sort: Sort) -> None:
         super().__init__(view, sort)
         rows = view.read_rows("SELECT casefold(uuid), id FROM task")
         self._texts = sorted({text for text, _ in rows})
-        ranks = {text: 2.0 * rank for rank, text in enumerate(self._texts)}
+        ranks = {text: 2.0 * index for index, text in enumerate(self._texts)}
         self._ranks = np.full(view.count, np.nan)
         for text, key in rows:
             if key < view.segment.next:
@@ -98,15 +106,6 @@ class NonUuidSortKey(SortKey):
 
     def arrays(self, slots: Any) -> list[Any]:
         return [self._ranks[slots]]
-
-    def locate(self, value: Any) -> list[Any]:
-        rank = int(np.searchsorted(np.array(self._texts, object), value)) if self._texts else 0
-        is_present = rank < len(self._texts) and self._texts[rank] == value
-        return [2.0 * rank if is_present else 2.0 * rank - 1]
-
-    def values(self, slots: Any) -> list[Any]:
-        (ranks,) = self.arrays(slots)
-        return [None if rank != rank else self._texts[int(rank) // 2] for rank in ranks.tolist()]  # noqa: PLR0124
 
 
 def build_sort_keys(view: SegmentView, sorts: Sequence[Sort], *, has_non_uuid_ids: bool) -> list[SortKey]:

@@ -21,7 +21,7 @@ _MAX_FOOTER_BYTES: Final = 50_000
 def find_damage(block: Path) -> str | None:
     """Return a description of the damage; None if the block is intact.
 
-    Reads the whole block, about 100 MB. Raises OSError.
+    Reads all of the block, about 100 MB. Raises OSError.
     """
     for _ in range(5):
         try:

@@ -74,7 +74,7 @@ def _schema() -> tantivy.Schema:
 def open_index_writer(path: Path) -> tantivy.IndexWriter:
     """Open a writer; the index is created if the directory is empty. Raises what `translate_errors` translates."""
     index = tantivy.Index(_schema(), str(path))
-    index.config_reader("Manual")  # no thread that polls for changes twice a second
+    index.config_reader("Manual")  # no thread that polls for changes every 500 ms
     tokenizer = tantivy.Tokenizer.ngram(min_gram=3, max_gram=3, prefix_only=False)
     index.register_tokenizer(_TOKENIZER, tantivy.TextAnalyzerBuilder(tokenizer).build())
     writer = _create_low_priority_writer(index)
@@ -169,7 +169,7 @@ class IndexBlock:
     def find_bounds(self) -> KeyRange | None:
         """Read the bounds from the keys: takes some milliseconds.
 
-        Return None if there are no documents. Raises TextIndexError.
+        Return None without documents. Raises TextIndexError.
         """
         all_documents = tantivy.Query.all_query()
         keys: list[int] = []

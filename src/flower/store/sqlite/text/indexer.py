@@ -86,7 +86,7 @@ class Indexer(threading.Thread):
         return self._is_idle
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop the thread, well within a second. Rows that were not committed are pending again."""
+        """Stop the thread, which takes less than a second. Rows that were not committed are pending again."""
         self._stopping.set()
         if self.is_alive():
             self.join(timeout)

@@ -54,7 +54,7 @@ class IndexSnapshot:
     """The blocks at one moment.
 
     `find_candidates` searches these, whatever happens to the files. Without a usable index, `generation` is "" and
-    there are no blocks.
+    `blocks` is empty.
     """
 
     def __init__(
