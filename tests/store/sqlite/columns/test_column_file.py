@@ -144,7 +144,7 @@ def test_an_interrupted_change_invalidates_the_file_for_a_writer(
     writer: ColumnFile, opened: Callable[..., ColumnFile]
 ) -> None:
     writer.header["writing"] |= 1
-    opened()  # a reader cannot tell whether a writer is active
+    opened()  # a reader cannot determine whether a writer is active
     with pytest.raises(ColumnFileInvalid, match="was interrupted"):
         opened(writable=True)
 

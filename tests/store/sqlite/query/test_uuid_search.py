@@ -1,4 +1,4 @@
-"""Parts of ids in columns: the same as looking into their texts."""
+"""Substring search in UUID columns gives the same result as a search in the texts."""
 
 import random
 from uuid import UUID
@@ -24,11 +24,11 @@ def parts(draw: st.DrawFn) -> str:
 
 
 @given(parts() | st.text("0123456789abcdef-", max_size=38) | st.text(max_size=5))
-def test_a_part_is_found_where_it_is(part: str) -> None:
+def test_a_mask_of_the_ids_that_contain_a_part(part: str) -> None:
     assert match_uuid_part(HIGH, LOW, part).tolist() == [part in text for text in IDS]
 
 
-def test_there_are_few_places() -> None:
+def test_number_of_bit_patterns() -> None:
     assert len(build_bit_patterns(IDS[0])) == 1
     assert len(build_bit_patterns("12345678")) == 6
     assert build_bit_patterns("xyz") == ()

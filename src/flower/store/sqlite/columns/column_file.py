@@ -156,7 +156,7 @@ class ColumnFile(Columns):
             # after a crash of the machine, unsynced pages may have been written in any order
             raise ColumnFileInvalid("not synced before the machine stopped")
         if self._writable and int(header["writing"]) % 2:
-            # only the writer can tell an interrupted change from one in progress
+            # only the writer can distinguish an interrupted change from one in progress
             raise ColumnFileInvalid("a change was interrupted")
 
     def release(self) -> None:

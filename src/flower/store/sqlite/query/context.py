@@ -45,7 +45,7 @@ class QueryContext:
     text_candidates: TextCandidates
     #: by term, the words that were already compared with it
     word_matches: dict[Node, Any] = field(default_factory=dict)
-    #: few rows match, according to a presorted scan: none is tried again
+    #: a presorted scan found few matches: it is not tried again
     has_few_matches: bool = False
     _views: dict[int, "SegmentView"] = field(default_factory=dict)
 

@@ -153,7 +153,7 @@ def read_bounds(path: Path) -> KeyRange | None:
 
 
 class IndexBlock:
-    """One block, as of the moment it was opened. Thread-safe."""
+    """One block, as of the time it was opened. Thread-safe."""
 
     def __init__(self, number: int, path: Path, index: tantivy.Index, bounds: KeyRange | None) -> None:
         self.number = number
