@@ -24,7 +24,7 @@ from flower.records import Task
 
 #: What a terminal shows if nobody names columns, as far as it is wide enough.
 _TERMINAL_COLUMNS = (
-    TableColumn("received", "time", drop_order=2, min_width=19),
+    TableColumn("received_at", "time", drop_order=2, min_width=19),
     TableColumn("state", drop_order=0, min_width=7),
     TableColumn("name", drop_order=0, min_width=12),
     TableColumn("worker", drop_order=5, min_width=14),
@@ -34,7 +34,7 @@ _TERMINAL_COLUMNS = (
     TableColumn("uuid", drop_order=1, min_width=36),
 )
 #: What a line in a pipe has: few things, always the same.
-_PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received", "runtime")
+_PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received_at", "runtime")
 
 
 @query_command("tasks")
