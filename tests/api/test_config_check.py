@@ -62,8 +62,8 @@ def test_without_data_all_settings_are_unknown(rig: Rig) -> None:
 
 def test_events_show_that_they_are_enabled(rig: Rig) -> None:
     rig.tasks(3, received=60.0)
-    found = states(rig.context())
-    assert (found[EVENTS], found[SENT]) == ("on", "off")
+    by_setting = states(rig.context())
+    assert (by_setting[EVENTS], by_setting[SENT]) == ("on", "off")
     rig.tasks(2, received=60.0, sent=61.0)
     assert states(rig.context())[SENT] == "on"
     source = check_config(rig.context()).checks[1].source
@@ -72,22 +72,22 @@ def test_events_show_that_they_are_enabled(rig: Rig) -> None:
 
 def test_old_events_are_ignored(rig: Rig) -> None:
     rig.tasks(3, received=4_000.0, sent=4_001.0)
-    found = states(rig.context())
-    assert (found[EVENTS], found[SENT]) == ("unknown", "unknown")
+    by_setting = states(rig.context())
+    assert (by_setting[EVENTS], by_setting[SENT]) == ("unknown", "unknown")
 
 
 def test_tasks_with_only_a_sent_event(rig: Rig) -> None:
     rig.tasks(1, sent=5.0)
-    found = states(rig.context())
-    assert (found[EVENTS], found[SENT]) == ("unknown", "on")
+    by_setting = states(rig.context())
+    assert (by_setting[EVENTS], by_setting[SENT]) == ("unknown", "on")
 
 
 def test_by_the_configuration_of_workers(rig: Rig) -> None:
     on = {"result_extended": True, "CELERY_TRACK_STARTED": True, "task_send_sent_event": False}
-    found = states(rig.context(w1=on))
-    assert found == {EVENTS: "unknown", SENT: "off", STARTED: "on", EXTENDED: "on"}
-    found = states(rig.context(w1=on, w2={}))
-    assert (found[STARTED], found[EXTENDED]) == ("off", "off")
+    by_setting = states(rig.context(w1=on))
+    assert by_setting == {EVENTS: "unknown", SENT: "off", STARTED: "on", EXTENDED: "on"}
+    by_setting = states(rig.context(w1=on, w2={}))
+    assert (by_setting[STARTED], by_setting[EXTENDED]) == ("off", "off")
     source = check_config(rig.context(w1=on, w2={})).checks[3].source
     assert source == "Not set on w2 (1 of 2 workers)."
 
@@ -116,15 +116,15 @@ def test_events_take_precedence_over_configuration(rig: Rig) -> None:
     rig.tasks(1, received=1.0)
     check_input = collect_check_input(rig.reader, {"w1": {}}, dict.fromkeys((EVENTS, SENT), True), rig.now)
     assert check_input == CheckInput(received_tasks=1, worker_configs={"w1": {}}, app_config={EVENTS: True, SENT: True})
-    found = states(rig.context(w1={"task_send_sent_event": True}))
-    assert (found[EVENTS], found[SENT]) == ("on", "off")
+    by_setting = states(rig.context(w1={"task_send_sent_event": True}))
+    assert (by_setting[EVENTS], by_setting[SENT]) == ("on", "off")
 
 
 def test_over_http(opened: None) -> None:
     with Live(example_store()) as server:
-        found = server.http.get("/api/v1/config-check").json()
-    assert [check["setting"] for check in found["checks"]] == [EVENTS, SENT, STARTED, EXTENDED]
-    assert (found["events_seen"], found["workers_seen"]) == (True, True)
+        result = server.http.get("/api/v1/config-check").json()
+    assert [check["setting"] for check in result["checks"]] == [EVENTS, SENT, STARTED, EXTENDED]
+    assert (result["events_seen"], result["workers_seen"]) == (True, True)
 
 
 def test_celery_is_not_imported() -> None:

@@ -149,8 +149,8 @@ def test_columns_in_all_formats() -> None:
     columns = get_columns("kwargs.order_id,worker,wait,attempts")
     task = make(7, sent=1006.0)
     (line,) = b"".join(serialize_tasks([task], "ndjson", columns)).splitlines()
-    found = json.loads(line)
-    assert (found["kwargs.order_id"], found["worker"], found["wait"]) == (7, "celery@w3", 1.5)
+    row = json.loads(line)
+    assert (row["kwargs.order_id"], row["worker"], row["wait"]) == (7, "celery@w3", 1.5)
     table = pyarrow.parquet.read_table(io.BytesIO(b"".join(serialize_tasks([task], "parquet", columns))))
     assert [str(kind) for kind in table.schema.types] == ["string", "string", "double", "string"]
     assert table.to_pylist()[0]["kwargs.order_id"] == "7"

@@ -1,4 +1,4 @@
-"""The spelling of a task as a dict."""
+"""Conversion of tasks to dicts."""
 
 import copy
 from typing import Any, get_type_hints
@@ -36,7 +36,7 @@ def info(task: Task) -> TaskInfo:
     return to_task_info(task, worker=None, children=())
 
 
-def test_all_documented_keys_are_there() -> None:
+def test_all_documented_keys_are_present() -> None:
     assert set(info(Task(uuid="x"))) >= DOCUMENTED
     assert set(info(Task(uuid="x"))) == set(get_type_hints(TaskInfo))
     assert {key for key, value in info(Task(uuid="x")).items() if value is not None} == {
@@ -52,7 +52,7 @@ def test_all_documented_keys_are_there() -> None:
         ("[]", []),
         ("(1, 'a', None)", [1, "a", None]),
         ("['x']", ["x"]),
-        ("('Loading...',)", "('Loading...',)"),  # Celery may have cut it
+        ("('Loading...',)", "('Loading...',)"),  # Celery may have truncated it
         ("(1, ...)", "(1, ...)"),
         ("(<Order 17>,)", "(<Order 17>,)"),
         ("{'a': 1}", "{'a': 1}"),
@@ -84,16 +84,16 @@ def test_kwargs_are_values_if_the_text_is_complete(text: str | None, value: Any)
     assert kwargs is None or isinstance(kwargs, dict | str)
 
 
-def test_the_worker_is_the_tasks_own() -> None:
-    ran = to_task_info(Task(uuid="x", hostname="celery@w1", pid=3), worker=WORKER, children=["y"])
-    assert ran["worker"] == {
+def test_the_worker_of_a_task() -> None:
+    info_of_task = to_task_info(Task(uuid="x", hostname="celery@w1", pid=3), worker=WORKER, children=["y"])
+    assert info_of_task["worker"] == {
         "hostname": "celery@w1",
         "pid": 3,
         "sw_ident": "py-celery",
         "sw_ver": "5.6",
         "sw_sys": "Linux",
     }
-    assert ran["children"] == ["y"]
+    assert info_of_task["children"] == ["y"]
     unknown = info(Task(uuid="x", hostname="celery@w1"))["worker"]
     assert unknown == {"hostname": "celery@w1", "pid": None, "sw_ident": None, "sw_ver": None, "sw_sys": None}
     assert info(Task(uuid="x"))["worker"] is None
@@ -103,20 +103,20 @@ def test_attempts_and_data_are_copies() -> None:
     task = Task(
         uuid="x", state="RETRY", retried=9.0, earlier=(Attempt(0, state="RETRY"),), data={"task-progress": {"n": 1}}
     )
-    made = info(task)
-    assert [(one["number"], one["state"]) for one in made["attempts"]] == [(0, "RETRY"), (1, "RETRY")]
-    assert made["attempts"][1]["ended"] == 9.0
-    made["data"]["task-progress"]["n"] = 2
+    converted = info(task)
+    assert [(attempt["number"], attempt["state"]) for attempt in converted["attempts"]] == [(0, "RETRY"), (1, "RETRY")]
+    assert converted["attempts"][1]["ended"] == 9.0
+    converted["data"]["task-progress"]["n"] = 2
     assert task.data == {"task-progress": {"n": 1}}
 
 
-def test_it_is_plain_data() -> None:
-    made = info(Task(uuid="x", args="(1,)", kwargs="{'a': 1}"))
-    assert msgspec.json.decode(msgspec.json.encode(made))["kwargs"] == {"a": 1}
-    assert copy.deepcopy(made) == made
+def test_values_are_plain_data() -> None:
+    converted = info(Task(uuid="x", args="(1,)", kwargs="{'a': 1}"))
+    assert msgspec.json.decode(msgspec.json.encode(converted))["kwargs"] == {"a": 1}
+    assert copy.deepcopy(converted) == converted
 
 
-def test_flowers_shape() -> None:
+def test_to_flower_task() -> None:
     task = Task(
         uuid="x",
         state="SUCCESS",
@@ -127,26 +127,31 @@ def test_flowers_shape() -> None:
         parent_id="p",
         earlier=(Attempt(0, exception="OldError()"), Attempt(1, exception="KeyError()", traceback="Traceback")),
     )
-    made = to_flower_task(task, ["c"])
-    assert set(made) == FLOWER == set(to_flower_task(Task(uuid="y")))
-    assert (made["args"], made["kwargs"], made["worker"]) == ("(1,)", "{'a': 1}", "celery@w1")
-    assert (made["root"], made["root_id"], made["parent"], made["parent_id"]) == ("r", "r", "p", "p")
-    assert (made["exception"], made["traceback"]) == ("KeyError()", "Traceback")
-    assert made["children"] == ["c"]
+    converted = to_flower_task(task, ["c"])
+    assert set(converted) == FLOWER == set(to_flower_task(Task(uuid="y")))
+    assert (converted["args"], converted["kwargs"], converted["worker"]) == ("(1,)", "{'a': 1}", "celery@w1")
+    assert (converted["root"], converted["root_id"], converted["parent"], converted["parent_id"]) == (
+        "r",
+        "r",
+        "p",
+        "p",
+    )
+    assert (converted["exception"], converted["traceback"]) == ("KeyError()", "Traceback")
+    assert converted["children"] == ["c"]
     failed_again = msgspec.structs.replace(task, exception="Now()", traceback=None)
     assert to_flower_task(failed_again)["exception"] == "Now()"
 
 
 def test_as_dict_of_a_record_and_of_a_dict() -> None:
     task = Task(uuid="x", name="t", kwargs="{'a': 1}")
-    made = as_dict(task)
-    assert made == info(task)
-    again = as_dict(made)
-    assert again == made
-    assert again is not made
+    converted = as_dict(task)
+    assert converted == info(task)
+    again = as_dict(converted)
+    assert again == converted
+    assert again is not converted
 
 
-def test_as_dict_of_celerys_task() -> None:
+def test_as_dict_of_a_celery_task() -> None:
     state = State()
     common = {"hostname": "celery@w1", "clock": 1, "pid": 1, "local_received": 1.0, "utcoffset": 0}
     state.event({**common, "type": "worker-online", "timestamp": 1.0, "sw_ident": "py-celery", "sw_ver": "5.6"})
@@ -154,31 +159,31 @@ def test_as_dict_of_celerys_task() -> None:
     state.event(dict(parent))
     state.event({**parent, "uuid": "u2", "parent_id": "u1", "root_id": "u1"})
     state.event({**common, "uuid": "u1", "type": "task-succeeded", "timestamp": 3.0, "result": "3", "runtime": 0.5})
-    made = as_dict(state.tasks["u1"])
-    assert set(made) == set(info(Task(uuid="x")))
-    assert (made["state"], made["args"], made["runtime"]) == ("SUCCESS", [1, 2], 0.5)
-    assert made["worker"] is not None
-    assert (made["worker"]["hostname"], made["worker"]["sw_ver"]) == ("celery@w1", "5.6")
-    assert made["children"] == ["u2"]
-    assert (made["hostname"], made["received"], made["succeeded"]) == ("celery@w1", 2.0, 3.0)
+    converted = as_dict(state.tasks["u1"])
+    assert set(converted) == set(info(Task(uuid="x")))
+    assert (converted["state"], converted["args"], converted["runtime"]) == ("SUCCESS", [1, 2], 0.5)
+    assert converted["worker"] is not None
+    assert (converted["worker"]["hostname"], converted["worker"]["sw_ver"]) == ("celery@w1", "5.6")
+    assert converted["children"] == ["u2"]
+    assert (converted["hostname"], converted["received"], converted["succeeded"]) == ("celery@w1", 2.0, 3.0)
 
 
-def test_as_dict_of_no_task() -> None:
+def test_as_dict_of_other_objects() -> None:
     with pytest.raises(InvalidRequest, match="int is not a task"):
         as_dict(17)
 
 
 @given(tasks())
-def test_any_task_can_be_told(task: Task) -> None:
-    made = info(task)
-    assert made["uuid"] == task.uuid
-    assert made["result"] == task.result
-    for text, value in ((task.args, made["args"]), (task.kwargs, made["kwargs"])):
+def test_any_task_can_be_converted(task: Task) -> None:
+    converted = info(task)
+    assert converted["uuid"] == task.uuid
+    assert converted["result"] == task.result
+    for text, value in ((task.args, converted["args"]), (task.kwargs, converted["kwargs"])):
         assert value == text if value is None or isinstance(value, str) else getattr(value, "text", None) == text
     assert set(to_flower_task(task)) == FLOWER
 
 
-def test_the_documented_constants() -> None:
+def test_documented_constants() -> None:
     assert TASK_STATES == ["PENDING", "STARTED", "SUCCESS", "FAILURE", "RETRY", "REVOKED"]
     assert list(TaskEventTypes) == [
         f"task-{kind}" for kind in ["sent", "received", "started", "succeeded", "failed", "retried", "revoked"]

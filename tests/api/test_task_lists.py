@@ -1,4 +1,4 @@
-"""Lists of tasks through the documented functions."""
+"""The documented functions for lists of tasks."""
 
 import math
 import time
@@ -100,12 +100,12 @@ def test_filters_order_and_pages(events: StoreEvents, filters: dict[str, Any], e
     assert ids(events, **filters) == expected
 
 
-def test_positional_arguments_go_in_the_documented_order(events: StoreEvents) -> None:
+def test_positional_arguments_are_in_the_documented_order(events: StoreEvents) -> None:
     listed = iter_tasks(events, 5, 0, "shop.mail", "celery@w1", "STARTED", "name", NOW, NOW + 9, NOW, NOW + 9, "mail")
     assert [task["uuid"] for task in listed] == ["c"]
 
 
-def test_what_comes_is_joined_with_worker_and_children(events: StoreEvents) -> None:
+def test_tasks_are_joined_with_worker_and_children(events: StoreEvents) -> None:
     first = next(iter_tasks(events, type="shop.pay"))
     assert first["children"] == ["b", "c"]
     assert first["worker"] == {
@@ -118,13 +118,13 @@ def test_what_comes_is_joined_with_worker_and_children(events: StoreEvents) -> N
 
 
 def test_one_task(events: StoreEvents) -> None:
-    found = get_task_by_id(events, "a")
-    assert found is not None
-    assert (found["name"], found["children"]) == ("shop.pay", ["b", "c"])
-    assert get_task_by_id(events, "nope") is None
+    task = get_task_by_id(events, "a")
+    assert task is not None
+    assert (task["name"], task["children"]) == ("shop.pay", ["b", "c"])
+    assert get_task_by_id(events, "missing") is None
 
 
-def test_tasks_come_lazily() -> None:
+def test_tasks_are_read_lazily() -> None:
     taken = 0
 
     class CountingReader(MemoryReader):
@@ -144,7 +144,7 @@ def test_tasks_come_lazily() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filters", "words"),
+    ("filters", "message"),
     [
         (
             {"sort_by": "colour"},
@@ -155,13 +155,13 @@ def test_tasks_come_lazily() -> None:
         ({"search": "abc ("}, "at position"),
     ],
 )
-def test_nonsense_is_refused_at_the_call(events: StoreEvents, filters: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        iter_tasks(events, **filters)  # not even a first task is asked for
+def test_invalid_arguments_raise_at_the_call(events: StoreEvents, filters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        iter_tasks(events, **filters)  # before the first task is requested
 
 
 @pytest.mark.usefixtures("_nothing_running")
-def test_no_events_named_means_those_running(events: StoreEvents) -> None:
+def test_the_default_are_the_running_events(events: StoreEvents) -> None:
     with pytest.raises(NotFound, match="No Events are running"):
         iter_tasks()
     with pytest.raises(LookupError):
@@ -173,7 +173,7 @@ def test_no_events_named_means_those_running(events: StoreEvents) -> None:
 
 
 @given(st.data())
-def test_listing_and_search_terms_agree(data: st.DataObject) -> None:
+def test_lists_and_search_terms_agree(data: st.DataObject) -> None:
     stored = data.draw(st.lists(tasks(), max_size=4, unique_by=lambda task: task.uuid))
     query = data.draw(st.sampled_from(["a", "-a", "ß OR state:success", 'kwargs:"id=1"', "exception:( ", "NOT (a b)"]))
     watch = StoreEvents(memory(stored))
@@ -189,7 +189,7 @@ def test_listing_and_search_terms_agree(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_listing_by_a_tree_gives_the_tasks_that_match(data: st.DataObject) -> None:
+def test_queries_and_matcher_agree(data: st.DataObject) -> None:
     task = data.draw(tasks())
     node = data.draw(trees(task))
     store = memory([task])
@@ -211,14 +211,14 @@ def test_sorting_objects_and_dicts() -> None:
 
 
 @pytest.mark.parametrize("key", [*sort_keys, "-name", "-runtime", "-worker"])
-def test_tasks_without_the_value_come_last_either_way(key: str) -> None:
+def test_tasks_without_the_value_are_last_in_either_direction(key: str) -> None:
     ordered = sort_tasks(TASKS, key)
     attribute = {"worker": "hostname"}.get(key.lstrip("-"), key.lstrip("-"))
     missing = [getattr(task, attribute) is None for task in ordered]
     assert missing == sorted(missing)
 
 
-def test_equal_tasks_keep_their_order() -> None:
+def test_sorting_is_stable() -> None:
     same = [Task(uuid=str(number), name="x", received=1.0) for number in range(20)]
     for key in ("name", "-name", "received", "-received", "name,-received"):
         assert sort_tasks(same, key) == same
@@ -241,7 +241,7 @@ def test_sort_keys_work_on_objects() -> None:
     assert [sort_keys[key](Task(uuid="x")) for key in sort_keys] == ["", "PENDING", 0, 0, 0, ""]
 
 
-# words for order and time
+# parse_sort, parse_time
 
 
 @pytest.mark.parametrize(
@@ -256,11 +256,11 @@ def test_sort_keys_work_on_objects() -> None:
         (["worker", "-runtime"], (Sort("worker"), Sort("runtime", True))),
     ],
 )
-def test_what_to_sort_by(given: Any, sorts: tuple[Sort, ...]) -> None:
+def test_parse_sort(given: Any, sorts: tuple[Sort, ...]) -> None:
     assert parse_sort(given) == sorts
 
 
-def test_others_may_allow_other_keys() -> None:
+def test_parse_sort_with_other_keys() -> None:
     assert parse_sort("-timestamp", ("timestamp",)) == (Sort("timestamp", True),)
 
 
@@ -293,19 +293,19 @@ def _new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
     ids=repr,
 )
-def test_a_time(given: Any, seconds: float) -> None:
+def test_valid_times(given: Any, seconds: float) -> None:
     assert parse_time(given) == seconds
 
 
 @pytest.mark.parametrize(
     "given", ["", "soon", "2026", "2026-02-30", "nan", math.nan, math.inf, True, object(), 10**400, "9" * 25, date.min]
 )
-def test_no_time(given: Any) -> None:
+def test_invalid_times(given: Any) -> None:
     with pytest.raises(InvalidRequest, match="is not a time"):
         parse_time(given)
 
 
-def test_the_query() -> None:
+def test_the_query_of_filters() -> None:
     assert build_list_query() == Query(EVERYTHING, NEWEST)
     assert build_list_query(state="failure", compare="is").where == Term("state", "is", "failure")
     assert build_list_query(received=("1970-01-01T00:00Z", None)).where == Term("received", "range", (0.0, None))

@@ -64,11 +64,11 @@ def groupings(node: Any) -> Iterator[tuple[set[str], Any]]:
 def test_queries_use_existing_metrics_and_labels(where: str, expression: str) -> None:
     # Grafana replaces this variable with a duration
     parsed = promql.parse(expression.replace("$__rate_interval", "5m"))
-    found = list(selectors(parsed))
-    assert found
-    assert {each.name for each in found} <= LABELS.keys()
-    assert len(found) == len(re.findall(r"\bflower_\w+", expression))
-    for each in found:
+    vectors = list(selectors(parsed))
+    assert vectors
+    assert {each.name for each in vectors} <= LABELS.keys()
+    assert len(vectors) == len(re.findall(r"\bflower_\w+", expression))
+    for each in vectors:
         assert {matcher.name for matcher in each.matchers.matchers} <= LABELS[each.name]
     for labels, inside in groupings(parsed):
         for each in selectors(inside):
@@ -92,13 +92,13 @@ def test_alerts_are_complete() -> None:
 
 
 def test_dashboard_variables_use_existing_metrics() -> None:
-    found = dashboard()
-    variables = {each["name"]: each.get("definition", "") for each in found["templating"]["list"]}
+    definition_file = dashboard()
+    variables = {each["name"]: each.get("definition", "") for each in definition_file["templating"]["list"]}
     for name, definition in variables.items():
         if definition:
             metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", definition).groups()  # type: ignore[union-attr]
             assert label in LABELS[metric], name
-    used = set(re.findall(r"\$\{?(\w+)", json.dumps(found["panels"])))
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(definition_file["panels"])))
     assert used <= {*variables, "__rate_interval"}
-    ids = [panel["id"] for panel in found["panels"]]
+    ids = [panel["id"] for panel in definition_file["panels"]]
     assert len(ids) == len(set(ids))

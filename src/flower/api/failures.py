@@ -25,7 +25,7 @@ from flower.store.query_results import FailureGroup, SeenRange
 #: open       first seen earlier, without a decision
 #: regressed  resolved, and failed again since
 #: resolved   resolved by a user, without a failure since
-#: muted      hidden by a user until a time, or without end
+#: muted      hidden by a user until a time, or forever
 FailureStatus: TypeAlias = Literal["new", "open", "regressed", "resolved", "muted"]
 FAILURE_STATUSES: Final[tuple[FailureStatus, ...]] = get_args(FailureStatus)
 

@@ -89,16 +89,16 @@ def test_rerun_many_tasks_while_the_server_is_killed(fast: Desk, tmp_path: Path)
     assert sum(finished["outcomes"].values()) == count
     # at most one task was being sent
     assert finished["outcomes"].get("unknown", 0) <= 1
-    found = items(desk, job["id"])
-    assert len(found) == count
-    check_ran_twice(path, found, count)
-    unknown = [item for item in found if item["outcome"] == "unknown"]
+    job_items = items(desk, job["id"])
+    assert len(job_items) == count
+    check_ran_twice(path, job_items, count)
+    unknown = [item for item in job_items if item["outcome"] == "unknown"]
     assert all(
         "may have been executed" in str(item["message"]) or "may have been sent" in str(item["message"])
         for item in unknown
     )
-    links = desk.look(f"tasks/{found[0]['task']}/reruns")["reruns"]
-    assert [(link["task"], link["job"]) for link in links] == [(found[0]["new_task"], job["id"])]
+    links = desk.look(f"tasks/{job_items[0]['task']}/reruns")["reruns"]
+    assert [(link["task"], link["job"]) for link in links] == [(job_items[0]["new_task"], job["id"])]
 
 
 def test_another_server_continues_the_job(slow: Desk, tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_another_server_continues_the_job(slow: Desk, tmp_path: Path) -> None:
         wait_for("partial progress", lambda: other.look(f"jobs/{job['id']}")["outcomes"].get("done", 0) > 50)
         slow.kill()
         finished = other.wait_until_ended(job["id"])
-        found = items(other, job["id"])
+        job_items = items(other, job["id"])
         assert finished["outcomes"].get("done", 0) + finished["outcomes"].get("unknown", 0) == count
         assert finished["outcomes"].get("unknown", 0) <= 1
-        check_ran_twice(path, found, count)
+        check_ran_twice(path, job_items, count)
 
 
 def test_stop_a_running_job(slow: Desk, tmp_path: Path) -> None:

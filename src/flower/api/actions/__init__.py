@@ -5,7 +5,7 @@ the same functions.
     rerun          re-run a task, run a registered task
     rerun_source   arguments and routing of the task to re-run
     stop           revoke, terminate, abort
-    registered     registered tasks with their signatures
+    task_registry  registered tasks with their signatures
     bulk_plan      dry run and creation of bulk jobs
     bulk_runner    background loop of a web server that claims and executes jobs
     bulk_worker    executes one claimed job
@@ -16,9 +16,9 @@ the same functions.
 from flower.api.actions.bulk_plan import Selection, plan_job, start_job
 from flower.api.actions.bulk_runner import finish_job
 from flower.api.actions.models import ActionContext
-from flower.api.actions.registered import registered_tasks
 from flower.api.actions.rerun import rerun_task, run_task
 from flower.api.actions.stop import abort_task, revoke_task, terminate_task
+from flower.api.actions.task_registry import registered_tasks
 
 __all__ = [
     "ActionContext",

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from flower.api.actions import registered as registry
+from flower.api.actions import task_registry as registry
 from flower.api.actions.models import ActionContext, RegisteredTasks, SentTask, WorkerReplies
 from flower.api.actions.rerun import rerun_task, run_task
 from flower.api.actions.stop import abort_task, revoke_task, terminate_task
