@@ -85,6 +85,9 @@ class BloomFilter:
         return stored
 
     def add(self, hashes: Any) -> None:
+        """Raises TypeError for a stored filter, which numpy's `bitwise_or.at` would overwrite without an error."""
+        if isinstance(self._bytes, bytes):
+            raise TypeError("A stored Bloom filter is read-only")
         cells = np.frombuffer(self._bytes, np.uint8)
         for positions in _bit_positions(hashes, self._mask + 1, self._probes):
             np.bitwise_or.at(cells, positions >> 3, np.uint8(1) << (positions & 7).astype(np.uint8))
