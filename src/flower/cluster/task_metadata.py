@@ -10,8 +10,9 @@ from celery import Celery
 from flower.cluster import results, thread_pools
 from flower.cluster.connection import translate_broker_errors
 from flower.cluster.remote_control import call_workers
+from flower.untrusted_values import convert_or_none
 
-MetadataSource: TypeAlias = Literal["result backend", "worker"]
+MetadataSource: TypeAlias = Literal["result_backend", "worker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ async def metadata_from_worker(app: Celery, task_id: str, hostname: str) -> Task
         kwargs=_kwargs(info.get("kwargs")),
         exchange=delivery.get("exchange"),
         routing_key=_text(delivery.get("routing_key")),
-        priority=_integer(delivery.get("priority")),
+        priority=convert_or_none(delivery.get("priority"), int),
     )
 
 
@@ -87,7 +88,7 @@ def _read_backend(app: Celery, task_id: str) -> TaskMetadata | None:
         return None
     stamps = {key: meta[key] for key in meta.get("stamped_headers") or () if key in meta}
     return TaskMetadata(
-        "result backend",
+        "result_backend",
         name=_text(meta.get("name")),
         args=_args(meta.get("args")),
         kwargs=_kwargs(meta.get("kwargs")),
@@ -106,7 +107,3 @@ def _kwargs(value: Any) -> dict[str, Any] | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -172,7 +172,7 @@ def test_jobs_that_are_not_created(slow: Desk, tmp_path: Path) -> None:
     assert slow.refused("jobs", {"action": "rerun", "query": "uuid:missing"}, 404)["message"] == "No tasks match"
     body = {"action": "rerun", "query": f"{query} state:SUCCESS", "expected_count": 2}
     assert slow.refused("jobs", body)["message"] == "The number of matching tasks changed from 2 to 0"
-    assert "ids nor a query" in slow.refused("jobs", {"action": "rerun"})["message"]
+    assert "ids and query" in slow.refused("jobs", {"action": "rerun"})["message"]
     assert slow.refused("jobs", {"action": "explode", "query": ""})["code"] == "invalid_request"
     assert len(runs(path)) == 301
 

@@ -18,6 +18,7 @@ from kombu.connection import Connection
 
 from flower.cluster.queues import amqp
 from flower.cluster.queues.stats import QueueStats
+from flower.untrusted_values import convert_or_none
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,10 @@ def management_queue_stats(
 def _to_queue_stats(name: str, fields: Mapping[str, Any]) -> QueueStats:
     return QueueStats(
         name,
-        ready=_number(fields.get("messages_ready")),
-        unacknowledged=_number(fields.get("messages_unacknowledged")),
-        consumers=_number(fields.get("consumers")),
-        oldest_sent_at=_number(fields.get("head_message_timestamp")),
+        ready=convert_or_none(fields.get("messages_ready"), int),
+        unacknowledged=convert_or_none(fields.get("messages_unacknowledged"), int),
+        consumers=convert_or_none(fields.get("consumers"), int),
+        oldest_sent_at=convert_or_none(fields.get("head_message_timestamp"), int),
         broker_fields=fields,
     )
 
@@ -62,10 +63,6 @@ def _fill_missing(reported: QueueStats, declared: QueueStats) -> QueueStats:
     return QueueStats(
         reported.name, declared.ready, reported.unacknowledged, declared.consumers, reported.oldest_sent_at, (), fields
     )
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _fetch_queues(app: Celery, connection: Connection, broker_api: str) -> Mapping[str, Mapping[str, Any]] | None:
