@@ -284,7 +284,7 @@ export function Grid({
     // The focused element may be reused for another row.
     if (box.current !== document.activeElement && box.current.contains(document.activeElement))
       box.current.focus({ preventScroll: true });
-    const fast = speed.current.fast(top, view.height, event.timeStamp);
+    const fast = speed.current.isFast(top, view.height, event.timeStamp);
     setView((previous) => ({ ...previous, top, moving: true, fast }));
     clearTimeout(restTimer.current);
     restTimer.current = setTimeout(
@@ -303,7 +303,7 @@ export function Grid({
       main: new Set(shown.filter((each, i) => each.rank <= 1 || i === 0)),
     };
   const visibleRows = rows.slice(from, to);
-  const placed = recycler.current.place(
+  const placed = recycler.current.assign(
     visibleRows.map((row, i) => row?.uuid ?? `gap ${from + i}`),
     view.moving,
   );

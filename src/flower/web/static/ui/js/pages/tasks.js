@@ -121,7 +121,7 @@ function useRows(state, columns) {
           (response) => {
             if (rows.current === now) {
               put(response);
-              now.shed(from, to);
+              now.dropDistantPages(from, to);
               changed();
             }
           },
@@ -131,7 +131,7 @@ function useRows(state, columns) {
         )
         .finally(() => pages.delete(cursor));
     };
-    for (const page of now.missing(from, to))
+    for (const page of now.droppedPages(from, to))
       fetchPage(page.cursor, (response) => now.refill(page, response.tasks));
     if (!loading && now.next && to > now.total - 60)
       fetchPage(now.next, (response) => now.append(response.tasks, response.next_cursor));
@@ -279,9 +279,9 @@ export default function Tasks({ query }) {
   }, [searchKey, state.sort]);
 
   const release = () => {
-    if (!rows.canRelease) reload();
+    if (!rows.canApplyPending) reload();
     else {
-      const ids = rows.release();
+      const ids = rows.applyPending();
       highlight(ids);
       changed();
     }
@@ -331,7 +331,7 @@ export default function Tasks({ query }) {
       (before.pointer || !before.top) &&
       now.top &&
       !now.pointer &&
-      rows.waiting &&
+      rows.pendingCount &&
       !selection.size &&
       !paused.value
     )
@@ -375,7 +375,7 @@ export default function Tasks({ query }) {
   const queryError = problem?.code === 'invalid_query' || problem?.status === 400 ? problem : null;
   const actions = html`
     ${
-      rows.waiting > 0 &&
+      rows.pendingCount > 0 &&
       html`
         <button
           type="button"
@@ -388,7 +388,7 @@ export default function Tasks({ query }) {
           }}
         >
           <${Icon} name="up" />
-          ${T.live.fresh(rows.overflowing ? Infinity : rows.waiting)}
+          ${T.live.fresh(rows.overflowing ? Infinity : rows.pendingCount)}
         </button>
       `
     }
