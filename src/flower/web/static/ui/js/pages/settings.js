@@ -2,7 +2,7 @@
 
 import { get } from '../api.js';
 import { currentUser } from '../currentUser.js';
-import { duration, int, rate } from '../format/numbers.js';
+import { int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
 import { html, useEffect } from '../lib.js';
@@ -87,7 +87,7 @@ function Server({ of }) {
   `;
 }
 
-const formatAge = (seconds) => (seconds ? S.forSpan(duration(seconds)) : S.forever);
+const formatAge = (seconds) => (seconds ? span(seconds) : S.forever);
 
 function Retention({ of }) {
   return html`

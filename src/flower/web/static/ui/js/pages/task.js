@@ -10,6 +10,7 @@ import { clock, full } from '../format/time.js';
 import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { html, useEffect, useState } from '../lib.js';
 import { status, useLiveStream } from '../liveStream.js';
+import { retentionText } from '../retention.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { quoteValue } from '../search/queryText.js';
 import { GapNotice, Page } from '../shell/page.js';
@@ -43,10 +44,6 @@ const SIBLINGS = 8;
 const WORKFLOW_INTERVAL = 4;
 
 function NotFound({ id }) {
-  const retention = T.tasks.retention(
-    bootstrapData.max_age ? duration(bootstrapData.max_age) : '',
-    bootstrapData.max_tasks ? int(bootstrapData.max_tasks) : '',
-  );
   return html`
     <${Page} title=${T.task.notFound} crumb=${html`<${Crumb} />`} live=${false}>
       <${EmptyState}
@@ -62,8 +59,9 @@ function NotFound({ id }) {
           </a>
         `}
       >
+        <p class="mono">${visible(id.slice(0, 200))}</p>
         <p>
-          ${T.task.notFoundText} ${retention}
+          ${T.task.notFoundText} ${retentionText()}
         </p>
       </${EmptyState}>
     </${Page}>

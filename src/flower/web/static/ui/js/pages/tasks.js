@@ -23,12 +23,13 @@ import {
   searchParams,
   windowParams,
 } from '../explorer/urlState.js';
-import { duration, int } from '../format/numbers.js';
+import { int } from '../format/numbers.js';
 import { visible } from '../format/text.js';
 import { moment, zone } from '../format/time.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { paused, useLiveStream } from '../liveStream.js';
 import { refreshDelay } from '../refreshTimer.js';
+import { retentionText } from '../retention.js';
 import { setQuery } from '../router.js';
 import { savedSearches } from '../savedSearches.js';
 import { SearchBox } from '../search/searchBox.js';
@@ -192,18 +193,14 @@ function useStatisticsTimer() {
 
 function describeRange(state) {
   if (state.brush) return T.tasks.within(moment(state.brush[0]), moment(state.brush[1]));
-  const preset = !state.end && T.tasks.rangeTexts[state.start];
+  if (!state.end && state.start in T.tasks.rangeTexts) return T.tasks.rangeTexts[state.start];
   const format = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text || '…');
-  return preset || T.tasks.within(format(state.start), format(state.end));
+  return T.tasks.within(format(state.start), format(state.end));
 }
 
 function NoTasks({ state }) {
   const range = describeRange(state);
   const narrowed = !!(state.start || state.end || state.brush);
-  const retention = T.tasks.retention(
-    bootstrapData.max_age ? duration(bootstrapData.max_age) : '',
-    bootstrapData.max_tasks ? int(bootstrapData.max_tasks) : '',
-  );
   if (!state.q && !narrowed)
     return html`
       <${EmptyState} art="tasks" title=${T.tasks.emptyNone}>
@@ -238,7 +235,7 @@ function NoTasks({ state }) {
             `
             : T.tasks.emptyText
         }
-        ${range && ` ${range}`}. ${retention}
+        ${range && ` ${range}`}. ${retentionText()}
       </p>
     </${EmptyState}>
   `;

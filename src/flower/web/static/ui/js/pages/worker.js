@@ -76,6 +76,7 @@ export default function Worker({ id, query }) {
             </a>
           `}
         >
+          <p class="mono">${visible(id.slice(0, 200))}</p>
           <p>${W.notFoundText}</p>
         </${EmptyState}>
       </${Page}>

@@ -66,7 +66,7 @@ export function Timeline({ task, now }) {
           <div class="lane">
             <span>
               ${T.task.attempt(lane.number + 1)}
-              ${lane.pid != null && html`<span class="muted"> · pid ${lane.pid}</span>`}
+              ${lane.pid != null && html`<span class="muted"> · ${T.task.pid(lane.pid)}</span>`}
             </span>
             <div class="tr">
               ${lane.pieces.map(
