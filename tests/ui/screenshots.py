@@ -1,6 +1,6 @@
-"""`make screenshots`: pictures of every page of the demo, for the documents and for whoever changes a page.
+"""`make screenshots`: screenshots of every page of the demo in both themes and at three widths.
 
-In both themes, at three widths; `docs/pictures` gets those that documents show, the folder that ARGS names gets all."""
+`docs/pictures` gets those that the documentation shows; a folder named by ARGS gets all."""
 
 import re
 import signal
@@ -22,15 +22,15 @@ from tests.helpers.paths import ROOT
 PICTURES = ROOT / "docs" / "pictures"
 SIZES = {"1440": WIDE, "1024": TABLET, "390": PHONE}
 
-#: Pictures that documents show.
+#: Screenshots that the documentation shows.
 SHOWN = {
     name
     for document in (ROOT / "README.md", ROOT / "docs" / "tour.md")
     for name in re.findall(r"pictures/([\w-]+)\.png", document.read_text())
 }
 
-#: Seconds that the shop is open before the pictures are taken: charts want something to show.
-OPEN = 150
+#: Seconds that the demo runs before the screenshots, so that the charts have data.
+WARM_UP = 150
 
 
 @contextmanager
@@ -50,13 +50,13 @@ def demo() -> Iterator[str]:
 
 
 def pages(base: str) -> dict[str, str]:
-    """Name of the picture and path."""
+    """Path by name of the screenshot."""
 
-    def get(path: str, **asked: Any) -> Any:
-        return httpx.get(f"{base}/api/v1/{path}", params=asked, timeout=30).raise_for_status().json()
+    def get(path: str, **params: Any) -> Any:
+        return httpx.get(f"{base}/api/v1/{path}", params=params, timeout=30).raise_for_status().json()
 
     failed = get("tasks", query="state:FAILURE name:shop.charge_card", limit=1)["tasks"][0]["uuid"]
-    order = max(get("workflows", limit=100)["workflows"], key=lambda each: int(each["tasks"]))["uuid"]
+    order = max(get("workflows", limit=100)["workflows"], key=lambda each: int(each["task_count"]))["uuid"]
     group = get(f"tasks/{failed}")["failure"]
     return {
         "overview": "/?t=-15m",
@@ -90,7 +90,7 @@ def take(browser: Browser, base: str, folder: Path) -> None:
                 )  # type: ignore[arg-type]
                 page = context.new_page()
                 page.goto(path)
-                page.wait_for_timeout(1_800)  # a live page is never at rest
+                page.wait_for_timeout(1_800)  # a live page is never idle
                 page.screenshot(path=folder / f"{picture}.png")
                 context.close()
 
@@ -99,10 +99,10 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     with demo() as base, browsing() as browser:
-        print(f"The shop at {base} is open for {OPEN} seconds first …", flush=True)
-        time.sleep(OPEN)
+        print(f"Running the demo at {base} for {WARM_UP} seconds …", flush=True)
+        time.sleep(WARM_UP)
         take(browser, base, folder)
-    print(f"Pictures are in {folder}")
+    print(f"Screenshots are in {folder}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Failures and a group of them in a real browser, against a real worker."""
+"""The pages of failures in a real browser, against a real worker."""
 
 import re
 from collections.abc import Callable
@@ -25,11 +25,11 @@ def group_id(product: Product, uuid: str) -> str:
     return str(product.get(f"/api/v1/tasks/{uuid}")["failure"])
 
 
-def status(product: Product, mark: str) -> str:
-    return str(product.get(f"/api/v1/failures/{mark}")["group"]["status"])
+def status(product: Product, group: str) -> str:
+    return str(product.get(f"/api/v1/failures/{group}")["failure"]["status"])
 
 
-def test_resolve_undo_and_return(look: Look, run: Run, product: Product) -> None:
+def test_resolve_undo_and_regression(look: Look, run: Run, product: Product) -> None:
     mark = group_id(product, run("shop.fail", "card of a bluebell declined", state="FAILURE"))
     page = look("/failures")
     row = group(page, "bluebell")
@@ -42,9 +42,11 @@ def test_resolve_undo_and_return(look: Look, run: Run, product: Product) -> None
     expect(row.get_by_text("New", exact=True)).to_be_visible()
     row.get_by_role("button", name="Resolve").click()
     wait_for("it to be resolved", lambda: status(product, mark) == "resolved")
-    expect(row).to_have_count(0, timeout=30_000)  # settled ones leave the list when nothing can be undone any more
+    expect(row).to_have_count(
+        0, timeout=30_000
+    )  # resolved groups leave the list when the change can no longer be undone
     run("shop.fail", "card of a bluebell declined", state="FAILURE")
-    expect(row.get_by_text("Returning", exact=True)).to_be_visible(timeout=30_000)
+    expect(row.get_by_text("Regressed", exact=True)).to_be_visible(timeout=30_000)
 
 
 def test_mute_until_and_reopen(look: Look, run: Run, product: Product) -> None:
@@ -53,13 +55,13 @@ def test_mute_until_and_reopen(look: Look, run: Run, product: Product) -> None:
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("button", name="Mute…").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("For how long").select_option("A week")
+    dialog.get_by_label("Duration").select_option("1 week")
     dialog.get_by_label("Comment").fill("SHOP-311")
     dialog.get_by_role("button", name="Mute").click()
     expect(page.locator(".dt-head")).to_contain_text("Muted")
     expect(page.locator(".dt-head")).to_contain_text("SHOP-311")
-    note = product.get(f"/api/v1/failures/{mark}")["group"]["note"]
-    assert 6.9 * 86400 < note["until"] - note["at"] < 7.1 * 86400
+    note = product.get(f"/api/v1/failures/{mark}")["failure"]["note"]
+    assert 6.9 * 86400 < note["expires_at"] - note["created_at"] < 7.1 * 86400
     page.get_by_role("button", name="Reopen").click()
     wait_for("it to be as it was", lambda: status(product, mark) == "new")
     expect(page.locator(".dt-head")).to_contain_text("New")
@@ -73,47 +75,47 @@ def test_a_group(look: Look, run: Run, product: Product) -> None:
     expect(example.locator(".fr.last")).to_contain_text("raise ValueError(message)")
     expect(example.get_by_role("button", name=re.compile("library frame"))).to_have_attribute("aria-expanded", "false")
     expect(page.get_by_role("region", name="Task types")).to_contain_text("shop.fail")
-    latest = page.get_by_role("region", name="Latest tasks")
-    expect(latest.get_by_role("link", name=uuid[:8])).to_be_visible()
-    latest.get_by_role("link", name="Its tasks").click()
+    recent = page.get_by_role("region", name="Recent tasks")
+    expect(recent.get_by_role("link", name=uuid[:8])).to_be_visible()
+    recent.get_by_role("link", name="View tasks").click()
     expect(page).to_have_url(re.compile(r"/tasks\?q=failure%3A"))
     expect(page.locator(".gr")).to_have_count(1)
 
 
-def test_run_all_again(look: Look, run: Run, product: Product) -> None:
+def test_rerun_all(look: Look, run: Run, product: Product) -> None:
     ids = [run("shop.fail", "card of a campion declined", state="FAILURE") for _ in range(2)]
     mark = group_id(product, ids[0])
     page = look(f"/failures/{mark}")
-    page.get_by_role("button", name="Run all again…").click()
+    page.get_by_role("button", name="Re-run all…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Would be acted on")
-    button = dialog.get_by_role("button", name="Run 2 again")
+    expect(dialog).to_contain_text("Will be re-run")
+    button = dialog.get_by_role("button", name="Re-run 2")
     expect(button).to_be_disabled()
-    dialog.get_by_label("Type 2 to go on").fill("2")
+    dialog.get_by_label("Type 2 to confirm").fill("2")
     button.click()
-    expect(page.get_by_role("link", name="Open the job")).to_be_visible()
+    expect(page.get_by_role("link", name="View job")).to_be_visible()
     wait_for("all to have failed again", lambda: product.get("/api/v1/count", query=f"failure:{mark}")["count"] == 4)
     expect(page.locator(".facts")).to_contain_text("4", timeout=30_000)
 
 
-def test_filters_are_in_the_address(look: Look, run: Run) -> None:
+def test_filters_are_in_the_url(look: Look, run: Run) -> None:
     run("shop.fail", "card of a gentian declined", state="FAILURE")
     run("shop.fail", "card of a speedwell declined", state="FAILURE")
     page = look(f"{ALL}&q={quote('exception:gentian')}")
     expect(group(page, "gentian")).to_be_visible()
     expect(group(page, "speedwell")).to_have_count(0)
-    page.get_by_role("group", name="How they stand").get_by_role("button", name="Muted").click()
+    page.get_by_role("group", name="Status").get_by_role("button", name="Muted").click()
     expect(page).to_have_url(re.compile("status=muted"))
-    expect(page.get_by_role("heading", name="No group matches")).to_be_visible()
-    page.get_by_role("link", name="Resolved and muted, too").click()
+    expect(page.get_by_role("heading", name="No matching failures")).to_be_visible()
+    page.get_by_role("link", name="Include resolved and muted").click()
     expect(group(page, "gentian")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("heading", name="No group matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching failures")).to_be_visible()
 
 
-def test_no_such_group(open_page: Callable[..., Watched], product: Product) -> None:
+def test_unknown_group(open_page: Callable[..., Watched], product: Product) -> None:
     page = open_page(f"http://127.0.0.1:{product.port}", "/failures/none", expect_problems=True).page
-    expect(page.get_by_role("heading", name="No such failure")).to_be_visible()
+    expect(page.get_by_role("heading", name="Failure group not found")).to_be_visible()
     page.get_by_role("link", name="All failures").click()
     expect(page.get_by_role("heading", name="Failures", level=1)).to_be_visible()
 

@@ -1,5 +1,4 @@
-"""The first page in a real browser, against a real worker: what it says first, its figures, and what it says while
-there is nothing to show."""
+"""The overview page in a real browser: health, key figures, charts, and an empty store."""
 
 import re
 import time
@@ -24,63 +23,63 @@ Look = Callable[..., Page]
 Run = Callable[..., str]
 
 
-def test_what_is_wrong_comes_first(look: Look, run: Run, product: Product) -> None:
-    for _ in range(8):  # of many kinds only the largest are named
+def test_health(look: Look, run: Run, product: Product) -> None:
+    for _ in range(8):  # only the most frequent groups are named
         run("shop.fail", "overview is shown", state="FAILURE")
     page = look("/")
     expect(page).to_have_title("Overview · Bellflower")
-    verdict = page.get_by_role("region", name="How things are")
-    expect(verdict).to_contain_text(re.compile("[Nn]ew (kind|failure)"), timeout=30_000)
-    said = product.get("/api/v1/health")
-    expect(verdict).to_contain_text(said["sentence"])
+    banner = page.get_by_role("region", name="Health")
+    expect(banner).to_contain_text(re.compile("[Nn]ew failure"), timeout=30_000)
+    health = product.get("/api/v1/health")
+    expect(banner).to_contain_text(health["summary"])
     attention = page.get_by_role("region", name="Needs attention")
     expect(attention).to_contain_text("overview is shown", timeout=30_000)
     attention.get_by_role("link", name=re.compile("overview is shown")).click()
     expect(page).to_have_url(re.compile("/failures/[0-9a-f]+$"))
 
 
-def test_figures(look: Look, run: Run, product: Product) -> None:
+def test_key_figures(look: Look, run: Run, product: Product) -> None:
     run("shop.add", 1, 2)
     page = look("/?t=-1h")
-    for figure in ("Throughput", "Error rate", "Runtime p95", "Queue wait p95", "Backlog", "Busy slots"):
+    for figure in ("Throughput", "Failure rate", "Runtime p95", "Queue time p95", "Backlog", "Busy processes"):
         expect(page.get_by_role("heading", name=figure, level=3)).to_be_visible()
-    expect(page.get_by_role("img", name="Tasks that succeeded, a second, over time")).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile("Percentiles of the runtime"))).to_be_visible()
+    expect(page.get_by_role("img", name="Succeeded tasks per second over time")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Runtime percentiles"))).to_be_visible()
     types = page.get_by_role("region", name="Task types")
     expect(types.get_by_role("link", name="shop.add")).to_be_visible()
     types.get_by_role("button", name="Slowest").click()
     slowest = max(
         (
             each
-            for each in product.get("/api/v1/stats", by="name", start="-1h", limit=200)["groups"]
+            for each in product.get("/api/v1/stats", group_by="name", start="-1h", limit=200)["groups"]
             if each["runtime"]["p95"]
         ),
         key=lambda each: each["runtime"]["p95"],
     )
     expect(types.locator("tbody tr").first).to_contain_text(slowest["group"])
     expect(page.get_by_role("region", name="Queues").get_by_role("link", name="celery")).to_be_visible()
-    worker = product.get("/api/v1/workers")["workers"][0]["hostname"]
+    worker = product.get("/api/v1/workers")["workers"][0]["name"]
     expect(page.get_by_role("region", name="Workers")).to_contain_text(worker.removeprefix("celery@"))
 
 
-def test_the_side_bar_counts_on_every_page(look: Look, run: Run) -> None:
+def test_badges_of_the_sidebar(look: Look, run: Run) -> None:
     run("shop.fail", "side bar", state="FAILURE")
     main = look("/settings").get_by_role("navigation", name="Main")
-    for name, figure in (("Failures", "[1-9].*unsettled"), ("Workers", "[1-9].*online"), ("Queues", "[1-9]")):
+    for name, figure in (("Failures", "[1-9].*unresolved"), ("Workers", "[1-9].*online"), ("Queues", "[1-9]")):
         expect(main.get_by_role("link", name=re.compile(f"^{name} {figure}"))).to_be_visible()
 
 
-def test_the_numbers_of_a_chart(look: Look, run: Run) -> None:
+def test_charts_as_tables(look: Look, run: Run) -> None:
     run("shop.add", 1, 2)
     page = look("/")
     panel = page.get_by_role("region", name="Throughput")
     panel.get_by_role("button", name="Table").click()
     expect(panel.get_by_role("columnheader", name="Succeeded")).to_be_visible()
     panel.get_by_role("button", name="Chart").click()
-    expect(panel.get_by_role("img", name=re.compile("failed or were retried"))).to_be_visible()
+    expect(panel.get_by_role("img", name=re.compile("Failed and retried"))).to_be_visible()
 
 
-def test_the_range_is_in_the_address(look: Look, run: Run) -> None:
+def test_the_time_range_is_in_the_url(look: Look, run: Run) -> None:
     run("shop.add", 1, 2)
     page = look("/")
     page.get_by_role("group", name="Time range").get_by_role("button", name="6 h").click()
@@ -91,7 +90,7 @@ def test_the_range_is_in_the_address(look: Look, run: Run) -> None:
     expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "false")
 
 
-def test_it_is_live(look: Look, run: Run) -> None:
+def test_live_updates(look: Look, run: Run) -> None:
     run("shop.add", 1, 2)
     page = look("/")
     rows = page.get_by_role("region", name="Task types").locator("tbody tr")
@@ -103,8 +102,8 @@ def test_it_is_live(look: Look, run: Run) -> None:
 
 
 @pytest.fixture
-def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
-    """A server whose store has never heard of anything."""
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """A server with an empty store."""
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
     open_writer(tmp_path / "store").close()
     reader = open_reader(tmp_path / "store")
@@ -114,13 +113,11 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_who_has_no_events_is_told_what_is_missing(
-    nothing: Live, open_page: Callable[..., Watched], theme: str
-) -> None:
-    # a broker in memory cannot tell of its queues
-    page = open_page(f"http://127.0.0.1:{nothing.port}", "/", theme=theme, expect_problems=True).page
-    expect(page.get_by_role("heading", name="No event so far")).to_be_visible()
-    settings = page.get_by_role("region", name="What can be seen")
+def test_an_empty_store_shows_the_settings_check(empty: Live, open_page: Callable[..., Watched], theme: str) -> None:
+    # the broker in memory has no queue statistics
+    page = open_page(f"http://127.0.0.1:{empty.port}", "/", theme=theme, expect_problems=True).page
+    expect(page.get_by_role("heading", name="Waiting for events")).to_be_visible()
+    settings = page.get_by_role("region", name="Celery settings")
     for setting in ("worker_send_task_events", "task_send_sent_event", "task_track_started", "result_extended"):
         expect(settings.get_by_role("heading", name=setting)).to_be_visible()
     expect(settings).to_contain_text("app.conf.task_send_sent_event = True")
@@ -133,11 +130,11 @@ def test_a_new_store_is_shown_as_it_fills(tmp_path: Path, open_page: Callable[..
     try:
         with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
             page = open_page(f"http://127.0.0.1:{live.port}", "/", expect_problems=True).page
-            expect(page.get_by_role("heading", name="No event so far")).to_be_visible()
+            expect(page.get_by_role("heading", name="Waiting for events")).to_be_visible()
             now = time.time()
             writer.write(Batch(new=[Task(uuid="t", name="shop.add", received=now, started=now, succeeded=now + 0.1)]))
             expect(page.get_by_role("region", name="Task types").get_by_role("link", name="shop.add")).to_be_visible()
-            # an hour is for stores that are older
+            # older stores show an hour
             expect(page.get_by_role("button", name="15 min")).to_have_attribute("aria-pressed", "true")
     finally:
         reader.close()
@@ -155,14 +152,16 @@ def test_axe(look: Look, run: Run, redis_cluster: Cluster, theme: str, size: tup
     assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")
 
 
-def test_figures_are_read_as_things_happen(look: Look, redis_cluster: Cluster) -> None:
+def test_statistics_are_loaded_again_while_tasks_change(look: Look, redis_cluster: Cluster) -> None:
     page = look("/?t=-1h")
-    read: list[float] = []
-    page.on("request", lambda request: read.append(time.monotonic()) if "/stats?by=time" in request.url else None)
+    requests: list[float] = []
+    page.on(
+        "request", lambda request: requests.append(time.monotonic()) if "/stats?group_by=time" in request.url else None
+    )
     for _ in range(40):
         redis_cluster.app.send_task("shop.add", (1, 2), ignore_result=True)
         page.wait_for_timeout(200)
-    gaps = [later - sooner for sooner, later in pairwise(read)]
+    gaps = [later - sooner for sooner, later in pairwise(requests)]
     assert len(gaps) >= 2
-    # 1.2 s where a machine does nothing else
+    # 1.2 s on an idle machine
     assert 1.0 < median(gaps) < 2.5

@@ -50,7 +50,7 @@ def test_attempts(look: Look, run: Run) -> None:
     expect(timeline).to_contain_text("succeeded")
 
 
-def test_values_are_the_text_of_the_event(look: Look, run: Run) -> None:
+def test_values_keep_the_text_of_the_event(look: Look, run: Run) -> None:
     uuid = run("shop.echo", 20.0, {"deep": [1, {"x": None}]}, price=20.0)
     page = look(f"/task/{uuid}")
     panel = page.get_by_role("tabpanel")
@@ -58,42 +58,42 @@ def test_values_are_the_text_of_the_event(look: Look, run: Run) -> None:
     expect(panel).to_contain_text("20.0")
     page.get_by_role("tab", name="Arguments", exact=False).first.click()
     expect(panel).to_contain_text("dict of 1")
-    expect(panel).to_contain_text("...")  # Celery leaves out what is deep
+    expect(panel).to_contain_text("...")  # Celery truncates nested values
     panel.get_by_role("button", name="Text").click()
     expect(panel.locator("pre")).to_have_text("(20.0, {'deep': [1, {...}]})")
 
 
-def test_run_again(look: Look, run: Run, product: Product) -> None:
+def test_rerun(look: Look, run: Run, product: Product) -> None:
     uuid = run("shop.echo", "again", price=20.0)
     page = look(f"/task/{uuid}")
-    page.get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Re-run…", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("from")
-    dialog.get_by_role("button", name="Run again").click()
-    link = page.get_by_role("link", name="Open it")
+    dialog.get_by_role("button", name="Re-run").click()
+    link = page.get_by_role("link", name="View task")
     again = (link.get_attribute("href") or "").rpartition("/")[2]
     wait_for("the re-run", lambda: (product.task(again) or {}).get("state") == "SUCCESS")
     link.click()
     expect(page).to_have_url(re.compile(again))
     assert product.get(f"/api/v1/tasks/{again}")["kwargs"] == "{'price': 20.0}"
-    expect(page.get_by_role("region", name="Runs again")).to_contain_text("Re-run of")
+    expect(page.get_by_role("region", name="Re-runs")).to_contain_text("Re-run of")
 
 
-def test_edit_and_run(look: Look, run: Run, product: Product) -> None:
+def test_edit_and_rerun(look: Look, run: Run, product: Product) -> None:
     uuid = run("shop.echo", 1.0, price=20.0)
     page = look(f"/task/{uuid}")
-    page.get_by_role("button", name="Edit and run…").click()
-    expect(page.get_by_label("Arguments, as a JSON list")).to_have_value("[1.0]")
-    arguments = page.get_by_label("Keyword arguments, as a JSON object")
+    page.get_by_role("button", name="Edit and re-run…").click()
+    expect(page.get_by_label("Arguments (JSON array)", exact=True)).to_have_value("[1.0]")
+    arguments = page.get_by_label("Keyword arguments (JSON object)")
     expect(arguments).to_have_value('{"price": 20.0}')
     arguments.fill('{"price": oops}')
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("alert")).to_contain_text("this is not JSON")
+    page.get_by_role("dialog").get_by_role("button", name="Re-run").click()
+    expect(page.get_by_role("alert")).to_contain_text("Keyword arguments: invalid JSON at line 1, column 11")
     arguments.fill('{"price": 21.0}')
-    page.get_by_role("button", name="Check").click()
-    expect(page.get_by_text("Would be sent as")).to_be_visible()
-    page.get_by_role("button", name="Send").click()
-    link = page.get_by_role("link", name="Open it")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("edited")
+    page.get_by_role("dialog").get_by_role("button", name="Re-run").click()
+    link = page.get_by_role("link", name="View task")
     again = (link.get_attribute("href") or "").rpartition("/")[2]
     wait_for("the re-run", lambda: (product.task(again) or {}).get("state") == "SUCCESS")
     found = product.get(f"/api/v1/tasks/{again}")
@@ -106,24 +106,25 @@ def test_revoke_with_the_keyboard(look: Look, product: Product, redis_cluster: C
     page = look(f"/task/{uuid}")
     expect(page.get_by_role("heading", name="shop.add")).to_be_visible()
     page.keyboard.press("v")
-    expect(page.get_by_role("dialog").get_by_role("button", name="Keep it")).to_be_focused()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".dt-head .st")).to_have_text("Revoked", timeout=30_000)
 
 
-def test_an_unknown_task_helps_on(product: Product, open_page: Callable[..., Watched]) -> None:
+def test_an_unknown_task(product: Product, open_page: Callable[..., Watched]) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", "/task/no%2Fsuch%3Cb%3E", expect_problems=True)
     page = watched.page
-    expect(page.get_by_role("heading", name="Unknown task 'no/such<b>'")).to_be_visible()
-    expect(page.locator(".empty")).to_contain_text("tasks are kept")
-    page.get_by_role("link", name="Search everywhere for it").click()
-    expect(page.get_by_role("heading", name="No task matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="Task not found")).to_be_visible()
+    expect(page.locator(".empty .mono")).to_have_text("no/such<b>")
+    expect(page.locator(".empty")).to_contain_text("tasks are stored")
+    page.get_by_role("link", name="Search all fields").click()
+    expect(page.get_by_role("heading", name="No matching tasks")).to_be_visible()
 
 
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
-    """A family of tasks whose every text is out to harm, under a prefix, with a login that nobody needs."""
+    """A workflow whose texts all try to inject markup, under a URL prefix, without sign-in."""
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     writer = open_writer(tmp_path / "store")
     text = f"{HOSTILE} {'x' * 1_000_000}"
@@ -151,10 +152,10 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     writer.close()
 
 
-def test_hostile_texts_are_text(hostile: Live, open_page: Callable[..., Watched]) -> None:
+def test_hostile_texts_are_escaped(hostile: Live, open_page: Callable[..., Watched]) -> None:
     base = f"http://127.0.0.1:{hostile.port}"
     columns = "state,name,uuid,summary,args,kwargs,result,worker,queue,client"
-    # a broker in memory cannot tell of its queues
+    # the broker in memory has no queue statistics
     page = open_page(base, f"/deep/flower/tasks?cols={columns}", expect_problems=True).page
     expect(page.locator(".gr")).to_have_count(2)
     page.locator(".gr .nm a").last.focus()
@@ -169,8 +170,8 @@ def test_hostile_texts_are_text(hostile: Live, open_page: Callable[..., Watched]
     assert "owned" not in page.title().split("<")[0]
     assert page.locator("img").count() == 0
     assert "\u202e" not in (page.locator("body").text_content() or "")
-    # What changes something stays closed, and says why.
-    expect(page.get_by_role("button", name="Run again")).to_be_disabled()
+    # Actions are disabled, with a reason.
+    expect(page.get_by_role("button", name="Re-run…", exact=True)).to_be_disabled()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -178,7 +179,7 @@ def test_hostile_texts_are_text(hostile: Live, open_page: Callable[..., Watched]
 def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
     page = look(f"/task/{run('shop.fail', 'declined', state='FAILURE')}", theme=theme, size=size)
     expect(page.get_by_role("region", name="Exception")).to_be_visible()
-    expect(page.get_by_role("region", name="Workflow")).to_contain_text("sent by no other")
+    expect(page.get_by_role("region", name="Workflow")).to_contain_text("Not part of a workflow")
     assert violations(page) == []
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Records that no worker of ours would make: workflows of a hundred tasks, texts that want to be more; and paper."""
+"""Records of untrusted content (markup, invisible characters, very long texts), a large workflow, and printing."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ PATHS = [
 
 
 def chord() -> tuple[Task, ...]:
-    """A first task, and a hundred that it has sent."""
+    """A task and a hundred tasks that it sent."""
     first = Task("first", "shop.open_day", "SUCCESS", "w@1", timestamp=NOW + 1, received=NOW, started=NOW, runtime=1.0)
     rest = (
         Task(
@@ -88,12 +88,12 @@ def test_a_workflow_of_a_hundred_tasks(live: Live, open_page: Callable[..., Watc
     boxes = graph.evaluate(
         "e => [...e.querySelectorAll('rect')].map((r) => `${r.getAttribute('x')} ${r.getAttribute('y')}`)"
     )
-    assert len(set(boxes)) == len(boxes)  # none lies on another
+    assert len(set(boxes)) == len(boxes)  # none overlaps another
     expect(watched.page.get_by_role("group", name="Waterfall").get_by_role("link")).to_have_count(101)
     assert violations(watched.page) == []
 
 
-def test_paper_is_light_and_has_the_rows(live: Live, open_page: Callable[..., Watched]) -> None:
+def test_printed_pages_are_light_and_contain_the_rows(live: Live, open_page: Callable[..., Watched]) -> None:
     watched = open_page(f"http://127.0.0.1:{live.port}", "/tasks", theme="dark", expect_problems=True)
     page = watched.page
     expect(page.locator(".gr").first).to_be_visible()
@@ -108,14 +108,16 @@ def test_paper_is_light_and_has_the_rows(live: Live, open_page: Callable[..., Wa
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_hostile_texts_are_texts(live: Live, open_page: Callable[..., Watched], path: str) -> None:
+def test_untrusted_text_is_escaped(live: Live, open_page: Callable[..., Watched], path: str) -> None:
     watched = open_page(f"http://127.0.0.1:{live.port}", path, expect_problems=True)
     page = watched.page
     expect(page.get_by_role("heading", level=1).first).to_be_visible()
-    page.wait_for_timeout(700)  # the stream never lets the network be idle
+    page.wait_for_timeout(700)  # the network is never idle, because of the stream
     assert page.title() != "taken"
     assert page.locator("main img[src=x], #app script").count() == 0
-    page.locator(".sb-hl").evaluate_all("all => all.forEach((e) => e.remove())")  # what is typed is as it was typed
+    page.locator(".sb-hl").evaluate_all(
+        "all => all.forEach((e) => e.remove())"
+    )  # the search box contains the query as typed
     shown = page.locator("body").inner_text()
     assert not re.search("[\u202e\u2066\x00]", shown)
     if path == "/task/hostile":

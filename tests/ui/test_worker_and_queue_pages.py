@@ -28,31 +28,31 @@ def test_queues(look: Look, redis_cluster: Cluster) -> None:
     expect(row).to_contain_text(redis_cluster.worker.hostname)
     row.get_by_role("link", name="celery", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("celery")
-    expect(page.get_by_role("region", name="Who eats from it")).to_contain_text("Online")
+    expect(page.get_by_role("region", name="Consumers", exact=True)).to_contain_text("Online")
     expect(page.get_by_role("img", name="Messages", exact=True)).to_be_visible()
     page.get_by_role("button", name="24 h").click()
     assert page.url.endswith("?t=-24h")
     page.get_by_role("region", name="Messages", exact=True).get_by_role("button", name="Table").click()
-    expect(page.get_by_role("columnheader", name="Ready, most")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Ready (max)")).to_be_visible()
 
 
-def test_what_the_broker_does_not_tell_is_not_nothing(look: Look) -> None:
+def test_unknown_queue(look: Look) -> None:
     page = look("/queues/never%2Fthere")
-    expect(page.get_by_text("The broker does not have this queue now")).to_be_visible()
-    expect(page.get_by_text("Nobody noted this queue in this time.")).to_be_visible()
-    expect(page.get_by_role("region", name="Who eats from it")).to_contain_text("No worker that lives")
+    expect(page.get_by_text("Queue not found on the broker")).to_be_visible()
+    expect(page.get_by_text("No samples in this period")).to_be_visible()
+    expect(page.get_by_role("region", name="Consumers", exact=True)).to_contain_text("No online worker")
 
 
 def test_a_job(look: Look, product: Product, run: Run) -> None:
     failed = [run("shop.fail", f"for a job {n}", state="FAILURE") for n in range(3)]
-    made = product.http.post("/api/v1/jobs", json={"action": "rerun", "ids": failed, "expected": 3}).json()["job"]
+    made = product.http.post("/api/v1/jobs", json={"action": "rerun", "ids": failed, "expected_count": 3}).json()["job"]
     page = look(f"/jobs/{made['id']}")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Run again: 3 tasks")
-    expect(page.locator("dl.facts")).to_contain_text("Ended")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Re-run: 3 tasks")
+    expect(page.locator("dl.facts")).to_contain_text("Finished")
     items = page.get_by_role("region", name="Tasks of the job")
     expect(items.get_by_role("row")).to_have_count(4)
     expect(items.get_by_role("link", name=failed[0])).to_be_visible()
-    expect(page.get_by_role("button", name="Stop the job…")).to_be_disabled()
+    expect(page.get_by_role("button", name="Stop job…")).to_be_disabled()
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as saved:
         page.get_by_role("link", name="CSV").click()
@@ -61,45 +61,47 @@ def test_a_job(look: Look, product: Product, run: Run) -> None:
     expect(page.get_by_role("row", name="3 of 3").first).to_contain_text("3 done")
 
 
-def test_a_job_is_stopped(look: Look, product: Product, run: Run) -> None:
-    """A hundred a second are worked off, so one of hundreds takes long enough to be stopped."""
+def test_stopping_a_job(look: Look, product: Product, run: Run) -> None:
+    """A job processes a hundred tasks per second, so one of 900 takes long enough to be stopped."""
     first = run("shop.add", 1, 2)
     ids = [first, *(f"no-such-{n}" for n in range(900))]
-    made = product.http.post("/api/v1/jobs", json={"action": "revoke", "ids": ids, "expected": len(ids)}).json()["job"]
+    made = product.http.post("/api/v1/jobs", json={"action": "revoke", "ids": ids, "expected_count": len(ids)}).json()[
+        "job"
+    ]
     page = look(f"/jobs/{made['id']}")
-    page.get_by_role("button", name="Stop the job…").click()
+    page.get_by_role("button", name="Stop job…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("button", name="Let it go on")).to_be_focused()
-    dialog.get_by_role("button", name="Stop it").click()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    dialog.get_by_role("button", name="Stop job").click()
     expect(page.locator("dl.facts")).to_contain_text("Stopped")
-    page.get_by_role("button", name="Left alone").click()
-    assert page.url.endswith("?outcome=aborted")
-    expect(page.get_by_role("cell", name="Left alone").first).to_be_visible()
+    page.get_by_role("button", name="Not run").click()
+    assert page.url.endswith("?outcome=not_run")
+    expect(page.get_by_role("cell", name="Not run").first).to_be_visible()
 
 
 def test_the_audit_log(look: Look, product: Product) -> None:
-    product.http.post("/api/v1/searches", json={"name": "of the audit", "query": "state:FAILURE"})
+    product.http.post("/api/v1/searches", json={"name": "audited", "query": "state:FAILURE"})
     product.http.post("/api/v1/workers/nobody@w/pool/grow", json={"n": 3})
     page = look("/audit")
     refused = page.get_by_role("row", name="worker.grow").first
     expect(refused).to_contain_text("Refused")
-    expect(refused).to_contain_text("Unknown worker 'nobody@w'")
+    expect(refused).to_contain_text("nobody@w")
     page.get_by_label("Action").fill("search")
     page.get_by_role("button", name="Filter", exact=True).click()
     assert page.url.endswith("?action=search")
-    expect(page.get_by_role("row", name="search.save").first).to_be_visible()
+    expect(page.get_by_role("row", name="search.create").first).to_be_visible()
     expect(page.get_by_role("row", name="worker.grow")).to_have_count(0)
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as saved:
         page.get_by_role("link", name="NDJSON").click()
     text = saved.value.path().read_text()
-    assert "search.save" in text
+    assert "search.create" in text
     assert "worker.grow" not in text
     page.get_by_label("Outcome").select_option("failed")
     page.get_by_role("button", name="Filter", exact=True).click()
-    expect(page.get_by_text("No entry matches these filters.")).to_be_visible()
+    expect(page.get_by_text("No entries match these filters.")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("row", name="search.save").first).to_be_visible()
+    expect(page.get_by_role("row", name="search.create").first).to_be_visible()
 
 
 def test_saved_searches(look: Look, product: Product) -> None:
@@ -108,15 +110,15 @@ def test_saved_searches(look: Look, product: Product) -> None:
     page.get_by_role("button", name="Rename… slow ones").click()
     page.get_by_role("dialog").get_by_label("Name").fill("slowest ones")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("row", name="slowest ones")).to_contain_text("Only you")
+    expect(page.get_by_role("row", name="slowest ones")).to_contain_text("Private")
     page.get_by_role("button", name="Share slowest ones").click()
-    expect(page.get_by_role("button", name="Keep to yourself slowest ones")).to_be_visible()
+    expect(page.get_by_role("button", name="Make private slowest ones")).to_be_visible()
     main = page.get_by_role("main")
     main.get_by_role("button", name="Remove slowest ones").click()
     expect(main.get_by_role("row", name="slowest ones")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(main.get_by_role("row", name="slowest ones")).to_be_visible()
-    for text in ("*password*", "redis://", "not needed"):
+    for text in ("*password*", "redis://", "not required"):
         expect(main).to_contain_text(text)
 
 
@@ -126,7 +128,7 @@ def no_broker() -> Any:
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Live]:
-    """A server with two users of different roles."""
+    """A server with an admin and a viewer."""
     open_writer(tmp_path).close()
     reader = open_reader(tmp_path)
     users = {"basic_auth": ("ann:pw", "vera:pw"), "roles": ("ann:admin", "vera:viewer")}
@@ -140,36 +142,38 @@ def test_tokens_and_permissions(open_page: Callable[..., Watched], closed: Live)
     ann = open_page(
         base, "/settings", http_credentials={"username": "ann", "password": "pw"}, expect_problems=True
     ).page
-    ann.get_by_role("button", name="Make a token").click()
+    ann.get_by_role("button", name="Create token").click()
     dialog = ann.get_by_role("dialog")
-    dialog.get_by_label("What it is for").fill("nightly")
-    dialog.get_by_role("button", name="Make it").click()
-    expect(dialog).to_contain_text("It is shown now and never again.")
+    dialog.get_by_label("Name").fill("nightly")
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog).to_contain_text("You will not be able to see it again.")
     text = dialog.locator("code").inner_text()
-    known = httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"})
-    assert known.json()["permissions"] == ["view"]
-    dialog.get_by_role("button", name="I have it").click()
+    user = httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"})
+    assert user.json()["permissions"] == ["view"]
+    dialog.get_by_role("button", name="Done").click()
     expect(ann.get_by_text(text)).to_have_count(0)
     ann.get_by_role("button", name="Revoke… nightly").click()
-    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     dialog.get_by_role("button", name="Revoke", exact=True).click()
     expect(ann.get_by_role("row", name="nightly")).to_contain_text("Revoked")
     assert httpx.get(f"{base}/api/v1/me", headers={"authorization": f"Bearer {text}"}).status_code == 401
     vera = open_page(base, "/audit", http_credentials={"username": "vera", "password": "pw"}, expect_problems=True).page
-    expect(vera.get_by_text("You lack the permission “audit”")).to_be_visible()
+    expect(vera.get_by_text("You need the “audit” permission")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_accessible(look: Look, product: Product, run: Run, theme: str, size: tuple[int, int]) -> None:
     failed = run("shop.fail", "for axe", state="FAILURE")
-    made = product.http.post("/api/v1/jobs", json={"action": "rerun", "ids": [failed], "expected": 1}).json()["job"]
+    made = product.http.post("/api/v1/jobs", json={"action": "rerun", "ids": [failed], "expected_count": 1}).json()[
+        "job"
+    ]
     product.http.post("/api/v1/searches", json={"name": "for axe", "query": "state:FAILURE"})
-    wait_for("the job", lambda: product.get(f"/api/v1/jobs/{made['id']}")["state"] == "ended")
+    wait_for("the job", lambda: product.get(f"/api/v1/jobs/{made['id']}")["state"] == "finished")
     page = look("/queues", theme=theme, size=size)
     for path, ready in (
-        ("/queues", "Depth"), ("/queues/celery", "Messages"), ("/jobs", "Run again"),
-        (f"/jobs/{made['id']}", "sent as"), ("/audit", "job.start"), ("/settings", "for axe"),
+        ("/queues", "Unacked"), ("/queues/celery", "Messages"), ("/jobs", "Re-run"),
+        (f"/jobs/{made['id']}", "sent as"), ("/audit", "job.create"), ("/settings", "for axe"),
     ):  # fmt: skip
         page.goto(path)
         expect(page.get_by_role("main")).to_contain_text(ready)

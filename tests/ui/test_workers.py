@@ -1,4 +1,4 @@
-"""The pages of workers in a real browser: what a worker says, what it can be told, and what is left of a dead one."""
+"""The pages of workers in a real browser: replies to inspect, commands, and a worker that died."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -33,27 +33,27 @@ def test_the_list(look: Look, redis_cluster: Cluster) -> None:
     row = page.get_by_role("row", name=name)
     expect(row).to_contain_text("Online")
     expect(row).to_contain_text("celery")
-    expect(row.get_by_role("img", name="of 4 slots are busy")).to_be_visible()
+    expect(row.get_by_role("img", name="of 4 pool processes busy")).to_be_visible()
     page.get_by_role("searchbox").fill("no such worker")
-    expect(page.get_by_role("heading", name="No worker matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching workers")).to_be_visible()
     assert page.url.endswith("?q=no+such+worker")
-    page.get_by_role("button", name="Clear the filters").click()
+    page.get_by_role("button", name="Clear filters").click()
     row.get_by_role("link", name=name).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-def test_what_a_worker_says(look: Look, redis_cluster: Cluster) -> None:
+def test_inspected_data(look: Look, redis_cluster: Cluster) -> None:
     worker = redis_cluster.worker
     page = look(f"/worker/{worker.hostname}")
     expect(page).to_have_title(f"{worker.hostname} · Bellflower")
-    expect(page.get_by_text("It spoke of itself")).to_be_visible()
-    for text in ("Slots", "Heartbeat", "agrees", "Prefetch", "py-celery"):
+    expect(page.get_by_text("Inspected")).to_be_visible()
+    for text in ("Busy processes", "Last heartbeat", "none", "Prefetch count", "py-celery"):
         expect(page.locator("dl.facts")).to_contain_text(text)
     panel = page.get_by_role("tabpanel")
     for tab, shown in (
         ("Pool", "celery.concurrency.prefork:TaskPool"), ("Pool", str(worker.pool()[0])), ("Queues", "celery"),
         ("Task types", "shop.add"), ("Configuration", "task_track_started"), ("System", "utime"),
-        ("System", "transport"), ("History", "came"),
+        ("System", "transport"), ("History", "came online"),
     ):  # fmt: skip
         page.get_by_role("tab", name=tab).click()
         expect(panel).to_contain_text(shown)
@@ -65,26 +65,26 @@ def test_what_a_worker_says(look: Look, redis_cluster: Cluster) -> None:
 
 def test_commands(open_page: Callable[..., Watched], product: Product, steered: Worker) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", f"/worker/{steered.hostname}?tab=pool")
-    watched.expect_problems = True  # one is refused
+    watched.expect_problems = True  # one is rejected
     page = watched.page
-    said = page.get_by_role("status").filter(has_text="The worker says")
-    page.get_by_label("Slots to add").fill("2")
+    reply = page.get_by_role("status").filter(has_text="Worker:")
+    page.get_by_label("Processes to add").fill("2")
     page.get_by_role("button", name="Grow").click()
-    expect(said).to_contain_text("pool will grow")
+    expect(reply).to_contain_text("pool will grow")
     wait_for("four processes", lambda: len(steered.pool()) == 4)
     page.get_by_role("button", name="Shrink").click()
-    expect(page.get_by_role("dialog").get_by_role("button", name="Leave it")).to_be_focused()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
     page.get_by_role("dialog").get_by_role("button", name="Shrink").click()
     wait_for("three processes", lambda: len(steered.pool()) == 3)
-    page.get_by_label("At least").fill("1")
-    page.get_by_label("At most").fill("3")
+    page.get_by_label("Minimum").fill("1")
+    page.get_by_label("Maximum").fill("3")
     page.get_by_role("button", name="Autoscale").click()
     expect(page.get_by_text("Autoscale not enabled")).to_be_visible()
 
 
 def test_queues_of_a_worker(look: Look, steered: Worker) -> None:
     page = look(f"/worker/{steered.hostname}?tab=queues")
-    page.get_by_role("textbox", name="Consume from").fill("extra & more")
+    page.get_by_role("textbox", name="Add queue").fill("extra & more")
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("row", name="extra & more")).to_be_visible()
     assert "extra & more" in steered.queues()
@@ -102,21 +102,21 @@ def test_limits(open_page: Callable[..., Watched], product: Product, steered: Wo
     page.get_by_role("button", name="Limits… shop.limited").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Rate limit").fill("often")
-    dialog.get_by_role("button", name="Set rate").click()
+    dialog.get_by_role("button", name="Set rate limit").click()
     expect(dialog.get_by_role("alert")).to_contain_text("Invalid rate limit string: 'often'")
     dialog.get_by_label("Rate limit").fill("100/s")
-    dialog.get_by_role("button", name="Set rate").click()
+    dialog.get_by_role("button", name="Set rate limit").click()
     expect(dialog.get_by_role("status")).to_contain_text("new rate limit set successfully")
-    dialog.get_by_label("Soft limit").fill("20")
-    dialog.get_by_label("Hard limit").fill("30.5")
+    dialog.get_by_label("Soft time limit").fill("20")
+    dialog.get_by_label("Hard time limit").fill("30.5")
     dialog.get_by_role("button", name="Set time limits").click()
     expect(dialog.get_by_role("status")).to_contain_text("time limits set successfully")
     assert violations(page) == []
 
 
-def test_a_worker_is_shut_down(look: Look, steered: Worker) -> None:
+def test_shutdown(look: Look, steered: Worker) -> None:
     page = look(f"/worker/{steered.hostname}")
-    expect(page.locator(".mood.lg")).to_have_text("Online")
+    expect(page.locator(".worker-status.lg")).to_have_text("Online")
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("button", name="Restart pool…").click()
     page.get_by_role("dialog").get_by_role("button", name="Restart pool").click()
@@ -124,38 +124,39 @@ def test_a_worker_is_shut_down(look: Look, steered: Worker) -> None:
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("button", name="Shut down…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("button", name="Leave it")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     dialog.get_by_role("button", name="Shut down").click()
     assert steered.process is not None
     steered.process.wait(30)
-    expect(page.locator(".mood.lg")).to_have_text("Offline")
+    expect(page.locator(".worker-status.lg")).to_have_text("Offline")
     page.get_by_role("button", name="More actions").click()
     expect(page.get_by_role("button", name="Shut down…")).to_be_disabled()
 
 
-def test_a_dead_worker_with_what_it_had(look: Look, product: Product, steered: Worker) -> None:
+def test_unfinished_tasks_of_a_dead_worker(look: Look, product: Product, steered: Worker) -> None:
     sent = [steered.app.send_task("shop.rest", [600.0], queue="steered").id for _ in range(3)]
     wait_for("its tasks", lambda: sum((product.task(each) or {}).get("state") == "STARTED" for each in sent) == 2)
     name = steered.hostname
     page = look(f"/worker/{name}")
     expect(page.get_by_role("region", name="Running 2")).to_contain_text("shop.rest")
     steered.signal(signal.SIGKILL)
-    expect(page.locator(".mood.lg")).to_have_text("Silent")
-    left = page.get_by_role("region", name="when it was last heard")
-    expect(left).to_contain_text("It had 3 tasks")
-    expect(left.get_by_role("row")).to_have_count(3)
-    expect(page.get_by_role("tabpanel")).to_contain_text("These are its last words")
+    expect(page.locator(".worker-status.lg")).to_have_text("Not responding")
+    unfinished = page.get_by_role("region", name="3 unfinished tasks")
+    expect(unfinished).to_contain_text("no final event")
+    expect(unfinished.get_by_role("row")).to_have_count(3)
+    expect(page.get_by_role("tabpanel")).to_contain_text("Last known data")
     page.get_by_role("tab", name="Pool").click()
     expect(page.get_by_role("button", name="Grow")).to_be_disabled()
     expect(page.get_by_role("tabpanel")).to_contain_text("prefork")
     assert violations(page) == []
 
 
-def test_nobody_knows_it(open_page: Callable[..., Watched], product: Product) -> None:
+def test_unknown_worker(open_page: Callable[..., Watched], product: Product) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", "/tasks")
     watched.expect_problems = True
     watched.page.goto("/worker/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%E2%80%AE")
-    expect(watched.page.get_by_role("heading", level=1)).to_contain_text("Unknown worker '<img src=x onerror=alert(1)>")
+    expect(watched.page.get_by_role("heading", level=1)).to_contain_text("Worker not found")
+    expect(watched.page.locator(".empty .mono")).to_contain_text("<img src=x onerror=alert(1)>")
     assert violations(watched.page) == []
     watched.page.get_by_role("link", name="All workers").click()
     expect(watched.page.get_by_role("heading", name="Workers", level=1)).to_be_visible()
@@ -170,7 +171,7 @@ def test_accessible(look: Look, redis_cluster: Cluster, theme: str) -> None:
         assert violations(page) == []
     for tab in TABS:
         page.goto(f"/worker/{name}?tab={tab}")
-        expect(page.get_by_text("It spoke of itself")).to_be_visible()
+        expect(page.get_by_text("Inspected")).to_be_visible()
         expect(page.get_by_role("tabpanel")).not_to_be_empty()
         assert violations(page) == []
         assert page.evaluate("document.querySelector('main').scrollWidth <= document.querySelector('main').clientWidth")

@@ -17,18 +17,18 @@ Look = Callable[..., Page]
 
 @pytest.fixture
 def root(product: Product, redis_cluster: Cluster) -> str:
-    """A task, then two, one of which fails; gives the id of the first."""
+    """A task followed by two, one of which fails; the id of the first."""
     task = redis_cluster.app.signature
     end = chain(
         task("shop.add", (1, 2)), group(task("shop.add", (3,)), task("shop.fail", ("petal",), immutable=True))
     ).apply_async()
     first = end.parent.id
 
-    def ended() -> bool:
-        answer = product.http.get(f"/api/v1/tasks/{first}/family")
-        return answer.status_code == 200 and answer.json()["states"] == {"SUCCESS": 2, "FAILURE": 1}
+    def finished() -> bool:
+        response = product.http.get(f"/api/v1/tasks/{first}/workflow")
+        return response.status_code == 200 and response.json()["states"] == {"SUCCESS": 2, "FAILURE": 1}
 
-    wait_for("the workflow", ended)
+    wait_for("the workflow", finished)
     return str(first)
 
 
@@ -49,26 +49,26 @@ def test_list_and_one(look: Look, root: str) -> None:
     expect(page).to_have_url(re.compile(f"/workflows/{root}$"))
 
 
-def test_it_grows_while_it_is_looked_at(look: Look, product: Product, redis_cluster: Cluster) -> None:
+def test_live_updates(look: Look, product: Product, redis_cluster: Cluster) -> None:
     task = redis_cluster.app.signature
     end = chain(task("shop.rest", (2,)), task("shop.echo")).apply_async()
     first = end.parent.id
     wait_for("it to begin", lambda: product.task(first) is not None)
     page = look(f"/workflows/{first}")
     expect(page.locator(".facts")).to_contain_text("2/2", timeout=30_000)
-    expect(page.locator(".dt-head")).to_contain_text("Done")
+    expect(page.locator(".dt-head")).to_contain_text("Succeeded")
 
 
-def test_none_matches(look: Look, root: str) -> None:
+def test_no_matching_workflows(look: Look, root: str) -> None:
     page = look("/workflows?q=name:nobody.calls.it.so")
-    expect(page.get_by_role("heading", name="No workflow matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching workflows")).to_be_visible()
     page.get_by_role("link", name="All workflows").click()
     expect(page.locator(f"a[href$='{root}']")).to_be_visible()
 
 
-def test_no_such_workflow(product: Product, open_page: Callable[..., Watched]) -> None:
+def test_unknown_workflow(product: Product, open_page: Callable[..., Watched]) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", "/workflows/none", expect_problems=True)
-    expect(watched.page.get_by_role("heading", name="No such workflow")).to_be_visible()
+    expect(watched.page.get_by_role("heading", name="Workflow not found")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
