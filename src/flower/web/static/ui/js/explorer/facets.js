@@ -3,7 +3,7 @@
 import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { html, useState } from '../lib.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
 import { toggleFacetValue } from '../search/queryText.js';
 import { T } from '../strings.js';
 import { STATES, TaskState } from '../ui/components.js';
@@ -20,20 +20,15 @@ const MAX_VALUES = 100;
  * @param {number} refresh changes when they should be loaded again
  */
 export function useFacets(params, refresh) {
-  return useResource(
-    (signal) =>
-      get(
-        'facets',
-        { ...params, facets: FACETS, limit: MAX_VALUES, exclude_own: true },
-        { signal },
-      ),
-    [JSON.stringify(params), refresh],
-  );
+  const load = async (signal) => {
+    const request = { ...params, facets: FACETS, limit: MAX_VALUES, exclude_own: true };
+    return { ...(await get('facets', request, { signal })), query: params.query };
+  };
+  return useResource(load, [JSON.stringify(params), refresh]);
 }
 
-function Facet({ field, facet, onQuery }) {
+function Facet({ field, facet, selected, onToggle }) {
   const [all, setAll] = useState(false);
-  const { selected } = facet;
   const stateOrder = (one) => STATES.indexOf(one.value) + 1 || 99;
   const sorted =
     field === 'state'
@@ -62,7 +57,7 @@ function Facet({ field, facet, onQuery }) {
               type="checkbox"
               class="check"
               checked=${selected.includes(value)}
-              onChange=${() => onQuery(toggleFacetValue(field, facet, value))}
+              onChange=${() => onToggle(value)}
             />
             ${
               field === 'state' && value
@@ -98,21 +93,50 @@ function Facet({ field, facet, onQuery }) {
 }
 
 /**
- * @param {{of: any, onQuery: (text: string) => void}} props of: what `useFacets`
- *   gave
+ * The selected values by facet, and a function that changes them. A selection is shown at once; it is
+ * written into the query when the facets of the present query are loaded, because their terms are
+ * needed for that.
  */
-export function Facets({ of, onQuery }) {
+function useSelection(of, query, onQuery) {
+  const [pending, setPending] = useState(/** @type {Record<string, (string | null)[]>} */ ({}));
+  const queue = useRef(/** @type {[string, string | null][]} */ ([]));
+  const isCurrent = of.data?.query === query;
+  const selected = (field) => pending[field] ?? of.data.facets[field].selected;
+  const apply = ([field, value]) => onQuery(toggleFacetValue(field, of.data.facets[field], value));
+  const toggle = (field, value) => {
+    const before = selected(field);
+    const after = before.includes(value)
+      ? before.filter((each) => each !== value)
+      : [...before, value];
+    setPending({ ...pending, [field]: after });
+    if (isCurrent && !queue.current.length) apply([field, value]);
+    else queue.current.push([field, value]);
+  };
+  useEffect(() => {
+    if (of.problem) queue.current = [];
+    if (!isCurrent && !of.problem) return;
+    const next = queue.current.shift();
+    if (next) apply(next);
+    else setPending({});
+  }, [of.data, of.problem, query]);
+  return { selected, toggle };
+}
+
+/**
+ * @param {{of: any, query: string, onQuery: (text: string) => void}} props of: result of `useFacets`
+ */
+export function Facets({ of, query, onQuery }) {
+  const { selected, toggle } = useSelection(of, query, onQuery);
   if (!of.data)
     return of.problem && of.problem.status !== 400
       ? html`<${ErrorPanel} problem=${of.problem} onRetry=${of.reload} />`
       : of.slow
         ? html`<${Skeleton} widths=${[70, 40, 55, 30, 62, 48]} />`
         : null;
+  const { facets } = of.data;
   const filled = FACETS.filter(
     (field) =>
-      of.data.facets[field] &&
-      (of.data.facets[field].values.some((one) => one.value) ||
-        of.data.facets[field].selected.length),
+      facets[field] && (facets[field].values.some((one) => one.value) || selected(field).length),
   );
   if (!filled.length) return html`<p class="muted small none">${T.tasks.noFilters}</p>`;
   return html`
@@ -122,8 +146,9 @@ export function Facets({ of, onQuery }) {
           <${Facet}
             key=${field}
             field=${field}
-            facet=${of.data.facets[field]}
-            onQuery=${onQuery}
+            facet=${facets[field]}
+            selected=${selected(field)}
+            onToggle=${(value) => toggle(field, value)}
           />
         `,
       )}

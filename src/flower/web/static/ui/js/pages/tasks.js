@@ -492,7 +492,7 @@ export default function Tasks({ query }) {
             >
               <${Icon} name="x" />
             </button>
-            <${Facets} of=${facets} onQuery=${search} />
+            <${Facets} of=${facets} query=${state.q} onQuery=${search} />
           </aside>
           <div class=${`gridbox${loading && version ? ' wait' : ''}${queryError ? ' stale' : ''}`}>
             <${Grid}
