@@ -148,18 +148,6 @@ def test_literal_trees_as_json(run_js: Do, node: dict[str, Any] | None, json: st
     assert run_js("task/literalTree.js", "toJson(given)", node) == json
 
 
-@pytest.mark.parametrize(
-    ("message", "place"),
-    [
-        ("Unexpected token 'x', \"[1,\\nx]\" is not valid JSON (line 2 column 1)", [2, 1]),
-        ("Expected ',' at position 4", [2, 1]),
-        ("Unexpected end of JSON input", [2, 3]),
-    ],
-)
-def test_the_place_of_a_json_error(run_js: Do, message: str, place: list[int]) -> None:
-    assert run_js("task/actions.js", "jsonErrorPosition(given[0], given[1])", ["[1,\nx]", message]) == place
-
-
 def test_server_sent_events_in_chunks(run_js: Do) -> None:
     pieces = ["retry: 20", "00\n\nevent: hel", 'lo\nid: 5\ndata: {"a"', ":1}\n\n: still here\n\ndata: x\r\ndata: y\n\n"]
     expression = "(p => [given.flatMap(each => p.push(each)), p.retry])(new SseParser())"

@@ -88,7 +88,7 @@ def test_edit_and_rerun(look: Look, run: Run, product: Product) -> None:
     expect(arguments).to_have_value('{"price": 20.0}')
     arguments.fill('{"price": oops}')
     page.get_by_role("dialog").get_by_role("button", name="Re-run").click()
-    expect(page.get_by_role("alert")).to_contain_text("Keyword arguments: invalid JSON at line 1, column 11")
+    expect(page.get_by_role("alert")).to_contain_text("Keyword arguments: invalid JSON")
     arguments.fill('{"price": 21.0}')
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("edited")

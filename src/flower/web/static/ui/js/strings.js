@@ -1161,7 +1161,7 @@ export const T = {
     priorityLabel: 'Priority',
     countdownLabel: 'Countdown (s)',
     unchanged: 'unchanged',
-    invalidJson: (name, line, column) => `${name}: invalid JSON at line ${line}, column ${column}`,
+    invalidJson: (name) => `${name}: invalid JSON`,
     preview: 'Preview',
     previewTitle: 'Preview',
     send: 'Re-run',

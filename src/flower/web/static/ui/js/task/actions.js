@@ -101,8 +101,7 @@ function EditForm({ task, first, close }) {
       try {
         JSON.parse(value[key]);
       } catch (error) {
-        const [line, column] = jsonErrorPosition(value[key], error.message);
-        throw Object.assign(new Error(T.task.invalidJson(name, line, column)), { hint: '' });
+        throw Object.assign(new Error(T.task.invalidJson(name)), { hint: error.message });
       }
       parts[key] = value[key];
     }
@@ -214,19 +213,6 @@ function EditForm({ task, first, close }) {
       </div>
     </form>
   `;
-}
-
-/**
- * Line and column of a JSON syntax error; browsers put them, or the position, into the message.
- * @param {string} text
- * @param {string} message
- */
-export function jsonErrorPosition(text, message) {
-  const place = /line (\d+) column (\d+)/.exec(message);
-  if (place) return [Number(place[1]), Number(place[2])];
-  const position = /position (\d+)/.exec(message);
-  const before = text.slice(0, position ? Number(position[1]) : text.length).split('\n');
-  return [before.length, (before.at(-1)?.length ?? 0) + 1];
 }
 
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];
