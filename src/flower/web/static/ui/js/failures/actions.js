@@ -181,7 +181,7 @@ function MuteForm({ close }) {
               class="field"
               required
               value=${custom}
-              placeholder="2026-11-23T10:00"
+              placeholder=${T.failures.muteCustomHint}
               onInput=${(e) => setCustom(e.target.value)}
             />
           </label>

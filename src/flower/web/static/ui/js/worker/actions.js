@@ -97,9 +97,9 @@ export function PoolControls({ name, why, then }) {
         ${button(W.shrink)}
       </form>
       <form onSubmit=${scale}>
-        <${NumberField} name="min" label=${W.min} min=${0} placeholder="min" disabled=${!!why} />
+        <${NumberField} name="min" label=${W.min} min=${0} placeholder=${W.minHint} disabled=${!!why} />
         <span class="muted">${W.to}</span>
-        <${NumberField} name="max" label=${W.max} placeholder="max" disabled=${!!why} />
+        <${NumberField} name="max" label=${W.max} placeholder=${W.maxHint} disabled=${!!why} />
         ${button(W.autoscale)}
       </form>
     </div>
