@@ -496,6 +496,7 @@ export const T = {
     noneMatch: 'No entries match these filters.',
     moreTargets: (n) => `and ${n} more`,
     deniedTitle: 'You need the “audit” permission to see the audit log',
+    deniedText: 'Ask an admin for it.',
     end: 'End of log',
     filters: 'Filters',
     entries: 'Entries',

@@ -41,7 +41,7 @@ export default function Audit({ query }) {
     return html`
       <${Page} title=${T.pages.audit} live=${false}>
         <${EmptyState} title=${A.deniedTitle}>
-          <p>${T.denied.permission('audit')}</p>
+          <p>${A.deniedText}</p>
         </${EmptyState}>
       </${Page}>
     `;

@@ -163,7 +163,7 @@ function Items({ job, query }) {
   const first = useResource(
     (signal) =>
       get(
-        `jobs/${encodeSegment(job.id)}/tasks`,
+        `jobs/${encodeSegment(job.id)}/items`,
         { outcome: outcome || null, limit: PAGE },
         { signal },
       ),
