@@ -32,7 +32,7 @@ ROLES: Final[Mapping[str, frozenset[Permission]]] = {
 }
 
 #: How somebody is known: not at all, by password, by a session after a login, by a token, by the word of a proxy.
-AuthMethod: TypeAlias = Literal["nobody", "basic", "session", "token", "proxy"]
+AuthMethod: TypeAlias = Literal["none", "basic", "session", "token", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Identity:
 
 
 #: Whoever asks while no login is configured.
-ANONYMOUS: Final = Identity("", frozenset(PERMISSIONS), "nobody")
+ANONYMOUS: Final = Identity("", frozenset(PERMISSIONS), "none")
 
 PermissionSet = frozenset[Permission]
 

@@ -43,7 +43,7 @@ class ActionCommandContext:
     def run_audited(self, action: str, targets: Sequence[str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it, and note it in the audit log: before it is done, and what it came to."""
         audit = self.ledger.audit
-        entry = audit.add(action, user=self.user, auth_method="cli", outcome="begun", targets=targets)
+        entry = audit.add(action, user=self.user, auth_method="cli", outcome="in_progress", targets=targets)
         try:
             done = asyncio.run(work())
         except FlowerError as error:

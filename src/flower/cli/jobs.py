@@ -136,7 +136,7 @@ def _check_job_exists(acted: ActionCommandContext, job_id: str) -> None:
 
 def _print_progress(job: Job) -> None:
     if sys.stderr.isatty():
-        ready = job.total - job.outcomes.get("waiting", 0) - job.outcomes.get("begun", 0)
+        ready = job.total - job.outcomes.get("waiting", 0) - job.outcomes.get("in_progress", 0)
         click.echo(f"\r{ready} of {job.total}", err=True, nl=job.state != "running")
 
 

@@ -62,7 +62,7 @@ def create(
         lasts = None if never_expires else expires
         whose = owner or current_user()
         entry = ledger.audit.add(
-            "token.create", user=current_user(), auth_method="cli", outcome="begun",
+            "token.create", user=current_user(), auth_method="cli", outcome="in_progress",
             parameters={"name": name, "owner": whose, "permissions": sorted(wanted)},
         )  # fmt: skip
         made, text = create_token(

@@ -118,7 +118,7 @@ async def _start_entry(request: Request, context: Context, action: str) -> int:
     parameters = redact_parameter(context.redactor, {**dict(request.query_params), **body})
     targets = _find_targets(request.path_params, {**request.query_params, **body})
     try:
-        return await _add_entry(request, context, action, "begun", targets, parameters, "")
+        return await _add_entry(request, context, action, "in_progress", targets, parameters, "")
     except StoreError as error:
         log.error("Nothing was done, for the audit log cannot be written: %s", error)
         message = "Nothing was done: it cannot be written to the audit log"

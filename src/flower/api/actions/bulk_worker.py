@@ -54,7 +54,7 @@ class _JobExecution:
 
     async def run(self) -> None:
         job, ledger = self._job, self._ledger
-        interrupted = await run_in_thread(lambda: ledger.jobs.items(job.id, outcomes=["begun"]))
+        interrupted = await run_in_thread(lambda: ledger.jobs.items(job.id, outcomes=["in_progress"]))
         log.info("Bulk job %s (%s): %d tasks, %d interrupted", job.id, job.action, job.total, len(interrupted))
         await self._run_all_batches()
         if self._stop.is_set():

@@ -126,7 +126,7 @@ async def create_api_token(acting: RequestContext, asked: NoParams, body: Create
     identity = acting.identity
     if identity.auth_method == "token":
         raise Forbidden("A token cannot make tokens", hint="log in to make one")
-    if identity.auth_method == "nobody":
+    if identity.auth_method == "none":
         raise Forbidden("Nobody is logged in", hint="`flower token create` makes one where nobody has to log in")
     made, text = await run_in_thread(
         lambda: create_token(
@@ -174,7 +174,7 @@ async def export_audit_entries(acting: RequestContext, asked: AuditExportParams,
 
 
 def _may_revoke(identity: Identity, token: ApiToken) -> bool:
-    return identity.has_permission("tokens") or (identity.auth_method != "nobody" and token.owner == identity.name)
+    return identity.has_permission("tokens") or (identity.auth_method != "none" and token.owner == identity.name)
 
 
 def _current_time() -> float:

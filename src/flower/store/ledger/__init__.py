@@ -1,5 +1,17 @@
-"""The port of the ledger: what people do, and what the web servers note. Beside the recorder's store and written by any
-number of web servers at the same time; one file of this folder for each kind of thing."""
+"""Protocols and records of the ledger: data written by users and web servers, beside the tasks of the recorder. Any
+number of web servers write to it at the same time.
+
+api_tokens      API tokens and secrets of the servers
+audit           audit log
+failure_notes   decisions on failure groups, and when each group was first seen
+jobs            bulk jobs and their leases
+queue_samples   samples of queue lengths
+reruns          links between tasks and their re-runs
+saved_searches  saved searches
+
+There is one implementation, `flower.store.sqlite.ledger`. The protocols exist because a second one, on a shared
+database server, is planned.
+"""
 
 from typing import Protocol
 
@@ -13,8 +25,8 @@ from flower.store.ledger.saved_searches import SavedSearches
 
 
 class Ledger(Protocol):
-    """Every method of every part may be called from any thread, and may take as long as a write to disk. They raise
-    StoreError, StoreFull among them."""
+    """Every method of every part can be called from any thread, and may take as long as a write to disk. All methods
+    raise StoreError, including StoreFull."""
 
     @property
     def audit(self) -> Audit: ...

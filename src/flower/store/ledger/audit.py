@@ -1,7 +1,7 @@
-"""The audit log: who did what, on what, with which outcome.
+"""Audit log: which user performed which action on which targets, and the outcome.
 
-An action is noted before it is done, as `begun`, and gets its outcome afterwards. What stays `begun` was cut off: the
-server died in the middle, and nobody knows whether it was done.
+An entry is written before the action, as `in_progress`, and gets its outcome afterwards. An entry that remains
+`in_progress` was interrupted: the server stopped, and it is unknown whether the action was performed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,59 +9,61 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 
-#: begun    not finished, or cut off in the middle
-#: done     as asked
-#: refused  not done: not allowed, makes no sense, or the worker said no
-#: failed   tried, and it did not work
-AuditOutcome: TypeAlias = Literal["begun", "done", "refused", "failed"]
+#: in_progress  not finished, or interrupted
+#: done         performed
+#: refused      not performed: not permitted, invalid, or refused by the worker
+#: failed       attempted, without success
+AuditOutcome: TypeAlias = Literal["in_progress", "done", "refused", "failed"]
 
 AUDIT_OUTCOMES: Final[tuple[AuditOutcome, ...]] = get_args(AuditOutcome)
 
-#: Targets of one entry that are kept by name; of more only their number is.
+#: Maximum number of targets stored per entry; `target_count` counts all.
 MAX_STORED_TARGETS: Final = 10_000
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    #: grows with every entry
+    #: ascending
+    """An entry of the audit log."""
+
     id: int
     #: epoch seconds
     created_at: float
-    #: "" where nobody had to say who they are
+    #: "" if no login is configured
     user: str
-    #: how they were known: nobody, basic, session, token, proxy, cli, ...
+    #: how the user was authenticated: none, basic, session, token, proxy, cli
     auth_method: str
     #: the id of the API token, "" without one
     token: str
-    #: from where; "" if it came over no network
+    #: client address; "" for local commands
     address: str
     #: such as `task.revoke`
     action: str
-    #: ids of tasks, names of workers or queues: the first `TARGETS_KEPT`
+    #: ids of tasks, names of workers or queues: the first `MAX_STORED_TARGETS`
     targets: tuple[str, ...]
-    #: how many there were
+    #: number of all targets
     target_count: int
-    #: what was asked, without secrets
+    #: parameters of the action, without secrets
     parameters: Mapping[str, Any]
     outcome: AuditOutcome
     message: str
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entries; None is any."""
+    """Conditions on entries; None matches all."""
 
     user: str | None = None
-    #: a whole name, or its beginning up to a dot: `task` finds `task.revoke`
+    #: a complete name, or its beginning up to a dot: `task` matches `task.revoke`
     action: str | None = None
     target: str | None = None
     outcome: AuditOutcome | None = None
     address: str | None = None
-    #: epoch seconds, both included
+    #: epoch seconds, inclusive
     start: float | None = None
     end: float | None = None
 
 
 class Audit(Protocol):
-    """Raises StoreFull, StoreError: what cannot be noted must not be done."""
+    """Methods raise StoreFull and StoreError: an action that cannot be logged must not be performed."""
 
     def add(
         self,
@@ -76,13 +78,13 @@ class Audit(Protocol):
         parameters: Mapping[str, Any] | None = None,
         message: str = "",
     ) -> int:
-        """Write an entry with the present time; its id. `parameters` must be JSON and hold no secret."""
+        """Write an entry with the current time and return its id. `parameters` must be JSON without secrets."""
 
     def finish(self, entry: int, outcome: AuditOutcome, message: str = "", targets: Sequence[str] = ()) -> None:
-        """Give a `begun` entry its outcome, and the targets that were known only afterwards, if there are any."""
+        """Set the outcome of an `in_progress` entry, and add the targets that were not known before."""
 
     def entries(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[AuditEntry]:
-        """Newest first; `before` is the id that the last page ended with."""
+        """Entries, newest first; `before` is the id of the last entry of the previous page."""
 
     def prune(self, before: float) -> int:
-        """Forget entries older than this time (epoch seconds); how many they were."""
+        """Remove entries older than this time (epoch seconds) and return their number."""

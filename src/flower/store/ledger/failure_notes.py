@@ -1,6 +1,7 @@
-"""What people made of groups of failures, and when each group was first seen, by the id of its fingerprint.
+"""Decisions on failure groups (resolved, muted), and when each group was first seen, by the id of the fingerprint.
 
-A group that nobody spoke of has no note. When a group was first seen outlives the tasks that retention takes away.
+A group without a decision has no note. The time when a group was first seen is retained after retention has removed its
+tasks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,16 +9,16 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-#: resolved   it should not happen any more; if it does, it has returned
-#: muted      nobody wants to hear of it, until a time or for ever
+#: resolved  fixed; a new failure makes the group `regressed`
+#: muted     hidden until a time, or without an end
 Decision: TypeAlias = Literal["resolved", "muted"]
 
-#: Groups whose first time is remembered; those that were first seen the longest ago go.
+#: Maximum number of groups with a recorded time; the oldest are removed.
 MAX_FIRST_SEEN: Final = 100_000
 
 
 class FailureNote(msgspec.Struct, frozen=True, kw_only=True):
-    """`until` is the end of a mute, None for ever. Times are epoch seconds by our clock."""
+    """`expires_at` is the end of a mute, None for no end. Times are epoch seconds by the server's clock."""
 
     failure: str
     decision: Decision
@@ -28,19 +29,19 @@ class FailureNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FailureNotes(Protocol):
-    """Raises StoreFull, StoreError."""
+    """Methods raise StoreFull and StoreError."""
 
     def put(self, note: FailureNote) -> None:
-        """In place of what was said of the group before."""
+        """Store a note, in place of the previous one of the group."""
 
     def delete(self, failure: str) -> bool:
-        """Forget what was said of it. False if nothing was."""
+        """Delete the note of a group. Return False if there is none."""
 
     def notes(self) -> Mapping[str, FailureNote]:
-        """All of them, by group."""
+        """All notes, by group."""
 
-    def record_first_seen(self, firsts: Mapping[str, float]) -> None:
-        """When groups were first seen (epoch seconds); an earlier time that is known already stays."""
+    def record_first_seen(self, times: Mapping[str, float]) -> None:
+        """Record when groups were first seen (epoch seconds). An earlier recorded time is retained."""
 
     def first_seen(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
-        """When these groups (None: all) were first seen, as far as that is known."""
+        """When these groups (None: all) were first seen. Unknown groups are absent."""

@@ -1,26 +1,27 @@
-"""How the queues were: noted by the web servers every few seconds, kept for some time."""
+"""Samples of queue lengths, recorded by the web servers at a fixed interval."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
 
-#: Seconds between two samples of a queue. Those of several web servers that fall into the same stretch are one.
+#: Seconds between two samples of a queue. Samples of several web servers in the same interval are one.
 SAMPLE_INTERVAL: Final = 15
 
-#: Seconds that samples are kept as they were; then those of five minutes are put together, and kept for longer.
+#: Seconds that exact samples are retained; then they are aggregated to intervals of five minutes, which are retained
+#: longer.
 RAW_SAMPLE_RETENTION: Final = 2 * 86_400
 SAMPLE_RETENTION: Final = 90 * 86_400
 COARSE_SAMPLE_INTERVAL: Final = 300
 
-#: Stretches of time that one question may ask for.
+#: Maximum number of buckets of one request.
 MAX_HISTORY_BUCKETS: Final = 2_000
 
 
 class QueueSample(msgspec.Struct, frozen=True):
-    """A queue at a moment; None is what the broker does not tell. `at` is the beginning of the sample's stretch of
-    time, epoch seconds. `ready` messages wait for a worker, `unacknowledged` ones were given to a worker that has not
-    confirmed them. `oldest` is how long the oldest message had waited, in seconds."""
+    """A queue at one moment; None is unknown to the broker. `at` is the start of the sample interval, epoch seconds.
+    `ready` messages wait for a worker, `unacknowledged` ones were delivered to a worker and are not acknowledged.
+    `oldest` is how long the oldest message has waited, in seconds."""
 
     queue: str
     at: float
@@ -31,8 +32,8 @@ class QueueSample(msgspec.Struct, frozen=True):
 
 
 class QueueBucket(msgspec.Struct, frozen=True):
-    """A queue over a stretch of time that begins at `at`: the mean of `ready`, and of everything the extreme that
-    matters: most messages, fewest consumers, the oldest message."""
+    """A queue over an interval that begins at `start_at`: average and maximum of `ready`, maximum of the unacknowledged
+    messages, minimum of the consumers, and the maximum age of the oldest message in seconds."""
 
     start_at: float
     samples: int
@@ -44,20 +45,23 @@ class QueueBucket(msgspec.Struct, frozen=True):
 
 
 class QueueSamples(Protocol):
+    """Methods raise StoreFull and StoreError."""
+
     def add(self, samples: Sequence[QueueSample]) -> None:
-        """Keep these; `at` is rounded down to SAMPLE_EVERY, and what was noted of the same queue and stretch before is
-        replaced. What is too old goes, a bounded part of it each time."""
+        """Store samples; `at` is rounded down to SAMPLE_INTERVAL, and a sample of the same queue and interval is
+        replaced. Also aggregates and removes old samples, a bounded number each time."""
         ...
 
     def latest(self, after: float = 0.0) -> Sequence[QueueSample]:
-        """The newest sample of each queue, by name; only queues that were sampled after this time."""
+        """The latest sample of each queue, by name; only queues that were sampled after this time."""
         ...
 
     def list_since(self, after: float) -> Sequence[QueueSample]:
-        """All samples after this time, by queue and then the oldest first."""
+        """All samples after this time, by queue, oldest first."""
         ...
 
     def history(self, queue: str, start: float, end: float, width: float) -> Sequence[QueueBucket]:
-        """Stretches of `width` seconds from `start` to `end`, those without a sample left out, the oldest first; at
-        most MAX_STRETCHES of them. What is older than KEPT_EXACT is known by stretches of COARSE seconds."""
+        """Buckets of `width` seconds from `start` to `end`, oldest first; buckets without a sample are absent, and
+        there are at most MAX_HISTORY_BUCKETS. Samples older than RAW_SAMPLE_RETENTION are aggregated to
+        COARSE_SAMPLE_INTERVAL seconds."""
         ...

@@ -1,4 +1,4 @@
-"""Which task was run again as which: the links between an origin and its re-runs, both ways."""
+"""Links between tasks and their re-runs, in both directions."""
 
 from typing import Protocol
 
@@ -6,10 +6,12 @@ import msgspec
 
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True):
-    """`origin` was run again as `task`, at `at` (epoch seconds) by `by`; `edited` with other arguments than its own.
+    """`task` is a re-run of `origin`, sent at `created_at` (epoch seconds) by `created_by`; `edited` with other
+    arguments than the origin.
 
-    `sent` is False between the note and the word of the broker; if it stays so, the server died in between, and
-    whether the task was sent is seen from its events. `job` is the bulk job that it belongs to."""
+    `sent` is False until the broker has confirmed the message. If it remains False, the server stopped in between, and
+    the events of the task show whether it was sent. `job` is the bulk job of the re-run.
+    """
 
     origin: str
     task: str
@@ -18,27 +20,28 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
     edited: bool = False
     sent: bool = False
     job: str | None = None
-    #: None where nobody knows it: events do not tell it, so that a re-run of the re-run finds it here
+    #: None if unknown: events do not contain it, so a re-run of the re-run reads it here
     priority: int | None = None
 
 
 class Reruns(Protocol):
-    """Raises StoreFull, StoreError: what cannot be noted must not be sent."""
+    """Methods raise StoreFull and StoreError: a re-run that cannot be recorded must not be sent."""
 
     def add(self, rerun: Rerun) -> bool:
-        """Before it is sent. False if that task is noted already: somebody else sends it, or has sent it."""
+        """Record a re-run before it is sent. Return False if the task is recorded already: another process sends it, or
+        has sent it."""
 
     def mark_sent(self, task: str) -> None:
-        """The broker has it."""
+        """Record that the broker has the message."""
 
     def delete(self, task: str) -> None:
-        """It was refused, and was not sent."""
+        """Delete the record of a re-run that was refused and not sent."""
 
     def find_origin(self, task: str) -> Rerun | None:
-        """What this task is a re-run of."""
+        """The record of which this task is the re-run."""
 
     def list_reruns(self, origin: str, *, limit: int = 100) -> list[Rerun]:
-        """What this task was run again as, newest first."""
+        """The re-runs of this task, newest first."""
 
     def prune(self, before: float) -> int:
-        """Forget links older than this time (epoch seconds); how many they were."""
+        """Remove records older than this time (epoch seconds) and return their number."""

@@ -1,4 +1,4 @@
-"""Saved searches: a question under a name, for its owner or for everybody."""
+"""Saved searches: named queries of one user, optionally shared."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ import msgspec
 
 
 class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """`start`, `end` and `sort` are kept as they were written: `-1h` is an hour before whenever it is asked."""
+    """`start`, `end` and `sort` are stored as entered: `-1h` is relative to the time of each use."""
 
     id: str
     name: str
@@ -16,27 +16,27 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     end: str = ""
     columns: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
-    #: "" where nobody had to say who they are
+    #: "" if no login is configured
     owner: str
-    #: whether others see it
+    #: visible to other users
     shared: bool = False
-    #: when it was saved or last changed, epoch seconds
+    #: time of the last change, epoch seconds
     updated_at: float
 
 
 class SavedSearches(Protocol):
-    """Raises StoreFull, StoreError."""
+    """Methods raise StoreFull and StoreError."""
 
     def add(self, search: SavedSearch, *, limit: int) -> bool:
-        """False, and nothing is kept, if its owner has `limit` of them already."""
+        """Return False, without effect, if the owner has `limit` saved searches already."""
 
     def search(self, search_id: str) -> SavedSearch | None: ...
 
     def searches(self, owner: str) -> Sequence[SavedSearch]:
-        """This person's, and those that are shared; by name."""
+        """The searches of this user and the shared ones, by name."""
 
     def update(self, search: SavedSearch) -> bool:
-        """Take the place of the one with that id; whose it is stays. False if there is none."""
+        """Replace the search with this id; its owner does not change. Return False if there is none."""
 
     def delete(self, search_id: str) -> bool:
-        """False if there is none."""
+        """Return False if there is none."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import apsw
 import pytest
 
 from flower.store.factory import open_ledger
@@ -21,11 +22,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def test_an_entry_is_begun_and_finished(ledger: Ledger) -> None:
     entry = ledger.audit.add(
-        "task.apply", user="Zoë\ud800", auth_method="basic", outcome="begun", address="::1", targets=["shop.pay"],
+        "task.apply", user="Zoë\ud800", auth_method="basic", outcome="in_progress", address="::1", targets=["shop.pay"],
         parameters={"queue": "q"},
     )  # fmt: skip
     [begun] = ledger.audit.entries(AuditFilter(), limit=10)
-    assert (begun.id, begun.user, begun.outcome, begun.targets) == (entry, "Zoë\\ud800", "begun", ("shop.pay",))
+    assert (begun.id, begun.user, begun.outcome, begun.targets) == (entry, "Zoë\\ud800", "in_progress", ("shop.pay",))
     ledger.audit.finish(entry, "failed", "the broker is away", targets=["some-id"])
     [ended] = ledger.audit.entries(AuditFilter(), limit=10)
     assert (ended.outcome, ended.message, ended.targets) == ("failed", "the broker is away", ("shop.pay", "some-id"))
@@ -95,3 +96,12 @@ def test_tokens(ledger: Ledger) -> None:
         "bob",
     )
     assert ledger.tokens.tokens("bob") == []
+
+
+def test_stored_outcomes_and_auth_methods_do_not_change(ledger: Ledger, tmp_path: Path) -> None:
+    """Ledgers of earlier versions have these values."""
+    ledger.audit.add("task.revoke", user="", auth_method="none", outcome="in_progress")
+    database = apsw.Connection(str(tmp_path / "store" / "ledger.db"))
+    assert database.execute("SELECT way, outcome FROM audit").fetchall() == [("nobody", "begun")]
+    [entry] = ledger.audit.entries(AuditFilter(outcome="in_progress"), limit=10)
+    assert (entry.auth_method, entry.outcome) == ("none", "in_progress")

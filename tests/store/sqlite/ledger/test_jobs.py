@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from flower.store.factory import open_ledger
@@ -61,14 +62,14 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     # renewed by the step, and over later
     assert two.jobs.claim("two", now=25, until=35) is None
     assert two.jobs.claim("two", now=31, until=41) is not None
-    assert [item.index for item in two.jobs.items("j", outcomes=["begun"])] == [0, 1]
+    assert [item.index for item in two.jobs.items("j", outcomes=["in_progress"])] == [0, 1]
     # who comes late notes what it did, and begins nothing
     assert one.jobs.advance(lease("one", 50), [ItemResult(0, "done")], batch_size=1, now=32) is None
     assert [item.index for item in two.jobs.advance(lease("two", 50), [], batch_size=1, now=33) or ()] == [2]
     assert one.jobs.finish(lease("one", 50), now=34) is None
     found = one.jobs.job("j")
     assert found is not None
-    assert found.outcomes == {"waiting": 2, "begun": 2, "done": 1}
+    assert found.outcomes == {"waiting": 2, "in_progress": 2, "done": 1}
 
 
 def test_the_lease_of_the_dead_is_taken_at_once(ledger: Ledger) -> None:
@@ -89,7 +90,7 @@ def test_what_is_known_is_not_made_unknown(ledger: Ledger) -> None:
     ledger.jobs.advance(
         lease("me", 9), [ItemResult(0, "unknown"), ItemResult(1, "done"), ItemResult(4, "done")], batch_size=0, now=3
     )
-    assert [item.outcome for item in ledger.jobs.items("j")] == ["done", "done", "begun", "waiting", "waiting"]
+    assert [item.outcome for item in ledger.jobs.items("j")] == ["done", "done", "in_progress", "waiting", "waiting"]
 
 
 def test_abort_and_pages(ledger: Ledger) -> None:
@@ -103,7 +104,7 @@ def test_abort_and_pages(ledger: Ledger) -> None:
     assert ledger.jobs.advance(lease("me", 9), [ItemResult(0, "done", "sent")], batch_size=1, now=2) is None
     ended = ledger.jobs.finish(lease("me", 9), now=3)
     assert ended is not None
-    assert (ended.state, ended.finished_at, ended.outcomes) == ("aborted", 3, {"done": 1, "aborted": 4})
+    assert (ended.state, ended.finished_at, ended.outcomes) == ("stopped", 3, {"done": 1, "not_run": 4})
     assert ledger.jobs.request_stop("nobody") is None
     assert [job.id for job in ledger.jobs.jobs(limit=10)] == ["k", "j"]
     assert [job.id for job in ledger.jobs.jobs(limit=10, before="k")] == ["j"]
@@ -125,3 +126,18 @@ def test_links_go_both_ways(ledger: Ledger) -> None:
     assert back is not None
     assert (back.origin, back.created_by, back.priority) == ("a", "ann", 3)
     assert ledger.reruns.find_origin("a") is None
+
+
+def test_stored_states_and_outcomes_do_not_change(ledger: Ledger, tmp_path: Path) -> None:
+    """Ledgers of earlier versions have these values."""
+    made(ledger)
+    ledger.jobs.claim("me", now=1, until=9)
+    ledger.jobs.advance(lease("me", 9), [], batch_size=2, now=1)
+    ledger.jobs.finish(lease("me", 9), now=2)
+    database = apsw.Connection(str(tmp_path / "store" / "ledger.db"))
+    assert database.execute("SELECT state FROM job").fetchall() == [("aborted",)]
+    assert {outcome for (outcome,) in database.execute("SELECT outcome FROM job_item")} == {"begun", "aborted"}
+    database.execute("UPDATE job SET state = 'ended'")
+    job = ledger.jobs.job("j")
+    assert job is not None
+    assert (job.state, job.outcomes) == ("finished", {"in_progress": 2, "not_run": 3})

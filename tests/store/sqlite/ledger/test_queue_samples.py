@@ -97,7 +97,7 @@ def test_old_samples_become_coarse_and_then_go(ledger: Ledger) -> None:
 
 
 def test_too_much_at_once_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(InvalidRequest, match="more than 2000 stretches"):
+    with pytest.raises(InvalidRequest, match=r"Too many buckets \(maximum 2000\)"):
         ledger.queue_samples.history("mail", START, START + 60 * MAX_HISTORY_BUCKETS + 61, 60)
     for width in (0, -1):
         with pytest.raises(InvalidRequest, match="width"):

@@ -1,4 +1,14 @@
-"""The ledger in one SQLite file of the store's folder, which all web servers write to."""
+"""The ledger in one SQLite file of the store directory. All web servers write to it.
+
+api_tokens      API tokens and secrets of the servers
+audit           audit log
+database        opens the file; queries and transactions
+failure_notes   decisions on failure groups
+jobs            bulk jobs and their leases
+queue_samples   samples of queue lengths
+reruns          links between tasks and their re-runs
+saved_searches  saved searches
+"""
 
 from typing import Final
 
@@ -17,16 +27,16 @@ _PARTS: Final = (audit, api_tokens, reruns, jobs, queue_samples, saved_searches,
 
 
 class SqliteLedger:
-    def __init__(self, folder: StoreDirectory) -> None:
-        self._file = LedgerDatabase(folder, [table for part in _PARTS for table in part.TABLES])
-        self._audit = SqliteAudit(self._file)
-        self._tokens = SqliteApiTokens(self._file)
-        self._secrets = SqliteSecrets(self._file)
-        self._reruns = SqliteReruns(self._file)
-        self._jobs = SqliteJobs(self._file)
-        self._samples = SqliteQueueSamples(self._file)
-        self._searches = SqliteSavedSearches(self._file)
-        self._failures = SqliteFailureNotes(self._file)
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._database = LedgerDatabase(directory, [table for part in _PARTS for table in part.TABLES])
+        self._audit = SqliteAudit(self._database)
+        self._tokens = SqliteApiTokens(self._database)
+        self._secrets = SqliteSecrets(self._database)
+        self._reruns = SqliteReruns(self._database)
+        self._jobs = SqliteJobs(self._database)
+        self._samples = SqliteQueueSamples(self._database)
+        self._searches = SqliteSavedSearches(self._database)
+        self._failures = SqliteFailureNotes(self._database)
 
     @property
     def audit(self) -> SqliteAudit:
@@ -61,4 +71,4 @@ class SqliteLedger:
         return self._failures
 
     def close(self) -> None:
-        self._file.close()
+        self._database.close()

@@ -1,6 +1,4 @@
-"""Secrets of the web servers in the ledger's file, which only its owner may read.
-
-API tokens in the ledger's file."""
+"""API tokens and secrets of the web servers in the ledger. Only the owner of the file can read it."""
 
 import json
 import secrets
@@ -23,32 +21,13 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-
-class SqliteSecrets:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
-
-    def get_or_create(self, name: str) -> bytes:
-        found = self._file.query("SELECT value FROM secret WHERE name = ?", (name,))
-        return bytes(found[0][0]) if found else self._file.write(lambda db: _insert_secret(db, name))
-
-
-def _insert_secret(db: apsw.Connection, name: str) -> bytes:
-    """Two servers that start together get the same."""
-    fetch_rows(
-        db, "INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, secrets.token_bytes(32))
-    )
-    return bytes(fetch_rows(db, "SELECT value FROM secret WHERE name = ?", (name,))[0][0])
-
-
 _COLUMNS: Final = "id, name, owner, way, permissions, made, expires, used, used_from, revoked, revoked_by"
-
 _SELECT: Final = f"SELECT {_COLUMNS} FROM token"
 
 
 class SqliteApiTokens:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def add(self, token: ApiToken, digest: bytes) -> None:
         values = (
@@ -58,21 +37,21 @@ class SqliteApiTokens:
             token.revoked_by, digest,
         )  # fmt: skip
         sql = f"INSERT INTO token ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self._file.write(lambda db: fetch_rows(db, sql, values))
+        self._database.write(lambda db: fetch_rows(db, sql, values))
 
     def find_by_digest(self, digest: bytes) -> ApiToken | None:
-        return _first_token(self._file.query(f"{_SELECT} WHERE digest = ?", (digest,)))
+        return _first_token(self._database.query(f"{_SELECT} WHERE digest = ?", (digest,)))
 
     def token(self, token_id: str) -> ApiToken | None:
-        return _first_token(self._file.query(f"{_SELECT} WHERE id = ?", (escape_surrogates(token_id),)))
+        return _first_token(self._database.query(f"{_SELECT} WHERE id = ?", (escape_surrogates(token_id),)))
 
     def tokens(self, owner: str | None = None) -> Sequence[ApiToken]:
         where, values = ("", ()) if owner is None else (" WHERE owner = ?", (escape_surrogates(owner),))
-        return [_token(row) for row in self._file.query(f"{_SELECT}{where} ORDER BY made DESC, id", values)]
+        return [_token(row) for row in self._database.query(f"{_SELECT}{where} ORDER BY made DESC, id", values)]
 
     def record_use(self, token_id: str, at: float, address: str) -> None:
         sql = "UPDATE token SET used = ?, used_from = ? WHERE id = ?"
-        self._file.write(lambda db: fetch_rows(db, sql, (at, escape_surrogates(address), token_id)))
+        self._database.write(lambda db: fetch_rows(db, sql, (at, escape_surrogates(address), token_id)))
 
     def revoke(self, token_id: str, at: float, by: str) -> bool:
         def change(db: apsw.Connection) -> bool:
@@ -80,11 +59,11 @@ class SqliteApiTokens:
             fetch_rows(db, sql, (at, escape_surrogates(by), escape_surrogates(token_id)))
             return db.changes() > 0
 
-        return self._file.write(change)
+        return self._database.write(change)
 
 
-def _first_token(found: list[Row]) -> ApiToken | None:
-    return _token(found[0]) if found else None
+def _first_token(rows: list[Row]) -> ApiToken | None:
+    return _token(rows[0]) if rows else None
 
 
 def _token(row: Row) -> ApiToken:
@@ -102,3 +81,20 @@ def _token(row: Row) -> ApiToken:
         revoked_at=revoked,
         revoked_by=revoked_by,
     )
+
+
+class SqliteSecrets:
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def get_or_create(self, name: str) -> bytes:
+        rows = self._database.query("SELECT value FROM secret WHERE name = ?", (name,))
+        return bytes(rows[0][0]) if rows else self._database.write(lambda db: _insert_secret(db, name))
+
+
+def _insert_secret(db: apsw.Connection, name: str) -> bytes:
+    """Servers that start together get the same secret."""
+    fetch_rows(
+        db, "INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, secrets.token_bytes(32))
+    )
+    return bytes(fetch_rows(db, "SELECT value FROM secret WHERE name = ?", (name,))[0][0])

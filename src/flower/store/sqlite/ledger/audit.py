@@ -1,4 +1,4 @@
-"""The audit log in the ledger's file."""
+"""The audit log in the ledger."""
 
 import json
 import time
@@ -30,14 +30,19 @@ TABLES: Final = (
 
 _COLUMNS: Final = "id, at, who, way, token, address, action, target_count, parameters, outcome, message"
 _INSERT: Final = f"INSERT INTO audit ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: Outcomes and authentication methods as they are stored, where that differs.
+_STORED_OUTCOMES: Final[Mapping[str, str]] = {"in_progress": "begun"}
+_STORED_AUTH_METHODS: Final[Mapping[str, str]] = {"none": "nobody"}
+_OUTCOMES: Final[Mapping[str, Any]] = {stored: outcome for outcome, stored in _STORED_OUTCOMES.items()}
+_AUTH_METHODS: Final[Mapping[str, Any]] = {stored: method for method, stored in _STORED_AUTH_METHODS.items()}
 _TARGETS: Final = (
     "SELECT entry, target FROM audit_target WHERE entry IN (SELECT value FROM json_each(?)) ORDER BY place"
 )
 
 
 class SqliteAudit:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def add(
         self,
@@ -52,9 +57,11 @@ class SqliteAudit:
         parameters: Mapping[str, Any] | None = None,
         message: str = "",
     ) -> int:
-        asked = json.dumps(parameters or {}, default=str)
-        texts = [escape_surrogates(text) for text in (user, auth_method, token, address, action)]
-        values = (time.time(), *texts, len(targets), escape_surrogates(asked), outcome, escape_surrogates(message))
+        method = _STORED_AUTH_METHODS.get(auth_method, auth_method)
+        texts = [escape_surrogates(text) for text in (user, method, token, address, action)]
+        encoded = escape_surrogates(json.dumps(parameters or {}, default=str))
+        stored_outcome = _STORED_OUTCOMES.get(outcome, outcome)
+        values = (time.time(), *texts, len(targets), encoded, stored_outcome, escape_surrogates(message))
 
         def change(db: apsw.Connection) -> int:
             fetch_rows(db, _INSERT, values)
@@ -62,57 +69,61 @@ class SqliteAudit:
             _add_targets(db, entry, 0, targets)
             return entry
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def finish(self, entry: int, outcome: AuditOutcome, message: str = "", targets: Sequence[str] = ()) -> None:
         def change(db: apsw.Connection) -> None:
             before = fetch_number(db, "SELECT target_count FROM audit WHERE id = ?", (entry,))
             sql = "UPDATE audit SET outcome = ?, message = ?, target_count = ? WHERE id = ?"
-            fetch_rows(db, sql, (outcome, escape_surrogates(message), before + len(targets), entry))
+            fetch_rows(
+                db,
+                sql,
+                (_STORED_OUTCOMES.get(outcome, outcome), escape_surrogates(message), before + len(targets), entry),
+            )
             _add_targets(db, entry, before, targets)
 
-        self._file.write(change)
+        self._database.write(change)
 
     def entries(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[AuditEntry]:
         where, values = _build_where(filters, before)
         sql = f"SELECT {_COLUMNS} FROM audit WHERE {where} ORDER BY id DESC LIMIT ?"
-        found = self._file.query(sql, (*values, limit))
+        rows = self._database.query(sql, (*values, limit))
         targets: dict[int, list[str]] = {}
-        for entry, target in self._file.query(_TARGETS, (json.dumps([row[0] for row in found]),)):
+        for entry, target in self._database.query(_TARGETS, (json.dumps([row[0] for row in rows]),)):
             targets.setdefault(entry, []).append(target)
-        return [_entry(row, targets.get(row[0], [])) for row in found]
+        return [_entry(row, targets.get(row[0], [])) for row in rows]
 
     def prune(self, before: float) -> int:
-        return self._file.prune("DELETE FROM audit WHERE at < ?", before)
+        return self._database.prune("DELETE FROM audit WHERE at < ?", before)
 
 
-def _add_targets(db: apsw.Connection, entry: int, place: int, targets: Sequence[str]) -> None:
-    kept = targets[: max(MAX_STORED_TARGETS - place, 0)]
-    placed = [(entry, place + number, escape_surrogates(target)) for number, target in enumerate(kept)]
-    if placed:
-        db.executemany("INSERT INTO audit_target (entry, place, target) VALUES (?, ?, ?)", placed)
+def _add_targets(db: apsw.Connection, entry: int, first_index: int, targets: Sequence[str]) -> None:
+    stored = targets[: max(MAX_STORED_TARGETS - first_index, 0)]
+    rows = [(entry, first_index + number, escape_surrogates(target)) for number, target in enumerate(stored)]
+    if rows:
+        db.executemany("INSERT INTO audit_target (entry, place, target) VALUES (?, ?, ?)", rows)
 
 
-def _build_where(wanted: AuditFilter, before: int | None) -> tuple[str, list[Any]]:
+def _build_where(filters: AuditFilter, before: int | None) -> tuple[str, list[Any]]:
     parts: list[tuple[str, Any]] = [
         ("id < ?", before),
-        ("who = ?", wanted.user),
-        ("outcome = ?", wanted.outcome),
-        ("address = ?", wanted.address),
-        ("at >= ?", wanted.start),
-        ("at <= ?", wanted.end),
-        ("id IN (SELECT entry FROM audit_target WHERE target = ?)", wanted.target),
+        ("who = ?", filters.user),
+        ("outcome = ?", _STORED_OUTCOMES.get(filters.outcome or "", filters.outcome)),
+        ("address = ?", filters.address),
+        ("at >= ?", filters.start),
+        ("at <= ?", filters.end),
+        ("id IN (SELECT entry FROM audit_target WHERE target = ?)", filters.target),
     ]
-    found = [
+    conditions = [
         (sql, escape_surrogates(value) if isinstance(value, str) else value)
         for sql, value in parts
         if value is not None
     ]
-    values = [value for _, value in found]
-    where = [sql for sql, _ in found]
-    if wanted.action is not None:
-        action = escape_surrogates(wanted.action)
-        # '/' is what comes after '.'
+    values = [value for _, value in conditions]
+    where = [sql for sql, _ in conditions]
+    if filters.action is not None:
+        action = escape_surrogates(filters.action)
+        # '/' is the character after '.'
         where.append("(action = ? OR (action >= ? AND action < ?))")
         values += [action, f"{action}.", f"{action}/"]
     return " AND ".join(where) or "1", values
@@ -124,13 +135,13 @@ def _entry(row: Row, targets: list[str]) -> AuditEntry:
         id=entry,
         created_at=at,
         user=who,
-        auth_method=way,
+        auth_method=_AUTH_METHODS.get(way, way),
         token=token,
         address=address,
         action=action,
         targets=tuple(targets),
         target_count=target_count,
         parameters=json.loads(parameters),
-        outcome=outcome,
+        outcome=_OUTCOMES.get(outcome, outcome),
         message=message,
     )

@@ -1,6 +1,5 @@
-"""The ledger's file: made when it is first needed, one connection for reading and writing, short transactions.
-
-Texts as SQLite can hold them."""
+"""Connection to the ledger's file: created when first needed, one connection for reading and writing, short
+transactions."""
 
 import fcntl
 import os
@@ -32,17 +31,17 @@ _CHECKPOINT: Final = 1_000
 
 
 class LedgerDatabase:
-    """`tables`: statements that make what is not there yet; those of a newer version run on an older file, too."""
+    """`tables`: statements that create missing tables; those of a newer version are also applied to an older file."""
 
-    def __init__(self, folder: StoreDirectory, tables: Sequence[str]) -> None:
-        self._folder = folder
+    def __init__(self, directory: StoreDirectory, tables: Sequence[str]) -> None:
+        self._directory = directory
         self._tables = tables
         self._lock = threading.RLock()
         self._db: apsw.Connection | None = None
 
     @property
     def exists(self) -> bool:
-        return self._db is not None or self._folder.ledger_path.exists()
+        return self._db is not None or self._directory.ledger_path.exists()
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Raises StoreError."""
@@ -50,7 +49,7 @@ class LedgerDatabase:
             return fetch_rows(db, sql, values)
 
     def write(self, change: Callable[[apsw.Connection], T]) -> T:
-        """One transaction: all of it is on the disk, or nothing. Raises StoreFull, StoreError."""
+        """Run a function in one transaction and return its result. Raises StoreFull, StoreError."""
         with self._locked_connection() as db:
             execute_statements(db, "BEGIN IMMEDIATE")
             try:
@@ -63,7 +62,7 @@ class LedgerDatabase:
             return done
 
     def prune(self, delete: str, before: float) -> int:
-        """Of a ledger that is there; gives how many rows the statement took away."""
+        """Run a DELETE statement if the file exists, and return the number of deleted rows."""
         if not self.exists:
             return 0
 
@@ -75,36 +74,36 @@ class LedgerDatabase:
 
     @contextmanager
     def _locked_connection(self) -> Iterator[apsw.Connection]:
-        with self._lock, translate_disk_full(self._folder.path):
+        with self._lock, translate_disk_full(self._directory.path):
             try:
                 if self._db is None:
                     self._db = self._open()
                 yield self._db
             except DAMAGE_ERRORS as error:
                 raise StoreError(
-                    f"{self._folder.ledger_path} is damaged: {error}",
-                    hint="move it away: audit, tokens and jobs begin anew, tasks are not concerned",
+                    f"{self._directory.ledger_path} is damaged: {error}",
+                    hint="move the file away: audit log, tokens and jobs start empty, tasks are not affected",
                 ) from error
             except apsw.BusyError as error:
-                raise StoreError("The ledger is being written by somebody else", hint="try again") from error
+                raise StoreError("The ledger is locked by another process", hint="try again") from error
 
     def _open(self) -> apsw.Connection:
-        """One at a time, by a lock on the folder: servers that start together make the file once, and SQLite does not
-        wait when two turn its log on."""
-        self._folder.create()
-        lock = os.open(self._folder.path, os.O_RDONLY)
+        """Serialised by a lock on the directory: servers that start together create the file once, and SQLite does not
+        wait when two processes switch on its write-ahead log."""
+        self._directory.create()
+        lock = os.open(self._directory.path, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self._folder.ledger_path.exists():
-                create_database(self._folder.ledger_path, (), APPLICATION_ID, FORMAT_VERSION)
-                # it holds what signs sessions; SQLite gives the log beside it the same mode
-                self._folder.ledger_path.chmod(0o600)
+            if not self._directory.ledger_path.exists():
+                create_database(self._directory.ledger_path, (), APPLICATION_ID, FORMAT_VERSION)
+                # it contains the keys that sign sessions; SQLite creates the log file with the same mode
+                self._directory.ledger_path.chmod(0o600)
             return self._connect()
         finally:
             os.close(lock)
 
     def _connect(self) -> apsw.Connection:
-        db = open_for_writing(self._folder.ledger_path, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
+        db = open_for_writing(self._directory.ledger_path, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
         try:
             execute_statements(db, "PRAGMA foreign_keys=ON", *self._tables)
         except BaseException:

@@ -1,4 +1,4 @@
-"""What people made of groups of failures, in the ledger's file."""
+"""Decisions on failure groups in the ledger."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,16 +19,18 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS failure_seen (failure TEXT PRIMARY KEY, first REAL NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-_NOTES: Final = "SELECT failure, decision, by, at, until, comment FROM failure_note"
-_REMEMBER: Final = "INSERT INTO failure_seen VALUES (?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first)"
-_FORGET: Final = (
+_SELECT_NOTES: Final = "SELECT failure, decision, by, at, until, comment FROM failure_note"
+_RECORD_FIRST_SEEN: Final = (
+    "INSERT INTO failure_seen VALUES (?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first)"
+)
+_REMOVE_OLDEST: Final = (
     "DELETE FROM failure_seen WHERE failure IN (SELECT failure FROM failure_seen ORDER BY first DESC LIMIT -1 OFFSET ?)"
 )
 
 
 class SqliteFailureNotes:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def put(self, note: FailureNote) -> None:
         values = (
@@ -36,37 +38,37 @@ class SqliteFailureNotes:
             note.expires_at, escape_surrogates(note.comment)
         )  # fmt: skip
         sql = "INSERT OR REPLACE INTO failure_note VALUES (?, ?, ?, ?, ?, ?)"
-        self._file.write(lambda db: fetch_rows(db, sql, values))
+        self._database.write(lambda db: fetch_rows(db, sql, values))
 
     def delete(self, failure: str) -> bool:
         def change(db: apsw.Connection) -> bool:
             fetch_rows(db, "DELETE FROM failure_note WHERE failure = ?", (escape_surrogates(failure),))
             return db.changes() > 0
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def notes(self) -> Mapping[str, FailureNote]:
         return {
             failure: FailureNote(
                 failure=failure, decision=decision, created_by=by, created_at=at, expires_at=until, comment=comment
             )
-            for failure, decision, by, at, until, comment in self._file.query(_NOTES)
+            for failure, decision, by, at, until, comment in self._database.query(_SELECT_NOTES)
         }
 
-    def record_first_seen(self, firsts: Mapping[str, float]) -> None:
-        if not firsts:
+    def record_first_seen(self, times: Mapping[str, float]) -> None:
+        if not times:
             return
-        values = [(escape_surrogates(failure), first) for failure, first in firsts.items()]
+        values = [(escape_surrogates(failure), first) for failure, first in times.items()]
 
         def change(db: apsw.Connection) -> None:
-            db.executemany(_REMEMBER, values)
-            fetch_rows(db, _FORGET, (MAX_FIRST_SEEN,))
+            db.executemany(_RECORD_FIRST_SEEN, values)
+            fetch_rows(db, _REMOVE_OLDEST, (MAX_FIRST_SEEN,))
 
-        self._file.write(change)
+        self._database.write(change)
 
     def first_seen(self, failures: Iterable[str] | None = None) -> Mapping[str, float]:
         sql = "SELECT failure, first FROM failure_seen"
         if failures is None:
-            return dict(self._file.query(sql))
-        wanted = json.dumps([escape_surrogates(failure) for failure in failures])
-        return dict(self._file.query(f"{sql} WHERE failure IN (SELECT value FROM json_each(?))", (wanted,)))
+            return dict(self._database.query(sql))
+        ids = json.dumps([escape_surrogates(failure) for failure in failures])
+        return dict(self._database.query(f"{sql} WHERE failure IN (SELECT value FROM json_each(?))", (ids,)))

@@ -1,4 +1,4 @@
-"""Samples of queues: exact ones, and coarse ones that those become when they are old."""
+"""Queue samples in the ledger: exact samples, and coarse ones into which old samples are aggregated."""
 
 import math
 from collections.abc import Sequence
@@ -34,19 +34,19 @@ TABLES: Final = tuple(
     )
 )
 
-#: Several samples as one. The mean is of those that know `ready`.
+#: Aggregates of several samples. The average is over the samples with a known `ready`.
 _AGGREGATES: Final = (
     "sum(count), sum(ready * count) / sum(CASE WHEN ready IS NOT NULL THEN count END), max(ready_most), "
     "max(unacknowledged), min(consumers), max(oldest)"
 )
 
-#: Seconds of samples that one step puts together: after a long absence there may be much to do.
+#: Seconds of samples that one call aggregates: after a long downtime there may be many.
 _MAX_DOWNSAMPLE_SECONDS: Final = 6 * 3600
 
 
 class SqliteQueueSamples:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def add(self, samples: Sequence[QueueSample]) -> None:
         if not samples:
@@ -58,38 +58,38 @@ class SqliteQueueSamples:
             db.executemany("INSERT OR REPLACE INTO queue_sample VALUES (?,?,1,?,?,?,?,?)", values)
             _downsample(db, newest)
 
-        self._file.write(change)
+        self._database.write(change)
 
     def latest(self, after: float = 0.0) -> Sequence[QueueSample]:
-        # a bare column beside max() is that of the row with the maximum
+        # with max(), SQLite takes bare columns from the row of the maximum
         sql = (
             "SELECT queue, max(at), ready_most, unacknowledged, consumers, oldest FROM queue_sample WHERE at > ? "
             "GROUP BY queue ORDER BY queue"
         )
-        return [QueueSample(*row) for row in self._file.query(sql, (max(after, 0.0),))]
+        return [QueueSample(*row) for row in self._database.query(sql, (max(after, 0.0),))]
 
     def list_since(self, after: float) -> Sequence[QueueSample]:
         sql = (
             "SELECT queue, at, ready_most, unacknowledged, consumers, oldest FROM queue_sample WHERE at > ? "
             "ORDER BY queue, at"
         )
-        return [QueueSample(*row) for row in self._file.query(sql, (after,))]
+        return [QueueSample(*row) for row in self._database.query(sql, (after,))]
 
     def history(self, queue: str, start: float, end: float, width: float) -> Sequence[QueueBucket]:
         if not (math.isfinite(start) and math.isfinite(end) and width > 0):
-            raise InvalidRequest("a stretch of time needs a width above 0")
+            raise InvalidRequest("Invalid bucket width: must be greater than 0")
         if (end - start) / width > MAX_HISTORY_BUCKETS:
-            raise InvalidRequest(f"more than {MAX_HISTORY_BUCKETS} stretches of time", hint="ask for wider ones")
+            raise InvalidRequest(f"Too many buckets (maximum {MAX_HISTORY_BUCKETS})", hint="increase the width")
         sql = " UNION ALL ".join(
             f"SELECT at, {_SAMPLE_COLUMNS} FROM queue_{kind} WHERE queue = ?1 AND at >= ?2 AND at < ?3"
             for kind in ("coarse", "sample")
         )
-        found = self._file.query(
-            f"SELECT ?2 + cast((at - ?2) / ?4 AS INTEGER) * ?4 AS stretch, {_AGGREGATES} FROM ({sql}) "
-            "GROUP BY stretch ORDER BY stretch",
+        rows = self._database.query(
+            f"SELECT ?2 + cast((at - ?2) / ?4 AS INTEGER) * ?4 AS bucket, {_AGGREGATES} FROM ({sql}) "
+            "GROUP BY bucket ORDER BY bucket",
             (queue, start, end, width),
         )
-        return [QueueBucket(*row) for row in found]
+        return [QueueBucket(*row) for row in rows]
 
 
 def _row(sample: QueueSample) -> tuple[Any, ...]:
@@ -100,15 +100,15 @@ def _row(sample: QueueSample) -> tuple[Any, ...]:
 
 
 def _downsample(db: apsw.Connection, now: float) -> None:
-    """Whole coarse stretches only, so that none is put together twice."""
+    """Aggregates complete coarse intervals only, so that none is aggregated twice."""
     oldest = fetch_rows(db, "SELECT min(at) FROM queue_sample")[0][0]
     until = int(now - RAW_SAMPLE_RETENTION) // COARSE_SAMPLE_INTERVAL * COARSE_SAMPLE_INTERVAL
     if oldest is not None and oldest < until:
         until = min(until, (oldest + _MAX_DOWNSAMPLE_SECONDS) // COARSE_SAMPLE_INTERVAL * COARSE_SAMPLE_INTERVAL)
         db.execute(
             f"INSERT OR REPLACE INTO queue_coarse SELECT queue, at / {COARSE_SAMPLE_INTERVAL} *"
-            f" {COARSE_SAMPLE_INTERVAL} AS stretch, {_AGGREGATES} FROM queue_sample WHERE at < ? GROUP BY queue,"
-            " stretch",
+            f" {COARSE_SAMPLE_INTERVAL} AS bucket, {_AGGREGATES} FROM queue_sample WHERE at < ? GROUP BY queue,"
+            " bucket",
             (until,),
         )
         db.execute("DELETE FROM queue_sample WHERE at < ?", (until,))

@@ -1,4 +1,4 @@
-"""Links between origins and re-runs in the ledger's file."""
+"""Links between tasks and their re-runs in the ledger."""
 
 from typing import Final
 
@@ -22,8 +22,8 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM rerun"
 
 
 class SqliteReruns:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def add(self, rerun: Rerun) -> bool:
         values = (
@@ -36,7 +36,7 @@ class SqliteReruns:
             fetch_rows(db, f"INSERT OR IGNORE INTO rerun ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
             return db.changes() > 0
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def mark_sent(self, task: str) -> None:
         self._execute("UPDATE rerun SET sent = 1 WHERE task = ?", task)
@@ -45,23 +45,23 @@ class SqliteReruns:
         self._execute("DELETE FROM rerun WHERE task = ?", task)
 
     def find_origin(self, task: str) -> Rerun | None:
-        found = self._file.query(f"{_SELECT} WHERE task = ?", (escape_surrogates(task),))
-        return _rerun(found[0]) if found else None
+        rows = self._database.query(f"{_SELECT} WHERE task = ?", (escape_surrogates(task),))
+        return _rerun(rows[0]) if rows else None
 
     def list_reruns(self, origin: str, *, limit: int = 100) -> list[Rerun]:
-        found = self._file.query(
+        rows = self._database.query(
             f"{_SELECT} WHERE origin = ? ORDER BY seq DESC LIMIT ?", (escape_surrogates(origin), limit)
         )
-        return [_rerun(row) for row in found]
+        return [_rerun(row) for row in rows]
 
     def prune(self, before: float) -> int:
-        return self._file.prune("DELETE FROM rerun WHERE at < ?", before)
+        return self._database.prune("DELETE FROM rerun WHERE at < ?", before)
 
     def _execute(self, sql: str, task: str) -> None:
         def change(db: apsw.Connection) -> None:
             fetch_rows(db, sql, (escape_surrogates(task),))
 
-        self._file.write(change)
+        self._database.write(change)
 
 
 def _rerun(row: Row) -> Rerun:

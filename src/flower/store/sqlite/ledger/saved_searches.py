@@ -1,4 +1,4 @@
-"""Saved searches in the ledger's file."""
+"""Saved searches in the ledger."""
 
 import json
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ _UPDATE: Final = (
 
 
 class SqliteSavedSearches:
-    def __init__(self, file: LedgerDatabase) -> None:
-        self._file = file
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def add(self, search: SavedSearch, *, limit: int) -> bool:
         owner = escape_surrogates(search.owner)
@@ -43,29 +43,29 @@ class SqliteSavedSearches:
             fetch_rows(db, _INSERT, (search.id, owner, *_values(search)))
             return True
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def search(self, search_id: str) -> SavedSearch | None:
-        found = self._file.query(f"{_SELECT} WHERE id = ?", (escape_surrogates(search_id),))
-        return _search(found[0]) if found else None
+        rows = self._database.query(f"{_SELECT} WHERE id = ?", (escape_surrogates(search_id),))
+        return _search(rows[0]) if rows else None
 
     def searches(self, owner: str) -> Sequence[SavedSearch]:
         sql = f"{_SELECT} WHERE owner = ? OR shared ORDER BY name COLLATE NOCASE, name, id"
-        return [_search(row) for row in self._file.query(sql, (escape_surrogates(owner),))]
+        return [_search(row) for row in self._database.query(sql, (escape_surrogates(owner),))]
 
     def update(self, search: SavedSearch) -> bool:
         def change(db: apsw.Connection) -> bool:
             fetch_rows(db, _UPDATE, (*_values(search), escape_surrogates(search.id)))
             return db.changes() > 0
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def delete(self, search_id: str) -> bool:
         def change(db: apsw.Connection) -> bool:
             fetch_rows(db, "DELETE FROM search WHERE id = ?", (escape_surrogates(search_id),))
             return db.changes() > 0
 
-        return self._file.write(change)
+        return self._database.write(change)
 
 
 def _values(search: SavedSearch) -> tuple[Any, ...]:
