@@ -98,7 +98,7 @@ def test_the_values_of_a_pair_and_of_a_path_count() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_cursor_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"is not a cursor|belongs to another query") as caught:
+    with pytest.raises(InvalidRequest, match=r"Invalid cursor") as caught:
         decode_cursor(Query(), text)
     assert "first page" in caught.value.hint
 
@@ -116,13 +116,13 @@ def _bytes(text: str) -> bytes:
 
 @pytest.mark.parametrize("values", [[], [1.0, 2.0], [b"text"], [math.nan]])
 def test_values_that_do_not_fit_the_sort_keys_are_refused(values: list[Any]) -> None:
-    with pytest.raises(InvalidRequest, match=r"not a cursor|another query"):
+    with pytest.raises(InvalidRequest, match=r"Invalid cursor"):
         decode_cursor(Query(), forged(1, digest(Query()), values, 7))
 
 
 def test_a_number_where_a_text_is_compared_is_refused() -> None:
     query = Query(sort=(Sort("uuid"),))
-    with pytest.raises(InvalidRequest, match="not a cursor"):
+    with pytest.raises(InvalidRequest, match="Invalid cursor"):
         decode_cursor(query, forged(1, digest(query), [5], 7))
 
 

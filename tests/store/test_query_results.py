@@ -184,7 +184,7 @@ def test_a_cursor_of_another_query_is_refused(reader: Reader) -> None:
     cursor = reader.task_page(Query(FAILED), limit=1).cursor
     with pytest.raises(InvalidRequest, match="another query"):
         reader.task_page(Query(Not(FAILED)), limit=1, cursor=cursor)
-    with pytest.raises(InvalidRequest, match="not a cursor"):
+    with pytest.raises(InvalidRequest, match="Invalid cursor"):
         reader.task_page(Query(), limit=1, cursor="nonsense")
 
 

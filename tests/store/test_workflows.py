@@ -66,7 +66,7 @@ def test_a_cursor_of_another_query_is_refused(store: Store) -> None:
     cursor = store.reader.workflows(limit=1).cursor
     with pytest.raises(InvalidRequest, match="another query"):
         store.reader.workflows(parse_search("state:FAILURE"), limit=1, cursor=cursor)
-    with pytest.raises(InvalidRequest, match="not a cursor"):
+    with pytest.raises(InvalidRequest, match="Invalid cursor"):
         store.reader.workflows(limit=1, cursor="nonsense")
     assert store.reader.workflows(limit=0).workflows == ()
 

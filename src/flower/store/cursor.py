@@ -1,12 +1,12 @@
-"""Cursors: where a page ended, as a text that goes into a URL and comes back from anyone.
+"""Page cursors: the position after the last task of a page, as text in a URL.
 
-A cursor is base64url of MessagePack: version, digest of the query, the sort values of the page's last task as they are
-compared (text casefolded, None if missing), and its key in the store. It is no secret and grants nothing: whoever
-makes one up gets a place in the same list.
+A cursor is base64url of MessagePack: version, digest of the query, the sort values of the last task as they are
+compared (text casefolded, None if missing), and its key in the store. It is not secret and grants no access: a forged
+cursor only selects another position in the same list.
 
-The digest says which query a cursor belongs to. It covers the sort keys and the shape of the search with all its
-values but the bounds of ranges: `received:>-1h` has another bound each time it is read, and the place after a task
-is the same place whatever the bounds are. So a cursor of `runtime:>1` also goes with `runtime:>2`.
+The digest identifies the query. It covers the sort keys and the structure of the search with all values except the
+bounds of ranges: `received:>-1h` has another bound at each request, and the position after a task does not depend on
+the bounds. Therefore a cursor of `runtime:>1` is also valid for `runtime:>2`.
 """
 
 import binascii
@@ -23,15 +23,15 @@ from flower.search.tree import And, Node, Not, Or, PathCondition, Term
 from flower.store.protocols import Query
 
 _VERSION: Final = 1
-_HINT: Final = "leave it out to get the first page"
-#: What orders by text; the other sort keys are numbers.
+_HINT: Final = "omit the cursor to get the first page"
+#: Sort keys that are compared as text; the others are numbers.
 TEXT_SORT_KEYS: Final = frozenset({"name", "state", "worker", "queue", "uuid"})
-#: How a value travels: text as bytes, for it may hold what UTF-8 cannot (lone surrogates).
+#: Encoded sort value: text is bytes, because it may contain lone surrogates.
 _PackedValue = bytes | int | float | None
 
 
 class Position(NamedTuple):
-    """The place after one task: its sort values, in the order of the query's sort keys, and its key."""
+    """The position after one task: its sort values in the order of the query's sort keys, and its key."""
 
     values: tuple[Any, ...]
     key: int
@@ -55,26 +55,26 @@ def encode_cursor(query: Query, values: tuple[Any, ...], key: int) -> str:
 
 
 def decode_cursor(query: Query, text: str) -> Position:
-    """Raises Invalid for whatever `encode` did not make for this query."""
+    """Raises InvalidRequest for text that `encode_cursor` did not return for this query."""
     try:
         encoded = text.encode("ascii")
         cursor = _from_bytes(b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True))
         values = tuple(v.decode("utf-8", "surrogatepass") if isinstance(v, bytes) else v for v in cursor.values)
     except (UnicodeError, binascii.Error, msgspec.DecodeError):
-        raise InvalidRequest("This is not a cursor", hint=_HINT) from None
+        raise InvalidRequest("Invalid cursor", hint=_HINT) from None
     if cursor.version != _VERSION:
-        raise InvalidRequest("This cursor is of another version of the program", hint=_HINT)
+        raise InvalidRequest("Invalid cursor: created by another version", hint=_HINT)
     if cursor.digest != _digest(query) or len(values) != len(query.sort):
-        raise InvalidRequest("This cursor belongs to another query", hint=_HINT)
+        raise InvalidRequest("Invalid cursor: it belongs to another query", hint=_HINT)
     if not all(_is_valid_value(sort.key, value) for sort, value in zip(query.sort, values, strict=True)):
-        raise InvalidRequest("This is not a cursor", hint=_HINT)
+        raise InvalidRequest("Invalid cursor", hint=_HINT)
     return Position(values, cursor.key)
 
 
 def _is_valid_value(key: str, value: Any) -> bool:
     if value is None:
         return True
-    # NaN has no place in any order
+    # NaN is not ordered
     return isinstance(value, str) if key in TEXT_SORT_KEYS else isinstance(value, int | float) and not isnan(value)
 
 

@@ -1,7 +1,7 @@
-"""The port of the store: what it is asked, in records and search trees. No SQL above this line.
+"""Protocols of a store, in terms of records and search trees.
 
-A store has one `Writer` at a time (the recorder's) and any number of `Reader`s, in any thread or
-process. Merging events is the fold's work: a store loads, inserts, replaces and finds.
+A store has at most one `Writer` (that of the recorder) and any number of `Reader`s, in any thread or process. Folding
+events into records is not its task: a store loads, inserts, updates and queries records.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,14 +26,13 @@ from flower.store.query_results import (
     Workflows,
 )
 
-#: What tasks can be ordered by. Text orders without regard to case.
-#: `wait` is `Task.wait`, seconds between being sent and started.
+#: Sort keys. Text is compared ignoring case. `wait` is `Task.wait`, seconds from sent to started.
 SORT_KEYS = ("name", "state", "received", "started", "runtime", "wait", "worker", "queue", "timestamp", "sent", "uuid")
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One sort key. A task without the value comes last in either direction."""
+    """One sort key. Tasks without the value come last in both directions."""
 
     key: str
     descending: bool = False
@@ -45,15 +44,15 @@ NEWEST = (Sort("received", descending=True),)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which tasks, in which order. Ties are broken by the order in which tasks were first written,
-    in the direction of the first key, so that pages never repeat or skip a task."""
+    """A search and a sort order. Ties are broken by the order in which tasks were first written, in the direction of
+    the first key, so that pages never repeat or skip a task."""
 
     where: Node = EVERYTHING
     sort: tuple[Sort, ...] = NEWEST
 
 
 class StoredTask(NamedTuple):
-    """A task and the store's own handle on it; None until it has been written."""
+    """A task and its key in the store; None until it has been written."""
 
     key: int | None
     task: Task
@@ -61,7 +60,7 @@ class StoredTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """A row that exists: what it holds now and what it shall hold."""
+    """An update of a stored task: its content now and after the update."""
 
     key: int
     before: Task
@@ -70,31 +69,31 @@ class TaskChange:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one write brings. All of it becomes visible under one number of the change sequence."""
+    """The content of one write. All of it becomes visible under one number of the change sequence."""
 
     new: Sequence[Task] = ()
     changed: Sequence[TaskChange] = ()
     workers: Sequence[Worker] = ()
     gaps: Sequence[Gap] = ()
-    #: what is known of tasks that shall become rows later; takes the place of what was held before. None = as before.
-    #: Nobody sees them, but they outlive the process that holds them back.
+    #: unfinished tasks that will be written as rows later; replaces the previously parked tasks. None = unchanged.
+    #: Readers do not see them, but they survive the end of the process.
     parked: Sequence[Task] | None = None
-    #: tallies that are forgotten, and then what these are from now on (not what is to be added)
+    #: counters to remove, and counters with their new values (not increments)
     dropped_counters: Sequence[CounterKey] = ()
     counters: Sequence[TaskCounters] = ()
-    #: what tells events apart that were counted in this write and may come again; takes the place of what was there.
-    #: None = as before.
+    #: identifies events that were counted in this write and may be delivered again; replaces the previous marks. None =
+    #: unchanged.
     dedup_marks: bytes | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether it brings nothing that can be seen."""
+        """Whether the batch changes nothing that readers can see."""
         return not (self.new or self.changed or self.workers or self.gaps or self.counters or self.dropped_counters)
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What may go. None = no limit. Tasks that have not ended go last."""
+    """Limits of the store; None = no limit. Unfinished tasks are removed last."""
 
     max_tasks: int | None = None
     max_age: float | None = None  # seconds since a task's last event
@@ -103,8 +102,8 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened after a number of the change sequence: the newest number and the tasks touched.
-    `complete` is False if the log no longer reaches back that far: read everything again."""
+    """Changes after a number of the change sequence: the latest number and the ids of the tasks that changed.
+    `complete` is False if the log does not reach back that far: read everything again."""
 
     sequence: int
     uuids: tuple[str, ...]
@@ -113,83 +112,84 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
+    """Size and state of the store."""
+
     sequence: int
     tasks: int
     size_bytes: int
     segments: int
     damaged: tuple[str, ...] = ()
-    #: bytes that may still be written where the store is; None if there is no such place
+    #: free disk space in bytes; None if the directory does not exist
     free_bytes: int | None = None
 
 
 class Reader(Protocol):
-    """Every method may be called from any thread."""
+    """All methods may be called from any thread."""
 
     def task(self, uuid: str) -> Task | None: ...
 
     def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
-        """Lazily: memory does not grow with the result. Limit 0 or negative gives nothing."""
+        """Iterate lazily: memory use does not grow with the result. A limit of 0 or less returns nothing."""
         ...
 
     def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        """One page and where the next one begins. A task that keeps its place is neither repeated nor passed over,
-        whatever is written meanwhile; with `sort=()` (in the order of first writing) every task keeps its place.
-        Raises Invalid for a cursor of another query."""
+        """One page, and the cursor of the next one. A task whose position does not change is neither repeated nor
+        skipped, whatever is written meanwhile; with `sort=()` (the order of first writing) no position changes. Raises
+        InvalidRequest for a cursor of another query."""
         ...
 
     def count(self, where: Node = EVERYTHING) -> int:
-        """Exactly. Raises WaitedTooLong."""
+        """The exact number. Raises DeadlineExceeded."""
         ...
 
     def count_until_deadline(self, where: Node = EVERYTHING) -> Count:
-        """The same, or what was counted until the time was over."""
+        """The number of tasks, or a partial count if the time limit is reached."""
         ...
 
     def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
-        """How many tasks have each value, the `limit` most frequent ones. `containing`: only values with this
-        text in them, ignoring case (then no None)."""
+        """Number of tasks by value, for the `limit` most frequent values. `containing`: only values that contain this
+        text, ignoring case (then without None)."""
         ...
 
     def histogram(self, where: Node, span: BucketSpan) -> Histogram: ...
 
     def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
-        """Figures over all these tasks and, if `by` is given, by its values."""
+        """Statistics of all matching tasks and, with `by`, by the values of a facet."""
         ...
 
     def timeline(self, where: Node, span: BucketSpan) -> Summaries:
-        """Figures of each stretch of time; `total` is over all stretches."""
+        """Statistics by time bucket; `total` includes all buckets."""
         ...
 
     def failures(self, where: Node, *, limit: int = 20, span: BucketSpan | None = None) -> Failures:
-        """The groups of the tasks that have an exception or traceback. `types` and `workers` are the five most
+        """The failure groups of the tasks that have an exception or traceback. `types` and `workers` are the five most
         frequent ones. Without a span, `trend` is empty."""
         ...
 
     def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
-        """When these groups of failures (None: all) were first and last seen, whatever the window, by the ids of their
-        fingerprints. What was found out about segments that do not change is remembered, so it may be asked every
-        second."""
+        """When these failure groups (None: all) were first and last seen, in all stored tasks, by the id of the
+        fingerprint. Results of segments that do not change are cached, so that it can be called every second."""
         ...
 
     def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
-        """The workflow of a task: all tasks with its root_id, and the root. None if the task is not known."""
+        """The workflow of a task: all tasks with its root_id, and the root. None if the task is unknown."""
         ...
 
     def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
-        """The tasks that `where` lets through and that others name as their root; the others need not fulfil it. Pages
-        neither repeat nor skip any. Raises Invalid for a cursor of another query."""
+        """The tasks that match `where` and that other tasks name as their root; the others need not match. Pages
+        neither repeat nor skip any. Raises InvalidRequest for a cursor of another query."""
         ...
 
     def slow_thresholds(self) -> Mapping[str, float]:
-        """The run time, by name, above which `is:slow` holds (`sketch.slow_thresholds`)."""
+        """Run time above which `is:slow` matches, by task name (`quantile_sketch.derive_slow_thresholds`)."""
         ...
 
     def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerSnapshot]:
-        """Newest first; of all workers if none is named."""
+        """Newest first; of all workers if no hostname is given."""
         ...
 
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
-        """The ids of the tasks that these started, for those that started any."""
+        """Ids of the tasks that these tasks sent; tasks without children are absent."""
         ...
 
     def names(self) -> Sequence[str]:
@@ -199,13 +199,12 @@ class Reader(Protocol):
     def workers(self) -> Mapping[str, Worker]: ...
 
     def counters(self, after: int = 0) -> CounterDelta:
-        """What was counted, as far as it changed after this number of the change sequence."""
+        """Counters that changed after this number of the change sequence."""
         ...
 
     def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
-        """What these workers have received and not started, and what they are running; without tasks that have an ETA,
-        and without those of an earlier life of the worker. Only pairs that have such tasks, in no order. Raises
-        WaitedTooLong."""
+        """Prefetched and running tasks of these workers, without tasks that have an ETA and without those of an earlier
+        incarnation of the worker. Only pairs that have such tasks, in no particular order. Raises DeadlineExceeded."""
         ...
 
     def gaps(self) -> Sequence[Gap]: ...
@@ -215,54 +214,55 @@ class Reader(Protocol):
     def status(self) -> StoreStatus: ...
 
     def recorder_status(self) -> Mapping[str, Any]:
-        """What the recorder last said of itself (`Writer.set_status`); empty if it never did."""
+        """The last status of the recorder (`Writer.set_status`); empty if there is none."""
         ...
 
     def close(self) -> None: ...
 
 
 class Writer(Protocol):
-    """One thread only. A method that raises has changed nothing that can be seen."""
+    """For one thread only. A method that raises has made no visible change."""
 
     @property
     def identity(self) -> str:
-        """A name given when the store was made, letters and digits: the broker's queue bears it."""
+        """Random name of the store, letters and digits, part of the name of the broker's queue."""
         ...
 
     def load(self, uuids: Iterable[str]) -> Mapping[str, StoredTask]:
-        """Those of these tasks that the store holds."""
+        """Those of these tasks that the store contains."""
         ...
 
     def write(self, batch: Batch) -> Sequence[int]:
-        """Write a batch, durable against the death of the process; gives the keys of `batch.new`.
+        """Write a batch and return the keys of `batch.new`. The write survives the end of the process.
 
-        Raises StoreFull if there is no room; the batch may be offered again later."""
+        Raises StoreFull if there is no disk space; the same batch can be written again later.
+        """
         ...
 
     def parked_tasks(self) -> Sequence[Task]:
-        """What the last write that said so held back (`Batch.held`)."""
+        """The parked tasks of the last batch that had any (`Batch.parked`)."""
         ...
 
     def counters(self) -> Sequence[TaskCounters]:
-        """All that was counted."""
+        """All counters."""
         ...
 
     def dedup_marks(self) -> bytes:
-        """What the last write that said so told (`Batch.marks`)."""
+        """The marks of the last batch that had any (`Batch.dedup_marks`)."""
         ...
 
     def prune(self, retention: Retention, now: float) -> int:
-        """One bounded step of forgetting; gives the number of tasks that went (0 = nothing to do)."""
+        """One bounded step of retention. Return the number of removed tasks (0 = nothing to do)."""
         ...
 
     def maintain(self) -> bool:
-        """One bounded step of upkeep, so that searching is fast; False = nothing is to be done now."""
+        """One bounded step of maintenance, which keeps queries fast. Return False if there is nothing to do."""
         ...
 
     def workers(self) -> Mapping[str, Worker]: ...
 
     def set_status(self, status: Mapping[str, Any]) -> None:
-        """Say how the recorder is (see `Recorder`); kept even when the disk is full."""
+        """Store the status of the recorder (see `Recorder`). Works when the disk is full."""
         ...
 
     def close(self) -> None: ...

@@ -1,7 +1,8 @@
-"""What a store answers beside tasks: frozen values that are JSON as they stand.
+"""Result types of store queries: frozen values that encode to JSON unchanged.
 
-Times are epoch seconds, durations seconds. `partial` says in a sentence why an answer is not whole and what would
-narrow the question (the time limit came first); what was found until then is in the answer. None: it is whole.
+Times are epoch seconds, durations seconds. `partial` is a sentence that states why a result is incomplete and how to
+narrow the query (the time limit was reached); the result contains what was found until then. None: the result is
+complete.
 """
 
 from typing import Literal, TypeAlias
@@ -12,20 +13,21 @@ from flower.fingerprint import Fingerprint
 from flower.quantile_sketch import Sketch
 from flower.records import Task
 
-#: What tasks can be grouped by. `exception` is the exception's class, `failure` the group of alike failures.
+#: What tasks can be grouped by. `exception` is the class of the exception, `failure` the failure group.
 Facet: TypeAlias = Literal[
     "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client"
 ]
 FACETS: tuple[Facet, ...] = (
     "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client",
 )  # fmt: skip
-#: The times by which a window can be laid.
+#: The times of a task that a window can refer to.
 TimeKey: TypeAlias = Literal["received", "started", "timestamp", "sent"]
 TIME_KEYS: tuple[TimeKey, ...] = ("received", "started", "timestamp", "sent")
 
 
 class BucketSpan(msgspec.Struct, frozen=True):
-    """`buckets` stretches of `width` seconds each, from `start` on; a bucket has its start and not its end."""
+    """`buckets` intervals of `width` seconds each, from `start_at` on; a bucket includes its start and excludes its
+    end."""
 
     start_at: float
     width: float
@@ -38,7 +40,7 @@ class BucketSpan(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """`cursor` gives the next page; None if there is none."""
+    """`cursor` returns the next page; None on the last page."""
 
     tasks: tuple[Task, ...]
     cursor: str | None = None
@@ -46,32 +48,36 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct, frozen=True):
+    """Number of tasks."""
+
     count: int
     partial: str | None = None
 
 
 class FacetValue(msgspec.Struct, frozen=True):
-    """A value of a facet, None for tasks without one, and how many tasks have it."""
+    """A value of a facet (None for tasks without one) and the number of tasks with it."""
 
     value: str | None
     count: int
 
 
 class FacetCounts(msgspec.Struct, frozen=True):
-    """Most frequent first, equal ones by value (None last). `more`: how many further values there are."""
+    """Most frequent first, ties by value (None last). `more`: number of further values."""
 
     values: tuple[FacetValue, ...]
     more: int = 0
 
 
 class Facets(msgspec.Struct, frozen=True):
+    """Counts by facet."""
+
     count: int
     facets: dict[str, FacetCounts]
     partial: str | None = None
 
 
 class Histogram(msgspec.Struct, frozen=True):
-    """`states`: of each state that occurs, the number of tasks in each bucket of `span`."""
+    """`states`: by state, the number of tasks in each bucket of `span`."""
 
     span: BucketSpan
     states: dict[str, tuple[int, ...]]
@@ -79,9 +85,10 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Figures of one group of tasks. `group` is the facet's value, or the start of the stretch of time.
+    """Statistics of one group of tasks. `group` is the value of the facet, or the start of the bucket.
 
-    `runtime` is that of the last attempt; `wait` is `Task.wait`. Both hold only tasks that have the value."""
+    `runtime` is that of the last attempt; `wait` is `Task.wait`. Both include only tasks that have the value.
+    """
 
     group: str | float | None
     count: int
@@ -91,8 +98,8 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Summaries(msgspec.Struct, frozen=True):
-    """`total` is over all groups, also those that were left out (`more`). Groups: largest first, equal ones by value
-    (None last); or stretches of time in their order, empty ones included."""
+    """`total` includes all groups, also those that are left out (`more`). Groups: largest first, ties by value (None
+    last); or time buckets in order, including empty ones."""
 
     total: Summary
     groups: tuple[Summary, ...] = ()
@@ -101,21 +108,23 @@ class Summaries(msgspec.Struct, frozen=True):
 
 
 class FailureGroup(msgspec.Struct, frozen=True):
+    """A group of failures with the same fingerprint."""
+
     fingerprint: Fingerprint
     count: int
     #: of `Task.timestamp`
     first_failure_at: float | None
     last_failure_at: float | None
-    #: tasks in each bucket of the span that was asked for
+    #: number of tasks in each bucket of the span
     trend: tuple[int, ...]
     types: tuple[FacetValue, ...]
     workers: tuple[FacetValue, ...]
-    #: the id of the latest task in it
+    #: id of the latest task of the group
     example: str
 
 
 class SeenRange(msgspec.Struct, frozen=True):
-    """Of all tasks on record in a group of failures: the first and last `Task.timestamp`, and how many there are."""
+    """First and last `Task.timestamp` of all stored tasks of a failure group, and their number."""
 
     first: float | None
     last: float | None
@@ -123,7 +132,8 @@ class SeenRange(msgspec.Struct, frozen=True):
 
 
 class Failures(msgspec.Struct, frozen=True):
-    """Largest first, equal ones latest first. `more`: how many groups were left out. `count`: tasks in all groups."""
+    """Largest group first, ties by latest failure. `more`: number of groups that are left out. `count`: tasks in all
+    groups."""
 
     groups: tuple[FailureGroup, ...]
     count: int
@@ -132,8 +142,8 @@ class Failures(msgspec.Struct, frozen=True):
 
 
 class TaskFamily(msgspec.Struct, frozen=True):
-    """All that belongs to a workflow, in the order in which it was first written. `whole` is False if there is more
-    than was asked for."""
+    """All tasks of a workflow, in the order in which they were first written. `complete` is False if there are more
+    than the limit."""
 
     root_id: str
     tasks: tuple[Task, ...]
@@ -141,9 +151,9 @@ class TaskFamily(msgspec.Struct, frozen=True):
 
 
 class Workflow(msgspec.Struct, frozen=True):
-    """A task that others name as their root, and all of these with it, as far as they are on record. `ended` of the
-    `tasks` have ended, `failed` of them in FAILURE; `running` are being worked on. `started`: when the first of them
-    was sent (received or started, if nobody saw that); `last`: their newest event."""
+    """A task that other tasks name as their root, with statistics of all stored tasks of the workflow. Of `tasks`,
+    `finished` are in a final state and `failed` in FAILURE; `running` are being executed. `started_at`: when the first
+    task was sent (or received or started, without a `task-sent` event); `last_event_at`: time of the last event."""
 
     root: Task
     tasks: int
@@ -155,7 +165,7 @@ class Workflow(msgspec.Struct, frozen=True):
 
 
 class Workflows(msgspec.Struct, frozen=True):
-    """Newest root first, by the order in which roots were first written. `cursor` gives the next page."""
+    """Newest root first, in the order in which roots were first written. `cursor` returns the next page."""
 
     workflows: tuple[Workflow, ...]
     cursor: str | None = None
@@ -163,7 +173,8 @@ class Workflows(msgspec.Struct, frozen=True):
 
 
 class WorkerSnapshot(msgspec.Struct, frozen=True):
-    """A line of a worker's history: it came, went, or said how it was (about once a minute). `at` is by our clock."""
+    """An entry of a worker's history: it came online, went offline, or its state (about once a minute). `recorded_at`
+    is by the recorder's clock."""
 
     worker: str
     recorded_at: float

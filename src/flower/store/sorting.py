@@ -1,4 +1,4 @@
-"""The order of tasks, and what comes after a place in it."""
+"""Order of tasks, and comparison with a position in it."""
 
 from collections.abc import Callable, Sequence
 from math import isnan
@@ -9,29 +9,31 @@ from flower.records import Task
 from flower.store.cursor import TEXT_SORT_KEYS, Position
 from flower.store.protocols import SORT_KEYS, Sort
 
-#: A task and its key.
+#: Key and task.
 KeyedTask: TypeAlias = tuple[int, Task]
 
 
 def validate_sort(sorts: Sequence[Sort]) -> None:
+    """Raises InvalidRequest for an unknown sort key."""
     unknown = [sort.key for sort in sorts if sort.key not in SORT_KEYS]
     if unknown:
-        raise InvalidRequest(f"Tasks cannot be sorted by '{unknown[0]}'", hint=f"there are {', '.join(SORT_KEYS)}")
+        raise InvalidRequest(f"Unknown sort key '{unknown[0]}'", hint=f"valid: {', '.join(SORT_KEYS)}")
 
 
 def sort_keyed_tasks(items: Sequence[KeyedTask], sorts: Sequence[Sort]) -> list[KeyedTask]:
-    found = sorted(items, key=lambda item: item[0], reverse=_is_descending(sorts))
+    result = sorted(items, key=lambda item: item[0], reverse=_is_descending(sorts))
     for sort in reversed(sorts):
-        found = _sort_by_key(found, sort)
-    return found
+        result = _sort_by_key(result, sort)
+    return result
 
 
 def sort_position(item: KeyedTask, sorts: Sequence[Sort]) -> Position:
+    """The position of a task in the order."""
     return Position(tuple(_key_function(sort.key)(item[1]) for sort in sorts), item[0])
 
 
 def is_after(position: Position, other: Position, sorts: Sequence[Sort]) -> bool:
-    """Whether `place` comes after `other`."""
+    """Whether `position` comes after `other`."""
     for sort, mine, its in zip(sorts, position.values, other.values, strict=True):
         if mine != its:
             if mine is None or its is None:
@@ -45,16 +47,16 @@ def _is_descending(sorts: Sequence[Sort]) -> bool:
 
 
 def _sort_by_key(found: list[KeyedTask], sort: Sort) -> list[KeyedTask]:
-    """By one key, stably; those without a value last."""
+    """Stable sort by one key; tasks without the value last."""
     value = _key_function(sort.key)
-    there = [item for item in found if value(item[1]) is not None]
+    present = [item for item in found if value(item[1]) is not None]
     missing = [item for item in found if value(item[1]) is None]
-    # sorted(reverse=True) keeps equal items in their order
-    return sorted(there, key=lambda item: value(item[1]), reverse=sort.descending) + missing
+    # sorted(reverse=True) keeps the order of equal items
+    return sorted(present, key=lambda item: value(item[1]), reverse=sort.descending) + missing
 
 
 def _key_function(key: str) -> Callable[[Task], Any]:
-    """What is compared: text casefolded, and a number that is none (NaN) is missing."""
+    """The value that is compared: text casefolded; NaN is missing."""
     attribute = "hostname" if key == "worker" else key
     if key in TEXT_SORT_KEYS:
         return lambda task: None if getattr(task, attribute) is None else getattr(task, attribute).casefold()

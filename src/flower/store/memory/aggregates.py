@@ -1,4 +1,4 @@
-"""Figures and groups of tasks that a query has found. Tasks come with their keys, in the order of these."""
+"""Aggregation of the tasks that match a query. Tasks come with their keys, in key order."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,21 +25,23 @@ from flower.store.query_results import (
 )
 from flower.store.sorting import KeyedTask
 
-#: How many types and workers of a failure group are named.
+#: Maximum number of task types and workers of a failure group.
 _MAX_NAMED_VALUES = 5
 
 
-def aggregate_facets(items: Sequence[KeyedTask], wanted: Sequence[Facet], limit: int, containing: str | None) -> Facets:
-    found = {facet: Counter(facet_value(task, facet) for _, task in items) for facet in wanted}
-    return Facets(len(items), {facet: build_facet_counts(counts, limit, containing) for facet, counts in found.items()})
+def aggregate_facets(items: Sequence[KeyedTask], names: Sequence[Facet], limit: int, containing: str | None) -> Facets:
+    counters = {facet: Counter(facet_value(task, facet) for _, task in items) for facet in names}
+    return Facets(
+        len(items), {facet: build_facet_counts(counts, limit, containing) for facet, counts in counters.items()}
+    )
 
 
 def aggregate_histogram(items: Iterable[KeyedTask], span: BucketSpan) -> Histogram:
     states: dict[str, list[int]] = {}
     for _, task in items:
-        place = span_bucket_index(span, getattr(task, span.time))
-        if place is not None:
-            states.setdefault(task.state, [0] * span.buckets)[place] += 1
+        index = span_bucket_index(span, getattr(task, span.time))
+        if index is not None:
+            states.setdefault(task.state, [0] * span.buckets)[index] += 1
     return Histogram(span, {state: tuple(counts) for state, counts in sorted(states.items())})
 
 
@@ -61,19 +63,21 @@ def aggregate_summaries(items: Sequence[KeyedTask], by: Facet | None, limit: int
     for _, task in items:
         groups.setdefault(facet_value(task, by), []).append(task)
     names = [value for value, _ in sort_by_frequency({value: len(tasks) for value, tasks in groups.items()})]
-    shown = take_first(names, limit)
-    return Summaries(total, tuple(summarize_group(value, groups[value]) for value in shown), len(names) - len(shown))
+    selected = take_first(names, limit)
+    return Summaries(
+        total, tuple(summarize_group(value, groups[value]) for value in selected), len(names) - len(selected)
+    )
 
 
 def aggregate_timeline(items: Iterable[KeyedTask], span: BucketSpan) -> Summaries:
-    stretches: list[list[Task]] = [[] for _ in range(span.buckets)]
+    buckets: list[list[Task]] = [[] for _ in range(span.buckets)]
     for _, task in items:
-        place = span_bucket_index(span, getattr(task, span.time))
-        if place is not None:
-            stretches[place].append(task)
-    total = summarize_group(None, [task for tasks in stretches for task in tasks])
+        index = span_bucket_index(span, getattr(task, span.time))
+        if index is not None:
+            buckets[index].append(task)
+    total = summarize_group(None, [task for tasks in buckets for task in tasks])
     return Summaries(
-        total, tuple(summarize_group(span.start_at + span.width * n, tasks) for n, tasks in enumerate(stretches))
+        total, tuple(summarize_group(span.start_at + span.width * n, tasks) for n, tasks in enumerate(buckets))
     )
 
 
@@ -83,22 +87,22 @@ def aggregate_failures(items: Iterable[KeyedTask], limit: int, span: BucketSpan 
         fingerprint = compute_fingerprint(task.exception, task.traceback)
         if fingerprint is not None:
             groups.setdefault(fingerprint, []).append(task)
-    found = [_failure_group(fingerprint, tasks, span) for fingerprint, tasks in groups.items()]
-    found.sort(key=_failure_group_order)
-    shown = take_first(found, limit)
-    return Failures(tuple(shown), sum(group.count for group in found), len(found) - len(shown))
+    failure_groups = [_failure_group(fingerprint, tasks, span) for fingerprint, tasks in groups.items()]
+    failure_groups.sort(key=_failure_group_order)
+    selected = take_first(failure_groups, limit)
+    return Failures(tuple(selected), sum(group.count for group in failure_groups), len(failure_groups) - len(selected))
 
 
 def aggregate_failures_seen(items: Sequence[KeyedTask]) -> dict[str, SeenRange]:
-    found = aggregate_failures(items, len(items), None)
+    failures = aggregate_failures(items, len(items), None)
     return {
         group.fingerprint.id: SeenRange(group.first_failure_at, group.last_failure_at, group.count)
-        for group in found.groups
+        for group in failures.groups
     }
 
 
 def _failure_group(fingerprint: Fingerprint, tasks: Sequence[Task], span: BucketSpan | None) -> FailureGroup:
-    """`tasks` in the order of their keys."""
+    """`tasks` in key order."""
     times = [task.timestamp for task in tasks if task.timestamp is not None and not isnan(task.timestamp)]
     return FailureGroup(
         fingerprint,
@@ -120,7 +124,7 @@ def _count_trend(tasks: Iterable[Task], span: BucketSpan | None) -> tuple[int, .
     if span is None:
         return ()
     counts = Counter(span_bucket_index(span, getattr(task, span.time)) for task in tasks)
-    return tuple(counts[place] for place in range(span.buckets))
+    return tuple(counts[index] for index in range(span.buckets))
 
 
 def _most_frequent(values: Iterable[str | None]) -> tuple[FacetValue, ...]:
@@ -129,30 +133,30 @@ def _most_frequent(values: Iterable[str | None]) -> tuple[FacetValue, ...]:
 
 def collect_family(items: Iterable[KeyedTask], task: Task, limit: int) -> TaskFamily:
     root = task.uuid if task.root_id is None else task.root_id
-    found = [other for _, other in items if root in (other.root_id, other.uuid)]
-    return TaskFamily(root, tuple(take_first(found, limit)), len(found) <= max(0, limit))
+    members = [other for _, other in items if root in (other.root_id, other.uuid)]
+    return TaskFamily(root, tuple(take_first(members, limit)), len(members) <= max(0, limit))
 
 
 def workflow_members(items: Iterable[KeyedTask]) -> dict[str, list[Task]]:
-    """The tasks that name another one as their root, by that root's id."""
-    found: dict[str, list[Task]] = {}
+    """The tasks that name another task as their root, by the id of that root."""
+    members: dict[str, list[Task]] = {}
     for _, task in items:
         if task.root_id is not None and task.root_id != task.uuid:
-            found.setdefault(task.root_id, []).append(task)
-    return found
+            members.setdefault(task.root_id, []).append(task)
+    return members
 
 
 def summarize_workflow(root: Task, others: Iterable[Task]) -> Workflow:
     tasks = [root, *others]
     states = Counter(task.state for task in tasks)
-    begun = [next((time for time in (t.sent, t.received, t.started) if time is not None), None) for t in tasks]
+    start_times = [next((time for time in (t.sent, t.received, t.started) if time is not None), None) for t in tasks]
     return Workflow(
         root,
         len(tasks),
         sum(states[state] for state in FINAL_STATES),
         states[FAILURE],
         sum(count for state, count in states.items() if state not in FINAL_STATES | WAITING_STATES),
-        min((time for time in begun if time is not None), default=None),
+        min((time for time in start_times if time is not None), default=None),
         max((task.timestamp for task in tasks if task.timestamp is not None), default=None),
     )
 
@@ -170,18 +174,23 @@ def _build_sketch(values: Iterable[float | None]) -> Sketch:
 
 
 def aggregate_in_flight(tasks: Iterable[Task], live_workers: LiveWorkers) -> list[InFlight]:
-    found: dict[tuple[str, str], list[Task]] = {}
+    groups: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
-        alive = live_workers.get(task.hostname or "")
-        if alive and task.state in (RECEIVED, STARTED) and not task.eta and alive.owns_task(task.received, task.pid):
-            found.setdefault((task.hostname or "", task.name or ""), []).append(task)
-    all_pairs = (InFlight(*pair, *_count_waiting(group)) for pair, group in found.items())
-    return [each for each in all_pairs if each.prefetched or each.prefetch_time is not None]
+        incarnation = live_workers.get(task.hostname or "")
+        if (
+            incarnation
+            and task.state in (RECEIVED, STARTED)
+            and not task.eta
+            and incarnation.owns_task(task.received, task.pid)
+        ):
+            groups.setdefault((task.hostname or "", task.name or ""), []).append(task)
+    rows = (InFlight(*pair, *_count_waiting(group)) for pair, group in groups.items())
+    return [each for each in rows if each.prefetched or each.prefetch_time is not None]
 
 
 def _count_waiting(tasks: Sequence[Task]) -> tuple[int, float | None]:
     running = [(task.started, task.received) for task in tasks if task.state == STARTED]
-    known = [(started, received) for started, received in running if started is not None and received is not None]
-    last = max(known, default=None)
-    waiting = sum(task.state == RECEIVED for task in tasks)
-    return waiting, None if last is None else max(last[0] - last[1], 0.0)
+    timed = [(started, received) for started, received in running if started is not None and received is not None]
+    latest = max(timed, default=None)
+    prefetched = sum(task.state == RECEIVED for task in tasks)
+    return prefetched, None if latest is None else max(latest[0] - latest[1], 0.0)

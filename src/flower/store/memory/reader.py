@@ -1,4 +1,4 @@
-"""The port's Reader on a dict: every verb looks at every task."""
+"""The Reader of the reference store: every method iterates over all tasks."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -41,23 +41,25 @@ class MemoryReader:
 
     def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
         validate_sort(query.sort)
-        found = self._matching_items(query.where)
+        items = self._matching_items(query.where)
         if limit is not None and limit <= 0:
             return iter(())
-        found = sort_keyed_tasks(found, query.sort)
-        return islice((task for _, task in found), max(0, offset), None if limit is None else max(0, offset) + limit)
+        items = sort_keyed_tasks(items, query.sort)
+        return islice((task for _, task in items), max(0, offset), None if limit is None else max(0, offset) + limit)
 
     def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         validate_sort(query.sort)
-        place = None if cursor is None else cursors.decode_cursor(query, cursor)
-        found = sort_keyed_tasks(self._matching_items(query.where), query.sort)
+        after = None if cursor is None else cursors.decode_cursor(query, cursor)
+        items = sort_keyed_tasks(self._matching_items(query.where), query.sort)
         if limit <= 0:
             return Page(())
-        if place is not None:
-            found = [item for item in found if is_after(sort_position(item, query.sort), place, query.sort)]
-        shown = found[:limit]
-        more = cursors.encode_cursor(query, *sort_position(shown[-1], query.sort)) if len(found) > limit else None
-        return Page(tuple(task for _, task in shown), more)
+        if after is not None:
+            items = [item for item in items if is_after(sort_position(item, query.sort), after, query.sort)]
+        page_items = items[:limit]
+        next_cursor = (
+            cursors.encode_cursor(query, *sort_position(page_items[-1], query.sort)) if len(items) > limit else None
+        )
+        return Page(tuple(task for _, task in page_items), next_cursor)
 
     def count(self, where: Node = EVERYTHING) -> int:
         return len(self._matching_items(where))
@@ -85,8 +87,8 @@ class MemoryReader:
         )
 
     def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
-        found = aggregates.aggregate_failures_seen(self._all_items())
-        return found if failures is None else {failure: found[failure] for failure in found if failure in failures}
+        seen = aggregates.aggregate_failures_seen(self._all_items())
+        return seen if failures is None else {failure: seen[failure] for failure in seen if failure in failures}
 
     def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
         task = self.task(uuid)
@@ -98,29 +100,33 @@ class MemoryReader:
         if limit <= 0:
             return Workflows(())
         members = aggregates.workflow_members(self._all_items())
-        found = [item for item in reversed(self._matching_items(where)) if item[1].uuid in members]
+        roots = [item for item in reversed(self._matching_items(where)) if item[1].uuid in members]
         if before is not None:
-            found = [item for item in found if item[0] < before]
-        shown = found[:limit]
-        more = cursors.encode_cursor(query, (), shown[-1][0]) if len(found) > limit else None
-        return Workflows(tuple(aggregates.summarize_workflow(task, members[task.uuid]) for _, task in shown), more)
+            roots = [item for item in roots if item[0] < before]
+        page_roots = roots[:limit]
+        next_cursor = cursors.encode_cursor(query, (), page_roots[-1][0]) if len(roots) > limit else None
+        return Workflows(
+            tuple(aggregates.summarize_workflow(task, members[task.uuid]) for _, task in page_roots), next_cursor
+        )
 
     def slow_thresholds(self) -> Mapping[str, float]:
         return aggregates.aggregate_slow_thresholds(self._all_items())
 
     def worker_history(self, hostname: str | None = None, *, limit: int = 1_000) -> Sequence[WorkerSnapshot]:
         with self._store.lock:
-            kept = [m for m in reversed(self._store.worker_snapshots) if hostname in (None, m.worker)]
-        # of equal times the one written last comes first, for sorted() keeps their order
-        return sorted(kept, key=lambda moment: -moment.recorded_at)[: max(0, limit)]
+            snapshots = [
+                snapshot for snapshot in reversed(self._store.worker_snapshots) if hostname in (None, snapshot.worker)
+            ]
+        # with equal times the last written entry comes first, because sorted() is stable
+        return sorted(snapshots, key=lambda moment: -moment.recorded_at)[: max(0, limit)]
 
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
-        wanted = set(uuids)
-        found: dict[str, list[str]] = {}
+        parents = set(uuids)
+        children_of: dict[str, list[str]] = {}
         for _, task in self._all_items():
-            if task.parent_id in wanted and task.parent_id is not None:
-                found.setdefault(task.parent_id, []).append(task.uuid)
-        return found
+            if task.parent_id in parents and task.parent_id is not None:
+                children_of.setdefault(task.parent_id, []).append(task.uuid)
+        return children_of
 
     def names(self) -> Sequence[str]:
         return sorted({task.name for _, task in self._all_items() if task.name is not None})
@@ -132,9 +138,9 @@ class MemoryReader:
         store = self._store
         with store.lock:
             newest = len(store.batches)
-            whole = not store.counters_dropped_at <= after <= newest or after <= 0
-            changed = [tally for sequence, tally in store.counters.values() if whole or sequence > after]
-            return CounterDelta(newest, tuple(changed), whole)
+            is_snapshot = not store.counters_dropped_at <= after <= newest or after <= 0
+            changed = [tally for sequence, tally in store.counters.values() if is_snapshot or sequence > after]
+            return CounterDelta(newest, tuple(changed), is_snapshot)
 
     def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
         return aggregates.aggregate_in_flight((task for _, task in self._all_items()), live_workers)
@@ -167,5 +173,5 @@ class MemoryReader:
             return sorted(self._store.tasks.items())
 
     def _matching_items(self, where: Node) -> list[KeyedTask]:
-        holds = compile_predicate(where, self.slow_thresholds() if needs_slow_thresholds(where) else None)
-        return [item for item in self._all_items() if holds(item[1])]
+        matches = compile_predicate(where, self.slow_thresholds() if needs_slow_thresholds(where) else None)
+        return [item for item in self._all_items() if matches(item[1])]

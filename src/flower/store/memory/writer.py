@@ -1,4 +1,4 @@
-"""What is in the store, and who writes it."""
+"""The Writer of the reference store, and the data that it shares with its readers."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from flower.store.worker_history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampl
 
 
 class MemoryStore:
-    """What a writer and its readers share."""
+    """Data shared by a writer and its readers."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -20,16 +20,16 @@ class MemoryStore:
         self.keys: dict[str, int] = {}
         self.workers: dict[str, Worker] = {}
         self.gaps: dict[tuple[float, str], Gap] = {}
-        #: the ids that each write touched
+        #: the ids of the tasks that each write changed
         self.batches: list[tuple[str, ...]] = []
         self.status: dict[str, Any] = {}
         self.next_key = 1
         self.parked: tuple[Task, ...] = ()
         self.worker_sampler = WorkerHistorySampler({}, {})
         self.worker_snapshots: list[WorkerSnapshot] = []
-        #: each with the number of the write that changed it
+        #: counters with the number of the write that changed them
         self.counters: dict[CounterKey, tuple[int, TaskCounters]] = {}
-        #: the write that forgot tallies last
+        #: number of the last write that removed counters
         self.counters_dropped_at = 0
         self.dedup_marks = b""
 
@@ -72,8 +72,8 @@ class MemoryWriter:
             del store.worker_snapshots[:-MAX_WORKER_SNAPSHOTS]
             store.workers.update((worker.hostname, worker) for worker in batch.workers)
             store.gaps.update(((gap.start, gap.reason), gap) for gap in batch.gaps)
-            touched = [*(task.uuid for task in batch.new), *(change.after.uuid for change in batch.changed)]
-            store.batches.append(tuple(dict.fromkeys(touched)))
+            changed_ids = [*(task.uuid for task in batch.new), *(change.after.uuid for change in batch.changed)]
+            store.batches.append(tuple(dict.fromkeys(changed_ids)))
             self._put_counters(batch)
             return keys
 
@@ -93,23 +93,23 @@ class MemoryWriter:
         return key
 
     def prune(self, retention: Retention, now: float) -> int:
-        """A dict has no size on disk: that limit is not looked at."""
+        """The limit of the size on disk is ignored: a dict has none."""
         store = self._store
         with store.lock:
-            going: list[int] = []
+            expired_keys: list[int] = []
             if retention.max_age is not None:
-                going = self._expired(now - retention.max_age)
-            if not going and retention.max_tasks is not None:
+                expired_keys = self._expired(now - retention.max_age)
+            if not expired_keys and retention.max_tasks is not None:
                 excess = len(store.tasks) - max(0, retention.max_tasks)
-                going = self._oldest()[: max(0, excess)]
-            for key in going:
+                expired_keys = self._oldest()[: max(0, excess)]
+            for key in expired_keys:
                 store.remove(key)
-            if going:
+            if expired_keys:
                 store.batches.append(())
-            return len(going)
+            return len(expired_keys)
 
     def _oldest(self) -> list[int]:
-        """Those that have ended first."""
+        """Keys in the order of removal: finished tasks first."""
         tasks = self._store.tasks
         return sorted(tasks, key=lambda key: (tasks[key].state not in FINAL_STATES, key))
 
