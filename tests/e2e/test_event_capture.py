@@ -1,4 +1,4 @@
-"""The main job on real input: real workers on both brokers, every task kept, over HTTP."""
+"""Event capture end to end: workers on both brokers; every task is recorded and served over HTTP."""
 
 import signal
 from collections.abc import Iterator
@@ -18,26 +18,26 @@ def product(cluster: Cluster) -> Iterator[Product]:
 
 
 def send(cluster: Cluster) -> dict[str, str]:
-    """One of each kind; uuid → the state it must end in."""
+    """Send one task of each kind. Returns the final state by task id."""
     tasks = cluster.app.tasks
     expected = {tasks["shop.add"].delay(number, 1).id: "SUCCESS" for number in range(20)}
     expected[tasks["shop.fail"].delay("card declined").id] = "FAILURE"
     expected[tasks["shop.again"].delay().id] = "SUCCESS"
     revoked = tasks["shop.add"].apply_async((1, 2), countdown=3600)
-    wait_for("the worker to hold it", lambda: bool(cluster.worker.inspect("scheduled")))
+    wait_for("the worker to receive it", lambda: bool(cluster.worker.inspect("scheduled")))
     revoked.revoke()
     expected[revoked.id] = "REVOKED"
     return expected
 
 
-def settled(product: Product, expected: dict[str, str]) -> bool:
+def has_final_states(product: Product, expected: dict[str, str]) -> bool:
     states = product.states()
     return all(states.get(uuid) == state for uuid, state in expected.items() if state != "REVOKED")
 
 
-def test_every_task_is_kept_and_true(product: Product, cluster: Cluster) -> None:
+def test_every_task_is_recorded_with_its_fields(product: Product, cluster: Cluster) -> None:
     expected = send(cluster)
-    wait_for("all tasks", lambda: settled(product, expected), 30)
+    wait_for("all tasks", lambda: has_final_states(product, expected), 30)
     failed = next(uuid for uuid, state in expected.items() if state == "FAILURE")
     task = product.task(failed)
     assert task is not None
@@ -46,33 +46,38 @@ def test_every_task_is_kept_and_true(product: Product, cluster: Cluster) -> None
     assert task["args"] == "('card declined',)"
     assert task["worker"] == cluster.worker.hostname
     retried = product.get("/api/tasks", search="name:shop.again")
-    (again,) = retried.values()
-    assert (again["state"], again["retries"], again["children"], again["parent_id"]) == ("SUCCESS", 2, [], None)
+    (retried_task,) = retried.values()
+    assert (retried_task["state"], retried_task["retries"], retried_task["children"], retried_task["parent_id"]) == (
+        "SUCCESS",
+        2,
+        [],
+        None,
+    )
     assert set(product.get("/api/task/types")["task-types"]) >= {"shop.add", "shop.fail", "shop.again"}
     assert failed in [row["uuid"] for row in product.get("/api/v1/tasks")["tasks"]]
     assert product.get("/api/v1/status")["recorder"]["connected"] is True
 
 
-def test_kill_9_and_start_again_loses_nothing(product: Product, cluster: Cluster) -> None:
+def test_kill_9_and_restart_lose_no_recorded_task(product: Product, cluster: Cluster) -> None:
     expected = send(cluster)
-    wait_for("all tasks", lambda: settled(product, expected), 30)
+    wait_for("all tasks", lambda: has_final_states(product, expected), 30)
     before = product.states()
     product.kill()
-    meanwhile = [cluster.app.tasks["shop.add"].delay(number, 2) for number in range(10)]
-    wait_for("the tasks to run", lambda: all(result.ready() for result in meanwhile), 30)
+    sent_while_down = [cluster.app.tasks["shop.add"].delay(number, 2) for number in range(10)]
+    wait_for("the tasks to run", lambda: all(result.ready() for result in sent_while_down), 30)
     product.start()
     product.wait_until_capturing()
     assert before.items() <= product.states().items()
     if cluster.app.conf.broker_url.startswith("amqp"):
-        ids = {result.id for result in meanwhile}
-        wait_for("events sent meanwhile", lambda: ids <= product.states().keys(), 20)
-        wait_for("their ends", lambda: all(product.states()[uuid] == "SUCCESS" for uuid in ids), 20)
+        ids = {result.id for result in sent_while_down}
+        wait_for("events sent while it was down", lambda: ids <= product.states().keys(), 20)
+        wait_for("their final states", lambda: all(product.states()[uuid] == "SUCCESS" for uuid in ids), 20)
     else:
-        # Redis keeps nothing for who is away.
+        # Redis does not store messages for absent subscribers.
         assert product.states().keys() == before.keys()
 
 
-def test_a_recorder_that_dies_is_started_again(product: Product, cluster: Cluster) -> None:
+def test_killed_recorder_is_restarted(product: Product, cluster: Cluster) -> None:
     recorder = product.recorder()
     assert recorder is not None
     recorder.send_signal(signal.SIGKILL)
@@ -84,7 +89,7 @@ def test_a_recorder_that_dies_is_started_again(product: Product, cluster: Cluste
     wait_for("its task", lambda: product.states().get(result.id) == "SUCCESS", 20)
 
 
-def test_the_recorder_ends_with_its_parent(product: Product) -> None:
+def test_recorder_exits_with_its_parent(product: Product) -> None:
     recorder = product.recorder()
     assert recorder is not None
     assert product.process is not None
@@ -93,7 +98,7 @@ def test_the_recorder_ends_with_its_parent(product: Product) -> None:
     recorder.wait(15)
 
 
-def test_sigterm_ends_it_in_good_order(product: Product, cluster: Cluster) -> None:
+def test_sigterm_stops_both_processes(product: Product, cluster: Cluster) -> None:
     recorder = product.recorder()
     result = cluster.app.tasks["shop.add"].delay(1, 1)
     wait_for("its task", lambda: product.states().get(result.id) == "SUCCESS", 20)

@@ -1,4 +1,4 @@
-"""A disk without room under the product as it runs: it says so, waits, and goes on by itself."""
+"""A full disk: the recorder reports it, waits, and continues when there is space."""
 
 import os
 import subprocess
@@ -23,28 +23,28 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def test_it_says_so_waits_and_goes_on(rabbitmq_server: RabbitMQ, disk: Path) -> None:
+def test_recorder_reports_a_full_disk_and_resumes(rabbitmq_server: RabbitMQ, disk: Path) -> None:
     filler = disk / "filler"
     with Product(rabbitmq_server.url, db=disk / "store") as product:
         product.wait_until_capturing()
         with Stream(rabbitmq_server.url) as stream:
             wait_for("the first tasks", lambda: len(product.states()) > 100, 20)
             filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 300_000))
-            wait_for("the trouble", lambda: product.status()["trouble"] is not None, 60)
+            wait_for("the error", lambda: product.status()["trouble"] is not None, 60)
             before = product.states()
             assert product.get("/api/v1/status")["recorder"]["trouble"] == product.status()["trouble"]
             assert product.http.get("/tasks").status_code == 200
             assert product.http.get("/healthcheck").text == "OK"
             assert before
             filler.unlink()
-            wait_for("recording to go on", lambda: len(product.states()) > len(before), 30)
+            wait_for("recording to resume", lambda: len(product.states()) > len(before), 30)
         assert product.status()["trouble"] is None
 
-        def everything() -> bool:
+        def all_succeeded() -> bool:
             states = product.states()
             return all(states.get(uuid) == "SUCCESS" for uuid in stream.sent)
 
-        wait_for("everything", everything, 30)
+        wait_for("all tasks", all_succeeded, 30)
         log = product.log.read_text()
         assert log.count("Capture waits") == 1
         assert "There is room on the disk again" in log

@@ -1,4 +1,4 @@
-"""kill -9 of any or all of our processes at random moments, many times: what was visible stays."""
+"""kill -9 of one or all processes at random times: tasks that were visible stay visible."""
 
 import random
 import signal
@@ -9,18 +9,18 @@ from tests.helpers.product_process import Product
 from tests.helpers.servers import RabbitMQ, Redis, Server, wait_for
 
 ROUNDS = 8
-#: A state may only move on.
-ORDER = ("RECEIVED", "STARTED", "SUCCESS")
+#: A task may only advance in this order.
+STATE_ORDER = ("RECEIVED", "STARTED", "SUCCESS")
 
 
-def check_nothing_went_back(before: dict[str, str], after: dict[str, str]) -> None:
+def assert_no_state_regressed(before: dict[str, str], after: dict[str, str]) -> None:
     assert not before.keys() - after.keys()
     for uuid, state in before.items():
-        assert ORDER.index(after[uuid]) >= ORDER.index(state)
+        assert STATE_ORDER.index(after[uuid]) >= STATE_ORDER.index(state)
 
 
-def kill_something(product: Product, rnd: random.Random) -> None:
-    victim = rnd.choice(["all", "recorder", "web"])
+def kill_random_process(product: Product, rng: random.Random) -> None:
+    victim = rng.choice(["all", "recorder", "web"])
     recorder = product.recorder()
     if victim == "recorder" and recorder is not None:
         recorder.send_signal(signal.SIGKILL)
@@ -35,33 +35,33 @@ def kill_something(product: Product, rnd: random.Random) -> None:
         product.start()
 
 
-def keep_killing(server: Server, product: Product, seed: int) -> Stream:
-    rnd = random.Random(seed)
+def kill_repeatedly(server: Server, product: Product, seed: int) -> Stream:
+    rng = random.Random(seed)
     product.wait_until_capturing()
     with Stream(server.url) as stream:  # type: ignore[attr-defined]
         for _ in range(ROUNDS):
-            time.sleep(rnd.uniform(0.1, 1.0))
+            time.sleep(rng.uniform(0.1, 1.0))
             before = product.states()
-            kill_something(product, rnd)
-            check_nothing_went_back(before, product.states())
+            kill_random_process(product, rng)
+            assert_no_state_regressed(before, product.states())
             product.wait_until_capturing()
     return stream
 
 
-def test_on_redis(redis_server: Redis) -> None:
+def test_visible_tasks_survive_on_redis(redis_server: Redis) -> None:
     with Product(redis_server.url) as product:
-        stream = keep_killing(redis_server, product, seed=1)
-        # The rest arrives too: what was sent while somebody listened.
+        stream = kill_repeatedly(redis_server, product, seed=1)
+        # Events sent while a recorder was subscribed arrive as well.
         wait_for("the end of the stream", lambda: product.states().get(stream.sent[-1]) == "SUCCESS", 20)
 
 
-def test_on_rabbitmq_even_what_was_sent_meanwhile_arrives(rabbitmq_server: RabbitMQ) -> None:
+def test_all_events_arrive_on_rabbitmq(rabbitmq_server: RabbitMQ) -> None:
     with Product(rabbitmq_server.url) as product:
-        stream = keep_killing(rabbitmq_server, product, seed=2)
+        stream = kill_repeatedly(rabbitmq_server, product, seed=2)
 
-        def everything() -> bool:
+        def all_succeeded() -> bool:
             states = product.states()
             return all(states.get(uuid) == "SUCCESS" for uuid in stream.sent)
 
         assert len(stream.sent) > 1000
-        wait_for("everything that was sent", everything, 30)
+        wait_for("all tasks", all_succeeded, 30)

@@ -1,4 +1,4 @@
-"""Where the program can be reached, and what it says of that: the real one, from outside."""
+"""Listening sockets, TLS and log files of a running server, and its startup banner."""
 
 import os
 import signal
@@ -16,18 +16,18 @@ from tests.helpers.product_process import Product
 from tests.helpers.servers import Redis, free_port, wait_for
 
 
-class Reached(Product):
-    """Started with exactly these options, so that it may be anywhere."""
+class ProductWithOptions(Product):
+    """Started with exactly these options, without a `--port` of its own."""
 
     def command(self) -> list[str]:
         port = f"--port={self.port}"
         return [word for word in super().command() if word != port]
 
-    def lines(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text()
 
     def ready(self) -> bool:
-        return "Registered tasks" in self.lines() or "The recorder" in self.lines()
+        return "Registered tasks" in self.log_text() or "The recorder" in self.log_text()
 
     def end(self, number: int) -> int:
         assert self.process is not None
@@ -49,7 +49,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def short(tmp_path: Path) -> Iterator[Path]:
+def socket_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder whose name is short enough for a unix socket."""
     import tempfile
 
@@ -58,36 +58,38 @@ def short(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_banner_and_the_end(redis_server: Redis, number: int) -> None:
-    with Reached(redis_server.url.replace("://", "://ann:hush@"), "--port=0", "--address=localhost") as product:
-        lines = product.lines()
-        port = int(lines.partition("Visit me at http://localhost:")[2].split()[0])
+def test_banner_and_shutdown(redis_server: Redis, number: int) -> None:
+    with ProductWithOptions(
+        redis_server.url.replace("://", "://ann:hush@"), "--port=0", "--address=localhost"
+    ) as product:
+        log_text = product.log_text()
+        port = int(log_text.partition("Visit me at http://localhost:")[2].split()[0])
         assert httpx.get(f"http://127.0.0.1:{port}/healthcheck").headers["server"] == "Bellflower"
-        assert "Broker: redis://ann:**@127.0.0.1" in lines
-        assert "hush" not in lines
-        names = lines.partition("Registered tasks: \n[")[2].partition("]")[0].split()
+        assert "Broker: redis://ann:**@127.0.0.1" in log_text
+        assert "hush" not in log_text
+        names = log_text.partition("Registered tasks: \n[")[2].partition("]")[0].split()
         assert names == sorted(names)
         assert "'shop.add'," in names
-        assert lines.index("Visit me at") < lines.index("Broker: ") < lines.index("Registered tasks:")
+        assert log_text.index("Visit me at") < log_text.index("Broker: ") < log_text.index("Registered tasks:")
         assert product.end(number) == 0
-        assert "Traceback" not in product.lines()
+        assert "Traceback" not in product.log_text()
 
 
-def test_all_addresses_of_a_name_have_the_same_port(redis_server: Redis) -> None:
-    with Reached(redis_server.url, "--port=0", "--address=") as product:
-        port = int(product.lines().partition("Visit me at http://127.0.0.1:")[2].split()[0])
+def test_all_addresses_of_a_name_share_one_port(redis_server: Redis) -> None:
+    with ProductWithOptions(redis_server.url, "--port=0", "--address=") as product:
+        port = int(product.log_text().partition("Visit me at http://127.0.0.1:")[2].split()[0])
         for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
             assert httpx.get(f"http://{host}:{port}/healthcheck").text == "OK"
 
 
-def test_a_prefix_is_in_the_banner(redis_server: Redis) -> None:
-    with Reached(redis_server.url, "--port=0", "--url-prefix=/deep/") as product:
-        where = product.lines().partition("Visit me at ")[2].split()[0]
-        assert where.endswith("/deep/")
-        assert httpx.get(f"{where}healthcheck").text == "OK"
+def test_banner_contains_the_url_prefix(redis_server: Redis) -> None:
+    with ProductWithOptions(redis_server.url, "--port=0", "--url-prefix=/deep/") as product:
+        url = product.log_text().partition("Visit me at ")[2].split()[0]
+        assert url.endswith("/deep/")
+        assert httpx.get(f"{url}healthcheck").text == "OK"
 
 
-def test_quiet(redis_server: Redis) -> None:
+def test_quiet_prints_no_banner(redis_server: Redis) -> None:
     class Quiet(Product):
         def command(self) -> list[str]:
             command = super().command()
@@ -96,15 +98,15 @@ def test_quiet(redis_server: Redis) -> None:
 
     with Quiet(redis_server.url, "--logging=debug") as product:
         product.wait_until_capturing()
-        said = product.log.read_text()
-    for words in ("Visit me", "Broker:", "Registered tasks", "Settings"):
-        assert words not in said
+        output = product.log.read_text()
+    for text in ("Visit me", "Broker:", "Registered tasks", "Settings"):
+        assert text not in output
 
 
-def test_a_unix_socket(redis_server: Redis, short: Path) -> None:
-    path = short / "flower.sock"
-    with Reached(redis_server.url, f"--unix-socket={path}") as product:
-        assert f"Visit me via unix socket file: {path}" in product.lines()
+def test_unix_socket_is_served_and_removed(redis_server: Redis, socket_folder: Path) -> None:
+    path = socket_folder / "flower.sock"
+    with ProductWithOptions(redis_server.url, f"--unix-socket={path}") as product:
+        assert f"Visit me via unix socket file: {path}" in product.log_text()
         assert stat.S_IMODE(path.stat().st_mode) == 0o777
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://any") as client:
             assert client.get("/healthcheck").text == "OK"
@@ -113,13 +115,13 @@ def test_a_unix_socket(redis_server: Redis, short: Path) -> None:
         assert not path.exists()
 
 
-def test_a_unix_socket_that_was_left_behind_or_is_in_use(redis_server: Redis, short: Path) -> None:
-    path = short / "flower.sock"
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(path))
-    with Reached(redis_server.url, f"--unix-socket={path}") as first:
+def test_unix_socket_stale_in_use_or_not_a_socket(redis_server: Redis, socket_folder: Path) -> None:
+    path = socket_folder / "flower.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with ProductWithOptions(redis_server.url, f"--unix-socket={path}") as first:
         second = subprocess.run(
-            [*Reached(redis_server.url, f"--unix-socket={path}").command()],
+            [*ProductWithOptions(redis_server.url, f"--unix-socket={path}").command()],
             env=first.environment(), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert second.returncode == 1
@@ -135,21 +137,21 @@ def test_a_unix_socket_that_was_left_behind_or_is_in_use(redis_server: Redis, sh
     assert path.read_text() == "precious"
 
 
-def test_tls(redis_server: Redis, pem: tuple[Path, Path]) -> None:
+def test_tls_is_served(redis_server: Redis, pem: tuple[Path, Path]) -> None:
     cert, key = pem
-    with Reached(
+    with ProductWithOptions(
         redis_server.url, "--port=0", f"--certfile={cert}", f"--keyfile={key}", f"--ca-certs={cert}"
     ) as product:
-        where = product.lines().partition("Visit me at ")[2].split()[0]
-        assert where.startswith("https://127.0.0.1:")
-        trusting = ssl.create_default_context(cafile=str(cert))
-        assert httpx.get(f"{where}/healthcheck", verify=trusting).text == "OK"
+        url = product.log_text().partition("Visit me at ")[2].split()[0]
+        assert url.startswith("https://127.0.0.1:")
+        tls_context = ssl.create_default_context(cafile=str(cert))
+        assert httpx.get(f"{url}/healthcheck", verify=tls_context).text == "OK"
         with pytest.raises(httpx.TransportError):
-            httpx.get(where.replace("https", "http"))
+            httpx.get(url.replace("https", "http"))
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         (("--certfile=CERT", "--keyfile=/no/such/key"), "keyfile /no/such/key: No such file or directory"),
         (("--certfile=/no/such/cert", "--keyfile=KEY"), "certfile /no/such/cert: No such file or directory"),
@@ -157,18 +159,20 @@ def test_tls(redis_server: Redis, pem: tuple[Path, Path]) -> None:
         (("--certfile=CERT",), "Both 'certfile' and 'keyfile' are required to enable SSL"),
     ],
 )
-def test_tls_that_cannot_be(options: tuple[str, ...], words: str, pem: tuple[Path, Path], tmp_path: Path) -> None:
+def test_invalid_tls_files_are_rejected(
+    options: tuple[str, ...], text: str, pem: tuple[Path, Path], tmp_path: Path
+) -> None:
     from tests.e2e.test_startup import run
 
-    given = [option.replace("CERT", str(pem[0])).replace("KEY", str(pem[1])) for option in options]
-    ended = run(*given, "--port=0", "--broker=memory://", folder=tmp_path)
-    assert ended.returncode == 1
-    assert words in ended.stderr
-    assert "Traceback" not in ended.stderr
+    arguments = [option.replace("CERT", str(pem[0])).replace("KEY", str(pem[1])) for option in options]
+    completed = run(*arguments, "--port=0", "--broker=memory://", folder=tmp_path)
+    assert completed.returncode == 1
+    assert text in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-def test_the_log_file(redis_server: Redis, tmp_path: Path) -> None:
-    """Both processes write to it, it is turned over, and nobody writes to standard error."""
+def test_log_file_rotates(redis_server: Redis, tmp_path: Path) -> None:
+    """Both processes write to it, it is rotated, and nothing is written to standard error."""
     log = tmp_path / "flower.log"
     options = (f"--log-file-prefix={log}", "--log-file-max-size=2000", "--log-file-num-backups=3", "--debug")
     with Product(redis_server.url, *options) as product:
@@ -179,34 +183,34 @@ def test_the_log_file(redis_server: Redis, tmp_path: Path) -> None:
         product.signal(signal.SIGTERM)
         assert product.process is not None
         product.process.wait(30)
-        said = product.log.read_text()
+        output = product.log.read_text()
     files = sorted(tmp_path.glob("flower.log*"))
     assert 2 <= len(files) <= 4
     assert all(file.stat().st_size < 2100 for file in files)
-    assert said == ""
+    assert output == ""
 
 
-def test_lines_of_the_recorder_are_in_the_log_file(tmp_path: Path) -> None:
+def test_log_file_contains_lines_of_the_recorder(tmp_path: Path) -> None:
     log = tmp_path / "flower.log"
     with Product(f"redis://127.0.0.1:{free_port()}/0", f"--log-file-prefix={log}", "--log-to-stderr") as product:
-        wait_for("the trouble", lambda: "broker lost or not reached" in log.read_text())
-        wait_for("it again", lambda: "broker lost or not reached" in product.log.read_text())
-    lines = log.read_text().splitlines()
-    (line,) = [line for line in lines if "broker lost or not reached" in line]
+        wait_for("the error in the log file", lambda: "broker lost or not reached" in log.read_text())
+        wait_for("the error on standard error", lambda: "broker lost or not reached" in product.log.read_text())
+    log_text = log.read_text().splitlines()
+    (line,) = [line for line in log_text if "broker lost or not reached" in line]
     assert line.startswith("[W ")
     assert line.count("[W ") == 1
-    assert any("Visit me at" in line for line in lines)
+    assert any("Visit me at" in line for line in log_text)
 
 
-def test_a_log_file_that_cannot_be(tmp_path: Path) -> None:
+def test_log_file_that_cannot_be_written(tmp_path: Path) -> None:
     from tests.e2e.test_startup import run
 
-    ended = run("--log-file-prefix=/no/such/folder/log", "--port=0", "--broker=memory://", folder=tmp_path)
-    assert ended.returncode == 1
-    assert ended.stderr == "Error: The log file /no/such/folder/log cannot be written: No such file or directory\n"
+    completed = run("--log-file-prefix=/no/such/folder/log", "--port=0", "--broker=memory://", folder=tmp_path)
+    assert completed.returncode == 1
+    assert completed.stderr == "Error: The log file /no/such/folder/log cannot be written: No such file or directory\n"
 
 
-def test_what_a_proxy_says_is_believed_only_if_asked(redis_server: Redis) -> None:
+def test_proxy_headers_are_trusted_only_with_xheaders(redis_server: Redis) -> None:
     forged = {"X-Real-Ip": "203.0.113.9", "X-Forwarded-For": "203.0.113.8", "X-Forwarded-Proto": "https"}
     for options, seen in (((), "127.0.0.1"), (("--xheaders",), "203.0.113.9")):
         with Product(redis_server.url, "--debug", *options) as product:
@@ -216,13 +220,15 @@ def test_what_a_proxy_says_is_believed_only_if_asked(redis_server: Redis) -> Non
                 assert "203.0.113" not in product.log.read_text()
 
 
-def test_words_after_an_option_are_its_value(redis_server: Redis, short: Path) -> None:
-    """And what celery cannot know is said: `--version` of us, not of celery."""
-    path = short / "s"
-    with Reached(redis_server.url, "--unix_socket", str(path), "-url-prefix", "deep", "--debug", "false") as product:
+def test_option_values_may_be_separate_arguments(redis_server: Redis, socket_folder: Path) -> None:
+    """And `--version` prints the version of Bellflower, not of Celery."""
+    path = socket_folder / "s"
+    with ProductWithOptions(
+        redis_server.url, "--unix_socket", str(path), "-url-prefix", "deep", "--debug", "false"
+    ) as product:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://any") as client:
             assert client.get("/deep/healthcheck").text == "OK"
-        assert "ignored" not in product.lines()
+        assert "ignored" not in product.log_text()
     version = subprocess.run(
         [*product.command()[: product.command().index("flower") + 1], "--version"],
         env=product.environment(), capture_output=True, text=True, timeout=60, check=True,
@@ -231,31 +237,31 @@ def test_words_after_an_option_are_its_value(redis_server: Redis, short: Path) -
     assert os.path.exists(path) is False
 
 
-def test_a_value_that_is_missing(tmp_path: Path) -> None:
+def test_option_without_value_is_rejected(tmp_path: Path) -> None:
     from tests.e2e.test_startup import run
 
-    for words in (("--port",), ("--db", "--port=3")):
-        ended = run(*words, folder=tmp_path)
-        assert ended.returncode == 1
-        assert "needs a value" in ended.stderr
+    for text in (("--port",), ("--db", "--port=3")):
+        completed = run(*text, folder=tmp_path)
+        assert completed.returncode == 1
+        assert "needs a value" in completed.stderr
 
 
 @pytest.mark.parametrize("module", ["celery", "flower"])
-def test_both_programs_know_the_command(module: str, redis_server: Redis) -> None:
+def test_command_of_celery_and_of_python_m_flower(module: str, redis_server: Redis) -> None:
     """`python -m flower … flower …` is the celery program, as in Flower; `celery flower` needs no application."""
 
-    class Named(Reached):
+    class ProductOfModule(ProductWithOptions):
         def command(self) -> list[str]:
             command = super().command()
             command[command.index("-m") + 1] = module
             if module == "celery":
-                at = command.index("-A")
-                command[at : at + 2] = ["-b", self.broker]
+                index = command.index("-A")
+                command[index : index + 2] = ["-b", self.broker]
             return command
 
-    with Named(redis_server.url, "--port=0") as product:
-        where = product.lines().partition("Visit me at ")[2].split()[0]
-        assert httpx.get(f"{where}/healthcheck").text == "OK"
-        assert f"Broker: {redis_server.url}" in product.lines()
-        assert ("'shop.add'" in product.lines()) == (module == "flower")
+    with ProductOfModule(redis_server.url, "--port=0") as product:
+        url = product.log_text().partition("Visit me at ")[2].split()[0]
+        assert httpx.get(f"{url}/healthcheck").text == "OK"
+        assert f"Broker: {redis_server.url}" in product.log_text()
+        assert ("'shop.add'" in product.log_text()) == (module == "flower")
         assert product.end(signal.SIGTERM) == 0

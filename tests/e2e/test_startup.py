@@ -1,4 +1,4 @@
-"""What a person sees when it cannot start, or starts with something odd."""
+"""Startup with invalid options, an unavailable broker, or a store in use: error messages and exit statuses."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from tests.helpers.servers import Redis, free_port, wait_for
 
 
 def run(*arguments: str, folder: Path, module: str = "flower") -> subprocess.CompletedProcess[str]:
-    """To its end, which must come by itself."""
+    """Run to completion."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         capture_output=True, text=True, timeout=60, cwd=folder, check=False,
@@ -22,19 +22,19 @@ def run(*arguments: str, folder: Path, module: str = "flower") -> subprocess.Com
     )  # fmt: skip
 
 
-def test_a_path_that_holds_something_else_is_not_touched(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
-    ended = run("--db=home", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: ")
-    assert "home" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    completed = run("--db=home", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("Error: ")
+    assert "home" in completed.stderr
+    assert "Traceback" not in completed.stderr
     assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
     assert sorted(os.listdir(tmp_path / "home")) == ["letter.txt"]
 
 
-def test_the_state_file_of_flower_stays_and_the_store_is_beside_it(redis_server: Redis, tmp_path: Path) -> None:
+def test_state_file_of_flower_is_kept_next_to_the_store(redis_server: Redis, tmp_path: Path) -> None:
     (tmp_path / "flower.db").write_text("a shelve")
     with Product(redis_server.url, db=tmp_path / "flower.db") as product:
         wait_for("the recorder", lambda: (tmp_path / "flower.db-data").is_dir() and product.recorder() is not None)
@@ -42,25 +42,25 @@ def test_the_state_file_of_flower_stays_and_the_store_is_beside_it(redis_server:
     assert (tmp_path / "flower.db").read_text() == "a shelve"
 
 
-def test_a_port_in_use(tmp_path: Path) -> None:
+def test_port_in_use_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run(f"--port={taken.getsockname()[1]}", "--broker=memory://", folder=tmp_path)
-    assert ended.returncode == 1
-    assert "Cannot listen on 127.0.0.1" in ended.stderr
-    assert "choose another --port" in ended.stderr
+        completed = run(f"--port={taken.getsockname()[1]}", "--broker=memory://", folder=tmp_path)
+    assert completed.returncode == 1
+    assert "Cannot listen on 127.0.0.1" in completed.stderr
+    assert "choose another --port" in completed.stderr
     assert not (tmp_path / "flower-data").exists()
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "no-such-host.invalid", "a..b"])
-def test_an_address_that_is_not_ours(address: str, tmp_path: Path) -> None:
-    ended = run(f"--address={address}", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(f"Error: Cannot listen on {address}:")
-    assert len(ended.stderr.splitlines()) == 1
+def test_address_of_another_host_is_an_error(address: str, tmp_path: Path) -> None:
+    completed = run(f"--address={address}", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith(f"Error: Cannot listen on {address}:")
+    assert len(completed.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("argument", "words"),
+    ("argument", "text"),
     [
         ("--port=seventy", "'seventy' is not a whole number"),
         ("--port=70000", "ports are 0 to 65535"),
@@ -68,18 +68,18 @@ def test_an_address_that_is_not_ours(address: str, tmp_path: Path) -> None:
         ("--read-only=perhaps", "true or false"),
     ],
 )
-def test_bad_options(argument: str, words: str, tmp_path: Path) -> None:
-    ended = run(argument, folder=tmp_path)
-    assert ended.returncode == 1
-    assert words in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_invalid_option_values_are_errors(argument: str, text: str, tmp_path: Path) -> None:
+    completed = run(argument, folder=tmp_path)
+    assert completed.returncode == 1
+    assert text in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-def test_an_application_that_does_not_exist(tmp_path: Path) -> None:
-    ended = run("-A", "no.such.module", f"--port={free_port()}", folder=tmp_path)
-    assert ended.returncode == 1
-    assert "no.such.module" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_unknown_application_is_an_error(tmp_path: Path) -> None:
+    completed = run("-A", "no.such.module", f"--port={free_port()}", folder=tmp_path)
+    assert completed.returncode == 1
+    assert "no.such.module" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_help_names_every_option(tmp_path: Path) -> None:
@@ -90,18 +90,18 @@ def test_help_names_every_option(tmp_path: Path) -> None:
         assert f"--{name.replace('_', '-')}" in text
 
 
-def test_a_second_instance_says_who_holds_the_store(redis_server: Redis, tmp_path: Path) -> None:
+def test_second_instance_names_the_process_that_uses_the_store(redis_server: Redis, tmp_path: Path) -> None:
     with Product(redis_server.url, db=tmp_path / "store") as first:
         first.wait_until_capturing()
-        holder = first.recorder()
-        assert holder is not None
-        ended = run(f"--db={first.db}", f"--port={free_port()}", f"--broker={redis_server.url}", folder=tmp_path)
-        assert ended.returncode == 1
-        assert str(holder.pid) in ended.stderr
+        recorder = first.recorder()
+        assert recorder is not None
+        completed = run(f"--db={first.db}", f"--port={free_port()}", f"--broker={redis_server.url}", folder=tmp_path)
+        assert completed.returncode == 1
+        assert str(recorder.pid) in completed.stderr
         assert first.ready()
 
 
-def test_flower_spellings_and_misspellings(redis_server: Redis) -> None:
+def test_flower_spellings_of_options_work_and_unknown_options_are_logged(redis_server: Redis) -> None:
     with Product(
         redis_server.url, "-max_tasks=500", "--enable_events", "--prot=1", "--broker=redis://:hush@elsewhere", "-q"
     ) as product:
@@ -113,30 +113,30 @@ def test_flower_spellings_and_misspellings(redis_server: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "text"),
     [
         ("redis://127.0.0.1:PORT/0", "connection refused"),
         ("amqp://guest:hush@127.0.0.1:PORT//", "connection refused"),
         ("redis://no-such-host.invalid/0", "no such host"),
     ],
 )
-def test_a_broker_that_is_away(url: str, words: str) -> None:
-    """The pages are there, say what is wrong, and no password is in them or in the log."""
+def test_unreachable_broker_is_reported_without_its_password(url: str, text: str) -> None:
+    """The pages are served and show the reason; neither they nor the log contain the password."""
     with Product(url.replace("PORT", str(free_port()))) as product:
-        wait_for("the trouble to be known", lambda: words in str(product.status().get("capture")), 60)
+        wait_for("the error", lambda: text in str(product.status().get("capture")), 60)
         page = product.http.get("/api/v1/status").text + product.http.get("/tasks").text
         log = product.log.read_text()
-    assert words in page
+    assert text in page
     assert log.count("broker lost or not reached") == 1
     assert "hush" not in log + page
 
 
-def test_a_broker_that_asks_for_a_password() -> None:
+def test_broker_that_requires_a_password() -> None:
     with Redis("--requirepass", "geheim") as redis:
         with Product(redis.url) as product:
-            wait_for("the trouble", lambda: "asks for a password" in str(product.status().get("capture")), 60)
+            wait_for("the error", lambda: "asks for a password" in str(product.status().get("capture")), 60)
         with Product(redis.url.replace("redis://", "redis://:wrong-geheim@")) as product:
-            wait_for("the trouble", lambda: "refuses this user or password" in str(product.status()), 60)
+            wait_for("the error", lambda: "refuses this user or password" in str(product.status()), 60)
             assert "geheim" not in product.log.read_text() + product.http.get("/tasks").text
         with Product(redis.url.replace("redis://", "redis://:geheim@")) as product:
             product.wait_until_capturing()

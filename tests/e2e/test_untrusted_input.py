@@ -1,4 +1,4 @@
-"""Input that nobody should send, through the broker, into the product as it runs."""
+"""Malformed and hostile messages, sent through the broker to the running product."""
 
 import json
 import time
@@ -26,18 +26,18 @@ class Sender:
     def __init__(self, server: Redis) -> None:
         self.client = Client(port=server.port)
 
-    def raw(self, payload: bytes | str) -> None:
+    def publish_raw(self, payload: bytes | str) -> None:
         self.client.publish(CHANNEL, payload)
 
-    def body(self, text: str) -> None:
-        """A well-formed envelope around any text."""
+    def publish_body(self, text: str) -> None:
+        """Publish a valid envelope around any text."""
         envelope = {
             "body": text, "content-encoding": "utf-8", "content-type": "application/json", "headers": {},
             "properties": {"delivery_info": {"exchange": "celeryev", "routing_key": "task.received"}},
         }  # fmt: skip
-        self.raw(json.dumps(envelope))
+        self.publish_raw(json.dumps(envelope))
 
-    def event(self, uuid: Any, **fields: Any) -> None:
+    def publish_event(self, uuid: Any, **fields: Any) -> None:
         event = {
             "type": "task-received",
             "uuid": uuid,
@@ -45,7 +45,7 @@ class Sender:
             "timestamp": time.time(),
             "name": "odd",
         }
-        self.body(json.dumps({**event, **fields}))
+        self.publish_body(json.dumps({**event, **fields}))
 
 
 @pytest.fixture
@@ -53,47 +53,51 @@ def sender(redis_server: Redis) -> Sender:
     return Sender(redis_server)
 
 
-def arrives(product: Product, uuid: str) -> dict[str, Any]:
+def wait_for_task(product: Product, uuid: str) -> dict[str, Any]:
     wait_for(uuid, lambda: product.task(uuid) is not None, 20)
     task = product.task(uuid)
     assert task is not None
     return task
 
 
-def test_what_is_no_event_is_counted_and_passed_over(product: Product, sender: Sender) -> None:
-    for raw in (b"", b"\x00\xff", b"not json", b"[]", b'{"body": 3}', b"{" * 100_000, b'"text"'):
-        sender.raw(raw)
+def test_malformed_messages_are_counted_and_skipped(product: Product, sender: Sender) -> None:
+    for payload in (b"", b"\x00\xff", b"not json", b"[]", b'{"body": 3}', b"{" * 100_000, b'"text"'):
+        sender.publish_raw(payload)
     for text in ("", "null", "3", '"x"', "[[[]]]", "{", '{"type": 3}', '{"type": "task-received"}', "[" * 100_000):
-        sender.body(text)
+        sender.publish_body(text)
     for uuid in (None, 3, "", [], {"a": 1}, "x" * 10_000):
-        sender.event(uuid)
-    sender.event("after-nonsense")
-    assert arrives(product, "after-nonsense")["name"] == "odd"
+        sender.publish_event(uuid)
+    sender.publish_event("after-malformed")
+    assert wait_for_task(product, "after-malformed")["name"] == "odd"
     wait_for("the count", lambda: sum(product.status()["capture"]["malformed"].values()) >= 15)
     assert len(product.states()) == 1
 
 
-def test_odd_values_lose_nothing_else(product: Product, sender: Sender) -> None:
-    sender.event("types", name=17, args=[1, {"a": None}], kwargs={"k": 1}, retries="2", eta=5, clock="x", pid=True)
-    sender.event("text", name="\x00\x1b[31m\u202eevil\ud800", args="<script>alert(1)</script>", kwargs="{'é': '\x00'}")
-    sender.event("past", timestamp=0)
-    sender.event("future", timestamp=4102444800)
-    sender.event("no-time", timestamp="soon")
-    sender.event("huge", args="(" + "x" * 10_000_000 + ")")
-    types = arrives(product, "types")
+def test_invalid_values_do_not_affect_other_fields(product: Product, sender: Sender) -> None:
+    sender.publish_event(
+        "types", name=17, args=[1, {"a": None}], kwargs={"k": 1}, retries="2", eta=5, clock="x", pid=True
+    )
+    sender.publish_event(
+        "text", name="\x00\x1b[31m\u202eevil\ud800", args="<script>alert(1)</script>", kwargs="{'é': '\x00'}"
+    )
+    sender.publish_event("past", timestamp=0)
+    sender.publish_event("future", timestamp=4102444800)
+    sender.publish_event("no-time", timestamp="soon")
+    sender.publish_event("huge", args="(" + "x" * 10_000_000 + ")")
+    types = wait_for_task(product, "types")
     assert (types["name"], types["args"], types["retries"], types["worker"]) == (
         "17",
         "[1, {'a': None}]",
         2,
         "celery@odd",
     )
-    text = arrives(product, "text")
+    text = wait_for_task(product, "text")
     assert text["name"].startswith("\x00\x1b[31m\u202eevil")
     assert text["args"] == "<script>alert(1)</script>"
-    assert arrives(product, "past")["received"] == 0
-    assert arrives(product, "future")["received"] == 4102444800
-    assert abs(arrives(product, "no-time")["received"] - time.time()) < 60
-    assert len(arrives(product, "huge")["args"]) == 10_000_002
+    assert wait_for_task(product, "past")["received"] == 0
+    assert wait_for_task(product, "future")["received"] == 4102444800
+    assert abs(wait_for_task(product, "no-time")["received"] - time.time()) < 60
+    assert len(wait_for_task(product, "huge")["args"]) == 10_000_002
     for page in ("/tasks", "/task/text", "/task/types", "/task/huge"):
         answer = product.http.get(page)
         assert answer.status_code == 200
@@ -102,8 +106,8 @@ def test_odd_values_lose_nothing_else(product: Product, sender: Sender) -> None:
     assert list(product.get("/api/tasks", search='"<script>"')) == ["text"]
 
 
-def test_very_many_task_names(product: Product, redis_server: Redis) -> None:
-    """Each name costs its own bytes and nothing more; nothing grows without bound."""
+def test_many_task_names_use_bounded_memory(product: Product, redis_server: Redis) -> None:
+    """A name costs only its own bytes."""
     names = 100_000
     with Celery(broker=redis_server.url, set_as_current=False).connection_for_write() as connection:
         dispatcher = Celery(set_as_current=False).events.Dispatcher(
