@@ -98,8 +98,8 @@ def _table(
         "draw": rng.randint(1, 1_000), "start": offset, "length": PAGE, "search[value]": search,
         "columns[0][data]": key, "order[0][column]": 0, "order[0][dir]": "desc" if down else "asc",
     }  # fmt: skip
-    pss = {"query": search, "sort": f"{'-' if down else ''}{key}", "limit": PAGE, "offset": offset}
-    return RequestPair(Request("/tasks/datatable", table), Request("/api/v1/tasks", pss))
+    v1_page = {"query": search, "sort": f"{'-' if down else ''}{key}", "limit": PAGE, "offset": offset}
+    return RequestPair(Request("/tasks/datatable", table), Request("/api/v1/tasks", v1_page))
 
 
 def _table_page(offset: Callable[[random.Random], int] = _none) -> MakePair:

@@ -48,7 +48,7 @@ class _Row(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     tasks: list[_Row]
-    touched: int
+    changed: int
     omitted: int
 
 

@@ -112,5 +112,5 @@ def examples() -> Iterator[Live]:
 
 @pytest.fixture
 def http(examples: Live, opened: None) -> httpx.Client:
-    """The five tasks of the examples."""
+    """A client of the server with the store of the OpenAPI examples."""
     return examples.http

@@ -1,4 +1,4 @@
-"""What these tests put together."""
+"""Clients of `/api/v1` and stores in memory for its tests."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, and pages that tell when something went wrong in them."""
+"""A headless Chromium, and pages that record errors of scripts, requests and the console."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from tests.helpers.paths import ROOT
 
 AXE = ROOT / "tests" / "ui" / "vendor" / "axe.js"
 
-#: WCAG 2.2 AA and what comes before it.
+#: WCAG 2.2 AA and its predecessors.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 WIDE, TABLET, PHONE = (1440, 900), (1024, 800), (390, 844)
 
 
 def chromium() -> str:
-    """Debian's, or one that is installed by other means."""
+    """The Chromium of Debian, or another one on the path."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
@@ -38,8 +38,8 @@ def browsing() -> Iterator[Browser]:
 
 
 class Watched:
-    """A page and what it complained of. `expect_problems` lets the browser log answers with an error's status: it does
-    so for every one, asked for or not."""
+    """A page and its complaints. `expect_problems` ignores console messages about responses with an error status, which
+    the browser logs for every such response."""
 
     def __init__(self, page: Page, *, expect_problems: bool = False) -> None:
         self.page = page
@@ -58,9 +58,9 @@ class Watched:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds: rule, and the elements that break it."""
+    """The violations that axe reports: the rule, and the elements."""
     if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE.read_text())  # as a script element it would be against the policy, as it should be
+        page.evaluate(AXE.read_text())  # the content security policy forbids it as a script element
     found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
     return [
         f"{each['id']}: {node['target']} {node['failureSummary'][:300]}"

@@ -1,4 +1,4 @@
-"""A capture on a real broker, and what one does with it."""
+"""A capture connected to a real broker, with helpers that send and read events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from tests.helpers.servers import wait_for
 
 @dataclass
 class Rig:
-    """An application, its capture, and everything that was read so far."""
+    """An application, its capture, and all batches read so far."""
 
     app: Celery
     capture: Any
@@ -54,7 +54,7 @@ class Rig:
                 dispatcher.send("task-started", uuid=uuid, **fields)
 
     def publish(self, body: Any, **options: Any) -> None:
-        """A message as somebody else might send it to the event exchange."""
+        """Publish any message to the event exchange."""
         from celery.events.event import get_exchange
 
         with self.app.connection_for_write() as connection:

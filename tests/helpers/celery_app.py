@@ -1,5 +1,5 @@
-"""The test application: one task for each thing that can happen. Configured by environment, so that worker processes
-and the test share it."""
+"""The Celery application of the tests: one task for each kind of outcome. It is configured by environment variables, so
+that tests and worker processes share it."""
 
 import os
 import time
@@ -63,7 +63,7 @@ def thing() -> set[int]:
 
 
 def tell(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """How it was delivered, as the worker sees it."""
+    """Return the delivery information that the worker received."""
     request, delivery = self.request, self.request.delivery_info or {}
     return {
         "args": list(args),
@@ -79,7 +79,7 @@ def tell(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> dict[str, Any]:
 
 
 def mark(self: "Task[Any, Any]", path: str, number: int, fails: bool = False) -> None:
-    """Leaves a line behind."""
+    """Append a line to a file."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(f"{number} {self.request.id}\n")
     if fails:
@@ -96,11 +96,11 @@ TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "shop.tell": (tell, {"bind": True}),
     "shop.mark": (mark, {"bind": True}),
     "shop.thing": (thing, {"serializer": "json"}),
-    "shop.limited": (echo, {}),  # its limits are changed by tests, and stay with the worker
+    "shop.limited": (echo, {}),  # tests change its limits, which the worker keeps
     "my_task": (echo, {}),
     "long_running_task": (echo, {}),
 }
 
 if "SHOP_BROKER" in os.environ:
     app = make(os.environ["SHOP_BROKER"], os.environ.get("SHOP_BACKEND") or None)
-    app.set_default()  # as the application of a project is; Flower asks the current one for results
+    app.set_default()  # as in a project; Flower reads results through the current application

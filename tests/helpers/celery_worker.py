@@ -1,4 +1,4 @@
-"""A real worker in a process of its own."""
+"""A real Celery worker in a subprocess."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from tests.helpers.servers import Server
 
 
 class Worker(Server):
-    """`celery worker` of the test application; ready once it answers a ping."""
+    """`celery worker` with the test application; ready when it replies to a ping."""
 
     name = "worker"
 
@@ -41,28 +41,28 @@ class Worker(Server):
         return bool(self.app.control.ping(destination=[self.hostname], timeout=0.5))
 
     def inspect(self, method: str) -> Any:
-        """What the worker itself says."""
+        """The reply of the worker to an inspect command."""
         answers = getattr(self.app.control.inspect(destination=[self.hostname], timeout=5), method)()
         return (answers or {}).get(self.hostname)
 
     def pool(self) -> list[int]:
-        """The ids of the processes of the pool, as the worker says."""
+        """The process ids of the pool."""
         return list(self.inspect("stats")["pool"]["processes"])
 
     def queues(self) -> set[str]:
         return {queue["name"] for queue in self.inspect("active_queues")}
 
     def started(self, task_id: str, timeout: float = 30) -> bool:
-        """Wait until the task runs, and until its result says so: that may be written a little later."""
+        """Whether the task runs within `timeout`, and its result is STARTED, which may be stored a little later."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             active = self.inspect("active") or ()
             running = any(task["id"] == task_id and task["time_start"] for task in active)
-            if running and self._noted(task_id):
+            if running and self._result_is_started(task_id):
                 return True
             time.sleep(0.05)
         return False
 
-    def _noted(self, task_id: str) -> bool:
+    def _result_is_started(self, task_id: str) -> bool:
         result = self.app.AsyncResult(task_id)
         return result.backend.as_uri() == "rpc://" or result.state == "STARTED"

@@ -1,4 +1,4 @@
-"""A broker with a real worker on it: one of each kind per test session."""
+"""Fixtures: brokers with a real worker, one of each kind per test session."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def redis_cluster(redis_server: Redis) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def rabbitmq_cluster(rabbitmq_server: RabbitMQ, redis_server: Redis) -> Iterator[Cluster]:
-    """RabbitMQ carries the tasks, Redis (another database than that of `redis_cluster`) keeps the results."""
+    """RabbitMQ is the broker, Redis the result backend, with another database than that of `redis_cluster`."""
     app = make(rabbitmq_server.url, redis_server.url.removesuffix("0") + "1")
     with Worker(app) as worker:
         yield Cluster(app, worker)

@@ -1,4 +1,4 @@
-"""A Flower or a Bellflower, started as a user starts it, asked over HTTP only."""
+"""A Flower or a Bellflower, started as a user starts it, and accessed over HTTP only."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from tests.helpers.servers import Server, wait_for
 
 Kind = Literal["flower", "bellflower"]
 
-#: Which ones are tried: `make test-compat` names both.
+#: The systems under test: `make test-compat` selects both.
 KINDS: tuple[Kind, ...] = tuple(  # type: ignore[assignment]
     kind for kind in ("bellflower", "flower") if kind in os.environ.get("COMPAT_KINDS", "bellflower").split(",")
 )
@@ -26,8 +26,8 @@ def python_of(kind: Kind) -> str:
 
 
 class Site(Server):
-    """`options` are those of the command line, `environment` what is added to ours. Everything is told in the same
-    words to both; what only one of them has is not told."""
+    """`options` are command-line options, `environment` is added to the environment of this process. They are the same
+    for both systems."""
 
     name = "site"
 
@@ -44,7 +44,7 @@ class Site(Server):
 
     @property
     def is_flower(self) -> bool:
-        """Whether it is Flower 2.2.0. Where an assertion asks this, Bellflower does better on purpose."""
+        """Whether it is Flower 2.2.0. Assertions that depend on it describe deliberate differences of Bellflower."""
         return self.kind == "flower"
 
     def command(self) -> list[str]:
@@ -86,7 +86,7 @@ class Site(Server):
         return dict(self.json(f"/api/task/info/{uuid}"))
 
     def wait_for_task(self, uuid: str, **fields: Any) -> dict[str, Any]:
-        """The task, once it is known and these fields have these values."""
+        """Wait until the task is known and has these fields; return it."""
 
         def there() -> bool:
             answer = self.http.get(f"/api/task/info/{uuid}")

@@ -1,4 +1,4 @@
-"""A stream of tasks that never ran: their events only, sent as a worker sends them."""
+"""Sends the events of tasks without running them, as a worker sends events."""
 
 import threading
 from types import TracebackType
@@ -9,8 +9,8 @@ from celery import Celery
 
 
 class Stream:
-    """In a thread: received, started, succeeded for one task after the other, about `rate` tasks a second,
-    the end `running` tasks later than the beginning. `sent` are the ids whose end was sent."""
+    """Sends received, started and succeeded for about `rate` tasks per second in a thread; a task succeeds `running`
+    tasks after its start. `sent` are the ids of the succeeded tasks."""
 
     def __init__(self, broker: str, rate: float = 1000.0, running: int = 200) -> None:
         self._app = Celery(broker=broker, set_as_current=False)

@@ -1,4 +1,4 @@
-"""Random histories of one task, as a worker would tell them: in order, with increasing times."""
+"""Hypothesis strategies: random event sequences of one task, in the order and with the times of a worker."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ HOSTS = ("celery@one", "celery@two")
 
 @st.composite
 def orderly(draw: st.DrawFn) -> list[Fields]:
-    """sent? received (started progress* retried received)* then an end, or none yet."""
+    """sent? received (started progress* retried received)* and optionally a final event."""
     clock = draw(st.integers(1, 1000))
     now = draw(st.floats(1.5e9, 2e9))
     events: list[Fields] = []

@@ -1,4 +1,4 @@
-"""Running examples as written: code with `await` at its top level, in a namespace of its own."""
+"""Runs examples as written: code with `await` at the top level, in a namespace."""
 
 import ast
 import inspect

@@ -1,5 +1,5 @@
-"""A small provider of logins behind a real server with TLS: OpenID with signed id tokens, and the addresses of GitHub,
-GitLab, Okta and Google. It checks what a real one checks: client, secret, redirect address, PKCE, codes used once."""
+"""A small OAuth provider on a real TLS server: OpenID Connect with signed ID tokens, and the endpoints of GitHub,
+GitLab, Okta and Google. It checks client, secret, redirect URI, PKCE, and that a code is used once, as real ones do."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ CLIENT, SECRET = "bellflower", "s3cret&=ü"
 
 
 class LocalGoogle(Google):
-    """Google, but here: its addresses cannot be chosen by an option."""
+    """Google with local endpoints, which no option can set."""
 
     base: ClassVar[str] = ""
 
@@ -44,7 +44,7 @@ class LocalGoogle(Google):
 
 
 class Guest:
-    """A provider with nothing but the two methods."""
+    """A provider that has only the two required methods."""
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.settings = settings
@@ -57,11 +57,11 @@ class Guest:
 
 
 class Unfinished:
-    """No provider."""
+    """A class without the methods of a provider."""
 
 
 class LocalProvider:
-    """`claims` is who is logged in there."""
+    """The provider; `claims` are those of the user who is signed in."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -125,7 +125,7 @@ class LocalProvider:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
     async def _authorize(self, request: Request) -> Response:
-        """The person is logged in there and says yes at once."""
+        """The user is signed in and consents at once."""
         asked = dict(request.query_params)
         assert asked["client_id"] == CLIENT
         assert asked["response_type"] == "code"
@@ -179,7 +179,7 @@ class LocalProvider:
 
 
 def _certificate(folder: Path) -> tuple[str, str]:
-    """Files of a certificate for localhost that vouches for itself, and of its key."""
+    """The files of a self-signed certificate for localhost and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])

@@ -1,4 +1,4 @@
-"""Bellflower as people start it, told to do things to the tasks of a live worker."""
+"""A client of a running Bellflower that acts on the tasks of a live worker over `/api/v1`."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,8 @@ from tests.helpers.servers import wait_for
 
 
 class ExtendedWorker(Worker):
+    """A worker with `result_extended`: its result backend stores the arguments."""
+
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "SHOP_EXTENDED": "1"}
 
@@ -58,7 +60,7 @@ class Desk(Product):
         wait_for(f"{task_id} in {states}", lambda: self.state(task_id) in states)
 
     def sent(self, name: str, *args: Any, until: str = "SUCCESS", **options: Any) -> str:
-        """Send a task as any program would, and wait until the records have it."""
+        """Send a task with Celery, and wait until Bellflower has recorded it in the state `until`."""
         task_id = str(self.cluster.app.send_task(name, args=args, **options).id)
         self.wait_for_state(task_id, until)
         return task_id

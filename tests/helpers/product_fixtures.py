@@ -1,4 +1,4 @@
-"""A server that people start, beside a live worker, on each broker."""
+"""Fixtures: a running Bellflower with a live worker, on each broker."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def desk(request: pytest.FixtureRequest) -> Desk:
 
 @pytest.fixture(scope="session")
 def extended_cluster(redis_server: Redis) -> Iterator[Cluster]:
-    """With `result_extended`: the result backend keeps the arguments."""
+    """A cluster with `result_extended`: the result backend stores the arguments."""
     app = make(redis_server.url.removesuffix("0") + "2", redis_server.url.removesuffix("0") + "2")
     with ExtendedWorker(app, node="extended") as worker:
         yield Cluster(app, worker)

@@ -1,4 +1,4 @@
-"""Bellflower as its users start it: a process group of its own, asked over HTTP."""
+"""Bellflower as users start it: `celery flower` in its own process group, with an HTTP client."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ class Product(Server):
             return False
 
     def recorder(self) -> psutil.Process | None:
-        """The process that records, if it is alive."""
+        """The recorder process, if it is running."""
         assert self.process is not None
         try:
             children = psutil.Process(self.process.pid).children()
@@ -53,7 +53,7 @@ class Product(Server):
         return next((child for child in children if "flower.recorder_process" in child.cmdline()), None)
 
     def status(self) -> dict[str, Any]:
-        """What the recorder last said of itself."""
+        """The last status that the recorder wrote to the store."""
         from flower.store.factory import open_reader
 
         reader = open_reader(self.db)
@@ -81,11 +81,11 @@ class Product(Server):
         return dict(answer.json())
 
     def states(self) -> dict[str, str]:
-        """Of all tasks, over HTTP."""
+        """The states of all tasks by id, over HTTP."""
         return {uuid: task["state"] for uuid, task in self.get("/api/tasks").items()}
 
     def kill(self) -> None:
-        """-9 for all of it, at once."""
+        """Send SIGKILL to all processes at once."""
         assert self.process is not None
         self.signal(signal.SIGKILL)
         self.process.wait(20)

@@ -1,4 +1,4 @@
-"""An answer of `/metrics` as Prometheus reads it."""
+"""A parsed response of `/metrics`."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ class Scraped:
         for family in self.families.values():
             for sample in family.samples:
                 key = sample.name, frozenset(sample.labels.items())
-                assert key not in self._samples, f"told twice: {key}"
+                assert key not in self._samples, f"duplicate sample: {key}"
                 self._samples[key] = sample.value
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -22,12 +22,12 @@ class Scraped:
         return self._samples.get((name, frozenset(labels.items())))
 
     def labelled(self, name: str, label: str) -> dict[str, float]:
-        """The samples of this name by one label, which must tell them apart."""
+        """The samples of this name by the value of one label, which must be unique."""
         found = [(dict(labels)[label], value) for (each, labels), value in self._samples.items() if each == name]
         assert len(dict(found)) == len(found)
         return dict(found)
 
     def total(self, name: str, **labels: str) -> float:
-        """Of all samples that have these labels."""
+        """The sum of all samples that have these labels."""
         asked = frozenset(labels.items())
         return sum(value for (each, there), value in self._samples.items() if each == name and asked <= there)

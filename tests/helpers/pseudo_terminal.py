@@ -1,4 +1,4 @@
-"""A command on a real (pseudo) terminal of a given width."""
+"""Runs a command on a pseudo-terminal of a given width."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def run_on_terminal(*arguments: str, folder: Path, width: int = 100, **settings: str) -> str:
-    """What `flower` writes to the terminal, escape sequences included."""
+    """Run `flower` and return its output, including escape sequences."""
     environment = {"TZ": "UTC", "TERM": "xterm-256color", "PATH": os.environ["PATH"], **settings}
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
@@ -36,5 +36,5 @@ def run_on_terminal(*arguments: str, folder: Path, width: int = 100, **settings:
 def _read(leader: int) -> bytes:
     try:
         return os.read(leader, 65_536)
-    except OSError:  # Linux says so when the last process has closed the other side
+    except OSError:  # Linux raises it when the last process has closed the other side
         return b""

@@ -1,4 +1,4 @@
-"""A reverse proxy as people put one before Flower: one prefix is passed on with its path, all else is not."""
+"""A reverse proxy that forwards one path prefix, as in front of Flower, and rejects all other paths."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +32,7 @@ class Proxy:
 
             do_POST = do_GET
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has there
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

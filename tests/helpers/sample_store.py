@@ -1,4 +1,4 @@
-"""The tasks of a small shop, the same in every test, with texts that nobody should trust."""
+"""A store with the tasks of a small shop, identical in every test, including hostile texts."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from flower.store.factory import open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, Writer
 
-#: The time at which the shop was looked at.
+#: The current time of the sample.
 NOW = time.time()
 
 TRACEBACK = """Traceback (most recent call last):
@@ -21,7 +21,7 @@ shop.billing.CardDeclined: order {number} declined"""
 
 
 def order(number: int, **fields: Any) -> Task:
-    """The number-th task, a minute older than the one before."""
+    """Task `number`, one minute older than the previous one."""
     received = NOW - 60.0 * number
     values: dict[str, Any] = {
         "name": "shop.order" if number % 3 else "billing.charge",
@@ -86,7 +86,7 @@ def on_disk(path: Path) -> Path:
 
 
 def run(*arguments: str, folder: Path, given: bytes | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
-    """`flower` as people call it, in a folder, with nothing in the environment but `settings`."""
+    """Run `flower` in a folder, with only `settings` in the environment."""
     done = subprocess.run(
         [sys.executable, "-m", "flower", *arguments],
         capture_output=True, input=given, timeout=60, cwd=folder, check=False, env={"TZ": "UTC", **settings},

@@ -1,4 +1,4 @@
-"""Random tasks and search trees, for property tests: hostile texts, arguments of every kind, cut reprs."""
+"""Hypothesis strategies: random tasks and search trees with hostile texts, arguments of all types and cut reprs."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def tasks(draw: st.DrawFn) -> Task:
 
 
 def _needle(draw: st.DrawFn, text: str | None) -> str:
-    """Often a piece of the task's own text, in another case: random words would never hit."""
+    """Often a part of the text of the task in another case, because random words would never match."""
     if not text or draw(st.booleans()):
         return draw(hostile.filter(bool))
     start = draw(st.integers(0, len(text) - 1))
@@ -134,7 +134,7 @@ def _pair(draw: st.DrawFn) -> tuple[str, str]:
 
 
 def _pattern(draw: st.DrawFn, text: str | None) -> str:
-    """A pattern of which parts are the task's own text."""
+    """A wildcard pattern with parts of the text of the task."""
     pieces = st.sampled_from(["*", "?", "**"]) | hostile.map(escape_wildcards)
     if not text or draw(st.booleans()):
         return "".join(draw(st.lists(pieces, max_size=4)))
@@ -151,7 +151,7 @@ def bounds(draw: st.DrawFn) -> RangeBounds:
 
 
 def _a_path(draw: st.DrawFn, value: Any) -> PathCondition:
-    """Often one that leads to something."""
+    """A key path, often one that exists in the value."""
     keys: list[str] = []
     while isinstance(value, dict | list | tuple) and value and (not keys or draw(st.booleans())):
         key = draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
@@ -205,7 +205,7 @@ def terms(draw: st.DrawFn, task: Task) -> Term:
 
 
 def trees(task: Task) -> st.SearchStrategy[Node]:
-    """Trees in the plain form, many of which hold for the task."""
+    """Search trees, many of which match the task."""
     return _trees(terms(task))
 
 
@@ -267,7 +267,7 @@ def _writable(draw: st.DrawFn) -> Term:
 
 @st.composite
 def writable_terms(draw: st.DrawFn) -> Term:
-    """Terms that the language has words for."""
+    """Terms that the query language can express."""
     return _writable(draw)
 
 

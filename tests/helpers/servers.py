@@ -1,7 +1,7 @@
-"""Real brokers for tests: started on free ports in temporary folders, stopped again.
+"""Real brokers for tests, on free ports and in temporary folders.
 
-Each is a context manager that can also be paused, killed and restarted on the same port with the
-same data, because losing the broker is part of what is tested."""
+Each is a context manager. It can be paused, killed and restarted on the same port with the same data, because tests
+cover the loss of the broker."""
 
 import os
 import shutil
@@ -23,6 +23,7 @@ def free_port() -> int:
 
 
 def wait_for(what: str, ready: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Poll until `ready` is true. Raises TimeoutError with `what` in its message."""
     deadline = time.monotonic() + timeout
     while not ready():
         if time.monotonic() > deadline:
@@ -37,7 +38,7 @@ def port_open(port: int) -> bool:
 
 
 class Server:
-    """A child process in a folder of its own, in its own process group."""
+    """A child process with its own folder and process group."""
 
     name = "server"
 
@@ -74,13 +75,13 @@ class Server:
         def ready() -> bool:
             assert self.process is not None
             if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at once: {self.log.read_text()[-2000:]}")
+                raise RuntimeError(f"{self.name} exited during startup: {self.log.read_text()[-2000:]}")
             return self.ready()
 
         wait_for(self.name, ready)
 
     def signal(self, number: int) -> None:
-        """STOP and CONT make a broker that hangs; KILL one that dies."""
+        """Send a signal to the process group. STOP and CONT simulate a broker that hangs, KILL one that crashes."""
         assert self.process is not None
         os.killpg(self.process.pid, number)
 
@@ -126,7 +127,7 @@ class Redis(Server):
 
 
 class TlsRedis(Redis):
-    """A Redis that speaks nothing but TLS, with a certificate of an authority of its own."""
+    """A Redis that accepts TLS only, with a self-signed certificate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +149,7 @@ class TlsRedis(Redis):
 
 
 class Sentinel(Server):
-    """Watches a Redis and tells where it is, under the name `shop`."""
+    """A Redis Sentinel with one master, named `shop`."""
 
     name = "sentinel"
 
@@ -167,7 +168,7 @@ class Sentinel(Server):
 
 
 class RabbitMQ(Server):
-    """A node of its own: own name, own data, own cookie, own epmd port; with the management plugin if it is wanted."""
+    """A RabbitMQ node with its own name, data, cookie and epmd port, optionally with the management plugin."""
 
     name = "rabbitmq"
 
@@ -209,8 +210,8 @@ class RabbitMQ(Server):
         return [str(script) if script.exists() else "rabbitmq-server"]
 
     def ready(self) -> bool:
-        told = self.management is None or port_open(self.management)
-        return told and port_open(self.port) and b"completed with" in self.log.read_bytes()
+        management_ready = self.management is None or port_open(self.management)
+        return management_ready and port_open(self.port) and b"completed with" in self.log.read_bytes()
 
     def stop(self) -> None:
         super().stop()

@@ -1,4 +1,4 @@
-"""Stores of both kinds, the one on disk with tiny segments."""
+"""Both implementations of the store, SQLite with small segments."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ SEGMENT = 50
 class Store:
     writer: Writer
     reader: Reader
-    #: a writer anew, as after a restart
+    #: closes the writer and opens another one, as a restart does
     restart: Callable[[], Writer]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """The same test on every store."""
+    """Runs the test on every store."""
     with opened(request.param, tmp_path) as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Tasks for tests: a few made by hand, and hypothesis strategies for odd ones."""
+"""Tasks for tests: simple ones by number, and hypothesis strategies for unusual ones."""
 
 import uuid
 from typing import Any
@@ -12,7 +12,7 @@ from flower.store.protocols import SORT_KEYS, Query, Sort
 
 
 def make(number: int, **fields: Any) -> Task:
-    """The number-th task, with a canonical id."""
+    """Task `number`, with a canonical id."""
     values: dict[str, Any] = {
         "name": f"shop.{'order' if number % 3 else 'Mail'}",
         "state": "SUCCESS",
@@ -54,7 +54,7 @@ texts = st.one_of(
     st.text(alphabet="abkKsSß%_\\'\"İıſ\0\n 0é", max_size=12),
     st.sampled_from(["{'order_id': 17, 'Name': 'Ann'}", "{'a': 'b'}", "(1, 'x')", "\0hidden", "10%", "😀 smile"]),
 )
-#: few and colliding, so that ties and equal values are common
+#: few values, so that ties and equal values are common
 times = st.sampled_from([0.0, 1.0, 2.5, 1000.0, 1000.5, 4102444800.0, -1.0, 1e300])
 odd_ids = st.sampled_from(["id-1", "ID-1", "", "ß", uuid_of(3).upper(), "x" * 40, "5f1c"])
 ids = st.one_of(st.integers(0, 30).map(uuid_of), odd_ids)

@@ -1,4 +1,4 @@
-"""A login handler as somebody may have written it for Flower."""
+"""A login handler that a user wrote for Flower."""
 
 from tornado.web import RequestHandler
 

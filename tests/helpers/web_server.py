@@ -1,4 +1,4 @@
-"""The web application behind a real server on a real port, in a thread."""
+"""The web application on a real HTTP server in a thread."""
 
 import dataclasses
 import tempfile
@@ -18,16 +18,17 @@ from flower.store.protocols import Reader
 from flower.web.application import create_app
 from tests.helpers.servers import wait_for
 
-#: Options that a `Context` has itself.
+#: Options that are parameters of `Context`.
 _OF_CONTEXT = {field.name for field in dataclasses.fields(Context)}
 
 
 def no_app() -> Any:
-    raise AssertionError("nothing of this test speaks to a cluster")
+    raise AssertionError("this test must not access the cluster")
 
 
 class Live:
-    """`http` is a client of it; `Context` is made of the arguments, its `access` of those that are options."""
+    """A web server; `http` is a client of it. Arguments that are options configure the authenticator, all others are
+    parameters of `Context`."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Live:
             log_level="critical",
             lifespan="off",
             proxy_headers=False,
-            timeout_graceful_shutdown=1,  # a page that still listens shall not keep the test
+            timeout_graceful_shutdown=1,  # an open stream must not delay the test
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
