@@ -37,7 +37,7 @@ from flower.web.server import create_server, has_tls
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a read of the store may take; after that the client is asked to narrow the query.
+#: Seconds that a read of the store may take; after that the query fails with a hint to narrow it.
 STORE_READ_TIMEOUT = 10.0
 
 

@@ -3,12 +3,15 @@
     protocols          the interface of capture
     settings           what capture needs to know, picklable
     factory            chooses the source for the broker
-    redis, rabbitmq (amqp_frames), kombu_source
-                       one source each: connect, and bytes → messages
+    redis              source for Redis
+    rabbitmq           source for RabbitMQ
+    amqp_frames        parser of AMQP frames
+    kombu_source       source for all other brokers
     connection         broker connections, retry delays, error messages
     socket_connection  drains a socket
     spill_queue        queue that overflows to disk
     receiver           connects a source, the queue and the decoder
-    decoder, coerce    messages → `Event`
+    decoder            message bodies to events
+    coerce             lenient conversion of malformed events
     enable_events      broadcasts enable_events
-"""  # fmt: skip
+"""

@@ -26,7 +26,7 @@ _MIN_DELAY, _MAX_DELAY = 1.0, 30.0
 
 
 def backoff_delays() -> Iterator[float]:
-    """Seconds to wait before each attempt, without end: 1, 2, 4 … 30, each shortened by up to a quarter at random, so
+    """Seconds to wait before each attempt, unlimited: 1, 2, 4 … 30, each shortened by up to a quarter at random, so
     that many clients do not reconnect at the same time."""
     delay = _MIN_DELAY
     while True:

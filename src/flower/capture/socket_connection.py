@@ -128,7 +128,7 @@ class SocketConnection:
             self._send_now(self._outbox.popleft())
         now, keep_alive = time.monotonic(), self._keep_alive
         if keep_alive.timeout and now - self._last_read > keep_alive.timeout:
-            raise TimeoutError(f"nothing heard from the broker for {keep_alive.timeout:.0f} s")
+            raise TimeoutError(f"no data received from the broker for {keep_alive.timeout:.0f} s")
         if keep_alive.interval and now - max(self._last_sent, 0) > keep_alive.interval:
             self._send_now(keep_alive.message)
 

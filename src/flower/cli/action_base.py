@@ -1,13 +1,13 @@
-"""What the commands that act have in common: the application, the store, the ledger, and a note of what was done. They
-speak to the broker themselves, as the server does: no server need be running.
+"""Base of the commands that change something or use the ledger: the application, the ledger, the audit log.
 
-The ledger of a store for the commands: the same options everywhere, who asks, and how they end."""
+These commands connect to the broker themselves, as the server does; no server needs to be running.
+"""
 
 import asyncio
 import getpass
 import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,9 +16,9 @@ import click
 
 from flower.api.actions.models import ActionContext
 from flower.celery_app import import_task_modules, lazy_app
-from flower.cli.base import CommandContext, QueryCommand, load_store_config, query_command
+from flower.cli.base import CommandContext, load_store_config, query_command, require_store
 from flower.config import Config
-from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound, StoreError
+from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound
 from flower.redaction import Redactor, parse_rules
 from flower.store.ledger import Ledger
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ActionCommandContext:
-    """What an acting command is handed beside what it was asked."""
+    """The context of a command that changes something; `command` is the context of a query command."""
 
     command: CommandContext
     config: Config
@@ -36,101 +36,71 @@ class ActionCommandContext:
     user: str
 
     def action_dependencies(self) -> ActionContext:
+        """The dependencies of the functions in `api.actions`. Imports the application."""
         config = self.config
         rules = parse_rules(config.redact, config.redact_patterns, config.redact_args or ())
         return ActionContext(self.command.store, self._app(), self.ledger, Redactor(rules))
 
     def run_audited(self, action: str, targets: Sequence[str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do it, and note it in the audit log: before it is done, and what it came to."""
+        """Run `work` and write it to the audit log: an entry before it starts, and its outcome."""
         audit = self.ledger.audit
         entry = audit.add(action, user=self.user, auth_method="cli", outcome="in_progress", targets=targets)
         try:
-            done = asyncio.run(work())
+            result = asyncio.run(work())
         except FlowerError as error:
             refused = isinstance(error, InvalidRequest | NotFound | Forbidden)
             audit.finish(entry, "refused" if refused else "failed", error.message)
             raise
-        made = getattr(done, "task", None)
-        audit.finish(entry, "done", targets=[made] if isinstance(made, str) and made not in targets else [])
-        return done
+        new_task = getattr(result, "task", None)
+        new_targets = [new_task] if isinstance(new_task, str) and new_task not in targets else []
+        audit.finish(entry, "done", targets=new_targets)
+        return result
 
 
 def action_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command whose first argument is what it has to act with."""
+    """A command whose function receives an `ActionCommandContext` as its first argument."""
 
     def make(function: Callable[..., None]) -> click.Command:
-        def run(asked: CommandContext, /, *, app: str | None, broker: str | None, **given: Any) -> None:
+        def run(command: CommandContext, /, *, app: str | None, broker: str | None, **options: Any) -> None:
             ctx = click.get_current_context()
-            config = load_store_config(ctx.params.get("db"), ctx.params.get("conf"))
-            if config.read_only:
-                raise Forbidden("Read only mode is enabled")
-            with _open_action_ledger(config) as ledger:
-                function(
-                    ActionCommandContext(asked, config, ledger, _load_action_app(ctx, app, broker), _user_name()),
-                    **given,
-                )
+            with open_store_ledger(ctx.params.get("db"), ctx.params.get("conf"), create=True) as (ledger, config):
+                if config.read_only:
+                    raise Forbidden("Read only mode is enabled")
+                load_app = _action_app_loader(ctx, app, broker)
+                function(ActionCommandContext(command, config, ledger, load_app, current_user()), **options)
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        command = click.option("-b", "--broker", metavar="URL", help="Broker; overrides the application's.")(run)
-        return query_command(name)(click.option("-A", "--app", metavar="NAME", help="The application.")(command))
+        with_broker = click.option("-b", "--broker", metavar="URL", help="Broker URL; overrides the application's.")(
+            run
+        )
+        return query_command(name)(click.option("-A", "--app", metavar="NAME", help="Celery application.")(with_broker))
 
     return make
 
 
-def _load_action_app(ctx: click.Context, name: str | None, broker: str | None) -> Callable[[], Any]:
-    """Behind celery it is the application that celery was told."""
+def _action_app_loader(ctx: click.Context, name: str | None, broker: str | None) -> Callable[[], Any]:
+    """Loads the named application, or that of the celery program for `celery flower`."""
     parents = (parent.obj for parent in (ctx, ctx.parent) if parent is not None)
-    given = next((obj.app for obj in parents if hasattr(obj, "app")), None)
-    return lazy_app(name, broker) if given is None or name else lambda: import_task_modules(given)
+    celery_app = next((obj.app for obj in parents if hasattr(obj, "app")), None)
+    return lazy_app(name, broker) if celery_app is None or name else lambda: import_task_modules(celery_app)
 
 
 @contextmanager
-def _open_action_ledger(config: Config) -> Iterator[Ledger]:
-    from flower.store.factory import open_ledger  # noqa: PLC0415 - `--help` and mistakes need no database
-
-    ledger = open_ledger(config.db)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this number
-        return ""
-
-
-def ledger_options(command: Callable[..., None]) -> Callable[..., None]:
-    command = click.option("--conf", metavar="FILE", help="Configuration file.  [flowerconfig.py]")(command)
-    return click.option("--db", metavar="FOLDER", help="The store.  [as for serve]")(command)
-
-
-class LedgerCommand(QueryCommand):
-    """Ends as the other commands do."""
-
-
-@contextmanager
-def open_store_ledger(db: str | None, conf: str | None, *, make: bool = False) -> Iterator[tuple[Ledger, Config]]:
-    """The ledger of the store, and the options that go with it. Raises StoreError if there is no store, unless it may
-    be made."""
+def open_store_ledger(db: str | None, conf: str | None, *, create: bool = False) -> Iterator[tuple[Ledger, Config]]:
+    """The ledger of the store, and the configuration. Raises StoreError if there is no store, unless `create`."""
     config = load_store_config(db, conf)
     path = Path(config.db)
-    if not make and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
-        raise StoreError(f"There is no store in {path}", hint="name one with --db, or let flower record one")
-    from flower.store.factory import open_ledger  # noqa: PLC0415 - `--help` and mistakes need no database
+    if not create:
+        require_store(path)
+    from flower.store.factory import open_ledger  # noqa: PLC0415 - slow to import; not needed for --help
 
-    ledger = open_ledger(path)
-    try:
+    with closing(open_ledger(path)) as ledger:
         yield ledger, config
-    finally:
-        ledger.close()
 
 
 def current_user() -> str:
-    """The person at the terminal, for the audit log."""
+    """The name of the operating system's user, for the audit log; the numeric id if it has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -138,4 +108,5 @@ def current_user() -> str:
 
 
 def write_audit(ledger: Ledger, action: str, **values: Any) -> None:
+    """Write a completed action to the audit log."""
     ledger.audit.add(action, user=current_user(), auth_method="cli", **values)

@@ -1,9 +1,10 @@
-"""Text of tasks on a terminal: shown, never obeyed. Anyone who can send a task chooses its name and arguments."""
+"""Escaping of control characters for terminals: the name and arguments of a task are chosen by its sender, and escape
+sequences in them must not be executed by the terminal."""
 
 import re
 
-#: Control characters (escape sequences begin with one), what turns the direction of writing, what is not seen,
-#: and lone surrogates, which no output can encode.
+#: Control characters (which start escape sequences), characters that change the writing direction, invisible
+#: characters, and lone surrogates, which no output encoding accepts.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
@@ -13,22 +14,22 @@ _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def escape_control(text: str) -> str:
-    """On one line, with every character that does something written as an escape."""
+    """The text on one line, control characters as escapes."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def escape_lines(text: str) -> list[str]:
-    """The same, line by line; tabs become blanks."""
+    """The lines of the text, each escaped; tabs become spaces."""
     return [escape_control(line) for line in text.expandtabs(4).replace("\r\n", "\n").split("\n")]
 
 
 def escape_csv(text: str) -> str:
-    """The same with its lines kept."""
+    """The text with line breaks kept and other control characters as escapes."""
     return _UNSAFE_LINES.sub(_escape, text.replace("\r\n", "\n"))
 
 
 def escape_json(text: str) -> str:
-    """JSON that means the same: JSON itself escapes the rest."""
+    """Equivalent JSON with control characters as JSON escapes."""
     return _UNSAFE_LINES.sub(_json_escape, text)
 
 

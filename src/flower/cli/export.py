@@ -19,7 +19,7 @@ from flower.errors import FlowerError, InvalidRequest
 from flower.records import Task
 from flower.store.protocols import Query, Reader
 
-#: Tasks between two looks at the progress.
+#: Number of tasks between two updates of the progress bar.
 _PROGRESS_STEP = 500
 
 
@@ -27,33 +27,38 @@ _PROGRESS_STEP = 500
 @query_options
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option(
-    "--format", "form", type=click.Choice(EXPORT_FORMATS), help="Instead of what FILE ends with; - is ndjson."
+    "--format",
+    "output_format",
+    type=click.Choice(EXPORT_FORMATS),
+    help="Format, by default that of the file name; ndjson for -.",
 )
 @click.option(
-    "--columns", metavar="NAMES", help="Such as uuid,runtime,kwargs.order_id; whole records if none is named."
+    "--columns", metavar="NAMES", help="Columns, e.g. uuid,runtime,kwargs.order_id; default: complete records."
 )
-def export(asked: CommandContext, *, file: str, form: ExportFormat | None, columns: str | None) -> None:
-    """Write the tasks that QUERY lets through to FILE (- is standard output), in the order of first writing.
+def export(ctx: CommandContext, *, file: str, output_format: ExportFormat | None, columns: str | None) -> None:
+    """Export the tasks matching QUERY to FILE (- is standard output), in the order in which they were first recorded.
 
-    NDJSON and Parquet of whole records can be imported again. CSV is for spreadsheets."""
-    form = form or guess_export_format(file) or ("ndjson" if file == "-" else None)
-    if form is None:
-        raise InvalidRequest(f"What shall {file} be?", hint="end it with .ndjson, .csv or .parquet, or say --format")
-    if form == "parquet" and file == "-" and sys.stdout.isatty():
-        raise InvalidRequest("Parquet is not for a terminal", hint="name a file, or send it down a pipe")
-    chosen = None if columns is None else get_columns(columns)
-    query = build_query(asked.query, WRITTEN_ORDER, **asked.window)
-    began = time.monotonic()
-    with progress_bar("Exporting", _count_total(asked.store, query)) as tell:
-        counter = _ProgressCounter(asked.store.tasks(query), tell)
-        size = _write(file, serialize_tasks(counter, form, chosen), form)
+    NDJSON and Parquet files of complete records can be imported. CSV is for spreadsheets."""
+    output_format = output_format or guess_export_format(file) or ("ndjson" if file == "-" else None)
+    if output_format is None:
+        raise InvalidRequest(
+            f"Unknown file type: {file}", hint="use the extension .ndjson, .csv or .parquet, or --format"
+        )
+    if output_format == "parquet" and file == "-" and sys.stdout.isatty():
+        raise InvalidRequest("Parquet cannot be written to a terminal", hint="use a file or a pipe")
+    selected = None if columns is None else get_columns(columns)
+    query = build_query(ctx.query, WRITTEN_ORDER, **ctx.window)
+    started_at = time.monotonic()
+    with progress_bar("Exporting", _count_total(ctx.store, query)) as report:
+        counter = _ProgressCounter(ctx.store.tasks(query), report)
+        size = _write(file, serialize_tasks(counter, output_format, selected), output_format)
     if file != "-":
-        echo_stderr(f"{counter.count:,} tasks, {size / 1e6:,.1f} MB in {time.monotonic() - began:.1f} s: {file}")
+        echo_stderr(f"{counter.count:,} tasks, {size / 1e6:,.1f} MB in {time.monotonic() - started_at:.1f} s: {file}")
     exit_if_empty(counter.count)
 
 
 class _ProgressCounter:
-    """Counts the tasks that go through."""
+    """Counts the tasks that are taken from an iterable, and reports the progress."""
 
     def __init__(self, tasks: Iterable[Task], report: Callable[[int], None]) -> None:
         self._tasks = tasks
@@ -69,39 +74,39 @@ class _ProgressCounter:
 
 
 def _count_total(store: Reader, query: Query) -> int | None:
-    """For the bar only, so nobody waits for it who sees none."""
+    """The number of tasks for the progress bar; None without a progress bar."""
     if not sys.stderr.isatty():
         return None
     try:
         count = store.count_until_deadline(query.where)
-    except FlowerError:  # the export itself will say what is wrong
+    except FlowerError:  # the export raises the same error
         return None
     return None if count.partial else count.count
 
 
-def _write(file: str, parts: Iterator[bytes], form: ExportFormat) -> int:
+def _write(file: str, parts: Iterator[bytes], output_format: ExportFormat) -> int:
     if file == "-":
-        return sum(_write_stdout(part, form) for part in parts)
+        return sum(_write_stdout(part, output_format) for part in parts)
     with _create_file(Path(file)) as write:
         return sum(map(write, parts))
 
 
-def _write_stdout(part: bytes, form: ExportFormat) -> int:
-    if form == "parquet":
+def _write_stdout(part: bytes, output_format: ExportFormat) -> int:
+    if output_format == "parquet":
         click.echo(part, nl=False)
     else:
-        write_output(part, form)
+        write_output(part, output_format)
     return len(part)
 
 
 @contextmanager
 def _create_file(path: Path) -> Iterator[Callable[[bytes], int]]:
-    """The file appears whole or not at all; what was there before stays until then. A device or pipe is written to."""
+    """Write to a temporary file that replaces `path` when it is complete. A device or pipe is written directly."""
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
             yield device.write
         return
-    # named before it is made, so that Ctrl-C finds it at any moment
+    # Named before it is created, so that it can be removed after Ctrl-C at any moment.
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with new.open("xb") as output:

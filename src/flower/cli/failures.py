@@ -17,9 +17,9 @@ from flower.cli.base import (
     query_command,
     query_options,
     selected_format,
+    window_since,
 )
 from flower.cli.formatting import format_human, parse_duration_option
-from flower.cli.stats import window_since
 from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_output, write_table
 from flower.cli.terminal import DetailLine, heading_lines, label_lines, print_lines, quote_lines
 from flower.errors import InvalidRequest
@@ -30,8 +30,8 @@ _FAILURE_COLUMNS = (
     TableColumn("failure", drop_order=0, min_width=16),
     TableColumn("status", drop_order=1, min_width=9),
     TableColumn("count", "integer", drop_order=0, min_width=6),
-    TableColumn("first", "time", drop_order=6, min_width=19),
-    TableColumn("last", "time", drop_order=3, min_width=19),
+    TableColumn("first_failure_at", "time", drop_order=6, min_width=19),
+    TableColumn("last_failure_at", "time", drop_order=3, min_width=19),
     TableColumn("trend", drop_order=2, min_width=12),
     TableColumn("exception", drop_order=0, min_width=14),
     TableColumn("message", drop_order=1, min_width=20),
@@ -40,9 +40,9 @@ _FAILURE_COLUMNS = (
     TableColumn("workers", drop_order=7, min_width=16),
 )
 _SPARK_CHARACTERS = " ▁▂▃▄▅▆▇█"
-#: Stretches of time that a trend has, about.
+#: Approximate number of buckets of a trend.
 _TREND_BUCKETS = 12
-#: Tasks that are shown of one group.
+#: Maximum number of tasks shown of one group.
 _MAX_EXAMPLES = 10
 
 
@@ -52,113 +52,118 @@ _MAX_EXAMPLES = 10
     "--status",
     multiple=True,
     metavar="STATUS",
-    help=f"Only groups that are {', '.join(FAILURE_STATUSES[:-1])} or {FAILURE_STATUSES[-1]}.",
+    help=f"Filter by status: {', '.join(FAILURE_STATUSES[:-1])} or {FAILURE_STATUSES[-1]}.",
 )
-@click.option("--group", metavar="ID", help="Only this group, and all of it.")
+@click.option("--group", metavar="ID", help="Show one group.")
 @click.option(
-    "--over",
+    "--since",
     callback=parse_duration_option,
     metavar="TIME",
-    help="Only what was received in so long until now: 24h, 7d.",
+    help="Time window, e.g. 24h or 7d.",
 )
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Groups.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Maximum number of groups."
+)
 @format_options
 def failures(
-    asked: CommandContext,
+    ctx: CommandContext,
     *,
     status: tuple[str, ...],
     group: str | None,
-    over: float | None,
+    since: float | None,
     limit: int,
-    forms: tuple[OutputFormat, ...],
+    output_formats: tuple[OutputFormat, ...],
 ) -> None:
-    """Failures, those of one class, message (numbers and ids masked) and place in the code together."""
-    form = selected_format(forms)
-    window = window_since(asked.window, over)
+    """List failure groups: failures with the same exception class, message (numbers and ids masked) and location."""
+    output_format = selected_format(output_formats)
+    window = window_since(ctx.window, since)
     if group is not None:
-        if form not in (None, "json"):
+        if output_format not in (None, "json"):
             raise InvalidRequest(
-                f"--group does not go with --{form}", hint=f"write flower tasks --{form} failure:={group}"
+                f"--group and --{output_format} are mutually exclusive",
+                hint=f"use flower tasks --{output_format} failure:={group}",
             )
         if status:
-            raise InvalidRequest("--status does not go with --group", hint="the group tells its status")
+            raise InvalidRequest("--status and --group are mutually exclusive")
         row, detail = load_failure(
-            asked.store, asked.ledger, group, asked.query, buckets=_TREND_BUCKETS, limit=_MAX_EXAMPLES, **window
+            ctx.store, ctx.ledger, group, ctx.query, buckets=_TREND_BUCKETS, limit=_MAX_EXAMPLES, **window
         )
-        if form == "json":
-            write_output(dump_json(msgspec.structs.replace(detail, group=row)) + b"\n", form)
+        if output_format == "json":
+            write_output(dump_json(msgspec.structs.replace(detail, group=row)) + b"\n", output_format)
         else:
-            print_lines(_detail_lines(asked, row, detail.tasks))
+            print_lines(_detail_lines(ctx, row, detail.tasks))
         return
-    answer = load_failures(
-        asked.store, asked.ledger, asked.query, status=status, limit=limit, buckets=_TREND_BUCKETS, **window
+    result = load_failures(
+        ctx.store, ctx.ledger, ctx.query, status=status, limit=limit, buckets=_TREND_BUCKETS, **window
     )
-    if form == "json":
-        write_output(dump_json(answer) + b"\n", form)
+    if output_format == "json":
+        write_output(dump_json(result) + b"\n", output_format)
     else:
-        write_table(_FAILURE_COLUMNS, [_row(one, form) for one in answer.failures], form, zone=asked.zone)
-    exit_if_partial(answer.partial)
-    exit_if_empty(len(answer.failures))
-    if answer.more:
-        echo_stderr(f"There are {answer.more:,} more groups: --limit")
+        write_table(
+            _FAILURE_COLUMNS, [_to_row(row, output_format) for row in result.failures], output_format, zone=ctx.zone
+        )
+    exit_if_partial(result.partial)
+    exit_if_empty(len(result.failures))
+    if result.more:
+        echo_stderr(f"{result.more:,} more groups: increase --limit")
 
 
-def _row(one: FailureRow, form: OutputFormat | None) -> list[Any]:
-    screen = form is None and sys.stdout.isatty()
-    mark = one.fingerprint
-    trend = sparkline(one.trend) if screen else " ".join(map(str, one.trend))
+def _to_row(row: FailureRow, output_format: OutputFormat | None) -> list[Any]:
+    on_terminal = output_format is None and sys.stdout.isatty()
+    fingerprint = row.fingerprint
+    trend = sparkline(row.trend) if on_terminal else " ".join(map(str, row.trend))
     return [
-        mark.id, one.status, one.count, one.first_failure_at, one.last_failure_at, trend, mark.exception,
-        mark.message, mark.frame,
-        _join_values(one.types), _join_values(one.workers),
+        fingerprint.id, row.status, row.count, row.first_failure_at, row.last_failure_at, trend, fingerprint.exception,
+        fingerprint.message, fingerprint.frame,
+        _join_values(row.types), _join_values(row.workers),
     ]  # fmt: skip
 
 
 def sparkline(counts: Sequence[int]) -> str:
-    """A small picture of these numbers; what is not nothing can be seen."""
-    most = max(counts, default=0)
-    return "".join(_SPARK_CHARACTERS[-(-count * 8 // most) if most else 0] for count in counts)
+    """A bar chart of block characters; every value above 0 is visible."""
+    maximum = max(counts, default=0)
+    return "".join(_SPARK_CHARACTERS[-(-count * 8 // maximum) if maximum else 0] for count in counts)
 
 
 def _join_values(values: Sequence[FacetValue]) -> str:
     return ", ".join(f"{value.value or '?'} ({value.count})" for value in values)
 
 
-def _status_text(asked: CommandContext, one: FailureRow) -> str:
-    """The status, and what somebody said: `muted by ann, 2026-11-22 10:15:00, until …: SHOP-311`."""
-    note = one.note
+def _status_text(ctx: CommandContext, row: FailureRow) -> str:
+    """The status and its note: `muted (by ann, 2026-11-22 10:15:00, until …: SHOP-311)`."""
+    note = row.note
     if note is None:
-        return one.status
-    said = f"by {note.created_by}, {format_human(note.created_at, 'time', asked.zone)}"
+        return row.status
+    source = f"by {note.created_by}, {format_human(note.created_at, 'time', ctx.zone)}"
     if note.expires_at is not None:
-        said += f", until {format_human(note.expires_at, 'time', asked.zone)}"
-    return f"{one.status} ({said}{': ' if note.comment else ''}{note.comment})"
+        source += f", until {format_human(note.expires_at, 'time', ctx.zone)}"
+    return f"{row.status} ({source}{': ' if note.comment else ''}{note.comment})"
 
 
-def _detail_lines(asked: CommandContext, one: FailureRow, latest: Sequence[Task]) -> Iterator[DetailLine]:
-    mark = one.fingerprint
-    yield DetailLine(mark.exception, "red")
-    yield DetailLine(mark.message)
+def _detail_lines(ctx: CommandContext, row: FailureRow, latest: Sequence[Task]) -> Iterator[DetailLine]:
+    fingerprint = row.fingerprint
+    yield DetailLine(fingerprint.exception, "red")
+    yield DetailLine(fingerprint.message)
     yield DetailLine()
     yield from label_lines(
         [
-            ("failure", mark.id),
-            ("status", _status_text(asked, one)),
-            ("frame", mark.frame or ""),
-            ("count", f"{one.count:,}"),
-            ("first", format_human(one.first_failure_at, "time", asked.zone)),
-            ("last", format_human(one.last_failure_at, "time", asked.zone)),
-            ("first seen", format_human(one.first_seen_at, "time", asked.zone)),
-            ("trend", " ".join(map(str, one.trend))),
-            ("types", _join_values(one.types)),
-            ("workers", _join_values(one.workers)),
+            ("failure", fingerprint.id),
+            ("status", _status_text(ctx, row)),
+            ("frame", fingerprint.frame or ""),
+            ("count", f"{row.count:,}"),
+            ("first failure", format_human(row.first_failure_at, "time", ctx.zone)),
+            ("last failure", format_human(row.last_failure_at, "time", ctx.zone)),
+            ("first seen", format_human(row.first_seen_at, "time", ctx.zone)),
+            ("trend", " ".join(map(str, row.trend))),
+            ("types", _join_values(row.types)),
+            ("workers", _join_values(row.workers)),
         ]
     )
     example = next((task.traceback for task in latest if task.traceback), None)
     if example:
-        yield from heading_lines("A traceback of it")
+        yield from heading_lines("Example traceback")
         yield from quote_lines(example)
-    yield from heading_lines("The latest")
+    yield from heading_lines("Latest tasks")
     for task in latest:
-        parts = [format_human(task.received, "time", asked.zone), task.state, task.name or "", task.uuid]
+        parts = [format_human(task.received, "time", ctx.zone), task.state, task.name or "", task.uuid]
         yield DetailLine("  ".join(part for part in parts if part))

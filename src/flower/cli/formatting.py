@@ -1,6 +1,4 @@
-"""Durations on the command line: `90`, `15m`, `24h`, `7d`.
-
-Values as people read them on a terminal, and as programs read them out of a pipe. Both are safe to print."""
+"""Formatting of values for terminals and for pipes, and parsing of durations. Formatted values are safe to print."""
 
 import math
 from datetime import datetime, tzinfo
@@ -15,7 +13,7 @@ from flower.units import parse_duration
 
 
 def parse_duration_option(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """The callback of an option that takes a duration."""
+    """Callback of a click option that takes a duration: `90`, `15m`, `24h`, `7d`. Seconds."""
     if text is None:
         return None
     try:
@@ -23,19 +21,20 @@ def parse_duration_option(ctx: click.Context, parameter: click.Parameter, text: 
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 1e11:
-        raise click.BadParameter(f"'{text}' is not a duration such as 90, 15m, 24h or 7d", ctx, parameter)
+        raise click.BadParameter(f"'{text}' is not a duration, e.g. 90, 15m, 24h or 7d", ctx, parameter)
     return seconds
 
 
-#: part      0 … 1, shown as percent
-#: rate      a second
+#: part      0 to 1, displayed as percent
+#: rate      per second
 ValueKind: TypeAlias = columns.ColumnKind | Literal["part", "rate"]
 
-#: Kinds that are compared by their size, and so stand at the right.
+#: Kinds that are right-aligned in tables.
 NUMERIC_KINDS: frozenset[ValueKind] = frozenset({"integer", "duration", "part", "rate"})
 
 
 def format_human(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
+    """The value for a terminal."""
     match kind, value:
         case _, None:
             return ""
@@ -53,7 +52,8 @@ def format_human(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
 
 
 def format_machine(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
-    """Without tabs and line ends. Times are ISO 8601 with their zone; numbers are plain, durations seconds."""
+    """The value for a pipe, without tabs and line breaks: times are ISO 8601 with the zone, numbers plain, durations in
+    seconds."""
     match kind, value:
         case "time", int() | float():
             return format_time(value, zone, "milliseconds")
@@ -63,7 +63,7 @@ def format_machine(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
 
 
 def format_time(seconds: float, zone: tzinfo | None, precision: str) -> str:
-    """ISO 8601 in the zone (None: the local one); of a time that no calendar has, the number."""
+    """ISO 8601 in the zone (None: local); the number for a time outside the calendar."""
     try:
         return datetime.fromtimestamp(seconds).astimezone(zone).isoformat("T", precision)
     except (ValueError, OverflowError, OSError):
@@ -79,8 +79,8 @@ def format_duration(seconds: float) -> str:
         return f"{sign}{size * 1000:.3g}ms"
     if size < 59.95:
         return f"{sign}{size:.3g}s"
-    whole = round(size)
+    rounded = round(size)
     for unit, below, large, small in ((60, 3_600, "m", "s"), (3_600, 86_400, "h", "m")):
-        if whole < below:
-            return f"{sign}{whole // unit}{large}{whole % unit // (unit // 60):02d}{small}"
-    return f"{sign}{whole // 86_400:,}d{whole % 86_400 // 3_600:02d}h"
+        if rounded < below:
+            return f"{sign}{rounded // unit}{large}{rounded % unit // (unit // 60):02d}{small}"
+    return f"{sign}{rounded // 86_400:,}d{rounded % 86_400 // 3_600:02d}h"

@@ -1,4 +1,4 @@
-"""`flower import` (a word that no Python module can be called by)."""
+"""`flower import` (`import` is not a valid module name)."""
 
 import io
 import shutil
@@ -20,63 +20,62 @@ from flower.api.importer import (
     read_ndjson,
     read_parquet,
 )
-from flower.cli.base import EXIT_FAILED, QueryCommand, exit_if_empty, load_store_config
+from flower.cli.base import EXIT_FAILED, QueryCommand, config_file_options, exit_if_empty, load_store_config
 from flower.cli.table import echo_stderr
 from flower.cli.terminal import progress_bar
 
-#: Lines that are named one by one when they cannot be brought in.
+#: Maximum number of rejected lines that are reported one by one.
 _MAX_REPORTED = 20
 
 
 @click.command("import", cls=QueryCommand)
-@click.option("--db", metavar="FOLDER", help="The store; made if it is not there.  [as for serve]")
-@click.option("--conf", metavar="FILE", help="Configuration file.  [flowerconfig.py]")
+@config_file_options
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 def import_tasks(*, db: str | None, conf: str | None, file: str) -> None:
-    """Bring the tasks of FILE (- is standard input), NDJSON or Parquet of `flower export`, into a store.
+    """Import the tasks of FILE (- is standard input), NDJSON or Parquet of `flower export`, into a store.
 
-    A task that is there already is kept in its newer version, so the same file may be brought in again. Nobody may
-    be recording into the store meanwhile."""
-    from flower.store.factory import open_writer  # noqa: PLC0415
+    The newer version of an existing task is kept, so a file may be imported again. No recorder may be using the store
+    at the same time. The store is created if it does not exist."""
+    from flower.store.factory import open_writer  # noqa: PLC0415 - slow to import; not needed for --help
 
     path = load_store_config(db, conf).db
-    began = time.monotonic()
-    refusals = _RejectedLines()
-    outcome = ImportResult()
+    started_at = time.monotonic()
+    rejected_lines = _RejectedLines()
+    result = ImportResult()
     with _open_input(file) as source:
         writer = open_writer(path)
         try:
             parquet = detect_import_format(source.peek(4)) == "parquet"
             items = read_parquet(_make_seekable(source)) if parquet else read_ndjson(source)
-            with progress_bar("Importing") as tell:
-                for outcome in import_records(items, writer, refusals.add):
-                    tell(outcome.total)
+            with progress_bar("Importing") as report:
+                for result in import_records(items, writer, rejected_lines.add):
+                    report(result.total)
         finally:
             writer.close()
-    refusals.print_summary()
+    rejected_lines.print_summary()
     echo_stderr(
-        f"{outcome.new:,} new tasks, {outcome.updated:,} in a newer version, {outcome.unchanged:,} as they were, "
-        f"{outcome.rejected:,} lines refused in {time.monotonic() - began:.1f} s: {path}"
+        f"{result.new:,} imported, {result.updated:,} updated, {result.unchanged:,} unchanged, "
+        f"{result.rejected:,} rejected in {time.monotonic() - started_at:.1f} s: {path}"
     )
-    if outcome.rejected:
+    if result.rejected:
         raise click.exceptions.Exit(EXIT_FAILED)
-    exit_if_empty(outcome.total)
+    exit_if_empty(result.total)
 
 
 class _RejectedLines:
-    """Names the first lines, counts the others."""
+    """Reports the first rejected lines, counts the others."""
 
     def __init__(self) -> None:
         self._count = 0
 
-    def add(self, refused: RejectedLine) -> None:
+    def add(self, rejected: RejectedLine) -> None:
         self._count += 1
         if self._count <= _MAX_REPORTED:
-            echo_stderr(f"Line {refused.line:,} was skipped: {refused.reason}")
+            echo_stderr(f"Line {rejected.line:,} rejected: {rejected.reason}")
 
     def print_summary(self) -> None:
         if self._count > _MAX_REPORTED:
-            echo_stderr(f"... and {self._count - _MAX_REPORTED:,} more lines were skipped")
+            echo_stderr(f"... and {self._count - _MAX_REPORTED:,} more lines rejected")
 
 
 @contextmanager
@@ -90,10 +89,10 @@ def _open_input(file: str) -> Iterator[io.BufferedReader]:
 
 
 def _make_seekable(source: io.BufferedReader) -> BinaryIO:
-    """Parquet is read from its end; what comes down a pipe goes through a file."""
+    """A seekable file: Parquet is read from its end, so input from a pipe is copied to a temporary file."""
     if source.seekable():
         return source
-    copy: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed, and so gone, when nobody holds it any more
+    copy: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed and removed when it is garbage-collected
     shutil.copyfileobj(source, copy)
     copy.seek(0)
     return cast(BinaryIO, copy)

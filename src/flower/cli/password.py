@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from flower.access.passwords import hash_password
 from flower.cli.base import QueryCommand
 from flower.errors import InvalidRequest
 
@@ -11,16 +12,14 @@ from flower.errors import InvalidRequest
 @click.command("password", cls=QueryCommand)
 @click.argument("user")
 def password(*, user: str) -> None:
-    """Ask for a password and write the entry of `basic_auth` for USER, with a hash in place of the password. In a pipe
-    the password is the first line of standard input."""
-    from flower.access.passwords import hash_password  # noqa: PLC0415
-
+    """Prompt for a password and print the `basic_auth` entry of USER with its hash. In a pipe the password is the first
+    line of standard input."""
     if ":" in user or not user:
-        raise InvalidRequest("A user's name has no colon in it, and is not empty")
+        raise InvalidRequest("Invalid user name: must not be empty or contain a colon")
     if sys.stdin.isatty():
-        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        password_text = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        given = sys.stdin.readline().rstrip("\r\n")
-    if not given:
-        raise InvalidRequest("There is no password")
-    click.echo(f"{user}:{hash_password(given)}")
+        password_text = sys.stdin.readline().rstrip("\r\n")
+    if not password_text:
+        raise InvalidRequest("The password must not be empty")
+    click.echo(f"{user}:{hash_password(password_text)}")

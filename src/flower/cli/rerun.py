@@ -6,6 +6,7 @@ from typing import Any
 import click
 import msgspec
 
+from flower.api.actions import rerun_task
 from flower.api.json_encoder import dump_json
 from flower.cli.action_base import ActionCommandContext, action_command
 from flower.cli.table import echo_stderr, write_output
@@ -14,15 +15,15 @@ from flower.errors import InvalidRequest
 
 @action_command("rerun")
 @click.argument("uuid", metavar="ID")
-@click.option("--args", "args", metavar="JSON", help="Other positional arguments: an array.")
-@click.option("--kwargs", "kwargs", metavar="JSON", help="Other keyword arguments: an object.")
-@click.option("--queue", metavar="NAME", help="Another queue.")
-@click.option("--priority", type=click.IntRange(0, 255), help="Another priority.")
-@click.option("--countdown", type=click.FloatRange(0), metavar="SECONDS", help="Run it so much later.")
-@click.option("--dry-run", is_flag=True, help="Send nothing, and tell what would be.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--args", "args", metavar="JSON", help="Positional arguments: a JSON array.")
+@click.option("--kwargs", "kwargs", metavar="JSON", help="Keyword arguments: a JSON object.")
+@click.option("--queue", metavar="NAME", help="Queue.")
+@click.option("--priority", type=click.IntRange(0, 255), help="Priority.")
+@click.option("--countdown", type=click.FloatRange(0), metavar="SECONDS", help="Delay in seconds.")
+@click.option("--dry-run", is_flag=True, help="Preview without sending.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output.")
 def rerun(
-    acted: ActionCommandContext,
+    ctx: ActionCommandContext,
     *,
     uuid: str,
     args: str | None,
@@ -31,21 +32,19 @@ def rerun(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run a task again, as it was or with other arguments."""
-    given_args, given_kwargs = _parse_json_option("--args", args, list), _parse_json_option("--kwargs", kwargs, dict)
-    means = acted.action_dependencies()
-    from flower.api.actions import rerun_task  # noqa: PLC0415 - brings Celery in
-
-    sent = acted.run_audited(
+    """Re-run a task with its original arguments, or with the given ones."""
+    new_args, new_kwargs = _parse_json_option("--args", args, list), _parse_json_option("--kwargs", kwargs, dict)
+    dependencies = ctx.action_dependencies()
+    sent = ctx.run_audited(
         "task.rerun",
         [uuid],
-        lambda: rerun_task(means, uuid, given_args, given_kwargs, by=acted.user, dry_run=dry_run, **options),
+        lambda: rerun_task(dependencies, uuid, new_args, new_kwargs, by=ctx.user, dry_run=dry_run, **options),
     )
     if as_json or dry_run:
         write_output(dump_json(msgspec.to_builtins(sent)) + b"\n", "json")
         return
     if sent.unknown_options:
-        echo_stderr(f"Nobody knows the origin's {' and '.join(sent.unknown_options)}: the application's own was taken.")
+        echo_stderr(f"The original {' and '.join(sent.unknown_options)} is unknown; using the application's routing.")
     click.echo(sent.task)
 
 
@@ -55,7 +54,7 @@ def _parse_json_option(option: str, text: str | None, kind: type) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{option} is not JSON: {error}") from None
+        raise InvalidRequest(f"{option} is not valid JSON: {error}") from None
     if not isinstance(value, kind):
         raise InvalidRequest(f"{option} must be {'an array' if kind is list else 'an object'}")
     return value

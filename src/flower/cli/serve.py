@@ -1,4 +1,4 @@
-"""`flower serve`, `record` and `web`, and `celery flower`: the commands that go on until a signal."""
+"""`flower serve`, `record` and `web`, and `celery flower`: the commands that run until a signal arrives."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from flower.celery_app import LazyApp, import_task_modules, lazy_app
 from flower.cli.options import OptionsCommand, app_options, config_options, load_server_config
 from flower.config import Config
 from flower.errors import FlowerError
@@ -23,20 +24,17 @@ def _run_or_exit(work: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def celery_flower(ctx: click.Context, /, **given: str | None) -> None:
-    """`celery [celery options] flower [options]`; the application comes from celery."""
+def celery_flower(ctx: click.Context, /, **options: str | None) -> None:
+    """`celery [celery options] flower [options]`; the application is that of the celery program."""
 
     def work() -> None:
-        config = load_server_config(ctx, given)
-        from flower.app import serve  # noqa: PLC0415
-        from flower.celery_app import LazyApp, import_task_modules  # noqa: PLC0415
-
-        serve(config, LazyApp(lambda: import_task_modules(ctx.obj.app)), quiet=bool(ctx.obj.quiet))
+        config = load_server_config(ctx, options)
+        _serve(config, LazyApp(lambda: import_task_modules(ctx.obj.app)), bool(ctx.obj.quiet))
 
     _run_or_exit(work)
 
 
-def _server_command(start: Callable[[Config, Any, bool], None]) -> Callable[..., None]:
+def _server_command(start: Callable[[Config, LazyApp, bool], None]) -> Callable[..., None]:
     @app_options
     @config_options
     @click.pass_context
@@ -48,41 +46,36 @@ def _server_command(start: Callable[[Config, Any, bool], None]) -> Callable[...,
         broker: str | None,
         workdir: str | None,
         quiet: bool,
-        **given: str | None,
+        **options: str | None,
     ) -> None:
         def work() -> None:
             if workdir:
                 os.chdir(Path(workdir).expanduser())
-            config = load_server_config(ctx, given)
-            from flower.celery_app import lazy_app  # noqa: PLC0415
-
-            start(config, lazy_app(app, broker), quiet)
+            start(load_server_config(ctx, options), lazy_app(app, broker), quiet)
 
         _run_or_exit(work)
 
     return command
 
 
-def _serve(config: Config, app: Any, quiet: bool) -> None:
-    from flower.app import serve  # noqa: PLC0415
+def _serve(config: Config, app: LazyApp, quiet: bool, **options: Any) -> None:
+    from flower.app import serve  # noqa: PLC0415 - large; not needed for --help
 
-    serve(config, app, quiet=quiet)
-
-
-def _web(config: Config, app: Any, quiet: bool) -> None:
-    from flower.app import serve  # noqa: PLC0415
-
-    serve(config, app, with_recorder=False, quiet=quiet)
+    serve(config, app, quiet=quiet, **options)
 
 
-def _record(config: Config, app: Any, _quiet: bool) -> None:
-    from flower.recorder_process import record_only  # noqa: PLC0415
+def _web(config: Config, app: LazyApp, quiet: bool) -> None:
+    _serve(config, app, quiet, with_recorder=False)
+
+
+def _record(config: Config, app: LazyApp, _quiet: bool) -> None:
+    from flower.recorder_process import record_only  # noqa: PLC0415 - large; not needed for --help
 
     record_only(config, app)
 
 
-serve = click.command("serve", cls=OptionsCommand, help="Record and serve pages (the default).")(
+serve = click.command("serve", cls=OptionsCommand, help="Record events and serve the web UI (default).")(
     _server_command(_serve)
 )
-record = click.command("record", cls=OptionsCommand, help="Record only.")(_server_command(_record))
-web = click.command("web", cls=OptionsCommand, help="Serve pages only, from the store.")(_server_command(_web))
+record = click.command("record", cls=OptionsCommand, help="Record events only.")(_server_command(_record))
+web = click.command("web", cls=OptionsCommand, help="Serve the web UI only, from the store.")(_server_command(_web))

@@ -1,4 +1,4 @@
-"""Rows on standard output: a table that fits the terminal, tab-separated lines in a pipe, or JSON, NDJSON and CSV."""
+"""Output of rows: a table that fits the terminal, tab-separated lines in a pipe, or JSON, NDJSON and CSV."""
 
 import shutil
 import sys
@@ -17,9 +17,10 @@ from flower.cli.formatting import NUMERIC_KINDS, ValueKind, format_human, format
 
 OutputFormat: TypeAlias = Literal["json", "ndjson", "csv"]
 
-#: Rows of one table: its widths are found anew after so many, for nobody can wait for the last row of a million.
+#: Rows of one table. The column widths of a longer result are computed again for each part, so that output starts
+#: before the last row is read.
 _ROWS_PER_TABLE = 500
-#: Columns between two columns of a table.
+#: Spaces between two columns of a table.
 _COLUMN_GAP = 2
 
 STATE_STYLES = {
@@ -35,84 +36,83 @@ STATE_STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
+    """A column of tabular output."""
+
     name: str
     kind: ValueKind = "text"
-    #: Of headings that do not fit on the terminal the one with the highest rank goes first; 0 stays.
+    #: on a narrow terminal the column with the highest value is dropped first; 0 is never dropped
     drop_order: int = 0
-    #: how narrow it may become
+    #: minimum width in characters
     min_width: int = 8
-    #: what it is called on a terminal, if not by its name
+    #: header on a terminal, by default the name
     title: str | None = None
 
 
 def write_table(
-    headings: Sequence[TableColumn],
+    columns: Sequence[TableColumn],
     rows: Iterable[Sequence[Any]],
-    form: OutputFormat | None,
+    output_format: OutputFormat | None,
     *,
     zone: tzinfo | None = None,
 ) -> int:
-    """Write these rows, lazily; gives how many there were."""
+    """Write rows lazily; None is a table on a terminal, tab-separated lines in a pipe. Returns the number of rows."""
     counted = _CountedRows(rows)
-    match form:
+    names = [column.name for column in columns]
+    match output_format:
         case "json":
-            write_json_array(dict(zip((heading.name for heading in headings), row, strict=True)) for row in counted)
+            write_json_array(dict(zip(names, row, strict=True)) for row in counted)
         case "ndjson":
             for row in counted:
-                write_output(
-                    dump_json(dict(zip((heading.name for heading in headings), row, strict=True))) + b"\n", form
-                )
+                write_output(dump_json(dict(zip(names, row, strict=True))) + b"\n", output_format)
         case "csv":
-            write_output(format_csv_lines([[heading.name for heading in headings]]), form)
+            write_output(format_csv_lines([names]), output_format)
             for row in counted:
-                write_output(format_csv_lines([[escape_csv_formula(value) for value in row]]), form)
+                write_output(format_csv_lines([[escape_csv_formula(value) for value in row]]), output_format)
         case None if sys.stdout.isatty():
-            _print_tables(headings, counted, zone)
+            _print_tables(columns, counted, zone)
         case None:
             for row in counted:
-                cells = (
-                    format_machine(value, heading.kind, zone) for heading, value in zip(headings, row, strict=True)
-                )
+                cells = (format_machine(value, column.kind, zone) for column, value in zip(columns, row, strict=True))
                 click.echo("\t".join(cells))
     return counted.count
 
 
 def write_json_array(items: Iterable[Any]) -> None:
-    """One item a line, so that a long answer needs no memory."""
-    before = b"["
+    """Write a JSON array with one item per line, lazily."""
+    separator = b"["
     for item in items:
-        write_output(before + b"\n" + dump_json(item), "json")
-        before = b","
-    write_output(b"[]\n" if before == b"[" else b"\n]\n", "json")
+        write_output(separator + b"\n" + dump_json(item), "json")
+        separator = b","
+    write_output(b"[]\n" if separator == b"[" else b"\n]\n", "json")
 
 
-def write_output(data: bytes, form: OutputFormat) -> None:
-    """As it is into a pipe or file; on a terminal nothing in it can command the terminal."""
+def write_output(data: bytes, output_format: OutputFormat) -> None:
+    """Write encoded data to standard output; on a terminal control characters are escaped."""
     if sys.stdout.isatty():
         text = data.decode("utf-8", "backslashreplace")
-        click.echo(escape_csv(text) if form == "csv" else escape_json(text), nl=False)
+        click.echo(escape_csv(text) if output_format == "csv" else escape_json(text), nl=False)
     else:
         click.echo(data, nl=False)
 
 
 def echo_stderr(text: str) -> None:
-    """A note for the person, on standard error."""
+    """Print a message to standard error, escaped."""
     click.echo(escape_control(text), err=True)
 
 
-def fit_columns(headings: Sequence[TableColumn], width: int) -> list[int]:
-    """The places of those that fit into so many characters, by rank."""
-    places = list(range(len(headings)))
-    while sum(headings[place].min_width + _COLUMN_GAP for place in places) - _COLUMN_GAP > width:
-        last = max(places, key=lambda place: headings[place].drop_order)
-        if headings[last].drop_order == 0:
+def fit_columns(columns: Sequence[TableColumn], width: int) -> list[int]:
+    """The indexes of the columns that fit into `width` characters, by their drop order."""
+    indexes = list(range(len(columns)))
+    while sum(columns[index].min_width + _COLUMN_GAP for index in indexes) - _COLUMN_GAP > width:
+        last = max(indexes, key=lambda index: columns[index].drop_order)
+        if columns[last].drop_order == 0:
             break
-        places.remove(last)
-    return places
+        indexes.remove(last)
+    return indexes
 
 
 class _CountedRows:
-    """An iterable that counts what was taken."""
+    """An iterable that counts the rows taken from it."""
 
     def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
         self._rows = rows
@@ -124,39 +124,29 @@ class _CountedRows:
             yield row
 
 
-def _print_tables(headings: Sequence[TableColumn], rows: Iterable[Sequence[Any]], zone: tzinfo | None) -> None:
+def _print_tables(columns: Sequence[TableColumn], rows: Iterable[Sequence[Any]], zone: tzinfo | None) -> None:
+    from flower.cli import rich_output  # noqa: PLC0415 - needed on a terminal only
+
     iterator = iter(rows)
-    places = fit_columns(headings, shutil.get_terminal_size().columns)
-    while screenful := list(islice(iterator, _ROWS_PER_TABLE)):
-        _print_table(
-            [headings[place] for place in places], [[row[place] for place in places] for row in screenful], zone
-        )
+    indexes = fit_columns(columns, shutil.get_terminal_size().columns)
+    shown = [columns[index] for index in indexes]
+    headers = [
+        rich_output.TableHeader(column.title or column.name, column.kind in NUMERIC_KINDS, column.min_width)
+        for column in shown
+    ]
+    while chunk := list(islice(iterator, _ROWS_PER_TABLE)):
+        cells = ([_to_cell(columns[index], row[index], zone) for index in indexes] for row in chunk)
+        rich_output.print_table(headers, cells, _COLUMN_GAP)
 
 
-def _print_table(headings: Sequence[TableColumn], rows: Sequence[Sequence[Any]], zone: tzinfo | None) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, padding=(0, _COLUMN_GAP, 0, 0), header_style="bold")
-    for heading in headings:
-        table.add_column(
-            heading.title or heading.name,
-            justify="right" if heading.kind in NUMERIC_KINDS else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=heading.min_width,
-        )
-    for row in rows:
-        cells = [format_human(value, heading.kind, zone) for heading, value in zip(headings, row, strict=True)]
-        styles = (_cell_style(heading, value) for heading, value in zip(headings, row, strict=True))
-        table.add_row(*(Text(text, style) for text, style in zip(cells, styles, strict=True)))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+def _to_cell(column: TableColumn, value: Any, zone: tzinfo | None) -> tuple[str, str]:
+    """The text and the style of a cell."""
+    return format_human(value, column.kind, zone), _cell_style(column, value)
 
 
-def _cell_style(heading: TableColumn, value: Any) -> str:
-    if heading.name == "state":
+def _cell_style(column: TableColumn, value: Any) -> str:
+    if column.name == "state":
         return STATE_STYLES.get(str(value), "")
-    if heading.kind == "part" and value:
+    if column.kind == "part" and value:
         return "red"
-    return "dim" if heading.name == "uuid" else ""
+    return "dim" if column.name == "uuid" else ""

@@ -22,7 +22,7 @@ from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_json_
 from flower.errors import InvalidRequest
 from flower.records import Task
 
-#: What a terminal shows if nobody names columns, as far as it is wide enough.
+#: Default columns on a terminal, as far as they fit.
 _TERMINAL_COLUMNS = (
     TableColumn("received_at", "time", drop_order=2, min_width=19),
     TableColumn("state", drop_order=0, min_width=7),
@@ -33,21 +33,23 @@ _TERMINAL_COLUMNS = (
     TableColumn("exception", drop_order=6, min_width=24),
     TableColumn("uuid", drop_order=1, min_width=36),
 )
-#: What a line in a pipe has: few things, always the same.
+#: Default columns in a pipe.
 _PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received_at", "runtime")
 
 
 @query_command("tasks")
 @query_options
-@click.option("--sort", metavar="KEYS", help="Such as -runtime,name; - is descending.  [-received]")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="Tasks.")
-@click.option("--all", "everything", is_flag=True, help="No limit: one after the other, as they are read.")
-@click.option("--offset", type=click.IntRange(0), metavar="N", help="Leave out so many first.")
-@click.option("--cursor", metavar="TEXT", help="Go on where a page before ended, whatever was written meanwhile.")
-@click.option("--columns", metavar="NAMES", help="Such as uuid,runtime,kwargs.order_id.")
+@click.option("--sort", metavar="KEYS", help="Sort keys, e.g. -runtime,name.  [-received]")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="Maximum number of tasks."
+)
+@click.option("--all", "everything", is_flag=True, help="No limit; print tasks as they are read.")
+@click.option("--offset", type=click.IntRange(0), metavar="N", help="Skip N.")
+@click.option("--cursor", metavar="TEXT", help="Continue from a previous page.")
+@click.option("--columns", metavar="NAMES", help="Columns, e.g. uuid,runtime,kwargs.order_id.")
 @format_options
 def tasks(
-    asked: CommandContext,
+    ctx: CommandContext,
     *,
     sort: str | None,
     limit: int,
@@ -55,58 +57,60 @@ def tasks(
     offset: int | None,
     cursor: str | None,
     columns: str | None,
-    forms: tuple[OutputFormat, ...],
+    output_formats: tuple[OutputFormat, ...],
 ) -> None:
-    """Tasks that QUERY (the search language) lets through, newest received first."""
-    form = selected_format(forms)
-    chosen = None if columns is None else get_columns(columns)
+    """List tasks matching QUERY (see docs/search.md), newest received first."""
+    output_format = selected_format(output_formats)
+    selected = None if columns is None else get_columns(columns)
     if cursor is not None and (offset is not None or everything):
-        raise InvalidRequest("--cursor goes with neither --offset nor --all")
+        raise InvalidRequest("--cursor is mutually exclusive with --offset and --all")
     if everything or offset is not None:
-        query = build_query(asked.query, sort, **asked.window)
-        stream = asked.store.tasks(query, limit=None if everything else limit, offset=offset or 0)
-        exit_if_empty(_write_tasks(asked, stream, chosen, form))
+        query = build_query(ctx.query, sort, **ctx.window)
+        stream = ctx.store.tasks(query, limit=None if everything else limit, offset=offset or 0)
+        exit_if_empty(_write_tasks(ctx, stream, selected, output_format))
         return
-    page = task_page(asked.store, asked.query, sort=sort, limit=limit, cursor=cursor, **asked.window)
-    count = _write_tasks(asked, page.tasks, chosen, form)
+    page = task_page(ctx.store, ctx.query, sort=sort, limit=limit, cursor=cursor, **ctx.window)
+    count = _write_tasks(ctx, page.tasks, selected, output_format)
     exit_if_partial(page.partial)
     exit_if_empty(count)
     if page.cursor is not None:
-        echo_stderr(f"There are more: --cursor {page.cursor}")
+        echo_stderr(f"More results: --cursor {page.cursor}")
 
 
 def _write_tasks(
-    asked: CommandContext, stream: Iterable[Task], chosen: tuple[Column, ...] | None, form: OutputFormat | None
+    ctx: CommandContext, stream: Iterable[Task], selected: tuple[Column, ...] | None, output_format: OutputFormat | None
 ) -> int:
-    if chosen is None and form in ("json", "ndjson"):
-        return _write_records(stream, form)
-    columns, headings = _select_columns(chosen, form)
+    if selected is None and output_format in ("json", "ndjson"):
+        return _write_records(stream, output_format)
+    columns, table_columns = _select_columns(selected, output_format)
     rows = ([column.value(task) for column in columns] for task in stream)
-    return write_table(headings, rows, form, zone=asked.zone)
+    return write_table(table_columns, rows, output_format, zone=ctx.zone)
 
 
-def _write_records(stream: Iterable[Task], form: OutputFormat | None) -> int:
-    """Whole records; lines of them can be imported."""
+def _write_records(stream: Iterable[Task], output_format: OutputFormat | None) -> int:
+    """Write complete records; their NDJSON can be imported."""
     count = 0
 
-    def counted() -> Iterable[Task]:
+    def count_tasks() -> Iterable[Task]:
         nonlocal count
         for task in stream:
             count += 1
             yield task
 
-    if form == "json":
-        write_json_array(counted())
+    if output_format == "json":
+        write_json_array(count_tasks())
     else:
-        for piece in serialize_tasks(counted(), "ndjson"):
-            write_output(piece, "ndjson")
+        for chunk in serialize_tasks(count_tasks(), "ndjson"):
+            write_output(chunk, "ndjson")
     return count
 
 
 def _select_columns(
-    chosen: tuple[Column, ...] | None, form: OutputFormat | None
+    selected: tuple[Column, ...] | None, output_format: OutputFormat | None
 ) -> tuple[list[Column], list[TableColumn]]:
-    if chosen is None and form is None and sys.stdout.isatty():
-        return [COLUMNS[heading.name] for heading in _TERMINAL_COLUMNS], list(_TERMINAL_COLUMNS)
-    columns = list(chosen or (RECORD_COLUMNS if form == "csv" else [COLUMNS[name] for name in _PIPE_COLUMNS]))
+    if selected is None and output_format is None and sys.stdout.isatty():
+        return [COLUMNS[column.name] for column in _TERMINAL_COLUMNS], list(_TERMINAL_COLUMNS)
+    columns = list(
+        selected or (RECORD_COLUMNS if output_format == "csv" else [COLUMNS[name] for name in _PIPE_COLUMNS])
+    )
     return columns, [TableColumn(column.name, column.kind, min_width=4) for column in columns]

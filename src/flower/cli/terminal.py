@@ -1,10 +1,8 @@
-"""Lines of text about one thing: coloured on a terminal, plain in a pipe, and safe in both.
-
-How far long work has come: on standard error, and only if that is a terminal."""
+"""Detail view and progress bar: styled on a terminal, plain when piped, control characters escaped."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import click
@@ -13,7 +11,7 @@ from flower.cli.escaping import escape_control, escape_lines
 
 
 class DetailLine(NamedTuple):
-    """`text` may be anything. `label` is what stands before it, `style` is rich's."""
+    """One line of a detail view; `label` precedes `text`, `style` is a style of rich. Text is escaped when printed."""
 
     text: str = ""
     style: str = ""
@@ -21,47 +19,40 @@ class DetailLine(NamedTuple):
 
 
 def heading_lines(text: str) -> Iterator[DetailLine]:
+    """An empty line and a heading."""
     yield DetailLine()
     yield DetailLine(text, "bold")
 
 
 def label_lines(pairs: Sequence[tuple[str, str]], width: int = 13) -> Iterator[DetailLine]:
-    """Those that have a value, one below the other."""
+    """One line for each pair of name and value, without empty values."""
     for name, value in pairs:
         if value:
             yield DetailLine(value, "", f"{name:{width}} ")
 
 
 def quote_lines(text: str) -> Iterator[DetailLine]:
-    """Text of several lines, each as it is."""
+    """The lines of a text, indented."""
     for line in escape_lines(text.rstrip("\n")):
         yield DetailLine(f"  {line}")
 
 
 def print_lines(lines: Iterable[DetailLine]) -> None:
+    """Print a detail view to standard output."""
     if not sys.stdout.isatty():
         for line in lines:
             click.echo(escape_control(line.label) + escape_control(line.text))
         return
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-    from rich.text import Text  # noqa: PLC0415
+    from flower.cli import rich_output  # noqa: PLC0415 - needed on a terminal only
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    for line in lines:
-        text = Text.assemble((escape_control(line.label), "dim"), (escape_control(line.text), line.style))
-        console.print(text, soft_wrap=True)
+    rich_output.print_styled((escape_control(line.label), escape_control(line.text), line.style) for line in lines)
 
 
-@contextmanager
-def progress_bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Gives a function that is told how many are done."""
+def progress_bar(label: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+    """A progress bar on standard error if that is a terminal. The context is a function that takes the number of
+    completed steps."""
     if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+        return nullcontext(lambda completed: None)
+    from flower.cli import rich_output  # noqa: PLC0415 - needed on a terminal only
 
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        bar = shown.add_task(label, total=total)
-        yield lambda done: shown.update(bar, completed=done)
+    return rich_output.progress_bar(label, total)

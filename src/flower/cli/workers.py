@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from flower.api.queries import worker_history
-from flower.cli.base import CommandContext, exit_if_empty, format_options, query_command, selected_format
+from flower.cli.base import (
+    CommandContext,
+    exit_if_empty,
+    format_options,
+    query_command,
+    selected_format,
+    utc_option,
+)
 from flower.cli.table import OutputFormat, TableColumn, write_table
 from flower.records import Worker
 from flower.store.query_results import WorkerSnapshot
@@ -14,7 +21,7 @@ from flower.store.query_results import WorkerSnapshot
 _WORKER_COLUMNS = (
     TableColumn("worker", drop_order=0, min_width=16),
     TableColumn("status", drop_order=0, min_width=7),
-    TableColumn("heartbeat", "time", drop_order=1, min_width=19),
+    TableColumn("last_heartbeat_at", "time", drop_order=1, min_width=19),
     TableColumn("active", "integer", drop_order=2, min_width=6),
     TableColumn("processed", "integer", drop_order=3, min_width=9),
     TableColumn("load", drop_order=4, min_width=14),
@@ -22,7 +29,7 @@ _WORKER_COLUMNS = (
     TableColumn("software", drop_order=6, min_width=16),
 )
 _HISTORY_COLUMNS = (
-    TableColumn("at", "time", drop_order=0, min_width=19),
+    TableColumn("recorded_at", "time", drop_order=0, min_width=19),
     TableColumn("worker", drop_order=1, min_width=16),
     TableColumn("event", drop_order=0, min_width=9),
     TableColumn("active", "integer", drop_order=0, min_width=6),
@@ -34,19 +41,30 @@ _HISTORY_COLUMNS = (
 
 @query_command("workers")
 @click.argument("name", required=False)
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Lines of history.")
-@click.option("--utc", is_flag=True, help="Times are UTC, not local.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of history entries.",
+)
+@utc_option
 @format_options
-def workers(asked: CommandContext, *, name: str | None, limit: int, forms: tuple[OutputFormat, ...]) -> None:
-    """All workers that were ever heard of; with NAME when that one came, went and how it was, newest first."""
-    form = selected_format(forms)
+def workers(ctx: CommandContext, *, name: str | None, limit: int, output_formats: tuple[OutputFormat, ...]) -> None:
+    """List all recorded workers; with NAME the history of one worker, newest first."""
+    output_format = selected_format(output_formats)
     if name is None:
         now = time.time()
-        rows = [_worker_row(worker, now) for worker in asked.store.workers().values()]
-        exit_if_empty(write_table(_WORKER_COLUMNS, rows, form, zone=asked.zone))
+        rows = [_worker_row(worker, now) for worker in ctx.store.workers().values()]
+        exit_if_empty(write_table(_WORKER_COLUMNS, rows, output_format, zone=ctx.zone))
     else:
-        moments = worker_history(asked.store, name, limit=limit)
-        exit_if_empty(write_table(_HISTORY_COLUMNS, [_history_row(one) for one in moments], form, zone=asked.zone))
+        snapshots = worker_history(ctx.store, name, limit=limit)
+        exit_if_empty(
+            write_table(
+                _HISTORY_COLUMNS, [_history_row(snapshot) for snapshot in snapshots], output_format, zone=ctx.zone
+            )
+        )
 
 
 def _worker_row(worker: Worker, now: float) -> list[Any]:
@@ -63,10 +81,10 @@ def _worker_row(worker: Worker, now: float) -> list[Any]:
 
 
 def worker_status(worker: Worker, now: float) -> str:
-    """`silent` is one that did not say that it goes, and has not been heard of for long."""
+    """`online`, `offline` (shut down), or `not responding` (no heartbeat, did not shut down)."""
     if worker.is_alive(now):
         return "online"
-    return "silent" if worker.online else "offline"
+    return "not responding" if worker.online else "offline"
 
 
 def _history_row(one: WorkerSnapshot) -> list[Any]:

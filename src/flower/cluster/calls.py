@@ -1,4 +1,4 @@
-"""Validates and converts a task call, for the Python API and the HTTP API alike."""
+"""Validates and converts a task call, for the Python API and the HTTP API."""
 
 import math
 import re

@@ -121,7 +121,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {"registered": {"taskinfoitems": []}, "c
 async def inspect_workers(app: Celery, workers: Sequence[str] | None, timeout: float) -> InspectReplies:
     """The inspect replies of all workers, or of those named, within `timeout` seconds. Raises BackendUnavailable.
 
-    All workers are asked for their state; named workers also for their tasks."""
+    The state of all workers is requested; of named workers also the tasks."""
     kinds = COMMON_KINDS if workers is None else INSPECT_KINDS
     replies = await call_workers_with_many(app, {kind: _ARGUMENTS.get(kind, {}) for kind in kinds}, workers, timeout)
     for stats in replies["stats"].values():

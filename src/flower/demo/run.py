@@ -79,7 +79,7 @@ class Demo:
             *(sys.executable, "-m", "celery", "-A", "flower.demo.shop", "worker", "-E", "--without-mingle"),
             *("-n", f"{name}@shop", "-Q", queues, "-c", str(self.settings.concurrency), "--loglevel", "INFO"),
         ]
-        # QUIT ends the tasks that run: nobody waits for a report when the shop is torn down.
+        # QUIT ends the tasks that run: their results are not needed when the demo stops.
         return self.children.start(f"worker-{name}", command, self.environment, signal.SIGQUIT)
 
     def start_workers(self) -> None:
