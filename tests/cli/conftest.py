@@ -1,4 +1,4 @@
-"""The commands in this process, on a store in memory."""
+"""Fixtures that run commands in this process, on a store in memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +13,7 @@ from flower.store.ledger import Ledger
 from flower.store.protocols import Reader
 from tests.helpers.sample_store import in_memory
 
-Asks = Callable[..., Result]
+RunCommand = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +28,10 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def ask(shop: Reader, ledger: Ledger) -> Asks:
-    """Run a command; gives its output, what it said on standard error, and how it ended."""
+def run_command(shop: Reader, ledger: Ledger) -> RunCommand:
+    """Runs a command; the result has its output, standard error and exit status."""
 
-    def asks(*arguments: str, store: Reader = shop) -> Result:
+    def run(*arguments: str, store: Reader = shop) -> Result:
         return CliRunner().invoke(commands, arguments, obj=OpenStore(store, ledger))
 
-    return asks
+    return run

@@ -1,4 +1,4 @@
-"""`flower` as people and scripts run it: a process of its own, on a real store."""
+"""`flower` as users and scripts run it: a separate process, on a store on disk."""
 
 import json
 import os
@@ -24,14 +24,14 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a store where `flower` looks for it."""
+    """A folder with a store in the default data directory."""
     on_disk(tmp_path / "flower-data")
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Enough that no pipe holds all of it."""
+    """A store whose output is larger than the buffer of a pipe."""
     folder = tmp_path_factory.mktemp("large")
     writer = open_writer(folder / "flower-data")
     for part in range(10):
@@ -40,12 +40,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_store_is_found_as_by_serve(tmp_path: Path) -> None:
+def test_data_directory_is_that_of_serve(tmp_path: Path) -> None:
     on_disk(tmp_path / "elsewhere")
     words = ("tasks", "--all", "--columns", "uuid")
-    ended = run(*words, folder=tmp_path)
-    assert ended.returncode == 3
-    assert "There is no store in flower-data" in ended.stderr
+    finished = run(*words, folder=tmp_path)
+    assert finished.returncode == 3
+    assert "No data in flower-data" in finished.stderr
     assert not (tmp_path / "flower-data").exists()
     assert run(*words, "--db=elsewhere", folder=tmp_path).returncode == 0
     assert run(*words, folder=tmp_path, FLOWER_DB="elsewhere").returncode == 0
@@ -53,70 +53,70 @@ def test_the_store_is_found_as_by_serve(tmp_path: Path) -> None:
     assert len(run(*words, folder=tmp_path).stdout.splitlines()) == len(TASKS)
 
 
-def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
+def test_directory_with_other_files_is_not_a_store(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
-    ended = run("tasks", f"--db={tmp_path}", folder=tmp_path)
-    assert ended.returncode == 3
-    assert "holds something else" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    finished = run("tasks", f"--db={tmp_path}", folder=tmp_path)
+    assert finished.returncode == 3
+    assert "holds something else" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
-def test_behind_celery_it_needs_no_broker(folder: Path) -> None:
-    ended = subprocess.run(
+def test_celery_flower_reads_the_store_without_a_broker(folder: Path) -> None:
+    finished = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_app", "flower",
          "tasks", "--all", "--columns", "uuid"],
         capture_output=True, text=True, timeout=60, cwd=folder, check=False,
         env={"PYTHONPATH": str(ROOT), "SHOP_BROKER": "redis://127.0.0.1:1/0"},
     )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert len(ended.stdout.splitlines()) == len(TASKS)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert len(finished.stdout.splitlines()) == len(TASKS)
 
 
 @pytest.mark.parametrize("name", ["tasks.ndjson", "tasks.parquet"])
-def test_what_is_exported_is_imported_into_an_equal_store(name: str, folder: Path) -> None:
-    ended = run("export", name, folder=folder)
-    assert (ended.returncode, ended.stdout) == (0, "")
-    assert f"{len(TASKS)} tasks" in ended.stderr
-    ended = run("import", name, "--db=copy", folder=folder)
-    assert ended.returncode == 0
-    assert f"{len(TASKS)} new tasks" in ended.stderr
+def test_export_and_import_give_an_equal_store(name: str, folder: Path) -> None:
+    finished = run("export", name, folder=folder)
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert f"{len(TASKS)} tasks" in finished.stderr
+    finished = run("import", name, "--db=copy", folder=folder)
+    assert finished.returncode == 0
+    assert f"{len(TASKS)} imported" in finished.stderr
     with_ids = [list(open_reader(folder / db).tasks(Query(sort=()))) for db in ("flower-data", "copy")]
     assert with_ids[0] == with_ids[1] == TASKS
     again = run("import", name, "--db=copy", folder=folder)
-    assert f"0 new tasks, 0 in a newer version, {len(TASKS)} as they were" in again.stderr
+    assert f"0 imported, 0 updated, {len(TASKS)} unchanged" in again.stderr
     assert sorted(path.name for path in folder.iterdir()) == sorted(["flower-data", "copy", name])
 
 
-def test_down_a_pipe_from_store_to_store(folder: Path) -> None:
-    for form in ("ndjson", "parquet"):
+def test_export_through_a_pipe(folder: Path) -> None:
+    for export_format in ("ndjson", "parquet"):
         done = subprocess.run(
-            [sys.executable, "-m", "flower", "export", "--format", form, "state:FAILURE", "-"],
+            [sys.executable, "-m", "flower", "export", "--format", export_format, "state:FAILURE", "-"],
             capture_output=True, cwd=folder, check=True, timeout=60,
         )  # fmt: skip
-        ended = run("import", "-", f"--db={form}", folder=folder, given=done.stdout)
-        assert "7 new tasks" in ended.stderr
+        finished = run("import", "-", f"--db={export_format}", folder=folder, given=done.stdout)
+        assert "7 imported" in finished.stderr
 
 
-def test_a_list_of_records_can_be_imported(folder: Path) -> None:
+def test_ndjson_of_tasks_can_be_imported(folder: Path) -> None:
     listed = run("tasks", "--all", "--ndjson", folder=folder).stdout
-    ended = run("import", "-", "--db=copy", folder=folder, given=listed.encode())
-    assert f"{len(TASKS)} new tasks" in ended.stderr
+    finished = run("import", "-", "--db=copy", folder=folder, given=listed.encode())
+    assert f"{len(TASKS)} imported" in finished.stderr
 
 
-def test_import_waits_for_nobody_who_records(folder: Path) -> None:
+def test_import_fails_while_a_recorder_is_running(folder: Path) -> None:
     run("export", "tasks.ndjson", folder=folder)
     writer = open_writer(folder / "flower-data")
     try:
-        ended = run("import", "tasks.ndjson", folder=folder)
+        finished = run("import", "tasks.ndjson", folder=folder)
     finally:
         writer.close()
-    assert ended.returncode == 3
-    assert ended.stderr.startswith("Error: ")
-    assert str(os.getpid()) in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert finished.returncode == 3
+    assert finished.stderr.startswith("Error: ")
+    assert str(os.getpid()) in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
-def test_reading_goes_on_while_it_is_written(folder: Path) -> None:
+def test_store_can_be_read_while_it_is_written(folder: Path) -> None:
     writer = open_writer(folder / "flower-data")
     try:
         writer.write(Batch(new=[make(1)]))
@@ -125,35 +125,35 @@ def test_reading_goes_on_while_it_is_written(folder: Path) -> None:
         writer.close()
 
 
-def test_refused_lines_are_named(folder: Path) -> None:
+def test_rejected_lines_are_reported(folder: Path) -> None:
     lines = b'{"uuid": "good"}\nrubbish \x1b[31m\n' + b"[]\n" * 30
-    ended = run("import", "-", folder=folder, given=lines)
-    assert ended.returncode == 3
-    assert "Line 2 was skipped: not JSON" in ended.stderr
-    assert "... and 11 more lines were skipped" in ended.stderr
-    assert "1 new tasks" in ended.stderr
-    assert "\x1b" not in ended.stderr
+    finished = run("import", "-", folder=folder, given=lines)
+    assert finished.returncode == 3
+    assert "Line 2 rejected: not JSON" in finished.stderr
+    assert "... and 11 more lines rejected" in finished.stderr
+    assert "1 imported" in finished.stderr
+    assert "\x1b" not in finished.stderr
 
 
-def test_files_that_cannot_be(folder: Path) -> None:
+def test_files_that_do_not_exist(folder: Path) -> None:
     for words in (("import", "none.ndjson"), ("export", "none/tasks.csv")):
-        ended = run(*words, folder=folder)
-        assert ended.returncode in (2, 3)
-        assert "No such file" in ended.stderr
-        assert "Traceback" not in ended.stderr
+        finished = run(*words, folder=folder)
+        assert finished.returncode in (2, 3)
+        assert "No such file" in finished.stderr
+        assert "Traceback" not in finished.stderr
     assert run("import", "-", folder=folder, given=b"PAR1 no").returncode == 2
 
 
-def test_an_export_that_fails_leaves_what_was_there(folder: Path) -> None:
+def test_failed_export_keeps_the_existing_file(folder: Path) -> None:
     (folder / "tasks.csv").write_text("precious")
-    ended = run("export", "tasks.csv", "state:", folder=folder)
-    assert ended.returncode == 2
+    finished = run("export", "tasks.csv", "state:", folder=folder)
+    assert finished.returncode == 2
     assert (folder / "tasks.csv").read_text() == "precious"
     assert sorted(path.name for path in folder.iterdir()) == ["flower-data", "tasks.csv"]
 
 
 @pytest.mark.parametrize("words", [("tasks", "--all"), ("tasks", "--all", "--json"), ("export", "-")])
-def test_a_reader_that_goes_away_is_no_error(words: tuple[str, ...], large: Path) -> None:
+def test_closed_pipe_is_not_an_error(words: tuple[str, ...], large: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "flower", *words], cwd=large, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -165,7 +165,7 @@ def test_a_reader_that_goes_away_is_no_error(words: tuple[str, ...], large: Path
     assert process.stderr.read() == b""
 
 
-def test_ctrl_c_is_quiet_and_leaves_no_half_file(large: Path) -> None:
+def test_ctrl_c_leaves_no_partial_file(large: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "flower", "export", "tasks.csv"], cwd=large, stderr=subprocess.PIPE
     )
@@ -179,46 +179,46 @@ def test_ctrl_c_is_quiet_and_leaves_no_half_file(large: Path) -> None:
     assert [path.name for path in large.iterdir()] == ["flower-data"]
 
 
-def test_a_terminal_gets_a_table_that_fits(folder: Path) -> None:
+def test_table_fits_the_terminal(folder: Path) -> None:
     words = ("tasks", "--all", "--utc", "-evil")
     for width in (50, 80, 120, 200):
         lines = _STYLE.sub("", run_on_terminal(*words, folder=folder, width=width)).splitlines()
-        assert len(lines) == len(TASKS)  # without the hostile one, with a heading
+        assert len(lines) == len(TASKS)  # without the task with control characters, with a header
         assert max(map(len, lines)) <= width
         assert {"state", "name"} <= set(lines[0].split())
         assert ("worker" in lines[0]) == (width >= 120)
         assert ("uuid" in lines[0]) == (width >= 80)
 
 
-def test_colours_are_for_terminals_that_want_them(folder: Path) -> None:
+def test_colours_require_a_terminal_without_no_color(folder: Path) -> None:
     words = ("tasks", "--all", "state:FAILURE")
     assert "\x1b[31mFAILURE" in run_on_terminal(*words, folder=folder)
     assert "\x1b[31m" not in run_on_terminal(*words, folder=folder, NO_COLOR="1")
     assert "\x1b" not in run(*words, folder=folder).stdout
 
 
-@pytest.mark.parametrize("form", [(), ("--json",), ("--ndjson",), ("--csv",)])
-def test_hostile_text_does_nothing_to_a_terminal(form: tuple[str, ...], folder: Path) -> None:
-    shown = run_on_terminal("tasks", "--all", "name:evil", *form, folder=folder, width=200)
+@pytest.mark.parametrize("format_option", [(), ("--json",), ("--ndjson",), ("--csv",)])
+def test_control_characters_are_not_written_to_a_terminal(format_option: tuple[str, ...], folder: Path) -> None:
+    shown = run_on_terminal("tasks", "--all", "name:evil", *format_option, folder=folder, width=200)
     assert "owned" in shown
-    rest = _STYLE.sub("", shown) if not form else shown
+    rest = _STYLE.sub("", shown) if not format_option else shown
     assert not {"\x1b", "\x07", "\x9b", "\u202e", "\u2028"} & set(rest)
-    if form == ("--json",):
+    if format_option == ("--json",):
         assert json.loads(shown)[0]["name"] == "evil\x1b]0;owned\x07\x9b31m\u202etask"
 
 
-def test_parquet_is_kept_off_terminals(folder: Path) -> None:
+def test_parquet_is_not_written_to_a_terminal(folder: Path) -> None:
     shown = run_on_terminal("export", "-", "--format", "parquet", folder=folder)
-    assert "not for a terminal" in shown
+    assert "cannot be written to a terminal" in shown
 
 
-def test_progress_is_shown_on_a_terminal_only(large: Path, tmp_path: Path) -> None:
+def test_progress_requires_a_terminal(large: Path, tmp_path: Path) -> None:
     target = tmp_path / "tasks.ndjson"
     assert "Exporting" in run_on_terminal("export", "name:order", str(target), folder=large)
     assert "Exporting" not in run("export", "name:order", str(target), folder=large).stderr
 
 
-def test_help_brings_in_only_what_it_needs(tmp_path: Path) -> None:
+def test_help_imports_no_large_module(tmp_path: Path) -> None:
     for words in (["--help"], ["tasks", "--help"], ["export", "--help"], ["serve", "--help"]):
         program = (
             "import sys\nfrom flower.cli import main\n"
@@ -227,8 +227,8 @@ def test_help_brings_in_only_what_it_needs(tmp_path: Path) -> None:
             "heavy = {'celery', 'kombu', 'starlette', 'uvicorn', 'numpy', 'apsw', 'tantivy', 'rich', 'pyarrow'}\n"
             "print(heavy & set(sys.modules), file=sys.stderr)"
         )
-        ended = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
         )
-        assert ended.stderr.strip() == "set()", words
-        assert "Usage: flower" in ended.stdout
+        assert finished.stderr.strip() == "set()", words
+        assert "Usage: flower" in finished.stdout

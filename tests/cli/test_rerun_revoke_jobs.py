@@ -1,4 +1,4 @@
-"""`flower rerun`, `revoke` and `jobs`: they speak to the broker themselves, and note what they did."""
+"""`flower rerun`, `revoke` and `jobs` with a real broker and worker, including their entries in the audit log."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from tests.helpers.product_client import Desk
 
 
 def flower(desk: Desk, *words: str, celery: bool = False) -> "subprocess.CompletedProcess[str]":
-    door = ["-m", "celery", "-A", "tests.helpers.celery_app", "flower"] if celery else ["-m", "flower"]
+    program = ["-m", "celery", "-A", "tests.helpers.celery_app", "flower"] if celery else ["-m", "flower"]
     app = [] if celery else ["-A", "tests.helpers.celery_app"]
     return subprocess.run(
-        [sys.executable, *door, *words, "--db", str(desk.db), *app],
+        [sys.executable, *program, *words, "--db", str(desk.db), *app],
         env={**os.environ, **desk.environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -31,12 +31,12 @@ def flower(desk: Desk, *words: str, celery: bool = False) -> "subprocess.Complet
 @pytest.mark.parametrize("celery", [False, True])
 def test_rerun(redis_desk: Desk, celery: bool) -> None:
     origin = redis_desk.sent("shop.tell", 1, kwargs={"a": 2})
-    ended = flower(redis_desk, "rerun", origin, celery=celery)
-    assert ended.returncode == 0, ended.stderr
-    new = ended.stdout.strip()
+    finished = flower(redis_desk, "rerun", origin, celery=celery)
+    assert finished.returncode == 0, finished.stderr
+    new = finished.stdout.strip()
     assert redis_desk.result(new)["origin"] == origin
-    assert "Nobody knows the origin's priority" in ended.stderr
-    assert redis_desk.look(f"tasks/{origin}/reruns")["again"][0]["task"] == new
+    assert "The original priority is unknown" in finished.stderr
+    assert redis_desk.look(f"tasks/{origin}/reruns")["reruns"][0]["task"] == new
     ledger = open_ledger(redis_desk.db)
     entry = ledger.audit.entries(AuditFilter(target=new), limit=1)[0]
     ledger.close()
@@ -48,28 +48,31 @@ def test_rerun(redis_desk: Desk, celery: bool) -> None:
     )
 
 
-def test_rerun_with_other_arguments_and_dry(redis_desk: Desk) -> None:
+def test_rerun_with_other_arguments_and_dry_run(redis_desk: Desk) -> None:
     origin = redis_desk.sent("shop.tell", 1)
     dry = json.loads(flower(redis_desk, "rerun", origin, "--dry-run").stdout)
     assert (dry["task"], dry["args"]) == (None, [1])
-    ended = flower(redis_desk, "rerun", origin, "--args", "[7]", "--kwargs", '{"b": 1}', "--priority", "3", "--json")
-    sent = json.loads(ended.stdout)
-    told = redis_desk.result(sent["task"])
-    assert (told["args"], told["kwargs"], told["priority"]) == ([7], {"b": 1}, 3)
-    for words, message in ((("--args", "{}"), "--args must be an array"), (("--args", "["), "--args is not JSON")):
-        refused = flower(redis_desk, "rerun", origin, *words)
+    finished = flower(redis_desk, "rerun", origin, "--args", "[7]", "--kwargs", '{"b": 1}', "--priority", "3", "--json")
+    sent = json.loads(finished.stdout)
+    result = redis_desk.result(sent["task"])
+    assert (result["args"], result["kwargs"], result["priority"]) == ([7], {"b": 1}, 3)
+    for options, message in (
+        (("--args", "{}"), "--args must be an array"),
+        (("--args", "["), "--args is not valid JSON"),
+    ):
+        refused = flower(redis_desk, "rerun", origin, *options)
         assert (refused.returncode, message in refused.stderr) == (2, True)
-    assert flower(redis_desk, "rerun", "nobody").returncode == 1
+    assert flower(redis_desk, "rerun", "missing").returncode == 1
 
 
 def test_revoke(redis_desk: Desk) -> None:
     running = redis_desk.sent("shop.rest", 300, until="STARTED")
-    ended = flower(redis_desk, "revoke", running, "--terminate", "--signal", "kill")
-    assert ended.returncode == 0, ended.stderr
-    assert f"{redis_desk.cluster.worker.hostname}: terminate: {running}" in ended.stdout
+    finished = flower(redis_desk, "revoke", running, "--terminate", "--signal", "kill")
+    assert finished.returncode == 0, finished.stderr
+    assert f"{redis_desk.cluster.worker.hostname}: terminate: {running}" in finished.stdout
     redis_desk.wait_for_state(running, "REVOKED")
     again = flower(redis_desk, "revoke", running)
-    assert (again.returncode, "has ended: REVOKED" in again.stderr) == (3, True)
+    assert (again.returncode, "has already finished (REVOKED)" in again.stderr) == (3, True)
     aborting = redis_desk.sent("shop.until_aborted", until="STARTED")
     assert flower(redis_desk, "revoke", aborting, "--abort").returncode == 0
     assert redis_desk.result(aborting) == "saw it"
@@ -81,11 +84,11 @@ def test_jobs(redis_desk: Desk, tmp_path: Path) -> None:
         redis_desk.sent("shop.mark", str(path), number)
     query = [f"args:{tmp_path.name}", "state:SUCCESS"]
     plan = json.loads(flower(redis_desk, "jobs", "--start", "rerun", *query, "--dry-run").stdout)
-    assert (plan["count"], plan["refused"]) == (3, [])
-    assert flower(redis_desk, "jobs", "--start", "rerun").returncode == 2  # everything: only if it is said
-    ended = flower(redis_desk, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
-    assert ended.returncode == 0, ended.stderr
-    job = json.loads(ended.stdout)[0]
+    assert (plan["count"], plan["excluded"]) == (3, [])
+    assert flower(redis_desk, "jobs", "--start", "rerun").returncode == 2  # every task: requires confirmation
+    finished = flower(redis_desk, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
+    assert finished.returncode == 0, finished.stderr
+    job = json.loads(finished.stdout)[0]
     assert (job["state"], job["done"], job["total"]) == ("ended", 3, 3)
     listed = flower(redis_desk, "jobs", "--ndjson").stdout.splitlines()
     assert json.loads(listed[0])["id"] == job["id"]
@@ -93,4 +96,4 @@ def test_jobs(redis_desk: Desk, tmp_path: Path) -> None:
     for line in lines:
         redis_desk.wait_for_state(json.loads(line)["new_task"], "SUCCESS")
     assert len(path.read_text().splitlines()) == 6
-    assert flower(redis_desk, "jobs", "--abort", "nobody").returncode == 1
+    assert flower(redis_desk, "jobs", "--stop", "missing").returncode == 1

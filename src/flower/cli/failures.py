@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
-import msgspec
 
+from flower.api.columns import RECORD_COLUMNS
+from flower.api.exporter import to_column_values
 from flower.api.failures import FAILURE_STATUSES, FailureRow, load_failure, load_failures
 from flower.api.json_encoder import dump_json
 from flower.cli.base import (
@@ -89,7 +90,8 @@ def failures(
             ctx.store, ctx.ledger, group, ctx.query, buckets=_TREND_BUCKETS, limit=_MAX_EXAMPLES, **window
         )
         if output_format == "json":
-            write_output(dump_json(msgspec.structs.replace(detail, group=row)) + b"\n", output_format)
+            tasks = [to_column_values(task, RECORD_COLUMNS) for task in detail.tasks]
+            write_output(dump_json({"failure": row, "span": detail.span, "tasks": tasks}) + b"\n", output_format)
         else:
             print_lines(_detail_lines(ctx, row, detail.tasks))
         return

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from flower.api.columns import COLUMNS, Column, to_plain_value
+from flower.api.columns import COLUMNS, RECORD_COLUMNS, Column, to_attempt_row, to_plain_value
+from flower.api.exporter import to_column_values
 from flower.api.json_encoder import dump_json
 from flower.api.queries import related_tasks
 from flower.api.workflow_tree import WorkflowNode, WorkflowTree
@@ -47,9 +48,9 @@ def task(ctx: CommandContext, *, uuid: str, as_json: bool) -> None:
 def _to_document(record: Task, workflow: WorkflowTree) -> dict[str, Any]:
     failure = compute_fingerprint(record.exception, record.traceback)
     return {
-        "task": to_plain_value(record),
+        "task": to_plain_value(to_column_values(record, RECORD_COLUMNS)),
         "wait": record.wait,
-        "attempts": to_plain_value(record.attempts),
+        "attempts": to_plain_value([to_attempt_row(attempt) for attempt in record.attempts]),
         "failure": to_plain_value(failure),
         "workflow": to_plain_value(workflow),
     }

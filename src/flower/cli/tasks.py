@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from flower.api.columns import COLUMNS, RECORD_COLUMNS, Column, get_columns
-from flower.api.exporter import serialize_tasks
+from flower.api.exporter import serialize_tasks, to_column_values
 from flower.api.queries import task_page
 from flower.api.query_params import build_query
 from flower.cli.base import (
@@ -98,7 +98,7 @@ def _write_records(stream: Iterable[Task], output_format: OutputFormat | None) -
             yield task
 
     if output_format == "json":
-        write_json_array(count_tasks())
+        write_json_array(to_column_values(task, RECORD_COLUMNS) for task in count_tasks())
     else:
         for chunk in serialize_tasks(count_tasks(), "ndjson"):
             write_output(chunk, "ndjson")

@@ -38,8 +38,8 @@ ADAPTERS: dict[str, StatsAdapter] = {
 
 
 async def queue_stats(app: Celery, names: Iterable[str], *, broker_api: str = "") -> list[QueueStats]:
-    """Statistics of these queues, sorted by name. A queue that the broker does not know is left out; if a broker does not
-    know (Redis has no empty queues), the queue is empty.
+    """Statistics of these queues, sorted by name. A queue that the broker does not know is left out; on Redis, which
+    has no empty queues, it is empty.
 
     Raises NotFound for brokers without an adapter, BackendUnavailable.
     """
