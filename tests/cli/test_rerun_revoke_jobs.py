@@ -89,7 +89,7 @@ def test_jobs(redis_desk: Desk, tmp_path: Path) -> None:
     finished = flower(redis_desk, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
     assert finished.returncode == 0, finished.stderr
     job = json.loads(finished.stdout)[0]
-    assert (job["state"], job["done"], job["total"]) == ("ended", 3, 3)
+    assert (job["state"], job["done"], job["total"]) == ("finished", 3, 3)
     listed = flower(redis_desk, "jobs", "--ndjson").stdout.splitlines()
     assert json.loads(listed[0])["id"] == job["id"]
     lines = flower(redis_desk, "jobs", "--show", job["id"], "--ndjson").stdout.splitlines()
