@@ -22,8 +22,7 @@ class Heard:
 
 
 class Listener:
-    """Reads the stream until it ends or the context is left. `events` are all events received. `client` provides the
-    address and the credentials."""
+    """`events` are all that came. `client` says where and who asks."""
 
     def __init__(self, client: httpx.Client, *, last: str = "", **parameters: Any) -> None:
         self.events: list[Heard] = []
@@ -44,8 +43,8 @@ class Listener:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._leaving.set()
         if self._socket is not None:
-            with suppress(OSError):  # already closed
-                self._socket.shutdown(socket.SHUT_RDWR)  # interrupts the reading thread
+            with suppress(OSError):  # it is closed already
+                self._socket.shutdown(socket.SHUT_RDWR)  # wakes up who reads
         self._thread.join(20)
         self._client.close()
 
@@ -53,15 +52,15 @@ class Listener:
         return [event for event in self.events if event.name == name]
 
     def wait(self, name: str, count: int = 1) -> Heard:
-        """The event number `count` of this name."""
+        """The so manieth event of this name."""
         wait_for(f"{count} {name} in {self.events}", lambda: len(self.named(name)) >= count)
         return self.named(name)[count - 1]
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """The rows that a page shows after it has applied all changes."""
+        """What a page would show that put in what it was told, and took out what is gone."""
         shown: dict[str, dict[str, Any]] = {}
         for event in self.named("tasks"):
-            for uuid in event.data["gone"]:
+            for uuid in event.data["removed"]:
                 shown.pop(uuid, None)
             shown.update({row["uuid"]: row for row in event.data["tasks"]})
         return shown
@@ -69,7 +68,7 @@ class Listener:
     def _listen(self) -> None:
         headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
         try:
-            with self._client.stream("GET", "/api/v1/live", params=self._parameters, headers=headers) as answer:
+            with self._client.stream("GET", "/api/v1/stream", params=self._parameters, headers=headers) as answer:
                 self._socket = answer.extensions["network_stream"].get_extra_info("socket")
                 self.status = answer.status_code
                 self._read(answer)
@@ -80,7 +79,7 @@ class Listener:
             self.over = True
 
     def _read(self, answer: httpx.Response) -> None:
-        """Parse the stream as in the HTML standard, as far as Bellflower uses it."""
+        """By the rules of the HTML standard, as far as we use them."""
         name, data = "message", ""
         for line in _lines(answer):
             field, _, value = line.partition(": ")
@@ -101,7 +100,7 @@ class Listener:
 
 
 def _lines(answer: httpx.Response) -> Iterator[str]:
-    """Lines end at a line feed only; those of httpx end at every Unicode line separator."""
+    """httpx ends a line at everything that Unicode has for it; in a stream of events it is only the line feed."""
     rest = b""
     for piece in answer.iter_raw():
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,4 +1,4 @@
-"""Who may do what: every combination at a real server. No handler is ever reached by a request that is refused."""
+"""Access control: every combination on a real server. A rejected request never reaches an endpoint."""
 
 import base64
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def locked(store: Reader) -> Iterator[Live]:
         yield server
 
 
-def test_the_api_is_closed_unless_somebody_opens_it(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_is_disabled_without_login(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(store) as live:
         for answer in (live.http.get("/api/tasks"), live.http.post("/api/task/apply/x")):
@@ -37,7 +37,7 @@ def test_the_api_is_closed_unless_somebody_opens_it(store: Reader, monkeypatch: 
         assert live.http.get("/api/tasks").status_code == 401
 
 
-def test_an_open_api_is_shared_with_other_sites(live: Live) -> None:
+def test_cors_headers_of_an_open_api(live: Live) -> None:
     headers = live.http.get("/tasks").headers
     assert headers["access-control-allow-origin"] == "*"
     assert "authorization" in headers["access-control-allow-headers"]
@@ -55,13 +55,13 @@ def test_basic_auth(locked: Live, path: str) -> None:
         assert locked.http.get(path, headers=basic(pair)).status_code in (200, 302)
 
 
-def test_what_stays_open_behind_a_login(locked: Live) -> None:
+def test_public_routes_with_login(locked: Live) -> None:
     assert locked.http.get("/healthcheck").status_code == 200
     assert locked.http.get("/static/flower.svg").status_code == 200
     assert locked.http.get("/nowhere").status_code == 404
 
 
-def test_a_login_opens_the_api_and_shares_it_with_nobody(locked: Live, opened: None) -> None:
+def test_login_enables_the_api_without_cors(locked: Live, opened: None) -> None:
     answer = locked.http.get("/api/tasks", headers=basic("ann:secret"))
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
@@ -70,7 +70,7 @@ def test_a_login_opens_the_api_and_shares_it_with_nobody(locked: Live, opened: N
 @pytest.mark.parametrize(
     "path", ["apply/x", "async-apply/x", "send-task/x", "abort/x", "revoke/x", "timeout/x", "rate-limit/x"]
 )
-def test_read_only_comes_before_everything(store: Reader, path: str) -> None:
+def test_read_only_is_checked_first(store: Reader, path: str) -> None:
     with Live(store, read_only=True, basic_auth=USERS) as live:
         answer = live.http.post(f"/api/task/{path}", content=b"{broken", headers={"Sec-Fetch-Site": "cross-site"})
         assert (answer.status_code, answer.text) == (403, "Read only mode is enabled")
@@ -92,12 +92,12 @@ def test_read_only_comes_before_everything(store: Reader, path: str) -> None:
         ({"Origin": "http://[::1"}, False),
     ],
 )
-def test_other_sites_may_not_write(live: Live, locked: Live, headers: dict[str, str], allowed: bool) -> None:
+def test_cross_site_writes_are_rejected(live: Live, locked: Live, headers: dict[str, str], allowed: bool) -> None:
     for server, login in ((live, {}), (locked, basic("ann:secret"))):
         filled = {name: value.format(host=f"127.0.0.1:{server.port}") for name, value in headers.items()}
         answer = server.http.post("/api/task/rate-limit/x", headers={**filled, **login})
         # Not refused: it gets as far as its missing parameters.
         assert (answer.status_code, answer.text) == (
-            (400, "Missing argument workername") if allowed else (403, "This request comes from another site")
+            (400, "Missing argument workername") if allowed else (403, "Cross-site requests are not allowed")
         )
         assert server.http.get("/api/tasks", headers={**filled, **login}).status_code == 200

@@ -106,7 +106,7 @@ def test_what_is_not_there(live: Live) -> None:
     assert "Unknown task &#39;&lt;b&gt;&#39;" in page.text
     assert SHELL in page.text
     assert settings(page.text)["found"] is False
-    assert "no such page" in live.http.get("/nowhere").text
+    assert "Page not found" in live.http.get("/nowhere").text
 
 
 def test_what_the_modules_are_told(store: Reader, opened: None) -> None:

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Authentication and authorization."""
 
 from flower.access.permissions import ANONYMOUS, PERMISSIONS, ROLES, Identity, Permission
 

@@ -1,4 +1,4 @@
-"""From the options to the one object that knows who is asking."""
+"""Creates the authenticator from the configuration."""
 
 import logging
 import secrets
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def create_authenticator(config: Config, ledger: Ledger, environment: Mapping[str, str]) -> Authenticator:
-    """Raises Invalid for options that make no sense together: when the program starts, not when somebody logs in."""
+    """Raises InvalidRequest for inconsistent options, at the start of the program and not at the first login."""
     allowed = _email_predicate(config)
     return Authenticator(
         passwords=Passwords(config.basic_auth),
@@ -32,7 +32,7 @@ def create_authenticator(config: Config, ledger: Ledger, environment: Mapping[st
 
 
 def _email_predicate(config: Config) -> EmailPredicate | None:
-    """None if nobody has to log in by OAuth. An OpenID provider of one's own may decide alone who comes in."""
+    """None if OAuth is not configured. With an OpenID issuer and without `auth`, all users of the issuer may."""
     if config.auth:
         return email_allowlist(config.auth)
     return bool if config.oidc_issuer else None
@@ -44,12 +44,12 @@ def _create_provider(
     name = config.auth_provider or ("oidc" if config.oidc_issuer else "")
     if not name:
         if allowed is not None:
-            raise InvalidRequest("--auth says who may log in, but nothing says where", hint="set --auth-provider")
+            raise InvalidRequest("--auth requires a login provider", hint="set --auth-provider")
         return None
     if allowed is None:
-        log.warning("--auth-provider has no effect without --auth: nobody needs to log in")
+        log.warning("--auth-provider has no effect without --auth: no login is required")
         return None
-    from flower.access.oauth.registry import load_provider  # noqa: PLC0415 - brings an HTTP client in
+    from flower.access.oauth.registry import load_provider  # noqa: PLC0415 - imports an HTTP client
 
     settings = ProviderSettings(
         client_id=config.oauth2_key,
@@ -63,14 +63,14 @@ def _create_provider(
     return load_provider(name, settings)
 
 
-def _session_key_loader(given: str, ledger: Ledger) -> Callable[[], bytes]:
-    def secret() -> bytes:
-        if given:
-            return given.encode("utf-8", "surrogateescape")
+def _session_key_loader(configured: str, ledger: Ledger) -> Callable[[], bytes]:
+    def load_key() -> bytes:
+        if configured:
+            return configured.encode("utf-8", "surrogateescape")
         try:
             return ledger.secrets.get_or_create("cookie")
         except StoreError as error:
-            log.warning("Sessions end when this server stops: their key cannot be kept (%s)", error)
+            log.warning("Sessions end when this server stops: their key cannot be stored (%s)", error)
             return secrets.token_bytes(32)
 
-    return secret
+    return load_key

@@ -1,9 +1,8 @@
-"""How often somebody may fail to log in.
+"""Rate limit of failed logins.
 
-Failures are counted for a user at an address, for an address and for a user, within five minutes, in memory. Beyond the
-limits nothing is checked any more, right or wrong, so that guessing gives nothing. Where a user has logged in before
-only the first limit holds: neither a neighbour behind the same address nor somebody far away who tries this name all
-day can lock that user out.
+Failures within five minutes are counted in memory per user and address, per address, and per user. Beyond a limit no
+password is checked, so that an attacker learns nothing. For a user and address that have logged in before, only the
+first limit applies: attackers at the same address, or elsewhere with the same user name, cannot lock that user out.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ PAIR_LIMIT: Final = RateLimitItemPerMinute(10, _WINDOW_MINUTES, namespace="pair"
 ADDRESS_LIMIT: Final = RateLimitItemPerMinute(50, _WINDOW_MINUTES, namespace="address")
 USER_LIMIT: Final = RateLimitItemPerMinute(100, _WINDOW_MINUTES, namespace="user")
 
-#: Users at addresses that have logged in.
+#: Pairs of user and address that have logged in before.
 _MAX_KNOWN_PAIRS: Final = 10_000
 
 
@@ -30,20 +29,20 @@ class LoginThrottle:
         self._known_pairs: OrderedDict[str, None] = OrderedDict()
 
     def retry_after(self, name: str, address: str) -> int:
-        """Seconds until the next attempt; 0 if it may be made now."""
+        """Seconds until the next attempt is allowed; 0 for now."""
         pair = _hash_key(name, address)
-        asked = [(PAIR_LIMIT, pair)]
+        limits = [(PAIR_LIMIT, pair)]
         if pair not in self._known_pairs:
-            asked += [(ADDRESS_LIMIT, _hash_key(address)), (USER_LIMIT, _hash_key(name))]
-        return max(self._retry_after(item, key) for item, key in asked)
+            limits += [(ADDRESS_LIMIT, _hash_key(address)), (USER_LIMIT, _hash_key(name))]
+        return max(self._retry_after(limit, key) for limit, key in limits)
 
     def record_failure(self, name: str, address: str) -> None:
-        for item, key in (
+        for limit, key in (
             (PAIR_LIMIT, _hash_key(name, address)),
             (ADDRESS_LIMIT, _hash_key(address)),
             (USER_LIMIT, _hash_key(name)),
         ):
-            self._limiter.hit(item, key)
+            self._limiter.hit(limit, key)
 
     def record_success(self, name: str, address: str) -> None:
         pair = _hash_key(name, address)
@@ -52,12 +51,12 @@ class LoginThrottle:
         if len(self._known_pairs) > _MAX_KNOWN_PAIRS:
             self._known_pairs.popitem(last=False)
 
-    def _retry_after(self, item: RateLimitItem, key: str) -> int:
-        if self._limiter.test(item, key):
+    def _retry_after(self, limit: RateLimitItem, key: str) -> int:
+        if self._limiter.test(limit, key):
             return 0
-        return max(1, round(self._limiter.get_window_stats(item, key).reset_time - time.time() + 0.5))
+        return max(1, round(self._limiter.get_window_stats(limit, key).reset_time - time.time() + 0.5))
 
 
 def _hash_key(*parts: str) -> str:
-    """Names come from strangers, and may be long."""
+    """A hash of fixed size: names are sent by unauthenticated clients and can be long."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,10 +1,10 @@
 """The users of `basic_auth`: `user:password`, or `user:hash` with a hash of argon2 or scrypt.
 
-    ann:$argon2id$v=19$m=65536,t=3,p=4$…$…        as `flower password` and most tools write it
-    ann:$scrypt$ln=16,r=8,p=1$…$…                 ln is the logarithm of the number of rounds
+    ann:$argon2id$v=19$m=65536,t=3,p=4$…$…        the output of `flower password` and most tools
+    ann:$scrypt$ln=16,r=8,p=1$…$…                 ln is the base-2 logarithm of the number of rounds
 
-Hashing a password is meant to take long. What was right is remembered (as a keyed digest, in memory) so that a script
-that shows its password with every request does not pay each time.
+Password hashes are slow by design. Verified passwords are cached in memory as keyed digests, so that scripts that send
+the password with every request pay only once.
 """
 
 import base64
@@ -19,16 +19,16 @@ from typing import Final
 from flower.errors import InvalidRequest
 
 _SCRYPT_HASH: Final = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)")
-#: The logarithm of the most rounds of scrypt.
+#: Maximum base-2 logarithm of the number of scrypt rounds.
 _MAX_LOG_ROUNDS: Final = 24
-#: Bytes that a scrypt hash may need.
+#: Maximum memory of a scrypt hash in bytes.
 _MAX_SCRYPT_MEMORY: Final = 256 << 20
-#: Passwords that are remembered as right.
+#: Maximum number of verified passwords in the cache.
 _MAX_CACHED: Final = 1_000
 
 
 class Passwords:
-    """Any thread may ask."""
+    """The users and their passwords. Thread-safe."""
 
     def __init__(self, pairs: Sequence[str]) -> None:
         self._key = secrets.token_bytes(32)
@@ -48,20 +48,21 @@ class Passwords:
         return bool(self.names)
 
     def is_cached(self, name: str, password: str) -> bool:
-        """Whether this was right before: quick."""
+        """Whether the password was verified before. Fast."""
         return self._digest(f"{name}:{password}") in self._cache
 
     def verify(self, name: str, password: str) -> bool:
-        """May take a tenth of a second. How long it takes does not tell whether there is such a user."""
+        """Verify a password. Takes up to a tenth of a second, whether or not the user exists."""
         digest = self._digest(f"{name}:{password}")
-        right = any([hmac.compare_digest(digest, each) for each in self._plain])  # noqa: C419 - all are compared
-        hashes = self._hashed.get(name) or [each for some in list(self._hashed.values())[:1] for each in some]
-        if not right and hashes:
-            matches = [verify_password(password, each) for each in hashes]
-            right = name in self._hashed and any(matches)
-        if right:
+        # A list: all digests are compared, so that the time does not depend on the position.
+        is_correct = any([hmac.compare_digest(digest, known) for known in self._plain])  # noqa: C419
+        hashes = self._hashed.get(name) or next(iter(self._hashed.values()), [])
+        if not is_correct and hashes:
+            matches = [verify_password(password, known) for known in hashes]
+            is_correct = name in self._hashed and any(matches)
+        if is_correct:
             self._add_to_cache(digest)
-        return right
+        return is_correct
 
     def _add_to_cache(self, digest: bytes) -> None:
         if len(self._cache) >= _MAX_CACHED:
@@ -73,16 +74,17 @@ class Passwords:
 
 
 def hash_password(password: str) -> str:
-    """A hash of argon2id that `basic_auth` takes."""
+    """An argon2id hash for the option `basic_auth`."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher().hash(password)
 
 
 def verify_password(password: str, known: str) -> bool:
+    """Whether the password has the known hash."""
     if known.startswith("$scrypt$"):
         return _verify_scrypt(password, known)
-    from argon2 import PasswordHasher  # noqa: PLC0415 - plain passwords need it not
+    from argon2 import PasswordHasher  # noqa: PLC0415 - not needed for plain passwords
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
 
     try:
@@ -92,20 +94,20 @@ def verify_password(password: str, known: str) -> bool:
 
 
 def _verify_scrypt(password: str, known: str) -> bool:
-    rounds, block, parallel, salt, wanted = _scrypt_parts(known)
-    found = hashlib.scrypt(
+    rounds, block_size, parallelism, salt, expected = _scrypt_parts(known)
+    actual = hashlib.scrypt(
         password.encode("utf-8", "surrogatepass"),
-        salt=salt, n=rounds, r=block, p=parallel, maxmem=_MAX_SCRYPT_MEMORY, dklen=len(wanted),
+        salt=salt, n=rounds, r=block_size, p=parallelism, maxmem=_MAX_SCRYPT_MEMORY, dklen=len(expected),
     )  # fmt: skip
-    return hmac.compare_digest(found, wanted)
+    return hmac.compare_digest(actual, expected)
 
 
 def _scrypt_parts(known: str) -> tuple[int, int, int, bytes, bytes]:
     match = _SCRYPT_HASH.fullmatch(known)
     if match is None or not 0 < int(match[1]) <= _MAX_LOG_ROUNDS:
         raise ValueError(known)
-    rounds, block, parallel = 1 << int(match[1]), int(match[2]), int(match[3])
-    return rounds, block, parallel, _b64decode_unpadded(match[4]), _b64decode_unpadded(match[5])
+    rounds, block_size, parallelism = 1 << int(match[1]), int(match[2]), int(match[3])
+    return rounds, block_size, parallelism, _b64decode_unpadded(match[4]), _b64decode_unpadded(match[5])
 
 
 def _b64decode_unpadded(text: str) -> bytes:
@@ -113,7 +115,7 @@ def _b64decode_unpadded(text: str) -> bytes:
 
 
 def _validate_hash(name: str, known: str) -> None:
-    """Raises Invalid at the start, not when somebody logs in."""
+    """Raises InvalidRequest at the start of the program, not at the first login."""
     try:
         if known.startswith("$scrypt$"):
             _verify_scrypt("", known)
@@ -127,6 +129,6 @@ def _validate_hash(name: str, known: str) -> None:
                 raise ValueError(known) from error
     except (ValueError, binascii.Error, OverflowError, MemoryError):
         raise InvalidRequest(
-            f"--basic-auth: the password hash of '{name}' cannot be read",
-            hint="`flower password` writes one; in a shell it needs single quotes, for it has $ in it",
+            f"--basic-auth: invalid password hash of '{name}'",
+            hint="create one with `flower password`; it contains $, so use single quotes in a shell",
         ) from None

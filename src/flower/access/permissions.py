@@ -1,13 +1,9 @@
-"""What may be permitted, and the roles that are ready-made lists of it. Every route names one permission.
+"""Permissions, roles and identities.
 
-Who is asking.
-
-Who has which role.
-
-`roles` is a list of `ann:admin`, `group:ops:operator` and `*:viewer` (everybody else). A person has the role of their
-name; without one, those of their groups together; without these, that of `*`. If nothing at all is said everybody who
-is logged in may do everything, as in Flower; if something is said, whoever it does not speak of may do nothing.
-`own_roles` makes further roles: `support:view+tasks`.
+Every route requires one permission. The option `roles` is a list of `ann:admin`, `group:ops:operator` and `*:viewer`
+(the default role). A user has the role of their name; without one, the union of the roles of their groups; without
+these, the default role. If `roles` is empty, every authenticated user has all permissions, as in Flower; otherwise a
+user without a role has none. The option `own_roles` defines further roles: `support:view+tasks`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +12,13 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 
 from flower.errors import InvalidRequest
 
-#: view      see tasks, workers, queues, figures
-#: tasks     run, run again, revoke, terminate and abort tasks, one or in bulk; limits of a task
-#: workers   pools, consumers, restarting and shutting down of workers
-#: audit     see what everybody did
-#: tokens    see and revoke everybody's API tokens
-Permission: TypeAlias = Literal["view", "tasks", "workers", "audit", "tokens"]
+#: view      read tasks, workers, queues and statistics; manage one's own API tokens
+#: tasks     run, re-run, revoke, terminate and abort tasks, also in bulk; task limits; failure triage; save searches
+#: workers   control pools and consumers, restart and shut down workers
+#: audit     read the audit log
+#: tokens    list and revoke the API tokens of all users
+#: searches  change and delete the saved searches of all users (requires `tasks` as well)
+Permission: TypeAlias = Literal["view", "tasks", "workers", "audit", "tokens", "searches"]
 
 PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
 
@@ -31,13 +28,17 @@ ROLES: Final[Mapping[str, frozenset[Permission]]] = {
     "admin": frozenset(PERMISSIONS),
 }
 
-#: How somebody is known: not at all, by password, by a session after a login, by a token, by the word of a proxy.
+#: none     no login is configured
+#: basic    name and password
+#: session  a session cookie
+#: token    an API token
+#: proxy    the header of a trusted proxy
 AuthMethod: TypeAlias = Literal["none", "basic", "session", "token", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    #: "" where nobody had to say who they are
+    #: "" if no login is configured
     name: str
     permissions: frozenset[Permission]
     auth_method: AuthMethod
@@ -48,7 +49,7 @@ class Identity:
         return permission in self.permissions
 
 
-#: Whoever asks while no login is configured.
+#: Every user while no login is configured.
 ANONYMOUS: Final = Identity("", frozenset(PERMISSIONS), "none")
 
 PermissionSet = frozenset[Permission]
@@ -67,53 +68,50 @@ class Roles:
     def permissions(self, name: str, groups: Iterable[str] = ()) -> PermissionSet:
         if name in self.by_user:
             return self.by_user[name]
-        found = [self.by_group[group] for group in groups if group in self.by_group]
-        return frozenset().union(*found) if found else self.default
+        permissions = [self.by_group[group] for group in groups if group in self.by_group]
+        return frozenset().union(*permissions) if permissions else self.default
 
 
-def parse_roles(given: Sequence[str], own: Sequence[str] = ()) -> Roles:
-    """Raises Invalid."""
-    if not given:
-        parse_role_definitions(own)
+def parse_roles(entries: Sequence[str], definitions: Sequence[str] = ()) -> Roles:
+    """The options `roles` and `own_roles`. Raises InvalidRequest."""
+    known = parse_role_definitions(definitions)
+    if not entries:
         return Roles()
-    known = parse_role_definitions(own)
-    named: dict[str, PermissionSet] = {}
-    grouped: dict[str, PermissionSet] = {}
-    for entry in given:
-        who, colon, role = entry.rpartition(":")
-        who, role = who.strip(), role.strip()
-        if not colon or not who:
+    by_user: dict[str, PermissionSet] = {}
+    by_group: dict[str, PermissionSet] = {}
+    for entry in entries:
+        user, colon, role = entry.rpartition(":")
+        user, role = user.strip(), role.strip()
+        if not colon or not user:
             raise InvalidRequest(
                 f"--roles: '{entry}' is not name:role", hint="such as ann:admin, group:ops:operator, *:viewer"
             )
         if role not in known:
-            raise InvalidRequest(f"--roles: there is no role '{role}'", hint=f"there are {', '.join(known)}")
-        if who.startswith(_GROUP_PREFIX):
-            grouped[who[len(_GROUP_PREFIX) :]] = known[role]
+            raise InvalidRequest(f"--roles: unknown role '{role}'", hint=f"choose from {', '.join(known)}")
+        if user.startswith(_GROUP_PREFIX):
+            by_group[user[len(_GROUP_PREFIX) :]] = known[role]
         else:
-            named[who] = known[role]
-    return Roles(named, grouped, named.pop(_DEFAULT_ROLE, frozenset()))
+            by_user[user] = known[role]
+    return Roles(by_user, by_group, by_user.pop(_DEFAULT_ROLE, frozenset()))
 
 
-def parse_role_definitions(own: Sequence[str]) -> Mapping[str, PermissionSet]:
-    """The ready-made roles and own ones. Raises Invalid."""
+def parse_role_definitions(definitions: Sequence[str]) -> Mapping[str, PermissionSet]:
+    """The built-in roles and those of the option `own_roles`. Raises InvalidRequest."""
     known = dict(ROLES)
-    for entry in own:
-        name, colon, permissions = entry.partition(":")
+    for definition in definitions:
+        name, colon, permissions = definition.partition(":")
         if not colon or not name.strip():
             raise InvalidRequest(
-                f"--own-roles: '{entry}' is not role:permission+permission", hint="such as support:view+tasks"
+                f"--own-roles: '{definition}' is not role:permission+permission", hint="such as support:view+tasks"
             )
         known[name.strip()] = parse_permissions(permissions.split("+"), "--own-roles")
     return known
 
 
-def parse_permissions(names: Iterable[str], where: str) -> PermissionSet:
-    """Raises Invalid for a name that is none."""
+def parse_permissions(names: Iterable[str], option: str) -> PermissionSet:
+    """Raises InvalidRequest for an unknown permission."""
     words = [name.strip() for name in names]
     for word in words:
         if word not in PERMISSIONS:
-            raise InvalidRequest(
-                f"{where}: there is no permission '{word}'", hint=f"there are {', '.join(PERMISSIONS)}"
-            )
+            raise InvalidRequest(f"{option}: unknown permission '{word}'", hint=f"choose from {', '.join(PERMISSIONS)}")
     return cast(PermissionSet, frozenset(words))

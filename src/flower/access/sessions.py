@@ -1,4 +1,4 @@
-"""Signed cookies: who logged in, and a login that is on its way. They can be read by whoever has them, not made."""
+"""Signed cookies: the session of a user, and the state of an OAuth login. They are signed, not encrypted."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,41 +10,42 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 T = TypeVar("T")
 
-#: The names of the cookies.
+#: Names of cookies.
 SESSION_COOKIE: Final = "user"
 STATE_COOKIE: Final = "oauth_state"
 XSRF_COOKIE: Final = "_xsrf"
 
-#: Seconds that a session lasts: 30 days.
+#: Lifetime of a session in seconds: 30 days.
 SESSION_MAX_AGE: Final = 30 * 86_400
-#: Seconds that somebody has to log in at the provider.
+#: Lifetime of a login at the provider in seconds.
 STATE_MAX_AGE: Final = 15 * 60
 
 
 class Session(msgspec.Struct, frozen=True):
     name: str
-    #: by a password of `basic_auth`, or by the OAuth provider
-    by: Literal["password", "oauth"]
+    #: a password of `basic_auth`, or the OAuth provider
+    login_method: Literal["password", "oauth"] = msgspec.field(name="by")
     groups: tuple[str, ...] = ()
 
 
 class LoginState(msgspec.Struct, frozen=True):
-    """A login that has been sent to the provider."""
+    """A login that is in progress at the provider."""
 
     state: str
     nonce: str
-    #: of PKCE; "" without
+    #: the code verifier of PKCE
     verifier: str
-    #: where to go afterwards: a local path, or ""
+    #: target of the redirect after the login: a local path, or ""
     next: str
     redirect_uri: str
 
 
 class SessionSigner:
-    """`secret` gives what signs; it is asked once, when the first cookie is seen, and may read a file."""
+    """Signs and verifies cookies. `load_key` returns the signing key; it is called for the first cookie, and may read a
+    file."""
 
-    def __init__(self, secret: Callable[[], bytes]) -> None:
-        self._load_key = secret
+    def __init__(self, load_key: Callable[[], bytes]) -> None:
+        self._load_key = load_key
 
     def sign_session(self, session: Session) -> str:
         return self._sign(SESSION_COOKIE, session)
@@ -52,27 +53,27 @@ class SessionSigner:
     def read_session(self, cookie: str) -> Session | None:
         return self._verify(SESSION_COOKIE, cookie, Session, SESSION_MAX_AGE)
 
-    def sign_login_state(self, pending: LoginState) -> str:
-        return self._sign(STATE_COOKIE, pending)
+    def sign_login_state(self, state: LoginState) -> str:
+        return self._sign(STATE_COOKIE, state)
 
     def read_login_state(self, cookie: str) -> LoginState | None:
         return self._verify(STATE_COOKIE, cookie, LoginState, STATE_MAX_AGE)
 
     @cached_property
     def _signers(self) -> dict[str, URLSafeTimedSerializer]:
-        secret = self._load_key()
+        key = self._load_key()
         settings = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
         return {
-            name: URLSafeTimedSerializer(secret, salt=f"bellflower {name}", signer_kwargs=settings)
+            name: URLSafeTimedSerializer(key, salt=f"bellflower {name}", signer_kwargs=settings)
             for name in (SESSION_COOKIE, STATE_COOKIE)
         }
 
     def _sign(self, name: str, value: Session | LoginState) -> str:
-        sealed = self._signers[name].dumps(msgspec.to_builtins(value))
-        return sealed if isinstance(sealed, str) else sealed.decode()
+        signed = self._signers[name].dumps(msgspec.to_builtins(value))
+        return signed if isinstance(signed, str) else signed.decode()
 
-    def _verify(self, name: str, cookie: str, kind: type[T], age: int) -> T | None:
+    def _verify(self, name: str, cookie: str, kind: type[T], max_age: int) -> T | None:
         try:
-            return msgspec.convert(self._signers[name].loads(cookie, max_age=age), kind)
+            return msgspec.convert(self._signers[name].loads(cookie, max_age=max_age), kind)
         except (BadSignature, msgspec.ValidationError, UnicodeError):
             return None

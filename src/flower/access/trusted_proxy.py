@@ -1,5 +1,6 @@
-"""A proxy in front of us that has logged people in and names them in a header. Only the addresses that are configured
-are believed: anybody can write a header."""
+"""Authentication by a reverse proxy that sends the user's name in a header.
+
+The header counts only for connections from the configured addresses: every client can send it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Final
 
 from flower.errors import InvalidRequest
 
-#: In the list of proxies: whoever comes over our unix socket.
+#: The word for the Unix socket in the list of proxies.
 _UNIX_SOCKET: Final = "unix"
 
 
@@ -20,7 +21,7 @@ class ProxyUser:
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxy:
-    #: in lower case; "" = no proxy is believed
+    #: in lower case; "" if no proxy is trusted
     header: str = ""
     groups_header: str = ""
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -30,14 +31,14 @@ class TrustedProxy:
         return bool(self.header)
 
     def read_user(self, headers: Mapping[str, str], peer: str) -> ProxyUser | None:
-        """Who it is by the word of the proxy at the address `peer`, the other end of the connection; "" is our unix
-        socket. Header names are in lower case."""
+        """The user in the headers, if `peer` is a trusted proxy: the address of the connection, "" for the Unix socket.
+        Header names are in lower case."""
         if not self.header or not self._is_trusted(peer):
             return None
         name = headers.get(self.header, "").strip()
         groups = headers.get(self.groups_header, "") if self.groups_header else ""
-        found = tuple(group.strip() for group in groups.replace(";", ",").split(",") if group.strip())
-        return ProxyUser(_decode_utf8(name), tuple(map(_decode_utf8, found))) if name else None
+        names = tuple(group.strip() for group in groups.replace(";", ",").split(",") if group.strip())
+        return ProxyUser(_decode_utf8(name), tuple(map(_decode_utf8, names))) if name else None
 
     def _is_trusted(self, peer: str) -> bool:
         if not peer:
@@ -52,15 +53,15 @@ class TrustedProxy:
 
 
 def trusted_proxy_from(header: str, groups_header: str, trusted: Sequence[str]) -> TrustedProxy:
-    """Raises Invalid."""
+    """Raises InvalidRequest."""
     if bool(header) != bool(trusted):
         raise InvalidRequest(
-            "--proxy-header and --trusted-proxies belong together",
+            "--proxy-header and --trusted-proxies must be set together",
             hint="such as --proxy-header=X-Forwarded-User --trusted-proxies=127.0.0.1",
         )
     if groups_header and not header:
-        raise InvalidRequest("--proxy-groups-header needs --proxy-header")
-    networks = tuple(_parse_network(each) for each in trusted if each != _UNIX_SOCKET)
+        raise InvalidRequest("--proxy-groups-header requires --proxy-header")
+    networks = tuple(_parse_network(entry) for entry in trusted if entry != _UNIX_SOCKET)
     return TrustedProxy(header.lower(), groups_header.lower(), networks, _UNIX_SOCKET in trusted)
 
 
@@ -69,12 +70,12 @@ def _parse_network(text: str) -> IPv4Network | IPv6Network:
         return ip_network(text, strict=False)
     except ValueError:
         raise InvalidRequest(
-            f"--trusted-proxies: '{text}' is no address", hint="such as 10.0.0.5, 10.0.0.0/8, ::1, or unix"
+            f"--trusted-proxies: invalid address '{text}'", hint="such as 10.0.0.5, 10.0.0.0/8, ::1, or unix"
         ) from None
 
 
 def _decode_utf8(text: str) -> str:
-    """Headers arrive as Latin-1, and are UTF-8 nowadays."""
+    """Decode a header value: ASGI has Latin-1, proxies send UTF-8."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Who may do what, said once for all routes."""
+"""Authentication and authorization of requests: one function for all routes."""
 
 import hmac
 import os
@@ -8,33 +8,34 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from flower.access import ANONYMOUS, Identity, Permission
 from flower.access.authenticator import AuthFailure, Credentials
 from flower.access.sessions import SESSION_COOKIE, XSRF_COOKIE
 from flower.api.context import Context
-from flower.http.request_params import read_params
-from flower.http.responses import STATUS_BY_CODE, text_response
+from flower.errors import FlowerError
+from flower.http.request_params import FORM_TYPES, read_params
+from flower.http.responses import redirect, status_of, text_response
+from flower.option_types import TRUE_WORDS
 
-#: open   never guarded
-#: page   needs the login, if one is configured
-#: api    needs the login, or the environment's word that none is needed
-#: own    as api; but pages of ours may read it wherever people may see the pages
-AccessRule: TypeAlias = Literal["open", "page", "api", "own"]
+#: public  no authentication
+#: page    requires the login, if one is configured
+#: api     requires the login, or without one the variable FLOWER_UNAUTHENTICATED_API
+#: v1      as api; without a login also readable by Bellflower's own pages
+AccessRule: TypeAlias = Literal["public", "page", "api", "v1"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 API_DISABLED = "FLOWER_UNAUTHENTICATED_API environment variable is required to enable API without authentication"
 
-#: Bytes of a form in which the XSRF token is looked for.
+#: Maximum size of a form that is searched for the XSRF token, in bytes.
 MAX_FORM_SIZE: Final = 1 << 20
 
-_TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})
 _BASIC_CHALLENGE = {"www-authenticate": 'Basic realm="flower"'}
 _BEARER_CHALLENGE = {"www-authenticate": 'Bearer error="invalid_token"'}
 
-#: For scripts of other pages, once the API is open to everybody.
+#: For scripts of other origins, where the API requires no authentication.
 _CORS_HEADERS: Mapping[str, str] = {
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "x-requested-with,access-control-allow-origin,authorization,content-type",
@@ -42,12 +43,18 @@ _CORS_HEADERS: Mapping[str, str] = {
 }
 
 
+class Unauthenticated(FlowerError, PermissionError):
+    """The action requires a user, and the request has none."""
+
+    code = "unauthenticated"
+
+
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a request is not served. `code` is one of `answers.STATUS`; with an address in `login` people are sent there
-    instead."""
+    """Why a request is rejected. `code` is an error code of `responses.STATUS_BY_CODE`; with a `login_url` the browser
+    is redirected to the login instead."""
 
-    code: Literal["unauthorized", "forbidden", "too_many"]
+    code: Literal["unauthenticated", "forbidden", "too_many_requests"]
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
@@ -55,53 +62,51 @@ class Denial:
 
 
 async def authorize(request: Request, access: AccessRule, permission: Permission, context: Context) -> Denial | None:
-    """None if the request is served. Who asks is found out here and nowhere else. The order is part of the contract."""
-    if access == "open":
+    """None if the request is allowed. Sets the identity of the request. The order of the checks is part of the
+    compatibility contract. Raises StoreError."""
+    if access == "public":
         return None
-    writes = request.method not in SAFE_METHODS
-    if writes and context.read_only and access in ("api", "own"):
+    is_write = request.method not in SAFE_METHODS
+    if is_write and context.read_only and access in ("api", "v1"):
         return Denial("forbidden", "Read only mode is enabled")
-    objected = await _authenticate(request, access, context)
-    if objected is not None:
-        return objected
-    if writes and not is_same_origin(request):
-        return Denial("forbidden", "This request comes from another site")
+    denial = await _authenticate(request, access, context)
+    if denial is not None:
+        return denial
+    if is_write and not is_same_origin(request):
+        return Denial("forbidden", "Cross-site requests are not allowed")
     identity = request_identity(request)
-    if (
-        writes
-        and identity.auth_method == "session"
-        and "authorization" not in request.headers
-        and not await has_xsrf(request)
-    ):
+    by_cookie = identity.auth_method == "session" and "authorization" not in request.headers
+    if is_write and by_cookie and not await has_xsrf(request):
         return Denial(
             "forbidden",
             "'_xsrf' argument missing or wrong",
-            hint="send the cookie _xsrf in the header X-XSRFToken, too",
+            hint="send the value of the cookie _xsrf in the header X-XSRFToken",
         )
     if not identity.has_permission(permission):
-        return Denial("forbidden", f"You may not do this: it needs the permission '{permission}'")
+        return Denial("forbidden", f"Permission '{permission}' is required")
     return None
 
 
 def request_identity(request: Request) -> Identity:
-    """Who asks; known once `objection` was asked."""
-    found: Identity = getattr(request.state, "identity", ANONYMOUS)
-    return found
+    """The identity that `authorize` set."""
+    identity: Identity = getattr(request.state, "identity", ANONYMOUS)
+    return identity
 
 
 def is_authenticated(request: Request) -> bool:
+    """Whether `authorize` identified the user, or no login is required."""
     return hasattr(request.state, "identity")
 
 
 def denial_response(denial: Denial) -> Response:
     if denial.login_url:
-        return RedirectResponse(denial.login_url, 302)
-    return text_response(denial.message, STATUS_BY_CODE[denial.code], denial.headers)
+        return redirect(denial.login_url)
+    return text_response(denial.message, status_of(denial.code), denial.headers)
 
 
 def unauthenticated_api_enabled() -> bool:
-    """Whether the API may be used without login: asked at every request, as in Flower."""
-    return os.environ.get("FLOWER_UNAUTHENTICATED_API", "").strip().lower() in _TRUE_WORDS
+    """Read for every request, as in Flower."""
+    return os.environ.get("FLOWER_UNAUTHENTICATED_API", "").strip().lower() in TRUE_WORDS
 
 
 def cors_headers(context: Context) -> Mapping[str, str]:
@@ -110,13 +115,13 @@ def cors_headers(context: Context) -> Mapping[str, str]:
 
 def credentials_from(request: Request) -> Credentials:
     client = request.client.host if request.client else ""
-    # `flower.peer` is the other end of the connection, where a proxy's word about the client was believed
+    # `flower.peer` is the address of the connection, where `client` was taken from a proxy's header.
     peer = request.scope.get("flower.peer", client)
     return Credentials(request.headers, request.cookies.get(SESSION_COOKIE, ""), client, peer)
 
 
 def is_same_origin(request: Request) -> bool:
-    """False if a browser says that another site made this request. Scripts and tools say nothing of the kind."""
+    """False if a browser reports that another site sent the request. Other clients send no such header."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -130,70 +135,66 @@ def is_same_origin(request: Request) -> bool:
 
 
 async def has_xsrf(request: Request) -> bool:
-    """Whether the cookie `_xsrf` is shown a second time, where only a page of ours can put it."""
+    """Whether the value of the cookie `_xsrf` is repeated in a header, the query string or a form field, which only
+    Bellflower's own pages can do."""
     cookie = request.cookies.get(XSRF_COOKIE, "")
     headers = request.headers
-    given = headers.get("x-xsrftoken") or headers.get("x-csrftoken") or request.query_params.get(XSRF_COOKIE)
-    if not given and _is_small_form(request):
-        await request.body()  # kept, so that whoever serves the request can read it again
-        given = (await read_params(request)).get_text(XSRF_COOKIE)
-    return bool(cookie and given) and hmac.compare_digest(cookie.encode(), str(given).encode())
+    token = headers.get("x-xsrftoken") or headers.get("x-csrftoken") or request.query_params.get(XSRF_COOKIE)
+    if not token and _is_small_form(request):
+        await request.body()  # Starlette keeps it for the endpoint
+        token = (await read_params(request)).get_text(XSRF_COOKIE)
+    return bool(cookie and token) and hmac.compare_digest(cookie.encode(), str(token).encode())
 
 
 async def _authenticate(request: Request, access: AccessRule, context: Context) -> Denial | None:
-    """Notes who asks in the request's state, or says that they must log in."""
-    by_token = request.headers.get("authorization", "").lower().startswith("bearer ")
-    if context.login_required or by_token:
-        found = await context.access.authenticate(credentials_from(request))
-        if isinstance(found, Identity):
-            request.state.identity = found
+    has_token = request.headers.get("authorization", "").lower().startswith("bearer ")
+    if context.login_required or has_token:
+        result = await context.access.authenticate(credentials_from(request))
+        if isinstance(result, Identity):
+            request.state.identity = result
             return None
         if context.login_required:
-            return _login_required(request, access, context, found)
-    if (
-        access in ("api", "own")
-        and not unauthenticated_api_enabled()
-        and not (access == "own" and _is_same_origin_page(request))
-    ):
-        return Denial("unauthorized", API_DISABLED)
+            return _login_required(request, access, context, result)
+    is_enabled = unauthenticated_api_enabled() or (access == "v1" and _is_same_origin_page(request))
+    if access in ("api", "v1") and not is_enabled:
+        return Denial("unauthenticated", API_DISABLED)
     request.state.identity = ANONYMOUS
     return None
 
 
-def _login_required(request: Request, access: AccessRule, context: Context, found: AuthFailure) -> Denial:
-    if found.retry_after:
-        return too_many_attempts(found.retry_after)
-    if found.missing == "oauth":
-        if request.method not in SAFE_METHODS:
-            return Denial("forbidden", "Access denied", hint="log in first")
+def _login_required(request: Request, access: AccessRule, context: Context, failure: AuthFailure) -> Denial:
+    if failure.retry_after:
+        return too_many_attempts(failure.retry_after)
+    if failure.missing == "oauth":
+        if request.method not in SAFE_METHODS and access != "v1":  # as in Flower
+            return Denial("forbidden", "Access denied", hint="sign in first")
         if access == "page" or "text/html" in request.headers.get("accept", ""):
-            return Denial("unauthorized", "Access denied", login_url=login_url(request, context))
-        return Denial("unauthorized", "Access denied", hint="log in first, or send an API token")
-    if found.missing == "token":
-        return Denial(
-            "unauthorized", "Access denied", _BEARER_CHALLENGE, hint="the token is wrong, has expired or was revoked"
-        )
-    return Denial("unauthorized", "Access denied", _BASIC_CHALLENGE if context.access.passwords else {})
+            return Denial("unauthenticated", "Access denied", login_url=login_url(request, context))
+        return Denial("unauthenticated", "Access denied", hint="sign in, or send an API token")
+    if failure.missing == "token":
+        hint = "the token is invalid, has expired or was revoked"
+        return Denial("unauthenticated", "Access denied", _BEARER_CHALLENGE, hint=hint)
+    return Denial("unauthenticated", "Access denied", _BASIC_CHALLENGE if context.access.passwords else {})
 
 
-def too_many_attempts(wait: int) -> Denial:
-    message = f"Too many failed logins: try again in {wait} seconds"
-    return Denial("too_many", message, {"retry-after": str(wait)})
+def too_many_attempts(retry_after: int) -> Denial:
+    message = f"Too many failed sign-ins: try again in {retry_after} seconds"
+    return Denial("too_many_requests", message, {"retry-after": str(retry_after)})
 
 
 def login_url(request: Request, context: Context) -> str:
-    """The login, which leads back here."""
+    """The URL of the login, with the requested URL as the target of the redirect after it."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{context.root_path}/login?{urlencode({'next': request.url.path + query})}"
 
 
 def _is_same_origin_page(request: Request) -> bool:
-    """A reading page of ours: it brings the cookie that every page gives. Where nobody needs to log in it reads no more
-    than the pages have always shown to whoever reaches the port; scripts that were given nothing stay outside."""
+    """Whether one of Bellflower's own pages reads: it sends the cookie that every page sets. Without a login, pages are
+    visible to every client that reaches the port; this gives them no access to more than they display."""
     return request.method in SAFE_METHODS and XSRF_COOKIE in request.cookies and is_same_origin(request)
 
 
 def _is_small_form(request: Request) -> bool:
     length = request.headers.get("content-length", "")
-    form = request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/form"))
-    return form and length.isdecimal() and int(length) <= MAX_FORM_SIZE
+    is_form = request.headers.get("content-type", "").startswith(FORM_TYPES)
+    return is_form and length.isdecimal() and int(length) <= MAX_FORM_SIZE

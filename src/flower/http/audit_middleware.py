@@ -1,6 +1,7 @@
-"""The audit log's part of a request: every route with an `action` goes through here, and nothing else notes requests.
+"""Audit entries of requests: every route with an `audit_action` is served by `run_audited`.
 
-An action is noted before it is begun; if that cannot be done it is not begun. What it came to is noted afterwards.
+An entry is written before the action starts; if this fails, the action does not start. The outcome is added when the
+action has ended.
 """
 
 import json
@@ -13,43 +14,44 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flower.access import Identity
 from flower.api.context import Context
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound, StoreError
 from flower.http.access_control import MAX_FORM_SIZE, Denial, is_authenticated, request_identity
+from flower.http.request_params import FORM_TYPES
+from flower.http.responses import is_client_error, is_success
 from flower.redaction import MASK, Redactor
 from flower.store.ledger.audit import AuditOutcome
 
 log = logging.getLogger(__name__)
 
-#: Characters of one noted text, and items of one noted list.
+#: Maximum characters of one recorded text, and items of one recorded list.
 _MAX_TEXT: Final = 200
 _MAX_ITEMS: Final = 50
-#: Of forms; the rules of redaction know the names of arguments, not this one.
+#: A form field that the redaction rules, which are for task arguments, do not cover.
 _XSRF_FIELD: Final = "_xsrf"
-#: Arguments of tasks may hold anything: of these only how many, or which, is noted.
+#: Task arguments can hold anything: only their number or their names are recorded.
 _ARGUMENT_FIELDS: Final = frozenset({"args", "kwargs"})
-#: Parameters that say what is acted on.
+#: Parameters that name the target of an action.
 _TARGET_FIELDS: Final = ("uuid", "uuids", "task_id", "task_ids", "workername", "worker", "workers", "queue")
-#: Where an answer says which task was made.
+#: Members of a response that contain the id of a created task.
 _CREATED_ID_FIELDS: Final = ("task-id", "task_id", "uuid")
 
 
 @dataclass(slots=True)
 class AuditNote:
-    """What an action adds to its own entry; `request.state.note`, and `Acting.note` in `/api/v1`."""
+    """What an action adds to its audit entry."""
 
     targets: list[str] = field(default_factory=list)
     message: str = ""
 
 
 def audit_note(request: Request) -> AuditNote:
-    """The note of this request; one that nobody reads if its route is no action."""
+    """The note of this request; without effect if its route has no audit action."""
     if not hasattr(request.state, "note"):
         request.state.note = AuditNote()
-    found: AuditNote = request.state.note
-    return found
+    note: AuditNote = request.state.note
+    return note
 
 
 def client_address(request: Request) -> str:
@@ -59,8 +61,8 @@ def client_address(request: Request) -> str:
 async def run_audited(
     request: Request, context: Context, action: str, serve: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """Serve it, between its two notes. Raises what `serve` raises, and StoreError if nothing was done because the audit
-    log cannot be written."""
+    """Serve the request and record it. Raises what `serve` raises, and StoreError before it is served if the audit log
+    cannot be written."""
     entry = await _start_entry(request, context, action)
     try:
         response = await serve()
@@ -69,20 +71,23 @@ async def run_audited(
         await _finish_entry(request, context, entry, "refused" if refused else "failed", error.message)
         raise
     except BaseException as error:
-        await _finish_entry(
-            request, context, entry, "failed", f"{type(error).__name__}: cut off, or an error of the server"
-        )
+        message = f"{type(error).__name__}: interrupted, or an internal error"
+        await _finish_entry(request, context, entry, "failed", message)
         raise
-    outcome: AuditOutcome = (
-        "done" if response.status_code < 400 else "refused" if response.status_code < 500 else "failed"
-    )
+    outcome = _outcome_of(response.status_code)
     _add_created_targets(request, response)
     await _finish_entry(request, context, entry, outcome, "" if outcome == "done" else _response_text(response))
     return response
 
 
+def _outcome_of(status: int) -> AuditOutcome:
+    if is_success(status):
+        return "done"
+    return "refused" if is_client_error(status) else "failed"
+
+
 async def audit_denied(request: Request, context: Context, action: str, denial: Denial) -> None:
-    """Whom we know and refuse. Strangers could fill the disk with their attempts: they are not noted."""
+    """Record the denial of an authenticated user. Anonymous denials are not recorded: they could fill the disk."""
     if not is_authenticated(request):
         return
     targets = _find_targets(request.path_params, {})
@@ -90,11 +95,11 @@ async def audit_denied(request: Request, context: Context, action: str, denial: 
     try:
         await _add_entry(request, context, action, "refused", targets, parameters, denial.message)
     except StoreError as error:
-        log.error("A refusal could not be written to the audit log: %s", error)
+        log.error("A denial could not be written to the audit log: %s", error)
 
 
 def redact_parameter(redactor: Redactor, value: Any, name: str = "") -> Any:
-    """Without secrets, and not longer than anybody reads."""
+    """The value with masked secrets, truncated to what is readable in a log."""
     if name == _XSRF_FIELD or redactor.is_secret(name):
         return MASK
     if name in _ARGUMENT_FIELDS and isinstance(value, dict | list):
@@ -120,9 +125,9 @@ async def _start_entry(request: Request, context: Context, action: str) -> int:
     try:
         return await _add_entry(request, context, action, "in_progress", targets, parameters, "")
     except StoreError as error:
-        log.error("Nothing was done, for the audit log cannot be written: %s", error)
-        message = "Nothing was done: it cannot be written to the audit log"
-        raise type(error)(message, hint="free some space, or see the server's log") from error
+        log.error("An action was rejected because the audit log cannot be written: %s", error)
+        message = "Rejected: the audit log cannot be written"
+        raise type(error)(message, hint="free disk space, or see the server's log") from error
 
 
 async def _add_entry(
@@ -134,7 +139,7 @@ async def _add_entry(
     parameters: Mapping[str, Any],
     message: str,
 ) -> int:
-    identity: Identity = request_identity(request)
+    identity = request_identity(request)
     return await run_in_thread(
         lambda: context.ledger.audit.add(
             action,
@@ -153,16 +158,16 @@ async def _add_entry(
 async def _finish_entry(request: Request, context: Context, entry: int, outcome: AuditOutcome, message: str) -> None:
     note = audit_note(request)
     text = (note.message or message)[: _MAX_TEXT * 5]
-    # also if the client went away meanwhile
+    # Also if the client has disconnected.
     with anyio.CancelScope(shield=True):
         try:
             await run_in_thread(lambda: context.ledger.audit.finish(entry, outcome, text, note.targets))
         except StoreError as error:
-            log.error("Entry %d of the audit log stays without its outcome, '%s': %s", entry, outcome, error)
+            log.error("The outcome '%s' of audit entry %d could not be written: %s", outcome, entry, error)
 
 
 async def _read_body(request: Request) -> dict[str, Any]:
-    """Form or JSON object, if it is there and not too long; whoever serves the request reads it again."""
+    """The members of a small form or JSON object. Starlette keeps the body for the endpoint."""
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_FORM_SIZE:
         return {"body": f"{length[:20]} bytes"}
@@ -170,45 +175,45 @@ async def _read_body(request: Request) -> dict[str, Any]:
         return {}
     body = await request.body()
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return await _read_form(request)
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 async def _read_form(request: Request) -> dict[str, Any]:
-    if not request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/form")):
+    if not request.headers.get("content-type", "").startswith(FORM_TYPES):
         return {}
     try:
         return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, the route itself says so
+    except Exception:  # noqa: BLE001 - the endpoint reports what is invalid
         return {}
 
 
 def _find_targets(path: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    found = [str(value) for value in path.values()]
+    targets = [str(value) for value in path.values()]
     for name in _TARGET_FIELDS:
         value = given.get(name)
         if isinstance(value, str) and value:
-            found.append(value)
+            targets.append(value)
         elif isinstance(value, list):
-            found += [item for item in value if isinstance(item, str)]
-    return list(dict.fromkeys(found))
+            targets += [item for item in value if isinstance(item, str)]
+    return list(dict.fromkeys(targets))
 
 
 def _add_created_targets(request: Request, response: Response) -> None:
-    """The task that the action made, by its answer."""
+    """Add the id of the task that the action created, if the response contains it."""
     note = audit_note(request)
     if note.targets or not response.headers.get("content-type", "").startswith("application/json"):
         return
     try:
-        answer = json.loads(bytes(response.body)[:MAX_FORM_SIZE])
+        content = json.loads(bytes(response.body)[:MAX_FORM_SIZE])
     except (AttributeError, ValueError, RecursionError):
         return
-    if isinstance(answer, dict):
-        known = {str(value) for value in request.path_params.values()}
-        made = [answer[name] for name in _CREATED_ID_FIELDS if isinstance(answer.get(name), str)]
-        note.targets += [each for each in dict.fromkeys(made) if each not in known]
+    if isinstance(content, dict):
+        path = {str(value) for value in request.path_params.values()}
+        created = [content[name] for name in _CREATED_ID_FIELDS if isinstance(content.get(name), str)]
+        note.targets += [task for task in dict.fromkeys(created) if task not in path]
 
 
 def _response_text(response: Response) -> str:

@@ -1,32 +1,32 @@
-"""What a request asks for, out of query string, form and body. Nothing is HTML-escaped here: pages escape what they
-show, and a queue named `a&b` is a queue named `a&b`."""
+"""Parameters of a request to Flower's API: query string, form and JSON body.
+
+Values are not HTML-escaped here; pages escape what they display, so a queue can be named `a&b`."""
 
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from flower.errors import InvalidRequest
+from flower.http.responses import content_too_large
+from flower.option_types import FALSE_WORDS, TRUE_WORDS
 
-#: Bytes of a request's body.
+#: Maximum size of a request body in bytes.
 MAX_BODY_SIZE = 100 * 1024 * 1024
 
-#: Numbers are cut to what every store can count with.
+#: Integers are clamped to what JSON and every store can represent.
 _MAX_INTEGER = 2**53
 
-_TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})
-_FALSE_WORDS = frozenset({"n", "no", "f", "false", "off", "0"})
-_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestParams:
-    """Query string and form in one; of values given twice the last one wins. Errors use Flower's words."""
+    """Query string and form. The last of repeated values counts. Error messages are those of Flower."""
 
     values: Mapping[str, str]
 
@@ -48,6 +48,12 @@ class RequestParams:
         except ValueError:
             raise InvalidRequest(f"Invalid argument '{value}' of type 'int'") from None
 
+    def require_int(self, name: str) -> int:
+        self.require(name)
+        number = self.get_int(name)
+        assert number is not None
+        return number
+
     def get_float(self, name: str) -> float | None:
         value = self.values.get(name)
         if value is None:
@@ -62,16 +68,16 @@ class RequestParams:
 
     def get_bool(self, name: str) -> bool:
         value = self.values.get(name)
-        if value is None or value.lower() in _FALSE_WORDS:
+        if value is None or value.lower() in FALSE_WORDS:
             return False
-        if value.lower() not in _TRUE_WORDS:
+        if value.lower() not in TRUE_WORDS:
             raise InvalidRequest(f"Invalid argument '{value}' of type 'bool'")
         return True
 
 
 async def read_params(request: Request) -> RequestParams:
     values = {name: value.strip() for name, value in request.query_params.multi_items()}
-    if request.headers.get("content-type", "").startswith(_FORM_TYPES):
+    if request.headers.get("content-type", "").startswith(FORM_TYPES):
         values |= {
             name: value.strip() for name, value in (await _read_form(request)).multi_items() if isinstance(value, str)
         }
@@ -79,7 +85,7 @@ async def read_params(request: Request) -> RequestParams:
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:
-    """The body, whatever its Content-Type says: nothing or a JSON object."""
+    """The JSON object in the body, whatever its Content-Type; an empty body is an empty object."""
     body = await _read_body(request)
     if not body.strip():
         return {}
@@ -95,7 +101,7 @@ async def read_json_object(request: Request) -> dict[str, Any]:
 async def _read_form(request: Request) -> FormData:
     try:
         return await request.form()
-    except (LookupError, UnicodeError) as error:  # a charset that nobody knows, or bytes that are not in it
+    except (LookupError, UnicodeError) as error:  # an unknown charset, or bytes that are invalid in it
         raise InvalidRequest("Invalid form") from error
 
 
@@ -105,6 +111,6 @@ async def _read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > MAX_BODY_SIZE:
-            raise HTTPException(413)
+            raise content_too_large()
         chunks.append(chunk)
     return b"".join(chunks)

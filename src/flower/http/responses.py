@@ -1,42 +1,77 @@
-"""What goes back: JSON, and errors as one-line texts with the status of their code."""
+"""HTTP responses: JSON and text bodies, and the one table of status codes."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Final
 
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from flower.api.json_encoder import dump_json
+from flower.api.thread_pool import iterate_in_thread
 from flower.errors import BackendUnavailable, FlowerError, NoResultBackend, SearchError
 
-#: The one table from the code of an error to the status of its answer.
-STATUS_BY_CODE: Mapping[str, int] = {
+OK: Final = 200
+
+#: Error code → HTTP status. `FlowerError.code` is one of these; so are the codes of errors that only HTTP has.
+STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "invalid_request": 400,
     "invalid_query": 400,
     "truncated_arguments": 400,
-    "unauthorized": 401,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "task_not_registered": 404,
-    "task_not_found": 404,
-    "timeout": 504,
+    "unauthenticated": 401,
     "forbidden": 403,
-    "too_many": 429,
+    "not_found": 404,
+    "task_not_found": 404,
+    "task_not_registered": 404,
+    "method_not_allowed": 405,
+    "content_too_large": 413,
+    "too_many_requests": 429,
+    "internal_error": 500,
     "task_failed": 500,
     "backend_unavailable": 503,
     "no_result_backend": 503,
+    "provider_unavailable": 503,
     "store_unavailable": 503,
     "store_in_use": 503,
     "invalid_store": 503,
     "store_version_mismatch": 503,
     "store_full": 503,
-    "internal_error": 500,
+    "timeout": 504,
+}
+
+NO_CONTENT: Final = 204
+NOT_MODIFIED: Final = 304
+_FOUND: Final = 302
+_FIRST_CLIENT_ERROR: Final = 400
+_FIRST_SERVER_ERROR: Final = 500
+
+#: Codes of the errors that Starlette raises, by its status.
+_FRAMEWORK_CODES: Final = {
+    STATUS_BY_CODE[code]: code for code in ("not_found", "method_not_allowed", "content_too_large")
 }
 
 JSON = "application/json; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"
 
 
-def json_response(value: Any, status: int = 200) -> Response:
+def status_of(code: str) -> int:
+    """The status of an error code; that of an internal error for an unknown code."""
+    return STATUS_BY_CODE.get(code, STATUS_BY_CODE["internal_error"])
+
+
+def framework_code(status: int) -> str:
+    """The error code of an error that Starlette raised."""
+    return _FRAMEWORK_CODES.get(status, "invalid_request")
+
+
+def is_client_error(status: int) -> bool:
+    return _FIRST_CLIENT_ERROR <= status < _FIRST_SERVER_ERROR
+
+
+def is_success(status: int) -> bool:
+    return status < _FIRST_CLIENT_ERROR
+
+
+def json_response(value: Any, status: int = OK) -> Response:
     return Response(dump_json(value), status, headers={"content-type": JSON})
 
 
@@ -45,14 +80,46 @@ def text_response(text: str, status: int, headers: Mapping[str, str] | None = No
     return Response(content, status, headers={"content-type": TEXT, **(headers or {})})
 
 
+async def streaming_response(
+    chunks: Iterator[bytes],
+    headers: Mapping[str, str],
+    *,
+    prefix: bytes = b"",
+    separator: bytes = b"",
+    suffix: bytes = b"",
+) -> Response:
+    """Send chunks that are read in worker threads. The first one is read before the response starts, so that an error
+    of the store is an error response and not half a body."""
+    remaining = iterate_in_thread(chunks)
+    first = await anext(remaining, b"")
+
+    async def body() -> AsyncIterator[bytes]:
+        yield prefix + first
+        async for chunk in remaining:
+            yield separator + chunk
+        if suffix:
+            yield suffix
+
+    return StreamingResponse(body(), headers=dict(headers))
+
+
+def redirect(url: str) -> Response:
+    return RedirectResponse(url, _FOUND)
+
+
+def content_too_large() -> HTTPException:
+    return HTTPException(STATUS_BY_CODE["content_too_large"])
+
+
 def flower_error_response(error: FlowerError) -> Response:
-    status = STATUS_BY_CODE.get(error.code, 500)
+    """An error of Flower's API: one line of text, or JSON for a search that cannot be parsed."""
+    status = status_of(error.code)
     match error:
         case SearchError():
             return json_response({"error": error.message, **({"hint": error.hint} if error.hint else {})}, status)
         case NoResultBackend():
             return text_response("", status)
-        case BackendUnavailable():  # the rest of the message names hosts
+        case BackendUnavailable():  # the message contains host names
             return text_response("Broker or result backend unavailable", status)
         case _:
             return text_response(error.message, status)

@@ -1,7 +1,7 @@
-"""The files of the pages: read once, served under an address with their version, so that browsers keep them for good.
+"""Static files of the pages: loaded once, and served at a URL with their version, so that browsers cache them forever.
 
-The version is a hash of all of them: a module names its neighbours by relative addresses, so one that changed gives
-every one of them a new address."""
+The version is a hash of all files: modules import each other by relative URLs, so a change in one file changes the URLs
+of all."""
 
 import gzip
 import re
@@ -17,15 +17,16 @@ from starlette.responses import Response
 
 from flower.api.context import Context
 from flower.api.thread_pool import run_in_thread
-from flower.http.flower.routes import HttpRoute
+from flower.http.responses import STATUS_BY_CODE, text_response
+from flower.http.routing import HttpRoute
 
 _STATIC: Final = Path(__file__).parent / "static"
 
-#: As they are written, and as `scripts/bundle` joins and minifies them for a release.
+#: The source files, and the bundle that `scripts/bundle` joins and minifies for a release.
 SOURCES: Final = _STATIC / "ui"
 BUNDLE: Final = _STATIC / "ui-bundle"
 
-#: Below the root of the server.
+#: Relative to the root of the server.
 ASSETS_PREFIX: Final = "/static/ui"
 
 _MEDIA_TYPES: Final = {
@@ -36,10 +37,10 @@ _MEDIA_TYPES: Final = {
     ".LICENSE": "text/plain; charset=UTF-8",
 }
 
-#: A year, the longest that has a meaning.
+#: One year, the maximum that caches respect.
 _CACHE_FOREVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
 
-#: `import … from './x.js'` and `export … from './x.js'`, also minified; what is imported on demand is not meant.
+#: Static imports `import … from './x.js'` and `export … from './x.js'`, also minified; no dynamic ones.
 _IMPORT: Final = re.compile(r"""(?:^|;)(?:import|export)\b[^;'"()]*?['"](\.{1,2}/[^'"]+)['"]""", re.MULTILINE)
 
 
@@ -47,7 +48,7 @@ _IMPORT: Final = re.compile(r"""(?:^|;)(?:import|export)\b[^;'"()]*?['"](\.{1,2}
 class Asset:
     media_type: str
     body: bytes
-    #: None where it would save nothing
+    #: None if compression does not pay
     gzipped: bytes | None
 
 
@@ -60,29 +61,29 @@ class Assets:
         return f"{root}{ASSETS_PREFIX}/{self.version}/{name}"
 
     def module_closure(self, *entries: str) -> tuple[str, ...]:
-        """These modules and all that they import at once, so that a browser can ask for them together."""
-        found: dict[str, None] = {}
-        waiting = list(entries)
-        while waiting:
-            name = waiting.pop(0)
-            if name in found or name not in self.files:
+        """The modules and all their static imports, so that a browser can load them in parallel."""
+        modules: dict[str, None] = {}
+        pending = list(entries)
+        while pending:
+            name = pending.pop(0)
+            if name in modules or name not in self.files:
                 continue
-            found[name] = None
-            text = self.files[name].body.decode()
-            waiting += [normpath(f"{dirname(name)}/{each}") for each in _IMPORT.findall(text)]
-        return tuple(found)
+            modules[name] = None
+            source = self.files[name].body.decode()
+            pending += [normpath(f"{dirname(name)}/{path}") for path in _IMPORT.findall(source)]
+        return tuple(modules)
 
 
-def load_assets(folder: Path) -> Assets:
+def load_assets(directory: Path) -> Assets:
     files = {
-        path.relative_to(folder).as_posix(): _load_asset(path)
-        for path in sorted(folder.rglob("*"))
+        path.relative_to(directory).as_posix(): _load_asset(path)
+        for path in sorted(directory.rglob("*"))
         if path.suffix in _MEDIA_TYPES
     }
-    everything = sha256()
+    digest = sha256()
     for name, asset in files.items():
-        everything.update(f"{name}\0{len(asset.body)}\0".encode() + asset.body)
-    return Assets(everything.hexdigest()[:12], files)
+        digest.update(f"{name}\0{len(asset.body)}\0".encode() + asset.body)
+    return Assets(digest.hexdigest()[:12], files)
 
 
 @cache
@@ -91,31 +92,31 @@ def default_assets() -> Assets:
 
 
 def current_assets(context: Context) -> Assets:
-    """With the option `debug` what was changed is served at once."""
+    """With the option `debug`, the source files are loaded for every request, so that changes are visible."""
     return load_assets(SOURCES) if context.debug else default_assets()
 
 
 async def serve_asset(request: Request, context: Context) -> Response:
-    """A version of another day is answered with today's file: a page that was open while the server was updated goes on
-    until it is loaded again. It is not kept, though."""
-    known = await run_in_thread(lambda: current_assets(context))
-    found = known.files.get(request.path_params["name"])
-    if found is None:
-        return Response("", 404, {"content-type": "text/plain; charset=UTF-8"})
-    kept = _CACHE_FOREVER if request.path_params["version"] == known.version else {"cache-control": "no-store"}
-    headers = {**kept, "content-type": found.media_type, "vary": "accept-encoding"}
-    if found.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(found.gzipped, headers={**headers, "content-encoding": "gzip"})
-    return Response(found.body, headers=headers)
+    """The present file, also for another version: a page that was open during an update of the server works until it is
+    reloaded. Such a response is not cached."""
+    assets = await run_in_thread(lambda: current_assets(context))
+    asset = assets.files.get(request.path_params["name"])
+    if asset is None:
+        return text_response("", STATUS_BY_CODE["not_found"])
+    caching = _CACHE_FOREVER if request.path_params["version"] == assets.version else {"cache-control": "no-store"}
+    headers = {**caching, "content-type": asset.media_type, "vary": "accept-encoding"}
+    if asset.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.gzipped, headers={**headers, "content-encoding": "gzip"})
+    return Response(asset.body, headers=headers)
 
 
-#: Files are no secret: the page of the login uses them.
+#: Public: the login page uses them.
 ASSET_ROUTES: tuple[HttpRoute, ...] = (
-    HttpRoute("GET", f"{ASSETS_PREFIX}/{{version}}/{{name:path}}", serve_asset, "open"),
+    HttpRoute("GET", f"{ASSETS_PREFIX}/{{version}}/{{name:path}}", serve_asset, "public"),
 )
 
 
 def _load_asset(path: Path) -> Asset:
     body = path.read_bytes()
-    zipped = None if path.suffix == ".woff2" else gzip.compress(body, 9, mtime=0)
-    return Asset(_MEDIA_TYPES[path.suffix], body, zipped)
+    gzipped = None if path.suffix == ".woff2" else gzip.compress(body, 9, mtime=0)
+    return Asset(_MEDIA_TYPES[path.suffix], body, gzipped)

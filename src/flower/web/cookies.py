@@ -1,4 +1,4 @@
-"""The cookies that we give and take back."""
+"""Cookies: the session, the state of an OAuth login, and the XSRF token."""
 
 import secrets
 
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from flower.access.sessions import SESSION_COOKIE, SESSION_MAX_AGE, STATE_COOKIE, STATE_MAX_AGE, XSRF_COOKIE
 from flower.api.context import Context
 
-#: Bytes of chance in an XSRF token.
+#: Random bytes in an XSRF token.
 _XSRF_BYTES = 24
 
 
@@ -21,16 +21,16 @@ def set_state_cookie(request: Request, response: Response, context: Context, val
 
 
 def set_xsrf_cookie(request: Request, response: Response, context: Context) -> None:
-    """Readable by the scripts of our pages, which send it back in a header."""
+    """Readable by scripts: the pages send it back in a header."""
     if XSRF_COOKIE not in request.cookies:
-        _set_cookie(request, response, context, XSRF_COOKIE, xsrf_token(request), SESSION_MAX_AGE, scripts=True)
+        _set_cookie(request, response, context, XSRF_COOKIE, xsrf_token(request), SESSION_MAX_AGE, readable=True)
 
 
 def xsrf_token(request: Request) -> str:
-    """The one that this browser has, or gets with this answer."""
-    known = request.cookies.get(XSRF_COOKIE)
-    if known:
-        return known
+    """The token of the browser's cookie, or a new one for this request."""
+    token = request.cookies.get(XSRF_COOKIE)
+    if token:
+        return token
     if not hasattr(request.state, "xsrf"):
         request.state.xsrf = secrets.token_urlsafe(_XSRF_BYTES)
     return str(request.state.xsrf)
@@ -41,14 +41,21 @@ def delete_cookie(response: Response, context: Context, name: str) -> None:
 
 
 def _set_cookie(
-    request: Request, response: Response, context: Context, name: str, value: str, age: int, *, scripts: bool = False
+    request: Request,
+    response: Response,
+    context: Context,
+    name: str,
+    value: str,
+    max_age: int,
+    *,
+    readable: bool = False,
 ) -> None:
     secure = request.url.scheme == "https"
     response.set_cookie(
-        name, value, max_age=age, path=_cookie_path(context), secure=secure, httponly=not scripts, samesite="lax"
+        name, value, max_age=max_age, path=_cookie_path(context), secure=secure, httponly=not readable, samesite="lax"
     )
 
 
 def _cookie_path(context: Context) -> str:
-    """Two servers under one name, each below its own prefix, do not take each other's cookies."""
+    """The root path: two servers on one host with different prefixes have separate cookies."""
     return context.root_path or "/"

@@ -1,5 +1,6 @@
-"""Option `xheaders`: what a reverse proxy says of the client is believed. Whoever reaches us past the proxy can say
-anything, so it is only for servers that nobody else reaches."""
+"""Option `xheaders`: trust the headers of a reverse proxy about the client.
+
+A client that reaches the server without the proxy can forge them, so the server must only be reachable by the proxy."""
 
 from ipaddress import ip_address
 
@@ -8,8 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class ProxyHeadersMiddleware:
-    """Client and scheme by X-Real-Ip or the last of X-Forwarded-For, and X-Scheme or the last of X-Forwarded-Proto.
-    `flower.peer` in the scope is the other end of the connection; "" is a unix socket."""
+    """Sets the client from X-Real-Ip or the last value of X-Forwarded-For, the scheme from X-Scheme or the last one of
+    X-Forwarded-Proto. `flower.peer` in the scope is the address of the connection, "" for a Unix socket."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,7 +32,7 @@ class ProxyHeadersMiddleware:
 
 
 def _last_value(headers: Headers, name: str) -> str:
-    """What the proxy next to us has added; whatever stands before it may be the client's own."""
+    """The value that the nearest proxy added; values before it can be forged by the client."""
     return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 

@@ -1,5 +1,5 @@
-"""Requests in the log: those that were refused for a reason, and with the option `debug` every one. Query strings stay
-out of it, for they hold codes of logins and tokens."""
+"""The request log: rejected requests, and with the option `debug` all requests. Query strings are not logged, because
+they can contain login codes and tokens."""
 
 import logging
 import time
@@ -14,20 +14,20 @@ def log_denied(scope: Scope, status: int, message: str) -> None:
 
 
 def with_request_log(scope: Scope, send: Send) -> Send:
-    """Notes the answer when it begins."""
-    began = time.perf_counter()
+    """Log the request when its response starts."""
+    started = time.perf_counter()
 
-    async def send_noted(message: Message) -> None:
+    async def send_and_log(message: Message) -> None:
         if message["type"] == "http.response.start":
-            milliseconds = (time.perf_counter() - began) * 1000
+            milliseconds = (time.perf_counter() - started) * 1000
             log.debug("%s %.2f ms", _request_line(scope, message["status"]), milliseconds)
         await send(message)
 
-    return send_noted
+    return send_and_log
 
 
 def _request_line(scope: Scope, status: int) -> str:
-    # The path as it was sent: percent-encoded, so that it is one line whatever it says.
+    # The raw path is percent-encoded, so that a log entry is always one line.
     path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1").encode("unicode_escape").decode()
     client = scope.get("client")
     return f"{status} {scope['method']} {path} ({client[0] if client else 'unix socket'})"

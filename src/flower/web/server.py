@@ -1,4 +1,4 @@
-"""The HTTP server under the application: TLS, and the word of a reverse proxy about who is asking."""
+"""The HTTP server: uvicorn with TLS and the headers of a reverse proxy."""
 
 import ssl
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from flower.config import Config
 from flower.errors import InvalidRequest
 from flower.web.proxy_headers import ProxyHeadersMiddleware
 
-#: Seconds that answers which are on their way have when the server stops.
+#: Seconds to wait for open responses when the server stops.
 SHUTDOWN_TIMEOUT: Final = 5
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn without its signal handlers: order of stopping is ours."""
+    """uvicorn without its signal handlers: `app` determines the order of the shutdown."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -25,28 +25,28 @@ class HttpServer(uvicorn.Server):
 
 
 def create_server(app: ASGIApp, config: Config) -> HttpServer:
-    """Raises Invalid if the certificate cannot be used."""
+    """Raises InvalidRequest if the certificate cannot be used."""
     settings = uvicorn.Config(
         ProxyHeadersMiddleware(app) if config.xheaders else app,
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
-        # It would believe whatever a process of this machine says, asked or not.
+        # uvicorn would trust the headers of all local processes, regardless of the option.
         proxy_headers=False,
-        # Streams end when they are told to, but not one whose reader has fallen asleep.
+        # Streams end on request, except those of a client that does not read.
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
         **_tls_options(config),
     )
     try:
         settings.load()
     except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"TLS cannot be used: {_tls_error_reason(config, error)}") from error
+        raise InvalidRequest(f"Invalid TLS configuration: {_tls_error_reason(config, error)}") from error
     return HttpServer(settings)
 
 
 def has_tls(config: Config) -> bool:
-    """A unix socket is not encrypted, as in Flower."""
+    """A Unix socket is not encrypted, as in Flower."""
     return bool(config.certfile) and not config.unix_socket
 
 
@@ -62,7 +62,7 @@ def _tls_options(config: Config) -> dict[str, Any]:
 
 
 def _tls_error_reason(config: Config, error: OSError) -> str:
-    """OpenSSL does not say which file it means."""
+    """The reason with the name of the file, which OpenSSL's message lacks."""
     files = {"certfile": config.certfile, "keyfile": config.keyfile, "ca_certs": config.ca_certs}
     for option, path in files.items():
         try:

@@ -1,4 +1,4 @@
-"""`docs/api.md` is true. Run as a program, this writes its routes anew."""
+"""The generated parts of docs/api.md are up to date. Run as a program, this module writes them."""
 
 import inspect
 import json
@@ -6,88 +6,92 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from flower.http.v1.action_routes import ALL_ACTION_ROUTES
+import msgspec
+
 from flower.http.v1.openapi_examples import example_response
 from flower.http.v1.params import QueryParams
 from flower.http.v1.parsing import describe_type, parameter_schemas
-from flower.http.v1.route import ActionRoute
-from flower.http.v1.routes import PREFIX, READ_ROUTES, ReadRoute
+from flower.http.v1.route import PREFIX, Route
+from flower.http.v1.routes import ROUTES
 from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "api.md"
-_PART = re.compile(r"(<!-- (routes|window|answers|deeds)\b.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
+_PART = re.compile(r"(<!-- (routes|window|reference)\b.*?-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 COMMON = parameter_schemas(QueryParams)
-#: Items of a list that the page shows of an answer.
-SHOWN = 2
+#: Items of a list that an example shows.
+MAX_ITEMS = 2
 
 
 def routes() -> str:
-    lines = ["| address | gives |", "| --- | --- |"]
-    lines += [f"| [`{route.plain_path}`](#{anchor(route)}) | {route.summary} |" for route in READ_ROUTES]
-    return "\n".join(lines) + "\n"
+    """One table for each tag."""
+    lines: list[str] = []
+    for tag in dict.fromkeys(route.tag for route in ROUTES):
+        lines += [f"**{tag.capitalize()}**", "", "| request | description |", "| --- | --- |"]
+        lines += [
+            f"| [`{route.method} {route.plain_path}`](#{route.name.lower()}) | {route.summary} |"
+            for route in ROUTES
+            if route.tag == tag
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
-def anchor(route: ReadRoute) -> str:
-    return route.name.lower()
+def reference() -> str:
+    return "\n".join(map(section, ROUTES))
 
 
-def answers() -> str:
-    return "\n".join(map(section, READ_ROUTES))
-
-
-def section(route: ReadRoute) -> str:
-    own = {name: schema for name, schema in parameter_schemas(route.params).items() if name not in COMMON}
-    lines = [f"### {route.name}", "", f"`GET {PREFIX}{route.plain_path}`", "", f"{route.summary}.", ""]
-    if len(own) < len(parameter_schemas(route.params)):
-        lines += ["Takes the parameters of every question about many tasks" + ("." if not own else ", and:"), ""]
+def section(route: Route) -> str:
+    lines = [f"### {route.name}", "", f"`{route.method} {PREFIX}{route.plain_path}`", ""]
+    lines += [f"{route.summary}. Requires the permission `{route.permission}`.", ""]
+    schemas = parameter_schemas(route.params)
+    selects_tasks = COMMON.keys() <= schemas.keys()
+    own = {name: schema for name, schema in schemas.items() if not selects_tasks or name not in COMMON}
+    if selects_tasks:
+        lines += ["Accepts the [parameters that select tasks](#select-tasks)" + ("." if not own else ", and:"), ""]
     if own:
-        lines += [table(own), ""]
-    address = quote(route.example, safe="/?&=:,.*@-")
-    lines += ["```console", f"$ curl 'http://localhost:5555{PREFIX}/{address}'"]
-    answer = example_response(route)
-    if isinstance(answer, str):  # what a route streams
-        lines += [*answer.splitlines(), "```", ""]
-    else:
-        lines += [json.dumps(shortened(answer), indent=2, ensure_ascii=False), "```", ""]
+        lines += [table(own, "parameter"), ""]
+    if route.body is not None:
+        lines += body(route.body, route.body_example)
+    if route.response is not None or route.events:
+        lines += example(route)
     return "\n".join(lines)
 
 
-def deeds() -> str:
-    lines = ["| request | does |", "| --- | --- |"]
-    lines += [
-        f"| [`{each.method} {each.plain_path}`](#{each.name.lower()}) | {each.summary} |" for each in ALL_ACTION_ROUTES
-    ]
-    return "\n".join([*lines, "", *map(deed, ALL_ACTION_ROUTES)])
+def body(kind: type[msgspec.Struct], body_example: Any) -> list[str]:
+    members = parameter_schemas(kind)
+    lines = [table(members, "member of the body"), ""] if members else []
+    if kind.__doc__:
+        lines += [(inspect.getdoc(kind) or "").replace("\n", " "), ""]
+    return [*lines, "```json", json.dumps(body_example, ensure_ascii=False), "```", ""]
 
 
-def deed(action: ActionRoute) -> str:
-    lines = [f"### {action.name}", "", f"`{action.method} {PREFIX}{action.plain_path}`", ""]
-    lines += [f"{action.summary}. Needs the permission `{action.permission}`.", ""]
-    for kind in (action.params, action.body):
-        if kind is not None and (own := parameter_schemas(kind)):
-            lines += [table(own).replace("| parameter |", "| in the body |") if kind is action.body else table(own), ""]
-    if action.body is not None:
-        lines += [(inspect.getdoc(action.body) or "").replace("\n", " "), ""] if action.body.__doc__ else []
-        lines += ["```json", json.dumps(action.body_example, ensure_ascii=False), "```", ""]
-    if action.response is not None:
-        lines += ["The answer:", "", "```json", json.dumps(shortened(action.example), indent=2, ensure_ascii=False)]
-        lines += ["```", ""]
-    return "\n".join(lines)
+def example(route: Route) -> list[str]:
+    response = example_response(route)
+    if not isinstance(route.example, str):
+        return ["Response:", "", "```json", *formatted(response), "```", ""]
+    url = quote(route.example, safe="/?&=:,.*@-")
+    command = f"$ curl 'http://localhost:5555{PREFIX}/{url}'"
+    content = response.splitlines() if isinstance(response, str) else formatted(response)
+    return ["```console", command, *content, "```", ""]
+
+
+def formatted(value: Any) -> list[str]:
+    return json.dumps(shortened(value), indent=2, ensure_ascii=False).splitlines()
 
 
 def window() -> str:
-    return table(COMMON) + "\n"
+    return table(COMMON, "parameter") + "\n"
 
 
-def table(parameters: dict[str, dict[str, Any]]) -> str:
-    lines = ["| parameter | is | default |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {sentence(schema)} | {default(schema)} |" for name, schema in parameters.items()]
+def table(schemas: dict[str, dict[str, Any]], heading: str) -> str:
+    lines = [f"| {heading} | description | default |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {description(schema)} | {default(schema)} |" for name, schema in schemas.items()]
     return "\n".join(lines)
 
 
-def sentence(schema: dict[str, Any]) -> str:
+def description(schema: dict[str, Any]) -> str:
     values = describe_type(schema)
-    return (schema.get("description", "") + (f" It is {values}." if values != "a text" else "")).strip()
+    return (schema.get("description", "") + (f" Must be {values}." if values != "text" else "")).strip()
 
 
 def default(schema: dict[str, Any]) -> str:
@@ -101,20 +105,20 @@ def shortened(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: shortened(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [*map(shortened, value[:SHOWN]), *(["…"] if len(value) > SHOWN else [])]
+        return [*map(shortened, value[:MAX_ITEMS]), *(["…"] if len(value) > MAX_ITEMS else [])]
     return value
 
 
-def with_parts(page: str) -> str:
-    made = {"routes": routes, "window": window, "answers": answers, "deeds": deeds}
-    return _PART.sub(lambda found: found[1] + made[found[2]]() + found[4], page)
+def with_generated_parts(page: str) -> str:
+    parts = {"routes": routes, "window": window, "reference": reference}
+    return _PART.sub(lambda match: match[1] + parts[match[2]]() + match[4], page)
 
 
-def test_the_page_is_what_the_table_of_routes_says() -> None:
+def test_page_matches_the_table_of_routes() -> None:
     page = PAGE.read_text("utf-8")
-    assert len(_PART.findall(page)) == 4
-    assert page == with_parts(page), f"run: python -m {__name__}"
+    assert len(_PART.findall(page)) == 3
+    assert page == with_generated_parts(page), "run: python -m tests.http.v1.test_api_docs"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_parts(PAGE.read_text("utf-8")), "utf-8")
+    PAGE.write_text(with_generated_parts(PAGE.read_text("utf-8")), "utf-8")

@@ -1,4 +1,4 @@
-"""`GET /api/v1/export`."""
+"""Route /export."""
 
 import csv
 import io
@@ -27,7 +27,9 @@ def test_whole_records_a_line_each(http: httpx.Client) -> None:
     assert answer.headers["content-disposition"].startswith('attachment; filename="tasks-')
     assert answer.headers["content-disposition"].endswith('.ndjson"')
     lines = answer.content.rstrip(b"\n").split(b"\n")
-    assert [msgspec.json.decode(line, type=Task) for line in lines] == list(EXAMPLE_TASKS)
+    records = [msgspec.json.decode(line, type=dict[str, Any]) for line in lines]
+    assert [record["uuid"] for record in records] == [task.uuid for task in EXAMPLE_TASKS]
+    assert [record["received_at"] for record in records] == [task.received for task in EXAMPLE_TASKS]
 
 
 def test_formats_columns_and_queries(http: httpx.Client) -> None:

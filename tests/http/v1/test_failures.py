@@ -1,4 +1,4 @@
-"""How groups of failures stand: the rules, the filter, and what people say of them over HTTP."""
+"""Failure groups: the rules of their status, the filter, and triage."""
 
 import time
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def note(decision: str, at: float, until: float | None = None) -> FailureNote:
         (None, 10_000 - NEW_GROUP_SECONDS, 9_999, "open"),
         (None, None, None, "open"),
         (note("resolved", 9_000), 9_500, 8_999, "resolved"),
-        (note("resolved", 9_000), 1.0, 9_001, "returning"),
+        (note("resolved", 9_000), 1.0, 9_001, "regressed"),
         (note("resolved", 9_000), None, None, "resolved"),
         (note("muted", 9_000), 1.0, 9_999, "muted"),
         (note("muted", 9_000, 10_001), 1.0, 9_999, "muted"),
@@ -52,7 +52,7 @@ def note(decision: str, at: float, until: float | None = None) -> FailureNote:
         (note("muted", 9_000, 10_000), 9_999, 9_999, "new"),
     ],
 )
-def test_the_rules(said: FailureNote | None, first: float | None, last: float | None, status: str) -> None:
+def test_status_rules(said: FailureNote | None, first: float | None, last: float | None, status: str) -> None:
     assert evaluate_status(said, first, last, 10_000.0) == status
 
 
@@ -80,57 +80,57 @@ def server(reader: Reader, opened: None) -> Iterator[Live]:
 
 
 def by_status(http: httpx.Client, asked: str = "") -> dict[str, str]:
-    return {row["fingerprint"]["id"]: row["status"] for row in get(http, f"failures?{asked}")["groups"]}
+    return {row["fingerprint"]["id"]: row["status"] for row in get(http, f"failures?{asked}")["failures"]}
 
 
 def post(server: Live, failure: str, deed: str, **body: object) -> httpx.Response:
     return server.http.post(f"/api/v1/failures/{failure}/{deed}", json=body)
 
 
-def test_times_are_of_all_tasks_whatever_the_window(server: Live) -> None:
-    [young] = get(server.http, "failures", start="-1h")["groups"]
+def test_seen_times_include_all_tasks(server: Live) -> None:
+    [young] = get(server.http, "failures", start="-1h")["failures"]
     assert (young["status"], young["note"]) == ("new", None)
-    [old] = get(server.http, "failures", query="uuid:old-2")["groups"]
+    [old] = get(server.http, "failures", query="uuid:old-2")["failures"]
     assert (old["status"], old["count"]) == ("open", 1)
-    assert old["first_seen"] == old["first"] - 2 == old["last_seen"] - 2
-    assert get(server.http, f"failures/{ident(OLD)}")["group"]["first_seen"] == old["first_seen"]
+    assert old["first_seen_at"] == old["first_failure_at"] - 2 == old["last_seen_at"] - 2
+    assert get(server.http, f"failures/{ident(OLD)}")["failure"]["first_seen_at"] == old["first_seen_at"]
 
 
-def test_resolved_until_it_fails_again(server: Live, writer: Writer) -> None:
+def test_resolved_group_regresses(server: Live, writer: Writer) -> None:
     answer = post(server, ident(OLD), "resolve", comment="mended")
     assert answer.json()["status"] == "resolved"
-    row = get(server.http, f"failures/{ident(OLD)}")["group"]
-    assert (row["status"], row["note"]["comment"], row["note"]["until"]) == ("resolved", "mended", None)
+    row = get(server.http, f"failures/{ident(OLD)}")["failure"]
+    assert (row["status"], row["note"]["comment"], row["note"]["expires_at"]) == ("resolved", "mended", None)
     writer.write(Batch(new=[failed("again", OLD, time.time() + 1)]))
-    assert by_status(server.http) == {ident(OLD): "returning", ident(YOUNG): "new"}
+    assert by_status(server.http) == {ident(OLD): "regressed", ident(YOUNG): "new"}
     assert post(server, ident(OLD), "reopen").json()["note"] is None
     assert by_status(server.http)[ident(OLD)] == "open"
 
 
-def test_muted_until_a_time(server: Live, reader: Reader) -> None:
+def test_mute_expires(server: Live, reader: Reader) -> None:
     until = time.time() + HOUR
-    assert post(server, ident(YOUNG), "mute", until=until, comment="known").json()["status"] == "muted"
+    assert post(server, ident(YOUNG), "mute", expires_at=until, comment="known").json()["status"] == "muted"
     assert by_status(server.http)[ident(YOUNG)] == "muted"
     later = load_failure_statuses(reader, server.ledger, until + 1)
     assert (later.get_status(ident(YOUNG)), later.get_note(ident(YOUNG))) == ("open", None)
-    assert post(server, ident(YOUNG), "mute").json()["note"]["until"] is None
+    assert post(server, ident(YOUNG), "mute").json()["note"]["expires_at"] is None
     assert load_failure_statuses(reader, server.ledger, until + 10 * HOUR).get_status(ident(YOUNG)) == "muted"
     for wrong in (time.time() - 1, "yesterday", "soon"):
-        assert post(server, ident(YOUNG), "mute", until=wrong).status_code == 400
+        assert post(server, ident(YOUNG), "mute", expires_at=wrong).status_code == 400
 
 
-def test_the_filter(server: Live) -> None:
+def test_status_filter(server: Live) -> None:
     post(server, ident(OLD), "resolve")
     assert by_status(server.http, "status=resolved") == {ident(OLD): "resolved"}
     assert by_status(server.http, "status=new,open") == {ident(YOUNG): "new"}
-    assert by_status(server.http, "status=returning,muted") == {}
-    assert len(by_status(server.http, "status=new,open,returning,resolved,muted")) == 2
+    assert by_status(server.http, "status=regressed,muted") == {}
+    assert len(by_status(server.http, "status=new,open,regressed,resolved,muted")) == 2
     found = get(server.http, "failures?status=resolved&limit=1")
     assert (found["count"], found["more"]) == (3, 0)
     assert "status" in error(server.http, "failures?status=gone")["message"]
 
 
-def test_nobody_speaks_of_what_is_not_there(server: Live) -> None:
+def test_unknown_group(server: Live) -> None:
     for deed in ("resolve", "mute", "reopen"):
         answer = post(server, "0123456789abcdef", deed)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
@@ -139,7 +139,7 @@ def test_nobody_speaks_of_what_is_not_there(server: Live) -> None:
     assert (entry.action, entry.outcome, entry.targets) == ("failure.reopen", "refused", ("0123456789abcdef",))
 
 
-def test_what_was_seen_long_ago_is_not_new(reader: Reader, writer: Writer, tmp_path: Path) -> None:
+def test_first_seen_outlives_the_tasks(reader: Reader, writer: Writer, tmp_path: Path) -> None:
     """Its tasks may be gone by now: the ledger remembers."""
     ledger = open_ledger(tmp_path / "data")
     record_first_seen(reader, ledger)

@@ -81,8 +81,8 @@ def _test_of(operation: Any) -> Callable[..., None]:
         suppress_health_check=list(HealthCheck),
     )
     def test(case: schemathesis.Case) -> None:
-        if operation.path.endswith("/live"):
-            case.query = {**(case.query or {}), "seconds": "0.02"}  # else the stream has no end
+        if operation.path.endswith("/stream"):
+            case.query = {**(case.query or {}), "duration": "0.02"}  # else the stream has no end
         case.call_and_validate(checks=CHECKS)
 
     return test

@@ -63,25 +63,29 @@ def test_facets(day: httpx.Client) -> None:
         {"value": "FAILURE", "count": 144},
     ]
     assert found["facets"]["exception"]["values"][0] == {"value": None, "count": 576}
-    some = get(day, "facets", facets="name", containing="MAI")["facets"]["name"]
-    assert some == {"values": [{"value": "shop.mail", "count": 960}], "more": 0}
-    assert get(day, "names", limit=1) == {"names": [{"name": "shop.mail", "count": 960}], "more": 1, "partial": None}
+    some = get(day, "facets", facets="name", contains="MAI")["facets"]["name"]
+    assert some == {
+        "values": [{"value": "shop.mail", "count": 960}], "more": 0, "selected": [], "remaining_query": "",
+    }  # fmt: skip
+    assert get(day, "task-types", limit=1) == {
+        "task_types": [{"name": "shop.mail", "count": 960}], "more": 1, "partial": None,
+    }  # fmt: skip
 
 
-def test_a_histogram_covers_all_that_is_found(day: httpx.Client) -> None:
+def test_histogram_covers_all_tasks(day: httpx.Client) -> None:
     found = get(day, "histogram", buckets=24, tz="UTC")
-    assert found["span"] == {"start": DAY, "width": 3600.0, "buckets": 24, "key": "received"}
+    assert found["span"] == {"start_at": DAY, "width": 3600.0, "buckets": 24, "time": "received"}
     assert found["states"]["FAILURE"] == [6] * 24
     hour = get(day, "histogram", query="state:FAILURE", start=DAY + 3600, end=DAY + 7199, width=600, tz="UTC")
     assert hour["states"] == {"FAILURE": [1] * 6}
-    assert hour["span"]["start"] == DAY + 3600
+    assert hour["span"]["start_at"] == DAY + 3600
     nothing = get(day, "histogram", query="name:nothing")
     assert nothing["states"] == {}
-    assert "at most 2000" in error(day, "histogram", width=1)["hint"]
+    assert "maximum 2,000" in error(day, "histogram", width=1)["message"]
 
 
-def test_figures_by_name_and_over_time(day: httpx.Client) -> None:
-    found = get(day, "stats", by="name", start=DAY, end=DAY + 86400, tz="UTC")
+def test_statistics_by_name_and_over_time(day: httpx.Client) -> None:
+    found = get(day, "stats", group_by="name", start=DAY, end=DAY + 86400, tz="UTC")
     assert found["total"]["count"] == 1440
     assert found["total"]["failure_rate"] == pytest.approx(0.1)
     assert found["total"]["throughput"] == pytest.approx(1440 / 86400)
@@ -89,7 +93,7 @@ def test_figures_by_name_and_over_time(day: httpx.Client) -> None:
     assert found["total"]["wait"]["p99"] == pytest.approx(3.0, rel=0.011)
     assert [(group["group"], group["count"]) for group in found["groups"]] == [("shop.mail", 960), ("shop.order", 480)]
     assert get(day, "stats")["total"]["throughput"] is None
-    hours = get(day, "stats", by="time", buckets=24, tz="UTC")
+    hours = get(day, "stats", group_by="time", buckets=24, tz="UTC")
     assert [group["group"] for group in hours["groups"]] == [DAY + 3600 * n for n in range(24)]
     assert {group["throughput"] for group in hours["groups"]} == {60 / 3600}
     assert hours["span"]["width"] == 3600
@@ -97,12 +101,12 @@ def test_figures_by_name_and_over_time(day: httpx.Client) -> None:
 
 def test_failures(day: httpx.Client) -> None:
     found = get(day, "failures", buckets=24, tz="UTC")
-    assert (found["count"], found["more"], len(found["groups"])) == (144, 0, 2)
-    assert {group["fingerprint"]["exception"] for group in found["groups"]} == {"ValueError", "KeyError"}
-    assert all(group["trend"] == [3] * 24 for group in found["groups"])
-    group = found["groups"][0]
+    assert (found["count"], found["more"], len(found["failures"])) == (144, 0, 2)
+    assert {group["fingerprint"]["exception"] for group in found["failures"]} == {"ValueError", "KeyError"}
+    assert all(group["trend"] == [3] * 24 for group in found["failures"])
+    group = found["failures"][0]
     one = get(day, f"failures/{group['fingerprint']['id']}", buckets=24, tz="UTC", limit=3, columns="exception")
-    assert one["group"] == group
+    assert one["failure"] == group
     assert one["tasks"][0]["uuid"] == group["example"]
     assert len(one["tasks"]) == 3
     assert error(day, "failures/0000000000000000", 404)["code"] == "not_found"
@@ -110,11 +114,11 @@ def test_failures(day: httpx.Client) -> None:
 
 def test_workers(day: httpx.Client) -> None:
     workers = get(day, "workers")["workers"]
-    assert [(worker["hostname"], worker["alive"]) for worker in workers] == [("celery@w0", True), ("celery@w1", False)]
+    assert [(worker["name"], worker["alive"]) for worker in workers] == [("celery@w0", True), ("celery@w1", False)]
     one = get(day, "workers/celery@w1")
-    assert (one["count"], one["states"]) == (720, {"SUCCESS": 720})
-    moments = get(day, "workers/celery@w0/history")["moments"]
-    assert [moment["event"] for moment in moments] == ["online"]
+    assert (one["task_count"], one["states"]) == (720, {"SUCCESS": 720})
+    events = get(day, "workers/celery@w0/history")["events"]
+    assert [event["event"] for event in events] == ["online"]
     assert "did you mean celery@w" in error(day, "workers/celery@w2", 404)["hint"]
     assert error(day, "workers/nobody/history", 404)["code"] == "not_found"
 
@@ -146,5 +150,5 @@ def test_days_begin_at_midnight_of_the_zone() -> None:
     start, end = epoch("2026-11-20T13:00-05:00"), epoch("2026-11-22T01:00-05:00")
     span = choose_buckets(start, end, buckets=3, width=None, zone=zone, key="received")
     assert (span.start_at, span.width, span.buckets) == (epoch("2026-11-20T12:00-05:00"), 43200.0, 4)
-    with pytest.raises(InvalidRequest, match="stretches of time"):
+    with pytest.raises(InvalidRequest, match="Too many buckets"):
         choose_buckets(0.0, MAX_BUCKETS, buckets=1, width=1.0, zone=zone, key="received")

@@ -23,19 +23,19 @@ def many(client_of: ClientOf) -> httpx.Client:
 
 
 @pytest.mark.parametrize("sort", ["-received", "name,-runtime", "written", "uuid", ""])
-def test_pages_by_cursor_are_the_whole_list_once(many: httpx.Client, sort: str) -> None:
+def test_pages_by_cursor_contain_every_task_once(many: httpx.Client, sort: str) -> None:
     whole = ids(get(many, "tasks", sort=sort, limit=1000))
     found, address = [], f"tasks?limit=7&sort={sort}"
     while address:
         page = get(many, address)
-        assert (page["next"] is None) == (page["cursor"] is None)
+        assert (page["next_url"] is None) == (page["next_cursor"] is None)
         found += ids(page)
-        address = page["next"]
+        address = page["next_url"]
     assert found == whole
     assert sorted(found) == [task.uuid for task in MANY]
 
 
-def test_long_texts_end_where_it_is_asked_for(client_of: ClientOf) -> None:
+def test_text_limit(client_of: ClientOf) -> None:
     text = "['" + "ä" * 1_000 + "']"
     task = Task(
         uuid="long", name="n" * 200, args=text, kwargs="{}", result="x" * 100, exception="x" * 101, traceback=None
@@ -61,29 +61,29 @@ def test_pages_by_offset(many: httpx.Client) -> None:
     first = get(many, "tasks", limit=30, offset=50, columns="name")
     assert ids(first) == whole[50:80]
     assert set(first["tasks"][0]) == {"uuid", "name"}
-    second = get(many, first["next"])
+    second = get(many, first["next_url"])
     assert ids(second) == whole[80:]
     assert set(second["tasks"][0]) == {"uuid", "name"}
-    assert second["next"] is None
+    assert second["next_url"] is None
     assert ids(get(many, "tasks", offset=2**53)) == []
 
 
-def test_a_next_page_asks_the_same_question(many: httpx.Client) -> None:
+def test_next_page_has_the_same_parameters(many: httpx.Client) -> None:
     page = get(many, "tasks", query="name:n1 -uuid:t001", start="2.0", end="5.0", time="received", limit=3, tz="UTC")
     whole = ids(page)
-    while page["next"]:
-        page = get(many, page["next"])
+    while page["next_url"]:
+        page = get(many, page["next_url"])
         whole += ids(page)
     expected = {task.uuid for task in MANY if task.name == "n1" and task.uuid != "t001" and 2 <= task.received <= 5}
     assert set(whole) == expected
     assert len(whole) == len(expected)
 
 
-def test_a_cursor_of_another_query(many: httpx.Client) -> None:
-    cursor = get(many, "tasks", limit=3)["cursor"]
-    assert error(many, "tasks", cursor=cursor, sort="name")["message"] == "This cursor belongs to another query"
-    assert error(many, "tasks", cursor="\x00é")["code"] == "invalid"
-    assert "not at both" in error(many, "tasks", cursor=cursor, offset=3)["message"]
+def test_cursor_of_another_query(many: httpx.Client) -> None:
+    cursor = get(many, "tasks", limit=3)["next_cursor"]
+    assert error(many, "tasks", cursor=cursor, sort="name")["message"] == "Invalid cursor: it belongs to another query"
+    assert error(many, "tasks", cursor="\x00é")["code"] == "invalid_request"
+    assert "cannot be combined" in error(many, "tasks", cursor=cursor, offset=3)["message"]
 
 
 def test_columns(http: httpx.Client) -> None:
@@ -114,9 +114,9 @@ def test_one_task(client_of: ClientOf) -> None:
     assert (found["args"], found["args_value"]) == (odd.args, None)
     assert found["kwargs_value"] == {"n": 10**25, "1": 2}
     assert found["data"] == {"task-progress": {"deep": [None, 2**70]}}
-    assert get(http, "tasks/charge-18")["failure"] == get(http, "failures")["groups"][0]["fingerprint"]["id"]
-    assert error(http, "tasks/nobody", 404)["code"] == "no_such_task"
-    assert error(http, "tasks/nobody/family", 404)["code"] == "no_such_task"
+    assert get(http, "tasks/charge-18")["failure"] == get(http, "failures")["failures"][0]["fingerprint"]["id"]
+    assert error(http, "tasks/nobody", 404)["code"] == "task_not_found"
+    assert error(http, "tasks/nobody/workflow", 404)["code"] == "task_not_found"
 
 
 def test_slowest_and_waiting(http: httpx.Client) -> None:
@@ -124,10 +124,10 @@ def test_slowest_and_waiting(http: httpx.Client) -> None:
     assert ids(get(http, "slowest", query="name:mail")) == ["mail-17"]
     waited = get(http, "waiting", columns="wait")["tasks"]
     assert [task["wait"] for task in waited] == [0.25] * 4
-    assert ids(get(http, "waiting", still="true")) == ["order-19"]
+    assert ids(get(http, "waiting", unstarted_only="true")) == ["order-19"]
 
 
-def test_an_answer_says_how_long_it_took(many: httpx.Client) -> None:
+def test_server_timing(many: httpx.Client) -> None:
     timing = re.fullmatch(r"app;dur=(\d+\.\d), cpu;dur=(\d+\.\d)", many.get("/api/v1/tasks").headers["server-timing"])
     assert timing is not None
     assert 0 < float(timing[2]) <= float(timing[1]) + 1 < 60_000

@@ -53,21 +53,29 @@ def command(live: Live, worker: str, path: str, body: Any = None) -> httpx.Respo
 
 def test_inspection(live: Live, worker: Worker) -> None:
     begun = time.time()
-    asked = live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"}).json()
-    assert (asked["alive"], asked["answered"]) == (True, True)
-    assert begun <= asked["said"]["stats"]["at"] <= time.time()
-    assert asked["said"]["stats"]["value"]["pool"]["processes"] == worker.pool()
-    assert set(asked["said"]) >= {"conf", "registered", "active", "reserved", "scheduled", "revoked", "active_queues"}
+    reply = live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"}).json()
+    assert (reply["alive"], reply["answered"]) == (True, True)
+    assert begun <= reply["replies"]["stats"]["received_at"] <= time.time()
+    assert reply["replies"]["stats"]["value"]["pool"]["processes"] == worker.pool()
+    assert set(reply["replies"]) >= {
+        "conf",
+        "registered",
+        "active",
+        "reserved",
+        "scheduled",
+        "revoked",
+        "active_queues",
+    }
     gone = live.http.get(f"{API}/workers/gone@w/inspection").json()
-    assert gone == {"name": "gone@w", "alive": False, "asked": None, "answered": False, "said": {}}
+    assert gone == {"name": "gone@w", "alive": False, "inspected_at": None, "answered": False, "replies": {}}
     assert live.http.get(f"{API}/workers/no@w/inspection").status_code == 404
 
 
 def test_the_pool(live: Live, worker: Worker) -> None:
     name = worker.hostname
-    assert command(live, name, "pool/grow", {"n": 2}).json() == {"worker": name, "answer": "pool will grow"}
+    assert command(live, name, "pool/grow", {"n": 2}).json() == {"worker": name, "reply": "pool will grow"}
     wait_for("five processes", lambda: len(worker.pool()) == 5)
-    assert command(live, name, "pool/shrink").json() == {"worker": name, "answer": "pool will shrink"}
+    assert command(live, name, "pool/shrink").json() == {"worker": name, "reply": "pool will shrink"}
     wait_for("four processes", lambda: len(worker.pool()) == 4)
     refused = command(live, name, "pool/shrink", {"n": 4})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
@@ -76,7 +84,7 @@ def test_the_pool(live: Live, worker: Worker) -> None:
     assert command(live, name, "pool/autoscale", {"min": 3, "max": 2}).status_code == 400
     off = command(live, name, "pool/autoscale", {"min": 1, "max": 2})
     assert (off.status_code, off.json()["error"]["message"]) == (403, "ValueError('Autoscale not enabled')")
-    assert command(live, name, "pool/restart").json() == {"worker": name, "answer": "reload started"}
+    assert command(live, name, "pool/restart").json() == {"worker": name, "reply": "reload started"}
     assert command(live, "no@w", "pool/grow").status_code == 404
     assert len(worker.pool()) == 4
 
@@ -84,9 +92,9 @@ def test_the_pool(live: Live, worker: Worker) -> None:
 def test_limits(live: Live, worker: Worker) -> None:
     name = worker.hostname
     rate = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "10/m"})
-    assert rate.json() == {"worker": name, "answer": "new rate limit set successfully"}
+    assert rate.json() == {"worker": name, "reply": "new rate limit set successfully"}
     times = command(live, name, "limits/time", {"task": "shop.limited", "soft": 2.5, "hard": 5})
-    assert times.json() == {"worker": name, "answer": "time limits set successfully"}
+    assert times.json() == {"worker": name, "reply": "time limits set successfully"}
     assert command(live, name, "limits/time", {"task": "shop.limited", "soft": None, "hard": None}).status_code == 200
     wrong = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "often"})
     assert (wrong.status_code, wrong.json()["error"]["message"]) == (400, "Invalid rate limit string: 'often'")
@@ -99,7 +107,7 @@ def test_limits(live: Live, worker: Worker) -> None:
 def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
     name = worker.hostname
     said = command(live, name, "consumers/add", {"queue": "extra"}).json()
-    assert said == {"worker": name, "answer": "add consumer extra"}
+    assert said == {"worker": name, "reply": "add consumer extra"}
     wait_for("the consumer", lambda: "extra" in worker.queues())
     wait_for("the list", lambda: [name] in [row["workers"] for row in live.http.get(f"{API}/queues").json()["queues"]])
     assert command(live, name, "consumers/cancel", {"queue": "extra"}).status_code == 200
@@ -138,21 +146,23 @@ def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
     writer.write(Batch(new=[Task(uuid=sent.id, name="shop.add", queue=queue, sent=hour_ago, timestamp=hour_ago)]))
     found = {row["name"]: row for row in live.http.get(f"{API}/queues").json()["queues"]}
     row = found[queue]
-    assert (row["ready"], row["unacknowledged"], row["consumers"], row["workers"]) == (1, 0, None, [])
-    assert 3600 <= row["oldest"] < 3700
-    assert live.http.get(f"{API}/queues/{queue}/history").json()["stretches"] == []
+    assert (row["ready"], row["unacked"], row["consumers"], row["workers"]) == (1, 0, None, [])
+    assert 3600 <= row["oldest_message_age"] < 3700
+    assert live.http.get(f"{API}/queues/{queue}/history").json()["buckets"] == []
     asyncio.run(record_queue_samples(live.context))
     worker.app.send_task("shop.add", [1, 2], queue=queue)
     asyncio.run(record_queue_samples(live.context))
     history = live.http.get(f"{API}/queues/{queue}/history", params={"start": "-1h", "buckets": 4}).json()
     assert history["name"] == queue
     assert 900.0 <= history["width"] <= 1800.0
-    assert [each["ready_most"] for each in history["stretches"]] == [2]
+    assert [each["ready_max"] for each in history["buckets"]] == [2]
     assert live.ledger.queue_samples.latest()
     now = time.time()
     live.ledger.queue_samples.add([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
     row = next(row for row in live.http.get(f"{API}/queues").json()["queues"] if row["name"] == queue)
-    assert (row["in_rate"], row["out_rate"], row["growing"]) == (None, None, False), "nobody records"
-    assert 0 < row["empty_in"] < 10
+    assert (row["arrivals_per_second"], row["departures_per_second"], row["growing"]) == (None, None, False), (
+        "nobody records"
+    )
+    assert 0 < row["time_to_empty"] < 10
     for bad in ({"width": "1"}, {"start": "soon"}, {"tz": "Mars"}, {"queue": "x"}):
         assert live.http.get(f"{API}/queues/{queue}/history", params=bad).status_code == 400

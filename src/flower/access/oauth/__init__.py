@@ -1,4 +1,4 @@
-"""Logging in at somebody else's: the protocol of a provider, and the ones that are ready."""
+"""Login by OAuth 2 and OpenID Connect: the provider protocol, and the built-in providers."""
 
 from flower.access.oauth.provider import LoginAttempt, LoginDenied, OAuthProvider, ProviderSettings, UserInfo
 

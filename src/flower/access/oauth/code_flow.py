@@ -1,6 +1,7 @@
-"""The authorization code flow of OAuth 2 with PKCE. Between providers a few addresses and one method differ."""
+"""The authorization code flow of OAuth 2 with PKCE, as a base class of providers."""
 
 from abc import ABC, abstractmethod
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from authlib.integrations.base_client import OAuthError
@@ -9,27 +10,29 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from flower.access.oauth.provider import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
 from flower.errors import InvalidRequest
 
-#: Seconds for each request to the provider.
+#: Timeout of a request to the provider in seconds.
 _TIMEOUT: Final = 10.0
+#: Statuses with which a provider rejects a token.
+_REJECTED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class CodeFlow(ABC):
-    """`authorize` and `token` are addresses. A subclass says who a token belongs to (`find`)."""
+    """A subclass sets the two endpoints (URLs) and the scope, and implements `fetch_user`."""
 
     authorize_endpoint: str = ""
     token_endpoint: str = ""
     scope: str = ""
-    #: whether the provider takes a challenge; those that do not know it ignore it
+    #: whether to send a code challenge; providers without PKCE ignore it
     pkce: ClassVar[bool] = True
 
     def __init__(self, settings: ProviderSettings) -> None:
         if not settings.client_id:
-            raise InvalidRequest("--auth-provider needs --oauth2-key", hint="the client id that the provider gave you")
+            raise InvalidRequest("--auth-provider requires --oauth2-key", hint="the client id from the provider")
         self.settings = settings
 
     @abstractmethod
     async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
-        """Who the token belongs to. Raises Refused."""
+        """The user to whom the token belongs. Raises LoginDenied."""
 
     async def authorize_url(self, login: LoginAttempt) -> str:
         async with self._client(login) as client:
@@ -48,20 +51,20 @@ class CodeFlow(ABC):
                     self.token_endpoint, code=code, grant_type="authorization_code", **self._pkce_verifier(login)
                 )
             except OAuthError as error:
-                raise LoginDenied(f"The provider refused this login: {error.description or error.error}") from error
+                raise LoginDenied(f"The provider denied the sign-in: {error.description or error.error}") from error
             return await self.fetch_user(client, dict(token), login)
 
     def authorization_params(self, login: LoginAttempt) -> dict[str, str]:
-        """Further parameters of the authorize address."""
+        """Additional parameters of the authorization URL."""
         return {}
 
-    async def get_json(self, client: AsyncOAuth2Client, url: str, **parameters: Any) -> Any:
-        """JSON, asked with the token. Raises Refused if the provider says no."""
-        answer = await client.get(url, params=parameters or None, headers={"Accept": "application/json"})
-        if answer.status_code in (401, 403):
-            raise LoginDenied("The provider does not tell who you are: it refused the token that it gave")
-        answer.raise_for_status()
-        return answer.json()
+    async def get_json(self, client: AsyncOAuth2Client, url: str, **params: Any) -> Any:
+        """The JSON at a URL, requested with the token. Raises LoginDenied if the provider rejects the token."""
+        response = await client.get(url, params=params or None, headers={"Accept": "application/json"})
+        if response.status_code in _REJECTED:
+            raise LoginDenied("The provider rejected its own token: your user data cannot be read")
+        response.raise_for_status()
+        return response.json()
 
     def _client(self, login: LoginAttempt) -> AsyncOAuth2Client:
         return AsyncOAuth2Client(
@@ -70,10 +73,10 @@ class CodeFlow(ABC):
             scope=self.scope,
             redirect_uri=login.redirect_uri,
             code_challenge_method="S256" if self.pkce else None,
-            # in the form, as all of them take it
+            # All providers accept the secret in the form.
             token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method
             timeout=_TIMEOUT,
-            # the token is used at once, and may be one that lasts only seconds
+            # The token is used immediately, and may be valid for seconds only.
             leeway=0,
         )
 
@@ -82,19 +85,19 @@ class CodeFlow(ABC):
 
 
 def require_verified_email(claims: dict[str, Any], *flags: str) -> tuple[str, ...]:
-    """The address in these claims, unless one of the flags that are there denies it."""
-    address = claims.get("email")
-    if not isinstance(address, str) or not address:
-        raise LoginDenied("The provider did not tell your e-mail address")
+    """The email address in the claims. Raises LoginDenied if there is none, or a flag in the claims is not true."""
+    email = claims.get("email")
+    if not isinstance(email, str) or not email:
+        raise LoginDenied("The provider did not send your email address")
     for flag in flags:
-        # some send it as text
+        # Some providers send text.
         if flag in claims and str(claims[flag]).lower() != "true":
-            raise LoginDenied(f"{address} has not been verified by the provider")
-    return (address,)
+            raise LoginDenied(f"The provider has not verified {email}")
+    return (email,)
 
 
 def read_groups(claims: dict[str, Any], claim: str) -> tuple[str, ...]:
-    found = claims.get(claim, ())
-    if isinstance(found, str):
-        return (found,)
-    return tuple(str(group) for group in found) if isinstance(found, list | tuple) else ()
+    groups = claims.get(claim, ())
+    if isinstance(groups, str):
+        return (groups,)
+    return tuple(str(group) for group in groups) if isinstance(groups, list | tuple) else ()

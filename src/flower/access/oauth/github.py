@@ -1,4 +1,4 @@
-"""GitHub, also an Enterprise Server: FLOWER_GITHUB_OAUTH_DOMAIN."""
+"""GitHub, or a GitHub Enterprise Server at FLOWER_GITHUB_OAUTH_DOMAIN."""
 
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ class GitHub(CodeFlow):
 
     async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
         emails = await self.get_json(client, f"{self._api}/user/emails")
-        verified = [each for each in emails if each.get("verified") is True]
+        verified = [email for email in emails if email.get("verified") is True]
         if not verified:
-            raise LoginDenied("GitHub knows no verified e-mail address of yours")
-        verified.sort(key=lambda each: not each.get("primary"))
-        return UserInfo(tuple(str(each["email"]) for each in verified))
+            raise LoginDenied("Your GitHub account has no verified email address")
+        verified.sort(key=lambda email: not email.get("primary"))
+        return UserInfo(tuple(str(email["email"]) for email in verified))

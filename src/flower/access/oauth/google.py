@@ -1,4 +1,4 @@
-"""Google."""
+"""Google accounts."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from flower.access.oauth.provider import LoginAttempt, UserInfo
 
 class Google(CodeFlow):
     authorize_endpoint = "https://accounts.google.com/o/oauth2/v2/auth"
-    token_endpoint = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    token_endpoint = "https://oauth2.googleapis.com/token"  # noqa: S105 - a URL
     scope = "profile email"
     userinfo_endpoint = "https://www.googleapis.com/oauth2/v1/userinfo"
 

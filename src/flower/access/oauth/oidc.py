@@ -1,4 +1,4 @@
-"""Any OpenID provider, by discovery: Keycloak, Entra ID, Auth0, Authentik, Dex, Zitadel and so on."""
+"""OpenID Connect with discovery: Keycloak, Entra ID, Auth0, Authentik, Dex, Zitadel and others."""
 
 import asyncio
 import time
@@ -13,23 +13,14 @@ from flower.access.oauth.code_flow import CodeFlow, read_groups, require_verifie
 from flower.access.oauth.provider import LoginAttempt, LoginDenied, ProviderSettings, UserInfo
 from flower.errors import InvalidRequest
 
-#: Signatures that are believed: none with a shared secret, and not `none`.
+#: Accepted signature algorithms: none with a shared secret, and not `none`.
 _SIGNATURE_ALGORITHMS: Final = (
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-)
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+)  # fmt: skip
 
-#: Seconds that clocks may differ.
+#: Maximum difference of clocks in seconds.
 _CLOCK_LEEWAY: Final = 60
-#: Seconds after which the provider's description is asked for again.
+#: Seconds after which the provider's metadata is loaded again.
 _DISCOVERY_MAX_AGE: Final = 3_600.0
 
 
@@ -37,7 +28,9 @@ class OpenId(CodeFlow):
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         if not settings.issuer.startswith(("https://", "http://")):
-            raise InvalidRequest("OpenID needs --oidc-issuer", hint="such as https://login.example.com/realms/staff")
+            raise InvalidRequest(
+                "OpenID Connect requires --oidc-issuer", hint="such as https://login.example.com/realms/staff"
+            )
         self.scope = settings.scope
         self._metadata: dict[str, Any] = {}
         self._metadata_loaded_at = -_DISCOVERY_MAX_AGE
@@ -56,18 +49,18 @@ class OpenId(CodeFlow):
 
     async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
         claims = await self._verify_id_token(client, token, login)
-        groups = self.settings.groups_claim
-        if self._metadata.get("userinfo_endpoint") and ("email" not in claims or groups not in claims):
-            more = await self.get_json(client, self._metadata["userinfo_endpoint"])
-            if more.get("sub") != claims["sub"]:
-                raise LoginDenied("The provider speaks of two different people")
-            claims = {**more, **claims}
-        return UserInfo(require_verified_email(claims, "email_verified"), read_groups(claims, groups))
+        groups_claim = self.settings.groups_claim
+        if self._metadata.get("userinfo_endpoint") and ("email" not in claims or groups_claim not in claims):
+            user_info = await self.get_json(client, self._metadata["userinfo_endpoint"])
+            if user_info.get("sub") != claims["sub"]:
+                raise LoginDenied("The provider's ID token and user info belong to different users")
+            claims = {**user_info, **claims}
+        return UserInfo(require_verified_email(claims, "email_verified"), read_groups(claims, groups_claim))
 
     async def _verify_id_token(
         self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt
     ) -> dict[str, Any]:
-        # asked for at every login, so that a key that was exchanged is known at once
+        # Loaded for every login, so that a rotated key is known at once.
         keys = KeySet.import_key_set(await self._get_public_json(client, self._metadata["jwks_uri"]))
         registry = jwt.JWTClaimsRegistry(
             leeway=_CLOCK_LEEWAY,
@@ -81,9 +74,9 @@ class OpenId(CodeFlow):
             claims = jwt.decode(str(token.get("id_token", "")), keys, algorithms=_SIGNATURE_ALGORITHMS).claims
             registry.validate(claims)
         except (JoseError, ValueError) as error:
-            raise LoginDenied(f"The provider's word about you cannot be believed: {error}") from error
+            raise LoginDenied(f"The provider's ID token is invalid: {error}") from error
         if claims.get("azp", self.settings.client_id) != self.settings.client_id:
-            raise LoginDenied("The provider's word about you is meant for another program")
+            raise LoginDenied("The provider's ID token was issued for another application")
         return dict(claims)
 
     async def _load_metadata(self, login: LoginAttempt) -> None:
@@ -92,13 +85,14 @@ class OpenId(CodeFlow):
                 return
             issuer = self.settings.issuer.rstrip("/")
             async with self._client(login) as client:
-                found = await self._get_public_json(client, f"{issuer}/.well-known/openid-configuration")
-            if str(found.get("issuer", "")).rstrip("/") != issuer:
-                raise LoginDenied(f"{issuer} says that it is {found.get('issuer')}: set --oidc-issuer to that")
-            self.authorize_endpoint, self.token_endpoint = found["authorization_endpoint"], found["token_endpoint"]
-            self._metadata, self._metadata_loaded_at = found, time.monotonic()
+                metadata = await self._get_public_json(client, f"{issuer}/.well-known/openid-configuration")
+            if str(metadata.get("issuer", "")).rstrip("/") != issuer:
+                raise LoginDenied(f"{issuer} has the issuer {metadata.get('issuer')}: set --oidc-issuer to it")
+            self.authorize_endpoint = metadata["authorization_endpoint"]
+            self.token_endpoint = metadata["token_endpoint"]
+            self._metadata, self._metadata_loaded_at = metadata, time.monotonic()
 
     async def _get_public_json(self, client: AsyncOAuth2Client, url: str) -> Any:
-        answer = await client.request("GET", url, withhold_token=True)
-        answer.raise_for_status()
-        return answer.json()
+        response = await client.request("GET", url, withhold_token=True)
+        response.raise_for_status()
+        return response.json()

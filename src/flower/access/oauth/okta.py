@@ -1,4 +1,4 @@
-"""Okta: FLOWER_OAUTH2_OKTA_BASE_URL is the base of its OAuth addresses, such as https://example.okta.com/oauth2."""
+"""Okta: FLOWER_OAUTH2_OKTA_BASE_URL is the base URL of its endpoints, such as https://example.okta.com/oauth2."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Okta(CodeFlow):
         base = settings.environment.get("FLOWER_OAUTH2_OKTA_BASE_URL", "").rstrip("/")
         if not base:
             raise InvalidRequest(
-                "Okta needs FLOWER_OAUTH2_OKTA_BASE_URL", hint="such as https://example.okta.com/oauth2"
+                "Okta requires FLOWER_OAUTH2_OKTA_BASE_URL", hint="such as https://example.okta.com/oauth2"
             )
         self.authorize_endpoint = f"{base}/v1/authorize"
         self.token_endpoint = f"{base}/v1/token"
@@ -26,7 +26,7 @@ class Okta(CodeFlow):
     async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
         claims = dict(await self.get_json(client, self._userinfo_endpoint))
         if "email_verified" not in claims:
-            raise LoginDenied("Okta does not say that your e-mail address is verified")
+            raise LoginDenied("Okta did not confirm that your email address is verified")
         return UserInfo(
             require_verified_email(claims, "email_verified"), read_groups(claims, self.settings.groups_claim)
         )

@@ -1,8 +1,10 @@
-"""The option `auth`: which e-mail addresses may log in by OAuth. One, several with `|` between, or one with a single
-`.*` before the @. It is no general regular expression, and is compared as it is written, whole.
+"""The OAuth provider protocol, and the email allowlist of the option `auth`.
 
-What a provider of logins is. A class of your own with these two methods, made with `Settings`, can be named as
-`auth_provider`; `CodeFlow` does most of it for anything that speaks OAuth 2."""
+A class with the two methods of `OAuthProvider`, created with `ProviderSettings`, can be the value of `auth_provider`;
+`CodeFlow` implements most of it for OAuth 2.
+
+The allowlist is one address, several separated by `|`, or one with a single `.*` before the @. It is not a general
+regular expression, and must match the whole address exactly."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,20 +19,21 @@ _WILDCARD = r"[^@\s]*"
 
 
 def email_allowlist(auth: str) -> EmailPredicate:
-    """Whether an address is allowed. Raises Invalid for a pattern that is refused."""
+    """A predicate of allowed email addresses. Raises InvalidRequest for an unsupported pattern."""
     if auth.count("*") > 1 or ("*" in auth and ("|" in auth or auth.rfind("@") < auth.index("*"))):
         raise InvalidRequest(
-            f"Invalid '--auth' option: {auth}", hint="one address, several with | between, or such as .*@example.com"
+            f"Invalid '--auth' option: {auth}",
+            hint="one address, several separated by |, or a pattern such as .*@example.com",
         )
     if "*" in auth:
         matches = re.compile(re.escape(auth).replace(r"\.\*", _WILDCARD)).fullmatch
-        return lambda address: matches(address) is not None
+        return lambda email: matches(email) is not None
     known = frozenset(auth.split("|")) - {""}
-    return lambda address: address in known
+    return lambda email: email in known
 
 
 class LoginDenied(Exception):
-    """The provider, or what it says, does not let this person in. The text is shown to them."""
+    """The user may not sign in. The message is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +41,35 @@ class ProviderSettings:
     #: the client's id and secret at the provider
     client_id: str
     client_secret: str
-    #: which addresses the option `auth` allows
+    #: the email addresses that the option `auth` allows
     email_allowed: EmailPredicate
-    #: the process's environment
+    #: environment variables
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: base address of an OpenID provider
+    #: issuer URL of an OpenID provider
     issuer: str = ""
-    #: scopes to ask an OpenID provider for
+    #: scopes of the request to an OpenID provider
     scope: str = "openid email profile"
-    #: the claim that lists groups
+    #: the claim that contains the groups
     groups_claim: str = "groups"
 
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """One login on its way; all of it is kept in a signed cookie while the person is at the provider."""
+    """One login in progress. A signed cookie contains it while the user is at the provider."""
 
     redirect_uri: str
-    #: goes there and comes back unchanged
+    #: returned unchanged by the provider
     state: str
-    #: stands in the id token that answers this login
+    #: contained in the ID token of this login
     nonce: str
-    #: the secret of PKCE
+    #: the code verifier of PKCE
     verifier: str
 
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """Who logged in. `addresses` are e-mail addresses that the provider vouches for, the main one first: the first that
-    `auth` allows becomes their name here."""
+    """The user at the provider. `emails` are verified, the primary one first: the first one that `auth` allows becomes
+    the user's name."""
 
     emails: tuple[str, ...]
     groups: tuple[str, ...] = ()
@@ -74,7 +77,8 @@ class UserInfo:
 
 class OAuthProvider(Protocol):
     async def authorize_url(self, login: LoginAttempt) -> str:
-        """Where to send the browser."""
+        """The URL at the provider to which the browser is redirected."""
 
     async def authenticate(self, code: str, login: LoginAttempt) -> UserInfo:
-        """Who came back with this code. Raises Refused; anything else means that the provider cannot be reached."""
+        """The user of the code in the callback. Raises LoginDenied; any other exception means that the provider is
+        unreachable."""

@@ -1,4 +1,4 @@
-"""From the option `auth_provider` to a provider: Flower's import paths, short names, or a class of your own."""
+"""Loads the provider of the option `auth_provider`: a short name, an import path of Flower, or that of any class."""
 
 import importlib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _FLOWER_ALIASES: Final[Mapping[str, str]] = {
 
 
 def load_provider(name: str, settings: ProviderSettings) -> OAuthProvider:
-    """Raises Invalid, when the program starts and not when somebody logs in."""
+    """Raises InvalidRequest, at the start of the program and not at the first login."""
     kind = _import_class(_BUILTIN_PROVIDERS.get(_FLOWER_ALIASES.get(name, name.lower()), name))
     _validate_class(name, kind)
     try:
@@ -31,14 +31,14 @@ def load_provider(name: str, settings: ProviderSettings) -> OAuthProvider:
     except FlowerError:
         raise
     except Exception as error:
-        raise InvalidRequest(f"--auth-provider: {name} cannot be made: {type(error).__name__}: {error}") from error
+        raise InvalidRequest(f"--auth-provider: {name} cannot be created: {type(error).__name__}: {error}") from error
 
 
 def _import_class(path: str) -> Any:
     module, _, attribute = path.replace(":", ".").rpartition(".")
     try:
         if not module:
-            raise ImportError("it is neither an import path nor a provider's name")
+            raise ImportError("neither an import path nor the name of a provider")
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] == "tornado":
@@ -50,15 +50,15 @@ def _import_class(path: str) -> Any:
 
 def _import_error(path: str, error: Exception) -> InvalidRequest:
     if path.startswith("flower.views."):
-        hint = f"there are {', '.join(_FLOWER_ALIASES)}"
+        hint = f"choose from {', '.join(_FLOWER_ALIASES)}"
     else:
-        hint = f"an import path such as company.login.OurProvider, or one of {', '.join(_BUILTIN_PROVIDERS)}"
+        hint = f"use an import path such as company.login.Provider, or one of {', '.join(_BUILTIN_PROVIDERS)}"
     return InvalidRequest(f"--auth-provider: {path} cannot be imported: {error}", hint=hint)
 
 
 def _tornado_error(path: str) -> InvalidRequest:
     return InvalidRequest(
-        f"--auth-provider: {path} is a handler for Tornado, which this program does not run on",
+        f"--auth-provider: {path} is a Tornado handler, which is not supported",
         hint="derive it from flower.access.oauth.code_flow.CodeFlow, see docs/security.md",
     )
 
@@ -70,6 +70,6 @@ def _validate_class(name: str, kind: Any) -> None:
     missing = [method for method in ("authorize_url", "authenticate") if not callable(getattr(kind, method, None))]
     if not isinstance(kind, type) or missing:
         raise InvalidRequest(
-            f"--auth-provider: {name} is no class with the methods authorize_url and authenticate",
+            f"--auth-provider: {name} is not a class with the methods authorize_url and authenticate",
             hint="see 'A provider of your own' in docs/security.md",
         )

@@ -1,5 +1,6 @@
-"""Lists in the order of Flower's HTTP API: ascending, a task without the value comes first; descending, it comes last.
-The store has it last in either direction."""
+"""The sort order of Flower's API: tasks without a value come first in ascending and last in descending order.
+
+The store sorts them last in both."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from flower.search.tree import Node, Not, Term, all_of
 from flower.store.protocols import SORT_KEYS, Query, Reader, Sort
 from flower.store.sorting import validate_sort
 
-#: Tasks that are sorted by a field for which the store keeps no order: as many as Flower would have had.
+#: Maximum number of tasks that are sorted by a field without an index. Flower has a similar limit: `max_tasks`.
 MAX_IN_MEMORY_SORT = 100_000
 
 _ALWAYS_PRESENT = frozenset({"state", "uuid", "timestamp"})
@@ -20,7 +21,7 @@ _NEWEST_FIRST = (Sort("timestamp", descending=True),)
 
 
 def iter_flower_order(store: Reader, query: Query, *, limit: int | None, offset: int = 0) -> Iterator[Task]:
-    """A slice of the tasks, lazily. Raises Invalid for a key that the store has no order for."""
+    """A lazy slice of the tasks. Raises InvalidRequest for a sort key that the store does not have."""
     validate_sort(query.sort)
     first = query.sort[0] if query.sort else None
     if first is None or first.descending or first.key in _ALWAYS_PRESENT:
@@ -29,31 +30,31 @@ def iter_flower_order(store: Reader, query: Query, *, limit: int | None, offset:
 
 
 def iter_sorted_by_field(store: Reader, where: Node, sort: Sort, *, limit: int, offset: int = 0) -> Iterator[Task]:
-    """The same by any field of a task, numbers as numbers and texts without regard to case. Where the store keeps no
-    order, the newest `SORTED_AT_MOST` tasks are sorted here; memory grows with the slice, not with them."""
+    """A slice of the tasks, sorted by any field: numbers by value, texts ignoring case. The newest
+    `MAX_IN_MEMORY_SORT` tasks are sorted here if the store has no such sort key, with memory for the slice only."""
     if sort.key in SORT_KEYS:
         return iter_flower_order(store, Query(where, (sort,)), limit=limit, offset=offset)
     newest = store.tasks(Query(where, _NEWEST_FIRST), limit=MAX_IN_MEMORY_SORT)
-    place = (
+    sort_key = (
         (lambda task: _Descending(_sort_key(task, sort.key)))
         if sort.descending
         else (lambda task: _sort_key(task, sort.key))
     )
-    return islice(nsmallest(offset + limit, newest, key=place), offset, None)
+    return islice(nsmallest(offset + limit, newest, key=sort_key), offset, None)
 
 
 def _iter_missing_first(store: Reader, query: Query, key: str, limit: int | None, offset: int) -> Iterator[Task]:
     present: Node = Term(key, "present", "")
     missing = Query(all_of([query.where, Not(present)]), query.sort)
-    found = 0
+    count = 0
     for task in store.tasks(missing, limit=limit, offset=offset):
-        found += 1
+        count += 1
         yield task
-    if limit is not None and found >= limit:
+    if limit is not None and count >= limit:
         return
-    passed = max(0, offset - store.count(missing.where)) if offset and not found else 0
-    rest = None if limit is None else limit - found
-    yield from store.tasks(replace(query, where=all_of([query.where, present])), limit=rest, offset=passed)
+    skipped = max(0, offset - store.count(missing.where)) if offset and not count else 0
+    rest = None if limit is None else limit - count
+    yield from store.tasks(replace(query, where=all_of([query.where, present])), limit=rest, offset=skipped)
 
 
 def _sort_key(task: Task, field: str) -> tuple[int, float, str]:
@@ -66,12 +67,12 @@ def _sort_key(task: Task, field: str) -> tuple[int, float, str]:
 
 
 class _Descending:
-    """Sorts the other way round; equal ones keep their order."""
+    """Inverts the order of a sort key; equal keys keep their order."""
 
     __slots__ = ("_key",)
 
-    def __init__(self, place: tuple[int, float, str]) -> None:
-        self._key = place
+    def __init__(self, key: tuple[int, float, str]) -> None:
+        self._key = key
 
     def __lt__(self, other: "_Descending") -> bool:
         return other._key < self._key

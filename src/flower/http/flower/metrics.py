@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus. Open without login, as in Flower, unless there is a token for it."""
+"""Route /metrics for Prometheus. It requires no login, as in Flower, but the token of `metrics_token` if one is set."""
 
 import hmac
 import os
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from flower.api.context import Context
 from flower.api.thread_pool import run_in_thread
 from flower.errors import NotFound
-from flower.http.responses import text_response
+from flower.http.responses import status_of, text_response
 from flower.metrics import CONTENT_TYPE
 
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="metrics"'}
@@ -22,21 +22,21 @@ _response_numbers = count(1)
 
 async def get_metrics(request: Request, context: Context) -> Response:
     if context.separate_metrics_port:
-        raise NotFound("Metrics are served on a port of their own")
+        raise NotFound("Metrics are served on a separate port")
     return await get_metrics_public(request, context)
 
 
 async def get_metrics_public(request: Request, context: Context) -> Response:
     if not _has_valid_token(request, context.metrics_token):
-        return text_response("Access denied", 401, _CHALLENGE)
+        return text_response("Access denied", status_of("unauthenticated"), _CHALLENGE)
     body = await run_in_thread(
         lambda: context.metrics.render(context.recorded_reader, context.ledger.queue_samples, time.time())
     )
-    # No answer is like the one before: to compare them by their text would cost as much as to make them.
+    # Every response differs from the last: an ETag that is a hash of the text would cost time and never match.
     tag = f'W/"{os.getpid()}-{next(_response_numbers)}"'
     return Response(body, headers={"content-type": CONTENT_TYPE, "etag": tag})
 
 
 def _has_valid_token(request: Request, token: str) -> bool:
-    way, _, shown = request.headers.get("authorization", "").partition(" ")
-    return not token or (way.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode()))
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return not token or (scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()))

@@ -1,79 +1,42 @@
-"""The table of routes of the HTTP API. Path elements are percent-decoded; the last one may hold slashes."""
+"""The table of routes of Flower's HTTP API. Path elements are percent-decoded; the last one may contain slashes."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
-from typing import Literal, TypeAlias, cast
-
-from anyio import to_thread
-from starlette.requests import Request
-from starlette.responses import Response
-
-from flower.access import Permission
-from flower.api.context import Context
-from flower.http.access_control import AccessRule
-from flower.http.flower import tasks, workers
+from flower.http.flower import task_control, tasks, worker_control, workers
 from flower.http.flower.datatable import get_datatable
 from flower.http.flower.metrics import get_metrics
-
-Endpoint: TypeAlias = Callable[[Request, Context], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRoute:
-    """GET answers HEAD too."""
-
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    endpoint: Endpoint
-    access: AccessRule
-    #: who asks must have it, unless the access is open
-    permission: Permission = "view"
-    #: the name under which the audit log has it; "" if it is not an action
-    audit_action: str = ""
+from flower.http.routing import Endpoint, HttpRoute
 
 
-def lazy_endpoint(name: str, module_name: str = "flower.http.flower.task_control") -> Endpoint:
-    """A route of this module, imported when it is first asked for: Celery takes long to import, and a server must show
-    its first page within a second of being started."""
-
-    async def endpoint(request: Request, context: Context) -> Response:
-        module = await to_thread.run_sync(partial(import_module, module_name))
-        return await cast(Endpoint, getattr(module, name))(request, context)
-
-    return endpoint
+def _worker_command(path: str, endpoint: Endpoint, audit_action: str) -> HttpRoute:
+    return HttpRoute("POST", f"/api/worker/{path}/{{name:path}}", endpoint, "api", "workers", audit_action)
 
 
-def worker_command_route(path: str, name: str) -> HttpRoute:
-    """A command to the worker that ends the path."""
-    endpoint = lazy_endpoint(name, "flower.http.flower.worker_control")
-    return HttpRoute("POST", f"/api/worker/{path}/{{name:path}}", endpoint, "api", "workers", f"worker.{name}")
+def _task_action(path: str, endpoint: Endpoint, audit_action: str) -> HttpRoute:
+    return HttpRoute("POST", f"/api/task/{path}/{{name:path}}", endpoint, "api", "tasks", audit_action)
 
 
 FLOWER_ROUTES: tuple[HttpRoute, ...] = (
-    HttpRoute("GET", "/healthcheck", tasks.healthcheck, "open"),
-    HttpRoute("GET", "/metrics", get_metrics, "open"),
+    HttpRoute("GET", "/healthcheck", tasks.healthcheck, "public"),
+    HttpRoute("GET", "/metrics", get_metrics, "public"),
     HttpRoute("GET", "/api/tasks", tasks.list_flower_tasks, "api"),
     HttpRoute("GET", "/tasks/datatable", get_datatable, "page"),
     HttpRoute("POST", "/tasks/datatable", get_datatable, "page"),
     HttpRoute("GET", "/api/task/types", tasks.list_flower_task_types, "api"),
     HttpRoute("GET", "/api/task/info/{name:path}", tasks.get_flower_task, "api"),
-    HttpRoute("GET", "/api/task/result/{name:path}", lazy_endpoint("task_result"), "api"),
+    HttpRoute("GET", "/api/task/result/{name:path}", task_control.get_flower_result, "api"),
     HttpRoute("GET", "/api/workers", workers.list_flower_workers, "api"),
-    worker_command_route("shutdown", "shutdown"),
-    worker_command_route("pool/restart", "restart"),
-    worker_command_route("pool/grow", "grow"),
-    worker_command_route("pool/shrink", "shrink"),
-    worker_command_route("pool/autoscale", "autoscale"),
-    worker_command_route("queue/add-consumer", "add_consumer"),
-    worker_command_route("queue/cancel-consumer", "cancel_consumer"),
-    HttpRoute("GET", "/api/queues/length", lazy_endpoint("queue_lengths"), "api"),
-    HttpRoute("POST", "/api/task/apply/{name:path}", lazy_endpoint("apply"), "api", "tasks", "task.apply"),
-    HttpRoute("POST", "/api/task/async-apply/{name:path}", lazy_endpoint("async_apply"), "api", "tasks", "task.apply"),
-    HttpRoute("POST", "/api/task/send-task/{name:path}", lazy_endpoint("send_task"), "api", "tasks", "task.send"),
-    HttpRoute("POST", "/api/task/abort/{name:path}", lazy_endpoint("abort"), "api", "tasks", "task.abort"),
-    HttpRoute("POST", "/api/task/revoke/{name:path}", lazy_endpoint("revoke"), "api", "tasks", "task.revoke"),
-    HttpRoute("POST", "/api/task/timeout/{name:path}", lazy_endpoint("timeout"), "api", "tasks", "task.limit"),
-    HttpRoute("POST", "/api/task/rate-limit/{name:path}", lazy_endpoint("rate_limit"), "api", "tasks", "task.limit"),
+    _worker_command("shutdown", worker_control.worker_shutdown, "worker.shutdown"),
+    _worker_command("pool/restart", worker_control.pool_restart, "worker.restart"),
+    _worker_command("pool/grow", worker_control.pool_grow, "worker.grow"),
+    _worker_command("pool/shrink", worker_control.pool_shrink, "worker.shrink"),
+    _worker_command("pool/autoscale", worker_control.pool_autoscale, "worker.autoscale"),
+    _worker_command("queue/add-consumer", worker_control.queue_add_consumer, "worker.add_consumer"),
+    _worker_command("queue/cancel-consumer", worker_control.queue_cancel_consumer, "worker.cancel_consumer"),
+    HttpRoute("GET", "/api/queues/length", task_control.get_queue_lengths, "api"),
+    _task_action("apply", task_control.apply_flower_task, "task.apply"),
+    _task_action("async-apply", task_control.async_apply_flower_task, "task.apply"),
+    _task_action("send-task", task_control.send_flower_task, "task.send"),
+    _task_action("abort", task_control.abort_flower_task, "task.abort"),
+    _task_action("revoke", task_control.revoke_flower_task, "task.revoke"),
+    _task_action("timeout", task_control.set_flower_time_limit, "task.limit"),
+    _task_action("rate-limit", task_control.set_flower_rate_limit, "task.limit"),
 )

@@ -1,74 +1,105 @@
-"""The routes that command one worker, with Flower's words. Imported when it is first needed: it imports Celery.
+"""Routes of Flower's worker commands, with Flower's messages.
 
-The order of the checks: the worker, then the parameters, then what the worker says."""
+The order of the checks is Flower's: the worker, then the parameters, then the worker's reply.
+"""
 
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flower import cluster
 from flower.api.context import Context
-from flower.api.inspection import load_celery_app, require_worker, schedule_inspection
-from flower.cluster import workers
+from flower.api.inspection import require_worker
 from flower.errors import DeadlineExceeded, Forbidden
 from flower.http.request_params import RequestParams, read_params
 from flower.http.responses import json_response
+from flower.http.worker_commands import send_worker_command
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 T = TypeVar("T")
 
 
-async def shutdown(request: Request, context: Context) -> Response:
+async def worker_shutdown(request: Request, context: Context) -> Response:
     worker, _ = await _read_request(request, context)
-    await workers.shutdown(await load_celery_app(context), worker)
+    await send_worker_command(context, worker, lambda app: cluster.workers.shutdown(app, worker), inspect_after=False)
     return _message_response("Shutting down!")
 
 
-async def restart(request: Request, context: Context) -> Response:
+async def pool_restart(request: Request, context: Context) -> Response:
     worker, _ = await _read_request(request, context)
-    doing = workers.restart_pool(await load_celery_app(context), worker, timeout=context.reply_timeout)
-    await _run_command(context, worker, doing, f"Failed to restart the '{worker}' pool")
+    timeout = context.reply_timeout
+    await _run_command(
+        context,
+        worker,
+        lambda app: cluster.workers.restart_pool(app, worker, timeout=timeout),
+        f"Failed to restart the '{worker}' pool",
+    )
     return _message_response(f"Restarting '{worker}' worker's pool")
 
 
-async def grow(request: Request, context: Context) -> Response:
-    worker, asked = await _read_request(request, context)
-    n = _pool_steps(asked)
-    doing = workers.grow_pool(await load_celery_app(context), worker, n, timeout=context.reply_timeout)
-    await _run_command(context, worker, doing, f"Failed to grow '{worker}' worker's pool")
+async def pool_grow(request: Request, context: Context) -> Response:
+    worker, params = await _read_request(request, context)
+    n, timeout = _pool_steps(params), context.reply_timeout
+    await _run_command(
+        context,
+        worker,
+        lambda app: cluster.workers.grow_pool(app, worker, n, timeout=timeout),
+        f"Failed to grow '{worker}' worker's pool",
+    )
     return _message_response(f"Growing '{worker}' worker's pool by {n}")
 
 
-async def shrink(request: Request, context: Context) -> Response:
-    worker, asked = await _read_request(request, context)
-    n = _pool_steps(asked)
-    doing = workers.shrink_pool(await load_celery_app(context), worker, n, timeout=context.reply_timeout)
-    await _run_command(context, worker, doing, f"Failed to shrink '{worker}' worker's pool")
+async def pool_shrink(request: Request, context: Context) -> Response:
+    worker, params = await _read_request(request, context)
+    n, timeout = _pool_steps(params), context.reply_timeout
+    await _run_command(
+        context,
+        worker,
+        lambda app: cluster.workers.shrink_pool(app, worker, n, timeout=timeout),
+        f"Failed to shrink '{worker}' worker's pool",
+    )
     return _message_response(f"Shrinking '{worker}' worker's pool by {n}")
 
 
-async def autoscale(request: Request, context: Context) -> Response:
-    worker, asked = await _read_request(request, context)
-    least, most = _require_int(asked, "min"), _require_int(asked, "max")
-    doing = workers.autoscale_pool(await load_celery_app(context), worker, least, most, timeout=context.reply_timeout)
-    await _run_command(context, worker, doing, f"Failed to autoscale '{worker}' worker")
-    return _message_response(f"Autoscaling '{worker}' worker (min={least}, max={most})")
+async def pool_autoscale(request: Request, context: Context) -> Response:
+    worker, params = await _read_request(request, context)
+    minimum, maximum = params.require_int("min"), params.require_int("max")
+    timeout = context.reply_timeout
+    await _run_command(
+        context,
+        worker,
+        lambda app: cluster.workers.autoscale_pool(app, worker, minimum, maximum, timeout=timeout),
+        f"Failed to autoscale '{worker}' worker",
+    )
+    return _message_response(f"Autoscaling '{worker}' worker (min={minimum}, max={maximum})")
 
 
-async def add_consumer(request: Request, context: Context) -> Response:
-    worker, asked = await _read_request(request, context)
-    queue = asked.require("queue")
-    doing = workers.add_consumer(await load_celery_app(context), worker, queue, timeout=context.reply_timeout)
-    said = await _run_command(context, worker, doing, f"Failed to add '{queue}' consumer to '{worker}' worker")
-    return _message_response(said["answer"])
+async def queue_add_consumer(request: Request, context: Context) -> Response:
+    worker, params = await _read_request(request, context)
+    queue, timeout = params.require("queue"), context.reply_timeout
+    reply = await _run_command(
+        context,
+        worker,
+        lambda app: cluster.workers.add_consumer(app, worker, queue, timeout=timeout),
+        f"Failed to add '{queue}' consumer to '{worker}' worker",
+    )
+    return _message_response(reply["answer"])
 
 
-async def cancel_consumer(request: Request, context: Context) -> Response:
-    worker, asked = await _read_request(request, context)
-    queue = asked.require("queue")
-    doing = workers.cancel_consumer(await load_celery_app(context), worker, queue, timeout=context.reply_timeout)
-    said = await _run_command(context, worker, doing, f"Failed to cancel '{queue}' consumer from '{worker}' worker")
-    return _message_response(said["answer"])
+async def queue_cancel_consumer(request: Request, context: Context) -> Response:
+    worker, params = await _read_request(request, context)
+    queue, timeout = params.require("queue"), context.reply_timeout
+    reply = await _run_command(
+        context,
+        worker,
+        lambda app: cluster.workers.cancel_consumer(app, worker, queue, timeout=timeout),
+        f"Failed to cancel '{queue}' consumer from '{worker}' worker",
+    )
+    return _message_response(reply["answer"])
 
 
 async def _read_request(request: Request, context: Context) -> tuple[str, RequestParams]:
@@ -77,26 +108,17 @@ async def _read_request(request: Request, context: Context) -> tuple[str, Reques
     return worker, await read_params(request)
 
 
-def _pool_steps(asked: RequestParams) -> int:
-    n = asked.get_int("n")
+def _pool_steps(params: RequestParams) -> int:
+    n = params.get_int("n")
     return 1 if n is None else n
 
 
-def _require_int(asked: RequestParams, name: str) -> int:
-    asked.require(name)
-    number = asked.get_int(name)
-    assert number is not None
-    return number
-
-
-async def _run_command(context: Context, worker: str, doing: Awaitable[T], failed: str) -> T:
-    """What was asked may be wrong (400); what the worker refuses or does not answer is 403."""
+async def _run_command(context: Context, worker: str, command: "Callable[[Celery], Awaitable[T]]", failure: str) -> T:
+    """As in Flower, a command that the worker rejects or does not reply to is 403."""
     try:
-        return await doing
+        return await send_worker_command(context, worker, command)
     except (Forbidden, DeadlineExceeded) as error:
-        raise Forbidden(f"{failed}: {error.message}") from error
-    finally:
-        schedule_inspection(context, worker)  # what it is now, for the pages
+        raise Forbidden(f"{failure}: {error.message}") from error
 
 
 def _message_response(text: str) -> Response:

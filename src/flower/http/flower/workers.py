@@ -1,4 +1,4 @@
-"""The routes that tell of workers: what they said when they were asked, and whether events say that they live."""
+"""Routes of Flower's worker list: inspection replies, and whether each worker is alive."""
 
 import time
 from typing import Any
@@ -13,32 +13,32 @@ from flower.api.thread_pool import run_in_thread
 from flower.cluster.inspection_cache import WorkerInspection
 from flower.errors import BackendUnavailable, FlowerError, NotFound
 from flower.http.request_params import read_params
-from flower.http.responses import JSON, text_response
+from flower.http.responses import JSON, status_of, text_response
 
 
 async def list_flower_workers(request: Request, context: Context) -> Response:
-    asked = await read_params(request)
-    refresh, status, name = asked.get_bool("refresh"), asked.get_bool("status"), asked.get_text("workername") or ""
+    params = await read_params(request)
+    refresh, status, name = params.get_bool("refresh"), params.get_bool("status"), params.get_text("workername") or ""
     if refresh:
         try:
             await refresh_inspections(context, *([name] if name else []))
-        except BackendUnavailable:  # its message names hosts
-            return text_response("Failed to update workers: the broker cannot be reached", 503)
         except FlowerError as error:
-            return text_response(f"Failed to update workers: {error.message}", 503)
+            # The message of BackendUnavailable contains host names.
+            reason = "broker unreachable" if isinstance(error, BackendUnavailable) else error.message
+            return text_response(f"Failed to update workers: {reason}", status_of("backend_unavailable"))
     if status:
         return await _json_response(await run_in_thread(lambda: _alive_by_worker(context)))
     if not refresh:
-        await _inspect_new_workers(context, name)
-    found = await run_in_thread(lambda: _worker_dicts(context))
-    if name and name not in found:
+        await _inspect_missing(context, name)
+    workers = await run_in_thread(lambda: _worker_dicts(context))
+    if name and name not in workers:
         raise NotFound(f"Unknown worker '{name}'")
-    return await _json_response({name: found[name]} if name else found)
+    return await _json_response({name: workers[name]} if name else workers)
 
 
-async def _inspect_new_workers(context: Context, name: str) -> None:
-    """Whoever came since the last inspection is asked first, so that nobody is missing. Without a broker the answer is
-    what was known before."""
+async def _inspect_missing(context: Context, name: str) -> None:
+    """Inspect the workers that came online since the last inspection, so that the list is complete. If the broker is
+    unreachable, the list contains the last replies."""
     try:
         await inspect_new_workers(context)
         if name:
@@ -48,16 +48,17 @@ async def _inspect_new_workers(context: Context, name: str) -> None:
 
 
 def _worker_dicts(context: Context) -> dict[str, Any]:
-    """The workers that were ever heard, and those of which only events tell so far."""
+    """All workers with inspection replies, and the online ones without."""
     now = time.time()
-    alive = (worker.hostname for worker in context.store.workers().values() if worker.is_alive(now))
-    heard = {name: _worker_dict(inspected) for name, inspected in context.inspections.all().items()}
-    return {**{name: {"timestamp": None} for name in alive}, **heard}
+    online = (worker.hostname for worker in context.store.workers().values() if worker.is_alive(now))
+    inspected = {name: _worker_dict(inspection) for name, inspection in context.inspections.all().items()}
+    return {**{name: {"timestamp": None} for name in online}, **inspected}
 
 
-def _worker_dict(inspected: WorkerInspection) -> dict[str, Any]:
-    """A kind that was never answered is left out."""
-    return {"timestamp": inspected.last_reply_at, **{kind: said.value for kind, said in inspected.replies.items()}}
+def _worker_dict(inspection: WorkerInspection) -> dict[str, Any]:
+    """The replies by kind; a kind without a reply is absent."""
+    replies: dict[str, Any] = {kind: reply.value for kind, reply in inspection.replies.items()}
+    return {"timestamp": inspection.last_reply_at, **replies}
 
 
 def _alive_by_worker(context: Context) -> dict[str, bool]:
@@ -66,5 +67,5 @@ def _alive_by_worker(context: Context) -> dict[str, bool]:
 
 
 async def _json_response(value: Any) -> Response:
-    """The settings and statistics of many workers are megabytes."""
+    """Encoded in a worker thread: the settings and statistics of many workers are megabytes."""
     return Response(await run_in_thread(lambda: dump_json(value)), headers={"content-type": JSON})

@@ -1,5 +1,6 @@
-"""Routes of `/api/v1` about people: who one is, API tokens, the audit log."""
+"""Routes of access control: the current user, API tokens and the audit log."""
 
+import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -16,20 +17,20 @@ from flower.api.audit_log import (
     iter_audit_entries,
     serialize_audit_entries,
 )
-from flower.api.thread_pool import run_in_thread
 from flower.errors import Forbidden, NotFound
-from flower.http.v1.route import ActionRoute, NoParams, RequestContext
-from flower.http.v1.streaming_body import StreamingBody
+from flower.http.access_control import Unauthenticated
+from flower.http.v1.params import END, START
+from flower.http.v1.route import NoParams, RequestContext, Route, StreamingBody
 from flower.store.ledger.api_tokens import ApiToken
 from flower.store.ledger.audit import AuditEntry, AuditFilter, AuditOutcome
 
 _SECONDS_PER_DAY: Final = 86_400.0
-#: Days that a token may last: ten years.
+#: Ten years.
 _MAX_TOKEN_DAYS: Final = 3_653
 
 
 class CurrentUser(msgspec.Struct, frozen=True):
-    """`name` is "" where nobody has to log in."""
+    """`name` is "" if no login is configured. `auth_method`: how the user was authenticated."""
 
     name: str
     auth_method: str
@@ -37,17 +38,17 @@ class CurrentUser(msgspec.Struct, frozen=True):
 
 
 class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its text, which was shown once. Times are epoch seconds; `used` is to the minute."""
+    """An API token without its secret. `last_used_at` is precise to the minute."""
 
     id: str
     name: str
     owner: str
     permissions: tuple[str, ...]
-    made: float
-    expires: float | None
-    used: float | None
-    used_from: str
-    revoked: float | None
+    created_at: float
+    expires_at: float | None
+    last_used_at: float | None
+    last_used_from: str
+    revoked_at: float | None
     revoked_by: str
 
 
@@ -56,15 +57,19 @@ class TokenList(msgspec.Struct, frozen=True):
 
 
 class CreateTokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`permissions` may be no more than your own; `days` is how long it lasts, null for ever."""
+    """`permissions` are limited to your own. `expires_in_days` null: the token does not expire."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    permissions: Annotated[tuple[Permission, ...], Meta(min_length=1, max_length=20)]
-    expires_in_days: Annotated[float, Meta(gt=0, le=_MAX_TOKEN_DAYS)] | None = 90
+    name: Annotated[str, Meta(min_length=1, max_length=200, description="The purpose of the token.")]
+    permissions: Annotated[
+        tuple[Permission, ...], Meta(min_length=1, max_length=20, description="What the token permits.")
+    ]
+    expires_in_days: Annotated[
+        Annotated[float, Meta(gt=0, le=_MAX_TOKEN_DAYS)] | None, Meta(description="Days until the token expires.")
+    ] = 90
 
 
 class CreatedToken(msgspec.Struct, frozen=True):
-    """`text` is what goes behind `Authorization: Bearer`. It is shown now and never again."""
+    """`secret` is the value for `Authorization: Bearer`. It is returned only once."""
 
     token: TokenRow
     secret: str
@@ -75,17 +80,21 @@ class TokenParams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditFilterParams(msgspec.Struct, frozen=True, kw_only=True):
-    user: Annotated[str, Meta(description="Only what this person did.", examples=["ann"])] = ""
+    user: Annotated[str, Meta(description="Only actions of this user.", examples=["ann"])] = ""
     action: Annotated[
-        str, Meta(description="Only this action; `task` finds `task.revoke` and the others.", examples=["task.revoke"])
+        str,
+        Meta(
+            description="Only this action; `task` matches `task.revoke` and all others of tasks.",
+            examples=["task.revoke"],
+        ),
     ] = ""
     target: Annotated[
-        str, Meta(description="Only what was done to this task, worker or queue.", examples=["charge-17"])
+        str, Meta(description="Only actions on this task, worker, queue or job.", examples=["charge-17"])
     ] = ""
-    outcome: Annotated[AuditOutcome | None, Meta(description="Only with this outcome.")] = None
-    address: Annotated[str, Meta(description="Only from this address.", examples=["10.0.0.7"])] = ""
-    start: Annotated[str, Meta(description="From then on: `-1h`, `today`, `2026-11-22T10:15Z`, epoch seconds.")] = ""
-    end: Annotated[str, Meta(description="Until then.")] = ""
+    outcome: Annotated[AuditOutcome | None, Meta(description="Only this outcome.")] = None
+    address: Annotated[str, Meta(description="Only actions from this IP address.", examples=["10.0.0.7"])] = ""
+    start: Annotated[str, Meta(description=START)] = ""
+    end: Annotated[str, Meta(description=END)] = ""
 
     def to_filter(self) -> AuditFilter:
         return build_audit_filter(
@@ -95,94 +104,96 @@ class AuditFilterParams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditListParams(AuditFilterParams, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=1_000, description="Entries of a page.")] = 100
-    cursor: Annotated[str, Meta(description="`next` of the page before.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Entries per page.")] = 100
+    cursor: Annotated[str, Meta(description="`next_cursor` of the previous page.")] = ""
 
 
 class AuditExportParams(AuditFilterParams, frozen=True, kw_only=True):
-    format: Annotated[AuditExportFormat, Meta(description="`ndjson`, or `csv` for spreadsheets.")] = "ndjson"
+    format: Annotated[AuditExportFormat, Meta(description="`csv` is for spreadsheets.")] = "ndjson"
 
 
 class AuditList(msgspec.Struct, frozen=True):
-    """Newest first. `next` is the cursor of the next page, null on the last one."""
+    """Newest first."""
 
     entries: tuple[AuditEntry, ...]
     next_cursor: str | None
 
 
-async def get_current_user(acting: RequestContext, asked: NoParams, body: None) -> CurrentUser:
-    identity = acting.identity
+def get_current_user(ctx: RequestContext, params: NoParams, body: None) -> CurrentUser:
+    identity = ctx.identity
     return CurrentUser(identity.name, identity.auth_method, tuple(sorted(identity.permissions)))
 
 
-async def list_api_tokens(acting: RequestContext, asked: NoParams, body: None) -> TokenList:
-    """One's own; everybody's with the permission `tokens`."""
-    owner = None if acting.identity.has_permission("tokens") else acting.identity.name
-    found = await run_in_thread(lambda: acting.server.ledger.tokens.tokens(owner))
-    return TokenList(tuple(_token_row(token) for token in found))
+def list_api_tokens(ctx: RequestContext, params: NoParams, body: None) -> TokenList:
+    """The user's own tokens; all with the permission `tokens`."""
+    owner = None if ctx.identity.has_permission("tokens") else ctx.identity.name
+    return TokenList(tuple(map(_token_row, ctx.server.ledger.tokens.tokens(owner))))
 
 
-async def create_api_token(acting: RequestContext, asked: NoParams, body: CreateTokenBody) -> CreatedToken:
-    identity = acting.identity
-    if identity.auth_method == "token":
-        raise Forbidden("A token cannot make tokens", hint="log in to make one")
+def create_api_token(ctx: RequestContext, params: NoParams, body: CreateTokenBody) -> CreatedToken:
+    identity = ctx.identity
     if identity.auth_method == "none":
-        raise Forbidden("Nobody is logged in", hint="`flower token create` makes one where nobody has to log in")
-    made, text = await run_in_thread(
-        lambda: create_token(
-            acting.server.ledger.tokens,
-            name=body.name,
-            owner=identity.name,
-            auth_method=identity.auth_method,
-            permissions=body.permissions,
-            allowed=identity.permissions,
-            lifetime=None if body.expires_in_days is None else body.expires_in_days * _SECONDS_PER_DAY,
+        raise Unauthenticated(
+            "Sign-in required", hint="without a login, create tokens with the command `flower token create`"
         )
+    if identity.auth_method == "token":
+        raise Forbidden("A token cannot create tokens", hint="sign in to create one")
+    token, secret = create_token(
+        ctx.server.ledger.tokens,
+        name=body.name,
+        owner=identity.name,
+        auth_method=identity.auth_method,
+        permissions=body.permissions,
+        allowed=identity.permissions,
+        lifetime=None if body.expires_in_days is None else body.expires_in_days * _SECONDS_PER_DAY,
     )
-    acting.audit_note.targets.append(made.id)
-    return CreatedToken(_token_row(made), text)
+    ctx.audit_note.targets.append(token.id)
+    return CreatedToken(_token_row(token), secret)
 
 
-async def revoke_api_token(acting: RequestContext, asked: TokenParams, body: None) -> TokenRow:
-    """One's own, or anybody's with the permission `tokens`. What one may not see is not there."""
-    tokens, identity = acting.server.ledger.tokens, acting.identity
-
-    def revoke() -> ApiToken | None:
-        token = tokens.token(asked.id)
-        if token is None or not _may_revoke(identity, token):
-            return None
-        tokens.revoke(token.id, _current_time(), identity.name)
-        return tokens.token(token.id)
-
-    token = await run_in_thread(revoke)
-    if token is None:
-        raise NotFound(f"Unknown token '{asked.id}'", hint="the list of tokens tells their ids")
-    return _token_row(token)
+def revoke_api_token(ctx: RequestContext, params: TokenParams, body: None) -> TokenRow:
+    """Raises NotFound also for a token that the user cannot see."""
+    tokens, identity = ctx.server.ledger.tokens, ctx.identity
+    token = tokens.token(params.id)
+    if token is not None and _can_revoke(identity, token):
+        tokens.revoke(token.id, time.time(), identity.name)
+        token = tokens.token(token.id)
+        if token is not None:
+            return _token_row(token)
+    raise NotFound(f"Unknown token '{params.id}'", hint="GET /api/v1/tokens lists the ids")
 
 
-async def list_audit_entries(acting: RequestContext, asked: AuditListParams, body: None) -> AuditList:
-    audit, sought = acting.server.ledger.audit, asked.to_filter()
-    entries, after = await run_in_thread(lambda: get_audit_page(audit, sought, limit=asked.limit, cursor=asked.cursor))
-    return AuditList(tuple(entries), after)
+def list_audit_entries(ctx: RequestContext, params: AuditListParams, body: None) -> AuditList:
+    entries, next_cursor = get_audit_page(
+        ctx.server.ledger.audit, params.to_filter(), limit=params.limit, cursor=params.cursor
+    )
+    return AuditList(tuple(entries), next_cursor)
 
 
-async def export_audit_entries(acting: RequestContext, asked: AuditExportParams, body: None) -> StreamingBody:
-    name = f"audit-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{asked.format}"
-    entries = iter_audit_entries(acting.server.ledger.audit, asked.to_filter())
+def export_audit_entries(ctx: RequestContext, params: AuditExportParams, body: None) -> StreamingBody:
+    name = f"audit-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{params.format}"
+    entries = iter_audit_entries(ctx.server.ledger.audit, params.to_filter())
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return StreamingBody(AUDIT_MEDIA_TYPES[asked.format], serialize_audit_entries(entries, asked.format), headers)
+    return StreamingBody(AUDIT_MEDIA_TYPES[params.format], serialize_audit_entries(entries, params.format), headers)
 
 
-def _may_revoke(identity: Identity, token: ApiToken) -> bool:
+def _can_revoke(identity: Identity, token: ApiToken) -> bool:
     return identity.has_permission("tokens") or (identity.auth_method != "none" and token.owner == identity.name)
 
 
-def _current_time() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 def _token_row(token: ApiToken) -> TokenRow:
-    return TokenRow(**{name: getattr(token, name) for name in TokenRow.__struct_fields__})
+    return TokenRow(
+        id=token.id,
+        name=token.name,
+        owner=token.owner,
+        permissions=token.permissions,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        last_used_at=token.last_used_at,
+        last_used_from=token.last_used_from,
+        revoked_at=token.revoked_at,
+        revoked_by=token.revoked_by,
+    )
 
 
 _TOKEN_EXAMPLE: Final[dict[str, Any]] = {
@@ -190,19 +201,18 @@ _TOKEN_EXAMPLE: Final[dict[str, Any]] = {
     "name": "nightly clean-up",
     "owner": "ann",
     "permissions": ["view", "tasks"],
-    "made": 1795342500.0,
-    "expires": 1803118500.0,
-    "used": None,
-    "used_from": "",
-    "revoked": None,
+    "created_at": 1795342500.0,
+    "expires_at": 1803118500.0,
+    "last_used_at": None,
+    "last_used_from": "",
+    "revoked_at": None,
     "revoked_by": "",
 }
-
 _AUDIT_ENTRY_EXAMPLE: Final[dict[str, Any]] = {
     "id": 41,
-    "at": 1795342500.0,
-    "who": "ann",
-    "way": "session",
+    "created_at": 1795342500.0,
+    "user": "ann",
+    "auth_method": "session",
     "token": "",
     "address": "10.0.0.7",
     "action": "task.revoke",
@@ -213,34 +223,34 @@ _AUDIT_ENTRY_EXAMPLE: Final[dict[str, Any]] = {
     "message": "",
 }
 
-ACCESS_ROUTES: Final[tuple[ActionRoute, ...]] = (
-    ActionRoute(
-        "GET", "/me", "getMe", "access", "Who you are here, and what you may do", "view", NoParams, None, CurrentUser,
-        get_current_user,
-        {"name": "ann", "way": "session", "permissions": ["tasks", "view", "workers"]},
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET", "/me", "getCurrentUser", "access", "Get the current user and their permissions", get_current_user,
+        response=CurrentUser,
+        example={"name": "ann", "auth_method": "session", "permissions": ["tasks", "view", "workers"]},
     ),
-    ActionRoute(
-        "GET", "/tokens", "listTokens", "access", "Your API tokens, or everybody's if you may see them", "view",
-        NoParams, None, TokenList, list_api_tokens, {"tokens": [_TOKEN_EXAMPLE]},
+    Route(
+        "GET", "/tokens", "listTokens", "access", "List your API tokens, or all with the permission `tokens`",
+        list_api_tokens, response=TokenList, example={"tokens": [_TOKEN_EXAMPLE]},
     ),
-    ActionRoute(
-        "POST", "/tokens", "makeToken", "access", "Make an API token", "view", NoParams, CreateTokenBody,
-        CreatedToken, create_api_token,
-        {"token": _TOKEN_EXAMPLE, "text": "bellflower_qJm2c5…"},
-        {"name": "nightly clean-up", "permissions": ["view", "tasks"], "days": 90},
-        audit_action="token.create",
+    Route(
+        "POST", "/tokens", "createToken", "access", "Create an API token", create_api_token,
+        body=CreateTokenBody, response=CreatedToken, audit_action="token.create",
+        example={"token": _TOKEN_EXAMPLE, "secret": "bellflower_qJm2c5…"},
+        body_example={"name": "nightly clean-up", "permissions": ["view", "tasks"], "expires_in_days": 90},
     ),
-    ActionRoute(
-        "DELETE", "/tokens/{id}", "revokeToken", "access", "Revoke an API token", "view", TokenParams, None, TokenRow,
-        revoke_api_token, {**_TOKEN_EXAMPLE, "revoked": 1795346100.0, "revoked_by": "ann"}, audit_action="token.revoke",
+    Route(
+        "DELETE", "/tokens/{id}", "revokeToken", "access", "Revoke an API token", revoke_api_token,
+        params=TokenParams, response=TokenRow, audit_action="token.revoke",
+        example={**_TOKEN_EXAMPLE, "revoked_at": 1795346100.0, "revoked_by": "ann"},
     ),
-    ActionRoute(
-        "GET", "/audit", "listAudit", "access", "Who did what, page by page", "audit", AuditListParams, None, AuditList,
-        list_audit_entries, {"entries": [_AUDIT_ENTRY_EXAMPLE], "next": "41"},
+    Route(
+        "GET", "/audit", "listAuditEntries", "access", "List audit log entries, newest first", list_audit_entries,
+        params=AuditListParams, response=AuditList, permission="audit",
+        example={"entries": [_AUDIT_ENTRY_EXAMPLE], "next_cursor": "41"},
     ),
-    ActionRoute(
-        "GET", "/audit/export", "exportAudit", "access", "The audit log as a file", "audit", AuditExportParams, None,
-        None,
-        export_audit_entries, {}, media_types=tuple(AUDIT_MEDIA_TYPES.values()),
+    Route(
+        "GET", "/audit/export", "exportAuditEntries", "access", "Export the audit log", export_audit_entries,
+        params=AuditExportParams, permission="audit", media_types=tuple(AUDIT_MEDIA_TYPES.values()),
     ),
 )  # fmt: skip

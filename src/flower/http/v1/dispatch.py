@@ -1,119 +1,90 @@
-"""The table's routes over HTTP: a request becomes parameters, an answer becomes JSON, an error the one shape that
-errors have here."""
+"""The endpoint of a route: decode the request, call the handler, encode the response or the error."""
 
+import inspect
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Awaitable, Mapping
+from typing import cast
 
 from msgspec import UNSET
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from flower.api.context import Context
 from flower.api.json_encoder import dump_json
-from flower.api.thread_pool import CpuTime, iterate_in_thread, measure_cpu_time, run_in_thread
+from flower.api.thread_pool import CpuTime, measure_cpu_time, run_in_thread
 from flower.errors import FlowerError, SearchError
 from flower.http.access_control import Denial, request_identity
 from flower.http.audit_middleware import audit_note
-from flower.http.flower.routes import Endpoint, HttpRoute
-from flower.http.responses import JSON, STATUS_BY_CODE
-from flower.http.v1.action_routes import ALL_ACTION_ROUTES
+from flower.http.responses import JSON, framework_code, status_of, streaming_response
+from flower.http.routing import Endpoint, HttpRoute
 from flower.http.v1.docs_page import docs_page
 from flower.http.v1.openapi import openapi_document
-from flower.http.v1.parsing import parse_body, parse_parameters
-from flower.http.v1.route import ActionRoute, RequestContext
-from flower.http.v1.routes import PREFIX, READ_ROUTES, ReadRoute
+from flower.http.v1.parsing import parse_body, parse_params
+from flower.http.v1.route import PREFIX, HandlerResult, RequestContext, Route, StreamingBody
+from flower.http.v1.routes import ROUTES
 from flower.http.v1.schemas import Error, ErrorResponse
-from flower.http.v1.stream import stream
-from flower.http.v1.streaming_body import StreamingBody
-
-#: Codes of the errors that the framework raises, by its status.
-_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def read_endpoint(route: ReadRoute) -> Endpoint:
-    async def answer(request: Request, context: Context) -> Response:
-        began = time.perf_counter()
-        asked = parse_parameters(route.params, request.path_params, request.query_params.multi_items())
-        with measure_cpu_time() as effort:
-            found = await run_in_thread(lambda: _call_handler(context, route, asked))
-        if isinstance(found, StreamingBody):
-            return await _streaming_response(request, found)
-        return Response(found, headers=_response_headers(began, effort))
+def make_endpoint(route: Route) -> Endpoint:
+    async def endpoint(request: Request, context: Context) -> Response:
+        started = time.perf_counter()
+        params = parse_params(route.params, request.path_params, request.query_params.multi_items())
+        body = None if route.body is None else parse_body(route.body, await request.body())
+        ctx = RequestContext(context, request_identity(request), audit_note(request), request)
+        with measure_cpu_time() as cpu_time:
+            result = await _call_handler(route, ctx, params, body)
+        if isinstance(result, Response):
+            return result
+        if isinstance(result, StreamingBody):
+            headers = {"content-type": result.media_type, **result.headers}
+            if request.method == "HEAD":
+                return Response(headers=headers)
+            return await streaming_response(result.chunks, headers)
+        return Response(result, headers=_response_headers(started, cpu_time))
 
-    return answer
-
-
-def route_endpoint(action: ActionRoute) -> Endpoint:
-    async def answer(request: Request, context: Context) -> Response:
-        began = time.perf_counter()
-        asked = parse_parameters(action.params, request.path_params, request.query_params.multi_items())
-        body = None if action.body is None else parse_body(action.body, await request.body())
-        with measure_cpu_time() as effort:
-            found = await action.handler(
-                RequestContext(context, request_identity(request), audit_note(request)), asked, body
-            )
-        if isinstance(found, StreamingBody):
-            return await _streaming_response(request, found)
-        return Response(dump_json(found), headers=_response_headers(began, effort))
-
-    return answer
+    return endpoint
 
 
-def _response_headers(began: float, effort: CpuTime) -> Mapping[str, str]:
-    """With how long it took and what it cost, as Server Timing has it: pages go by it when they ask again."""
-    milliseconds = (time.perf_counter() - began) * 1000
-    return {"content-type": JSON, "server-timing": f"app;dur={milliseconds:.1f}, cpu;dur={effort.seconds * 1000:.1f}"}
+async def _call_handler(
+    route: Route, ctx: RequestContext, params: object, body: object
+) -> bytes | StreamingBody | Response:
+    """The result, with a struct encoded as JSON in a worker thread: a page of a thousand rows is a megabyte."""
+    if inspect.iscoroutinefunction(route.handler):
+        result = await cast(Awaitable[HandlerResult], route.handler(ctx, params, body))
+        return await run_in_thread(lambda: _encode(result))
+    return await run_in_thread(lambda: _encode(cast(HandlerResult, route.handler(ctx, params, body))))
 
 
-def _call_handler(context: Context, route: ReadRoute, asked: object) -> bytes | StreamingBody:
-    """In a thread, with the JSON: a thousand rows are a megabyte."""
-    found = route.handler(context.store, asked)
-    return found if isinstance(found, StreamingBody) else dump_json(found)
+def _encode(result: HandlerResult) -> bytes | StreamingBody | Response:
+    return result if isinstance(result, StreamingBody | Response) else dump_json(result)
 
 
-async def _streaming_response(request: Request, found: StreamingBody) -> Response:
-    headers = {"content-type": found.media_type, **found.headers}
-    if request.method == "HEAD":
-        return Response(headers=headers)
-    pieces = iterate_in_thread(found.chunks)
-    # The first piece is made before the answer begins, so that a store that fails is an error and not half a file.
-    first = await anext(pieces, b"")
-
-    async def body() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    return StreamingResponse(body(), headers=headers)
+def _response_headers(started: float, cpu_time: CpuTime) -> Mapping[str, str]:
+    """With the time of the request in the header Server-Timing: pages choose their refresh interval by it."""
+    milliseconds = (time.perf_counter() - started) * 1000
+    return {"content-type": JSON, "server-timing": f"app;dur={milliseconds:.1f}, cpu;dur={cpu_time.seconds * 1000:.1f}"}
 
 
-async def get_openapi_document(request: Request, context: Context) -> Response:
-    return Response(
-        await run_in_thread(lambda: dump_json(openapi_document(context.root_path))), headers={"content-type": JSON}
-    )
-
-
-def v1_error_response(error: FlowerError) -> Response:
-    """The one shape of all errors."""
+def error_response(error: FlowerError) -> Response:
     position = error.position if isinstance(error, SearchError) else None
     return _build_error_response(error.code, error.message, error.hint, position=position)
 
 
-def v1_denied_response(found: Denial) -> Response:
-    return _build_error_response(found.code, found.message, found.hint, headers=found.headers)
+def denied_response(denial: Denial) -> Response:
+    return _build_error_response(denial.code, denial.message, denial.hint, headers=denial.headers)
 
 
-def v1_http_error_response(error: HTTPException) -> Response:
-    code = _FRAMEWORK_CODES.get(error.status_code, "invalid")
-    hint = f"{PREFIX}/docs shows what there is"
-    message = "There is nothing at this address" if code == "not_found" else error.detail
-    return _build_error_response(code, message, hint, headers=error.headers)
+def http_error_response(error: HTTPException) -> Response:
+    """An error that the framework raised: unknown path, wrong method, body too large."""
+    code = framework_code(error.status_code)
+    message = "Not found: no such route" if code == "not_found" else error.detail
+    return _build_error_response(code, message, f"see {PREFIX}/docs", headers=error.headers)
 
 
-def v1_internal_error_response() -> Response:
-    """An error of ours: no details."""
-    return _build_error_response("error", "Something went wrong here", "the server's log says more")
+def internal_error_response() -> Response:
+    """Without details: the log has them."""
+    return _build_error_response("internal_error", "Internal server error", "see the server's log")
 
 
 def _build_error_response(
@@ -124,27 +95,24 @@ def _build_error_response(
     position: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    answer = ErrorResponse(Error(code, message, hint, UNSET if position is None else position))
-    return Response(dump_json(answer), STATUS_BY_CODE.get(code, 500), headers={**(headers or {}), "content-type": JSON})
+    body = ErrorResponse(Error(code, message, hint, UNSET if position is None else position))
+    return Response(dump_json(body), status_of(code), headers={**(headers or {}), "content-type": JSON})
 
 
-#: The routes as the server mounts them. The document tells nothing of the cluster: it needs no opened API.
-V1_ROUTES: tuple[HttpRoute, ...] = (
-    # before `/tasks/{uuid:path}`, which would take their last word for a part of the id
+async def get_openapi_document(request: Request, context: Context) -> Response:
+    content = await run_in_thread(lambda: dump_json(openapi_document(context.root_path)))
+    return Response(content, headers={"content-type": JSON})
+
+
+#: The routes as the server mounts them. An id can contain slashes: paths that end with one come last, otherwise the
+#: last word of `/tasks/{uuid:path}/rerun` would be a part of the id. The document contains no data of the cluster and
+#: does not require that the API is enabled.
+V1_HTTP_ROUTES: tuple[HttpRoute, ...] = (
     *(
         HttpRoute(
-            action.method,
-            f"{PREFIX}{action.path}",
-            route_endpoint(action),
-            "own",
-            action.permission,
-            action.audit_action,
+            route.method, f"{PREFIX}{route.path}", make_endpoint(route), "v1", route.permission, route.audit_action
         )
-        for action in ALL_ACTION_ROUTES
-    ),
-    *(
-        HttpRoute("GET", f"{PREFIX}{route.path}", stream if route.events else read_endpoint(route), "own")
-        for route in READ_ROUTES
+        for route in sorted(ROUTES, key=lambda route: route.path.endswith(":path}"))
     ),
     HttpRoute("GET", f"{PREFIX}/openapi.json", get_openapi_document, "page"),
     HttpRoute("GET", f"{PREFIX}/docs", docs_page, "page"),

@@ -1,4 +1,4 @@
-"""The page that shows the OpenAPI document: Swagger UI, which comes along and loads nothing from elsewhere."""
+"""Route /docs: Swagger UI, served from the package without requests to other hosts."""
 
 from html import escape
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from flower.api.context import Context
 
-#: As strict as that of the other pages, but for the pictures that Swagger UI has in its style sheet.
+#: The policy of the other pages, and data URLs for the images in Swagger UI's style sheet.
 DOCS_PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; object-src 'none'; "
     "frame-ancestors 'none'"
@@ -26,7 +26,7 @@ _DOCS_PAGE = """<!doctype html>
 </head>
 <body>
   <main id="viewer" data-document="{root}/api/v1/openapi.json"></main>
-  <noscript>The document itself is at <a href="{root}/api/v1/openapi.json">openapi.json</a>.</noscript>
+  <noscript>The OpenAPI document is <a href="{root}/api/v1/openapi.json">openapi.json</a>.</noscript>
 </body>
 </html>
 """
@@ -34,6 +34,5 @@ _DOCS_PAGE = """<!doctype html>
 
 async def docs_page(request: Request, context: Context) -> Response:
     page = _DOCS_PAGE.format(root=escape(context.root_path))
-    return Response(
-        page, headers={"content-type": "text/html; charset=UTF-8", "content-security-policy": DOCS_PAGE_POLICY}
-    )
+    headers = {"content-type": "text/html; charset=UTF-8", "content-security-policy": DOCS_PAGE_POLICY}
+    return Response(page, headers=headers)

@@ -1,7 +1,7 @@
-"""All tasks of a query as a file, sent while it is read: memory does not grow with it."""
+"""Route /export: all tasks of a query as a file, read and sent in chunks."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -9,8 +9,7 @@ from flower.api.columns import get_columns
 from flower.api.exporter import EXPORT_MEDIA_TYPES, ExportFormat, serialize_tasks
 from flower.api.query_params import WRITTEN_ORDER, build_query
 from flower.http.v1.params import QueryParams
-from flower.http.v1.streaming_body import StreamingBody
-from flower.store.protocols import Reader
+from flower.http.v1.route import RequestContext, Route, StreamingBody
 
 
 class ExportParams(QueryParams, frozen=True, kw_only=True):
@@ -24,19 +23,28 @@ class ExportParams(QueryParams, frozen=True, kw_only=True):
     columns: Annotated[
         tuple[str, ...],
         Meta(
-            description="Fields of the record, `worker`, `wait`, `attempts`, `failure`, or values inside arguments "
-            "such as `kwargs.order_id`. Default: whole records.",
+            description="Fields of the record, `worker`, `wait`, `attempts`, `failure`, or key paths such as "
+            "`kwargs.order_id`. Default: whole records.",
             examples=["uuid,name,runtime"],
         ),
     ] = ()
 
 
-def export_tasks(store: Reader, asked: ExportParams) -> StreamingBody:
-    columns = get_columns(asked.columns) if asked.columns else None
-    tasks = store.tasks(build_query(asked.query, WRITTEN_ORDER, **asked.window()))
-    name = f"tasks-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{asked.format}"
+def export_tasks(ctx: RequestContext, params: ExportParams, body: None) -> StreamingBody:
+    columns = get_columns(params.columns) if params.columns else None
+    tasks = ctx.store.tasks(build_query(params.query, WRITTEN_ORDER, **params.window()))
+    name = f"tasks-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{params.format}"
     return StreamingBody(
-        EXPORT_MEDIA_TYPES[asked.format],
-        serialize_tasks(tasks, asked.format, columns),
+        EXPORT_MEDIA_TYPES[params.format],
+        serialize_tasks(tasks, params.format, columns),
         {"content-disposition": f'attachment; filename="{name}"'},
     )
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET", "/export", "exportTasks", "tasks", "Export all tasks of a query", export_tasks,
+        params=ExportParams, media_types=tuple(EXPORT_MEDIA_TYPES.values()),
+        example="export?query=state:FAILURE&format=csv&columns=uuid,name,exception",
+    ),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Routes of groups of failures: how they stand, and what people say of them."""
+"""Routes of failure groups: statistics, tasks and triage."""
 
 import time
 from typing import Annotated, Any, Final
@@ -8,111 +8,133 @@ from msgspec import Meta
 
 from flower.api.failures import (
     FailureList,
+    FailureRow,
     FailureState,
+    FailureStatus,
     load_failure,
     load_failures,
     reopen_failure_group,
     set_failure_status,
 )
 from flower.api.query_params import parse_time_bound
-from flower.api.thread_pool import run_in_thread
 from flower.errors import InvalidRequest
-from flower.http.v1 import params as ask
-from flower.http.v1.route import ActionRoute, RequestContext
-from flower.http.v1.schemas import FailureTasks
-from flower.http.v1.task_rows import task_rows
+from flower.http.v1.params import ColumnsParam, HistogramParams, TextLimitParam
+from flower.http.v1.route import RequestContext, Route
+from flower.http.v1.task_rows import DEFAULT_COLUMNS, MAX_TEXT_LIMIT, TaskRow, task_rows
+from flower.store.query_results import BucketSpan
 
-_Comment = Annotated[str, Meta(max_length=2_000, description="Why, or where it is being worked on.")]
+_FailureId = Annotated[str, Meta(description="The id of the failure group.", examples=["59fb2e5b6085582f"])]
+_Comment = Annotated[str, Meta(max_length=2_000, description="The reason, or a link to an issue.")]
+
+
+class FailureListParams(HistogramParams, frozen=True, kw_only=True):
+    status: Annotated[
+        tuple[FailureStatus, ...],
+        Meta(description="Only groups with one of these statuses. Default: all.", examples=["new,open,regressed"]),
+    ] = ()
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Maximum number of groups.")] = 20
+
+
+class FailureDetailParams(HistogramParams, frozen=True, kw_only=True):
+    columns: ColumnsParam = DEFAULT_COLUMNS
+    text_limit: TextLimitParam = MAX_TEXT_LIMIT
+    id: _FailureId
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Maximum number of tasks, latest first.")] = 20
 
 
 class FailureParams(msgspec.Struct, frozen=True, kw_only=True):
-    id: Annotated[str, Meta(description="The id of the group's fingerprint.", examples=["59fb2e5b6085582f"])]
+    id: _FailureId
 
 
 class ResolveFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """If one of the tasks fails later, the group is `returning`."""
+    """If a task fails in this way again, the group becomes `regressed`."""
 
     comment: _Comment = ""
 
 
 class MuteFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`until` is a time to come, as epoch seconds or written as in a query (`tomorrow`, `2026-11-23T10:00Z`); null is
-    for ever."""
+    """`expires_at` is a time in the future, in epoch seconds or as in a query (`2026-11-23T10:00Z`); null mutes the
+    group forever."""
 
-    expires_at: Annotated[float | str | None, Meta(description="When the mute is over.")] = None
+    expires_at: Annotated[float | str | None, Meta(description="End of the mute.")] = None
     comment: _Comment = ""
 
 
 class ReopenFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nothing is needed."""
+    """An empty object."""
 
 
-async def list_failures(acting: RequestContext, asked: ask.FailureListParams, body: None) -> FailureList:
-    context = acting.server
-    return await run_in_thread(
-        lambda: load_failures(
-            context.store,
-            context.ledger,
-            asked.query,
-            status=asked.status,
-            limit=asked.limit,
-            buckets=asked.buckets,
-            width=asked.bucket_width,
-            **asked.window(),
-        )
+class FailureTasks(msgspec.Struct, frozen=True):
+    """A failure group. `span` are the buckets of its `trend`."""
+
+    failure: FailureRow
+    span: BucketSpan
+    tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest tasks of the group.")]
+
+
+def list_failures(ctx: RequestContext, params: FailureListParams, body: None) -> FailureList:
+    return load_failures(
+        ctx.store,
+        ctx.server.ledger,
+        params.query,
+        status=params.status,
+        limit=params.limit,
+        buckets=params.buckets,
+        width=params.bucket_width,
+        **params.window(),
     )
 
 
-async def get_failure(acting: RequestContext, asked: ask.FailureDetailParams, body: None) -> FailureTasks:
-    context = acting.server
-
-    def look() -> FailureTasks:
-        row, found = load_failure(
-            context.store,
-            context.ledger,
-            asked.id,
-            asked.query,
-            limit=asked.limit,
-            buckets=asked.buckets,
-            width=asked.bucket_width,
-            **asked.window(),
-        )
-        return FailureTasks(row, found.span, task_rows(context.store, found.tasks, asked.columns, asked.text_limit))
-
-    return await run_in_thread(look)
+def get_failure(ctx: RequestContext, params: FailureDetailParams, body: None) -> FailureTasks:
+    row, detail = load_failure(
+        ctx.store,
+        ctx.server.ledger,
+        params.id,
+        params.query,
+        limit=params.limit,
+        buckets=params.buckets,
+        width=params.bucket_width,
+        **params.window(),
+    )
+    return FailureTasks(row, detail.span, task_rows(ctx.store, detail.tasks, params.columns, params.text_limit))
 
 
-async def resolve_failure(acting: RequestContext, asked: FailureParams, body: ResolveFailureBody) -> FailureState:
-    context, who = acting.server, acting.identity.name
-    return await run_in_thread(
-        lambda: set_failure_status(context.store, context.ledger, asked.id, "resolved", by=who, comment=body.comment)
+def resolve_failure(ctx: RequestContext, params: FailureParams, body: ResolveFailureBody) -> FailureState:
+    return set_failure_status(
+        ctx.store, ctx.server.ledger, params.id, "resolved", by=ctx.identity.name, comment=body.comment
     )
 
 
-async def mute_failure(acting: RequestContext, asked: FailureParams, body: MuteFailureBody) -> FailureState:
-    context, who, until = acting.server, acting.identity.name, _parse_expiry(body.expires_at)
-    return await run_in_thread(
-        lambda: set_failure_status(
-            context.store, context.ledger, asked.id, "muted", by=who, expires_at=until, comment=body.comment
-        )
+def mute_failure(ctx: RequestContext, params: FailureParams, body: MuteFailureBody) -> FailureState:
+    return set_failure_status(
+        ctx.store,
+        ctx.server.ledger,
+        params.id,
+        "muted",
+        by=ctx.identity.name,
+        expires_at=_parse_expiry(body.expires_at),
+        comment=body.comment,
     )
 
 
-async def reopen_failure(acting: RequestContext, asked: FailureParams, body: ReopenFailureBody) -> FailureState:
-    context = acting.server
-    return await run_in_thread(lambda: reopen_failure_group(context.store, context.ledger, asked.id))
+def reopen_failure(ctx: RequestContext, params: FailureParams, body: ReopenFailureBody) -> FailureState:
+    return reopen_failure_group(ctx.store, ctx.server.ledger, params.id)
 
 
 def _parse_expiry(given: float | str | None) -> float | None:
-    """Raises Invalid for what is over already."""
-    until = parse_time_bound(given, "end")
-    if until is not None and not time.time() < until < float("inf"):
-        raise InvalidRequest("A mute ends at a time to come", hint="null is for ever")
-    return until
+    """Raises InvalidRequest for a time in the past."""
+    expires_at = parse_time_bound(given, "end")
+    if expires_at is not None and not time.time() < expires_at < float("inf"):
+        raise InvalidRequest("expires_at must be in the future", hint="use null to mute the group forever")
+    return expires_at
 
 
-_NOTE_EXAMPLE: Final[dict[str, Any]] = {"by": "ann", "at": 1795342600.0, "until": None, "comment": "SHOP-311"}
-
+_NOTE_EXAMPLE: Final[dict[str, Any]] = {
+    "created_by": "ann",
+    "created_at": 1795342600.0,
+    "expires_at": None,
+    "comment": "SHOP-311",
+}
 _FAILURE_EXAMPLE: Final[dict[str, Any]] = {
     "fingerprint": {
         "id": "59fb2e5b6085582f",
@@ -121,60 +143,60 @@ _FAILURE_EXAMPLE: Final[dict[str, Any]] = {
         "frame": "srv/shop/billing.py:charge",
     },
     "count": 1,
-    "first": 1795342562.0,
-    "last": 1795342562.0,
+    "first_failure_at": 1795342562.0,
+    "last_failure_at": 1795342562.0,
     "trend": [0, 0, 1, 0],
     "types": [{"value": "shop.charge", "count": 1}],
     "workers": [{"value": "celery@w2", "count": 1}],
     "example": "charge-18",
     "status": "resolved",
-    "first_seen": 1795342562.0,
-    "last_seen": 1795342562.0,
+    "first_seen_at": 1795342562.0,
+    "last_seen_at": 1795342562.0,
     "note": _NOTE_EXAMPLE,
 }
-_SPAN_EXAMPLE: Final[dict[str, Any]] = {"start": 1795342500.0, "width": 30.0, "buckets": 4, "key": "received"}
+_SPAN_EXAMPLE: Final[dict[str, Any]] = {"start_at": 1795342500.0, "width": 30.0, "buckets": 4, "time": "received"}
 
 
 def _state_example(status: str, note: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": "59fb2e5b6085582f",
         "status": status,
-        "first_seen": 1795342562.0,
-        "last_seen": 1795342562.0,
+        "first_seen_at": 1795342562.0,
+        "last_seen_at": 1795342562.0,
         "note": note,
     }
 
 
-FAILURE_ROUTES: Final[tuple[ActionRoute, ...]] = (
-    ActionRoute(
-        "GET", "/failures", "listFailures", "failures", "Failures, those of a kind together, and how they stand",
-        "view", ask.FailureListParams, None, FailureList, list_failures,
-        {"groups": [_FAILURE_EXAMPLE], "count": 1, "more": 0, "span": _SPAN_EXAMPLE, "partial": None},
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET", "/failures", "listFailures", "failures", "List failure groups, largest first", list_failures,
+        params=FailureListParams, response=FailureList,
+        example={"failures": [_FAILURE_EXAMPLE], "count": 1, "more": 0, "span": _SPAN_EXAMPLE, "partial": None},
     ),
-    ActionRoute(
-        "GET", "/failures/{id}", "getFailure", "failures", "One group of failures and its latest tasks", "view",
-        ask.FailureDetailParams, None, FailureTasks, get_failure,
-        {
-            "group": _FAILURE_EXAMPLE,
+    Route(
+        "GET", "/failures/{id}", "getFailure", "failures", "Get a failure group with its latest tasks", get_failure,
+        params=FailureDetailParams, response=FailureTasks,
+        example={
+            "failure": _FAILURE_EXAMPLE,
             "span": _SPAN_EXAMPLE,
             "tasks": [{"uuid": "charge-18", "exception": "CardDeclined('card of order 18 declined')"}],
         },
     ),
-    ActionRoute(
-        "POST", "/failures/{id}/resolve", "resolveFailure", "failures", "Say that it will not happen again", "tasks",
-        FailureParams, ResolveFailureBody, FailureState, resolve_failure, _state_example("resolved", _NOTE_EXAMPLE),
-        {"comment": "SHOP-311"},
-        "failure.resolve",
+    Route(
+        "POST", "/failures/{id}/resolve", "resolveFailure", "failures", "Resolve a failure group", resolve_failure,
+        params=FailureParams, body=ResolveFailureBody, response=FailureState, permission="tasks",
+        audit_action="failure.resolve", example=_state_example("resolved", _NOTE_EXAMPLE),
+        body_example={"comment": "SHOP-311"},
     ),
-    ActionRoute(
-        "POST", "/failures/{id}/mute", "muteFailure", "failures", "Hear no more of it, for a while or for ever",
-        "tasks", FailureParams, MuteFailureBody, FailureState, mute_failure, _state_example("muted", {**_NOTE_EXAMPLE,
-        "until": 1795429000.0}),
-        {"until": 1795429000.0, "comment": "SHOP-311"}, "failure.mute",
+    Route(
+        "POST", "/failures/{id}/mute", "muteFailure", "failures", "Mute a failure group", mute_failure,
+        params=FailureParams, body=MuteFailureBody, response=FailureState, permission="tasks",
+        audit_action="failure.mute", example=_state_example("muted", {**_NOTE_EXAMPLE, "expires_at": 1795429000.0}),
+        body_example={"expires_at": 1795429000.0, "comment": "SHOP-311"},
     ),
-    ActionRoute(
-        "POST", "/failures/{id}/reopen", "reopenFailure", "failures", "Take back that it is resolved or muted", "tasks",
-        FailureParams, ReopenFailureBody, FailureState, reopen_failure, _state_example("open", None), {},
-        "failure.reopen",
+    Route(
+        "POST", "/failures/{id}/reopen", "reopenFailure", "failures", "Reopen a resolved or muted failure group",
+        reopen_failure, params=FailureParams, body=ReopenFailureBody, response=FailureState, permission="tasks",
+        audit_action="failure.reopen", example=_state_example("open", None), body_example={},
     ),
 )  # fmt: skip

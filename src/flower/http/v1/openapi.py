@@ -1,7 +1,8 @@
-"""The OpenAPI 3.1 document, made of the table of routes and of the types in it. The examples are real answers: those of
-a small store of examples."""
+"""The OpenAPI 3.1 document, generated from the table of routes and the types in it. Examples are responses of the
+handlers on a small example store."""
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -9,159 +10,153 @@ import msgspec
 
 from flower import __version__
 from flower.http.responses import STATUS_BY_CODE
-from flower.http.v1.action_routes import ALL_ACTION_ROUTES
 from flower.http.v1.openapi_examples import example_response
 from flower.http.v1.parsing import parameter_schemas
-from flower.http.v1.route import ActionRoute
-from flower.http.v1.routes import PREFIX, READ_ROUTES, ReadRoute
+from flower.http.v1.route import PREFIX, Route
+from flower.http.v1.routes import ROUTES
 from flower.http.v1.schemas import Error, ErrorResponse
 
 Json: TypeAlias = dict[str, Any]
 
-ALL_ROUTES: tuple[ReadRoute | ActionRoute, ...] = (*READ_ROUTES, *ALL_ACTION_ROUTES)
-
 _REF = "#/components/schemas/{name}"
 
-#: The errors that any route may answer: a name, its code, and an example.
+#: Errors of every route: a name, a description and an example.
 ERROR_RESPONSES: dict[str, tuple[str, Error]] = {
-    "Invalid": (
-        "The query or a parameter makes no sense; `position` says where in the query.",
-        Error("invalid_search", "OR must be followed by a search term at position 14.", "", 14),
+    "InvalidRequest": (
+        "The query, a parameter or the body is invalid; `position` is the index of the error in the query.",
+        Error("invalid_query", "OR must be followed by a search term at position 14.", "", 14),
     ),
-    "Unauthorized": (
-        "A login is needed, or the API is not opened.",
-        Error("unauthorized", "Access denied"),
+    "Unauthenticated": (
+        "Not signed in, or the API is not enabled without a login.",
+        Error("unauthenticated", "Access denied"),
     ),
     "Forbidden": (
-        "You may not do this, or it is refused, by the worker for instance.",
-        Error("forbidden", "You may not do this", "it needs the permission 'tasks'"),
+        "The permission is missing, or the server or a worker rejected the request.",
+        Error("forbidden", "Permission 'tasks' is required"),
     ),
-    "TooMany": (
-        "Too many logins failed; `Retry-After` says how many seconds to wait.",
-        Error("too_many", "Too many failed logins: try again in 120 seconds"),
+    "TooManyRequests": (
+        "Too many failed sign-ins; the header `Retry-After` contains the number of seconds to wait.",
+        Error("too_many_requests", "Too many failed sign-ins: try again in 120 seconds"),
     ),
     "NotFound": (
-        "There is no such thing.",
-        Error("no_such_task", "Unknown task '17'", "no such task was recorded"),
+        "The resource does not exist.",
+        Error("task_not_found", "Unknown task '17'", "no task with this id is recorded"),
     ),
-    "Broken": (
+    "InternalError": (
         "An error of the server, which is in its log.",
-        Error("error", "Something went wrong here", "the server's log says more"),
+        Error("internal_error", "Internal server error", "see the server's log"),
     ),
     "Unavailable": (
-        "The store cannot be read.",
-        Error("store", "The store cannot be read"),
+        "The store, the broker or the result backend is unavailable.",
+        Error("store_unavailable", "The store cannot be read"),
     ),
     "Timeout": (
-        "There was no answer in time.",
-        Error("timeout", "The answer took longer than 10 s", "narrow the query, for instance by received:>-1h"),
+        "The time limit was reached.",
+        Error("timeout", "The query took longer than 10 s", "narrow it, for instance by received:>-1h"),
     ),
 }
+
+_DESCRIPTION = """\
+Times are epoch seconds, durations are seconds, and `null` is an unknown value. `query` is a query of the search
+language; an empty query matches all tasks. `partial` explains when a time limit cut the result. A list is paged by
+`limit` and `cursor`; `next_cursor` is null on the last page. All errors have the same shape, with a stable `code`.
+Unknown parameters are rejected.
+
+If no login is configured, the API is enabled by the environment variable `FLOWER_UNAUTHENTICATED_API`.
+"""
 
 
 @cache
 def openapi_document(root: str = "") -> Json:
-    """`root` is the path that the server is mounted at, without the slash at its end."""
-    answers = [route.response for route in READ_ROUTES if route.response is not None]
-    answers += [kind for route in READ_ROUTES for kind in route.events.values()]
-    acted = [kind for action in ALL_ACTION_ROUTES for kind in (action.response, action.body) if kind is not None]
-    _, components = msgspec.json.schema_components([*answers, *acted, ErrorResponse], ref_template=_REF)
-    made = {
+    """`root` is the path at which the server is mounted, without the trailing slash."""
+    structs = [
+        struct
+        for route in ROUTES
+        for struct in (route.response, route.body, *route.events.values())
+        if struct is not None
+    ]
+    _, components = msgspec.json.schema_components([*structs, ErrorResponse], ref_template=_REF)
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "Bellflower",
             "version": __version__,
-            "summary": "Everything that can be asked of the recorded tasks.",
+            "summary": "Query recorded Celery tasks and control tasks and workers.",
             "description": _DESCRIPTION,
             "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
         },
         "servers": [{"url": root or "/"}],
-        "security": [{"login": []}, {"token": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ALL_ROUTES)],
-        "paths": _paths(),
+        "security": [{"basic": []}, {"token": []}, {}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
+        "paths": _paths(ROUTES),
         "components": {
             "schemas": components,
             "responses": {name: _error_response(*error) for name, error in ERROR_RESPONSES.items()},
             "securitySchemes": {
-                "login": {"type": "http", "scheme": "basic"},
+                "basic": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},
             },
         },
     }
-    # By way of text: defaults of the types that are tuples become lists.
-    found: Json = json.loads(msgspec.json.encode(made))
-    return found
+    # Through JSON text: defaults that are tuples become lists.
+    decoded: Json = json.loads(msgspec.json.encode(document))
+    return decoded
 
 
-_DESCRIPTION = """\
-Times are epoch seconds, durations seconds. A query is a text of the search language; nothing is everything. `partial`
-in an answer says, in a sentence, that the time limit came first and what would narrow the question; what was found
-until then is given. Errors all have one shape, with a stable `code`. Unknown parameters are refused.
-
-Without a login configured the API answers only if the environment variable `FLOWER_UNAUTHENTICATED_API` opens it.
-"""
-
-
-def _paths() -> Json:
+def _paths(routes: Sequence[Route]) -> Json:
     paths: Json = {}
-    for route in ALL_ROUTES:
-        method = route.method.lower() if isinstance(route, ActionRoute) else "get"
-        paths.setdefault(f"{PREFIX}{route.plain_path}", {})[method] = _operation(route)
+    for route in routes:
+        paths.setdefault(f"{PREFIX}{route.plain_path}", {})[route.method.lower()] = _operation(route)
     return paths
 
 
-def _operation(route: ReadRoute | ActionRoute) -> Json:
+def _operation(route: Route) -> Json:
     operation = {
         "operationId": route.name,
         "summary": route.summary,
+        "description": _operation_description(route),
         "tags": [route.tag],
         "parameters": [_parameter(route, name, schema) for name, schema in parameter_schemas(route.params).items()],
         "responses": {
             "200": {"description": route.summary, "content": _response_content(route)},
             **{
-                str(STATUS_BY_CODE[problem.code]): {"$ref": f"#/components/responses/{name}"}
-                for name, problem in _error_names()
+                str(STATUS_BY_CODE[error.code]): {"$ref": f"#/components/responses/{name}"}
+                for name, (_, error) in ERROR_RESPONSES.items()
             },
         },
     }
-    if isinstance(route, ReadRoute) and route.events:
-        operation["description"] = _event_descriptions(route)
-    if isinstance(route, ActionRoute):
-        operation["description"] = f"Needs the permission `{route.permission}`."
-        if route.body is not None:
-            schema = {"$ref": _REF.format(name=route.body.__name__)}
-            content = {"application/json": {"schema": schema, "example": route.body_example}}
-            operation["requestBody"] = {"required": True, "content": content}
+    if route.body is not None:
+        schema = {"$ref": _REF.format(name=route.body.__name__)}
+        content = {"application/json": {"schema": schema, "example": route.body_example}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
-def _event_descriptions(route: ReadRoute) -> str:
-    """In words, for OpenAPI has none for what comes in a stream."""
-    lines = [
-        f"- `{name}`: the schema `{kind.__name__}`. {' '.join((kind.__doc__ or '').split())}"
-        for name, kind in route.events.items()
-    ]
-    return "\n".join(["The events, each with a line of JSON as its data:", "", *lines])
+def _operation_description(route: Route) -> str:
+    """The permission, and the events of a stream: OpenAPI has no notation for them."""
+    lines = [f"Requires the permission `{route.permission}`."]
+    if route.events:
+        lines += ["", "Events, each with one line of JSON as its data:", ""]
+        lines += [
+            f"- `{name}`: schema `{kind.__name__}`. {' '.join((kind.__doc__ or '').split())}"
+            for name, kind in route.events.items()
+        ]
+    return "\n".join(lines)
 
 
-def _error_names() -> list[tuple[str, Error]]:
-    return [(name, problem) for name, (_, problem) in ERROR_RESPONSES.items()]
+def _response_content(route: Route) -> Json:
+    if route.response is not None:
+        schema = {"$ref": _REF.format(name=route.response.__name__)}
+        return {"application/json": {"schema": schema, "example": example_response(route)}}
+    if route.events:
+        return {media_type: {"example": example_response(route)} for media_type in route.media_types}
+    return {media_type: {} for media_type in route.media_types}
 
 
-def _response_content(route: ReadRoute | ActionRoute) -> Json:
-    if route.response is None:
-        if isinstance(route, ReadRoute) and route.events:
-            return {media_type: {"example": example_response(route)} for media_type in route.media_types}
-        return {media_type: {} for media_type in route.media_types}
-    schema = {"$ref": _REF.format(name=route.response.__name__)}
-    example = route.example if isinstance(route, ActionRoute) else example_response(route)
-    return {"application/json": {"schema": schema, "example": example}}
-
-
-def _parameter(route: ReadRoute | ActionRoute, name: str, schema: Json) -> Json:
+def _parameter(route: Route, name: str, schema: Json) -> Json:
     in_path = f"{{{name}}}" in route.plain_path
     own = {key: value for key, value in schema.items() if key not in ("description", "examples")}
-    if own.get("default") in ("", []):  # as if it were not given
+    if own.get("default") in ("", []):  # the same as no value
         del own["default"]
     parameter = {
         "name": name,
@@ -176,12 +171,12 @@ def _parameter(route: ReadRoute | ActionRoute, name: str, schema: Json) -> Json:
         example = schema["examples"][0]
         if in_path:
             parameter["example"] = example
-        else:  # in words: viewers put an `example` into the form, and so would ask for it
+        else:  # as text: Swagger UI enters an `example` into the form, and so would send it
             parameter["description"] += f" Example: `{example}`."
     return parameter
 
 
-def _error_response(sentence: str, problem: Error) -> Json:
+def _error_response(description: str, error: Error) -> Json:
     schema = {"$ref": _REF.format(name=ErrorResponse.__name__)}
-    example = msgspec.to_builtins(ErrorResponse(problem))
-    return {"description": sentence, "content": {"application/json": {"schema": schema, "example": example}}}
+    example = msgspec.to_builtins(ErrorResponse(error))
+    return {"description": description, "content": {"application/json": {"schema": schema, "example": example}}}

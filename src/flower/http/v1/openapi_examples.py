@@ -1,18 +1,21 @@
-"""A small store for the examples of the document: their answers are made by the very functions that answer requests."""
+"""Examples of the OpenAPI document: responses of the handlers on a small store."""
 
 import json
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from starlette.routing import compile_path
 
+from flower.access import ANONYMOUS
+from flower.api.context import Context
 from flower.api.json_encoder import dump_json
-from flower.http.v1.parsing import parse_parameters
-from flower.http.v1.routes import ReadRoute
-from flower.http.v1.streaming_body import StreamingBody
+from flower.http.v1.parsing import parse_params
+from flower.http.v1.route import RequestContext, Route
+from flower.http.v1.stream import StreamParams, example_stream
 from flower.records import FAILURE, RECEIVED, SUCCESS, Gap, Task, Worker
+from flower.store.ledger import Ledger
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, Reader
 
@@ -27,7 +30,7 @@ shop.billing.CardDeclined: card of order 18 declined
 
 
 def _task(uuid: str, name: str, after: float, **fields: Any) -> Task:
-    """Sent so many seconds after ten, received and started soon after."""
+    """A task that was sent `after` seconds after the base time, received and started shortly after."""
     sent = _BASE_TIME + after
     values = {"sent": sent, "received": sent + 0.02, "started": sent + 0.25, "timestamp": sent + 0.25}
     return Task(uuid=uuid, **{"name": name, "hostname": "celery@w1", "queue": "shop", "retries": 0, **values, **fields})
@@ -106,7 +109,7 @@ def example_store() -> Reader:
         Batch(
             new=EXAMPLE_TASKS,
             workers=EXAMPLE_WORKERS,
-            gaps=[Gap(_BASE_TIME - 60.0, _BASE_TIME - 48.0, "the broker was away")],
+            gaps=[Gap(_BASE_TIME - 60.0, _BASE_TIME - 48.0, "broker unreachable")],
         )
     )
     writer.set_status(
@@ -115,18 +118,25 @@ def example_store() -> Reader:
     return MemoryReader(store)
 
 
-def example_response(route: ReadRoute) -> Any:
-    """What the route's example is answered with: JSON values, or the text that a route streams."""
-    found = route.handler(example_store(), parse_example(route, route.example))
-    if isinstance(found, StreamingBody):
-        return b"".join(found.chunks).decode()
-    return json.loads(dump_json(found))
+def example_response(route: Route) -> Any:
+    """The response to the route's example: JSON values, or the text of a stream."""
+    if not isinstance(route.example, str):
+        return route.example
+    store, params = example_store(), parse_example(route, route.example)
+    if isinstance(params, StreamParams):
+        return b"".join(example_stream(store, params)).decode()
+    ctx = RequestContext(Context(store, _no_app, cast(Ledger, None)), ANONYMOUS)
+    return json.loads(dump_json(route.handler(ctx, params, None)))
 
 
-def parse_example(route: ReadRoute, address: str) -> msgspec.Struct:
-    """The parameters that an address below the prefix gives this route."""
-    parts = urlsplit(address)
+def parse_example(route: Route, url: str) -> msgspec.Struct:
+    """The parameters of a URL relative to the prefix."""
+    parts = urlsplit(url)
     pattern, _, _ = compile_path(route.path)
-    found = pattern.match(f"/{parts.path}")
-    path = found.groupdict() if found else {}
-    return parse_parameters(route.params, path, parse_qsl(parts.query))
+    match = pattern.match(f"/{parts.path}")
+    path = match.groupdict() if match else {}
+    return parse_params(route.params, path, parse_qsl(parts.query))
+
+
+def _no_app() -> Any:
+    raise AssertionError("examples do not load the Celery application")

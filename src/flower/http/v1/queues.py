@@ -1,33 +1,50 @@
-"""Queues: how they are, and how they were."""
+"""Routes of queues: current statistics and history."""
 
 import time
-from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import msgspec
-from anyio import to_thread
 from msgspec import UNSET, Meta, UnsetType
 
 from flower.api.query_params import choose_buckets, parse_time_bound, parse_time_zone
-from flower.api.queues import QueueRates, estimate_time_to_empty, get_current_rates, list_queue_consumers
+from flower.api.queues import (
+    QueueRates,
+    estimate_time_to_empty,
+    get_current_rates,
+    get_current_samples,
+    list_queue_consumers,
+)
 from flower.api.thread_pool import run_in_thread
 from flower.http.v1.params import BucketCountParam, BucketWidthParam
-from flower.http.v1.route import ActionRoute, NoParams, RequestContext
+from flower.http.v1.route import NoParams, RequestContext, Route
 from flower.store.ledger.queue_samples import QueueBucket, QueueSample
 
-#: Seconds of history where nobody says.
+#: Seconds of history by default.
 _DEFAULT_HISTORY: Final = 6 * 3600.0
 
 
-class QueueRow(msgspec.Struct, frozen=True):
-    """Null is what the broker does not tell. `ready` messages wait for a worker, `unacknowledged` ones were given to a
-    worker that has not confirmed them; `consumers` is the broker's count; `oldest` is how long the oldest message that
-    waits has done so, in seconds. `workers` are those that live and said that they consume it.
+class QueueHistoryParams(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(description="The queue's name.", examples=["celery"])]
+    start: Annotated[
+        str,
+        Meta(description="Start of the history: `-1h`, `today`, `2026-11-22T10:15Z`, epoch seconds. Default: `-6h`."),
+    ] = ""
+    end: Annotated[str, Meta(description="End of the history. Default: now.")] = ""
+    tz: Annotated[str, Meta(description="Time zone of times without a zone. Default: the server's time zone.")] = ""
+    buckets: BucketCountParam = 60
+    width: BucketWidthParam | UnsetType = UNSET
 
-    `in_rate` and `out_rate` are tasks sent and begun a second, over the last five minutes, null where no `task-sent`
-    event names the queue. `growing`: whether it does, over the same time. `empty_in`: seconds until it is empty if it
-    goes on like this, -1 for never."""
+
+class QueueRow(msgspec.Struct, frozen=True):
+    """Null: not reported by the broker. `ready` messages wait for a consumer, `unacked` messages are delivered and not
+    acknowledged, `consumers` is the broker's count. `oldest_message_age` is the age of the oldest ready message in
+    seconds. `workers` are the online workers that consume the queue.
+
+    `arrivals_per_second` and `departures_per_second` are the tasks sent to and started from the queue over the last
+    five minutes; null if no `task-sent` event names the queue. `growing`: the queue grew over the same time.
+    `time_to_empty` is the number of seconds until the queue is empty at these rates; null if it does not shrink or the
+    rates are unknown."""
 
     name: str
     ready: int | None
@@ -42,14 +59,14 @@ class QueueRow(msgspec.Struct, frozen=True):
 
 
 class QueueList(msgspec.Struct, frozen=True):
-    """`at`: when the broker was asked."""
+    """`sampled_at`: the time of the broker's reply."""
 
     sampled_at: float
     queues: tuple[QueueRow, ...]
 
 
 class QueueHistory(msgspec.Struct, frozen=True):
-    """Stretches of `width` seconds, the oldest first; those without a sample are left out."""
+    """Buckets of `width` seconds, oldest first, without those that have no sample."""
 
     name: str
     start_at: float
@@ -57,114 +74,86 @@ class QueueHistory(msgspec.Struct, frozen=True):
     buckets: tuple[QueueBucket, ...]
 
 
-class QueueHistoryParams(msgspec.Struct, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="The queue's name.", examples=["celery"])]
-    start: Annotated[
-        str, Meta(description="From then on: `-1h`, `today`, `2026-11-22T10:15Z`, epoch seconds. Default: `-6h`.")
-    ] = ""
-    end: Annotated[str, Meta(description="Until then. Default: now.")] = ""
-    tz: Annotated[str, Meta(description="The zone of times that name none. Default: the server's.")] = ""
-    buckets: BucketCountParam = 60
-    width: BucketWidthParam | UnsetType = UNSET
+async def list_queues(ctx: RequestContext, params: NoParams, body: None) -> QueueList:
+    samples = await get_current_samples(ctx.server)
+    consumers = await run_in_thread(lambda: list_queue_consumers(ctx.server))
+    rates = await run_in_thread(lambda: get_current_rates(ctx.server))
+    rows = (_queue_row(sample, rates.get(sample.queue, QueueRates()), consumers) for sample in samples)
+    return QueueList(time.time(), tuple(rows))
 
 
-async def list_queues(acting: RequestContext, asked: NoParams, body: None) -> QueueList:
-    module = await to_thread.run_sync(import_module, "flower.api.queues")
-    found: Sequence[QueueSample] = await module.get_current_samples(acting.server)
-    consumers = await run_in_thread(lambda: list_queue_consumers(acting.server))
-    rates = await run_in_thread(lambda: get_current_rates(acting.server))
-    return QueueList(
-        time.time(), tuple(_queue_row(each, rates.get(each.queue, QueueRates()), consumers) for each in found)
-    )
-
-
-def _queue_row(found: QueueSample, rates: QueueRates, consumers: Mapping[str, tuple[str, ...]]) -> QueueRow:
-    # the depth of this moment, which is newer than the last sample
-    left = estimate_time_to_empty(found.ready, rates.slope, rates.arrivals_per_second, rates.departures_per_second)
+def _queue_row(sample: QueueSample, rates: QueueRates, consumers: Mapping[str, tuple[str, ...]]) -> QueueRow:
     return QueueRow(
-        name=found.queue,
-        ready=found.ready,
-        unacked=found.unacknowledged,
-        consumers=found.consumers,
-        oldest_message_age=found.oldest,
-        workers=consumers.get(found.queue, ()),
+        name=sample.queue,
+        ready=sample.ready,
+        unacked=sample.unacknowledged,
+        consumers=sample.consumers,
+        oldest_message_age=sample.oldest,
+        workers=consumers.get(sample.queue, ()),
         arrivals_per_second=rates.arrivals_per_second,
         departures_per_second=rates.departures_per_second,
         growing=rates.growing,
-        time_to_empty=left,
+        # From the current depth, which is newer than that of the rates.
+        time_to_empty=estimate_time_to_empty(
+            sample.ready, rates.slope, rates.arrivals_per_second, rates.departures_per_second
+        ),
     )
 
 
-async def get_queue_history(acting: RequestContext, asked: QueueHistoryParams, body: None) -> QueueHistory:
+def get_queue_history(ctx: RequestContext, params: QueueHistoryParams, body: None) -> QueueHistory:
     now = time.time()
-    zone = parse_time_zone(asked.tz)
-    end = parse_time_bound(asked.end, "end", zone, now)
+    zone = parse_time_zone(params.tz)
+    end = parse_time_bound(params.end, "end", zone, now)
     end = now if end is None else end
-    start = parse_time_bound(asked.start, "start", zone, now)
+    start = parse_time_bound(params.start, "start", zone, now)
     start = end - _DEFAULT_HISTORY if start is None else start
-    width = None if asked.width is UNSET else asked.width
-    span = choose_buckets(start, end, buckets=asked.buckets, width=width, zone=zone, key="received")
-    samples = acting.server.ledger.queue_samples
-    found = await run_in_thread(lambda: samples.history(asked.name, span.start_at, span.end, span.width))
-    return QueueHistory(asked.name, span.start_at, span.width, tuple(found))
+    width = None if params.width is UNSET else params.width
+    span = choose_buckets(start, end, buckets=params.buckets, width=width, zone=zone, key="received")
+    buckets = ctx.server.ledger.queue_samples.history(params.name, span.start_at, span.end, span.width)
+    return QueueHistory(params.name, span.start_at, span.width, tuple(buckets))
 
 
-QUEUE_ROUTES: tuple[ActionRoute, ...] = (
-    ActionRoute(
-        "GET",
-        "/queues",
-        "listQueues",
-        "queues",
-        "The queues as the broker has them now",
-        "view",
-        NoParams,
-        None,
-        QueueList,
-        list_queues,
-        {
-            "at": 1795342592.0,
-            "queues": [
-                {
-                    "name": "celery",
-                    "ready": 3,
-                    "unacknowledged": 4,
-                    "consumers": None,
-                    "oldest": 1.75,
-                    "workers": ["celery@w1"],
-                    "in_rate": 2.5,
-                    "out_rate": 4.0,
-                    "growing": False,
-                    "empty_in": 2.0,
-                }
-            ],
-        },
-    ),
-    ActionRoute(
-        "GET",
-        "/queues/{name:path}/history",
-        "getQueueHistory",
-        "queues",
-        "How a queue was over time",
-        "view",
-        QueueHistoryParams,
-        None,
-        QueueHistory,
-        get_queue_history,
+_QUEUE_LIST_EXAMPLE: Final[dict[str, Any]] = {
+    "sampled_at": 1795342592.0,
+    "queues": [
         {
             "name": "celery",
-            "start": 1795342200.0,
-            "width": 300.0,
-            "stretches": [
-                {
-                    "at": 1795342200.0,
-                    "samples": 20,
-                    "ready": 2.5,
-                    "ready_most": 7,
-                    "unacknowledged_most": 4,
-                    "consumers_fewest": None,
-                    "oldest": 1.75,
-                }
-            ],
-        },
+            "ready": 3,
+            "unacked": 4,
+            "consumers": None,
+            "oldest_message_age": 1.75,
+            "workers": ["celery@w1"],
+            "arrivals_per_second": 2.5,
+            "departures_per_second": 4.0,
+            "growing": False,
+            "time_to_empty": 2.0,
+        }
+    ],
+}
+_QUEUE_HISTORY_EXAMPLE: Final[dict[str, Any]] = {
+    "name": "celery",
+    "start_at": 1795342200.0,
+    "width": 300.0,
+    "buckets": [
+        {
+            "start_at": 1795342200.0,
+            "samples": 20,
+            "ready_avg": 2.5,
+            "ready_max": 7,
+            "unacked_max": 4,
+            "consumers_min": None,
+            "oldest_message_age_max": 1.75,
+        }
+    ],
+}
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET", "/queues", "listQueues", "queues", "List queues with their current statistics", list_queues,
+        response=QueueList, example=_QUEUE_LIST_EXAMPLE,
     ),
-)
+    Route(
+        "GET", "/queues/{name:path}/history", "getQueueHistory", "queues", "Get the history of a queue",
+        get_queue_history, params=QueueHistoryParams, response=QueueHistory, example=_QUEUE_HISTORY_EXAMPLE,
+    ),
+)  # fmt: skip

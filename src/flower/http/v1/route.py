@@ -1,74 +1,94 @@
-"""Routes of `/api/v1` that need more than the store: who asks, the ledger, the cluster. Those that change something are
-noted in the audit log under their `action`, by whoever mounts them."""
+"""The route type of `/api/v1`, and what a handler receives and returns."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import import_module
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import msgspec
-from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
 
 from flower.access import Identity, Permission
 from flower.api.context import Context
 from flower.http.audit_middleware import AuditNote
-from flower.http.v1.streaming_body import StreamingBody
+from flower.store.protocols import Reader
 
-#: Under which heading a route is shown.
-Tag: TypeAlias = Literal["actions", "jobs", "workers", "queues", "access", "searches", "failures", "status"]
+PREFIX = "/api/v1"
+
+#: Sections of the document, in its order.
+Tag: TypeAlias = Literal[
+    "tasks", "statistics", "workflows", "workers", "queues", "jobs", "failures", "search", "saved searches", "system",
+    "stream", "access",
+]  # fmt: skip
 
 
 class NoParams(msgspec.Struct, frozen=True):
-    """No parameters."""
+    """A route without parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What an action is given beside what was asked."""
+    """What a handler needs besides parameters and body: the server, the user and the audit entry of the request."""
 
     server: Context
     identity: Identity
-    #: what the entry in the audit log shall have beside what was asked: targets that were made, a message
     audit_note: AuditNote = field(default_factory=AuditNote)
+    #: None where a handler makes an example for the document
+    request: Request | None = None
 
-
-#: Given what acts, the parameters and the body (None where there is none).
-Handler: TypeAlias = Callable[[RequestContext, Any, Any], Awaitable[msgspec.Struct | StreamingBody]]
+    @property
+    def store(self) -> Reader:
+        return self.server.store
 
 
 @dataclass(frozen=True, slots=True)
-class ActionRoute:
-    """`asked` holds the parameters of path and query string, `body` what is in the JSON body, `answers` the answer.
-    `body_example` and `example` (the answer) are printed in the document, and are checked against their types. An
-    action that gives a file has no `answers`; it names the `media_types` of what it gives as `Streamed`."""
+class StreamingBody:
+    """A response that is too large for memory, as chunks that are read in worker threads.
 
-    method: Literal["GET", "POST", "DELETE"]
+    An error before the first chunk becomes an error response. After it the connection is closed, so that a client does
+    not take half a file for a complete one."""
+
+    media_type: str
+    chunks: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+HandlerResult: TypeAlias = msgspec.Struct | StreamingBody | Response
+#: Called with the context, the parameters and the body (None where there is none). A plain function runs in a worker
+#: thread, a coroutine function in the event loop.
+Handler: TypeAlias = Callable[[RequestContext, Any, Any], HandlerResult | Awaitable[HandlerResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of the API. The server mounts it; the OpenAPI document and docs/api.md are generated from it.
+
+    `params` are the parameters of path and query string, `body` is the JSON body, `response` the JSON response. A route
+    that returns a file has `media_types` instead of a `response`; a stream also has its `events`. The last element of a
+    path may contain slashes if it is written `{name:path}`.
+
+    `example` is a request that is answered from the example store, or the response itself. It is checked against
+    `response`, as is `body_example` against `body`."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     name: str
     tag: Tag
     summary: str
-    permission: Permission
-    params: type[msgspec.Struct]
-    body: type[msgspec.Struct] | None
-    response: type[msgspec.Struct] | None
     handler: Handler
-    example: Mapping[str, Any]
-    body_example: Mapping[str, Any] | None = None
-    #: "" for what changes nothing
+    params: type[msgspec.Struct] = NoParams
+    body: type[msgspec.Struct] | None = None
+    response: type[msgspec.Struct] | None = None
+    permission: Permission = "view"
+    #: the name in the audit log; "" for a route that changes nothing
     audit_action: str = ""
+    example: str | Mapping[str, Any] = ""
+    body_example: Mapping[str, Any] | None = None
     media_types: tuple[str, ...] = ()
+    #: schemas of the events of a stream, by name
+    events: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
 
     @property
     def plain_path(self) -> str:
+        """The path in OpenAPI's notation."""
         return self.path.replace(":path}", "}")
-
-
-def lazy_handler(module: str, function: str) -> Handler:
-    """A function of a module that is imported when it is first asked: Celery takes long to import."""
-
-    async def act(acting: RequestContext, asked: Any, body: Any) -> msgspec.Struct | StreamingBody:
-        found = await to_thread.run_sync(partial(import_module, module))
-        return await cast(Handler, getattr(found, function))(acting, asked, body)
-
-    return act

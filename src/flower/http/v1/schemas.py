@@ -1,19 +1,19 @@
-"""What goes back where the structs of the store and of `questions` do not say it already."""
+"""Response schemas that several routes share."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from flower.api.failures import FailureRow
 from flower.http.v1.task_rows import TaskRow
+from flower.recorder_status import RecorderState
 from flower.records import Gap, Worker
-from flower.store.query_results import BucketSpan, WorkerSnapshot
 
 
 class Error(msgspec.Struct, frozen=True):
-    """`code` is a stable word for programs, `message` and `hint` are for people. `position` is where in the trimmed
-    query the error lies, in characters from 0."""
+    """`code` is stable, `message` states what failed, and `hint` what to do about it ("" if nothing). `position` is the
+    index of the invalid character in the trimmed query."""
 
     code: str
     message: str
@@ -26,8 +26,8 @@ class ErrorResponse(msgspec.Struct, frozen=True):
 
 
 class TaskList(msgspec.Struct, frozen=True):
-    """`next` is the address of the next page, null on the last one; `cursor` is the same for those who build addresses
-    themselves."""
+    """One page. `next_cursor` is the `cursor` of the next page, `next_url` its relative URL; both are null on the last
+    page. A page by `offset` has no `next_cursor`."""
 
     tasks: tuple[TaskRow, ...]
     next_url: str | None = None
@@ -39,49 +39,17 @@ class TopTasks(msgspec.Struct, frozen=True):
     tasks: tuple[TaskRow, ...]
 
 
-class FailureTasks(msgspec.Struct, frozen=True):
-    """A group of alike failures; `span` tells the stretches of time of its `trend`."""
-
-    failure: FailureRow
-    span: BucketSpan
-    tasks: Annotated[tuple[TaskRow, ...], Meta(description="The latest ones.")]
-
-
-class WorkflowRow(msgspec.Struct, frozen=True):
-    """A task that others name as their root: its id, name and state. Of all the `tasks` of the workflow, it among them,
-    `ended` have ended, `failed` of these in FAILURE, and `running` are being worked on. From `started`, when the first
-    was sent, to `last`, the newest event of any, it is `seconds`. `root` has the columns that were asked for."""
-
-    uuid: str
-    name: str | None
-    state: str
-    task_count: int
-    finished_count: int
-    failed_count: int
-    running_count: int
-    started_at: float | None
-    last_event_at: float | None
-    duration: float | None
-    root: TaskRow | UnsetType = UNSET
-
-
-class WorkflowList(msgspec.Struct, frozen=True):
-    """Newest root first. `cursor` gives the next page, null on the last one."""
-
-    workflows: tuple[WorkflowRow, ...]
-    next_cursor: str | None = None
-    partial: str | None = None
-
-
 class WorkerRow(msgspec.Struct, frozen=True):
-    """`alive`: it said that it is online, and was heard in the last two heartbeats. Times are epoch seconds,
-    `heartbeat` by our clock; `active` and `processed` are the worker's own count of tasks."""
+    """`online`: the worker has not reported that it shuts down. `alive`: it is online, and its last heartbeat is not
+    older than two heartbeat intervals (`freq`). `last_heartbeat_at` is when the recorder received the heartbeat,
+    `last_event_at` the time of the last event by the worker's clock. `active` and `processed` are the worker's own task
+    counts."""
 
-    hostname: str
+    name: str
     alive: bool
     online: bool
-    heartbeat: float | None
-    timestamp: float | None
+    last_heartbeat_at: float | None
+    last_event_at: float | None
     freq: float | None
     pid: int | None
     active: int | None
@@ -96,64 +64,8 @@ class WorkerList(msgspec.Struct, frozen=True):
     workers: tuple[WorkerRow, ...]
 
 
-class WorkerDetail(msgspec.Struct, frozen=True):
-    """`states`: how many of its tasks are in each state."""
-
-    worker: WorkerRow
-    task_count: int
-    states: dict[str, int]
-    partial: str | None = None
-
-
-class WorkerHistory(msgspec.Struct, frozen=True):
-    """Newest first."""
-
-    events: tuple[WorkerSnapshot, ...]
-
-
-class TaskType(msgspec.Struct, frozen=True):
-    name: str
-    count: int
-
-
-class TaskTypeList(msgspec.Struct, frozen=True):
-    """The most frequent first; `more` names were left out."""
-
-    task_types: tuple[TaskType, ...]
-    more: int = 0
-    partial: str | None = None
-
-
-class SearchField(msgspec.Struct, frozen=True):
-    """A field of the search language. `kind` says how it is compared, `cost` what it is answered from (see the
-    documentation of the search)."""
-
-    name: str
-    type: str
-    cost: str
-    description: str
-    example: str
-
-
-class QueryWarningRow(msgspec.Struct, frozen=True):
-    """A part of a query that is allowed and probably not what was meant; `position` as in errors."""
-
-    message: str
-    position: int
-
-
-class ParsedQuery(msgspec.Struct, frozen=True):
-    """How a query was understood: `canonical` is the plainest query that means the same, its times in the server's
-    zone."""
-
-    query: str
-    canonical: str
-    warnings: tuple[QueryWarningRow, ...]
-    fields: tuple[SearchField, ...]
-
-
 class StoreState(msgspec.Struct, frozen=True):
-    """`sequence` counts the writes; `damaged` names the parts that could not be read."""
+    """`sequence` is the number of the last write. `damaged` are the names of the unreadable parts."""
 
     sequence: int
     task_count: int
@@ -162,29 +74,60 @@ class StoreState(msgspec.Struct, frozen=True):
     damaged: tuple[str, ...]
 
 
-class RecorderState(msgspec.Struct, frozen=True):
-    """What the recorder last said of itself, at `at`; null what it did not say. `connected`: to the broker."""
+class RecorderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The last status report of the recorder, at `reported_at`. `state` is `unknown` without a report, `stopped`,
+    `blocked` by an `error` of the store, `disconnected` from the broker, or `recording`."""
 
-    reported_at: float | None = None
-    running: bool | None = None
-    connected: bool | None = None
-    events: int | None = None
-    last_event_at: float | None = None
-    error: str | None = None
-    connection_error: Annotated[str | None, Meta(description="Why the broker cannot be reached, as long as so.")] = None
-    lag: Annotated[float | None, Meta(description="Seconds that the oldest event of the last write waited.")] = None
+    state: RecorderState
+    reported_at: float | None
+    running: bool | None
+    connected: Annotated[bool | None, Meta(description="Whether it is connected to the broker.")]
+    events: Annotated[int | None, Meta(description="Number of recorded events since its start.")]
+    last_event_at: float | None
+    error: Annotated[str | None, Meta(description="Why the store cannot be written to.")]
+    connection_error: Annotated[str | None, Meta(description="Why the broker is unreachable.")]
+    lag: Annotated[float | None, Meta(description="Seconds that the events of the last write waited in the recorder.")]
+
+
+class GapRow(msgspec.Struct, frozen=True):
+    """An interval in which events may have been missed; `ended_at` is null while it lasts."""
+
+    started_at: float
+    ended_at: float | None
+    reason: str
 
 
 class StatusResponse(msgspec.Struct, frozen=True):
-    """`recording`: the recorder was heard in the last seconds, is connected and writes. `gaps` are the stretches of
-    time in which events may be missing."""
+    """`recording`: the recorder reported recently, is connected to the broker and can write. `gaps` are the intervals
+    in which events may have been missed."""
 
     recording: bool
     store: StoreState
-    recorder: RecorderState
-    gaps: tuple[Gap, ...]
+    recorder: RecorderRow
+    gaps: tuple[GapRow, ...]
 
 
 def worker_row(worker: Worker, now: float) -> WorkerRow:
-    values = {name: getattr(worker, name) for name in WorkerRow.__struct_fields__ if name != "alive"}
-    return WorkerRow(alive=worker.is_alive(now), **values)
+    return WorkerRow(
+        name=worker.hostname,
+        alive=worker.is_alive(now),
+        online=worker.online,
+        last_heartbeat_at=worker.heartbeat,
+        last_event_at=worker.timestamp,
+        freq=worker.freq,
+        pid=worker.pid,
+        active=worker.active,
+        processed=worker.processed,
+        loadavg=worker.loadavg,
+        sw_ident=worker.sw_ident,
+        sw_ver=worker.sw_ver,
+        sw_sys=worker.sw_sys,
+    )
+
+
+def worker_list(workers: Mapping[str, Worker], now: float) -> WorkerList:
+    return WorkerList(tuple(worker_row(worker, now) for worker in workers.values()))
+
+
+def gap_row(gap: Gap) -> GapRow:
+    return GapRow(gap.start, gap.end, gap.reason)

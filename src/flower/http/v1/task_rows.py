@@ -1,4 +1,4 @@
-"""A task as a row of JSON: the columns there are, and how each is got from the record."""
+"""A task as a JSON object: its columns, and how each is read from the record."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
@@ -6,9 +6,13 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flower.api.columns import TIME_COLUMNS, AttemptRow, to_attempt_row
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
-from flower.records import Attempt, Task
+from flower.records import Task
+from flower.search.did_you_mean import did_you_mean
+from flower.search.key_paths import find_path_values
+from flower.search.literal_tree import LiteralNode, find_literal_node, leaf_text, parse_literal_tree
 from flower.search.python_literal import parse_literal_strict
 from flower.store.protocols import Reader
 
@@ -17,28 +21,35 @@ NumberValue: TypeAlias = float | UnsetType | None
 IntegerValue: TypeAlias = int | UnsetType | None
 
 
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A task, under the names that the search language uses; only the columns that were asked for are there.
+class LiteralValues(msgspec.Struct, frozen=True):
+    """`args`, `kwargs` and `result` as trees of Python literals; null where the text is truncated or not a literal."""
 
-    Times are epoch seconds by the sender's clock, durations seconds, null what no event told. `args`, `kwargs`,
-    `result`, `exception` and `traceback` are the text of the event; `args_value` and `kwargs_value` what the first two
-    spell, null where that is in doubt (Celery cuts long ones)."""
+    args: LiteralNode | None
+    kwargs: LiteralNode | None
+    result: LiteralNode | None
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A task. Only the requested columns are present; null is a value that no event contained.
+
+    Times are those of the sender's clock. `args`, `kwargs`, `result`, `exception` and `traceback` are the texts of the
+    events; `args_value` and `kwargs_value` are the values of the first two, null if Celery truncated the text."""
 
     uuid: str
     name: TextValue = UNSET
     state: str | UnsetType = UNSET
     worker: TextValue = UNSET
     queue: TextValue = UNSET
-    sent: NumberValue = UNSET
-    received: NumberValue = UNSET
-    started: NumberValue = UNSET
-    succeeded: NumberValue = UNSET
-    failed: NumberValue = UNSET
-    retried: NumberValue = UNSET
-    revoked: NumberValue = UNSET
-    rejected: NumberValue = UNSET
-    timestamp: Annotated[NumberValue, Meta(description="Its newest event.")] = UNSET
-    wait: Annotated[NumberValue, Meta(description="Seconds from being sent to being started.")] = UNSET
+    sent_at: NumberValue = UNSET
+    received_at: NumberValue = UNSET
+    started_at: NumberValue = UNSET
+    succeeded_at: NumberValue = UNSET
+    failed_at: NumberValue = UNSET
+    retried_at: NumberValue = UNSET
+    revoked_at: NumberValue = UNSET
+    rejected_at: NumberValue = UNSET
+    last_event_at: NumberValue = UNSET
+    wait: Annotated[NumberValue, Meta(description="Seconds from sent to started.")] = UNSET
     runtime: NumberValue = UNSET
     retries: IntegerValue = UNSET
     args: TextValue = UNSET
@@ -48,7 +59,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     result: TextValue = UNSET
     exception: TextValue = UNSET
     traceback: TextValue = UNSET
-    failure: Annotated[TextValue, Meta(description="The id of the group of failures that it is in.")] = UNSET
+    failure: Annotated[TextValue, Meta(description="The id of its failure group.")] = UNSET
     eta: TextValue = UNSET
     expires: TextValue = UNSET
     exchange: TextValue = UNSET
@@ -57,29 +68,38 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     client: TextValue = UNSET
     root_id: TextValue = UNSET
     parent_id: TextValue = UNSET
-    children: Annotated[tuple[str, ...] | UnsetType, Meta(description="The tasks that it started.")] = UNSET
+    children: Annotated[tuple[str, ...] | UnsetType, Meta(description="The ids of its child tasks.")] = UNSET
     pid: IntegerValue = UNSET
     clock: IntegerValue = UNSET
-    attempts: Annotated[tuple[Attempt, ...] | UnsetType, Meta(description="All tries, the oldest first.")] = UNSET
+    attempts: Annotated[tuple[AttemptRow, ...] | UnsetType, Meta(description="All attempts, oldest first.")] = UNSET
     data: Annotated[
         dict[str, dict[str, Any]] | UnsetType | None,
-        Meta(description="What custom events brought: event type, field, last value."),
+        Meta(description="Fields of custom events: event type, field, last value."),
     ] = UNSET
+    extracted: Annotated[
+        dict[str, str | None] | UnsetType,
+        Meta(
+            description="Values of the requested key paths such as `kwargs.order_id`, as text; null if there is none."
+        ),
+    ] = UNSET
+    values: Annotated[LiteralValues | UnsetType, Meta(description="Only in `GET /tasks/{uuid}`.")] = UNSET
 
 
-COLUMNS: tuple[str, ...] = TaskRow.__struct_fields__
+COLUMNS: tuple[str, ...] = tuple(name for name in TaskRow.__struct_fields__ if name not in ("extracted", "values"))
 
-#: What a list tells if nobody says what: all but what is long, rarely asked for or costs another look.
+#: Columns of a list by default: all except those that are long, rarely used or need another query.
 DEFAULT_COLUMNS: tuple[str, ...] = (
-    "uuid", "name", "state", "worker", "queue", "sent", "received", "started", "timestamp", "wait", "runtime",
-    "retries", "args", "kwargs", "result", "exception", "root_id", "parent_id",
+    "uuid", "name", "state", "worker", "queue", "sent_at", "received_at", "started_at", "last_event_at", "wait",
+    "runtime", "retries", "args", "kwargs", "result", "exception", "root_id", "parent_id",
 )  # fmt: skip
 
-
-#: What a worker's `argsrepr_maxsize` or `resultrepr_maxsize` may make as long as it likes.
+#: Columns that a worker's `argsrepr_maxsize` and `resultrepr_maxsize` can make arbitrarily long.
 TRUNCATED_COLUMNS: frozenset[str] = frozenset({"args", "kwargs", "result", "exception", "traceback"})
 #: More characters than the store can hold in one text.
 MAX_TEXT_LIMIT: Final = 2**31
+
+#: Fields that key paths lead into: three texts of Python literals, and the data of custom events.
+_KEY_PATH_FIELDS: Final = ("args", "kwargs", "result", "data")
 
 
 def task_rows(
@@ -88,44 +108,85 @@ def task_rows(
     columns: Sequence[str] = DEFAULT_COLUMNS,
     text_limit: int = MAX_TEXT_LIMIT,
 ) -> tuple[TaskRow, ...]:
-    """`text_limit` is how many characters of a `LONG` one are told. Raises Invalid for a column that there is not."""
-    wanted = COLUMNS if "all" in columns else columns
-    unknown = [name for name in wanted if name not in COLUMNS]
-    if unknown:
-        raise InvalidRequest(f"There is no column '{unknown[0]}'", hint=f"there are {', '.join(COLUMNS)}")
-    children = reader.children([task.uuid for task in tasks]) if "children" in wanted else {}
+    """Rows of the tasks, with texts truncated to `text_limit` characters. Raises InvalidRequest for an unknown
+    column."""
+    names = validate_columns(columns)
+    paths = [name for name in columns if is_key_path(name)]
+    children = reader.children([task.uuid for task in tasks]) if "children" in names else {}
     getters = [
         (name, _truncated_getter(name, text_limit) if name in TRUNCATED_COLUMNS else _GETTERS[name])
-        for name in wanted
+        for name in names
         if name not in ("uuid", "children")
     ]
-    return tuple(_task_row(task, getters, children if "children" in wanted else None) for task in tasks)
+    return tuple(_task_row(task, getters, children if "children" in names else None, paths) for task in tasks)
+
+
+def validate_columns(columns: Sequence[str]) -> Sequence[str]:
+    """The names of the columns without the key paths. Raises InvalidRequest for an unknown column."""
+    for name in columns:
+        if name not in COLUMNS and name != "all" and not is_key_path(name):
+            raise InvalidRequest(f"Unknown column '{name}'", hint=did_you_mean(name, COLUMNS))
+    return COLUMNS if "all" in columns else [name for name in columns if name in COLUMNS]
+
+
+def is_key_path(column: str) -> bool:
+    """Whether the column is a value inside another one, such as `kwargs.order_id`."""
+    field, _, path = column.partition(".")
+    return field in _KEY_PATH_FIELDS and bool(path)
+
+
+def literal_values(task: Task) -> LiteralValues:
+    return LiteralValues(
+        parse_literal_tree(task.args), parse_literal_tree(task.kwargs), parse_literal_tree(task.result)
+    )
 
 
 def _task_row(
-    task: Task, getters: Iterable[tuple[str, Callable[[Task], Any]]], children: Mapping[str, Sequence[str]] | None
+    task: Task,
+    getters: Iterable[tuple[str, Callable[[Task], Any]]],
+    children: Mapping[str, Sequence[str]] | None,
+    paths: Sequence[str],
 ) -> TaskRow:
     values = {name: get(task) for name, get in getters}
     if children is not None:
         values["children"] = tuple(children.get(task.uuid, ()))
+    if paths:
+        values["extracted"] = _extract(task, paths)
     return TaskRow(uuid=task.uuid, **values)
 
 
+def _extract(task: Task, paths: Sequence[str]) -> dict[str, str | None]:
+    """The values at the key paths, as text; None for a container or a missing key."""
+    trees: dict[str, LiteralNode | None] = {}
+    extracted: dict[str, str | None] = {}
+    for path in paths:
+        field, *keys = path.split(".")
+        if field == "data":
+            value = next(iter(find_path_values(task.data, keys)), None)
+            extracted[path] = None if value is None or isinstance(value, dict | list) else str(value)
+            continue
+        if field not in trees:
+            trees[field] = parse_literal_tree(getattr(task, field))
+        node = find_literal_node(trees[field], keys)
+        extracted[path] = None if node is None or node.items is not None else leaf_text(node)
+    return extracted
+
+
 def _parse_json_value(text: str | None, kind: type | tuple[type, ...]) -> msgspec.Raw | None:
-    """The value that the text spells, as JSON; None if that is in doubt or JSON has no such thing."""
+    """The value of a Python literal as JSON; None if the text is truncated or JSON cannot represent the value."""
     if not isinstance(text, str):
         return None
     try:
         value = parse_literal_strict(text)
-        # Numbers such as 1e999 have no JSON; texts with half a character have no UTF-8.
+        # JSON has no 1e999, and UTF-8 no lone surrogates.
         return msgspec.Raw(msgspec.json.encode(value)) if isinstance(value, kind) else None
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
 def _failure_id(task: Task) -> str | None:
-    found = compute_fingerprint(task.exception, task.traceback)
-    return None if found is None else found.id
+    fingerprint = compute_fingerprint(task.exception, task.traceback)
+    return None if fingerprint is None else fingerprint.id
 
 
 def _attribute_getter(name: str) -> Callable[[Task], Any]:
@@ -142,8 +203,15 @@ def _truncated_getter(name: str, limit: int) -> Callable[[Task], str | None]:
 
 _GETTERS: dict[str, Callable[[Task], Any]] = {
     **{name: _attribute_getter(name) for name in COLUMNS},
+    **{column: _attribute_getter(field) for field, column in TIME_COLUMNS.items()},
     "worker": _attribute_getter("hostname"),
     "args_value": lambda task: _parse_json_value(task.args, (list, tuple)),
     "kwargs_value": lambda task: _parse_json_value(task.kwargs, dict),
+    "attempts": lambda task: tuple(map(to_attempt_row, task.attempts)),
     "failure": _failure_id,
 }
+
+
+def current_column_name(name: str) -> str:
+    """The name of a column in `/api/v1`, also for names of times such as `received` in options and old searches."""
+    return TIME_COLUMNS.get(name, name)

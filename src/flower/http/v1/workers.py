@@ -1,38 +1,66 @@
-"""Workers: what they say of themselves, and commands to them."""
+"""Routes of workers: records, history, inspection and remote control."""
 
 import time
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
+from flower import cluster
+from flower.api import queries
 from flower.api.inspection import refresh_inspections, require_worker
 from flower.api.inspection_redaction import redact_inspection
 from flower.api.thread_pool import run_in_thread
 from flower.cluster.inspection_cache import INSPECT_KINDS, WorkerInspection
 from flower.errors import NotFound
 from flower.http.v1.params import WorkerParams
-from flower.http.v1.route import ActionRoute, NoParams, RequestContext, lazy_handler
+from flower.http.v1.route import Handler, NoParams, RequestContext, Route
+from flower.http.v1.schemas import WorkerList, WorkerRow, worker_list, worker_row
+from flower.http.worker_commands import send_worker_command
+from flower.search.did_you_mean import did_you_mean
+from flower.search.tree import Term
+from flower.store.query_results import WorkerSnapshot
 
-_HANDLERS_MODULE: Final = "flower.http.v1.worker_handlers"
+if TYPE_CHECKING:
+    from celery import Celery
+
+#: Worker names in a hint.
+_MAX_SUGGESTIONS: Final = 20
+
+
+class WorkerHistoryParams(WorkerParams, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="Maximum number of entries, newest first.")] = 1_000
 
 
 class WorkerInspectionParams(WorkerParams, frozen=True, kw_only=True):
-    refresh: Annotated[bool, Meta(description="Ask the worker now, and wait for its answer.")] = False
+    refresh: Annotated[bool, Meta(description="Inspect the worker now, and wait for its reply.")] = False
+
+
+class WorkerDetail(msgspec.Struct, frozen=True):
+    """`states` is the number of its tasks in each state, `task_count` their sum."""
+
+    worker: WorkerRow
+    task_count: int
+    states: dict[str, int]
+    partial: str | None = None
+
+
+class WorkerHistory(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    events: tuple[WorkerSnapshot, ...]
 
 
 class InspectReply(msgspec.Struct, frozen=True):
-    """`at`: when the worker said this."""
-
     received_at: float
     value: Any
 
 
 class WorkerInspectionResponse(msgspec.Struct, frozen=True):
-    """What the worker last said of itself, kind by kind; a kind that it never answered is left out. `answered`: whether
-    it did when it was last asked, at `asked`. `alive` is what its events say. Settings and arguments are shown without
-    their secrets, arguments as text."""
+    """The worker's last reply to each kind of `celery inspect`; a kind without a reply is absent. `answered`: whether
+    it replied to the last inspection, at `inspected_at`. `alive` is determined by its events. Secrets in settings and
+    arguments are masked; arguments are text."""
 
     name: str
     alive: bool
@@ -42,8 +70,8 @@ class WorkerInspectionResponse(msgspec.Struct, frozen=True):
 
 
 class WorkerSummary(msgspec.Struct, frozen=True):
-    """A worker as it last said itself, in short. `at`: when; `slots`: how many tasks it runs at a time; `prefetch`: how
-    many messages it takes ahead, 0 for any number; null is what it did not say."""
+    """The last inspection of a worker in short. `concurrency` is the size of its pool, `prefetch_count` the number of
+    messages it prefetches (0: no limit), `uptime` in seconds. Null: not in the reply."""
 
     name: str
     inspected_at: float | None
@@ -60,80 +88,102 @@ class WorkerSummaryList(msgspec.Struct, frozen=True):
 
 
 class PoolResizeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    n: Annotated[int, Meta(ge=1, le=10_000, description="Processes or threads.")] = 1
+    n: Annotated[int, Meta(ge=1, le=10_000, description="Number of processes or threads.")] = 1
 
 
 class AutoscaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    min: Annotated[int, Meta(ge=0, le=10_000)]
-    max: Annotated[int, Meta(ge=1, le=10_000)]
+    min: Annotated[int, Meta(ge=0, le=10_000, description="Minimum number of processes.")]
+    max: Annotated[int, Meta(ge=1, le=10_000, description="Maximum number of processes.")]
 
 
 class ConsumerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    queue: Annotated[str, Meta(min_length=1, max_length=255)]
+    queue: Annotated[str, Meta(min_length=1, max_length=255, description="The queue's name.")]
 
 
 class RateLimitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`rate`: `200`, `10/s`, `90/m`, `5/h`; 0 lifts the limit."""
+    """`rate` is a number with an optional unit: `200`, `10/s`, `90/m`, `5/h`; 0 removes the limit."""
 
-    task: Annotated[str, Meta(min_length=1, max_length=1_000)]
-    rate: Annotated[str, Meta(min_length=1, max_length=40)]
+    task: Annotated[str, Meta(min_length=1, max_length=1_000, description="The task's name.")]
+    rate: Annotated[str, Meta(min_length=1, max_length=40, description="The rate limit.")]
 
 
 class TimeLimitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds; null lifts a limit. Workers of Celery 5 note new limits at once, but go by them only after they next
-    connected to the broker."""
+    """Limits in seconds; null removes a limit. Workers of Celery 5 store new limits at once, but apply them only after
+    they reconnect to the broker."""
 
-    task: Annotated[str, Meta(min_length=1, max_length=1_000)]
-    soft: Annotated[float, Meta(ge=0)] | None = None
-    hard: Annotated[float, Meta(ge=0)] | None = None
+    task: Annotated[str, Meta(min_length=1, max_length=1_000, description="The task's name.")]
+    soft: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="Soft time limit.")] = None
+    hard: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="Hard time limit.")] = None
 
 
 class WorkerCommandResponse(msgspec.Struct, frozen=True):
-    """`answer`: the worker's own words; null for what it does not answer."""
+    """`reply` is the worker's own message; null for a command without a reply."""
 
     worker: str
     reply: str | None = None
 
 
-async def get_inspection(acting: RequestContext, asked: WorkerInspectionParams, body: None) -> WorkerInspectionResponse:
-    context = acting.server
-    if asked.refresh:
-        await refresh_inspections(context, asked.name)
+def list_workers(ctx: RequestContext, params: NoParams, body: None) -> WorkerList:
+    return worker_list(ctx.store.workers(), time.time())
+
+
+def get_worker(ctx: RequestContext, params: WorkerParams, body: None) -> WorkerDetail:
+    workers = ctx.store.workers()
+    worker = workers.get(params.name)
+    if worker is None:
+        hint = did_you_mean(params.name, sorted(workers)[:_MAX_SUGGESTIONS])
+        raise NotFound(f"Unknown worker '{params.name}'", hint=hint)
+    tasks = ctx.store.facets(Term("worker", "equals", params.name), ("state",))
+    states = {str(value.value): value.count for value in tasks.facets["state"].values}
+    return WorkerDetail(worker_row(worker, time.time()), tasks.count, states, tasks.partial)
+
+
+def get_worker_history(ctx: RequestContext, params: WorkerHistoryParams, body: None) -> WorkerHistory:
+    return WorkerHistory(queries.worker_history(ctx.store, params.name, limit=params.limit))
+
+
+async def get_inspection(ctx: RequestContext, params: WorkerInspectionParams, body: None) -> WorkerInspectionResponse:
+    server = ctx.server
+    if params.refresh:
+        await refresh_inspections(server, params.name)
     else:
-        await require_worker(context, asked.name)
-    worker = (await run_in_thread(context.store.workers)).get(asked.name)
-    found = context.inspections.get(asked.name)
-    if worker is None and found is None:
-        raise NotFound(f"Unknown worker '{asked.name}'")
-    known = found or WorkerInspection()
-    said: dict[str, InspectReply] = {
-        kind: InspectReply(each.received_at, redact_inspection(kind, each.value, context.redactor))
+        await require_worker(server, params.name)
+    worker = (await run_in_thread(server.store.workers)).get(params.name)
+    cached = server.inspections.get(params.name)
+    if worker is None and cached is None:
+        raise NotFound(f"Unknown worker '{params.name}'")
+    inspection = cached or WorkerInspection()
+    replies: dict[str, InspectReply] = {
+        kind: InspectReply(reply.received_at, redact_inspection(kind, reply.value, server.redactor))
         for kind in INSPECT_KINDS
-        if (each := known.replies.get(kind)) is not None
+        if (reply := inspection.replies.get(kind)) is not None
     }
     alive = worker is not None and worker.is_alive(time.time())
-    return WorkerInspectionResponse(asked.name, alive, known.requested_at or None, known.is_responding, said)
-
-
-async def list_inspections(acting: RequestContext, asked: NoParams, body: None) -> WorkerSummaryList:
-    return WorkerSummaryList(
-        tuple(_worker_summary(name, found) for name, found in acting.server.inspections.all().items())
+    return WorkerInspectionResponse(
+        params.name, alive, inspection.requested_at or None, inspection.is_responding, replies
     )
 
 
-def _worker_summary(name: str, found: WorkerInspection) -> WorkerSummary:
-    stats = _as_mapping(found.get_value("stats"))
+def list_inspections(ctx: RequestContext, params: NoParams, body: None) -> WorkerSummaryList:
+    return WorkerSummaryList(
+        tuple(_worker_summary(name, inspection) for name, inspection in ctx.server.inspections.all().items())
+    )
+
+
+def _worker_summary(name: str, inspection: WorkerInspection) -> WorkerSummary:
+    stats = _as_mapping(inspection.get_value("stats"))
     pool = _as_mapping(stats.get("pool"))
-    kind = str(pool.get("implementation") or "").rpartition(":")[0].rpartition(".")[2] or None
+    # "celery.concurrency.prefork:TaskPool" → "prefork"
+    pool_name = str(pool.get("implementation") or "").rpartition(":")[0].rpartition(".")[2] or None
     return WorkerSummary(
-        name,
-        found.last_reply_at,
-        found.is_responding,
-        _as_int(pool.get("max-concurrency")),
-        _as_int(stats.get("prefetch_count")),
-        kind,
-        _as_int(stats.get("uptime")),
-        found.queues,
+        name=name,
+        inspected_at=inspection.last_reply_at,
+        answered=inspection.is_responding,
+        concurrency=_as_int(pool.get("max-concurrency")),
+        prefetch_count=_as_int(stats.get("prefetch_count")),
+        pool=pool_name,
+        uptime=_as_int(stats.get("uptime")),
+        queues=inspection.queues,
     )
 
 
@@ -145,129 +195,187 @@ def _as_int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _command_route(
-    path: str, name: str, summary: str, act: str, body: Any, example: str | None, given: Any = None
-) -> ActionRoute:
-    return ActionRoute(
-        "POST",
-        f"/workers/{{name}}/{path}",
-        name,
-        "workers",
-        summary,
-        "workers",
-        WorkerParams,
-        body,
-        WorkerCommandResponse,
-        lazy_handler(_HANDLERS_MODULE, act),
-        {"worker": "celery@w1", "answer": example},
-        given,
-        f"worker.{act}",
+async def shutdown_worker(ctx: RequestContext, params: WorkerParams, body: None) -> WorkerCommandResponse:
+    await require_worker(ctx.server, params.name)
+    await send_worker_command(
+        ctx.server, params.name, lambda app: cluster.workers.shutdown(app, params.name), inspect_after=False
+    )
+    return WorkerCommandResponse(params.name)
+
+
+async def restart_worker_pool(ctx: RequestContext, params: WorkerParams, body: None) -> WorkerCommandResponse:
+    return await _send(
+        ctx, params, lambda app, timeout: cluster.workers.restart_pool(app, params.name, timeout=timeout)
     )
 
 
-WORKER_ROUTES: tuple[ActionRoute, ...] = (
-    ActionRoute(
-        "GET",
-        "/inspections",
-        "listInspections",
-        "workers",
-        "What all workers last said of themselves, in short",
-        "view",
-        NoParams,
-        None,
-        WorkerSummaryList,
-        list_inspections,
-        {
-            "workers": [
-                {
-                    "name": "celery@w1",
-                    "at": 1795342590.1,
-                    "answered": True,
-                    "slots": 8,
-                    "prefetch": 32,
-                    "pool": "prefork",
-                    "uptime": 86400.0,
-                    "queues": ["celery"],
-                }
-            ]
-        },
-    ),
-    ActionRoute(
-        "GET",
-        "/workers/{name}/inspection",
-        "inspectWorker",
-        "workers",
-        "What a worker says of itself, and since when that is known",
-        "view",
-        WorkerInspectionParams,
-        None,
-        WorkerInspectionResponse,
-        get_inspection,
+async def grow_worker_pool(ctx: RequestContext, params: WorkerParams, body: PoolResizeBody) -> WorkerCommandResponse:
+    return await _send(
+        ctx, params, lambda app, timeout: cluster.workers.grow_pool(app, params.name, body.n, timeout=timeout)
+    )
+
+
+async def shrink_worker_pool(ctx: RequestContext, params: WorkerParams, body: PoolResizeBody) -> WorkerCommandResponse:
+    return await _send(
+        ctx, params, lambda app, timeout: cluster.workers.shrink_pool(app, params.name, body.n, timeout=timeout)
+    )
+
+
+async def autoscale_worker_pool(
+    ctx: RequestContext, params: WorkerParams, body: AutoscaleBody
+) -> WorkerCommandResponse:
+    return await _send(
+        ctx,
+        params,
+        lambda app, timeout: cluster.workers.autoscale_pool(app, params.name, body.min, body.max, timeout=timeout),
+    )
+
+
+async def add_worker_consumer(ctx: RequestContext, params: WorkerParams, body: ConsumerBody) -> WorkerCommandResponse:
+    return await _send(
+        ctx, params, lambda app, timeout: cluster.workers.add_consumer(app, params.name, body.queue, timeout=timeout)
+    )
+
+
+async def cancel_worker_consumer(
+    ctx: RequestContext, params: WorkerParams, body: ConsumerBody
+) -> WorkerCommandResponse:
+    return await _send(
+        ctx, params, lambda app, timeout: cluster.workers.cancel_consumer(app, params.name, body.queue, timeout=timeout)
+    )
+
+
+async def set_worker_rate_limit(
+    ctx: RequestContext, params: WorkerParams, body: RateLimitBody
+) -> WorkerCommandResponse:
+    await require_worker(ctx.server, params.name)
+    replies = await send_worker_command(
+        ctx.server,
+        params.name,
+        lambda app: cluster.task_limits.task_rate_limit(body.task, body.rate, params.name, app=app),
+    )
+    return WorkerCommandResponse(params.name, replies["message"])
+
+
+async def set_worker_time_limit(
+    ctx: RequestContext, params: WorkerParams, body: TimeLimitBody
+) -> WorkerCommandResponse:
+    await require_worker(ctx.server, params.name)
+    replies = await send_worker_command(
+        ctx.server,
+        params.name,
+        lambda app: cluster.task_limits.task_timeout(body.task, body.soft, body.hard, params.name, app=app),
+    )
+    return WorkerCommandResponse(params.name, replies["message"])
+
+
+async def _send(
+    ctx: RequestContext,
+    params: WorkerParams,
+    command: "Callable[[Celery, float], Awaitable[cluster.workers.ControlReply]]",
+) -> WorkerCommandResponse:
+    """Send a command whose reply is awaited for the server's reply timeout."""
+    await require_worker(ctx.server, params.name)
+    timeout = ctx.server.reply_timeout
+    reply = await send_worker_command(ctx.server, params.name, lambda app: command(app, timeout))
+    return WorkerCommandResponse(reply["worker"], reply["answer"])
+
+
+def _command_route(
+    path: str,
+    name: str,
+    summary: str,
+    handler: Handler,
+    audit_action: str,
+    reply: str | None,
+    body: type[msgspec.Struct] | None = None,
+    body_example: Mapping[str, Any] | None = None,
+) -> Route:
+    return Route(
+        "POST", f"/workers/{{name}}/{path}", name, "workers", summary, handler,
+        params=WorkerParams, body=body, response=WorkerCommandResponse, permission="workers",
+        audit_action=audit_action, example={"worker": "celery@w1", "reply": reply}, body_example=body_example,
+    )  # fmt: skip
+
+
+_SUMMARIES_EXAMPLE: Final[dict[str, Any]] = {
+    "workers": [
         {
             "name": "celery@w1",
-            "alive": True,
-            "asked": 1795342590.0,
+            "inspected_at": 1795342590.1,
             "answered": True,
-            "said": {"active_queues": {"at": 1795342590.1, "value": [{"name": "celery"}]}},
-        },
+            "concurrency": 8,
+            "prefetch_count": 32,
+            "pool": "prefork",
+            "uptime": 86400.0,
+            "queues": ["celery"],
+        }
+    ]
+}
+_INSPECTION_EXAMPLE: Final[dict[str, Any]] = {
+    "name": "celery@w1",
+    "alive": True,
+    "inspected_at": 1795342590.0,
+    "answered": True,
+    "replies": {"active_queues": {"received_at": 1795342590.1, "value": [{"name": "celery"}]}},
+}
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET", "/workers", "listWorkers", "workers", "List all recorded workers", list_workers,
+        response=WorkerList, example="workers",
     ),
-    _command_route("shutdown", "shutDownWorker", "Shut a worker down", "shutdown", None, None),
-    _command_route("pool/restart", "restartPool", "Restart a worker's pool", "restart", None, "reload started"),
+    Route(
+        "GET", "/workers/{name}", "getWorker", "workers", "Get a worker with the states of its tasks", get_worker,
+        params=WorkerParams, response=WorkerDetail, example="workers/celery@w1",
+    ),
+    Route(
+        "GET", "/workers/{name}/history", "getWorkerHistory", "workers",
+        "Get the history of a worker: online, offline and periodic heartbeats", get_worker_history,
+        params=WorkerHistoryParams, response=WorkerHistory, example="workers/celery@w1/history?limit=2",
+    ),
+    Route(
+        "GET", "/inspections", "listWorkerInspections", "workers", "List summaries of the last worker inspections",
+        list_inspections, response=WorkerSummaryList, example=_SUMMARIES_EXAMPLE,
+    ),
+    Route(
+        "GET", "/workers/{name}/inspection", "getWorkerInspection", "workers",
+        "Get a worker's last replies to inspection, or inspect it now", get_inspection,
+        params=WorkerInspectionParams, response=WorkerInspectionResponse, example=_INSPECTION_EXAMPLE,
+    ),
+    _command_route("shutdown", "shutdownWorker", "Shut down a worker", shutdown_worker, "worker.shutdown", None),
     _command_route(
-        "pool/grow", "growPool", "Add processes to a worker's pool", "grow", PoolResizeBody, "pool will grow", {"n": 2}
+        "pool/restart", "restartWorkerPool", "Restart a worker's pool", restart_worker_pool, "worker.restart",
+        "reload started",
     ),
     _command_route(
-        "pool/shrink",
-        "shrinkPool",
-        "Take processes from a worker's pool; one at least must stay",
-        "shrink",
-        PoolResizeBody,
-        "pool will shrink",
-        {"n": 1},
+        "pool/grow", "growWorkerPool", "Add processes to a worker's pool", grow_worker_pool, "worker.grow",
+        "pool will grow", PoolResizeBody, {"n": 2},
     ),
     _command_route(
-        "pool/autoscale",
-        "autoscalePool",
-        "Set the limits between which a worker's pool scales by itself",
-        "autoscale",
-        AutoscaleBody,
-        "autoscale now max=10 min=3",
-        {"min": 3, "max": 10},
+        "pool/shrink", "shrinkWorkerPool", "Remove processes from a worker's pool; at least one must remain",
+        shrink_worker_pool, "worker.shrink", "pool will shrink", PoolResizeBody, {"n": 1},
     ),
     _command_route(
-        "consumers/add",
-        "addConsumer",
-        "Let a worker consume from a queue",
-        "add_consumer",
-        ConsumerBody,
-        "add consumer mail",
+        "pool/autoscale", "autoscaleWorkerPool", "Set the limits of a worker's autoscaler", autoscale_worker_pool,
+        "worker.autoscale", "autoscale now max=10 min=3", AutoscaleBody, {"min": 3, "max": 10},
+    ),
+    _command_route(
+        "consumers/add", "addWorkerConsumer", "Add a consumer: the worker starts to consume a queue",
+        add_worker_consumer, "worker.add_consumer", "add consumer mail", ConsumerBody, {"queue": "mail"},
+    ),
+    _command_route(
+        "consumers/cancel", "cancelWorkerConsumer", "Remove a consumer: the worker stops consuming a queue",
+        cancel_worker_consumer, "worker.cancel_consumer", "no longer consuming from mail", ConsumerBody,
         {"queue": "mail"},
     ),
     _command_route(
-        "consumers/cancel",
-        "cancelConsumer",
-        "Let a worker consume from a queue no longer",
-        "cancel_consumer",
-        ConsumerBody,
-        "no longer consuming from mail",
-        {"queue": "mail"},
+        "limits/rate", "setWorkerRateLimit", "Set the rate limit of a task type at a worker", set_worker_rate_limit,
+        "worker.rate_limit", "new rate limit set successfully", RateLimitBody, {"task": "shop.charge", "rate": "10/s"},
     ),
     _command_route(
-        "limits/rate",
-        "limitRate",
-        "Set how often a worker may run tasks of a type",
-        "rate_limit",
-        RateLimitBody,
-        "new rate limit set successfully",
-        {"task": "shop.charge", "rate": "10/s"},
-    ),
-    _command_route(
-        "limits/time",
-        "limitTime",
-        "Set for how long a worker may run tasks of a type",
-        "time_limit",
-        TimeLimitBody,
-        "time limits set successfully",
+        "limits/time", "setWorkerTimeLimit", "Set the time limits of a task type at a worker", set_worker_time_limit,
+        "worker.time_limit", "time limits set successfully", TimeLimitBody,
         {"task": "shop.charge", "soft": 20.0, "hard": 30.0},
     ),
-)
+)  # fmt: skip
