@@ -57,7 +57,7 @@ def test_directory_with_other_files_is_not_a_store(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     finished = run("tasks", f"--db={tmp_path}", folder=tmp_path)
     assert finished.returncode == 3
-    assert "holds something else" in finished.stderr
+    assert "is not a store" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 

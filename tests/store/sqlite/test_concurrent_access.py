@@ -18,16 +18,16 @@ SECONDS = 6
 WRITER = f"""
 import random, sys, time
 from msgspec.structs import replace
-from bench.dataset import Population
+from bench.dataset import Dataset
 from flower.store.factory import open_writer
 from flower.store.protocols import Batch, TaskChange
 from flower.store.sqlite import segment_set
 segment_set.MAINTENANCE_DELAY = 0.3
-tasks_of, writer, number, recent = Population(100_000, time.time()), open_writer(sys.argv[1], segment_tasks=1500), 0, []
+dataset, writer, number, recent = Dataset(100_000, time.time()), open_writer(sys.argv[1], segment_tasks=1500), 0, []
 end = time.monotonic() + {SECONDS}
 states = ["SUCCESS", "FAILURE", "STARTED"]
 while time.monotonic() < end:
-    tasks = [tasks_of.task(place) for place in range(number, number + 200)]
+    tasks = [dataset.task(index) for index in range(number, number + 200)]
     number += 200
     known = writer.load(random.sample(recent, min(40, len(recent)))).values()
     news = [dict(state=random.choice([*states, f"ODD{{number}}"]), result=f"done {{number}}") for _ in known]

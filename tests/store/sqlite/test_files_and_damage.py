@@ -85,12 +85,12 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "meta.db", "seg-000001.db", "writer.lock"])
-def test_a_directory_of_someone_else_is_not_touched(path: Path, name: str) -> None:
+def test_foreign_directory_is_rejected(path: Path, name: str) -> None:
     path.mkdir()
     (path / name).write_text("mine")
     before = listing(path)
     for opening in (open_writer, open_reader):
-        with pytest.raises(InvalidStore, match="something else"):
+        with pytest.raises(InvalidStore, match="is not a store"):
             opening(path)
     assert listing(path) == before
 
@@ -144,7 +144,7 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
     tasks = fill(kept, 120)
     with mounted(seen, "--bind", str(kept)):
         subprocess.run(["mount", "-o", "remount,ro,bind", str(seen)], check=True)
-        with pytest.raises(StoreError, match="cannot be written"):
+        with pytest.raises(StoreError, match="is not writable"):
             open_writer(seen)
         assert uuids(seen) == {task.uuid for task in tasks}
     with pytest.raises(StoreError):

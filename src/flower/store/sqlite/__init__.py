@@ -1,18 +1,24 @@
-"""The store on disk: a directory of SQLite files. `docs/storage.md` describes it for people.
+"""The store on disk: a directory of SQLite files. `docs/storage.md` describes the format.
 
-- `schema`: what is in the files: tables, indexes, numbers of format
-- `folder`: the directory: names of files, whose it is, the writer's lock, what is set aside
-- `connection`: opening SQLite files, and what their errors mean to us
-- `codec`: task ↔ row
-- `bloom`: which segments may hold an id, for a batch; `probe`: for one id, without numpy
-- `catalogue`: what is known of each segment without opening it
-- `meta`: meta.db: change sequence, workers, gaps, catalogue
-- `segment`: one file of tasks, for the writer; `files`: all of them
-- `transaction`: one write over several files; `retention`: forgetting in steps
-- `writer`: the port's Writer
-- `where`: search tree → SQL
-- `view`: what a reader sees of meta.db; `pool`: its open segments
-- `order`: sorted ids of one segment; `merge`: of all; `rank`: where an offset is
-- `reader`: the port's Reader
-- `text`: the text index, beside the rows
+bloom_filter     Bloom filters of the task ids of each segment
+catalog          segment metadata (zone maps), readable without opening the segment
+columns          column files beside the segments
+connection       opens SQLite files; meaning of their errors
+connection_pool  open segments of a reader, with deadlines
+counters         event counters in meta.db
+directory        the directory: file names, writer lock, status file, quarantine
+ledger           data written by users and web servers
+meta_db          meta.db: change sequence, workers, gaps, catalog
+meta_reader      a reader's view of meta.db
+query            query engine on the columns
+reader           the Reader
+retention        removes old tasks in bounded steps
+row_codec        task ↔ row
+schema           tables, indexes and format versions
+segment          one file of tasks, writer side
+segment_set      all segment files, writer side
+sql_where        search tree → SQL
+text             text index beside the rows
+transaction      one write over several files
+writer           the Writer
 """

@@ -1,5 +1,5 @@
-"""What is known of each segment without opening it. Each segment keeps its own entry; meta.db keeps
-copies, so that a reader opens only what a query needs."""
+"""Segment metadata that is available without opening the segment. Each segment stores its own entry; meta.db stores
+copies, so that a reader opens only the segments that a query needs."""
 
 import sys
 from bisect import bisect_right
@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-#: Sort keys with bounds per segment, in the order of `Segment.bounds`.
+#: Sort keys with bounds per segment, in the order of `SegmentInfo.bounds`.
 BOUNDED_KEYS: Final = ("received", "started", "timestamp", "runtime")
-#: The greatest number that a bound can be; what is beyond counts as it.
+#: The largest value of a bound; larger values are clamped.
 MAX_BOUND: Final = sys.float_info.max
 SortKeyBounds = tuple[float, float] | None
 
@@ -21,9 +21,9 @@ class SegmentInfo(
     # the keys that stores of format 1 hold on disk
     rename={"has_non_uuid_ids": "odd_ids", "has_parents": "parented", "moved_from": "emptied"},
 ):
-    """A segment holds the keys first … next-1, as far as they still exist. `bounds` are outer bounds of
-    the keys of BOUNDED: they widen and never shrink; None if no row has had a value. `sequence` is the last
-    change that touched the segment: what was computed under it stays true as long as it stands."""
+    """A segment contains the keys first to next-1, except removed ones. `bounds` are outer bounds of BOUNDED_KEYS: they
+    only widen; None if no row has a value. `sequence` is the last change of the segment: results that were computed
+    under it remain valid while it is unchanged."""
 
     number: int
     first: int
@@ -31,12 +31,12 @@ class SegmentInfo(
     capacity: int
     rows: int = 0
     sequence: int = 0
-    #: some id is no canonical UUID
+    #: some id is not a canonical UUID
     has_non_uuid_ids: bool = False
     #: some task has a parent
     has_parents: bool = False
     bounds: tuple[SortKeyBounds, ...] = (None,) * len(BOUNDED_KEYS)
-    #: the segment that this one has taken the rows of that had to stay; it may be deleted
+    #: the segment whose remaining rows were moved into this one; its file may be deleted
     moved_from: int | None = None
 
     def bound(self, key: str) -> SortKeyBounds:
@@ -61,16 +61,16 @@ class Catalog:
         return next((segment for segment in self.segments if segment.number == number), None)
 
     def covering(self, key: int) -> SegmentInfo | None:
-        """The segment in whose range this key is."""
-        place = bisect_right(self._firsts, key) - 1
-        if place < 0 or key >= self.segments[place].next:
+        """The segment whose key range includes this key."""
+        index = bisect_right(self._firsts, key) - 1
+        if index < 0 or key >= self.segments[index].next:
             return None
-        return self.segments[place]
+        return self.segments[index]
 
 
 encode_segment_info = msgspec.json.Encoder().encode
 decode_segment_info = msgspec.json.Decoder(SegmentInfo).decode
 
 
-def extend_bounds(bounds: SortKeyBounds, least: float, most: float) -> SortKeyBounds:
-    return (least, most) if bounds is None else (min(bounds[0], least), max(bounds[1], most))
+def extend_bounds(bounds: SortKeyBounds, low: float, high: float) -> SortKeyBounds:
+    return (low, high) if bounds is None else (min(bounds[0], low), max(bounds[1], high))

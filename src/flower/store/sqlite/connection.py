@@ -1,4 +1,4 @@
-"""Opening SQLite files, with the reason for each setting, and what SQLite's errors mean to us."""
+"""Opens SQLite files, with the reason for each setting, and maps the errors of SQLite."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,10 @@ import apsw
 
 from flower.errors import StoreError, StoreFull
 
-#: The file is not what it was: set it aside and go on with the rest.
+#: Errors of a damaged file: the file is quarantined, and the store continues with the others.
 DAMAGE_ERRORS: Final = (apsw.CorruptError, apsw.NotADBError)
-#: What SQLite raises when the disk takes no more; an I/O error while writing is treated the same,
-#: because in both cases the right thing is to keep the batch and offer it again.
+#: Errors of a full disk. An I/O error while writing is treated the same, because in both cases the batch is kept and
+#: written again later.
 DISK_FULL_ERRORS: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 Row: TypeAlias = tuple[Any, ...]
@@ -22,14 +22,14 @@ Row: TypeAlias = tuple[Any, ...]
 BUSY_TIMEOUT_MS: Final = 10_000
 ACTIVE_CACHE_KB: Final = 24 * 1024
 CLOSED_CACHE_KB: Final = 1024
-#: Of one of the many segments that a reader keeps open: rows are read by id, here and there.
+#: For each of the many segments that a reader keeps open: rows are read by id.
 READING_CACHE_KB: Final = 128
-#: Prepared statements that it keeps: a list of a thousand ids makes one of a hundred kilobytes.
+#: Size of the cache of prepared statements: a list of a thousand ids is a statement of a hundred kilobytes.
 _STATEMENT_CACHE_SIZE: Final = 6
-#: Of a segment that the writer only looks ids up in, and that late events change.
+#: For a segment in which the writer only looks up ids and applies late events.
 SEALED_CACHE_KB: Final = 256
-#: Pages in the log before they are moved into the file: fewer and bigger moves cost less, but after a
-#: crash the log is read again, and it is disk space.
+#: Pages in the write-ahead log before a checkpoint: fewer, larger checkpoints cost less, but the log is replayed after
+#: a crash and uses disk space.
 OPEN_CHECKPOINT: Final = 32_000
 CLOSED_CHECKPOINT: Final = 1_000
 
@@ -44,13 +44,13 @@ def open_for_writing(path: Path, *, cache_kb: int, checkpoint: int) -> apsw.Conn
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         execute_statements(
             connection,
-            # readers are never blocked, and a commit is one append
+            # readers are never blocked, and a commit is a single append
             "PRAGMA journal_mode=WAL",
-            # durable against the death of the process; a power cut may take the last commits, never the file
+            # survives the end of the process; a power failure may lose the last commits, but never damages the file
             "PRAGMA synchronous=NORMAL",
             f"PRAGMA cache_size=-{cache_kb}",
             f"PRAGMA wal_autocheckpoint={checkpoint}",
-            # some builds overwrite deleted content with zeros, at a price
+            # some builds overwrite deleted content with zeros, which is slower
             "PRAGMA secure_delete=OFF",
             "PRAGMA temp_store=MEMORY",
         )
@@ -61,9 +61,11 @@ def open_for_writing(path: Path, *, cache_kb: int, checkpoint: int) -> apsw.Conn
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
-    """Read-only. Temporary data of big sorts goes to disk, so that memory stays small.
+    """Open read-only. Temporary data of large sorts is on disk, to limit memory.
 
-    On a read-only file system SQLite cannot make the index of the log; that is fine as long as there is no log."""
+    On a read-only file system SQLite cannot create the index of the write-ahead log; this is not an error if there is
+    no log.
+    """
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(build_uri(path, mode="ro"), flags=flags, statementcachesize=_STATEMENT_CACHE_SIZE)
     try:
@@ -76,8 +78,8 @@ def open_for_reading(path: Path) -> apsw.Connection:
                 raise
             if log.exists() and log.stat().st_size:
                 raise StoreError(
-                    f"{path} has changes that are not yet in the file, and its directory cannot be written",
-                    hint="open it once where it can be written",
+                    f"{path} has a write-ahead log, and its directory is not writable",
+                    hint="open the store once in a writable directory",
                 ) from None
             connection.close()
             connection = apsw.Connection(
@@ -92,12 +94,13 @@ def open_for_reading(path: Path) -> apsw.Connection:
     return connection
 
 
-def _on_read_only_disk(folder: Path) -> bool:
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+def _on_read_only_disk(directory: Path) -> bool:
+    return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
 
 
 def create_database(path: Path, schema: Sequence[str], application_id: int, version: int) -> None:
-    """Make a file whole or not at all: under another name first. No log yet, so the header is in the file."""
+    """Create a complete file or none: under another name first. There is no write-ahead log yet, so the header is in
+    the file."""
     unfinished = path.with_name(path.name + ".new")
     for leftover in (unfinished, unfinished.with_name(unfinished.name + "-journal")):
         leftover.unlink(missing_ok=True)
@@ -112,10 +115,11 @@ def create_database(path: Path, schema: Sequence[str], application_id: int, vers
 
 
 def read_file_identity(path: Path) -> tuple[int, int]:
-    """application_id and format of a file, without a lock or a trace. Raises apsw errors if it is no database.
+    """application_id and format version of a file, without taking a lock. Raises apsw errors if it is not a database.
 
-    Read through SQLite on purpose: closing a file of our own opening would drop SQLite's locks on it
-    that this process holds elsewhere (a rule of POSIX locks)."""
+    Reads through SQLite, because closing a file that this process has opened itself would release SQLite's locks on it
+    (POSIX lock semantics).
+    """
     connection = apsw.Connection(
         build_uri(path, mode="ro", immutable="1"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     )
@@ -131,24 +135,24 @@ def execute_statements(connection: apsw.Connection, *statements: str) -> None:
 
 
 def fetch_rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-    found: list[Row] = connection.execute(sql, values).fetchall()
-    return found
+    rows: list[Row] = connection.execute(sql, values).fetchall()
+    return rows
 
 
 def fetch_number(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> int:
-    """The one number that a statement gives."""
+    """The number that a statement returns; 0 for none or NULL."""
     row = connection.execute(sql, values).fetchone()
     return int(row[0]) if row and row[0] is not None else 0
 
 
 @contextmanager
-def translate_disk_full(folder: Path) -> Iterator[None]:
-    """Turns a disk that takes no more into StoreFull."""
+def translate_disk_full(directory: Path) -> Iterator[None]:
+    """Raises StoreFull for errors of a full disk."""
     try:
         yield
     except DISK_FULL_ERRORS as error:
-        raise StoreFull(f"The disk under {folder} takes no more: {error}", hint="free some space") from error
+        raise StoreFull(f"Disk full: cannot write to {directory}: {error}", hint="free disk space") from error
     except OSError as error:
         if isinstance(error, StoreError):
             raise
-        raise StoreFull(f"The disk under {folder} takes no more: {error.strerror or error}") from error
+        raise StoreFull(f"Disk full: cannot write to {directory}: {error.strerror or error}") from error

@@ -1,5 +1,5 @@
-"""Open segments of a reader: borrowed for one statement at a time, by any thread, and closed when they
-have not been used lately. So a slow search in one thread keeps nobody else waiting."""
+"""Open segments of a reader: acquired by any thread for one statement, and closed when unused, so that a slow query
+does not block other threads."""
 
 import threading
 import time
@@ -19,14 +19,14 @@ from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.row_codec import WordDictionary, decode_row
 from flower.store.sqlite.sql_where import register_functions
 
-#: Connections that wait to be used again, over all segments; each may hold its page cache.
+#: Maximum number of idle connections, over all segments; each may hold its page cache.
 MAX_IDLE_CONNECTIONS: Final = 100
-#: Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
+#: Steps of SQLite's virtual machine between two checks of the deadline: tens of microseconds.
 _PROGRESS_STEPS: Final = 5_000
 
 
 class Deadline:
-    """How long someone may wait for the next part of an answer."""
+    """Time limit of a result, or of the next part of it."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
@@ -34,7 +34,7 @@ class Deadline:
         self.restart()
 
     def restart(self) -> None:
-        """Something was delivered: the time counts anew."""
+        """Start the time limit again, after a part of the result was delivered."""
         if self._seconds is not None:
             self._at = time.monotonic() + self._seconds
 
@@ -43,7 +43,7 @@ class Deadline:
 
     def timeout_error(self) -> DeadlineExceeded:
         return DeadlineExceeded(
-            f"The search took longer than {self._seconds:g} s", hint="narrow it: a state, a name, a span of time"
+            f"The query took longer than {self._seconds:g} s", hint="narrow the query by state, name or time"
         )
 
     def raise_if_expired(self) -> None:
@@ -52,22 +52,22 @@ class Deadline:
 
 
 class SegmentUnavailable(Exception):
-    """The segment cannot be read: forgotten in the meantime, or damaged."""
+    """The segment cannot be read: removed by retention, or damaged."""
 
 
 class OpenSegment:
-    """One connection and the words of its file."""
+    """A connection to a segment, and the dictionary of the segment."""
 
-    def __init__(self, folder: StoreDirectory, number: int) -> None:
+    def __init__(self, directory: StoreDirectory, number: int) -> None:
         self.number = number
         self.deadline = Deadline(None)
-        self._db = open_for_reading(folder.segment_path(number))
+        self._db = open_for_reading(directory.segment_path(number))
         try:
             register_functions(self._db)
             self._db.set_progress_handler(self._is_deadline_expired, _PROGRESS_STEPS)
-            # fails here if the file has lost its tables
+            # fails if a table is missing
             self.rows("SELECT 1 FROM word, task LIMIT 0")
-            # read when a row has a word that is not in it
+            # loaded when a row contains an unknown word
             self.dictionary = WordDictionary()
         except BaseException:
             self._db.close()
@@ -77,7 +77,7 @@ class OpenSegment:
         return self.deadline.is_expired()
 
     def reload_dictionary(self) -> None:
-        """Words that have come since."""
+        """Read the words that were added since the last call."""
         self.dictionary.load(self.rows("SELECT id, kind, value FROM word WHERE id > ?", (self._max_word_id(),)))
 
     def _max_word_id(self) -> int:
@@ -94,10 +94,10 @@ class OpenSegment:
             return decode_row(row, self.dictionary.values)
 
     def read_bloom_filter(self, capacity: int) -> bytes | None:
-        """The Bloom filter, if one of the right size is kept with the rows."""
-        kept = self.rows("SELECT value FROM info WHERE key='bloom'")
-        if kept and isinstance(kept[0][0], bytes) and len(kept[0][0]) * 8 == bloom_bits(capacity):
-            return kept[0][0]
+        """The stored Bloom filter; None if there is none of this size."""
+        rows = self.rows("SELECT value FROM info WHERE key='bloom'")
+        if rows and isinstance(rows[0][0], bytes) and len(rows[0][0]) * 8 == bloom_bits(capacity):
+            return rows[0][0]
         return None
 
     def close(self) -> None:
@@ -105,19 +105,21 @@ class OpenSegment:
 
 
 class SegmentPool:
-    def __init__(self, folder: StoreDirectory) -> None:
-        self._folder = folder
+    """Pool of open segments."""
+
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._directory = directory
         self._lock = threading.Lock()
-        #: idle connections, least lately used first
+        #: idle connections, least recently used first
         self._idle: OrderedDict[int, list[OpenSegment]] = OrderedDict()
         self._count = 0
         self._closed = False
-        #: segments that turned out to be damaged, and why
+        #: damaged segments, and the reason
         self.damaged: dict[int, str] = {}
 
     @contextmanager
     def acquire(self, entry: SegmentInfo, deadline: Deadline) -> Iterator[OpenSegment]:
-        """Raises SegmentGone, WaitedTooLong."""
+        """Raises SegmentUnavailable, DeadlineExceeded."""
         deadline.raise_if_expired()
         if entry.number in self.damaged:
             raise SegmentUnavailable(entry.number)
@@ -139,12 +141,12 @@ class SegmentPool:
 
     def _open(self, number: int) -> OpenSegment:
         try:
-            return OpenSegment(self._folder, number)
+            return OpenSegment(self._directory, number)
         except (apsw.CantOpenError, apsw.IOError):
-            if self._folder.segment_path(number).exists():
+            if self._directory.segment_path(number).exists():
                 raise
             raise SegmentUnavailable(number) from None
-        except (apsw.SQLError, KeyError) as error:  # no table where there should be one
+        except (apsw.SQLError, KeyError) as error:  # a missing table
             self.damaged[number] = str(error)
             raise SegmentUnavailable(number) from error
 
@@ -182,10 +184,10 @@ class SegmentPool:
             segment.close()
 
     def retain(self, numbers: set[int]) -> None:
-        """Let go of segments that the store does not have any more."""
+        """Close the connections of segments that are not in the store anymore."""
         with self._lock:
-            gone = [number for number in self._idle if number not in numbers]
-            closing = [segment for number in gone for segment in self._idle.pop(number)]
+            removed = [number for number in self._idle if number not in numbers]
+            closing = [segment for number in removed for segment in self._idle.pop(number)]
             self._count -= len(closing)
         for segment in closing:
             segment.close()

@@ -1,5 +1,5 @@
-"""meta.db: the change sequence, workers and their history, gaps, what was counted, and the copies of the catalogue.
-Written last in every write: what it tells of is on disk already."""
+"""meta.db: change sequence, workers and their history, gaps, counters, and copies of the catalog. Written last in every
+write: it refers only to data that is on disk already."""
 
 import json
 import secrets
@@ -19,13 +19,13 @@ from flower.store.sqlite.counters import CounterRows, write_dedup_marks
 from flower.store.sqlite.row_codec import pack_id, unpack_id
 from flower.store.worker_history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
 
-#: How far back `changes` can tell: so many writes, and so many tasks in them all together.
+#: Limits of the change log: number of writes, and number of changed tasks in all of them.
 MAX_LOG_BATCHES: Final = 1_000
 MAX_LOG_TASKS: Final = 250_000
-#: More gaps than anyone reads; the oldest go.
+#: Maximum number of gaps; the oldest are removed.
 MAX_GAPS: Final = 10_000
 
-#: Stores made before there was a history get it when they are next written to. The order of rows is that of writing.
+#: Stores of earlier versions get the table when they are next written to. Rows are in the order of writing.
 _WORKER_LOG_SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS worker_log(at REAL, hostname TEXT, event TEXT, data TEXT)",
     "CREATE INDEX IF NOT EXISTS worker_log_hostname ON worker_log(hostname, at)",
@@ -39,7 +39,7 @@ _worker_from_json = msgspec.json.Decoder(Worker).decode
 
 
 class _WorkerSnapshotData(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The column `data` of a worker's history."""
+    """The column `data` of the worker history."""
 
     pid: int | None = None
     active: int | None = None
@@ -52,7 +52,7 @@ _snapshot_from_json = msgspec.json.Decoder(_WorkerSnapshotData).decode
 
 
 class MetaWriter:
-    """The writer's side; every method runs inside the writer's transaction on meta.db."""
+    """Writer side; every method runs inside the transaction of the writer on meta.db."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
@@ -64,13 +64,13 @@ class MetaWriter:
         self.reload()
 
     def _identity(self) -> str:
-        """Given when the store is made, kept for its life."""
+        """Random name, created with the store."""
         db = self.connection
         db.execute("INSERT OR IGNORE INTO info VALUES ('identity', ?)", (secrets.token_hex(8),))
         return str(fetch_rows(db, "SELECT value FROM info WHERE key='identity'")[0][0])
 
     def reload(self) -> None:
-        """Read what is kept of the log: at the start, and after a rollback."""
+        """Read the state of the log: when the store is opened, and after a rollback."""
         db = self.connection
         self.sequence = read_sequence(db)
         self._logged_tasks = fetch_number(db, "SELECT sum(touched) FROM batch")
@@ -80,14 +80,14 @@ class MetaWriter:
         self.counter_rows = CounterRows(db)
 
     def log_batch(self, sequence: int, uuids: Sequence[str], *, complete: bool = True) -> None:
-        """The entry of a write in the log, which is kept bounded."""
+        """Append the entry of a write to the change log, whose size is limited."""
         if not complete or len(uuids) > MAX_LOG_TASKS:
             row: Row = (sequence, time.time(), 0, b"", None, 0)
         else:
             packed = [pack_id(uuid) for uuid in uuids]
             ids = b"".join(value for value in packed if isinstance(value, bytes))
-            odd = [value for value in packed if isinstance(value, str)]
-            row = (sequence, time.time(), len(uuids), ids, json.dumps(odd) if odd else None, 1)
+            non_uuid_ids = [value for value in packed if isinstance(value, str)]
+            row = (sequence, time.time(), len(uuids), ids, json.dumps(non_uuid_ids) if non_uuid_ids else None, 1)
         self.connection.execute("INSERT INTO batch VALUES (?,?,?,?,?,?)", row)
         self._trim_log(sequence, row[2])
         self.sequence = sequence
@@ -97,40 +97,40 @@ class MetaWriter:
         self._oldest_sequence = self._oldest_sequence or sequence
         if sequence - self._oldest_sequence < MAX_LOG_BATCHES and self._logged_tasks <= MAX_LOG_TASKS:
             return
-        cut, gone = self._oldest_sequence, 0
+        first_kept, removed_tasks = self._oldest_sequence, 0
         for entry, count in fetch_rows(
             self.connection,
             "SELECT sequence, touched FROM batch WHERE sequence < ? ORDER BY sequence",
             (sequence,),
         ):
-            if sequence - entry < MAX_LOG_BATCHES and self._logged_tasks - gone <= MAX_LOG_TASKS:
+            if sequence - entry < MAX_LOG_BATCHES and self._logged_tasks - removed_tasks <= MAX_LOG_TASKS:
                 break
-            cut, gone = entry + 1, gone + count
-        self.connection.execute("DELETE FROM batch WHERE sequence < ?", (cut,))
-        self._logged_tasks -= gone
-        self._oldest_sequence = cut
+            first_kept, removed_tasks = entry + 1, removed_tasks + count
+        self.connection.execute("DELETE FROM batch WHERE sequence < ?", (first_kept,))
+        self._logged_tasks -= removed_tasks
+        self._oldest_sequence = first_kept
 
     def park_tasks(self, tasks: Sequence[Task]) -> None:
-        """Keep these, and no others, for whoever opens the store next."""
+        """Store these tasks, in place of the previous ones, for the next process that opens the store."""
         try:
             content = _tasks_to_bytes(tasks)
         except (OverflowError, UnicodeEncodeError, TypeError, ValueError, RecursionError):
-            # custom data that has no place in the format; it is still in the memory of who holds it
+            # custom data that cannot be encoded; the recorder still has it in memory
             content = _tasks_to_bytes([msgspec.structs.replace(task, data=None) for task in tasks])
         self.connection.execute("INSERT OR REPLACE INTO info VALUES ('held', ?)", (content,))
 
     def parked_tasks(self) -> Sequence[Task]:
-        kept = fetch_rows(self.connection, "SELECT value FROM info WHERE key='held'")
-        return _tasks_from_bytes(kept[0][0]) if kept else ()
+        rows = fetch_rows(self.connection, "SELECT value FROM info WHERE key='held'")
+        return _tasks_from_bytes(rows[0][0]) if rows else ()
 
     def put_workers(self, workers: Sequence[Worker]) -> None:
         self.connection.executemany(
             "INSERT OR REPLACE INTO worker VALUES (?,?)",
             [(worker.hostname, _worker_to_json(worker).decode()) for worker in workers],
         )
-        moments = self._worker_sampler.sample(workers)
-        if moments:
-            self.connection.executemany("INSERT INTO worker_log VALUES (?,?,?,?)", map(_history_row, moments))
+        snapshots = self._worker_sampler.sample(workers)
+        if snapshots:
+            self.connection.executemany("INSERT INTO worker_log VALUES (?,?,?,?)", map(_history_row, snapshots))
             self.connection.execute(
                 "DELETE FROM worker_log WHERE rowid <= (SELECT max(rowid) FROM worker_log) - ?", (MAX_WORKER_SNAPSHOTS,)
             )
@@ -165,34 +165,34 @@ def read_segments(connection: apsw.Connection) -> list[SegmentInfo]:
 
 
 def read_workers(connection: apsw.Connection) -> dict[str, Worker]:
-    found = fetch_rows(connection, "SELECT hostname, data FROM worker ORDER BY hostname")
-    return {hostname: _worker_from_json(data) for hostname, data in found}
+    rows = fetch_rows(connection, "SELECT hostname, data FROM worker ORDER BY hostname")
+    return {hostname: _worker_from_json(data) for hostname, data in rows}
 
 
 def read_worker_history(connection: apsw.Connection, hostname: str | None, limit: int) -> list[WorkerSnapshot]:
-    """Newest first, of equal times the one written last; of all workers if none is named."""
+    """Newest first, with equal times the last written first; of all workers if no hostname is given."""
     if not fetch_rows(connection, "SELECT 1 FROM sqlite_schema WHERE name='worker_log'"):
         return []  # written by an older version
     condition, values = ("TRUE", ()) if hostname is None else ("hostname = ?", (hostname,))
-    found = fetch_rows(
+    rows = fetch_rows(
         connection,
         f"SELECT hostname, at, event, data FROM worker_log WHERE {condition} ORDER BY at DESC, rowid DESC LIMIT ?",
         (*values, max(0, limit)),
     )
     return [
         WorkerSnapshot(name, at, event, *msgspec.structs.astuple(_snapshot_from_json(data)))
-        for name, at, event, data in found
+        for name, at, event, data in rows
     ]
 
 
 def _history_row(moment: WorkerSnapshot) -> Row:
-    how = _WorkerSnapshotData(moment.pid, moment.active, moment.processed, moment.loadavg)
-    return (moment.recorded_at, moment.worker, moment.event, _snapshot_to_json(how).decode())
+    state = _WorkerSnapshotData(moment.pid, moment.active, moment.processed, moment.loadavg)
+    return (moment.recorded_at, moment.worker, moment.event, _snapshot_to_json(state).decode())
 
 
 def read_gaps(connection: apsw.Connection) -> tuple[Gap, ...]:
-    found = fetch_rows(connection, "SELECT start, end, reason FROM gap ORDER BY start, reason")
-    return tuple(Gap(start, end, reason) for start, end, reason in found)
+    rows = fetch_rows(connection, "SELECT start, end, reason FROM gap ORDER BY start, reason")
+    return tuple(Gap(start, end, reason) for start, end, reason in rows)
 
 
 def read_sequence(connection: apsw.Connection) -> int:
@@ -200,7 +200,7 @@ def read_sequence(connection: apsw.Connection) -> int:
 
 
 def read_changes(connection: apsw.Connection, after: int) -> Changes:
-    """One statement, hence one moment."""
+    """Reads with one statement, hence in one snapshot."""
     log = fetch_rows(
         connection,
         "SELECT sequence, ids, odd, complete FROM batch"
@@ -208,15 +208,15 @@ def read_changes(connection: apsw.Connection, after: int) -> Changes:
         (after,),
     )
     newest = log[-1][0] if log else 0
-    news = [row for row in log if row[0] > after]
-    # numbers have no holes: if the first one after `after` is not there, the log has forgotten it
-    whole = after <= newest and (not news or news[0][0] == after + 1) and all(row[3] for row in news)
-    if not whole:
+    entries = [row for row in log if row[0] > after]
+    # the sequence has no holes: if the first entry after `after` is missing, it was removed from the log
+    is_complete = after <= newest and (not entries or entries[0][0] == after + 1) and all(row[3] for row in entries)
+    if not is_complete:
         return Changes(newest, (), complete=False)
-    touched: dict[Any, None] = {}
-    for _, ids, odd, _ in news:
-        for place in range(0, len(ids), 16):
-            touched[ids[place : place + 16]] = None
-        for text in json.loads(odd) if odd else ():
-            touched[text] = None
-    return Changes(newest, tuple(map(unpack_id, touched)))
+    changed_ids: dict[Any, None] = {}
+    for _, ids, non_uuid_ids, _ in entries:
+        for offset in range(0, len(ids), 16):
+            changed_ids[ids[offset : offset + 16]] = None
+        for text in json.loads(non_uuid_ids) if non_uuid_ids else ():
+            changed_ids[text] = None
+    return Changes(newest, tuple(map(unpack_id, changed_ids)))

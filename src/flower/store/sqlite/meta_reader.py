@@ -1,5 +1,5 @@
-"""A reader's view of meta.db: the catalogue as it is now. Without a readable meta.db, what the segments say
-of themselves."""
+"""A reader's view of meta.db with the current catalog. Without a readable meta.db the catalog is built from the
+segments."""
 
 import os
 import threading
@@ -20,25 +20,29 @@ T = TypeVar("T")
 
 
 class CatalogListener(Protocol):
+    """A cache of data of segments."""
+
     def retain(self, numbers: set[int]) -> None:
-        """These are the segments that the store has now."""
+        """Called with the segments of the store when the catalog changes."""
 
 
 class MetaReader:
-    def __init__(self, folder: StoreDirectory, pool: SegmentPool, *followers: CatalogListener) -> None:
-        self._directory = folder
+    """Reader of meta.db."""
+
+    def __init__(self, directory: StoreDirectory, pool: SegmentPool, *listeners: CatalogListener) -> None:
+        self._directory = directory
         self._pool = pool
-        self._listeners = (pool, *followers)
+        self._listeners = (pool, *listeners)
         self._lock = threading.Lock()
         self._db: apsw.Connection | None = None
-        #: which file is open, and what it held when the catalogue was read
+        #: the open file (device, inode), and its data version when the catalog was read
         self._file: tuple[int, int] | None = None
         self._version = -1
         self._catalog = Catalog()
         self._damaged: tuple[int, int] | None = None
 
     def catalog(self) -> Catalog:
-        """The segments of this moment. Costs microseconds as long as nothing was written."""
+        """The current catalog. Costs microseconds if nothing was written."""
         with self._lock:
             db = self._connection()
             if db is None:
@@ -50,15 +54,15 @@ class MetaReader:
                     self._catalog = Catalog(meta_db.read_segments(db))
                     self._version = version
                     numbers = {entry.number for entry in self._catalog}
-                    for follower in self._listeners:
-                        follower.retain(numbers)
+                    for listener in self._listeners:
+                        listener.retain(numbers)
             except DAMAGE_ERRORS:
                 self._discard_damaged()
                 self._catalog = self._rebuild_from_segments()
             return self._catalog
 
     def query(self, read: Callable[[apsw.Connection], T], default: T) -> T:
-        """Put a short question to meta.db; `nothing` if there is none."""
+        """Run a short query on meta.db; return `default` if there is none."""
         with self._lock:
             db = self._connection()
             if db is None:
@@ -71,11 +75,11 @@ class MetaReader:
 
     def _connection(self) -> apsw.Connection | None:
         try:
-            found = os.stat(self._directory.meta_path)
+            stat = os.stat(self._directory.meta_path)
         except OSError:
             self._disconnect()
             return None
-        file = (found.st_dev, found.st_ino)
+        file = (stat.st_dev, stat.st_ino)
         if file == self._damaged:
             return None
         if self._db is None or file != self._file:
@@ -95,7 +99,7 @@ class MetaReader:
         return self._db
 
     def _discard_damaged(self) -> None:
-        """This file is damaged; the writer will make another one."""
+        """Ignore this damaged file; the writer creates another one."""
         self._damaged = self._file
         self._disconnect()
 
@@ -105,19 +109,20 @@ class MetaReader:
         self._db, self._file, self._version = None, None, -1
 
     def _rebuild_from_segments(self) -> Catalog:
+        """The catalog from the metadata in the segments."""
         entries: list[SegmentInfo] = []
-        for which in self._directory.segment_numbers():
-            if which in self._pool.damaged:
+        for segment_number in self._directory.segment_numbers():
+            if segment_number in self._pool.damaged:
                 continue
             try:
-                db = open_for_reading(self._directory.segment_path(which))
+                db = open_for_reading(self._directory.segment_path(segment_number))
                 try:
                     (text,) = fetch_rows(db, "SELECT value FROM info WHERE key='segment'")[0]
                 finally:
                     db.close()
                 entries.append(catalogues.decode_segment_info(text))
             except (*DAMAGE_ERRORS, apsw.SQLError, apsw.CantOpenError, msgspec.DecodeError, IndexError) as error:
-                self._pool.damaged[which] = str(error)
+                self._pool.damaged[segment_number] = str(error)
         return Catalog(entries)
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
-"""The port's Reader on a directory of segments. Follows whatever a writer in any process does there, and
-may be opened before one has made the store."""
+"""The Reader on a directory of segments. Sees the changes of a writer in any process, and may be opened before a writer
+has created the store."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -58,24 +58,26 @@ _MAX_NAMES: Final = 10**9
 
 
 class SqliteReader:
+    """The Reader of the store on disk."""
+
     def __init__(
-        self, folder: StoreDirectory, *, time_limit: float | None = None, limits: QueryLimits = DEFAULT_LIMITS
+        self, directory: StoreDirectory, *, time_limit: float | None = None, limits: QueryLimits = DEFAULT_LIMITS
     ) -> None:
-        """`time_limit`: seconds that anyone may wait for an answer, or for the next part of one. Raises NotAStore
-        and WrongVersion."""
-        folder.verify()
-        self._directory = folder
+        """`time_limit`: maximum time in seconds for a result, or for the next part of one. Raises InvalidStore and
+        StoreVersionMismatch."""
+        directory.verify()
+        self._directory = directory
         self._time_limit = time_limit
-        self._pool = SegmentPool(folder)
-        self._column_cache = ColumnCache(folder, self._pool)
+        self._pool = SegmentPool(directory)
+        self._column_cache = ColumnCache(directory, self._pool)
         self._relation_bloom = RelationBloom()
         self._root_bloom = RootBloom()
-        self._meta_reader = MetaReader(folder, self._pool, self._column_cache, self._relation_bloom)
-        self._text_reader = TextReader(folder.text_path)
-        mapped = MappedMemoryLimiter(self._column_cache.release, self._text_reader.close)
+        self._meta_reader = MetaReader(directory, self._pool, self._column_cache, self._relation_bloom)
+        self._text_reader = TextReader(directory.text_path)
+        mapped_memory = MappedMemoryLimiter(self._column_cache.release, self._text_reader.close)
         self._limits = limits
         self._resources = QueryResources(
-            self._pool, self._column_cache, ResultCache(), mapped, self.slow_thresholds, limits
+            self._pool, self._column_cache, ResultCache(), mapped_memory, self.slow_thresholds, limits
         )
         self._bloom_filters: dict[int, BloomFilter] = {}
 
@@ -83,23 +85,23 @@ class SqliteReader:
 
     def task(self, uuid: str) -> Task | None:
         deadline = Deadline(self._time_limit)
-        catalogue = self._meta_reader.catalog()
-        found = self._find(uuid, catalogue, deadline)
-        return None if found is None else found[1]
+        catalog = self._meta_reader.catalog()
+        row = self._find(uuid, catalog, deadline)
+        return None if row is None else row[1]
 
-    def _find(self, uuid: str, catalogue: Catalog, deadline: Deadline) -> tuple[int, Task] | None:
+    def _find(self, uuid: str, catalog: Catalog, deadline: Deadline) -> tuple[int, Task] | None:
         packed = pack_id(uuid)
         hashed = bloom_hash(packed)
-        if len(self._bloom_filters) > len(catalogue):
+        if len(self._bloom_filters) > len(catalog):
             self._bloom_filters = {
-                e.number: self._bloom_filters[e.number] for e in catalogue if e.number in self._bloom_filters
+                e.number: self._bloom_filters[e.number] for e in catalog if e.number in self._bloom_filters
             }
-        for entry in reversed(catalogue.segments):
-            if entry.number != catalogue.segments[-1].number and not self._might_contain(entry, hashed, deadline):
+        for entry in reversed(catalog.segments):
+            if entry.number != catalog.segments[-1].number and not self._might_contain(entry, hashed, deadline):
                 continue
             try:
                 with self._pool.acquire(entry, deadline) as segment:
-                    # not one that is on the disk and not yet announced: it would be found here and counted nowhere
+                    # excludes rows that are on disk, but not yet announced: counts would not include them
                     rows = segment.rows(f"{SELECT_TASKS} WHERE uuid=? AND id<?", (packed, entry.next))
                     if rows:
                         return rows[0][0], segment.decode_task(rows[0])
@@ -130,20 +132,20 @@ class SqliteReader:
         return self._tasks(query, limit, max(0, offset))
 
     def _tasks(self, query: Query, limit: int | None, offset: int) -> Iterator[Task]:
-        question, catalogue = self._open_query(query.where)
-        most = self._limits.fetched_rows
-        wanted = most if limit is None else limit
-        after, skip = find_offset(question, catalogue.segments, query.sort, offset)
+        ctx, catalog = self._open_query(query.where)
+        max_rows = self._limits.fetched_rows
+        wanted = max_rows if limit is None else limit
+        after, skip = find_offset(ctx, catalog.segments, query.sort, offset)
         ids = merge.iter_matching_ids(
-            question, catalogue.segments, query.sort, after, min(wanted, most) + min(skip, most)
+            ctx, catalog.segments, query.sort, after, min(wanted, max_rows) + min(skip, max_rows)
         )
-        rest = islice(ids, skip, None if limit is None else skip + limit)
+        remaining_ids = islice(ids, skip, None if limit is None else skip + limit)
         size = min(wanted, 100)
-        while part := list(islice(rest, size)):
-            for _, task in self._load_tasks(catalogue, part, question.deadline):
+        while page := list(islice(remaining_ids, size)):
+            for _, task in self._load_tasks(catalog, page, ctx.deadline):
                 yield task
-            question.deadline.restart()
-            size = most
+            ctx.deadline.restart()
+            size = max_rows
 
     def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         validate_query(query.where)
@@ -151,35 +153,35 @@ class SqliteReader:
         after = None if cursor is None else cursors.decode_cursor(query, cursor)
         if limit <= 0:
             return Page(())
-        question, catalogue = self._open_query(query.where)
-        ids, reason = self._read_ids(question, catalogue, query.sort, after, limit + 1)
-        found = list(self._load_tasks(catalogue, ids[:limit], Deadline(self._time_limit)))
-        more = None
-        if found and (len(ids) > limit or reason is not None):
-            more = cursors.encode_cursor(query, *sort_position(found[-1], query.sort))
-        return Page(tuple(task for _, task in found), more, reason)
+        ctx, catalog = self._open_query(query.where)
+        ids, reason = self._read_ids(ctx, catalog, query.sort, after, limit + 1)
+        page = list(self._load_tasks(catalog, ids[:limit], Deadline(self._time_limit)))
+        next_cursor = None
+        if page and (len(ids) > limit or reason is not None):
+            next_cursor = cursors.encode_cursor(query, *sort_position(page[-1], query.sort))
+        return Page(tuple(task for _, task in page), next_cursor, reason)
 
     @staticmethod
     def _read_ids(
-        question: QueryContext, catalogue: Catalog, sorts: Sequence[Sort], after: Position | None, most: int
+        ctx: QueryContext, catalog: Catalog, sorts: Sequence[Sort], after: Position | None, limit: int
     ) -> tuple[list[int], str | None]:
-        """As many ids as are wanted and, if the time was over before, why there are no more."""
+        """Up to `limit` ids and, if the time limit was reached, the reason why there are no more."""
         ids: list[int] = []
         try:
-            for found in merge.iter_matching_ids(question, catalogue.segments, sorts, after, most):
-                ids.append(found)
-                if len(ids) == most:
+            for key in merge.iter_matching_ids(ctx, catalog.segments, sorts, after, limit):
+                ids.append(key)
+                if len(ids) == limit:
                     break
         except DeadlineExceeded as error:
             return ids, aggregations.explain_partial(error)
         return ids, None
 
-    def _load_tasks(self, catalogue: Catalog, ids: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, Task]]:
+    def _load_tasks(self, catalog: Catalog, ids: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, Task]]:
         groups: dict[int, tuple[SegmentInfo, list[int]]] = {}
-        for found in ids:
-            entry = catalogue.covering(found)
+        for key in ids:
+            entry = catalog.covering(key)
             if entry is not None:
-                groups.setdefault(entry.number, (entry, []))[1].append(found)
+                groups.setdefault(entry.number, (entry, []))[1].append(key)
         tasks: dict[int, Task] = {}
         for entry, group in groups.values():
             listed = ",".join(map(str, group))
@@ -189,115 +191,109 @@ class SqliteReader:
                         tasks[row[0]] = segment.decode_task(row)
             except SegmentUnavailable:
                 continue
-        for found in ids:
-            if found in tasks:
-                yield found, tasks[found]
+        for key in ids:
+            if key in tasks:
+                yield key, tasks[key]
 
-    # --- figures
+    # --- statistics
 
     def count(self, where: Node = EVERYTHING) -> int:
-        question, catalogue = self._open_query(where)
+        ctx, catalog = self._open_query(where)
         total = 0
-        for entry in catalogue:
+        for entry in catalog:
             try:
-                total += count_matches(question, entry, where)
+                total += count_matches(ctx, entry, where)
             except SegmentUnavailable:
                 continue
         return total
 
     def count_until_deadline(self, where: Node = EVERYTHING) -> Count:
-        question, catalogue = self._open_query(where)
-        return aggregations.scan_count(question, catalogue.segments)
+        ctx, catalog = self._open_query(where)
+        return aggregations.scan_count(ctx, catalog.segments)
 
     def facets(self, where: Node, facets: Sequence[Facet], *, limit: int = 20, containing: str | None = None) -> Facets:
         wanted = validate_facets(facets)
-        question, catalogue = self._open_query(where)
-        names = StoredNameResolver(question, catalogue.segments)
-        return aggregations.scan_facets(question, catalogue.segments, wanted, names, limit=limit, containing=containing)
+        ctx, catalog = self._open_query(where)
+        names = StoredNameResolver(ctx, catalog.segments)
+        return aggregations.scan_facets(ctx, catalog.segments, wanted, names, limit=limit, containing=containing)
 
     def histogram(self, where: Node, span: BucketSpan) -> Histogram:
-        question, catalogue = self._open_query(where)
-        return aggregations.scan_histogram(question, catalogue.segments, validate_span(span))
+        ctx, catalog = self._open_query(where)
+        return aggregations.scan_histogram(ctx, catalog.segments, validate_span(span))
 
     def summaries(self, where: Node, *, by: Facet | None = None, limit: int = 20) -> Summaries:
         if by is not None:
             validate_facets([by])
-        question, catalogue = self._open_query(where)
+        ctx, catalog = self._open_query(where)
         return aggregations.scan_summaries(
-            question, catalogue.segments, by, StoredNameResolver(question, catalogue.segments), limit=limit
+            ctx, catalog.segments, by, StoredNameResolver(ctx, catalog.segments), limit=limit
         )
 
     def timeline(self, where: Node, span: BucketSpan) -> Summaries:
-        question, catalogue = self._open_query(where)
-        return aggregations.scan_timeline(question, catalogue.segments, validate_span(span))
+        ctx, catalog = self._open_query(where)
+        return aggregations.scan_timeline(ctx, catalog.segments, validate_span(span))
 
     def failures(self, where: Node, *, limit: int = 20, span: BucketSpan | None = None) -> Failures:
-        question, catalogue = self._open_query(where)
+        ctx, catalog = self._open_query(where)
         span = None if span is None else validate_span(span)
-        return failure_groups.scan_failures(question, catalogue.segments, limit=limit, span=span)
+        return failure_groups.scan_failures(ctx, catalog.segments, limit=limit, span=span)
 
     def failures_seen(self, failures: Collection[str] | None = None) -> Mapping[str, SeenRange]:
-        question, catalogue = self._open_query(EVERYTHING)
-        return scan_failures_seen(question, catalogue.segments, failures)
+        ctx, catalog = self._open_query(EVERYTHING)
+        return scan_failures_seen(ctx, catalog.segments, failures)
 
     def slow_thresholds(self) -> Mapping[str, float]:
-        question, catalogue = self._open_query(EVERYTHING)
-        return scan_slow_thresholds(question, catalogue.segments)
+        ctx, catalog = self._open_query(EVERYTHING)
+        return scan_slow_thresholds(ctx, catalog.segments)
 
     def names(self) -> Sequence[str]:
-        found = self.facets(EVERYTHING, ["name"], limit=_MAX_NAMES).facets["name"]
-        return sorted(value.value for value in found.values if value.value is not None)
+        counts = self.facets(EVERYTHING, ["name"], limit=_MAX_NAMES).facets["name"]
+        return sorted(value.value for value in counts.values if value.value is not None)
 
     # --- relations
 
     def family(self, uuid: str, *, limit: int = 1_000) -> TaskFamily | None:
-        question, catalogue = self._open_query(EVERYTHING)
-        found = self._find(uuid, catalogue, question.deadline)
-        if found is None:
+        ctx, catalog = self._open_query(EVERYTHING)
+        keyed_task = self._find(uuid, catalog, ctx.deadline)
+        if keyed_task is None:
             return None
-        root = uuid if found[1].root_id is None else found[1].root_id
-        ids = RelationIndex(question, catalogue.segments, self._relation_bloom).find_by_root(root)
-        keys = sorted({*ids, found[0]} if root in (found[1].root_id, uuid) else ids)
-        if root != uuid and (first := self._find(root, catalogue, question.deadline)) is not None:
-            keys = sorted({*keys, first[0]})
-        shown = keys[: max(0, limit)]
+        root = uuid if keyed_task[1].root_id is None else keyed_task[1].root_id
+        ids = RelationIndex(ctx, catalog.segments, self._relation_bloom).find_by_root(root)
+        keys = sorted({*ids, keyed_task[0]} if root in (keyed_task[1].root_id, uuid) else ids)
+        if root != uuid and (keyed_root := self._find(root, catalog, ctx.deadline)) is not None:
+            keys = sorted({*keys, keyed_root[0]})
+        page = keys[: max(0, limit)]
         tasks = tuple(
-            task
-            for _, task in self._load_tasks(catalogue, shown, question.deadline)
-            if root in (task.root_id, task.uuid)
+            task for _, task in self._load_tasks(catalog, page, ctx.deadline) if root in (task.root_id, task.uuid)
         )
         return TaskFamily(root, tasks, len(keys) <= max(0, limit))
 
     def children(self, uuids: Iterable[str]) -> Mapping[str, Sequence[str]]:
-        question, catalogue = self._open_query(EVERYTHING)
-        return RelationIndex(question, catalogue.segments, self._relation_bloom).find_children(
-            list(dict.fromkeys(uuids))
-        )
+        ctx, catalog = self._open_query(EVERYTHING)
+        return RelationIndex(ctx, catalog.segments, self._relation_bloom).find_children(list(dict.fromkeys(uuids)))
 
     def workflows(self, where: Node = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Workflows:
         query = Query(where, ())
         before = None if cursor is None else cursors.decode_cursor(query, cursor).key
         if limit <= 0:
             return Workflows(())
-        question, catalogue = self._open_query(where)
-        relations = RelationIndex(question, catalogue.segments, self._relation_bloom)
-        found, reason = find_workflows(
-            question, catalogue.segments, self._root_bloom, relations, before=before, limit=limit + 1
+        ctx, catalog = self._open_query(where)
+        relations = RelationIndex(ctx, catalog.segments, self._relation_bloom)
+        progresses, reason = find_workflows(
+            ctx, catalog.segments, self._root_bloom, relations, before=before, limit=limit + 1
         )
-        shown = found[:limit]
-        more = cursors.encode_cursor(query, (), shown[-1].key) if shown and (len(found) > limit or reason) else None
-        roots = dict(self._load_tasks(catalogue, [each.key for each in shown], Deadline(self._time_limit)))
-        return Workflows(
-            tuple(
-                Workflow(roots[w.key], w.tasks, w.ended, w.failed, w.running, w.started, w.last)
-                for w in shown
-                if w.key in roots
-            ),
-            more,
-            reason,
-        )
+        page = progresses[:limit]
+        has_more = bool(page) and (len(progresses) > limit or reason is not None)
+        next_cursor = cursors.encode_cursor(query, (), page[-1].key) if has_more else None
+        roots = dict(self._load_tasks(catalog, [progress.key for progress in page], Deadline(self._time_limit)))
+        workflows = [
+            Workflow(roots[w.key], w.tasks, w.ended, w.failed, w.running, w.started, w.last)
+            for w in page
+            if w.key in roots
+        ]
+        return Workflows(tuple(workflows), next_cursor, reason)
 
-    # --- what meta.db knows
+    # --- data of meta.db
 
     def workers(self) -> Mapping[str, Worker]:
         return self._meta_reader.query(meta_db.read_workers, {})
@@ -309,8 +305,8 @@ class SqliteReader:
         return self._meta_reader.query(lambda db: read_counters(db, after), CounterDelta(0, (), is_snapshot=True))
 
     def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
-        question, catalogue = self._open_query(EVERYTHING)
-        return count_in_flight(question, catalogue.segments, live_workers)
+        ctx, catalog = self._open_query(EVERYTHING)
+        return count_in_flight(ctx, catalog.segments, live_workers)
 
     def gaps(self) -> Sequence[Gap]:
         return self._meta_reader.query(meta_db.read_gaps, ())
@@ -319,16 +315,16 @@ class SqliteReader:
         return self._meta_reader.query(lambda db: meta_db.read_changes(db, after), Changes(0, (), complete=after == 0))
 
     def status(self) -> StoreStatus:
-        catalogue = self._meta_reader.catalog()
+        catalog = self._meta_reader.catalog()
         damaged = {
             *self._directory.quarantined_files(),
             *(self._directory.segment_path(number).name for number in self._pool.damaged),
         }
         return StoreStatus(
             sequence=self._meta_reader.query(meta_db.read_sequence, 0),
-            tasks=catalogue.rows,
+            tasks=catalog.rows,
             size_bytes=self._directory.total_bytes(),
-            segments=len(catalogue),
+            segments=len(catalog),
             damaged=tuple(sorted(damaged)),
             free_bytes=self._directory.free_bytes(),
         )
@@ -344,7 +340,7 @@ class SqliteReader:
 
     def _open_query(self, where: Node) -> tuple[QueryContext, Catalog]:
         validate_query(where)
-        catalogue = self._meta_reader.catalog()
+        catalog = self._meta_reader.catalog()
         return QueryContext(
             where, self._resources, Deadline(self._time_limit), TextCandidates(self._text_reader, self._limits)
-        ), catalogue
+        ), catalog

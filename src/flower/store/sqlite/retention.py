@@ -1,5 +1,5 @@
-"""Forgetting, in bounded steps. Whole segments go by removing their file; rows that must stay are moved to
-the newest segment first. Where a whole segment would be too coarse, the oldest finished rows are deleted."""
+"""Retention in bounded steps. Complete segments are removed with their file, after the rows that must stay are moved to
+the active segment. Where a complete segment is too coarse, the oldest finished rows are deleted."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,39 +10,41 @@ from flower.store.sqlite.schema import FINISHED_CONDITION, UNFINISHED_CONDITION
 from flower.store.sqlite.segment_set import SegmentSet
 from flower.store.sqlite.transaction import Transaction
 
-#: Rows deleted in one step: writers and readers wait no longer than that.
+#: Maximum number of rows deleted in one step, which limits how long writers and readers wait.
 MAX_STEP_ROWS: Final = 2_000
-#: Rows moved to let a segment go: at most so many, and at most this part of it.
+#: Maximum number of rows that are moved in order to remove a segment, and maximum part of the segment.
 MAX_MOVED_ROWS: Final = 5_000
 MAX_MOVED_FRACTION: Final = 0.2
-#: A segment whose tasks span less than this part of the age limit waits until all of it may go.
+#: A segment whose tasks span less than this part of the age limit is kept until all of it can be removed.
 MIN_SPAN_FRACTION: Final = 0.1
-#: A limit of less than this many segments is kept to the row; above, one segment more or less is allowed.
+#: Limits below this number of segments are exact to the row; above, one segment more or less is tolerated.
 EXACT_LIMIT_SEGMENTS: Final = 2
 
 
 class RetentionPruner:
+    """Applies the limits of `Retention`."""
+
     def __init__(self, files: SegmentSet, capacity: int) -> None:
         self._segments = files
         self._capacity = capacity
-        #: segments without finished rows, as of a number of the change sequence of theirs
+        #: segments without finished rows, by the sequence number of the check
         self._unfinished: dict[int, int] = {}
-        #: sizes, with the number under which they were measured
+        #: sizes, with the sequence number of the measurement
         self._sizes: dict[int, tuple[int, int]] = {}
 
     def prune_step(self, transaction: Transaction, retention: Retention, now: float) -> int:
-        """One step; gives the number of tasks that went."""
+        """One step. Return the number of removed tasks."""
         transaction.is_deletion = True
         if retention.max_age is not None:
-            gone = self._prune_by_age(transaction, now, retention.max_age)
-            if gone:
-                return gone
+            removed = self._prune_by_age(transaction, now, retention.max_age)
+            if removed:
+                return removed
         if retention.max_tasks is not None:
             excess = self._segments.catalog.rows - max(retention.max_tasks, 0)
             exact = retention.max_tasks < EXACT_LIMIT_SEGMENTS * self._capacity
-            gone = self._prune_oldest(transaction, excess, exact=exact) if excess > 0 else 0
-            if gone:
-                return gone
+            removed = self._prune_oldest(transaction, excess, exact=exact) if excess > 0 else 0
+            if removed:
+                return removed
         if retention.max_bytes is not None:
             return self._prune_by_size(transaction, retention.max_bytes)
         return 0
@@ -50,7 +52,7 @@ class RetentionPruner:
     # --- which
 
     def _prune_by_age(self, transaction: Transaction, now: float, age: float) -> int:
-        """Finished tasks without an event since then. One that has not ended stays while any finished one is there."""
+        """Remove finished tasks without an event since then. Unfinished tasks stay while there are finished ones."""
         cutoff = now - age
         for entry in self._segments.catalog:
             bounds = entry.bound("timestamp")
@@ -59,19 +61,19 @@ class RetentionPruner:
             old = f"{FINISHED_CONDITION} AND timestamp < ?"
             if bounds[1] < cutoff or self._is_mostly_expired(entry, old, cutoff):
                 staying = f"({UNFINISHED_CONDITION}) OR timestamp >= ? OR timestamp IS NULL"
-                gone = self._drop_segment(transaction, entry, old, staying, (cutoff,))
+                removed = self._drop_segment(transaction, entry, old, staying, (cutoff,))
             elif self._is_active(entry) or bounds[1] - bounds[0] > MIN_SPAN_FRACTION * age:
-                gone = self._delete_rows(transaction, entry, old, (cutoff,), MAX_STEP_ROWS)
+                removed = self._delete_rows(transaction, entry, old, (cutoff,), MAX_STEP_ROWS)
             else:
-                gone = 0  # it spans little time: soon it goes as a whole
-            if gone:
-                return gone
+                removed = 0  # it spans little time: it can soon be removed completely
+            if removed:
+                return removed
         if any(self._has_finished(entry) for entry in self._segments.catalog):
             return 0
         for entry in self._segments.catalog:
-            gone = self._delete_rows(transaction, entry, "timestamp < ?", (cutoff,), MAX_STEP_ROWS)
-            if gone:
-                return gone
+            removed = self._delete_rows(transaction, entry, "timestamp < ?", (cutoff,), MAX_STEP_ROWS)
+            if removed:
+                return removed
         return 0
 
     def _is_mostly_expired(self, entry: SegmentInfo, old: str, cutoff: float) -> bool:
@@ -103,7 +105,7 @@ class RetentionPruner:
         return size
 
     def _prune_oldest(self, transaction: Transaction, excess: int, *, exact: bool) -> int:
-        """The oldest finished tasks; those that have not ended only when no finished one is left."""
+        """Remove the oldest finished tasks; unfinished tasks only if there are no finished ones."""
         for entry in self._segments.catalog:
             if entry.rows == 0 or not self._has_finished(entry):
                 continue
@@ -122,10 +124,10 @@ class RetentionPruner:
     def _has_finished(self, entry: SegmentInfo) -> bool:
         if self._unfinished.get(entry.number) == entry.sequence:
             return False
-        found = self._segments.segment(entry.number).rows(f"SELECT 1 FROM task WHERE {FINISHED_CONDITION} LIMIT 1")
-        if not found:
+        rows = self._segments.segment(entry.number).rows(f"SELECT 1 FROM task WHERE {FINISHED_CONDITION} LIMIT 1")
+        if not rows:
             self._unfinished[entry.number] = entry.sequence
-        return bool(found)
+        return bool(rows)
 
     def _is_active(self, entry: SegmentInfo) -> bool:
         return entry.number == self._segments.active_number
@@ -138,7 +140,7 @@ class RetentionPruner:
     def _drop_segment(
         self, transaction: Transaction, entry: SegmentInfo, old: str, stays: str, values: Sequence[Any]
     ) -> int:
-        """Remove the file, once the rows that stay are elsewhere; if they are many, delete the others instead."""
+        """Remove the file after moving the rows that stay; if these are many, delete the other rows instead."""
         if self._is_active(entry):
             return self._delete_rows(transaction, entry, old, values, MAX_STEP_ROWS)
         staying = self._segments.segment(entry.number).select(
@@ -154,15 +156,15 @@ class RetentionPruner:
         return entry.rows - len(staying)
 
     def _delete_rows(
-        self, transaction: Transaction, entry: SegmentInfo, old: str, values: Sequence[Any], most: int
+        self, transaction: Transaction, entry: SegmentInfo, old: str, values: Sequence[Any], limit: int
     ) -> int:
         oldest = f"SELECT id FROM task WHERE {old} ORDER BY id LIMIT ?"
-        ids = self._segments.segment(entry.number).rows(oldest, (*values, most))
+        ids = self._segments.segment(entry.number).rows(oldest, (*values, limit))
         if not ids:
             return 0
-        gone = transaction.segment(entry.number).delete(ids)
-        empty = gone == entry.rows and not self._is_active(entry)
+        deleted = transaction.segment(entry.number).delete(ids)
+        empty = deleted == entry.rows and not self._is_active(entry)
         transaction.commit(drop=[entry.number] if empty else ())
         if empty:
             self._segments.delete_segments([entry.number])
-        return gone
+        return deleted

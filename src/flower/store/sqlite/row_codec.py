@@ -1,4 +1,4 @@
-"""Task ↔ row. On the hot path of every write: plain tuples, no per-field dispatch."""
+"""Task ↔ row. On the hot path of every write: plain tuples, no dispatch per field."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ _MAX_INTEGER = 2**63 - 1
 
 
 def pack_id(text: str) -> bytes | str:
-    """A canonical UUID as its 16 bytes; anything else an application uses as an id stays text."""
+    """A canonical UUID as its 16 bytes; any other id as text."""
     if len(text) == 36:
         digits = text.replace("-", "")
         if len(digits) == 32 and text[8] == text[13] == text[18] == text[23] == "-":
@@ -35,7 +35,7 @@ def pack_id(text: str) -> bytes | str:
                 packed = bytes.fromhex(digits)
             except ValueError:
                 return escape_surrogates(text)
-            if packed.hex() == digits:  # fromhex also takes upper case and blanks
+            if packed.hex() == digits:  # fromhex also accepts upper case and spaces
                 return packed
     return escape_surrogates(text)
 
@@ -48,7 +48,7 @@ def unpack_id(value: bytes | str) -> str:
 
 
 def _clamp_integer(value: int | None) -> int | None:
-    """SQLite's integers have 64 bits; a sender's nonsense beyond that is cut, not refused."""
+    """SQLite integers have 64 bits; larger values are clamped."""
     if value is None or -_MAX_INTEGER <= value <= _MAX_INTEGER:
         return value
     return _MAX_INTEGER if value > 0 else -_MAX_INTEGER
@@ -64,7 +64,7 @@ def _encode_json(value: object) -> str:
 def _decode_attempts(text: str) -> tuple[Attempt, ...]:
     try:
         return _attempts(text)
-    except msgspec.DecodeError:  # an escaped lone surrogate: JSON that only the lenient parser takes
+    except msgspec.DecodeError:  # JSON with an escaped lone surrogate, which only the lenient parser accepts
         return msgspec.convert(json.loads(text), tuple[Attempt, ...])
 
 
@@ -76,8 +76,8 @@ def _decode_data(text: str) -> dict[str, dict[str, Any]]:
 
 
 class WordTable(dict[str | None, int | None]):
-    """Words of one kind and their numbers in a segment's dictionary. A new word gets a number when it is
-    first asked for, and waits in `fresh` to be written in the same transaction as the rows that use it."""
+    """Words of one kind and their ids in the dictionary of a segment. A new word gets an id at its first use, and is in
+    `new_words` until it is written in the same transaction as the rows that use it."""
 
     def __init__(self, kind: str, take_number: Callable[[], int], fresh: list[tuple[int, str, str]]) -> None:
         super().__init__()
@@ -88,18 +88,18 @@ class WordTable(dict[str | None, int | None]):
 
     def __missing__(self, word: str | None) -> int | None:
         assert word is not None
-        kept = escape_surrogates(word)
-        number = self.get(kept)
+        stored = escape_surrogates(word)
+        number = self.get(stored)
         if number is None:
             number = self._allocate_id()
-            self._new_words.append((number, self.kind, kept))
-            self[kept] = number
+            self._new_words.append((number, self.kind, stored))
+            self[stored] = number
         self[word] = number
         return number
 
 
 class WordDictionary:
-    """The words of one segment, both ways."""
+    """The words of one segment, in both directions."""
 
     def __init__(self, rows: Iterable[tuple[int, str, str]] = ()) -> None:
         self.new_words: list[tuple[int, str, str]] = []
@@ -119,7 +119,7 @@ class WordDictionary:
         return self.last_id
 
     def pop_new_words(self) -> list[tuple[int, str, str]]:
-        """The words that are not yet on disk."""
+        """The words that are not on disk yet."""
         rows = self.new_words[:]
         self.new_words.clear()
         for number, _, value in rows:
@@ -133,13 +133,13 @@ class WordDictionary:
 
 
 class RowEncoder:
-    """Rows of one segment, by its dictionary."""
+    """Encodes tasks as rows of one segment, with its dictionary."""
 
     def __init__(self, dictionary: WordDictionary) -> None:
         kinds = dictionary.kinds
         self._state, self._name, self._worker = kinds["state"], kinds["name"], kinds["worker"]
         self._route, self._client = kinds["route"], kinds["client"]
-        #: ids that are no canonical UUIDs were seen; tasks with a parent were seen
+        #: whether ids that are not canonical UUIDs, and tasks with a parent, were encoded
         self.has_non_uuid_ids = False
         self.has_parents = False
 
@@ -184,10 +184,10 @@ _FIRST_FIELD = _AT[TASK_FIELDS[0]]
 
 
 def decode_row(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Task:
-    """A row as the record it was. Raises KeyError for a word that is not in `values` yet."""
+    """The record of a row. Raises KeyError for a word that is not in `values` yet."""
     fields = list(row)
-    for place in _WORDS_AT:
-        fields[place] = values[fields[place]]
+    for index in _WORDS_AT:
+        fields[index] = values[fields[index]]
     fields[_UUID_AT] = uuid = unpack_id(fields[_UUID_AT])
     root = fields[_ROOT_AT]
     if root is not None:
@@ -203,12 +203,12 @@ def decode_row(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Ta
     return Task(*fields[_FIRST_FIELD:])
 
 
-#: If one of these changed, so may have `plain`.
+#: If one of these fields changes, `plain` may change.
 _TEXT_MASK = sum(1 << TASK_FIELDS.index(column) for column in TASK_TEXT_COLUMNS)
 
 
 def changed_fields_mask(before: Task, after: Task) -> int:
-    """Which fields differ, as a bit mask over FIELDS."""
+    """Bit mask over TASK_FIELDS of the fields that differ."""
     mask = 0
     bit = 1
     for old, new in zip(_astuple(before), _astuple(after), strict=True):
@@ -219,9 +219,9 @@ def changed_fields_mask(before: Task, after: Task) -> int:
 
 
 def build_update_statement(mask: int) -> tuple[str, tuple[int, ...]]:
-    """The UPDATE that sets just these fields, and the places in the row of its values (the key comes last)."""
-    columns = [field for place, field in enumerate(TASK_FIELDS) if mask >> place & 1]
+    """The UPDATE of exactly these fields, and the indexes of its values in the row (the key comes last)."""
+    columns = [field for index, field in enumerate(TASK_FIELDS) if mask >> index & 1]
     if mask & _TEXT_MASK:
         columns.append("plain")
-    settings = ", ".join(f"{column}=?" for column in columns)
-    return f"UPDATE task SET {settings} WHERE id=?", (*(_AT[column] for column in columns), 0)
+    assignments = ", ".join(f"{column}=?" for column in columns)
+    return f"UPDATE task SET {assignments} WHERE id=?", (*(_AT[column] for column in columns), 0)

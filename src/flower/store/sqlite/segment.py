@@ -1,4 +1,4 @@
-"""One file of tasks, as the writer holds it: encode, insert, update, find; one transaction at a time."""
+"""One file of tasks, writer side: encode, insert, update, find; one transaction at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,12 +51,12 @@ _BOUNDED_MASK = sum(1 << TASK_FIELDS.index(key) for key in BOUNDED_KEYS)
 _SELECT_BY_UUID = f"{SELECT_TASKS} WHERE uuid=?"
 _WRITE_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
 _MAX_STATEMENTS = 512
-#: Rows whose columns are made together.
+#: Rows per chunk when columns are built.
 _CHUNK = 10_000
 
 
 class DamagedFile(Exception):
-    """A file of the store is not what it was. `number` is the segment's; None for meta.db."""
+    """A file of the store is damaged. `number` is that of the segment; None for meta.db."""
 
     def __init__(self, number: int | None, reason: object) -> None:
         super().__init__(number, reason)
@@ -65,15 +65,17 @@ class DamagedFile(Exception):
 
 
 class SegmentFile:
-    def __init__(self, path: Path, columns: Path, number_: int, *, receiving: bool) -> None:
-        """`receiving`: new tasks go here, so it gets the memory. Raises DamagedFile."""
-        self.number = number_
-        #: it takes no new tasks, and its filter is kept with it
+    """A segment that is open for writing."""
+
+    def __init__(self, path: Path, columns: Path, segment_number: int, *, receiving: bool) -> None:
+        """`active`: new tasks are inserted here, so this segment has the large cache. Raises DamagedFile."""
+        self.number = segment_number
+        #: no new tasks are inserted, and the Bloom filter is stored
         self.sealed = False
         self._statements: dict[int, tuple[str, tuple[int, ...]]] = {}
         with self._guard(opening=True):
             if not path.exists():
-                raise DamagedFile(number_, "the file is gone")
+                raise DamagedFile(segment_number, "the file is missing")
             self._db = open_for_writing(
                 path,
                 cache_kb=ACTIVE_CACHE_KB if receiving else SEALED_CACHE_KB,
@@ -83,7 +85,7 @@ class SegmentFile:
                 if path.stat().st_size < _used_pages(self._db) * fetch_number(
                     self._db, "PRAGMA page_size"
                 ) and not _wal_path(path):
-                    raise DamagedFile(number_, "the file is shorter than it says")
+                    raise DamagedFile(segment_number, "the file is shorter than its header states")
                 self.info = self._read_info()
                 self.sealed = fetch_number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
                 self.columns = ColumnWriter(columns, self.info.first, self.info.capacity, self.info.sequence)
@@ -93,15 +95,15 @@ class SegmentFile:
                 raise
 
     @classmethod
-    def create(cls, path: Path, columns: Path, number_: int, first: int, capacity: int) -> "SegmentFile":
-        entry = SegmentInfo(number=number_, first=first, next=first, capacity=capacity)
+    def create(cls, path: Path, columns: Path, segment_number: int, first: int, capacity: int) -> "SegmentFile":
+        entry = SegmentInfo(number=segment_number, first=first, next=first, capacity=capacity)
         text = catalog.encode_segment_info(entry).decode()
         create_database(
             path, (*SEGMENT_SCHEMA, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT_VERSION
         )
-        made = cls(path, columns, number_, receiving=True)
-        made.columns.create()
-        return made
+        segment = cls(path, columns, segment_number, receiving=True)
+        segment.columns.create()
+        return segment
 
     @contextmanager
     def _guard(self, *, opening: bool = False) -> Iterator[None]:
@@ -112,17 +114,17 @@ class SegmentFile:
         except (apsw.SQLError, msgspec.DecodeError, KeyError) as error:
             if not opening:
                 raise
-            # a table, an entry or a kind of word that should be there is not
+            # a table, an entry or a kind of word is missing
             raise DamagedFile(self.number, error) from error
 
     def _read_info(self) -> SegmentInfo:
         row = self._db.execute("SELECT value FROM info WHERE key='segment'").fetchone()
         if row is None:
-            raise DamagedFile(self.number, "it does not say what it holds")
+            raise DamagedFile(self.number, "the metadata is missing")
         return catalog.decode_segment_info(row[0])
 
     def _reset(self) -> None:
-        """What is on disk counts, nothing else."""
+        """Discard everything that is not on disk."""
         self.__dict__.pop("_dictionary", None)
         self.__dict__.pop("_encoder", None)
         self._bounds = list(self.info.bounds)
@@ -132,7 +134,7 @@ class SegmentFile:
 
     @cached_property
     def _dictionary(self) -> WordDictionary:
-        # read when it is needed: most segments are only asked for ids that they do not hold
+        # loaded lazily: most segments are only searched for ids that they do not contain
         return WordDictionary(fetch_rows(self._db, "SELECT id, kind, value FROM word"))
 
     @cached_property
@@ -163,7 +165,7 @@ class SegmentFile:
         return StoredTask(row[0], decode_row(row, self._dictionary.values))
 
     def load_bloom_filter(self, filters: BloomFilters) -> None:
-        """The Bloom filter that was sealed with the file, else one made from the rows."""
+        """Add the Bloom filter to `filters`: the stored one of a sealed file, else one built from the rows."""
         capacity = self.info.capacity
         if self.sealed:
             (content,) = self.rows("SELECT value FROM info WHERE key='bloom'")[0]
@@ -177,7 +179,7 @@ class SegmentFile:
             filters.add_ids(self.number, ids)
 
     def used_bytes(self) -> int:
-        """What the rows take, without the room that deleted ones left."""
+        """Size of the rows, without free pages."""
         with self._guard():
             free = fetch_number(self._db, "PRAGMA freelist_count")
             return (_used_pages(self._db) - free) * fetch_number(self._db, "PRAGMA page_size")
@@ -194,7 +196,7 @@ class SegmentFile:
         return self.info.capacity - (self._next - self.info.first)
 
     def insert(self, first: int, tasks: Sequence[Task]) -> None:
-        """New rows under the keys from `first` on."""
+        """Insert rows with the keys from `first` on."""
         encode = self._encoder.encode_row
         new = [encode(key, task) for key, task in enumerate(tasks, first)]
         with self._guard():
@@ -205,38 +207,38 @@ class SegmentFile:
         self._next = first + len(new)
 
     def update(self, changes: Sequence[TaskChange]) -> list[TaskChange]:
-        """Set the fields that differ, and only those: naming an indexed column rewrites its index.
-        Gives the changes whose rows are not there."""
+        """Set only the fields that differ: naming an indexed column rewrites its index. Return the changes whose rows
+        do not exist."""
         groups: dict[int, list[tuple[Row, TaskChange]]] = {}
         encode = self._encoder.encode_row
-        widening: list[Row] = []
+        bounded_rows: list[Row] = []
         for change in changes:
             mask = changed_fields_mask(change.before, change.after)
             row = encode(change.key, change.after)
             groups.setdefault(mask, []).append((row, change))
             if mask & _BOUNDED_MASK:
-                widening.append(row)
+                bounded_rows.append(row)
         missing: list[TaskChange] = []
         with self._guard():
             for mask, group in groups.items():
                 missing += self._update_same_fields(mask, group)
-        gone = {change.key for change in missing}
-        self.columns.put(row for group in groups.values() for row, _ in group if row[0] not in gone)
-        self._extend_bounds(widening)
+        missing_keys = {change.key for change in missing}
+        self.columns.put(row for group in groups.values() for row, _ in group if row[0] not in missing_keys)
+        self._extend_bounds(bounded_rows)
         return missing
 
     def _update_same_fields(self, mask: int, group: list[tuple[Row, TaskChange]]) -> list[TaskChange]:
-        """Changes of the same fields, in the order of the file."""
+        """Apply changes of the same fields, in the order of the file."""
         if not mask:
             return []
         if mask not in self._statements:
             if len(self._statements) >= _MAX_STATEMENTS:
                 self._statements.clear()
             self._statements[mask] = build_update_statement(mask)
-        sql, places = self._statements[mask]
+        sql, indexes = self._statements[mask]
         group.sort(key=_change_key)
         before = self._db.total_changes()
-        self._db.executemany(sql, [[row[place] for place in places] for row, _ in group])
+        self._db.executemany(sql, [[row[index] for index in indexes] for row, _ in group])
         if self._db.total_changes() - before == len(group):
             return []
         return [
@@ -250,19 +252,19 @@ class SegmentFile:
         with self._guard():
             self._db.executemany("DELETE FROM task WHERE id=?", ids)
         self.columns.remove(row[0] for row in ids)
-        gone = self._db.total_changes() - before
-        self._rows -= gone
-        return gone
+        deleted = self._db.total_changes() - before
+        self._rows -= deleted
+        return deleted
 
     def _extend_bounds(self, written: Sequence[Row]) -> None:
-        for which, place in enumerate(_BOUNDED_AT):
-            # infinity is kept as the greatest number: JSON has none
-            values = [min(max(row[place], -MAX_BOUND), MAX_BOUND) for row in written if row[place] is not None]
+        for key_index, index in enumerate(_BOUNDED_AT):
+            # infinity is stored as the largest number: JSON has no infinity
+            values = [min(max(row[index], -MAX_BOUND), MAX_BOUND) for row in written if row[index] is not None]
             if values:
-                self._bounds[which] = extend_bounds(self._bounds[which], min(values), max(values))
+                self._bounds[key_index] = extend_bounds(self._bounds[key_index], min(values), max(values))
 
     def write_info(self, sequence: int, *, emptied: int | None = None) -> None:
-        """The last thing in a transaction: the new words, and what the segment says of itself."""
+        """The last step of a transaction: write the new words and the metadata of the segment."""
         entry = SegmentInfo(
             number=self.number,
             first=self.info.first,
@@ -294,7 +296,7 @@ class SegmentFile:
         self._reset()
 
     def revert(self, entry: SegmentInfo, changes: Iterable[TaskChange], sequence: int) -> None:
-        """Undo a committed transaction: the rows that it brought go, those that it changed are as before."""
+        """Undo a committed transaction: remove the rows that it inserted, restore those that it changed."""
         self.begin()
         try:
             self.delete(self.rows("SELECT id FROM task WHERE id >= ?", (entry.next,)))
@@ -307,7 +309,7 @@ class SegmentFile:
             raise
 
     def seal(self, content: bytes) -> None:
-        """No new tasks any more: keep the filter with the rows, and bring the log into the file."""
+        """Accept no more tasks: store the Bloom filter with the rows, and move the write-ahead log into the file."""
         with self._guard():
             self._db.execute(_WRITE_INFO, ("bloom", content))
             self.sealed = True
@@ -318,7 +320,7 @@ class SegmentFile:
             )  # fmt: skip
 
     def rebuild_columns(self) -> bool:
-        """Make the columns anew from the rows. False if there is no room for them."""
+        """Build the columns from the rows. Return False if there is no disk space."""
         return self.columns.rebuild(self._chunks(), self.info.sequence)
 
     def _chunks(self) -> Iterator[list[Row]]:

@@ -1,5 +1,5 @@
-"""The writer's files: which there are, which are open, what they say of themselves, and what becomes of
-those that are damaged."""
+"""The segment files of the writer: opening, catalog updates, maintenance, deferred rollbacks, and quarantine of damaged
+files."""
 
 import contextlib
 import logging
@@ -30,19 +30,19 @@ from flower.store.sqlite.segment import DamagedFile, SegmentFile
 
 log = logging.getLogger(__name__)
 
-#: Segments kept open. The filters let an id pass in error now and then, and opening a file for it would cost
-#: fifty times as much as looking.
+#: Maximum number of open segments. The Bloom filters have false positives, and opening a file for one costs fifty times
+#: as much as the lookup.
 _MAX_OPEN_FILES = 64
 
-#: Seconds after its last change in which a full segment is left alone: what belongs to its last tasks is still coming.
+#: Seconds after its last change before a full segment is maintained: late events of its last tasks still arrive.
 MAINTENANCE_DELAY = 10.0
 
 
 class SegmentSet:
-    """Made by opening the store for writing. Raises StoreFull, or apsw errors of the same meaning."""
+    """Created when the store is opened for writing. Raises StoreFull, or apsw errors of the same meaning."""
 
-    def __init__(self, folder: StoreDirectory, capacity: int) -> None:
-        self.directory = folder
+    def __init__(self, directory: StoreDirectory, capacity: int) -> None:
+        self.directory = directory
         self._capacity = capacity
         self._open: OrderedDict[int, SegmentFile] = OrderedDict()
         self.bloom_filters = BloomFilters()
@@ -50,10 +50,10 @@ class SegmentSet:
         self._deferred_entries: dict[int, SegmentInfo] = {}
         self._highest = 0
         self.next_key = 1
-        #: segments whose columns are to be made anew or put in order, and when they last changed
+        #: segments whose columns must be rebuilt or sorted, and the time of their last change
         self.upkeep: dict[int, float] = {}
         self.catalog = Catalog()
-        folder.remove_leftovers()
+        directory.remove_leftovers()
         self.meta = self._open_meta()
         try:
             self._open_segments()
@@ -82,16 +82,16 @@ class SegmentSet:
         raise AssertionError("a new meta.db cannot be damaged")
 
     def _open_segments(self) -> None:
-        """Read what each segment says of itself, set aside those that cannot be read, and see whether the
-        last write was cut off between segments and meta.db."""
+        """Read the metadata of each segment, quarantine unreadable files, and detect whether the last write was
+        interrupted between the segments and meta.db."""
         known = {entry.number: entry for entry in read_segments(self.meta.connection)}
-        kept: dict[int, SegmentInfo] = {}
+        opened: dict[int, SegmentInfo] = {}
         numbers = self.directory.segment_numbers()
         self._highest = max([0, *known, *numbers, *self._quarantined_numbers()])
         for number in numbers:
             try:
                 file = self._open_file(number, receiving=number == numbers[-1])
-                kept[number] = file.info
+                opened[number] = file.info
                 file.load_bloom_filter(self.bloom_filters)
                 if number == numbers[-1] and not file.columns.is_valid:
                     file.rebuild_columns()
@@ -100,37 +100,37 @@ class SegmentSet:
                 if file.sealed and number != numbers[-1]:
                     self._close_file(number)
             except DamagedFile as damage:
-                kept.pop(number, None)
+                opened.pop(number, None)
                 self._close_file(number)
                 self.bloom_filters.remove_filter(number)
                 self.directory.quarantine(self.directory.segment_path(number), damage.reason)
-        for number in self._finish_moves(kept):
-            del kept[number]
-        self.catalog = Catalog(kept.values())
+        for number in self._finish_moves(opened):
+            del opened[number]
+        self.catalog = Catalog(opened.values())
         self._seal()
         self.close_idle()
-        self.next_key = max((entry.next for entry in (*kept.values(), *known.values())), default=1)
-        if kept != known:
-            newest = max([self.meta.sequence, *(entry.sequence for entry in kept.values())])
-            gone = [number for number in known if number not in kept]
-            self.commit_meta(newest + 1, list(kept.values()), drop=gone, complete=False)
+        self.next_key = max((entry.next for entry in (*opened.values(), *known.values())), default=1)
+        if opened != known:
+            newest = max([self.meta.sequence, *(entry.sequence for entry in opened.values())])
+            removed = [number for number in known if number not in opened]
+            self.commit_meta(newest + 1, list(opened.values()), drop=removed, complete=False)
 
     def _quarantined_numbers(self) -> list[int]:
         digits = [name[4:10] for name in self.directory.quarantined_files() if name.startswith("seg-")]
         return [int(number) for number in digits if number.isdigit()]
 
-    def _finish_moves(self, kept: dict[int, SegmentInfo]) -> list[int]:
-        """A segment whose rows were moved on, but whose file was not yet removed when we were killed."""
-        emptied = [entry.moved_from for entry in kept.values() if entry.moved_from in kept]
-        for number in emptied:
+    def _finish_moves(self, opened: dict[int, SegmentInfo]) -> list[int]:
+        """Delete segments whose rows were moved, but whose files were not deleted before the process was killed."""
+        moved = [entry.moved_from for entry in opened.values() if entry.moved_from in opened]
+        for number in moved:
             self._delete_file(number)
-        return [number for number in emptied if number is not None]
+        return [number for number in moved if number is not None]
 
     # --- open files
 
     @property
     def active_number(self) -> int | None:
-        """The segment that new tasks go to."""
+        """The segment that new tasks are inserted into."""
         return self.catalog.segments[-1].number if len(self.catalog) else None
 
     def segment(self, number: int) -> SegmentFile:
@@ -148,7 +148,7 @@ class SegmentSet:
         return file
 
     def close_idle(self) -> None:
-        """Close what was not used lately. Between transactions only."""
+        """Close the least recently used files. Only between transactions."""
         for number in list(self._open):
             if len(self._open) <= _MAX_OPEN_FILES:
                 break
@@ -173,7 +173,7 @@ class SegmentSet:
         try:
             file.rollback()
         except (apsw.Error, DamagedFile) as error:
-            log.warning("Segment %d was closed, because a rollback failed: %s", file.number, error)
+            log.warning("Segment %d was closed after a failed rollback: %s", file.number, error)
             self._close_file(file.number)
 
     def _close_file(self, number: int) -> None:
@@ -212,7 +212,7 @@ class SegmentSet:
         batch: Batch | None = None,
         complete: bool = True,
     ) -> None:
-        """`counted`: what is new of tallies and marks."""
+        """`batch`: new counters and marks."""
         meta = self.meta
         try:
             with meta.connection:
@@ -241,7 +241,7 @@ class SegmentSet:
     def apply_commit(
         self, next_key: int, new: Sequence[SegmentFile], added: dict[int, list[str]], touched: Iterable[int]
     ) -> None:
-        """All is on disk: take note of the ids, seal what is full."""
+        """Called when a write is on disk: add the new ids to the Bloom filters, and seal full segments."""
         self.next_key = next_key
         now = time.monotonic()
         for number in touched:
@@ -257,23 +257,24 @@ class SegmentSet:
         self.close_idle()
 
     def _seal(self) -> None:
-        """Seal what takes no new tasks any more and is not sealed yet."""
+        """Seal segments that accept no more tasks."""
         for number, file in self._open.items():
             if file.sealed or number == self.active_number:
                 continue
             try:
                 file.seal(self.bloom_filters.to_bytes(number))
             except (*DISK_FULL_ERRORS, apsw.BusyError) as error:
-                # the filter is made from the rows again when it is needed
-                log.warning("Segment %d could not be sealed now: %s", number, error)
+                # the filter is built from the rows when needed
+                log.warning("Cannot seal segment %d: %s", number, error)
 
     # --- keeping the columns
 
     def maintain(self, quiet: float = MAINTENANCE_DELAY) -> bool:
-        """One piece of upkeep, of a segment that nothing has changed for so many seconds; False if there is none."""
-        settled = time.monotonic() - quiet
+        """One step of maintenance, for a segment that has not changed for `quiet` seconds. Return False if there is
+        none."""
+        latest_change = time.monotonic() - quiet
         for number, changed in list(self.upkeep.items()):
-            if changed > settled:
+            if changed > latest_change:
                 continue
             del self.upkeep[number]
             if self.catalog.by_number(number) is None:
@@ -291,18 +292,19 @@ class SegmentSet:
     # --- undoing
 
     def defer_catalog_update(self, entry: SegmentInfo) -> None:
-        """A segment has changed, but meta.db could not be told: with the next write."""
+        """A segment has changed, but meta.db could not be updated: the next write does it."""
         self._deferred_entries[entry.number] = entry
         self.catalog = Catalog({**{known.number: known for known in self.catalog}, entry.number: entry}.values())
 
     def defer_rollback(self, number: int, before: SegmentInfo, changes: list[TaskChange]) -> None:
+        """Roll back the committed changes of a segment later."""
         self._deferred_rollbacks[number] = (before, changes)
 
     def finish_deferred(self) -> None:
-        """Undo what is left of a write that failed. Raises what writing raises."""
+        """Roll back the rest of a failed write. Raises the errors of writing."""
         for number, (before, changes) in list(self._deferred_rollbacks.items()):
             file = self.segment(number)
-            # under a number of its own: a reader may have counted in between
+            # with a new sequence number, because a reader may have counted in between
             file.revert(before, changes, self.meta.sequence + 1)
             del self._deferred_rollbacks[number]
             self.defer_catalog_update(file.info)
@@ -311,17 +313,17 @@ class SegmentSet:
         try:
             self.finish_deferred()
         except (*DISK_FULL_ERRORS, apsw.Error, DamagedFile, FlowerError) as error:
-            log.warning("A write that failed is undone later: %s", error)
+            log.warning("Rollback of a failed write deferred: %s", error)
 
     # --- leaving files
 
     def delete_segments(self, numbers: Iterable[int]) -> None:
-        """Remove the files of segments that the catalogue does not name any more."""
+        """Delete the files of segments that are not in the catalog anymore."""
         for number in numbers:
             self._delete_file(number)
 
     def quarantine(self, damage: DamagedFile) -> None:
-        """A file turned out to be damaged: it goes, the rest goes on."""
+        """Quarantine a damaged file; the store continues with the others."""
         if damage.number is None:
             self.meta.connection.close()
             self.directory.quarantine(self.directory.meta_path, damage.reason)

@@ -1,8 +1,9 @@
 """Search tree → SQL, for one segment: the one place where a search becomes SQL.
 
-Words are looked up in the segment's dictionary with the same comparison that `search.match` makes, and
-become lists of numbers. Texts are compared by SQLite where all texts of a row are ASCII (`plain`), by
-`match`'s own functions elsewhere, so both readings of a query agree to the letter."""
+Words are looked up in the dictionary of the segment with the same comparison as in `search.matcher`, and become lists
+of numbers. Texts are compared by SQLite where all texts of a row are ASCII (`plain`), and by the functions of `matcher`
+elsewhere, so that both evaluations of a query agree exactly.
+"""
 
 import json
 import math
@@ -22,11 +23,11 @@ from flower.search.wildcards import compile_wildcard
 from flower.store.sqlite.row_codec import WordDictionary, pack_id, unpack_id
 from flower.store.sqlite.schema import WORD_KINDS
 
-#: SQLite's own limit for LIKE is 50,000 bytes.
+#: SQLite's limit for LIKE is 50,000 bytes.
 _MAX_PATTERN_LENGTH: Final = 10_000
 _MAX_INLINE_IDS: Final = 200
 _ID_CHARACTERS: Final = frozenset("0123456789abcdef-")
-#: What `search.values` computes.
+#: SQL of the fields that `search.field_values` computes.
 _COMPUTED: Final = {
     "wait": "(started - coalesce(sent, received))",
     "attempts": "(1 + ifnull(json_array_length(earlier), 0))",
@@ -37,7 +38,7 @@ _COMPUTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A condition."""
+    """An SQL condition with its values."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -49,7 +50,7 @@ ALWAYS_FALSE: Final = Clause("FALSE")
 
 @dataclass(frozen=True, slots=True)
 class SqlWhere:
-    """The conditions that must all hold."""
+    """Conditions that must all hold."""
 
     clauses: tuple[Clause, ...]
 
@@ -67,7 +68,7 @@ class SqlWhere:
 
 
 def validate_query(node: Node) -> None:
-    """Raises Invalid for what the table of fields does not allow, exactly as `match` does."""
+    """Raises InvalidRequest for terms that are invalid for their field, exactly as `matcher` does."""
     compile_predicate(node)
 
 
@@ -78,8 +79,8 @@ def compile_where(
     has_non_uuid_ids: bool,
     slow_thresholds: Mapping[str, float] | None = None,
 ) -> SqlWhere:
-    """`odd_ids`: whether there are ids in the segment that are no canonical UUIDs. `slow`: by name, the run time above
-    which `is:slow` holds."""
+    """`has_non_uuid_ids`: whether the segment contains ids that are not canonical UUIDs. `slow_thresholds`: run time
+    above which `is:slow` matches, by task name."""
     compiler = _Compiler(dictionary, odd_ids=has_non_uuid_ids, slow=slow_thresholds or {})
     parts = _conjuncts(node)
     clauses = [clause for clause in map(compiler.compile_node, parts) if clause != ALWAYS_TRUE]
@@ -145,9 +146,9 @@ class _Compiler:
             return self._word(field, lambda word: word.casefold() == wanted)
         if field.kind == "id":
             column = field.attribute
-            whole = self._id_equals(column, wanted)
-            odd = Clause(f"(typeof({column}) = 'text' AND casefold({column}) = ?)", (wanted,))
-            return _any([whole, odd]) if self._odd_ids and _is_storable(wanted) else whole
+            canonical = self._id_equals(column, wanted)
+            other_ids = Clause(f"(typeof({column}) = 'text' AND casefold({column}) = ?)", (wanted,))
+            return _any([canonical, other_ids]) if self._odd_ids and _is_storable(wanted) else canonical
         return _text(field, wanted, "is")
 
     def _equals(self, field: Field, value: str) -> Clause:
@@ -172,9 +173,9 @@ class _Compiler:
         cases = " ".join(f"WHEN {number} THEN ?" for number, _ in limits)
         return Clause(f"(runtime > CASE name {cases} END)", tuple(limit for _, limit in limits))
 
-    def _word(self, field: Field, holds: Callable[[str], bool]) -> Clause:
+    def _word(self, field: Field, matches: Callable[[str], bool]) -> Clause:
         column = field.attribute
-        numbers = tuple(number for number, word in self._dictionary.words(WORD_KINDS[column]) if holds(word))
+        numbers = tuple(number for number, word in self._dictionary.words(WORD_KINDS[column]) if matches(word))
         if not numbers:
             return ALWAYS_FALSE
         return Clause(*_one_of(column, numbers))
@@ -188,12 +189,12 @@ class _Compiler:
     def _id_contains(self, column: str, needle: str) -> Clause:
         if not _is_storable(needle):
             return ALWAYS_FALSE
-        odd = Clause(f"(typeof({column}) = 'text' AND id_contains({column}, ?))", (needle,))
+        other_ids = Clause(f"(typeof({column}) = 'text' AND id_contains({column}, ?))", (needle,))
         if not needle or (len(needle) <= 36 and _ID_CHARACTERS.issuperset(needle)):
             if isinstance(pack_id(needle), bytes):
                 canonical = self._id_equals(column, needle)
             else:
-                # the digits are looked for first, which costs little; where the dashes are is seen after
+                # compare the digits first, which is cheap; the positions of the dashes are checked after
                 digits = needle.replace("-", "").upper()
                 canonical = Clause(
                     f"(typeof({column}) = 'blob' AND instr(hex({column}), ?) AND id_contains({column}, ?))",
@@ -201,7 +202,7 @@ class _Compiler:
                 )
         else:
             canonical = ALWAYS_FALSE
-        return _any([canonical, odd]) if self._odd_ids else canonical
+        return _any([canonical, other_ids]) if self._odd_ids else canonical
 
 
 def _all(clauses: list[Clause]) -> Clause:
@@ -218,10 +219,10 @@ def _any(clauses: list[Clause]) -> Clause:
     return _join(clauses, " OR ") if clauses else ALWAYS_FALSE
 
 
-def _join(clauses: Sequence[Clause], word: str) -> Clause:
+def _join(clauses: Sequence[Clause], separator: str) -> Clause:
     if len(clauses) == 1:
         return clauses[0]
-    sql = word.join(clause.sql for clause in clauses)
+    sql = separator.join(clause.sql for clause in clauses)
     return Clause(f"({sql})", tuple(value for clause in clauses for value in clause.values))
 
 
@@ -230,7 +231,7 @@ def _not(clause: Clause) -> Clause:
         return ALWAYS_FALSE
     if clause == ALWAYS_FALSE:
         return ALWAYS_TRUE
-    # NULL counts as "does not hold"
+    # NULL does not match
     return Clause(f"(({clause.sql}) IS NOT TRUE)", clause.values)
 
 
@@ -247,13 +248,13 @@ def _column(field: Field) -> str:
 
 
 def _text(field: Field, needle: str, operator: str) -> Clause:
-    """`needle` is casefolded. A text with a letter outside ASCII may fold to an ASCII needle, so such rows are
-    looked at by the same function that `match` uses; a plain row never holds a needle that is not ASCII."""
+    """`needle` is casefolded. A text with a non-ASCII letter may fold to an ASCII needle, so such rows are compared by
+    the function of `matcher`; a plain row never contains a non-ASCII needle."""
     if not _is_storable(needle):
         return ALWAYS_FALSE
     column = _column(field)
     function = f"text_{operator}({column}, ?)"
-    if field.name in _COMPUTED:  # `plain` does not speak of them
+    if field.name in _COMPUTED:  # `plain` does not cover them
         return Clause(function, (needle,))
     if not needle.isascii() or "\0" in needle:
         return Clause(f"(plain = 0 AND {function})", (needle,))
@@ -268,28 +269,30 @@ def _text(field: Field, needle: str, operator: str) -> Clause:
 def _range(column: str, low: float | None, high: float | None) -> Clause:
     conditions = [f"{column} IS NOT NULL"]
     values: list[float] = []
-    for bound, sign in ((low, ">="), (high, "<=")):
+    for bound, operator in ((low, ">="), (high, "<=")):
         if bound is not None:
-            if math.isnan(bound):  # nothing compares with it
+            if math.isnan(bound):  # NaN compares with nothing
                 return ALWAYS_FALSE
-            conditions.append(f"{column} {sign} ?")
+            conditions.append(f"{column} {operator} ?")
             values.append(_within(bound))
     return Clause(f"({' AND '.join(conditions)})", tuple(values))
 
 
 def _within(bound: float) -> float:
-    """SQLite takes integers of 64 bits only."""
+    """SQLite integers have 64 bits."""
     return float(bound) if isinstance(bound, int) and abs(bound) >= 2**63 else bound
 
 
 def _pair(key: str, value: str) -> Clause:
-    # as JSON, because SQLite takes no lone surrogates, which a literal can spell
+    # as JSON, because SQLite accepts no lone surrogates, which a literal can contain
     return Clause("(kwargs IS NOT NULL AND has_pair(kwargs, ?))", (json.dumps([key, value]),))
 
 
 def _path(column: str, path: PathCondition) -> Clause:
-    asked = json.dumps([path.keys, path.operator, path.value])
-    return Clause(f"({column} IS NOT NULL AND {'data' if column == 'data' else 'text'}_leads({column}, ?))", (asked,))
+    condition = json.dumps([path.keys, path.operator, path.value])
+    return Clause(
+        f"({column} IS NOT NULL AND {'data' if column == 'data' else 'text'}_leads({column}, ?))", (condition,)
+    )
 
 
 def _is_storable(text: str) -> bool:
@@ -320,27 +323,29 @@ def _like_pattern(value: Any, pattern: str) -> bool:
     return value is not None and compile_wildcard(pattern)(unpack_id(value))
 
 
-def _has_pair(text: str, asked: str) -> bool:
-    key, value = json.loads(asked)
+def _has_pair(text: str, pair: str) -> bool:
+    key, value = json.loads(pair)
     return has_kwargs_pair(text, key, value)
 
 
-def _text_path_matches(text: str, asked: str) -> bool:
-    return _compile_test(path_predicate, asked)(text)
+def _text_path_matches(text: str, condition: str) -> bool:
+    return _compile_test(path_predicate, condition)(text)
 
 
-def _data_path_matches(text: str, asked: str) -> bool:
-    return _compile_test(data_path_predicate, asked)(json.loads(text))
+def _data_path_matches(text: str, condition: str) -> bool:
+    return _compile_test(data_path_predicate, condition)(json.loads(text))
 
 
 @lru_cache(maxsize=64)
-def _compile_test(made_by: Callable[[PathCondition], Callable[[object], bool]], asked: str) -> Callable[[object], bool]:
-    keys, operator, value = json.loads(asked)
-    return made_by(PathCondition(tuple(keys), operator, tuple(value) if isinstance(value, list) else value))
+def _compile_test(
+    compiler: Callable[[PathCondition], Callable[[object], bool]], condition: str
+) -> Callable[[object], bool]:
+    keys, operator, value = json.loads(condition)
+    return compiler(PathCondition(tuple(keys), operator, tuple(value) if isinstance(value, list) else value))
 
 
 def register_functions(connection: apsw.Connection) -> None:
-    """What the SQL above calls by name."""
+    """Registers the functions that the SQL above calls."""
     functions: tuple[tuple[str, Callable[..., Any], int], ...] = (
         ("text_contains", _text_contains, 2),
         ("text_is", _text_is, 2),

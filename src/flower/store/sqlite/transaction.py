@@ -1,6 +1,6 @@
-"""One write over several files: all of it becomes visible, or none. The files commit one after the other,
-those with new tasks first and meta.db last; if one fails, what the earlier ones did is undone, now or, if
-even that finds no room, before anything else is written."""
+"""One write over several files: all of it becomes visible, or none. The files commit one after the other, the active
+segment first and meta.db last. If a commit fails, earlier commits are rolled back, now or, without disk space, before
+the next write."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 
 class Transaction:
+    """A write of the writer."""
+
     def __init__(self, files: "SegmentSet") -> None:
         self._segments = files
         self._sequence = files.meta.sequence + 1
-        #: segments of this transaction and what was changed in them
+        #: segments of this transaction and their changes
         self._touched: dict[int, tuple[SegmentFile, list[TaskChange]]] = {}
         self._new: list[SegmentFile] = []
         self._committed: list[tuple[SegmentFile, SegmentInfo, list[TaskChange]]] = []
         self._next = files.next_key
         self._added: dict[int, list[str]] = {}
         self.moved_from: int | None = None
-        #: a deletion need not be undone: what may go, may go
+        #: deletions need not be rolled back: the tasks may be removed anyway
         self.is_deletion = False
 
     def segment(self, number: int) -> SegmentFile:
@@ -36,18 +38,18 @@ class Transaction:
         return self._touched[number][0]
 
     def update(self, number: int, changes: Sequence[TaskChange]) -> list[TaskChange]:
-        """Gives the changes whose rows are not there."""
+        """Return the changes whose rows do not exist."""
         file = self.segment(number)
         self._touched[number][1].extend(changes)
         return file.update(changes)
 
     def insert(self, tasks: Sequence[Task]) -> list[int]:
-        """Append; a segment that is full is followed by a new one."""
+        """Append tasks; a full segment is followed by a new one. Return their keys."""
         first = self._next
-        left = list(tasks)
-        while left:
+        remaining = list(tasks)
+        while remaining:
             file = self._active_file()
-            part, left = left[: file.free_rows], left[file.free_rows :]
+            part, remaining = remaining[: file.free_rows], remaining[file.free_rows :]
             file.insert(self._next, part)
             self._added.setdefault(file.number, []).extend(task.uuid for task in part)
             self._next += len(part)
@@ -73,13 +75,13 @@ class Transaction:
         parked: Sequence[Task] | None = None,
         batch: Batch | None = None,
     ) -> None:
-        receiving_first = sorted(self._touched, reverse=True)
-        # said by the last file to commit of those that moved rows went to
-        tells = min(self._added, default=None)
-        for number in receiving_first:
+        newest_first = sorted(self._touched, reverse=True)
+        # recorded by the last file to commit of those that received moved rows
+        recording_number = min(self._added, default=None)
+        for number in newest_first:
             file, _ = self._touched[number]
-            file.write_info(self._sequence, emptied=self.moved_from if number == tells else None)
-        for number in receiving_first:
+            file.write_info(self._sequence, emptied=self.moved_from if number == recording_number else None)
+        for number in newest_first:
             file, changes = self._touched[number]
             before = file.info
             file.commit()
@@ -92,16 +94,16 @@ class Transaction:
         self._segments.apply_commit(self._next, self._new, self._added, self._touched)
 
     def rollback(self) -> None:
-        """Leave nothing of it. Never raises: what cannot be undone now is left to `Files.settle`."""
-        done = {file.number for file, _, _ in self._committed}
-        fresh = {file.number for file in self._new}
+        """Undo everything. Never raises: what cannot be undone now is left to `SegmentSet.finish_deferred`."""
+        committed = {file.number for file, _, _ in self._committed}
+        new = {file.number for file in self._new}
         for number, (file, _) in self._touched.items():
-            if number not in done and number not in fresh:
+            if number not in committed and number not in new:
                 self._segments.roll_back(file)
         for file in self._new:
             self._segments.delete_new_segment(file)
         for file, before, changes in self._committed:
-            if file.number in fresh:
+            if file.number in new:
                 continue
             if self.is_deletion and file.number not in self._added:
                 self._segments.defer_catalog_update(file.info)

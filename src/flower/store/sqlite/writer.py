@@ -1,4 +1,4 @@
-"""The port's Writer on a directory of segments. One thread only."""
+"""The Writer on a directory of segments. For one thread only."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,31 +30,34 @@ T = TypeVar("T")
 
 
 class SqliteWriter:
+    """The Writer of the store on disk."""
+
     def __init__(
         self,
-        folder: StoreDirectory,
+        directory: StoreDirectory,
         *,
         segment_tasks: int = DEFAULT_SEGMENT_TASKS,
         text_index: bool = True,
         index_process: bool = False,
     ) -> None:
-        """Takes the lock and opens every segment once. With `text_index` a thread keeps the index of texts, or a
-        process. Raises StoreInUse, NotAStore, WrongVersion, StoreFull or StoreError; then nothing is changed."""
-        folder.verify()
-        folder.create()
-        self._directory = folder
-        self._lock = WriterLock(folder)
+        """Takes the lock and opens every segment once. With `text_index` a thread maintains the text index, or a
+        process. Raises StoreInUse, InvalidStore, StoreVersionMismatch, StoreFull or StoreError, without changing
+        anything."""
+        directory.verify()
+        directory.create()
+        self._directory = directory
+        self._lock = WriterLock(directory)
         try:
-            with translate_disk_full(folder.path):
-                self._status = StatusFile(folder)
-                self._segments = SegmentSet(folder, segment_tasks)
+            with translate_disk_full(directory.path):
+                self._status = StatusFile(directory)
+                self._segments = SegmentSet(directory, segment_tasks)
         except BaseException:
             self._lock.release()
             raise
         self._pruner = RetentionPruner(self._segments, segment_tasks)
-        self._index_backlog = IndexBacklog(folder)
-        self._indexer = Indexer(folder.text_path, self._index_backlog)
-        self._index_process = IndexProcess(folder) if text_index and index_process else None
+        self._index_backlog = IndexBacklog(directory)
+        self._indexer = Indexer(directory.text_path, self._index_backlog)
+        self._index_process = IndexProcess(directory) if text_index and index_process else None
         if self._index_process is not None:
             self._index_process.ensure_running()
         elif text_index:
@@ -65,12 +68,12 @@ class SqliteWriter:
         return self._segments.meta.identity
 
     def load(self, uuids: Iterable[str]) -> Mapping[str, StoredTask]:
-        wanted = list(uuids)
-        if not wanted:
+        ids = list(uuids)
+        if not ids:
             return {}
-        found = self._retry_after_quarantine(lambda: self._load(wanted))
+        tasks = self._retry_after_quarantine(lambda: self._load(ids))
         self._segments.close_idle()
-        return found
+        return tasks
 
     def write(self, batch: Batch) -> Sequence[int]:
         if batch.is_empty and batch.parked is None and batch.dedup_marks is None:
@@ -89,10 +92,10 @@ class SqliteWriter:
         return self._retry_after_quarantine(self._segments.maintain)
 
     def finish_maintenance(self) -> None:
-        """Do all upkeep, due or not, and wait until every text is indexed: for whoever has filled a store."""
+        """Complete all maintenance, and wait until all texts are indexed. For programs that fill a store."""
         while self._retry_after_quarantine(partial(self._segments.maintain, quiet=0.0)):
             pass
-        # its next two looks: the first may have begun before the last write
+        # two more rounds of the indexer: the first may have begun before the last write
         for _ in range(2):
             time.sleep(2 * INDEX_POLL_INTERVAL)
             while self._indexer.is_alive() and not self._indexer.is_idle:
@@ -120,7 +123,7 @@ class SqliteWriter:
         self._lock.release()
 
     def _retry_after_quarantine(self, action: Callable[[], T]) -> T:
-        """Do it; a file that turns out to be damaged is set aside, then it is done with the rest."""
+        """Run an action; if a file is damaged, quarantine it and run the action again with the others."""
         with translate_disk_full(self._directory.path):
             for _ in range(len(self._segments.catalog) + 2):
                 try:
@@ -128,19 +131,19 @@ class SqliteWriter:
                     return action()
                 except DamagedFile as damage:
                     self._segments.quarantine(damage)
-        raise StoreError(f"{self._directory.path} is damaged beyond use")
+        raise StoreError(f"{self._directory.path} is damaged and cannot be repaired")
 
     def _load(self, uuids: Sequence[str]) -> dict[str, StoredTask]:
         packed = [pack_id(uuid) for uuid in uuids]
         found: dict[str, StoredTask] = {}
-        for number, places in self._segments.bloom_filters.iter_candidates(bloom_hashes(packed)):
+        for number, indexes in self._segments.bloom_filters.iter_candidates(bloom_hashes(packed)):
             file = None
-            for place in places:
-                if uuids[place] not in found:
+            for index in indexes:
+                if uuids[index] not in found:
                     file = file or self._segments.segment(number)
-                    stored = file.find(packed[place])
+                    stored = file.find(packed[index])
                     if stored is not None:
-                        found[uuids[place]] = stored
+                        found[uuids[index]] = stored
         return found
 
     def _write(self, batch: Batch) -> list[int]:
@@ -162,7 +165,7 @@ class SqliteWriter:
                 transaction.rollback()
                 if known or new is not batch.new:
                     raise
-                # a "new" task is in the store already, or is twice in the batch: the last one is what it is now
+                # a "new" task is stored already, or twice in the batch: the last one is valid
                 known = self._load([task.uuid for task in new])
                 new = tuple({task.uuid: task for task in new}.values())
             except BaseException:
@@ -176,42 +179,42 @@ class SqliteWriter:
         changed: Sequence[TaskChange],
         known: Mapping[str, StoredTask],
     ) -> dict[str, int]:
-        """Do all of it but the commit; gives the keys of the new tasks."""
-        homeless = self._update(transaction, changed)
-        # their rows have been moved, or forgotten, since the caller read them
-        found = self._load([change.after.uuid for change in homeless]) if homeless else {}
-        forgotten = self._replace(transaction, [change.after for change in homeless], found)
-        unknown = self._replace(transaction, new, known) if known else new
-        keys = transaction.insert([*unknown, *forgotten])
-        given = {task.uuid: key for task, key in zip(unknown, keys, strict=False)}
-        given.update((uuid, _require_key(stored)) for uuid, stored in known.items())
-        return given
+        """Apply the batch without committing. Return the keys of the new tasks."""
+        missing = self._update(transaction, changed)
+        # their rows were moved or removed since the caller read them
+        reloaded = self._load([change.after.uuid for change in missing]) if missing else {}
+        reinserted = self._replace(transaction, [change.after for change in missing], reloaded)
+        unstored = self._replace(transaction, new, known) if known else new
+        keys = transaction.insert([*unstored, *reinserted])
+        new_keys = {task.uuid: key for task, key in zip(unstored, keys, strict=False)}
+        new_keys.update((uuid, _require_key(stored)) for uuid, stored in known.items())
+        return new_keys
 
     def _replace(
         self, transaction: Transaction, tasks: Sequence[Task], stored: Mapping[str, StoredTask]
     ) -> Sequence[Task]:
-        """Write these over what is stored; gives those that are not."""
-        there = [
+        """Overwrite stored tasks. Return those that are not stored."""
+        changes = [
             TaskChange(_require_key(stored[task.uuid]), stored[task.uuid].task, task)
             for task in tasks
             if task.uuid in stored
         ]
-        self._update(transaction, there)
+        self._update(transaction, changes)
         return [task for task in tasks if task.uuid not in stored]
 
     def _update(self, transaction: Transaction, changes: Sequence[TaskChange]) -> list[TaskChange]:
-        """Gives the changes whose rows are not where they were."""
-        homeless: list[TaskChange] = []
+        """Return the changes whose rows have moved or were removed."""
+        missing: list[TaskChange] = []
         by_segment: dict[int, list[TaskChange]] = {}
         for change in changes:
             entry = self._segments.catalog.covering(change.key)
             if entry is None:
-                homeless.append(change)
+                missing.append(change)
             else:
                 by_segment.setdefault(entry.number, []).append(change)
         for number, group in sorted(by_segment.items()):
-            homeless += transaction.update(number, group)
-        return homeless
+            missing += transaction.update(number, group)
+        return missing
 
     def _prune(self, retention: Retention, now: float) -> int:
         transaction = Transaction(self._segments)
