@@ -62,7 +62,7 @@ def test_the_examples_run(
         "SUCCESS [17] celery@w1",
         "ValueError('card declined')",
         "new rate limit set successfully",
-        "ended {'done': 1} sent as",
+        "finished {'done': 1} sent as",
     ):
         assert words in printed
     assert (namespace["count"], len(namespace["declined"]), list(namespace["failed"])) == (
