@@ -144,7 +144,7 @@ def test_with_small_messages_held_tasks_are_parked_in_the_store_and_acknowledged
         until(lambda: bench.capture.acknowledged == token)
         assert bench.task("done") is not None
         assert bench.task("running") is None
-        killed = MemoryStore()  # a copy of the present content of the disk
+        killed = MemoryStore()  # a copy of the current content of the disk
         killed.tasks, killed.keys = dict(bench.store.tasks), dict(bench.store.keys)
         killed.parked, killed.next_key = bench.store.parked, bench.store.next_key
     with RecorderBench(QUICK, store=killed) as after:

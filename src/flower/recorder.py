@@ -56,7 +56,7 @@ class RecorderTuning:
     #: seconds between two runs of retention
     prune_interval: float = 10.0
     #: seconds between two maintenance steps of the store, each of which takes a fraction of a second
-    upkeep_interval: float = 1.0
+    maintenance_interval: float = 1.0
     #: seconds between two attempts to write while the disk is full
     disk_retry_interval: float = 1.0
 
@@ -66,7 +66,7 @@ class _StopRequested(Exception):
 
 
 class _CachedTask:
-    """A task in memory: its present record, the record in the store, and the time since which they differ."""
+    """A task in memory: its current record, the record in the store, and the time since which they differ."""
 
     __slots__ = ("changed_at", "key", "stored", "task", "token")
 
@@ -116,7 +116,7 @@ class Recorder:
         self._aggregator = EventAggregator(writer.counters(), writer.dedup_marks(), limits or CounterLimits(), clock())
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
-        self._next_upkeep = 0.0
+        self._next_maintenance = 0.0
 
     def run(self, stop: Flag) -> None:
         """Run until `stop` is set, then write what is in memory. Raises errors that it cannot handle."""
@@ -157,24 +157,25 @@ class Recorder:
             self._apply_batch(batch)
             if self._is_due():
                 self._flush()
-        self._flush(everything=True)
+        self._flush(write_all=True)
 
-    def _apply_batch(self, captured_batch: CapturedBatch) -> None:
+    def _apply_batch(self, batch: CapturedBatch) -> None:
+        """Fold the events of a batch into the cached tasks and count them."""
         now = time.monotonic()
         if not self._pending and not self._pending_gaps:
             self._pending_since = now
         cache = self._cache
-        uncached = {event.uuid for event in captured_batch.events if event.uuid is not None}.difference(cache)
+        uncached = {event.uuid for event in batch.events if event.uuid is not None}.difference(cache)
         if uncached:
             for uuid_in_store, stored in self._retry_while_disk_full(lambda: self._writer.load(uncached)).items():
                 cache[uuid_in_store] = _CachedTask(stored.task, stored.key, stored.task)
         pending = self._pending
-        counts = self._aggregator.begin_batch(captured_batch)
-        count, repeated = counts.events.append, counts.duplicates
-        for event in captured_batch.events:
+        counts = self._aggregator.begin_batch(batch)
+        append_count, duplicates = counts.events.append, counts.duplicates
+        for event in batch.events:
             uuid = event.uuid
             if uuid is None or event.type.startswith("worker-"):
-                self._apply_worker_event(event, captured_batch.received)
+                self._apply_worker_event(event, batch.received)
                 continue
             entry = cache.get(uuid)
             if entry is None:
@@ -183,26 +184,26 @@ class Recorder:
             else:
                 task = entry.task = fold(entry.task, event)
             event_type = event.type
-            if not repeated or id(event) not in repeated:
+            if not duplicates or id(event) not in duplicates:
                 name = event.name or task.name
-                count((event.hostname, event_type, name))
+                append_count((event.hostname, event_type, name))
                 if event.runtime:
                     counts.runtimes.append(((event.hostname, name), event.runtime))
                 elif event_type == "task-started":
                     counts.started.append((event, task))
             if uuid not in pending:
                 pending[uuid] = entry
-                entry.token = captured_batch.token
+                entry.token = batch.token
                 entry.changed_at = now
         self._aggregator.add_batch(counts)
-        if captured_batch.gap is not None:
-            self._pending_gaps.append(captured_batch.gap)
-        self._token = captured_batch.token
-        self._pending_events += len(captured_batch.events)
-        self._pending_bytes += captured_batch.size
-        self._pending_messages += captured_batch.messages
-        self._status_meter.events += len(captured_batch.events)
-        self._status_meter.last_event = captured_batch.received
+        if batch.gap is not None:
+            self._pending_gaps.append(batch.gap)
+        self._token = batch.token
+        self._pending_events += len(batch.events)
+        self._pending_bytes += batch.size
+        self._pending_messages += batch.messages
+        self._status_meter.events += len(batch.events)
+        self._status_meter.last_event = batch.received
 
     def _apply_worker_event(self, event: Event, received: float) -> None:
         if event.hostname is not None:
@@ -210,21 +211,23 @@ class Recorder:
             self._workers[event.hostname] = self._pending_workers[event.hostname] = worker
 
     def _is_due(self) -> bool:
-        pace = self._tuning
-        if self._pending_events >= pace.flush_events or self._pending_bytes >= pace.flush_bytes:
+        tuning = self._tuning
+        if self._pending_events >= tuning.flush_events or self._pending_bytes >= tuning.flush_bytes:
             return True
         waited = time.monotonic() - self._pending_since
-        if waited < (pace.busy_interval if self._is_busy() else pace.flush_interval):
+        if waited < (tuning.busy_interval if self._is_busy() else tuning.flush_interval):
             return False
         return bool(self._pending or self._pending_gaps or self._token > self._acknowledged)
 
     def _is_busy(self) -> bool:
         return self._pending_events >= self._tuning.busy_events
 
-    def _flush(self, *, everything: bool = False) -> None:
+    def _flush(self, *, write_all: bool = False) -> None:
+        """Write pending changes and acknowledge them. While the rate is high, unfinished tasks are held back unless
+        `write_all`."""
         now = time.monotonic()
         held_until = now - self._tuning.hold_delay
-        hold = not everything and self._is_busy()
+        hold = not write_all and self._is_busy()
         due: list[_CachedTask] = []
         held: list[_CachedTask] = []
         for entry in self._pending.values():
@@ -284,15 +287,15 @@ class Recorder:
 
     def _release_written(self, written_entries: list[_CachedTask]) -> None:
         """Remove finished tasks that are on disk from memory; unfinished tasks stay, up to the limit."""
-        cache, pace = self._cache, self._tuning
+        cache, tuning = self._cache, self._tuning
         for entry in written_entries:
             uuid = entry.task.uuid
             del self._pending[uuid]
-            if entry.task.state in FINAL_STATES or _text_length(entry.task) > pace.max_cached_text:
+            if entry.task.state in FINAL_STATES or entry.task.text_length > tuning.max_cached_text:
                 del cache[uuid]
             else:
                 entry.stored = entry.task
-        if (excess := len(cache) - pace.max_cached_tasks) > 0:
+        if (excess := len(cache) - tuning.max_cached_tasks) > 0:
             clean = (uuid for uuid in cache if uuid not in self._pending)
             for uuid in [uuid for uuid, _ in zip(clean, range(excess), strict=False)]:
                 del cache[uuid]
@@ -308,10 +311,12 @@ class Recorder:
         if now >= self._next_prune:
             removed_any = self._retry_while_disk_full(lambda: self._writer.prune(self._retention, self._clock()))
             self._next_prune = now + (0.5 if removed_any else self._tuning.prune_interval)
-        if now >= self._next_upkeep:
+        if now >= self._next_maintenance:
             has_more = self._retry_while_disk_full(self._writer.maintain)
             # while idle, without delay between steps
-            self._next_upkeep = now + (0.0 if has_more and not self._pending_events else self._tuning.upkeep_interval)
+            self._next_maintenance = now + (
+                0.0 if has_more and not self._pending_events else self._tuning.maintenance_interval
+            )
 
     def _write_status(self, *, running: bool = True) -> None:
         status = self._status_meter.status(self._clock())
@@ -346,9 +351,3 @@ class _StatusMeter:
             "lag": round(self.lag, 3),
             "trouble": self.error,
         }
-
-
-def _text_length(task: Task) -> int:
-    return sum(
-        len(text) for text in (task.args, task.kwargs, task.result, task.traceback, task.exception) if text is not None
-    )

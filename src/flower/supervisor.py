@@ -110,6 +110,7 @@ class Supervisor:
             self._on_log_line(partial.decode("utf-8", "replace"))
 
     async def _read_startup_report(self, process: asyncio.subprocess.Process) -> dict[str, str]:
+        """The line that the process writes when it is ready or cannot start; empty if it is invalid."""
         assert process.stdout is not None
         line = await process.stdout.readline()
         try:
@@ -119,6 +120,7 @@ class Supervisor:
         return report if isinstance(report, dict) else {}
 
     async def _wait_for_exit(self, process: asyncio.subprocess.Process) -> int:
+        """The exit status of the process, after its output has been read."""
         assert process.stdout is not None
         while await process.stdout.read(4096):  # no output is expected; a full pipe would block the process
             pass

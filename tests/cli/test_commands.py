@@ -163,8 +163,8 @@ def test_stats_over_time(run_command: RunCommand) -> None:
 
 
 def test_former_option_names_still_work(run_command: RunCommand) -> None:
-    present = run_command("stats", "--since", "1d", "--interval=5m").stdout
-    assert run_command("stats", "--over", "1d", "--every=5m").stdout == present
+    expected = run_command("stats", "--since", "1d", "--interval=5m").stdout
+    assert run_command("stats", "--over", "1d", "--every=5m").stdout == expected
     assert "--over" not in run_command("stats", "--help").stdout
 
 

@@ -111,7 +111,7 @@ def test_held_tasks_are_counted_when_they_are_acknowledged() -> None:
 
 
 def deepcopy_of(store: MemoryStore) -> MemoryStore:
-    """A copy of the present content of the disk."""
+    """A copy of the current content of the disk."""
     copy = MemoryStore()
     with store.lock:
         attributes = {name: value for name, value in vars(store).items() if name != "lock"}

@@ -31,7 +31,7 @@ EXIT_OK, EXIT_EMPTY, EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED
 #: Seconds that one query may take.
 DEFAULT_TIME_LIMIT = 30.0
 
-#: Former names of options, which still work in commands that have the present name.
+#: Former names of options, which still work in commands that have the current name.
 RENAMED_OPTIONS = {"--over": "--since", "--every": "--interval", "--who": "--user", "--abort": "--stop"}
 
 _DB_HELP = "Data directory.  [env FLOWER_DB; default flower-data]"
@@ -67,7 +67,7 @@ class QueryCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         known = [option for parameter in self.get_params(ctx) for option in parameter.opts]
         end = args.index("--") if "--" in args else len(args)
-        parsed = [_present_name(arg, known) for arg in args[:end]]
+        parsed = [_current_name(arg, known) for arg in args[:end]]
         for arg in parsed:
             name = arg.partition("=")[0]
             if name.startswith("--") and name not in known:
@@ -79,7 +79,7 @@ class QueryCommand(click.Command):
             return super().invoke(ctx)
 
 
-def _present_name(arg: str, known: list[str]) -> str:
+def _current_name(arg: str, known: list[str]) -> str:
     if arg == "-h":
         return "--help"
     name, equals, value = arg.partition("=")

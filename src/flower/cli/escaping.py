@@ -33,16 +33,16 @@ def escape_json(text: str) -> str:
     return _UNSAFE_LINES.sub(_json_escape, text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
     code = ord(character)
     return _SHORT_ESCAPES.get(character) or (
         f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
     )
 
 
-def _json_escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _json_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     if code < 65536:
         return f"\\u{code:04x}"
     code -= 65536

@@ -109,12 +109,12 @@ def token_list(
 def token_revoke(*, token_id: str, db: str | None, conf: str | None) -> None:
     """Revoke the token with this ID, effective immediately."""
     with open_store_ledger(db, conf) as (ledger, _):
-        known = ledger.tokens.token(token_id)
-        if known is None:
+        token_record = ledger.tokens.token(token_id)
+        if token_record is None:
             raise NotFound(f"Unknown token '{token_id}'", hint="`flower token list` shows the ids")
         write_audit(ledger, "token.revoke", targets=[token_id])
         done = ledger.tokens.revoke(token_id, time.time(), current_user())
-    echo_stderr(f"Revoked '{known.name}' of {known.owner}." if done else f"'{known.name}' was already revoked.")
+    echo_stderr(f"Revoked '{token_record.name}' of {token_record.owner}." if done else f"'{token_record.name}' was already revoked.")
 
 
 def _parse_permissions(config: Config, names: str | None, role: str | None) -> Any:

@@ -48,7 +48,7 @@ def check_backend(app: Celery) -> None:
 
 
 def read_result(app: Celery, task_id: str) -> ResultDict:
-    """The present result in the backend; state PENDING if the backend does not know the id."""
+    """The current result in the backend; state PENDING if the backend does not know the id."""
     if not has_backend(app):
         raise NoResultBackend
     with translate_broker_errors():

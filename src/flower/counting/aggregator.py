@@ -132,7 +132,7 @@ class CounterLimits:
 
 @dataclass(frozen=True, slots=True)
 class CounterUpdate:
-    """For the store: the present values of changed counters, keys to remove first, and the marks of those of the
+    """For the store: the current values of changed counters, keys to remove first, and the marks of those of the
     counted events that may be redelivered (None: no such events)."""
 
     counters: Sequence[TaskCounters] = ()
@@ -172,7 +172,7 @@ class EventAggregator:
         self._changed: dict[CounterKey, TaskCounterBuilder] = {}
         self._removed_keys: list[CounterKey] = []
         self._pending_batches: deque[PendingBatch] = deque()
-        #: marks that are recognised: of pending batches, of the present write, of the last writes
+        #: marks that are recognised: of pending batches, of the current write, of the last writes
         self._known_marks = set(array("q", marks))
         self._unwritten_marks: list[int] = []
         self._written_marks: deque[Sequence[int]] = deque([array("q", marks)])
