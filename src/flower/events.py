@@ -7,6 +7,8 @@ import weakref
 from types import TracebackType
 from typing import Any, Self
 
+from celery import current_app
+
 from flower.capture.settings import settings_from_app
 from flower.current_events import set_current_events, unset_current_events
 from flower.recorder_process import run_recorder
@@ -42,8 +44,6 @@ class Events:
         max_tasks: int | None = None,
     ) -> None:
         if celery_app is None:
-            from celery import current_app  # noqa: PLC0415 - slow to import, and most callers pass an app
-
             celery_app = current_app
         self.app = celery_app
         self.io_loop = io_loop

@@ -114,7 +114,10 @@ def token_revoke(*, token_id: str, db: str | None, conf: str | None) -> None:
             raise NotFound(f"Unknown token '{token_id}'", hint="`flower token list` shows the ids")
         write_audit(ledger, "token.revoke", targets=[token_id])
         done = ledger.tokens.revoke(token_id, time.time(), current_user())
-    echo_stderr(f"Revoked '{token_record.name}' of {token_record.owner}." if done else f"'{token_record.name}' was already revoked.")
+    if done:
+        echo_stderr(f"Revoked '{token_record.name}' of {token_record.owner}.")
+    else:
+        echo_stderr(f"'{token_record.name}' was already revoked.")
 
 
 def _parse_permissions(config: Config, names: str | None, role: str | None) -> Any:

@@ -1,4 +1,8 @@
-"""Updates counters while events are folded: the recorder's part of `/metrics`."""
+"""Updates counters while events are folded: the recorder's part of `/metrics`.
+
+aggregator   events to counters, exactly once
+cardinality  limit of label values
+"""
 
 from flower.counting.aggregator import CounterLimits, CounterUpdate, EventAggregator, PendingBatch
 
