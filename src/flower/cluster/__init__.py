@@ -10,7 +10,7 @@ its effect is recorded when it is visible as an event.
     tasks                run, follow and stop tasks
     results              result backend
     task_metadata        what backend or worker know of a sent task
-    registered           registered tasks
+    task_registry        registered tasks
     queues               queue statistics
     inspection_cache     cache of inspect replies
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         connection,
         inspection_cache,
         queues,
-        registered,
         remote_control,
         results,
         task_limits,
         task_metadata,
+        task_registry,
         tasks,
         thread_pools,
         workers,
@@ -45,11 +45,11 @@ __all__ = [
     "inspection_cache",
     "load",
     "queues",
-    "registered",
     "remote_control",
     "results",
     "task_limits",
     "task_metadata",
+    "task_registry",
     "tasks",
     "thread_pools",
     "workers",

@@ -69,7 +69,7 @@ async def rerun_task(
         job=job,
         priority=task_call.options.get("priority"),
     )
-    registered = await cluster.registered.is_registered(ctx.app, source.name)
+    registered = await cluster.task_registry.is_registered(ctx.app, source.name)
     await _link_rerun(ctx, link)
     try:
         await cluster.tasks.submit_call(ctx.app, task_call, registered=registered)
@@ -93,9 +93,9 @@ async def run_task(
     arguments do not match its signature (which is known only if it is registered in this process),
     BackendUnavailable."""
     task_call = build_call(name, args, kwargs, {key: value for key, value in options.items() if value is not None})
-    is_local = await cluster.registered.is_registered(ctx.app, name)
+    is_local = await cluster.task_registry.is_registered(ctx.app, name)
     if not is_local:
-        names_by_worker = await cluster.registered.worker_task_names(ctx.app)
+        names_by_worker = await cluster.task_registry.worker_task_names(ctx.app)
         if not any(name in names for names in names_by_worker.values()):
             raise NotRegistered(name)
     submitted = await cluster.tasks.submit_call(ctx.app, task_call, registered=is_local)

@@ -83,7 +83,7 @@ def find_abort_error(app: "Celery", record: Task | None) -> str | None:
     """Why a task cannot be aborted; None if it can, or if it is not recorded."""
     if finished := describe_final_state(record):
         return finished
-    if record is not None and cluster.registered.is_abortable(app, record.name) is False:
+    if record is not None and cluster.task_registry.is_abortable(app, record.name) is False:
         return f"{record.name} is not an AbortableTask and does not check for abort requests; terminate it instead"
     return None
 

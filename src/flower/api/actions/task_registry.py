@@ -16,8 +16,8 @@ _MAX_DOC_LENGTH: Final = 500
 
 async def registered_tasks(app: "Celery") -> RegisteredTasks:
     """All registered tasks by name, except those of Celery itself (`celery.*`)."""
-    names_by_worker = await cluster.registered.worker_task_names(app)
-    local_tasks = await cluster.registered.local_tasks(app)
+    names_by_worker = await cluster.task_registry.worker_task_names(app)
+    local_tasks = await cluster.task_registry.local_tasks(app)
     names = sorted({*local_tasks, *(name for names in names_by_worker.values() for name in names)})
     tasks = (
         _describe_task(app, name, local_tasks.get(name), names_by_worker)
@@ -42,7 +42,7 @@ def _describe_task(
         workers=workers,
         signature=None if signature is None else str(signature),
         parameters=None if signature is None else tuple(map(_describe_parameter, signature.parameters.values())),
-        abortable=cluster.registered.is_abortable(app, name),
+        abortable=cluster.task_registry.is_abortable(app, name),
         doc=doc,
     )
 

@@ -102,7 +102,7 @@ def create_job(ctx: RequestContext, params: NoParams, body: CreateJobBody) -> Cr
             selection,
             limit=server.bulk_limit,
             rate=rate,
-            is_abortable=lambda name: cluster.registered.is_abortable(app, name),
+            is_abortable=lambda name: cluster.task_registry.is_abortable(app, name),
         )
         return CreatedJob(plan=plan)
     if server.read_only:  # this server runs no jobs
