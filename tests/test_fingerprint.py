@@ -157,7 +157,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("exception", "text", "name", "message", "frame"), TABLE)
-def test_real_looking_failures(
+def test_realistic_failures(
     exception: str | None, text: str | None, name: str, message: str, frame: str | None
 ) -> None:
     found = compute_fingerprint(exception, text)
@@ -168,7 +168,7 @@ def test_real_looking_failures(
 
 
 @pytest.mark.parametrize("nothing", [(None, None), ("", ""), (None, ""), ("", None)])
-def test_no_failure_has_no_fingerprint(nothing: tuple[str | None, str | None]) -> None:
+def test_no_failure_no_fingerprint(nothing: tuple[str | None, str | None]) -> None:
     assert compute_fingerprint(*nothing) is None
 
 
@@ -182,7 +182,7 @@ def test_no_failure_has_no_fingerprint(nothing: tuple[str | None, str | None]) -
         ("C:\\one\\shop\\orders\\tasks.py", "/two/shop/orders/tasks.py"),
     ],
 )
-def test_the_same_code_elsewhere_is_the_same(one: str, other: str) -> None:
+def test_deployment_path_is_ignored(one: str, other: str) -> None:
     text = 'Traceback (most recent call last):\n  File "{}", line {}, in charge\n    pay()\nE: x\n'
     assert compute_fingerprint("E('x')", text.format(one, 5)) == compute_fingerprint("E('x')", text.format(other, 77))
 
@@ -210,19 +210,19 @@ def test_the_same_code_elsewhere_is_the_same(one: str, other: str) -> None:
         ("१२ und ٣", "# und #"),
     ],
 )  # fmt: skip
-def test_masking(message: str, expected: str) -> None:
+def test_normalize_message(message: str, expected: str) -> None:
     assert normalize_message(message) == expected
 
 
 @given(st.integers(), st.integers(), st.uuids(), st.uuids())
-def test_numbers_and_ids_make_no_difference(one: int, other: int, this: object, that: object) -> None:
+def test_numbers_and_ids_are_ignored(one: int, other: int, this: object, that: object) -> None:
     def of(number: int, name: object) -> object:
         return compute_fingerprint(f"E('{number} of {name} is {number}')", PRICE.replace("7", str(abs(number))))
 
     assert of(one, this) == of(other, that)
 
 
-def test_words_class_and_place_do_make_one() -> None:
+def test_message_class_and_frame_are_significant() -> None:
     found = [
         compute_fingerprint("E('a')", PRICE),
         compute_fingerprint("E('b')", PRICE),
@@ -233,7 +233,7 @@ def test_words_class_and_place_do_make_one() -> None:
     assert len({fingerprint.id for fingerprint in found if fingerprint}) == len(found)
 
 
-def test_the_same_in_every_version() -> None:
+def test_fingerprint_does_not_depend_on_the_version() -> None:
     """Stores keep the numbers: a change here is a change of the format."""
     found = compute_fingerprint("PriceError('no price for article 7')", PRICE)
     assert found is not None
@@ -248,7 +248,7 @@ cuts = st.tuples(anything, st.integers(0, 900)).map(lambda pair: pair[0] and pai
 
 
 @given(anything | cuts, anything | cuts)
-def test_any_text_has_a_bounded_fingerprint_that_can_be_written(exception: str | None, text: str | None) -> None:
+def test_fingerprint_of_any_text_is_bounded_and_encodable(exception: str | None, text: str | None) -> None:
     found = compute_fingerprint(exception, text)
     assert (found is None) == (not exception and not text)
     if found is not None:
@@ -260,7 +260,7 @@ def test_any_text_has_a_bounded_fingerprint_that_can_be_written(exception: str |
         assert 0 < exception_class_id(found.exception) < 2**64
 
 
-def test_what_python_prints_itself() -> None:
+def test_tracebacks_of_python() -> None:
     def chained() -> None:
         try:
             raise KeyError("inner 5")
@@ -318,7 +318,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
-def test_a_megabyte_of_anything_takes_no_time(piece: str) -> None:
+def test_long_text_is_processed_quickly(piece: str) -> None:
     text = (piece * (1_000_000 // len(piece) + 1))[:1_000_000]
     times = []
     for _ in range(3):

@@ -42,7 +42,7 @@ SAME = (
 
 
 @given(orderly())
-def test_agrees_with_celery_on_orderly_histories(history: list[Fields]) -> None:
+def test_agrees_with_celery_for_events_in_order(history: list[Fields]) -> None:
     mine, theirs = ours(history), celerys(history)
     for field in SAME:
         assert getattr(mine, field) == getattr(theirs, field, None), field
@@ -50,7 +50,7 @@ def test_agrees_with_celery_on_orderly_histories(history: list[Fields]) -> None:
 
 
 @given(orderly())
-def test_differs_on_purpose_in_what_belongs_to_an_attempt(history: list[Fields]) -> None:
+def test_fields_of_an_attempt_differ_from_celery(history: list[Fields]) -> None:
     """Celery keeps the start and the exception of an attempt that is over while the next one waits,
     and the exception even after success. Here they are with the attempt that they belong to."""
     mine, theirs = ours(history), celerys(history)
@@ -63,7 +63,7 @@ def test_differs_on_purpose_in_what_belongs_to_an_attempt(history: list[Fields])
 
 
 @given(orderly())
-def test_every_attempt_is_kept(history: list[Fields]) -> None:
+def test_every_attempt_is_recorded(history: list[Fields]) -> None:
     task = ours(history)
     retried = [fields for fields in history if fields["type"] == "task-retried"]
     assert len(task.earlier) == len(retried)
@@ -75,7 +75,7 @@ def test_every_attempt_is_kept(history: list[Fields]) -> None:
 
 
 @given(orderly())
-def test_folding_everything_again_changes_nothing(history: list[Fields]) -> None:
+def test_fold_is_idempotent(history: list[Fields]) -> None:
     once = ours(history)
     # the last event twice: the commonest doubling, a redelivery by the broker
     assert ours([*history, history[-1]]) == once
@@ -85,7 +85,7 @@ FINAL = {"task-succeeded": "SUCCESS", "task-failed": "FAILURE", "task-revoked": 
 
 
 @given(orderly(), st.randoms(use_true_random=False))
-def test_no_order_of_arrival_loses_the_end_or_a_known_field(history: list[Fields], rnd: random.Random) -> None:
+def test_event_order_does_not_lose_fields(history: list[Fields], rnd: random.Random) -> None:
     shuffled = history + rnd.choices(history, k=3)
     rnd.shuffle(shuffled)
     task = ours(shuffled)
@@ -136,7 +136,7 @@ times = st.floats(allow_nan=False, allow_infinity=False)
         min_size=1,
     )
 )
-def test_never_raises_and_never_loses_a_field(events: list[Event]) -> None:
+def test_fold_never_raises_or_loses_a_field(events: list[Event]) -> None:
     task: Task | None = None
     for each in events:
         before = task
@@ -150,7 +150,7 @@ def test_never_raises_and_never_loses_a_field(events: list[Event]) -> None:
     assert task.timestamp == max(each.timestamp for each in events)
 
 
-def test_late_events_fill_in_and_do_not_downgrade() -> None:
+def test_late_events_fill_missing_fields() -> None:
     """Celery moves `timestamp` and `clock` back here (observed: 10 → 1, 5 → 2)."""
     task = folded(
         event("succeeded", 10, clock=5, result="3", runtime=4.0),
@@ -161,7 +161,7 @@ def test_late_events_fill_in_and_do_not_downgrade() -> None:
     assert (task.started, task.received, task.name, task.args, task.pid) == (6, 1, "add", "(1, 2)", 9)
 
 
-def test_retry_announced_after_the_next_attempt_succeeded() -> None:
+def test_retried_event_after_the_next_attempt_succeeded() -> None:
     """Celery leaves such a task in RETRY for ever."""
     task = folded(
         event("received", 1, retries=0),
@@ -178,7 +178,7 @@ def test_retry_announced_after_the_next_attempt_succeeded() -> None:
     assert (second.state, second.started, second.exception, second.hostname) == ("SUCCESS", 4, None, HOSTS[1])
 
 
-def test_retry_announced_while_the_next_attempt_runs() -> None:
+def test_retried_event_while_the_next_attempt_runs() -> None:
     task = folded(
         event("received", 1, retries=0),
         event("started", 2),
@@ -190,20 +190,20 @@ def test_retry_announced_while_the_next_attempt_runs() -> None:
     assert [attempt.state for attempt in task.attempts] == ["RETRY", None]
 
 
-def test_started_late_after_its_own_retry() -> None:
+def test_started_event_after_the_retry() -> None:
     task = folded(event("received", 1, retries=0), event("retried", 5, exception="E()"), event("started", 2))
     assert (task.state, task.started) == ("RETRY", 2)
     assert len(task.attempts) == 1
 
 
-def test_terminated_task_that_reported_progress_is_revoked() -> None:
+def test_terminated_task_with_a_custom_state_is_revoked() -> None:
     """Celery ranks custom states above REVOKED and would show PROGRESS for ever."""
     task = folded(event("started", 1), event("progress", 2, data={"current": 1}), event("revoked", 3))
     assert task.state == "REVOKED"
     assert folded(event("revoked", 3), event("progress", 2)).state == "REVOKED"
 
 
-def test_rejected_ends_a_started_task_and_redelivery_goes_on() -> None:
+def test_redelivery_after_rejection() -> None:
     """Celery ranks REJECTED below STARTED and would show the task as running for ever."""
     task = folded(event("received", 1, retries=0), event("started", 2), event("rejected", 3))
     assert task.state == "REJECTED"
@@ -211,7 +211,7 @@ def test_rejected_ends_a_started_task_and_redelivery_goes_on() -> None:
     assert (task.state, len(task.earlier), task.started) == ("RECEIVED", 1, None)
 
 
-def test_failure_then_success_of_a_second_delivery_keeps_both() -> None:
+def test_second_delivery_keeps_both_attempts() -> None:
     task = folded(
         event("started", 1),
         event("failed", 2, exception="WorkerLostError()", traceback="T"),
@@ -222,12 +222,12 @@ def test_failure_then_success_of_a_second_delivery_keeps_both() -> None:
     assert (task.exception, task.failed) == (None, 2)
 
 
-def test_a_retried_task_is_not_its_own_parent() -> None:
+def test_retried_task_is_not_its_own_parent() -> None:
     task = folded(event("received", 1, parent_id="p", retries=0), event("received", 2, parent_id=UUID, retries=1))
     assert task.parent_id == "p"
 
 
-def test_custom_data_is_kept_and_merged() -> None:
+def test_custom_data_is_merged() -> None:
     task = folded(
         event("received", 1, data={"tenant": "a"}),
         event("started", 2),
@@ -239,7 +239,7 @@ def test_custom_data_is_kept_and_merged() -> None:
 
 
 @pytest.mark.parametrize("hostname", HOSTS)
-def test_a_child_of_the_pool_does_not_change_the_workers_pid(hostname: str) -> None:
+def test_pool_process_does_not_change_the_pid(hostname: str) -> None:
     task = folded(event("started", 1, pid=10, hostname=hostname), event("progress", 2, pid=11, hostname=hostname))
     assert task.pid == 10
 
@@ -248,7 +248,7 @@ def worker_event(kind: str, at: float, **fields: Any) -> Event:
     return Event(type=f"worker-{kind}", timestamp=at, hostname=HOSTS[0], **fields)
 
 
-def test_worker_life() -> None:
+def test_worker_events() -> None:
     """`heartbeat` is our clock (Celery swaps the two times and records the sender's)."""
     worker = fold_worker(None, worker_event("online", 100, freq=2.0, sw_ver="5.7.0"), 205.0)
     assert worker.is_alive(209.0)

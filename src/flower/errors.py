@@ -56,7 +56,7 @@ class SearchError(InvalidRequest):
 
 class TruncatedArguments(InvalidRequest):
     """The arguments of a task are not known completely. `part` is `args` or `kwargs`, `text` the text of the event
-    (None if it has none), `reason` what is wrong with it."""
+    (None if it has none), `reason` why it cannot be used."""
 
     code = "truncated_arguments"
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 #: Characters of a message that are read, and the maximum length of the normalized message. The second is smaller, so
 #: that long numbers at the start do not push different words over the end.

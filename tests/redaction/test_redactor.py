@@ -59,12 +59,12 @@ KEPT = [
 
 
 @pytest.mark.parametrize("text", MASKED)
-def test_what_is_masked(text: str) -> None:
+def test_secrets_are_masked(text: str) -> None:
     assert USUAL.mask_text(text) == MASKED[text]
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_what_is_kept(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert USUAL.mask_text(text) is text
 
 
@@ -85,7 +85,7 @@ def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @settings(max_examples=500, deadline=None)
 @given(st.recursive(_PLAIN, _nested, max_leaves=8))
-def test_no_secret_is_left_in_a_value_and_it_stays_a_value(value: Any) -> None:
+def test_masked_literal_has_no_secret_and_is_a_literal(value: Any) -> None:
     text = repr(value)
     found = USUAL.mask_text(text)
     assert SECRET not in found
@@ -96,7 +96,7 @@ def test_no_secret_is_left_in_a_value_and_it_stays_a_value(value: Any) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.recursive(_PLAIN, _nested, max_leaves=8), st.integers(0, 200))
-def test_nor_in_one_that_was_cut(value: Any, length: int) -> None:
+def test_truncated_literal_has_no_secret(value: Any, length: int) -> None:
     text = f"{repr({'a': value, 'password': SECRET})[:length]}..."
     assert SECRET not in USUAL.mask_text(text)
 
@@ -126,23 +126,23 @@ def decoded(rules: Rules | None, **fields: Any) -> Event:
 
 
 @pytest.mark.parametrize("field", ["args", "kwargs", "result", "exception", "traceback"])
-def test_every_text_of_an_event(field: str) -> None:
+def test_every_text_of_an_event_is_masked(field: str) -> None:
     assert getattr(decoded(None, **{field: "{'password': 'hunter2'}"}), field) == "{'password': '***'}"
 
 
-def test_events_that_came_together() -> None:
+def test_batched_events_are_masked() -> None:
     out: list[Event] = []
     one = {"type": "task-sent", "uuid": "a", "timestamp": 1.0, "kwargs": "{'token': 'hunter2'}"}
     Decoder().decode_json(json.dumps([one, {**one, "kwargs": "{}"}]).encode(), 1.0, out)
     assert [each.kwargs for each in out] == ["{'token': '***'}", "{}"]
 
 
-def test_what_custom_events_bring() -> None:
+def test_custom_event_fields_are_masked() -> None:
     found = decoded(None, type="task-progress", step={"password": SECRET, "n": 1, "said": ["token=hunter2"]}, token=[1])
     assert found.data == {"step": {"password": "***", "n": 1, "said": ["token=***"]}, "token": "***"}
 
 
-def test_other_serializers_and_letters_that_json_escapes() -> None:
+def test_other_serializers_and_escaped_characters() -> None:
     out: list[Event] = []
     Decoder(["json", "yaml"]).decode_message(
         b"{type: task-sent, uuid: a, timestamp: 1, kwargs: \"{'password': 'hunter2'}\"}",
@@ -153,20 +153,20 @@ def test_other_serializers_and_letters_that_json_escapes() -> None:
     assert [each.kwargs for each in out] == ["{'password': '***'}"] * 2
 
 
-def test_what_cannot_be_read_is_not_logged_with_its_secret(caplog: pytest.LogCaptureFixture) -> None:
+def test_undecodable_message_is_logged_without_its_secret(caplog: pytest.LogCaptureFixture) -> None:
     Decoder().decode_json(b'{"type": "task-sent", "password": "hunter2", "kwargs": "{\'token\': \'hunter2', 1.0, [])
     assert "could not be read" in caplog.text
     assert SECRET not in caplog.text
 
 
-def test_names_of_ones_own() -> None:
+def test_custom_names() -> None:
     rules = parse_rules(["pin*", "default", "!password_hint"], None, ())
     found = decoded(rules, kwargs="{'pin_code': 1234, 'password_hint': 'dog', 'token': 'x', 'n': 1}").kwargs
     assert found == "{'pin_code': '***', 'password_hint': 'dog', 'token': '***', 'n': 1}"
     assert decoded(parse_rules(["pin"], None, ()), kwargs="{'token': 'x'}").kwargs == "{'token': 'x'}"
 
 
-def test_expressions_of_ones_own() -> None:
+def test_custom_patterns() -> None:
     rules = parse_rules(["none"], [r"ORD-\d{2", r"4}", "^whole$"], ())
     assert rules.patterns == (r"ORD-\d{2,4}", "^whole$")
     assert decoded(rules, args="('ORD-123', 'x')", result="whole").args == "('***', 'x')"
@@ -175,18 +175,18 @@ def test_expressions_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize("bad", [r"(a)\1", "(?=a)", "(", "a*", "x" * 2000, "((a{1000}){1000}){1000}"])
-def test_expressions_that_are_refused(bad: str) -> None:
+def test_invalid_patterns_are_rejected(bad: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_rules(None, [bad], ())
 
 
 @pytest.mark.parametrize("bad", ["a/b", "(", "***", ""])
-def test_names_that_are_refused(bad: str) -> None:
+def test_invalid_names_are_rejected(bad: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_rules([bad, "x"], None, ())
 
 
-def test_arguments_by_place() -> None:
+def test_arguments_are_masked_by_position() -> None:
     rules = parse_rules(None, None, ["shop.login:1", "auth.*:*"])
     assert decoded(rules, name="shop.login", args="('ann', ['hunter2', (1,)], b'x,y')").args == "('ann', '***', b'x,y')"
     assert decoded(rules, name="shop.login", args="('ann', 'hunter2 and mo...").args == "('ann', '***'"
@@ -197,13 +197,13 @@ def test_arguments_by_place() -> None:
         parse_rules(None, None, ["shop.login:x"])
 
 
-def test_nothing_is_masked_if_nobody_wants_it() -> None:
+def test_redaction_can_be_disabled() -> None:
     rules = parse_rules(["none"], ["none"], ())
     assert not rules
     assert decoded(rules, kwargs="{'password': 'hunter2'}").kwargs == "{'password': 'hunter2'}"
 
 
-def test_settings_and_addresses() -> None:
+def test_settings_and_urls() -> None:
     shown = mask_settings(
         {
             "broker_url": "amqp://ann:hunter2@host//",

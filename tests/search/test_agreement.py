@@ -37,7 +37,7 @@ query_texts = st.lists(st.sampled_from(_PARTS) | hostile, max_size=10).map("".jo
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_all_readers_agree(data: st.DataObject) -> None:
+def test_sql_matcher_and_columns_agree(data: st.DataObject) -> None:
     drawn = data.draw(st.lists(tasks(), min_size=1, max_size=8, unique_by=lambda task: task.uuid))
     folder = Path(tempfile.mkdtemp(prefix="bellflower-search-", dir=FAST))
     writer, disk = open_writer(folder / "data", segment_tasks=5, text_index=False), open_reader(folder / "data")

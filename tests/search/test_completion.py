@@ -40,7 +40,7 @@ from tests.helpers.search_strategies import hostile
         ("name.x:b|", "none", "", (), "name.x:b"),
     ],
 )
-def test_what_is_asked(text: str, kind: str, field: str, keys: tuple[str, ...], typed: str) -> None:
+def test_completion_request(text: str, kind: str, field: str, keys: tuple[str, ...], typed: str) -> None:
     found = parse_completion_request(text.replace("|", ""), text.index("|"))
     assert (found.kind, found.field, found.keys, found.prefix) == (kind, field, keys, typed)
 
@@ -57,7 +57,7 @@ def test_what_is_asked(text: str, kind: str, field: str, keys: tuple[str, ...], 
         ("i|", "is:", "is:"),
     ],
 )
-def test_a_completion_takes_the_place_of_what_was_typed(text: str, offer: str, whole: str) -> None:
+def test_completion_replaces_the_typed_text(text: str, offer: str, whole: str) -> None:
     at = text.index("|")
     text = text.replace("|", "")
     what = parse_completion_request(text, at)
@@ -65,7 +65,7 @@ def test_a_completion_takes_the_place_of_what_was_typed(text: str, offer: str, w
     assert text[: what.start] + offer + text[what.end :] == whole
 
 
-def test_signs_come_before_values() -> None:
+def test_operators_come_before_values() -> None:
     assert [offer.text for offer in suggest_completions(parse_completion_request("runtime:", 8))] == [
         "",
         "",
@@ -94,7 +94,7 @@ def test_fields_have_a_description_and_an_example() -> None:
 
 
 @given(hostile | st.text(), st.integers(-2, 40))
-def test_any_text_is_some_question(text: str, position: int) -> None:
+def test_any_text_has_a_completion_request(text: str, position: int) -> None:
     found = parse_completion_request(text, position)
     assert isinstance(found, CompletionRequest)
     assert 0 <= found.start <= found.end <= len(text)

@@ -30,5 +30,5 @@ from flower.search.parser import parse_search
         ("data.progress:1", "rows"),
     ],
 )
-def test_a_search_costs(query: str, expected: str) -> None:
+def test_query_cost(query: str, expected: str) -> None:
     assert query_cost(parse_search(query)) == expected

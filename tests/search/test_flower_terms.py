@@ -30,12 +30,12 @@ def test_alternatives_and_negations_are_nested() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
-def test_no_terms_mean_everything(nothing: str | None) -> None:
+def test_no_terms_match_every_task(nothing: str | None) -> None:
     assert parse_search_terms(nothing) == []
     assert satisfies_search_terms(FAILED, [])
 
 
-def test_a_task_satisfies_all_terms_or_it_does_not() -> None:
+def test_satisfies_search_terms() -> None:
     assert satisfies_search_terms(FAILED, parse_search_terms("name:my_task state:FAILURE"))
     assert satisfies_search_terms(FAILED, parse_search_terms("error database connection"))
     assert not satisfies_search_terms(FAILED, parse_search_terms("name:my_task state:SUCCESS"))
@@ -50,7 +50,7 @@ class Running:
         self.store = MemoryReader(shared)
 
 
-def test_slow_is_what_the_running_events_know() -> None:
+def test_is_slow_uses_the_running_events() -> None:
     terms = parse_search_terms("name:pay is:slow")
     task = {"uuid": "x", "name": "t.pay", "runtime": 50.0}
     assert not satisfies_search_terms(task, terms)
@@ -63,7 +63,7 @@ def test_slow_is_what_the_running_events_know() -> None:
         unset_current_events(events)
 
 
-def test_an_error_says_where() -> None:
+def test_error_has_a_position() -> None:
     with pytest.raises(ValueError, match="at position 4") as caught:
         parse_search_terms("abc (def")
     assert isinstance(caught.value, SearchError)
@@ -108,5 +108,5 @@ def test_an_error_says_where() -> None:
         (["cab"], "abc", False),
     ],
 )
-def test_arguments_contain(arguments: Any, wanted: Any, holds: bool) -> None:
+def test_task_args_contains_search_args(arguments: Any, wanted: Any, holds: bool) -> None:
     assert task_args_contains_search_args(arguments, wanted) is holds

@@ -12,17 +12,17 @@ from tests.search.test_parser import MEANINGS
 
 
 @pytest.mark.parametrize("tree", [tree for _, tree in MEANINGS])
-def test_the_text_of_a_tree_means_the_tree(tree: Node) -> None:
+def test_formatted_tree_parses_to_the_tree(tree: Node) -> None:
     assert parse_search(format_search(tree)) == tree
 
 
 @given(writable_terms())
-def test_every_term_of_the_language_can_be_written(term: Term) -> None:
+def test_every_term_can_be_formatted(term: Term) -> None:
     assert parse_search(format_search(term)) == term
 
 
 @given(writable_trees)
-def test_there_and_back(tree: Node) -> None:
+def test_round_trip(tree: Node) -> None:
     text = format_search(tree)
     try:
         again = parse_search(text)
@@ -32,7 +32,7 @@ def test_there_and_back(tree: Node) -> None:
     assert again == tree
 
 
-def test_it_reads_well() -> None:
+def test_formatted_queries() -> None:
     tree = parse_search('name:billing AND NOT state:SUCCESS ("card declined" OR kwargs:"id=a b") received:2026-11-22')
     text = format_search(tree)
     assert text == 'name:billing -state:SUCCESS ("card declined" OR kwargs:"id=a b") received:2026-11-22'
@@ -59,7 +59,7 @@ def test_it_reads_well() -> None:
         ("has:data.progress", "has:data.progress"),
     ],
 )
-def test_the_plainest_text_is_found(query: str, text: str) -> None:
+def test_simplest_text_is_used(query: str, text: str) -> None:
     assert format_search(parse_search(query)) == text
 
 

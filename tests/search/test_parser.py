@@ -157,7 +157,7 @@ MEANINGS: list[tuple[str | None, Node]] = [
 
 
 @pytest.mark.parametrize(("query", "tree"), MEANINGS, ids=[repr(query) for query, _ in MEANINGS])
-def test_a_query_means(query: str | None, tree: Node) -> None:
+def test_parse_search(query: str | None, tree: Node) -> None:
     assert parse_search(query) == tree
 
 
@@ -173,7 +173,7 @@ def test_a_query_means(query: str | None, tree: Node) -> None:
         ("1970-01-01T02:00+02:00", 0.0, 60.0),
     ],
 )
-def test_a_time_means_all_of_the_stretch_it_names(text: str, start: float, end: float) -> None:
+def test_time_means_a_complete_interval(text: str, start: float, end: float) -> None:
     term = parse_search(f"received:{text}")
     assert isinstance(term, Term)
     assert term.value == (start, math.nextafter(end, 0.0))
@@ -238,7 +238,7 @@ def test_warnings(query: str, position: int, words: str) -> None:
 @pytest.mark.parametrize(
     "query", ["", "abc", "name:x", "http://x", '"stat:x"', "is:failed", "kwargs.a:1", '"or"', ":x"]
 )
-def test_what_is_clear_needs_no_words(query: str) -> None:
+def test_clear_queries_have_no_warnings(query: str) -> None:
     assert find_query_warnings(query) == []
 
 
@@ -333,7 +333,7 @@ def test_errors_have_hints(query: str) -> None:
     assert isinstance(caught.value, InvalidRequest | ValueError)
 
 
-def test_the_limits() -> None:
+def test_limits() -> None:
     assert parse_search("x" * 2048) == free("x" * 2048)
     with pytest.raises(SearchError, match=r"\AQuery exceeds 2048 characters\.\Z") as caught:
         parse_search("x" * 2049)
@@ -383,7 +383,7 @@ def test_the_limits() -> None:
 @example("retries:" + "9" * 400)
 @example("received:0001-01-01")
 @example("received:0000")
-def test_any_text_is_a_query_or_an_error_of_ours(query: str) -> None:
+def test_any_text_is_a_query_or_a_search_error(query: str) -> None:
     position = _position_of_error(query)
     assert position is None or 0 <= position <= len(query.strip())
 

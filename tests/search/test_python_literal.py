@@ -44,7 +44,7 @@ def test_other_text_is_rejected(text: str) -> None:
 
 
 @given(hostile | st.text())
-def test_no_text_does_anything_else(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     for read in (parse_literal, parse_literal_strict):
         with suppress(ValueError):
             read(text)
@@ -59,7 +59,7 @@ def test_no_text_does_anything_else(text: str) -> None:
         ('["it\'s"]', ["it's"]),
     ],
 )
-def test_a_whole_literal_is_the_value(text: str, value: object) -> None:
+def test_complete_literal_is_parsed(text: str, value: object) -> None:
     assert parse_literal(text) == parse_literal_strict(text) == value
     assert is_whole(parse_literal(text))
 
@@ -81,7 +81,7 @@ def test_ambiguous_literal_is_rejected(text: str) -> None:
 
 
 @given(st.lists(values, max_size=3).map(tuple) | keywords, st.sampled_from([None, 5, 20, 40, 1024]))
-def test_what_celery_writes_is_read_as_what_was_passed_or_not_at_all(passed: Any, longest: int | None) -> None:
+def test_saferepr_text_is_parsed_exactly_or_rejected(passed: Any, longest: int | None) -> None:
     try:
         value = parse_literal_strict(saferepr(passed, longest))
     except ValueError:

@@ -69,20 +69,20 @@ def with_tables(page: str) -> str:
     return _TABLE.sub(lambda found: found[1] + "\n".join(WRITERS[found[2]]()) + "\n" + found[4], page)
 
 
-def test_the_tables_are_those_of_the_code() -> None:
+def test_tables_match_the_code() -> None:
     page = PAGE.read_text("utf-8")
     assert {found[2] for found in _TABLE.finditer(page)} == set(WRITERS)
     assert page == with_tables(page), f"run: python -m {__name__}"
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=lambda field: field.name)
-def test_the_examples_of_the_fields_are_queries(field: object) -> None:
+def test_field_examples_are_queries(field: object) -> None:
     (term,) = iter_terms(parse_search(field.example))  # type: ignore[attr-defined]
     assert term.field == field.name  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("sign", OPERATORS, ids=lambda sign: sign.syntax)
-def test_the_examples_of_the_signs_are_queries(sign: object) -> None:
+def test_operator_examples_are_queries(sign: object) -> None:
     assert all(FIELDS[term.field].kind in sign.kinds for term in iter_terms(parse_search(sign.example)))  # type: ignore[attr-defined]
 
 
@@ -94,18 +94,18 @@ def _queries() -> list[str]:
 
 
 @pytest.mark.parametrize("query", _queries())
-def test_the_queries_of_the_page_are_queries(query: str) -> None:
+def test_queries_on_the_page_are_valid(query: str) -> None:
     assert parse_search(query)
     assert find_query_warnings(query) == []
 
 
-def test_the_error_of_the_page_is_the_error() -> None:
+def test_error_on_the_page_is_current() -> None:
     (shown,) = re.findall(r"^    (.* at position \d+\. .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
     with pytest.raises(ValueError, match=re.escape(shown)):
         parse_search("state:FAILURE retreis:>3")
 
 
-def test_the_page_names_the_aliases() -> None:
+def test_page_lists_the_aliases() -> None:
     page = PAGE.read_text("utf-8")
     for alias, name in ALIASES.items():
         assert f"`{alias}:` for `{name}:`" in page

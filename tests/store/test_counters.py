@@ -28,14 +28,14 @@ def by_key(found: CounterDelta) -> dict[Any, TaskCounters]:
     return {each.key: each for each in found.changed}
 
 
-def test_nothing_was_counted_yet(store: Store) -> None:
+def test_no_counters(store: Store) -> None:
     assert store.reader.counters() == CounterDelta(0, (), is_snapshot=True)
     assert list(store.writer.counters()) == []
     assert store.writer.dedup_marks() == b""
     assert store.reader.in_flight({"w": WorkerIncarnation()}) == []
 
 
-def test_a_tally_is_what_was_written_last_and_outlives_a_restart(store: Store) -> None:
+def test_counters_have_the_last_value_and_survive_a_restart(store: Store) -> None:
     first, second = tally("w1", "add"), tally(None, "add")
     store.writer.write(Batch(counters=[first, second], new=[make(1)]))
     assert by_key(store.reader.counters()) == {first.key: first, second.key: second}
@@ -52,7 +52,7 @@ def test_a_tally_is_what_was_written_last_and_outlives_a_restart(store: Store) -
     assert store.restart().dedup_marks() == b"12345678"
 
 
-def test_whoever_follows_learns_what_was_forgotten(store: Store) -> None:
+def test_dropped_counters_force_a_snapshot(store: Store) -> None:
     kept, gone = tally("w1", "add"), tally("w2", "add")
     store.writer.write(Batch(counters=[kept, gone]))
     before = store.reader.counters().sequence
@@ -66,13 +66,13 @@ def test_whoever_follows_learns_what_was_forgotten(store: Store) -> None:
     assert by_key(store.reader.counters(found.sequence))[kept.key] == replaced
 
 
-def test_a_number_of_another_store_gives_everything(store: Store) -> None:
+def test_unknown_sequence_returns_a_snapshot(store: Store) -> None:
     store.writer.write(Batch(counters=[tally("w1", "add")]))
     assert store.reader.counters(1_000).is_snapshot
     assert len(store.reader.counters(1_000).changed) == 1
 
 
-def test_many_tallies_over_many_writes(store: Store) -> None:
+def test_many_counters_over_many_writes(store: Store) -> None:
     chance, kept = random.Random(7), {}
     followed: dict[Any, TaskCounters] = {}
     at = 0
@@ -152,7 +152,7 @@ def test_in_flight_of_random_tasks(store: Store, seed: int) -> None:
     assert in_order(store.reader.in_flight(living)) == in_order(aggregate_in_flight(tasks, living))
 
 
-def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_changes_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -168,7 +168,7 @@ def test_a_write_that_fails_counts_nothing(tmp_path: Path, monkeypatch: pytest.M
         assert found == {("w1", "add"): tally("w1", "add", 1), ("w3", "add"): tally("w3", "add")}
 
 
-def test_a_store_of_an_older_version_begins_to_count(tmp_path: Path) -> None:
+def test_store_of_an_older_version_gets_counters(tmp_path: Path) -> None:
     with opened("sqlite", tmp_path) as store:
         store.writer.write(Batch(new=[make(1)]))
         store.writer.close()

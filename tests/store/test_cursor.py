@@ -33,7 +33,7 @@ def places(draw: st.DrawFn) -> tuple[Query, Position]:
 
 
 @given(places())
-def test_a_cursor_comes_back_as_it_was(place: tuple[Query, Position]) -> None:
+def test_round_trip(place: tuple[Query, Position]) -> None:
     query, position = place
     text = encode_cursor(query, *position)
     assert decode_cursor(query, text) == position
@@ -55,12 +55,12 @@ def test_a_cursor_comes_back_as_it_was(place: tuple[Query, Position]) -> None:
         Query(Or((BY_NAME.where,)), BY_NAME.sort),
     ],
 )
-def test_a_cursor_of_another_query_is_refused(other: Query) -> None:
+def test_cursor_of_another_query_is_rejected(other: Query) -> None:
     with pytest.raises(InvalidRequest, match="belongs to another query"):
         decode_cursor(other, encode_cursor(BY_NAME, VALUES, 7))
 
 
-def test_the_bounds_of_ranges_may_move() -> None:
+def test_bounds_of_ranges_may_change() -> None:
     """`received:>-1h` has another bound on each page."""
 
     def since(moment: float) -> Query:
@@ -73,7 +73,7 @@ def test_the_bounds_of_ranges_may_move() -> None:
         decode_cursor(no_bound, encode_cursor(since(1000.0), (1500.0,), 7))
 
 
-def test_the_values_of_a_pair_and_of_a_path_count() -> None:
+def test_values_of_pairs_and_paths_are_significant() -> None:
     def query(operator: Any, value: Any) -> Query:
         return Query(Term("kwargs", operator, value))
 
@@ -97,7 +97,7 @@ def test_the_values_of_a_pair_and_of_a_path_count() -> None:
         urlsafe_b64encode(b"\x91" * 50_000).decode(), urlsafe_b64encode(b"\x94\x01\xc6\xff\xff\xff\xff").decode(),
     ],
 )  # fmt: skip
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_invalid_cursor_is_rejected(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"Invalid cursor") as caught:
         decode_cursor(Query(), text)
     assert "first page" in caught.value.hint
@@ -115,18 +115,18 @@ def _bytes(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("values", [[], [1.0, 2.0], [b"text"], [math.nan]])
-def test_values_that_do_not_fit_the_sort_keys_are_refused(values: list[Any]) -> None:
+def test_values_of_other_types_are_rejected(values: list[Any]) -> None:
     with pytest.raises(InvalidRequest, match=r"Invalid cursor"):
         decode_cursor(Query(), forged(1, digest(Query()), values, 7))
 
 
-def test_a_number_where_a_text_is_compared_is_refused() -> None:
+def test_number_for_a_text_key_is_rejected() -> None:
     query = Query(sort=(Sort("uuid"),))
     with pytest.raises(InvalidRequest, match="Invalid cursor"):
         decode_cursor(query, forged(1, digest(query), [5], 7))
 
 
-def test_a_later_version_is_refused() -> None:
+def test_other_version_is_rejected() -> None:
     with pytest.raises(InvalidRequest, match="another version"):
         decode_cursor(Query(), forged(2, digest(Query()), [1.0], 7))
 
@@ -134,13 +134,13 @@ def test_a_later_version_is_refused() -> None:
 @given(
     st.text(alphabet=st.characters(exclude_categories=[])) | st.binary().map(lambda b: urlsafe_b64encode(b).decode())
 )
-def test_noise_is_refused(text: str) -> None:
+def test_random_text_is_rejected(text: str) -> None:
     with pytest.raises(InvalidRequest):
         decode_cursor(Query(), text)
 
 
 @given(st.integers(0, 200), st.integers(0, 255))
-def test_a_cursor_that_was_tampered_with_is_refused_or_a_place(where: int, byte: int) -> None:
+def test_tampered_cursor_is_rejected_or_a_position(where: int, byte: int) -> None:
     packed = bytearray(_bytes(encode_cursor(BY_NAME, VALUES, 7)))
     packed[where % len(packed)] = byte
     try:

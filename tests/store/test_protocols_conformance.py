@@ -21,7 +21,7 @@ def fill(store: Store, count: int, **fields: object) -> list[Task]:
     return tasks
 
 
-def test_an_empty_store_answers(store: Store) -> None:
+def test_empty_store(store: Store) -> None:
     reader = store.reader
     assert reader.task(uuid_of(1)) is None
     assert list(reader.tasks(Query())) == []
@@ -33,7 +33,7 @@ def test_an_empty_store_answers(store: Store) -> None:
     assert store.writer.prune(Retention(1, 1, 1), 1e9) == 0
 
 
-def test_every_field_comes_back_as_it_was(store: Store) -> None:
+def test_round_trip_of_every_field(store: Store) -> None:
     # fmt: off
     full = Task(
         uuid="not a uuid", name="n", state="PROGRESS", hostname="w@h", pid=7, timestamp=9.25, clock=2**40, sent=1.0,
@@ -73,7 +73,7 @@ def test_hostile_texts(store: Store, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**70)])
-def test_numbers_too_large_for_the_disk_do_no_harm(store: Store, value: int) -> None:
+def test_large_numbers_are_clamped(store: Store, value: int) -> None:
     store.writer.write(Batch(new=[make(1, clock=value, pid=value)]))
     assert store.reader.task(uuid_of(1)) is not None
 
@@ -107,12 +107,12 @@ def test_changes_are_written_and_announced(store: Store) -> None:
     assert not store.reader.changes(99).complete
 
 
-def test_an_empty_batch_is_no_news(store: Store) -> None:
+def test_empty_batch_is_not_a_change(store: Store) -> None:
     assert store.writer.write(Batch()) == []
     assert store.reader.changes(0).sequence == 0
 
 
-def test_a_new_task_that_is_known_replaces_it(store: Store) -> None:
+def test_new_task_replaces_a_stored_one(store: Store) -> None:
     tasks = fill(store, 60)
     again = make(55, result="'again'")
     keys = store.writer.write(Batch(new=[again, make(77)]))
@@ -121,7 +121,7 @@ def test_a_new_task_that_is_known_replaces_it(store: Store) -> None:
     assert [store.writer.load([uuid])[uuid].key for uuid in (uuid_of(55), uuid_of(77))] == list(keys)
 
 
-def test_a_changed_task_that_was_forgotten_comes_back(store: Store) -> None:
+def test_changed_task_that_was_removed_is_inserted(store: Store) -> None:
     tasks = fill(store, 60)
     stored = store.writer.load([tasks[0].uuid])[tasks[0].uuid]
     while store.writer.prune(Retention(max_tasks=5), 0.0):
@@ -148,7 +148,7 @@ def test_a_changed_task_that_was_forgotten_comes_back(store: Store) -> None:
         (Term("retries", "range", (None, None)), 0),
     ],
 )
-def test_searching(store: Store, where: Node, expected: int) -> None:
+def test_queries(store: Store, where: Node, expected: int) -> None:
     fill(store, 120)
     assert store.reader.count(where) == expected
     assert len(list(store.reader.tasks(Query(where)))) == expected
@@ -156,7 +156,7 @@ def test_searching(store: Store, where: Node, expected: int) -> None:
 
 
 @pytest.mark.parametrize("term", [Term("nope", "is", "x"), Term("runtime", "is", "x"), Term("name", "range", (1, 2))])
-def test_senseless_questions_are_refused_at_once(store: Store, term: Term) -> None:
+def test_invalid_queries_are_rejected(store: Store, term: Term) -> None:
     with pytest.raises(InvalidRequest):
         store.reader.tasks(Query(term))
     with pytest.raises(InvalidRequest):
@@ -166,7 +166,7 @@ def test_senseless_questions_are_refused_at_once(store: Store, term: Term) -> No
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_no_limit_no_tasks(store: Store, limit: int) -> None:
+def test_limit_of_zero_returns_nothing(store: Store, limit: int) -> None:
     fill(store, 3)
     assert list(store.reader.tasks(Query(), limit=limit)) == []
 
@@ -237,7 +237,7 @@ def test_many_names(store: Store) -> None:
     assert store.reader.count(Term("name", "contains", "NAME-1")) == 1111
 
 
-def test_the_recorder_says_how_it_is(store: Store) -> None:
+def test_recorder_status(store: Store) -> None:
     assert store.reader.recorder_status() == {}
     store.writer.set_status({"broker": "away", "backlog": 3})
     assert store.reader.recorder_status() == {"broker": "away", "backlog": 3}
@@ -245,7 +245,7 @@ def test_the_recorder_says_how_it_is(store: Store) -> None:
     assert store.reader.recorder_status() == {}
 
 
-def test_limit_by_count_keeps_what_has_not_ended(store: Store) -> None:
+def test_retention_by_count_keeps_unfinished_tasks(store: Store) -> None:
     running = [make(number, state="STARTED") for number in range(0, 200, 20)]
     store.writer.write(Batch(new=[make(number) for number in range(200) if number % 20] + running))
     gone = 0
@@ -260,7 +260,7 @@ def test_limit_by_count_keeps_what_has_not_ended(store: Store) -> None:
     assert store.reader.count() == 4
 
 
-def test_limit_by_age(store: Store) -> None:
+def test_retention_by_age(store: Store) -> None:
     tasks = [make(number, state="RETRY" if number % 50 == 7 else "FAILURE") for number in range(200)]
     store.writer.write(Batch(new=tasks))
     while store.writer.prune(Retention(max_age=100.0), 1220.0):
@@ -275,7 +275,7 @@ def test_limit_by_age(store: Store) -> None:
     assert {task.uuid for task in store.reader.tasks(Query())} == left
 
 
-def test_what_is_held_back_is_not_seen_and_outlives_a_restart(store: Store) -> None:
+def test_parked_tasks_are_invisible_and_survive_a_restart(store: Store) -> None:
     waiting = Task(
         uuid="waiting", name="a", earlier=(Attempt(0, state="RETRY"),), data={"task-progress": {"current": 3}}
     )
@@ -291,7 +291,7 @@ def test_what_is_held_back_is_not_seen_and_outlives_a_restart(store: Store) -> N
     assert store.reader.task("waiting") == waiting
 
 
-def test_custom_data_that_cannot_be_held_does_no_harm(store: Store) -> None:
+def test_unencodable_custom_data_is_dropped(store: Store) -> None:
     store.writer.write(Batch(parked=[Task(uuid="big", name="a", data={"task-progress": {"n": 2**200}})]))
     (held,) = store.restart().parked_tasks()
     assert (held.uuid, held.name) == ("big", "a")

@@ -71,7 +71,7 @@ def values(found: FacetCounts) -> list[tuple[str | None, int]]:
 # --- nothing, and nonsense
 
 
-def test_an_empty_store_answers(store: Store) -> None:
+def test_empty_store(store: Store) -> None:
     reader, span = store.reader, BucketSpan(0.0, 1.0, 2)
     nobody = Summary(None, 0, {}, Sketch(), Sketch())
     assert reader.task_page(Query(), limit=5).tasks == ()
@@ -92,7 +92,7 @@ def replace_group(summary: Summary, group: float) -> Summary:
     return msgspec.structs.replace(summary, group=group)
 
 
-def test_limits_that_leave_nothing(reader: Reader) -> None:
+def test_limits_of_zero(reader: Reader) -> None:
     for limit in (0, -3):
         assert reader.task_page(Query(), limit=limit).tasks == ()
         assert reader.facets(EVERYTHING, ["state"], limit=limit).facets["state"] == FacetCounts((), 4)
@@ -114,7 +114,7 @@ def test_limits_that_leave_nothing(reader: Reader) -> None:
         BucketSpan(0.0, 1.0, 3, "runtime"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip
-def test_spans_that_make_no_sense_are_refused(reader: Reader, span: BucketSpan) -> None:
+def test_invalid_spans_are_rejected(reader: Reader, span: BucketSpan) -> None:
     for ask in (reader.histogram, reader.timeline):
         with pytest.raises(InvalidRequest):
             ask(EVERYTHING, span)
@@ -122,7 +122,7 @@ def test_spans_that_make_no_sense_are_refused(reader: Reader, span: BucketSpan) 
         reader.failures(EVERYTHING, span=span)
 
 
-def test_what_there_is_not_is_refused(reader: Reader) -> None:
+def test_unknown_facets_are_rejected(reader: Reader) -> None:
     with pytest.raises(InvalidRequest, match="'color'") as caught:
         reader.facets(EVERYTHING, ["state", "color"])  # type: ignore[list-item]
     assert "routing_key" in caught.value.hint
@@ -174,13 +174,13 @@ def walk(reader: Reader, query: Query, limit: int) -> list[int]:
 
 @pytest.mark.parametrize("key", SORT_KEYS)
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_page_finds_what_is_asked_for(reader: Reader, key: str, descending: bool) -> None:
+def test_page_of_a_query(reader: Reader, key: str, descending: bool) -> None:
     query = Query(FAILED, (Sort(key, descending),))
     assert walk(reader, query, 2) == numbers(tuple(reader.tasks(query)))
     assert sorted(walk(reader, query, 1)) == [1, 2, 3]
 
 
-def test_a_cursor_of_another_query_is_refused(reader: Reader) -> None:
+def test_cursor_of_another_query_is_rejected(reader: Reader) -> None:
     cursor = reader.task_page(Query(FAILED), limit=1).cursor
     with pytest.raises(InvalidRequest, match="another query"):
         reader.task_page(Query(Not(FAILED)), limit=1, cursor=cursor)
@@ -188,7 +188,7 @@ def test_a_cursor_of_another_query_is_refused(reader: Reader) -> None:
         reader.task_page(Query(), limit=1, cursor="nonsense")
 
 
-def test_a_cursor_goes_with_the_query_as_it_is_an_hour_later(reader: Reader) -> None:
+def test_cursor_is_valid_for_the_query_an_hour_later(reader: Reader) -> None:
     def since(moment: float) -> Query:
         return Query(Term("received", "range", (moment, None)))
 
@@ -243,7 +243,7 @@ def test_facets_of_a_query(reader: Reader) -> None:
     assert set(reader.facets(EVERYTHING, FACETS).facets) == set(FACETS)
 
 
-def test_facet_values_that_contain_a_text(reader: Reader) -> None:
+def test_facet_values_containing_a_text(reader: Reader) -> None:
     found = reader.facets(EVERYTHING, ["queue", "name"], containing="Pa", limit=1)
     assert found.count == 7
     assert values(found.facets["queue"]) == [("pay", 3)]
@@ -253,7 +253,7 @@ def test_facet_values_that_contain_a_text(reader: Reader) -> None:
     assert values(reader.facets(EVERYTHING, ["worker"], containing="").facets["worker"]) == [("w1", 4), ("w2", 2)]
 
 
-def test_the_facet_of_failures_is_their_fingerprint(reader: Reader) -> None:
+def test_failure_facet_is_the_fingerprint(reader: Reader) -> None:
     groups = {group.fingerprint.id: group.count for group in reader.failures(EVERYTHING).groups}
     found = reader.facets(Term("exception", "contains", "("), ["failure"]).facets["failure"]
     assert dict(values(found)) == groups
@@ -262,7 +262,7 @@ def test_the_facet_of_failures_is_their_fingerprint(reader: Reader) -> None:
 # --- over time
 
 
-def test_a_histogram_has_the_starts_of_its_buckets_and_not_the_ends(reader: Reader) -> None:
+def test_buckets_include_their_start_and_exclude_their_end(reader: Reader) -> None:
     found = reader.histogram(EVERYTHING, BucketSpan(11.0, 9.0, 2))
     # 11 and 12 are in [11, 20), 20 to 25 in [20, 29), 29.999 is outside and one has no time
     assert found.states == {"SUCCESS": (1, 1), "FAILURE": (1, 2)}
@@ -279,12 +279,12 @@ def test_a_histogram_has_the_starts_of_its_buckets_and_not_the_ends(reader: Read
         (BucketSpan(30.0, 1.0, 3, "timestamp"), {"FAILURE": (1, 0, 0), "RETRY": (0, 1, 0)}),
     ],
 )
-def test_a_histogram_of_another_time(reader: Reader, span: BucketSpan, expected: dict[str, tuple[int, ...]]) -> None:
+def test_histogram_by_another_time(reader: Reader, span: BucketSpan, expected: dict[str, tuple[int, ...]]) -> None:
     assert reader.histogram(EVERYTHING, span).states == expected
 
 
 @pytest.mark.parametrize("count", [3, 7, 10])
-def test_edges_that_no_double_hits_are_where_a_division_puts_them(store: Store, count: int) -> None:
+def test_bucket_bounds_follow_floating_point_division(store: Store, count: int) -> None:
     start, width = 1.7e9 + 0.1, 0.1
     edges = [start + width * place for place in range(count)]
     store.writer.write(Batch(new=[bare(n, None, "PENDING", None, received=edge) for n, edge in enumerate(edges)]))
@@ -296,7 +296,7 @@ def test_edges_that_no_double_hits_are_where_a_division_puts_them(store: Store, 
     assert store.reader.histogram(EVERYTHING, BucketSpan(start, width, count)).states == {"PENDING": tuple(expected)}
 
 
-def test_a_timeline_has_every_stretch(reader: Reader) -> None:
+def test_timeline_has_every_bucket(reader: Reader) -> None:
     found = reader.timeline(Term("queue", "equals", "pay"), BucketSpan(10.0, 5.0, 4))
     assert [group.group for group in found.groups] == [10.0, 15.0, 20.0, 25.0]
     assert [group.count for group in found.groups] == [0, 0, 2, 1]
@@ -338,18 +338,18 @@ def test_summaries_by_a_facet(reader: Reader) -> None:
     assert (few.groups, few.more, few.total) == (found.groups[:1], 2, found.total)
 
 
-def test_summaries_by_what_is_no_column(reader: Reader) -> None:
+def test_summaries_by_computed_facets(reader: Reader) -> None:
     found = reader.summaries(EVERYTHING, by="exception")
     assert [(group.group, group.count) for group in found.groups] == [(None, 3), ("Declined", 2), ("Timeout", 2)]
     assert found.groups[2].runtime == create_sketch([2.0])
 
 
-def test_slow_is_by_type(reader: Reader) -> None:
+def test_slow_thresholds_by_type(reader: Reader) -> None:
     found = reader.slow_thresholds()
     assert found == {"mail.send": pytest.approx(2.02, rel=0.02), "pay.charge": pytest.approx(8.08, rel=0.02)}
 
 
-def test_is_slow_compares_with_the_tasks_own_type(store: Store) -> None:
+def test_is_slow_compares_with_the_task_type(store: Store) -> None:
     slow = Term("runtime", "slow", "")
     mail = [bare(n, "mail.send", "SUCCESS", "w1", runtime=1.0) for n in range(40)]
     mail[7] = msgspec.structs.replace(mail[7], runtime=3.0)
@@ -412,7 +412,7 @@ def test_failures_name_the_five_most_frequent(store: Store) -> None:
 # --- families
 
 
-def test_a_family_is_all_with_the_same_root(reader: Reader) -> None:
+def test_family_has_all_tasks_of_the_root(reader: Reader) -> None:
     for member in (0, 1, 2):
         family = reader.family(uuid_of(member))
         assert family is not None
@@ -437,7 +437,7 @@ def test_families_of_one(reader: Reader) -> None:
 # --- what changes
 
 
-def test_answers_follow_what_is_written(store: Store, reader: Reader) -> None:
+def test_results_follow_writes(store: Store, reader: Reader) -> None:
     later = msgspec.structs.replace(TASKS[5], name="pay.charge", state="FAILURE", runtime=100.0, exception="Late()")
     stored = store.writer.load([later.uuid])[later.uuid]
     assert stored.key is not None

@@ -155,7 +155,7 @@ def filled(kind: str, history: list[list[Task]]) -> Iterator[Store]:
 @pytest.mark.parametrize("kind", ANSWERING)
 @anything
 @given(data=st.data(), history=histories)
-def test_every_answer_is_that_of_the_reference(kind: str, data: st.DataObject, history: list[list[Task]]) -> None:
+def test_results_agree_with_the_reference(kind: str, data: st.DataObject, history: list[list[Task]]) -> None:
     shared = MemoryStore()
     writer, reference = MemoryWriter(shared), MemoryReader(shared)
     with filled(kind, history[:-1]) as store:
@@ -174,7 +174,7 @@ def test_every_answer_is_that_of_the_reference(kind: str, data: st.DataObject, h
 @pytest.mark.parametrize("kind", ANSWERING)
 @anything
 @given(data=st.data(), history=histories)
-def test_answers_agree_with_each_other(kind: str, data: st.DataObject, history: list[list[Task]]) -> None:
+def test_results_agree_with_each_other(kind: str, data: st.DataObject, history: list[list[Task]]) -> None:
     ask = data.draw(questions(history))
     with filled(kind, history) as store:
         reader = store.reader
@@ -215,7 +215,7 @@ moving = st.integers(100, 120).map(uuid_of)
     staying=st.lists(tasks(st.sampled_from(STAYING)), max_size=20, unique_by=lambda task: task.uuid),
     before=st.lists(tasks(moving), max_size=12, unique_by=lambda task: task.uuid),
 )
-def test_what_keeps_its_place_is_on_one_page(
+def test_unchanged_task_is_on_exactly_one_page(
     kind: str, data: st.DataObject, query: Query, limit: int, staying: list[Task], before: list[Task]
 ) -> None:
     mixed = data.draw(st.permutations([*staying, *before]))
@@ -230,7 +230,7 @@ def test_what_keeps_its_place_is_on_one_page(
 
 
 @pytest.mark.parametrize("kind", ANSWERING)
-def test_in_the_order_of_writing_nothing_is_repeated_or_passed_over(kind: str) -> None:
+def test_pages_in_write_order_repeat_and_skip_nothing(kind: str) -> None:
     """Whatever is written: what changes keeps its place, what is new comes last."""
     query = Query(EVERYTHING, ())
     first = [Task(uuid_of(number), timestamp=1.0) for number in range(10)]
@@ -246,7 +246,7 @@ def test_in_the_order_of_writing_nothing_is_repeated_or_passed_over(kind: str) -
 
 
 @pytest.mark.parametrize("kind", ANSWERING)
-def test_newer_tasks_do_not_push_older_ones_onto_the_next_page(kind: str) -> None:
+def test_new_tasks_do_not_shift_the_next_page(kind: str) -> None:
     with filled(kind, [[Task(uuid_of(n), received=float(n)) for n in range(9)]]) as store:
         found: list[str] = []
         for turn, page in enumerate(pages(store.reader, Query(), 2)):
@@ -256,7 +256,7 @@ def test_newer_tasks_do_not_push_older_ones_onto_the_next_page(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ANSWERING)
-def test_a_page_goes_on_although_the_last_task_is_gone(kind: str) -> None:
+def test_page_continues_after_a_removed_task(kind: str) -> None:
     done = [Task(uuid_of(n), state="SUCCESS", received=float(n), timestamp=float(n)) for n in range(9)]
     with filled(kind, [done]) as store:
         query = Query(EVERYTHING, ())

@@ -43,7 +43,7 @@ def events(found: list[WorkerSnapshot]) -> list[tuple[str, str, float]]:
     return [(moment.worker, moment.event, moment.recorded_at) for moment in found]
 
 
-def test_coming_and_going_are_kept(store: Store, path: Path) -> None:
+def test_online_and_offline_are_stored(store: Store, path: Path) -> None:
     assert history_of(store, path) == []
     seen(store, up(100.0, active=2, processed=5, loadavg=(0.5, 1.0, 2.0)))
     seen(store, up(102.0))
@@ -60,7 +60,7 @@ def test_coming_and_going_are_kept(store: Store, path: Path) -> None:
     assert history_of(store, path)[-1] == WorkerSnapshot("w1", 100.0, "online", 7, 2, 5, (0.5, 1.0, 2.0))
 
 
-def test_one_heartbeat_a_minute_is_kept(store: Store, path: Path) -> None:
+def test_one_heartbeat_per_minute_is_stored(store: Store, path: Path) -> None:
     for at in range(0, 200, 2):
         seen(store, up(float(at), processed=at), up(at + 0.5, "w2"))
     assert events(history_of(store, path, "w1")) == [
@@ -78,7 +78,7 @@ def test_one_heartbeat_a_minute_is_kept(store: Store, path: Path) -> None:
     assert history_of(store, path, "w3") == history_of(store, path, limit=0) == history_of(store, path, limit=-1) == []
 
 
-def test_a_restart_goes_on_where_it_was(store: Store, path: Path) -> None:
+def test_history_continues_after_a_restart(store: Store, path: Path) -> None:
     seen(store, up(0.0))
     store.restart()
     seen(store, up(30.0))
@@ -86,14 +86,14 @@ def test_a_restart_goes_on_where_it_was(store: Store, path: Path) -> None:
     assert events(history_of(store, path)) == [("w1", "heartbeat", 61.0), ("w1", "online", 0.0)]
 
 
-def test_a_clock_set_back_does_not_silence_a_worker(store: Store, path: Path) -> None:
+def test_clock_set_back_does_not_suppress_snapshots(store: Store, path: Path) -> None:
     seen(store, up(10_000.0))
     seen(store, up(5_000.0))
     seen(store, up(5_002.0))
     assert events(history_of(store, path)) == [("w1", "online", 10_000.0), ("w1", "heartbeat", 5_000.0)]
 
 
-def test_workers_of_which_little_is_known(store: Store, path: Path) -> None:
+def test_workers_with_missing_fields(store: Store, path: Path) -> None:
     seen(
         store,
         Worker("timeless"),
@@ -110,7 +110,7 @@ def test_workers_of_which_little_is_known(store: Store, path: Path) -> None:
     ]
 
 
-def test_the_oldest_lines_go(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_snapshots_are_removed(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (meta_db, memory_writer):
         monkeypatch.setattr(module, "MAX_WORKER_SNAPSHOTS", 5)
     for number in range(12):
@@ -119,13 +119,13 @@ def test_the_oldest_lines_go(store: Store, path: Path, monkeypatch: pytest.Monke
     assert history.MAX_WORKER_SNAPSHOTS == 100_000
 
 
-def test_memory_has_no_history_of_others() -> None:
+def test_memory_stores_are_independent() -> None:
     one, other = MemoryStore(), MemoryStore()
     MemoryWriter(one).write(Batch(workers=[up(1.0)]))
     assert MemoryReader(other).worker_history() == []
 
 
-def test_a_store_from_before_there_was_a_history(path: Path) -> None:
+def test_store_of_an_older_version_gets_a_history(path: Path) -> None:
     writer = open_writer(path)
     writer.write(Batch(workers=[up(1.0)]))
     writer.close()

@@ -29,7 +29,7 @@ def child(number: int, of: int, state: str = "SUCCESS", **fields: object) -> Tas
     return Task(uuid_of(number), "charge", state, root_id=uuid_of(of), parent_id=uuid_of(of), **fields)  # type: ignore[arg-type]
 
 
-def test_how_far_each_is(store: Store) -> None:
+def test_progress_of_workflows(store: Store) -> None:
     begun = root(1, timestamp=3.0)
     states = ["SUCCESS", "FAILURE", "STARTED", "PROGRESS", "PENDING", "RETRY", "RECEIVED", "REVOKED"]
     others = [child(10 + n, 1, state, received=0.5 + n, timestamp=20.0 + n) for n, state in enumerate(states)]
@@ -40,14 +40,14 @@ def test_how_far_each_is(store: Store) -> None:
     assert found == Workflow(begun, 9, finished=4, failed=1, running=2, started_at=0.5, last_event_at=27.0)
 
 
-def test_the_query_is_about_the_root(store: Store) -> None:
+def test_query_applies_to_the_root(store: Store) -> None:
     store.writer.write(Batch(new=[root(1), child(2, 1, "FAILURE"), root(3, state="FAILURE"), child(4, 3)]))
     found = store.reader.workflows(parse_search("state:FAILURE")).workflows
     assert [(each.root.uuid, each.failed) for each in found] == [(uuid_of(3), 1)]
     assert store.reader.workflows(parse_search("name:charge")).workflows == ()
 
 
-def test_pages_while_more_come_in(store: Store) -> None:
+def test_pages_during_writes(store: Store) -> None:
     numbers = range(0, 60, 3)
     store.writer.write(Batch(new=[task for n in numbers for task in (root(n), child(n + 1, n), root(n + 2))]))
     page = store.reader.workflows(limit=7)
@@ -61,7 +61,7 @@ def test_pages_while_more_come_in(store: Store) -> None:
     assert found == [uuid_of(n) for n in sorted([*numbers, 2], reverse=True)]
 
 
-def test_a_cursor_of_another_query_is_refused(store: Store) -> None:
+def test_cursor_of_another_query_is_rejected(store: Store) -> None:
     store.writer.write(Batch(new=[task for n in (0, 10, 20) for task in (root(n), child(n + 1, n))]))
     cursor = store.reader.workflows(limit=1).cursor
     with pytest.raises(InvalidRequest, match="another query"):
@@ -71,13 +71,13 @@ def test_a_cursor_of_another_query_is_refused(store: Store) -> None:
     assert store.reader.workflows(limit=0).workflows == ()
 
 
-def test_ids_that_are_no_uuids(store: Store) -> None:
+def test_ids_that_are_not_uuids(store: Store) -> None:
     tasks = [Task("order-1", "order"), Task("mail-1", "mail", root_id="order-1"), Task("order-2", "order")]
     store.writer.write(Batch(new=tasks))
     assert [(each.root.uuid, each.tasks) for each in store.reader.workflows().workflows] == [("order-1", 2)]
 
 
-def test_what_went_is_counted_no_more(store: Store) -> None:
+def test_removed_tasks_are_not_counted(store: Store) -> None:
     old = [child(n, 1, timestamp=float(n)) for n in range(2, 12)]
     store.writer.write(Batch(new=[root(1, timestamp=100.0), *old]))
     assert store.reader.workflows().workflows[0].tasks == 11

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from flower.records import Event
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
 _MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999, the maximum of `datetime`

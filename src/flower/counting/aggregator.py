@@ -19,7 +19,7 @@ from flower.capture.protocols import CapturedBatch
 from flower.counters import OTHER, CounterKey, DurationHistogram, TaskCounters, duration_bucket_bounds
 from flower.counting.cardinality import LabelLimiter
 from flower.records import Event, Task
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 K = TypeVar("K", bound=Hashable)
 

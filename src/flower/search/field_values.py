@@ -59,8 +59,8 @@ def data_text(data: object) -> str:
 def compute_failure_id(exception: object, traceback: object) -> str | None:
     """The id of the failure group of an exception and its traceback; None if there is neither."""
     texts = [text if isinstance(text, str) else None for text in (exception, traceback)]
-    found = fingerprint.compute_fingerprint(*texts) if texts != [None, None] else None
-    return None if found is None else found.id
+    result = fingerprint.compute_fingerprint(*texts) if texts != [None, None] else None
+    return None if result is None else result.id
 
 
 def _from_info(task: Mapping[str, Any], field: Field) -> Any:

@@ -46,11 +46,11 @@ def _is_descending(sorts: Sequence[Sort]) -> bool:
     return bool(sorts) and sorts[0].descending
 
 
-def _sort_by_key(found: list[KeyedTask], sort: Sort) -> list[KeyedTask]:
+def _sort_by_key(items: list[KeyedTask], sort: Sort) -> list[KeyedTask]:
     """Stable sort by one key; tasks without the value last."""
     value = _key_function(sort.key)
-    present = [item for item in found if value(item[1]) is not None]
-    missing = [item for item in found if value(item[1]) is None]
+    present = [item for item in items if value(item[1]) is not None]
+    missing = [item for item in items if value(item[1]) is None]
     # sorted(reverse=True) keeps the order of equal items
     return sorted(present, key=lambda item: value(item[1]), reverse=sort.descending) + missing
 

@@ -67,7 +67,7 @@ def ask(reader: Reader, chance: random.Random) -> None:
                 assert reader.family(task.uuid) is not None
 
 
-def test_questions_while_tasks_are_written(tmp_path: Path) -> None:
+def test_queries_during_writes(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)]) as writing:
         reader = open_reader(folder, time_limit=30)

@@ -59,7 +59,7 @@ def listing(path: Path) -> dict[str, bytes]:
 # --- opening
 
 
-def test_a_reader_before_the_writer(path: Path) -> None:
+def test_reader_before_the_writer(path: Path) -> None:
     reader = open_reader(path)
     assert (reader.count(), reader.status().segments, reader.changes(0).sequence) == (0, 0, 0)
     fill(path, 120)
@@ -68,14 +68,14 @@ def test_a_reader_before_the_writer(path: Path) -> None:
     reader.close()
 
 
-def test_the_second_writer_is_told_of_the_first(path: Path) -> None:
+def test_second_writer_is_rejected(path: Path) -> None:
     with writing(path), pytest.raises(StoreInUse, match=rf"process {os.getpid()} on "):
         open_writer(path)
     with writing(path):
         pass
 
 
-def test_a_file_is_no_store(tmp_path: Path) -> None:
+def test_file_is_not_a_store(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("mine")
     for opening in (open_writer, open_reader):
@@ -95,7 +95,7 @@ def test_foreign_directory_is_rejected(path: Path, name: str) -> None:
     assert listing(path) == before
 
 
-def test_another_programs_database_is_not_touched(path: Path) -> None:
+def test_foreign_database_is_not_changed(path: Path) -> None:
     path.mkdir()
     with sqlite3.connect(path / "meta.db") as other:
         other.execute("CREATE TABLE theirs(x)")
@@ -108,7 +108,7 @@ def test_another_programs_database_is_not_touched(path: Path) -> None:
 
 @pytest.mark.parametrize(("version", "said"), [(99, "newer"), (0, "older")])
 @pytest.mark.parametrize("name", ["meta.db", "seg-000001.db"])
-def test_another_format_is_refused(path: Path, name: str, version: int, said: str) -> None:
+def test_other_format_version_is_rejected(path: Path, name: str, version: int, said: str) -> None:
     fill(path, 60)
     with sqlite3.connect(path / name) as db:
         db.execute(f"PRAGMA user_version={version}")
@@ -120,7 +120,7 @@ def test_another_format_is_refused(path: Path, name: str, version: int, said: st
     assert listing(path) == before
 
 
-def test_an_empty_directory_will_do(path: Path) -> None:
+def test_empty_directory_is_accepted(path: Path) -> None:
     path.mkdir()
     assert len(fill(path, 10)) == len(uuids(path)) == 10
 
@@ -139,7 +139,7 @@ def mounted(path: Path, *options: str) -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system that is read-only")
-def test_a_read_only_disk(tmp_path: Path) -> None:
+def test_read_only_disk(tmp_path: Path) -> None:
     kept, seen = tmp_path / "kept", tmp_path / "seen"
     tasks = fill(kept, 120)
     with mounted(seen, "--bind", str(kept)):
@@ -173,7 +173,7 @@ def damage(file: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["garbage", "truncated", "empty", "no table", "pages"])
-def test_a_damaged_segment_costs_only_itself(path: Path, how: str) -> None:
+def test_damaged_segment_is_quarantined(path: Path, how: str) -> None:
     tasks = fill(path, 170)
     damage(path / "seg-000002.db", how)
     left = {task.uuid for number, task in enumerate(tasks) if not 50 <= number < 100}
@@ -195,7 +195,7 @@ def test_a_damaged_segment_costs_only_itself(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("number", [2, 4])
-def test_damage_found_while_open(path: Path, number: int) -> None:
+def test_damage_during_operation(path: Path, number: int) -> None:
     """The newest segment, and one that is sealed."""
     tasks = fill(path, 170)
     file = path / f"seg-{number:06d}.db"
@@ -231,7 +231,7 @@ for name in (sys.argv[1] + "-wal",):
 
 
 @pytest.mark.parametrize("how", ["garbage", "truncated", "empty", "no table", "gone"])
-def test_meta_is_made_again_from_the_segments(path: Path, how: str) -> None:
+def test_meta_db_is_rebuilt_from_the_segments(path: Path, how: str) -> None:
     tasks = fill(path, 170)
     if how == "gone":
         (path / "meta.db").unlink()
@@ -253,7 +253,7 @@ def test_meta_is_made_again_from_the_segments(path: Path, how: str) -> None:
     assert uuids(path) == expected | {uuid_of(500)}
 
 
-def test_a_copied_segment_is_a_backup(path: Path, tmp_path: Path) -> None:
+def test_copied_segment_is_a_backup(path: Path, tmp_path: Path) -> None:
     tasks = fill(path, 120)
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -266,7 +266,7 @@ def test_a_copied_segment_is_a_backup(path: Path, tmp_path: Path) -> None:
     assert len(uuids(copy)) == 51
 
 
-def test_a_backup_while_it_is_written(path: Path, tmp_path: Path) -> None:
+def test_backup_during_writes(path: Path, tmp_path: Path) -> None:
     tasks = fill(path, 120)
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -283,7 +283,7 @@ def test_a_backup_while_it_is_written(path: Path, tmp_path: Path) -> None:
         assert {task.uuid for task in tasks} | {uuid_of(2000)} <= uuids(copy)
 
 
-def test_a_lost_filter_is_made_again(path: Path) -> None:
+def test_lost_bloom_filter_is_rebuilt(path: Path) -> None:
     tasks = fill(path, 120)
     with sqlite3.connect(path / "seg-000001.db") as db:
         db.execute("UPDATE info SET value=x'00' WHERE key='bloom'")
@@ -305,7 +305,7 @@ def eat_all_room(ballast: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_full_disk(tmp_path: Path) -> None:
     """Nothing of a batch that does not fit is seen; when there is room again it goes in; the note can be written."""
     disk = tmp_path / "disk"
     with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
@@ -385,7 +385,7 @@ assert reader.changes(0).sequence == 2
 """
 
 
-def test_no_room_in_the_middle_of_a_batch(path: Path) -> None:
+def test_disk_full_in_the_middle_of_a_batch(path: Path) -> None:
     """Files may not grow beyond a limit: the batch fails after some of its segments were committed."""
     run = subprocess.run(
         [sys.executable, "-c", FULL, str(path)], env=environment(), capture_output=True, text=True, check=False
@@ -421,7 +421,7 @@ while True:
 """
 
 
-def test_killed_at_any_moment_nothing_acknowledged_is_lost(path: Path) -> None:
+def test_kill_9_loses_no_acknowledged_write(path: Path) -> None:
     chance = random.Random(7)
     number = 0
     for _ in range(12):
@@ -507,7 +507,7 @@ def test_readers_in_many_threads(path: Path) -> None:
     assert wrong == []
 
 
-def test_a_search_that_takes_too_long_is_given_up(path: Path) -> None:
+def test_query_beyond_the_deadline_is_interrupted(path: Path) -> None:
     # without an index of texts, which would know at once that there is no such text; beyond ASCII, which is slow
     writer = open_writer(path, segment_tasks=20_000, text_index=False)
     writer.write(Batch(new=[make(n, args="ä" * 2000) for n in range(20_000)]))
@@ -524,7 +524,7 @@ def test_a_search_that_takes_too_long_is_given_up(path: Path) -> None:
 # --- retention on disk
 
 
-def test_whole_segments_go_and_what_runs_is_moved(path: Path) -> None:
+def test_segments_are_removed_and_unfinished_tasks_moved(path: Path) -> None:
     tasks = [make(n, state="STARTED" if n % 25 == 3 else "SUCCESS") for n in range(400)]
     with writing(path) as writer:
         writer.write(Batch(new=tasks))
@@ -545,7 +545,7 @@ def test_whole_segments_go_and_what_runs_is_moved(path: Path) -> None:
         reader.close()
 
 
-def test_limit_by_size(path: Path) -> None:
+def test_retention_by_size(path: Path) -> None:
     with writing(path, 200) as writer:
         reader = open_reader(path)
         for number in range(0, 2000, 200):
@@ -560,7 +560,7 @@ def test_limit_by_size(path: Path) -> None:
     assert sum(file.stat().st_size for file in path.glob("seg-*.db")) < 1_300_000
 
 
-def test_a_segment_half_moved_when_killed_is_not_seen_twice(path: Path) -> None:
+def test_interrupted_move_does_not_duplicate_rows(path: Path) -> None:
     fill(path, 120)
     tasks = uuids(path)
     kept = (path / "seg-000001.db").read_bytes()
@@ -573,7 +573,7 @@ def test_a_segment_half_moved_when_killed_is_not_seen_twice(path: Path) -> None:
         assert len(writer.load(tasks)) == len(uuids(path))
 
 
-def test_the_log_of_changes_is_bounded(path: Path) -> None:
+def test_change_log_is_bounded(path: Path) -> None:
     with writing(path) as writer:
         reader = open_reader(path)
         for number in range(1100):
@@ -584,7 +584,7 @@ def test_the_log_of_changes_is_bounded(path: Path) -> None:
         reader.close()
 
 
-def test_a_status_too_long_for_its_room_is_cut_to_what_parses(path: Path) -> None:
+def test_long_status_is_shortened_to_valid_json(path: Path) -> None:
     with writing(path) as writer:
         writer.set_status({"short": 1, "long": "x" * 10_000})
         assert open_reader(path).recorder_status() == {"short": 1}

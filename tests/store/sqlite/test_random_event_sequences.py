@@ -76,7 +76,7 @@ def assert_same(ours: Reader, reference: Reader, query: Query, offset: int, limi
     tiny=st.booleans(),
     kept=st.lists(st.sampled_from(["columns", "order", "index", "no columns", "no index"]), max_size=4),
 )
-def test_disk_agrees_with_the_reference(
+def test_store_on_disk_agrees_with_the_reference(
     history: list[list[Task]],
     asked: list[tuple[Query, int, int | None]],
     family: list[str],

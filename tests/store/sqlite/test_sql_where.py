@@ -47,7 +47,7 @@ class Rows:
 
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_sql_agrees_with_match(data: st.DataObject) -> None:
+def test_sql_agrees_with_the_matcher(data: st.DataObject) -> None:
     rows = Rows(data.draw(st.lists(tasks(), min_size=1, max_size=6, unique_by=lambda task: task.uuid)))
     for _ in range(6):
         node = data.draw(trees(data.draw(st.sampled_from(rows.tasks))))
@@ -85,5 +85,5 @@ def shop() -> Iterator[Rows]:
         ("name:*.pay uuid:?", [0, 1]),
     ],
 )
-def test_what_has_no_column(shop: Rows, query: str, found: list[int]) -> None:
+def test_fields_without_a_column(shop: Rows, query: str, found: list[int]) -> None:
     assert shop.found(parse_search(query)) == shop.expected(parse_search(query)) == found

@@ -32,7 +32,7 @@ class CounterRows:
         removed = [(self._numbers.pop(key),) for key in dropped if key in self._numbers]
         if removed:
             db.executemany("DELETE FROM tally WHERE number = ?", removed)
-            db.execute("INSERT OR REPLACE INTO info VALUES ('tallies forgotten', ?)", (sequence,))
+            db.execute("INSERT OR REPLACE INTO info VALUES ('tallies forgotten', ?)", (sequence,))  # wording: quoted
         if counters:
             db.executemany("INSERT OR REPLACE INTO tally VALUES (?,?,?)", self._rows(sequence, counters))
 
@@ -62,7 +62,9 @@ def read_counters(connection: apsw.Connection, after: int) -> CounterDelta:
         newest = fetch_number(connection, "SELECT max(sequence) FROM batch")
         if not fetch_rows(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'tally'"):
             return CounterDelta(newest, (), is_snapshot=True)  # written by an older version
-        dropped_at = fetch_number(connection, "SELECT value FROM info WHERE key = 'tallies forgotten'")
+        dropped_at = fetch_number(
+            connection, "SELECT value FROM info WHERE key = 'tallies forgotten'"
+        )  # wording: quoted
         is_snapshot = after <= 0 or after < dropped_at or after > newest
         if not is_snapshot and after == newest:
             return CounterDelta(newest, (), is_snapshot=False)

@@ -16,7 +16,7 @@ from flower.store.sqlite.schema import (
     TASK_TEXT_COLUMNS,
     WORD_KINDS,
 )
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 _astuple = msgspec.structs.astuple
 _to_json = msgspec.json.Encoder(enc_hook=str).encode

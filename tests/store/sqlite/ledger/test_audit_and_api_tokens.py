@@ -20,7 +20,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-def test_an_entry_is_begun_and_finished(ledger: Ledger) -> None:
+def test_entry_is_added_and_finished(ledger: Ledger) -> None:
     entry = ledger.audit.add(
         "task.apply", user="Zoë\ud800", auth_method="basic", outcome="in_progress", address="::1", targets=["shop.pay"],
         parameters={"queue": "q"},
@@ -66,7 +66,7 @@ def test_many_targets_are_counted(ledger: Ledger) -> None:
     assert (len(entry.targets), entry.target_count) == (MAX_STORED_TARGETS, MAX_STORED_TARGETS + 5)
 
 
-def test_several_write_at_the_same_time(tmp_path: Path) -> None:
+def test_concurrent_writers(tmp_path: Path) -> None:
     ledgers = [open_ledger(tmp_path / "store") for _ in range(4)]
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda n: ledgers[n % 4].audit.add("a", user=str(n), auth_method="cli"), range(80)))

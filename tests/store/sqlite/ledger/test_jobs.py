@@ -27,7 +27,7 @@ def lease(holder: str, until: float, job_id: str = "j") -> Lease:
     return Lease(job_id, holder, until)
 
 
-def test_a_job_is_made_whole_or_not_at_all(ledger: Ledger) -> None:
+def test_job_is_created_completely_or_not_at_all(ledger: Ledger) -> None:
     job = Job(
         id="j",
         action="revoke",
@@ -46,14 +46,14 @@ def test_a_job_is_made_whole_or_not_at_all(ledger: Ledger) -> None:
     assert [item.task for item in ledger.jobs.items("j")] == ["a", "b\\ud800"]
 
 
-def test_nothing_is_claimed_where_nobody_ever_did_anything(tmp_path: Path) -> None:
+def test_claim_does_not_create_the_ledger(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "nowhere")
     assert ledger.jobs.claim("me", now=1, until=2) is None
     assert ledger.jobs.lease_holders() == []
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_one_holder_at_a_time(tmp_path: Path) -> None:
+def test_lease_has_one_holder(tmp_path: Path) -> None:
     one, two = open_ledger(tmp_path), open_ledger(tmp_path)
     made(one)
     assert one.jobs.claim("one", now=10, until=20) is not None
@@ -72,7 +72,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     assert found.outcomes == {"waiting": 2, "in_progress": 2, "done": 1}
 
 
-def test_the_lease_of_the_dead_is_taken_at_once(ledger: Ledger) -> None:
+def test_lease_of_a_dead_holder_is_taken(ledger: Ledger) -> None:
     made(ledger)
     ledger.jobs.claim("dead", now=10, until=1000)
     assert ledger.jobs.lease_holders() == ["dead"]
@@ -80,7 +80,7 @@ def test_the_lease_of_the_dead_is_taken_at_once(ledger: Ledger) -> None:
     assert ledger.jobs.claim("me", now=11, until=21, dead_holders=["dead"]) is not None
 
 
-def test_what_is_known_is_not_made_unknown(ledger: Ledger) -> None:
+def test_known_outcome_does_not_change(ledger: Ledger) -> None:
     made(ledger)
     ledger.jobs.claim("me", now=1, until=9)
     ledger.jobs.advance(lease("me", 9), [], batch_size=3, now=1)
@@ -93,7 +93,7 @@ def test_what_is_known_is_not_made_unknown(ledger: Ledger) -> None:
     assert [item.outcome for item in ledger.jobs.items("j")] == ["done", "done", "in_progress", "waiting", "waiting"]
 
 
-def test_abort_and_pages(ledger: Ledger) -> None:
+def test_stop_and_pages(ledger: Ledger) -> None:
     made(ledger)
     made(ledger, "k", 1)
     ledger.jobs.claim("me", now=1, until=9)
@@ -112,7 +112,7 @@ def test_abort_and_pages(ledger: Ledger) -> None:
     assert [item.message for item in ledger.jobs.items("j", outcomes=["done"])] == ["sent"]
 
 
-def test_links_go_both_ways(ledger: Ledger) -> None:
+def test_reruns_are_found_in_both_directions(ledger: Ledger) -> None:
     ledger.reruns.add(Rerun(origin="a", task="b", created_at=1.0, created_by="ann", priority=3))
     ledger.reruns.add(Rerun(origin="a", task="c", created_at=2.0, created_by="bob", edited=True, job="j"))
     ledger.reruns.add(Rerun(origin="a", task="d", created_at=3.0))

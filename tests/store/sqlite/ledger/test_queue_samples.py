@@ -29,7 +29,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-def test_the_newest_of_each_queue(ledger: Ledger) -> None:
+def test_latest_sample_of_each_queue(ledger: Ledger) -> None:
     ledger.queue_samples.add([QueueSample("mail", START, 5, 1, 2, 3.5), QueueSample("orders", START, 1)])
     ledger.queue_samples.add([QueueSample("mail", START + 31, 0, None, 2)])
     assert ledger.queue_samples.latest() == [
@@ -48,7 +48,7 @@ def test_the_newest_of_each_queue(ledger: Ledger) -> None:
     ]
 
 
-def test_two_web_servers_are_one_sample(ledger: Ledger, tmp_path: Path) -> None:
+def test_samples_of_two_web_servers_are_one(ledger: Ledger, tmp_path: Path) -> None:
     other = open_ledger(tmp_path / "store")
     ledger.queue_samples.add([QueueSample("mail", START + 1, 4)])
     other.queue_samples.add([QueueSample("mail", START + 9, 6)])
@@ -58,7 +58,7 @@ def test_two_web_servers_are_one_sample(ledger: Ledger, tmp_path: Path) -> None:
     ]
 
 
-def test_a_mean_is_of_what_is_known(ledger: Ledger) -> None:
+def test_average_ignores_unknown_values(ledger: Ledger) -> None:
     ready = (10, None, 0, 20)
     ledger.queue_samples.add(
         [QueueSample("mail", START + 15 * step, each, step, 3 - step, 1.0) for step, each in enumerate(ready)]
@@ -72,14 +72,14 @@ def test_a_mean_is_of_what_is_known(ledger: Ledger) -> None:
     assert ledger.queue_samples.history("nothing", START, START + 60, 60) == []
 
 
-def test_what_is_unknown_stays_unknown(ledger: Ledger) -> None:
+def test_unknown_values_remain_unknown(ledger: Ledger) -> None:
     ledger.queue_samples.add([QueueSample("mail", START)])
     assert ledger.queue_samples.latest() == [QueueSample("mail", START, None, None, None, None)]
     only = QueueBucket(START, 1, None, None, None, None, None)
     assert ledger.queue_samples.history("mail", START, START + 60, 60) == [only]
 
 
-def test_old_samples_become_coarse_and_then_go(ledger: Ledger) -> None:
+def test_old_samples_are_aggregated_and_then_removed(ledger: Ledger) -> None:
     steps = range(2 * COARSE_SAMPLE_INTERVAL // 15)
     ledger.queue_samples.add([QueueSample("mail", START + 15 * step, step, None, 1) for step in steps])
     before = ledger.queue_samples.history("mail", START, START + 2 * COARSE_SAMPLE_INTERVAL, COARSE_SAMPLE_INTERVAL)
@@ -96,7 +96,7 @@ def test_old_samples_become_coarse_and_then_go(ledger: Ledger) -> None:
     assert [each.start_at for each in left] == [START + COARSE_SAMPLE_INTERVAL]
 
 
-def test_too_much_at_once_is_refused(ledger: Ledger) -> None:
+def test_too_many_buckets_are_rejected(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest, match=r"Too many buckets \(maximum 2000\)"):
         ledger.queue_samples.history("mail", START, START + 60 * MAX_HISTORY_BUCKETS + 61, 60)
     for width in (0, -1):
@@ -104,7 +104,7 @@ def test_too_much_at_once_is_refused(ledger: Ledger) -> None:
             ledger.queue_samples.history("mail", START, START + 60, width)
 
 
-def test_many_web_servers_make_one_ledger(tmp_path: Path) -> None:
+def test_many_web_servers_create_one_ledger(tmp_path: Path) -> None:
     folder = tmp_path / "store"
 
     def begin(number: int) -> None:
@@ -120,7 +120,7 @@ def test_many_web_servers_make_one_ledger(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir() if path.name.count(".") > 1] == []
 
 
-def test_a_ledger_that_is_being_made_is_nobody_elses(tmp_path: Path) -> None:
+def test_incomplete_ledger_is_not_a_foreign_directory(tmp_path: Path) -> None:
     (tmp_path / "ledger.db.0123.new").touch()
     open_writer(tmp_path).close()
     open_ledger(tmp_path).close()

@@ -26,7 +26,7 @@ def search(number: int, owner: str = "ann", *, shared: bool = False) -> SavedSea
     )  # fmt: skip
 
 
-def test_one_sees_ones_own_and_what_is_shared(ledger: Ledger) -> None:
+def test_own_and_shared_searches_are_listed(ledger: Ledger) -> None:
     for made in (search(2), search(1, "bob", shared=True), search(3, "bob")):
         assert ledger.saved_searches.add(made, limit=10)
     assert ledger.saved_searches.searches("ann") == [search(1, "bob", shared=True), search(2)]
@@ -36,7 +36,7 @@ def test_one_sees_ones_own_and_what_is_shared(ledger: Ledger) -> None:
     assert ledger.saved_searches.search("s9") is None
 
 
-def test_a_search_changes_and_keeps_its_owner(ledger: Ledger) -> None:
+def test_update_does_not_change_the_owner(ledger: Ledger) -> None:
     ledger.saved_searches.add(search(1), limit=10)
     changed = msgspec.structs.replace(
         search(1), name="Zoë\ud800", query="", owner="bob", columns=(), shared=True, updated_at=9.0
@@ -50,12 +50,12 @@ def test_a_search_changes_and_keeps_its_owner(ledger: Ledger) -> None:
     assert ledger.saved_searches.searches("ann") == []
 
 
-def test_one_person_keeps_so_many(ledger: Ledger) -> None:
+def test_number_of_searches_is_limited(ledger: Ledger) -> None:
     assert [ledger.saved_searches.add(search(number), limit=2) for number in range(3)] == [True, True, False]
     assert ledger.saved_searches.add(search(7, "bob"), limit=2)
 
 
-def test_the_newest_word_on_a_failure_stands(ledger: Ledger, tmp_path: Path) -> None:
+def test_latest_note_replaces_the_previous_one(ledger: Ledger, tmp_path: Path) -> None:
     muted = FailureNote(
         failure="f1", decision="muted", created_by="ann", created_at=1.0, expires_at=9.0, comment="known"
     )
@@ -73,7 +73,7 @@ def test_the_newest_word_on_a_failure_stands(ledger: Ledger, tmp_path: Path) -> 
     assert ledger.failure_notes.notes() == {"f2": other}
 
 
-def test_the_earliest_time_is_remembered(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earliest_time_is_retained(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.failure_notes.record_first_seen({"f1": 5.0, "f2": 6.0})
     ledger.failure_notes.record_first_seen({"f1": 7.0, "f2": 4.0, "f3": 1.0})
     ledger.failure_notes.record_first_seen({})

@@ -10,7 +10,7 @@ import apsw
 from flower.store.ledger.audit import MAX_STORED_TARGETS, AuditEntry, AuditFilter, AuditOutcome
 from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
 from flower.store.sqlite.ledger.database import LedgerDatabase
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS audit (

@@ -9,7 +9,7 @@ import apsw
 from flower.store.ledger.failure_notes import MAX_FIRST_SEEN, FailureNote
 from flower.store.sqlite.connection import fetch_rows
 from flower.store.sqlite.ledger.database import LedgerDatabase
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS failure_note (

@@ -9,7 +9,7 @@ import apsw
 from flower.store.ledger.jobs import ITEM_OUTCOMES, ItemOutcome, ItemResult, Job, JobItem, Lease
 from flower.store.sqlite.connection import Row, fetch_rows
 from flower.store.sqlite.ledger.database import LedgerDatabase
-from flower.text_encoding import escape_surrogates
+from flower.surrogates import escape_surrogates
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS job (
