@@ -185,6 +185,6 @@ def _family(dataset: Dataset) -> MakeRequest:
     def make(rng: random.Random) -> Request:
         family = dataset.family(dataset.workflow_root(rng.randrange(dataset.workflow_count())))
         requested, expected = rng.choice(family), rng.choice(family)
-        return Request(f"/api/v1/tasks/{dataset.uuid(requested)}/family", {}, dataset.uuid(expected))
+        return Request(f"/api/v1/tasks/{dataset.uuid(requested)}/workflow", {}, dataset.uuid(expected))
 
     return make

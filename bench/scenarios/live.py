@@ -28,7 +28,7 @@ EVENTS_PER_TASK = 3.6
 SUBSCRIPTIONS = (
     "",
     "",
-    "columns=name,state,worker,received,runtime",
+    "columns=name,state,worker,received_at,runtime",
     "query=state:FAILURE",
     "query=state:FAILURE&start=-1h",
     "query=name:orders.tasks.*",
@@ -82,7 +82,7 @@ class StreamClient:
         self._client.close()
 
     def _read_stream(self) -> None:
-        address = f"http://127.0.0.1:{self.port}/api/v1/live?{self.parameters}"
+        address = f"http://127.0.0.1:{self.port}/api/v1/stream?{self.parameters}"
         with self._client.stream("GET", address) as response:
             name = ""
             for line in response.iter_lines():

@@ -32,7 +32,7 @@ def test_recorder_reports_a_full_disk_and_resumes(rabbitmq_server: RabbitMQ, dis
             filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 300_000))
             wait_for("the error", lambda: product.status()["trouble"] is not None, 60)
             before = product.states()
-            assert product.get("/api/v1/status")["recorder"]["trouble"] == product.status()["trouble"]
+            assert product.get("/api/v1/status")["recorder"]["error"] == product.status()["trouble"]
             assert product.http.get("/tasks").status_code == 200
             assert product.http.get("/healthcheck").text == "OK"
             assert before
@@ -46,7 +46,7 @@ def test_recorder_reports_a_full_disk_and_resumes(rabbitmq_server: RabbitMQ, dis
 
         wait_for("all tasks", all_succeeded, 30)
         log = product.log.read_text()
-        assert log.count("Capture waits") == 1
-        assert "There is room on the disk again" in log
+        assert log.count("Recording is paused") == 1
+        assert "Disk space is available again" in log
         recorder = product.recorder()
         assert recorder is not None

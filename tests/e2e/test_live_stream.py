@@ -32,13 +32,13 @@ def test_ten_clients_receive_the_tasks_of_their_queries(product: Product, redis_
     with ExitStack() as stack:
         pages = [stack.enter_context(Listener(product.http, query=query, columns="state")) for query in queries]
         for page in pages:
-            page.wait("hello")
+            page.wait("start")
         with Stream(redis_server.url, rate=200, running=40) as stream:
             wait_for("finished tasks", lambda: len(stream.sent) >= 300)
         ends = set(stream.sent)
 
         def seen_tasks(page: Listener) -> set[str]:
-            return {uuid for event in page.named("tasks") for uuid in [*event.data["gone"], *page.tasks()]}
+            return {uuid for event in page.named("tasks") for uuid in [*event.data["removed"], *page.tasks()]}
 
         for page in pages:
             wait_for("all of them", lambda page=page: ends <= seen_tasks(page))  # type: ignore[misc]
@@ -53,14 +53,14 @@ def test_ten_clients_receive_the_tasks_of_their_queries(product: Product, redis_
 
 def test_client_resumes_after_a_server_restart(product: Product, redis_server: Redis) -> None:
     with Listener(product.http, columns="state") as before:
-        before.wait("hello")
+        before.wait("start")
         with Stream(redis_server.url, rate=100, running=40) as first:
             wait_for("some tasks", lambda: len(first.sent) >= 100)
         wait_for(
             "their final states", lambda: set(first.sent) <= {u for u, s in states(before).items() if s == "SUCCESS"}
         )
         product.stop()
-        assert before.wait("bye").data == {"why": "the server stops"}
+        assert before.wait("end").data == {"reason": "the server stops"}
         wait_for("the end", lambda: before.over)
     assert "Traceback" not in product.log.read_text()
     product.start()
@@ -70,7 +70,7 @@ def test_client_resumes_after_a_server_restart(product: Product, redis_server: R
         wait_for("more tasks", lambda: len(second.sent) >= 100)
     wait_for("them to be recorded", lambda: set(second.sent) <= set(product.states()))
     with Listener(product.http, columns="state", last=before.last_id) as after:
-        assert after.wait("hello").id == before.last_id
+        assert after.wait("start").id == before.last_id
         wait_for(
             "all final states", lambda: set(second.sent) <= {u for u, s in states(after).items() if s == "SUCCESS"}
         )
@@ -102,4 +102,4 @@ def test_shutdown_does_not_wait_for_open_streams(product: Product) -> None:
         assert process.wait(30) == 0
         assert time.monotonic() - started_at < 20
         for page in pages:
-            page.wait("bye")
+            page.wait("end")

@@ -125,7 +125,7 @@ def test_unix_socket_stale_in_use_or_not_a_socket(redis_server: Redis, socket_fo
             env=first.environment(), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert second.returncode == 1
-        assert f"Cannot listen on the unix socket {path}: Address already in use" in second.stderr
+        assert f"Cannot listen on the Unix socket {path}: Address already in use" in second.stderr
         assert path.exists()
         assert first.end(signal.SIGTERM) == 0
     path.write_text("precious")
@@ -193,10 +193,10 @@ def test_log_file_rotates(redis_server: Redis, tmp_path: Path) -> None:
 def test_log_file_contains_lines_of_the_recorder(tmp_path: Path) -> None:
     log = tmp_path / "flower.log"
     with Product(f"redis://127.0.0.1:{free_port()}/0", f"--log-file-prefix={log}", "--log-to-stderr") as product:
-        wait_for("the error in the log file", lambda: "broker lost or not reached" in log.read_text())
-        wait_for("the error on standard error", lambda: "broker lost or not reached" in product.log.read_text())
+        wait_for("the error in the log file", lambda: "broker unreachable" in log.read_text())
+        wait_for("the error on standard error", lambda: "broker unreachable" in product.log.read_text())
     log_text = log.read_text().splitlines()
-    (line,) = [line for line in log_text if "broker lost or not reached" in line]
+    (line,) = [line for line in log_text if "broker unreachable" in line]
     assert line.startswith("[W ")
     assert line.count("[W ") == 1
     assert any("Visit me at" in line for line in log_text)
@@ -207,7 +207,7 @@ def test_log_file_that_cannot_be_written(tmp_path: Path) -> None:
 
     completed = run("--log-file-prefix=/no/such/folder/log", "--port=0", "--broker=memory://", folder=tmp_path)
     assert completed.returncode == 1
-    assert completed.stderr == "Error: The log file /no/such/folder/log cannot be written: No such file or directory\n"
+    assert completed.stderr == "Error: Cannot write the log file /no/such/folder/log: No such file or directory\n"
 
 
 def test_proxy_headers_are_trusted_only_with_xheaders(redis_server: Redis) -> None:

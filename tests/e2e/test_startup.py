@@ -63,7 +63,7 @@ def test_address_of_another_host_is_an_error(address: str, tmp_path: Path) -> No
     ("argument", "text"),
     [
         ("--port=seventy", "'seventy' is not a whole number"),
-        ("--port=70000", "ports are 0 to 65535"),
+        ("--port=70000", "must be a port from 0 to 65535"),
         ("--conf=none.py", "does not exist"),
         ("--read-only=perhaps", "true or false"),
     ],
@@ -117,7 +117,7 @@ def test_flower_spellings_of_options_work_and_unknown_options_are_logged(redis_s
     [
         ("redis://127.0.0.1:PORT/0", "connection refused"),
         ("amqp://guest:hush@127.0.0.1:PORT//", "connection refused"),
-        ("redis://no-such-host.invalid/0", "no such host"),
+        ("redis://no-such-host.invalid/0", "host not found"),
     ],
 )
 def test_unreachable_broker_is_reported_without_its_password(url: str, text: str) -> None:
@@ -127,16 +127,16 @@ def test_unreachable_broker_is_reported_without_its_password(url: str, text: str
         page = product.http.get("/api/v1/status").text + product.http.get("/tasks").text
         log = product.log.read_text()
     assert text in page
-    assert log.count("broker lost or not reached") == 1
+    assert log.count("broker unreachable") == 1
     assert "hush" not in log + page
 
 
 def test_broker_that_requires_a_password() -> None:
     with Redis("--requirepass", "geheim") as redis:
         with Product(redis.url) as product:
-            wait_for("the error", lambda: "asks for a password" in str(product.status().get("capture")), 60)
+            wait_for("the error", lambda: "requires a password" in str(product.status().get("capture")), 60)
         with Product(redis.url.replace("redis://", "redis://:wrong-geheim@")) as product:
-            wait_for("the error", lambda: "refuses this user or password" in str(product.status()), 60)
+            wait_for("the error", lambda: "rejected the user or password" in str(product.status()), 60)
             assert "geheim" not in product.log.read_text() + product.http.get("/tasks").text
         with Product(redis.url.replace("redis://", "redis://:geheim@")) as product:
             product.wait_until_capturing()

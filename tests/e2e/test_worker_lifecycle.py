@@ -37,7 +37,7 @@ def test_worker_starts_is_killed_and_restarts(product: Product) -> None:
         for _ in range(5):
             app.send_task("shop.rest", [600.0], queue=queue)
         path = f"/api/v1/queues/{queue}/history"
-        wait_for("a sample", lambda: any(each["ready"] == 1.0 for each in product.get(path)["stretches"]))
+        wait_for("a sample", lambda: any(each["ready_avg"] == 1.0 for each in product.get(path)["buckets"]))
         wait_for("the worker to be online", lambda: product.get(f"/api/v1/workers/{name}")["worker"]["alive"])
 
         worker.signal(signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_worker_starts_is_killed_and_restarts(product: Product) -> None:
         assert [task["name"] for task in lost] == ["shop.rest"] * 4
         inspection = product.get(f"/api/v1/workers/{name}/inspection")
         assert inspection["alive"] is False
-        assert "prefork" in inspection["said"]["stats"]["value"]["pool"]["implementation"]
+        assert "prefork" in inspection["replies"]["stats"]["value"]["pool"]["implementation"]
         assert product.get(f"/api/v1/workers/{name}")["worker"]["sw_ident"] == "py-celery"
         before = worker_info()["timestamp"]
         assert before < time.time()

@@ -22,7 +22,8 @@ class Heard:
 
 
 class Listener:
-    """`events` are all that came. `client` says where and who asks."""
+    """Reads the stream until it ends or the context is left. `events` are all events received. `client` provides the
+    address and the credentials."""
 
     def __init__(self, client: httpx.Client, *, last: str = "", **parameters: Any) -> None:
         self.events: list[Heard] = []
@@ -43,8 +44,8 @@ class Listener:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._leaving.set()
         if self._socket is not None:
-            with suppress(OSError):  # it is closed already
-                self._socket.shutdown(socket.SHUT_RDWR)  # wakes up who reads
+            with suppress(OSError):  # already closed
+                self._socket.shutdown(socket.SHUT_RDWR)  # interrupts the reading thread
         self._thread.join(20)
         self._client.close()
 
@@ -52,12 +53,12 @@ class Listener:
         return [event for event in self.events if event.name == name]
 
     def wait(self, name: str, count: int = 1) -> Heard:
-        """The so manieth event of this name."""
+        """The event number `count` of this name."""
         wait_for(f"{count} {name} in {self.events}", lambda: len(self.named(name)) >= count)
         return self.named(name)[count - 1]
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """What a page would show that put in what it was told, and took out what is gone."""
+        """The rows that a page shows after it has applied all changes."""
         shown: dict[str, dict[str, Any]] = {}
         for event in self.named("tasks"):
             for uuid in event.data["removed"]:
@@ -79,7 +80,7 @@ class Listener:
             self.over = True
 
     def _read(self, answer: httpx.Response) -> None:
-        """By the rules of the HTML standard, as far as we use them."""
+        """Parse the stream as in the HTML standard, as far as Bellflower uses it."""
         name, data = "message", ""
         for line in _lines(answer):
             field, _, value = line.partition(": ")
@@ -100,7 +101,7 @@ class Listener:
 
 
 def _lines(answer: httpx.Response) -> Iterator[str]:
-    """httpx ends a line at everything that Unicode has for it; in a stream of events it is only the line feed."""
+    """Lines end at a line feed only; those of httpx end at every Unicode line separator."""
     rest = b""
     for piece in answer.iter_raw():
         *lines, rest = (rest + piece).split(b"\n")
