@@ -1,4 +1,4 @@
-"""Which failures are the same, seen on texts as workers send them."""
+"""Tests of fingerprints, with texts as workers send them."""
 
 import asyncio
 import re
@@ -138,7 +138,7 @@ TABLE = [
      "celery/app/trace.py:__protected_call__"),
     ("ModuleNotFoundError(\"No module named 'shop.plugin_17'\")", FROZEN,
      "ModuleNotFoundError", "No module named '<id>'", "srv/shop/load.py:plugin"),
-    # cut, odd, or no Python at all
+    # truncated, unusual, or not Python
     ("ValueError('no price for article 7 in cata...", None, "ValueError", "no price for article # in", None),
     ("<HTTPError 404: 'Not Found'>", None, "HTTPError", "#: 'Not Found'", None),
     ("<class 'shop.errors.Gone'>", None, "shop.errors.Gone", "", None),
@@ -234,7 +234,7 @@ def test_message_class_and_frame_are_significant() -> None:
 
 
 def test_fingerprint_does_not_depend_on_the_version() -> None:
-    """Stores keep the numbers: a change here is a change of the format."""
+    """Stores contain these numbers: a change is a change of the format."""
     found = compute_fingerprint("PriceError('no price for article 7')", PRICE)
     assert found is not None
     assert found.id == "ec461d29298a3505"

@@ -1,3 +1,5 @@
+"""Tests of the fold, in part by comparison with Celery."""
+
 import random
 from typing import Any
 
@@ -51,8 +53,8 @@ def test_agrees_with_celery_for_events_in_order(history: list[Fields]) -> None:
 
 @given(orderly())
 def test_fields_of_an_attempt_differ_from_celery(history: list[Fields]) -> None:
-    """Celery keeps the start and the exception of an attempt that is over while the next one waits,
-    and the exception even after success. Here they are with the attempt that they belong to."""
+    """Celery keeps the start and the exception of a finished attempt while the next one waits, and the exception even
+    after success. The fold moves them to the attempt that they belong to."""
     mine, theirs = ours(history), celerys(history)
     attempts = mine.attempts
     starts = [attempt.started for attempt in attempts if attempt.started]
@@ -77,7 +79,7 @@ def test_every_attempt_is_recorded(history: list[Fields]) -> None:
 @given(orderly())
 def test_fold_is_idempotent(history: list[Fields]) -> None:
     once = ours(history)
-    # the last event twice: the commonest doubling, a redelivery by the broker
+    # the last event twice: the most common duplicate, a redelivery by the broker
     assert ours([*history, history[-1]]) == once
 
 
@@ -95,9 +97,9 @@ def test_event_order_does_not_lose_fields(history: list[Fields], rnd: random.Ran
     straight = ours(history)
     for field in ("name", "args", "kwargs", "root_id", "sent", "result", "queue", "client"):
         assert getattr(task, field) == getattr(straight, field), field
-    told = {fields.get("exception") for fields in history} - {None}
+    sent_exceptions = {fields.get("exception") for fields in history} - {None}
     kept = {attempt.exception for attempt in task.attempts} - {None}
-    assert kept == told
+    assert kept == sent_exceptions
 
 
 values = st.none() | st.text(max_size=5)
@@ -162,7 +164,7 @@ def test_late_events_fill_missing_fields() -> None:
 
 
 def test_retried_event_after_the_next_attempt_succeeded() -> None:
-    """Celery leaves such a task in RETRY for ever."""
+    """Celery leaves such a task in RETRY forever."""
     task = folded(
         event("received", 1, retries=0),
         event("started", 2),
@@ -197,14 +199,14 @@ def test_started_event_after_the_retry() -> None:
 
 
 def test_terminated_task_with_a_custom_state_is_revoked() -> None:
-    """Celery ranks custom states above REVOKED and would show PROGRESS for ever."""
+    """Celery ranks custom states above REVOKED and would show PROGRESS forever."""
     task = folded(event("started", 1), event("progress", 2, data={"current": 1}), event("revoked", 3))
     assert task.state == "REVOKED"
     assert folded(event("revoked", 3), event("progress", 2)).state == "REVOKED"
 
 
 def test_redelivery_after_rejection() -> None:
-    """Celery ranks REJECTED below STARTED and would show the task as running for ever."""
+    """Celery ranks REJECTED below STARTED and would show the task as running forever."""
     task = folded(event("received", 1, retries=0), event("started", 2), event("rejected", 3))
     assert task.state == "REJECTED"
     task = fold(task, event("received", 4, retries=0, hostname=HOSTS[1]))
@@ -249,7 +251,7 @@ def worker_event(kind: str, at: float, **fields: Any) -> Event:
 
 
 def test_worker_events() -> None:
-    """`heartbeat` is our clock (Celery swaps the two times and records the sender's)."""
+    """`heartbeat` is by the recorder's clock (Celery swaps the two times and records the sender's)."""
     worker = fold_worker(None, worker_event("online", 100, freq=2.0, sw_ver="5.7.0"), 205.0)
     assert worker.is_alive(209.0)
     assert not worker.is_alive(209.1)

@@ -20,7 +20,7 @@ from flower.quantile_sketch import (
 )
 
 durations = st.floats(1e-4, 9e7) | st.sampled_from(SKETCH_BOUNDS[:-1]) | st.floats(0.001, 10)
-#: also what no clock should give
+#: also values that no clock should return
 anything = durations | st.sampled_from([0.0, -1.0, 1e-9, 1e300, math.inf, -math.inf])
 parts = st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0])
 
@@ -56,7 +56,7 @@ def test_bucket_indexes_are_monotonic(one: float, other: float) -> None:
 
 
 def test_nearest_rank() -> None:
-    """Of one to ten seconds, the values that so many do not exceed."""
+    """Nearest-rank quantiles of one to ten seconds."""
     sketch = create_sketch(map(float, range(1, 11)))
     found = {part: sketch.quantile(part) for part in (0.0, 0.1, 0.11, 0.5, 0.51, 0.95, 1.0)}
     expected = {0.0: 1, 0.1: 1, 0.11: 2, 0.5: 5, 0.51: 6, 0.95: 10, 1.0: 10}

@@ -1,4 +1,4 @@
-"""What is masked, what is not, and that a text keeps its form."""
+"""Tests of redaction: what is masked, what is not, and that masked literals remain literals."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ from flower.redaction import Redactor, Rules, mask_settings, mask_url, parse_rul
 SECRET = "hunter2"
 USUAL = Redactor()
 
-#: texts, and what is made of them
+#: texts and their masked form
 MASKED = {
     "{'password': 'hunter2', 'a': 1}": "{'password': '***', 'a': 1}",
     "{'a': {'api-key': [1, 'hunter2', (2,)], 'z': 0}}": "{'a': {'api-key': '***', 'z': 0}}",
@@ -31,7 +31,7 @@ MASKED = {
     "Login(token=Token('hunter2', x=1), y=2)": "Login(token=***, y=2)",
     "ValueError('bad password=hunter2&x=1')": "ValueError('bad password=***&x=1')",
     "users' data {'password': 'hunter2'}": "users' data {'password': '***'}",
-    "it said 'no {'password': 'hunter2'}": "it said 'no {'password': '***'}",
+    "the reply was 'no {'password': 'hunter2'}": "the reply was 'no {'password': '***'}",
     "password=ab,hunter2, x=1": "password=***, x=1",
     "Authorization: Bearer hunter2abc": "Authorization: ***",
     "curl -H 'X-Auth: Bearer hunter2abcdef'": "curl -H 'X-Auth: Bearer ***'",
@@ -111,7 +111,7 @@ def test_secret_is_masked_after_any_text(text: str) -> None:
     "piece", ["'", "\\'", "password=(", "password='", "{'token': ", "secret:", "eyJaaaaaaaa", "4111 "]
 )
 def test_masking_takes_linear_time(piece: str) -> None:
-    """0.2 s at most in practice. An expression that backtracks takes minutes."""
+    """In practice at most 0.2 s. A pattern with backtracking takes minutes."""
     started = time.process_time()
     masked = USUAL.mask_text(piece * (300_000 // len(piece)) + f" password={SECRET}")
     assert time.process_time() - started < 5
@@ -138,8 +138,8 @@ def test_batched_events_are_masked() -> None:
 
 
 def test_custom_event_fields_are_masked() -> None:
-    found = decoded(None, type="task-progress", step={"password": SECRET, "n": 1, "said": ["token=hunter2"]}, token=[1])
-    assert found.data == {"step": {"password": "***", "n": 1, "said": ["token=***"]}, "token": "***"}
+    found = decoded(None, type="task-progress", step={"password": SECRET, "n": 1, "note": ["token=hunter2"]}, token=[1])
+    assert found.data == {"step": {"password": "***", "n": 1, "note": ["token=***"]}, "token": "***"}
 
 
 def test_other_serializers_and_escaped_characters() -> None:

@@ -1,4 +1,4 @@
-"""One truth, several readers: the record, the dict, the store in memory and the store on disk agree."""
+"""The matcher, the store in memory and the store on disk agree on random queries, for records and for dicts."""
 
 import math
 import os
@@ -44,7 +44,7 @@ def test_sql_matcher_and_columns_agree(data: st.DataObject) -> None:
     shared = MemoryStore()
     try:
         writer.write(Batch(new=list(map(with_finite_bounds, drawn))))
-        # as they are on disk: lone surrogates and NaN do not get there
+        # as stored on disk: without lone surrogates and NaN
         stored = list(disk.tasks(Query(sort=())))
         assert len(stored) == len(drawn)
         MemoryWriter(shared).write(Batch(new=stored))
@@ -68,7 +68,7 @@ def test_sql_matcher_and_columns_agree(data: st.DataObject) -> None:
 
 
 def with_finite_bounds(task: Task) -> Task:
-    """A segment keeps the bounds of these as JSON, which has no infinity."""
+    """Segments store bounds as JSON, which has no infinity."""
     found = {name: getattr(task, name) for name in BOUNDED_KEYS}
     return replace(task, **{name: None for name, value in found.items() if value is None or not math.isfinite(value)})
 
@@ -78,7 +78,7 @@ def assert_same(node: Node, stored: list[Task], *readers: Reader) -> None:
     infos = [to_task_info(task, worker=None, children=()) for task in stored]
     assert [info["uuid"] for info in infos if matches(node, info)] == expected
     if needs_slow_thresholds(node):
-        return  # the stores know what is slow
+        return  # the stores compute the slow thresholds
     for reader in readers:
         assert [task.uuid for task in reader.tasks(Query(node, ()))] == expected
         assert reader.count(node) == len(expected)

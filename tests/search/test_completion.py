@@ -1,4 +1,4 @@
-"""What is being typed, and what the language offers for it."""
+"""Tests of completion by the grammar."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from tests.helpers.search_strategies import hostile
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "field", "keys", "typed"),
+    ("text", "kind", "field", "keys", "prefix"),
     [
         ("|", "field", "", (), ""),
         ("na|", "field", "", (), "na"),
@@ -40,13 +40,13 @@ from tests.helpers.search_strategies import hostile
         ("name.x:b|", "none", "", (), "name.x:b"),
     ],
 )
-def test_completion_request(text: str, kind: str, field: str, keys: tuple[str, ...], typed: str) -> None:
+def test_completion_request(text: str, kind: str, field: str, keys: tuple[str, ...], prefix: str) -> None:
     found = parse_completion_request(text.replace("|", ""), text.index("|"))
-    assert (found.kind, found.field, found.keys, found.prefix) == (kind, field, keys, typed)
+    assert (found.kind, found.field, found.keys, found.prefix) == (kind, field, keys, prefix)
 
 
 @pytest.mark.parametrize(
-    ("text", "offer", "whole"),
+    ("text", "completion", "result"),
     [
         ("na|me rest", "name:", "name: rest"),
         ("-tra|", "traceback:", "-traceback:"),
@@ -57,16 +57,16 @@ def test_completion_request(text: str, kind: str, field: str, keys: tuple[str, .
         ("i|", "is:", "is:"),
     ],
 )
-def test_completion_replaces_the_typed_text(text: str, offer: str, whole: str) -> None:
+def test_completion_replaces_the_typed_text(text: str, completion: str, result: str) -> None:
     at = text.index("|")
     text = text.replace("|", "")
-    what = parse_completion_request(text, at)
-    assert offer in [completion.text for completion in suggest_completions(what)]
-    assert text[: what.start] + offer + text[what.end :] == whole
+    request = parse_completion_request(text, at)
+    assert completion in [each.text for each in suggest_completions(request)]
+    assert text[: request.start] + completion + text[request.end :] == result
 
 
 def test_operators_come_before_values() -> None:
-    assert [offer.text for offer in suggest_completions(parse_completion_request("runtime:", 8))] == [
+    assert [each.text for each in suggest_completions(parse_completion_request("runtime:", 8))] == [
         "",
         "",
         ">",
@@ -75,9 +75,9 @@ def test_operators_come_before_values() -> None:
         "<=",
         "",
     ]
-    assert "field:a,b" in [offer.label for offer in suggest_completions(parse_completion_request("state:", 6))]
-    assert "=" in [offer.text for offer in suggest_completions(parse_completion_request("name:", 5))]
-    assert "field.key:value" in [offer.label for offer in suggest_completions(parse_completion_request("kwargs.a:", 9))]
+    assert "field:a,b" in [each.label for each in suggest_completions(parse_completion_request("state:", 6))]
+    assert "=" in [each.text for each in suggest_completions(parse_completion_request("name:", 5))]
+    assert "field.key:value" in [each.label for each in suggest_completions(parse_completion_request("kwargs.a:", 9))]
     assert suggest_completions(parse_completion_request('"phrase', 7)) == []
 
 

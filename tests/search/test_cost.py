@@ -1,4 +1,4 @@
-"""What a search costs, by its dearest unavoidable part."""
+"""Tests of the cost class of queries."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The documented search functions, by their documented import path."""
+"""Tests of the documented search functions, through their documented import path."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_satisfies_search_terms() -> None:
 
 
 class Running:
-    """Events that run, on a store in memory."""
+    """A running Events instance with a store in memory."""
 
     def __init__(self, *tasks: Task) -> None:
         shared = MemoryStore()
@@ -88,7 +88,7 @@ def test_error_has_a_position() -> None:
         ({"order_id": 17}, ["order_id"], True),
         (["it's"], ["it's"], True),
         ([1, 2], ["nothing"], False),
-        # the text of an event
+        # text of an event
         ("(1, 'ORD-17')", [1, "ORD-17"], True),
         ("{'order_id': 17}", [17], True),
         ("(<Order 17>, 'x')", ["Order"], True),
@@ -103,7 +103,7 @@ def test_error_has_a_position() -> None:
         ([], [], True),
         ([], ["x"], False),
         ("", ["x"], False),
-        # one text is one argument, not its letters
+        # a string is one argument, not its characters
         (["abc"], "abc", True),
         (["cab"], "abc", False),
     ],

@@ -1,4 +1,4 @@
-"""Tree → text → tree."""
+"""Tests of the formatter: tree → query → tree."""
 
 import pytest
 from hypothesis import assume, given

@@ -1,4 +1,4 @@
-"""The tree held against tasks of every shape."""
+"""Tests of the matcher, on all types of task objects."""
 
 import copy
 import fnmatch
@@ -58,7 +58,7 @@ TASK = Task(
         ("mail-1", True),
         ("KeyError", True),
         ("charge FAILURE", True),
-        ("chargeFAILURE", False),  # not across fields
+        ("chargeFAILURE", False),  # no match across fields
         ("mail", True),
         ("queue:mail", True),
         ("exchange:mail", False),
@@ -67,7 +67,7 @@ TASK = Task(
         ("state:failure", True),
         ("state:fail", False),
         ("worker:MAIL", True),
-        ("result:None", False),  # missing, not the text None
+        ("result:None", False),  # missing, not the text "None"
         ("-result:None", True),
         ("kwargs:order_id=17", True),
         ("kwargs:ORDER_ID=17", True),
@@ -151,7 +151,7 @@ def test_query_matches(query: str, holds: bool) -> None:
         (Term("received", "range", (None, 99.9)), False),
         (Term("received", "range", (None, None)), True),
         (Term("started", "range", (None, None)), False),
-        (Term("runtime", "range", (None, None)), False),  # NaN is no value
+        (Term("runtime", "range", (None, None)), False),  # NaN is a missing value
         (And(()), True),
         (Or(()), False),
         (Not(Or(())), True),
@@ -165,7 +165,7 @@ def test_term_matches(term: Node, holds: bool) -> None:
 def test_missing_value_matches_no_term(field: object) -> None:
     name, kind = field.name, field.kind  # type: ignore[attr-defined]
     if name in ("uuid", "state", "attempts"):
-        return  # they are never missing
+        return  # these fields always have a value
     operators: list[Operator] = ["range"] if kind in ("number", "time") else ["contains", "is", "equals"]
     for operator in operators:
         term = Term(name, operator, (None, None) if operator == "range" else "None")

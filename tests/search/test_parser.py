@@ -1,4 +1,4 @@
-"""The language: what each form means, and where an error points."""
+"""Tests of the parser: the tree of each construct, and the position of errors."""
 
 import math
 from datetime import UTC, datetime
@@ -30,11 +30,11 @@ def after(value: float) -> float:
 A, B, C, D = map(free, ("abc", "bcd", "cde", "def"))
 
 MEANINGS: list[tuple[str | None, Node]] = [
-    # nothing asked for
+    # empty query
     (None, EVERYTHING),
     ("", EVERYTHING),
     (" \t\n", EVERYTHING),
-    # blank, AND, OR, groups
+    # space, AND, OR, groups
     ("abc", A),
     ("abc bcd", And((A, B))),
     ("abc AND bcd", And((A, B))),
@@ -45,7 +45,7 @@ MEANINGS: list[tuple[str | None, Node]] = [
     ("((abc))", A),
     ("(abc OR bcd) OR cde", Or((A, B, C))),
     ("abc abc", A),
-    # operators are upper case, and no operators in quotes
+    # operators are upper case and unquoted
     ("abc and bcd", And((A, free("and"), B))),
     ("or not", And((free("or"), free("not")))),
     ('"AND" "NOT"', And((free("AND"), free("NOT")))),
@@ -81,7 +81,7 @@ MEANINGS: list[tuple[str | None, Node]] = [
     ('kwargs:"key = a value"', Term("kwargs", "pair", ("key", "a value"))),
     ("kwargs:key=a=b", Term("kwargs", "pair", ("key", "a=b"))),
     ("kwargs:key=", Term("kwargs", "pair", ("key", ""))),
-    # what is no qualifier is text
+    # text that is not a qualifier
     ("http://example.com", free("http://example.com")),
     ("unknown:field", free("unknown:field")),
     (":abc", free(":abc")),
@@ -100,7 +100,7 @@ MEANINGS: list[tuple[str | None, Node]] = [
     ("NOT -abc", Not(Not(A))),
     ("abc-bcd", free("abc-bcd")),
     ('"-abc"', free("-abc")),
-    # short words are no error here
+    # short words are valid (Flower rejects them)
     ("a b", And((free("a"), free("b")))),
     # numbers and times, exact
     ("retries:3", Term("retries", "range", (3.0, 3.0))),
@@ -212,7 +212,7 @@ def test_relative_times_and_days(text: str, low: float | None, high: float | Non
 
 
 def test_length_of_a_day_follows_the_time_zone() -> None:
-    """Clocks went back in Berlin on this day."""
+    """Clocks were set back in Berlin on this day."""
     term = parse_search("sent:2026-10-25", zone=ZoneInfo("Europe/Berlin"))
     assert isinstance(term, Term)
     low, high = term.value

@@ -1,4 +1,4 @@
-"""Reading literals that come from anywhere."""
+"""Tests of the parser of Python literals from untrusted text."""
 
 from contextlib import suppress
 from typing import Any
@@ -67,11 +67,11 @@ def test_complete_literal_is_parsed(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "('a lon...',)",  # cut by Celery
+        "('a lon...',)",  # truncated by Celery
         "[1, [2, ...]]",
         "({'k': [...]},)",
         r"('C:\new',)",  # Celery does not escape backslashes
-        "(b'00ff',)",  # binary bytes, which Celery shows as digits
+        "(b'00ff',)",  # bytes, which Celery shows as digits
     ],
 )
 def test_ambiguous_literal_is_rejected(text: str) -> None:

@@ -81,9 +81,9 @@ def test_field_examples_are_queries(field: object) -> None:
     assert term.field == field.name  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("sign", OPERATORS, ids=lambda sign: sign.syntax)
-def test_operator_examples_are_queries(sign: object) -> None:
-    assert all(FIELDS[term.field].kind in sign.kinds for term in iter_terms(parse_search(sign.example)))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.syntax)
+def test_operator_examples_are_queries(operator: object) -> None:
+    assert all(FIELDS[term.field].kind in operator.kinds for term in iter_terms(parse_search(operator.example)))  # type: ignore[attr-defined]
 
 
 def _queries() -> list[str]:

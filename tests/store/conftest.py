@@ -1,4 +1,4 @@
-"""Every test of this folder that takes `store` runs on both stores."""
+"""Every test in this directory that uses `store` runs on both stores."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What every store does with what was counted, and what it tells of tasks in flight."""
+"""Tests of event counters and in-flight counts, on every store."""
 
 import random
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_dropped_counters_force_a_snapshot(store: Store) -> None:
     assert found.is_snapshot
     assert set(by_key(found)) == {kept.key, ("w3", "add")}
     assert store.reader.counters(found.sequence) == CounterDelta(found.sequence, (), is_snapshot=False)
-    # one that comes back in the very write that forgets it begins anew
+    # counters that are dropped and stored in the same write start again
     store.writer.write(Batch(dropped_counters=[kept.key], counters=[replaced := tally("w1", "add", 1)]))
     assert by_key(store.reader.counters(found.sequence))[kept.key] == replaced
 
@@ -107,11 +107,11 @@ def test_in_flight(store: Store) -> None:
         task(2, "RECEIVED", received=11.0, name="mul"),
         task(3, "RECEIVED", received=12.0, eta="2030-01-01"),
         task(4, "RECEIVED", received=13.0, hostname="dead"),
-        task(5, "RECEIVED", received=4.0),  # before it came back
-        task(6, "RECEIVED", received=14.0, pid=4),  # of the process before
+        task(5, "RECEIVED", received=4.0),  # before the worker came online again
+        task(6, "RECEIVED", received=14.0, pid=4),  # of the previous process
         task(7, "STARTED", received=10.0, started=12.5),
         task(8, "STARTED", received=10.0, started=12.0),
-        task(9, "STARTED", started=99.0),  # nobody saw it received
+        task(9, "STARTED", started=99.0),  # without a `task-received` event
         task(10, "SUCCESS", received=10.0, started=100.0),
         task(11, "RECEIVED", received=15.0, name=None, pid=None),
         task(12, "STARTED", received=17.0, started=16.0, name="skewed"),

@@ -1,4 +1,4 @@
-"""Cursors come back from anyone: the right one gives its place, everything else a plain message."""
+"""Tests of cursors, which clients can change: a valid one returns its position, any other one an error."""
 
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -61,7 +61,7 @@ def test_cursor_of_another_query_is_rejected(other: Query) -> None:
 
 
 def test_bounds_of_ranges_may_change() -> None:
-    """`received:>-1h` has another bound on each page."""
+    """`received:>-1h` has another bound for each page."""
 
     def since(moment: float) -> Query:
         path = Term("kwargs", "path", PathCondition(("order", "price"), "range", (moment, None)))

@@ -1,4 +1,4 @@
-"""What every store does, verb by verb."""
+"""Conformance tests of the Writer and Reader protocols, on every store."""
 
 from dataclasses import replace
 
@@ -174,9 +174,9 @@ def test_limit_of_zero_returns_nothing(store: Store, limit: int) -> None:
 @pytest.mark.parametrize(
     "key", ["received", "started", "timestamp", "runtime", "name", "worker", "state", "uuid", "name,-received"]
 )
-@pytest.mark.parametrize("sign", ["", "-"])
-def test_pages_never_repeat_or_skip(store: Store, key: str, sign: str) -> None:
-    """Also where many tasks have the same value, or none."""
+@pytest.mark.parametrize("prefix", ["", "-"])
+def test_pages_never_repeat_or_skip(store: Store, key: str, prefix: str) -> None:
+    """Also with many equal or missing values."""
     tasks = [
         make(
             number,
@@ -189,7 +189,7 @@ def test_pages_never_repeat_or_skip(store: Store, key: str, sign: str) -> None:
     ]
     for place in range(0, 170, 30):
         store.writer.write(Batch(new=tasks[place : place + 30]))
-    sort = tuple(Sort(part.lstrip("-"), part.startswith("-")) for part in (sign + key).split(","))
+    sort = tuple(Sort(part.lstrip("-"), part.startswith("-")) for part in (prefix + key).split(","))
     whole = list(store.reader.tasks(Query(sort=sort)))
     assert {task.uuid for task in whole} == {task.uuid for task in tasks}
     paged = [

@@ -1,4 +1,4 @@
-"""What every store answers beside tasks, verb by verb, computed by hand."""
+"""Conformance tests of aggregations and pages, with results computed by hand, on every store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from flower.store.query_results import FACETS, BucketSpan, FacetCounts, FacetVal
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import uuid_of
 
-#: The stores that answer all of it.
+#: The stores under test.
 ANSWERING = ["memory", "sqlite"]
 
 FAILED = Term("state", "is", "failure")
@@ -23,7 +23,7 @@ FAILED = Term("state", "is", "failure")
 
 @pytest.fixture(params=ANSWERING)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    # segments so small that a handful of tasks fills several
+    # small segments, so that a few tasks fill several
     with opened(request.param, tmp_path, segment_tasks=3) as made:
         yield made
 
@@ -52,7 +52,7 @@ TASKS = [
 
 @pytest.fixture
 def reader(store: Store) -> Reader:
-    """In two writes, and read before, so that nothing is answered from what was true then."""
+    """Written in two parts and queried in between, so that caches contain outdated results."""
     store.writer.write(Batch(new=TASKS[:4]))
     store.reader.facets(EVERYTHING, FACETS)
     store.reader.slow_thresholds()
@@ -68,7 +68,7 @@ def values(found: FacetCounts) -> list[tuple[str | None, int]]:
     return [(value.value, value.count) for value in found.values]
 
 
-# --- nothing, and nonsense
+# --- empty stores and invalid queries
 
 
 def test_empty_store(store: Store) -> None:
@@ -115,9 +115,9 @@ def test_limits_of_zero(reader: Reader) -> None:
     ],
 )  # fmt: skip
 def test_invalid_spans_are_rejected(reader: Reader, span: BucketSpan) -> None:
-    for ask in (reader.histogram, reader.timeline):
+    for method in (reader.histogram, reader.timeline):
         with pytest.raises(InvalidRequest):
-            ask(EVERYTHING, span)
+            method(EVERYTHING, span)
     with pytest.raises(InvalidRequest):
         reader.failures(EVERYTHING, span=span)
 
@@ -161,7 +161,7 @@ def test_pages_follow_the_order(reader: Reader, sort: tuple[Sort, ...], expected
 
 
 def walk(reader: Reader, query: Query, limit: int) -> list[int]:
-    """Page by page; every page but the last is full, and only the last gives no cursor."""
+    """All pages; every page except the last is full, and only the last has no cursor."""
     page = reader.task_page(query, limit=limit)
     found = numbers(page.tasks)
     while page.cursor is not None:
@@ -264,7 +264,7 @@ def test_failure_facet_is_the_fingerprint(reader: Reader) -> None:
 
 def test_buckets_include_their_start_and_exclude_their_end(reader: Reader) -> None:
     found = reader.histogram(EVERYTHING, BucketSpan(11.0, 9.0, 2))
-    # 11 and 12 are in [11, 20), 20 to 25 in [20, 29), 29.999 is outside and one has no time
+    # 11 and 12 are in [11, 20), 20 to 25 in [20, 29), 29.999 is outside, and one task has no time
     assert found.states == {"SUCCESS": (1, 1), "FAILURE": (1, 2)}
     assert found.span == BucketSpan(11.0, 9.0, 2)
     assert reader.histogram(FAILED, BucketSpan(0.0, 15.0, 2)).states == {"FAILURE": (1, 2)}
@@ -309,7 +309,7 @@ def test_timeline_has_every_bucket(reader: Reader) -> None:
     assert found.more == 0
 
 
-# --- figures
+# --- statistics
 
 
 def test_summaries(reader: Reader) -> None:
@@ -320,7 +320,7 @@ def test_summaries(reader: Reader) -> None:
         7,
         {"SUCCESS": 2, "FAILURE": 3, "PENDING": 1, "RETRY": 1},
         create_sketch([1.0, 2.0, 0.0, 8.0]),
-        # 12 - 10, then from received on: 3, 0.5, 1, and one by two clocks
+        # 12 - 10, then from `received` on: 3, 0.5, 1, and one with two clocks
         create_sketch([2.0, 3.0, 0.5, 1.0, -0.999]),
     )
     assert found.total.wait.quantile(1.0) == pytest.approx(3.0, rel=0.01)
@@ -381,7 +381,7 @@ def test_failures_are_grouped(reader: Reader) -> None:
     assert (timeout.count, timeout.first_failure_at, timeout.last_failure_at, timeout.trend) == (2, 17.0, 31.0, (1, 1))
     assert timeout.types == (FacetValue("mail.send", 1), FacetValue("pay.charge", 1))
     assert timeout.example == uuid_of(6)
-    # as large, seen later
+    # same size, seen later
     assert found.groups == (timeout, declined)
 
 
@@ -434,7 +434,7 @@ def test_families_of_one(reader: Reader) -> None:
     assert reader.family(uuid_of(77)) is None
 
 
-# --- what changes
+# --- changes
 
 
 def test_results_follow_writes(store: Store, reader: Reader) -> None:

@@ -1,5 +1,5 @@
-"""Random tasks, queries and writes between pages: every store gives the answers of the reference, and answers agree
-with each other."""
+"""Random tasks, queries and writes between pages: every store returns the results of the reference, and results are
+consistent with each other."""
 
 import shutil
 import tempfile
@@ -23,12 +23,12 @@ from flower.store.query_results import FACETS, TIME_KEYS, BucketSpan, Facet, Pag
 from tests.helpers.search_strategies import trees
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks, times, uuid_of
-from tests.store.sqlite.test_random_event_sequences import FAST, offer
+from tests.store.sqlite.test_random_event_sequences import FAST, write_like_the_recorder
 from tests.store.test_query_results import ANSWERING
 
 anything = settings(report_multiple_bugs=False, max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
-#: groups that some tasks are in, one that none is, and what is no id
+#: existing groups, an unknown one, and an invalid id
 SOME_FAILURES = [
     *(
         found.id
@@ -74,8 +74,8 @@ spans = st.builds(
 )
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What is asked of a store, verb by verb."""
+class QueryCase(msgspec.Struct, frozen=True):
+    """A query of each kind."""
 
     where: Node
     query: Query
@@ -88,11 +88,11 @@ class Question(msgspec.Struct, frozen=True):
 
 
 @st.composite
-def questions(draw: st.DrawFn, history: list[list[Task]]) -> Question:
+def query_cases(draw: st.DrawFn, history: list[list[Task]]) -> QueryCase:
     written = [task for batch in history for task in batch]
-    #: often one that holds for a task that is there
+    #: often one that matches a stored task
     where = draw(trees(draw(st.sampled_from(written))) | nodes if written else nodes)
-    return Question(
+    return QueryCase(
         where=where,
         query=Query(where, draw(queries).sort),
         facets=tuple(draw(st.lists(st.sampled_from(FACETS), max_size=4))),
@@ -104,23 +104,23 @@ def questions(draw: st.DrawFn, history: list[list[Task]]) -> Question:
     )
 
 
-def answers(reader: Reader, ask: Question) -> dict[str, Any]:
+def results(reader: Reader, case: QueryCase) -> dict[str, Any]:
     return {
-        "counted": reader.count_until_deadline(ask.where),
-        "facets": reader.facets(ask.where, ask.facets, limit=ask.limit, containing=ask.containing),
-        "histogram": reader.histogram(ask.where, ask.span),
-        "summaries": reader.summaries(ask.where, by=ask.by, limit=ask.limit),
-        "total": reader.summaries(ask.where),
-        "timeline": reader.timeline(ask.where, ask.span),
-        "failures": reader.failures(ask.where, limit=ask.limit, span=ask.span),
-        "all failures": reader.failures(ask.where, limit=100),
+        "counted": reader.count_until_deadline(case.where),
+        "facets": reader.facets(case.where, case.facets, limit=case.limit, containing=case.containing),
+        "histogram": reader.histogram(case.where, case.span),
+        "summaries": reader.summaries(case.where, by=case.by, limit=case.limit),
+        "total": reader.summaries(case.where),
+        "timeline": reader.timeline(case.where, case.span),
+        "failures": reader.failures(case.where, limit=case.limit, span=case.span),
+        "all failures": reader.failures(case.where, limit=100),
         "failures seen": reader.failures_seen(),
         "some failures seen": reader.failures_seen(SOME_FAILURES),
-        "family": reader.family(ask.member, limit=ask.limit),
+        "family": reader.family(case.member, limit=case.limit),
         "failures of groups": [reader.count(node) for node in (GROUPS, Not(GROUPS))],
-        "workflows": [page.workflows for page in workflow_pages(reader, ask.where, max(1, ask.limit))],
+        "workflows": [page.workflows for page in workflow_pages(reader, case.where, max(1, case.limit))],
         "slow": reader.slow_thresholds(),
-        "pages": [page.tasks for page in pages(reader, ask.query, max(1, ask.limit))],
+        "pages": [page.tasks for page in pages(reader, case.query, max(1, case.limit))],
     }
 
 
@@ -146,7 +146,7 @@ def filled(kind: str, history: list[list[Task]]) -> Iterator[Store]:
     try:
         with opened(kind, folder, segment_tasks=7) as store:
             for batch in history:
-                offer(store.writer, batch)
+                write_like_the_recorder(store.writer, batch)
             yield store
     finally:
         shutil.rmtree(folder)
@@ -160,13 +160,13 @@ def test_results_agree_with_the_reference(kind: str, data: st.DataObject, histor
     writer, reference = MemoryWriter(shared), MemoryReader(shared)
     with filled(kind, history[:-1]) as store:
         for batch in history[:-1]:
-            offer(writer, batch)
+            write_like_the_recorder(writer, batch)
         for more in ([], history[-1]):
-            offer(writer, more)
-            offer(store.writer, more)
+            write_like_the_recorder(writer, more)
+            write_like_the_recorder(store.writer, more)
             for _ in range(3):
-                ask = data.draw(questions(history))
-                found, expected = answers(store.reader, ask), answers(reference, ask)
+                case = data.draw(query_cases(history))
+                found, expected = results(store.reader, case), results(reference, case)
                 for verb, answer in expected.items():
                     assert found[verb] == answer, verb
 
@@ -175,23 +175,23 @@ def test_results_agree_with_the_reference(kind: str, data: st.DataObject, histor
 @anything
 @given(data=st.data(), history=histories)
 def test_results_agree_with_each_other(kind: str, data: st.DataObject, history: list[list[Task]]) -> None:
-    ask = data.draw(questions(history))
+    case = data.draw(query_cases(history))
     with filled(kind, history) as store:
         reader = store.reader
-        matching = list(reader.tasks(ask.query))
-        assert [task for page in pages(reader, ask.query, 3) for task in page.tasks] == matching
-        assert reader.count_until_deadline(ask.where).count == len(matching)
-        for facet, counts in reader.facets(ask.where, FACETS, limit=1000).facets.items():
+        matching = list(reader.tasks(case.query))
+        assert [task for page in pages(reader, case.query, 3) for task in page.tasks] == matching
+        assert reader.count_until_deadline(case.where).count == len(matching)
+        for facet, counts in reader.facets(case.where, FACETS, limit=1000).facets.items():
             assert sum(value.count for value in counts.values) == len(matching), facet
-        assert reader.summaries(ask.where).total.states == Counter(task.state for task in matching)
-        groups = reader.summaries(ask.where, by=ask.by, limit=1000).groups
+        assert reader.summaries(case.where).total.states == Counter(task.state for task in matching)
+        groups = reader.summaries(case.where, by=case.by, limit=1000).groups
         assert sum(group.count for group in groups) == len(matching)
-        histogram, timeline = reader.histogram(ask.where, ask.span), reader.timeline(ask.where, ask.span)
+        histogram, timeline = reader.histogram(case.where, case.span), reader.timeline(case.where, case.span)
         assert [sum(bucket) for bucket in zip(*histogram.states.values(), strict=True)] in (
             [group.count for group in timeline.groups],
-            [],  # no task at all
+            [],  # no tasks
         )
-        failed = reader.failures(ask.where, limit=1000)
+        failed = reader.failures(case.where, limit=1000)
         assert failed.count == sum(bool(task.exception or task.traceback) for task in matching)
         for group in failed.groups:
             example = reader.task(group.example)
@@ -201,7 +201,7 @@ def test_results_agree_with_each_other(kind: str, data: st.DataObject, history: 
 # --- paging while events arrive
 
 
-#: tasks that stay as they are, and ids of those that come, change or go between pages
+#: tasks that do not change, and ids of tasks that are added, changed or removed between pages
 STAYING = [uuid_of(number) for number in range(20)]
 moving = st.integers(100, 120).map(uuid_of)
 
@@ -225,13 +225,13 @@ def test_unchanged_task_is_on_exactly_one_page(
         for page in pages(store.reader, query, limit):
             found += [task.uuid for task in page.tasks]
             between = st.lists(tasks(moving), max_size=4, unique_by=lambda task: task.uuid)
-            offer(store.writer, data.draw(between) if len(found) < 100 else [])
+            write_like_the_recorder(store.writer, data.draw(between) if len(found) < 100 else [])
         assert [uuid for uuid in found if uuid in STAYING] == expected
 
 
 @pytest.mark.parametrize("kind", ANSWERING)
 def test_pages_in_write_order_repeat_and_skip_nothing(kind: str) -> None:
-    """Whatever is written: what changes keeps its place, what is new comes last."""
+    """With any writes: a changed task keeps its position, a new one comes last."""
     query = Query(EVERYTHING, ())
     first = [Task(uuid_of(number), timestamp=1.0) for number in range(10)]
     with filled(kind, [first]) as store:
@@ -241,7 +241,7 @@ def test_pages_in_write_order_repeat_and_skip_nothing(kind: str) -> None:
             found += [task.uuid for task in page.tasks]
             late = [msgspec.structs.replace(task, state="SUCCESS", received=9.0, name="n") for task in first[::2]]
             number = next(new, None)
-            offer(store.writer, late if number is None else [*late, Task(uuid_of(number))])
+            write_like_the_recorder(store.writer, late if number is None else [*late, Task(uuid_of(number))])
         assert found == [uuid_of(number) for number in range(13)]
 
 
@@ -251,7 +251,7 @@ def test_new_tasks_do_not_shift_the_next_page(kind: str) -> None:
         found: list[str] = []
         for turn, page in enumerate(pages(store.reader, Query(), 2)):
             found += [task.uuid for task in page.tasks]
-            offer(store.writer, [Task(uuid_of(100 + turn), received=1000.0)])
+            write_like_the_recorder(store.writer, [Task(uuid_of(100 + turn), received=1000.0)])
         assert found == [uuid_of(n) for n in range(8, -1, -1)]
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a worker's life."""
+"""Tests of the worker history, on every store."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def seen(store: Store, *workers: Worker) -> None:
 
 
 def up(at: float, hostname: str = "w1", pid: int | None = 7, **fields: object) -> Worker:
-    # its clock is an hour off
+    # its clock is one hour off
     return Worker(hostname, pid, timestamp=at + 3600, heartbeat=at, **fields)  # type: ignore[arg-type]
 
 

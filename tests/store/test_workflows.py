@@ -1,4 +1,4 @@
-"""Workflows of every store: what is one, what is counted, and page by page while more come in."""
+"""Tests of workflows, on every store: roots, progress, and pages during writes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_pages_during_writes(store: Store) -> None:
     found = [each.root.uuid for each in page.workflows]
     while page.cursor is not None:
         number = 1_000 + 10 * len(found)
-        # a new one, and a first child of one that stood alone before
+        # a new workflow, and the first child of a task that had none
         store.writer.write(Batch(new=[root(number), child(number + 1, number), child(number + 2, 2)]))
         page = store.reader.workflows(limit=7, cursor=page.cursor)
         found += [each.root.uuid for each in page.workflows]

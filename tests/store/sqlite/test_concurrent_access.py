@@ -1,4 +1,4 @@
-"""Questions from several threads while a writer in another process inserts, changes, indexes and puts in order."""
+"""Queries from several threads while a writer in another process inserts, updates, indexes and sorts."""
 
 import random
 import subprocess
@@ -41,13 +41,13 @@ writer.close()
 QUERIES = ("", "state:FAILURE", "order", "-worker:01 runtime:>1", '"done 2"', "is:slow", "name:charge OR state:ODD*")
 
 
-def ask(reader: Reader, chance: random.Random) -> None:
-    where = parse_search(chance.choice(QUERIES))
-    query = Query(where, (Sort(chance.choice(SORT_KEYS), chance.random() < 0.5),))
+def run_random_query(reader: Reader, rng: random.Random) -> None:
+    where = parse_search(rng.choice(QUERIES))
+    query = Query(where, (Sort(rng.choice(SORT_KEYS), rng.random() < 0.5),))
     span = BucketSpan(time.time() - 3600, 60, 60)
-    match chance.randrange(7):
+    match rng.randrange(7):
         case 0:
-            list(reader.tasks(query, limit=20, offset=chance.choice([0, 0, 300, 2000])))
+            list(reader.tasks(query, limit=20, offset=rng.choice([0, 0, 300, 2000])))
         case 1:
             page = reader.task_page(query, limit=20)
             if page.cursor:
@@ -72,14 +72,14 @@ def test_queries_during_writes(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)]) as writing:
         reader = open_reader(folder, time_limit=30)
         errors: list[str] = []
-        asked = [0]
+        query_count = [0]
 
         def work(seed: int) -> None:
-            chance = random.Random(seed)
+            rng = random.Random(seed)
             while writing.poll() is None and not errors:
                 try:
-                    ask(reader, chance)
-                    asked[0] += 1
+                    run_random_query(reader, rng)
+                    query_count[0] += 1
                 except Exception:  # noqa: BLE001 - whatever it is, it is shown
                     errors.append(traceback.format_exc())
 
@@ -90,8 +90,8 @@ def test_queries_during_writes(tmp_path: Path) -> None:
             thread.join()
     assert writing.returncode == 0
     assert not errors, errors[0]
-    assert asked[0] > 20
-    # nothing that was written is missed, whether the index had time for it or not
+    assert query_count[0] > 20
+    # all written tasks are found, whether they are indexed or not
     everything = list(reader.tasks(Query(sort=())))
     for text in QUERIES:
         where = parse_search(text)

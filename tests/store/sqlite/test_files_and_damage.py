@@ -1,4 +1,4 @@
-"""What only a store on disk goes through: other writers, other people's files, damage, a full disk, kill -9."""
+"""Tests of the store on disk: other writers, foreign files, damage, a full disk, kill -9."""
 
 import json
 import os
@@ -106,16 +106,16 @@ def test_foreign_database_is_not_changed(path: Path) -> None:
     assert listing(path) == before
 
 
-@pytest.mark.parametrize(("version", "said"), [(99, "newer"), (0, "older")])
+@pytest.mark.parametrize(("version", "age"), [(99, "newer"), (0, "older")])
 @pytest.mark.parametrize("name", ["meta.db", "seg-000001.db"])
-def test_other_format_version_is_rejected(path: Path, name: str, version: int, said: str) -> None:
+def test_other_format_version_is_rejected(path: Path, name: str, version: int, age: str) -> None:
     fill(path, 60)
     with sqlite3.connect(path / name) as db:
         db.execute(f"PRAGMA user_version={version}")
     db.close()
     before = listing(path)
     for opening in (open_writer, open_reader):
-        with pytest.raises(StoreVersionMismatch, match=said):
+        with pytest.raises(StoreVersionMismatch, match=age):
             opening(path)
     assert listing(path) == before
 
@@ -127,7 +127,7 @@ def test_empty_directory_is_accepted(path: Path) -> None:
 
 @contextmanager
 def mounted(path: Path, *options: str) -> Iterator[None]:
-    """A file system of its own; only root may."""
+    """A separate file system; requires root."""
     path.mkdir(exist_ok=True)
     made = subprocess.run(["mount", *options, str(path)], capture_output=True, text=True, check=False)
     if made.returncode:
@@ -178,7 +178,7 @@ def test_damaged_segment_is_quarantined(path: Path, how: str) -> None:
     damage(path / "seg-000002.db", how)
     left = {task.uuid for number, task in enumerate(tasks) if not 50 <= number < 100}
     if how in ("garbage", "empty"):
-        # a reader notices the others when a query comes to what is missing
+        # a reader detects the other damage when a query reads the missing part
         assert uuids(path) == left
     with writing(path) as writer:
         reader = open_reader(path)
@@ -196,7 +196,7 @@ def test_damaged_segment_is_quarantined(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("number", [2, 4])
 def test_damage_during_operation(path: Path, number: int) -> None:
-    """The newest segment, and one that is sealed."""
+    """The active segment, and a sealed one."""
     tasks = fill(path, 170)
     file = path / f"seg-{number:06d}.db"
     with writing(path) as writer:
@@ -216,7 +216,7 @@ def test_damage_during_operation(path: Path, number: int) -> None:
     assert {task.uuid for place, task in enumerate(tasks) if not first <= place < first + 50} <= left
 
 
-#: In a process of its own: closing the file here would drop SQLite's locks on it.
+#: In a separate process: closing the file here would release SQLite's locks on it.
 SCRAMBLE = """
 import os, sys, random
 with open(sys.argv[1], "r+b") as file:
@@ -306,7 +306,8 @@ def eat_all_room(ballast: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
 def test_full_disk(tmp_path: Path) -> None:
-    """Nothing of a batch that does not fit is seen; when there is room again it goes in; the note can be written."""
+    """A batch that does not fit is invisible, and succeeds when there is space again. The status can be written all the
+    time."""
     disk = tmp_path / "disk"
     with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
         path = disk / "data"
@@ -322,11 +323,11 @@ def test_full_disk(tmp_path: Path) -> None:
                     TaskChange(stored.key or 0, stored.task, msgspec.structs.replace(stored.task, result="y" * 2000))
                     for stored in writer.load([task.uuid for task in written[:: max(1, len(written) // 8)]]).values()
                 ]
-                offer = Batch(new=batch, changed=changes)
+                batch_to_write = Batch(new=batch, changed=changes)
                 if number % 60 == 0:
                     eat_all_room(ballast)
                 try:
-                    writer.write(offer)
+                    writer.write(batch_to_write)
                 except StoreFull:
                     refused += 1
                     writer.set_status({"state": "the disk is full"})
@@ -335,10 +336,10 @@ def test_full_disk(tmp_path: Path) -> None:
                     ballast.unlink(missing_ok=True)
                     while True:
                         try:
-                            writer.write(offer)
+                            writer.write(batch_to_write)
                             break
                         except StoreFull:
-                            # really full: forget something, as retention would
+                            # really full: remove tasks, as retention does
                             assert writer.prune(Retention(max_tasks=max(0, reader.count() - 50)), 0.0)
                 written += batch
                 for change in changes:
@@ -369,24 +370,24 @@ writer, reader = open_writer(path, segment_tasks=50), open_reader(path)
 writer.write(Batch(new=[make(n) for n in range(70)]))
 before = set(task.uuid for task in reader.tasks(Query()))
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-offer = Batch(new=[make(n, args="x" * 9000) for n in range(100, 260)])
+batch_to_write = Batch(new=[make(n, args="x" * 9000) for n in range(100, 260)])
 for _ in range(2):
     try:
-        writer.write(offer)
+        writer.write(batch_to_write)
         sys.exit("it fitted")
     except StoreFull:
         pass
     assert set(task.uuid for task in reader.tasks(Query())) == before
     assert reader.count() == 70 and reader.changes(0).sequence == 1
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-assert len(writer.write(offer)) == 160
+assert len(writer.write(batch_to_write)) == 160
 assert reader.count() == 230 and len(set(t.uuid for t in reader.tasks(Query()))) == 230
 assert reader.changes(0).sequence == 2
 """
 
 
 def test_disk_full_in_the_middle_of_a_batch(path: Path) -> None:
-    """Files may not grow beyond a limit: the batch fails after some of its segments were committed."""
+    """The size of files is limited: the batch fails after some of its segments were committed."""
     run = subprocess.run(
         [sys.executable, "-c", FULL, str(path)], env=environment(), capture_output=True, text=True, check=False
     )
@@ -433,9 +434,9 @@ def test_kill_9_loses_no_acknowledged_write(path: Path) -> None:
         assert process.stdout.readline() == "ready\n"
         time.sleep(chance.uniform(0.0, 0.25))
         process.send_signal(signal.SIGKILL)
-        told, errors = process.communicate()
+        output, errors = process.communicate()
         assert not errors
-        lines = [int(line) for line in told.split("\n")[:-1]]
+        lines = [int(line) for line in output.split("\n")[:-1]]
         reader = open_reader(path)
         if lines:
             acknowledged = lines[-1] + 17
@@ -448,7 +449,7 @@ def test_kill_9_loses_no_acknowledged_write(path: Path) -> None:
         whole = [task.uuid for task in reader.tasks(Query(sort=(Sort("uuid"),)))]
         assert len(whole) == len(set(whole))
         with writing(path) as writer:
-            # as the recorder does: go on with what is not there yet
+            # as the recorder does: continue with the first missing task
             number = next(n for n in range(10**6) if uuid_of(n) not in writer.load([uuid_of(n)]))
             assert reader.count() == len(list(reader.tasks(Query())))
             assert reader.changes(0).sequence >= before
@@ -495,7 +496,7 @@ def test_readers_in_many_threads(path: Path) -> None:
                 assert reader.task(task.uuid) == task
                 assert len(list(reader.tasks(Query(), limit=30, offset=chance.randrange(200)))) == 30
                 assert reader.count(Not(Term("name", "contains", chance.choice(["mail", "order"])))) > 0
-        except BaseException as error:  # noqa: BLE001 (told to the test's own thread)
+        except BaseException as error:  # noqa: BLE001 (re-raised in the thread of the test)
             wrong.append(error)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(6)]
@@ -508,7 +509,7 @@ def test_readers_in_many_threads(path: Path) -> None:
 
 
 def test_query_beyond_the_deadline_is_interrupted(path: Path) -> None:
-    # without an index of texts, which would know at once that there is no such text; beyond ASCII, which is slow
+    # without a text index, which would show at once that the text does not occur; non-ASCII, which is slow
     writer = open_writer(path, segment_tasks=20_000, text_index=False)
     writer.write(Batch(new=[make(n, args="ä" * 2000) for n in range(20_000)]))
     writer.close()
@@ -537,7 +538,7 @@ def test_segments_are_removed_and_unfinished_tasks_moved(path: Path) -> None:
         assert reader.count(Term("state", "is", "started")) == 16
         found = [task.uuid for task in reader.tasks(Query())]
         assert len(found) == len(set(found)) == reader.count()
-        # the recorder still holds the key of before
+        # the recorder still has the previous key
         after = msgspec.structs.replace(stale.task, state="FAILURE")
         writer.write(Batch(changed=[TaskChange(stale.key or 0, stale.task, after)]))
         assert reader.task(after.uuid) == after

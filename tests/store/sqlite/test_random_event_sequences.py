@@ -1,4 +1,4 @@
-"""Random histories and random queries: the store on disk answers as the reference does."""
+"""Random tasks and random queries: the store on disk returns the results of the reference store."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from flower.store.sqlite.text import TextWriter
 from flower.store.sqlite.text.backlog import IndexBacklog
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks
 
-#: many small stores are made: memory, if the system has it as a folder, spares the disk
+#: many small stores are created: a file system in memory, if there is one, spares the disk
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 #: with these, a few tasks exercise the strategies that otherwise a hundred thousand tasks do
@@ -45,8 +45,8 @@ LOW_LIMITS = QueryLimits(
 histories = st.lists(st.lists(some_tasks(), max_size=12, unique_by=lambda task: task.uuid), min_size=1, max_size=6)
 
 
-def offer(writer: Writer, tasks: list[Task]) -> None:
-    """As the recorder does: load, tell new from known, write."""
+def write_like_the_recorder(writer: Writer, tasks: list[Task]) -> None:
+    """Write as the recorder does: load, separate new from stored tasks, write."""
     known = writer.load([task.uuid for task in tasks])
     writer.write(
         Batch(
@@ -70,29 +70,31 @@ def assert_same(ours: Reader, reference: Reader, query: Query, offset: int, limi
 @settings(report_multiple_bugs=False, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     history=histories,
-    asked=st.lists(st.tuples(queries, st.integers(0, 20), st.none() | st.integers(-1, 15)), min_size=1, max_size=6),
+    paged_queries=st.lists(
+        st.tuples(queries, st.integers(0, 20), st.none() | st.integers(-1, 15)), min_size=1, max_size=6
+    ),
     family=st.lists(ids, max_size=3),
     where=nodes,
     tiny=st.booleans(),
-    kept=st.lists(st.sampled_from(["columns", "order", "index", "no columns", "no index"]), max_size=4),
+    derived_changes=st.lists(st.sampled_from(["columns", "order", "index", "no columns", "no index"]), max_size=4),
 )
 def test_store_on_disk_agrees_with_the_reference(
     history: list[list[Task]],
-    asked: list[tuple[Query, int, int | None]],
+    paged_queries: list[tuple[Query, int, int | None]],
     family: list[str],
     where: Node,
     tiny: bool,
-    kept: list[str],
+    derived_changes: list[str],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if tiny:
             patch.setattr(sql_where, "_MAX_INLINE_IDS", 1)
         patch.setattr(segment_set, "MAINTENANCE_DELAY", -1.0)
-        compare(history, asked, family, where, kept, LOW_LIMITS if tiny else DEFAULT_LIMITS)
+        compare(history, paged_queries, family, where, derived_changes, LOW_LIMITS if tiny else DEFAULT_LIMITS)
 
 
-def bring_into_index(folder: Path) -> None:
-    """What the writer's thread does, at once."""
+def index_all_texts(folder: Path) -> None:
+    """Index all texts at once, as the thread of the writer does."""
     source, index = IndexBacklog(StoreDirectory(folder)), TextWriter(folder / "text")
     try:
         source.set_blocks(index.generation, index.blocks)
@@ -107,25 +109,25 @@ def bring_into_index(folder: Path) -> None:
         source.close()
 
 
-def keep(folder: Path, writer: Writer, what: str) -> Writer:
-    """What happens to columns and index while a store lives: they are kept, and they get lost."""
-    if what == "no columns":
+def change_derived_files(folder: Path, writer: Writer, change: str) -> Writer:
+    """Build or delete columns and text index, as may happen during the life of a store."""
+    if change == "no columns":
         writer.close()
         for file in folder.glob("*.cols"):
             file.unlink()
         return open_writer(folder, segment_tasks=7, text_index=False)
-    if what == "no index":
+    if change == "no index":
         shutil.rmtree(folder / "text", ignore_errors=True)
-    elif what == "index":
-        bring_into_index(folder)
+    elif change == "index":
+        index_all_texts(folder)
     else:
-        while writer.maintain() and what == "order":
+        while writer.maintain() and change == "order":
             pass
     return writer
 
 
-def paged(store: Reader, query: Query, size: int) -> list[Task]:
-    """Everything, page by page."""
+def read_pages(store: Reader, query: Query, size: int) -> list[Task]:
+    """All tasks, page by page."""
     found: list[Task] = []
     cursor: str | None = None
     while True:
@@ -139,10 +141,10 @@ def paged(store: Reader, query: Query, size: int) -> list[Task]:
 
 def compare(
     history: list[list[Task]],
-    asked: list[tuple[Query, int, int | None]],
+    paged_queries: list[tuple[Query, int, int | None]],
     family: list[str],
     where: Node,
-    kept: list[str],
+    derived_changes: list[str],
     limits: QueryLimits,
 ) -> None:
     folder = Path(tempfile.mkdtemp(prefix="bellflower-store-", dir=FAST))
@@ -152,14 +154,14 @@ def compare(
     ours = SqliteReader(StoreDirectory(folder / "data"), limits=limits)
     try:
         for tasks in history:
-            offer(reference_writer, tasks)
-            offer(writer, tasks)
-            if kept:
-                writer = keep(folder / "data", writer, kept.pop())
+            write_like_the_recorder(reference_writer, tasks)
+            write_like_the_recorder(writer, tasks)
+            if derived_changes:
+                writer = change_derived_files(folder / "data", writer, derived_changes.pop())
             assert_same(ours, reference, Query(where), 0, None)
-        for query, offset, limit in asked:
+        for query, offset, limit in paged_queries:
             assert_same(ours, reference, query, offset, limit)
-            assert paged(ours, query, max(1, offset)) == paged(reference, query, max(1, offset))
+            assert read_pages(ours, query, max(1, offset)) == read_pages(reference, query, max(1, offset))
         assert ours.names() == reference.names()
         assert ours.children(family) == reference.children(family)
         news, expected = ours.changes(0), reference.changes(0)

@@ -1,4 +1,4 @@
-"""The search tree as SQL on the rows of a segment: every operator, `is:slow` too, agrees with `match`."""
+"""The SQL of a search, on the rows of a segment, agrees with the matcher, for every operator including `is:slow`."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ SLOW = {"shop.pay": 1.0, "shop.Mail": 0.0, "ünïcode.task": float("inf")}
 
 
 class Rows:
-    """The rows of one segment, in memory, and their tasks as they are read back."""
+    """The rows of a segment in memory, and the tasks decoded from them."""
 
     def __init__(self, drawn: list[Task]) -> None:
         self.db = apsw.Connection(":memory:")

@@ -1,4 +1,4 @@
-"""The audit log, tokens and secrets in a real file, by several at the same time."""
+"""Tests of the audit log, API tokens and secrets in a real file, with concurrent writers."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +27,9 @@ def test_entry_is_added_and_finished(ledger: Ledger) -> None:
     )  # fmt: skip
     [begun] = ledger.audit.entries(AuditFilter(), limit=10)
     assert (begun.id, begun.user, begun.outcome, begun.targets) == (entry, "Zoë\\ud800", "in_progress", ("shop.pay",))
-    ledger.audit.finish(entry, "failed", "the broker is away", targets=["some-id"])
+    ledger.audit.finish(entry, "failed", "broker unreachable", targets=["some-id"])
     [ended] = ledger.audit.entries(AuditFilter(), limit=10)
-    assert (ended.outcome, ended.message, ended.targets) == ("failed", "the broker is away", ("shop.pay", "some-id"))
+    assert (ended.outcome, ended.message, ended.targets) == ("failed", "broker unreachable", ("shop.pay", "some-id"))
     assert (ended.target_count, ended.parameters, ended.created_at) == (2, {"queue": "q"}, begun.created_at)
 
 

@@ -1,4 +1,5 @@
-"""Jobs and links in the ledger: what is begun is begun once, whoever works, dies or comes late."""
+"""Tests of bulk jobs and re-runs in the ledger: every item is started at most once, also with several, dead or late
+holders."""
 
 from pathlib import Path
 
@@ -59,11 +60,11 @@ def test_lease_has_one_holder(tmp_path: Path) -> None:
     assert one.jobs.claim("one", now=10, until=20) is not None
     assert two.jobs.claim("two", now=15, until=25) is None
     assert [item.task for item in one.jobs.advance(lease("one", 30), [], batch_size=2, now=18) or ()] == ["t0", "t1"]
-    # renewed by the step, and over later
+    # renewed by `advance`, and expired later
     assert two.jobs.claim("two", now=25, until=35) is None
     assert two.jobs.claim("two", now=31, until=41) is not None
     assert [item.index for item in two.jobs.items("j", outcomes=["in_progress"])] == [0, 1]
-    # who comes late notes what it did, and begins nothing
+    # a late holder stores its results, and starts nothing
     assert one.jobs.advance(lease("one", 50), [ItemResult(0, "done")], batch_size=1, now=32) is None
     assert [item.index for item in two.jobs.advance(lease("two", 50), [], batch_size=1, now=33) or ()] == [2]
     assert one.jobs.finish(lease("one", 50), now=34) is None
@@ -98,9 +99,9 @@ def test_stop_and_pages(ledger: Ledger) -> None:
     made(ledger, "k", 1)
     ledger.jobs.claim("me", now=1, until=9)
     ledger.jobs.advance(lease("me", 9), [], batch_size=1, now=1)
-    asked = ledger.jobs.request_stop("j")
-    assert asked is not None
-    assert (asked.state, asked.stopping) == ("running", True)
+    stopping = ledger.jobs.request_stop("j")
+    assert stopping is not None
+    assert (stopping.state, stopping.stopping) == ("running", True)
     assert ledger.jobs.advance(lease("me", 9), [ItemResult(0, "done", "sent")], batch_size=1, now=2) is None
     ended = ledger.jobs.finish(lease("me", 9), now=3)
     assert ended is not None

@@ -1,4 +1,4 @@
-"""Samples of queues in the ledger: one per queue and stretch of time, put together when they are old."""
+"""Tests of queue samples in the ledger: one per queue and interval, aggregated when they are old."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from flower.store.ledger.queue_samples import (
     QueueSample,
 )
 
-#: Begins a coarse stretch.
+#: Start of a coarse interval.
 START = 1_800_000_000.0
 
 

@@ -1,4 +1,4 @@
-"""Saved searches and what people made of failures, in a real file."""
+"""Tests of saved searches and failure notes in a real file."""
 
 from collections.abc import Iterator
 from pathlib import Path
