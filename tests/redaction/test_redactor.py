@@ -155,7 +155,7 @@ def test_other_serializers_and_escaped_characters() -> None:
 
 def test_undecodable_message_is_logged_without_its_secret(caplog: pytest.LogCaptureFixture) -> None:
     Decoder().decode_json(b'{"type": "task-sent", "password": "hunter2", "kwargs": "{\'token\': \'hunter2', 1.0, [])
-    assert "could not be read" in caplog.text
+    assert "unreadable message" in caplog.text
     assert SECRET not in caplog.text
 
 
