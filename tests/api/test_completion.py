@@ -15,7 +15,7 @@ from tests.helpers.api_v1 import ClientOf, error, get, memory
 
 
 def complete(http: httpx.Client, text: str, **parameters: object) -> dict[str, int | None]:
-    result = get(http, "suggest", text=text, **parameters)
+    result = get(http, "search/completions", text=text, **parameters)
     return {completion["text"]: completion["count"] for completion in result["completions"]}
 
 
@@ -39,7 +39,7 @@ def test_keys_and_values_inside_arguments(http: httpx.Client) -> None:
 
 def test_a_completion_replaces_the_typed_text(http: httpx.Client) -> None:
     text = "state:FAIL name:mail"
-    result = get(http, "suggest", text=text, position=8)
+    result = get(http, "search/completions", text=text, position=8)
     completed = text[: result["start"]] + result["completions"][0]["text"] + text[result["end"] :]
     assert completed == "state:FAILURE name:mail"
 
@@ -68,8 +68,8 @@ def test_hostile_arguments() -> None:
 
 
 def test_the_position_is_validated(http: httpx.Client) -> None:
-    assert "from 0 to" in error(http, "suggest", text="a", position=-1)["hint"]
-    assert get(http, "suggest", text="a", position=2000)["end"] == 1
+    assert "from 0 to" in error(http, "search/completions", text="a", position=-1)["hint"]
+    assert get(http, "search/completions", text="a", position=2000)["end"] == 1
 
 
 def test_it_is_fast_when_the_values_are_cached() -> None:

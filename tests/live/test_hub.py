@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from flower.errors import StoreError
-from flower.http.v1.stream_backend import StoreStreamBackend
+from flower.http.v1.stream import StoreStreamBackend
 from flower.live import Hub, StreamFilter, Subscription, SubscriptionClosed
 from flower.live import filters as filters_module
 from flower.live.changes import PARTIAL_READ_SIZE, ChangeReader
