@@ -76,7 +76,7 @@ def _digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
 
 
-# --- the exception's repr
+# --- repr of the exception
 
 _CALL = re.compile(r"([^\W\d][\w.]*+)\(")
 _ANGLE = re.compile(r"<(?:class ')?([^\W\d][\w.]*+)[ :>']*+")
@@ -106,7 +106,7 @@ def _parse_exception_arguments(text: str) -> str:
     return text
 
 
-# --- the traceback
+# --- traceback
 
 _HEADER = "Traceback (most recent call last):"
 _GROUP = f"  + Exception Group {_HEADER}"
@@ -183,7 +183,7 @@ def _shorten_path(path: str) -> tuple[str, bool]:
     return "/".join((*("#" if _RELEASE.fullmatch(name) else name for name in folders), file)), not _LIBRARY.search(path)
 
 
-# --- masking
+# --- normalization of the message
 
 #: Candidates for masking: a quoted word, or a word with a digit or an @.
 _BREAK: Final = r"""\s'"()<>{}\[\]=;!?/\\|&#*^~`$"""

@@ -55,10 +55,12 @@ class Transition(NamedTuple):
     ignore_if_late: tuple[str, ...] = ()
 
 
-def _transition(state: str, stamp: str, fields: tuple[str, ...] = (), *, by_client: bool = False) -> Transition:
+def _transition(
+    state: str, timestamp_field: str, fields: tuple[str, ...] = (), *, by_client: bool = False
+) -> Transition:
     sender = [("hostname", "client")] if by_client else [("hostname", "hostname"), ("pid", "pid")]
-    takes = [(field, field) for field in fields] + [("timestamp", stamp), *sender]
-    return Transition(state, stamp, tuple(takes), ("retries", "eta", "expires") if by_client else ())
+    copied_fields = [(field, field) for field in fields] + [("timestamp", timestamp_field), *sender]
+    return Transition(state, timestamp_field, tuple(copied_fields), ("retries", "eta", "expires") if by_client else ())
 
 
 TRANSITIONS = {

@@ -51,9 +51,9 @@ def parse_completion_request(text: str, position: int) -> CompletionRequest:
     _, end, quote_start = read_word(text, start)
     if quote_start is not None:  # an unclosed quote extends to the end
         end = position
-    typed, _, open_quote = read_word(text[:position], start)
+    typed_word, _, open_quote = read_word(text[:position], start)
     end = max(end, position)
-    return _classify_word(typed, end, quoting=open_quote is not None)
+    return _classify_word(typed_word, end, quoting=open_quote is not None)
 
 
 def suggest_completions(request: CompletionRequest) -> list[GrammarCompletion]:
@@ -83,8 +83,8 @@ def suggest_operators(request: CompletionRequest) -> list[GrammarCompletion]:
         return []
     operators = operators_for(field, under_key=bool(request.keys))
     return [
-        GrammarCompletion(sign.symbol.removeprefix(":"), sign.description, sign.example, sign.syntax)
-        for sign in operators
+        GrammarCompletion(operator.symbol.removeprefix(":"), operator.description, operator.example, operator.syntax)
+        for operator in operators
     ]
 
 

@@ -34,11 +34,11 @@ def task_args_contains_search_args(task_args: Any, search_args: Iterable[Any]) -
     the text of the arguments contains it, ignoring case. In text that is not a Python literal, any other search
     argument occurs if its repr is present as a separate word (17 is not in 170).
     """
-    wanted = [search_args] if isinstance(search_args, str) else list(search_args)
+    search_values = [search_args] if isinstance(search_args, str) else list(search_args)
     if task_args is None:
-        return not wanted
+        return not search_values
     arguments, text = _flatten_arguments(task_args), value_text(task_args)
-    return all(_occurs(item, arguments, text) for item in wanted)
+    return all(_occurs(item, arguments, text) for item in search_values)
 
 
 def _flatten_arguments(task_args: Any) -> list[Any]:

@@ -106,8 +106,8 @@ def _may_contain_keys(text: str, keys: Sequence[str]) -> bool:
 
 def _nested_values(outer: object, key: str) -> list[Any]:
     if isinstance(outer, Mapping):
-        wanted = key.casefold()
-        return [item for name, item in outer.items() if _key_text(name) == wanted]
+        folded_key = key.casefold()
+        return [item for name, item in outer.items() if _key_text(name) == folded_key]
     if isinstance(outer, list | tuple) and _is_number(key) and int(key) < len(outer):
         return [outer[int(key)]]
     return []

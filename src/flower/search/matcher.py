@@ -64,10 +64,10 @@ def _build_predicate(node: Node, slow: SlowThresholds | None) -> Predicate:
             return lambda task: not inner(task)
         case And(terms):
             every = tuple(_build_predicate(term, slow) for term in terms)
-            return lambda task: all(holds(task) for holds in every)
+            return lambda task: all(predicate(task) for predicate in every)
         case Or(terms):
             either = tuple(_build_predicate(term, slow) for term in terms)
-            return lambda task: any(holds(task) for holds in either)
+            return lambda task: any(predicate(task) for predicate in either)
 
 
 def contains_folded(text: str, folded_needle: str) -> bool:
@@ -113,55 +113,55 @@ def _unsupported_term(term: Term) -> InvalidRequest:
 def _contains(fields: tuple[Field, ...], value: str) -> Predicate:
     needle = value.casefold()
 
-    def holds(task: TaskLike) -> bool:
+    def is_match(task: TaskLike) -> bool:
         for field in fields:
             text = field_text(task, field)
             if text is not None and needle in text.casefold():
                 return True
         return False
 
-    return holds
+    return is_match
 
 
 def _is(field: Field, value: str) -> Predicate:
     wanted = value.casefold()
 
-    def holds(task: TaskLike) -> bool:
+    def is_match(task: TaskLike) -> bool:
         text = field_text(task, field)
         return text is not None and text.casefold() == wanted
 
-    return holds
+    return is_match
 
 
 def _like(field: Field, pattern: str) -> Predicate:
     matches = compile_wildcard(pattern)
 
-    def holds(task: TaskLike) -> bool:
+    def is_match(task: TaskLike) -> bool:
         text = field_text(task, field)
         return text is not None and matches(text)
 
-    return holds
+    return is_match
 
 
 def _path(field: Field, path: PathCondition) -> Predicate:
     test = data_path_predicate(path) if field.name == "data" else path_predicate(path)
 
-    def holds(task: TaskLike) -> bool:
+    def is_match(task: TaskLike) -> bool:
         value = field_value(task, field)
         return value is not None and test(value)
 
-    return holds
+    return is_match
 
 
 def _range(field: Field, low: float | None, high: float | None) -> Predicate:
     minimum = float("-inf") if low is None else low
     maximum = float("inf") if high is None else high
 
-    def holds(task: TaskLike) -> bool:
+    def is_match(task: TaskLike) -> bool:
         value = field_value(task, field)
         return isinstance(value, int | float) and minimum <= value <= maximum
 
-    return holds
+    return is_match
 
 
 def _slow(term: Term, slow: SlowThresholds | None) -> Predicate:
@@ -170,9 +170,9 @@ def _slow(term: Term, slow: SlowThresholds | None) -> Predicate:
     name_field, runtime_field = FIELDS["name"], FIELDS["runtime"]
     limits = dict(slow or {})
 
-    def holds(task: TaskLike) -> bool:
+    def is_match(task: TaskLike) -> bool:
         limit = limits.get(field_value(task, name_field))
         runtime = field_value(task, runtime_field)
         return limit is not None and isinstance(runtime, int | float) and runtime > limit
 
-    return holds
+    return is_match

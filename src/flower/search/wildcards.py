@@ -42,7 +42,7 @@ def compile_wildcard(pattern: str) -> Callable[[str], bool]:
         expression = compiled[0]
         return lambda text: expression.fullmatch(text.casefold()) is not None
 
-    def holds(text: str) -> bool:
+    def is_match(text: str) -> bool:
         folded = text.casefold()
         last = len(folded) - lengths[-1]
         if len(folded) < min_length or not compiled[0].match(folded) or not compiled[-1].match(folded, last):
@@ -56,7 +56,7 @@ def compile_wildcard(pattern: str) -> Callable[[str], bool]:
             position = match.end()
         return position <= last
 
-    return holds
+    return is_match
 
 
 def _chunks(pattern: str) -> list[tuple[str, int]]:

@@ -139,7 +139,9 @@ class MemoryReader:
         with store.lock:
             newest = len(store.batches)
             is_snapshot = not store.counters_dropped_at <= after <= newest or after <= 0
-            changed = [tally for sequence, tally in store.counters.values() if is_snapshot or sequence > after]
+            changed = [
+                task_counters for sequence, task_counters in store.counters.values() if is_snapshot or sequence > after
+            ]
             return CounterDelta(newest, tuple(changed), is_snapshot)
 
     def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:

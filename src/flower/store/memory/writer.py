@@ -82,7 +82,7 @@ class MemoryWriter:
         for key in batch.dropped_counters:
             store.counters.pop(key, None)
             store.counters_dropped_at = sequence
-        store.counters.update((tally.key, (sequence, tally)) for tally in batch.counters)
+        store.counters.update((task_counters.key, (sequence, task_counters)) for task_counters in batch.counters)
 
     def _put(self, task: Task) -> int:
         store = self._store
@@ -127,7 +127,7 @@ class MemoryWriter:
             return dict(sorted(self._store.workers.items()))
 
     def counters(self) -> Sequence[TaskCounters]:
-        return [tally for _, tally in self._store.counters.values()]
+        return [task_counters for _, task_counters in self._store.counters.values()]
 
     def dedup_marks(self) -> bytes:
         return self._store.dedup_marks

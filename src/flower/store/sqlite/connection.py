@@ -30,7 +30,7 @@ _STATEMENT_CACHE_SIZE: Final = 6
 SEALED_CACHE_KB: Final = 256
 #: Pages in the write-ahead log before a checkpoint: fewer, larger checkpoints cost less, but the log is replayed after
 #: a crash and uses disk space.
-OPEN_CHECKPOINT: Final = 32_000
+ACTIVE_CHECKPOINT: Final = 32_000
 CLOSED_CHECKPOINT: Final = 1_000
 
 

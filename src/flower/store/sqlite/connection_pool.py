@@ -152,12 +152,12 @@ class SegmentPool:
 
     def _take_idle(self, number: int) -> OpenSegment | None:
         with self._lock:
-            waiting = self._idle.get(number)
-            if not waiting:
+            idle = self._idle.get(number)
+            if not idle:
                 return None
             self._count -= 1
-            segment = waiting.pop()
-            if not waiting:
+            segment = idle.pop()
+            if not idle:
                 del self._idle[number]
             return segment
 
@@ -171,10 +171,10 @@ class SegmentPool:
                 self._idle.move_to_end(segment.number)
                 self._count += 1
             while self._count > MAX_IDLE_CONNECTIONS:
-                number, waiting = next(iter(self._idle.items()))
-                too_many.append(waiting.pop())
+                number, idle = next(iter(self._idle.items()))
+                too_many.append(idle.pop())
                 self._count -= 1
-                if not waiting:
+                if not idle:
                     del self._idle[number]
         for surplus in too_many:
             surplus.close()
@@ -195,7 +195,7 @@ class SegmentPool:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            closing = [segment for waiting in self._idle.values() for segment in waiting]
+            closing = [segment for idle in self._idle.values() for segment in idle]
             self._idle.clear()
             self._count = 0
         for segment in closing:

@@ -36,14 +36,14 @@ class CounterRows:
         if counters:
             db.executemany("INSERT OR REPLACE INTO tally VALUES (?,?,?)", self._rows(sequence, counters))
 
-    def _rows(self, sequence: int, tallies: Sequence[TaskCounters]) -> list[Row]:
+    def _rows(self, sequence: int, counters: Sequence[TaskCounters]) -> list[Row]:
         rows_to_write: list[Row] = []
-        for tally in tallies:
-            number = self._numbers.get(tally.key)
+        for task_counters in counters:
+            number = self._numbers.get(task_counters.key)
             if number is None:
                 number, self._next = self._next, self._next + 1
-                self._numbers[tally.key] = number
-            rows_to_write.append((number, sequence, _to_bytes(tally)))
+                self._numbers[task_counters.key] = number
+            rows_to_write.append((number, sequence, _to_bytes(task_counters)))
         # in storage order, because the cache is small
         return sorted(rows_to_write)
 

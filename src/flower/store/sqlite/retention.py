@@ -49,7 +49,7 @@ class RetentionPruner:
             return self._prune_by_size(transaction, retention.max_bytes)
         return 0
 
-    # --- which
+    # --- selection
 
     def _prune_by_age(self, transaction: Transaction, now: float, age: float) -> int:
         """Remove finished tasks without an event since then. Unfinished tasks stay while there are finished ones."""
@@ -58,12 +58,12 @@ class RetentionPruner:
             bounds = entry.bound("timestamp")
             if bounds is None or bounds[0] >= cutoff:
                 continue
-            old = f"{FINISHED_CONDITION} AND timestamp < ?"
-            if bounds[1] < cutoff or self._is_mostly_expired(entry, old, cutoff):
-                staying = f"({UNFINISHED_CONDITION}) OR timestamp >= ? OR timestamp IS NULL"
-                removed = self._drop_segment(transaction, entry, old, staying, (cutoff,))
+            expired_condition = f"{FINISHED_CONDITION} AND timestamp < ?"
+            if bounds[1] < cutoff or self._is_mostly_expired(entry, expired_condition, cutoff):
+                remaining_condition = f"({UNFINISHED_CONDITION}) OR timestamp >= ? OR timestamp IS NULL"
+                removed = self._drop_segment(transaction, entry, expired_condition, remaining_condition, (cutoff,))
             elif self._is_active(entry) or bounds[1] - bounds[0] > MIN_SPAN_FRACTION * age:
-                removed = self._delete_rows(transaction, entry, old, (cutoff,), MAX_STEP_ROWS)
+                removed = self._delete_rows(transaction, entry, expired_condition, (cutoff,), MAX_STEP_ROWS)
             else:
                 removed = 0  # it spans little time: it can soon be removed completely
             if removed:
@@ -76,7 +76,7 @@ class RetentionPruner:
                 return removed
         return 0
 
-    def _is_mostly_expired(self, entry: SegmentInfo, old: str, cutoff: float) -> bool:
+    def _is_mostly_expired(self, entry: SegmentInfo, expired_condition: str, cutoff: float) -> bool:
         limit = self._max_movable_rows(entry)
         file = self._segments.segment(entry.number)
         sql = f"SELECT count(*) FROM (SELECT 1 FROM task WHERE timestamp >= ? LIMIT {limit + 1})"
@@ -135,30 +135,35 @@ class RetentionPruner:
     def _max_movable_rows(self, entry: SegmentInfo) -> int:
         return min(MAX_MOVED_ROWS, int(entry.rows * MAX_MOVED_FRACTION))
 
-    # --- how
+    # --- removal
 
     def _drop_segment(
-        self, transaction: Transaction, entry: SegmentInfo, old: str, stays: str, values: Sequence[Any]
+        self,
+        transaction: Transaction,
+        entry: SegmentInfo,
+        expired_condition: str,
+        remaining_condition: str,
+        values: Sequence[Any],
     ) -> int:
         """Remove the file after moving the rows that stay; if these are many, delete the other rows instead."""
         if self._is_active(entry):
-            return self._delete_rows(transaction, entry, old, values, MAX_STEP_ROWS)
-        staying = self._segments.segment(entry.number).select(
-            f"{stays} ORDER BY id LIMIT {self._max_movable_rows(entry) + 1}", values
+            return self._delete_rows(transaction, entry, expired_condition, values, MAX_STEP_ROWS)
+        remaining = self._segments.segment(entry.number).select(
+            f"{remaining_condition} ORDER BY id LIMIT {self._max_movable_rows(entry) + 1}", values
         )
-        if len(staying) > self._max_movable_rows(entry):
-            return self._delete_rows(transaction, entry, old, values, MAX_STEP_ROWS)
-        if staying:
-            transaction.insert([stored.task for stored in staying])
+        if len(remaining) > self._max_movable_rows(entry):
+            return self._delete_rows(transaction, entry, expired_condition, values, MAX_STEP_ROWS)
+        if remaining:
+            transaction.insert([stored.task for stored in remaining])
             transaction.moved_from = entry.number
         transaction.commit(drop=[entry.number])
         self._segments.delete_segments([entry.number])
-        return entry.rows - len(staying)
+        return entry.rows - len(remaining)
 
     def _delete_rows(
-        self, transaction: Transaction, entry: SegmentInfo, old: str, values: Sequence[Any], limit: int
+        self, transaction: Transaction, entry: SegmentInfo, expired_condition: str, values: Sequence[Any], limit: int
     ) -> int:
-        oldest = f"SELECT id FROM task WHERE {old} ORDER BY id LIMIT ?"
+        oldest = f"SELECT id FROM task WHERE {expired_condition} ORDER BY id LIMIT ?"
         ids = self._segments.segment(entry.number).rows(oldest, (*values, limit))
         if not ids:
             return 0

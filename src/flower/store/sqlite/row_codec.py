@@ -79,11 +79,11 @@ class WordTable(dict[str | None, int | None]):
     """Words of one kind and their ids in the dictionary of a segment. A new word gets an id at its first use, and is in
     `new_words` until it is written in the same transaction as the rows that use it."""
 
-    def __init__(self, kind: str, take_number: Callable[[], int], fresh: list[tuple[int, str, str]]) -> None:
+    def __init__(self, kind: str, allocate_id: Callable[[], int], fresh: list[tuple[int, str, str]]) -> None:
         super().__init__()
         self[None] = None
         self.kind = kind
-        self._allocate_id = take_number
+        self._allocate_id = allocate_id
         self._new_words = fresh
 
     def __missing__(self, word: str | None) -> int | None:

@@ -18,9 +18,9 @@ from flower.store.sqlite.columns.builder import NARROW_SELECT
 from flower.store.sqlite.columns.column_writer import ColumnWriter
 from flower.store.sqlite.connection import (
     ACTIVE_CACHE_KB,
+    ACTIVE_CHECKPOINT,
     CLOSED_CHECKPOINT,
     DAMAGE_ERRORS,
-    OPEN_CHECKPOINT,
     SEALED_CACHE_KB,
     Row,
     create_database,
@@ -67,7 +67,7 @@ class DamagedFile(Exception):
 class SegmentFile:
     """A segment that is open for writing."""
 
-    def __init__(self, path: Path, columns: Path, segment_number: int, *, receiving: bool) -> None:
+    def __init__(self, path: Path, columns: Path, segment_number: int, *, active: bool) -> None:
         """`active`: new tasks are inserted here, so this segment has the large cache. Raises DamagedFile."""
         self.number = segment_number
         #: no new tasks are inserted, and the Bloom filter is stored
@@ -78,8 +78,8 @@ class SegmentFile:
                 raise DamagedFile(segment_number, "the file is missing")
             self._db = open_for_writing(
                 path,
-                cache_kb=ACTIVE_CACHE_KB if receiving else SEALED_CACHE_KB,
-                checkpoint=OPEN_CHECKPOINT if receiving else CLOSED_CHECKPOINT,
+                cache_kb=ACTIVE_CACHE_KB if active else SEALED_CACHE_KB,
+                checkpoint=ACTIVE_CHECKPOINT if active else CLOSED_CHECKPOINT,
             )
             try:
                 if path.stat().st_size < _used_pages(self._db) * fetch_number(
@@ -101,7 +101,7 @@ class SegmentFile:
         create_database(
             path, (*SEGMENT_SCHEMA, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT_VERSION
         )
-        segment = cls(path, columns, segment_number, receiving=True)
+        segment = cls(path, columns, segment_number, active=True)
         segment.columns.create()
         return segment
 
@@ -143,7 +143,7 @@ class SegmentFile:
         encoder.has_non_uuid_ids, encoder.has_parents = self.info.has_non_uuid_ids, self.info.has_parents
         return encoder
 
-    # --- finding
+    # --- reading
 
     def find(self, packed: bytes | str) -> StoredTask | None:
         with self._guard():
@@ -184,7 +184,7 @@ class SegmentFile:
             free = fetch_number(self._db, "PRAGMA freelist_count")
             return (_used_pages(self._db) - free) * fetch_number(self._db, "PRAGMA page_size")
 
-    # --- changing, inside a transaction
+    # --- writing, inside a transaction
 
     def begin(self) -> None:
         with self._guard():
@@ -263,7 +263,7 @@ class SegmentFile:
             if values:
                 self._bounds[key_index] = extend_bounds(self._bounds[key_index], min(values), max(values))
 
-    def write_info(self, sequence: int, *, emptied: int | None = None) -> None:
+    def write_info(self, sequence: int, *, moved_from: int | None = None) -> None:
         """The last step of a transaction: write the new words and the metadata of the segment."""
         entry = SegmentInfo(
             number=self.number,
@@ -275,7 +275,7 @@ class SegmentFile:
             has_non_uuid_ids=self._encoder.has_non_uuid_ids,
             has_parents=self._encoder.has_parents,
             bounds=tuple(self._bounds),
-            moved_from=emptied,
+            moved_from=moved_from,
         )
         with self._guard():
             words = self._dictionary.pop_new_words()
@@ -302,7 +302,7 @@ class SegmentFile:
             self.delete(self.rows("SELECT id FROM task WHERE id >= ?", (entry.next,)))
             self.update([TaskChange(change.key, change.after, change.before) for change in changes])
             self._next, self._bounds = entry.next, list(entry.bounds)
-            self.write_info(sequence, emptied=entry.moved_from)
+            self.write_info(sequence, moved_from=entry.moved_from)
             self.commit()
         except BaseException:
             self.rollback()

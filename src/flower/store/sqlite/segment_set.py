@@ -51,7 +51,7 @@ class SegmentSet:
         self._highest = 0
         self.next_key = 1
         #: segments whose columns must be rebuilt or sorted, and the time of their last change
-        self.upkeep: dict[int, float] = {}
+        self.pending_maintenance: dict[int, float] = {}
         self.catalog = Catalog()
         directory.remove_leftovers()
         self.meta = self._open_meta()
@@ -61,7 +61,7 @@ class SegmentSet:
             self.close()
             raise
 
-    # --- opening
+    # --- opening the store
 
     def _open_meta(self) -> MetaWriter:
         for _ in range(2):
@@ -90,13 +90,13 @@ class SegmentSet:
         self._highest = max([0, *known, *numbers, *self._quarantined_numbers()])
         for number in numbers:
             try:
-                file = self._open_file(number, receiving=number == numbers[-1])
+                file = self._open_file(number, active=number == numbers[-1])
                 opened[number] = file.info
                 file.load_bloom_filter(self.bloom_filters)
                 if number == numbers[-1] and not file.columns.is_valid:
                     file.rebuild_columns()
                 elif not file.columns.is_sorted:
-                    self.upkeep[number] = 0.0
+                    self.pending_maintenance[number] = 0.0
                 if file.sealed and number != numbers[-1]:
                     self._close_file(number)
             except DamagedFile as damage:
@@ -136,13 +136,13 @@ class SegmentSet:
     def segment(self, number: int) -> SegmentFile:
         file = self._open.get(number)
         if file is None:
-            return self._open_file(number, receiving=number == self.active_number)
+            return self._open_file(number, active=number == self.active_number)
         self._open.move_to_end(number)
         return file
 
-    def _open_file(self, number: int, *, receiving: bool) -> SegmentFile:
+    def _open_file(self, number: int, *, active: bool) -> SegmentFile:
         file = SegmentFile(
-            self.directory.segment_path(number), self.directory.columns_path(number), number, receiving=receiving
+            self.directory.segment_path(number), self.directory.columns_path(number), number, active=active
         )
         self._open[number] = file
         return file
@@ -189,7 +189,7 @@ class SegmentSet:
             self._delete_columns(number)
 
     def _delete_columns(self, number: int) -> None:
-        self.upkeep.pop(number, None)
+        self.pending_maintenance.pop(number, None)
         self.directory.columns_path(number).unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class SegmentSet:
             self._close_file(number)
         self.meta.connection.close()
 
-    # --- committing
+    # --- commit
 
     def commit_meta(
         self,
@@ -246,7 +246,7 @@ class SegmentSet:
         now = time.monotonic()
         for number in touched:
             if number != self.active_number or new:
-                self.upkeep[number] = now
+                self.pending_maintenance[number] = now
         for file in new:
             self._highest = max(self._highest, file.number)
             self.bloom_filters.add_filter(file.number, self._capacity)
@@ -267,29 +267,29 @@ class SegmentSet:
                 # the filter is built from the rows when needed
                 log.warning("Cannot seal segment %d: %s", number, error)
 
-    # --- keeping the columns
+    # --- maintenance
 
     def maintain(self, quiet: float = MAINTENANCE_DELAY) -> bool:
         """One step of maintenance, for a segment that has not changed for `quiet` seconds. Return False if there is
         none."""
         latest_change = time.monotonic() - quiet
-        for number, changed in list(self.upkeep.items()):
+        for number, changed in list(self.pending_maintenance.items()):
             if changed > latest_change:
                 continue
-            del self.upkeep[number]
+            del self.pending_maintenance[number]
             if self.catalog.by_number(number) is None:
                 continue
             file = self.segment(number)
             if not file.columns.is_valid:
                 if file.rebuild_columns():
-                    self.upkeep[number] = changed
+                    self.pending_maintenance[number] = changed
             elif number != self.active_number and not file.columns.is_sorted:
                 file.sort_columns()
             self.close_idle()
             return True
         return False
 
-    # --- undoing
+    # --- rollback of failed writes
 
     def defer_catalog_update(self, entry: SegmentInfo) -> None:
         """A segment has changed, but meta.db could not be updated: the next write does it."""
@@ -315,7 +315,7 @@ class SegmentSet:
         except (*DISK_FULL_ERRORS, apsw.Error, DamagedFile, FlowerError) as error:
             log.warning("Rollback of a failed write deferred: %s", error)
 
-    # --- leaving files
+    # --- removal
 
     def delete_segments(self, numbers: Iterable[int]) -> None:
         """Delete the files of segments that are not in the catalog anymore."""

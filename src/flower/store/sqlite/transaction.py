@@ -80,7 +80,7 @@ class Transaction:
         recording_number = min(self._added, default=None)
         for number in newest_first:
             file, _ = self._touched[number]
-            file.write_info(self._sequence, emptied=self.moved_from if number == recording_number else None)
+            file.write_info(self._sequence, moved_from=self.moved_from if number == recording_number else None)
         for number in newest_first:
             file, changes = self._touched[number]
             before = file.info
