@@ -183,7 +183,7 @@ def random_failure(rng: random.Random) -> FailureFixture:
 
 
 def random_phrase(rng: random.Random, lines: tuple[str, ...] = LINES) -> str:
-    """So many characters in a row out of one of these lines, none of them blank at its ends."""
+    """PHRASE consecutive characters of one of these lines, without white space at the ends."""
     while True:
         line = rng.choice(lines)
         start = rng.randint(0, len(line) - PHRASE)

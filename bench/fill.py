@@ -36,7 +36,7 @@ def fill(folder: str, dataset: Dataset, first: int, count: int) -> None:
             if now - reported_at >= PROGRESS_INTERVAL:
                 reported_at = now
                 print(
-                    f"{written:,} of {count:,} tasks, {written / (now - started_at):,.0f} a second",
+                    f"{written:,} of {count:,} tasks, {written / (now - started_at):,.0f} per second",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -13,7 +13,7 @@ from bench.query_mix import QueryRow, Request
 from bench.results import Measurement, Sample, Target, p95_sample, percentile, single_sample
 from bench.visibility_check import HttpClient
 
-#: A kind of question that fails so often is not asked again: its row has missed its bar.
+#: Errors after which a kind of request is not sent again: its row has missed its target.
 MAX_ERRORS = 3
 
 

@@ -1,5 +1,5 @@
-"""The usage examples of the task-management API that steer: as they stand there, with their indentation restored,
-against a live worker."""
+"""The usage examples of Flower's task-management API that control tasks, unchanged except for their indentation, with
+a live worker."""
 
 import asyncio
 import uuid
@@ -115,7 +115,7 @@ class Watch:
 
 @pytest.fixture
 def app(redis_cluster: Cluster) -> Iterator[celery.Celery]:
-    """The live application as Celery's current one, as it is in a program that made it."""
+    """The application as Celery's current one, as in a program that has created it."""
     before = celery.current_app._get_current_object()
     redis_cluster.app.set_current()
     yield redis_cluster.app
@@ -137,7 +137,7 @@ def watch(tmp_path: Path, task_id: str) -> Iterator[Watch]:
 
 @pytest.fixture
 def task_id() -> str:
-    """In place of `task-uuid-here`, because workers remember what was revoked."""
+    """Replaces `task-uuid-here`, because workers remember revoked ids."""
     return str(uuid.uuid4())
 
 

@@ -1,5 +1,5 @@
-"""The usage examples of the task-management API that read: as they stand there, with their indentation
-restored, on a running `Events` that watches a live worker."""
+"""The usage examples of Flower's task-management API that read tasks, unchanged except for their indentation, on a
+running `Events` with a live worker."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -144,7 +144,7 @@ ENDED = 14
 
 @pytest.fixture(scope="module")
 def watched(redis_cluster: Cluster) -> Iterator[Events]:
-    """Events that have seen ten successes, two failures, a retried task and a slow one."""
+    """Events after ten successes, two failures, a retried task and a slow one."""
     tasks = redis_cluster.app.tasks
     with Events(redis_cluster.app, None) as events:
         capture = lambda: events.store.recorder_status().get("capture", {})  # noqa: E731
@@ -169,7 +169,7 @@ def example(code: str, **names: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("io_loop", [None, object()])
 def test_filtering(redis_cluster: Cluster, io_loop: object, capsys: pytest.CaptureFixture[str]) -> None:
-    """An `Events` that was never started has no tasks, and every question is answered so."""
+    """An `Events` that was never started has no tasks."""
     made = example(FILTERING, celery_app=redis_cluster.app, io_loop=io_loop)
     assert capsys.readouterr().out == "Found 0 failed tasks\n"
     assert (made["worker_tasks"], made["recent_tasks"]) == ([], [])
@@ -220,16 +220,16 @@ def test_safe_search(watched: Events, capsys: pytest.CaptureFixture[str]) -> Non
     assert len(search(watched, state="SUCCESS")) == 12
     assert search(watched, search="(unfinished") == []
     assert search(watched, sort_by="colour") == []
-    said = capsys.readouterr().out.splitlines()
-    assert "position" in said[0]
-    assert "received" in said[1]
+    lines = capsys.readouterr().out.splitlines()
+    assert "position" in lines[0]
+    assert "received" in lines[1]
 
 
-def test_the_running_events_are_meant_when_none_are_named(watched: Events) -> None:
+def test_running_events_are_the_default(watched: Events) -> None:
     assert len(list(iter_tasks(None))) == ENDED
 
 
-def test_one_task_every_way(watched: Events) -> None:
+def test_one_task(watched: Events) -> None:
     (again,) = iter_tasks(watched, type="shop.again")
     assert get_task_by_id(watched, again["uuid"]) == again
     assert get_task_by_id(watched, "no-such-id") is None

@@ -20,7 +20,7 @@ from tests.helpers.example_runner import run
 from tests.helpers.paths import DOCS
 
 PAGE = DOCS / "python-api.md"
-#: The part that needs nothing but records.
+#: The section that needs only recorded tasks.
 ASKING = "Query the store"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -32,12 +32,12 @@ RECORDED = [
 
 
 def sections() -> list[tuple[str, str]]:
-    """Title and text of each part of the page."""
+    """Title and text of each section of the page."""
     parts = PAGE.read_text().split("\n## ")
     return [(part.partition("\n")[0], part) for part in parts]
 
 
-def test_the_examples_run(
+def test_examples_run(
     redis_cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,7 +72,7 @@ def test_the_examples_run(
     )
 
 
-def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_of_queries_run(capsys: pytest.CaptureFixture[str]) -> None:
     @dataclass
     class Watch:
         store: Reader
@@ -94,7 +94,7 @@ def test_the_examples_of_asking_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert [issue.kind for issue in namespace["state"].issues][:1] == ["recorder_stopped"]
 
 
-def test_every_question_is_on_the_page() -> None:
+def test_every_query_function_is_documented() -> None:
     named = {
         name for name, value in vars(queries).items() if isfunction(value) and value.__module__ == queries.__name__
     }

@@ -1,5 +1,5 @@
 """Fixtures of tests that send HTTP requests: a real store with a few tasks, and the web application on it or on the
-store of the examples, with the API open to everybody as most of these tests need it.
+store of the examples, with the API open without a login, as most of these tests need it.
 
 The `conftest.py` of a folder imports those that its tests use."""
 

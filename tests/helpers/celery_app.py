@@ -51,7 +51,7 @@ def until_aborted(self: Any) -> str:
         if self.is_aborted():
             return "saw it"
         time.sleep(0.05)
-    return "never told"
+    return "never aborted"
 
 
 def echo(*args: Any, **kwargs: Any) -> list[Any]:

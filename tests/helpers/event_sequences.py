@@ -17,7 +17,7 @@ def orderly(draw: st.DrawFn) -> list[Fields]:
     now = draw(st.floats(1.5e9, 2e9))
     events: list[Fields] = []
 
-    def tell(kind: str, hostname: str, **fields: Any) -> None:
+    def add_event(kind: str, hostname: str, **fields: Any) -> None:
         nonlocal clock, now
         now += draw(st.floats(0.001, 50))
         clock += draw(st.integers(1, 5))
@@ -25,7 +25,7 @@ def orderly(draw: st.DrawFn) -> list[Fields]:
             {"type": kind, "uuid": UUID, "hostname": hostname, "timestamp": now, "clock": clock, "pid": 7, **fields}
         )
 
-    describes = {
+    description = {
         "name": draw(st.sampled_from(["mail.send", "shop.order"])),
         "args": "(1, 'a')",
         "kwargs": "{'order': 17}",
@@ -35,23 +35,23 @@ def orderly(draw: st.DrawFn) -> list[Fields]:
         "expires": None,
     }
     if draw(st.booleans()):
-        tell("task-sent", "gen1@web", **describes, retries=0, queue="mail", exchange="", routing_key="mail")
+        add_event("task-sent", "gen1@web", **description, retries=0, queue="mail", exchange="", routing_key="mail")
     attempts = draw(st.integers(1, 4))
     for number in range(attempts):
         host = draw(st.sampled_from(HOSTS))
-        tell("task-received", host, **describes, retries=number)
+        add_event("task-received", host, **description, retries=number)
         if number < attempts - 1:
-            tell("task-started", host)
-            tell("task-retried", host, exception=f"OSError({number})", traceback=f"Traceback {number}")
+            add_event("task-started", host)
+            add_event("task-retried", host, exception=f"OSError({number})", traceback=f"Traceback {number}")
     end = draw(st.sampled_from(["received", "started", "succeeded", "failed", "revoked", "terminated", "progress"]))
     if end in ("started", "succeeded", "failed", "terminated", "progress"):
-        tell("task-started", host)
+        add_event("task-started", host)
     if (end == "progress" or draw(st.booleans())) and end in ("succeeded", "failed", "progress"):
-        tell("task-progress", host)
+        add_event("task-progress", host)
     if end == "succeeded":
-        tell("task-succeeded", host, result="'ok'", runtime=draw(st.floats(0, 100)))
+        add_event("task-succeeded", host, result="'ok'", runtime=draw(st.floats(0, 100)))
     elif end == "failed":
-        tell("task-failed", host, exception="KeyError('x')", traceback="Traceback last")
+        add_event("task-failed", host, exception="KeyError('x')", traceback="Traceback last")
     elif end in ("revoked", "terminated"):
-        tell("task-revoked", host, terminated=end == "terminated", signum=15, expired=False)
+        add_event("task-revoked", host, terminated=end == "terminated", signum=15, expired=False)
     return events

@@ -29,5 +29,7 @@ class Scraped:
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of all samples that have these labels."""
-        asked = frozenset(labels.items())
-        return sum(value for (each, there), value in self._samples.items() if each == name and asked <= there)
+        wanted = frozenset(labels.items())
+        return sum(
+            value for (each, sample_labels), value in self._samples.items() if each == name and wanted <= sample_labels
+        )

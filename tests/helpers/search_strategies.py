@@ -74,12 +74,12 @@ custom = st.dictionaries(
     st.dictionaries(st.sampled_from(["percent", "id"]) | hostile, values, max_size=2),
     max_size=2,
 )
-whole = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5)
+integers = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5)
 
 
 def texts_of(made: st.SearchStrategy[Any]) -> st.SearchStrategy[str | None]:
-    whole = made.map(repr)
-    return st.none() | whole | st.tuples(whole, st.integers(0, 30)).map(_cut) | hostile
+    reprs = made.map(repr)
+    return st.none() | reprs | st.tuples(reprs, st.integers(0, 30)).map(_cut) | hostile
 
 
 @st.composite
@@ -92,15 +92,15 @@ def tasks(draw: st.DrawFn) -> Task:
         hostname=draw(st.none() | st.sampled_from(["celery@w1", "Celery@W2"]) | hostile),
         pid=draw(st.none() | st.integers(1, 99999)),
         timestamp=draw(times),
-        clock=draw(whole),
+        clock=draw(integers),
         sent=draw(times),
         received=draw(times),
         started=draw(times),
         failed=draw(times),
         retried=draw(times),
         runtime=draw(times),
-        retries=draw(whole),
-        priority=draw(whole),
+        retries=draw(integers),
+        priority=draw(integers),
         eta=draw(maybe),
         expires=draw(maybe),
         queue=draw(maybe),

@@ -63,14 +63,14 @@ attempts = st.builds(Attempt, number=st.integers(0, 3), state=st.none() | words,
 
 
 def task_fields() -> dict[str, st.SearchStrategy[Any]]:
-    whole = st.integers(-(2**40), 2**40)
+    integers = st.integers(-(2**40), 2**40)
     return {
         "name": st.none() | words,
         "state": st.sampled_from([*TASK_STATES, "RECEIVED", "REJECTED", "PROGRESS", "progress"]),
         "hostname": st.none() | words,
-        "pid": st.none() | whole,
+        "pid": st.none() | integers,
         "timestamp": st.none() | times,
-        "clock": st.none() | whole,
+        "clock": st.none() | integers,
         "sent": st.none() | times,
         "received": st.none() | times,
         "started": st.none() | times,
