@@ -231,11 +231,11 @@ def test_a_workflow_is_laid_out_without_overlaps(run_js: Do) -> None:
         {"uuid": "d", "parent": "c1"},
     ]
     found = run_js(
-        "task/graphLayout.js", "(d => ({...d, places: Object.fromEntries(d.places)}))(layoutTree(given))", nodes
+        "task/graphLayout.js", "(d => ({...d, positions: Object.fromEntries(d.positions)}))(layoutTree(given))", nodes
     )
-    places = found["places"]
-    assert places["r"]["x"] == places["c1"]["x"] == places["d"]["x"]
-    assert places["c0"]["x"] + 152 < places["c1"]["x"] < places["c2"]["x"] - 152
+    positions = found["positions"]
+    assert positions["r"]["x"] == positions["c1"]["x"] == positions["d"]["x"]
+    assert positions["c0"]["x"] + 152 < positions["c1"]["x"] < positions["c2"]["x"] - 152
     assert found["edges"] == [["r", "c0"], ["r", "c1"], ["r", "c2"], ["c1", "d"]]
 
 

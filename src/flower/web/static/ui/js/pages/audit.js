@@ -101,9 +101,9 @@ function Filters({ filters }) {
             ${A.any}
           </option>
           ${Object.entries(A.outcomes).map(
-            ([key, word]) => html`
+            ([key, label]) => html`
               <option value=${key} selected=${filters.outcome === key}>
-                ${word}
+                ${label}
               </option>
             `,
           )}

@@ -314,12 +314,12 @@ function Events({ task }) {
       <table class="t ev">
         <tbody>
           ${all.slice(-200).map(
-            ([at, word, note]) => html`
+            ([at, type, note]) => html`
               <tr>
                 <td class="mono muted" title=${full(at)}>
                   ${clock(at, true)}
                 </td>
-                <td class=${TONES[word] ?? ''}>${word}</td>
+                <td class=${TONES[type] ?? ''}>${type}</td>
                 <td class="muted trunc">${line(note, 80)}</td>
               </tr>
             `,
@@ -334,7 +334,8 @@ function Actions({ task, reload }) {
   const why = denialReason('tasks');
   const finished = FINAL_STATES.has(task.state) ? T.task.finished : '';
   const logs = buildLogUrl(bootstrapData.log_url, task);
-  const here = new URL(href(`api/v1/tasks/${encodeSegment(task.uuid)}/rerun`), location.href).href;
+  const rerunUrl = new URL(href(`api/v1/tasks/${encodeSegment(task.uuid)}/rerun`), location.href)
+    .href;
   return html`
     ${
       logs &&
@@ -386,7 +387,7 @@ function Actions({ task, reload }) {
               { icon: 'x', why: why || finished },
             ],
             [T.task.python, () => copyText(formatPythonCall(task), 'Python'), { icon: 'copy' }],
-            [T.task.curl, () => copyText(formatCurl(task, here), 'curl'), { icon: 'copy' }],
+            [T.task.curl, () => copyText(formatCurl(task, rerunUrl), 'curl'), { icon: 'copy' }],
             [T.task.link, () => copyText(location.href, T.copy.link), { icon: 'copy' }],
             [
               T.task.record,

@@ -105,7 +105,7 @@ function CommandPalette({ close }) {
     setRecords([]);
     if (!typed) return undefined;
     const control = new AbortController();
-    const soon = setTimeout(
+    const timer = setTimeout(
       () =>
         searchRecords(typed, control.signal).then((entries) => {
           if (!control.signal.aborted) setRecords(entries);
@@ -113,7 +113,7 @@ function CommandPalette({ close }) {
       120,
     );
     return () => {
-      clearTimeout(soon);
+      clearTimeout(timer);
       control.abort();
     };
   }, [typed]);
@@ -129,7 +129,7 @@ function CommandPalette({ close }) {
       icon: 'search',
       act: () => navigate(searchAddress(typed)),
     });
-  const here = Math.min(at, entries.length - 1);
+  const active = Math.min(at, entries.length - 1);
   const choose = (one) => {
     close(null);
     one.act();
@@ -137,19 +137,19 @@ function CommandPalette({ close }) {
   const key = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
-      setAt((here + step + entries.length) % entries.length);
+      setAt((active + step + entries.length) % entries.length);
       event.preventDefault();
     }
-    if (event.key === 'Enter' && entries[here]) {
+    if (event.key === 'Enter' && entries[active]) {
       event.preventDefault();
-      choose(entries[here]);
+      choose(entries[active]);
     }
   };
   useEffect(() => {
-    list.current?.children[here]?.scrollIntoView({ block: 'nearest' });
-  }, [here]);
+    list.current?.children[active]?.scrollIntoView({ block: 'nearest' });
+  }, [active]);
   return html`
-    <div class="jumpbox">
+    <div class="palette">
       <div class="sb-box">
         <${Icon} name="search" />
         <input
@@ -159,8 +159,8 @@ function CommandPalette({ close }) {
           role="combobox"
           aria-label=${T.palette.title}
           aria-expanded="true"
-          aria-controls="jump-list"
-          aria-activedescendant=${entries[here] ? `jump-${here}` : null}
+          aria-controls="palette-list"
+          aria-activedescendant=${entries[active] ? `palette-${active}` : null}
           spellcheck=${false}
           autocomplete="off"
           onInput=${(e) => {
@@ -170,13 +170,13 @@ function CommandPalette({ close }) {
           onKeyDown=${key}
         />
       </div>
-      <ul id="jump-list" role="listbox" aria-label=${T.palette.title} ref=${list}>
+      <ul id="palette-list" role="listbox" aria-label=${T.palette.title} ref=${list}>
         ${entries.map(
           (one, i) => html`
             <li
-              id=${`jump-${i}`}
+              id=${`palette-${i}`}
               role="option"
-              aria-selected=${i === here ? 'true' : 'false'}
+              aria-selected=${i === active ? 'true' : 'false'}
               onMouseMove=${() => setAt(i)}
               onClick=${() => choose(one)}
             >

@@ -65,7 +65,7 @@ export function Sidebar() {
       : ROUTES.find(
           (each) => each.nav && each.path && active.name === each.name.replace(/s$/, ''),
         ));
-  const here = location.pathname + location.search;
+  const url = location.pathname + location.search;
   return html`
     <aside
       class=${`side${sidebarOpen.value ? ' open' : ''}`}
@@ -89,7 +89,7 @@ export function Sidebar() {
           <${Icon} name="x" />
         </button>
       </div>
-      <button type="button" class="jump" onClick=${openCommandPalette}>
+      <button type="button" class="palette-button" onClick=${openCommandPalette}>
         <${Icon} name="search" />
         <span>${T.nav.palette}</span>
         <kbd>${/Mac|iP/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd>
@@ -110,7 +110,7 @@ export function Sidebar() {
                 <div class="with-x" key=${saved.id}>
                   <a
                     href=${savedSearchAddress(saved)}
-                    aria-current=${savedSearchAddress(saved) === here ? 'page' : null}
+                    aria-current=${savedSearchAddress(saved) === url ? 'page' : null}
                     title=${visible(saved.query)}
                   >
                     <${Icon} name="save" />

@@ -25,7 +25,7 @@ async function layoutWithDagre(nodes) {
   layout(graph);
   const { width, height } = graph.graph();
   return {
-    places: new Map(
+    positions: new Map(
       nodes.map((node) => {
         const { x, y } = graph.node(node.uuid);
         return [node.uuid, { x, y }];
@@ -38,7 +38,7 @@ async function layoutWithDagre(nodes) {
   };
 }
 
-function Box({ node, place, me }) {
+function Box({ node, position, me }) {
   const [module, name] = nameParts(node.name ?? node.uuid);
   const maxLength = 17;
   const short = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
@@ -50,8 +50,8 @@ function Box({ node, place, me }) {
       ]
         .filter(Boolean)
         .join(' · ');
-  const left = place.x - BOX.width / 2;
-  const top = place.y - BOX.height / 2;
+  const left = position.x - BOX.width / 2;
+  const top = position.y - BOX.height / 2;
   return html`
     <a
       href=${href(`task/${encodeSegment(node.uuid)}`)}
@@ -111,18 +111,18 @@ export function Graph({ nodes, uuid }) {
   // The old layout is shown, with its tasks, until the new one is ready.
   const drawing = simple ?? drawn;
   const shown = simple ? nodes : drawn?.nodes;
-  const mine = drawing?.places.get(uuid) ?? drawing?.places.get(nodes[0]?.uuid);
+  const own = drawing?.positions.get(uuid) ?? drawing?.positions.get(nodes[0]?.uuid);
   useEffect(() => {
     const el = box.current;
-    if (!el || !mine) return;
-    el.scrollLeft = mine.x + PAD - el.clientWidth / 2;
-    el.scrollTop = mine.y + PAD - el.clientHeight / 2;
+    if (!el || !own) return;
+    el.scrollLeft = own.x + PAD - el.clientWidth / 2;
+    el.scrollTop = own.y + PAD - el.clientHeight / 2;
   }, [drawing]);
   if (problem) return html`<${ErrorPanel} problem=${problem} />`;
   if (!drawing) return html`<div class="gv"></div>`;
-  const { places, edges, width, height, across } = drawing;
+  const { positions, edges, width, height, across } = drawing;
   const curve = ([from, to]) => {
-    const [a, b] = [places.get(from), places.get(to)];
+    const [a, b] = [positions.get(from), positions.get(to)];
     if (across) {
       const m = (a.x + b.x) / 2;
       return `M${a.x + BOX.width / 2} ${a.y}C${m} ${a.y} ${m} ${b.y} ${b.x - BOX.width / 2} ${b.y}`;
@@ -157,7 +157,7 @@ export function Graph({ nodes, uuid }) {
             <${Box}
               key=${node.uuid}
               node=${node}
-              place=${places.get(node.uuid)}
+              position=${positions.get(node.uuid)}
               me=${node.uuid === uuid}
             />
           `,

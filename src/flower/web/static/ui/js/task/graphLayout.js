@@ -3,8 +3,8 @@
 export const BOX = { width: 152, height: 44, gapX: 14, gapY: 32 };
 
 /**
- * @typedef {{x: number, y: number}} Place the middle of a box
- * @typedef {{places: Map<string, Place>, edges: [string, string][], width: number, height: number}}
+ * @typedef {{x: number, y: number}} Position the middle of a box
+ * @typedef {{positions: Map<string, Position>, edges: [string, string][], width: number, height: number}}
  *   Drawing
  */
 
@@ -23,33 +23,33 @@ export function layoutTree(nodes) {
       edges.push([node.parent, node.uuid]);
     } else roots.push(node.uuid);
   }
-  const places = new Map();
+  const positions = new Map();
   let column = 0;
   let deepest = 0;
   // Iterative, because a chain of ten thousand tasks is too deep for recursion: each task is visited
   // before and after its children.
   const stack = roots.reverse().map((uuid) => ({ uuid, depth: 0, after: false }));
   while (stack.length) {
-    const now = /** @type {any} */ (stack.pop());
-    const children = childrenOf.get(now.uuid) ?? [];
-    const y = BOX.height / 2 + now.depth * (BOX.height + BOX.gapY);
-    deepest = Math.max(deepest, now.depth);
+    const visit = /** @type {any} */ (stack.pop());
+    const children = childrenOf.get(visit.uuid) ?? [];
+    const y = BOX.height / 2 + visit.depth * (BOX.height + BOX.gapY);
+    deepest = Math.max(deepest, visit.depth);
     if (!children.length) {
-      places.set(now.uuid, { x: BOX.width / 2 + column * (BOX.width + BOX.gapX), y });
+      positions.set(visit.uuid, { x: BOX.width / 2 + column * (BOX.width + BOX.gapX), y });
       column += 1;
       continue;
     }
-    if (now.after) {
-      const xs = children.map((uuid) => places.get(uuid).x);
-      places.set(now.uuid, { x: (Math.min(...xs) + Math.max(...xs)) / 2, y });
+    if (visit.after) {
+      const xs = children.map((uuid) => positions.get(uuid).x);
+      positions.set(visit.uuid, { x: (Math.min(...xs) + Math.max(...xs)) / 2, y });
       continue;
     }
-    stack.push({ ...now, after: true });
+    stack.push({ ...visit, after: true });
     for (const uuid of [...children].reverse())
-      stack.push({ uuid, depth: now.depth + 1, after: false });
+      stack.push({ uuid, depth: visit.depth + 1, after: false });
   }
   return {
-    places,
+    positions,
     edges,
     width: Math.max(1, column) * (BOX.width + BOX.gapX) - BOX.gapX,
     height: (deepest + 1) * (BOX.height + BOX.gapY) - BOX.gapY,

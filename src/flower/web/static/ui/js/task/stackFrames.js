@@ -22,8 +22,8 @@ const CARET_LINE = /^\s*[\^~]+\s*$/;
 
 /** @param {string} file @returns {string | null} */
 export function libraryOf(file) {
-  const found = LIBRARY.exec(file) ?? STANDARD.exec(file);
-  return found ? (found[1] ?? found[2]) : null;
+  const match = LIBRARY.exec(file) ?? STANDARD.exec(file);
+  return match ? (match[1] ?? match[2]) : null;
 }
 
 /** The last parts of the path. @param {string} file */

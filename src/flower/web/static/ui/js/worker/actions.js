@@ -80,9 +80,9 @@ export function PoolControls({ name, why, then }) {
   const scale = async (event) => {
     if (await sendCommand(name, 'pool/autoscale', readNumbers(event))) then();
   };
-  const button = (word) => html`
+  const button = (label) => html`
     <button class="btn" disabled=${!!why} title=${why || null}>
-      ${word}
+      ${label}
     </button>
   `;
   return html`
