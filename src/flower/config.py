@@ -6,7 +6,6 @@ the command line and the documentation are generated.
 """
 
 import dataclasses
-import difflib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from flower.errors import InvalidRequest
 from flower.option_types import Bytes, OptionType, Seconds, option_type_for, split_pairs
+from flower.similar_names import closest_match
 
 
 def _option(default: Any, description: str, *, secret: bool = False) -> Any:
@@ -170,8 +170,8 @@ def option_flag(name: str) -> str:
 
 def suggest_option(name: str) -> str | None:
     """The option whose name is most similar, or None."""
-    matches = difflib.get_close_matches(normalize_name(name), OPTION_NAMES, n=1)
-    return matches[0].replace("_", "-") if matches else None
+    match = closest_match(normalize_name(name), OPTION_NAMES)
+    return match.replace("_", "-") if match else None
 
 
 def default_text(name: str) -> str:

@@ -13,8 +13,8 @@ import msgspec
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
 from flower.records import Attempt, Task
-from flower.search.did_you_mean import closest_match
 from flower.search.key_paths import find_path_values
+from flower.similar_names import closest_match
 
 #: time      epoch seconds
 #: duration  seconds

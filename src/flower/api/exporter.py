@@ -18,6 +18,7 @@ from flower.api.csv_format import escape_csv_formula, format_csv_cell, format_cs
 from flower.api.json_encoder import dump_json
 from flower.errors import InvalidRequest
 from flower.records import Task
+from flower.surrogates import escape_surrogates
 
 ExportFormat: TypeAlias = Literal["ndjson", "csv", "parquet"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -134,7 +135,7 @@ def _clamp_integer(value: int | None) -> int | None:
 
 def _to_parquet_text(value: Any) -> str | None:
     """Lone surrogates, which UTF-8 cannot represent, are escaped as in the store."""
-    return None if value is None else format_csv_cell(value).encode("utf-8", "backslashreplace").decode()
+    return None if value is None else escape_surrogates(format_csv_cell(value))
 
 
 class _ChunkWriter(io.RawIOBase):

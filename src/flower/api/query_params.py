@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from flower.current_events import HasStore, get_current_events
 from flower.errors import InvalidRequest
-from flower.search.did_you_mean import closest_match, did_you_mean
+from flower.search.did_you_mean import did_you_mean
 from flower.search.parser import parse_search
 from flower.search.time_parser import parse_moment, parse_time_span, time_context
 from flower.search.tree import Node, Term, all_of
+from flower.similar_names import closest_match
 from flower.store.protocols import NEWEST, SORT_KEYS, Query, Reader, Sort
 from flower.store.query_results import BucketSpan, TimeKey
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +22,7 @@ from flower.cli.escaping import escape_control
 from flower.cli.table import OutputFormat, echo_stderr
 from flower.config import Config, load_config
 from flower.errors import FlowerError, InvalidRequest, NotFound, SearchError, StoreError
+from flower.similar_names import closest_matches
 from flower.store.ledger import Ledger
 from flower.store.protocols import Reader
 
@@ -71,7 +71,7 @@ class QueryCommand(click.Command):
         for arg in parsed:
             name = arg.partition("=")[0]
             if name.startswith("--") and name not in known:
-                raise click.NoSuchOption(name, possibilities=get_close_matches(name, known), ctx=ctx)
+                raise click.NoSuchOption(name, possibilities=closest_matches(name, known), ctx=ctx)
         return super().parse_args(ctx, parsed + args[end:])
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,16 +1,8 @@
-"""Spelling suggestions for unknown names."""
+"""Hints for unknown names: the most similar one, or all valid ones."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
-_MAX_WORD_LENGTH = 40
-
-
-def closest_match(word: str, known: Iterable[str]) -> str | None:
-    """The most similar known word; None if no word is similar."""
-    if len(word) > _MAX_WORD_LENGTH:
-        return None
-    return next(iter(get_close_matches(word.casefold(), list(known), n=1, cutoff=0.6)), None)
+from flower.similar_names import closest_match
 
 
 def did_you_mean(word: str, known: Iterable[str], suffix: str = "") -> str:

@@ -16,7 +16,7 @@ from datetime import tzinfo
 from typing import Literal, TypeAlias
 
 from flower.errors import SearchError
-from flower.search.did_you_mean import closest_match, did_you_mean
+from flower.search.did_you_mean import did_you_mean
 from flower.search.field_parser import (
     FLOWER_FIELDS,
     SPECIAL_QUALIFIERS,
@@ -31,6 +31,7 @@ from flower.search.fields import ALIASES, FIELDS, Field, find_field
 from flower.search.lexer import QuotedWord, read_word
 from flower.search.time_parser import TimeContext, time_context
 from flower.search.tree import EVERYTHING, Node, Not, Term, all_of, any_of
+from flower.similar_names import closest_match
 
 MAX_QUERY_LENGTH = 2048
 MAX_QUERY_TOKENS = 128

@@ -12,6 +12,8 @@ from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
 #: Stores of earlier versions get the table when they are next written to.
 COUNTER_TABLE: Final = "CREATE TABLE IF NOT EXISTS tally(number INTEGER PRIMARY KEY, sequence INTEGER, data BLOB)"
 
+_SELECT_DROPPED_AT: Final = "SELECT value FROM info WHERE key = 'tallies forgotten'"  # wording: quoted
+
 _to_bytes = msgspec.msgpack.Encoder().encode
 _from_bytes = msgspec.msgpack.Decoder(TaskCounters).decode
 
@@ -62,9 +64,7 @@ def read_counters(connection: apsw.Connection, after: int) -> CounterDelta:
         newest = fetch_number(connection, "SELECT max(sequence) FROM batch")
         if not fetch_rows(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'tally'"):
             return CounterDelta(newest, (), is_snapshot=True)  # written by an older version
-        dropped_at = fetch_number(
-            connection, "SELECT value FROM info WHERE key = 'tallies forgotten'"
-        )  # wording: quoted
+        dropped_at = fetch_number(connection, _SELECT_DROPPED_AT)
         is_snapshot = after <= 0 or after < dropped_at or after > newest
         if not is_snapshot and after == newest:
             return CounterDelta(newest, (), is_snapshot=False)
