@@ -50,6 +50,14 @@ def test_update_does_not_change_the_owner(ledger: Ledger) -> None:
     assert ledger.saved_searches.searches("ann") == []
 
 
+def test_column_names_of_earlier_versions_are_converted(ledger: Ledger) -> None:
+    old = msgspec.structs.replace(search(1), columns=("name", "received", "timestamp", "kwargs.received"))
+    ledger.saved_searches.add(old, limit=10)
+    found = ledger.saved_searches.search("s1")
+    assert found is not None
+    assert found.columns == ("name", "received_at", "last_event_at", "kwargs.received")
+
+
 def test_number_of_searches_is_limited(ledger: Ledger) -> None:
     assert [ledger.saved_searches.add(search(number), limit=2) for number in range(3)] == [True, True, False]
     assert ledger.saved_searches.add(search(7, "bob"), limit=2)

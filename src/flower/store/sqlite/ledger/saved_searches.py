@@ -1,7 +1,7 @@
 """Saved searches in the ledger."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -28,6 +28,19 @@ _UPDATE: Final = (
     'UPDATE search SET name = ?, query = ?, start = ?, "end" = ?, columns = ?, sort = ?, shared = ?, at = ? '
     "WHERE id = ?"
 )
+
+#: Names of columns in ledgers of earlier versions, and the present names.
+_COLUMN_NAMES: Final[Mapping[str, str]] = {
+    "sent": "sent_at",
+    "received": "received_at",
+    "started": "started_at",
+    "succeeded": "succeeded_at",
+    "failed": "failed_at",
+    "retried": "retried_at",
+    "revoked": "revoked_at",
+    "rejected": "rejected_at",
+    "timestamp": "last_event_at",
+}
 
 
 class SqliteSavedSearches:
@@ -82,7 +95,7 @@ def _search(row: Row) -> SavedSearch:
         query=query,
         start=start,
         end=end,
-        columns=tuple(json.loads(columns)),
+        columns=tuple(_COLUMN_NAMES.get(column, column) for column in json.loads(columns)),
         sort=tuple(json.loads(sort)),
         owner=owner,
         shared=bool(shared),
