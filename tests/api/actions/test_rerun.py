@@ -1,12 +1,6 @@
-"""Re-run, run, revoke, terminate and abort single tasks, with their effect on a real worker."""
-
-import uuid
-from typing import Any
-
-import pytest
+"""Re-run and run single tasks, with the effect on a real worker."""
 
 from tests.helpers.product_client import Desk
-from tests.helpers.servers import wait_for
 
 
 def test_rerun_unchanged(desk: Desk) -> None:
@@ -92,61 +86,9 @@ def test_truncated_arguments_are_read_from_the_result_backend(extended_desk: Des
     assert (result["args"], result["kwargs"]) == ([long], {"more": "y" * 2_000})
 
 
-def test_registered_tasks(desk: Desk) -> None:
-    registered = desk.look("registered")
-    worker = desk.cluster.worker.hostname
-    assert worker in registered["queried_workers"]
-    tasks = {task["name"]: task for task in registered["tasks"]}
-    add = tasks["shop.add"]
-    assert (add["local"], add["signature"], add["abortable"]) == (True, "(x: Any, y: Any) -> Any", False)
-    assert worker in add["workers"]
-    assert [(one["name"], one["required"], one["annotation"]) for one in add["parameters"]] == [
-        ("x", True, "Any"),
-        ("y", True, "Any"),
-    ]
-    assert tasks["shop.fail"]["parameters"][0]["default"] == "'card declined'"
-    assert tasks["shop.again"]["parameters"] == []  # bound: without self
-    assert tasks["shop.until_aborted"]["abortable"] is True
-    assert not any(name.startswith("celery.") for name in tasks)
-
-
 def test_run_any_registered_task(desk: Desk) -> None:
     sent = desk.post("registered/shop.tell/run", {"args": [1], "kwargs": {"a": "b"}, "priority": 4})
     result = desk.result(sent["task"])
     assert (result["args"], result["kwargs"], result["priority"], result["origin"]) == ([1], {"a": "b"}, 4, None)
     assert desk.refused("registered/shop.nothing/run", {}, 404)["code"] == "task_not_registered"
     assert "TypeError" in desk.refused("registered/shop.add/run", {"args": [1]})["message"]
-
-
-def test_revoke(desk: Desk) -> None:
-    waiting = desk.sent("shop.add", 1, 2, until="RECEIVED", countdown=2)
-    reply = desk.post(f"tasks/{waiting}/revoke")
-    assert "flagged as revoked" in reply["replies"][desk.cluster.worker.hostname]
-    assert waiting in desk.cluster.worker.inspect("revoked")
-    desk.wait_for_state(waiting, "REVOKED")
-    assert "already finished (REVOKED)" in desk.refused(f"tasks/{waiting}/revoke", status=403)["message"]
-
-
-@pytest.mark.parametrize("signal", ["SIGTERM", "kill"])
-def test_terminate(desk: Desk, signal: str) -> None:
-    running = desk.sent("shop.rest", 300, until="STARTED")
-    assert "Unknown signal" in desk.refused(f"tasks/{running}/terminate", {"signal": "SIGNONSENSE"})["message"]
-    reply = desk.post(f"tasks/{running}/terminate", {"signal": signal})
-    assert reply["replies"][desk.cluster.worker.hostname] == f"terminate: {running}"
-    desk.wait_for_state(running, "REVOKED")
-    wait_for("its end", lambda: running not in {task["id"] for task in desk.cluster.worker.inspect("active")})
-
-
-def test_abort(desk: Desk) -> None:
-    running = desk.sent("shop.until_aborted", until="STARTED")
-    assert desk.post(f"tasks/{running}/abort")["message"] == f"Aborted '{running}'"
-    desk.wait_for_state(running, "SUCCESS")
-    assert "already finished (SUCCESS)" in desk.refused(f"tasks/{running}/abort", status=403)["message"]
-    other = desk.sent("shop.add", 1, 2, until="RECEIVED", countdown=2)
-    assert "not an AbortableTask" in desk.refused(f"tasks/{other}/abort", status=403)["message"]
-
-
-def test_a_task_without_a_record_can_be_revoked(redis_desk: Desk) -> None:
-    unseen: Any = str(uuid.uuid4())
-    redis_desk.post(f"tasks/{unseen}/revoke")
-    assert unseen in redis_desk.cluster.worker.inspect("revoked")

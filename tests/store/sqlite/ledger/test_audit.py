@@ -1,4 +1,4 @@
-"""Tests of the audit log, API tokens and secrets in a real file, with concurrent writers."""
+"""Tests of the audit log in a real file, with concurrent writers."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,6 @@ import pytest
 
 from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
-from flower.store.ledger.api_tokens import ApiToken
 from flower.store.ledger.audit import MAX_STORED_TARGETS, AuditFilter
 
 
@@ -76,26 +75,6 @@ def test_concurrent_writers(tmp_path: Path) -> None:
     assert (tmp_path / "store" / "ledger.db").stat().st_mode & 0o777 == 0o600
     for each in ledgers:
         each.close()
-
-
-def test_tokens(ledger: Ledger) -> None:
-    token = ApiToken(
-        id="t1", name="script", owner="ann", auth_method="basic", permissions=("view",), created_at=1.0, expires_at=9.0
-    )
-    ledger.tokens.add(token, b"digest")
-    assert ledger.tokens.find_by_digest(b"digest") == ledger.tokens.token("t1") == token
-    assert ledger.tokens.find_by_digest(b"other") is ledger.tokens.token("t2") is None
-    ledger.tokens.record_use("t1", 5.0, "10.0.0.1")
-    assert ledger.tokens.revoke("t1", 6.0, "bob")
-    assert not ledger.tokens.revoke("t1", 7.0, "eve")
-    [found] = ledger.tokens.tokens("ann")
-    assert (found.last_used_at, found.last_used_from, found.revoked_at, found.revoked_by) == (
-        5.0,
-        "10.0.0.1",
-        6.0,
-        "bob",
-    )
-    assert ledger.tokens.tokens("bob") == []
 
 
 def test_stored_outcomes_and_auth_methods_do_not_change(ledger: Ledger, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests of saved searches and failure notes in a real file."""
+"""Tests of saved searches in a real file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 
 from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
-from flower.store.ledger.failure_notes import FailureNote
 from flower.store.ledger.saved_searches import SavedSearch
 
 
@@ -61,32 +60,3 @@ def test_column_names_of_earlier_versions_are_converted(ledger: Ledger) -> None:
 def test_number_of_searches_is_limited(ledger: Ledger) -> None:
     assert [ledger.saved_searches.add(search(number), limit=2) for number in range(3)] == [True, True, False]
     assert ledger.saved_searches.add(search(7, "bob"), limit=2)
-
-
-def test_latest_note_replaces_the_previous_one(ledger: Ledger, tmp_path: Path) -> None:
-    muted = FailureNote(
-        failure="f1", decision="muted", created_by="ann", created_at=1.0, expires_at=9.0, comment="known"
-    )
-    resolved = FailureNote(failure="f1", decision="resolved", created_by="bob", created_at=2.0)
-    other = FailureNote(failure="f2", decision="muted", created_by="", created_at=3.0)
-    for note in (muted, other):
-        ledger.failure_notes.put(note)
-    assert ledger.failure_notes.notes() == {"f1": muted, "f2": other}
-    ledger.failure_notes.put(resolved)
-    again = open_ledger(tmp_path / "store")
-    assert again.failure_notes.notes() == {"f1": resolved, "f2": other}
-    assert again.failure_notes.delete("f1")
-    again.close()
-    assert not ledger.failure_notes.delete("f1")
-    assert ledger.failure_notes.notes() == {"f2": other}
-
-
-def test_earliest_time_is_retained(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger.failure_notes.record_first_seen({"f1": 5.0, "f2": 6.0})
-    ledger.failure_notes.record_first_seen({"f1": 7.0, "f2": 4.0, "f3": 1.0})
-    ledger.failure_notes.record_first_seen({})
-    assert ledger.failure_notes.first_seen() == {"f1": 5.0, "f2": 4.0, "f3": 1.0}
-    assert ledger.failure_notes.first_seen(["f2", "f9"]) == {"f2": 4.0}
-    monkeypatch.setattr("flower.store.sqlite.ledger.failure_notes.MAX_FIRST_SEEN", 2)
-    ledger.failure_notes.record_first_seen({"f4": 8.0})
-    assert ledger.failure_notes.first_seen() == {"f1": 5.0, "f4": 8.0}
