@@ -1,4 +1,4 @@
-"""API tokens and the audit log over HTTP, and the word of a proxy."""
+"""API tokens, the audit log and the trusted proxy over HTTP."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ ANN, OLGA, VERA = ("ann", "a"), ("olga", "o"), ("vera", "v")
 
 
 def no_broker() -> Any:
-    raise BackendUnavailable("There is no broker in this test")
+    raise BackendUnavailable("This test has no broker")
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def test_a_token_from_its_making_to_its_end(live: Live) -> None:
-    found = made(live, permissions=["tasks", "view"], days=1)
-    text, token = found["text"], found["token"]
+def test_token_lifecycle(live: Live) -> None:
+    found = made(live, permissions=["tasks", "view"], expires_in_days=1)
+    text, token = found["secret"], found["token"]
     assert text.startswith(TOKEN_PREFIX)
-    assert (token["owner"], token["permissions"], token["used"]) == ("olga", ["view", "tasks"], None)
-    assert token["expires"] - token["made"] == pytest.approx(86_400)
+    assert (token["owner"], token["permissions"], token["last_used_at"]) == ("olga", ["view", "tasks"], None)
+    assert token["expires_at"] - token["created_at"] == pytest.approx(86_400)
     me = live.http.get("/api/v1/me", headers=bearer(text)).json()
-    assert me == {"name": "olga", "way": "token", "permissions": ["tasks", "view"]}
+    assert me == {"name": "olga", "auth_method": "token", "permissions": ["tasks", "view"]}
     listed = live.http.get("/api/v1/tokens", auth=OLGA)
     [row] = listed.json()["tokens"]
     assert text not in listed.text
-    assert row["used"] >= row["made"]
-    assert row["used_from"] == "127.0.0.1"
+    assert row["last_used_at"] >= row["created_at"]
+    assert row["last_used_from"] == "127.0.0.1"
     revoked = live.http.delete(f"/api/v1/tokens/{token['id']}", auth=OLGA).json()
     assert revoked["revoked_by"] == "olga"
     assert live.http.get("/api/v1/me", headers=bearer(text)).status_code == 401
@@ -73,23 +73,31 @@ def test_a_token_from_its_making_to_its_end(live: Live) -> None:
     assert all(text.encode() not in path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
-def test_no_token_does_more_than_its_maker(live: Live) -> None:
+def test_token_permissions_are_limited(live: Live) -> None:
     body = {"name": "t", "permissions": ["view", "audit"]}
     answer = live.http.post("/api/v1/tokens", json=body, auth=OLGA)
-    assert (answer.status_code, answer.json()["error"]["hint"]) == (403, "you have not audit")
-    text = made(live, ANN, permissions=["view"])["text"]
-    assert "cannot make tokens" in live.http.post("/api/v1/tokens", json=body, headers=bearer(text)).text
+    assert (answer.status_code, answer.json()["error"]["hint"]) == (403, "missing: audit")
+    text = made(live, ANN, permissions=["view"])["secret"]
+    assert "cannot create tokens" in live.http.post("/api/v1/tokens", json=body, headers=bearer(text)).text
 
 
 @pytest.mark.parametrize(
-    "change", [{"permissions": []}, {"permissions": ["all"]}, {"name": ""}, {"days": 0}, {"days": -1}, {"more": 1}]
+    "change",
+    [
+        {"permissions": []},
+        {"permissions": ["all"]},
+        {"name": ""},
+        {"expires_in_days": 0},
+        {"expires_in_days": -1},
+        {"more": 1},
+    ],
 )
-def test_tokens_that_make_no_sense(live: Live, change: dict[str, Any]) -> None:
+def test_invalid_tokens(live: Live, change: dict[str, Any]) -> None:
     answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **change}, auth=OLGA)
     assert answer.status_code == 400
 
 
-def test_others_tokens_are_for_admins(live: Live) -> None:
+def test_tokens_of_other_users(live: Live) -> None:
     token = made(live, VERA)["token"]
     assert live.http.get("/api/v1/tokens", auth=OLGA).json() == {"tokens": []}
     assert live.http.delete(f"/api/v1/tokens/{token['id']}", auth=OLGA).status_code == 404
@@ -97,7 +105,7 @@ def test_others_tokens_are_for_admins(live: Live) -> None:
     assert live.http.delete(f"/api/v1/tokens/{token['id']}", auth=ANN).json()["revoked_by"] == "ann"
 
 
-def test_a_token_opens_an_api_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_without_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(example_store(), no_broker) as live:
         _, text = create_token(
@@ -114,8 +122,8 @@ def test_a_token_opens_an_api_that_is_closed(monkeypatch: pytest.MonkeyPatch) ->
         assert live.http.get("/api/tasks", headers=bearer(f"{text}x")).status_code == 401
 
 
-def test_the_log_tells_who_did_what(live: Live) -> None:
-    text = made(live, OLGA, permissions=["tasks"])["text"]
+def test_audit_entries(live: Live) -> None:
+    text = made(live, OLGA, permissions=["tasks"])["secret"]
     live.http.post("/api/task/async-apply/shop.pay", json={"args": ["4111"], "kwargs": {"x": "y"}, "queue": "q"},
                    headers=bearer(text))  # fmt: skip
     live.http.post("/api/task/revoke/id-1?terminate=true&password=hush", auth=OLGA)
@@ -124,10 +132,10 @@ def test_the_log_tells_who_did_what(live: Live) -> None:
     limit, refused, revoke, apply, _ = live.http.get("/api/v1/audit", auth=ANN).json()["entries"]
     assert (limit["outcome"], limit["message"]) == ("refused", "Missing argument ratelimit")
     assert limit["targets"] == ["shop.pay", "w1"]
-    assert (refused["who"], refused["outcome"], refused["targets"]) == ("vera", "refused", ["id-2"])
-    assert (revoke["outcome"], revoke["message"]) == ("failed", "There is no broker in this test")
+    assert (refused["user"], refused["outcome"], refused["targets"]) == ("vera", "refused", ["id-2"])
+    assert (revoke["outcome"], revoke["message"]) == ("failed", "This test has no broker")
     assert revoke["parameters"] == {"terminate": "true", "password": "***"}
-    assert (apply["who"], apply["way"], apply["address"]) == ("olga", "token", "127.0.0.1")
+    assert (apply["user"], apply["auth_method"], apply["address"]) == ("olga", "token", "127.0.0.1")
     assert len(apply["token"]) == 12
     assert apply["parameters"] == {"args": "1 values", "kwargs": ["x"], "queue": "q"}
     assert apply["targets"] == ["shop.pay", "q"]
@@ -136,7 +144,7 @@ def test_the_log_tells_who_did_what(live: Live) -> None:
     assert "hush" not in whole
 
 
-def test_filters_pages_and_files(live: Live) -> None:
+def test_audit_filters_pages_and_export(live: Live) -> None:
     for number in range(5):
         live.http.post(f"/api/task/revoke/=id-{number}", auth=VERA)
 
@@ -146,13 +154,13 @@ def test_filters_pages_and_files(live: Live) -> None:
         return [entry["targets"][0] for entry in answer.json()["entries"]]
 
     first = live.http.get("/api/v1/audit", params={"limit": 2}, auth=ANN).json()
-    assert ids(limit=2, cursor=first["next"]) == ["=id-2", "=id-1"]
+    assert ids(limit=2, cursor=first["next_cursor"]) == ["=id-2", "=id-1"]
     assert ids(target="=id-3") == ["=id-3"]
-    assert ids(who="ann") == ids(start="now", end="-1h") == []
-    assert len(ids(who="vera", action="task", outcome="refused", start="-1h", address="127.0.0.1")) == 5
+    assert ids(user="ann") == ids(start="now", end="-1h") == []
+    assert len(ids(user="vera", action="task", outcome="refused", start="-1h", address="127.0.0.1")) == 5
     for wrong in ({"cursor": "x"}, {"outcome": "x"}, {"start": "soon"}, {"limit": 0}):
         assert live.http.get("/api/v1/audit", params=wrong, auth=ANN).status_code == 400
-    lines = live.http.get("/api/v1/audit/export?who=vera", auth=ANN).text.splitlines()
+    lines = live.http.get("/api/v1/audit/export?user=vera", auth=ANN).text.splitlines()
     assert [json.loads(line)["targets"] for line in lines] == [[f"=id-{n}"] for n in (4, 3, 2, 1, 0)]
     sheet = live.http.get("/api/v1/audit/export?format=csv", auth=ANN)
     assert sheet.headers["content-type"] == "text/csv; charset=UTF-8"
@@ -171,19 +179,19 @@ def fill(live: Live, size: int) -> None:
     raise AssertionError("the file does not get full")
 
 
-def test_what_cannot_be_noted_is_not_done(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_action_is_rejected_if_the_audit_log_is_full(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is made full by SQLite's own limit, as a full disk would."""
     live.http.post("/api/task/revoke/x", auth=OLGA)
-    file = live.ledger.audit._file  # type: ignore[attr-defined]
-    with file._opened() as db:
+    database = live.ledger.audit._database  # type: ignore[attr-defined]
+    with database._locked_connection() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count={pages}").fetchall()
     for size in (500, 50, 1):
         fill(live, size)
     calls = []
-    monkeypatch.setattr("flower.http.flower.task_control.revoke_task", lambda *given: calls.append(given))
+    monkeypatch.setattr("flower.cluster.tasks.broadcast_revoke", lambda *given: calls.append(given))
     answer = live.http.post("/api/task/revoke/x", auth=OLGA)
-    assert (answer.status_code, answer.text) == (503, "Nothing was done: it cannot be written to the audit log")
+    assert (answer.status_code, answer.text) == (503, "Rejected: the audit log cannot be written")
     answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]}, auth=OLGA)
     assert answer.json()["error"]["code"] == "store_full"
     assert not calls
@@ -191,7 +199,7 @@ def test_what_cannot_be_noted_is_not_done(live: Live, monkeypatch: pytest.Monkey
     assert live.http.get("/tasks", auth=OLGA).status_code == 200
 
 
-def test_what_is_masked() -> None:
+def test_redacted_parameters() -> None:
     given = {
         "api_key": "x", "nested": [{"Authorization": "x", "fine": 1}], "long": "x" * 500, "args": [1, 2],
         "kwargs": {"b": 1, "a": 2}, "cardNumber": 1,
@@ -202,13 +210,13 @@ def test_what_is_masked() -> None:
     }  # fmt: skip
 
 
-def test_a_proxy_is_believed_where_it_is_trusted() -> None:
+def test_trusted_proxy() -> None:
     settings = {"proxy_header": "X-Forwarded-User", "proxy_groups_header": "X-Groups", "roles": ("group:ops:operator",)}
     said = {"X-Forwarded-User": "Zoë".encode().decode("latin-1"), "X-Groups": "all, ops"}
     headers = {name: value.encode("latin-1") for name, value in said.items()}
     with Live(example_store(), no_broker, trusted_proxies=("127.0.0.0/8",), **settings) as live:
         me = live.http.get("/api/v1/me", headers=headers).json()
-        assert me == {"name": "Zoë", "way": "proxy", "permissions": ["tasks", "view", "workers"]}
+        assert me == {"name": "Zoë", "auth_method": "proxy", "permissions": ["tasks", "view", "workers"]}
         assert live.http.get("/tasks").status_code == 401
         assert "www-authenticate" not in live.http.get("/tasks").headers
     with Live(example_store(), no_broker, trusted_proxies=("10.0.0.1", "unix"), **settings) as live:
@@ -216,7 +224,7 @@ def test_a_proxy_is_believed_where_it_is_trusted() -> None:
         assert live.http.get("/api/v1/me", headers=forged).status_code == 401
 
 
-def test_which_addresses_are_trusted() -> None:
+def test_trusted_addresses() -> None:
     proxies = trusted_proxy_from("X-User", "", ("10.0.0.0/8", "::1", "unix"))
     trusted = ["10.1.2.3", "::1", "", "::ffff:10.0.0.1"]
     assert all(proxies.read_user({"x-user": "ann"}, peer) for peer in trusted)
@@ -235,7 +243,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder.parent)
 
 
-def test_tokens_on_the_command_line(live: Live) -> None:
+def test_token_commands(live: Live) -> None:
     folder = Path(live._folder.name)
     text = run(
         folder, "token", "create", "cron", "--role", "operator", "--expires", "1h", "--owner", "vera"
@@ -243,7 +251,7 @@ def test_tokens_on_the_command_line(live: Live) -> None:
     # never more than its owner may
     assert live.http.get("/api/v1/me", headers=bearer(text)).json()["permissions"] == ["view"]
     token = run(folder, "token", "list").stdout.split("\t")
-    assert token[1:5] == ["cron", "vera", "view,tasks,workers", "good"]
+    assert token[1:5] == ["cron", "vera", "view,tasks,workers", "active"]
     assert run(folder, "token", "revoke", token[0]).returncode == 0
     assert live.http.get("/api/v1/me", headers=bearer(text)).status_code == 401
     assert run(folder, "token", "list", "--json").stdout.count('"revoked"') == 1
@@ -251,6 +259,6 @@ def test_tokens_on_the_command_line(live: Live) -> None:
     assert run(folder, "token", "create", "x", "--permissions", "all").returncode == 2
     told = [json.loads(line) for line in run(folder, "audit", "--action", "token", "--ndjson").stdout.splitlines()]
     assert [entry["action"] for entry in told] == ["token.revoke", "token.create"]
-    assert all(entry["way"] == "cli" and entry["targets"] == [token[0]] for entry in told)
-    assert run(folder, "audit", "--who", "nobody at all").returncode == 1
+    assert all(entry["auth_method"] == "cli" and entry["targets"] == [token[0]] for entry in told)
+    assert run(folder, "audit", "--user", "nobody at all").returncode == 1
     assert run(folder.parent / f"no-{os.getpid()}", "audit").returncode == 3

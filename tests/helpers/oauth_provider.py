@@ -40,7 +40,7 @@ class LocalGoogle(Google):
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         self.authorize_endpoint, self.token_endpoint = f"{self.base}/v1/authorize", f"{self.base}/v1/token"
-        self.userinfo = f"{self.base}/v1/userinfo"
+        self.userinfo_endpoint = f"{self.base}/v1/userinfo"
 
 
 class Guest:
@@ -52,7 +52,7 @@ class Guest:
     async def authorize_url(self, login: LoginAttempt) -> str:
         return f"https://door.example/?{urlencode({'state': login.state})}"
 
-    async def person(self, code: str, login: LoginAttempt) -> UserInfo:
+    async def authenticate(self, code: str, login: LoginAttempt) -> UserInfo:
         return UserInfo((f"{code}@example.com",), ("guests",))
 
 

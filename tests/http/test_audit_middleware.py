@@ -10,7 +10,7 @@ from tests.helpers.web_server import Live
 
 
 @pytest.mark.parametrize("way", ["apply", "send-task"])
-def test_what_an_operator_runs_is_done_and_noted(redis_cluster: Cluster, way: str) -> None:
+def test_sent_tasks_are_audited(redis_cluster: Cluster, way: str) -> None:
     settings = {"basic_auth": ("olga:o", "vera:v"), "roles": ("olga:operator", "vera:viewer")}
     with Live(example_store(), lambda: redis_cluster.app, **settings) as live:
         body = {"args": [20, 22]}

@@ -15,7 +15,7 @@ PATHS = ("/healthcheck", "/tasks", "/task/a", "/api/tasks", "/api/task/info/a", 
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere", "/api/nothing", "/api/task/info/nobody", "/tasks?offset=x"])
-def test_every_answer_has_them(live: Live, path: str) -> None:
+def test_headers_of_every_response(live: Live, path: str) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
         headers = live.http.request(method, path).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -32,7 +32,7 @@ def test_head_is_get_without_a_body(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in ("/tasks", "/task/a", "/api/tasks")])
-def test_what_is_known_is_not_sent_again(live: Live, path: str) -> None:
+def test_etag(live: Live, path: str) -> None:
     tag = live.http.get(path).headers["etag"]
     for asked in (tag, f"W/{tag}", f'"other", {tag}', "*" if "static" not in path else tag):
         again = live.http.get(path, headers={"If-None-Match": asked})
@@ -43,7 +43,7 @@ def test_what_is_known_is_not_sent_again(live: Live, path: str) -> None:
     assert live.http.head(path).headers["etag"] == tag
 
 
-def test_what_is_streamed_or_fails_has_no_validator(live: Live) -> None:
+def test_no_etag_for_streams_and_errors(live: Live) -> None:
     assert "etag" not in live.http.get("/api/tasks").headers
     assert "etag" not in live.http.get("/nowhere").headers
     assert live.http.get("/nowhere", headers={"If-None-Match": "*"}).status_code == 404
@@ -56,7 +56,7 @@ def test_options_is_the_same_for_every_path(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/api/tasks", "/healthcheck", "/api/task/info/a"])
-def test_a_method_that_is_not_taken(live: Live, path: str) -> None:
+def test_method_not_allowed(live: Live, path: str) -> None:
     for method in ("PUT", "PATCH", "DELETE"):
         answer = live.http.request(method, path)
         assert (answer.status_code, answer.text) == (405, "")
@@ -66,13 +66,13 @@ def test_a_method_that_is_not_taken(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tasks/", "/api/tasks/", "/healthcheck/", "/nowhere/"])
-def test_a_slash_at_the_end_is_another_path(live: Live, store: Reader, path: str) -> None:
+def test_trailing_slash(live: Live, store: Reader, path: str) -> None:
     assert live.http.get(path).status_code == 404
     with Live(store, url_prefix="deep") as below:
         assert below.http.get(f"/deep{path}").status_code == 404
 
 
-def test_nothing_is_served_outside_the_prefix(store: Reader) -> None:
+def test_url_prefix(store: Reader) -> None:
     with Live(store, url_prefix="/deep/") as live:
         for path in ("/", "/tasks", "/api/tasks", "/healthcheck", "/metrics", "/static/flower.svg", "/deeper"):
             assert live.http.get(path).status_code == 404
@@ -90,13 +90,13 @@ def test_nothing_is_served_outside_the_prefix(store: Reader) -> None:
         ("sort_by=size", "Invalid sort_by 'size', expected one of name, received, started, state"),
     ],
 )
-def test_errors_in_parameters(live: Live, query: str, message: str) -> None:
+def test_invalid_parameters(live: Live, query: str, message: str) -> None:
     answer = live.http.get(f"/api/tasks?{query}")
     assert (answer.status_code, answer.text) == (400, message)
     assert answer.headers["content-type"].lower() == "text/plain; charset=utf-8"
 
 
-def test_query_and_form_are_one_and_the_last_wins(live: Live) -> None:
+def test_form_overrides_query(live: Live) -> None:
     path = "/api/task/timeout/x?workername=w&soft=bad"
     for body in ({"data": {"soft": " worse "}}, {"files": {"soft": (None, " worse ")}}):
         answer = live.http.post(path, **body)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def test_query_and_form_are_one_and_the_last_wins(live: Live) -> None:
         assert (answer.status_code, answer.text) == (400, "Missing argument workername")
 
 
-def test_no_body_is_read_without_end(live: Live) -> None:
+def test_body_limit(live: Live) -> None:
     """A file in a form would go to the disk, as long as it is."""
 
     def endless() -> Iterator[bytes]:
@@ -129,7 +129,7 @@ class Broken:
         raise RuntimeError("the very inside")
 
 
-def test_an_error_of_ours(opened: None) -> None:
+def test_internal_error(opened: None) -> None:
     with Live(Broken()) as live:  # type: ignore[arg-type]
         page, api = live.http.get("/task/a"), live.http.get("/api/task/info/a")
     assert (page.status_code, api.status_code, api.text) == (500, 500, "")
@@ -139,7 +139,7 @@ def test_an_error_of_ours(opened: None) -> None:
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-def test_an_error_of_ours_while_debugging(opened: None) -> None:
+def test_internal_error_with_debug(opened: None) -> None:
     with Live(Broken(), debug=True) as live:  # type: ignore[arg-type]
         page = live.http.get("/task/a")
     assert page.status_code == 500
@@ -147,7 +147,7 @@ def test_an_error_of_ours_while_debugging(opened: None) -> None:
     assert "bellflower 0" in page.text
 
 
-def test_the_log_tells_who_was_refused_and_why(store: Reader, opened: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejected_requests_are_logged(store: Reader, opened: None, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "flower")
     with Live(store, read_only=True) as live:
         live.http.get("/api/task/info/no%1Bbody?code=hush")
@@ -160,7 +160,7 @@ def test_the_log_tells_who_was_refused_and_why(store: Reader, opened: None, capl
     ]
 
 
-def test_the_log_tells_of_every_request_while_debugging(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_requests_are_logged_with_debug(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "flower")
     with Live(store, debug=True) as live:
         live.http.get("/login?code=hush")

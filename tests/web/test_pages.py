@@ -32,7 +32,7 @@ def files(page: str) -> list[str]:
     return re.findall(r'(?:href|src)="([^"]*/static/ui/[^"]+)"', page)
 
 
-def test_the_page(live: Live) -> None:
+def test_page(live: Live) -> None:
     page = live.http.get("/tasks")
     assert page.headers["content-type"] == "text/html; charset=UTF-8"
     assert page.headers["cache-control"] == "no-cache"
@@ -47,7 +47,7 @@ def test_the_page(live: Live) -> None:
     assert "<style" not in page.text
 
 
-def test_its_files_are_kept_for_good_and_come_zipped(live: Live) -> None:
+def test_assets_are_cached_and_compressed(live: Live) -> None:
     page = live.http.get("/tasks").text
     found = files(page)
     assert any(name.endswith("js/pages/tasks.js") for name in found)
@@ -67,7 +67,7 @@ def test_its_files_are_kept_for_good_and_come_zipped(live: Live) -> None:
     assert live.http.get(module.replace("js/main.js", "..%2f..%2ftemplates%2fshell.html")).status_code == 404
 
 
-def test_every_module_that_a_page_imports_is_preloaded(live: Live) -> None:
+def test_module_preload(live: Live) -> None:
     """So that a remote browser asks once, and not level by level."""
     page = live.http.get("/task/a").text
     preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', page))
@@ -92,7 +92,7 @@ def test_one_task(live: Live) -> None:
     assert live.http.get("/task/c%2Fd").status_code == 200
 
 
-def test_hostile_tasks_are_text(live: Live) -> None:
+def test_untrusted_content_is_escaped(live: Live) -> None:
     page = live.http.get("/task/%3Cscript%3Ealert(1)%3C%2Fscript%3E%2Fa%20b")
     assert page.status_code == 200
     for part in ("<script>alert", "<img", "\u202e", "\x00", "\x1b"):
@@ -100,7 +100,7 @@ def test_hostile_tasks_are_text(live: Live) -> None:
     assert "<img src=x onerror=alert(1)>" in title(page.text)
 
 
-def test_what_is_not_there(live: Live) -> None:
+def test_not_found(live: Live) -> None:
     page = live.http.get("/task/%3Cb%3E")
     assert page.status_code == 404
     assert "Unknown task &#39;&lt;b&gt;&#39;" in page.text
@@ -109,7 +109,7 @@ def test_what_is_not_there(live: Live) -> None:
     assert "Page not found" in live.http.get("/nowhere").text
 
 
-def test_what_the_modules_are_told(store: Reader, opened: None) -> None:
+def test_bootstrap_data(store: Reader, opened: None) -> None:
     with Live(
         store, tasks_columns="uuid, name, exception, nonsense", natural_time=True, log_url="https://l/{uuid}"
     ) as live:
@@ -125,7 +125,7 @@ def test_what_the_modules_are_told(store: Reader, opened: None) -> None:
     assert told["can_act"] is False
 
 
-def test_pages_read_the_api_that_is_closed_to_others(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_can_read_the_disabled_api(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(store) as live:
         assert live.http.get("/api/v1/count").status_code == 401
@@ -154,6 +154,6 @@ def test_under_a_prefix(store: Reader, opened: None) -> None:
         assert live.http.get("/deep/flower/task/nobody").status_code == 404
 
 
-def test_values() -> None:
+def test_escape_invisible() -> None:
     assert escape_invisible("a\x00b\u202ec\nd\te\udcff") == "a\\x00b\\u202ec\nd\te\\udcff"
     assert escape_invisible("x" * 70_000).endswith("… and 4,464 more characters")

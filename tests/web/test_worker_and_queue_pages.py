@@ -36,7 +36,7 @@ def counted(worker: str, task: str, number: int) -> TaskCounters:
     return TaskCounters(worker, task, dict.fromkeys(("task-received", "task-succeeded"), (number, 1.0)))
 
 
-def test_rows(live: Live, writer: Writer) -> None:
+def test_worker_rows(live: Live, writer: Writer) -> None:
     now = time.time()
     here = Record("celery@w1", pid=7, heartbeat=now, freq=2.0, active=1, processed=9, loadavg=(0.5, 0.4, 0.3), clock=5)
     writer.write(
@@ -69,7 +69,7 @@ def test_rows(live: Live, writer: Writer) -> None:
     assert rows["celery@w2"]["task-succeeded"] == 1
 
 
-def test_workers_that_went_long_ago(store: Reader, writer: Writer, opened: None) -> None:
+def test_purged_workers(store: Reader, writer: Writer, opened: None) -> None:
     now = time.time()
     writer.write(
         Batch(
@@ -93,7 +93,7 @@ def settings(page: str) -> dict[str, Any]:
     return dict(json.loads(unescape(found[1])))
 
 
-def test_the_pages_are_there(live: Live) -> None:
+def test_page_titles(live: Live) -> None:
     for path, title in (
         ("/workers", "Workers"), ("/broker", "Broker"), ("/queues", "Queues"), ("/queues/a%2Fb", "a/b"),
         ("/audit", "Audit log"), ("/jobs", "Bulk jobs"), ("/settings", "Settings"),
@@ -105,15 +105,19 @@ def test_the_pages_are_there(live: Live) -> None:
         assert settings(page.text)["found"] is True
 
 
-def test_a_worker_that_sends_no_events_is_asked(steered: Live, redis_cluster: Cluster) -> None:
+def test_worker_without_events_is_inspected(steered: Live, redis_cluster: Cluster) -> None:
     name = redis_cluster.worker.hostname
     assert steered.http.get(f"/worker/{name}").status_code == 200
     brief = next(each for each in steered.http.get("/api/v1/inspections").json()["workers"] if each["name"] == name)
-    assert (brief["answered"], brief["slots"], brief["pool"]) == (True, redis_cluster.worker.concurrency, "prefork")
+    assert (brief["answered"], brief["concurrency"], brief["pool"]) == (
+        True,
+        redis_cluster.worker.concurrency,
+        "prefork",
+    )
     assert "celery" in brief["queues"]
 
 
-def test_a_dead_worker_is_not_waited_for(steered: Live, writer: Writer) -> None:
+def test_dead_worker_does_not_delay_its_page(steered: Live, writer: Writer) -> None:
     heard = time.time() - 3600
     writer.write(Batch(workers=[Record("dead@w", pid=99, heartbeat=heard, freq=2.0)]))
     begun = time.monotonic()
@@ -121,7 +125,7 @@ def test_a_dead_worker_is_not_waited_for(steered: Live, writer: Writer) -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_nobody_knows_it(steered: Live) -> None:
+def test_unknown_worker_and_job(steered: Live) -> None:
     page = steered.http.get("/worker/no%2Fsuch%3Cb%3E")
     assert page.status_code == 404
     assert "Unknown worker &#39;no/such&lt;b&gt;&#39;" in page.text
@@ -130,20 +134,20 @@ def test_nobody_knows_it(steered: Live) -> None:
     assert (page.status_code, settings(page.text)["found"]) == (404, False)
 
 
-def test_how_the_server_is_set_up(store: Reader, opened: None) -> None:
+def test_settings(store: Reader, opened: None) -> None:
     app = make("redis://user:secret@127.0.0.1:1", None)
     rules = parse_rules(["default", "my_pin"], None, ["shop.login:1"])
     with Live(store, lambda: app, max_age=3600.0, read_only=True, redactor=Redactor(rules)) as live:
-        said = live.http.get("/api/v1/settings")
-    assert "secret" not in said.json()["broker"]
-    assert said.json()["broker"].startswith("redis://user:**@")
-    assert said.json()["kept"]["max_age"] == 3600.0
-    assert "my_pin" in said.json()["redaction"]["names"]
-    assert said.json()["redaction"]["arguments"] == ["shop.login: 1"]
-    assert (said.json()["read_only"], said.json()["login"]) == (True, False)
+        response = live.http.get("/api/v1/settings")
+    assert "secret" not in response.json()["broker_url"]
+    assert response.json()["broker_url"].startswith("redis://user:**@")
+    assert response.json()["retention"]["task_max_age"] == 3600.0
+    assert "my_pin" in response.json()["redaction"]["names"]
+    assert response.json()["redaction"]["arguments"] == ["shop.login: 1"]
+    assert (response.json()["read_only"], response.json()["login_required"]) == (True, False)
 
 
-def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
+def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"redis://user:secret@127.0.0.1:{free_port()}", None)
     with Live(store, lambda: app) as live:
         assert live.http.get("/broker").status_code == 200
@@ -155,7 +159,7 @@ def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
         assert live.http.get("/workers", params={"refresh": "1"}).status_code == 200
 
 
-def test_what_is_said_is_masked() -> None:
+def test_redacted_inspection() -> None:
     redactor = Redactor()
     conf = {"broker_url": "redis://:hunter2@h", "my_password": "hunter2", "task_acks_late": True}
     assert redact_inspection("conf", conf, redactor) == {

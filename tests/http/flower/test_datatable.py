@@ -27,7 +27,7 @@ def ids(answer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_protocol(live: Live, method: str) -> None:
+def test_protocol(live: Live, method: str) -> None:
     given = asked(length=2)
     answer = (live.http.get("/tasks/datatable", params=given) if method == "GET"
               else live.http.post("/tasks/datatable", data=given))  # fmt: skip
@@ -42,14 +42,14 @@ def test_the_protocol(live: Live, method: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["draw", "start", "length", "order[0][column]"])
-def test_what_must_be_there(live: Live, missing: str) -> None:
+def test_required_parameters(live: Live, missing: str) -> None:
     without = {key: value for key, value in asked().items() if key != missing}
     answer = live.http.get("/tasks/datatable", params=without)
     assert (answer.status_code, answer.text) == (400, f"Missing argument {missing}")
     assert live.http.get("/tasks/datatable", params=asked(**{missing: "x"})).status_code == 400
 
 
-def test_search_and_what_is_wrong_with_it(live: Live) -> None:
+def test_search_and_search_errors(live: Live) -> None:
     found = live.http.get("/tasks/datatable", params=asked(**{"search[value]": "state:FAILURE"})).json()
     assert (ids(found), found["recordsTotal"], found["recordsFiltered"]) == (["b"], 4, 1)
     wrong = live.http.get("/tasks/datatable", params=asked(**{"search[value]": '"open'}))
@@ -58,7 +58,7 @@ def test_search_and_what_is_wrong_with_it(live: Live) -> None:
     assert (wrong.json()["data"], wrong.json()["recordsFiltered"], wrong.json()["recordsTotal"]) == ([], 0, 4)
 
 
-def test_orders(live: Live, writer: Writer) -> None:
+def test_sorting(live: Live, writer: Writer) -> None:
     more = [Task(uuid=f"r{number}", retries=number, received=1.0, timestamp=1.0) for number in (10, 2)]
     writer.write(Batch(new=more))
 
@@ -96,7 +96,7 @@ def masking(task: Any) -> Any:
 @pytest.mark.parametrize(
     "path", ["/api/tasks", "/api/task/info/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
 )
-def test_format_task_is_applied_to_everything_that_shows_a_task(store: Reader, opened: None, path: str) -> None:
+def test_format_task_is_applied_everywhere(store: Reader, opened: None, path: str) -> None:
     with Live(with_format_task(store, masking)) as live:
         answer = live.http.get(path, params=asked() if path.endswith("datatable") else {})
         assert answer.status_code == 200, answer.text
@@ -105,7 +105,7 @@ def test_format_task_is_applied_to_everything_that_shows_a_task(store: Reader, o
     assert store.task("a").kwargs == "{'order_id': 17}"  # type: ignore[union-attr]
 
 
-def test_a_function_that_fails_shows_the_task_as_it_is(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_format_task_shows_the_recorded_task(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
     shown = with_format_task(store, masking).task("c/d")  # it has no worker
     assert shown == store.task("c/d")
     assert "format_task failed for task c/d" in caplog.text
@@ -114,7 +114,7 @@ def test_a_function_that_fails_shows_the_task_as_it_is(store: Reader, caplog: py
     assert with_format_task(store, None) is store
 
 
-def test_what_a_function_sees_and_may_change(store: Reader) -> None:
+def test_attributes_of_format_task(store: Reader) -> None:
     seen: dict[str, Any] = {}
 
     def change(task: Any) -> Any:

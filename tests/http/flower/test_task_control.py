@@ -47,7 +47,7 @@ def test_apply(steered: Live) -> None:
     assert result(steered, done["task-id"]) == done
 
 
-def test_apply_takes_any_content_type_and_task_id(steered: Live) -> None:
+def test_apply_accepts_any_content_type_and_task_id(steered: Live) -> None:
     task_id = f"ours/{time.time()}"
     body = json.dumps({"args": ["<b>&amp;</b>"], "kwargs": {"ключ": "ä"}, "task_id": task_id, "timeout": 20})
     done = steered.http.post("/api/task/apply/shop.echo", content=body, headers={"Content-Type": "text/plain"}).json()
@@ -55,7 +55,7 @@ def test_apply_takes_any_content_type_and_task_id(steered: Live) -> None:
     assert result(steered, task_id)["state"] == "SUCCESS"
 
 
-def test_a_failed_task_is_an_answer(steered: Live) -> None:
+def test_result_of_a_failed_task(steered: Live) -> None:
     answer = steered.http.post("/api/task/apply/shop.fail", json={"timeout": 20})
     done = answer.json()
     assert answer.status_code == 200
@@ -64,13 +64,13 @@ def test_a_failed_task_is_an_answer(steered: Live) -> None:
     assert result(steered, done["task-id"]) == done
 
 
-def test_a_slow_task_is_answered_with_its_state(steered: Live) -> None:
+def test_result_of_a_slow_task(steered: Live) -> None:
     done = steered.http.post("/api/task/apply/shop.rest", json={"args": [2], "timeout": 0.3}).json()
     assert done.keys() == {"task-id", "state"}
     assert done["state"] in ("PENDING", "STARTED")
 
 
-def test_sent_and_found(steered: Live) -> None:
+def test_result_of_a_sent_task(steered: Live) -> None:
     for action in ("async-apply", "send-task"):
         sent = steered.http.post(f"/api/task/{action}/shop.add", json={"args": [2, 2]}).json()
         assert sent == {"task-id": sent["task-id"], "state": "PENDING"}
@@ -101,7 +101,7 @@ def test_dates_are_converted_for_send_task_too(redis_steered: Live) -> None:
         (b'{"args": [1]}', "TypeError: add() missing 1 required positional argument: 'y'"),
     ],
 )
-def test_bad_bodies(redis_steered: Live, body: bytes, text: str) -> None:
+def test_invalid_bodies(redis_steered: Live, body: bytes, text: str) -> None:
     for action in ("apply", "async-apply"):
         answer = redis_steered.http.post(f"/api/task/{action}/shop.add", content=body)
         assert (answer.status_code, answer.text) == (400, text)
@@ -109,13 +109,13 @@ def test_bad_bodies(redis_steered: Live, body: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe{", b"[" * 100_000, b'{"a": 1} x', b"\x00"])
-def test_bodies_that_are_no_json(redis_steered: Live, body: bytes) -> None:
+def test_invalid_json(redis_steered: Live, body: bytes) -> None:
     answer = redis_steered.http.post("/api/task/send-task/shop.add", content=body)
     assert answer.status_code == 400
     assert answer.text
 
 
-def test_expires_null_is_not_given(redis_steered: Live) -> None:
+def test_expires_null(redis_steered: Live) -> None:
     body = {"args": [1, 2], "expires": None, "eta": None, "kwargs": None, "timeout": 20}
     assert redis_steered.http.post("/api/task/apply/shop.add", json=body).json()["result"] == 3
 
@@ -127,7 +127,7 @@ def test_unknown_tasks(redis_steered: Live) -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "", "nan"])
-def test_bad_timeouts(redis_steered: Live, value: str) -> None:
+def test_invalid_timeouts(redis_steered: Live, value: str) -> None:
     answer = redis_steered.http.get("/api/task/result/x", params={"timeout": value})
     assert (answer.status_code, answer.text) == (400, f"Invalid argument '{value}' of type 'float'")
 
@@ -140,7 +140,7 @@ def test_revoke_ends_a_running_task(steered: Live, cluster: Cluster) -> None:
     assert result(steered, sent)["state"] == "REVOKED"
 
 
-def test_revoke_takes_any_id_and_signal(redis_steered: Live) -> None:
+def test_revoke_accepts_any_id_and_signal(redis_steered: Live) -> None:
     answer = redis_steered.http.post("/api/task/revoke/no/body?terminate=1&signal=SIGNONSENSE")
     assert (answer.status_code, answer.json()) == (200, {"message": "Revoked 'no/body'"})
     answer = redis_steered.http.post("/api/task/revoke/x", data={"terminate": "maybe"})
@@ -202,7 +202,7 @@ def test_limits_are_checked_in_order(redis_steered: Live, redis_cluster: Cluster
             "timeout/my_task",
             {"workername": "celery@w1"},
             403,
-            "Failed to set timeouts: 'Timeout: no answer from worker 'celery@w1' within 1 s'",
+            "Failed to set timeouts: 'Timeout: no reply from worker 'celery@w1' within 1 s'",
         ),
     ]
     for path, data, status, text in asked:
@@ -210,7 +210,7 @@ def test_limits_are_checked_in_order(redis_steered: Live, redis_cluster: Cluster
         assert (answer.status_code, answer.text) == (status, text)
 
 
-def test_a_task_that_only_the_server_knows(redis_cluster: Cluster, store: Reader, opened: None) -> None:
+def test_task_that_no_worker_has(redis_cluster: Cluster, store: Reader, opened: None) -> None:
     app = make(redis_cluster.app.conf.broker_url, None)
     app.task(name="shop.only_here", shared=False)(test_abort)
     with Live(store, lambda: app) as live:
@@ -245,7 +245,7 @@ def test_without_a_result_backend(redis_cluster: Cluster, store: Reader, opened:
         assert applied == {"task-id": applied["task-id"], "result": None}
 
 
-def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
+def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"amqp://127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}")
     asked = [
         ("GET", "/api/task/result/x"),
@@ -262,13 +262,13 @@ def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
             assert (answer.status_code, answer.text) == (503, "Broker or result backend unavailable"), path
 
 
-def test_transports_that_cannot_be_asked(store: Reader, opened: None) -> None:
+def test_transports_without_queue_statistics(store: Reader, opened: None) -> None:
     with Live(store, lambda: make("memory://", None)) as live:
         answer = live.http.get("/api/queues/length")
         assert (answer.status_code, answer.text) == (404, "'memory' broker is not supported")
 
 
-def test_celery_is_imported_only_when_it_is_needed(store: Reader) -> None:
+def test_celery_is_imported_late(store: Reader) -> None:
     program = (
         "import sys\n"
         "import flower.web.application, flower.api.context, flower.store.memory as memory\n"

@@ -23,7 +23,7 @@ def ids(live: Live, **parameters: Any) -> list[str]:
     return list(answer.json())
 
 
-def test_the_task_object(live: Live) -> None:
+def test_task_object(live: Live) -> None:
     found = live.http.get("/api/task/info/a").json()
     assert found == live.http.get("/api/tasks").json()["a"]
     assert found["worker"] == "celery@w1"
@@ -33,7 +33,7 @@ def test_the_task_object(live: Live) -> None:
     assert {"uuid", "root", "parent", "clock", "client", "exchange", "routing_key", "rejected", "eta"} <= found.keys()
 
 
-def test_last_activity_comes_first(live: Live) -> None:
+def test_default_order(live: Live) -> None:
     assert ids(live) == ALL
 
 
@@ -72,7 +72,7 @@ def test_filters(live: Live, parameters: dict[str, Any], expected: list[str]) ->
     assert ids(live, **parameters) == expected
 
 
-def test_the_last_of_a_parameter_wins_and_blanks_do_not_count(live: Live) -> None:
+def test_repeated_and_blank_parameters(live: Live) -> None:
     assert list(live.http.get("/api/tasks?limit=3&limit=%201%20").json()) == ALL[:1]
 
 
@@ -101,7 +101,7 @@ def test_the_last_of_a_parameter_wins_and_blanks_do_not_count(live: Live) -> Non
         ("/api/tasks/", 404, ""),
     ],
 )
-def test_errors_are_lines_of_text(live: Live, path: str, status: int, text: str) -> None:
+def test_errors_are_plain_text(live: Live, path: str, status: int, text: str) -> None:
     answer = live.http.get(path)
     assert (answer.status_code, answer.text) == (status, text)
     assert answer.headers["content-type"].lower() == "text/plain; charset=utf-8"
@@ -114,7 +114,7 @@ def test_search_errors_are_json(live: Live) -> None:
     assert "at position 0." in answer.json()["error"]
 
 
-def test_ids_are_percent_decoded_and_may_hold_slashes(live: Live) -> None:
+def test_ids_with_slashes(live: Live) -> None:
     assert live.http.get("/api/task/info/c/d").json()["uuid"] == "c/d"
     assert live.http.get("/api/task/info/c%2Fd").json()["uuid"] == "c/d"
     assert live.http.get("/api/task/info/%3Cscript%3Ealert(1)%3C%2Fscript%3E/a%20b").json()["state"] == "PROGRESS"
@@ -147,7 +147,7 @@ def test_options_and_wrong_methods(live: Live) -> None:
         assert (answer.status_code, answer.content) == (405, b"")
 
 
-def test_everything_streams(writer: Writer, tmp_path: Any, opened: None) -> None:
+def test_list_is_streamed(writer: Writer, tmp_path: Any, opened: None) -> None:
     many = 20_000
     writer.write(
         Batch(new=[Task(uuid=f"t{n}", name="shop.add", timestamp=float(n), received=1.0) for n in range(many)])
@@ -164,7 +164,7 @@ def test_everything_streams(writer: Writer, tmp_path: Any, opened: None) -> None
         assert live.http.get("/api/tasks?limit=1").status_code == 200
 
 
-def test_healthcheck_waits_for_nothing(live: Live) -> None:
+def test_healthcheck_does_not_block(live: Live) -> None:
     """With every reading thread of the server stuck, it still answers."""
     release = threading.Event()
     begun = threading.Semaphore(0)

@@ -57,12 +57,12 @@ def test_inspection(live: Live, worker: Worker) -> None:
     assert list(live.http.get("/api/workers", params={"status": "1"}).json()) == ["celery@w1", "celery@w2"]
 
 
-def test_a_worker_is_asked_when_it_is_named(live: Live, worker: Worker) -> None:
+def test_unknown_worker_is_inspected(live: Live, worker: Worker) -> None:
     found = live.http.get("/api/workers", params={"workername": worker.hostname}).json()
     assert found[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
 
 
-def test_a_worker_that_events_know_is_asked_at_once(live: Live, worker: Worker, writer: Writer) -> None:
+def test_new_worker_is_inspected(live: Live, worker: Worker, writer: Writer) -> None:
     now = time.time()
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=now, freq=600.0), Record("mute@w", heartbeat=now)]))
     found = live.http.get("/api/workers").json()
@@ -82,7 +82,7 @@ def test_concurrent_requests_share_one_inspection(live: Live, worker: Worker) ->
     assert time.monotonic() - begun < 15
 
 
-def test_what_was_known_stays(live: Live, worker: Worker) -> None:
+def test_last_replies_remain(live: Live, worker: Worker) -> None:
     before = live.http.get("/api/workers", params={"refresh": "1", "workername": worker.hostname}).json()
     worker.signal(signal.SIGSTOP)
     try:
@@ -99,7 +99,7 @@ def test_what_was_known_stays(live: Live, worker: Worker) -> None:
     )
 
 
-def test_growing_and_shrinking(live: Live, worker: Worker) -> None:
+def test_grow_and_shrink(live: Live, worker: Worker) -> None:
     name = worker.hostname
     assert len(worker.pool()) == 3
     assert post(live, "pool/grow", name, n=2) == (200, f"Growing '{name}' worker's pool by 2")
@@ -109,7 +109,10 @@ def test_growing_and_shrinking(live: Live, worker: Worker) -> None:
     for n in (4, 5, 10_000):
         status, text = post(live, "pool/shrink", name, n=n)
         assert status == 403
-        assert text == f"Failed to shrink '{name}' worker's pool: its pool has 4, and at least one must stay"
+        assert (
+            text
+            == f"Failed to shrink '{name}' worker's pool: The pool has 4 processes or threads; at least one must remain"
+        )
     for n in (0, -1):
         for action in ("grow", "shrink"):
             assert post(live, f"pool/{action}", name, n=n) == (400, "n must be 1 or more")
@@ -117,7 +120,7 @@ def test_growing_and_shrinking(live: Live, worker: Worker) -> None:
     assert len(worker.pool()) == 4
 
 
-def test_restarting_the_pool(live: Live, worker: Worker) -> None:
+def test_restart_pool(live: Live, worker: Worker) -> None:
     before = set(worker.pool())
     assert post(live, "pool/restart", worker.hostname) == (200, f"Restarting '{worker.hostname}' worker's pool")
     # each process is replaced when it has done its next task; Celery gives one to the first itself
@@ -135,19 +138,19 @@ def test_consumers(live: Live, worker: Worker) -> None:
         assert post(live, f"queue/{action}-consumer", name) == (400, "Missing argument queue")
 
 
-def test_shutting_down(live: Live, worker: Worker) -> None:
+def test_shutdown(live: Live, worker: Worker) -> None:
     assert post(live, "shutdown", worker.hostname) == (200, "Shutting down!")
     assert worker.process is not None
     worker.process.wait(30)
 
 
-def test_autoscaling(broker: Server, store: Reader, opened: None) -> None:
+def test_autoscale(broker: Server, store: Reader, opened: None) -> None:
     app = make(broker.url, None)  # type: ignore[attr-defined]
     app.conf.task_default_queue = f"scale{free_port()}"
     with Worker(app, "scale", 3, "--autoscale=3,1") as worker, Live(store, lambda: app) as live:
         name = worker.hostname
-        said = f"Autoscaling '{name}' worker (min=2, max=5)"
-        assert post(live, "pool/autoscale", name, min=2, max=5) == (200, said)
+        message = f"Autoscaling '{name}' worker (min=2, max=5)"
+        assert post(live, "pool/autoscale", name, min=2, max=5) == (200, message)
         assert {key: worker.inspect("stats")["autoscaler"][key] for key in ("min", "max")} == {"min": 2, "max": 5}
         asked = [
             ({"min": 5, "max": 2}, "min must not be more than max"),
@@ -164,7 +167,7 @@ def test_autoscaling(broker: Server, store: Reader, opened: None) -> None:
         assert post(live, "pool/restart", name) == (403, refused)
 
 
-def test_refusals(live: Live, worker: Worker, store: Reader) -> None:
+def test_rejected_commands(live: Live, worker: Worker, store: Reader) -> None:
     name = worker.hostname
     refused = f"Failed to autoscale '{name}' worker: ValueError('Autoscale not enabled')"
     assert post(live, "pool/autoscale", name, min=1, max=2) == (403, refused)
@@ -175,33 +178,33 @@ def test_refusals(live: Live, worker: Worker, store: Reader) -> None:
     assert len(worker.pool()) == 3
 
 
-def test_a_worker_that_does_not_answer(live: Live, worker: Worker, store: Reader) -> None:
+def test_worker_without_reply(live: Live, worker: Worker, store: Reader) -> None:
     name = worker.hostname
     with Live(store, lambda: worker.app, reply_timeout=0.5) as impatient:
         assert impatient.http.get("/api/workers", params={"workername": name}).status_code == 200
         worker.signal(signal.SIGSTOP)
         try:
-            said = f"Timeout: no answer from worker '{name}' within 0.5 s"
-            assert post(impatient, "pool/grow", name) == (403, f"Failed to grow '{name}' worker's pool: {said}")
-            assert post(impatient, "pool/shrink", name) == (403, f"Failed to shrink '{name}' worker's pool: {said}")
+            message = f"Timeout: no reply from worker '{name}' within 0.5 s"
+            assert post(impatient, "pool/grow", name) == (403, f"Failed to grow '{name}' worker's pool: {message}")
+            assert post(impatient, "pool/shrink", name) == (403, f"Failed to shrink '{name}' worker's pool: {message}")
             added = post(impatient, "queue/add-consumer", name, queue="q")
-            assert added == (403, f"Failed to add 'q' consumer to '{name}' worker: {said}")
+            assert added == (403, f"Failed to add 'q' consumer to '{name}' worker: {message}")
         finally:
             worker.signal(signal.SIGCONT)
 
 
-def test_a_broker_that_is_away(store: Reader, opened: None) -> None:
+def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"redis://127.0.0.1:{free_port()}", None)
     with Live(store, lambda: app) as live:
         answer = live.http.get("/api/workers", params={"refresh": "1"})
-        assert (answer.status_code, answer.text) == (503, "Failed to update workers: the broker cannot be reached")
+        assert (answer.status_code, answer.text) == (503, "Failed to update workers: broker unreachable")
         assert live.http.get("/api/workers").json() == {}
         assert live.http.get("/api/workers", params={"workername": "w"}).status_code == 404
         answer = live.http.post("/api/worker/pool/grow/celery@w1")
         assert (answer.status_code, answer.text) == (503, "Broker or result backend unavailable")
 
 
-def test_a_worker_that_was_killed_keeps_its_last_words(live: Live, worker: Worker, writer: Writer) -> None:
+def test_last_replies_of_a_killed_worker(live: Live, worker: Worker, writer: Writer) -> None:
     name = worker.hostname
     live.http.get("/api/workers", params={"refresh": "1"})
     assert worker.process is not None
@@ -214,4 +217,4 @@ def test_a_worker_that_was_killed_keeps_its_last_words(live: Live, worker: Worke
     assert found["timestamp"] < time.time() - live.context.inspect_timeout / 2
     answer: httpx.Response = live.http.get(f"/api/v1/workers/{name}/inspection")
     assert (answer.json()["alive"], answer.json()["answered"]) == (False, False)
-    assert "shop.add" in answer.json()["said"]["registered"]["value"]
+    assert "shop.add" in answer.json()["replies"]["registered"]["value"]

@@ -134,3 +134,20 @@ def test_status(http: httpx.Client) -> None:
 )
 def test_search_language(http: httpx.Client, query: str) -> None:
     assert get(http, "count", query=query)["count"] >= (query != "is:slow")
+
+
+def test_tokens_of_a_query(http: httpx.Client) -> None:
+    tokens = get(http, "search/parse", query="-state:FAILURE mail")["tokens"]
+    assert tokens == [
+        {"start": 0, "end": 7, "kind": "field", "field": "state", "negated": True},
+        {"start": 7, "end": 14, "kind": "value", "field": "state", "negated": True},
+        {"start": 15, "end": 19, "kind": "text"},
+    ]
+    # Completions have tokens also for an invalid query.
+    invalid = get(http, "search/completions", text="state:FAILURE OR (")
+    assert [token["kind"] for token in invalid["tokens"]] == ["field", "value", "operator", "parenthesis"]
+
+
+def test_token_without_user(http: httpx.Client) -> None:
+    response = http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]})
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthenticated")

@@ -21,7 +21,7 @@ from tests.helpers.task_factory import make
 URL = "/api/v1/export"
 
 
-def test_whole_records_a_line_each(http: httpx.Client) -> None:
+def test_whole_records(http: httpx.Client) -> None:
     answer = http.get(URL)
     assert answer.headers["content-type"] == "application/x-ndjson; charset=UTF-8"
     assert answer.headers["content-disposition"].startswith('attachment; filename="tasks-')
@@ -50,13 +50,13 @@ def test_formats_columns_and_queries(http: httpx.Client) -> None:
         ({"limit": "3"}, "limit"),
     ],
 )
-def test_what_cannot_be_exported(http: httpx.Client, asked: dict[str, str], words: str) -> None:
+def test_invalid_parameters(http: httpx.Client, asked: dict[str, str], words: str) -> None:
     answer = http.get(URL, params=asked)
     assert answer.status_code == 400
     assert words in str(answer.json()["error"])
 
 
-def test_head_reads_nothing(client_of: ClientOf) -> None:
+def test_head_does_not_read(client_of: ClientOf) -> None:
     answer = client_of(Failing(0)).head(URL)
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -74,13 +74,13 @@ class Failing(MemoryReader):
         raise DeadlineExceeded("The answer took longer than 10 s")
 
 
-def test_an_error_before_the_first_task_is_an_error(client_of: ClientOf) -> None:
+def test_error_before_the_first_task(client_of: ClientOf) -> None:
     answer = client_of(Failing(0)).get(URL)
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "timeout"
 
 
-def test_an_error_later_breaks_the_connection(client_of: ClientOf) -> None:
+def test_later_error_closes_the_connection(client_of: ClientOf) -> None:
     """Half a file does not look like a whole one."""
     with pytest.raises(httpx.RemoteProtocolError):
         client_of(Failing(5_000)).get(URL)

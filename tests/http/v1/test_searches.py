@@ -124,3 +124,13 @@ def test_former_column_names_are_converted(server: Live) -> None:
     ledger.update(msgspec.structs.replace(search, columns=("received", "timestamp", "runtime")))
     [row] = server.http.get(SEARCHES, auth=("olga", "pw")).json()["searches"]
     assert row["columns"] == ["received_at", "last_event_at", "runtime"]
+
+
+def test_permission_to_edit_searches_of_other_users() -> None:
+    roles = ("olga:operator", "otto:curator")
+    with Live(
+        example_store(), basic_auth=("olga:pw", "otto:pw"), roles=roles, own_roles=("curator:view+tasks+searches",)
+    ) as server:
+        search_id = save(server, "olga", shared=True)["id"]
+        changed = replace(server, search_id, "otto", {"name": "Other", "shared": True})
+        assert (changed.status_code, changed.json()["owner"]) == (200, "olga")

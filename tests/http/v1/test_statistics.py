@@ -124,7 +124,7 @@ def test_workers(day: httpx.Client) -> None:
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
-def test_percentiles_are_the_sketches_quantiles(values: list[float]) -> None:
+def test_percentiles_are_quantiles_of_the_sketch(values: list[float]) -> None:
     sketch = create_sketch(values)
     found = compute_percentiles(sketch)
     parts = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -136,7 +136,7 @@ times = st.floats(0, 4e9)
 
 
 @given(times, times, st.integers(1, 1000), st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York"]))
-def test_stretches_cover_the_window_and_are_about_as_many(one: float, other: float, buckets: int, zone: str) -> None:
+def test_buckets_cover_the_window(one: float, other: float, buckets: int, zone: str) -> None:
     start, end = sorted((one, other))
     span = choose_buckets(start, end, buckets=buckets, width=None, zone=ZoneInfo(zone), key="received")
     assert span.start_at <= start
@@ -145,10 +145,24 @@ def test_stretches_cover_the_window_and_are_about_as_many(one: float, other: flo
     assert span.width in BUCKET_WIDTHS or span.width % BUCKET_WIDTHS[-1] == 0
 
 
-def test_days_begin_at_midnight_of_the_zone() -> None:
+def test_days_start_at_midnight_of_the_zone() -> None:
     zone = ZoneInfo("America/New_York")
     start, end = epoch("2026-11-20T13:00-05:00"), epoch("2026-11-22T01:00-05:00")
     span = choose_buckets(start, end, buckets=3, width=None, zone=zone, key="received")
     assert (span.start_at, span.width, span.buckets) == (epoch("2026-11-20T12:00-05:00"), 43200.0, 4)
     with pytest.raises(InvalidRequest, match="Too many buckets"):
         choose_buckets(0.0, MAX_BUCKETS, buckets=1, width=1.0, zone=zone, key="received")
+
+
+def test_facets_without_their_own_term(day: httpx.Client) -> None:
+    query = "state:FAILURE worker:=celery@w0"
+    result = get(day, "facets", facets="state,worker,name", query=query, exclude_own="true")
+    state, worker, name = (result["facets"][facet] for facet in ("state", "worker", "name"))
+    assert result["count"] == 144
+    assert (state["selected"], state["remaining_query"]) == (["FAILURE"], "worker:=celery@w0")
+    assert {value["value"]: value["count"] for value in state["values"]} == {"SUCCESS": 576, "FAILURE": 144}
+    assert worker["selected"] == ["celery@w0"]
+    assert [value["value"] for value in worker["values"]] == ["celery@w0"]
+    assert (name["selected"], name["remaining_query"]) == ([], query)
+    own = get(day, "facets", facets="state", query=query)["facets"]["state"]
+    assert own["values"] == [{"value": "FAILURE", "count": 144}]

@@ -43,7 +43,7 @@ def change(writer: Writer, tasks: Sequence[Task], **fields: Any) -> None:
     writer.write(Batch(changed=changed))
 
 
-def test_tasks_are_told_as_they_change(live: Live, writer: Writer) -> None:
+def test_task_changes(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="name,state", topics="tasks") as listener:
         hello = listener.wait("start")
         assert abs(hello.data["opened_at"] - time.time()) < 60
@@ -64,7 +64,7 @@ def test_tasks_are_told_as_they_change(live: Live, writer: Writer) -> None:
         assert {event.name for event in listener.events} == {"start", "tasks"}
 
 
-def test_rows_are_those_of_the_list(live: Live, writer: Writer) -> None:
+def test_rows_equal_those_of_the_list(live: Live, writer: Writer) -> None:
     with Listener(live.http, topics="tasks", columns="all") as listener:
         listener.wait("start")
         hostile = task(1, name="<script>\r\n\ndata: x\n\n", args="('\u202e\u2028',)", kwargs="{'a': 1}")
@@ -75,7 +75,7 @@ def test_rows_are_those_of_the_list(live: Live, writer: Writer) -> None:
     assert row["name"] == hostile.name
 
 
-def test_a_task_that_does_not_match_any_more_is_gone(live: Live, writer: Writer) -> None:
+def test_removed_tasks(live: Live, writer: Writer) -> None:
     with Listener(live.http, query="state:PENDING", topics="tasks") as listener:
         listener.wait("start")
         tasks = [task(1), task(2), task(3, state="FAILURE")]
@@ -89,7 +89,7 @@ def test_a_task_that_does_not_match_any_more_is_gone(live: Live, writer: Writer)
         assert set(listener.tasks()) == {"task-2"}
 
 
-def test_a_window_moves_with_the_time(live: Live, writer: Writer) -> None:
+def test_window_moves_with_time(live: Live, writer: Writer) -> None:
     with Listener(live.http, start="-1h", end="now", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(1, received=time.time() - 7200), task(2), task(3, received=time.time() + 7200)]))
@@ -99,7 +99,7 @@ def test_a_window_moves_with_the_time(live: Live, writer: Writer) -> None:
         assert set(told["removed"]) == {"task-1", "task-3"}
 
 
-def test_at_most_200_rows_the_newest(live: Live, writer: Writer) -> None:
+def test_maximum_number_of_rows(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="name", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number, timestamp=1000.0 + number) for number in range(450)]))
@@ -108,7 +108,7 @@ def test_at_most_200_rows_the_newest(live: Live, writer: Writer) -> None:
     assert (told["more"], told["changed"], told["omitted"], told["removed"]) == (250, 450, 0, [])
 
 
-def test_rows_in_one_message_are_bounded_in_bytes(live: Live, writer: Writer) -> None:
+def test_maximum_size_of_a_message(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="result", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number, result="x" * 400_000) for number in range(10)]))
@@ -117,7 +117,7 @@ def test_rows_in_one_message_are_bounded_in_bytes(live: Live, writer: Writer) ->
     assert told["more"] == 8
 
 
-def test_long_texts_end_where_it_is_asked_for(live: Live, writer: Writer) -> None:
+def test_text_limit(live: Live, writer: Writer) -> None:
     with (
         Listener(live.http, columns="result", topics="tasks", text_limit=10) as short,
         Listener(live.http, columns="result", topics="tasks") as whole,
@@ -129,7 +129,7 @@ def test_long_texts_end_where_it_is_asked_for(live: Live, writer: Writer) -> Non
         assert len(whole.wait("tasks").data["tasks"][0]["result"]) == 400_000
 
 
-def test_of_very_many_only_the_newest_are_read(live: Live, writer: Writer) -> None:
+def test_omitted_and_reset(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="name", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number) for number in range(5_000)]))
@@ -273,7 +273,7 @@ def test_login_is_required(locked: Live) -> None:
         assert not listener.named("end")
 
 
-def test_a_token_that_is_revoked_ends_the_stream(locked: Live, writer: Writer) -> None:
+def test_revoked_token_ends_the_stream(locked: Live, writer: Writer) -> None:
     tokens = locked.ledger.tokens
     token, text = create_token(
         tokens, name="page", owner="ann", auth_method="basic", permissions=["view"], allowed=PERMISSIONS, lifetime=None
@@ -291,7 +291,7 @@ def test_a_token_that_is_revoked_ends_the_stream(locked: Live, writer: Writer) -
     assert locked.http.get("/api/v1/stream").status_code == 401
 
 
-def test_a_session_that_is_over_ends_the_stream(locked: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_session_ends_the_stream(locked: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = locked.access.sessions
     assert sessions is not None
     locked.http.headers["Cookie"] = f"{SESSION_COOKIE}={sessions.sign_session(Session('ann', 'password'))}"
@@ -352,9 +352,7 @@ def test_slow_client_does_not_delay_the_shutdown(live: Live, writer: Writer) -> 
     sleeper.close()
 
 
-def test_format_task_is_applied_once_and_what_is_searched_is_the_record(
-    tmp_path: Path, writer: Writer, opened: None
-) -> None:
+def test_format_task(tmp_path: Path, writer: Writer, opened: None) -> None:
     def marked(shown: Any) -> Any:
         shown.name = f"[{shown.name}]"
         return shown

@@ -131,3 +131,35 @@ def test_server_timing(many: httpx.Client) -> None:
     timing = re.fullmatch(r"app;dur=(\d+\.\d), cpu;dur=(\d+\.\d)", many.get("/api/v1/tasks").headers["server-timing"])
     assert timing is not None
     assert 0 < float(timing[2]) <= float(timing[1]) + 1 < 60_000
+
+
+def test_literal_values_of_one_task(http: httpx.Client) -> None:
+    values = get(http, "tasks/order-17")["values"]
+    assert values["args"] == {"kind": "tuple", "items": [{"value": {"kind": "number", "text": "17"}}]}
+    [item] = values["kwargs"]["items"]
+    assert item["key"] == {"kind": "string", "text": "'customer'", "value": "customer"}
+    assert get(http, "tasks/charge-18")["values"]["result"] is None
+    assert "values" not in get(http, "tasks", columns="all", limit=1)["tasks"][0]
+
+
+def test_key_paths_as_columns(client_of: ClientOf) -> None:
+    task = Task(
+        uuid="a",
+        args="(1, <Order 7>)",
+        kwargs="{'customer': {'id': 7731, 'name': 'Ann'}, 'note': 'long'}",
+        data={"task-progress": {"percent": 40}},
+    )
+    http = client_of(memory([task]))
+    columns = "state,args.1,kwargs.customer.id,kwargs.customer,kwargs.missing,data.task-progress.percent"
+    (row,) = get(http, "tasks", columns=columns, text_limit=5)["tasks"]
+    assert row == {
+        "uuid": "a",
+        "state": "PENDING",
+        "extracted": {
+            "args.1": "<Order 7>",
+            "kwargs.customer.id": "7731",
+            "kwargs.customer": None,
+            "kwargs.missing": None,
+            "data.task-progress.percent": "40",
+        },
+    }

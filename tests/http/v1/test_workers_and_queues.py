@@ -71,7 +71,7 @@ def test_inspection(live: Live, worker: Worker) -> None:
     assert live.http.get(f"{API}/workers/no@w/inspection").status_code == 404
 
 
-def test_the_pool(live: Live, worker: Worker) -> None:
+def test_pool_commands(live: Live, worker: Worker) -> None:
     name = worker.hostname
     assert command(live, name, "pool/grow", {"n": 2}).json() == {"worker": name, "reply": "pool will grow"}
     wait_for("five processes", lambda: len(worker.pool()) == 5)
@@ -89,7 +89,7 @@ def test_the_pool(live: Live, worker: Worker) -> None:
     assert len(worker.pool()) == 4
 
 
-def test_limits(live: Live, worker: Worker) -> None:
+def test_limit_commands(live: Live, worker: Worker) -> None:
     name = worker.hostname
     rate = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "10/m"})
     assert rate.json() == {"worker": name, "reply": "new rate limit set successfully"}
@@ -104,7 +104,7 @@ def test_limits(live: Live, worker: Worker) -> None:
     assert live.ledger.audit.entries(AuditFilter(action="worker.rate_limit"), limit=9)[-1].outcome == "done"
 
 
-def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
+def test_consumer_commands_and_shutdown(live: Live, worker: Worker) -> None:
     name = worker.hostname
     said = command(live, name, "consumers/add", {"queue": "extra"}).json()
     assert said == {"worker": name, "reply": "add consumer extra"}
@@ -112,30 +112,30 @@ def test_consumers_and_the_end(live: Live, worker: Worker) -> None:
     wait_for("the list", lambda: [name] in [row["workers"] for row in live.http.get(f"{API}/queues").json()["queues"]])
     assert command(live, name, "consumers/cancel", {"queue": "extra"}).status_code == 200
     wait_for("no consumer", lambda: "extra" not in worker.queues())
-    assert command(live, name, "shutdown").json() == {"worker": name, "answer": None}
+    assert command(live, name, "shutdown").json() == {"worker": name, "reply": None}
     assert worker.process is not None
     worker.process.wait(30)
 
 
-def test_a_worker_that_is_dead(live: Live) -> None:
+def test_dead_worker(live: Live) -> None:
     live.context.inspections.store_replies(("gone@w",), {"stats": {"gone@w": {}}}, time.time())
     with Live(live.context.store, live.context.app, reply_timeout=0.2) as impatient:
         silent = command(impatient, "gone@w", "pool/grow")
     assert silent.status_code == 504
-    assert silent.json()["error"]["message"] == "Timeout: no answer from worker 'gone@w' within 0.2 s"
+    assert silent.json()["error"]["message"] == "Timeout: no reply from worker 'gone@w' within 0.2 s"
 
 
-def test_the_checklist_knows_what_workers_said(live: Live, worker: Worker) -> None:
+def test_config_check_uses_worker_replies(live: Live, worker: Worker) -> None:
     live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"})
-    found = live.http.get(f"{API}/checklist").json()
-    states = {item["setting"]: item["state"] for item in found["items"]}
+    found = live.http.get(f"{API}/config-check").json()
+    states = {item["setting"]: item["state"] for item in found["checks"]}
     assert states == {
         "worker_send_task_events": "on",
         "task_send_sent_event": "on",
         "task_track_started": "on",
         "result_extended": "off",
     }
-    assert f"{worker.hostname} said that it is not set." in [item["how_known"] for item in found["items"]]
+    assert f"Not set on {worker.hostname}." in [item["source"] for item in found["checks"]]
     assert found["workers_seen"] is True
 
 
