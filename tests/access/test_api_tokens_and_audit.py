@@ -37,10 +37,10 @@ def live() -> Iterator[Live]:
 
 
 def made(live: Live, auth: tuple[str, str] = OLGA, **body: Any) -> dict[str, Any]:
-    answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **body}, auth=auth)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **body}, auth=auth)
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
 
 
 def bearer(text: str) -> dict[str, str]:
@@ -48,8 +48,8 @@ def bearer(text: str) -> dict[str, str]:
 
 
 def test_token_lifecycle(live: Live) -> None:
-    found = made(live, permissions=["tasks", "view"], expires_in_days=1)
-    text, token = found["secret"], found["token"]
+    result = made(live, permissions=["tasks", "view"], expires_in_days=1)
+    text, token = result["secret"], result["token"]
     assert text.startswith(TOKEN_PREFIX)
     assert (token["owner"], token["permissions"], token["last_used_at"]) == ("olga", ["view", "tasks"], None)
     assert token["expires_at"] - token["created_at"] == pytest.approx(86_400)
@@ -75,8 +75,8 @@ def test_token_lifecycle(live: Live) -> None:
 
 def test_token_permissions_are_limited(live: Live) -> None:
     body = {"name": "t", "permissions": ["view", "audit"]}
-    answer = live.http.post("/api/v1/tokens", json=body, auth=OLGA)
-    assert (answer.status_code, answer.json()["error"]["hint"]) == (403, "missing: audit")
+    response = live.http.post("/api/v1/tokens", json=body, auth=OLGA)
+    assert (response.status_code, response.json()["error"]["hint"]) == (403, "missing: audit")
     text = made(live, ANN, permissions=["view"])["secret"]
     assert "cannot create tokens" in live.http.post("/api/v1/tokens", json=body, headers=bearer(text)).text
 
@@ -93,8 +93,8 @@ def test_token_permissions_are_limited(live: Live) -> None:
     ],
 )
 def test_invalid_tokens(live: Live, change: dict[str, Any]) -> None:
-    answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **change}, auth=OLGA)
-    assert answer.status_code == 400
+    response = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **change}, auth=OLGA)
+    assert response.status_code == 400
 
 
 def test_tokens_of_other_users(live: Live) -> None:
@@ -148,10 +148,10 @@ def test_audit_filters_pages_and_export(live: Live) -> None:
     for number in range(5):
         live.http.post(f"/api/task/revoke/=id-{number}", auth=VERA)
 
-    def ids(**asked: Any) -> list[str]:
-        answer = live.http.get("/api/v1/audit", params=asked, auth=ANN)
-        assert answer.status_code == 200, answer.text
-        return [entry["targets"][0] for entry in answer.json()["entries"]]
+    def ids(**params: Any) -> list[str]:
+        response = live.http.get("/api/v1/audit", params=params, auth=ANN)
+        assert response.status_code == 200, response.text
+        return [entry["targets"][0] for entry in response.json()["entries"]]
 
     first = live.http.get("/api/v1/audit", params={"limit": 2}, auth=ANN).json()
     assert ids(limit=2, cursor=first["next_cursor"]) == ["=id-2", "=id-1"]
@@ -170,7 +170,7 @@ def test_audit_filters_pages_and_export(live: Live) -> None:
 
 
 def fill(live: Live, size: int) -> None:
-    """Until no entry of this size fits any more."""
+    """Add entries of this size until the file is full."""
     for _ in range(10_000):
         try:
             live.ledger.audit.add("f", user="x" * size, auth_method="c")
@@ -180,7 +180,7 @@ def fill(live: Live, size: int) -> None:
 
 
 def test_action_is_rejected_if_the_audit_log_is_full(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is made full by SQLite's own limit, as a full disk would."""
+    """A limit of SQLite has the effect of a full disk."""
     live.http.post("/api/task/revoke/x", auth=OLGA)
     database = live.ledger.audit._database  # type: ignore[attr-defined]
     with database._locked_connection() as db:
@@ -190,10 +190,10 @@ def test_action_is_rejected_if_the_audit_log_is_full(live: Live, monkeypatch: py
         fill(live, size)
     calls = []
     monkeypatch.setattr("flower.cluster.tasks.broadcast_revoke", lambda *given: calls.append(given))
-    answer = live.http.post("/api/task/revoke/x", auth=OLGA)
-    assert (answer.status_code, answer.text) == (503, "Rejected: the audit log cannot be written")
-    answer = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]}, auth=OLGA)
-    assert answer.json()["error"]["code"] == "store_full"
+    response = live.http.post("/api/task/revoke/x", auth=OLGA)
+    assert (response.status_code, response.text) == (503, "Rejected: the audit log cannot be written")
+    response = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]}, auth=OLGA)
+    assert response.json()["error"]["code"] == "store_full"
     assert not calls
     assert live.http.post("/api/task/revoke/x", auth=VERA).status_code == 403
     assert live.http.get("/tasks", auth=OLGA).status_code == 200
@@ -212,8 +212,8 @@ def test_redacted_parameters() -> None:
 
 def test_trusted_proxy() -> None:
     settings = {"proxy_header": "X-Forwarded-User", "proxy_groups_header": "X-Groups", "roles": ("group:ops:operator",)}
-    said = {"X-Forwarded-User": "Zoë".encode().decode("latin-1"), "X-Groups": "all, ops"}
-    headers = {name: value.encode("latin-1") for name, value in said.items()}
+    reply = {"X-Forwarded-User": "Zoë".encode().decode("latin-1"), "X-Groups": "all, ops"}
+    headers = {name: value.encode("latin-1") for name, value in reply.items()}
     with Live(example_store(), no_broker, trusted_proxies=("127.0.0.0/8",), **settings) as live:
         me = live.http.get("/api/v1/me", headers=headers).json()
         assert me == {"name": "Zoë", "auth_method": "proxy", "permissions": ["tasks", "view", "workers"]}
@@ -257,8 +257,8 @@ def test_token_commands(live: Live) -> None:
     assert run(folder, "token", "list", "--json").stdout.count('"revoked"') == 1
     assert run(folder, "token", "revoke", "nonsense").returncode == 1
     assert run(folder, "token", "create", "x", "--permissions", "all").returncode == 2
-    told = [json.loads(line) for line in run(folder, "audit", "--action", "token", "--ndjson").stdout.splitlines()]
-    assert [entry["action"] for entry in told] == ["token.revoke", "token.create"]
-    assert all(entry["auth_method"] == "cli" and entry["targets"] == [token[0]] for entry in told)
-    assert run(folder, "audit", "--user", "nobody at all").returncode == 1
+    data = [json.loads(line) for line in run(folder, "audit", "--action", "token", "--ndjson").stdout.splitlines()]
+    assert [entry["action"] for entry in data] == ["token.revoke", "token.create"]
+    assert all(entry["auth_method"] == "cli" and entry["targets"] == [token[0]] for entry in data)
+    assert run(folder, "audit", "--user", "no such user").returncode == 1
     assert run(folder.parent / f"no-{os.getpid()}", "audit").returncode == 3

@@ -23,8 +23,8 @@ from tests.helpers.web_server import Live
 
 def scrypt(password: str) -> str:
     salt = b"sixteen bytes!!!"
-    found = hashlib.scrypt(password.encode(), salt=salt, n=1 << 10, r=8, p=1, dklen=32)
-    salt_text, text = (base64.b64encode(each).decode().rstrip("=") for each in (salt, found))
+    result = hashlib.scrypt(password.encode(), salt=salt, n=1 << 10, r=8, p=1, dklen=32)
+    salt_text, text = (base64.b64encode(each).decode().rstrip("=") for each in (salt, result))
     return f"$scrypt$ln=10,r=8,p=1${salt_text}${text}"
 
 
@@ -91,9 +91,9 @@ def test_too_many_failures_over_http() -> None:
             live.http.get("/api/tasks", auth=("ann", f"guess {n}")).status_code for n in range(PAIR_LIMIT.amount)
         ]
         assert statuses == [401] * PAIR_LIMIT.amount
-        answer = live.http.get("/tasks", auth=("ann", "secret"))
-        assert answer.status_code == 429
-        assert 0 < int(answer.headers["retry-after"]) <= 301
+        response = live.http.get("/tasks", auth=("ann", "secret"))
+        assert response.status_code == 429
+        assert 0 < int(response.headers["retry-after"]) <= 301
         assert live.http.get("/api/v1/me", auth=("ann", "x")).json()["error"]["code"] == "too_many_requests"
         assert live.http.get("/tasks", auth=("bob", "secret")).status_code == 200
 
@@ -155,8 +155,8 @@ def test_cross_site_form(page: Live, change: dict[str, str]) -> None:
     with page as live:
         form = {**form_of(live.http), "name": "Zoë", "password": "пароль"}
         assert live.http.post("/login", data={**form, **change}).status_code == 403
-        answer = live.http.post("/login", data=form, headers={"Origin": "https://evil.example"})
-        assert answer.status_code == 403
+        response = live.http.post("/login", data=form, headers={"Origin": "https://evil.example"})
+        assert response.status_code == 403
         assert "user" not in live.http.cookies
 
 

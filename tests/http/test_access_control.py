@@ -25,9 +25,9 @@ def locked(store: Reader) -> Iterator[Live]:
 def test_api_is_disabled_without_login(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(store) as live:
-        for answer in (live.http.get("/api/tasks"), live.http.post("/api/task/apply/x")):
-            assert (answer.status_code, answer.text) == (401, API_DISABLED)
-            assert "www-authenticate" not in answer.headers
+        for response in (live.http.get("/api/tasks"), live.http.post("/api/task/apply/x")):
+            assert (response.status_code, response.text) == (401, API_DISABLED)
+            assert "www-authenticate" not in response.headers
         assert live.http.get("/tasks").status_code == live.http.get("/healthcheck").status_code == 200
         assert "access-control-allow-origin" not in live.http.get("/tasks").headers
         for word in ("1", "yes", "On", "t"):
@@ -48,9 +48,9 @@ def test_basic_auth(locked: Live, path: str) -> None:
     refused = [{}, basic("ann:wrong"), basic("ann:secret", "Digest"), {"Authorization": "Basic"}, basic(":")]
     refused += [{"Authorization": "Basic %%%"}, basic("ann:secretann:secret")]
     for headers in refused:
-        answer = locked.http.get(path, headers=headers)
-        assert (answer.status_code, answer.text) == (401, "Access denied")
-        assert answer.headers["www-authenticate"] == 'Basic realm="flower"'
+        response = locked.http.get(path, headers=headers)
+        assert (response.status_code, response.text) == (401, "Access denied")
+        assert response.headers["www-authenticate"] == 'Basic realm="flower"'
     for pair in USERS:
         assert locked.http.get(path, headers=basic(pair)).status_code in (200, 302)
 
@@ -62,9 +62,9 @@ def test_public_routes_with_login(locked: Live) -> None:
 
 
 def test_login_enables_the_api_without_cors(locked: Live, opened: None) -> None:
-    answer = locked.http.get("/api/tasks", headers=basic("ann:secret"))
-    assert answer.status_code == 200
-    assert "access-control-allow-origin" not in answer.headers
+    response = locked.http.get("/api/tasks", headers=basic("ann:secret"))
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_login_enables_the_api_without_cors(locked: Live, opened: None) -> None:
 )
 def test_read_only_is_checked_first(store: Reader, path: str) -> None:
     with Live(store, read_only=True, basic_auth=USERS) as live:
-        answer = live.http.post(f"/api/task/{path}", content=b"{broken", headers={"Sec-Fetch-Site": "cross-site"})
-        assert (answer.status_code, answer.text) == (403, "Read only mode is enabled")
+        response = live.http.post(f"/api/task/{path}", content=b"{broken", headers={"Sec-Fetch-Site": "cross-site"})
+        assert (response.status_code, response.text) == (403, "Read only mode is enabled")
         assert live.http.get("/api/tasks", headers=basic("ann:secret")).status_code == 200
 
 
@@ -95,9 +95,9 @@ def test_read_only_is_checked_first(store: Reader, path: str) -> None:
 def test_cross_site_writes_are_rejected(live: Live, locked: Live, headers: dict[str, str], allowed: bool) -> None:
     for server, login in ((live, {}), (locked, basic("ann:secret"))):
         filled = {name: value.format(host=f"127.0.0.1:{server.port}") for name, value in headers.items()}
-        answer = server.http.post("/api/task/rate-limit/x", headers={**filled, **login})
+        response = server.http.post("/api/task/rate-limit/x", headers={**filled, **login})
         # Not refused: it gets as far as its missing parameters.
-        assert (answer.status_code, answer.text) == (
+        assert (response.status_code, response.text) == (
             (400, "Missing argument workername") if allowed else (403, "Cross-site requests are not allowed")
         )
         assert server.http.get("/api/tasks", headers={**filled, **login}).status_code == 200

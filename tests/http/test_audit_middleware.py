@@ -1,4 +1,4 @@
-"""An operator acts on a live worker; the audit log has the task that came of it."""
+"""Audit entries of tasks that are sent to a live worker."""
 
 import pytest
 
@@ -15,8 +15,8 @@ def test_sent_tasks_are_audited(redis_cluster: Cluster, way: str) -> None:
     with Live(example_store(), lambda: redis_cluster.app, **settings) as live:
         body = {"args": [20, 22]}
         assert live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("vera", "v")).status_code == 403
-        answer = live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("olga", "o"))
-        task_id = answer.json()["task-id"]
+        response = live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("olga", "o"))
+        task_id = response.json()["task-id"]
         result = redis_cluster.app.AsyncResult(task_id)
         wait_for("the task", result.ready)
         assert result.get() == 42

@@ -12,7 +12,7 @@ from flower.access.api_tokens import create_token
 from flower.errors import BackendUnavailable
 from flower.http.access_control import API_DISABLED, SAFE_METHODS
 from flower.http.flower.routes import FLOWER_ROUTES
-from flower.http.routing import HttpRoute
+from flower.http.route import HttpRoute
 from flower.http.v1.dispatch import V1_HTTP_ROUTES
 from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
@@ -148,7 +148,7 @@ def test_no_login_configured(route: HttpRoute, monkeypatch: pytest.MonkeyPatch, 
     assert (status == 401 and API_DISABLED in text) is (route.access in ("api", "v1"))
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "1")
     status, text = request(unlocked, route)
-    # Without users, there is nobody who could own a token.
+    # Without a login there are no users who could own a token.
     assert is_authorized((status, text)) or "Sign-in required" in text
     if route.access in ("api", "v1") and route.method not in SAFE_METHODS:
         assert not is_authorized(request(unlocked, route, {"Sec-Fetch-Site": "cross-site"}))

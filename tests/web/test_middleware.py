@@ -1,4 +1,4 @@
-"""What every answer says, whatever it answers."""
+"""Headers, ETags, limits and logs of all responses."""
 
 import logging
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ def test_head_is_get_without_a_body(live: Live, path: str) -> None:
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in ("/tasks", "/task/a", "/api/tasks")])
 def test_etag(live: Live, path: str) -> None:
     tag = live.http.get(path).headers["etag"]
-    for asked in (tag, f"W/{tag}", f'"other", {tag}', "*" if "static" not in path else tag):
-        again = live.http.get(path, headers={"If-None-Match": asked})
+    for params in (tag, f"W/{tag}", f'"other", {tag}', "*" if "static" not in path else tag):
+        again = live.http.get(path, headers={"If-None-Match": params})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
         assert "content-length" not in again.headers
@@ -51,15 +51,15 @@ def test_no_etag_for_streams_and_errors(live: Live) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/tasks", "/nowhere", "/api/nowhere", "/login", "/metrics"])
 def test_options_is_the_same_for_every_path(live: Live, path: str) -> None:
-    answer = live.http.options(path)
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = live.http.options(path)
+    assert (response.status_code, response.content) == (204, b"")
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/api/tasks", "/healthcheck", "/api/task/info/a"])
 def test_method_not_allowed(live: Live, path: str) -> None:
     for method in ("PUT", "PATCH", "DELETE"):
-        answer = live.http.request(method, path)
-        assert (answer.status_code, answer.text) == (405, "")
+        response = live.http.request(method, path)
+        assert (response.status_code, response.text) == (405, "")
     assert "GET" in live.http.put(path).headers["allow"]
     assert live.http.get("/api/task/revoke/a").status_code == 405
     assert live.http.put("/nowhere").status_code == 405
@@ -91,25 +91,25 @@ def test_url_prefix(store: Reader) -> None:
     ],
 )
 def test_invalid_parameters(live: Live, query: str, message: str) -> None:
-    answer = live.http.get(f"/api/tasks?{query}")
-    assert (answer.status_code, answer.text) == (400, message)
-    assert answer.headers["content-type"].lower() == "text/plain; charset=utf-8"
+    response = live.http.get(f"/api/tasks?{query}")
+    assert (response.status_code, response.text) == (400, message)
+    assert response.headers["content-type"].lower() == "text/plain; charset=utf-8"
 
 
 def test_form_overrides_query(live: Live) -> None:
     path = "/api/task/timeout/x?workername=w&soft=bad"
     for body in ({"data": {"soft": " worse "}}, {"files": {"soft": (None, " worse ")}}):
-        answer = live.http.post(path, **body)  # type: ignore[arg-type]
-        assert (answer.status_code, answer.text) == (400, "Invalid argument 'worse' of type 'float'")
-    answer = live.http.post("/api/task/revoke/x", data={"terminate": "perhaps"})
-    assert (answer.status_code, answer.text) == (400, "Invalid argument 'perhaps' of type 'bool'")
+        response = live.http.post(path, **body)  # type: ignore[arg-type]
+        assert (response.status_code, response.text) == (400, "Invalid argument 'worse' of type 'float'")
+    response = live.http.post("/api/task/revoke/x", data={"terminate": "perhaps"})
+    assert (response.status_code, response.text) == (400, "Invalid argument 'perhaps' of type 'bool'")
     for given in ({}, {"workername": " "}):
-        answer = live.http.post("/api/task/timeout/x", data=given)
-        assert (answer.status_code, answer.text) == (400, "Missing argument workername")
+        response = live.http.post("/api/task/timeout/x", data=given)
+        assert (response.status_code, response.text) == (400, "Missing argument workername")
 
 
 def test_body_limit(live: Live) -> None:
-    """A file in a form would go to the disk, as long as it is."""
+    """Files in forms are written to disk without a limit of their own."""
 
     def endless() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
@@ -117,13 +117,13 @@ def test_body_limit(live: Live) -> None:
             yield b"x" * 2**20
 
     headers = {"content-type": "multipart/form-data; boundary=x"}
-    answer = live.http.post("/api/task/timeout/x", content=endless(), headers=headers)
-    assert answer.status_code == 413
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    response = live.http.post("/api/task/timeout/x", content=endless(), headers=headers)
+    assert response.status_code == 413
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 class Broken:
-    """A store that fails in a way that nobody has thought of."""
+    """A store that raises an unexpected exception."""
 
     def __getattr__(self, name: str) -> object:
         raise RuntimeError("the very inside")
@@ -134,9 +134,9 @@ def test_internal_error(opened: None) -> None:
         page, api = live.http.get("/task/a"), live.http.get("/api/task/info/a")
     assert (page.status_code, api.status_code, api.text) == (500, 500, "")
     assert "very inside" not in page.text
-    for answer in (page, api):
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["access-control-allow-origin"] == "*"
+    for response in (page, api):
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["access-control-allow-origin"] == "*"
 
 
 def test_internal_error_with_debug(opened: None) -> None:

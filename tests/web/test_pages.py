@@ -1,4 +1,4 @@
-"""What the server says of a page before any module runs: status, title, settings, files; and what it draws itself."""
+"""Pages as the server sends them: status, title, bootstrap data and files."""
 
 import json
 import re
@@ -17,15 +17,15 @@ SHELL = '<div id="app">'
 
 
 def settings(page: str) -> dict[str, Any]:
-    found = re.search(r'<meta name="bellflower" content="([^"]*)">', page)
-    assert found
-    return dict(json.loads(unescape(found[1])))
+    result = re.search(r'<meta name="bellflower" content="([^"]*)">', page)
+    assert result
+    return dict(json.loads(unescape(result[1])))
 
 
 def title(page: str) -> str:
-    found = re.search(r"<title>(.*?)</title>", page)
-    assert found
-    return unescape(found[1])
+    result = re.search(r"<title>(.*?)</title>", page)
+    assert result
+    return unescape(result[1])
 
 
 def files(page: str) -> list[str]:
@@ -49,17 +49,17 @@ def test_page(live: Live) -> None:
 
 def test_assets_are_cached_and_compressed(live: Live) -> None:
     page = live.http.get("/tasks").text
-    found = files(page)
-    assert any(name.endswith("js/pages/tasks.js") for name in found)
-    assert len(found) > 20
-    for name in found:
-        answer = live.http.get(name)
-        assert answer.status_code == 200, name
-        assert "immutable" in answer.headers["cache-control"]
+    result = files(page)
+    assert any(name.endswith("js/pages/tasks.js") for name in result)
+    assert len(result) > 20
+    for name in result:
+        response = live.http.get(name)
+        assert response.status_code == 200, name
+        assert "immutable" in response.headers["cache-control"]
         if not name.endswith(".woff2"):
-            assert answer.headers["content-encoding"] == "gzip"
-            assert live.http.get(name, headers={"accept-encoding": "identity"}).content == answer.content
-    module = next(name for name in found if name.endswith("js/main.js"))
+            assert response.headers["content-encoding"] == "gzip"
+            assert live.http.get(name, headers={"accept-encoding": "identity"}).content == response.content
+    module = next(name for name in result if name.endswith("js/main.js"))
     assert live.http.get(module).headers["content-type"].startswith("text/javascript")
     old = re.sub(r"/ui/\w+/", "/ui/0123456789ab/", module)
     assert live.http.get(old).headers["cache-control"] == "no-store"
@@ -68,7 +68,7 @@ def test_assets_are_cached_and_compressed(live: Live) -> None:
 
 
 def test_module_preload(live: Live) -> None:
-    """So that a remote browser asks once, and not level by level."""
+    """A remote browser loads all modules in one round trip."""
     page = live.http.get("/task/a").text
     preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', page))
     for name in preloaded:
@@ -113,16 +113,16 @@ def test_bootstrap_data(store: Reader, opened: None) -> None:
     with Live(
         store, tasks_columns="uuid, name, exception, nonsense", natural_time=True, log_url="https://l/{uuid}"
     ) as live:
-        told = settings(live.http.get("/tasks").text)
-    assert told["columns"] == ["uuid", "name", "exception"]
-    assert told["natural_time"] is True
-    assert told["log_url"] == "https://l/{uuid}"
-    assert told["can_act"] is True
+        data = settings(live.http.get("/tasks").text)
+    assert data["columns"] == ["uuid", "name", "exception"]
+    assert data["natural_time"] is True
+    assert data["log_url"] == "https://l/{uuid}"
+    assert data["can_act"] is True
     with Live(store, tasks_columns=DEFAULT_CONFIG.tasks_columns, read_only=True) as live:
-        told = settings(live.http.get("/tasks").text)
-    assert told["columns"] == []
-    assert told["read_only"] is True
-    assert told["can_act"] is False
+        data = settings(live.http.get("/tasks").text)
+    assert data["columns"] == []
+    assert data["read_only"] is True
+    assert data["can_act"] is False
 
 
 def test_pages_can_read_the_disabled_api(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:

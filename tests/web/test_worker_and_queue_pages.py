@@ -1,4 +1,4 @@
-"""The pages of workers and queues, and the data behind the workers' table."""
+"""Worker and queue pages, and the rows of Flower's worker table."""
 
 import json
 import re
@@ -27,9 +27,9 @@ def steered(redis_cluster: Cluster, store: Reader, opened: None) -> Iterator[Liv
 
 
 def data(live: Live, path: str = "/workers", **parameters: Any) -> dict[str, dict[str, Any]]:
-    found = live.http.get(path, params={"json": "1", **parameters}).json()
-    assert found.keys() == {"data"}
-    return {row["hostname"]: row for row in found["data"]}
+    result = live.http.get(path, params={"json": "1", **parameters}).json()
+    assert result.keys() == {"data"}
+    return {row["hostname"]: row for row in result["data"]}
 
 
 def counted(worker: str, task: str, number: int) -> TaskCounters:
@@ -88,9 +88,9 @@ def test_purged_workers(store: Reader, writer: Writer, opened: None) -> None:
 
 
 def settings(page: str) -> dict[str, Any]:
-    found = re.search(r'<meta name="bellflower" content="([^"]*)">', page)
-    assert found
-    return dict(json.loads(unescape(found[1])))
+    result = re.search(r'<meta name="bellflower" content="([^"]*)">', page)
+    assert result
+    return dict(json.loads(unescape(result[1])))
 
 
 def test_page_titles(live: Live) -> None:
@@ -120,9 +120,9 @@ def test_worker_without_events_is_inspected(steered: Live, redis_cluster: Cluste
 def test_dead_worker_does_not_delay_its_page(steered: Live, writer: Writer) -> None:
     heard = time.time() - 3600
     writer.write(Batch(workers=[Record("dead@w", pid=99, heartbeat=heard, freq=2.0)]))
-    begun = time.monotonic()
+    started_at = time.monotonic()
     assert steered.http.get("/worker/dead@w").status_code == 200
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started_at < 5
 
 
 def test_unknown_worker_and_job(steered: Live) -> None:

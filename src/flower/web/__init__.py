@@ -1,1 +1,1 @@
-"""Pages for people, and the application that serves them together with the HTTP API."""
+"""The pages, and the application that serves them together with the HTTP API."""

@@ -23,7 +23,7 @@ from flower.http.flower.metrics import get_metrics_public
 from flower.http.flower.routes import FLOWER_ROUTES
 from flower.http.flower.tasks import healthcheck
 from flower.http.responses import STATUS_BY_CODE, flower_error_response, is_client_error, redirect, text_response
-from flower.http.routing import HttpRoute
+from flower.http.route import HttpRoute
 from flower.http.v1.dispatch import (
     V1_HTTP_ROUTES,
     denied_response,

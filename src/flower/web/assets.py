@@ -18,7 +18,7 @@ from starlette.responses import Response
 from flower.api.context import Context
 from flower.api.thread_pool import run_in_thread
 from flower.http.responses import STATUS_BY_CODE, text_response
-from flower.http.routing import HttpRoute
+from flower.http.route import HttpRoute
 
 _STATIC: Final = Path(__file__).parent / "static"
 

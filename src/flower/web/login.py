@@ -18,7 +18,7 @@ from flower.http.access_control import Denial, has_xsrf, is_same_origin, too_man
 from flower.http.audit_middleware import client_address
 from flower.http.request_params import read_params
 from flower.http.responses import OK, STATUS_BY_CODE, redirect
-from flower.http.routing import HttpRoute
+from flower.http.route import HttpRoute
 from flower.store.ledger.audit import AuditOutcome
 from flower.web.cookies import delete_cookie, set_session_cookie, set_state_cookie, set_xsrf_cookie, xsrf_token
 from flower.web.rendering import error_page, render_page

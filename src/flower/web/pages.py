@@ -20,7 +20,7 @@ from flower.errors import BackendUnavailable, NotFound
 from flower.http.access_control import unauthenticated_api_enabled
 from flower.http.request_params import read_params
 from flower.http.responses import JSON, OK, STATUS_BY_CODE
-from flower.http.routing import Endpoint, HttpRoute
+from flower.http.route import Endpoint, HttpRoute
 from flower.http.v1.task_rows import current_column_name
 from flower.web.assets import Assets, current_assets
 from flower.web.rendering import escape_invisible, render_template

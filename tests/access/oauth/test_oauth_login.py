@@ -35,7 +35,7 @@ def provider(running: LocalProvider, monkeypatch: pytest.MonkeyPatch) -> LocalPr
 
 
 def served(provider: LocalProvider, **settings: Any) -> Live:
-    """With our client's id, and by OpenID unless something else is said."""
+    """A server with the client id of the provider, by OpenID Connect unless `auth_provider` is given."""
     if "auth_provider" not in settings:
         settings.setdefault("oidc_issuer", provider.issuer)
     environment = {
@@ -48,7 +48,7 @@ def served(provider: LocalProvider, **settings: Any) -> Live:
 
 
 def log_in(live: Live, provider: LocalProvider, page: str = "/tasks", **cookies: str) -> httpx.Response:
-    """What a browser does from a page that needs a login; the answer to its coming back."""
+    """Follow the redirects from a page to the provider and back, and return the response to the callback."""
     sent = live.http.get(page, headers={"Accept": "text/html"})
     assert sent.status_code == 302, sent.text
     there = live.http.get(sent.headers["location"])
@@ -60,9 +60,9 @@ def log_in(live: Live, provider: LocalProvider, page: str = "/tasks", **cookies:
 
 
 def assert_denied(live: Live, provider: LocalProvider, words: str) -> None:
-    answer = log_in(live, provider)
-    assert answer.status_code == 403
-    assert words in answer.text
+    response = log_in(live, provider)
+    assert response.status_code == 403
+    assert words in response.text
     assert "user" not in live.http.cookies
     assert live.http.get("/api/v1/me").status_code == 401
 
@@ -134,9 +134,9 @@ def test_state_of_another_browser(provider: LocalProvider) -> None:
         there = live.http.get("/login").headers["location"]
         state = parse_qs(urlsplit(there).query)["state"][0]
         for query in (f"code=x&state={state}y", "code=x", "code=x&state="):
-            answer = live.http.get(f"/login?{query}")
-            assert answer.status_code == 403
-            assert "State tokens do not match. Try to sign in again." in answer.text
+            response = live.http.get(f"/login?{query}")
+            assert response.status_code == 403
+            assert "State tokens do not match. Try to sign in again." in response.text
         live.http.cookies.clear()
         assert "State tokens" in live.http.get(f"/login?code=x&state={state}").text
         live.http.get("/login")
@@ -148,9 +148,9 @@ def test_invalid_code(provider: LocalProvider) -> None:
     with served(provider) as live:
         there = live.http.get("/login").headers["location"]
         state = parse_qs(urlsplit(there).query)["state"][0]
-        answer = live.http.get(f"/login?code=made-up&state={state}")
-        assert answer.status_code == 403
-        assert "The provider denied the sign-in" in answer.text
+        response = live.http.get(f"/login?code=made-up&state={state}")
+        assert response.status_code == 403
+        assert "The provider denied the sign-in" in response.text
         denied = live.http.get("/login?error=access_denied&error_description=%3Cb%3Eno")
         assert denied.status_code == 403
         assert "&lt;b&gt;no" in denied.text
@@ -158,9 +158,9 @@ def test_invalid_code(provider: LocalProvider) -> None:
 
 def test_provider_unreachable(provider: LocalProvider) -> None:
     with served(provider, oidc_issuer="https://127.0.0.1:1") as live:
-        answer = live.http.get("/login")
-        assert answer.status_code == 503
-        assert "is unreachable" in answer.text
+        response = live.http.get("/login")
+        assert response.status_code == 503
+        assert "is unreachable" in response.text
 
 
 def test_redirect_to_local_pages_only(provider: LocalProvider) -> None:
@@ -180,8 +180,8 @@ def test_redirect_or_error(provider: LocalProvider) -> None:
         browser = live.http.get("/api/tasks", headers={"Accept": "text/html,*/*"})
         assert (browser.status_code, browser.headers["location"]) == (302, "/login?next=%2Fapi%2Ftasks")
         for accept in ("application/json", "*/*"):
-            answer = live.http.get("/api/tasks", headers={"Accept": accept})
-            assert (answer.status_code, answer.text) == (401, "Access denied")
+            response = live.http.get("/api/tasks", headers={"Accept": accept})
+            assert (response.status_code, response.text) == (401, "Access denied")
         assert live.http.post("/api/task/revoke/x").status_code == 403
 
 
@@ -221,7 +221,7 @@ def test_gitlab(provider: LocalProvider) -> None:
         provider.groups.append("company/ops")
         assert log_in(live, provider).status_code == 302
         assert provider.asked["scope"] == "read_api"
-        assert {asked["min_access_level"] for asked in provider.group_queries} == {"30"}
+        assert {params["min_access_level"] for params in provider.group_queries} == {"30"}
     with served(provider, auth_provider="gitlab", auth="ann@example.com", roles=("group:g7:viewer",)) as live:
         assert log_in(live, provider).status_code == 302
         assert live.http.get("/api/v1/me").json()["permissions"] == ["view"]

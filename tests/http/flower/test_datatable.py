@@ -1,4 +1,4 @@
-"""The rows of the tasks table, and `format_task` on everything that shows a task."""
+"""The DataTables route, and `format_task` in everything that shows a task."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from tests.helpers.web_server import Live
 FIELDS = ["name", "uuid", "state", "args", "retries", "received", "runtime", "worker"]
 
 
-def asked(**more: Any) -> dict[str, Any]:
+def params(**more: Any) -> dict[str, Any]:
     columns = {f"columns[{place}][data]": name for place, name in enumerate(FIELDS)}
     return {**columns, "draw": 3, "start": 0, "length": 10, "order[0][column]": 5, "order[0][dir]": "desc", **more}
 
@@ -22,37 +22,37 @@ def by(field: str, direction: str = "asc") -> dict[str, Any]:
     return {"order[0][column]": FIELDS.index(field), "order[0][dir]": direction}
 
 
-def ids(answer: Any) -> list[str]:
-    return [task["uuid"] for task in answer["data"]]
+def ids(response: Any) -> list[str]:
+    return [task["uuid"] for task in response["data"]]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_protocol(live: Live, method: str) -> None:
-    given = asked(length=2)
-    answer = (live.http.get("/tasks/datatable", params=given) if method == "GET"
+    given = params(length=2)
+    response = (live.http.get("/tasks/datatable", params=given) if method == "GET"
               else live.http.post("/tasks/datatable", data=given))  # fmt: skip
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    found = answer.json()
-    assert {key: found[key] for key in ("draw", "recordsTotal", "recordsFiltered")} == {
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json; charset=UTF-8"
+    result = response.json()
+    assert {key: result[key] for key in ("draw", "recordsTotal", "recordsFiltered")} == {
         "draw": 3, "recordsTotal": 4, "recordsFiltered": 4,
     }  # fmt: skip
-    assert ids(found) == ["b", "a"]
-    assert found["data"][1] == live.http.get("/api/task/info/a").json()
+    assert ids(result) == ["b", "a"]
+    assert result["data"][1] == live.http.get("/api/task/info/a").json()
 
 
 @pytest.mark.parametrize("missing", ["draw", "start", "length", "order[0][column]"])
 def test_required_parameters(live: Live, missing: str) -> None:
-    without = {key: value for key, value in asked().items() if key != missing}
-    answer = live.http.get("/tasks/datatable", params=without)
-    assert (answer.status_code, answer.text) == (400, f"Missing argument {missing}")
-    assert live.http.get("/tasks/datatable", params=asked(**{missing: "x"})).status_code == 400
+    without = {key: value for key, value in params().items() if key != missing}
+    response = live.http.get("/tasks/datatable", params=without)
+    assert (response.status_code, response.text) == (400, f"Missing argument {missing}")
+    assert live.http.get("/tasks/datatable", params=params(**{missing: "x"})).status_code == 400
 
 
 def test_search_and_search_errors(live: Live) -> None:
-    found = live.http.get("/tasks/datatable", params=asked(**{"search[value]": "state:FAILURE"})).json()
-    assert (ids(found), found["recordsTotal"], found["recordsFiltered"]) == (["b"], 4, 1)
-    wrong = live.http.get("/tasks/datatable", params=asked(**{"search[value]": '"open'}))
+    result = live.http.get("/tasks/datatable", params=params(**{"search[value]": "state:FAILURE"})).json()
+    assert (ids(result), result["recordsTotal"], result["recordsFiltered"]) == (["b"], 4, 1)
+    wrong = live.http.get("/tasks/datatable", params=params(**{"search[value]": '"open'}))
     assert wrong.status_code == 200
     assert wrong.json()["searchError"].endswith("at position 0.")
     assert (wrong.json()["data"], wrong.json()["recordsFiltered"], wrong.json()["recordsTotal"]) == ([], 0, 4)
@@ -63,7 +63,7 @@ def test_sorting(live: Live, writer: Writer) -> None:
     writer.write(Batch(new=more))
 
     def order(field: str, direction: str) -> list[str]:
-        return ids(live.http.get("/tasks/datatable", params=asked(**by(field, direction))).json())
+        return ids(live.http.get("/tasks/datatable", params=params(**by(field, direction))).json())
 
     ascending = order("retries", "asc")
     assert ascending[-4:] == ["a", "b", "r2", "r10"]  # as numbers; what has none comes first
@@ -71,13 +71,13 @@ def test_sorting(live: Live, writer: Writer) -> None:
     assert order("received", "asc")[0] == "c/d"
     assert order("received", "desc")[-1] == "c/d"
     assert order("name", "asc")[2:] == ["<script>alert(1)</script>/a b", "a", *order("name", "asc")[4:]]
-    unknown = asked(**{"order[0][column]": 77})
+    unknown = params(**{"order[0][column]": 77})
     assert ids(live.http.get("/tasks/datatable", params=unknown).json())[0] == "<script>alert(1)</script>/a b"
 
 
 def test_all_rows_and_slices(live: Live) -> None:
     def rows(**given: Any) -> list[str]:
-        return ids(live.http.get("/tasks/datatable", params=asked(**given)).json())
+        return ids(live.http.get("/tasks/datatable", params=params(**given)).json())
 
     everything = rows(length=-1)
     assert len(everything) == 4
@@ -98,10 +98,10 @@ def masking(task: Any) -> Any:
 )
 def test_format_task_is_applied_everywhere(store: Reader, opened: None, path: str) -> None:
     with Live(with_format_task(store, masking)) as live:
-        answer = live.http.get(path, params=asked() if path.endswith("datatable") else {})
-        assert answer.status_code == 200, answer.text
-        assert "order_id" not in answer.text
-        assert "hidden" in answer.text
+        response = live.http.get(path, params=params() if path.endswith("datatable") else {})
+        assert response.status_code == 200, response.text
+        assert "order_id" not in response.text
+        assert "hidden" in response.text
     assert store.task("a").kwargs == "{'order_id': 17}"  # type: ignore[union-attr]
 
 
@@ -122,7 +122,7 @@ def test_attributes_of_format_task(store: Reader) -> None:
         task.worker, task.runtime, task.uuid, task.args = "other", "fast", "changed", {"a": 1}
         return task
 
-    found = with_format_task(store, change).task("a")
-    assert found is not None
+    result = with_format_task(store, change).task("a")
+    assert result is not None
     assert (seen["uuid"], seen["worker"].hostname, seen["kwargs"]) == ("a", "celery@w1", "{'order_id': 17}")
-    assert (found.hostname, found.runtime, found.uuid, found.args) == ("other", 1.5, "a", "{'a': 1}")
+    assert (result.hostname, result.runtime, result.uuid, result.args) == ("other", 1.5, "a", "{'a': 1}")

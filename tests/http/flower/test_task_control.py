@@ -1,4 +1,4 @@
-"""Steering a real cluster over HTTP: answers, effects, and every error text, with the order of the checks."""
+"""Flower's task control on a real cluster: responses, effects, all error messages and the order of the checks."""
 
 import json
 import subprocess
@@ -32,17 +32,17 @@ def redis_steered(redis_cluster: Cluster, store: Reader, opened: None) -> Iterat
 
 
 def result(live: Live, task_id: str, timeout: float = 20) -> dict[str, Any]:
-    answer = live.http.get(f"/api/task/result/{task_id}", params={"timeout": timeout})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = live.http.get(f"/api/task/result/{task_id}", params={"timeout": timeout})
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
 
 
 def test_apply(steered: Live) -> None:
     body = {"args": [1, 2], "timeout": 20, "priority": 3, "no_such_option": 1}
-    answer = steered.http.post("/api/task/apply/shop.add", json=body)
-    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    done = answer.json()
+    response = steered.http.post("/api/task/apply/shop.add", json=body)
+    assert response.headers["content-type"] == "application/json; charset=UTF-8"
+    done = response.json()
     assert done == {"task-id": done["task-id"], "state": "SUCCESS", "result": 3}
     assert result(steered, done["task-id"]) == done
 
@@ -56,9 +56,9 @@ def test_apply_accepts_any_content_type_and_task_id(steered: Live) -> None:
 
 
 def test_result_of_a_failed_task(steered: Live) -> None:
-    answer = steered.http.post("/api/task/apply/shop.fail", json={"timeout": 20})
-    done = answer.json()
-    assert answer.status_code == 200
+    response = steered.http.post("/api/task/apply/shop.fail", json={"timeout": 20})
+    done = response.json()
+    assert response.status_code == 200
     assert (done["state"], done["result"]) == ("FAILURE", "ValueError('card declined')")
     assert "raise ValueError" in done["traceback"]
     assert result(steered, done["task-id"]) == done
@@ -103,16 +103,16 @@ def test_dates_are_converted_for_send_task_too(redis_steered: Live) -> None:
 )
 def test_invalid_bodies(redis_steered: Live, body: bytes, text: str) -> None:
     for action in ("apply", "async-apply"):
-        answer = redis_steered.http.post(f"/api/task/{action}/shop.add", content=body)
-        assert (answer.status_code, answer.text) == (400, text)
-        assert answer.headers["content-type"] == "text/plain; charset=UTF-8"
+        response = redis_steered.http.post(f"/api/task/{action}/shop.add", content=body)
+        assert (response.status_code, response.text) == (400, text)
+        assert response.headers["content-type"] == "text/plain; charset=UTF-8"
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe{", b"[" * 100_000, b'{"a": 1} x', b"\x00"])
 def test_invalid_json(redis_steered: Live, body: bytes) -> None:
-    answer = redis_steered.http.post("/api/task/send-task/shop.add", content=body)
-    assert answer.status_code == 400
-    assert answer.text
+    response = redis_steered.http.post("/api/task/send-task/shop.add", content=body)
+    assert response.status_code == 400
+    assert response.text
 
 
 def test_expires_null(redis_steered: Live) -> None:
@@ -122,29 +122,29 @@ def test_expires_null(redis_steered: Live) -> None:
 
 def test_unknown_tasks(redis_steered: Live) -> None:
     for action in ("apply", "async-apply"):
-        answer = redis_steered.http.post(f"/api/task/{action}/a%26b/c", json={})
-        assert (answer.status_code, answer.text) == (404, "Unknown task 'a&b/c'")
+        response = redis_steered.http.post(f"/api/task/{action}/a%26b/c", json={})
+        assert (response.status_code, response.text) == (404, "Unknown task 'a&b/c'")
 
 
 @pytest.mark.parametrize("value", ["soon", "", "nan"])
 def test_invalid_timeouts(redis_steered: Live, value: str) -> None:
-    answer = redis_steered.http.get("/api/task/result/x", params={"timeout": value})
-    assert (answer.status_code, answer.text) == (400, f"Invalid argument '{value}' of type 'float'")
+    response = redis_steered.http.get("/api/task/result/x", params={"timeout": value})
+    assert (response.status_code, response.text) == (400, f"Invalid argument '{value}' of type 'float'")
 
 
 def test_revoke_ends_a_running_task(steered: Live, cluster: Cluster) -> None:
     sent = steered.http.post("/api/task/async-apply/shop.rest", json={"args": [60]}).json()["task-id"]
     assert cluster.worker.started(sent)
-    answer = steered.http.post(f"/api/task/revoke/{sent}", data={"terminate": "true"})
-    assert answer.json() == {"message": f"Revoked '{sent}'"}
+    response = steered.http.post(f"/api/task/revoke/{sent}", data={"terminate": "true"})
+    assert response.json() == {"message": f"Revoked '{sent}'"}
     assert result(steered, sent)["state"] == "REVOKED"
 
 
 def test_revoke_accepts_any_id_and_signal(redis_steered: Live) -> None:
-    answer = redis_steered.http.post("/api/task/revoke/no/body?terminate=1&signal=SIGNONSENSE")
-    assert (answer.status_code, answer.json()) == (200, {"message": "Revoked 'no/body'"})
-    answer = redis_steered.http.post("/api/task/revoke/x", data={"terminate": "maybe"})
-    assert (answer.status_code, answer.text) == (400, "Invalid argument 'maybe' of type 'bool'")
+    response = redis_steered.http.post("/api/task/revoke/no/body?terminate=1&signal=SIGNONSENSE")
+    assert (response.status_code, response.json()) == (200, {"message": "Revoked 'no/body'"})
+    response = redis_steered.http.post("/api/task/revoke/x", data={"terminate": "maybe"})
+    assert (response.status_code, response.text) == (400, "Invalid argument 'maybe' of type 'bool'")
     assert (
         redis_steered.http.post("/api/task/apply/shop.add", json={"args": [1, 2], "timeout": 20}).json()["result"] == 3
     )
@@ -160,10 +160,10 @@ def test_abort(steered: Live, cluster: Cluster) -> None:
 
 def test_limits(steered: Live, cluster: Cluster) -> None:
     where = {"workername": cluster.worker.hostname}
-    said = steered.http.post("/api/task/rate-limit/shop.limited", data={**where, "ratelimit": "300/h"})
-    assert (said.status_code, said.json()) == (200, {"message": "new rate limit set successfully"})
-    said = steered.http.post("/api/task/timeout/shop.limited", params={**where, "soft": "5", "hard": "6.5"})
-    assert (said.status_code, said.json()) == (200, {"message": "time limits set successfully"})
+    reply = steered.http.post("/api/task/rate-limit/shop.limited", data={**where, "ratelimit": "300/h"})
+    assert (reply.status_code, reply.json()) == (200, {"message": "new rate limit set successfully"})
+    reply = steered.http.post("/api/task/timeout/shop.limited", params={**where, "soft": "5", "hard": "6.5"})
+    assert (reply.status_code, reply.json()) == (200, {"message": "time limits set successfully"})
     inspect = cluster.app.control.inspect(destination=[cluster.worker.hostname], timeout=5)
     tasks = inspect.registered("rate_limit", "time_limit", "soft_time_limit")[cluster.worker.hostname]
     mine = next(task for task in tasks if task.startswith("shop.limited "))
@@ -173,7 +173,7 @@ def test_limits(steered: Live, cluster: Cluster) -> None:
 
 def test_limits_are_checked_in_order(redis_steered: Live, redis_cluster: Cluster) -> None:
     worker = redis_cluster.worker.hostname
-    asked: list[tuple[str, dict[str, str], int, str]] = [
+    params: list[tuple[str, dict[str, str], int, str]] = [
         ("rate-limit/x", {}, 400, "Missing argument workername"),
         ("rate-limit/x", {"workername": " "}, 400, "Missing argument workername"),
         ("rate-limit/x", {"workername": "w"}, 400, "Missing argument ratelimit"),
@@ -205,9 +205,9 @@ def test_limits_are_checked_in_order(redis_steered: Live, redis_cluster: Cluster
             "Failed to set timeouts: 'Timeout: no reply from worker 'celery@w1' within 1 s'",
         ),
     ]
-    for path, data, status, text in asked:
-        answer = redis_steered.http.post(f"/api/task/{path}", data=data)
-        assert (answer.status_code, answer.text) == (status, text)
+    for path, data, status, text in params:
+        response = redis_steered.http.post(f"/api/task/{path}", data=data)
+        assert (response.status_code, response.text) == (status, text)
 
 
 def test_task_that_no_worker_has(redis_cluster: Cluster, store: Reader, opened: None) -> None:
@@ -215,18 +215,18 @@ def test_task_that_no_worker_has(redis_cluster: Cluster, store: Reader, opened: 
     app.task(name="shop.only_here", shared=False)(test_abort)
     with Live(store, lambda: app) as live:
         data = {"workername": redis_cluster.worker.hostname, "ratelimit": "1/s"}
-        answer = live.http.post("/api/task/rate-limit/shop.only_here", data=data)
-        assert (answer.status_code, answer.text) == (403, "Failed to set rate limit: 'unknown task'")
+        response = live.http.post("/api/task/rate-limit/shop.only_here", data=data)
+        assert (response.status_code, response.text) == (403, "Failed to set rate limit: 'unknown task'")
 
 
 def test_forms_of_both_kinds(redis_steered: Live) -> None:
     multipart = {"workername": (None, "w")}
-    answer = redis_steered.http.post("/api/task/timeout/my_task", files=multipart)
-    assert answer.text == "Unknown worker 'w'"
+    response = redis_steered.http.post("/api/task/timeout/my_task", files=multipart)
+    assert response.text == "Unknown worker 'w'"
     for kind in ("multipart/form-data", "application/x-www-form-urlencoded; charset=klingon"):
         headers = {"Content-Type": kind}
-        answer = redis_steered.http.post("/api/task/timeout/x", content=b"workername=%ff", headers=headers)
-        assert answer.status_code in (400, 404)
+        response = redis_steered.http.post("/api/task/timeout/x", content=b"workername=%ff", headers=headers)
+        assert response.status_code in (400, 404)
 
 
 def test_queues(steered: Live) -> None:
@@ -238,8 +238,8 @@ def test_queues(steered: Live) -> None:
 def test_without_a_result_backend(redis_cluster: Cluster, store: Reader, opened: None) -> None:
     app = make(redis_cluster.app.conf.broker_url, None)
     with Live(store, lambda: app) as live:
-        for answer in (live.http.get("/api/task/result/x"), live.http.post("/api/task/abort/x")):
-            assert (answer.status_code, answer.text) == (503, "")
+        for response in (live.http.get("/api/task/result/x"), live.http.post("/api/task/abort/x")):
+            assert (response.status_code, response.text) == (503, "")
         assert live.http.post("/api/task/async-apply/shop.add", json={"args": [1, 2]}).json().keys() == {"task-id"}
         applied = live.http.post("/api/task/apply/shop.add", json={"args": [1, 2]}).json()
         assert applied == {"task-id": applied["task-id"], "result": None}
@@ -247,7 +247,7 @@ def test_without_a_result_backend(redis_cluster: Cluster, store: Reader, opened:
 
 def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"amqp://127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}")
-    asked = [
+    params = [
         ("GET", "/api/task/result/x"),
         ("GET", "/api/queues/length"),
         ("POST", "/api/task/apply/shop.echo"),
@@ -257,15 +257,15 @@ def test_broker_unreachable(store: Reader, opened: None) -> None:
         ("POST", "/api/task/abort/x"),
     ]
     with Live(store, lambda: app) as live:
-        for method, path in asked:
-            answer = live.http.request(method, path)
-            assert (answer.status_code, answer.text) == (503, "Broker or result backend unavailable"), path
+        for method, path in params:
+            response = live.http.request(method, path)
+            assert (response.status_code, response.text) == (503, "Broker or result backend unavailable"), path
 
 
 def test_transports_without_queue_statistics(store: Reader, opened: None) -> None:
     with Live(store, lambda: make("memory://", None)) as live:
-        answer = live.http.get("/api/queues/length")
-        assert (answer.status_code, answer.text) == (404, "'memory' broker is not supported")
+        response = live.http.get("/api/queues/length")
+        assert (response.status_code, response.text) == (404, "'memory' broker is not supported")
 
 
 def test_celery_is_imported_late(store: Reader) -> None:

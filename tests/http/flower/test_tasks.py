@@ -1,4 +1,4 @@
-"""Reading records over HTTP, against a real server and a real store: forms, orders, filters and error texts."""
+"""Flower's task routes on a real store: formats, sort orders, filters and error messages."""
 
 import json
 import threading
@@ -17,20 +17,20 @@ ALL = ["<script>alert(1)</script>/a b", "c/d", "b", "a"]
 
 
 def ids(live: Live, **parameters: Any) -> list[str]:
-    answer = live.http.get("/api/tasks", params=parameters)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    return list(answer.json())
+    response = live.http.get("/api/tasks", params=parameters)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json; charset=UTF-8"
+    return list(response.json())
 
 
 def test_task_object(live: Live) -> None:
-    found = live.http.get("/api/task/info/a").json()
-    assert found == live.http.get("/api/tasks").json()["a"]
-    assert found["worker"] == "celery@w1"
-    assert found["args"] == "(1, 'EUR')"
-    assert found["children"] == ["b"]
-    assert found["exception"] is None
-    assert {"uuid", "root", "parent", "clock", "client", "exchange", "routing_key", "rejected", "eta"} <= found.keys()
+    result = live.http.get("/api/task/info/a").json()
+    assert result == live.http.get("/api/tasks").json()["a"]
+    assert result["worker"] == "celery@w1"
+    assert result["args"] == "(1, 'EUR')"
+    assert result["children"] == ["b"]
+    assert result["exception"] is None
+    assert {"uuid", "root", "parent", "clock", "client", "exchange", "routing_key", "rejected", "eta"} <= result.keys()
 
 
 def test_default_order(live: Live) -> None:
@@ -102,16 +102,16 @@ def test_repeated_and_blank_parameters(live: Live) -> None:
     ],
 )
 def test_errors_are_plain_text(live: Live, path: str, status: int, text: str) -> None:
-    answer = live.http.get(path)
-    assert (answer.status_code, answer.text) == (status, text)
-    assert answer.headers["content-type"].lower() == "text/plain; charset=utf-8"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    response = live.http.get(path)
+    assert (response.status_code, response.text) == (status, text)
+    assert response.headers["content-type"].lower() == "text/plain; charset=utf-8"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_search_errors_are_json(live: Live) -> None:
-    answer = live.http.get("/api/tasks", params={"search": "(shop"})
-    assert answer.status_code == 400
-    assert "at position 0." in answer.json()["error"]
+    response = live.http.get("/api/tasks", params={"search": "(shop"})
+    assert response.status_code == 400
+    assert "at position 0." in response.json()["error"]
 
 
 def test_ids_with_slashes(live: Live) -> None:
@@ -127,8 +127,8 @@ def test_task_types(live: Live) -> None:
 
 
 def test_healthcheck(live: Live) -> None:
-    answer = live.http.get("/healthcheck")
-    assert (answer.text, answer.headers["content-type"].split(";")[0]) == ("OK", "text/html")
+    response = live.http.get("/healthcheck")
+    assert (response.text, response.headers["content-type"].split(";")[0]) == ("OK", "text/html")
 
 
 @pytest.mark.parametrize("path", ["/api/tasks", "/api/task/info/a", "/api/task/types", "/healthcheck", "/tasks"])
@@ -140,11 +140,11 @@ def test_head_is_get_without_a_body(live: Live, path: str) -> None:
 
 def test_options_and_wrong_methods(live: Live) -> None:
     for path in ("/api/tasks", "/api/task/apply/x", "/tasks", "/nowhere"):
-        answer = live.http.options(path)
-        assert (answer.status_code, answer.content) == (204, b"")
+        response = live.http.options(path)
+        assert (response.status_code, response.content) == (204, b"")
     for method, path in (("PUT", "/api/tasks"), ("GET", "/api/task/apply/x"), ("DELETE", "/healthcheck")):
-        answer = live.http.request(method, path)
-        assert (answer.status_code, answer.content) == (405, b"")
+        response = live.http.request(method, path)
+        assert (response.status_code, response.content) == (405, b"")
 
 
 def test_list_is_streamed(writer: Writer, tmp_path: Any, opened: None) -> None:
@@ -153,25 +153,25 @@ def test_list_is_streamed(writer: Writer, tmp_path: Any, opened: None) -> None:
         Batch(new=[Task(uuid=f"t{n}", name="shop.add", timestamp=float(n), received=1.0) for n in range(many)])
     )
     with Live(open_reader(tmp_path / "store")) as live:
-        with live.http.stream("GET", "/api/tasks") as answer:
-            assert "content-length" not in answer.headers
-            body = b"".join(answer.iter_raw())
+        with live.http.stream("GET", "/api/tasks") as response:
+            assert "content-length" not in response.headers
+            body = b"".join(response.iter_raw())
         assert list(json.loads(body)) == [f"t{n}" for n in reversed(range(many))]
         # A client that leaves in the middle takes nothing with it.
         for _ in range(20):
-            with live.http.stream("GET", "/api/tasks") as answer:
-                next(answer.iter_raw())
+            with live.http.stream("GET", "/api/tasks") as response:
+                next(response.iter_raw())
         assert live.http.get("/api/tasks?limit=1").status_code == 200
 
 
 def test_healthcheck_does_not_block(live: Live) -> None:
-    """With every reading thread of the server stuck, it still answers."""
+    """The health check responds while all worker threads of the server are blocked."""
     release = threading.Event()
-    begun = threading.Semaphore(0)
+    started_at = threading.Semaphore(0)
     names = type(live.context.store).names
 
     def stuck(self: Any) -> Any:
-        begun.release()
+        started_at.release()
         release.wait(30)
         return names(self)
 
@@ -186,7 +186,7 @@ def test_healthcheck_does_not_block(live: Live) -> None:
         for thread in waiting:
             thread.start()
         for _ in range(8):
-            assert begun.acquire(timeout=20)
+            assert started_at.acquire(timeout=20)
         assert live.http.get("/healthcheck", timeout=10).text == "OK"
     finally:
         release.set()

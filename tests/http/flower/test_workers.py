@@ -1,4 +1,4 @@
-"""Workers over HTTP: what they say, and commands to them, each seen at the worker."""
+"""Flower's worker routes with real workers: inspection, and commands with their effect on the worker."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ from tests.helpers.web_server import Live
 
 @pytest.fixture
 def worker(broker: Server) -> Iterator[Worker]:
-    """A worker that nobody else uses, with queues of its own."""
+    """A worker of this test only, with its own queues."""
     app = make(broker.url, None)  # type: ignore[attr-defined]
     app.conf.update(worker_pool_restarts=True, task_default_queue=f"pool{free_port()}")
     with Worker(app, "pool", 3) as started:
@@ -34,52 +34,52 @@ def live(worker: Worker, store: Reader, opened: None) -> Iterator[Live]:
 
 
 def post(live: Live, action: str, worker: str, **data: Any) -> tuple[int, str]:
-    answer = live.http.post(f"/api/worker/{action}/{worker}", data=data)
-    return answer.status_code, answer.json()["message"] if answer.status_code == 200 else answer.text
+    response = live.http.post(f"/api/worker/{action}/{worker}", data=data)
+    return response.status_code, response.json()["message"] if response.status_code == 200 else response.text
 
 
 def test_inspection(live: Live, worker: Worker) -> None:
     name = worker.hostname
     assert live.http.get("/api/workers").json() == {}
-    begun = time.time()
-    found = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
-    assert begun < found["timestamp"] < time.time()
-    assert set(found) == {"timestamp", "stats", "active_queues", "registered", "conf"}
-    assert found["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
-    assert "shop.add" in found["registered"]
-    assert [queue["name"] for queue in found["active_queues"]] == [worker.app.conf.task_default_queue]
-    assert found["conf"]["task_track_started"] is True
-    assert "alternates" not in found["stats"]["broker"]
+    started_at = time.time()
+    result = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
+    assert started_at < result["timestamp"] < time.time()
+    assert set(result) == {"timestamp", "stats", "active_queues", "registered", "conf"}
+    assert result["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
+    assert "shop.add" in result["registered"]
+    assert [queue["name"] for queue in result["active_queues"]] == [worker.app.conf.task_default_queue]
+    assert result["conf"]["task_track_started"] is True
+    assert "alternates" not in result["stats"]["broker"]
     alone = live.http.get("/api/workers", params={"refresh": "true", "workername": name}).json()
-    assert set(alone[name]) == {*found, "active", "scheduled", "reserved", "revoked"}
+    assert set(alone[name]) == {*result, "active", "scheduled", "reserved", "revoked"}
     assert alone[name]["active"] == []
     assert live.http.get("/api/workers", params={"workername": name}).json() == alone
     assert list(live.http.get("/api/workers", params={"status": "1"}).json()) == ["celery@w1", "celery@w2"]
 
 
 def test_unknown_worker_is_inspected(live: Live, worker: Worker) -> None:
-    found = live.http.get("/api/workers", params={"workername": worker.hostname}).json()
-    assert found[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
+    result = live.http.get("/api/workers", params={"workername": worker.hostname}).json()
+    assert result[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
 
 
 def test_new_worker_is_inspected(live: Live, worker: Worker, writer: Writer) -> None:
     now = time.time()
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=now, freq=600.0), Record("mute@w", heartbeat=now)]))
-    found = live.http.get("/api/workers").json()
-    assert found[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
+    result = live.http.get("/api/workers").json()
+    assert result[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
     # it lives, as its events say, and did not answer
-    assert found["mute@w"] == {"timestamp": None}
+    assert result["mute@w"] == {"timestamp": None}
     assert live.http.get("/api/workers", params={"status": "1"}).json()[worker.hostname] is True
 
 
 def test_concurrent_requests_share_one_inspection(live: Live, worker: Worker) -> None:
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        asked = [pool.submit(live.http.get, "/api/workers", params={"refresh": "1"}) for _ in range(20)]
-        times = {each.result().json()[worker.hostname]["timestamp"] for each in asked}
+        params = [pool.submit(live.http.get, "/api/workers", params={"refresh": "1"}) for _ in range(20)]
+        times = {each.result().json()[worker.hostname]["timestamp"] for each in params}
     # at most one that was under way, and the next
     assert len(times) <= 2
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - started_at < 15
 
 
 def test_last_replies_remain(live: Live, worker: Worker) -> None:
@@ -152,7 +152,7 @@ def test_autoscale(broker: Server, store: Reader, opened: None) -> None:
         message = f"Autoscaling '{name}' worker (min=2, max=5)"
         assert post(live, "pool/autoscale", name, min=2, max=5) == (200, message)
         assert {key: worker.inspect("stats")["autoscaler"][key] for key in ("min", "max")} == {"min": 2, "max": 5}
-        asked = [
+        params = [
             ({"min": 5, "max": 2}, "min must not be more than max"),
             ({"min": -1, "max": 2}, "min must be 0 or more"),
             ({"min": 0, "max": 0}, "max must be 1 or more"),
@@ -160,7 +160,7 @@ def test_autoscale(broker: Server, store: Reader, opened: None) -> None:
             ({"max": 1}, "Missing argument min"),
             ({"min": "x", "max": "1"}, "Invalid argument 'x' of type 'int'"),
         ]
-        for data, text in asked:
+        for data, text in params:
             assert post(live, "pool/autoscale", name, **data) == (400, text)
         assert worker.inspect("stats")["autoscaler"]["max"] == 5
         refused = f"Failed to restart the '{name}' pool: ValueError('Pool restarts not enabled')"
@@ -196,12 +196,12 @@ def test_worker_without_reply(live: Live, worker: Worker, store: Reader) -> None
 def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"redis://127.0.0.1:{free_port()}", None)
     with Live(store, lambda: app) as live:
-        answer = live.http.get("/api/workers", params={"refresh": "1"})
-        assert (answer.status_code, answer.text) == (503, "Failed to update workers: broker unreachable")
+        response = live.http.get("/api/workers", params={"refresh": "1"})
+        assert (response.status_code, response.text) == (503, "Failed to update workers: broker unreachable")
         assert live.http.get("/api/workers").json() == {}
         assert live.http.get("/api/workers", params={"workername": "w"}).status_code == 404
-        answer = live.http.post("/api/worker/pool/grow/celery@w1")
-        assert (answer.status_code, answer.text) == (503, "Broker or result backend unavailable")
+        response = live.http.post("/api/worker/pool/grow/celery@w1")
+        assert (response.status_code, response.text) == (503, "Broker or result backend unavailable")
 
 
 def test_last_replies_of_a_killed_worker(live: Live, worker: Worker, writer: Writer) -> None:
@@ -212,9 +212,9 @@ def test_last_replies_of_a_killed_worker(live: Live, worker: Worker, writer: Wri
     worker.signal(signal.SIGKILL)
     worker.process.wait(20)
     psutil.wait_procs(children, timeout=20)
-    found = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
-    assert "shop.add" in found["registered"]
-    assert found["timestamp"] < time.time() - live.context.inspect_timeout / 2
-    answer: httpx.Response = live.http.get(f"/api/v1/workers/{name}/inspection")
-    assert (answer.json()["alive"], answer.json()["answered"]) == (False, False)
-    assert "shop.add" in answer.json()["replies"]["registered"]["value"]
+    result = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
+    assert "shop.add" in result["registered"]
+    assert result["timestamp"] < time.time() - live.context.inspect_timeout / 2
+    response: httpx.Response = live.http.get(f"/api/v1/workers/{name}/inspection")
+    assert (response.json()["alive"], response.json()["answered"]) == (False, False)
+    assert "shop.add" in response.json()["replies"]["registered"]["value"]

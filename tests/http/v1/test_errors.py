@@ -1,4 +1,4 @@
-"""One shape of error, whoever raises it; limits and guards."""
+"""The shape of all errors, limits of parameters, and authentication."""
 
 import httpx
 import pytest
@@ -36,27 +36,27 @@ from tests.helpers.web_server import Live
     ],
 )
 def test_invalid_parameter(http: httpx.Client, address: str, message: str, hint: str) -> None:
-    found = error(http, address)
-    assert found["code"] == "invalid_request"
-    assert found["message"].startswith(message)
-    assert hint in found["hint"]
+    result = error(http, address)
+    assert result["code"] == "invalid_request"
+    assert result["message"].startswith(message)
+    assert hint in result["hint"]
 
 
 @pytest.mark.parametrize(
     "address", ["tasks", "count", "facets", "histogram", "stats", "failures", "slowest", "search/parse"]
 )
 def test_invalid_query(http: httpx.Client, address: str) -> None:
-    found = error(http, address, query="  state:FAILURE OR")
-    assert (found["code"], found["position"]) == ("invalid_query", 14)
+    result = error(http, address, query="  state:FAILURE OR")
+    assert (result["code"], result["position"]) == ("invalid_query", 14)
 
 
 def test_unknown_route(http: httpx.Client) -> None:
-    found = error(http, "nothing", 404)
-    assert (found["code"], found["hint"]) == ("not_found", "see /api/v1/docs")
-    for answer in (http.post("/api/v1/tasks"), http.delete("/api/v1/tasks/a")):
-        assert answer.status_code == 405
-        assert answer.json()["error"]["code"] == "method_not_allowed"
-        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    result = error(http, "nothing", 404)
+    assert (result["code"], result["hint"]) == ("not_found", "see /api/v1/docs")
+    for response in (http.post("/api/v1/tasks"), http.delete("/api/v1/tasks/a")):
+        assert response.status_code == 405
+        assert response.json()["error"]["code"] == "method_not_allowed"
+        assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def test_head_and_options(http: httpx.Client) -> None:
@@ -82,23 +82,23 @@ class Failing(MemoryReader):
     ],
 )
 def test_unexpected_error(client_of: ClientOf, raised: Exception, status: int, code: str) -> None:
-    found = error(client_of(Failing(raised)), "count", status)
-    assert found["code"] == code
-    assert "secret" not in str(found)
+    result = error(client_of(Failing(raised)), "count", status)
+    assert result["code"] == code
+    assert "secret" not in str(result)
 
 
 def test_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     with Live(example_store()) as live:
-        found = error(live.http, "tasks", 401)
-        assert (found["code"], found["message"]) == ("unauthenticated", API_DISABLED)
+        result = error(live.http, "tasks", 401)
+        assert (result["code"], result["message"]) == ("unauthenticated", API_DISABLED)
         # The document contains no data of the cluster.
         assert live.http.get("/api/v1/openapi.json").status_code == 200
     with Live(example_store(), basic_auth=("ann:secret",)) as live:
         for address in ("tasks", "openapi.json", "docs"):
-            answer = live.http.get(f"/api/v1/{address}")
-            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
-            assert answer.headers["www-authenticate"] == 'Basic realm="flower"'
+            response = live.http.get(f"/api/v1/{address}")
+            assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthenticated")
+            assert response.headers["www-authenticate"] == 'Basic realm="flower"'
         assert live.http.get("/api/v1/tasks", auth=("ann", "secret")).status_code == 200
 
 
@@ -118,15 +118,15 @@ def test_docs_page_is_part_of_the_package(http: httpx.Client) -> None:
 
 
 def test_parse_query(http: httpx.Client) -> None:
-    found = get(http, "search/parse", query=' state:failure   -(name:a OR "b c") ')
-    assert get(http, "search/parse", query=found["canonical"])["canonical"] == found["canonical"]
-    assert {"name", "type", "description", "example"} <= found["fields"][0].keys()
+    result = get(http, "search/parse", query=' state:failure   -(name:a OR "b c") ')
+    assert get(http, "search/parse", query=result["canonical"])["canonical"] == result["canonical"]
+    assert {"name", "type", "description", "example"} <= result["fields"][0].keys()
 
 
 def test_status(http: httpx.Client) -> None:
-    found = get(http, "status")
-    assert (found["store"]["task_count"], found["recording"], found["recorder"]["events"]) == (5, False, 18)
-    assert found["gaps"][0]["reason"] == "broker unreachable"
+    result = get(http, "status")
+    assert (result["store"]["task_count"], result["recording"], result["recorder"]["events"]) == (5, False, 18)
+    assert result["gaps"][0]["reason"] == "broker unreachable"
 
 
 @pytest.mark.parametrize(

@@ -22,27 +22,27 @@ URL = "/api/v1/export"
 
 
 def test_whole_records(http: httpx.Client) -> None:
-    answer = http.get(URL)
-    assert answer.headers["content-type"] == "application/x-ndjson; charset=UTF-8"
-    assert answer.headers["content-disposition"].startswith('attachment; filename="tasks-')
-    assert answer.headers["content-disposition"].endswith('.ndjson"')
-    lines = answer.content.rstrip(b"\n").split(b"\n")
+    response = http.get(URL)
+    assert response.headers["content-type"] == "application/x-ndjson; charset=UTF-8"
+    assert response.headers["content-disposition"].startswith('attachment; filename="tasks-')
+    assert response.headers["content-disposition"].endswith('.ndjson"')
+    lines = response.content.rstrip(b"\n").split(b"\n")
     records = [msgspec.json.decode(line, type=dict[str, Any]) for line in lines]
     assert [record["uuid"] for record in records] == [task.uuid for task in EXAMPLE_TASKS]
     assert [record["received_at"] for record in records] == [task.received for task in EXAMPLE_TASKS]
 
 
 def test_formats_columns_and_queries(http: httpx.Client) -> None:
-    asked = {"query": "state:FAILURE", "columns": "uuid,name", "format": "csv"}
-    rows = list(csv.reader(io.StringIO(http.get(URL, params=asked).text)))
+    params = {"query": "state:FAILURE", "columns": "uuid,name", "format": "csv"}
+    rows = list(csv.reader(io.StringIO(http.get(URL, params=params).text)))
     failed = [[task.uuid, task.name] for task in EXAMPLE_TASKS if task.state == "FAILURE"]
     assert rows == [["uuid", "name"], *failed]
-    parquet = http.get(URL, params={**asked, "format": "parquet"}).content
+    parquet = http.get(URL, params={**params, "format": "parquet"}).content
     assert pyarrow.parquet.read_table(io.BytesIO(parquet)).num_rows == len(failed)
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("params", "words"),
     [
         ({"format": "xls"}, "format"),
         ({"columns": "nmae"}, "did you mean name?"),
@@ -50,19 +50,19 @@ def test_formats_columns_and_queries(http: httpx.Client) -> None:
         ({"limit": "3"}, "limit"),
     ],
 )
-def test_invalid_parameters(http: httpx.Client, asked: dict[str, str], words: str) -> None:
-    answer = http.get(URL, params=asked)
-    assert answer.status_code == 400
-    assert words in str(answer.json()["error"])
+def test_invalid_parameters(http: httpx.Client, params: dict[str, str], words: str) -> None:
+    response = http.get(URL, params=params)
+    assert response.status_code == 400
+    assert words in str(response.json()["error"])
 
 
 def test_head_does_not_read(client_of: ClientOf) -> None:
-    answer = client_of(Failing(0)).head(URL)
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = client_of(Failing(0)).head(URL)
+    assert (response.status_code, response.content) == (200, b"")
 
 
 class Failing(MemoryReader):
-    """Its time is over after so many tasks."""
+    """Reaches its deadline after a number of tasks."""
 
     def __init__(self, after: int) -> None:
         super().__init__(MemoryStore())
@@ -75,12 +75,12 @@ class Failing(MemoryReader):
 
 
 def test_error_before_the_first_task(client_of: ClientOf) -> None:
-    answer = client_of(Failing(0)).get(URL)
-    assert answer.status_code == 504
-    assert answer.json()["error"]["code"] == "timeout"
+    response = client_of(Failing(0)).get(URL)
+    assert response.status_code == 504
+    assert response.json()["error"]["code"] == "timeout"
 
 
 def test_later_error_closes_the_connection(client_of: ClientOf) -> None:
-    """Half a file does not look like a whole one."""
+    """A client does not take half a file for a complete one."""
     with pytest.raises(httpx.RemoteProtocolError):
         client_of(Failing(5_000)).get(URL)

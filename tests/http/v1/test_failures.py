@@ -25,9 +25,9 @@ def failed(uuid: str, exception: str, at: float) -> Task:
 
 
 def ident(exception: str) -> str:
-    found = compute_fingerprint(exception, None)
-    assert found is not None
-    return found.id
+    result = compute_fingerprint(exception, None)
+    assert result is not None
+    return result.id
 
 
 OLD, YOUNG = "OldError('x')", "YoungError('y')"
@@ -79,8 +79,8 @@ def server(reader: Reader, opened: None) -> Iterator[Live]:
         yield running
 
 
-def by_status(http: httpx.Client, asked: str = "") -> dict[str, str]:
-    return {row["fingerprint"]["id"]: row["status"] for row in get(http, f"failures?{asked}")["failures"]}
+def by_status(http: httpx.Client, params: str = "") -> dict[str, str]:
+    return {row["fingerprint"]["id"]: row["status"] for row in get(http, f"failures?{params}")["failures"]}
 
 
 def post(server: Live, failure: str, deed: str, **body: object) -> httpx.Response:
@@ -97,8 +97,8 @@ def test_seen_times_include_all_tasks(server: Live) -> None:
 
 
 def test_resolved_group_regresses(server: Live, writer: Writer) -> None:
-    answer = post(server, ident(OLD), "resolve", comment="mended")
-    assert answer.json()["status"] == "resolved"
+    response = post(server, ident(OLD), "resolve", comment="mended")
+    assert response.json()["status"] == "resolved"
     row = get(server.http, f"failures/{ident(OLD)}")["failure"]
     assert (row["status"], row["note"]["comment"], row["note"]["expires_at"]) == ("resolved", "mended", None)
     writer.write(Batch(new=[failed("again", OLD, time.time() + 1)]))
@@ -125,22 +125,22 @@ def test_status_filter(server: Live) -> None:
     assert by_status(server.http, "status=new,open") == {ident(YOUNG): "new"}
     assert by_status(server.http, "status=regressed,muted") == {}
     assert len(by_status(server.http, "status=new,open,regressed,resolved,muted")) == 2
-    found = get(server.http, "failures?status=resolved&limit=1")
-    assert (found["count"], found["more"]) == (3, 0)
+    result = get(server.http, "failures?status=resolved&limit=1")
+    assert (result["count"], result["more"]) == (3, 0)
     assert "status" in error(server.http, "failures?status=gone")["message"]
 
 
 def test_unknown_group(server: Live) -> None:
     for deed in ("resolve", "mute", "reopen"):
-        answer = post(server, "0123456789abcdef", deed)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+        response = post(server, "0123456789abcdef", deed)
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
     assert server.ledger.failure_notes.notes() == {}
     entry = server.ledger.audit.entries(AuditFilter(action="failure"), limit=1)[0]
     assert (entry.action, entry.outcome, entry.targets) == ("failure.reopen", "refused", ("0123456789abcdef",))
 
 
 def test_first_seen_outlives_the_tasks(reader: Reader, writer: Writer, tmp_path: Path) -> None:
-    """Its tasks may be gone by now: the ledger remembers."""
+    """The ledger stores it, so that it remains when retention deletes the tasks."""
     ledger = open_ledger(tmp_path / "data")
     record_first_seen(reader, ledger)
     first = ledger.failure_notes.first_seen()[ident(YOUNG)]

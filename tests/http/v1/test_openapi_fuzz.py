@@ -48,7 +48,7 @@ def _short_reply_timeout() -> Iterator[None]:
 
 
 def no_internal_error(ctx: Any, response: Any, case: Any) -> None:
-    """The cluster may be unavailable (503) or silent (504), and the document says so. 500 is a defect."""
+    """The cluster may be unavailable (503) or not responding (504), as documented. 500 is a defect."""
     assert response.status_code != 500
 
 

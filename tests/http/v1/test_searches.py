@@ -37,16 +37,16 @@ def delete(server: Live, search_id: str, user: str) -> httpx.Response:
 
 
 def save(server: Live, user: str, **fields: Any) -> dict[str, Any]:
-    answer = post(server, SEARCHES, user, {"name": "Failed", "query": "state:FAILURE", **fields})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = post(server, SEARCHES, user, {"name": "Failed", "query": "state:FAILURE", **fields})
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
 
 
 def names(server: Live, user: str) -> list[str]:
-    answer = server.http.get(SEARCHES, auth=(user, "pw"))
-    assert answer.status_code == 200
-    return [row["name"] for row in answer.json()["searches"]]
+    response = server.http.get(SEARCHES, auth=(user, "pw"))
+    assert response.status_code == 200
+    return [row["name"] for row in response.json()["searches"]]
 
 
 def test_shared_searches_are_visible_to_all_users(server: Live) -> None:
@@ -88,9 +88,9 @@ def test_only_the_owner_and_an_admin_can_edit(server: Live) -> None:
     ],
 )
 def test_invalid_searches_are_rejected(server: Live, body: dict[str, Any], message: str) -> None:
-    answer = post(server, SEARCHES, "olga", body)
-    assert answer.status_code == 400
-    assert message in answer.json()["error"]["message"]
+    response = post(server, SEARCHES, "olga", body)
+    assert response.status_code == 400
+    assert message in response.json()["error"]["message"]
     assert names(server, "olga") == []
 
 
@@ -99,9 +99,9 @@ def test_maximum_number_of_searches(server: Live, monkeypatch: pytest.MonkeyPatc
     assert MAX_SAVED_SEARCHES > 2
     save(server, "olga")
     save(server, "olga")
-    answer = post(server, SEARCHES, "olga", {"name": "third"})
-    assert answer.status_code == 400
-    assert "Too many saved searches" in answer.text
+    response = post(server, SEARCHES, "olga", {"name": "third"})
+    assert response.status_code == 400
+    assert "Too many saved searches" in response.text
 
 
 def test_audit_entries(server: Live) -> None:

@@ -1,4 +1,4 @@
-"""Counts, facets, histograms, figures, failures: over HTTP, for a query and a window."""
+"""Counts, facets, histograms, statistics and failures for a query and a time window."""
 
 import time
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def epoch(text: str) -> float:
 
 @pytest.fixture
 def day(client_of: ClientOf) -> httpx.Client:
-    """A task a minute for a day, every tenth a failure of one of two kinds."""
+    """One task per minute for a day; every tenth fails, with one of two exceptions."""
     tasks = [
         Task(
             uuid=f"t{n}",
@@ -56,13 +56,13 @@ def test_counts_in_a_window(day: httpx.Client) -> None:
 
 
 def test_facets(day: httpx.Client) -> None:
-    found = get(day, "facets", facets="state,exception", query="worker:w0")
-    assert found["count"] == 720
-    assert found["facets"]["state"]["values"] == [
+    result = get(day, "facets", facets="state,exception", query="worker:w0")
+    assert result["count"] == 720
+    assert result["facets"]["state"]["values"] == [
         {"value": "SUCCESS", "count": 576},
         {"value": "FAILURE", "count": 144},
     ]
-    assert found["facets"]["exception"]["values"][0] == {"value": None, "count": 576}
+    assert result["facets"]["exception"]["values"][0] == {"value": None, "count": 576}
     some = get(day, "facets", facets="name", contains="MAI")["facets"]["name"]
     assert some == {
         "values": [{"value": "shop.mail", "count": 960}], "more": 0, "selected": [], "remaining_query": "",
@@ -73,9 +73,9 @@ def test_facets(day: httpx.Client) -> None:
 
 
 def test_histogram_covers_all_tasks(day: httpx.Client) -> None:
-    found = get(day, "histogram", buckets=24, tz="UTC")
-    assert found["span"] == {"start_at": DAY, "width": 3600.0, "buckets": 24, "time": "received"}
-    assert found["states"]["FAILURE"] == [6] * 24
+    result = get(day, "histogram", buckets=24, tz="UTC")
+    assert result["span"] == {"start_at": DAY, "width": 3600.0, "buckets": 24, "time": "received"}
+    assert result["states"]["FAILURE"] == [6] * 24
     hour = get(day, "histogram", query="state:FAILURE", start=DAY + 3600, end=DAY + 7199, width=600, tz="UTC")
     assert hour["states"] == {"FAILURE": [1] * 6}
     assert hour["span"]["start_at"] == DAY + 3600
@@ -85,13 +85,13 @@ def test_histogram_covers_all_tasks(day: httpx.Client) -> None:
 
 
 def test_statistics_by_name_and_over_time(day: httpx.Client) -> None:
-    found = get(day, "stats", group_by="name", start=DAY, end=DAY + 86400, tz="UTC")
-    assert found["total"]["count"] == 1440
-    assert found["total"]["failure_rate"] == pytest.approx(0.1)
-    assert found["total"]["throughput"] == pytest.approx(1440 / 86400)
-    assert found["total"]["runtime"]["p50"] == pytest.approx(3.0, rel=0.011)
-    assert found["total"]["wait"]["p99"] == pytest.approx(3.0, rel=0.011)
-    assert [(group["group"], group["count"]) for group in found["groups"]] == [("shop.mail", 960), ("shop.order", 480)]
+    result = get(day, "stats", group_by="name", start=DAY, end=DAY + 86400, tz="UTC")
+    assert result["total"]["count"] == 1440
+    assert result["total"]["failure_rate"] == pytest.approx(0.1)
+    assert result["total"]["throughput"] == pytest.approx(1440 / 86400)
+    assert result["total"]["runtime"]["p50"] == pytest.approx(3.0, rel=0.011)
+    assert result["total"]["wait"]["p99"] == pytest.approx(3.0, rel=0.011)
+    assert [(group["group"], group["count"]) for group in result["groups"]] == [("shop.mail", 960), ("shop.order", 480)]
     assert get(day, "stats")["total"]["throughput"] is None
     hours = get(day, "stats", group_by="time", buckets=24, tz="UTC")
     assert [group["group"] for group in hours["groups"]] == [DAY + 3600 * n for n in range(24)]
@@ -100,11 +100,11 @@ def test_statistics_by_name_and_over_time(day: httpx.Client) -> None:
 
 
 def test_failures(day: httpx.Client) -> None:
-    found = get(day, "failures", buckets=24, tz="UTC")
-    assert (found["count"], found["more"], len(found["failures"])) == (144, 0, 2)
-    assert {group["fingerprint"]["exception"] for group in found["failures"]} == {"ValueError", "KeyError"}
-    assert all(group["trend"] == [3] * 24 for group in found["failures"])
-    group = found["failures"][0]
+    result = get(day, "failures", buckets=24, tz="UTC")
+    assert (result["count"], result["more"], len(result["failures"])) == (144, 0, 2)
+    assert {group["fingerprint"]["exception"] for group in result["failures"]} == {"ValueError", "KeyError"}
+    assert all(group["trend"] == [3] * 24 for group in result["failures"])
+    group = result["failures"][0]
     one = get(day, f"failures/{group['fingerprint']['id']}", buckets=24, tz="UTC", limit=3, columns="exception")
     assert one["failure"] == group
     assert one["tasks"][0]["uuid"] == group["example"]
@@ -126,10 +126,10 @@ def test_workers(day: httpx.Client) -> None:
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
 def test_percentiles_are_quantiles_of_the_sketch(values: list[float]) -> None:
     sketch = create_sketch(values)
-    found = compute_percentiles(sketch)
+    result = compute_percentiles(sketch)
     parts = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-    assert found.count == len(values)
-    assert {name: getattr(found, name) for name in parts} == {n: sketch.quantile(part) for n, part in parts.items()}
+    assert result.count == len(values)
+    assert {name: getattr(result, name) for name in parts} == {n: sketch.quantile(part) for n, part in parts.items()}
 
 
 times = st.floats(0, 4e9)

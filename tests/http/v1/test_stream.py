@@ -1,4 +1,4 @@
-"""`/api/v1/stream` over HTTP, on a real store that is written to meanwhile."""
+"""The event stream on a real store that is written to at the same time."""
 
 import socket
 import time
@@ -33,12 +33,12 @@ def task(number: int, **fields: Any) -> Task:
 
 
 def change(writer: Writer, tasks: Sequence[Task], **fields: Any) -> None:
-    """Give these tasks new values."""
+    """Change fields of the tasks."""
     stored = writer.load([each.uuid for each in tasks])
     changed = [
-        TaskChange(found.key, found.task, replace(found.task, **fields))
-        for found in stored.values()
-        if found.key is not None
+        TaskChange(result.key, result.task, replace(result.task, **fields))
+        for result in stored.values()
+        if result.key is not None
     ]
     writer.write(Batch(changed=changed))
 
@@ -49,8 +49,8 @@ def test_task_changes(live: Live, writer: Writer) -> None:
         assert abs(hello.data["opened_at"] - time.time()) < 60
         assert hello.id == str(hello.data["sequence"])
         writer.write(Batch(new=[task(1)]))
-        told = listener.wait("tasks")
-        assert told.data == {
+        data = listener.wait("tasks")
+        assert data.data == {
             "sequence": hello.data["sequence"] + 1,
             "tasks": [{"uuid": "task-1", "name": "shop.charge", "state": "PENDING"}],
             "removed": [],
@@ -58,7 +58,7 @@ def test_task_changes(live: Live, writer: Writer) -> None:
             "changed": 1,
             "omitted": 0,
         }
-        assert told.id == str(told.data["sequence"])
+        assert data.id == str(data.data["sequence"])
         change(writer, [task(1)], state="SUCCESS")
         assert listener.wait("tasks", 2).data["tasks"][0]["state"] == "SUCCESS"
         assert {event.name for event in listener.events} == {"start", "tasks"}
@@ -80,12 +80,12 @@ def test_removed_tasks(live: Live, writer: Writer) -> None:
         listener.wait("start")
         tasks = [task(1), task(2), task(3, state="FAILURE")]
         writer.write(Batch(new=tasks))
-        told = listener.wait("tasks").data
-        assert {row["uuid"] for row in told["tasks"]} == {"task-1", "task-2"}
-        assert told["removed"] == ["task-3"]
+        data = listener.wait("tasks").data
+        assert {row["uuid"] for row in data["tasks"]} == {"task-1", "task-2"}
+        assert data["removed"] == ["task-3"]
         change(writer, [tasks[0]], state="SUCCESS")
-        told = listener.wait("tasks", 2).data
-        assert (told["tasks"], told["removed"], told["changed"]) == ([], ["task-1"], 1)
+        data = listener.wait("tasks", 2).data
+        assert (data["tasks"], data["removed"], data["changed"]) == ([], ["task-1"], 1)
         assert set(listener.tasks()) == {"task-2"}
 
 
@@ -93,28 +93,28 @@ def test_window_moves_with_time(live: Live, writer: Writer) -> None:
     with Listener(live.http, start="-1h", end="now", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(1, received=time.time() - 7200), task(2), task(3, received=time.time() + 7200)]))
-        told = listener.wait("tasks").data
+        data = listener.wait("tasks").data
         # received after the stream began, and within its window all the same
-        assert [row["uuid"] for row in told["tasks"]] == ["task-2"]
-        assert set(told["removed"]) == {"task-1", "task-3"}
+        assert [row["uuid"] for row in data["tasks"]] == ["task-2"]
+        assert set(data["removed"]) == {"task-1", "task-3"}
 
 
 def test_maximum_number_of_rows(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="name", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number, timestamp=1000.0 + number) for number in range(450)]))
-        told = listener.wait("tasks").data
-    assert [row["uuid"] for row in told["tasks"]] == [f"task-{number}" for number in range(449, 249, -1)]
-    assert (told["more"], told["changed"], told["omitted"], told["removed"]) == (250, 450, 0, [])
+        data = listener.wait("tasks").data
+    assert [row["uuid"] for row in data["tasks"]] == [f"task-{number}" for number in range(449, 249, -1)]
+    assert (data["more"], data["changed"], data["omitted"], data["removed"]) == (250, 450, 0, [])
 
 
 def test_maximum_size_of_a_message(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="result", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number, result="x" * 400_000) for number in range(10)]))
-        told = listener.wait("tasks").data
-    assert len(told["tasks"]) == 2
-    assert told["more"] == 8
+        data = listener.wait("tasks").data
+    assert len(data["tasks"]) == 2
+    assert data["more"] == 8
 
 
 def test_text_limit(live: Live, writer: Writer) -> None:
@@ -133,8 +133,8 @@ def test_omitted_and_reset(live: Live, writer: Writer) -> None:
     with Listener(live.http, columns="name", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number) for number in range(5_000)]))
-        told = listener.wait("tasks").data
-        assert (told["changed"], told["omitted"], len(told["tasks"]), told["more"]) == (5_000, 4_500, 200, 300)
+        data = listener.wait("tasks").data
+        assert (data["changed"], data["omitted"], len(data["tasks"]), data["more"]) == (5_000, 4_500, 200, 300)
         writer.write(Batch(new=[task(10_000 + number) for number in range(21_000)]))
         reset = listener.wait("reset")
         assert "21,000" in reset.data["reason"]
@@ -150,16 +150,16 @@ def test_workers_and_status(live: Live, writer: Writer) -> None:
         writer.write(Batch(workers=[Worker("celery@w3", heartbeat=time.time())]))
         (third,) = listener.wait("workers", 2).data["workers"]
         assert (third["name"], third["alive"]) == ("celery@w3", True)
-        # nobody writes that it is silent: time goes by
+        # No event marks the missing heartbeat: it is a matter of time.
         assert [worker["alive"] for worker in listener.wait("workers", 3).data["workers"]] == [False]
         assert listener.wait("status").data.keys() == live.http.get("/api/v1/status").json().keys()
-        said = len(listener.named("status"))
-        writer.write(Batch(gaps=[Gap(100.0, None, "the broker is away")]))
+        count = len(listener.named("status"))
+        writer.write(Batch(gaps=[Gap(100.0, None, "broker unreachable")]))
         wait_for(
-            "the gap to be told",
-            lambda: any(e.data["gaps"][-1]["ended_at"] is None for e in listener.named("status")[said:]),
+            "the gap",
+            lambda: any(e.data["gaps"][-1]["ended_at"] is None for e in listener.named("status")[count:]),
         )
-        listener.wait("status", said + 3)
+        listener.wait("status", count + 3)
         assert not listener.named("tasks")
 
 
@@ -173,11 +173,11 @@ def test_reconnect(live: Live, writer: Writer) -> None:
     change(writer, [task(2)], state="FAILURE")
     with Listener(live.http, topics="tasks", last=listener.last_id, after=start) as again:
         assert again.wait("start").data["sequence"] == start + 1
-        told = again.wait("tasks").data
-        assert {row["uuid"]: row["state"] for row in told["tasks"]} == {
+        data = again.wait("tasks").data
+        assert {row["uuid"]: row["state"] for row in data["tasks"]} == {
             "task-2": "FAILURE", "task-3": "PENDING", "task-4": "PENDING",
         }  # fmt: skip
-        assert told["sequence"] == start + 5
+        assert data["sequence"] == start + 5
     with Listener(live.http, topics="tasks", after=start + 4) as by_parameter:
         assert by_parameter.wait("tasks").data["changed"] == 1
 
@@ -203,20 +203,20 @@ def test_invalid_parameters_are_rejected_before_the_stream_starts(
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 400, "1.5", "\u00b2".encode("latin-1").decode("latin-1")])
 def test_invalid_last_event_id(live: Live, last: str) -> None:
-    answer = live.http.get("/api/v1/stream", headers={"Last-Event-ID": last.encode("latin-1")})
-    assert answer.status_code == 400
-    assert "Last-Event-ID" in answer.json()["error"]["message"]
+    response = live.http.get("/api/v1/stream", headers={"Last-Event-ID": last.encode("latin-1")})
+    assert response.status_code == 400
+    assert "Last-Event-ID" in response.json()["error"]["message"]
 
 
 def test_response_is_not_cached_or_buffered(live: Live) -> None:
     for method in ("HEAD", "GET"):
-        with live.http.stream(method, "/api/v1/stream?duration=0", headers={"Accept-Encoding": "gzip"}) as answer:
-            assert answer.headers["content-type"] == "text/event-stream"
-            assert answer.headers["cache-control"] == "no-store"
-            assert answer.headers["x-accel-buffering"] == "no"
-            assert "etag" not in answer.headers
-            assert "content-encoding" not in answer.headers
-            text = answer.read().decode()
+        with live.http.stream(method, "/api/v1/stream?duration=0", headers={"Accept-Encoding": "gzip"}) as response:
+            assert response.headers["content-type"] == "text/event-stream"
+            assert response.headers["cache-control"] == "no-store"
+            assert response.headers["x-accel-buffering"] == "no"
+            assert "etag" not in response.headers
+            assert "content-encoding" not in response.headers
+            text = response.read().decode()
     assert text.startswith("retry: 2000\n\nevent: start\n")
     assert "event: end" in text
 
@@ -241,9 +241,9 @@ def test_maximum_number_of_streams(live: Live, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(hub, "MAX_SUBSCRIBERS", 2)
     with Listener(live.http) as one, Listener(live.http) as two:
         one.wait("start"), two.wait("start")
-        found = error(live.http, "stream", 503)
-        assert found["code"] == "backend_unavailable"
-        assert "maximum 2" in found["message"]
+        result = error(live.http, "stream", 503)
+        assert result["code"] == "backend_unavailable"
+        assert "maximum 2" in result["message"]
 
 
 def test_server_stops(store: Reader, opened: None) -> None:
@@ -302,8 +302,8 @@ def test_expired_session_ends_the_stream(locked: Live, monkeypatch: pytest.Monke
 
 
 def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int]:
-    """One whose socket is full; and how many tasks were written until it was. What was written last has gone neither
-    into the socket nor into memory: its position stays behind."""
+    """A client whose socket buffer is full, and the number of tasks that were written until then. The last writes are
+    neither in the socket nor in memory: the position of the subscription does not advance."""
     sleeper = socket.socket()
     sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
     sleeper.connect(("127.0.0.1", live.port))
@@ -323,7 +323,7 @@ def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int
 
 
 def test_slow_client_receives_all_changes_later(live: Live, writer: Writer) -> None:
-    """Nothing is kept for it meanwhile, and it holds up nobody."""
+    """The server stores no messages for it, and other clients are not delayed."""
     sleeper, subscription, written = asleep(live, writer)
     stuck = subscription.position
     with Listener(live.http, topics="tasks", columns="name") as other:
@@ -393,14 +393,14 @@ def test_many_streams_with_different_queries(live: Live, writer: Writer) -> None
             )
         for query, listener in zip(queries, listeners, strict=True):
             wait_for(
-                "all to be told",
+                "all changes",
                 lambda listener=listener: sum(e.data["changed"] for e in listener.named("tasks")) == 200,  # type: ignore[misc]
             )
-            found = live.http.get(
+            result = live.http.get(
                 "/api/v1/tasks", params={"query": f"({query}) uuid:task-" if query else "uuid:task-", "limit": 1000}
             ).json()["tasks"]
             if query != "is:slow":  # its thresholds are those of half a minute ago
-                assert set(listener.tasks()) == {row["uuid"] for row in found}, query
+                assert set(listener.tasks()) == {row["uuid"] for row in result}, query
     finally:
         for listener in listeners:
             listener.__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""Rows of tasks, pages by cursor and by offset, columns, workflows."""
+"""Task rows, pages by cursor and by offset, columns and key paths."""
 
 import re
 
@@ -13,8 +13,8 @@ from tests.helpers.api_v1 import ClientOf, error, get, memory
 MANY = [Task(uuid=f"t{n:03}", name=f"n{n % 3}", received=float(n % 7), runtime=n / 2) for n in range(100)]
 
 
-def ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:
-    return [task["uuid"] for task in answer["tasks"]]
+def ids(response: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [task["uuid"] for task in response["tasks"]]
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def many(client_of: ClientOf) -> httpx.Client:
 @pytest.mark.parametrize("sort", ["-received", "name,-runtime", "written", "uuid", ""])
 def test_pages_by_cursor_contain_every_task_once(many: httpx.Client, sort: str) -> None:
     whole = ids(get(many, "tasks", sort=sort, limit=1000))
-    found, address = [], f"tasks?limit=7&sort={sort}"
+    result, address = [], f"tasks?limit=7&sort={sort}"
     while address:
         page = get(many, address)
         assert (page["next_url"] is None) == (page["next_cursor"] is None)
-        found += ids(page)
+        result += ids(page)
         address = page["next_url"]
-    assert found == whole
-    assert sorted(found) == [task.uuid for task in MANY]
+    assert result == whole
+    assert sorted(result) == [task.uuid for task in MANY]
 
 
 def test_text_limit(client_of: ClientOf) -> None:
@@ -109,11 +109,11 @@ def test_one_task(client_of: ClientOf) -> None:
         timestamp=1.0,
     )
     http = client_of(memory([odd, *EXAMPLE_TASKS]))
-    found = get(http, "tasks/a%2Fb%20c%3F%3C%C3%A9%3E")
-    assert (found["uuid"], found["name"]) == (odd.uuid, odd.name)
-    assert (found["args"], found["args_value"]) == (odd.args, None)
-    assert found["kwargs_value"] == {"n": 10**25, "1": 2}
-    assert found["data"] == {"task-progress": {"deep": [None, 2**70]}}
+    result = get(http, "tasks/a%2Fb%20c%3F%3C%C3%A9%3E")
+    assert (result["uuid"], result["name"]) == (odd.uuid, odd.name)
+    assert (result["args"], result["args_value"]) == (odd.args, None)
+    assert result["kwargs_value"] == {"n": 10**25, "1": 2}
+    assert result["data"] == {"task-progress": {"deep": [None, 2**70]}}
     assert get(http, "tasks/charge-18")["failure"] == get(http, "failures")["failures"][0]["fingerprint"]["id"]
     assert error(http, "tasks/nobody", 404)["code"] == "task_not_found"
     assert error(http, "tasks/nobody/workflow", 404)["code"] == "task_not_found"

@@ -1,4 +1,4 @@
-"""Workers and queues over `/api/v1`, with a real worker."""
+"""Worker and queue routes with a real worker."""
 
 import asyncio
 import time
@@ -52,10 +52,10 @@ def command(live: Live, worker: str, path: str, body: Any = None) -> httpx.Respo
 
 
 def test_inspection(live: Live, worker: Worker) -> None:
-    begun = time.time()
+    started_at = time.time()
     reply = live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"}).json()
     assert (reply["alive"], reply["answered"]) == (True, True)
-    assert begun <= reply["replies"]["stats"]["received_at"] <= time.time()
+    assert started_at <= reply["replies"]["stats"]["received_at"] <= time.time()
     assert reply["replies"]["stats"]["value"]["pool"]["processes"] == worker.pool()
     assert set(reply["replies"]) >= {
         "conf",
@@ -127,16 +127,16 @@ def test_dead_worker(live: Live) -> None:
 
 def test_config_check_uses_worker_replies(live: Live, worker: Worker) -> None:
     live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"})
-    found = live.http.get(f"{API}/config-check").json()
-    states = {item["setting"]: item["state"] for item in found["checks"]}
+    result = live.http.get(f"{API}/config-check").json()
+    states = {item["setting"]: item["state"] for item in result["checks"]}
     assert states == {
         "worker_send_task_events": "on",
         "task_send_sent_event": "on",
         "task_track_started": "on",
         "result_extended": "off",
     }
-    assert f"Not set on {worker.hostname}." in [item["source"] for item in found["checks"]]
-    assert found["workers_seen"] is True
+    assert f"Not set on {worker.hostname}." in [item["source"] for item in result["checks"]]
+    assert result["workers_seen"] is True
 
 
 def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
@@ -144,8 +144,8 @@ def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
     sent = worker.app.send_task("shop.add", [1, 2], queue=queue)
     hour_ago = time.time() - 3600
     writer.write(Batch(new=[Task(uuid=sent.id, name="shop.add", queue=queue, sent=hour_ago, timestamp=hour_ago)]))
-    found = {row["name"]: row for row in live.http.get(f"{API}/queues").json()["queues"]}
-    row = found[queue]
+    result = {row["name"]: row for row in live.http.get(f"{API}/queues").json()["queues"]}
+    row = result[queue]
     assert (row["ready"], row["unacked"], row["consumers"], row["workers"]) == (1, 0, None, [])
     assert 3600 <= row["oldest_message_age"] < 3700
     assert live.http.get(f"{API}/queues/{queue}/history").json()["buckets"] == []

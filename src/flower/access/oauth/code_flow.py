@@ -32,7 +32,7 @@ class CodeFlow(ABC):
 
     @abstractmethod
     async def fetch_user(self, client: AsyncOAuth2Client, token: dict[str, Any], login: LoginAttempt) -> UserInfo:
-        """The user to whom the token belongs. Raises LoginDenied."""
+        """The owner of the token. Raises LoginDenied."""
 
     async def authorize_url(self, login: LoginAttempt) -> str:
         async with self._client(login) as client:

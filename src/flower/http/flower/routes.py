@@ -3,7 +3,7 @@
 from flower.http.flower import task_control, tasks, worker_control, workers
 from flower.http.flower.datatable import get_datatable
 from flower.http.flower.metrics import get_metrics
-from flower.http.routing import Endpoint, HttpRoute
+from flower.http.route import Endpoint, HttpRoute
 
 
 def _worker_command(path: str, endpoint: Endpoint, audit_action: str) -> HttpRoute:

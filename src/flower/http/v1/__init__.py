@@ -1,2 +1,4 @@
-"""The HTTP API of our own. `table` says what there is: each route is a typed function, from a struct of parameters
-(`asked`) to a struct that is JSON as it stands; parsing, checks and the OpenAPI document all come from these types."""
+"""`/api/v1`: one module per noun with its schemas, handlers and routes; `routes` is the table of all routes.
+
+Parsing of parameters, permissions, audit entries, the OpenAPI document and docs/api.md are derived from the routes.
+"""

@@ -17,7 +17,7 @@ from flower.errors import FlowerError, SearchError
 from flower.http.access_control import Denial, request_identity
 from flower.http.audit_middleware import audit_note
 from flower.http.responses import JSON, framework_code, status_of, streaming_response
-from flower.http.routing import Endpoint, HttpRoute
+from flower.http.route import Endpoint, HttpRoute
 from flower.http.v1.docs_page import docs_page
 from flower.http.v1.openapi import openapi_document
 from flower.http.v1.parsing import parse_body, parse_params
