@@ -12,7 +12,7 @@ from flower.store.protocols import Reader
 from flower.web.rendering import escape_invisible
 from tests.helpers.web_server import Live
 
-#: A page that the modules draw, whatever it says.
+#: A mark that every page of the shell contains.
 SHELL = '<div id="app">'
 
 

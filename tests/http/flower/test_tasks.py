@@ -93,7 +93,7 @@ def test_repeated_and_blank_parameters(live: Live) -> None:
             400,
             "Invalid received_start or received_end, expected format 'YYYY-MM-DD HH:MM'",
         ),
-        ("/api/task/info/nobody", 404, "Unknown task 'nobody'"),
+        ("/api/task/info/unknown", 404, "Unknown task 'unknown'"),
         ("/api/task/info/a%20b%2Fc", 404, "Unknown task 'a b/c'"),
         ("/api/task/info/%3Cb%3E", 404, "Unknown task '<b>'"),
         ("/api/task/info/", 404, "Unknown task ''"),
