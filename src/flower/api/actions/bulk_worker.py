@@ -89,7 +89,7 @@ class _JobExecution:
             results = [ItemResult(item.index, "failed", error.message) for item in items]
         except FlowerError as error:
             return [ItemResult(item.index, "refused", str(error)) for item in items]
-        except Exception as error:
+        except Exception as error:  # an unexpected error of one batch must not end the job
             log.exception("Bulk job %s: action failed", self._job.id)
             return [ItemResult(item.index, "failed", f"{type(error).__name__}: {error}") for item in items]
         await self._wait_for_broker()
