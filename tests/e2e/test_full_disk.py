@@ -30,15 +30,15 @@ def test_recorder_reports_a_full_disk_and_resumes(rabbitmq_server: RabbitMQ, dis
         with Stream(rabbitmq_server.url) as stream:
             wait_for("the first tasks", lambda: len(product.states()) > 100, 20)
             filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 300_000))
-            wait_for("the error", lambda: product.status()["error"] is not None, 60)
+            wait_for("the error", lambda: product.status()["trouble"] is not None, 60)
             before = product.states()
-            assert product.get("/api/v1/status")["recorder"]["error"] == product.status()["error"]
+            assert product.get("/api/v1/status")["recorder"]["error"] == product.status()["trouble"]
             assert product.http.get("/tasks").status_code == 200
             assert product.http.get("/healthcheck").text == "OK"
             assert before
             filler.unlink()
             wait_for("recording to resume", lambda: len(product.states()) > len(before), 30)
-        assert product.status()["error"] is None
+        assert product.status()["trouble"] is None
 
         def all_succeeded() -> bool:
             states = product.states()

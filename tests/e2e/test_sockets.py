@@ -133,7 +133,7 @@ def test_unix_socket_stale_in_use_or_not_a_socket(redis_server: Redis, socket_fo
         first.command(), env=first.environment(), capture_output=True, text=True, timeout=60, check=False
     )
     assert third.returncode == 1
-    assert "this is no socket" in third.stderr
+    assert "not a socket" in third.stderr
     assert path.read_text() == "precious"
 
 
