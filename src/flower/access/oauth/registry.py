@@ -71,5 +71,5 @@ def _validate_class(name: str, kind: Any) -> None:
     if not isinstance(kind, type) or missing:
         raise InvalidRequest(
             f"--auth-provider: {name} is not a class with the methods authorize_url and authenticate",
-            hint="see 'A provider of your own' in docs/security.md",
+            hint="see 'Your own provider' in docs/security.md",
         )

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from flower import __version__
-from flower.http.responses import STATUS_BY_CODE
+from flower.http.responses import OK, STATUS_BY_CODE
 from flower.http.v1.openapi_examples import example_response
 from flower.http.v1.parsing import parameter_schemas
 from flower.http.v1.route import PREFIX, Route
@@ -118,7 +118,7 @@ def _operation(route: Route) -> Json:
         "tags": [route.tag],
         "parameters": [_parameter(route, name, schema) for name, schema in parameter_schemas(route.params).items()],
         "responses": {
-            "200": {"description": route.summary, "content": _response_content(route)},
+            str(OK): {"description": route.summary, "content": _response_content(route)},
             **{
                 str(STATUS_BY_CODE[error.code]): {"$ref": f"#/components/responses/{name}"}
                 for name, (_, error) in ERROR_RESPONSES.items()
