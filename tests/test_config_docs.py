@@ -31,7 +31,7 @@ def tables() -> str:
         if name in GROUPS:
             lines += ["", f"## {GROUPS[name]}", "", "| option | type | default | description |"]
             lines += ["| --- | --- | --- | --- |"]
-        lines.append(f"| `{name}` | {OPTION_TYPES[name].label} | {default(name)} | {sentence(name)} |")
+        lines.append(f"| `{name}` | {OPTION_TYPES[name].label} | {default(name)} | {description(name)} |")
     return "\n".join([*lines, "", ""])
 
 
@@ -40,7 +40,7 @@ def default(name: str) -> str:
     return "" if text == "none" else f"`{text.replace(',', ', ') if len(text) > 40 else text}`"
 
 
-def sentence(name: str) -> str:
+def description(name: str) -> str:
     return str(OPTION_FIELDS[name].metadata["description"]).replace("|", "\\|")
 
 
@@ -48,14 +48,14 @@ def with_tables(page: str) -> str:
     return _TABLES.sub(lambda found: found[1] + tables() + found[3], page)
 
 
-def test_the_tables_are_those_of_the_options() -> None:
+def test_tables_equal_the_options() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
     assert set(GROUPS) <= set(OPTION_NAMES)
     assert all(f"| `{name}` |" in page for name in OPTION_NAMES)
 
 
-def test_the_example_is_a_configuration_file(tmp_path: Path) -> None:
+def test_example_is_a_valid_configuration_file(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     (tmp_path / "flowerconfig.py").write_text(example)
     config = load_config({}, {}, tmp_path)
@@ -63,14 +63,13 @@ def test_the_example_is_a_configuration_file(tmp_path: Path) -> None:
     assert config.format_task is not None
 
 
-def test_what_it_names_exists() -> None:
-    """Every variable of Flower that the program reads is told of, and no other."""
+def test_documented_environment_variables_are_those_of_the_code() -> None:
     source = ROOT / "src" / "flower"
     code = "".join(path.read_text("utf-8") for path in source.rglob("*.py"))
     page = PAGE.read_text("utf-8")
     options = {f"FLOWER_{name.upper()}" for name in OPTION_NAMES}
-    told = set(re.findall(r"^\| `(FLOWER_\w+)`", page, re.MULTILINE))
-    assert told == set(re.findall(r"""["'](FLOWER_[A-Z0-9_]+)["']""", code)) - options
+    documented = set(re.findall(r"^\| `(FLOWER_\w+)`", page, re.MULTILINE))
+    assert documented == set(re.findall(r"""["'](FLOWER_[A-Z0-9_]+)["']""", code)) - options
 
 
 if __name__ == "__main__":

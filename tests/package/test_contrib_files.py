@@ -1,4 +1,4 @@
-"""What is in contrib/ works: each file is taken as it is, with its paths exchanged for those of the test, and run."""
+"""The files of contrib/ work: each is run unchanged, except that paths are replaced by those of the test."""
 
 import configparser
 import os
@@ -24,23 +24,28 @@ IMAGE = ROOT / "contrib" / "container" / "Dockerfile"
 SITE = ROOT / "contrib" / "nginx" / "bellflower.conf"
 
 
-class Started(Server):
-    """A command of contrib with its environment, to be asked for at `http`."""
+class ContribServer(Server):
+    """A command of contrib with its environment; `http` is a client for it."""
 
     name = "contrib"
 
-    def __init__(self, broker: str, words: list[str], given: Mapping[str, str], http: httpx.Client) -> None:
+    def __init__(self, broker: str, command: list[str], environment: Mapping[str, str], http: httpx.Client) -> None:
         super().__init__()
-        self.words = words
-        self.given = {**given, "SHOP_BROKER": broker, "CELERY_BROKER_URL": broker, "PYTHONPATH": str(ROOT)}
+        self.contrib_command = command
+        self.contrib_environment = {
+            **environment,
+            "SHOP_BROKER": broker,
+            "CELERY_BROKER_URL": broker,
+            "PYTHONPATH": str(ROOT),
+        }
         self.http = http
 
     def command(self) -> list[str]:
-        # `celery` is the one of this environment, whatever the path to it.
-        return [sys.executable, "-m", "celery", *self.words[1:]]
+        # `celery` of this environment, whatever its path.
+        return [sys.executable, "-m", "celery", *self.contrib_command[1:]]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **self.given, "FLOWER_UNAUTHENTICATED_API": "true"}
+        return {**os.environ, **self.contrib_environment, "FLOWER_UNAUTHENTICATED_API": "true"}
 
     def ready(self) -> bool:
         try:
@@ -51,20 +56,20 @@ class Started(Server):
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One whose name is short enough for a unix socket."""
+    """A directory whose name is short enough for a Unix socket."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="bf-") as name:
         yield Path(name)
 
 
-def over(path: Path) -> httpx.Client:
+def client_of_socket(path: Path) -> httpx.Client:
     return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://any")
 
 
 def check_options(environment: Mapping[str, str], folder: Path) -> None:
-    """Nothing is misspelt, and everything can be read."""
-    named = {normalize_name(name.removeprefix("FLOWER_")) for name in environment if name.startswith("FLOWER_")}
-    assert named
-    assert named <= set(OPTION_NAMES)
+    """All options exist and have valid values."""
+    names = {normalize_name(name.removeprefix("FLOWER_")) for name in environment if name.startswith("FLOWER_")}
+    assert names
+    assert names <= set(OPTION_NAMES)
     load_config({}, environment, folder)
 
 
@@ -77,10 +82,10 @@ def test_the_systemd_unit(redis_server: Redis, folder: Path) -> None:
     environment = {name: re.sub("^/(var/lib|run)/bellflower", str(folder), value) for name, value in lines}
     check_options(environment, folder)
     words = shlex.split(service["ExecStart"].replace("-A proj", "-A tests.helpers.celery_app"))
-    with Started(redis_server.url, words, environment, over(folder / "flower.sock")) as started:
+    with ContribServer(redis_server.url, words, environment, client_of_socket(folder / "flower.sock")) as started:
         wait_for("the recorder", (folder / "store").is_dir)
         assert started.process is not None
-        # As systemd does it with KillMode=mixed: the signal goes to the main process only.
+        # As systemd with KillMode=mixed: the signal is sent to the main process only.
         started.process.send_signal(getattr(signal, service["KillSignal"]))
         assert started.process.wait(float(service["TimeoutStopSec"])) == 0
     assert not (folder / "flower.sock").exists()
@@ -93,22 +98,24 @@ def test_the_image(redis_server: Redis, folder: Path) -> None:
     (port,) = re.findall(r"^EXPOSE (\d+)$", text, re.MULTILINE)
     assert port == environment["FLOWER_PORT"]
     assert f":{port}/healthcheck" in text
-    mine = str(free_port())
-    environment |= {"FLOWER_PORT": mine, "FLOWER_DB": environment["FLOWER_DB"].replace("/data", str(folder))}
+    own_port = str(free_port())
+    environment |= {"FLOWER_PORT": own_port, "FLOWER_DB": environment["FLOWER_DB"].replace("/data", str(folder))}
     check_options(environment, folder)
     (words,) = re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)
     command = [word.strip(' "') for word in words.strip("[]").split(",")]
-    with Started(redis_server.url, command, environment, httpx.Client(base_url=f"http://127.0.0.1:{mine}")) as started:
+    with ContribServer(
+        redis_server.url, command, environment, httpx.Client(base_url=f"http://127.0.0.1:{own_port}")
+    ) as started:
         assert started.http.get("/tasks").status_code == 200
-        # Without the code of any application the default broker of Celery's environment is watched.
+        # Without an application the broker of Celery's environment variable is used.
         wait_for("the banner", lambda: f"Broker: {redis_server.url}" in started.log.read_text())
         (probe,) = re.findall(r"^HEALTHCHECK CMD (\[.*\])$", text, re.MULTILINE)
-        program = re.findall(r'"([^"]*)"', probe)[2].replace(f":{port}", f":{mine}")
+        program = re.findall(r'"([^"]*)"', probe)[2].replace(f":{port}", f":{own_port}")
         subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
 
 class Nginx(Server):
-    """With the snippet of contrib in its one server block."""
+    """nginx with the snippet of contrib in its server block."""
 
     name = "nginx"
 
@@ -142,9 +149,9 @@ def test_behind_nginx(redis_server: Redis, folder: Path) -> None:
     path = folder / "flower.sock"
     words = ["celery", "-A", "tests.helpers.celery_app", "flower", f"--db={folder / 'store'}", "--debug"]
     words += shlex.split(options.replace("/run/bellflower/flower.sock", str(path)))
-    direct = over(path)
+    direct = client_of_socket(path)
     direct.base_url = httpx.URL("http://any/flower")
-    with Started(redis_server.url, words, {}, direct) as started, Nginx(path) as nginx:
+    with ContribServer(redis_server.url, words, {}, direct) as started, Nginx(path) as nginx:
         with httpx.Client(base_url=f"http://127.0.0.1:{nginx.port}", follow_redirects=True) as http:
             check_through_nginx(http)
             assert http.get("/flower/api/task/info/a%2Fb%25").text == "Unknown task 'a/b%'"
@@ -166,7 +173,7 @@ def check_through_nginx(http: httpx.Client) -> None:
     assert http.get("/flower/static/flower.svg", headers={"If-None-Match": tag}).status_code == 304
     assert http.get("/flower/api/tasks").json() == {}
     assert http.get("/").status_code == 404
-    # The server sees the address as the browser does, so that it knows its own pages.
+    # The server receives the Host header of the browser, so that it recognises its own pages.
     for origin, status in ((f"http://{http.base_url.netloc.decode()}", 404), ("http://elsewhere", 403)):
         answer = http.post("/flower/api/task/async-apply/no.such.task", json={}, headers={"Origin": origin})
         assert answer.status_code == status, answer.text
