@@ -1,6 +1,6 @@
 """The HTTP requests to a store with the dataset: the rows of the table, each with its kinds of requests.
 
-Every request of a kind has different names, workers, times and texts, so that cached responses do not count. The
+Every request of one scenario has different names, workers, times and texts, so that cached responses do not count. The
 targets are in milliseconds and depend on the number of tasks in the store.
 """
 

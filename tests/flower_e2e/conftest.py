@@ -1,7 +1,7 @@
 """Black-box tests, one for each line of Flower's contract that is a promise, run against Bellflower and, by
 `make test-compat`, against Flower 2.2.0, so that we know that the tests are right.
 
-Where Bellflower does better, the test says so: `if site.is_flower`."""
+Where Bellflower does better, the test states the difference: `if site.is_flower`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def _on(kind: Kind, app: Celery, sites: dict[tuple[str, ...], Site], name: str) 
 
 
 def watching(site: Site, app: Celery) -> None:
-    """Wait until the site sees what happens: events of before are not told to a Flower."""
+    """Wait until the site receives events: Flower does not get events that were sent before."""
     sent: list[str] = []
 
     def seen() -> bool:

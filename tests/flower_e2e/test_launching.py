@@ -12,7 +12,7 @@ from tests.helpers.servers import Redis, wait_for
 
 
 def refused(kind: Kind, folder: Path, *options: str) -> str:
-    """What it says when it does not start."""
+    """The output of a start that fails."""
     site = Site(kind, "redis://127.0.0.1:1/0", *options)
     ended = subprocess.run(
         site.command(), env=site.environment(), cwd=folder, capture_output=True, text=True, timeout=60, check=False

@@ -119,7 +119,7 @@ def test_the_configuration_file_formats_tasks(kind: Kind, redis_cluster: Cluster
         table = {"draw": 1, "start": 0, "length": 1000, "order[0][column]": 0}
         drawn = page(site, f"/task/{sent}") if site.is_flower else site.http.get(f"/api/v1/tasks/{sent}").text
         shown = [drawn, site.http.get("/tasks/datatable", params=table).text]
-        if not site.is_flower:  # whose API still tells what is hidden
+        if not site.is_flower:  # Flower's API still returns the hidden workers
             shown += [site.http.get("/api/tasks").text, site.http.get(f"/api/task/info/{sent}").text]
         for text in shown:
             assert "hidden-in" not in text

@@ -35,7 +35,7 @@ def format_task(task):
     return task
 """
 
-#: What an operator's script does; it is told the address and the credentials, and knows nothing else.
+#: What an operator's script does; it has the address and the credentials only.
 SCRIPT = """
 import base64, json, sys, urllib.parse, urllib.request
 

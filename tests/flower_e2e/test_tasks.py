@@ -34,7 +34,7 @@ def test_the_task_object(site: Site, ran: Ran, redis_cluster: Cluster) -> None:
     assert (task["name"], task["state"], task["result"], task["retries"]) == ("shop.add", "SUCCESS", "42", 0)
     assert (task["args"], task["kwargs"]) == ("(19, 23)", "{}")
     assert task["worker"] == redis_cluster.worker.hostname
-    # that it was sent may be told after all the rest
+    # the task-sent event may arrive last
     assert task["received"] <= task["started"] <= task["succeeded"] <= task["timestamp"]
     assert task["runtime"] > 0
     assert abs(task["sent"] - task["received"]) < 30
@@ -164,7 +164,7 @@ def test_waiting_for_a_result(site: Site, redis_cluster: Cluster) -> None:
     sent = redis_cluster.app.send_task("shop.rest", (0.5,)).id
     found = site.json(f"/api/task/result/{sent}", timeout=20)
     assert found["result"] == "rested"
-    if not site.is_flower:  # which tells the state of before
+    if not site.is_flower:  # Flower returns the previous state
         assert found["state"] == "SUCCESS"
     answer = site.http.get(f"/api/task/result/{sent}", params={"timeout": "soon"})
     assert (answer.status_code, answer.text) == (400, "Invalid argument 'soon' of type 'float'")

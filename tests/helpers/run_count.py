@@ -22,7 +22,7 @@ ALONE = "alone"
 #: Phases of a test that end it: "???" is that of a test whose xdist worker crashed.
 LAST_PHASES = ("teardown", "???")
 
-#: What pytest says of `@pytest.mark.skip` without a reason.
+#: The reason that pytest reports for `@pytest.mark.skip` without one.
 NO_REASON = ("", "unconditional skip")
 
 

@@ -65,7 +65,7 @@ def test_the_bundle_works(
     try:
         with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
             base = f"http://127.0.0.1:{live.port}"
-            watched = open_page(base, "/", expect_problems=True)  # a broker in memory cannot tell of its queues
+            watched = open_page(base, "/", expect_problems=True)  # an in-memory broker does not report its queues
             for page in ("", "tasks", "failures", "workflows", "workers", "queues", "jobs", "audit", "settings"):
                 watched.page.goto(f"{base}/{page}")
                 expect(watched.page.get_by_role("heading", level=1)).to_be_visible()

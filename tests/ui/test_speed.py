@@ -31,7 +31,7 @@ FIRST_ROW = """() => new Promise((resolve) => {
   look();
 })"""
 
-#: Scrolls past so many rows in eight seconds, as the figures of the design were measured; gives the frames in ms.
+#: Scrolls for eight seconds, as in the measurements of the design; returns the frame times in ms.
 SCROLL = """(rows) => new Promise((resolve) => {
   const box = document.querySelector('.gr').closest('[role=grid]');
   const frames = [];
@@ -65,7 +65,7 @@ def trial(million: Product, open_page: Callable[..., Watched]) -> Callable[[str]
 
 @contextmanager
 def updates(cluster: Cluster, tasks_per_second: float) -> Iterator[list[int]]:
-    """Tasks that real workers run; each is told of three times."""
+    """Tasks that real workers run, with three events each."""
     leaving, sent = Event(), [0]
 
     def send() -> None:

@@ -161,7 +161,7 @@ def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
     live.ledger.queue_samples.add([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
     row = next(row for row in live.http.get(f"{API}/queues").json()["queues"] if row["name"] == queue)
     assert (row["arrivals_per_second"], row["departures_per_second"], row["growing"]) == (None, None, False), (
-        "nobody records"
+        "no recorder is running"
     )
     assert 0 < row["time_to_empty"] < 10
     for bad in ({"width": "1"}, {"start": "soon"}, {"tz": "Mars"}, {"queue": "x"}):
