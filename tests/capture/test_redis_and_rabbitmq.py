@@ -410,3 +410,14 @@ def test_messages_of_several_frames_and_empty_messages(rabbitmq_server: RabbitMQ
 def test_source_matches_the_broker(broker: Server, rig: MakeRig) -> None:
     path = str(rig(broker.url).capture.status()["path"])
     assert path.startswith("Redis" if isinstance(broker, Redis) else "RabbitMQ")
+
+
+def test_an_older_kombu_is_read_directly_too(own_redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 5.6.1 a connection of kombu has no attribute `credential_provider`."""
+    app = Celery(broker=own_redis.url)
+    connection = app.connection_for_read()
+    del connection.credential_provider
+    monkeypatch.setattr(app, "connection_for_read", lambda *args, **kwargs: connection)
+    monkeypatch.setattr("flower.capture.factory.app_from_settings", lambda settings: app)
+    capture = create_capture(settings_from_app(app))
+    assert "direct socket" in capture.status()["path"]

@@ -59,7 +59,10 @@ def _create_source(app: Celery, settings: CaptureSettings, decoder: Decoder) -> 
     try:
         connection = app.connection_for_read()
         transport = connection.get_transport_cls()
-        token_login = bool(connection.credential_provider) or "credential_provider" in str(app.conf.broker_read_url)
+        # kombu has the attribute since 5.6.1
+        token_login = bool(getattr(connection, "credential_provider", None)) or "credential_provider" in str(
+            app.conf.broker_read_url
+        )
     except Exception as error:  # noqa: BLE001  an unknown transport, a missing library, an invalid URL
         return KombuSource(app, settings, decoder, describe_error(error, app.conf.broker_read_url))
     # The client libraries of the direct sources are imported only if they are used.
