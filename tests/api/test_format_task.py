@@ -1,11 +1,16 @@
-"""`format_task`: every read operation returns tasks as the function changed them."""
+"""`format_task`: every read operation and every response has the tasks as the function changed them."""
 
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from flower.api.format_task import format_tasks, with_format_task
 from flower.records import Task
-from flower.store.protocols import Query
+from flower.store.protocols import Query, Reader
 from tests.helpers.api_v1 import memory
+from tests.helpers.web_server import Live
+from tests.http.flower.test_datatable import params
 
 TASKS = [Task("r", "shop.order", received=1.0), Task("a", "shop.mail", root_id="r", parent_id="r", received=2.0)]
 
@@ -48,3 +53,45 @@ def test_values_of_the_wrong_type() -> None:
     task = with_format_task(memory([Task("a", "n", runtime=1.0, hostname="w1")]), change).task("a")
     assert task is not None
     assert (task.name, task.runtime, task.hostname) == ("['x']", 1.0, None)
+
+
+def masking(task: Any) -> Any:
+    task.kwargs = "hidden"
+    task.result = [1]
+    task.worker.hostname  # noqa: B018 - as functions of users read it, and it is missing in some
+    return task
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/tasks", "/api/task/info/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
+)
+def test_format_task_is_applied_everywhere(store: Reader, opened: None, path: str) -> None:
+    with Live(with_format_task(store, masking)) as live:
+        response = live.http.get(path, params=params() if path.endswith("datatable") else {})
+        assert response.status_code == 200, response.text
+        assert "order_id" not in response.text
+        assert "hidden" in response.text
+    assert store.task("a").kwargs == "{'order_id': 17}"  # type: ignore[union-attr]
+
+
+def test_failing_format_task_shows_the_recorded_task(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
+    shown = with_format_task(store, masking).task("c/d")  # it has no worker
+    assert shown == store.task("c/d")
+    assert "format_task failed for task c/d" in caplog.text
+    assert with_format_task(store, lambda task: None).task("a") == store.task("a")
+    assert with_format_task(store, lambda task: SimpleNamespace()).task("a") == store.task("a")
+    assert with_format_task(store, None) is store
+
+
+def test_attributes_of_format_task(store: Reader) -> None:
+    seen: dict[str, Any] = {}
+
+    def change(task: Any) -> Any:
+        seen.update(vars(task))
+        task.worker, task.runtime, task.uuid, task.args = "other", "fast", "changed", {"a": 1}
+        return task
+
+    result = with_format_task(store, change).task("a")
+    assert result is not None
+    assert (seen["uuid"], seen["worker"].hostname, seen["kwargs"]) == ("a", "celery@w1", "{'order_id': 17}")
+    assert (result.hostname, result.runtime, result.uuid, result.args) == ("other", 1.5, "a", "{'a': 1}")

@@ -24,7 +24,6 @@ OTHER_FOLDERS = {
 #: Tests of more than one module, and tests of documents, by what they test.
 OTHER_TESTS = {
     "access/oauth/test_oauth_login.py": "all providers",
-    "access/test_api_tokens_and_audit.py": "API tokens and the audit log over HTTP",
     "api/actions/test_bulk_recovery.py": "bulk_actions and bulk_worker after a crash",
     "capture/test_redis_and_rabbitmq.py": "both brokers, with the same tests",
     "cli/test_cli_docs.py": "docs/cli.md",
@@ -36,7 +35,6 @@ OTHER_TESTS = {
     "http/v1/test_api_docs.py": "docs/api.md",
     "http/v1/test_errors.py": "the errors of all routes",
     "http/v1/test_openapi_fuzz.py": "generated requests to all routes",
-    "http/v1/test_workers_and_queues.py": "workers and queues with a live worker",
     "metrics/test_dashboard_and_alerts.py": "contrib/",
     "metrics/test_metrics_docs.py": "docs/metrics.md",
     "search/test_agreement.py": "all evaluators of the query language",

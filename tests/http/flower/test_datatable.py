@@ -1,13 +1,11 @@
-"""The DataTables route, and `format_task` in everything that shows a task."""
+"""The DataTables route."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flower.api.format_task import with_format_task
 from flower.records import Task
-from flower.store.protocols import Batch, Reader, Writer
+from flower.store.protocols import Batch, Writer
 from tests.helpers.web_server import Live
 
 FIELDS = ["name", "uuid", "state", "args", "retries", "received", "runtime", "worker"]
@@ -84,45 +82,3 @@ def test_all_rows_and_slices(live: Live) -> None:
     assert rows(start=1, length=2) == everything[1:3]
     assert (rows(start=9), rows(length=0)) == ([], [])
     assert rows(start=-3) == everything
-
-
-def masking(task: Any) -> Any:
-    task.kwargs = "hidden"
-    task.result = [1]
-    task.worker.hostname  # noqa: B018 - as functions of users read it, and it is missing in some
-    return task
-
-
-@pytest.mark.parametrize(
-    "path", ["/api/tasks", "/api/task/info/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
-)
-def test_format_task_is_applied_everywhere(store: Reader, opened: None, path: str) -> None:
-    with Live(with_format_task(store, masking)) as live:
-        response = live.http.get(path, params=params() if path.endswith("datatable") else {})
-        assert response.status_code == 200, response.text
-        assert "order_id" not in response.text
-        assert "hidden" in response.text
-    assert store.task("a").kwargs == "{'order_id': 17}"  # type: ignore[union-attr]
-
-
-def test_failing_format_task_shows_the_recorded_task(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
-    shown = with_format_task(store, masking).task("c/d")  # it has no worker
-    assert shown == store.task("c/d")
-    assert "format_task failed for task c/d" in caplog.text
-    assert with_format_task(store, lambda task: None).task("a") == store.task("a")
-    assert with_format_task(store, lambda task: SimpleNamespace()).task("a") == store.task("a")
-    assert with_format_task(store, None) is store
-
-
-def test_attributes_of_format_task(store: Reader) -> None:
-    seen: dict[str, Any] = {}
-
-    def change(task: Any) -> Any:
-        seen.update(vars(task))
-        task.worker, task.runtime, task.uuid, task.args = "other", "fast", "changed", {"a": 1}
-        return task
-
-    result = with_format_task(store, change).task("a")
-    assert result is not None
-    assert (seen["uuid"], seen["worker"].hostname, seen["kwargs"]) == ("a", "celery@w1", "{'order_id': 17}")
-    assert (result.hostname, result.runtime, result.uuid, result.args) == ("other", 1.5, "a", "{'a': 1}")

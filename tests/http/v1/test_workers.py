@@ -1,6 +1,5 @@
-"""Worker and queue routes with a real worker."""
+"""Worker routes with a real worker."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from flower.api.queues import record_queue_samples
-from flower.records import Task
 from flower.records import Worker as Record
 from flower.store.factory import open_reader, open_writer
 from flower.store.ledger.audit import AuditFilter
-from flower.store.ledger.queue_samples import QueueSample
 from flower.store.protocols import Batch, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
@@ -137,32 +133,3 @@ def test_config_check_uses_worker_replies(live: Live, worker: Worker) -> None:
     }
     assert f"Not set on {worker.hostname}." in [item["source"] for item in result["checks"]]
     assert result["workers_seen"] is True
-
-
-def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
-    queue = f"waits{free_port()}"
-    sent = worker.app.send_task("shop.add", [1, 2], queue=queue)
-    hour_ago = time.time() - 3600
-    writer.write(Batch(new=[Task(uuid=sent.id, name="shop.add", queue=queue, sent=hour_ago, timestamp=hour_ago)]))
-    result = {row["name"]: row for row in live.http.get(f"{API}/queues").json()["queues"]}
-    row = result[queue]
-    assert (row["ready"], row["unacked"], row["consumers"], row["workers"]) == (1, 0, None, [])
-    assert 3600 <= row["oldest_message_age"] < 3700
-    assert live.http.get(f"{API}/queues/{queue}/history").json()["buckets"] == []
-    asyncio.run(record_queue_samples(live.context))
-    worker.app.send_task("shop.add", [1, 2], queue=queue)
-    asyncio.run(record_queue_samples(live.context))
-    history = live.http.get(f"{API}/queues/{queue}/history", params={"start": "-1h", "buckets": 4}).json()
-    assert history["name"] == queue
-    assert 900.0 <= history["width"] <= 1800.0
-    assert [each["ready_max"] for each in history["buckets"]] == [2]
-    assert live.ledger.queue_samples.latest()
-    now = time.time()
-    live.ledger.queue_samples.add([QueueSample(queue, now - 120, 100), QueueSample(queue, now - 60, 50)])
-    row = next(row for row in live.http.get(f"{API}/queues").json()["queues"] if row["name"] == queue)
-    assert (row["arrivals_per_second"], row["departures_per_second"], row["growing"]) == (None, None, False), (
-        "no recorder is running"
-    )
-    assert 0 < row["time_to_empty"] < 10
-    for bad in ({"width": "1"}, {"start": "soon"}, {"tz": "Mars"}, {"queue": "x"}):
-        assert live.http.get(f"{API}/queues/{queue}/history", params=bad).status_code == 400
