@@ -69,10 +69,6 @@ async def cancel_consumer(app: Celery, worker: str, queue: str, *, timeout: floa
     return await _send_command(app, worker, "cancel_consumer", {"queue": queue}, timeout)
 
 
-async def answers_ping(app: Celery, worker: str, *, timeout: float = 1.0) -> bool:
-    return bool(await call_workers(app, "ping", {}, [worker], timeout=timeout))
-
-
 def pool_size(stats: Any) -> int | None:
     """The number of processes or threads, from a worker's statistics; None if unknown."""
     pool = stats.get("pool") if isinstance(stats, Mapping) else None
