@@ -10,7 +10,7 @@ from flower.untrusted_values import convert_or_none
 NOW = 1_800_000_000.0
 REPORT: dict[str, Any] = {
     "at": NOW, "since": NOW - 900, "running": True, "trouble": None, "lag": 0.1, "events": 7, "capture":
-    {"connected": True, "backlog_bytes": 10, "spilled_bytes": 90},
+    {"connected": True, "backlog_bytes": 100, "spilled_bytes": 90},
 }  # fmt: skip
 
 

@@ -50,8 +50,6 @@ class RecorderStatus(msgspec.Struct, frozen=True, kw_only=True):
         """`report` is the JSON object that the recorder process wrote; `{}` without one."""
         capture = convert_or_none(report.get("capture"), dict[str, Any]) or {}
         connected = convert_or_none(capture.get("connected"), bool)
-        backlog = [convert_or_none(capture.get(name), int) for name in ("backlog_bytes", "spilled_bytes")]
-        known = [count for count in backlog if count is not None]
         return cls(
             reported_at=convert_or_none(report.get("at"), float),
             started_at=convert_or_none(report.get("since"), float),
@@ -63,7 +61,7 @@ class RecorderStatus(msgspec.Struct, frozen=True, kw_only=True):
             lag=convert_or_none(report.get("lag"), float),
             error=convert_or_none(report.get("trouble"), str),
             connection_error=None if connected else convert_or_none(capture.get("last_error"), str),
-            backlog_bytes=sum(known) if known else None,
+            backlog_bytes=convert_or_none(capture.get("backlog_bytes"), int),
         )
 
     def state(self, now: float) -> RecorderState:

@@ -167,7 +167,7 @@ def test_recorder_and_store(store: Store) -> None:
     store.writer.write(Batch(new=[Task("a", timestamp=1.0)], gaps=[Gap(10.0, 30.0, "x"), Gap(NOW - 5, None, "y")]))
     report = {
         "at": NOW - 1, "running": True, "events_per_second": 12.5, "lag": 0.25, "last_event": NOW - 3, "trouble": None,
-        "capture": {"connected": True, "backlog_bytes": 10, "spilled_bytes": 90},
+        "capture": {"connected": True, "backlog_bytes": 100, "spilled_bytes": 90},
     }  # fmt: skip
     store.writer.set_status(report)
     metrics = Metrics(MetricsSettings(max_bytes=10**9, max_tasks=10))
