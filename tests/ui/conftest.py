@@ -1,4 +1,4 @@
-"""The product with a real worker on a real broker, once per session, and browsers that look at it."""
+"""The product with a real worker and broker, once per session, and pages in Chromium."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,13 +11,13 @@ from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 
-#: A machine that does much else may need longer than Playwright's five seconds; who passes does not wait for it.
+#: A loaded machine can need longer than Playwright's five seconds.
 expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Its event loop occupies the thread: it is gone before the tests of another file want one of their own."""
+    """One per test file: its event loop occupies the thread, and other files need one of their own."""
     with browsing() as browser:
         yield browser
 
@@ -31,7 +31,7 @@ def product(redis_cluster: Cluster) -> Iterator[Product]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
-    """Opens pages, each in a context of its own; at the end none may have complained."""
+    """Opens pages, each in its own context; fails the test if one logged an error."""
     contexts, pages = [], []
 
     def open_one(
@@ -43,7 +43,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
         expect_problems: bool = False,
         **options: Any,
     ) -> Watched:
-        # `bypass_csp` would let axe in by an inline script; it is evaluated instead, and the policy stays
+        # axe is evaluated, not injected as an inline script, so that the policy need not be bypassed
         context = browser.new_context(
             base_url=base,
             color_scheme=theme,
@@ -66,7 +66,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
 
 
 @pytest.fixture
-def look(product: Product, open_page: Callable[..., Watched]) -> Callable[..., Page]:
+def visit(product: Product, open_page: Callable[..., Watched]) -> Callable[..., Page]:
     """A page of the product."""
 
     def at(path: str, **options: Any) -> Page:
@@ -78,7 +78,7 @@ def look(product: Product, open_page: Callable[..., Watched]) -> Callable[..., P
 
 @pytest.fixture
 def run(product: Product, redis_cluster: Cluster) -> Callable[..., str]:
-    """Sends a task and waits until the records have it in a state; gives its id."""
+    """Sends a task and waits until it is recorded in a state; returns its id."""
 
     def send(name: str, *args: Any, state: str = "SUCCESS", **kwargs: Any) -> str:
         uuid: str = redis_cluster.app.send_task(name, args, kwargs).id

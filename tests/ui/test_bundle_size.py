@@ -1,5 +1,4 @@
-"""How much a browser has to fetch, of a bundle as a release has it: gzip of each file, as it is served. And that the
-bundle works."""
+"""The size of the release bundle (gzip of each file as it is served), and a visit of its pages."""
 
 import os
 import subprocess
@@ -20,9 +19,8 @@ from tests.helpers.web_server import Live
 
 KB = 1024
 
-#: The design's limits for what the first page needs and for styles. Its limit for all scripts together, 90 KB, was set
-#: when there were three pages; fifteen do not fit into it (109 KB in one file, 129 in the parts that pages share). No
-#: page needs more than FIRST until it shows something; the part that draws charts comes after that.
+#: Limits for the scripts of the first page, the styles and all scripts. Fifteen pages need more than the 90 KB of the
+#: design, which was set for three. No page loads more than FIRST before it shows content; charts load later.
 FIRST, STYLES, ALL = 60 * KB, 12 * KB, 130 * KB
 
 
@@ -65,7 +63,7 @@ def test_the_bundle_works(
     try:
         with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
             base = f"http://127.0.0.1:{live.port}"
-            watched = open_page(base, "/", expect_problems=True)  # an in-memory broker does not report its queues
+            watched = open_page(base, "/", expect_problems=True)  # the broker in memory has no queue statistics
             for page in ("", "tasks", "failures", "workflows", "workers", "queues", "jobs", "audit", "settings"):
                 watched.page.goto(f"{base}/{page}")
                 expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
@@ -79,7 +77,7 @@ def test_the_bundle_works(
         reader.close()
 
 
-def test_what_is_vendored_has_its_licence_beside_it() -> None:
+def test_vendored_files_have_licences() -> None:
     names = set(assets.load_assets(assets.SOURCES).files)
     licences = {name.rpartition("/")[2].removesuffix(".LICENSE") for name in names if name.endswith(".LICENSE")}
     assert {"preact", "signals", "htm", "uplot", "dagre", "inter", "jetbrains-mono"} <= licences

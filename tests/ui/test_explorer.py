@@ -19,7 +19,7 @@ from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 from tests.helpers.web_server import Live
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 Run = Callable[..., str]
 
 
@@ -31,9 +31,9 @@ def row(page: Page, uuid: str) -> Any:
     return page.locator(f'[id="row-{uuid}"]')
 
 
-def test_a_task_appears_and_changes_live(look: Look, run: Run) -> None:
+def test_a_task_appears_and_changes_live(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     expect(page.locator(".gr").first).to_be_visible()
     expect(page.locator(".live")).to_have_text("Live")
     uuid = run("shop.rest", 1.5, state="STARTED")
@@ -41,10 +41,10 @@ def test_a_task_appears_and_changes_live(look: Look, run: Run) -> None:
     expect(row(page, uuid)).to_contain_text("Success")
 
 
-def test_rows_never_move_under_the_pointer(look: Look, run: Run) -> None:
+def test_rows_never_move_under_the_pointer(visit: Visit, run: Run) -> None:
     for number in range(3):
         run("shop.add", number, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     first = page.locator(".gr").first
     expect(first).to_be_visible()
     expect(page.locator(".live")).to_have_text("Live")
@@ -59,9 +59,9 @@ def test_rows_never_move_under_the_pointer(look: Look, run: Run) -> None:
     expect(page.locator(".gr").first).not_to_have_attribute("data-id", first_id or "")
 
 
-def test_pause(look: Look, run: Run) -> None:
+def test_pause(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     expect(page.locator(".live")).to_have_text("Live")
     page.keyboard.press("l")
     expect(page.locator(".live")).to_contain_text("Paused")
@@ -71,9 +71,9 @@ def test_pause(look: Look, run: Run) -> None:
     expect(row(page, late)).to_be_visible()
 
 
-def test_search_with_completion(look: Look, run: Run) -> None:
+def test_search_with_completion(visit: Visit, run: Run) -> None:
     failed, added = run("shop.fail", "declined", state="FAILURE"), run("shop.add", 1, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     expect(row(page, added)).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("state:FAIL")
@@ -101,10 +101,10 @@ def test_an_invalid_query_shows_its_error_and_keeps_the_rows(
     expect(row(page, added)).to_be_visible()
 
 
-def test_facets_write_the_query(look: Look, run: Run) -> None:
+def test_facets_write_the_query(visit: Visit, run: Run) -> None:
     run("shop.fail", state="FAILURE")
     added = run("shop.add", 1, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     facets = page.get_by_role("complementary", name="Filters")
     facets.get_by_label("shop.add").check()
     expect(row(page, added)).to_be_visible()
@@ -116,9 +116,9 @@ def test_facets_write_the_query(look: Look, run: Run) -> None:
     expect(page).to_have_url(re.compile("/tasks$"))
 
 
-def test_brush(look: Look, run: Run) -> None:
+def test_brush(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     over = page.locator(".hist .u-over")
     box = over.bounding_box()
     assert box
@@ -133,10 +133,10 @@ def test_brush(look: Look, run: Run) -> None:
     expect(page).to_have_url(re.compile("/tasks$"))
 
 
-def test_the_url_holds_the_state_of_the_page(look: Look, run: Run) -> None:
+def test_the_url_holds_the_state_of_the_page(visit: Visit, run: Run) -> None:
     slow, quick = run("shop.rest", 0.3), run("shop.echo", order_id=17)
     address = "/tasks?q=name%3A%3Dshop.rest%2Cshop.echo&sort=-runtime&cols=state,name,runtime,kwargs.order_id&t=-1h.."
-    page = look(address)
+    page = visit(address)
     expect(row(page, slow)).to_be_visible()
     expect(page.get_by_role("columnheader", name="order_id")).to_be_visible()
     expect(row(page, quick)).to_contain_text("17")
@@ -146,16 +146,16 @@ def test_the_url_holds_the_state_of_the_page(look: Look, run: Run) -> None:
     expect(page.get_by_role("combobox")).to_have_value("name:=shop.rest,shop.echo")
 
 
-def test_links_of_flower_become_queries(look: Look, run: Run) -> None:
+def test_links_of_flower_become_queries(visit: Visit, run: Run) -> None:
     failed = run("shop.fail", state="FAILURE")
-    page = look("/tasks?state=FAILURE&name=shop.fail")
+    page = visit("/tasks?state=FAILURE&name=shop.fail")
     expect(row(page, failed)).to_be_visible()
     expect(page).to_have_url(re.compile(r"q=state%3AFAILURE\+name%3A%3Dshop.fail$"))
 
 
-def test_bulk_rerun_with_the_keyboard_only(look: Look, run: Run, product: Product) -> None:
+def test_bulk_rerun_with_the_keyboard_only(visit: Visit, run: Run, product: Product) -> None:
     origins = {run("shop.echo", f"bulk-{number}") for number in range(2)}
-    page = look("/tasks?q=args:bulk-")
+    page = visit("/tasks?q=args:bulk-")
     for uuid in origins:
         expect(row(page, uuid)).to_be_visible()
     for key in ("j", "x", "j", "x"):
@@ -173,10 +173,10 @@ def test_bulk_rerun_with_the_keyboard_only(look: Look, run: Run, product: Produc
     assert [len(each) for each in again] == [1, 1]
 
 
-def test_an_action_on_all_matching_tasks_asks_for_their_number(look: Look, run: Run) -> None:
+def test_an_action_on_all_matching_tasks_asks_for_their_number(visit: Visit, run: Run) -> None:
     for number in range(3):
         run("shop.echo", f"every-{number}")
-    page = look("/tasks?q=args:every-")
+    page = visit("/tasks?q=args:every-")
     expect(page.locator(".gr")).to_have_count(3)
     page.locator(".gr .ck").first.click()
     page.get_by_role("button", name="all 3 matching").click()
@@ -189,9 +189,9 @@ def test_an_action_on_all_matching_tasks_asks_for_their_number(look: Look, run: 
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_exports_contain_the_matching_tasks(look: Look, run: Run, product: Product) -> None:
+def test_exports_contain_the_matching_tasks(visit: Visit, run: Run, product: Product) -> None:
     uuid = run("shop.echo", "exported")
-    page = look("/tasks?q=args:exported")
+    page = visit("/tasks?q=args:exported")
     expect(row(page, uuid)).to_be_visible()
     page.get_by_role("button", name="Export").click()
     address = page.get_by_role("link", name="CSV").first.get_attribute("href")
@@ -202,9 +202,9 @@ def test_exports_contain_the_matching_tasks(look: Look, run: Run, product: Produ
     assert uuid in lines[1]
 
 
-def test_saved_search(look: Look, run: Run) -> None:
+def test_saved_search(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/tasks?q=state:SUCCESS")
+    page = visit("/tasks?q=state:SUCCESS")
     page.get_by_role("button", name="Save").click()
     page.get_by_label("Name", exact=True).fill("What went <b>well</b>")
     page.keyboard.press("Enter")
@@ -218,17 +218,17 @@ def test_saved_search(look: Look, run: Run) -> None:
     expect(link).to_have_count(0)
 
 
-def test_no_matching_tasks(look: Look) -> None:
-    page = look("/tasks?q=name:nothing_is_called_so&t=-1h..")
+def test_no_matching_tasks(visit: Visit) -> None:
+    page = visit("/tasks?q=name:nothing_is_called_so&t=-1h..")
     expect(page.get_by_role("heading", name="No matching tasks")).to_be_visible()
     expect(page.locator(".empty")).to_contain_text("in the last hour")
     page.get_by_role("button", name="Search all time").click()
     expect(page.locator(".empty")).not_to_contain_text("in the last hour")
 
 
-def test_command_palette(look: Look, run: Run) -> None:
+def test_command_palette(visit: Visit, run: Run) -> None:
     uuid = run("shop.add", 1, 2)
-    page = look("/tasks")
+    page = visit("/tasks")
     page.keyboard.press("Control+k")
     page.keyboard.type(uuid)
     expect(page.get_by_role("option", name=re.compile(f"^{uuid}"))).to_be_visible()
@@ -294,9 +294,9 @@ def test_a_scrolled_table_is_complete_and_in_order(open_page: Callable[..., Watc
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1440, 900), PHONE], ids=["wide", "phone"])
-def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
+def test_axe(visit: Visit, run: Run, theme: str, size: tuple[int, int]) -> None:
     run("shop.fail", "declined", state="FAILURE")
-    page = look("/tasks", theme=theme, size=size)
+    page = visit("/tasks", theme=theme, size=size)
     expect(page.locator(".gr").first).to_be_visible()
     expect(page.locator(".hist canvas")).to_be_visible()
     assert violations(page) == []
@@ -308,9 +308,9 @@ def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
     assert violations(page) == []
 
 
-def test_a_phone_reaches_every_page(look: Look, run: Run) -> None:
+def test_a_phone_reaches_every_page(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/tasks", size=PHONE)
+    page = visit("/tasks", size=PHONE)
     expect(page.locator(".gr").first).to_be_visible()
     expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
     page.get_by_role("button", name="Menu").click()

@@ -11,7 +11,7 @@ from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 Run = Callable[..., str]
 
 ALL = "/failures?status=all"
@@ -29,9 +29,9 @@ def status(product: Product, group: str) -> str:
     return str(product.get(f"/api/v1/failures/{group}")["failure"]["status"])
 
 
-def test_resolve_undo_and_regression(look: Look, run: Run, product: Product) -> None:
+def test_resolve_undo_and_regression(visit: Visit, run: Run, product: Product) -> None:
     mark = group_id(product, run("shop.fail", "card of a bluebell declined", state="FAILURE"))
-    page = look("/failures")
+    page = visit("/failures")
     row = group(page, "bluebell")
     expect(row.get_by_text("New", exact=True)).to_be_visible()
     row.get_by_role("button", name="Resolve").click()
@@ -49,9 +49,9 @@ def test_resolve_undo_and_regression(look: Look, run: Run, product: Product) -> 
     expect(row.get_by_text("Regressed", exact=True)).to_be_visible(timeout=30_000)
 
 
-def test_mute_until_and_reopen(look: Look, run: Run, product: Product) -> None:
+def test_mute_until_and_reopen(visit: Visit, run: Run, product: Product) -> None:
     mark = group_id(product, run("shop.fail", "card of a foxglove declined", state="FAILURE"))
-    page = look(f"/failures/{mark}")
+    page = visit(f"/failures/{mark}")
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("button", name="Mute…").click()
     dialog = page.get_by_role("dialog")
@@ -67,9 +67,9 @@ def test_mute_until_and_reopen(look: Look, run: Run, product: Product) -> None:
     expect(page.locator(".dt-head")).to_contain_text("New")
 
 
-def test_a_group(look: Look, run: Run, product: Product) -> None:
+def test_a_group(visit: Visit, run: Run, product: Product) -> None:
     uuid = run("shop.fail", "card of a heather declined", state="FAILURE")
-    page = look(f"/failures/{group_id(product, uuid)}")
+    page = visit(f"/failures/{group_id(product, uuid)}")
     expect(page.get_by_role("heading", name=re.compile("ValueError: card of a heather declined"))).to_be_visible()
     example = page.get_by_role("region", name="Exception")
     expect(example.locator(".fr.last")).to_contain_text("raise ValueError(message)")
@@ -82,10 +82,10 @@ def test_a_group(look: Look, run: Run, product: Product) -> None:
     expect(page.locator(".gr")).to_have_count(1)
 
 
-def test_rerun_all(look: Look, run: Run, product: Product) -> None:
+def test_rerun_all(visit: Visit, run: Run, product: Product) -> None:
     ids = [run("shop.fail", "card of a campion declined", state="FAILURE") for _ in range(2)]
     mark = group_id(product, ids[0])
-    page = look(f"/failures/{mark}")
+    page = visit(f"/failures/{mark}")
     page.get_by_role("button", name="Re-run all…").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Will be re-run")
@@ -98,10 +98,10 @@ def test_rerun_all(look: Look, run: Run, product: Product) -> None:
     expect(page.locator(".facts")).to_contain_text("4", timeout=30_000)
 
 
-def test_filters_are_in_the_url(look: Look, run: Run) -> None:
+def test_filters_are_in_the_url(visit: Visit, run: Run) -> None:
     run("shop.fail", "card of a gentian declined", state="FAILURE")
     run("shop.fail", "card of a speedwell declined", state="FAILURE")
-    page = look(f"{ALL}&q={quote('exception:gentian')}")
+    page = visit(f"{ALL}&q={quote('exception:gentian')}")
     expect(group(page, "gentian")).to_be_visible()
     expect(group(page, "speedwell")).to_have_count(0)
     page.get_by_role("group", name="Status").get_by_role("button", name="Muted").click()
@@ -122,12 +122,12 @@ def test_unknown_group(open_page: Callable[..., Watched], product: Product) -> N
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
-def test_axe(look: Look, run: Run, product: Product, theme: str, size: tuple[int, int]) -> None:
+def test_axe(visit: Visit, run: Run, product: Product, theme: str, size: tuple[int, int]) -> None:
     mark = group_id(product, run("shop.fail", "declined", state="FAILURE"))
-    page = look(ALL, theme=theme, size=size)
+    page = visit(ALL, theme=theme, size=size)
     expect(group(page, "declined").first).to_be_visible()
     assert violations(page) == []
-    page = look(f"/failures/{mark}", theme=theme, size=size)
+    page = visit(f"/failures/{mark}", theme=theme, size=size)
     expect(page.get_by_role("region", name="Exception")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")

@@ -19,14 +19,14 @@ from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.web_server import Live
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 Run = Callable[..., str]
 
 
-def test_health(look: Look, run: Run, product: Product) -> None:
+def test_health(visit: Visit, run: Run, product: Product) -> None:
     for _ in range(8):  # only the most frequent groups are named
         run("shop.fail", "overview is shown", state="FAILURE")
-    page = look("/")
+    page = visit("/")
     expect(page).to_have_title("Overview · Bellflower")
     banner = page.get_by_role("region", name="Health")
     expect(banner).to_contain_text(re.compile("[Nn]ew failure"), timeout=30_000)
@@ -38,9 +38,9 @@ def test_health(look: Look, run: Run, product: Product) -> None:
     expect(page).to_have_url(re.compile("/failures/[0-9a-f]+$"))
 
 
-def test_key_figures(look: Look, run: Run, product: Product) -> None:
+def test_key_figures(visit: Visit, run: Run, product: Product) -> None:
     run("shop.add", 1, 2)
-    page = look("/?t=-1h")
+    page = visit("/?t=-1h")
     for figure in ("Throughput", "Failure rate", "Runtime p95", "Queue time p95", "Backlog", "Busy processes"):
         expect(page.get_by_role("heading", name=figure, level=3)).to_be_visible()
     expect(page.get_by_role("img", name="Succeeded tasks per second over time")).to_be_visible()
@@ -62,16 +62,16 @@ def test_key_figures(look: Look, run: Run, product: Product) -> None:
     expect(page.get_by_role("region", name="Workers")).to_contain_text(worker.removeprefix("celery@"))
 
 
-def test_badges_of_the_sidebar(look: Look, run: Run) -> None:
+def test_badges_of_the_sidebar(visit: Visit, run: Run) -> None:
     run("shop.fail", "side bar", state="FAILURE")
-    main = look("/settings").get_by_role("navigation", name="Main")
+    main = visit("/settings").get_by_role("navigation", name="Main")
     for name, figure in (("Failures", "[1-9].*unresolved"), ("Workers", "[1-9].*online"), ("Queues", "[1-9]")):
         expect(main.get_by_role("link", name=re.compile(f"^{name} {figure}"))).to_be_visible()
 
 
-def test_charts_as_tables(look: Look, run: Run) -> None:
+def test_charts_as_tables(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/")
+    page = visit("/")
     panel = page.get_by_role("region", name="Throughput")
     panel.get_by_role("button", name="Table").click()
     expect(panel.get_by_role("columnheader", name="Succeeded")).to_be_visible()
@@ -79,9 +79,9 @@ def test_charts_as_tables(look: Look, run: Run) -> None:
     expect(panel.get_by_role("img", name=re.compile("Failed and retried"))).to_be_visible()
 
 
-def test_the_time_range_is_in_the_url(look: Look, run: Run) -> None:
+def test_the_time_range_is_in_the_url(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/")
+    page = visit("/")
     page.get_by_role("group", name="Time range").get_by_role("button", name="6 h").click()
     expect(page).to_have_url(re.compile(r"\?t=-6h$"))
     page.reload()
@@ -90,9 +90,9 @@ def test_the_time_range_is_in_the_url(look: Look, run: Run) -> None:
     expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "false")
 
 
-def test_live_updates(look: Look, run: Run) -> None:
+def test_live_updates(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
-    page = look("/")
+    page = visit("/")
     rows = page.get_by_role("region", name="Task types").locator("tbody tr")
     expect(rows.first).to_be_visible()
     run("shop.limited")
@@ -143,17 +143,17 @@ def test_a_new_store_is_shown_as_it_fills(tmp_path: Path, open_page: Callable[..
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
-def test_axe(look: Look, run: Run, redis_cluster: Cluster, theme: str, size: tuple[int, int]) -> None:
+def test_axe(visit: Visit, run: Run, redis_cluster: Cluster, theme: str, size: tuple[int, int]) -> None:
     run("shop.fail", "declined", state="FAILURE")
-    page = look("/", theme=theme, size=size)
+    page = visit("/", theme=theme, size=size)
     expect(page.get_by_role("region", name="Task types").locator("tbody tr").first).to_be_visible()
     expect(page.get_by_role("region", name="Needs attention")).to_contain_text("declined")
     assert violations(page) == []
     assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")
 
 
-def test_statistics_are_loaded_again_while_tasks_change(look: Look, redis_cluster: Cluster) -> None:
-    page = look("/?t=-1h")
+def test_statistics_are_loaded_again_while_tasks_change(visit: Visit, redis_cluster: Cluster) -> None:
+    page = visit("/?t=-1h")
     requests: list[float] = []
     page.on(
         "request", lambda request: requests.append(time.monotonic()) if "/stats?group_by=time" in request.url else None

@@ -1,7 +1,7 @@
 """The budget of the pages, with a million tasks on disk: first rows, frames while tasks arrive, memory.
 
-Milliseconds of one machine say little about another, so these are ceilings that a person would notice, and a figure is
-the best of a few tries: what else the machine does must not fail a test. `make bench` has the comparisons."""
+The limits are what a user would notice, and a figure is the best of a few tries, because other load on the machine must
+not fail a test. `make bench` compares versions."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,23 +25,23 @@ pytestmark = pytest.mark.alone
 TASKS = 1_000_000
 MB = 2**20
 
-#: Milliseconds since the address was entered until a row stood there.
+#: Milliseconds from navigation to the first row.
 FIRST_ROW = """() => new Promise((resolve) => {
-  const look = () => { if (document.querySelector('.gr')) resolve(performance.now()); else setTimeout(look, 5); };
-  look();
+  const check = () => { if (document.querySelector('.gr')) resolve(performance.now()); else setTimeout(check, 5); };
+  check();
 })"""
 
-#: Scrolls for eight seconds, as in the measurements of the design; returns the frame times in ms.
+#: Scrolls past `rows` rows in eight seconds; returns the duration of each frame in ms.
 SCROLL = """(rows) => new Promise((resolve) => {
   const box = document.querySelector('.gr').closest('[role=grid]');
   const frames = [];
-  const began = performance.now();
-  let before = began;
+  const start = performance.now();
+  let before = start;
   const step = (now) => {
     frames.push(now - before);
     before = now;
-    box.scrollTop = (now - began) / 8000 * rows * 34;
-    if (now - began > 8000) resolve({ frames, top: box.scrollTop });
+    box.scrollTop = (now - start) / 8000 * rows * 34;
+    if (now - start > 8000) resolve({ frames, top: box.scrollTop });
     else requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
@@ -54,7 +54,7 @@ def million(tmp_path_factory: pytest.TempPathFactory, redis_cluster: Cluster) ->
     fill(str(folder), Dataset(TASKS, time.time()), 0, TASKS)
     with Product(redis_cluster.app.conf.broker_url, db=Path(folder)) as product:
         product.wait_until_capturing()
-        wait_for("answers", lambda: product.get("/api/v1/count")["count"] >= TASKS)
+        wait_for("the server", lambda: product.get("/api/v1/count")["count"] >= TASKS)
         yield product
 
 
@@ -65,11 +65,11 @@ def trial(million: Product, open_page: Callable[..., Watched]) -> Callable[[str]
 
 @contextmanager
 def updates(cluster: Cluster, tasks_per_second: float) -> Iterator[list[int]]:
-    """Tasks that real workers run, with three events each."""
-    leaving, sent = Event(), [0]
+    """Tasks executed by real workers; each sends three events."""
+    stopping, sent = Event(), [0]
 
     def send() -> None:
-        while not leaving.wait(1 / tasks_per_second):
+        while not stopping.wait(1 / tasks_per_second):
             cluster.app.send_task("shop.add", (1, 2), ignore_result=True)
             sent[0] += 1
 
@@ -78,7 +78,7 @@ def updates(cluster: Cluster, tasks_per_second: float) -> Iterator[list[int]]:
     try:
         yield sent
     finally:
-        leaving.set()
+        stopping.set()
         thread.join()
 
 
@@ -88,13 +88,13 @@ def p95(values: list[float]) -> float:
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks?q=state%3AFAILURE"])
 def test_first_rows(trial: Callable[[str], Page], path: str) -> None:
-    found = []
+    times = []
     for _ in range(5):
-        found.append(trial(path).evaluate(FIRST_ROW))
-        if found[-1] < 700:
+        times.append(trial(path).evaluate(FIRST_ROW))
+        if times[-1] < 700:
             break
-    print(path, [round(each) for each in found], "ms")
-    assert min(found) < 700
+    print(path, [round(each) for each in times], "ms")
+    assert min(times) < 700
 
 
 def test_frames_while_tasks_arrive(trial: Callable[[str], Page], redis_cluster: Cluster) -> None:
@@ -133,7 +133,7 @@ def test_memory_of_a_page_that_is_left_open(trial: Callable[[str], Page], redis_
         held, more = after["JSHeapUsedSize"] / MB, grown / MB
         print(f"{path}: {held:.1f} MB, {more:.2f} MB more with {arrived} tasks")
         assert after["JSHeapUsedSize"] < 60 * MB
-        # the explorer holds the rows that came, up to 20,000; nothing else may stay
+        # the tasks page keeps new rows, up to 20,000; nothing else may remain in memory
         assert grown < 2 * MB + (4_000 * arrived if path == "/tasks" else 0)
         assert after["JSEventListeners"] < before["JSEventListeners"] + 100
         page.context.close()

@@ -17,15 +17,15 @@ from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 from tests.helpers.web_server import Live
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 Run = Callable[..., str]
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202egnp"
 
 
-def test_a_failure(look: Look, run: Run) -> None:
+def test_a_failure(visit: Visit, run: Run) -> None:
     uuid = run("shop.fail", "card declined", state="FAILURE")
-    page = look(f"/task/{uuid}")
+    page = visit(f"/task/{uuid}")
     expect(page.get_by_role("heading", name="shop.fail")).to_be_visible()
     expect(page).to_have_title(f"shop.fail {uuid[:8]} · Bellflower")
     failure = page.get_by_role("region", name="Exception")
@@ -42,17 +42,17 @@ def test_a_failure(look: Look, run: Run) -> None:
     assert logs.startswith(f"https://logs.example/{uuid}?from=20")
 
 
-def test_attempts(look: Look, run: Run) -> None:
-    page = look(f"/task/{run('shop.again')}")
+def test_attempts(visit: Visit, run: Run) -> None:
+    page = visit(f"/task/{run('shop.again')}")
     timeline = page.get_by_role("group", name="Timeline of 3 attempts")
     expect(timeline).to_contain_text("Attempt 3")
     expect(timeline.get_by_text("retried")).to_have_count(2)
     expect(timeline).to_contain_text("succeeded")
 
 
-def test_values_keep_the_text_of_the_event(look: Look, run: Run) -> None:
+def test_values_keep_the_text_of_the_event(visit: Visit, run: Run) -> None:
     uuid = run("shop.echo", 20.0, {"deep": [1, {"x": None}]}, price=20.0)
-    page = look(f"/task/{uuid}")
+    page = visit(f"/task/{uuid}")
     panel = page.get_by_role("tabpanel")
     expect(panel).to_contain_text("price")
     expect(panel).to_contain_text("20.0")
@@ -63,9 +63,9 @@ def test_values_keep_the_text_of_the_event(look: Look, run: Run) -> None:
     expect(panel.locator("pre")).to_have_text("(20.0, {'deep': [1, {...}]})")
 
 
-def test_rerun(look: Look, run: Run, product: Product) -> None:
+def test_rerun(visit: Visit, run: Run, product: Product) -> None:
     uuid = run("shop.echo", "again", price=20.0)
-    page = look(f"/task/{uuid}")
+    page = visit(f"/task/{uuid}")
     page.get_by_role("button", name="Re-run…", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("from")
@@ -79,9 +79,9 @@ def test_rerun(look: Look, run: Run, product: Product) -> None:
     expect(page.get_by_role("region", name="Re-runs")).to_contain_text("Re-run of")
 
 
-def test_edit_and_rerun(look: Look, run: Run, product: Product) -> None:
+def test_edit_and_rerun(visit: Visit, run: Run, product: Product) -> None:
     uuid = run("shop.echo", 1.0, price=20.0)
-    page = look(f"/task/{uuid}")
+    page = visit(f"/task/{uuid}")
     page.get_by_role("button", name="Edit and re-run…").click()
     expect(page.get_by_label("Arguments (JSON array)", exact=True)).to_have_value("[1.0]")
     arguments = page.get_by_label("Keyword arguments (JSON object)")
@@ -100,10 +100,10 @@ def test_edit_and_rerun(look: Look, run: Run, product: Product) -> None:
     assert (found["args"], found["kwargs"]) == ("[1.0]", "{'price': 21.0}")
 
 
-def test_revoke_with_the_keyboard(look: Look, product: Product, redis_cluster: Cluster) -> None:
+def test_revoke_with_the_keyboard(visit: Visit, product: Product, redis_cluster: Cluster) -> None:
     uuid = redis_cluster.app.send_task("shop.add", (1, 2), countdown=12).id
     wait_for("it to be received", lambda: (product.task(uuid) or {}).get("state") == "RECEIVED")
-    page = look(f"/task/{uuid}")
+    page = visit(f"/task/{uuid}")
     expect(page.get_by_role("heading", name="shop.add")).to_be_visible()
     page.keyboard.press("v")
     expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
@@ -176,8 +176,8 @@ def test_hostile_texts_are_escaped(hostile: Live, open_page: Callable[..., Watch
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1440, 900), PHONE], ids=["wide", "phone"])
-def test_axe(look: Look, run: Run, theme: str, size: tuple[int, int]) -> None:
-    page = look(f"/task/{run('shop.fail', 'declined', state='FAILURE')}", theme=theme, size=size)
+def test_axe(visit: Visit, run: Run, theme: str, size: tuple[int, int]) -> None:
+    page = visit(f"/task/{run('shop.fail', 'declined', state='FAILURE')}", theme=theme, size=size)
     expect(page.get_by_role("region", name="Exception")).to_be_visible()
     expect(page.get_by_role("region", name="Workflow")).to_contain_text("Not part of a workflow")
     assert violations(page) == []

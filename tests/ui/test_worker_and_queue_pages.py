@@ -16,12 +16,12 @@ from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 from tests.helpers.web_server import Live
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 Run = Callable[..., str]
 
 
-def test_queues(look: Look, redis_cluster: Cluster) -> None:
-    page = look("/broker")
+def test_queues(visit: Visit, redis_cluster: Cluster) -> None:
+    page = visit("/broker")
     expect(page.get_by_role("heading", level=1)).to_have_text("Queues")
     expect(page.get_by_text("redis://")).to_be_visible()
     row = page.get_by_role("row", name="celery").first
@@ -36,17 +36,17 @@ def test_queues(look: Look, redis_cluster: Cluster) -> None:
     expect(page.get_by_role("columnheader", name="Ready (max)")).to_be_visible()
 
 
-def test_unknown_queue(look: Look) -> None:
-    page = look("/queues/never%2Fthere")
+def test_unknown_queue(visit: Visit) -> None:
+    page = visit("/queues/never%2Fthere")
     expect(page.get_by_text("Queue not found on the broker")).to_be_visible()
     expect(page.get_by_text("No samples in this period")).to_be_visible()
     expect(page.get_by_role("region", name="Consumers", exact=True)).to_contain_text("No online worker")
 
 
-def test_a_job(look: Look, product: Product, run: Run) -> None:
+def test_a_job(visit: Visit, product: Product, run: Run) -> None:
     failed = [run("shop.fail", f"for a job {n}", state="FAILURE") for n in range(3)]
     made = product.http.post("/api/v1/jobs", json={"action": "rerun", "ids": failed, "expected_count": 3}).json()["job"]
-    page = look(f"/jobs/{made['id']}")
+    page = visit(f"/jobs/{made['id']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("Re-run: 3 tasks")
     expect(page.locator("dl.facts")).to_contain_text("Finished")
     items = page.get_by_role("region", name="Tasks of the job")
@@ -61,14 +61,14 @@ def test_a_job(look: Look, product: Product, run: Run) -> None:
     expect(page.get_by_role("row", name="3 of 3").first).to_contain_text("3 done")
 
 
-def test_stopping_a_job(look: Look, product: Product, run: Run) -> None:
+def test_stopping_a_job(visit: Visit, product: Product, run: Run) -> None:
     """A job processes a hundred tasks per second, so one of 900 takes long enough to be stopped."""
     first = run("shop.add", 1, 2)
     ids = [first, *(f"no-such-{n}" for n in range(900))]
     made = product.http.post("/api/v1/jobs", json={"action": "revoke", "ids": ids, "expected_count": len(ids)}).json()[
         "job"
     ]
-    page = look(f"/jobs/{made['id']}")
+    page = visit(f"/jobs/{made['id']}")
     page.get_by_role("button", name="Stop job…").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
@@ -79,10 +79,10 @@ def test_stopping_a_job(look: Look, product: Product, run: Run) -> None:
     expect(page.get_by_role("cell", name="Not run").first).to_be_visible()
 
 
-def test_the_audit_log(look: Look, product: Product) -> None:
+def test_the_audit_log(visit: Visit, product: Product) -> None:
     product.http.post("/api/v1/searches", json={"name": "audited", "query": "state:FAILURE"})
     product.http.post("/api/v1/workers/nobody@w/pool/grow", json={"n": 3})
-    page = look("/audit")
+    page = visit("/audit")
     refused = page.get_by_role("row", name="worker.grow").first
     expect(refused).to_contain_text("Refused")
     expect(refused).to_contain_text("nobody@w")
@@ -104,9 +104,9 @@ def test_the_audit_log(look: Look, product: Product) -> None:
     expect(page.get_by_role("row", name="search.create").first).to_be_visible()
 
 
-def test_saved_searches(look: Look, product: Product) -> None:
+def test_saved_searches(visit: Visit, product: Product) -> None:
     product.http.post("/api/v1/searches", json={"name": "slow ones", "query": "runtime:>2s"})
-    page = look("/settings")
+    page = visit("/settings")
     page.get_by_role("button", name="Rename… slow ones").click()
     page.get_by_role("dialog").get_by_label("Name").fill("slowest ones")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
@@ -163,14 +163,14 @@ def test_tokens_and_permissions(open_page: Callable[..., Watched], closed: Live)
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE])
-def test_accessible(look: Look, product: Product, run: Run, theme: str, size: tuple[int, int]) -> None:
+def test_accessible(visit: Visit, product: Product, run: Run, theme: str, size: tuple[int, int]) -> None:
     failed = run("shop.fail", "for axe", state="FAILURE")
     made = product.http.post("/api/v1/jobs", json={"action": "rerun", "ids": [failed], "expected_count": 1}).json()[
         "job"
     ]
     product.http.post("/api/v1/searches", json={"name": "for axe", "query": "state:FAILURE"})
     wait_for("the job", lambda: product.get(f"/api/v1/jobs/{made['id']}")["state"] == "finished")
-    page = look("/queues", theme=theme, size=size)
+    page = visit("/queues", theme=theme, size=size)
     for path, ready in (
         ("/queues", "Unacked"), ("/queues/celery", "Messages"), ("/jobs", "Re-run"),
         (f"/jobs/{made['id']}", "sent as"), ("/audit", "job.create"), ("/settings", "for axe"),

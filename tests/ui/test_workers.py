@@ -13,13 +13,13 @@ from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 TABS = ("", "pool", "queues", "limits", "config", "system", "history")
 
 
 @pytest.fixture
 def steered(product: Product, redis_cluster: Cluster) -> Iterator[Worker]:
-    """A worker of its own, with a queue of its own, for tests that change it."""
+    """A worker with its own queue for tests that change it."""
     app = make(redis_cluster.app.conf.broker_url, None)
     app.conf.update(task_default_queue="steered", worker_pool_restarts=True)
     with Worker(app, "steered", 2) as worker:
@@ -27,8 +27,8 @@ def steered(product: Product, redis_cluster: Cluster) -> Iterator[Worker]:
         yield worker
 
 
-def test_the_list(look: Look, redis_cluster: Cluster) -> None:
-    page = look("/workers")
+def test_the_list(visit: Visit, redis_cluster: Cluster) -> None:
+    page = visit("/workers")
     name = redis_cluster.worker.hostname
     row = page.get_by_role("row", name=name)
     expect(row).to_contain_text("Online")
@@ -42,9 +42,9 @@ def test_the_list(look: Look, redis_cluster: Cluster) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-def test_inspected_data(look: Look, redis_cluster: Cluster) -> None:
+def test_inspected_data(visit: Visit, redis_cluster: Cluster) -> None:
     worker = redis_cluster.worker
-    page = look(f"/worker/{worker.hostname}")
+    page = visit(f"/worker/{worker.hostname}")
     expect(page).to_have_title(f"{worker.hostname} · Bellflower")
     expect(page.get_by_text("Inspected")).to_be_visible()
     for text in ("Busy processes", "Last heartbeat", "none", "Prefetch count", "py-celery"):
@@ -82,8 +82,8 @@ def test_commands(open_page: Callable[..., Watched], product: Product, steered: 
     expect(page.get_by_text("Autoscale not enabled")).to_be_visible()
 
 
-def test_queues_of_a_worker(look: Look, steered: Worker) -> None:
-    page = look(f"/worker/{steered.hostname}?tab=queues")
+def test_queues_of_a_worker(visit: Visit, steered: Worker) -> None:
+    page = visit(f"/worker/{steered.hostname}?tab=queues")
     page.get_by_role("textbox", name="Add queue").fill("extra & more")
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("row", name="extra & more")).to_be_visible()
@@ -114,8 +114,8 @@ def test_limits(open_page: Callable[..., Watched], product: Product, steered: Wo
     assert violations(page) == []
 
 
-def test_shutdown(look: Look, steered: Worker) -> None:
-    page = look(f"/worker/{steered.hostname}")
+def test_shutdown(visit: Visit, steered: Worker) -> None:
+    page = visit(f"/worker/{steered.hostname}")
     expect(page.locator(".worker-status.lg")).to_have_text("Online")
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("button", name="Restart pool…").click()
@@ -133,11 +133,11 @@ def test_shutdown(look: Look, steered: Worker) -> None:
     expect(page.get_by_role("button", name="Shut down…")).to_be_disabled()
 
 
-def test_unfinished_tasks_of_a_dead_worker(look: Look, product: Product, steered: Worker) -> None:
+def test_unfinished_tasks_of_a_dead_worker(visit: Visit, product: Product, steered: Worker) -> None:
     sent = [steered.app.send_task("shop.rest", [600.0], queue="steered").id for _ in range(3)]
     wait_for("its tasks", lambda: sum((product.task(each) or {}).get("state") == "STARTED" for each in sent) == 2)
     name = steered.hostname
-    page = look(f"/worker/{name}")
+    page = visit(f"/worker/{name}")
     expect(page.get_by_role("region", name="Running 2")).to_contain_text("shop.rest")
     steered.signal(signal.SIGKILL)
     expect(page.locator(".worker-status.lg")).to_have_text("Not responding")
@@ -163,10 +163,10 @@ def test_unknown_worker(open_page: Callable[..., Watched], product: Product) -> 
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_accessible(look: Look, redis_cluster: Cluster, theme: str) -> None:
+def test_accessible(visit: Visit, redis_cluster: Cluster, theme: str) -> None:
     name = redis_cluster.worker.hostname
     for size in (TABLET, PHONE):
-        page = look("/workers", theme=theme, size=size)
+        page = visit("/workers", theme=theme, size=size)
         expect(page.get_by_role("row", name=name)).to_be_visible()
         assert violations(page) == []
     for tab in TABS:

@@ -12,7 +12,7 @@ from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 
-Look = Callable[..., Page]
+Visit = Callable[..., Page]
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def root(product: Product, redis_cluster: Cluster) -> str:
     return str(first)
 
 
-def test_list_and_one(look: Look, root: str) -> None:
-    page = look("/workflows")
+def test_list_and_one(visit: Visit, root: str) -> None:
+    page = visit("/workflows")
     row = page.get_by_role("row").filter(has=page.locator(f"a[href$='{root}']"))
     expect(row).to_contain_text("3/3")
     expect(row).to_contain_text("Failed")
@@ -49,18 +49,18 @@ def test_list_and_one(look: Look, root: str) -> None:
     expect(page).to_have_url(re.compile(f"/workflows/{root}$"))
 
 
-def test_live_updates(look: Look, product: Product, redis_cluster: Cluster) -> None:
+def test_live_updates(visit: Visit, product: Product, redis_cluster: Cluster) -> None:
     task = redis_cluster.app.signature
     end = chain(task("shop.rest", (2,)), task("shop.echo")).apply_async()
     first = end.parent.id
     wait_for("it to begin", lambda: product.task(first) is not None)
-    page = look(f"/workflows/{first}")
+    page = visit(f"/workflows/{first}")
     expect(page.locator(".facts")).to_contain_text("2/2", timeout=30_000)
     expect(page.locator(".dt-head")).to_contain_text("Succeeded")
 
 
-def test_no_matching_workflows(look: Look, root: str) -> None:
-    page = look("/workflows?q=name:nobody.calls.it.so")
+def test_no_matching_workflows(visit: Visit, root: str) -> None:
+    page = visit("/workflows?q=name:nobody.calls.it.so")
     expect(page.get_by_role("heading", name="No matching workflows")).to_be_visible()
     page.get_by_role("link", name="All workflows").click()
     expect(page.locator(f"a[href$='{root}']")).to_be_visible()
@@ -73,11 +73,11 @@ def test_unknown_workflow(product: Product, open_page: Callable[..., Watched]) -
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
-def test_axe(look: Look, root: str, theme: str, size: tuple[int, int]) -> None:
-    page = look("/workflows", theme=theme, size=size)
+def test_axe(visit: Visit, root: str, theme: str, size: tuple[int, int]) -> None:
+    page = visit("/workflows", theme=theme, size=size)
     expect(page.locator(f"a[href$='{root}']")).to_be_visible()
     assert violations(page) == []
-    page = look(f"/workflows/{root}", theme=theme, size=size)
+    page = visit(f"/workflows/{root}", theme=theme, size=size)
     expect(page.get_by_role("group", name="Workflow of 3 tasks")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate("document.querySelector('.page').scrollWidth <= document.querySelector('.page').clientWidth")

@@ -1,4 +1,4 @@
-// Dialog of a bulk action: counts the tasks, shows the effect, asks for confirmation, starts the job.
+// Dialog of a bulk action: counts the tasks, shows the effect, starts the job after confirmation.
 
 import { post } from '../api.js';
 import { duration, int } from '../format/numbers.js';

@@ -153,7 +153,7 @@ export function RangeMenu({ start, end, onRange }) {
   `;
 }
 
-/** Asks for a name and saves the search. @param {any} state result of `parseUrlState` */
+/** Opens the dialog that saves the search. @param {any} state result of `parseUrlState` */
 export async function openSaveSearchDialog(state) {
   const name = await showDialog({
     title: T.tasks.saveTitle,

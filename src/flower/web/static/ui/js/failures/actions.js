@@ -89,7 +89,7 @@ export function useFailureActions(reload) {
   };
 }
 
-/** Asks for the duration and a comment. @param {any} act of `useActs` @param {any} group */
+/** Opens the dialog with duration and comment, then mutes. @param {any} act of `useActs` @param {any} group */
 export async function openMuteDialog(act, group) {
   const body = await showDialog({
     title: T.failures.muteTitle,
@@ -98,7 +98,7 @@ export async function openMuteDialog(act, group) {
   if (body) await act(group, 'mute', body);
 }
 
-/** Asks for a comment. @param {any} act of `useActs` @param {any} group */
+/** Opens the dialog with a comment, then resolves. @param {any} act of `useActs` @param {any} group */
 export async function openResolveDialog(act, group) {
   const comment = await showDialog({
     title: T.failures.resolveTitle,

@@ -17,7 +17,7 @@ export const showDialog = (options) =>
   });
 
 /**
- * Asks for confirmation. The button that cancels has the focus.
+ * Shows a confirmation dialog. The Cancel button has the focus.
  * @param {{title: string, text: string, verb: string, facts?: [string, any][],
  *   danger?: boolean, more?: any}} options
  * @returns {Promise<boolean>}
