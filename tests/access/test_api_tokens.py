@@ -14,16 +14,16 @@ from flower.access.api_tokens import TOKEN_PREFIX, create_token
 from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.users import ANN, OLGA, ROLES, USERS, VERA, bearer, no_broker, post_token
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.fixture
-def live() -> Iterator[Live]:
-    with Live(example_store(), no_broker, basic_auth=USERS, roles=ROLES) as server:
+def live() -> Iterator[WebServer]:
+    with WebServer(example_store(), no_broker, basic_auth=USERS, roles=ROLES) as server:
         yield server
 
 
-def test_token_lifecycle(live: Live) -> None:
+def test_token_lifecycle(live: WebServer) -> None:
     result = post_token(live, permissions=["tasks", "view"], expires_in_days=1)
     text, token = result["secret"], result["token"]
     assert text.startswith(TOKEN_PREFIX)
@@ -49,7 +49,7 @@ def test_token_lifecycle(live: Live) -> None:
     assert all(text.encode() not in path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
-def test_token_permissions_are_limited(live: Live) -> None:
+def test_token_permissions_are_limited(live: WebServer) -> None:
     body = {"name": "t", "permissions": ["view", "audit"]}
     response = live.http.post("/api/v1/tokens", json=body, auth=OLGA)
     assert (response.status_code, response.json()["error"]["hint"]) == (403, "missing: audit")
@@ -68,12 +68,12 @@ def test_token_permissions_are_limited(live: Live) -> None:
         {"more": 1},
     ],
 )
-def test_invalid_tokens(live: Live, change: dict[str, Any]) -> None:
+def test_invalid_tokens(live: WebServer, change: dict[str, Any]) -> None:
     response = live.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"], **change}, auth=OLGA)
     assert response.status_code == 400
 
 
-def test_tokens_of_other_users(live: Live) -> None:
+def test_tokens_of_other_users(live: WebServer) -> None:
     token = post_token(live, VERA)["token"]
     assert live.http.get("/api/v1/tokens", auth=OLGA).json() == {"tokens": []}
     assert live.http.delete(f"/api/v1/tokens/{token['id']}", auth=OLGA).status_code == 404
@@ -83,7 +83,7 @@ def test_tokens_of_other_users(live: Live) -> None:
 
 def test_token_without_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
-    with Live(example_store(), no_broker) as live:
+    with WebServer(example_store(), no_broker) as live:
         _, text = create_token(
             live.ledger.tokens,
             name="t",
@@ -103,7 +103,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder.parent)
 
 
-def test_token_commands(live: Live) -> None:
+def test_token_commands(live: WebServer) -> None:
     folder = Path(live._folder.name)
     text = run(
         folder, "token", "create", "cron", "--role", "operator", "--expires", "1h", "--owner", "vera"

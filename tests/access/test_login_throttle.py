@@ -2,7 +2,7 @@
 
 from flower.access.login_throttle import PAIR_LIMIT, LoginThrottle
 from flower.http.v1.openapi_examples import example_store
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 def test_throttle_does_not_lock_out_known_users() -> None:
@@ -22,7 +22,7 @@ def test_throttle_does_not_lock_out_known_users() -> None:
 
 
 def test_too_many_failures_over_http() -> None:
-    with Live(example_store(), basic_auth=("ann:secret", "bob:secret")) as live:
+    with WebServer(example_store(), basic_auth=("ann:secret", "bob:secret")) as live:
         assert live.http.get("/tasks", auth=("bob", "secret")).status_code == 200
         statuses = [
             live.http.get("/api/tasks", auth=("ann", f"guess {n}")).status_code for n in range(PAIR_LIMIT.amount)

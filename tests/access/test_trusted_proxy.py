@@ -6,19 +6,19 @@ from flower.access.trusted_proxy import trusted_proxy_from
 from flower.errors import InvalidRequest
 from flower.http.v1.openapi_examples import example_store
 from tests.helpers.users import no_broker
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 def test_trusted_proxy() -> None:
     settings = {"proxy_header": "X-Forwarded-User", "proxy_groups_header": "X-Groups", "roles": ("group:ops:operator",)}
     reply = {"X-Forwarded-User": "Zoë".encode().decode("latin-1"), "X-Groups": "all, ops"}
     headers = {name: value.encode("latin-1") for name, value in reply.items()}
-    with Live(example_store(), no_broker, trusted_proxies=("127.0.0.0/8",), **settings) as live:
+    with WebServer(example_store(), no_broker, trusted_proxies=("127.0.0.0/8",), **settings) as live:
         me = live.http.get("/api/v1/me", headers=headers).json()
         assert me == {"name": "Zoë", "auth_method": "proxy", "permissions": ["tasks", "view", "workers"]}
         assert live.http.get("/tasks").status_code == 401
         assert "www-authenticate" not in live.http.get("/tasks").headers
-    with Live(example_store(), no_broker, trusted_proxies=("10.0.0.1", "unix"), **settings) as live:
+    with WebServer(example_store(), no_broker, trusted_proxies=("10.0.0.1", "unix"), **settings) as live:
         forged = {**headers, "X-Forwarded-For": "10.0.0.1", "X-Real-Ip": "10.0.0.1"}
         assert live.http.get("/api/v1/me", headers=forged).status_code == 401
 

@@ -13,7 +13,7 @@ from flower.store.factory import open_ledger
 from flower.store.ledger.audit import AuditFilter
 from flower.store.ledger.jobs import Job, Lease
 from flower.store.ledger.reruns import Rerun
-from tests.helpers.web_server import no_app
+from tests.helpers.web_server import no_application
 
 
 @pytest.mark.parametrize(("max_age", "remaining"), [(0.0, 2), (3600.0, 2), (0.001, 0)])
@@ -29,7 +29,7 @@ def test_old_ledger_entries_are_pruned(tmp_path: Path, max_age: float, remaining
     assert ledger.jobs.finish(lease, now=time.time())
     ledger.reruns.add(Rerun(origin="a", task="b", created_at=time.time()))
     time.sleep(0.01)  # older than the shortest age
-    asyncio.run(prune_ledger(Context(example_store(), no_app, ledger, audit_max_age=max_age)))
+    asyncio.run(prune_ledger(Context(example_store(), no_application, ledger, audit_max_age=max_age)))
     assert len(ledger.audit.entries(AuditFilter(), limit=10)) == remaining
     # an unfinished job is kept, whatever its age
     assert {job.id for job in ledger.jobs.jobs(limit=5)} == ({"finished", "running"} if remaining else {"running"})
@@ -40,7 +40,7 @@ def test_old_ledger_entries_are_pruned(tmp_path: Path, max_age: float, remaining
 
 def test_first_failures_are_recorded(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    asyncio.run(record_new_failures(Context(example_store(), no_app, ledger)))
+    asyncio.run(record_new_failures(Context(example_store(), no_application, ledger)))
     seen = example_store().failures_seen()
     assert ledger.failure_notes.first_seen() == {failure: each.first for failure, each in seen.items()} != {}
     ledger.close()

@@ -17,7 +17,7 @@ from flower.records import Task, Worker
 from flower.store.factory import open_ledger
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch
-from tests.helpers.web_server import Live, no_app
+from tests.helpers.web_server import WebServer, no_application
 
 EVENTS, SENT, STARTED, EXTENDED = (rule.name for rule in SETTING_RULES)
 
@@ -26,14 +26,14 @@ def states(context: Context) -> dict[str, str]:
     return {check.setting: check.state for check in check_config(context).checks}
 
 
-class Rig:
+class CaptureSession:
     def __init__(self, folder: Path) -> None:
         store = MemoryStore()
         self.writer, self.reader = MemoryWriter(store), MemoryReader(store)
         self.ledger = open_ledger(folder)
         self.now = time.time()
 
-    def context(self, app: Any = no_app, **configs: dict[str, Any]) -> Context:
+    def context(self, app: Any = no_application, **configs: dict[str, Any]) -> Context:
         """With workers online that have these settings."""
         inspections = InspectionCache()
         inspections.store_replies(None, {"conf": configs}, self.now)
@@ -48,19 +48,19 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Any:
-    rig = Rig(tmp_path)
+    rig = CaptureSession(tmp_path)
     yield rig
     rig.ledger.close()
 
 
-def test_without_data_all_settings_are_unknown(rig: Rig) -> None:
+def test_without_data_all_settings_are_unknown(rig: CaptureSession) -> None:
     result = check_config(rig.context())
     assert [check.state for check in result.checks] == ["unknown"] * 4
     assert (result.events_seen, result.workers_seen) == (False, False)
     assert result.checks[0].instructions == "app.conf.worker_send_task_events = True"
 
 
-def test_events_show_that_they_are_enabled(rig: Rig) -> None:
+def test_events_show_that_they_are_enabled(rig: CaptureSession) -> None:
     rig.tasks(3, received=60.0)
     by_setting = states(rig.context())
     assert (by_setting[EVENTS], by_setting[SENT]) == ("on", "off")
@@ -70,19 +70,19 @@ def test_events_show_that_they_are_enabled(rig: Rig) -> None:
     assert source == "2 of 5 tasks within the last hour have a task-sent event."
 
 
-def test_old_events_are_ignored(rig: Rig) -> None:
+def test_old_events_are_ignored(rig: CaptureSession) -> None:
     rig.tasks(3, received=4_000.0, sent=4_001.0)
     by_setting = states(rig.context())
     assert (by_setting[EVENTS], by_setting[SENT]) == ("unknown", "unknown")
 
 
-def test_tasks_with_only_a_sent_event(rig: Rig) -> None:
+def test_tasks_with_only_a_sent_event(rig: CaptureSession) -> None:
     rig.tasks(1, sent=5.0)
     by_setting = states(rig.context())
     assert (by_setting[EVENTS], by_setting[SENT]) == ("unknown", "on")
 
 
-def test_by_the_configuration_of_workers(rig: Rig) -> None:
+def test_by_the_configuration_of_workers(rig: CaptureSession) -> None:
     on = {"result_extended": True, "CELERY_TRACK_STARTED": True, "task_send_sent_event": False}
     by_setting = states(rig.context(w1=on))
     assert by_setting == {EVENTS: "unknown", SENT: "off", STARTED: "on", EXTENDED: "on"}
@@ -92,13 +92,13 @@ def test_by_the_configuration_of_workers(rig: Rig) -> None:
     assert source == "Not set on w2 (1 of 2 workers)."
 
 
-def test_a_worker_that_runs_tasks_without_events(rig: Rig) -> None:
+def test_a_worker_that_runs_tasks_without_events(rig: CaptureSession) -> None:
     rig.writer.write(Batch(workers=[Worker("w1", heartbeat=rig.now, freq=60.0, processed=9)]))
-    [first, *_] = check_config(Context(rig.reader, no_app, rig.ledger)).checks
+    [first, *_] = check_config(Context(rig.reader, no_application, rig.ledger)).checks
     assert (first.state, first.source) == ("off", "w1 has run tasks without sending task events.")
 
 
-def test_only_a_loaded_user_application_counts(rig: Rig) -> None:
+def test_only_a_loaded_user_application_counts(rig: CaptureSession) -> None:
     from celery import Celery
 
     app = Celery("shop", set_as_current=False)
@@ -112,7 +112,7 @@ def test_only_a_loaded_user_application_counts(rig: Rig) -> None:
     assert set(states(rig.context(unnamed)).values()) == {"unknown"}
 
 
-def test_events_take_precedence_over_configuration(rig: Rig) -> None:
+def test_events_take_precedence_over_configuration(rig: CaptureSession) -> None:
     rig.tasks(1, received=1.0)
     check_input = collect_check_input(rig.reader, {"w1": {}}, dict.fromkeys((EVENTS, SENT), True), rig.now)
     assert check_input == CheckInput(received_tasks=1, worker_configs={"w1": {}}, app_config={EVENTS: True, SENT: True})
@@ -121,7 +121,7 @@ def test_events_take_precedence_over_configuration(rig: Rig) -> None:
 
 
 def test_over_http(opened: None) -> None:
-    with Live(example_store()) as server:
+    with WebServer(example_store()) as server:
         result = server.http.get("/api/v1/config-check").json()
     assert [check["setting"] for check in result["checks"]] == [EVENTS, SENT, STARTED, EXTENDED]
     assert (result["events_seen"], result["workers_seen"]) == (True, True)

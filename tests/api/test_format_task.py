@@ -9,7 +9,7 @@ from flower.api.format_task import format_tasks, with_format_task
 from flower.records import Task
 from flower.store.protocols import Query, Reader
 from tests.helpers.api_v1 import memory
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 from tests.http.flower.test_datatable import params
 
 TASKS = [Task("r", "shop.order", received=1.0), Task("a", "shop.mail", root_id="r", parent_id="r", received=2.0)]
@@ -66,7 +66,7 @@ def masking(task: Any) -> Any:
     "path", ["/api/tasks", "/api/task/info/a", "/tasks/datatable", "/api/v1/tasks", "/api/v1/tasks/a"]
 )
 def test_format_task_is_applied_everywhere(store: Reader, opened: None, path: str) -> None:
-    with Live(with_format_task(store, masking)) as live:
+    with WebServer(with_format_task(store, masking)) as live:
         response = live.http.get(path, params=params() if path.endswith("datatable") else {})
         assert response.status_code == 200, response.text
         assert "order_id" not in response.text

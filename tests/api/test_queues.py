@@ -19,7 +19,7 @@ from flower.store.factory import open_ledger
 from flower.store.ledger.queue_samples import QueueSample
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch
-from tests.helpers.web_server import no_app
+from tests.helpers.web_server import no_application
 
 
 def samples(*depths: int | None) -> list[QueueSample]:
@@ -91,7 +91,7 @@ def test_unknown_rates_are_none(tmp_path: Path) -> None:
     now = time.time()
     store = MemoryStore()
     writer, ledger = MemoryWriter(store), open_ledger(tmp_path)
-    context = Context(MemoryReader(store), no_app, ledger)
+    context = Context(MemoryReader(store), no_application, ledger)
     recent = [Task(str(n), queue="mail", sent=now - n, started=now - n, timestamp=now - n) for n in range(60)]
     waiting = [Task(f"w{n}", queue="mail", sent=now - n, timestamp=now - n) for n in range(60)]
     old = Task("old", queue="quiet", sent=now - 5_000, timestamp=now - 5_000)

@@ -18,7 +18,7 @@ from flower.fold import fold
 from flower.records import Event, Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 SMALL = Dataset(1_500, now=time.time())
 WORKLOAD = Workload(1_500, pace=1, notes=True)
@@ -44,7 +44,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> None:
 def dataset(opened: None) -> Iterator[HttpClient]:
     store = MemoryStore()
     MemoryWriter(store).write(Batch(new=tuple(SMALL.row(0, SMALL.tasks))))
-    with Live(MemoryReader(store)) as server:
+    with WebServer(MemoryReader(store)) as server:
         client = HttpClient(server.port)
         yield client
         client.close()
@@ -52,7 +52,7 @@ def dataset(opened: None) -> Iterator[HttpClient]:
 
 @pytest.fixture
 def workload(opened: None, store: MemoryStore) -> Iterator[HttpClient]:
-    with Live(MemoryReader(store)) as server:
+    with WebServer(MemoryReader(store)) as server:
         client = HttpClient(server.port)
         yield client
         client.close()

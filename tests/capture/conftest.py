@@ -12,7 +12,7 @@ from celery import Celery
 
 from flower.capture.factory import create_capture
 from flower.capture.settings import settings_from_app
-from tests.helpers.capture_session import Rig
+from tests.helpers.capture_session import CaptureSession
 from tests.helpers.servers import RabbitMQ, Redis, wait_for
 
 _names = itertools.count()
@@ -31,11 +31,11 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+def rig(tmp_path: Path) -> Iterator[Callable[..., CaptureSession]]:
     """`rig(url, app settings…, capture options in `options`)`: started and connected."""
     started: list[Any] = []
 
-    def make(url: str, *, options: dict[str, Any] | None = None, wait: bool = True, **conf: Any) -> Rig:
+    def make(url: str, *, options: dict[str, Any] | None = None, wait: bool = True, **conf: Any) -> CaptureSession:
         app = Celery("rig", broker=url, set_as_current=False)
         app.conf.update(conf)
         defaults = {
@@ -47,7 +47,7 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
         capture = create_capture(settings)
         capture.start()
         started.append(capture)
-        rig = Rig(app, capture)
+        rig = CaptureSession(app, capture)
         if wait:
             wait_for("capture", rig.connected)
         return rig

@@ -7,10 +7,10 @@ import pytest
 
 from flower.capture import factory
 from flower.capture.kombu_source import KombuSource
-from tests.helpers.capture_session import Rig
+from tests.helpers.capture_session import CaptureSession
 from tests.helpers.servers import RabbitMQ, Redis, wait_for
 
-MakeRig = Callable[..., Rig]
+MakeRig = Callable[..., CaptureSession]
 
 
 def folders(tmp_path: Path) -> dict[str, str]:

@@ -15,10 +15,10 @@ from celery import Celery
 
 from flower.capture.factory import create_capture
 from flower.capture.settings import settings_from_app
-from tests.helpers.capture_session import Rig
+from tests.helpers.capture_session import CaptureSession
 from tests.helpers.servers import RabbitMQ, Redis, Server, free_port, wait_for
 
-MakeRig = Callable[..., Rig]
+MakeRig = Callable[..., CaptureSession]
 
 
 @pytest.fixture(scope="module")
@@ -301,8 +301,8 @@ def test_unacknowledged_events_are_redelivered(rabbitmq_server: RabbitMQ, tmp_pa
     app = Celery("x", broker=rabbitmq_server.url, set_as_current=False)
     settings = settings_from_app(app, queue_name=f"again-{time.time_ns()}", spill_folder=tmp_path, enable_events=False)
 
-    def opened() -> Rig:
-        made = Rig(app, create_capture(settings))
+    def opened() -> CaptureSession:
+        made = CaptureSession(app, create_capture(settings))
         made.capture.start()
         wait_for("capture", made.connected)
         return made

@@ -11,33 +11,33 @@ import pytest
 from flower.store.factory import open_ledger
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.paths import ROOT
-from tests.helpers.product_client import Desk
+from tests.helpers.product_client import ProductClient
 
 
-def flower(desk: Desk, *words: str, celery: bool = False) -> "subprocess.CompletedProcess[str]":
+def flower(client: ProductClient, *words: str, celery: bool = False) -> "subprocess.CompletedProcess[str]":
     program = ["-m", "celery", "-A", "tests.helpers.celery_app", "flower"] if celery else ["-m", "flower"]
     app = [] if celery else ["-A", "tests.helpers.celery_app"]
     return subprocess.run(
-        [sys.executable, *program, *words, "--db", str(desk.db), *app],
-        env={**os.environ, **desk.environment(), "PYTHONPATH": str(ROOT)},
+        [sys.executable, *program, *words, "--db", str(client.db), *app],
+        env={**os.environ, **client.environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        cwd=desk.folder,
+        cwd=client.folder,
     )
 
 
 @pytest.mark.parametrize("celery", [False, True])
-def test_rerun(redis_desk: Desk, celery: bool) -> None:
-    origin = redis_desk.sent("shop.tell", 1, kwargs={"a": 2})
-    finished = flower(redis_desk, "rerun", origin, celery=celery)
+def test_rerun(redis_client: ProductClient, celery: bool) -> None:
+    origin = redis_client.sent("shop.tell", 1, kwargs={"a": 2})
+    finished = flower(redis_client, "rerun", origin, celery=celery)
     assert finished.returncode == 0, finished.stderr
     new = finished.stdout.strip()
-    assert redis_desk.result(new)["origin"] == origin
+    assert redis_client.result(new)["origin"] == origin
     assert "The original priority is unknown" in finished.stderr
-    assert redis_desk.look(f"tasks/{origin}/reruns")["reruns"][0]["task"] == new
-    ledger = open_ledger(redis_desk.db)
+    assert redis_client.look(f"tasks/{origin}/reruns")["reruns"][0]["task"] == new
+    ledger = open_ledger(redis_client.db)
     entry = ledger.audit.entries(AuditFilter(target=new), limit=1)[0]
     ledger.close()
     assert (entry.action, entry.auth_method, entry.outcome, entry.targets) == (
@@ -48,52 +48,54 @@ def test_rerun(redis_desk: Desk, celery: bool) -> None:
     )
 
 
-def test_rerun_with_other_arguments_and_dry_run(redis_desk: Desk) -> None:
-    origin = redis_desk.sent("shop.tell", 1)
-    dry = json.loads(flower(redis_desk, "rerun", origin, "--dry-run").stdout)
+def test_rerun_with_other_arguments_and_dry_run(redis_client: ProductClient) -> None:
+    origin = redis_client.sent("shop.tell", 1)
+    dry = json.loads(flower(redis_client, "rerun", origin, "--dry-run").stdout)
     assert (dry["task"], dry["args"]) == (None, [1])
-    finished = flower(redis_desk, "rerun", origin, "--args", "[7]", "--kwargs", '{"b": 1}', "--priority", "3", "--json")
+    finished = flower(
+        redis_client, "rerun", origin, "--args", "[7]", "--kwargs", '{"b": 1}', "--priority", "3", "--json"
+    )
     sent = json.loads(finished.stdout)
-    result = redis_desk.result(sent["task"])
+    result = redis_client.result(sent["task"])
     assert (result["args"], result["kwargs"], result["priority"]) == ([7], {"b": 1}, 3)
     for options, message in (
         (("--args", "{}"), "--args must be an array"),
         (("--args", "["), "--args is not valid JSON"),
     ):
-        refused = flower(redis_desk, "rerun", origin, *options)
+        refused = flower(redis_client, "rerun", origin, *options)
         assert (refused.returncode, message in refused.stderr) == (2, True)
-    assert flower(redis_desk, "rerun", "missing").returncode == 1
+    assert flower(redis_client, "rerun", "missing").returncode == 1
 
 
-def test_revoke(redis_desk: Desk) -> None:
-    running = redis_desk.sent("shop.rest", 300, until="STARTED")
-    finished = flower(redis_desk, "revoke", running, "--terminate", "--signal", "kill")
+def test_revoke(redis_client: ProductClient) -> None:
+    running = redis_client.sent("shop.rest", 300, until="STARTED")
+    finished = flower(redis_client, "revoke", running, "--terminate", "--signal", "kill")
     assert finished.returncode == 0, finished.stderr
-    assert f"{redis_desk.cluster.worker.hostname}: terminate: {running}" in finished.stdout
-    redis_desk.wait_for_state(running, "REVOKED")
-    again = flower(redis_desk, "revoke", running)
+    assert f"{redis_client.cluster.worker.hostname}: terminate: {running}" in finished.stdout
+    redis_client.wait_for_state(running, "REVOKED")
+    again = flower(redis_client, "revoke", running)
     assert (again.returncode, "has already finished (REVOKED)" in again.stderr) == (3, True)
-    aborting = redis_desk.sent("shop.until_aborted", until="STARTED")
-    assert flower(redis_desk, "revoke", aborting, "--abort").returncode == 0
-    assert redis_desk.result(aborting) == "saw it"
+    aborting = redis_client.sent("shop.until_aborted", until="STARTED")
+    assert flower(redis_client, "revoke", aborting, "--abort").returncode == 0
+    assert redis_client.result(aborting) == "saw it"
 
 
-def test_jobs(redis_desk: Desk, tmp_path: Path) -> None:
+def test_jobs(redis_client: ProductClient, tmp_path: Path) -> None:
     path = tmp_path / "marks"
     for number in range(3):
-        redis_desk.sent("shop.mark", str(path), number)
+        redis_client.sent("shop.mark", str(path), number)
     query = [f"args:{tmp_path.name}", "state:SUCCESS"]
-    plan = json.loads(flower(redis_desk, "jobs", "--start", "rerun", *query, "--dry-run").stdout)
+    plan = json.loads(flower(redis_client, "jobs", "--start", "rerun", *query, "--dry-run").stdout)
     assert (plan["count"], plan["excluded"]) == (3, [])
-    assert flower(redis_desk, "jobs", "--start", "rerun").returncode == 2  # every task: requires confirmation
-    finished = flower(redis_desk, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
+    assert flower(redis_client, "jobs", "--start", "rerun").returncode == 2  # every task: requires confirmation
+    finished = flower(redis_client, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
     assert finished.returncode == 0, finished.stderr
     job = json.loads(finished.stdout)[0]
     assert (job["state"], job["done"], job["total"]) == ("finished", 3, 3)
-    listed = flower(redis_desk, "jobs", "--ndjson").stdout.splitlines()
+    listed = flower(redis_client, "jobs", "--ndjson").stdout.splitlines()
     assert json.loads(listed[0])["id"] == job["id"]
-    lines = flower(redis_desk, "jobs", "--show", job["id"], "--ndjson").stdout.splitlines()
+    lines = flower(redis_client, "jobs", "--show", job["id"], "--ndjson").stdout.splitlines()
     for line in lines:
-        redis_desk.wait_for_state(json.loads(line)["new_task"], "SUCCESS")
+        redis_client.wait_for_state(json.loads(line)["new_task"], "SUCCESS")
     assert len(path.read_text().splitlines()) == 6
-    assert flower(redis_desk, "jobs", "--stop", "missing").returncode == 1
+    assert flower(redis_client, "jobs", "--stop", "missing").returncode == 1

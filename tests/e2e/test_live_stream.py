@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.event_sender import Stream
 from tests.helpers.product_process import Product
 from tests.helpers.servers import Redis, wait_for
-from tests.helpers.sse_client import Listener
+from tests.helpers.sse_client import StreamReader
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def product(redis_server: Redis) -> Iterator[Product]:
         yield product
 
 
-def states(*readers: Listener) -> dict[str, str]:
+def states(*readers: StreamReader) -> dict[str, str]:
     """The states that a page shows after it has read these streams one after the other."""
     states_by_task: dict[str, str] = {}
     for reader in readers:
@@ -30,14 +30,14 @@ def states(*readers: Listener) -> dict[str, str]:
 def test_ten_clients_receive_the_tasks_of_their_queries(product: Product, redis_server: Redis) -> None:
     queries = ["", "", "", "name:stream.task", "state:SUCCESS", "state:SUCCESS", "-state:SUCCESS", "nothing-like-it", "args:1", "is:slow"]  # fmt: skip  # noqa: E501
     with ExitStack() as stack:
-        pages = [stack.enter_context(Listener(product.http, query=query, columns="state")) for query in queries]
+        pages = [stack.enter_context(StreamReader(product.http, query=query, columns="state")) for query in queries]
         for page in pages:
             page.wait("start")
         with Stream(redis_server.url, rate=200, running=40) as stream:
             wait_for("finished tasks", lambda: len(stream.sent) >= 300)
         ends = set(stream.sent)
 
-        def seen_tasks(page: Listener) -> set[str]:
+        def seen_tasks(page: StreamReader) -> set[str]:
             return {uuid for event in page.named("tasks") for uuid in [*event.data["removed"], *page.tasks()]}
 
         for page in pages:
@@ -52,7 +52,7 @@ def test_ten_clients_receive_the_tasks_of_their_queries(product: Product, redis_
 
 
 def test_client_resumes_after_a_server_restart(product: Product, redis_server: Redis) -> None:
-    with Listener(product.http, columns="state") as before:
+    with StreamReader(product.http, columns="state") as before:
         before.wait("start")
         with Stream(redis_server.url, rate=100, running=40) as first:
             wait_for("some tasks", lambda: len(first.sent) >= 100)
@@ -69,7 +69,7 @@ def test_client_resumes_after_a_server_restart(product: Product, redis_server: R
     with Stream(redis_server.url, rate=100, running=40) as second:
         wait_for("more tasks", lambda: len(second.sent) >= 100)
     wait_for("them to be recorded", lambda: set(second.sent) <= set(product.states()))
-    with Listener(product.http, columns="state", last=before.last_id) as after:
+    with StreamReader(product.http, columns="state", last=before.last_id) as after:
         assert after.wait("start").id == before.last_id
         wait_for(
             "all final states", lambda: set(second.sent) <= {u for u, s in states(after).items() if s == "SUCCESS"}
@@ -81,7 +81,7 @@ def test_client_resumes_after_a_server_restart(product: Product, redis_server: R
 def test_lost_broker_is_reported_to_clients() -> None:
     with Redis() as redis, Product(redis.url) as product:
         product.wait_until_capturing()
-        with Listener(product.http, topics="status") as page:
+        with StreamReader(product.http, topics="status") as page:
             wait_for("recording", lambda: any(event.data["recording"] for event in page.named("status")))
             redis.stop()
             wait_for("the report", lambda: page.named("status")[-1].data["recorder"]["connected"] is False)
@@ -93,7 +93,7 @@ def test_lost_broker_is_reported_to_clients() -> None:
 
 def test_shutdown_does_not_wait_for_open_streams(product: Product) -> None:
     with ExitStack() as stack:
-        pages = [stack.enter_context(Listener(product.http)) for _ in range(10)]
+        pages = [stack.enter_context(StreamReader(product.http)) for _ in range(10)]
         for page in pages:
             page.wait("status")
         assert product.process is not None

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.product_process import Product
-from tests.helpers.prometheus_scrape import Scraped
+from tests.helpers.prometheus_scrape import ScrapedMetrics
 from tests.helpers.servers import Server, free_port, wait_for
 
 ONLINE = "flower_worker_online"
@@ -24,10 +24,10 @@ def product(broker: Server) -> Iterator[Product]:
         yield started
 
 
-def scrape(product: Product) -> Scraped:
+def scrape(product: Product) -> ScrapedMetrics:
     answer = product.http.get("/metrics")
     assert answer.status_code == 200, answer.text
-    return Scraped(answer.text)
+    return ScrapedMetrics(answer.text)
 
 
 def test_counters_survive_kill_9_and_a_dead_worker_has_no_gauges(product: Product) -> None:
@@ -98,7 +98,7 @@ def test_separate_port_and_token(product: Product) -> None:
         assert separate.http.get(url, headers={"Authorization": "Bearer t0"}).status_code == 401
         allowed = separate.http.get(url, headers={"Authorization": "Bearer t0p"})
         assert allowed.status_code == 200
-        assert "flower_recorder_running" in Scraped(allowed.text).families
+        assert "flower_recorder_running" in ScrapedMetrics(allowed.text).families
         # this port serves nothing else
         assert separate.http.get(f"http://127.0.0.1:{port}/api/workers").status_code == 404
         assert separate.http.get(f"http://127.0.0.1:{port}/healthcheck").text == "OK"

@@ -13,7 +13,7 @@ import pytest
 from tests.flower_e2e.conftest import watching
 from tests.helpers.clusters import Cluster
 from tests.helpers.compat_site import Kind, Site
-from tests.helpers.prometheus_scrape import Scraped
+from tests.helpers.prometheus_scrape import ScrapedMetrics
 from tests.helpers.reverse_proxy import Proxy
 from tests.helpers.servers import wait_for
 
@@ -103,7 +103,7 @@ def test_the_set_up_works_unchanged(site: Site, redis_cluster: Cluster, tmp_path
             scraped = httpx.get(f"{base}/metrics")  # Prometheus has no login
             assert scraped.status_code == 200
             labels = {"worker": redis_cluster.worker.hostname, "type": "task-succeeded", "task": "shop.add"}
-            return Scraped(scraped.text).value("flower_events_total", **labels)
+            return ScrapedMetrics(scraped.text).value("flower_events_total", **labels)
 
         wait_for("the scrape", lambda: (succeeded() or 0) >= 1)
         assert httpx.get(f"{base}/healthcheck").text == "OK"

@@ -15,7 +15,7 @@ from flower.records import Attempt, Gap, Task, Worker
 from flower.store.factory import open_reader, open_writer
 from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.api_v1 import ClientOf
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 HOSTILE = Task(
     uuid="<script>alert(1)</script>/a b",
@@ -89,8 +89,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def live(store: Reader, opened: None) -> Iterator[Live]:
-    with Live(store) as server:
+def live(store: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(store) as server:
         yield server
 
 
@@ -99,18 +99,18 @@ def client_of(opened: None) -> Iterator[ClientOf]:
     with ExitStack() as running:
 
         def client(store: Reader) -> httpx.Client:
-            return running.enter_context(Live(store)).http
+            return running.enter_context(WebServer(store)).http
 
         yield client
 
 
 @pytest.fixture(scope="session")
-def examples() -> Iterator[Live]:
-    with Live(example_store()) as server:
+def examples() -> Iterator[WebServer]:
+    with WebServer(example_store()) as server:
         yield server
 
 
 @pytest.fixture
-def http(examples: Live, opened: None) -> httpx.Client:
+def http(examples: WebServer, opened: None) -> httpx.Client:
     """A client of the server with the store of the OpenAPI examples."""
     return examples.http

@@ -27,7 +27,7 @@ def chromium() -> str:
 
 
 @contextmanager
-def browsing() -> Iterator[Browser]:
+def open_browser() -> Iterator[Browser]:
     options = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=options)
@@ -37,7 +37,7 @@ def browsing() -> Iterator[Browser]:
             browser.close()
 
 
-class Watched:
+class WatchedPage:
     """A page and its complaints. `expect_problems` ignores console messages about responses with an error status, which
     the browser logs for every such response."""
 

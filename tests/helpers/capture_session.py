@@ -12,7 +12,7 @@ from tests.helpers.servers import wait_for
 
 
 @dataclass
-class Rig:
+class CaptureSession:
     """An application, its capture, and all batches read so far."""
 
     app: Celery

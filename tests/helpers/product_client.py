@@ -19,7 +19,7 @@ class ExtendedWorker(Worker):
         return {**super().environment(), "SHOP_EXTENDED": "1"}
 
 
-class Desk(Product):
+class ProductClient(Product):
     def __init__(self, cluster: Cluster, *options: str, db: Path | None = None, recorder: bool = True) -> None:
         super().__init__(cluster.app.conf.broker_url, *options, db=db)
         self.cluster = cluster

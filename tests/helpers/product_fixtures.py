@@ -6,27 +6,27 @@ import pytest
 
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
-from tests.helpers.product_client import Desk, ExtendedWorker
+from tests.helpers.product_client import ExtendedWorker, ProductClient
 from tests.helpers.servers import Redis
 
 
 @pytest.fixture(scope="session")
-def redis_desk(redis_cluster: Cluster) -> Iterator[Desk]:
-    with Desk(redis_cluster) as desk:
-        desk.wait_until_capturing()
-        yield desk
+def redis_client(redis_cluster: Cluster) -> Iterator[ProductClient]:
+    with ProductClient(redis_cluster) as client:
+        client.wait_until_capturing()
+        yield client
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_desk(rabbitmq_cluster: Cluster) -> Iterator[Desk]:
-    with Desk(rabbitmq_cluster) as desk:
-        desk.wait_until_capturing()
-        yield desk
+def rabbitmq_client(rabbitmq_cluster: Cluster) -> Iterator[ProductClient]:
+    with ProductClient(rabbitmq_cluster) as client:
+        client.wait_until_capturing()
+        yield client
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
-def desk(request: pytest.FixtureRequest) -> Desk:
-    found: Desk = request.getfixturevalue(f"{request.param}_desk")
+def client(request: pytest.FixtureRequest) -> ProductClient:
+    found: ProductClient = request.getfixturevalue(f"{request.param}_client")
     return found
 
 
@@ -39,7 +39,7 @@ def extended_cluster(redis_server: Redis) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def extended_desk(extended_cluster: Cluster) -> Iterator[Desk]:
-    with Desk(extended_cluster) as desk:
-        desk.wait_until_capturing()
-        yield desk
+def extended_client(extended_cluster: Cluster) -> Iterator[ProductClient]:
+    with ProductClient(extended_cluster) as client:
+        client.wait_until_capturing()
+        yield client

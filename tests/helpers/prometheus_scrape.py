@@ -6,7 +6,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 
-class Scraped:
+class ScrapedMetrics:
     def __init__(self, text: str) -> None:
         self.families: Mapping[str, Metric] = {family.name: family for family in text_string_to_metric_families(text)}
         self.text = text

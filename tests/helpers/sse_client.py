@@ -15,18 +15,18 @@ from tests.helpers.servers import wait_for
 
 
 @dataclass(frozen=True)
-class Heard:
+class StreamEvent:
     name: str
     id: str
     data: dict[str, Any]
 
 
-class Listener:
+class StreamReader:
     """Reads the stream until it ends or the context is left. `events` are all events received. `client` provides the
     address and the credentials."""
 
     def __init__(self, client: httpx.Client, *, last: str = "", **parameters: Any) -> None:
-        self.events: list[Heard] = []
+        self.events: list[StreamEvent] = []
         self.comments = 0
         self.last_id = last
         self.status: int | None = None
@@ -49,10 +49,10 @@ class Listener:
         self._thread.join(20)
         self._client.close()
 
-    def named(self, name: str) -> list[Heard]:
+    def named(self, name: str) -> list[StreamEvent]:
         return [event for event in self.events if event.name == name]
 
-    def wait(self, name: str, count: int = 1) -> Heard:
+    def wait(self, name: str, count: int = 1) -> StreamEvent:
         """The event number `count` of this name."""
         wait_for(f"{count} {name} in {self.events}", lambda: len(self.named(name)) >= count)
         return self.named(name)[count - 1]
@@ -86,7 +86,7 @@ class Listener:
             field, _, value = line.partition(": ")
             if not line:
                 if data:
-                    self.events.append(Heard(name, self.last_id, json.loads(data)))
+                    self.events.append(StreamEvent(name, self.last_id, json.loads(data)))
                 name, data = "message", ""
             elif field == "event":
                 name = value

@@ -22,18 +22,18 @@ from tests.helpers.servers import wait_for
 _OF_CONTEXT = {field.name for field in dataclasses.fields(Context)}
 
 
-def no_app() -> Any:
+def no_application() -> Any:
     raise AssertionError("this test must not access the cluster")
 
 
-class Live:
+class WebServer:
     """A web server; `http` is a client of it. Arguments that are options configure the authenticator, all others are
     parameters of `Context`."""
 
     def __init__(
         self,
         store: Reader,
-        app: Callable[[], Any] = no_app,
+        app: Callable[[], Any] = no_application,
         *,
         environment: Mapping[str, str] | None = None,
         **settings: Any,

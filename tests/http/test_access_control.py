@@ -7,7 +7,7 @@ import pytest
 
 from flower.http.access_control import API_DISABLED
 from flower.store.protocols import Reader
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 USERS = ("ann:secret", "Zoë:пароль")
 
@@ -17,14 +17,14 @@ def basic(pair: str, scheme: str = "Basic") -> dict[str, str]:
 
 
 @pytest.fixture
-def locked(store: Reader) -> Iterator[Live]:
-    with Live(store, basic_auth=USERS) as server:
+def locked(store: Reader) -> Iterator[WebServer]:
+    with WebServer(store, basic_auth=USERS) as server:
         yield server
 
 
 def test_api_is_disabled_without_login(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
-    with Live(store) as live:
+    with WebServer(store) as live:
         for response in (live.http.get("/api/tasks"), live.http.post("/api/task/apply/x")):
             assert (response.status_code, response.text) == (401, API_DISABLED)
             assert "www-authenticate" not in response.headers
@@ -37,14 +37,14 @@ def test_api_is_disabled_without_login(store: Reader, monkeypatch: pytest.Monkey
         assert live.http.get("/api/tasks").status_code == 401
 
 
-def test_cors_headers_of_an_open_api(live: Live) -> None:
+def test_cors_headers_of_an_open_api(live: WebServer) -> None:
     headers = live.http.get("/tasks").headers
     assert headers["access-control-allow-origin"] == "*"
     assert "authorization" in headers["access-control-allow-headers"]
 
 
 @pytest.mark.parametrize("path", ["/api/tasks", "/tasks", "/task/a", "/"])
-def test_basic_auth(locked: Live, path: str) -> None:
+def test_basic_auth(locked: WebServer, path: str) -> None:
     refused = [{}, basic("ann:wrong"), basic("ann:secret", "Digest"), {"Authorization": "Basic"}, basic(":")]
     refused += [{"Authorization": "Basic %%%"}, basic("ann:secretann:secret")]
     for headers in refused:
@@ -55,13 +55,13 @@ def test_basic_auth(locked: Live, path: str) -> None:
         assert locked.http.get(path, headers=basic(pair)).status_code in (200, 302)
 
 
-def test_public_routes_with_login(locked: Live) -> None:
+def test_public_routes_with_login(locked: WebServer) -> None:
     assert locked.http.get("/healthcheck").status_code == 200
     assert locked.http.get("/static/flower.svg").status_code == 200
     assert locked.http.get("/nowhere").status_code == 404
 
 
-def test_login_enables_the_api_without_cors(locked: Live, opened: None) -> None:
+def test_login_enables_the_api_without_cors(locked: WebServer, opened: None) -> None:
     response = locked.http.get("/api/tasks", headers=basic("ann:secret"))
     assert response.status_code == 200
     assert "access-control-allow-origin" not in response.headers
@@ -71,7 +71,7 @@ def test_login_enables_the_api_without_cors(locked: Live, opened: None) -> None:
     "path", ["apply/x", "async-apply/x", "send-task/x", "abort/x", "revoke/x", "timeout/x", "rate-limit/x"]
 )
 def test_read_only_is_checked_first(store: Reader, path: str) -> None:
-    with Live(store, read_only=True, basic_auth=USERS) as live:
+    with WebServer(store, read_only=True, basic_auth=USERS) as live:
         response = live.http.post(f"/api/task/{path}", content=b"{broken", headers={"Sec-Fetch-Site": "cross-site"})
         assert (response.status_code, response.text) == (403, "Read only mode is enabled")
         assert live.http.get("/api/tasks", headers=basic("ann:secret")).status_code == 200
@@ -92,7 +92,9 @@ def test_read_only_is_checked_first(store: Reader, path: str) -> None:
         ({"Origin": "http://[::1"}, False),
     ],
 )
-def test_cross_site_writes_are_rejected(live: Live, locked: Live, headers: dict[str, str], allowed: bool) -> None:
+def test_cross_site_writes_are_rejected(
+    live: WebServer, locked: WebServer, headers: dict[str, str], allowed: bool
+) -> None:
     for server, login in ((live, {}), (locked, basic("ann:secret"))):
         filled = {name: value.format(host=f"127.0.0.1:{server.port}") for name, value in headers.items()}
         response = server.http.post("/api/task/rate-limit/x", headers={**filled, **login})

@@ -16,13 +16,13 @@ from flower.store.ledger.audit import AuditFilter
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import wait_for
 from tests.helpers.users import ANN, OLGA, ROLES, USERS, VERA, bearer, no_broker, post_token
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.mark.parametrize("way", ["apply", "send-task"])
 def test_sent_tasks_are_audited(redis_cluster: Cluster, way: str) -> None:
     settings = {"basic_auth": ("olga:o", "vera:v"), "roles": ("olga:operator", "vera:viewer")}
-    with Live(example_store(), lambda: redis_cluster.app, **settings) as live:
+    with WebServer(example_store(), lambda: redis_cluster.app, **settings) as live:
         body = {"args": [20, 22]}
         assert live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("vera", "v")).status_code == 403
         response = live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("olga", "o"))
@@ -37,12 +37,12 @@ def test_sent_tasks_are_audited(redis_cluster: Cluster, way: str) -> None:
 
 
 @pytest.fixture
-def live() -> Iterator[Live]:
-    with Live(example_store(), no_broker, basic_auth=USERS, roles=ROLES) as server:
+def live() -> Iterator[WebServer]:
+    with WebServer(example_store(), no_broker, basic_auth=USERS, roles=ROLES) as server:
         yield server
 
 
-def test_audit_entries(live: Live) -> None:
+def test_audit_entries(live: WebServer) -> None:
     text = post_token(live, OLGA, permissions=["tasks"])["secret"]
     live.http.post("/api/task/async-apply/shop.pay", json={"args": ["4111"], "kwargs": {"x": "y"}, "queue": "q"},
                    headers=bearer(text))  # fmt: skip
@@ -64,7 +64,7 @@ def test_audit_entries(live: Live) -> None:
     assert "hush" not in whole
 
 
-def test_audit_filters_pages_and_export(live: Live) -> None:
+def test_audit_filters_pages_and_export(live: WebServer) -> None:
     for number in range(5):
         live.http.post(f"/api/task/revoke/=id-{number}", auth=VERA)
 
@@ -89,7 +89,7 @@ def test_audit_filters_pages_and_export(live: Live) -> None:
     assert all(not cell.startswith("=") for row in rows for cell in row.values())
 
 
-def fill(live: Live, size: int) -> None:
+def fill(live: WebServer, size: int) -> None:
     """Add entries of this size until the file is full."""
     for _ in range(10_000):
         try:
@@ -99,7 +99,7 @@ def fill(live: Live, size: int) -> None:
     raise AssertionError("the file does not get full")
 
 
-def test_action_is_rejected_if_the_audit_log_is_full(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_action_is_rejected_if_the_audit_log_is_full(live: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit of SQLite has the effect of a full disk."""
     live.http.post("/api/task/revoke/x", auth=OLGA)
     database = live.ledger.audit._database  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from flower.web.login import LOGIN_ROUTES
 from flower.web.pages import PAGE_ROUTES
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 ALL_ROUTES = (*FLOWER_ROUTES, *V1_HTTP_ROUTES, *LOGIN_ROUTES, *PAGE_ROUTES)
 PROTECTED = [route for route in ALL_ROUTES if route.access != "public"]
@@ -45,13 +45,13 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def locked() -> Iterator[Live]:
-    with Live(example_store(), no_broker, **options()) as server:
+def locked() -> Iterator[WebServer]:
+    with WebServer(example_store(), no_broker, **options()) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def tokens(locked: Live) -> dict[str, str]:
+def tokens(locked: WebServer) -> dict[str, str]:
     """Secrets of tokens: one for each permission, one with all, and invalid ones."""
     secrets = {}
 
@@ -80,7 +80,7 @@ def path_of(route: HttpRoute) -> str:
 
 
 def request(
-    server: Live, route: HttpRoute, headers: Mapping[str, str] | None = None, user: str = ""
+    server: WebServer, route: HttpRoute, headers: Mapping[str, str] | None = None, user: str = ""
 ) -> tuple[int, str]:
     """Status and text of an error; the body of a successful response is not read."""
     login = (user, f"pass-{user}") if user else None
@@ -102,7 +102,7 @@ def route_id(route: HttpRoute) -> str:
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=route_id)
-def test_without_login(route: HttpRoute, locked: Live) -> None:
+def test_without_login(route: HttpRoute, locked: WebServer) -> None:
     for headers in ({}, {"Authorization": "Basic %%%"}, {"Cookie": "user=made-up"}):
         status, text = request(locked, route, headers)
         assert status == 401
@@ -111,12 +111,12 @@ def test_without_login(route: HttpRoute, locked: Live) -> None:
 
 @pytest.mark.parametrize("route", PROTECTED, ids=route_id)
 @pytest.mark.parametrize("user", USERS)
-def test_each_role(route: HttpRoute, user: str, locked: Live) -> None:
+def test_each_role(route: HttpRoute, user: str, locked: WebServer) -> None:
     assert is_authorized(request(locked, route, user=user)) is (route.permission in PERMISSIONS_OF[user])
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=route_id)
-def test_tokens(route: HttpRoute, locked: Live, tokens: dict[str, str]) -> None:
+def test_tokens(route: HttpRoute, locked: WebServer, tokens: dict[str, str]) -> None:
     for name, secret in tokens.items():
         response = request(locked, route, {"Authorization": f"bearer {secret}"})
         if name in PERMISSIONS:
@@ -132,7 +132,7 @@ def test_tokens(route: HttpRoute, locked: Live, tokens: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in PROTECTED if route.method not in SAFE_METHODS], ids=route_id)
-def test_cross_site_writes_are_rejected(route: HttpRoute, locked: Live, tokens: dict[str, str]) -> None:
+def test_cross_site_writes_are_rejected(route: HttpRoute, locked: WebServer, tokens: dict[str, str]) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
         for login in ({}, {"Authorization": f"Bearer {tokens['all']}"}):
             status, text = request(locked, route, {**headers, **login}, user="" if login else "ann")
@@ -141,7 +141,7 @@ def test_cross_site_writes_are_rejected(route: HttpRoute, locked: Live, tokens: 
 
 
 @pytest.mark.parametrize("route", ALL_ROUTES, ids=route_id)
-def test_no_login_configured(route: HttpRoute, monkeypatch: pytest.MonkeyPatch, unlocked: Live) -> None:
+def test_no_login_configured(route: HttpRoute, monkeypatch: pytest.MonkeyPatch, unlocked: WebServer) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     unlocked.http.cookies.clear()  # the XSRF cookie of the pages
     status, text = request(unlocked, route)
@@ -155,13 +155,13 @@ def test_no_login_configured(route: HttpRoute, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.fixture(scope="module")
-def unlocked() -> Iterator[Live]:
-    with Live(example_store(), no_broker) as server:
+def unlocked() -> Iterator[WebServer]:
+    with WebServer(example_store(), no_broker) as server:
         yield server
 
 
 @pytest.mark.parametrize("route", [route for route in ALL_ROUTES if route.access == "public"], ids=route_id)
-def test_public_routes(route: HttpRoute, locked: Live) -> None:
+def test_public_routes(route: HttpRoute, locked: WebServer) -> None:
     assert request(locked, route)[0] != 401
 
 
@@ -179,7 +179,7 @@ def test_every_change_has_an_audit_action() -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in PROTECTED if route.audit_action], ids=route_id)
-def test_actions_are_audited_with_their_outcome(route: HttpRoute, locked: Live) -> None:
+def test_actions_are_audited_with_their_outcome(route: HttpRoute, locked: WebServer) -> None:
     audit = locked.ledger.audit
     before = audit.entries(AuditFilter(), limit=1)
     request(locked, route, user="ann")
@@ -199,13 +199,13 @@ WRITES = [route for route in PROTECTED if route.method not in SAFE_METHODS and r
 
 
 @pytest.fixture(scope="module")
-def read_only() -> Iterator[Live]:
-    with Live(example_store(), no_broker, read_only=True, **options()) as server:
+def read_only() -> Iterator[WebServer]:
+    with WebServer(example_store(), no_broker, read_only=True, **options()) as server:
         yield server
 
 
 @pytest.mark.parametrize("route", WRITES, ids=route_id)
-def test_read_only(route: HttpRoute, read_only: Live) -> None:
+def test_read_only(route: HttpRoute, read_only: WebServer) -> None:
     for user in ("", "ann"):
         status, text = request(read_only, route, user=user)
         assert status == 403

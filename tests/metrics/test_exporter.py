@@ -12,7 +12,7 @@ from flower.metrics.definitions import METRIC_FAMILIES
 from flower.records import Gap, Task, Worker
 from flower.store.ledger.queue_samples import QueueSample, QueueSamples
 from flower.store.protocols import Batch
-from tests.helpers.prometheus_scrape import Scraped
+from tests.helpers.prometheus_scrape import ScrapedMetrics
 from tests.helpers.stores import Store, store
 
 __all__ = ["store"]
@@ -29,8 +29,8 @@ class Samples(QueueSamples):
         return [sample for sample in self._samples if sample.at > after]
 
 
-def scrape(metrics: Metrics, store: Store, *samples: QueueSample, now: float = NOW) -> Scraped:
-    return Scraped(metrics.render(store.reader, Samples(*samples), now).decode())
+def scrape(metrics: Metrics, store: Store, *samples: QueueSample, now: float = NOW) -> ScrapedMetrics:
+    return ScrapedMetrics(metrics.render(store.reader, Samples(*samples), now).decode())
 
 
 def counters(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.helpers.browser import WIDE, Watched, browsing
+from tests.helpers.browser import WIDE, WatchedPage, open_browser
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
@@ -18,7 +18,7 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One per test file: its event loop occupies the thread, and other files need one of their own."""
-    with browsing() as browser:
+    with open_browser() as browser:
         yield browser
 
 
@@ -30,7 +30,7 @@ def product(redis_cluster: Cluster) -> Iterator[Product]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
+def open_page(browser: Browser) -> Iterator[Callable[..., WatchedPage]]:
     """Opens pages, each in its own context; fails the test if one logged an error."""
     contexts, pages = [], []
 
@@ -42,7 +42,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
         size: tuple[int, int] = WIDE,
         expect_problems: bool = False,
         **options: Any,
-    ) -> Watched:
+    ) -> WatchedPage:
         # axe is evaluated, not injected as an inline script, so that the policy need not be bypassed
         context = browser.new_context(
             base_url=base,
@@ -53,7 +53,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
         )  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
         contexts.append(context)
-        watched = Watched(context.new_page(), expect_problems=expect_problems)
+        watched = WatchedPage(context.new_page(), expect_problems=expect_problems)
         pages.append(watched)
         watched.page.goto(path)
         return watched
@@ -66,7 +66,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
 
 
 @pytest.fixture
-def visit(product: Product, open_page: Callable[..., Watched]) -> Callable[..., Page]:
+def visit(product: Product, open_page: Callable[..., WatchedPage]) -> Callable[..., Page]:
     """A page of the product."""
 
     def at(path: str, **options: Any) -> Page:

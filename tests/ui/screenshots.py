@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser
 
-from tests.helpers.browser import PHONE, TABLET, WIDE, browsing
+from tests.helpers.browser import PHONE, TABLET, WIDE, open_browser
 from tests.helpers.paths import ROOT
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -98,7 +98,7 @@ def take(browser: Browser, base: str, folder: Path) -> None:
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
     folder.mkdir(parents=True, exist_ok=True)
-    with demo() as base, browsing() as browser:
+    with demo() as base, open_browser() as browser:
         print(f"Running the demo at {base} for {WARM_UP} seconds …", flush=True)
         time.sleep(WARM_UP)
         take(browser, base, folder)

@@ -13,9 +13,9 @@ from playwright.sync_api import expect
 from flower.store.factory import open_reader, open_writer
 from flower.web import assets
 from flower.web.assets import Assets
-from tests.helpers.browser import Watched
+from tests.helpers.browser import WatchedPage
 from tests.helpers.paths import ROOT
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 KB = 1024
 
@@ -53,7 +53,7 @@ def test_sizes(bundle: Path) -> None:
 
 
 def test_the_bundle_works(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_page: Callable[..., Watched]
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_page: Callable[..., WatchedPage]
 ) -> None:
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
     monkeypatch.setattr(assets, "BUNDLE", bundle)
@@ -61,7 +61,7 @@ def test_the_bundle_works(
     open_writer(tmp_path / "store").close()
     reader = open_reader(tmp_path / "store")
     try:
-        with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
+        with WebServer(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
             base = f"http://127.0.0.1:{live.port}"
             watched = open_page(base, "/", expect_problems=True)  # the broker in memory has no queue statistics
             for page in ("", "tasks", "failures", "workflows", "workers", "queues", "jobs", "audit", "settings"):

@@ -13,11 +13,11 @@ from playwright.sync_api import Page, expect
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch
-from tests.helpers.browser import PHONE, Watched, violations
+from tests.helpers.browser import PHONE, WatchedPage, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 Visit = Callable[..., Page]
 Run = Callable[..., str]
@@ -87,7 +87,7 @@ def test_search_with_completion(visit: Visit, run: Run) -> None:
 
 
 def test_an_invalid_query_shows_its_error_and_keeps_the_rows(
-    product: Product, open_page: Callable[..., Watched], run: Run
+    product: Product, open_page: Callable[..., WatchedPage], run: Run
 ) -> None:
     added = run("shop.add", 1, 2)
     watched = open_page(f"http://127.0.0.1:{product.port}", "/tasks")
@@ -242,7 +242,7 @@ def test_command_palette(visit: Visit, run: Run) -> None:
 
 
 def test_the_stream_resumes_after_a_restart_of_the_server(
-    redis_cluster: Cluster, open_page: Callable[..., Watched]
+    redis_cluster: Cluster, open_page: Callable[..., WatchedPage]
 ) -> None:
     with Product(redis_cluster.app.conf.broker_url) as server:
         server.wait_until_capturing()
@@ -265,11 +265,11 @@ SCROLL = """([step, frames]) => new Promise((resolve) => {
 })"""
 
 
-def test_a_scrolled_table_is_complete_and_in_order(open_page: Callable[..., Watched]) -> None:
+def test_a_scrolled_table_is_complete_and_in_order(open_page: Callable[..., WatchedPage]) -> None:
     now, store = time.time(), MemoryStore()
     tasks = [Task(uuid=f"t{n}", name=f"shop.n{n}", hostname="w", received=now - n, runtime=n / 9) for n in range(1500)]
     MemoryWriter(store).write(Batch(new=tasks))
-    with Live(MemoryReader(store), lambda: Celery(broker="memory://", set_as_current=False)) as live:
+    with WebServer(MemoryReader(store), lambda: Celery(broker="memory://", set_as_current=False)) as live:
         page = open_page(f"http://127.0.0.1:{live.port}", "/tasks", expect_problems=True).page
         expect(page.locator(".gr").first).to_be_visible()
         page.locator(".gr .ck").nth(3).click()

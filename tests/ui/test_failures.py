@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
+from tests.helpers.browser import PHONE, TABLET, WIDE, WatchedPage, violations
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 
@@ -113,7 +113,7 @@ def test_filters_are_in_the_url(visit: Visit, run: Run) -> None:
     expect(page.get_by_role("heading", name="No matching failures")).to_be_visible()
 
 
-def test_unknown_group(open_page: Callable[..., Watched], product: Product) -> None:
+def test_unknown_group(open_page: Callable[..., WatchedPage], product: Product) -> None:
     page = open_page(f"http://127.0.0.1:{product.port}", "/failures/none", expect_problems=True).page
     expect(page.get_by_role("heading", name="Failure group not found")).to_be_visible()
     page.get_by_role("link", name="All failures").click()

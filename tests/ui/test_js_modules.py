@@ -9,8 +9,8 @@ from playwright.sync_api import Browser
 
 from flower.store.memory import MemoryStore
 from flower.web.assets import default_assets
-from tests.helpers.browser import Watched
-from tests.helpers.web_server import Live
+from tests.helpers.browser import WatchedPage
+from tests.helpers.web_server import WebServer
 
 Do = Callable[[str, str, Any], Any]
 
@@ -18,9 +18,9 @@ Do = Callable[[str, str, Any], Any]
 @pytest.fixture(scope="module")
 def run_js(browser: Browser) -> Iterator[Do]:
     """`run_js("format/numbers.js", "duration(given)", 1.5)`: an expression over what a module exports."""
-    with Live(MemoryStore()) as live:
+    with WebServer(MemoryStore()) as live:
         context = browser.new_context(timezone_id="Europe/Berlin")
-        watched = Watched(context.new_page(), expect_problems=True)
+        watched = WatchedPage(context.new_page(), expect_problems=True)
         watched.page.goto(f"http://127.0.0.1:{live.port}/tasks")
         folder = default_assets().url("", "js/")
 

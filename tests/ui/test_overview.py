@@ -14,10 +14,10 @@ from playwright.sync_api import Page, expect
 from flower.records import Task
 from flower.store.factory import open_reader, open_writer
 from flower.store.protocols import Batch
-from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
+from tests.helpers.browser import PHONE, TABLET, WIDE, WatchedPage, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 Visit = Callable[..., Page]
 Run = Callable[..., str]
@@ -102,18 +102,20 @@ def test_live_updates(visit: Visit, run: Run) -> None:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     """A server with an empty store."""
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
     open_writer(tmp_path / "store").close()
     reader = open_reader(tmp_path / "store")
-    with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
+    with WebServer(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
         yield live
     reader.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_empty_store_shows_the_settings_check(empty: Live, open_page: Callable[..., Watched], theme: str) -> None:
+def test_an_empty_store_shows_the_settings_check(
+    empty: WebServer, open_page: Callable[..., WatchedPage], theme: str
+) -> None:
     # the broker in memory has no queue statistics
     page = open_page(f"http://127.0.0.1:{empty.port}", "/", theme=theme, expect_problems=True).page
     expect(page.get_by_role("heading", name="Waiting for events")).to_be_visible()
@@ -124,11 +126,11 @@ def test_an_empty_store_shows_the_settings_check(empty: Live, open_page: Callabl
     assert violations(page) == []
 
 
-def test_a_new_store_is_shown_as_it_fills(tmp_path: Path, open_page: Callable[..., Watched]) -> None:
+def test_a_new_store_is_shown_as_it_fills(tmp_path: Path, open_page: Callable[..., WatchedPage]) -> None:
     writer = open_writer(tmp_path / "store")
     reader = open_reader(tmp_path / "store")
     try:
-        with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
+        with WebServer(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
             page = open_page(f"http://127.0.0.1:{live.port}", "/", expect_problems=True).page
             expect(page.get_by_role("heading", name="Waiting for events")).to_be_visible()
             now = time.time()

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from bench.dataset import Dataset
 from bench.fill import fill
-from tests.helpers.browser import Watched
+from tests.helpers.browser import WatchedPage
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
@@ -59,7 +59,7 @@ def million(tmp_path_factory: pytest.TempPathFactory, redis_cluster: Cluster) ->
 
 
 @pytest.fixture
-def trial(million: Product, open_page: Callable[..., Watched]) -> Callable[[str], Page]:
+def trial(million: Product, open_page: Callable[..., WatchedPage]) -> Callable[[str], Page]:
     return lambda path: open_page(f"http://127.0.0.1:{million.port}", path).page
 
 

@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect
 from flower.records import Task
 from flower.store.factory import open_reader, open_writer
 from flower.store.protocols import Batch
-from tests.helpers.browser import PHONE, Watched, violations
+from tests.helpers.browser import PHONE, WatchedPage, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 Visit = Callable[..., Page]
 Run = Callable[..., str]
@@ -112,7 +112,7 @@ def test_revoke_with_the_keyboard(visit: Visit, product: Product, redis_cluster:
     expect(page.locator(".dt-head .st")).to_have_text("Revoked", timeout=30_000)
 
 
-def test_an_unknown_task(product: Product, open_page: Callable[..., Watched]) -> None:
+def test_an_unknown_task(product: Product, open_page: Callable[..., WatchedPage]) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", "/task/no%2Fsuch%3Cb%3E", expect_problems=True)
     page = watched.page
     expect(page.get_by_role("heading", name="Task not found")).to_be_visible()
@@ -123,7 +123,7 @@ def test_an_unknown_task(product: Product, open_page: Callable[..., Watched]) ->
 
 
 @pytest.fixture
-def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     """A workflow whose texts all try to inject markup, under a URL prefix, without sign-in."""
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     writer = open_writer(tmp_path / "store")
@@ -146,13 +146,13 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     )
     writer.write(Batch(new=[one, child]))
     reader = open_reader(tmp_path / "store")
-    with Live(reader, lambda: Celery(broker="memory://", set_as_current=False), url_prefix="deep/flower") as live:
+    with WebServer(reader, lambda: Celery(broker="memory://", set_as_current=False), url_prefix="deep/flower") as live:
         yield live
     reader.close()
     writer.close()
 
 
-def test_hostile_texts_are_escaped(hostile: Live, open_page: Callable[..., Watched]) -> None:
+def test_hostile_texts_are_escaped(hostile: WebServer, open_page: Callable[..., WatchedPage]) -> None:
     base = f"http://127.0.0.1:{hostile.port}"
     columns = "state,name,uuid,summary,args,kwargs,result,worker,queue,client"
     # the broker in memory has no queue statistics

@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from flower.records import Task, Worker
 from flower.store.factory import open_reader, open_writer
 from flower.store.protocols import Batch
-from tests.helpers.browser import PHONE, WIDE, Watched, violations
-from tests.helpers.web_server import Live
+from tests.helpers.browser import PHONE, WIDE, WatchedPage, violations
+from tests.helpers.web_server import WebServer
 
 NOW = 1_795_342_500.0
 
@@ -66,7 +66,7 @@ def hostile() -> Task:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     folder = tmp_path_factory.mktemp("wide") / "store"
     patch = pytest.MonkeyPatch()
     patch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
@@ -74,14 +74,16 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     writer.write(Batch(new=(*chord(), hostile()), workers=(Worker(HOSTILE, heartbeat=NOW),)))
     writer.close()
     reader = open_reader(folder)
-    with Live(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
+    with WebServer(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
         yield live
     reader.close()
     patch.undo()
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_a_workflow_of_a_hundred_tasks(live: Live, open_page: Callable[..., Watched], size: tuple[int, int]) -> None:
+def test_a_workflow_of_a_hundred_tasks(
+    live: WebServer, open_page: Callable[..., WatchedPage], size: tuple[int, int]
+) -> None:
     watched = open_page(f"http://127.0.0.1:{live.port}", "/workflows/first", size=size, expect_problems=True)
     graph = watched.page.get_by_role("group", name="Workflow of 101 tasks")
     expect(graph.get_by_role("link")).to_have_count(101)
@@ -93,7 +95,7 @@ def test_a_workflow_of_a_hundred_tasks(live: Live, open_page: Callable[..., Watc
     assert violations(watched.page) == []
 
 
-def test_printed_pages_are_light_and_contain_the_rows(live: Live, open_page: Callable[..., Watched]) -> None:
+def test_printed_pages_are_light_and_contain_the_rows(live: WebServer, open_page: Callable[..., WatchedPage]) -> None:
     watched = open_page(f"http://127.0.0.1:{live.port}", "/tasks", theme="dark", expect_problems=True)
     page = watched.page
     expect(page.locator(".gr").first).to_be_visible()
@@ -108,7 +110,7 @@ def test_printed_pages_are_light_and_contain_the_rows(live: Live, open_page: Cal
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_untrusted_text_is_escaped(live: Live, open_page: Callable[..., Watched], path: str) -> None:
+def test_untrusted_text_is_escaped(live: WebServer, open_page: Callable[..., WatchedPage], path: str) -> None:
     watched = open_page(f"http://127.0.0.1:{live.port}", path, expect_problems=True)
     page = watched.page
     expect(page.get_by_role("heading", level=1).first).to_be_visible()

@@ -10,11 +10,11 @@ from playwright.sync_api import Page, expect
 
 from flower.errors import BackendUnavailable
 from flower.store.factory import open_reader, open_writer
-from tests.helpers.browser import PHONE, WIDE, Watched, violations
+from tests.helpers.browser import PHONE, WIDE, WatchedPage, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 Visit = Callable[..., Page]
 Run = Callable[..., str]
@@ -127,17 +127,17 @@ def no_broker() -> Any:
 
 
 @pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Live]:
+def closed(tmp_path: Path) -> Iterator[WebServer]:
     """A server with an admin and a viewer."""
     open_writer(tmp_path).close()
     reader = open_reader(tmp_path)
     users = {"basic_auth": ("ann:pw", "vera:pw"), "roles": ("ann:admin", "vera:viewer")}
-    with Live(reader, no_broker, **users) as live:
+    with WebServer(reader, no_broker, **users) as live:
         yield live
     reader.close()
 
 
-def test_tokens_and_permissions(open_page: Callable[..., Watched], closed: Live) -> None:
+def test_tokens_and_permissions(open_page: Callable[..., WatchedPage], closed: WebServer) -> None:
     base = f"http://127.0.0.1:{closed.port}"
     ann = open_page(
         base, "/settings", http_credentials={"username": "ann", "password": "pw"}, expect_problems=True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.helpers.browser import PHONE, TABLET, Watched, violations
+from tests.helpers.browser import PHONE, TABLET, WatchedPage, violations
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.clusters import Cluster
@@ -63,7 +63,7 @@ def test_inspected_data(visit: Visit, redis_cluster: Cluster) -> None:
     expect(page.get_by_role("tab", name="System")).to_have_attribute("aria-selected", "true")
 
 
-def test_commands(open_page: Callable[..., Watched], product: Product, steered: Worker) -> None:
+def test_commands(open_page: Callable[..., WatchedPage], product: Product, steered: Worker) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", f"/worker/{steered.hostname}?tab=pool")
     watched.expect_problems = True  # one is rejected
     page = watched.page
@@ -94,7 +94,7 @@ def test_queues_of_a_worker(visit: Visit, steered: Worker) -> None:
     assert "extra & more" not in steered.queues()
 
 
-def test_limits(open_page: Callable[..., Watched], product: Product, steered: Worker) -> None:
+def test_limits(open_page: Callable[..., WatchedPage], product: Product, steered: Worker) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", f"/worker/{steered.hostname}?tab=limits")
     watched.expect_problems = True
     page = watched.page
@@ -151,7 +151,7 @@ def test_unfinished_tasks_of_a_dead_worker(visit: Visit, product: Product, steer
     assert violations(page) == []
 
 
-def test_unknown_worker(open_page: Callable[..., Watched], product: Product) -> None:
+def test_unknown_worker(open_page: Callable[..., WatchedPage], product: Product) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", "/tasks")
     watched.expect_problems = True
     watched.page.goto("/worker/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%E2%80%AE")

@@ -7,7 +7,7 @@ import pytest
 from celery import chain, group
 from playwright.sync_api import Page, expect
 
-from tests.helpers.browser import PHONE, TABLET, WIDE, Watched, violations
+from tests.helpers.browser import PHONE, TABLET, WIDE, WatchedPage, violations
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
@@ -66,7 +66,7 @@ def test_no_matching_workflows(visit: Visit, root: str) -> None:
     expect(page.locator(f"a[href$='{root}']")).to_be_visible()
 
 
-def test_unknown_workflow(product: Product, open_page: Callable[..., Watched]) -> None:
+def test_unknown_workflow(product: Product, open_page: Callable[..., WatchedPage]) -> None:
     watched = open_page(f"http://127.0.0.1:{product.port}", "/workflows/none", expect_problems=True)
     expect(watched.page.get_by_role("heading", name="Workflow not found")).to_be_visible()
 

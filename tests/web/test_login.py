@@ -9,12 +9,12 @@ from starlette.testclient import TestClient
 from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from flower.web.application import create_app
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.fixture
-def page() -> Live:
-    return Live(example_store(), basic_auth=("Zoë:пароль", "vera:v"), roles=("Zoë:admin", "vera:viewer"))
+def page() -> WebServer:
+    return WebServer(example_store(), basic_auth=("Zoë:пароль", "vera:v"), roles=("Zoë:admin", "vera:viewer"))
 
 
 def form_of(http: httpx.Client, address: str = "/login") -> dict[str, str]:
@@ -24,7 +24,7 @@ def form_of(http: httpx.Client, address: str = "/login") -> dict[str, str]:
     return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown.text))
 
 
-def test_login_page(page: Live) -> None:
+def test_login_page(page: WebServer) -> None:
     with page as live:
         form = form_of(live.http, "/login?next=/tasks%3Fstate=FAILURE")
         wrong = live.http.post("/login", data={**form, "name": "Zoë", "password": "x"})
@@ -50,7 +50,7 @@ def test_login_page(page: Live) -> None:
         assert live.http.get("/api/v1/me").status_code == 401
 
 
-def test_xsrf_token_is_required(page: Live) -> None:
+def test_xsrf_token_is_required(page: WebServer) -> None:
     with page as live:
         form = form_of(live.http)
         live.http.post("/login", data={**form, "name": "Zoë", "password": "пароль"})
@@ -65,7 +65,7 @@ def test_xsrf_token_is_required(page: Live) -> None:
 
 
 @pytest.mark.parametrize("change", [{"_xsrf": "x"}, {"_xsrf": ""}])
-def test_cross_site_form(page: Live, change: dict[str, str]) -> None:
+def test_cross_site_form(page: WebServer, change: dict[str, str]) -> None:
     with page as live:
         form = {**form_of(live.http), "name": "Zoë", "password": "пароль"}
         assert live.http.post("/login", data={**form, **change}).status_code == 403
@@ -79,7 +79,7 @@ def test_cross_site_form(page: Live, change: dict[str, str]) -> None:
     ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil", "evil", "/else", "/bell//../x\\", ""],
 )
 def test_redirect_to_local_pages_only(address: str) -> None:
-    with Live(example_store(), basic_auth=("ann:secret",), url_prefix="bell") as live:
+    with WebServer(example_store(), basic_auth=("ann:secret",), url_prefix="bell") as live:
         form = form_of(live.http, "/bell/login")
         data = {**form, "name": "ann", "password": "secret", "next": address}
         assert live.http.post("/bell/login", data=data).headers["location"] == "/bell/"
@@ -87,27 +87,27 @@ def test_redirect_to_local_pages_only(address: str) -> None:
         assert live.http.post("/bell/login", data=data).headers["location"] == "/bell/tasks?x=//y"
 
 
-def test_session_of_a_removed_user(page: Live) -> None:
+def test_session_of_a_removed_user(page: WebServer) -> None:
     with page as live:
         live.http.post("/login", data={**form_of(live.http), "name": "vera", "password": "v"})
         cookie = live.http.cookies["user"]
-    with Live(example_store(), basic_auth=("vera:v",), cookie_secret="kept") as first:
+    with WebServer(example_store(), basic_auth=("vera:v",), cookie_secret="kept") as first:
         first.http.post("/login", data={**form_of(first.http), "name": "vera", "password": "v"})
         kept = {"Cookie": f"user={first.http.cookies['user']}"}
-    with Live(example_store(), basic_auth=("vera:v",), cookie_secret="kept") as second:
+    with WebServer(example_store(), basic_auth=("vera:v",), cookie_secret="kept") as second:
         assert second.http.get("/api/v1/me", headers=kept).json()["name"] == "vera"
         assert second.http.get("/api/v1/me", headers={"Cookie": f"user={cookie}"}).status_code == 401
-    with Live(example_store(), basic_auth=("ann:x",), cookie_secret="kept") as third:
+    with WebServer(example_store(), basic_auth=("ann:x",), cookie_secret="kept") as third:
         assert third.http.get("/api/v1/me", headers=kept).status_code == 401
 
 
 def test_no_login_page_without_login() -> None:
-    with Live(example_store()) as live:
+    with WebServer(example_store()) as live:
         assert live.http.get("/login").status_code == live.http.post("/login").status_code == 404
         assert live.http.get("/logout").status_code == 200
 
 
-def test_secure_cookies(page: Live) -> None:
+def test_secure_cookies(page: WebServer) -> None:
     with page as live, TestClient(create_app(live.context), base_url="https://flower.example") as http:
         form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', http.get("/login").text))
         done = http.post("/login", data={**form, "name": "Zoë", "password": "пароль"}, follow_redirects=False)
@@ -117,7 +117,7 @@ def test_secure_cookies(page: Live) -> None:
 
 
 def test_xsrf_cookie_is_readable() -> None:
-    with Live(example_store()) as live:
+    with WebServer(example_store()) as live:
         [cookie] = live.http.get("/tasks").headers.get_list("set-cookie")
         assert cookie.startswith("_xsrf=")
         assert "HttpOnly" not in cookie

@@ -7,7 +7,7 @@ import pytest
 
 from flower.http.request_params import MAX_BODY_SIZE
 from flower.store.protocols import Reader
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 #: One path for each kind of answer.
 PATHS = ("/healthcheck", "/tasks", "/task/a", "/api/tasks", "/api/task/info/a", "/api/task/types", "/static/flower.svg",
@@ -15,7 +15,7 @@ PATHS = ("/healthcheck", "/tasks", "/task/a", "/api/tasks", "/api/task/info/a", 
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere", "/api/nothing", "/api/task/info/nobody", "/tasks?offset=x"])
-def test_headers_of_every_response(live: Live, path: str) -> None:
+def test_headers_of_every_response(live: WebServer, path: str) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
         headers = live.http.request(method, path).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -23,7 +23,7 @@ def test_headers_of_every_response(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_head_is_get_without_a_body(live: Live, path: str) -> None:
+def test_head_is_get_without_a_body(live: WebServer, path: str) -> None:
     got, head = live.http.get(path), live.http.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
     assert head.headers["content-type"] == got.headers["content-type"]
@@ -32,7 +32,7 @@ def test_head_is_get_without_a_body(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in ("/tasks", "/task/a", "/api/tasks")])
-def test_etag(live: Live, path: str) -> None:
+def test_etag(live: WebServer, path: str) -> None:
     tag = live.http.get(path).headers["etag"]
     for params in (tag, f"W/{tag}", f'"other", {tag}', "*" if "static" not in path else tag):
         again = live.http.get(path, headers={"If-None-Match": params})
@@ -43,20 +43,20 @@ def test_etag(live: Live, path: str) -> None:
     assert live.http.head(path).headers["etag"] == tag
 
 
-def test_no_etag_for_streams_and_errors(live: Live) -> None:
+def test_no_etag_for_streams_and_errors(live: WebServer) -> None:
     assert "etag" not in live.http.get("/api/tasks").headers
     assert "etag" not in live.http.get("/nowhere").headers
     assert live.http.get("/nowhere", headers={"If-None-Match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/tasks", "/nowhere", "/api/nowhere", "/login", "/metrics"])
-def test_options_is_the_same_for_every_path(live: Live, path: str) -> None:
+def test_options_is_the_same_for_every_path(live: WebServer, path: str) -> None:
     response = live.http.options(path)
     assert (response.status_code, response.content) == (204, b"")
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/api/tasks", "/healthcheck", "/api/task/info/a"])
-def test_method_not_allowed(live: Live, path: str) -> None:
+def test_method_not_allowed(live: WebServer, path: str) -> None:
     for method in ("PUT", "PATCH", "DELETE"):
         response = live.http.request(method, path)
         assert (response.status_code, response.text) == (405, "")
@@ -66,14 +66,14 @@ def test_method_not_allowed(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tasks/", "/api/tasks/", "/healthcheck/", "/nowhere/"])
-def test_trailing_slash(live: Live, store: Reader, path: str) -> None:
+def test_trailing_slash(live: WebServer, store: Reader, path: str) -> None:
     assert live.http.get(path).status_code == 404
-    with Live(store, url_prefix="deep") as below:
+    with WebServer(store, url_prefix="deep") as below:
         assert below.http.get(f"/deep{path}").status_code == 404
 
 
 def test_url_prefix(store: Reader) -> None:
-    with Live(store, url_prefix="/deep/") as live:
+    with WebServer(store, url_prefix="/deep/") as live:
         for path in ("/", "/tasks", "/api/tasks", "/healthcheck", "/metrics", "/static/flower.svg", "/deeper"):
             assert live.http.get(path).status_code == 404
         assert live.http.get("/deep", follow_redirects=False).headers["location"] == "/deep/"
@@ -90,13 +90,13 @@ def test_url_prefix(store: Reader) -> None:
         ("sort_by=size", "Invalid sort_by 'size', expected one of name, received, started, state"),
     ],
 )
-def test_invalid_parameters(live: Live, query: str, message: str) -> None:
+def test_invalid_parameters(live: WebServer, query: str, message: str) -> None:
     response = live.http.get(f"/api/tasks?{query}")
     assert (response.status_code, response.text) == (400, message)
     assert response.headers["content-type"].lower() == "text/plain; charset=utf-8"
 
 
-def test_form_overrides_query(live: Live) -> None:
+def test_form_overrides_query(live: WebServer) -> None:
     path = "/api/task/timeout/x?workername=w&soft=bad"
     for body in ({"data": {"soft": " worse "}}, {"files": {"soft": (None, " worse ")}}):
         response = live.http.post(path, **body)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def test_form_overrides_query(live: Live) -> None:
         assert (response.status_code, response.text) == (400, "Missing argument workername")
 
 
-def test_body_limit(live: Live) -> None:
+def test_body_limit(live: WebServer) -> None:
     """Files in forms are written to disk without a limit of their own."""
 
     def endless() -> Iterator[bytes]:
@@ -130,7 +130,7 @@ class Broken:
 
 
 def test_internal_error(opened: None) -> None:
-    with Live(Broken()) as live:  # type: ignore[arg-type]
+    with WebServer(Broken()) as live:  # type: ignore[arg-type]
         page, api = live.http.get("/task/a"), live.http.get("/api/task/info/a")
     assert (page.status_code, api.status_code, api.text) == (500, 500, "")
     assert "very inside" not in page.text
@@ -140,7 +140,7 @@ def test_internal_error(opened: None) -> None:
 
 
 def test_internal_error_with_debug(opened: None) -> None:
-    with Live(Broken(), debug=True) as live:  # type: ignore[arg-type]
+    with WebServer(Broken(), debug=True) as live:  # type: ignore[arg-type]
         page = live.http.get("/task/a")
     assert page.status_code == 500
     assert "RuntimeError: the very inside" in page.text
@@ -149,7 +149,7 @@ def test_internal_error_with_debug(opened: None) -> None:
 
 def test_rejected_requests_are_logged(store: Reader, opened: None, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "flower")
-    with Live(store, read_only=True) as live:
+    with WebServer(store, read_only=True) as live:
         live.http.get("/api/task/info/no%1Bbody?code=hush")
         live.http.post("/api/task/revoke/x")
         live.http.get("/nowhere")
@@ -162,7 +162,7 @@ def test_rejected_requests_are_logged(store: Reader, opened: None, caplog: pytes
 
 def test_all_requests_are_logged_with_debug(store: Reader, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "flower")
-    with Live(store, debug=True) as live:
+    with WebServer(store, debug=True) as live:
         live.http.get("/login?code=hush")
         live.http.options("/tasks")
     assert [line.rpartition(" (")[0] for line in caplog.messages if line[:3].isdigit()] == [

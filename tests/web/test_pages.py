@@ -10,7 +10,7 @@ import pytest
 from flower.config import DEFAULT_CONFIG
 from flower.store.protocols import Reader
 from flower.web.rendering import escape_invisible
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 #: A mark that every page of the shell contains.
 SHELL = '<div id="app">'
@@ -32,7 +32,7 @@ def files(page: str) -> list[str]:
     return re.findall(r'(?:href|src)="([^"]*/static/ui/[^"]+)"', page)
 
 
-def test_page(live: Live) -> None:
+def test_page(live: WebServer) -> None:
     page = live.http.get("/tasks")
     assert page.headers["content-type"] == "text/html; charset=UTF-8"
     assert page.headers["cache-control"] == "no-cache"
@@ -47,7 +47,7 @@ def test_page(live: Live) -> None:
     assert "<style" not in page.text
 
 
-def test_assets_are_cached_and_compressed(live: Live) -> None:
+def test_assets_are_cached_and_compressed(live: WebServer) -> None:
     page = live.http.get("/tasks").text
     result = files(page)
     assert any(name.endswith("js/pages/tasks.js") for name in result)
@@ -67,7 +67,7 @@ def test_assets_are_cached_and_compressed(live: Live) -> None:
     assert live.http.get(module.replace("js/main.js", "..%2f..%2ftemplates%2fshell.html")).status_code == 404
 
 
-def test_module_preload(live: Live) -> None:
+def test_module_preload(live: WebServer) -> None:
     """A remote browser loads all modules in one round trip."""
     page = live.http.get("/task/a").text
     preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', page))
@@ -84,7 +84,7 @@ def test_module_preload(live: Live) -> None:
             assert "/".join(path) in preloaded
 
 
-def test_one_task(live: Live) -> None:
+def test_one_task(live: WebServer) -> None:
     page = live.http.get("/task/b")
     assert page.status_code == 200
     assert title(page.text) == "shop.mail b · Bellflower"
@@ -92,7 +92,7 @@ def test_one_task(live: Live) -> None:
     assert live.http.get("/task/c%2Fd").status_code == 200
 
 
-def test_untrusted_content_is_escaped(live: Live) -> None:
+def test_untrusted_content_is_escaped(live: WebServer) -> None:
     page = live.http.get("/task/%3Cscript%3Ealert(1)%3C%2Fscript%3E%2Fa%20b")
     assert page.status_code == 200
     for part in ("<script>alert", "<img", "\u202e", "\x00", "\x1b"):
@@ -100,7 +100,7 @@ def test_untrusted_content_is_escaped(live: Live) -> None:
     assert "<img src=x onerror=alert(1)>" in title(page.text)
 
 
-def test_not_found(live: Live) -> None:
+def test_not_found(live: WebServer) -> None:
     page = live.http.get("/task/%3Cb%3E")
     assert page.status_code == 404
     assert "Unknown task &#39;&lt;b&gt;&#39;" in page.text
@@ -110,7 +110,7 @@ def test_not_found(live: Live) -> None:
 
 
 def test_bootstrap_data(store: Reader, opened: None) -> None:
-    with Live(
+    with WebServer(
         store, tasks_columns="uuid, name, exception, nonsense", natural_time=True, log_url="https://l/{uuid}"
     ) as live:
         data = settings(live.http.get("/tasks").text)
@@ -118,7 +118,7 @@ def test_bootstrap_data(store: Reader, opened: None) -> None:
     assert data["natural_time"] is True
     assert data["log_url"] == "https://l/{uuid}"
     assert data["can_act"] is True
-    with Live(store, tasks_columns=DEFAULT_CONFIG.tasks_columns, read_only=True) as live:
+    with WebServer(store, tasks_columns=DEFAULT_CONFIG.tasks_columns, read_only=True) as live:
         data = settings(live.http.get("/tasks").text)
     assert data["columns"] == []
     assert data["read_only"] is True
@@ -127,7 +127,7 @@ def test_bootstrap_data(store: Reader, opened: None) -> None:
 
 def test_pages_can_read_the_disabled_api(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
-    with Live(store) as live:
+    with WebServer(store) as live:
         assert live.http.get("/api/v1/count").status_code == 401
         assert settings(live.http.get("/tasks").text)["can_act"] is False
         assert live.http.get("/api/v1/count").json()["count"] == 4
@@ -140,7 +140,7 @@ def test_pages_can_read_the_disabled_api(store: Reader, monkeypatch: pytest.Monk
 
 
 def test_under_a_prefix(store: Reader, opened: None) -> None:
-    with Live(store, url_prefix="/deep/flower/") as live:
+    with WebServer(store, url_prefix="/deep/flower/") as live:
         assert live.http.get("/tasks").status_code == live.http.get("/healthcheck").status_code == 404
         assert live.http.get("/deep/flower").headers["location"] == "/deep/flower/"
         page = live.http.get("/deep/flower/tasks").text

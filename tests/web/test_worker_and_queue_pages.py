@@ -17,16 +17,16 @@ from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import free_port
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.fixture
-def steered(redis_cluster: Cluster, store: Reader, opened: None) -> Iterator[Live]:
-    with Live(store, lambda: redis_cluster.app) as server:
+def steered(redis_cluster: Cluster, store: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(store, lambda: redis_cluster.app) as server:
         yield server
 
 
-def data(live: Live, path: str = "/workers", **parameters: Any) -> dict[str, dict[str, Any]]:
+def data(live: WebServer, path: str = "/workers", **parameters: Any) -> dict[str, dict[str, Any]]:
     result = live.http.get(path, params={"json": "1", **parameters}).json()
     assert result.keys() == {"data"}
     return {row["hostname"]: row for row in result["data"]}
@@ -36,7 +36,7 @@ def counted(worker: str, task: str, number: int) -> TaskCounters:
     return TaskCounters(worker, task, dict.fromkeys(("task-received", "task-succeeded"), (number, 1.0)))
 
 
-def test_worker_rows(live: Live, writer: Writer) -> None:
+def test_worker_rows(live: WebServer, writer: Writer) -> None:
     now = time.time()
     here = Record("celery@w1", pid=7, heartbeat=now, freq=2.0, active=1, processed=9, loadavg=(0.5, 0.4, 0.3), clock=5)
     writer.write(
@@ -80,10 +80,10 @@ def test_purged_workers(store: Reader, writer: Writer, opened: None) -> None:
             ]
         )
     )
-    with Live(store, purge_offline_workers=100.0) as live:
+    with WebServer(store, purge_offline_workers=100.0) as live:
         assert list(data(live)) == ["new@w"]
         assert "old@w" in live.http.get("/api/workers", params={"status": "1"}).json()
-    with Live(store) as live:
+    with WebServer(store) as live:
         assert {"new@w", "old@w", "said@w"} <= set(data(live))
 
 
@@ -93,7 +93,7 @@ def settings(page: str) -> dict[str, Any]:
     return dict(json.loads(unescape(result[1])))
 
 
-def test_page_titles(live: Live) -> None:
+def test_page_titles(live: WebServer) -> None:
     for path, title in (
         ("/workers", "Workers"), ("/broker", "Broker"), ("/queues", "Queues"), ("/queues/a%2Fb", "a/b"),
         ("/audit", "Audit log"), ("/jobs", "Bulk jobs"), ("/settings", "Settings"),
@@ -105,7 +105,7 @@ def test_page_titles(live: Live) -> None:
         assert settings(page.text)["found"] is True
 
 
-def test_worker_without_events_is_inspected(steered: Live, redis_cluster: Cluster) -> None:
+def test_worker_without_events_is_inspected(steered: WebServer, redis_cluster: Cluster) -> None:
     name = redis_cluster.worker.hostname
     assert steered.http.get(f"/worker/{name}").status_code == 200
     brief = next(each for each in steered.http.get("/api/v1/inspections").json()["workers"] if each["name"] == name)
@@ -117,7 +117,7 @@ def test_worker_without_events_is_inspected(steered: Live, redis_cluster: Cluste
     assert "celery" in brief["queues"]
 
 
-def test_dead_worker_does_not_delay_its_page(steered: Live, writer: Writer) -> None:
+def test_dead_worker_does_not_delay_its_page(steered: WebServer, writer: Writer) -> None:
     heard = time.time() - 3600
     writer.write(Batch(workers=[Record("dead@w", pid=99, heartbeat=heard, freq=2.0)]))
     started_at = time.monotonic()
@@ -125,7 +125,7 @@ def test_dead_worker_does_not_delay_its_page(steered: Live, writer: Writer) -> N
     assert time.monotonic() - started_at < 5
 
 
-def test_unknown_worker_and_job(steered: Live) -> None:
+def test_unknown_worker_and_job(steered: WebServer) -> None:
     page = steered.http.get("/worker/no%2Fsuch%3Cb%3E")
     assert page.status_code == 404
     assert "Unknown worker &#39;no/such&lt;b&gt;&#39;" in page.text
@@ -137,7 +137,7 @@ def test_unknown_worker_and_job(steered: Live) -> None:
 def test_settings(store: Reader, opened: None) -> None:
     app = make("redis://user:secret@127.0.0.1:1", None)
     rules = parse_rules(["default", "my_pin"], None, ["shop.login:1"])
-    with Live(store, lambda: app, max_age=3600.0, read_only=True, redactor=Redactor(rules)) as live:
+    with WebServer(store, lambda: app, max_age=3600.0, read_only=True, redactor=Redactor(rules)) as live:
         response = live.http.get("/api/v1/settings")
     assert "secret" not in response.json()["broker_url"]
     assert response.json()["broker_url"].startswith("redis://user:**@")
@@ -149,7 +149,7 @@ def test_settings(store: Reader, opened: None) -> None:
 
 def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"redis://user:secret@127.0.0.1:{free_port()}", None)
-    with Live(store, lambda: app) as live:
+    with WebServer(store, lambda: app) as live:
         assert live.http.get("/broker").status_code == 200
         away = live.http.get("/api/v1/queues")
         assert away.status_code == 503

@@ -16,7 +16,7 @@ from flower.errors import InvalidRequest
 from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
 from tests.helpers.oauth_provider import CLIENT, SECRET, LocalGoogle, LocalProvider
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def provider(running: LocalProvider, monkeypatch: pytest.MonkeyPatch) -> LocalPr
     return running
 
 
-def served(provider: LocalProvider, **settings: Any) -> Live:
+def served(provider: LocalProvider, **settings: Any) -> WebServer:
     """A server with the client id of the provider, by OpenID Connect unless `auth_provider` is given."""
     if "auth_provider" not in settings:
         settings.setdefault("oidc_issuer", provider.issuer)
@@ -44,10 +44,10 @@ def served(provider: LocalProvider, **settings: Any) -> Live:
         "FLOWER_OAUTH2_OKTA_BASE_URL": provider.issuer,
         **settings.pop("environment", {}),
     }
-    return Live(example_store(), environment=environment, oauth2_key=CLIENT, oauth2_secret=SECRET, **settings)
+    return WebServer(example_store(), environment=environment, oauth2_key=CLIENT, oauth2_secret=SECRET, **settings)
 
 
-def log_in(live: Live, provider: LocalProvider, page: str = "/tasks", **cookies: str) -> httpx.Response:
+def log_in(live: WebServer, provider: LocalProvider, page: str = "/tasks", **cookies: str) -> httpx.Response:
     """Follow the redirects from a page to the provider and back, and return the response to the callback."""
     sent = live.http.get(page, headers={"Accept": "text/html"})
     assert sent.status_code == 302, sent.text
@@ -59,7 +59,7 @@ def log_in(live: Live, provider: LocalProvider, page: str = "/tasks", **cookies:
     return live.http.get(f"{where.path}?{where.query}")
 
 
-def assert_denied(live: Live, provider: LocalProvider, words: str) -> None:
+def assert_denied(live: WebServer, provider: LocalProvider, words: str) -> None:
     response = log_in(live, provider)
     assert response.status_code == 403
     assert words in response.text
@@ -264,7 +264,7 @@ def test_tornado_handler_without_tornado(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "tornado", None)
     monkeypatch.delitem(sys.modules, "tests.helpers.tornado_login_handler", raising=False)
     with pytest.raises(InvalidRequest, match="is not supported"):
-        Live(
+        WebServer(
             example_store(),
             environment={},
             auth_provider="tests.helpers.tornado_login_handler.Handler",
@@ -290,7 +290,7 @@ def test_tornado_handler_without_tornado(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_invalid_options(settings: dict[str, str], words: str, tmp_path: Path) -> None:
     given: dict[str, Any] = {"auth": "ann@example.com", "oauth2_key": "k", **settings}
     with pytest.raises(InvalidRequest, match=words.replace("*", r"\*")):
-        Live(example_store(), environment={}, **given)
+        WebServer(example_store(), environment={}, **given)
 
 
 def test_email_allowlist() -> None:

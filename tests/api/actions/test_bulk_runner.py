@@ -11,35 +11,35 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.clusters import Cluster
-from tests.helpers.product_client import Desk
+from tests.helpers.product_client import ProductClient
 from tests.helpers.servers import wait_for
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
-def fast(request: pytest.FixtureRequest) -> Iterator[Desk]:
+def fast(request: pytest.FixtureRequest) -> Iterator[ProductClient]:
     """A server of its own with a high rate."""
-    with Desk(request.getfixturevalue(f"{request.param}_cluster"), "--bulk-rate=400") as desk:
-        desk.wait_until_capturing()
-        yield desk
+    with ProductClient(request.getfixturevalue(f"{request.param}_cluster"), "--bulk-rate=400") as client:
+        client.wait_until_capturing()
+        yield client
 
 
 @pytest.fixture
-def slow(redis_cluster: Cluster) -> Iterator[Desk]:
-    with Desk(redis_cluster, "--bulk-rate=50", "--bulk-limit=300") as desk:
-        desk.wait_until_capturing()
-        yield desk
+def slow(redis_cluster: Cluster) -> Iterator[ProductClient]:
+    with ProductClient(redis_cluster, "--bulk-rate=50", "--bulk-limit=300") as client:
+        client.wait_until_capturing()
+        yield client
 
 
-def run_marking_tasks(desk: Desk, path: Path, count: int, fails: bool = True) -> list[str]:
+def run_marking_tasks(client: ProductClient, path: Path, count: int, fails: bool = True) -> list[str]:
     """Run tasks once, which fail; each appends a line to the file."""
-    app = desk.cluster.app
+    app = client.cluster.app
     with app.pool.acquire(block=True) as connection, app.amqp.Producer(connection) as producer:
         ids = [
             str(app.send_task("shop.mark", args=[str(path), number, fails], producer=producer).id)
             for number in range(count)
         ]
     wait_for("all runs", lambda: len(runs(path)) == count, 120)
-    wait_for("all records", lambda: desk.look("count", query=f"state:FAILURE args:{path.name}")["count"] == count)
+    wait_for("all records", lambda: client.look("count", query=f"state:FAILURE args:{path.name}")["count"] == count)
     return ids
 
 
@@ -51,8 +51,8 @@ def runs(path: Path) -> list[tuple[int, str]]:
     return [(int(number), task) for number, task in lines]
 
 
-def items(desk: Desk, job_id: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in desk.http.get(f"/api/v1/jobs/{job_id}/export").text.splitlines()]
+def items(client: ProductClient, job_id: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in client.http.get(f"/api/v1/jobs/{job_id}/export").text.splitlines()]
 
 
 def check_ran_twice(path: Path, job_items: list[dict[str, object]], count: int) -> None:
@@ -69,27 +69,27 @@ def check_ran_twice(path: Path, job_items: list[dict[str, object]], count: int) 
     assert all(task in seen for task, item in reruns.items() if item["outcome"] == "done")
 
 
-def test_rerun_many_tasks_while_the_server_is_killed(fast: Desk, tmp_path: Path) -> None:
-    desk, path = fast, tmp_path / f"m{uuid.uuid4().hex[:8]}"
-    count = 2_000 if desk.cluster.app.conf.broker_url.startswith("redis") else 600
-    run_marking_tasks(desk, path, count)
+def test_rerun_many_tasks_while_the_server_is_killed(fast: ProductClient, tmp_path: Path) -> None:
+    client, path = fast, tmp_path / f"m{uuid.uuid4().hex[:8]}"
+    count = 2_000 if client.cluster.app.conf.broker_url.startswith("redis") else 600
+    run_marking_tasks(client, path, count)
     query = f"state:FAILURE args:{path.name}"
-    plan = desk.post("jobs", {"action": "rerun", "query": query, "dry_run": True})["plan"]
+    plan = client.post("jobs", {"action": "rerun", "query": query, "dry_run": True})["plan"]
     assert (plan["count"], plan["limit"], plan["states"], plan["excluded"]) == (count, 10_000, {"FAILURE": count}, [])
     assert (len(plan["sample"]), plan["min_duration"]) == (20, count / 400)
-    job = desk.post("jobs", {"action": "rerun", "query": query, "expected_count": count})["job"]
+    job = client.post("jobs", {"action": "rerun", "query": query, "expected_count": count})["job"]
     assert (job["total"], job["outcomes"]) == (count, {"waiting": count})
 
-    wait_for("partial progress", lambda: desk.look(f"jobs/{job['id']}")["outcomes"].get("done", 0) > 200)
-    desk.kill()
-    desk.start()
-    finished = desk.wait_until_ended(job["id"])
+    wait_for("partial progress", lambda: client.look(f"jobs/{job['id']}")["outcomes"].get("done", 0) > 200)
+    client.kill()
+    client.start()
+    finished = client.wait_until_ended(job["id"])
     assert finished["state"] == "finished"
     assert finished["outcomes"].keys() <= {"done", "unknown"}
     assert sum(finished["outcomes"].values()) == count
     # at most one task was being sent
     assert finished["outcomes"].get("unknown", 0) <= 1
-    job_items = items(desk, job["id"])
+    job_items = items(client, job["id"])
     assert len(job_items) == count
     check_ran_twice(path, job_items, count)
     unknown = [item for item in job_items if item["outcome"] == "unknown"]
@@ -97,14 +97,14 @@ def test_rerun_many_tasks_while_the_server_is_killed(fast: Desk, tmp_path: Path)
         "may have been executed" in str(item["message"]) or "may have been sent" in str(item["message"])
         for item in unknown
     )
-    links = desk.look(f"tasks/{job_items[0]['task']}/reruns")["reruns"]
+    links = client.look(f"tasks/{job_items[0]['task']}/reruns")["reruns"]
     assert [(link["task"], link["job"]) for link in links] == [(job_items[0]["new_task"], job["id"])]
 
 
-def test_another_server_continues_the_job(slow: Desk, tmp_path: Path) -> None:
+def test_another_server_continues_the_job(slow: ProductClient, tmp_path: Path) -> None:
     path, count = tmp_path / f"m{uuid.uuid4().hex[:8]}", 250
     run_marking_tasks(slow, path, count)
-    with Desk(slow.cluster, "--bulk-rate=50", db=slow.db, recorder=False) as other:
+    with ProductClient(slow.cluster, "--bulk-rate=50", db=slow.db, recorder=False) as other:
         job = slow.post("jobs", {"action": "rerun", "query": f"state:FAILURE args:{path.name}"})["job"]
         wait_for("partial progress", lambda: other.look(f"jobs/{job['id']}")["outcomes"].get("done", 0) > 50)
         slow.kill()
@@ -115,7 +115,7 @@ def test_another_server_continues_the_job(slow: Desk, tmp_path: Path) -> None:
         check_ran_twice(path, job_items, count)
 
 
-def test_stop_a_running_job(slow: Desk, tmp_path: Path) -> None:
+def test_stop_a_running_job(slow: ProductClient, tmp_path: Path) -> None:
     path, count = tmp_path / f"m{uuid.uuid4().hex[:8]}", 200
     run_marking_tasks(slow, path, count)
     job = slow.post("jobs", {"action": "rerun", "query": f"state:FAILURE args:{path.name}", "rate": 20})["job"]
@@ -136,7 +136,7 @@ def test_stop_a_running_job(slow: Desk, tmp_path: Path) -> None:
     assert slow.refused("jobs/missing/stop", status=404)["code"] == "not_found"
 
 
-def test_outcomes_of_items(slow: Desk) -> None:
+def test_outcomes_of_items(slow: ProductClient) -> None:
     good = slow.sent("shop.fail", until="FAILURE")
     truncated = slow.sent("shop.echo", "x" * 2_000)
     body = {"action": "rerun", "ids": [good, truncated, "missing", good]}
@@ -161,7 +161,7 @@ def test_outcomes_of_items(slow: Desk) -> None:
     assert slow.look("jobs", limit=1)["jobs"][0]["id"] == job["id"]
 
 
-def test_jobs_that_are_not_created(slow: Desk, tmp_path: Path) -> None:
+def test_jobs_that_are_not_created(slow: ProductClient, tmp_path: Path) -> None:
     path = tmp_path / f"m{uuid.uuid4().hex[:8]}"
     run_marking_tasks(slow, path, 301)
     query = f"args:{path.name}"
@@ -177,45 +177,45 @@ def test_jobs_that_are_not_created(slow: Desk, tmp_path: Path) -> None:
     assert len(runs(path)) == 301
 
 
-def test_revoke_many_tasks(redis_desk: Desk) -> None:
-    desk = redis_desk
-    app, worker = desk.cluster.app, desk.cluster.worker
+def test_revoke_many_tasks(redis_client: ProductClient) -> None:
+    client = redis_client
+    app, worker = client.cluster.app, client.cluster.worker
     waiting = [str(app.send_task("shop.add", args=[1, 2], countdown=600).id) for _ in range(120)]
     for task_id in waiting:
-        desk.wait_for_state(task_id, "RECEIVED")
-    finished = desk.sent("shop.add", 1, 2)
-    plan = desk.post("jobs", {"action": "revoke", "ids": [*waiting, finished], "dry_run": True})["plan"]
+        client.wait_for_state(task_id, "RECEIVED")
+    finished = client.sent("shop.add", 1, 2)
+    plan = client.post("jobs", {"action": "revoke", "ids": [*waiting, finished], "dry_run": True})["plan"]
     assert [(one["reason"], one["count"]) for one in plan["excluded"]] == [("already finished (SUCCESS)", 1)]
-    job = desk.post("jobs", {"action": "revoke", "ids": [*waiting, finished]})["job"]
-    assert desk.wait_until_ended(job["id"])["outcomes"] == {"done": 120, "skipped": 1}
+    job = client.post("jobs", {"action": "revoke", "ids": [*waiting, finished]})["job"]
+    assert client.wait_until_ended(job["id"])["outcomes"] == {"done": 120, "skipped": 1}
     assert set(waiting) <= set(worker.inspect("revoked"))
 
 
-def test_terminate_and_abort_many_tasks(desk: Desk) -> None:
-    worker = desk.cluster.worker
-    resting = [desk.sent("shop.rest", 300, until="STARTED") for _ in range(2)]
-    job = desk.post("jobs", {"action": "terminate", "ids": resting, "signal": "kill"})["job"]
+def test_terminate_and_abort_many_tasks(client: ProductClient) -> None:
+    worker = client.cluster.worker
+    resting = [client.sent("shop.rest", 300, until="STARTED") for _ in range(2)]
+    job = client.post("jobs", {"action": "terminate", "ids": resting, "signal": "kill"})["job"]
     assert job["signal"] == "SIGKILL"
-    assert desk.wait_until_ended(job["id"])["outcomes"] == {"done": 2}
+    assert client.wait_until_ended(job["id"])["outcomes"] == {"done": 2}
     for task_id in resting:
-        desk.wait_for_state(task_id, "REVOKED")
-    assert all(worker.hostname in str(item["message"]) for item in items(desk, job["id"]))
-    aborting = [desk.sent("shop.until_aborted", until="STARTED") for _ in range(2)]
-    other = desk.sent("shop.add", 1, 2, until="RECEIVED", countdown=20)
-    job = desk.post("jobs", {"action": "abort", "ids": [*aborting, other]})["job"]
-    assert desk.wait_until_ended(job["id"])["outcomes"] == {"done": 2, "refused": 1}
-    assert [desk.result(task_id) for task_id in aborting] == ["saw it", "saw it"]
-    desk.post(f"tasks/{other}/revoke")
+        client.wait_for_state(task_id, "REVOKED")
+    assert all(worker.hostname in str(item["message"]) for item in items(client, job["id"]))
+    aborting = [client.sent("shop.until_aborted", until="STARTED") for _ in range(2)]
+    other = client.sent("shop.add", 1, 2, until="RECEIVED", countdown=20)
+    job = client.post("jobs", {"action": "abort", "ids": [*aborting, other]})["job"]
+    assert client.wait_until_ended(job["id"])["outcomes"] == {"done": 2, "refused": 1}
+    assert [client.result(task_id) for task_id in aborting] == ["saw it", "saw it"]
+    client.post(f"tasks/{other}/revoke")
 
 
-def test_the_end_of_a_job_is_audited(redis_desk: Desk) -> None:
+def test_the_end_of_a_job_is_audited(redis_client: ProductClient) -> None:
     from flower.store.factory import open_ledger
     from flower.store.ledger.audit import AuditFilter
 
-    origin = redis_desk.sent("shop.add", 1, 2)
-    job = redis_desk.post("jobs", {"action": "rerun", "ids": [origin]})["job"]
-    redis_desk.wait_until_ended(job["id"])
-    ledger = open_ledger(redis_desk.db)
+    origin = redis_client.sent("shop.add", 1, 2)
+    job = redis_client.post("jobs", {"action": "rerun", "ids": [origin]})["job"]
+    redis_client.wait_until_ended(job["id"])
+    ledger = open_ledger(redis_client.db)
     wait_for(
         "the audit entry", lambda: bool(ledger.audit.entries(AuditFilter(action="job.end", target=job["id"]), limit=1))
     )

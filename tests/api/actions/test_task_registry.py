@@ -1,11 +1,11 @@
 """Registered tasks of live workers."""
 
-from tests.helpers.product_client import Desk
+from tests.helpers.product_client import ProductClient
 
 
-def test_registered_tasks(desk: Desk) -> None:
-    registered = desk.look("registered")
-    worker = desk.cluster.worker.hostname
+def test_registered_tasks(client: ProductClient) -> None:
+    registered = client.look("registered")
+    worker = client.cluster.worker.hostname
     assert worker in registered["queried_workers"]
     tasks = {task["name"]: task for task in registered["tasks"]}
     add = tasks["shop.add"]

@@ -26,7 +26,7 @@ from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, StoreStatus
 from flower.store.query_results import FacetValue
 from tests.helpers.paths import DOCS
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 NOW = 1_800_000_000.0
 RECORDING: dict[str, Any] = {
@@ -216,10 +216,10 @@ def test_health_of_a_store(kind: str, tmp_path: Path) -> None:
 def test_over_http(tmp_path: Path, opened: None) -> None:
     store = MemoryStore()
     writer = MemoryWriter(store)
-    with Live(MemoryReader(store)) as server:
+    with WebServer(MemoryReader(store)) as server:
         assert server.http.get("/api/v1/health").json()["status"] == "unknown"
     writer.set_status({**RECORDING, "at": time.time()})
-    with Live(MemoryReader(store)) as server:
+    with WebServer(MemoryReader(store)) as server:
         server.ledger.queue_samples.add([QueueSample("mail", time.time(), 500, None, 0)])
         report = server.http.get("/api/v1/health").json()
         assert report["summary"] == "Queue “mail” has no consumers"

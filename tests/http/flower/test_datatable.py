@@ -6,7 +6,7 @@ import pytest
 
 from flower.records import Task
 from flower.store.protocols import Batch, Writer
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 FIELDS = ["name", "uuid", "state", "args", "retries", "received", "runtime", "worker"]
 
@@ -25,7 +25,7 @@ def ids(response: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_protocol(live: Live, method: str) -> None:
+def test_protocol(live: WebServer, method: str) -> None:
     given = params(length=2)
     response = (live.http.get("/tasks/datatable", params=given) if method == "GET"
               else live.http.post("/tasks/datatable", data=given))  # fmt: skip
@@ -40,14 +40,14 @@ def test_protocol(live: Live, method: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["draw", "start", "length", "order[0][column]"])
-def test_required_parameters(live: Live, missing: str) -> None:
+def test_required_parameters(live: WebServer, missing: str) -> None:
     without = {key: value for key, value in params().items() if key != missing}
     response = live.http.get("/tasks/datatable", params=without)
     assert (response.status_code, response.text) == (400, f"Missing argument {missing}")
     assert live.http.get("/tasks/datatable", params=params(**{missing: "x"})).status_code == 400
 
 
-def test_search_and_search_errors(live: Live) -> None:
+def test_search_and_search_errors(live: WebServer) -> None:
     result = live.http.get("/tasks/datatable", params=params(**{"search[value]": "state:FAILURE"})).json()
     assert (ids(result), result["recordsTotal"], result["recordsFiltered"]) == (["b"], 4, 1)
     wrong = live.http.get("/tasks/datatable", params=params(**{"search[value]": '"open'}))
@@ -56,7 +56,7 @@ def test_search_and_search_errors(live: Live) -> None:
     assert (wrong.json()["data"], wrong.json()["recordsFiltered"], wrong.json()["recordsTotal"]) == ([], 0, 4)
 
 
-def test_sorting(live: Live, writer: Writer) -> None:
+def test_sorting(live: WebServer, writer: Writer) -> None:
     more = [Task(uuid=f"r{number}", retries=number, received=1.0, timestamp=1.0) for number in (10, 2)]
     writer.write(Batch(new=more))
 
@@ -73,7 +73,7 @@ def test_sorting(live: Live, writer: Writer) -> None:
     assert ids(live.http.get("/tasks/datatable", params=unknown).json())[0] == "<script>alert(1)</script>/a b"
 
 
-def test_all_rows_and_slices(live: Live) -> None:
+def test_all_rows_and_slices(live: WebServer) -> None:
     def rows(**given: Any) -> list[str]:
         return ids(live.http.get("/tasks/datatable", params=params(**given)).json())
 

@@ -14,31 +14,31 @@ from flower.store.protocols import Reader
 from tests.helpers.celery_app import make
 from tests.helpers.clusters import Cluster
 from tests.helpers.servers import free_port, wait_for
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 Post = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def steered(cluster: Cluster, store: Reader, opened: None) -> Iterator[Live]:
-    with Live(store, lambda: cluster.app) as server:
+def steered(cluster: Cluster, store: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(store, lambda: cluster.app) as server:
         yield server
 
 
 @pytest.fixture
-def redis_steered(redis_cluster: Cluster, store: Reader, opened: None) -> Iterator[Live]:
-    with Live(store, lambda: redis_cluster.app) as server:
+def redis_steered(redis_cluster: Cluster, store: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(store, lambda: redis_cluster.app) as server:
         yield server
 
 
-def result(live: Live, task_id: str, timeout: float = 20) -> dict[str, Any]:
+def result(live: WebServer, task_id: str, timeout: float = 20) -> dict[str, Any]:
     response = live.http.get(f"/api/task/result/{task_id}", params={"timeout": timeout})
     assert response.status_code == 200, response.text
     result: dict[str, Any] = response.json()
     return result
 
 
-def test_apply(steered: Live) -> None:
+def test_apply(steered: WebServer) -> None:
     body = {"args": [1, 2], "timeout": 20, "priority": 3, "no_such_option": 1}
     response = steered.http.post("/api/task/apply/shop.add", json=body)
     assert response.headers["content-type"] == "application/json; charset=UTF-8"
@@ -47,7 +47,7 @@ def test_apply(steered: Live) -> None:
     assert result(steered, done["task-id"]) == done
 
 
-def test_apply_accepts_any_content_type_and_task_id(steered: Live) -> None:
+def test_apply_accepts_any_content_type_and_task_id(steered: WebServer) -> None:
     task_id = f"ours/{time.time()}"
     body = json.dumps({"args": ["<b>&amp;</b>"], "kwargs": {"ключ": "ä"}, "task_id": task_id, "timeout": 20})
     done = steered.http.post("/api/task/apply/shop.echo", content=body, headers={"Content-Type": "text/plain"}).json()
@@ -55,7 +55,7 @@ def test_apply_accepts_any_content_type_and_task_id(steered: Live) -> None:
     assert result(steered, task_id)["state"] == "SUCCESS"
 
 
-def test_result_of_a_failed_task(steered: Live) -> None:
+def test_result_of_a_failed_task(steered: WebServer) -> None:
     response = steered.http.post("/api/task/apply/shop.fail", json={"timeout": 20})
     done = response.json()
     assert response.status_code == 200
@@ -64,13 +64,13 @@ def test_result_of_a_failed_task(steered: Live) -> None:
     assert result(steered, done["task-id"]) == done
 
 
-def test_result_of_a_slow_task(steered: Live) -> None:
+def test_result_of_a_slow_task(steered: WebServer) -> None:
     done = steered.http.post("/api/task/apply/shop.rest", json={"args": [2], "timeout": 0.3}).json()
     assert done.keys() == {"task-id", "state"}
     assert done["state"] in ("PENDING", "STARTED")
 
 
-def test_result_of_a_sent_task(steered: Live) -> None:
+def test_result_of_a_sent_task(steered: WebServer) -> None:
     for action in ("async-apply", "send-task"):
         sent = steered.http.post(f"/api/task/{action}/shop.add", json={"args": [2, 2]}).json()
         assert sent == {"task-id": sent["task-id"], "state": "PENDING"}
@@ -80,7 +80,7 @@ def test_result_of_a_sent_task(steered: Live) -> None:
     assert steered.http.get("/api/task/result/nobody").json() == {"task-id": "nobody", "state": "PENDING"}
 
 
-def test_dates_are_converted_for_send_task_too(redis_steered: Live) -> None:
+def test_dates_are_converted_for_send_task_too(redis_steered: WebServer) -> None:
     sent = redis_steered.http.post("/api/task/send-task/shop.add", json={"expires": "2020-01-01 00:00:00.0"}).json()
     assert result(redis_steered, sent["task-id"])["state"] == "REVOKED"
 
@@ -101,7 +101,7 @@ def test_dates_are_converted_for_send_task_too(redis_steered: Live) -> None:
         (b'{"args": [1]}', "TypeError: add() missing 1 required positional argument: 'y'"),
     ],
 )
-def test_invalid_bodies(redis_steered: Live, body: bytes, text: str) -> None:
+def test_invalid_bodies(redis_steered: WebServer, body: bytes, text: str) -> None:
     for action in ("apply", "async-apply"):
         response = redis_steered.http.post(f"/api/task/{action}/shop.add", content=body)
         assert (response.status_code, response.text) == (400, text)
@@ -109,30 +109,30 @@ def test_invalid_bodies(redis_steered: Live, body: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe{", b"[" * 100_000, b'{"a": 1} x', b"\x00"])
-def test_invalid_json(redis_steered: Live, body: bytes) -> None:
+def test_invalid_json(redis_steered: WebServer, body: bytes) -> None:
     response = redis_steered.http.post("/api/task/send-task/shop.add", content=body)
     assert response.status_code == 400
     assert response.text
 
 
-def test_expires_null(redis_steered: Live) -> None:
+def test_expires_null(redis_steered: WebServer) -> None:
     body = {"args": [1, 2], "expires": None, "eta": None, "kwargs": None, "timeout": 20}
     assert redis_steered.http.post("/api/task/apply/shop.add", json=body).json()["result"] == 3
 
 
-def test_unknown_tasks(redis_steered: Live) -> None:
+def test_unknown_tasks(redis_steered: WebServer) -> None:
     for action in ("apply", "async-apply"):
         response = redis_steered.http.post(f"/api/task/{action}/a%26b/c", json={})
         assert (response.status_code, response.text) == (404, "Unknown task 'a&b/c'")
 
 
 @pytest.mark.parametrize("value", ["soon", "", "nan"])
-def test_invalid_timeouts(redis_steered: Live, value: str) -> None:
+def test_invalid_timeouts(redis_steered: WebServer, value: str) -> None:
     response = redis_steered.http.get("/api/task/result/x", params={"timeout": value})
     assert (response.status_code, response.text) == (400, f"Invalid argument '{value}' of type 'float'")
 
 
-def test_revoke_ends_a_running_task(steered: Live, cluster: Cluster) -> None:
+def test_revoke_ends_a_running_task(steered: WebServer, cluster: Cluster) -> None:
     sent = steered.http.post("/api/task/async-apply/shop.rest", json={"args": [60]}).json()["task-id"]
     assert cluster.worker.started(sent)
     response = steered.http.post(f"/api/task/revoke/{sent}", data={"terminate": "true"})
@@ -140,7 +140,7 @@ def test_revoke_ends_a_running_task(steered: Live, cluster: Cluster) -> None:
     assert result(steered, sent)["state"] == "REVOKED"
 
 
-def test_revoke_accepts_any_id_and_signal(redis_steered: Live) -> None:
+def test_revoke_accepts_any_id_and_signal(redis_steered: WebServer) -> None:
     response = redis_steered.http.post("/api/task/revoke/no/body?terminate=1&signal=SIGNONSENSE")
     assert (response.status_code, response.json()) == (200, {"message": "Revoked 'no/body'"})
     response = redis_steered.http.post("/api/task/revoke/x", data={"terminate": "maybe"})
@@ -150,7 +150,7 @@ def test_revoke_accepts_any_id_and_signal(redis_steered: Live) -> None:
     )
 
 
-def test_abort(steered: Live, cluster: Cluster) -> None:
+def test_abort(steered: WebServer, cluster: Cluster) -> None:
     sent = steered.http.post("/api/task/async-apply/shop.until_aborted", json={}).json()["task-id"]
     assert cluster.worker.started(sent)
     assert steered.http.post(f"/api/task/abort/{sent}").json() == {"message": f"Aborted '{sent}'"}
@@ -158,7 +158,7 @@ def test_abort(steered: Live, cluster: Cluster) -> None:
     assert steered.http.post("/api/task/abort/never-was").json() == {"message": "Aborted 'never-was'"}
 
 
-def test_limits(steered: Live, cluster: Cluster) -> None:
+def test_limits(steered: WebServer, cluster: Cluster) -> None:
     where = {"workername": cluster.worker.hostname}
     reply = steered.http.post("/api/task/rate-limit/shop.limited", data={**where, "ratelimit": "300/h"})
     assert (reply.status_code, reply.json()) == (200, {"message": "new rate limit set successfully"})
@@ -171,7 +171,7 @@ def test_limits(steered: Live, cluster: Cluster) -> None:
     assert "time_limit=6.5" in mine
 
 
-def test_limits_are_checked_in_order(redis_steered: Live, redis_cluster: Cluster) -> None:
+def test_limits_are_checked_in_order(redis_steered: WebServer, redis_cluster: Cluster) -> None:
     worker = redis_cluster.worker.hostname
     params: list[tuple[str, dict[str, str], int, str]] = [
         ("rate-limit/x", {}, 400, "Missing argument workername"),
@@ -213,13 +213,13 @@ def test_limits_are_checked_in_order(redis_steered: Live, redis_cluster: Cluster
 def test_task_that_no_worker_has(redis_cluster: Cluster, store: Reader, opened: None) -> None:
     app = make(redis_cluster.app.conf.broker_url, None)
     app.task(name="shop.only_here", shared=False)(test_abort)
-    with Live(store, lambda: app) as live:
+    with WebServer(store, lambda: app) as live:
         data = {"workername": redis_cluster.worker.hostname, "ratelimit": "1/s"}
         response = live.http.post("/api/task/rate-limit/shop.only_here", data=data)
         assert (response.status_code, response.text) == (403, "Failed to set rate limit: 'unknown task'")
 
 
-def test_forms_of_both_kinds(redis_steered: Live) -> None:
+def test_forms_of_both_kinds(redis_steered: WebServer) -> None:
     multipart = {"workername": (None, "w")}
     response = redis_steered.http.post("/api/task/timeout/my_task", files=multipart)
     assert response.text == "Unknown worker 'w'"
@@ -229,7 +229,7 @@ def test_forms_of_both_kinds(redis_steered: Live) -> None:
         assert response.status_code in (400, 404)
 
 
-def test_queues(steered: Live) -> None:
+def test_queues(steered: WebServer) -> None:
     queues = steered.http.get("/api/queues/length").json()["active_queues"]
     assert "celery" in [queue["name"] for queue in queues]
     assert all(isinstance(queue["messages"], int) for queue in queues)
@@ -237,7 +237,7 @@ def test_queues(steered: Live) -> None:
 
 def test_without_a_result_backend(redis_cluster: Cluster, store: Reader, opened: None) -> None:
     app = make(redis_cluster.app.conf.broker_url, None)
-    with Live(store, lambda: app) as live:
+    with WebServer(store, lambda: app) as live:
         for response in (live.http.get("/api/task/result/x"), live.http.post("/api/task/abort/x")):
             assert (response.status_code, response.text) == (503, "")
         assert live.http.post("/api/task/async-apply/shop.add", json={"args": [1, 2]}).json().keys() == {"task-id"}
@@ -256,14 +256,14 @@ def test_broker_unreachable(store: Reader, opened: None) -> None:
         ("POST", "/api/task/revoke/x"),
         ("POST", "/api/task/abort/x"),
     ]
-    with Live(store, lambda: app) as live:
+    with WebServer(store, lambda: app) as live:
         for method, path in params:
             response = live.http.request(method, path)
             assert (response.status_code, response.text) == (503, "Broker or result backend unavailable"), path
 
 
 def test_transports_without_queue_statistics(store: Reader, opened: None) -> None:
-    with Live(store, lambda: make("memory://", None)) as live:
+    with WebServer(store, lambda: make("memory://", None)) as live:
         response = live.http.get("/api/queues/length")
         assert (response.status_code, response.text) == (404, "'memory' broker is not supported")
 

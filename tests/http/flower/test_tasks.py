@@ -10,20 +10,20 @@ import pytest
 from flower.records import Task
 from flower.store.factory import open_reader
 from flower.store.protocols import Batch, Writer
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 SORTS = "expected one of name, received, started, state"
 ALL = ["<script>alert(1)</script>/a b", "c/d", "b", "a"]
 
 
-def ids(live: Live, **parameters: Any) -> list[str]:
+def ids(live: WebServer, **parameters: Any) -> list[str]:
     response = live.http.get("/api/tasks", params=parameters)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json; charset=UTF-8"
     return list(response.json())
 
 
-def test_task_object(live: Live) -> None:
+def test_task_object(live: WebServer) -> None:
     result = live.http.get("/api/task/info/a").json()
     assert result == live.http.get("/api/tasks").json()["a"]
     assert result["worker"] == "celery@w1"
@@ -33,7 +33,7 @@ def test_task_object(live: Live) -> None:
     assert {"uuid", "root", "parent", "clock", "client", "exchange", "routing_key", "rejected", "eta"} <= result.keys()
 
 
-def test_default_order(live: Live) -> None:
+def test_default_order(live: WebServer) -> None:
     assert ids(live) == ALL
 
 
@@ -68,11 +68,11 @@ def test_default_order(live: Live) -> None:
         ({"nonsense": "1"}, ALL),
     ],
 )
-def test_filters(live: Live, parameters: dict[str, Any], expected: list[str]) -> None:
+def test_filters(live: WebServer, parameters: dict[str, Any], expected: list[str]) -> None:
     assert ids(live, **parameters) == expected
 
 
-def test_repeated_and_blank_parameters(live: Live) -> None:
+def test_repeated_and_blank_parameters(live: WebServer) -> None:
     assert list(live.http.get("/api/tasks?limit=3&limit=%201%20").json()) == ALL[:1]
 
 
@@ -101,44 +101,44 @@ def test_repeated_and_blank_parameters(live: Live) -> None:
         ("/api/tasks/", 404, ""),
     ],
 )
-def test_errors_are_plain_text(live: Live, path: str, status: int, text: str) -> None:
+def test_errors_are_plain_text(live: WebServer, path: str, status: int, text: str) -> None:
     response = live.http.get(path)
     assert (response.status_code, response.text) == (status, text)
     assert response.headers["content-type"].lower() == "text/plain; charset=utf-8"
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_search_errors_are_json(live: Live) -> None:
+def test_search_errors_are_json(live: WebServer) -> None:
     response = live.http.get("/api/tasks", params={"search": "(shop"})
     assert response.status_code == 400
     assert "at position 0." in response.json()["error"]
 
 
-def test_ids_with_slashes(live: Live) -> None:
+def test_ids_with_slashes(live: WebServer) -> None:
     assert live.http.get("/api/task/info/c/d").json()["uuid"] == "c/d"
     assert live.http.get("/api/task/info/c%2Fd").json()["uuid"] == "c/d"
     assert live.http.get("/api/task/info/%3Cscript%3Ealert(1)%3C%2Fscript%3E/a%20b").json()["state"] == "PROGRESS"
 
 
-def test_task_types(live: Live) -> None:
+def test_task_types(live: WebServer) -> None:
     assert live.http.get("/api/task/types").json() == {
         "task-types": ["<img src=x onerror=alert(1)>", "shop.charge", "shop.mail"]
     }
 
 
-def test_healthcheck(live: Live) -> None:
+def test_healthcheck(live: WebServer) -> None:
     response = live.http.get("/healthcheck")
     assert (response.text, response.headers["content-type"].split(";")[0]) == ("OK", "text/html")
 
 
 @pytest.mark.parametrize("path", ["/api/tasks", "/api/task/info/a", "/api/task/types", "/healthcheck", "/tasks"])
-def test_head_is_get_without_a_body(live: Live, path: str) -> None:
+def test_head_is_get_without_a_body(live: WebServer, path: str) -> None:
     head, got = live.http.head(path), live.http.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
-def test_options_and_wrong_methods(live: Live) -> None:
+def test_options_and_wrong_methods(live: WebServer) -> None:
     for path in ("/api/tasks", "/api/task/apply/x", "/tasks", "/nowhere"):
         response = live.http.options(path)
         assert (response.status_code, response.content) == (204, b"")
@@ -152,7 +152,7 @@ def test_list_is_streamed(writer: Writer, tmp_path: Any, opened: None) -> None:
     writer.write(
         Batch(new=[Task(uuid=f"t{n}", name="shop.add", timestamp=float(n), received=1.0) for n in range(many)])
     )
-    with Live(open_reader(tmp_path / "store")) as live:
+    with WebServer(open_reader(tmp_path / "store")) as live:
         with live.http.stream("GET", "/api/tasks") as response:
             assert "content-length" not in response.headers
             body = b"".join(response.iter_raw())
@@ -164,7 +164,7 @@ def test_list_is_streamed(writer: Writer, tmp_path: Any, opened: None) -> None:
         assert live.http.get("/api/tasks?limit=1").status_code == 200
 
 
-def test_healthcheck_does_not_block(live: Live) -> None:
+def test_healthcheck_does_not_block(live: WebServer) -> None:
     """The health check responds while all worker threads of the server are blocked."""
     release = threading.Event()
     started_at = threading.Semaphore(0)

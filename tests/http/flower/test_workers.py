@@ -15,7 +15,7 @@ from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.servers import Server, free_port, wait_for
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.fixture
@@ -28,17 +28,17 @@ def worker(broker: Server) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def live(worker: Worker, store: Reader, opened: None) -> Iterator[Live]:
-    with Live(store, lambda: worker.app) as server:
+def live(worker: Worker, store: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(store, lambda: worker.app) as server:
         yield server
 
 
-def post(live: Live, action: str, worker: str, **data: Any) -> tuple[int, str]:
+def post(live: WebServer, action: str, worker: str, **data: Any) -> tuple[int, str]:
     response = live.http.post(f"/api/worker/{action}/{worker}", data=data)
     return response.status_code, response.json()["message"] if response.status_code == 200 else response.text
 
 
-def test_inspection(live: Live, worker: Worker) -> None:
+def test_inspection(live: WebServer, worker: Worker) -> None:
     name = worker.hostname
     assert live.http.get("/api/workers").json() == {}
     started_at = time.time()
@@ -57,12 +57,12 @@ def test_inspection(live: Live, worker: Worker) -> None:
     assert list(live.http.get("/api/workers", params={"status": "1"}).json()) == ["celery@w1", "celery@w2"]
 
 
-def test_unknown_worker_is_inspected(live: Live, worker: Worker) -> None:
+def test_unknown_worker_is_inspected(live: WebServer, worker: Worker) -> None:
     result = live.http.get("/api/workers", params={"workername": worker.hostname}).json()
     assert result[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
 
 
-def test_new_worker_is_inspected(live: Live, worker: Worker, writer: Writer) -> None:
+def test_new_worker_is_inspected(live: WebServer, worker: Worker, writer: Writer) -> None:
     now = time.time()
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=now, freq=600.0), Record("mute@w", heartbeat=now)]))
     result = live.http.get("/api/workers").json()
@@ -72,7 +72,7 @@ def test_new_worker_is_inspected(live: Live, worker: Worker, writer: Writer) -> 
     assert live.http.get("/api/workers", params={"status": "1"}).json()[worker.hostname] is True
 
 
-def test_concurrent_requests_share_one_inspection(live: Live, worker: Worker) -> None:
+def test_concurrent_requests_share_one_inspection(live: WebServer, worker: Worker) -> None:
     started_at = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
         params = [pool.submit(live.http.get, "/api/workers", params={"refresh": "1"}) for _ in range(20)]
@@ -82,7 +82,7 @@ def test_concurrent_requests_share_one_inspection(live: Live, worker: Worker) ->
     assert time.monotonic() - started_at < 15
 
 
-def test_last_replies_remain(live: Live, worker: Worker) -> None:
+def test_last_replies_remain(live: WebServer, worker: Worker) -> None:
     before = live.http.get("/api/workers", params={"refresh": "1", "workername": worker.hostname}).json()
     worker.signal(signal.SIGSTOP)
     try:
@@ -99,7 +99,7 @@ def test_last_replies_remain(live: Live, worker: Worker) -> None:
     )
 
 
-def test_grow_and_shrink(live: Live, worker: Worker) -> None:
+def test_grow_and_shrink(live: WebServer, worker: Worker) -> None:
     name = worker.hostname
     assert len(worker.pool()) == 3
     assert post(live, "pool/grow", name, n=2) == (200, f"Growing '{name}' worker's pool by 2")
@@ -120,14 +120,14 @@ def test_grow_and_shrink(live: Live, worker: Worker) -> None:
     assert len(worker.pool()) == 4
 
 
-def test_restart_pool(live: Live, worker: Worker) -> None:
+def test_restart_pool(live: WebServer, worker: Worker) -> None:
     before = set(worker.pool())
     assert post(live, "pool/restart", worker.hostname) == (200, f"Restarting '{worker.hostname}' worker's pool")
     # each process is replaced when it has done its next task; Celery gives one to the first itself
     wait_for("another process", lambda: len(worker.pool()) == 3 and bool(before - set(worker.pool())))
 
 
-def test_consumers(live: Live, worker: Worker) -> None:
+def test_consumers(live: WebServer, worker: Worker) -> None:
     name, queue = worker.hostname, "a&b <i>"
     assert post(live, "queue/add-consumer", name, queue=queue) == (200, f"add consumer {queue}")
     wait_for("the consumer", lambda: queue in worker.queues())
@@ -138,7 +138,7 @@ def test_consumers(live: Live, worker: Worker) -> None:
         assert post(live, f"queue/{action}-consumer", name) == (400, "Missing argument queue")
 
 
-def test_shutdown(live: Live, worker: Worker) -> None:
+def test_shutdown(live: WebServer, worker: Worker) -> None:
     assert post(live, "shutdown", worker.hostname) == (200, "Shutting down!")
     assert worker.process is not None
     worker.process.wait(30)
@@ -147,7 +147,7 @@ def test_shutdown(live: Live, worker: Worker) -> None:
 def test_autoscale(broker: Server, store: Reader, opened: None) -> None:
     app = make(broker.url, None)  # type: ignore[attr-defined]
     app.conf.task_default_queue = f"scale{free_port()}"
-    with Worker(app, "scale", 3, "--autoscale=3,1") as worker, Live(store, lambda: app) as live:
+    with Worker(app, "scale", 3, "--autoscale=3,1") as worker, WebServer(store, lambda: app) as live:
         name = worker.hostname
         message = f"Autoscaling '{name}' worker (min=2, max=5)"
         assert post(live, "pool/autoscale", name, min=2, max=5) == (200, message)
@@ -167,20 +167,20 @@ def test_autoscale(broker: Server, store: Reader, opened: None) -> None:
         assert post(live, "pool/restart", name) == (403, refused)
 
 
-def test_rejected_commands(live: Live, worker: Worker, store: Reader) -> None:
+def test_rejected_commands(live: WebServer, worker: Worker, store: Reader) -> None:
     name = worker.hostname
     refused = f"Failed to autoscale '{name}' worker: ValueError('Autoscale not enabled')"
     assert post(live, "pool/autoscale", name, min=1, max=2) == (403, refused)
     for path in ("shutdown", "pool/restart", "pool/grow", "pool/autoscale", "queue/add-consumer"):
         assert post(live, path, "no/such@w", n="x") == (404, "Unknown worker 'no/such@w'")
-    with Live(store, lambda: worker.app, read_only=True) as closed:
+    with WebServer(store, lambda: worker.app, read_only=True) as closed:
         assert post(closed, "pool/grow", "nobody") == (403, "Read only mode is enabled")
     assert len(worker.pool()) == 3
 
 
-def test_worker_without_reply(live: Live, worker: Worker, store: Reader) -> None:
+def test_worker_without_reply(live: WebServer, worker: Worker, store: Reader) -> None:
     name = worker.hostname
-    with Live(store, lambda: worker.app, reply_timeout=0.5) as impatient:
+    with WebServer(store, lambda: worker.app, reply_timeout=0.5) as impatient:
         assert impatient.http.get("/api/workers", params={"workername": name}).status_code == 200
         worker.signal(signal.SIGSTOP)
         try:
@@ -195,7 +195,7 @@ def test_worker_without_reply(live: Live, worker: Worker, store: Reader) -> None
 
 def test_broker_unreachable(store: Reader, opened: None) -> None:
     app = make(f"redis://127.0.0.1:{free_port()}", None)
-    with Live(store, lambda: app) as live:
+    with WebServer(store, lambda: app) as live:
         response = live.http.get("/api/workers", params={"refresh": "1"})
         assert (response.status_code, response.text) == (503, "Failed to update workers: broker unreachable")
         assert live.http.get("/api/workers").json() == {}
@@ -204,7 +204,7 @@ def test_broker_unreachable(store: Reader, opened: None) -> None:
         assert (response.status_code, response.text) == (503, "Broker or result backend unavailable")
 
 
-def test_last_replies_of_a_killed_worker(live: Live, worker: Worker, writer: Writer) -> None:
+def test_last_replies_of_a_killed_worker(live: WebServer, worker: Worker, writer: Writer) -> None:
     name = worker.hostname
     live.http.get("/api/workers", params={"refresh": "1"})
     assert worker.process is not None

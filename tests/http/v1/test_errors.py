@@ -9,7 +9,7 @@ from flower.http.v1.openapi_examples import example_store
 from flower.store.memory import MemoryReader
 from flower.store.query_results import Count
 from tests.helpers.api_v1 import ClientOf, error, get
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_unexpected_error(client_of: ClientOf, raised: Exception, status: int, c
 
 def test_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
-    with Live(example_store()) as live:
+    with WebServer(example_store()) as live:
         result = error(live.http, "tasks", 401)
         assert (result["code"], result["message"]) == ("unauthenticated", API_DISABLED)
         # The document contains no data of the cluster.
         assert live.http.get("/api/v1/openapi.json").status_code == 200
-    with Live(example_store(), basic_auth=("ann:secret",)) as live:
+    with WebServer(example_store(), basic_auth=("ann:secret",)) as live:
         for address in ("tasks", "openapi.json", "docs"):
             response = live.http.get(f"/api/v1/{address}")
             assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthenticated")
@@ -103,7 +103,7 @@ def test_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_under_a_prefix(opened: None) -> None:
-    with Live(example_store(), url_prefix="flower") as live:
+    with WebServer(example_store(), url_prefix="flower") as live:
         assert live.http.get("/flower/api/v1/count").json()["count"] == 5
         assert live.http.get("/flower/api/v1/nothing").json()["error"]["code"] == "not_found"
         assert 'data-document="/flower/api/v1/openapi.json"' in live.http.get("/flower/api/v1/docs").text

@@ -15,7 +15,7 @@ from flower.store.ledger.audit import AuditFilter
 from flower.store.ledger.failure_notes import FailureNote
 from flower.store.protocols import Batch, Reader, TaskChange, Writer
 from tests.helpers.api_v1 import error, get
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 HOUR = 3_600.0
 
@@ -74,8 +74,8 @@ def reader(writer: Writer, tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.fixture
-def server(reader: Reader, opened: None) -> Iterator[Live]:
-    with Live(reader) as running:
+def server(reader: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(reader) as running:
         yield running
 
 
@@ -83,11 +83,11 @@ def by_status(http: httpx.Client, params: str = "") -> dict[str, str]:
     return {row["fingerprint"]["id"]: row["status"] for row in get(http, f"failures?{params}")["failures"]}
 
 
-def post(server: Live, failure: str, deed: str, **body: object) -> httpx.Response:
+def post(server: WebServer, failure: str, deed: str, **body: object) -> httpx.Response:
     return server.http.post(f"/api/v1/failures/{failure}/{deed}", json=body)
 
 
-def test_seen_times_include_all_tasks(server: Live) -> None:
+def test_seen_times_include_all_tasks(server: WebServer) -> None:
     [young] = get(server.http, "failures", start="-1h")["failures"]
     assert (young["status"], young["note"]) == ("new", None)
     [old] = get(server.http, "failures", query="uuid:old-2")["failures"]
@@ -96,7 +96,7 @@ def test_seen_times_include_all_tasks(server: Live) -> None:
     assert get(server.http, f"failures/{ident(OLD)}")["failure"]["first_seen_at"] == old["first_seen_at"]
 
 
-def test_resolved_group_regresses(server: Live, writer: Writer) -> None:
+def test_resolved_group_regresses(server: WebServer, writer: Writer) -> None:
     response = post(server, ident(OLD), "resolve", comment="mended")
     assert response.json()["status"] == "resolved"
     row = get(server.http, f"failures/{ident(OLD)}")["failure"]
@@ -107,7 +107,7 @@ def test_resolved_group_regresses(server: Live, writer: Writer) -> None:
     assert by_status(server.http)[ident(OLD)] == "open"
 
 
-def test_mute_expires(server: Live, reader: Reader) -> None:
+def test_mute_expires(server: WebServer, reader: Reader) -> None:
     until = time.time() + HOUR
     assert post(server, ident(YOUNG), "mute", expires_at=until, comment="known").json()["status"] == "muted"
     assert by_status(server.http)[ident(YOUNG)] == "muted"
@@ -119,7 +119,7 @@ def test_mute_expires(server: Live, reader: Reader) -> None:
         assert post(server, ident(YOUNG), "mute", expires_at=wrong).status_code == 400
 
 
-def test_status_filter(server: Live) -> None:
+def test_status_filter(server: WebServer) -> None:
     post(server, ident(OLD), "resolve")
     assert by_status(server.http, "status=resolved") == {ident(OLD): "resolved"}
     assert by_status(server.http, "status=new,open") == {ident(YOUNG): "new"}
@@ -130,7 +130,7 @@ def test_status_filter(server: Live) -> None:
     assert "status" in error(server.http, "failures?status=gone")["message"]
 
 
-def test_unknown_group(server: Live) -> None:
+def test_unknown_group(server: WebServer) -> None:
     for deed in ("resolve", "mute", "reopen"):
         response = post(server, "0123456789abcdef", deed)
         assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")

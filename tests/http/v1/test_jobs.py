@@ -5,16 +5,16 @@ import httpx
 from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.jobs import Job
 from tests.helpers.api_v1 import error, get
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 
-def add_job(live: Live, job_id: str, created_at: float, tasks: int) -> None:
+def add_job(live: WebServer, job_id: str, created_at: float, tasks: int) -> None:
     job = Job(id=job_id, action="revoke", state="running", created_by="ann", created_at=created_at, rate=1.0, total=0)
     assert live.ledger.jobs.create(job, [(f"task-{number}", None) for number in range(tasks)], limit=100)
 
 
 def test_pages_of_jobs_and_items(opened: None) -> None:
-    with Live(example_store()) as live:
+    with WebServer(example_store()) as live:
         for number in range(5):
             add_job(live, f"job-{number}", 1_000.0 + number, tasks=5)
         jobs, cursor = [], ""
@@ -34,7 +34,7 @@ def test_pages_of_jobs_and_items(opened: None) -> None:
 
 
 def test_stop(opened: None) -> None:
-    with Live(example_store()) as live:
+    with WebServer(example_store()) as live:
         add_job(live, "job", 1_000.0, tasks=1)
         stopped: httpx.Response = live.http.post("/api/v1/jobs/job/stop")
         assert (stopped.status_code, stopped.json()["stopping"]) == (200, True)

@@ -16,7 +16,7 @@ from flower.store.protocols import Batch, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.servers import Redis, free_port
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 API = "/api/v1"
 
@@ -37,15 +37,15 @@ def worker(redis_server: Redis) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def live(worker: Worker, writer: Writer, tmp_path: Any, opened: None) -> Iterator[Live]:
+def live(worker: Worker, writer: Writer, tmp_path: Any, opened: None) -> Iterator[WebServer]:
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=time.time(), freq=600.0), Record("gone@w")]))
     reader = open_reader(tmp_path / "store")
-    with Live(reader, lambda: worker.app, reply_timeout=10.0) as server:
+    with WebServer(reader, lambda: worker.app, reply_timeout=10.0) as server:
         yield server
     reader.close()
 
 
-def test_queues(live: Live, worker: Worker, writer: Writer) -> None:
+def test_queues(live: WebServer, worker: Worker, writer: Writer) -> None:
     queue = f"waits{free_port()}"
     sent = worker.app.send_task("shop.add", [1, 2], queue=queue)
     hour_ago = time.time() - 3600

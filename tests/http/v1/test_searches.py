@@ -10,46 +10,46 @@ import pytest
 from flower.http.v1.openapi_examples import example_store
 from flower.http.v1.searches import MAX_SAVED_SEARCHES
 from flower.store.ledger.audit import AuditFilter
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 USERS = {"ann": "admin", "olga": "operator", "otto": "operator", "vera": "viewer"}
 SEARCHES = "/api/v1/searches"
 
 
 @pytest.fixture
-def server() -> Iterator[Live]:
+def server() -> Iterator[WebServer]:
     users = tuple(f"{user}:pw" for user in USERS)
     roles = tuple(f"{user}:{role}" for user, role in USERS.items())
-    with Live(example_store(), basic_auth=users, roles=roles) as running:
+    with WebServer(example_store(), basic_auth=users, roles=roles) as running:
         yield running
 
 
-def post(server: Live, path: str, user: str, body: Any = None) -> httpx.Response:
+def post(server: WebServer, path: str, user: str, body: Any = None) -> httpx.Response:
     return server.http.post(path, json=body, auth=(user, "pw"))
 
 
-def replace(server: Live, search_id: str, user: str, body: Any) -> httpx.Response:
+def replace(server: WebServer, search_id: str, user: str, body: Any) -> httpx.Response:
     return server.http.put(f"{SEARCHES}/{search_id}", json=body, auth=(user, "pw"))
 
 
-def delete(server: Live, search_id: str, user: str) -> httpx.Response:
+def delete(server: WebServer, search_id: str, user: str) -> httpx.Response:
     return server.http.delete(f"{SEARCHES}/{search_id}", auth=(user, "pw"))
 
 
-def save(server: Live, user: str, **fields: Any) -> dict[str, Any]:
+def save(server: WebServer, user: str, **fields: Any) -> dict[str, Any]:
     response = post(server, SEARCHES, user, {"name": "Failed", "query": "state:FAILURE", **fields})
     assert response.status_code == 200, response.text
     result: dict[str, Any] = response.json()
     return result
 
 
-def names(server: Live, user: str) -> list[str]:
+def names(server: WebServer, user: str) -> list[str]:
     response = server.http.get(SEARCHES, auth=(user, "pw"))
     assert response.status_code == 200
     return [row["name"] for row in response.json()["searches"]]
 
 
-def test_shared_searches_are_visible_to_all_users(server: Live) -> None:
+def test_shared_searches_are_visible_to_all_users(server: WebServer) -> None:
     made = save(server, "olga", name=" Slow ", start="-1h", columns=["name", "kwargs.amount"], sort=["-runtime"])
     assert (made["name"], made["owner"], made["shared"], made["can_edit"]) == ("Slow", "olga", False, True)
     assert (made["start"], made["columns"], made["sort"]) == ("-1h", ["name", "kwargs.amount"], ["-runtime"])
@@ -60,7 +60,7 @@ def test_shared_searches_are_visible_to_all_users(server: Live) -> None:
     assert row["can_edit"] is False
 
 
-def test_only_the_owner_and_an_admin_can_edit(server: Live) -> None:
+def test_only_the_owner_and_an_admin_can_edit(server: WebServer) -> None:
     shared, own = save(server, "olga", shared=True)["id"], save(server, "olga")["id"]
     change = {"name": "Other", "query": "state:RETRY"}
     assert replace(server, shared, "vera", change).status_code == 403
@@ -87,14 +87,14 @@ def test_only_the_owner_and_an_admin_can_edit(server: Live) -> None:
         ({"name": "x", "colour": "red"}, "body"),
     ],
 )
-def test_invalid_searches_are_rejected(server: Live, body: dict[str, Any], message: str) -> None:
+def test_invalid_searches_are_rejected(server: WebServer, body: dict[str, Any], message: str) -> None:
     response = post(server, SEARCHES, "olga", body)
     assert response.status_code == 400
     assert message in response.json()["error"]["message"]
     assert names(server, "olga") == []
 
 
-def test_maximum_number_of_searches(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maximum_number_of_searches(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flower.http.v1.searches.MAX_SAVED_SEARCHES", 2)
     assert MAX_SAVED_SEARCHES > 2
     save(server, "olga")
@@ -104,7 +104,7 @@ def test_maximum_number_of_searches(server: Live, monkeypatch: pytest.MonkeyPatc
     assert "Too many saved searches" in response.text
 
 
-def test_audit_entries(server: Live) -> None:
+def test_audit_entries(server: WebServer) -> None:
     made = save(server, "olga")["id"]
     replace(server, made, "olga", {"name": "Other"})
     delete(server, made, "ann")
@@ -115,7 +115,7 @@ def test_audit_entries(server: Live) -> None:
     assert all(made in entry.targets for entry in entries)
 
 
-def test_former_column_names_are_converted(server: Live) -> None:
+def test_former_column_names_are_converted(server: WebServer) -> None:
     """Searches that were saved before the columns of times ended in `_at`."""
     search_id = save(server, "olga")["id"]
     ledger = server.ledger.saved_searches
@@ -128,7 +128,7 @@ def test_former_column_names_are_converted(server: Live) -> None:
 
 def test_permission_to_edit_searches_of_other_users() -> None:
     roles = ("olga:operator", "otto:curator")
-    with Live(
+    with WebServer(
         example_store(), basic_auth=("olga:pw", "otto:pw"), roles=roles, own_roles=("curator:view+tasks+searches",)
     ) as server:
         search_id = save(server, "olga", shared=True)["id"]

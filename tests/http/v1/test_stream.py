@@ -23,8 +23,8 @@ from flower.store.protocols import Batch, Reader, TaskChange, Writer
 from flower.web.server import SHUTDOWN_TIMEOUT, create_server
 from tests.helpers.api_v1 import error
 from tests.helpers.servers import wait_for
-from tests.helpers.sse_client import Listener
-from tests.helpers.web_server import Live
+from tests.helpers.sse_client import StreamReader
+from tests.helpers.web_server import WebServer
 
 
 def task(number: int, **fields: Any) -> Task:
@@ -43,8 +43,8 @@ def change(writer: Writer, tasks: Sequence[Task], **fields: Any) -> None:
     writer.write(Batch(changed=changed))
 
 
-def test_task_changes(live: Live, writer: Writer) -> None:
-    with Listener(live.http, columns="name,state", topics="tasks") as listener:
+def test_task_changes(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, columns="name,state", topics="tasks") as listener:
         hello = listener.wait("start")
         assert abs(hello.data["opened_at"] - time.time()) < 60
         assert hello.id == str(hello.data["sequence"])
@@ -64,8 +64,8 @@ def test_task_changes(live: Live, writer: Writer) -> None:
         assert {event.name for event in listener.events} == {"start", "tasks"}
 
 
-def test_rows_equal_those_of_the_list(live: Live, writer: Writer) -> None:
-    with Listener(live.http, topics="tasks", columns="all") as listener:
+def test_rows_equal_those_of_the_list(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, topics="tasks", columns="all") as listener:
         listener.wait("start")
         hostile = task(1, name="<script>\r\n\ndata: x\n\n", args="('\u202e\u2028',)", kwargs="{'a': 1}")
         writer.write(Batch(new=[hostile]))
@@ -75,8 +75,8 @@ def test_rows_equal_those_of_the_list(live: Live, writer: Writer) -> None:
     assert row["name"] == hostile.name
 
 
-def test_removed_tasks(live: Live, writer: Writer) -> None:
-    with Listener(live.http, query="state:PENDING", topics="tasks") as listener:
+def test_removed_tasks(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, query="state:PENDING", topics="tasks") as listener:
         listener.wait("start")
         tasks = [task(1), task(2), task(3, state="FAILURE")]
         writer.write(Batch(new=tasks))
@@ -89,8 +89,8 @@ def test_removed_tasks(live: Live, writer: Writer) -> None:
         assert set(listener.tasks()) == {"task-2"}
 
 
-def test_window_moves_with_time(live: Live, writer: Writer) -> None:
-    with Listener(live.http, start="-1h", end="now", topics="tasks") as listener:
+def test_window_moves_with_time(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, start="-1h", end="now", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(1, received=time.time() - 7200), task(2), task(3, received=time.time() + 7200)]))
         data = listener.wait("tasks").data
@@ -99,8 +99,8 @@ def test_window_moves_with_time(live: Live, writer: Writer) -> None:
         assert set(data["removed"]) == {"task-1", "task-3"}
 
 
-def test_maximum_number_of_rows(live: Live, writer: Writer) -> None:
-    with Listener(live.http, columns="name", topics="tasks") as listener:
+def test_maximum_number_of_rows(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, columns="name", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number, timestamp=1000.0 + number) for number in range(450)]))
         data = listener.wait("tasks").data
@@ -108,8 +108,8 @@ def test_maximum_number_of_rows(live: Live, writer: Writer) -> None:
     assert (data["more"], data["changed"], data["omitted"], data["removed"]) == (250, 450, 0, [])
 
 
-def test_maximum_size_of_a_message(live: Live, writer: Writer) -> None:
-    with Listener(live.http, columns="result", topics="tasks") as listener:
+def test_maximum_size_of_a_message(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, columns="result", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number, result="x" * 400_000) for number in range(10)]))
         data = listener.wait("tasks").data
@@ -117,10 +117,10 @@ def test_maximum_size_of_a_message(live: Live, writer: Writer) -> None:
     assert data["more"] == 8
 
 
-def test_text_limit(live: Live, writer: Writer) -> None:
+def test_text_limit(live: WebServer, writer: Writer) -> None:
     with (
-        Listener(live.http, columns="result", topics="tasks", text_limit=10) as short,
-        Listener(live.http, columns="result", topics="tasks") as whole,
+        StreamReader(live.http, columns="result", topics="tasks", text_limit=10) as short,
+        StreamReader(live.http, columns="result", topics="tasks") as whole,
     ):
         short.wait("start")
         whole.wait("start")
@@ -129,8 +129,8 @@ def test_text_limit(live: Live, writer: Writer) -> None:
         assert len(whole.wait("tasks").data["tasks"][0]["result"]) == 400_000
 
 
-def test_omitted_and_reset(live: Live, writer: Writer) -> None:
-    with Listener(live.http, columns="name", topics="tasks") as listener:
+def test_omitted_and_reset(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, columns="name", topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(number) for number in range(5_000)]))
         data = listener.wait("tasks").data
@@ -142,8 +142,8 @@ def test_omitted_and_reset(live: Live, writer: Writer) -> None:
         assert [row["uuid"] for row in listener.wait("tasks", 2).data["tasks"]] == ["task-9999"]
 
 
-def test_workers_and_status(live: Live, writer: Writer) -> None:
-    with Listener(live.http, topics="workers,status") as listener:
+def test_workers_and_status(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, topics="workers,status") as listener:
         first = listener.wait("workers").data["workers"]
         assert [worker["name"] for worker in first] == ["celery@w1", "celery@w2"]
         assert first == live.http.get("/api/v1/workers").json()["workers"]
@@ -163,27 +163,27 @@ def test_workers_and_status(live: Live, writer: Writer) -> None:
         assert not listener.named("tasks")
 
 
-def test_reconnect(live: Live, writer: Writer) -> None:
-    with Listener(live.http, topics="tasks") as listener:
+def test_reconnect(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, topics="tasks") as listener:
         start = listener.wait("start").data["sequence"]
         writer.write(Batch(new=[task(1)]))
         listener.wait("tasks")
     for number in range(2, 5):
         writer.write(Batch(new=[task(number)]))
     change(writer, [task(2)], state="FAILURE")
-    with Listener(live.http, topics="tasks", last=listener.last_id, after=start) as again:
+    with StreamReader(live.http, topics="tasks", last=listener.last_id, after=start) as again:
         assert again.wait("start").data["sequence"] == start + 1
         data = again.wait("tasks").data
         assert {row["uuid"]: row["state"] for row in data["tasks"]} == {
             "task-2": "FAILURE", "task-3": "PENDING", "task-4": "PENDING",
         }  # fmt: skip
         assert data["sequence"] == start + 5
-    with Listener(live.http, topics="tasks", after=start + 4) as by_parameter:
+    with StreamReader(live.http, topics="tasks", after=start + 4) as by_parameter:
         assert by_parameter.wait("tasks").data["changed"] == 1
 
 
-def test_position_before_the_change_log(live: Live, writer: Writer) -> None:
-    with Listener(live.http, topics="tasks", after=10**9) as listener:
+def test_position_before_the_change_log(live: WebServer, writer: Writer) -> None:
+    with StreamReader(live.http, topics="tasks", after=10**9) as listener:
         reset = listener.wait("reset")
         assert reset.data["reason"]
         writer.write(Batch(new=[task(1)]))
@@ -196,19 +196,19 @@ def test_position_before_the_change_log(live: Live, writer: Writer) -> None:
      ({"topics": "weather"}, None), ({"after": "-1"}, None), ({"duration": "x"}, None), ({"limit": "3"}, None)],
 )  # fmt: skip
 def test_invalid_parameters_are_rejected_before_the_stream_starts(
-    live: Live, parameters: dict[str, str], position: int | None
+    live: WebServer, parameters: dict[str, str], position: int | None
 ) -> None:
     assert ("position" in error(live.http, "stream", **parameters)) is (position is not None)
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 400, "1.5", "\u00b2".encode("latin-1").decode("latin-1")])
-def test_invalid_last_event_id(live: Live, last: str) -> None:
+def test_invalid_last_event_id(live: WebServer, last: str) -> None:
     response = live.http.get("/api/v1/stream", headers={"Last-Event-ID": last.encode("latin-1")})
     assert response.status_code == 400
     assert "Last-Event-ID" in response.json()["error"]["message"]
 
 
-def test_response_is_not_cached_or_buffered(live: Live) -> None:
+def test_response_is_not_cached_or_buffered(live: WebServer) -> None:
     for method in ("HEAD", "GET"):
         with live.http.stream(method, "/api/v1/stream?duration=0", headers={"Accept-Encoding": "gzip"}) as response:
             assert response.headers["content-type"] == "text/event-stream"
@@ -221,25 +221,25 @@ def test_response_is_not_cached_or_buffered(live: Live) -> None:
     assert "event: end" in text
 
 
-def test_comments_keep_the_connection_open(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comments_keep_the_connection_open(live: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "COMMENT_INTERVAL", 0.1)
-    with Listener(live.http, topics="tasks") as listener:
+    with StreamReader(live.http, topics="tasks") as listener:
         wait_for("comments", lambda: listener.comments >= 3)
         assert listener.last_id == str(listener.wait("start").data["sequence"])
 
 
-def test_no_polling_without_subscribers(live: Live) -> None:
-    with Listener(live.http), Listener(live.http, topics="tasks") as listener:
+def test_no_polling_without_subscribers(live: WebServer) -> None:
+    with StreamReader(live.http), StreamReader(live.http, topics="tasks") as listener:
         listener.wait("start")
         wait_for("both", lambda: len(live.context.live) == 2)
     wait_for("nobody", lambda: len(live.context.live) == 0)
     assert live.context.live._poll_task is None
 
 
-def test_maximum_number_of_streams(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maximum_number_of_streams(live: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_SUBSCRIBERS >= 100
     monkeypatch.setattr(hub, "MAX_SUBSCRIBERS", 2)
-    with Listener(live.http) as one, Listener(live.http) as two:
+    with StreamReader(live.http) as one, StreamReader(live.http) as two:
         one.wait("start"), two.wait("start")
         result = error(live.http, "stream", 503)
         assert result["code"] == "backend_unavailable"
@@ -247,39 +247,39 @@ def test_maximum_number_of_streams(live: Live, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_server_stops(store: Reader, opened: None) -> None:
-    with Live(store) as live, Listener(live.http) as listener:
+    with WebServer(store) as live, StreamReader(live.http) as listener:
         listener.wait("start")
         live.context.live.close("the server stops")
         assert listener.wait("end").data == {"reason": "the server stops"}
         wait_for("the end", lambda: listener.over)
         # who comes back too early is sent away in good order, so that it tries again
-        with Listener(live.http) as early:
+        with StreamReader(live.http) as early:
             assert early.wait("end").data == {"reason": "the server stops"}
 
 
 @pytest.fixture
-def locked(store: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+def locked(store: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
     monkeypatch.setattr(live_module, "AUTH_CHECK_INTERVAL", 0.2)
-    with Live(store, basic_auth=("ann:secret",)) as server:
+    with WebServer(store, basic_auth=("ann:secret",)) as server:
         yield server
 
 
-def test_login_is_required(locked: Live) -> None:
+def test_login_is_required(locked: WebServer) -> None:
     assert locked.http.get("/api/v1/stream").status_code == 401
     locked.http.auth = httpx.BasicAuth("ann", "secret")
-    with Listener(locked.http) as listener:
+    with StreamReader(locked.http) as listener:
         listener.wait("status", 2)
         assert not listener.named("end")
 
 
-def test_revoked_token_ends_the_stream(locked: Live, writer: Writer) -> None:
+def test_revoked_token_ends_the_stream(locked: WebServer, writer: Writer) -> None:
     tokens = locked.ledger.tokens
     token, text = create_token(
         tokens, name="page", owner="ann", auth_method="basic", permissions=["view"], allowed=PERMISSIONS, lifetime=None
     )
     locked.http.headers["Authorization"] = f"Bearer {text}"
-    with Listener(locked.http, topics="tasks") as listener:
+    with StreamReader(locked.http, topics="tasks") as listener:
         listener.wait("start")
         writer.write(Batch(new=[task(1)]))
         listener.wait("tasks")
@@ -291,17 +291,17 @@ def test_revoked_token_ends_the_stream(locked: Live, writer: Writer) -> None:
     assert locked.http.get("/api/v1/stream").status_code == 401
 
 
-def test_expired_session_ends_the_stream(locked: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_session_ends_the_stream(locked: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = locked.access.sessions
     assert sessions is not None
     locked.http.headers["Cookie"] = f"{SESSION_COOKIE}={sessions.sign_session(Session('ann', 'password'))}"
-    with Listener(locked.http, topics="tasks") as listener:
+    with StreamReader(locked.http, topics="tasks") as listener:
         listener.wait("start")
         monkeypatch.setattr("flower.access.sessions.SESSION_MAX_AGE", -1)
         assert "session has expired" in listener.wait("end").data["reason"]
 
 
-def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int]:
+def asleep(live: WebServer, writer: Writer) -> tuple[socket.socket, Subscription, int]:
     """A client whose socket buffer is full, and the number of tasks that were written until then. The last writes are
     neither in the socket nor in memory: the position of the subscription does not advance."""
     sleeper = socket.socket()
@@ -311,7 +311,7 @@ def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int
     assert sleeper.recv(12) == b"HTTP/1.1 200"
     wait_for("it to be there", lambda: len(live.context.live) == 1)
     (subscription,) = live.context.live._subscriptions
-    with Listener(live.http, topics="tasks", columns="name") as other:
+    with StreamReader(live.http, topics="tasks", columns="name") as other:
         other.wait("start")
         stuck, written = -1, 0
         while stuck != subscription.position or other.named("tasks")[-1].data["sequence"] == stuck:
@@ -322,11 +322,11 @@ def asleep(live: Live, writer: Writer) -> tuple[socket.socket, Subscription, int
     return sleeper, subscription, written
 
 
-def test_slow_client_receives_all_changes_later(live: Live, writer: Writer) -> None:
+def test_slow_client_receives_all_changes_later(live: WebServer, writer: Writer) -> None:
     """The server stores no messages for it, and other clients are not delayed."""
     sleeper, subscription, written = asleep(live, writer)
     stuck = subscription.position
-    with Listener(live.http, topics="tasks", columns="name") as other:
+    with StreamReader(live.http, topics="tasks", columns="name") as other:
         other.wait("start")
         for _ in range(20):
             writer.write(Batch(new=[task(written, result="short")]))
@@ -341,7 +341,7 @@ def test_slow_client_receives_all_changes_later(live: Live, writer: Writer) -> N
     assert subscription.position > stuck
 
 
-def test_slow_client_does_not_delay_the_shutdown(live: Live, writer: Writer) -> None:
+def test_slow_client_does_not_delay_the_shutdown(live: WebServer, writer: Writer) -> None:
     settings = create_server(live.server.config.app, Config()).config  # type: ignore[arg-type]
     assert settings.timeout_graceful_shutdown == SHUTDOWN_TIMEOUT
     live.server.config.timeout_graceful_shutdown = 1
@@ -359,8 +359,8 @@ def test_format_task(tmp_path: Path, writer: Writer, opened: None) -> None:
 
     reader = open_reader(tmp_path / "store")
     with (
-        Live(with_format_task(reader, marked), unformatted_store=reader) as live,
-        Listener(live.http, topics="tasks", columns="name", query="name:shop.charge") as listener,
+        WebServer(with_format_task(reader, marked), unformatted_store=reader) as live,
+        StreamReader(live.http, topics="tasks", columns="name", query="name:shop.charge") as listener,
     ):
         listener.wait("start")
         writer.write(Batch(new=[task(1)]))
@@ -368,9 +368,9 @@ def test_format_task(tmp_path: Path, writer: Writer, opened: None) -> None:
     reader.close()
 
 
-def test_many_streams_with_different_queries(live: Live, writer: Writer) -> None:
+def test_many_streams_with_different_queries(live: WebServer, writer: Writer) -> None:
     queries = ["", "", "state:FAILURE", "state:SUCCESS", "name:mail", "ORD-3", "runtime:>1s", "is:slow", "-state:FAILURE", "uuid:task-7"]  # fmt: skip  # noqa: E501
-    listeners = [Listener(live.http, topics="tasks", query=query, columns="name,state,args") for query in queries]
+    listeners = [StreamReader(live.http, topics="tasks", query=query, columns="name,state,args") for query in queries]
     try:
         for listener in listeners:
             listener.__enter__()

@@ -14,7 +14,7 @@ from flower.store.protocols import Batch, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.servers import Redis, free_port, wait_for
-from tests.helpers.web_server import Live
+from tests.helpers.web_server import WebServer
 
 API = "/api/v1"
 
@@ -35,19 +35,19 @@ def worker(redis_server: Redis) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def live(worker: Worker, writer: Writer, tmp_path: Any, opened: None) -> Iterator[Live]:
+def live(worker: Worker, writer: Writer, tmp_path: Any, opened: None) -> Iterator[WebServer]:
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=time.time(), freq=600.0), Record("gone@w")]))
     reader = open_reader(tmp_path / "store")
-    with Live(reader, lambda: worker.app, reply_timeout=10.0) as server:
+    with WebServer(reader, lambda: worker.app, reply_timeout=10.0) as server:
         yield server
     reader.close()
 
 
-def command(live: Live, worker: str, path: str, body: Any = None) -> httpx.Response:
+def command(live: WebServer, worker: str, path: str, body: Any = None) -> httpx.Response:
     return live.http.post(f"{API}/workers/{worker}/{path}", json=body or {})
 
 
-def test_inspection(live: Live, worker: Worker) -> None:
+def test_inspection(live: WebServer, worker: Worker) -> None:
     started_at = time.time()
     reply = live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"}).json()
     assert (reply["alive"], reply["answered"]) == (True, True)
@@ -67,7 +67,7 @@ def test_inspection(live: Live, worker: Worker) -> None:
     assert live.http.get(f"{API}/workers/no@w/inspection").status_code == 404
 
 
-def test_pool_commands(live: Live, worker: Worker) -> None:
+def test_pool_commands(live: WebServer, worker: Worker) -> None:
     name = worker.hostname
     assert command(live, name, "pool/grow", {"n": 2}).json() == {"worker": name, "reply": "pool will grow"}
     wait_for("five processes", lambda: len(worker.pool()) == 5)
@@ -85,7 +85,7 @@ def test_pool_commands(live: Live, worker: Worker) -> None:
     assert len(worker.pool()) == 4
 
 
-def test_limit_commands(live: Live, worker: Worker) -> None:
+def test_limit_commands(live: WebServer, worker: Worker) -> None:
     name = worker.hostname
     rate = command(live, name, "limits/rate", {"task": "shop.limited", "rate": "10/m"})
     assert rate.json() == {"worker": name, "reply": "new rate limit set successfully"}
@@ -100,7 +100,7 @@ def test_limit_commands(live: Live, worker: Worker) -> None:
     assert live.ledger.audit.entries(AuditFilter(action="worker.rate_limit"), limit=9)[-1].outcome == "done"
 
 
-def test_consumer_commands_and_shutdown(live: Live, worker: Worker) -> None:
+def test_consumer_commands_and_shutdown(live: WebServer, worker: Worker) -> None:
     name = worker.hostname
     said = command(live, name, "consumers/add", {"queue": "extra"}).json()
     assert said == {"worker": name, "reply": "add consumer extra"}
@@ -113,15 +113,15 @@ def test_consumer_commands_and_shutdown(live: Live, worker: Worker) -> None:
     worker.process.wait(30)
 
 
-def test_dead_worker(live: Live) -> None:
+def test_dead_worker(live: WebServer) -> None:
     live.context.inspections.store_replies(("gone@w",), {"stats": {"gone@w": {}}}, time.time())
-    with Live(live.context.store, live.context.app, reply_timeout=0.2) as impatient:
+    with WebServer(live.context.store, live.context.app, reply_timeout=0.2) as impatient:
         silent = command(impatient, "gone@w", "pool/grow")
     assert silent.status_code == 504
     assert silent.json()["error"]["message"] == "Timeout: no reply from worker 'gone@w' within 0.2 s"
 
 
-def test_config_check_uses_worker_replies(live: Live, worker: Worker) -> None:
+def test_config_check_uses_worker_replies(live: WebServer, worker: Worker) -> None:
     live.http.get(f"{API}/workers/{worker.hostname}/inspection", params={"refresh": "true"})
     result = live.http.get(f"{API}/config-check").json()
     states = {item["setting"]: item["state"] for item in result["checks"]}
