@@ -91,7 +91,7 @@ def test_edit_and_rerun(visit: Visit, run: Run, product: Product) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Keyword arguments: invalid JSON")
     arguments.fill('{"price": 21.0}')
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("edited")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("as entered")
     page.get_by_role("dialog").get_by_role("button", name="Re-run").click()
     link = page.get_by_role("link", name="View task")
     again = (link.get_attribute("href") or "").rpartition("/")[2]

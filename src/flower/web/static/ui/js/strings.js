@@ -1085,7 +1085,7 @@ export const T = {
       REJECTED: 'rejected',
     },
     noTimes: 'No timing events recorded.',
-    occurrences: (n) => `${n} occurrences`,
+    occurrences: (n) => plural(n, 'occurrence'),
     failureGroup: 'All occurrences',
     traceback: 'Traceback',
     exception: 'Exception',
@@ -1172,7 +1172,7 @@ export const T = {
     argumentSources: {
       event: 'from events',
       result_backend: 'from the result backend',
-      given: 'edited',
+      given: 'as entered',
       worker: 'from the worker',
     },
     unknownOptions: (names) =>

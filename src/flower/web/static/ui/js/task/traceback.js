@@ -2,7 +2,6 @@
 // application is highlighted.
 
 import { get } from '../api.js';
-import { int } from '../format/numbers.js';
 import { exceptionParts, line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { searchAddress } from '../router.js';
@@ -96,7 +95,7 @@ function SimilarFailures({ failure }) {
   );
   return html`
     <a class="link" href=${searchAddress(`failure:${failure}`)}>
-      ${count.data ? T.task.occurrences(int(count.data.count)) : T.task.failureGroup}
+      ${count.data ? T.task.occurrences(count.data.count) : T.task.failureGroup}
     </a>
   `;
 }
