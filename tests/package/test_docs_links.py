@@ -45,3 +45,12 @@ def test_terms_of_the_glossary_have_a_usual_name() -> None:
     sections = (DOCS / "glossary.md").read_text("utf-8").split("\n### ")[1:]
     assert len(sections) <= 20
     assert not [section.partition("\n")[0] for section in sections if "*Usual" not in section]
+
+
+def test_named_files_of_the_repository_exist() -> None:
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(r"`((?:tests|bench|scripts|src|contrib)/[\w/.-]+)`", page.read_text("utf-8"))
+    }
+    assert not [(page, path) for page, path in named if not (ROOT / path).exists()]
