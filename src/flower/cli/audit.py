@@ -50,7 +50,7 @@ _AUDIT_COLUMNS = (
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Maximum number of entries."
 )
-@click.option("--all", "everything", is_flag=True, help="No limit.")
+@click.option("--all", "everything", is_flag=True, help="List all entries; ignores --limit.")
 @utc_option
 @format_options
 @config_file_options

@@ -119,7 +119,7 @@ def query_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def format_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--json`, `--ndjson` and `--csv`."""
-    helps = {"csv": "CSV output.", "ndjson": "Output of one JSON object per line.", "json": "JSON output."}
+    helps = {"csv": "CSV output.", "ndjson": "NDJSON output: one JSON object per line.", "json": "JSON output."}
     for output_format, text in helps.items():
         command = click.option(
             f"--{output_format}", "output_formats", flag_value=output_format, multiple=True, help=text

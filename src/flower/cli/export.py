@@ -15,7 +15,7 @@ from flower.api.query_params import WRITTEN_ORDER, build_query
 from flower.cli.base import CommandContext, exit_if_empty, query_command, query_options
 from flower.cli.table import echo_stderr, write_output
 from flower.cli.terminal import progress_bar
-from flower.errors import FlowerError, InvalidRequest
+from flower.errors import FlowerError, InvalidRequest, StoreError
 from flower.records import Task
 from flower.store.protocols import Query, Reader
 
@@ -30,7 +30,7 @@ _PROGRESS_STEP = 500
     "--format",
     "output_format",
     type=click.Choice(EXPORT_FORMATS),
-    help="Format, by default that of the file name; ndjson for -.",
+    help="File format.  [default: that of the file extension; ndjson for -]",
 )
 @click.option(
     "--columns", metavar="NAMES", help="Columns, e.g. uuid,runtime,kwargs.order_id; default: complete records."
@@ -109,7 +109,11 @@ def _create_file(path: Path) -> Iterator[Callable[[bytes], int]]:
     # Named before it is created, so that it can be removed after Ctrl-C at any moment.
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with new.open("xb") as output:
+        output = new.open("xb")
+    except OSError as error:
+        raise StoreError(f"Cannot write {path}: {error.strerror}", hint="check the directory and its mode") from error
+    try:
+        with output:
             yield output.write
         new.replace(path)
     except BaseException:

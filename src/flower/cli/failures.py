@@ -59,8 +59,8 @@ _MAX_EXAMPLES = 10
 @click.option(
     "--since",
     callback=parse_duration_option,
-    metavar="TIME",
-    help="Time window, e.g. 24h or 7d.",
+    metavar="DURATION",
+    help="Time window that ends now, e.g. 24h or 7d.",
 )
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Maximum number of groups."

@@ -32,7 +32,7 @@ _MAX_REPORTED = 20
 @config_file_options
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 def import_tasks(*, db: str | None, conf: str | None, file: str) -> None:
-    """Import the tasks of FILE (- is standard input), NDJSON or Parquet of `flower export`, into a store.
+    """Import tasks from FILE (- is standard input), an NDJSON or Parquet file of `flower export`, into a store.
 
     The newer version of an existing task is kept, so a file may be imported again. No recorder may be using the store
     at the same time. The store is created if it does not exist."""

@@ -74,6 +74,8 @@ def jobs(
     output_format = selected_format(output_formats)
     if action is not None:
         _start_bulk_job(ctx, action, output_format, **options)
+    elif ctx.command.query or any(options.values()):
+        raise InvalidRequest("QUERY, --signal, --dry-run, --expected and --rate require --start")
     elif stop is not None:
         ctx.run_audited("job.stop", [stop], lambda: _stop_job(ctx, stop))
     elif show is not None:
@@ -122,12 +124,12 @@ def _start_bulk_job(
 
 async def _stop_job(ctx: ActionCommandContext, job_id: str) -> None:
     if ctx.ledger.jobs.request_stop(job_id) is None:
-        raise NotFound(f"Unknown job '{job_id}'")
+        raise NotFound(f"Unknown job '{job_id}'", hint="`flower jobs` lists the ids")
 
 
 def _check_job_exists(ctx: ActionCommandContext, job_id: str) -> None:
     if ctx.ledger.jobs.job(job_id) is None:
-        raise NotFound(f"Unknown job '{job_id}'")
+        raise NotFound(f"Unknown job '{job_id}'", hint="`flower jobs` lists the ids")
 
 
 def _print_progress(job: Job) -> None:

@@ -112,7 +112,7 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def app_options(command: Callable[..., None]) -> Callable[..., None]:
-    command = click.option("--workdir", help="change to this directory before anything else")(command)
+    command = click.option("--workdir", help="change to this directory before loading the application")(command)
     command = click.option("--broker", help="broker URL (-b); overrides the application's")(command)
     command = click.option("--quiet", is_flag=True, help="do not log the addresses, the broker and the tasks (-q)")(
         command
@@ -127,7 +127,7 @@ def load_server_config(ctx: click.Context, given: dict[str, str | None]) -> Conf
     _warn_unknown(ctx.meta.get("flower.unknown_options", ()))
     if (existing := Path(config.db.removesuffix(STORE_SUFFIX))).is_file():
         log.warning(
-            "%s is a file, possibly the state of Flower. It is not changed; the data directory is %s",
+            "%s is a file, probably Flower's state file, and is not changed; the data directory is %s",
             existing,
             config.db,
         )

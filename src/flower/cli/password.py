@@ -12,8 +12,9 @@ from flower.errors import InvalidRequest
 @click.command("password", cls=QueryCommand)
 @click.argument("user")
 def password(*, user: str) -> None:
-    """Prompt for a password and print the `basic_auth` entry of USER with its hash. In a pipe the password is the first
-    line of standard input."""
+    """Prompt for a password and print the `basic_auth` entry of USER with its hash.
+
+    If standard input is not a terminal, its first line is the password."""
     if ":" in user or not user:
         raise InvalidRequest("Invalid user name: must not be empty or contain a colon")
     if sys.stdin.isatty():

@@ -17,9 +17,9 @@ from flower.errors import InvalidRequest
 @click.argument("uuid", metavar="ID")
 @click.option("--args", "args", metavar="JSON", help="Positional arguments: a JSON array.")
 @click.option("--kwargs", "kwargs", metavar="JSON", help="Keyword arguments: a JSON object.")
-@click.option("--queue", metavar="NAME", help="Queue.")
-@click.option("--priority", type=click.IntRange(0, 255), help="Priority.")
-@click.option("--countdown", type=click.FloatRange(0), metavar="SECONDS", help="Delay in seconds.")
+@click.option("--queue", metavar="NAME", help="Send the task to this queue.")
+@click.option("--priority", type=click.IntRange(0, 255), help="Message priority.")
+@click.option("--countdown", type=click.FloatRange(0), metavar="SECONDS", help="Delay the task by this many seconds.")
 @click.option("--dry-run", is_flag=True, help="Preview without sending.")
 @click.option("--json", "as_json", is_flag=True, help="JSON output.")
 def rerun(
@@ -32,7 +32,7 @@ def rerun(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Re-run a task with its original arguments, or with the given ones."""
+    """Re-run a task, with its original arguments unless others are given."""
     new_args, new_kwargs = _parse_json_option("--args", args, list), _parse_json_option("--kwargs", kwargs, dict)
     dependencies = ctx.action_dependencies()
     sent = ctx.run_audited(

@@ -11,7 +11,7 @@ import click
 from flower.celery_app import LazyApp, import_task_modules, lazy_app
 from flower.cli.options import OptionsCommand, app_options, config_options, load_server_config
 from flower.config import Config
-from flower.errors import FlowerError
+from flower.errors import FlowerError, InvalidRequest
 
 
 def _run_or_exit(work: Callable[[], None]) -> None:
@@ -22,6 +22,14 @@ def _run_or_exit(work: Callable[[], None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _change_directory(path: str) -> None:
+    """Raises InvalidRequest."""
+    try:
+        os.chdir(Path(path).expanduser())
+    except (OSError, RuntimeError) as error:
+        raise InvalidRequest(f"--workdir: cannot change to {path}: {getattr(error, 'strerror', error)}") from error
 
 
 def celery_flower(ctx: click.Context, /, **options: str | None) -> None:
@@ -50,7 +58,7 @@ def _server_command(start: Callable[[Config, LazyApp, bool], None]) -> Callable[
     ) -> None:
         def work() -> None:
             if workdir:
-                os.chdir(Path(workdir).expanduser())
+                _change_directory(workdir)
             start(load_server_config(ctx, options), lazy_app(app, broker), quiet)
 
         _run_or_exit(work)

@@ -39,14 +39,14 @@ _STATISTICS_COLUMNS = (
 
 @query_command("stats")
 @query_options
-@click.option("--by", metavar="WHAT", help=f"Group by one of {', '.join(FACETS)}.")
+@click.option("--by", metavar="FIELD", help=f"Group by one of {', '.join(FACETS)}.")
 @click.option(
     "--since",
     callback=parse_duration_option,
-    metavar="TIME",
-    help="Time window, e.g. 24h or 7d.",
+    metavar="DURATION",
+    help="Time window that ends now, e.g. 24h or 7d.",
 )
-@click.option("--interval", callback=parse_duration_option, metavar="TIME", help="Bucket width, e.g. 1h or 15m.")
+@click.option("--interval", callback=parse_duration_option, metavar="DURATION", help="Bucket width, e.g. 1h or 15m.")
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Maximum number of groups."
 )
@@ -60,7 +60,7 @@ def stats(
     limit: int,
     output_formats: tuple[OutputFormat, ...],
 ) -> None:
-    """Show throughput, failure rate, and percentiles of wait and runtime, with an error of at most 1 %."""
+    """Show throughput, failure rate, and percentiles of wait and runtime (accurate to 1 %)."""
     output_format = selected_format(output_formats)
     if by is not None and interval is not None:
         raise InvalidRequest(

@@ -43,9 +43,11 @@ _PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received_at", "runtime")
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="Maximum number of tasks."
 )
-@click.option("--all", "everything", is_flag=True, help="No limit; print tasks as they are read.")
-@click.option("--offset", type=click.IntRange(0), metavar="N", help="Skip N.")
-@click.option("--cursor", metavar="TEXT", help="Continue from a previous page.")
+@click.option(
+    "--all", "everything", is_flag=True, help="List all tasks and print them as they are read; ignores --limit."
+)
+@click.option("--offset", type=click.IntRange(0), metavar="N", help="Skip the first N tasks.")
+@click.option("--cursor", metavar="TEXT", help="Start after the page that printed this cursor.")
 @click.option("--columns", metavar="NAMES", help="Columns, e.g. uuid,runtime,kwargs.order_id.")
 @format_options
 def tasks(

@@ -45,15 +45,13 @@ def token() -> None:
 
 @token.command("create", cls=QueryCommand)
 @click.argument("name")
+@click.option("--permissions", metavar="LIST", help=f"Comma-separated permissions: {', '.join(PERMISSIONS)}.  [view]")
+@click.option("--role", metavar="ROLE", help="Grant the permissions of this role.")
 @click.option(
-    "--permissions", metavar="LIST", help=f"Permissions out of {', '.join(PERMISSIONS)}, comma-separated.  [view]"
+    "--expires", callback=parse_duration_option, metavar="DURATION", default="90d", show_default=True, help="Lifetime."
 )
-@click.option("--role", metavar="ROLE", help="Role whose permissions are granted instead.")
-@click.option(
-    "--expires", callback=parse_duration_option, metavar="TIME", default="90d", show_default=True, help="Lifetime."
-)
-@click.option("--never-expires", is_flag=True, help="No expiry.")
-@click.option("--owner", metavar="USER", help="Owner.  [you]")
+@click.option("--never-expires", is_flag=True, help="Create a token that does not expire.")
+@click.option("--owner", metavar="USER", help="Owner of the token.  [you]")
 @config_file_options
 def token_create(
     *,

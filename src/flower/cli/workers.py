@@ -52,7 +52,7 @@ _HISTORY_COLUMNS = (
 @utc_option
 @format_options
 def workers(ctx: CommandContext, *, name: str | None, limit: int, output_formats: tuple[OutputFormat, ...]) -> None:
-    """List all recorded workers; with NAME the history of one worker, newest first."""
+    """List all recorded workers, or show the history of the worker NAME, newest entry first."""
     output_format = selected_format(output_formats)
     if name is None:
         now = time.time()

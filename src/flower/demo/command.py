@@ -20,7 +20,7 @@ import click
     show_default=True,
     help="Processes per worker.",
 )
-@click.option("--web/--no-web", default=True, help="Without the web UI: broker, workers and tasks only.")
+@click.option("--web/--no-web", default=True, help="--no-web: start broker, workers and tasks only.")
 def demo(*, tasks: int | None, rate: float, port: int | None, seed: int | None, concurrency: int, web: bool) -> None:
     """Start a broker, two workers, a stream of tasks, and Bellflower. Ctrl-C stops everything and removes its data."""
     from flower.demo.run import DemoSettings, run_demo  # noqa: PLC0415 - not needed for --help
