@@ -95,7 +95,7 @@ async def audit_denied(request: Request, context: Context, action: str, denial: 
     try:
         await _add_entry(request, context, action, "refused", targets, parameters, denial.message)
     except StoreError as error:
-        log.error("A denial could not be written to the audit log: %s", error)
+        log.error("Cannot write a denied request to the audit log: %s", error)
 
 
 def redact_parameter(redactor: Redactor, value: Any, name: str = "") -> Any:
@@ -163,7 +163,7 @@ async def _finish_entry(request: Request, context: Context, entry: int, outcome:
         try:
             await run_in_thread(lambda: context.ledger.audit.finish(entry, outcome, text, note.targets))
         except StoreError as error:
-            log.error("The outcome '%s' of audit entry %d could not be written: %s", outcome, entry, error)
+            log.error("Cannot write the outcome '%s' of audit entry %d: %s", outcome, entry, error)
 
 
 async def _read_body(request: Request) -> dict[str, Any]:

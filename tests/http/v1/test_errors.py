@@ -22,7 +22,7 @@ from tests.helpers.web_server import WebServer
         ("tasks?limit=1&limit=2", "Parameter 'limit' is repeated", "commas"),
         ("tasks?sort=runtme", "Invalid sort 'runtme', expected one of", "did you mean runtime"),
         ("tasks?sort=--name", "Invalid sort '--name', expected one of", ""),
-        ("tasks?start=soon", "Invalid time for start: 'soon'", "2026-11-22"),
+        ("tasks?start=soon", "Invalid start time: 'soon'", "2026-11-22"),
         ("tasks?tz=Mars", "Unknown time zone 'Mars'", "Europe/Berlin"),
         ("tasks?tz=../../etc/passwd", "Unknown time zone '../../etc/passwd'", "UTC"),
         ("tasks?time=never", "Invalid time 'never'", "time must be one of received, sent"),

@@ -45,7 +45,7 @@ def test_formats_columns_and_queries(http: httpx.Client) -> None:
     ("params", "words"),
     [
         ({"format": "xls"}, "format"),
-        ({"columns": "nmae"}, "did you mean name?"),
+        ({"columns": "nmae"}, "did you mean name"),
         ({"query": "(a"}, "Missing closing parenthesis"),
         ({"limit": "3"}, "limit"),
     ],

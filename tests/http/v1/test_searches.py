@@ -79,7 +79,7 @@ def test_only_the_owner_and_an_admin_can_edit(server: WebServer) -> None:
     ("body", "message"),
     [
         ({"name": "x", "query": "state:"}, "requires a value at position 0"),
-        ({"name": "x", "start": "soon"}, "Invalid time for start: 'soon'"),
+        ({"name": "x", "start": "soon"}, "Invalid start time: 'soon'"),
         ({"name": "x", "sort": ["size"]}, "Invalid sort 'size'"),
         ({"name": "x", "columns": ["sise"]}, "Unknown column 'sise'"),
         ({"name": " "}, "body"),

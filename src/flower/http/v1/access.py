@@ -61,7 +61,7 @@ class CreateTokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=200, description="The purpose of the token.")]
     permissions: Annotated[
-        tuple[Permission, ...], Meta(min_length=1, max_length=20, description="What the token permits.")
+        tuple[Permission, ...], Meta(min_length=1, max_length=20, description="Permissions of the token.")
     ]
     expires_in_days: Annotated[
         Annotated[float, Meta(gt=0, le=_MAX_TOKEN_DAYS)] | None, Meta(description="Days until the token expires.")
@@ -84,7 +84,7 @@ class AuditFilterParams(msgspec.Struct, frozen=True, kw_only=True):
     action: Annotated[
         str,
         Meta(
-            description="Only this action; `task` matches `task.revoke` and all others of tasks.",
+            description="Only this action; `task` matches `task.revoke` and all other task actions.",
             examples=["task.revoke"],
         ),
     ] = ""
@@ -230,7 +230,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         example={"name": "ann", "auth_method": "session", "permissions": ["tasks", "view", "workers"]},
     ),
     Route(
-        "GET", "/tokens", "listTokens", "access", "List your API tokens, or all with the permission `tokens`",
+        "GET", "/tokens", "listTokens", "access",
+        "List your API tokens; with the permission `tokens`, those of all users",
         list_api_tokens, response=TokenList, example={"tokens": [_TOKEN_EXAMPLE]},
     ),
     Route(

@@ -16,7 +16,7 @@ class ExportParams(QueryParams, frozen=True, kw_only=True):
     format: Annotated[
         ExportFormat,
         Meta(
-            description="`ndjson` and `parquet` of whole records can be imported again; `csv` is for spreadsheets.",
+            description="`ndjson` and `parquet` files of complete records can be imported; `csv` is for spreadsheets.",
             examples=["ndjson"],
         ),
     ] = "ndjson"

@@ -47,7 +47,7 @@ class FailureParams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResolveFailureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """If a task fails in this way again, the group becomes `regressed`."""
+    """A later failure of the group changes its status to `regressed`."""
 
     comment: _Comment = ""
 

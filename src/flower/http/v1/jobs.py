@@ -168,7 +168,7 @@ def stop_job(ctx: RequestContext, params: JobParams, body: None) -> Job:
 
 def _require_job(job: Job | None, job_id: str) -> Job:
     if job is None:
-        raise NotFound(f"Unknown job '{job_id}'")
+        raise NotFound(f"Unknown job '{job_id}'", hint="GET /api/v1/jobs lists the ids")
     return job
 
 
@@ -203,7 +203,7 @@ _JOB_ITEMS_EXAMPLE: Final[dict[str, Any]] = {
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
-        "POST", "/jobs", "createJob", "jobs", "Start a bulk job, or show what it would do", create_job,
+        "POST", "/jobs", "createJob", "jobs", "Start a bulk job, or preview it", create_job,
         body=CreateJobBody, response=CreatedJob, permission="tasks", audit_action="job.create",
         example={"job": {**_JOB_EXAMPLE, "outcomes": {"waiting": 2000}}},
         body_example={"action": "rerun", "query": "state:FAILURE name:shop.*", "start": "-1h", "expected_count": 2000},

@@ -43,7 +43,7 @@ ERROR_RESPONSES: dict[str, tuple[str, Error]] = {
         Error("task_not_found", "Unknown task '17'", "no task with this id is recorded"),
     ),
     "InternalError": (
-        "An error of the server, which is in its log.",
+        "Internal error; the server's log contains the details.",
         Error("internal_error", "Internal server error", "see the server's log"),
     ),
     "Unavailable": (
@@ -58,7 +58,7 @@ ERROR_RESPONSES: dict[str, tuple[str, Error]] = {
 
 _DESCRIPTION = """\
 Times are epoch seconds, durations are seconds, and `null` is an unknown value. `query` is a query of the search
-language; an empty query matches all tasks. `partial` explains when a time limit cut the result. A list is paged by
+language; an empty query matches all tasks. If a time limit was reached, `partial` explains it. A list is paged by
 `limit` and `cursor`; `next_cursor` is null on the last page. All errors have the same shape, with a stable `code`.
 Unknown parameters are rejected.
 

@@ -77,7 +77,7 @@ class QueryParams(msgspec.Struct, frozen=True, kw_only=True):
     end: Annotated[
         str,
         Meta(
-            description="Only tasks up to this time, inclusive; a day includes its last moment.",
+            description="Only tasks up to this time, inclusive; a date means the end of that day.",
             examples=["2026-11-22T12:00Z"],
         ),
     ] = ""

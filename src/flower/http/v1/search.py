@@ -18,14 +18,14 @@ from flower.search.query_tokens import SpanKind, find_token_spans
 class ParseQueryParams(msgspec.Struct, frozen=True, kw_only=True):
     query: Annotated[str, Meta(description="The query.", examples=["state:FAILURE -worker:mail-1 runtime:>2s"])] = ""
     tz: Annotated[
-        str, Meta(description="Time zone of its times. Default: the server's time zone.", examples=["UTC"])
+        str, Meta(description="Time zone of the times in the query. Default: the server's time zone.", examples=["UTC"])
     ] = ""
 
 
 class CompletionParams(msgspec.Struct, frozen=True, kw_only=True):
-    text: Annotated[str, Meta(description="The query, also an incomplete one.", examples=["state:FAILURE name:sh"])] = (
-        ""
-    )
+    text: Annotated[
+        str, Meta(description="The query, which may be incomplete.", examples=["state:FAILURE name:sh"])
+    ] = ""
     position: (
         Annotated[int, Meta(ge=0, le=MAX_QUERY_LENGTH, description="Index of the cursor in `text`. Default: the end.")]
         | UnsetType

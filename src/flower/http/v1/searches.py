@@ -37,7 +37,7 @@ class SavedSearchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     end: Annotated[_TimeText, Meta(description="Only tasks up to this time.")] = ""
     columns: Annotated[_WordList, Meta(description="Columns of the task list.")] = ()
     sort: Annotated[_WordList, Meta(description="Sort keys; `-` means descending.")] = ()
-    shared: Annotated[bool, Meta(description="Whether other users see the search.")] = False
+    shared: Annotated[bool, Meta(description="Share the search with all users.")] = False
 
 
 class SavedSearchRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,14 +184,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "PUT", "/searches/{id}", "replaceSavedSearch", "saved searches",
-        "Replace a saved search of yours, or of another user with the permission `searches`", replace_saved_search,
+        "Replace a saved search; those of other users require the permission `searches`", replace_saved_search,
         params=SavedSearchParams, body=SavedSearchBody, response=SavedSearchRow, permission="tasks",
         audit_action="search.replace", example={**_SEARCH_EXAMPLE, "name": "Declined"},
         body_example={**_BODY_EXAMPLE, "name": "Declined"},
     ),
     Route(
         "DELETE", "/searches/{id}", "deleteSavedSearch", "saved searches",
-        "Delete a saved search of yours, or of another user with the permission `searches`", delete_saved_search,
+        "Delete a saved search; those of other users require the permission `searches`", delete_saved_search,
         params=SavedSearchParams, response=SavedSearchRow, permission="tasks", audit_action="search.delete",
         example=_SEARCH_EXAMPLE,
     ),

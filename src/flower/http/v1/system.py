@@ -113,7 +113,7 @@ def _broker_url(ctx: RequestContext) -> str | None:
     try:
         return mask_url(ctx.server.app().conf.broker_read_url)
     except FlowerError as error:
-        log.warning("The broker URL is unknown: %s", error)
+        log.warning("Cannot determine the broker URL: %s", error)
         return None
 
 
@@ -158,8 +158,8 @@ _CHECK_EXAMPLE: Final[dict[str, Any]] = {
     "setting": "task_send_sent_event",
     "state": "off",
     "source": "None of the 1,204 tasks within the last hour was seen being sent.",
-    "benefit": "Tasks from the moment they are sent, with queue and waiting time; queue rates; tasks that no worker "
-    "received.",
+    "benefit": "Records tasks when they are sent, with queue and queue time. Required for queue rates and for tasks that "
+    "no worker received.",
     "instructions": "app.conf.task_send_sent_event = True",
 }
 _SETTINGS_EXAMPLE: Final[dict[str, Any]] = {

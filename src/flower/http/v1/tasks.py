@@ -68,18 +68,18 @@ class SendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     exchange: Annotated[str | None, Meta(description="The exchange, if the queue does not determine it.")] = None
     routing_key: Annotated[str | None, Meta(description="The routing key.")] = None
     priority: Annotated[
-        Annotated[int, Meta(ge=0, le=255)] | None, Meta(description="The broker's priority, from 0 to 255.")
+        Annotated[int, Meta(ge=0, le=255)] | None, Meta(description="Message priority, from 0 to 255.")
     ] = None
-    countdown: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="Seconds to wait before it runs.")] = (
-        None
-    )
-    eta: Annotated[str | None, Meta(description="Time to run it at: `2026-11-22T14:30:00+00:00`.")] = None
+    countdown: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="Seconds to wait before the task runs.")
+    ] = None
+    eta: Annotated[str | None, Meta(description="Time at which the task runs: `2026-11-22T14:30:00+00:00`.")] = None
     expires: Annotated[str | float | None, Meta(description="A time in the format of `eta`, or seconds.")] = None
     headers: Annotated[dict[str, Any] | None, Meta(description="Message headers.")] = None
 
 
 class RerunTaskBody(SendOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Null `args` and `kwargs` are those of the original task. `dry_run` returns what would be sent."""
+    """If `args` or `kwargs` is null, the value of the original task is used. `dry_run` returns what would be sent."""
 
     args: _Args = None
     kwargs: _Kwargs = None
@@ -288,17 +288,17 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "POST", "/tasks/{uuid:path}/rerun", "rerunTask", "tasks",
-        "Send a task again, with the same or other arguments", rerun_task,
+        "Re-run a task, with the same or other arguments", rerun_task,
         params=TaskParams, body=RerunTaskBody, response=SentTask, permission="tasks", audit_action="task.rerun",
         example=_SENT_TASK_EXAMPLE, body_example={"kwargs": {"amount": 12.0}},
     ),
     Route(
         "GET", "/tasks/{uuid:path}/reruns", "getTaskReruns", "tasks",
-        "Get the re-runs of a task, and the task it is a re-run of", get_task_reruns,
+        "Get the re-runs of a task, and the task that it re-runs", get_task_reruns,
         params=TaskParams, response=TaskReruns, example=_RERUNS_EXAMPLE,
     ),
     Route(
-        "POST", "/tasks/{uuid:path}/revoke", "revokeTask", "tasks", "Revoke a task at all workers", revoke_task,
+        "POST", "/tasks/{uuid:path}/revoke", "revokeTask", "tasks", "Revoke a task on all workers", revoke_task,
         params=TaskParams, response=WorkerReplies, permission="tasks", audit_action="task.revoke",
         example=_WORKER_REPLIES_EXAMPLE,
     ),
@@ -314,7 +314,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         },
     ),
     Route(
-        "POST", "/tasks/{uuid:path}/abort", "abortTask", "tasks", "Request an abortable task to stop", abort_task,
+        "POST", "/tasks/{uuid:path}/abort", "abortTask", "tasks", "Abort an abortable task", abort_task,
         params=TaskParams, response=WorkerReplies, permission="tasks", audit_action="task.abort",
         example={"task": "order-19", "message": "Aborted 'order-19'", "replies": {}},
     ),

@@ -361,7 +361,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "worker.autoscale", "autoscale now max=10 min=3", AutoscaleBody, {"min": 3, "max": 10},
     ),
     _command_route(
-        "consumers/add", "addWorkerConsumer", "Add a consumer: the worker starts to consume a queue",
+        "consumers/add", "addWorkerConsumer", "Add a consumer: the worker starts consuming a queue",
         add_worker_consumer, "worker.add_consumer", "add consumer mail", ConsumerBody, {"queue": "mail"},
     ),
     _command_route(
@@ -370,11 +370,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         {"queue": "mail"},
     ),
     _command_route(
-        "limits/rate", "setWorkerRateLimit", "Set the rate limit of a task type at a worker", set_worker_rate_limit,
+        "limits/rate", "setWorkerRateLimit", "Set the rate limit of a task type on a worker", set_worker_rate_limit,
         "worker.rate_limit", "new rate limit set successfully", RateLimitBody, {"task": "shop.charge", "rate": "10/s"},
     ),
     _command_route(
-        "limits/time", "setWorkerTimeLimit", "Set the time limits of a task type at a worker", set_worker_time_limit,
+        "limits/time", "setWorkerTimeLimit", "Set the time limits of a task type on a worker", set_worker_time_limit,
         "worker.time_limit", "time limits set successfully", TimeLimitBody,
         {"task": "shop.charge", "soft": 20.0, "hard": 30.0},
     ),
