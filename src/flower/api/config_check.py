@@ -146,7 +146,7 @@ def _check_configuration(rule: SettingRule, check_input: CheckInput) -> tuple[Ch
     if app_config is not None and app_config.get(rule.name) is not None:
         is_on = bool(app_config[rule.name])
         return ("on" if is_on else "off"), f"{'Set' if is_on else 'Not set'} in the application's configuration."
-    return "unknown", "The configuration of workers and application is not known."
+    return "unknown", "The configuration of the workers and of the application is unknown."
 
 
 def _describe_workers(count: int) -> str:
@@ -193,8 +193,8 @@ SETTING_RULES: Final[tuple[SettingRule, ...]] = (
     SettingRule(
         "task_send_sent_event",
         ("celery_send_task_sent_event",),
-        "Shows tasks from the moment they are sent, with queue and queue time; queue rates; tasks that no worker "
-        "received.",
+        "Records tasks when they are sent, with queue and queue time. Required for queue rates and for tasks that no "
+        "worker received.",
         _check_sent_events,
     ),
     SettingRule(

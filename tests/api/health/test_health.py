@@ -224,7 +224,7 @@ def test_over_http(tmp_path: Path, opened: None) -> None:
         report = server.http.get("/api/v1/health").json()
         assert report["summary"] == "Queue “mail” has no consumers"
         [issue] = report["issues"]
-        assert issue["detail"] == "500 messages waiting, no worker consumes this queue."
+        assert issue["detail"] == "500 messages waiting; no worker consumes this queue."
         assert issue["subject"] == {"type": "queue", "id": "mail", "query": "queue:=mail"}
         writer.set_status({"running": False, "at": 1.0})
         assert server.http.get("/api/v1/health").json() == report, "cached for a second"

@@ -49,8 +49,8 @@ def recorder_stopped(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
     if reported_at is not None and snapshot.recorder.state(snapshot.now) == "stopped":
         age = describe_duration(snapshot.now - reported_at)
         detail = (
-            f"Last report of the recorder: {age} ago. Redis: events are lost. RabbitMQ: they are buffered for the time "
-            "of event_queue_expires, one hour by default."
+            f"The recorder last reported {age} ago; see its log. With Redis, events are lost until the recorder runs. "
+            "With RabbitMQ, they are kept for event_queue_expires (one hour by default)."
         )
         yield build_recorder_issue("recorder_stopped", "critical", "Recording stopped", detail, started_at=reported_at)
 
@@ -61,7 +61,7 @@ def disk_full(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
             kind="disk_full",
             severity="critical",
             title="Cannot write to the store",
-            detail=f"{snapshot.recorder.error}. Recording is paused and resumes automatically.",
+            detail=f"{snapshot.recorder.error}. Recording is paused until disk space is free.",
             subject=IssueSubject("store"),
         )
 
@@ -70,19 +70,20 @@ def broker_unreachable(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
     recorder = snapshot.recorder
     if not recorder.is_alive(snapshot.now) or recorder.connected:
         return
-    reason = f": {truncate_name(recorder.connection_error)}" if recorder.connection_error else "."
-    detail = f"The recorder has no connection to the broker and retries automatically{reason}"
+    reason = f": {truncate_name(recorder.connection_error)}" if recorder.connection_error else ""
+    detail = f"No connection to the broker{reason}. The recorder retries automatically."
     yield build_recorder_issue("broker_unreachable", "critical", "Broker unreachable", detail)
 
 
 def store_damaged(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
     damaged = snapshot.store.damaged
     if damaged:
+        names = ", ".join(damaged[:MAX_SEPARATE_ISSUES])
         yield HealthIssue(
             kind="store_damaged",
             severity="critical",
             title="Part of the store is damaged",
-            detail=f"Cannot read {', '.join(damaged[:MAX_SEPARATE_ISSUES])}: their tasks are missing from all results.",
+            detail=f"Cannot read {names}. Tasks in damaged files are missing from all results.",
             subject=IssueSubject("store", damaged[0]),
             value=float(len(damaged)),
         )
@@ -116,7 +117,9 @@ def events_missed(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
         if newest.end is None:
             detail = f"Events may be missing since {describe_duration(snapshot.now - newest.start)}: {newest.reason}."
         else:
-            detail = f"Events of {describe_duration(newest.end - newest.start)} may be missing: {newest.reason}."
+            detail = (
+                f"Events of a period of {describe_duration(newest.end - newest.start)} may be missing: {newest.reason}."
+            )
         yield build_recorder_issue(
             "events_missed",
             "warning",
@@ -135,7 +138,7 @@ def no_workers_online(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
             kind="no_workers_online",
             severity="critical",
             title="No workers online",
-            detail=f"Last heartbeat {describe_duration(snapshot.now - last)} ago; none shut down cleanly.",
+            detail=f"Last heartbeat {describe_duration(snapshot.now - last)} ago; no worker shut down cleanly.",
             subject=IssueSubject("worker", workers[0][0] if len(workers) == 1 else ""),
             started_at=last,
             value=float(len(workers)),
@@ -147,12 +150,14 @@ def worker_no_heartbeat(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
     if len(workers) > MAX_SEPARATE_ISSUES:
         last = max(heartbeat for _, heartbeat in workers)
         age = describe_duration(snapshot.now - last)
-        detail = f"No heartbeat for {age} or longer; they did not shut down cleanly."
+        detail = f"No heartbeat for {age} or longer; the workers did not shut down cleanly."
         title = f"{len(workers):,} workers stopped sending heartbeats"
         yield build_worker_issue(title, detail, "", last, float(len(workers)))
         return
     for name, heartbeat in workers:
-        detail = f"No heartbeat for {describe_duration(snapshot.now - heartbeat)}; it did not shut down cleanly."
+        detail = (
+            f"No heartbeat for {describe_duration(snapshot.now - heartbeat)}; the worker did not shut down cleanly."
+        )
         yield build_worker_issue(f"{truncate_name(name)} stopped sending heartbeats", detail, name, heartbeat, None)
 
 
@@ -166,7 +171,7 @@ def queue_without_consumers(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
                 "critical",
                 queue.latest_sample.queue,
                 "has no consumers",
-                f"{pluralize(ready, 'message')} waiting, no worker consumes this queue.",
+                f"{pluralize(ready, 'message')} waiting; no worker consumes this queue.",
                 ready,
                 queue.rates.depths,
             )
@@ -181,7 +186,7 @@ def queue_growing(snapshot: HealthSnapshot) -> Iterator[HealthIssue]:
         if growth is None:
             growth = (rates.arrivals_per_second or 0.0) - (rates.departures_per_second or 0.0)
         messages = pluralize(ready, "message")
-        detail = f"{messages} waiting, +{describe_rate(growth)}: at this rate the queue never drains."
+        detail = f"{messages} waiting, +{describe_rate(growth)}: more messages arrive than are consumed."
         yield build_queue_issue(
             "queue_growing", "warning", queue.latest_sample.queue, "is growing", detail, ready, rates.depths
         )
