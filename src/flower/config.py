@@ -305,13 +305,15 @@ def _validate(config: Config) -> Config:
                 else f"{option_flag(name)} must be {least:g} or more"
             )
     if bad := [pair for pair in config.basic_auth if ":" not in pair]:
-        raise InvalidRequest(f"--basic-auth: {len(bad)} of the entries are not user:password")
+        raise InvalidRequest(f"--basic-auth: entries must be user:password; invalid entries: {len(bad)}")
     if bool(config.certfile) != bool(config.keyfile):
         raise InvalidRequest("Both 'certfile' and 'keyfile' are required to enable SSL")
     if reason := _broker_api_error(config.broker_api):
         raise InvalidRequest(f"Invalid '--broker-api' option: {reason}")
     if set(config.url_prefix) & set("{}?#%\\") or any(part in (".", "..") for part in config.url_prefix.split("/")):
-        raise InvalidRequest(f"--url-prefix={config.url_prefix}: not a valid path prefix")
+        raise InvalidRequest(
+            f"--url-prefix={config.url_prefix}: must not contain {{ }} ? # % \\ or a path segment . or .."
+        )
     return config
 
 

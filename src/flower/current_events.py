@@ -32,5 +32,5 @@ def get_current_events() -> HasStore:
     """Raises NotFound if no Events are running."""
     if _Current.events is None:
         hint = "start one with `flower.Events(app).start()`, or pass events="
-        raise NotFound("No Events are running in this process", hint=hint)
+        raise NotFound("No Events object is running in this process", hint=hint)
     return _Current.events

@@ -162,7 +162,7 @@ def test_invalid_arguments_raise_at_the_call(events: StoreEvents, filters: dict[
 
 @pytest.mark.usefixtures("_nothing_running")
 def test_the_default_are_the_running_events(events: StoreEvents) -> None:
-    with pytest.raises(NotFound, match="No Events are running"):
+    with pytest.raises(NotFound, match="No Events object is running"):
         iter_tasks()
     with pytest.raises(LookupError):
         get_task_by_id(None, "a")

@@ -80,7 +80,7 @@ def test_read_records(events: StoreEvents) -> None:
 def test_without_running_events(store: Reader) -> None:
     set_current_events(None)
     for call in (api.TaskInfo().get("a"), api.ListTasks().get(), api.ListTaskTypes().get()):
-        with pytest.raises(NotFound, match="No Events are running"):
+        with pytest.raises(NotFound, match="No Events object is running"):
             asyncio.run(call)
     assert asyncio.run(api.TaskInfo(events=StoreEvents(store)).get("a"))["uuid"] == "a"
 

@@ -292,7 +292,7 @@ ERRORS: list[tuple[str, str, int]] = [
     ("runtime:1.5x", "Expected a duration after 'runtime:'", 8),
     ("runtime:1s..2q", "Expected a duration after 'runtime:'", 12),
     ("received:someday", "Expected a date or time after 'received:'", 9),
-    ("received:-1h", "'-1h' is a moment and requires a comparison", 9),
+    ("received:-1h", "'-1h' is a point in time and requires a comparison", 9),
     ("abc received:>-1x", "Expected a date or time after 'received:'", 14),
     ("wait:5..1", "The range ends before it begins", 5),
     ("wait:..", "A range requires a bound", 5),

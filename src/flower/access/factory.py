@@ -70,7 +70,7 @@ def _session_key_loader(configured: str, ledger: Ledger) -> Callable[[], bytes]:
         try:
             return ledger.secrets.get_or_create("cookie")
         except StoreError as error:
-            log.warning("Sessions end when this server stops: their key cannot be stored (%s)", error)
+            log.warning("Cannot store the session key (%s): sessions end when this server stops", error)
             return secrets.token_bytes(32)
 
     return load_key

@@ -114,7 +114,7 @@ def _get_column(name: str) -> Column:
     if dot and path and field in _KEY_PATH_FIELDS:
         return Column(name, "any", _key_path_value(field, path.split(".")))
     close = closest_match(name.lower(), COLUMNS)
-    hint = f"did you mean {close}?" if close else f"columns: {', '.join(COLUMNS)}, and paths such as kwargs.key, args.0"
+    hint = f"did you mean {close}" if close else f"columns: {', '.join(COLUMNS)}, and paths such as kwargs.key, args.0"
     raise InvalidRequest(f"Unknown column '{name}'", hint=hint)
 
 

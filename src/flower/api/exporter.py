@@ -98,7 +98,7 @@ def _import_pyarrow() -> Any:
         import pyarrow.parquet  # noqa: PLC0415 - large, optional, and only needed for Parquet
     except ImportError as error:
         hint = "pip install 'bellflower[parquet]', or choose ndjson or csv"
-        raise InvalidRequest("Parquet needs pyarrow, which is not installed", hint=hint) from error
+        raise InvalidRequest("Parquet requires pyarrow, which is not installed", hint=hint) from error
     return pyarrow
 
 

@@ -204,7 +204,7 @@ def related_tasks(source: ReaderLike, uuid: str, *, limit: int = 1_000) -> Workf
     """The workflow of a task, as a tree with times. Raises NoSuchTask."""
     family = get_reader(source).family(uuid, limit=limit)
     if family is None:
-        raise NoSuchTask(f"Unknown task '{uuid}'", hint="no such task was recorded")
+        raise NoSuchTask(f"Unknown task '{uuid}'", hint="no task with this id is recorded")
     return build_workflow_tree(family, uuid)
 
 

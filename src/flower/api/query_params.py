@@ -125,7 +125,7 @@ def parse_time_bound(
         first, last = _parse_range(value.strip(), zone, now)
     except ValueError:
         hint = "valid are -1h, today, 2026-11-22, 2026-11-22T10:15 and epoch seconds"
-        raise InvalidRequest(f"Invalid time for {side}: '{value}'", hint=hint) from None
+        raise InvalidRequest(f"Invalid {side} time: '{value}'", hint=hint) from None
     return first if side == "start" else last
 
 

@@ -115,13 +115,13 @@ class TaskInfo(_Handler):
         """The record of a task. Raises NoSuchTask."""
         task = await run_in_thread(lambda: get_task_by_id(self.events, task_id))
         if task is None:
-            raise NoSuchTask(f"Unknown task '{task_id}'", hint="no such task was recorded")
+            raise NoSuchTask(f"Unknown task '{task_id}'", hint="no task with this id is recorded")
         return task
 
 
 class TaskAbort(_Handler):
     async def post(self, task_id: str) -> HandlerResult:
-        """Request an abortable task to stop: `{"message"}`."""
+        """Abort an abortable task: `{"message"}`."""
         return {"message": (await cluster.tasks.task_abort(task_id, app=self.app))["message"]}
 
 

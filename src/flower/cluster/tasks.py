@@ -277,9 +277,7 @@ def _abort(app: Celery, task_id: str) -> str:
     if results.is_final_state(result["state"]):
         return result["state"]
     if results.result_pool(app) == "rpc":
-        raise InvalidRequest(
-            "Tasks of an application with an rpc:// result backend cannot be aborted: its results cannot be marked"
-        )
+        raise InvalidRequest("Tasks cannot be aborted with an rpc:// result backend: it cannot store the state ABORTED")
     with translate_broker_errors():
         AbortableAsyncResult(task_id, app=app).abort()
     return str(ABORTED)

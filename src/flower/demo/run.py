@@ -113,7 +113,7 @@ class Demo:
         deadline = time.monotonic() + START_TIMEOUT
         while not self.stop.is_set() and not ready():
             if child.status is not None:
-                raise BackendUnavailable(f"{child.name} ended at once:\n{child.log_tail()}")
+                raise BackendUnavailable(f"{child.name} exited immediately:\n{child.log_tail()}")
             if time.monotonic() > deadline:
                 raise BackendUnavailable(f"{child.name} was not ready after {START_TIMEOUT:.0f} s:\n{child.log_tail()}")
             self.stop.wait(0.05)

@@ -160,7 +160,7 @@ def sync_warehouse(warehouse: str) -> str:
     simulate_work(0.05)
     if warehouse == "closed":
         raise Reject("the warehouse is closed", requeue=False)
-    return f"{warehouse} in step"
+    return f"{warehouse} in sync"
 
 
 @app.task(name="shop.open_day")

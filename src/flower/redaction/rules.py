@@ -51,11 +51,11 @@ def parse_rules(names: Iterable[str] | None, patterns: Iterable[str] | None, pos
     default ones; `default` among them includes these. Raises InvalidRequest."""
     chosen_names = _extend_defaults(names, DEFAULT_NAMES)
     if len(chosen_names) > _MAX_RULES:
-        raise InvalidRequest(f"redact: too many names ({len(chosen_names)}; maximum {_MAX_RULES})")
+        raise InvalidRequest(f"--redact: too many names ({len(chosen_names)}; maximum {_MAX_RULES})")
     for name in chosen_names:
         if not re.fullmatch(r"!?[\w*?. -]{1,100}", name) or not re.search(r"\w", name):
             raise InvalidRequest(
-                f"redact: invalid name '{name}'", hint="use letters, digits, - and _; * and ? are wildcards"
+                f"--redact: invalid name '{name}'", hint="use letters, digits, - and _; * and ? are wildcards"
             )
     chosen_patterns = _extend_defaults(_rejoin_patterns(patterns), BUILTIN_PATTERNS)
     for pattern in chosen_patterns:
@@ -70,17 +70,17 @@ def compile_re2(pattern: str) -> Any:
     re2.set_fallback_notification(re2.FALLBACK_EXCEPTION)  # no fallback to Python's `re`, whose time is unbounded
     if len(pattern) > _MAX_PATTERN_LENGTH:
         raise InvalidRequest(
-            f"redact_patterns: pattern too long ({len(pattern)} characters; maximum {_MAX_PATTERN_LENGTH})"
+            f"--redact-patterns: pattern too long ({len(pattern)} characters; maximum {_MAX_PATTERN_LENGTH})"
         )
     try:
         compiled = re2.compile(pattern, max_mem=_MAX_PATTERN_MEMORY)
     except (re.error, ValueError) as error:
         raise InvalidRequest(
-            f"redact_patterns: invalid pattern '{pattern[:80]}': {error}",
+            f"--redact-patterns: invalid pattern '{pattern[:80]}': {error}",
             hint=f"use one of {', '.join(BUILTIN_PATTERNS)}, or an RE2 expression (no look-around, no back-references)",
         ) from error
     if compiled.search("") is not None:
-        raise InvalidRequest(f"redact_patterns: invalid pattern '{pattern[:80]}': it matches the empty string")
+        raise InvalidRequest(f"--redact-patterns: invalid pattern '{pattern[:80]}': it matches the empty string")
     return compiled
 
 
@@ -122,7 +122,7 @@ def _parse_position(text: str) -> tuple[str, tuple[int, ...] | None]:
     name, *positions = (part.strip() for part in text.split(":"))
     if not name or any(not (position == "*" or position.isdecimal()) for position in positions):
         raise InvalidRequest(
-            f"redact_args: invalid rule '{text}'",
+            f"--redact-args: invalid rule '{text}'",
             hint="use task.name:0:2 (positions from 0) or task.name:* (all positions)",
         )
     if not positions or "*" in positions:

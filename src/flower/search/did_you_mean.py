@@ -6,7 +6,9 @@ from flower.similar_names import closest_match
 
 
 def did_you_mean(word: str, known: Iterable[str], suffix: str = "") -> str:
-    """A hint with the most similar word, or with all known words if none is similar."""
+    """A hint with the most similar word, or with all known words if none is similar; "" without known words."""
     words = list(known)
     match = closest_match(word, words)
-    return f"did you mean {match}{suffix}" if match else f"valid: {', '.join(words)}"
+    if match:
+        return f"did you mean {match}{suffix}"
+    return f"valid: {', '.join(words)}" if words else ""

@@ -119,7 +119,7 @@ def _parse_bounds(value: QuotedWord, span: Callable[[QuotedWord], RangeBounds]) 
             return None, high
     if low is None:
         hint = f"use '>{rest.text}' for later times, '<{rest.text}' for earlier times"
-        raise SearchError(f"'{rest.text}' is a moment and requires a comparison", rest.position, hint=hint)
+        raise SearchError(f"'{rest.text}' is a point in time and requires a comparison", rest.position, hint=hint)
     return low, high
 
 

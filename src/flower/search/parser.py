@@ -150,7 +150,11 @@ class _Parser:
         node = self._parse_or(0)
         if not self._at("end"):
             token = self._next()
-            raise SearchError(f"Unexpected '{token.text}'", token.position, hint="no open parenthesis")
+            raise SearchError(
+                f"Unexpected '{token.text}'",
+                token.position,
+                hint=f'no parenthesis is open; to search for one, quote it: "{token.text}"',
+            )
         return node
 
     def _at(self, *kinds: _TokenKind) -> bool:

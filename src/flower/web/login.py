@@ -185,7 +185,7 @@ def _callback_url(request: Request, context: Context) -> str:
 
 def _provider_error_page(request: Request) -> Response:
     """The details of an unexpected error are in the log, not on the page."""
-    log.exception("A sign-in failed because of an error of the server or the provider")
+    log.exception("Sign-in failed: an error of the server or of the login provider")
     message = "The login provider is unreachable or sent an invalid response. Try again."
     return error_page(request, STATUS_BY_CODE["provider_unavailable"], message)
 
@@ -212,4 +212,4 @@ async def _audit_login(
             )
         )
     except StoreError as error:
-        log.error("A sign-in could not be written to the audit log: %s", error)
+        log.error("Cannot write a sign-in to the audit log: %s", error)

@@ -38,7 +38,7 @@ def _import_class(path: str) -> Any:
     module, _, attribute = path.replace(":", ".").rpartition(".")
     try:
         if not module:
-            raise ImportError("neither an import path nor the name of a provider")
+            raise ImportError("it is neither an import path nor the name of a provider")
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] == "tornado":

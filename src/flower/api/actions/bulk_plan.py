@@ -159,7 +159,7 @@ def _count_tasks(store: Reader, selection: Selection) -> int:
 
 def _selection_query(selection: Selection) -> Query:
     if selection.query is None:
-        raise InvalidRequest("Neither ids nor a query given", hint='{"query": ""} selects all tasks')
+        raise InvalidRequest("Either ids or a query is required", hint='{"query": ""} selects all tasks')
     return Query(build_filter(selection.query, **selection.window), sort=())
 
 

@@ -47,7 +47,7 @@ async def run_jobs(
             await run_in_thread(cluster.load)
             await run_job(store, await run_in_thread(app), ledger, job, holder, stop)
         except FlowerError as error:  # for example the disk is full
-            log.warning("Bulk jobs failed, retrying in %.0f s: %s", RETRY_DELAY, error)
+            log.warning("Cannot execute bulk jobs; retrying in %.0f s: %s", RETRY_DELAY, error)
             await wait_for_stop(stop, RETRY_DELAY)
         except Exception:
             # an unexpected error must not end the loop; the job continues when its lease has expired

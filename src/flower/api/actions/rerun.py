@@ -141,7 +141,7 @@ def _build_reply(source: RerunSource, options: Mapping[str, Any], *, given: tupl
 async def _link_rerun(ctx: ActionContext, link: Rerun) -> None:
     ledger = ctx.ledger
     if ledger is not None and not await run_in_thread(lambda: ledger.reruns.add(link)):
-        raise Forbidden(f"A re-run with the id '{link.task}' exists already", hint="choose another task id")
+        raise Forbidden(f"A re-run with the id '{link.task}' already exists", hint="choose another task id")
 
 
 async def _confirm_rerun(ctx: ActionContext, task: str) -> None:

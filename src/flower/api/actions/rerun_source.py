@@ -77,7 +77,7 @@ async def load_rerun_source(ctx: ActionContext, uuid: str) -> RerunSource:
         if each
     ]
     if record is None and not metadata:
-        raise NoSuchTask(f"Unknown task '{uuid}'", hint="neither the records nor the result backend contain it")
+        raise NoSuchTask(f"Unknown task '{uuid}'", hint="neither the records nor the result backend contains it")
     name = (record.name if record else None) or next((each.name for each in metadata if each.name), None)
     if name is None:
         raise InvalidRequest(f"The name of task '{uuid}' is unknown", hint="no event contains it; run the task by name")

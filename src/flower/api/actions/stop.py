@@ -32,7 +32,7 @@ async def terminate_task(ctx: ActionContext, uuid: str, signal: str = "SIGTERM")
 
 
 async def abort_task(ctx: ActionContext, uuid: str) -> WorkerReplies:
-    """Request an abortable task to stop. Raises Forbidden if it has finished or is not abortable, NoResultBackend,
+    """Abort an abortable task. Raises Forbidden if it has finished or is not abortable, NoResultBackend,
     InvalidRequest."""
     record = await run_in_thread(lambda: ctx.store.task(uuid))
     error = find_abort_error(ctx.app, record)

@@ -66,7 +66,8 @@ class IndexBacklog:
         disk = os.statvfs(self._directory.path)
         if disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES:
             raise StoreFull(
-                f"Less than {MIN_FREE_BYTES >> 20} MB free on the disk", hint="the space is reserved for tasks"
+                f"Less than {MIN_FREE_BYTES >> 20} MB free on the disk",
+                hint="free disk space; the remaining space is reserved for tasks",
             )
         pending: list[PendingText] = []
         catalog = self._meta.catalog()

@@ -160,7 +160,7 @@ class Indexer(threading.Thread):
         self._close()
         message = str(error) or repr(error)
         if not self._error:
-            log.warning("Text indexing failed: %s. Retrying; until then, text searches read the rows.", message)
+            log.warning("Text indexing failed: %s. Retrying; until then, text searches are slower.", message)
         self._error = message
 
     def _log_recovery(self) -> None:

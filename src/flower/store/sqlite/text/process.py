@@ -61,7 +61,7 @@ class IndexProcess:
             return
         if process is not None:
             log.warning(
-                "Text index process exited (status %d); restarting. Until then, text searches read the rows.",
+                "Text index process exited (status %d); restarting. Until then, text searches are slower.",
                 process.returncode,
             )
         self._next_start = now + self._delay
