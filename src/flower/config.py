@@ -266,7 +266,7 @@ def _parse_option_text(name: str, text: str, origin: str) -> Any:
         hint = ""
         if "://" in text and name == "port":
             hint = (
-                "Kubernetes sets FLOWER_PORT for a service named flower: set enableServiceLinks: false, or give --port"
+                "Kubernetes sets FLOWER_PORT for a service named flower: set enableServiceLinks: false, or set --port"
             )
         shown = "the value given" if OPTION_FIELDS[name].metadata["secret"] else f"'{text}'"
         raise InvalidRequest(f"{origin}: {shown} is not {OPTION_TYPES[name].name}", hint=hint) from error

@@ -1,6 +1,6 @@
 """Exception hierarchy of the project.
 
-Every error has a `code` (stable, for programs), a message for people and an optional `hint` that states what to do.
+Every error has a `code` (stable, for programs), a readable message and an optional `hint` that states what to do.
 Only `flower.http` knows status codes (`flower.http.responses.STATUS`). Each class is also the matching builtin, so
 `except LookupError` works.
 

@@ -1,8 +1,8 @@
 """The recorder's main loop: read a batch of events, fold it, write it, and only then acknowledge it to the broker.
 
-The loop knows no technology; capture and writer are passed in. It runs in one thread and owns the writer. Events that
-were read are never dropped: if the disk is full, the recorder waits, and so does capture. Counters are updated in the
-same writes (`flower.counting`).
+The loop depends on no broker or database; capture and writer are passed in. It runs in one thread and owns the writer.
+Events that were read are never dropped: if the disk is full, the recorder waits, and so does capture. Counters are
+updated in the same writes (`flower.counting`).
 """
 
 import logging

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def convert_or_none(value: Any, expected_type: type[T]) -> T | None:
-    """The value if it has the expected type, else None. An integer is a valid float; True is no number."""
+    """The value if it has the expected type, else None. An integer is a valid float; True is not a number."""
     try:
         return msgspec.convert(value, expected_type)
     except (msgspec.ValidationError, OverflowError):

@@ -35,7 +35,7 @@ def test_rerun(redis_client: ProductClient, celery: bool) -> None:
     assert finished.returncode == 0, finished.stderr
     new = finished.stdout.strip()
     assert redis_client.result(new)["origin"] == origin
-    assert "The original priority is unknown" in finished.stderr
+    assert "Unknown for the original task: priority" in finished.stderr
     assert redis_client.look(f"tasks/{origin}/reruns")["reruns"][0]["task"] == new
     ledger = open_ledger(redis_client.db)
     entry = ledger.audit.entries(AuditFilter(target=new), limit=1)[0]
@@ -99,3 +99,6 @@ def test_jobs(redis_client: ProductClient, tmp_path: Path) -> None:
         redis_client.wait_for_state(json.loads(line)["new_task"], "SUCCESS")
     assert len(path.read_text().splitlines()) == 6
     assert flower(redis_client, "jobs", "--stop", "missing").returncode == 1
+    for words in (query, ["--expected", "3"]):
+        ignored = flower(redis_client, "jobs", *words)
+        assert (ignored.returncode, "require --start" in ignored.stderr) == (2, True)

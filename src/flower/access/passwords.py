@@ -4,7 +4,7 @@
     ann:$scrypt$ln=16,r=8,p=1$…$…                 ln is the base-2 logarithm of the number of rounds
 
 Password hashes are slow by design. Verified passwords are cached in memory as keyed digests, so that scripts that send
-the password with every request pay only once.
+the password with every request are delayed only once.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Authentication by a reverse proxy that sends the user's name in a header.
 
-The header counts only for connections from the configured addresses: every client can send it."""
+The header is trusted only on connections from the configured addresses: every client can send it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def dump_json(value: Any) -> bytes:
-    """The value as JSON. Values that msgspec rejects (lone surrogates, keys that are no text, integers beyond 64 bits)
+    """The value as JSON. Values that msgspec rejects (lone surrogates, keys that are not text, integers beyond 64 bits)
     are encoded by the slower `json` module."""
     try:
         return _encoder.encode(value)

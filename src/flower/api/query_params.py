@@ -124,7 +124,7 @@ def parse_time_bound(
     try:
         first, last = _parse_range(value.strip(), zone, now)
     except ValueError:
-        hint = "valid are -1h, today, 2026-11-22, 2026-11-22T10:15 and epoch seconds"
+        hint = "valid: -1h, today, 2026-11-22, 2026-11-22T10:15, epoch seconds"
         raise InvalidRequest(f"Invalid {side} time: '{value}'", hint=hint) from None
     return first if side == "start" else last
 
@@ -145,7 +145,7 @@ def parse_time(value: AnyTime) -> float:
     except (ValueError, OverflowError, OSError):  # the latter two: years that the platform does not support
         seconds = math.nan
     if not math.isfinite(seconds):
-        hint = "valid are a datetime, epoch seconds, and text such as 2026-11-22 10:15"
+        hint = "valid: a datetime, epoch seconds, or text such as 2026-11-22 10:15"
         raise InvalidRequest(f"{value!r} is not a time", hint=hint)
     return seconds
 
@@ -174,7 +174,7 @@ def parse_time_zone(name: str | tzinfo | None) -> tzinfo | None:
         return ZoneInfo(name) if name else None
     # ValueError: not a plain name; OSError: the name of a directory, or one that no file can have
     except (ValueError, LookupError, OSError):
-        hint = "valid are UTC and names such as Europe/Berlin"
+        hint = "valid: UTC, or a name such as Europe/Berlin"
         raise InvalidRequest(f"Unknown time zone '{name}'", hint=hint) from None
 
 
@@ -203,7 +203,7 @@ def choose_buckets(
     first = math.floor((start + offset) / size) * size - offset
     count = math.floor((end - first) / size) + 1
     if count > MAX_BUCKETS:
-        hint = "choose a greater width or a shorter window"
+        hint = "use wider buckets or a shorter time window"
         raise InvalidRequest(f"Too many buckets: {count:,} (maximum {MAX_BUCKETS:,})", hint=hint)
     return BucketSpan(first, size, count, key)
 

@@ -1,7 +1,7 @@
-"""The part that all sources share: connect and reconnect, drain, queue, parse, batch, acknowledge.
+"""The part that is common to all sources: connect and reconnect, drain, queue, parse, batch, acknowledge.
 
-Two threads meet at the queue: the drain thread of this module connects and reads bytes from the source; the reader (the
-recorder's thread) parses and decodes them in `read`. An `EventSource` implements one kind of broker.
+Two threads exchange data through the queue: the drain thread of this module connects and reads bytes from the source;
+the reader (the recorder's thread) parses and decodes them in `read`. An `EventSource` implements one kind of broker.
 """
 
 import contextlib

@@ -44,7 +44,9 @@ def rerun(
         write_output(dump_json(msgspec.to_builtins(sent)) + b"\n", "json")
         return
     if sent.unknown_options:
-        echo_stderr(f"The original {' and '.join(sent.unknown_options)} is unknown; using the application's routing.")
+        echo_stderr(
+            f"Unknown for the original task: {', '.join(sent.unknown_options)}. Using the application's routing."
+        )
     click.echo(sent.task)
 
 

@@ -113,9 +113,9 @@ def token_revoke(*, token_id: str, db: str | None, conf: str | None) -> None:
         write_audit(ledger, "token.revoke", targets=[token_id])
         done = ledger.tokens.revoke(token_id, time.time(), current_user())
     if done:
-        echo_stderr(f"Revoked '{token_record.name}' of {token_record.owner}.")
+        echo_stderr(f"Revoked the token '{token_record.name}' of {token_record.owner}.")
     else:
-        echo_stderr(f"'{token_record.name}' was already revoked.")
+        echo_stderr(f"The token '{token_record.name}' was already revoked.")
 
 
 def _parse_permissions(config: Config, names: str | None, role: str | None) -> Any:

@@ -120,7 +120,7 @@ async def get_task_result(
 
 
 async def task_abort(task_id: str, *, app: Celery | None = None) -> StopResult:
-    """Ask an abortable task to stop: its result is marked ABORTED, which the task sees at its next check. A finished
+    """Abort an abortable task: its state is set to ABORTED, which the task detects at its next check. A finished
     task keeps its result. Returns `{"task-id", "state", "message"}`."""
     app = app_or_current(app)
     _check_id(task_id)

@@ -189,8 +189,10 @@ def login_url(request: Request, context: Context) -> str:
 
 
 def _is_same_origin_page(request: Request) -> bool:
-    """Whether one of Bellflower's own pages reads: it sends the cookie that every page sets. Without a login, pages are
-    visible to every client that reaches the port; this gives them no access to more than they display."""
+    """Whether the request is from one of Bellflower's own pages, which send the cookie that every page sets.
+
+    Without a login, pages are visible to every client that reaches the port; this gives them no access to more than
+    they display."""
     return request.method in SAFE_METHODS and XSRF_COOKIE in request.cookies and is_same_origin(request)
 
 

@@ -61,7 +61,7 @@ class Hub:
             self._poll_task = None
 
     def close(self, reason: str) -> None:
-        """Close all subscriptions, and every later one at once."""
+        """Close all subscriptions; later ones are closed immediately."""
         self._close_reason = reason
         for subscription in self._subscriptions:
             subscription.close(reason)
@@ -116,7 +116,7 @@ class Hub:
     def _publish(
         self, subscription: Subscription, head: int, messages: dict[StreamRequest, StreamMessage], now: float
     ) -> None:
-        """Send all news for this subscription as one chunk."""
+        """Send all changes for this subscription as one chunk."""
         parts: list[bytes] = []
         if subscription.stream_filter is None:
             subscription.position = head

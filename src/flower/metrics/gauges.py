@@ -92,7 +92,7 @@ def find_live_workers(workers: Mapping[str, Worker], now: float) -> LiveWorkers:
 def find_purged_workers(
     workers: Mapping[str, Worker], senders: Collection[str], after: float | None, now: float
 ) -> frozenset[str]:
-    """Workers that have been offline for `after` seconds or longer, and senders that are no workers. Empty if `after`
+    """Workers that have been offline for `after` seconds or longer, and senders that are not workers. Empty if `after`
     is None."""
     if after is None:
         return frozenset()

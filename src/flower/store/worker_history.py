@@ -13,7 +13,7 @@ MAX_WORKER_SNAPSHOTS: Final = 100_000
 
 
 class WorkerHistorySampler:
-    """Remembers the last state of each worker and selects the snapshots to store."""
+    """Keeps the last state of each worker and selects the snapshots to store."""
 
     def __init__(self, workers: Mapping[str, Worker], last: Mapping[str, float]) -> None:
         """`last`: time of the latest stored snapshot of each worker."""

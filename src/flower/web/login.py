@@ -85,7 +85,7 @@ LOGIN_ROUTES: tuple[HttpRoute, ...] = (
 
 
 async def _redirect_to_provider(request: Request, context: Context, provider: OAuthProvider) -> Response:
-    """The state of the login travels in a signed cookie."""
+    """The state of the login is stored in a signed cookie."""
     next_page = (await read_params(request)).get_text("next") or ""
     redirect_uri = context.oauth2_redirect_uri or _callback_url(request, context)
     attempt = LoginAttempt(redirect_uri, *(secrets.token_urlsafe(32) for _ in range(3)))
@@ -198,7 +198,7 @@ async def _deny_login(request: Request, context: Context, name: str, message: st
 async def _audit_login(
     request: Request, context: Context, name: str, auth_method: str, outcome: AuditOutcome, message: str = ""
 ) -> None:
-    """A failure to write is logged only: the disk may be full, and the user about to free space."""
+    """An error is logged and does not prevent the sign-in: the user may need access to free disk space."""
     address = client_address(request)
     try:
         await run_in_thread(

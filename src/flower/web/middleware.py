@@ -114,7 +114,7 @@ def _matches_etag(if_none_match: str, tag: str) -> bool:
 
 
 def _limit_body(receive: Receive) -> Receive:
-    """Limit the body of the request, whatever reads it: a form, JSON or an endpoint."""
+    """Limit the body of the request for every consumer: a form, JSON or an endpoint."""
     size = 0
 
     async def receive_within_limit() -> Message:

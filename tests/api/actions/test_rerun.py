@@ -52,7 +52,7 @@ def test_truncated_arguments_are_refused_unless_given(client: ProductClient) -> 
     error = client.refused(f"tasks/{origin}/rerun", {})
     assert error["code"] == "truncated_arguments"
     assert "positional arguments" in error["message"]
-    assert "the text was truncated: ('xxxx" in error["message"]
+    assert "(the text was truncated): ('xxxx" in error["message"]
     assert "pass `args` explicitly" in error["hint"]
     assert client.refused(f"tasks/{origin}/rerun", {"kwargs": {}, "dry_run": True})["code"] == "truncated_arguments"
     rerun = client.post(f"tasks/{origin}/rerun", {"args": ["short"]})

@@ -124,7 +124,7 @@ def _find_defect(text: str) -> str:
 
 def _truncated_error(part: ArgumentKind, text: str | None, uuid: str, reason: str) -> TruncatedArguments:
     shown = "" if text is None else f": {text[:MAX_DISPLAY_LENGTH]}{'…' if len(text) > MAX_DISPLAY_LENGTH else ''}"
-    message = f"The {_DESCRIPTIONS[part]} of task '{uuid}' are incomplete, {reason}{shown}"
+    message = f"The {_DESCRIPTIONS[part]} of task '{uuid}' are incomplete ({reason}){shown}"
     return TruncatedArguments(message, part, text, reason, hint=_HINT.format(part=part))
 
 

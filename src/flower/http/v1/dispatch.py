@@ -61,7 +61,7 @@ def _encode(result: HandlerResult) -> bytes | StreamingBody | Response:
 
 
 def _response_headers(started: float, cpu_time: CpuTime) -> Mapping[str, str]:
-    """With the time of the request in the header Server-Timing: pages choose their refresh interval by it."""
+    """The headers, with the time of the request in Server-Timing: pages choose their refresh interval by it."""
     milliseconds = (time.perf_counter() - started) * 1000
     return {"content-type": JSON, "server-timing": f"app;dur={milliseconds:.1f}, cpu;dur={cpu_time.seconds * 1000:.1f}"}
 
@@ -83,7 +83,7 @@ def http_error_response(error: HTTPException) -> Response:
 
 
 def internal_error_response() -> Response:
-    """Without details: the log has them."""
+    """The response to an internal error. The details are in the log only."""
     return _build_error_response("internal_error", "Internal server error", "see the server's log")
 
 

@@ -81,7 +81,7 @@ class StreamStart(msgspec.Struct, frozen=True):
 class TaskChanges(msgspec.Struct, frozen=True):
     """At most four events per second. `tasks` are changed tasks that match the query, those with the newest events
     first, at most 200; `more` is the number of further ones. `removed` are changed tasks that do not match anymore or
-    were deleted. `changed` is the number of all changed tasks, `omitted` the number of those that were not examined."""
+    were deleted. `changed` is the number of all changed tasks, `omitted` the number that were not evaluated."""
 
     sequence: int
     tasks: tuple[TaskRow, ...]

@@ -157,9 +157,9 @@ _ISSUE_EXAMPLE: Final[dict[str, Any]] = {
 _CHECK_EXAMPLE: Final[dict[str, Any]] = {
     "setting": "task_send_sent_event",
     "state": "off",
-    "source": "None of the 1,204 tasks within the last hour was seen being sent.",
-    "benefit": "Records tasks when they are sent, with queue and queue time. Required for queue rates and for tasks that "
-    "no worker received.",
+    "source": "None of the 1,204 tasks within the last hour has a task-sent event.",
+    "benefit": "Records tasks when they are sent, with queue and queue time. Required for queue rates and for tasks "
+    "that no worker received.",
     "instructions": "app.conf.task_send_sent_event = True",
 }
 _SETTINGS_EXAMPLE: Final[dict[str, Any]] = {

@@ -309,7 +309,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         audit_action="task.terminate", body_example={"signal": "SIGTERM"},
         example={
             "task": "order-19",
-            "message": "Revoked 'order-19', and sent SIGTERM to the process that runs it",
+            "message": "Revoked 'order-19', sent SIGTERM to its process",
             "replies": {"celery@w2": "terminate: order-19"},
         },
     ),
