@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,6 +253,13 @@ def test_usage_errors(run_command: RunCommand, words: tuple[str, ...], message: 
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_export_to_a_missing_directory(run_command: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "tasks.csv"
+    result = run_command("export", str(file))
+    assert result.exit_code == 3
+    assert f"Cannot write {file}: No such file or directory" in result.stderr
 
 
 def test_caret_marks_the_position_of_an_error(run_command: RunCommand) -> None:

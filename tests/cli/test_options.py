@@ -49,6 +49,12 @@ def test_unexpected_argument_is_an_error(args: list[str]) -> None:
     assert "Error: unexpected argument 'doctor'" in result.stderr
 
 
+def test_missing_workdir_is_an_error() -> None:
+    result = CliRunner().invoke(commands, ["record", "--workdir=/no/such/directory"])
+    assert result.exit_code == 1
+    assert "--workdir: cannot change to /no/such/directory: No such file or directory" in result.output
+
+
 def test_unexpected_url_is_not_printed() -> None:
     result = CliRunner().invoke(commands, ["serve", "amqp://ann:hush@host//"])
     assert result.exit_code == 2
