@@ -24,7 +24,6 @@ OTHER_FOLDERS = {
 #: Tests of more than one module, and tests of documents, by what they test.
 OTHER_TESTS = {
     "access/oauth/test_oauth_login.py": "all providers",
-    "api/actions/test_bulk_recovery.py": "bulk_actions and bulk_worker after a crash",
     "capture/test_redis_and_rabbitmq.py": "both brokers, with the same tests",
     "cli/test_cli_docs.py": "docs/cli.md",
     "cli/test_commands.py": "all commands, in one process",

@@ -9,7 +9,8 @@ the same functions.
     bulk_plan      dry run and creation of bulk jobs
     bulk_runner    background loop of a web server that claims and executes jobs
     bulk_worker    executes one claimed job
-    bulk_actions   the action of a job on each of its tasks, and recovery after a crash
+    bulk_actions   the action of a job on each of its tasks
+    bulk_recovery  outcome of the items that were in progress when their server stopped
     bulk_report    export of the results of a job
 """  # fmt: skip
 

@@ -1,5 +1,4 @@
-"""The action of a bulk job on each of its tasks, and crash recovery: the outcome of items that a stopped server had
-started. Each item is executed at most once.
+"""The action of a bulk job on each of its tasks. Each item is executed at most once.
 
 An error of one task is the outcome of its item; an exception applies to all items of the batch.
 """
@@ -14,12 +13,11 @@ from flower.api.actions.rerun import rerun_task
 from flower.api.actions.stop import ABORTED, describe_final_state, find_abort_error, revoke_at_workers
 from flower.api.thread_pool import run_in_thread
 from flower.errors import BackendUnavailable, FlowerError
-from flower.records import FINAL_STATES, REVOKED
 from flower.store.ledger.jobs import ItemResult, Job, JobAction, JobItem
 
 BulkHandler: TypeAlias = Callable[[ActionContext, Job, Sequence[JobItem]], Awaitable[list[ItemResult]]]
 
-_ABORT_REQUESTED: Final = "abort requested"
+ABORT_REQUESTED: Final = "abort requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +28,11 @@ class BulkAction:
     handler: BulkHandler
 
 
-async def resolve_interrupted_item(ctx: ActionContext, job: Job, item: JobItem) -> ItemResult | None:
-    """The outcome of an item that was in progress when its server stopped; None if it is not known (yet). Raises
-    BackendUnavailable."""
-    if job.action == "rerun":
-        return await _resolve_rerun(ctx, job, item)
-    record = await run_in_thread(lambda: ctx.store.task(item.task))
-    if record is not None and record.state == REVOKED and job.action != "abort":
-        return ItemResult(item.index, "done", "revoked")
-    if job.action == "abort" and await cluster.tasks.has_result_backend(ctx.app):
-        state = (await cluster.tasks.lookup_result(ctx.app, item.task, None))["state"]
-        if state == ABORTED:
-            return ItemResult(item.index, "done", _ABORT_REQUESTED)
-    if record is not None and record.state in FINAL_STATES:
-        return _skip_item(item, f"Task '{item.task}' has already finished ({record.state})")
-    return None
-
-
-async def _resolve_rerun(ctx: ActionContext, job: Job, item: JobItem) -> ItemResult | None:
-    """The id of the re-run was chosen with the job, and its link is recorded once, before the task is sent. Without a
-    link nothing was sent, so the item is executed now; a server that is still about to send it will find this link."""
-    ledger, new_id = ctx.ledger, item.new_task
-    assert ledger is not None
-    assert new_id is not None
-    link = await run_in_thread(lambda: ledger.reruns.find_origin(new_id))
-    if link is None:
-        return await _rerun_item(ctx, job, item)
-    was_sent = link.sent or await run_in_thread(lambda: ctx.store.task(new_id)) is not None
-    if was_sent or await cluster.task_metadata.is_in_backend(ctx.app, new_id):
-        await run_in_thread(lambda: ledger.reruns.mark_sent(new_id))
-        return ItemResult(item.index, "done", f"sent as {new_id}")
-    return None
-
-
 async def _rerun_items(ctx: ActionContext, job: Job, items: Sequence[JobItem]) -> list[ItemResult]:
-    return [await _rerun_item(ctx, job, item) for item in items]
+    return [await rerun_item(ctx, job, item) for item in items]
 
 
-async def _rerun_item(ctx: ActionContext, job: Job, item: JobItem) -> ItemResult:
+async def rerun_item(ctx: ActionContext, job: Job, item: JobItem) -> ItemResult:
     try:
         sent = await rerun_task(ctx, item.task, by=job.created_by, task_id=item.new_task, job=job.id)
     except BackendUnavailable as error:
@@ -94,19 +59,19 @@ async def _abort_items(ctx: ActionContext, job: Job, items: Sequence[JobItem]) -
 async def _abort_item(ctx: ActionContext, item: JobItem) -> ItemResult:
     record = await run_in_thread(lambda: ctx.store.task(item.task))
     if finished := describe_final_state(record):
-        return _skip_item(item, finished)
+        return skip_item(item, finished)
     if error := find_abort_error(ctx.app, record):
         return ItemResult(item.index, "refused", error)
     result = await cluster.tasks.task_abort(item.task, app=ctx.app)
     if result.get("state") != ABORTED:
-        return _skip_item(item, f"Task '{item.task}' has already finished ({result.get('state')})")
-    return ItemResult(item.index, "done", _ABORT_REQUESTED)
+        return skip_item(item, f"Task '{item.task}' has already finished ({result.get('state')})")
+    return ItemResult(item.index, "done", ABORT_REQUESTED)
 
 
 async def _revoke_items(ctx: ActionContext, job: Job, items: Sequence[JobItem]) -> list[ItemResult]:
     """Revoke or terminate with one message for all items, because each message goes to every worker."""
     records = await run_in_thread(lambda: {item.task: ctx.store.task(item.task) for item in items})
-    results = [_skip_item(item, finished) for item in items if (finished := describe_final_state(records[item.task]))]
+    results = [skip_item(item, finished) for item in items if (finished := describe_final_state(records[item.task]))]
     skipped = {result.index for result in results}
     remaining = [item for item in items if item.index not in skipped]
     if remaining:
@@ -119,7 +84,7 @@ async def _revoke_items(ctx: ActionContext, job: Job, items: Sequence[JobItem]) 
     return results
 
 
-def _skip_item(item: JobItem, reason: str) -> ItemResult:
+def skip_item(item: JobItem, reason: str) -> ItemResult:
     return ItemResult(item.index, "skipped", reason)
 
 

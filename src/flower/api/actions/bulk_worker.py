@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from flower import cluster
-from flower.api.actions.bulk_actions import BULK_ACTIONS, resolve_interrupted_item
+from flower.api.actions.bulk_actions import BULK_ACTIONS
+from flower.api.actions.bulk_recovery import resolve_interrupted_item
 from flower.api.actions.models import ActionContext
 from flower.api.thread_pool import run_in_thread
 from flower.errors import BackendUnavailable, FlowerError
