@@ -121,4 +121,7 @@ def test_token_commands(live: WebServer) -> None:
     assert [entry["action"] for entry in data] == ["token.revoke", "token.create"]
     assert all(entry["auth_method"] == "cli" and entry["targets"] == [token[0]] for entry in data)
     assert run(folder, "audit", "--user", "no such user").returncode == 1
+    assert run(folder, "token", "create", "").returncode == 2
+    refused = json.loads(run(folder, "audit", "--json", "--limit", "1").stdout)[0]
+    assert (refused["action"], refused["outcome"]) == ("token.create", "refused")
     assert run(folder.parent / f"no-{os.getpid()}", "audit").returncode == 3

@@ -72,15 +72,19 @@ def token_create(
             "token.create", user=current_user(), auth_method="cli", outcome="in_progress",
             parameters={"name": name, "owner": owner, "permissions": sorted(granted)},
         )  # fmt: skip
-        created, secret = create_token(
-            ledger.tokens,
-            name=name,
-            owner=owner,
-            auth_method="cli",
-            permissions=granted,
-            allowed=PERMISSIONS,
-            lifetime=None if never_expires else expires,
-        )
+        try:
+            created, secret = create_token(
+                ledger.tokens,
+                name=name,
+                owner=owner,
+                auth_method="cli",
+                permissions=granted,
+                allowed=PERMISSIONS,
+                lifetime=None if never_expires else expires,
+            )
+        except InvalidRequest as error:
+            ledger.audit.finish(entry, "refused", error.message)
+            raise
         ledger.audit.finish(entry, "done", targets=[created.id])
     click.echo(secret)
     if sys.stdout.isatty():
