@@ -1,5 +1,6 @@
 """Fixtures that run commands in this process, on a store in memory."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -11,7 +12,7 @@ from flower.cli.main import commands
 from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
 from flower.store.protocols import Reader
-from tests.helpers.sample_store import in_memory
+from tests.helpers.sample_store import NOW, in_memory
 
 RunCommand = Callable[..., Result]
 
@@ -28,8 +29,10 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def run_command(shop: Reader, ledger: Ledger) -> RunCommand:
-    """Runs a command; the result has its output, standard error and exit status."""
+def run_command(shop: Reader, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
+    """Runs a command; the result has its output, standard error and exit status. The time is that of the sample,
+    however long ago it was created: its last event is at NOW + 2."""
+    monkeypatch.setattr(time, "time", lambda: NOW + 5)
 
     def run(*arguments: str, store: Reader = shop) -> Result:
         return CliRunner().invoke(commands, arguments, obj=OpenStore(store, ledger))
