@@ -52,6 +52,9 @@ async def _call_handler(
     """The result, with a struct encoded as JSON in a worker thread: a page of a thousand rows is a megabyte."""
     if inspect.iscoroutinefunction(route.handler):
         result = await cast(Awaitable[HandlerResult], route.handler(ctx, params, body))
+        if isinstance(result, StreamingBody | Response):
+            # without a thread: an event stream must not wait for a free one, nor be cancelled while it waits
+            return result
         return await run_in_thread(lambda: _encode(result))
     return await run_in_thread(lambda: _encode(cast(HandlerResult, route.handler(ctx, params, body))))
 
