@@ -1,6 +1,8 @@
 """Task rows, pages by cursor and by offset, columns and key paths."""
 
 import re
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -163,3 +165,20 @@ def test_key_paths_as_columns(client_of: ClientOf) -> None:
             "data.task-progress.percent": "40",
         },
     }
+
+
+def test_actions_do_not_import_celery_in_the_event_loop() -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from flower.access.permissions import ANONYMOUS\n"
+        "from flower.api.context import Context\n"
+        "from flower.http.v1.openapi_examples import example_store\n"
+        "from flower.http.v1.route import RequestContext\n"
+        "from flower.http.v1.tasks import action_context\n"
+        "ctx = RequestContext(Context(example_store(), lambda: None, None), ANONYMOUS)\n"
+        "print('celery' in sys.modules)\n"
+        "asyncio.run(action_context(ctx))\n"
+        "print({'flower.cluster.tasks', 'flower.cluster.task_metadata'} <= set(sys.modules))"
+    )
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout == "False\nTrue\n"

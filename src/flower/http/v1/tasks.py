@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from flower.api import actions, queries
 from flower.api.actions.models import ActionContext, RegisteredTasks, SentTask, WorkerReplies
-from flower.api.thread_pool import run_in_thread
+from flower.api.inspection import load_celery_app
 from flower.errors import InvalidRequest, NoSuchTask
 from flower.http.v1.params import (
     ColumnsParam,
@@ -202,8 +202,7 @@ async def list_registered_tasks(ctx: RequestContext, params: NoParams, body: Non
 
 async def action_context(ctx: RequestContext) -> ActionContext:
     server = ctx.server
-    # Loading the application imports the user's modules.
-    return ActionContext(server.recorded_reader, await run_in_thread(server.app), server.ledger, server.redactor)
+    return ActionContext(server.recorded_reader, await load_celery_app(server), server.ledger, server.redactor)
 
 
 def _record_sent_task(ctx: RequestContext, sent: SentTask) -> None:
