@@ -84,3 +84,23 @@ def test_stored_outcomes_and_auth_methods_do_not_change(ledger: Ledger, tmp_path
     assert database.execute("SELECT way, outcome FROM audit").fetchall() == [("nobody", "begun")]
     [entry] = ledger.audit.entries(AuditFilter(outcome="in_progress"), limit=10)
     assert (entry.auth_method, entry.outcome) == ("none", "in_progress")
+
+
+@pytest.mark.parametrize(
+    ("action", "stored"),
+    [
+        ("job.create", "job.start"),
+        ("job.stop", "job.abort"),
+        ("search.create", "search.save"),
+        ("search.replace", "search.change"),
+        ("search.delete", "search.remove"),
+        ("job.end", "job.end"),
+    ],
+)
+def test_stored_actions_do_not_change(ledger: Ledger, tmp_path: Path, action: str, stored: str) -> None:
+    ledger.audit.add(action, user="ann", auth_method="session")
+    database = apsw.Connection(str(tmp_path / "store" / "ledger.db"))
+    assert database.execute("SELECT action FROM audit").fetchall() == [(stored,)]
+    for wanted in (action, action.partition(".")[0]):
+        [entry] = ledger.audit.entries(AuditFilter(action=wanted), limit=10)
+        assert entry.action == action

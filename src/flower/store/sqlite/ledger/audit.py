@@ -30,9 +30,17 @@ TABLES: Final = (
 
 _COLUMNS: Final = "id, at, who, way, token, address, action, target_count, parameters, outcome, message"
 _INSERT: Final = f"INSERT INTO audit ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#: Outcomes and authentication methods as they are stored, where that differs.
+#: Actions, outcomes and authentication methods as they are stored, where that differs.
+_STORED_ACTIONS: Final[Mapping[str, str]] = {
+    "job.create": "job.start",
+    "job.stop": "job.abort",
+    "search.create": "search.save",
+    "search.replace": "search.change",
+    "search.delete": "search.remove",
+}
 _STORED_OUTCOMES: Final[Mapping[str, str]] = {"in_progress": "begun"}
 _STORED_AUTH_METHODS: Final[Mapping[str, str]] = {"none": "nobody"}
+_ACTIONS: Final[Mapping[str, str]] = {stored: action for action, stored in _STORED_ACTIONS.items()}
 _OUTCOMES: Final[Mapping[str, Any]] = {stored: outcome for outcome, stored in _STORED_OUTCOMES.items()}
 _AUTH_METHODS: Final[Mapping[str, Any]] = {stored: method for method, stored in _STORED_AUTH_METHODS.items()}
 _TARGETS: Final = (
@@ -58,7 +66,8 @@ class SqliteAudit:
         message: str = "",
     ) -> int:
         method = _STORED_AUTH_METHODS.get(auth_method, auth_method)
-        texts = [escape_surrogates(text) for text in (user, method, token, address, action)]
+        stored_action = _STORED_ACTIONS.get(action, action)
+        texts = [escape_surrogates(text) for text in (user, method, token, address, stored_action)]
         encoded = escape_surrogates(json.dumps(parameters or {}, default=str))
         stored_outcome = _STORED_OUTCOMES.get(outcome, outcome)
         values = (time.time(), *texts, len(targets), encoded, stored_outcome, escape_surrogates(message))
@@ -122,7 +131,7 @@ def _build_where(filters: AuditFilter, before: int | None) -> tuple[str, list[An
     values = [value for _, value in conditions]
     where = [sql for sql, _ in conditions]
     if filters.action is not None:
-        action = escape_surrogates(filters.action)
+        action = escape_surrogates(_STORED_ACTIONS.get(filters.action, filters.action))
         # '/' is the character after '.'
         where.append("(action = ? OR (action >= ? AND action < ?))")
         values += [action, f"{action}.", f"{action}/"]
@@ -138,7 +147,7 @@ def _entry(row: Row, targets: list[str]) -> AuditEntry:
         auth_method=_AUTH_METHODS.get(way, way),
         token=token,
         address=address,
-        action=action,
+        action=_ACTIONS.get(action, action),
         targets=tuple(targets),
         target_count=target_count,
         parameters=json.loads(parameters),
