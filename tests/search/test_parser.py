@@ -333,6 +333,14 @@ def test_errors_have_hints(query: str) -> None:
     assert isinstance(caught.value, InvalidRequest | ValueError)
 
 
+@pytest.mark.parametrize("query", ["retries:many", "runtime:1.5x", "received:someday"])
+def test_invalid_value_can_be_quoted(query: str) -> None:
+    with pytest.raises(SearchError) as caught:
+        parse_search(query)
+    assert caught.value.hint.endswith("; to search for the text, quote it")
+    assert parse_search(f'"{query}"') == free(query)
+
+
 def test_limits() -> None:
     assert parse_search("x" * 2048) == free("x" * 2048)
     with pytest.raises(SearchError, match=r"\AQuery exceeds 2048 characters\.\Z") as caught:

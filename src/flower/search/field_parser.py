@@ -178,7 +178,7 @@ def _invalid_value(field: Field, value: QuotedWord, wanted: str) -> SearchError:
     return SearchError(
         f"Expected {wanted} after '{field.name}:'",
         value.position,
-        hint=f"for example {field.example}",
+        hint=f"for example {field.example}; to search for the text, quote it",
     )
 
 
