@@ -42,6 +42,15 @@ def live() -> Iterator[WebServer]:
         yield server
 
 
+def test_token_without_a_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
+    with WebServer(example_store(), no_broker) as open_server:
+        response = open_server.http.post("/api/v1/tokens", json={"name": "t", "permissions": ["view"]})
+        assert response.status_code == 401
+        [entry] = open_server.ledger.audit.entries(AuditFilter(), limit=5)
+        assert (entry.action, entry.auth_method, entry.outcome) == ("token.create", "none", "refused")
+
+
 def test_audit_entries(live: WebServer) -> None:
     text = post_token(live, OLGA, permissions=["tasks"])["secret"]
     live.http.post("/api/task/async-apply/shop.pay", json={"args": ["4111"], "kwargs": {"x": "y"}, "queue": "q"},

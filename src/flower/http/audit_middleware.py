@@ -17,7 +17,7 @@ from starlette.responses import Response
 from flower.api.context import Context
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound, StoreError
-from flower.http.access_control import MAX_FORM_SIZE, Denial, is_authenticated, request_identity
+from flower.http.access_control import MAX_FORM_SIZE, Denial, Unauthenticated, is_authenticated, request_identity
 from flower.http.request_params import FORM_TYPES
 from flower.http.responses import is_client_error, is_success
 from flower.redaction import MASK, Redactor
@@ -67,7 +67,7 @@ async def run_audited(
     try:
         response = await serve()
     except FlowerError as error:
-        refused = isinstance(error, Forbidden | InvalidRequest | NotFound)
+        refused = isinstance(error, Forbidden | InvalidRequest | NotFound | Unauthenticated)
         await _finish_entry(request, context, entry, "refused" if refused else "failed", error.message)
         raise
     except BaseException as error:
