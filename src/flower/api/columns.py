@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -119,7 +120,7 @@ def _get_column(name: str) -> Column:
 
 
 def _field(name: str) -> Callable[[Task], Any]:
-    return lambda task: getattr(task, name)
+    return attrgetter(name)
 
 
 def _attempts(name: str) -> Callable[[Task], tuple[AttemptRow, ...]]:
