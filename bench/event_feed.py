@@ -32,7 +32,7 @@ class Transport:
 
     @property
     def label(self) -> str:
-        return f"{self.broker}-{'batched' if self.batched else 'single_sample'}"
+        return f"{self.broker}-{'batched' if self.batched else 'single'}"
 
 
 TRANSPORTS = tuple(Transport(broker, batched) for broker in ("redis", "rabbitmq") for batched in (False, True))
