@@ -8,6 +8,7 @@ duration is counted at most one grid step too high, never too low.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from math import inf, isfinite
 from typing import Final
@@ -99,3 +100,13 @@ class WorkerIncarnation(msgspec.Struct, frozen=True):
 
 #: By hostname.
 LiveWorkers = Mapping[str, WorkerIncarnation]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterLimits:
+    """Cardinality limits: `max_names` for each of workers, tasks and event types, `max_pairs` for (worker, task) pairs.
+    `bucket_bounds` are the exact bucket bounds of durations, in seconds."""
+
+    max_names: int = 1_000
+    max_pairs: int = 20_000
+    bucket_bounds: tuple[float, ...] = ()

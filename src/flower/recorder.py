@@ -14,7 +14,8 @@ from threading import Event as Flag
 from typing import Any, TypeVar
 
 from flower.capture.protocols import Capture, CapturedBatch
-from flower.counting import CounterLimits, EventAggregator
+from flower.counters import CounterLimits
+from flower.counting import EventAggregator
 from flower.errors import StoreFull
 from flower.fold import fold, fold_worker
 from flower.records import FINAL_STATES, Event, Gap, Task, Worker

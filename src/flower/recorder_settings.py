@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from flower.capture.settings import CaptureSettings, settings_from_app
 from flower.celery_app import LazyApp
 from flower.config import Config, log_level
-from flower.counting import CounterLimits
+from flower.counters import CounterLimits
 from flower.redaction import Rules, parse_rules
 from flower.store.protocols import Retention
 

@@ -4,6 +4,8 @@ import math
 import re
 from typing import Final
 
+MEBIBYTE: Final = 2**20
+
 #: Seconds. Milliseconds are divided, so that 100ms is the float 0.1.
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _UNIT_PATTERN: Final = r"ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?|y|years?"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flower.capture.protocols import CapturedBatch
-from flower.counters import OTHER, TaskCounters, duration_bucket_bounds
-from flower.counting import CounterLimits, EventAggregator
+from flower.counters import OTHER, CounterLimits, TaskCounters, duration_bucket_bounds
+from flower.counting import EventAggregator
 from flower.counting.cardinality import IDLE_TIMEOUT
 from flower.fold import fold
 from flower.recorder import RecorderTuning

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flower.capture.spill_queue import MEGABYTE
 from flower.redaction import Rules
+from flower.units import MEBIBYTE
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -40,8 +40,8 @@ class CaptureSettings:
     prefetch: int = 65_000
     #: For temporary stores, which never reconnect to their queue
     delete_queue_on_stop: bool = False
-    memory_limit: int = 64 * MEGABYTE
-    spill_limit: int = 2048 * MEGABYTE
+    memory_limit: int = 64 * MEBIBYTE
+    spill_limit: int = 2048 * MEBIBYTE
     #: Seconds between two enable_events broadcasts
     enable_interval: float = 5.0
     #: What is masked while events are decoded

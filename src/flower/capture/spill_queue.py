@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
+from flower.units import MEBIBYTE
+
 log = logging.getLogger(__name__)
 
-MEGABYTE = 1024 * 1024
 #: received, connection, length, nonce
 _HEADER = struct.Struct(">dQI16s")
 _DISK_RETRY_DELAY = 1.0
@@ -101,9 +102,9 @@ class SpillQueue:
         self,
         folder: Path | None,
         *,
-        memory_limit: int = 64 * MEGABYTE,
-        disk_limit: int = 2048 * MEGABYTE,
-        file_size: int = 64 * MEGABYTE,
+        memory_limit: int = 64 * MEBIBYTE,
+        disk_limit: int = 2048 * MEBIBYTE,
+        file_size: int = 64 * MEBIBYTE,
     ) -> None:
         self._folder, self._memory_limit, self._disk_limit, self._file_size = (
             folder,

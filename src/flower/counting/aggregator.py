@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from zlib import crc32
 
 from flower.capture.protocols import CapturedBatch
-from flower.counters import OTHER, CounterKey, DurationHistogram, TaskCounters, duration_bucket_bounds
+from flower.counters import OTHER, CounterKey, CounterLimits, DurationHistogram, TaskCounters, duration_bucket_bounds
 from flower.counting.cardinality import LabelLimiter
 from flower.records import Event, Task
 from flower.surrogates import escape_surrogates
@@ -118,16 +118,6 @@ _CountKey = tuple[str | None, str, str | None]
 
 #: Sender and task, as in the events.
 _WorkerTask = tuple[str | None, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CounterLimits:
-    """Cardinality limits: `max_names` for each of workers, tasks and event types, `max_pairs` for (worker, task) pairs.
-    `bucket_bounds` are the exact bucket bounds of durations, in seconds."""
-
-    max_names: int = 1_000
-    max_pairs: int = 20_000
-    bucket_bounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
