@@ -136,11 +136,12 @@ def test_server_timing(many: httpx.Client) -> None:
 
 
 def test_literal_values_of_one_task(http: httpx.Client) -> None:
-    values = get(http, "tasks/order-17")["values"]
+    values = get(http, "tasks/order-17", include_values="true")["values"]
     assert values["args"] == {"kind": "tuple", "items": [{"value": {"kind": "number", "text": "17"}}]}
     [item] = values["kwargs"]["items"]
     assert item["key"] == {"kind": "string", "text": "'customer'", "value": "customer"}
-    assert get(http, "tasks/charge-18")["values"]["result"] is None
+    assert get(http, "tasks/charge-18", include_values="true")["values"]["result"] is None
+    assert "values" not in get(http, "tasks/order-17")
     assert "values" not in get(http, "tasks", columns="all", limit=1)["tasks"][0]
 
 

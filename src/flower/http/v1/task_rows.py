@@ -82,7 +82,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
             description="Values of the requested key paths such as `kwargs.order_id`, as text; null if there is none."
         ),
     ] = UNSET
-    values: Annotated[LiteralValues | UnsetType, Meta(description="Only in `GET /tasks/{uuid}`.")] = UNSET
+    values: Annotated[LiteralValues | UnsetType, Meta(description="Only with `include_values`.")] = UNSET
 
 
 COLUMNS: tuple[str, ...] = tuple(name for name in TaskRow.__struct_fields__ if name not in ("extracted", "values"))

@@ -95,6 +95,12 @@ class TerminateTaskBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     signal: Annotated[str, Meta(description="Signal for the process that runs the task.", max_length=32)] = "SIGTERM"
 
 
+class TaskDetailParams(TaskParams, frozen=True, kw_only=True):
+    include_values: Annotated[
+        bool, Meta(description="Add `values`: arguments and result as parsed trees.", examples=[True])
+    ] = False
+
+
 class RegisteredTaskParams(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="The task's name.", examples=["shop.charge"])]
 
@@ -145,11 +151,12 @@ def _next_url(params: TaskListParams, **position: object) -> str:
 _DEFAULT_PARAMS = msgspec.structs.asdict(TaskListParams())
 
 
-def get_task(ctx: RequestContext, params: TaskParams, body: None) -> TaskRow:
+def get_task(ctx: RequestContext, params: TaskDetailParams, body: None) -> TaskRow:
     task = ctx.store.task(params.uuid)
     if task is None:
         raise NoSuchTask(f"Unknown task '{params.uuid}'", hint="no task with this id is recorded")
-    return msgspec.structs.replace(task_rows(ctx.store, [task], COLUMNS)[0], values=literal_values(task))
+    row = task_rows(ctx.store, [task], COLUMNS)[0]
+    return msgspec.structs.replace(row, values=literal_values(task)) if params.include_values else row
 
 
 def list_slowest(ctx: RequestContext, params: TaskSelectionParams, body: None) -> TopTasks:
@@ -320,7 +327,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     # After the routes below it: an id may contain slashes.
     Route(
         "GET", "/tasks/{uuid:path}", "getTask", "tasks", "Get a task with all recorded values", get_task,
-        params=TaskParams, response=TaskRow, example="tasks/charge-17",
+        params=TaskDetailParams, response=TaskRow, example="tasks/charge-17?include_values=true",
     ),
     Route(
         "GET", "/registered", "listRegisteredTasks", "tasks",

@@ -402,7 +402,10 @@ function Actions({ task, reload }) {
 }
 
 export default function Task({ id }) {
-  const task = useResource((signal) => get(`tasks/${encodeSegment(id)}`, {}, { signal }), [id]);
+  const task = useResource(
+    (signal) => get(`tasks/${encodeSegment(id)}`, { include_values: true }, { signal }),
+    [id],
+  );
   const isFinished = FINAL_STATES.has(task.data?.state);
   const workflow = useResource(
     (signal) => get(`tasks/${encodeSegment(id)}/workflow`, {}, { signal }),
