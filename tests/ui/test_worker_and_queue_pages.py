@@ -39,7 +39,7 @@ def test_queues(visit: Visit, redis_cluster: Cluster) -> None:
 def test_unknown_queue(visit: Visit) -> None:
     page = visit("/queues/never%2Fthere")
     expect(page.get_by_text("Queue not found on the broker")).to_be_visible()
-    expect(page.get_by_text("No samples in this period")).to_be_visible()
+    expect(page.get_by_text("No samples in this time range")).to_be_visible()
     expect(page.get_by_role("region", name="Consumers", exact=True)).to_contain_text("No online worker")
 
 

@@ -45,7 +45,7 @@ def test_list_and_one(visit: Visit, root: str) -> None:
     expect(page.locator(".facts")).to_contain_text("3/3")
     graph.get_by_role("link", name=re.compile("shop.fail, Failure")).click()
     expect(page.get_by_role("heading", name="shop.fail")).to_be_visible()
-    page.get_by_role("region", name="Workflow").get_by_role("link", name="Open").click()
+    page.get_by_role("region", name="Workflow").get_by_role("link", name="View").click()
     expect(page).to_have_url(re.compile(f"/workflows/{root}$"))
 
 
