@@ -252,7 +252,7 @@ export const T = {
     notFound: 'Worker not found',
     notFoundText: 'No events recorded from this worker and no reply to inspect.',
     all: 'All workers',
-    similarNames: 'Similar names',
+    similarNames: 'Search similar names',
     refresh: 'Refresh',
     refreshHint: 'Inspect the worker now',
     restart: 'Restart pool…',
@@ -433,7 +433,7 @@ export const T = {
     broker: 'Broker',
     brokerUnknown: 'Address unknown',
     noConsumers: 'No consumers',
-    noConsumersText: 'No online worker consumes this queue. Start a worker with -Q and its name.',
+    noConsumersText: 'No online worker consumes this queue. Start a worker with -Q and the queue name.',
     noneTitle: 'No queues yet',
     noneText: 'Queues appear once a worker consumes them or task_queues names them.',
     updated: (age) => `updated ${age}`,
@@ -1041,7 +1041,7 @@ export const T = {
   },
   task: {
     notFound: 'Task not found',
-    notFoundText: 'No events recorded, or removed by retention.',
+    notFoundText: 'The task has no recorded events, or retention removed it.',
     searchId: 'Search task IDs',
     searchText: 'Search all fields',
     rerun: 'Re-run…',
@@ -1175,7 +1175,7 @@ export const T = {
       given: 'as entered',
       worker: 'from the worker',
     },
-    unknownOptions: (names) => `Unknown: ${names}. The defaults of the application apply.`,
+    unknownOptions: (names) => `Not recorded: ${names}. The application default is used.`,
     revokeTitle: 'Revoke this task?',
     revokeText:
       'Workers skip this task. A running task is not stopped; use Terminate. ' +
