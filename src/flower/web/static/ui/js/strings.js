@@ -433,7 +433,8 @@ export const T = {
     broker: 'Broker',
     brokerUnknown: 'Address unknown',
     noConsumers: 'No consumers',
-    noConsumersText: 'No online worker consumes this queue. Start a worker with -Q and the queue name.',
+    noConsumersText:
+      'No online worker consumes this queue. Start a worker with -Q and the queue name.',
     noneTitle: 'No queues yet',
     noneText: 'Queues appear once a worker consumes them or task_queues names them.',
     updated: (age) => `updated ${age}`,
