@@ -416,7 +416,7 @@ def test_an_older_kombu_is_read_directly_too(own_redis: Redis, monkeypatch: pyte
     """Before 5.6.1 a connection of kombu has no attribute `credential_provider`."""
     app = Celery(broker=own_redis.url)
     connection = app.connection_for_read()
-    del connection.credential_provider
+    monkeypatch.delattr(connection, "credential_provider", raising=False)
     monkeypatch.setattr(app, "connection_for_read", lambda *args, **kwargs: connection)
     monkeypatch.setattr("flower.capture.factory.app_from_settings", lambda settings: app)
     capture = create_capture(settings_from_app(app))

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from flower.cli.base import OpenStore
 from flower.cli.main import commands
 from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
 from flower.store.protocols import Reader
+from tests.helpers.cli_runner import create_runner
 from tests.helpers.sample_store import NOW, in_memory
 
 RunCommand = Callable[..., Result]
@@ -35,6 +36,6 @@ def run_command(shop: Reader, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(time, "time", lambda: NOW + 5)
 
     def run(*arguments: str, store: Reader = shop) -> Result:
-        return CliRunner().invoke(commands, arguments, obj=OpenStore(store, ledger))
+        return create_runner().invoke(commands, arguments, obj=OpenStore(store, ledger))
 
     return run

@@ -5,10 +5,10 @@ import sys
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from flower.cli.main import commands
 from flower.cli.options import OptionsCommand, config_options
+from tests.helpers.cli_runner import create_runner
 
 
 @pytest.fixture
@@ -32,31 +32,31 @@ def parse() -> OptionsCommand:
     ],
 )
 def test_spellings_of_flower(parse: OptionsCommand, args: list[str], options: dict[str, str]) -> None:
-    result = CliRunner().invoke(parse, args)
+    result = create_runner().invoke(parse, args)
     assert (result.exit_code, result.stdout.strip()) == (0, str(options))
 
 
 def test_unknown_option_is_ignored_with_its_value(parse: OptionsCommand) -> None:
-    result = CliRunner().invoke(parse, ["--prot", "8080", "-A=proj", "--port=7", "--fast"])
+    result = create_runner().invoke(parse, ["--prot", "8080", "-A=proj", "--port=7", "--fast"])
     assert (result.exit_code, result.stdout.strip()) == (0, "{'port': '7'}")
     assert result.stderr.strip() == "['--prot', '--app', '--fast']"
 
 
 @pytest.mark.parametrize("args", [["serve", "doctor"], ["web", "--port=7", "doctor"]])
 def test_unexpected_argument_is_an_error(args: list[str]) -> None:
-    result = CliRunner().invoke(commands, args)
+    result = create_runner().invoke(commands, args)
     assert result.exit_code == 2
     assert "Error: unexpected argument 'doctor'" in result.stderr
 
 
 def test_missing_workdir_is_an_error() -> None:
-    result = CliRunner().invoke(commands, ["record", "--workdir=/no/such/directory"])
+    result = create_runner().invoke(commands, ["record", "--workdir=/no/such/directory"])
     assert result.exit_code == 1
-    assert "--workdir: cannot change to /no/such/directory: No such file or directory" in result.output
+    assert "--workdir: cannot change to /no/such/directory: No such file or directory" in result.stderr
 
 
 def test_unexpected_url_is_not_printed() -> None:
-    result = CliRunner().invoke(commands, ["serve", "amqp://ann:hush@host//"])
+    result = create_runner().invoke(commands, ["serve", "amqp://ann:hush@host//"])
     assert result.exit_code == 2
     assert "unexpected argument 'amqp://…'" in result.stderr
     assert "hush" not in result.stderr
