@@ -109,10 +109,11 @@ def _create_file(path: Path) -> Iterator[Callable[[bytes], int]]:
     # Named before it is created, so that it can be removed after Ctrl-C at any moment.
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        output = new.open("xb")
-    except OSError as error:
-        raise StoreError(f"Cannot write {path}: {error.strerror}", hint="check the directory and its mode") from error
-    try:
+        try:
+            output = new.open("xb")
+        except OSError as error:
+            hint = "check the directory and its mode"
+            raise StoreError(f"Cannot write {path}: {error.strerror}", hint=hint) from error
         with output:
             yield output.write
         new.replace(path)

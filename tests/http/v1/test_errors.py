@@ -27,7 +27,7 @@ from tests.helpers.web_server import WebServer
         ("tasks?tz=../../etc/passwd", "Unknown time zone '../../etc/passwd'", "UTC"),
         ("tasks?time=never", "Invalid time 'never'", "time must be one of received, sent"),
         ("tasks?uuid=17", "Unknown parameter 'uuid'", "query, start"),
-        ("tasks/charge-17?uuid=17", "Unknown parameter 'uuid'", "this route has no query parameters"),
+        ("tasks/charge-17/reruns?uuid=17", "Unknown parameter 'uuid'", "this route has no query parameters"),
         ("facets?facets=state,colour", "Invalid facets 'state,colour'", "one or more of"),
         ("facets?facets=,", "Invalid facets ''", "one or more of"),
         ("stats?group_by=colour", "Unknown facet 'colour'", "time"),
