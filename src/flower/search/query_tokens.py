@@ -3,7 +3,9 @@
 These functions accept every text, including queries that `parse_search` rejects.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from flower.search.field_parser import COMPARISONS, SPECIAL_QUALIFIERS
@@ -60,8 +62,8 @@ def find_token_spans(text: str) -> list[TokenSpan]:
 
 
 def extract_facet_terms(text: str, field: str) -> FacetTerms:
-    """The terms of one facet at the top level of the query. None if the top level is an OR."""
-    parts = list(_parts(text))
+    """The terms of one facet at the top level of the query. Nothing is selected if the top level is an OR."""
+    parts = _parse_parts(text)
     if any(part.depth == 0 and part.is_operator(text, "OR") for part in parts):
         return FacetTerms((), f"({text.strip()})")
     term = next((part for index, part in enumerate(parts) if _is_facet_term(text, parts, index, field)), None)
@@ -73,7 +75,13 @@ def extract_facet_terms(text: str, field: str) -> FacetTerms:
     return FacetTerms((*values, *([None] if absent else [])), _remove_ranges(text, removed))
 
 
-def _is_facet_term(text: str, parts: list[_Part], index: int, field: str) -> bool:
+@lru_cache(maxsize=64)
+def _parse_parts(text: str) -> tuple[_Part, ...]:
+    """The parts of a query, parsed once for all facets of an answer."""
+    return tuple(_parts(text))
+
+
+def _is_facet_term(text: str, parts: Sequence[_Part], index: int, field: str) -> bool:
     """Whether this part is a term of the form that a facet adds: `state:A,B` or `name:=a,b`, not negated."""
     part = parts[index]
     if part.depth or part.value is None or part.spans[0].field != field or part.spans[0].negated:
