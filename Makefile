@@ -24,6 +24,12 @@ test-compat: $(INSTALLED) servers  ## the tests of Flower's contract, against Fl
 bench: $(INSTALLED) servers  ## Bellflower beside Flower 2.2.0 on this machine
 	@$(RUN)python -m bench $(ARGS)
 
+chaos: $(INSTALLED) servers  ## faults on a real cluster, every task compared with the truth; SEED=, ARGS="--only NAME --broker MODE"
+	@$(RUN)python -m chaos --jobs $${JOBS:-2} $(ARGS)
+
+fuzz: $(INSTALLED)  ## random inputs for decoders and parsers, guided by coverage; ARGS="--seconds 600 fold_events"
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(RUN)uv sync --frozen --quiet --group fuzz --inexact --python $(RUN)python && $(RUN)python -m fuzz $(ARGS)
+
 screenshots: $(INSTALLED) servers  ## pictures of the pages for docs/, in some six minutes; ARGS=FOLDER: of all sizes
 	@$(RUN)python -m tests.ui.screenshots $(ARGS)
 
@@ -34,7 +40,7 @@ $(INSTALLED): pyproject.toml uv.lock scripts/bootstrap
 	@scripts/bootstrap && touch $@
 
 clean:  ## remove all that the other targets made in this checkout
-	rm -rf .venv node_modules .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv node_modules .bench .chaos .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-compat lint format bench screenshots servers clean
+.PHONY: help demo test test-compat lint format bench chaos fuzz screenshots servers clean

@@ -1,5 +1,6 @@
 """Virtual environments of Flower 2.2.0 from PyPI and of older commits of Bellflower, kept between runs."""
 
+import fcntl
 import importlib.metadata
 import io
 import json
@@ -8,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,17 +25,18 @@ def flower_python() -> Path:
     """The interpreter of the environment of Flower, which is created if missing, with the Python of this process."""
     python = FLOWER / "bin" / "python"
     finished = FLOWER / "finished"
-    if finished.exists():
-        return python
-    shutil.rmtree(FLOWER, ignore_errors=True)
-    uv = shutil.which("uv")
-    if uv:
-        _run(uv, "venv", "--quiet", "--python", sys.executable, str(FLOWER))
-        _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *REQUIREMENTS)
-    else:
-        _run(sys.executable, "-m", "venv", str(FLOWER))
-        _run(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
-    finished.touch()
+    with _installing():
+        if finished.exists():
+            return python
+        shutil.rmtree(FLOWER, ignore_errors=True)
+        uv = shutil.which("uv")
+        if uv:
+            _run(uv, "venv", "--quiet", "--python", sys.executable, str(FLOWER))
+            _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *REQUIREMENTS)
+        else:
+            _run(sys.executable, "-m", "venv", str(FLOWER))
+            _run(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
+        finished.touch()
     return python
 
 
@@ -43,22 +47,23 @@ def checkout_python(commit: str) -> Path:
     ).stdout.strip()
     folder = WORKPLACE / f"bellflower-{name}"
     python, finished = folder / ".venv" / "bin" / "python", folder / "finished"
-    if finished.exists():
+    with _installing():
+        if finished.exists():
+            return python
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        # The files alone: a worktree would have to be removed from the repository again.
+        archive = subprocess.run(["git", "archive", name], check=True, capture_output=True, cwd=ROOT).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+        uv = shutil.which("uv")
+        if uv:
+            _run(uv, "sync", "--quiet", "--frozen", "--no-dev", "--compile-bytecode", "--directory", str(folder))
+        else:
+            _run(sys.executable, "-m", "venv", str(folder / ".venv"))
+            _run(str(python), "-m", "pip", "install", "--quiet", "--editable", str(folder))
+        finished.touch()
         return python
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    # The files alone: a worktree would have to be removed from the repository again.
-    archive = subprocess.run(["git", "archive", name], check=True, capture_output=True, cwd=ROOT).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-    uv = shutil.which("uv")
-    if uv:
-        _run(uv, "sync", "--quiet", "--frozen", "--no-dev", "--compile-bytecode", "--directory", str(folder))
-    else:
-        _run(sys.executable, "-m", "venv", str(folder / ".venv"))
-        _run(str(python), "-m", "pip", "install", "--quiet", "--editable", str(folder))
-    finished.touch()
-    return python
 
 
 def versions(python: Path) -> dict[str, str]:
@@ -80,6 +85,15 @@ def has_bellflower() -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return (ROOT / "src" / "flower" / "cli.py").exists() or (ROOT / "src" / "flower" / "cli").is_dir()
+
+
+@contextmanager
+def _installing() -> Iterator[None]:
+    """One process at a time: several runs of the chaos test begin together and need the same environment."""
+    WORKPLACE.mkdir(parents=True, exist_ok=True)
+    with (WORKPLACE / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _run(*command: str) -> None:

@@ -96,6 +96,7 @@ class SystemProcess:
             "PYTHONPATH": str(ROOT),
             "BENCH_BROKER": self.broker,
             "FLOWER_UNAUTHENTICATED_API": "true",
+            "FLOWER_EVENT_DRAIN_LINGER": "0",
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

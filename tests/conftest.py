@@ -1,18 +1,42 @@
 """Fixtures that every test may use: real brokers, one of each per test session (and per xdist worker)."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from tests.helpers.servers import RabbitMQ, Redis, Server
+from tests.helpers.servers import BrokerServer, RabbitMQ, Redis
 
-#: Counts the tests that ran; real workers on these brokers; the product beside them.
-pytest_plugins = ["tests.helpers.run_count", "tests.helpers.clusters", "tests.helpers.product_fixtures"]
+#: The tests that ran are counted; slow files come first; real workers on these brokers; the product beside them.
+pytest_plugins = [
+    "tests.helpers.run_count",
+    "tests.helpers.slow_files",
+    "tests.helpers.clusters",
+    "tests.helpers.product_fixtures",
+]
+
+# A stopped server leaves no drain process behind.
+os.environ.setdefault("FLOWER_EVENT_DRAIN_LINGER", "0")
+
+# A shell starts background commands with SIGINT ignored, and the servers under test would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The default deadline of 200 ms for one example fails on a loaded machine without a defect in the code.
 settings.register_profile("bellflower", deadline=None)
 settings.load_profile("bellflower")
+
+
+@pytest.fixture(autouse=True)
+def restore_environment() -> Iterator[None]:
+    """Undo changes of the environment: a command run in the test process with `-b` sets variables of Celery."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +52,7 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
-def broker(request: pytest.FixtureRequest) -> Server:
+def broker(request: pytest.FixtureRequest) -> BrokerServer:
     """The same test on both brokers."""
-    server: Server = request.getfixturevalue(f"{request.param}_server")
+    server: BrokerServer = request.getfixturevalue(f"{request.param}_server")
     return server

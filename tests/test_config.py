@@ -1,5 +1,6 @@
 """Options from the environment, the configuration file and the command line."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,16 @@ import pytest
 from flower.config import (
     DEFAULT_CONFIG,
     OPTION_NAMES,
-    Bytes,
+    UNREACHABLE_IN_CONTAINER,
     Config,
-    Seconds,
     default_text,
     load_config,
+    log_level,
     suggest_option,
     to_log_dict,
 )
 from flower.errors import InvalidRequest
+from flower.option_types import Bytes, Seconds
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_values(given: dict[str, str], expected: Config, tmp_path: Path) -> None
         ({"max_size": "much"}, "is not a size such as 500MB or 10GB"),
         ({"max_tasks": "-1"}, "must not be negative"),
         ({"basic_auth": "ann"}, "entries must be user:password"),
-        ({"logging": "loud"}, "must be debug, info, warning, error or none"),
+        ({"logging": "loud"}, "must be debug, info, warning, error, critical, none"),
         ({"conf": "missing.py"}, "does not exist"),
         ({"inspect_timeout": "inf"}, "must be 1 or more"),
         ({"inspect_timeout": "nan"}, "is not a number"),
@@ -158,9 +160,65 @@ def test_every_option_is_read_from_the_environment(tmp_path: Path) -> None:
     assert load_config({}, given, tmp_path) == DEFAULT_CONFIG
 
 
-def test_variable_set_by_kubernetes_has_a_hint(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="enableServiceLinks"):
-        load_config({}, {"FLOWER_PORT": "tcp://10.0.0.1:5555", "FLOWER_PORT_5555_TCP_PROTO": "tcp"}, tmp_path)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("FLOWER_PORT", "tcp://10.0.0.1:5555"),
+        ("FLOWER_PORT", "UDP://[fd00::1]:53"),
+        ("FLOWER_METRICS_PORT", "tcp://10.0.0.2:9"),
+    ],
+)
+def test_variable_of_a_kubernetes_service_is_ignored_with_a_warning(name: str, text: str, tmp_path: Path) -> None:
+    others = {
+        "FLOWER_SERVICE_HOST": "10.0.0.1", "FLOWER_SERVICE_PORT": "5555", "FLOWER_PORT_5555_TCP": text,
+        "FLOWER_PORT_5555_TCP_PROTO": "tcp", "FLOWER_PORT_5555_TCP_ADDR": "1.2.3.4",
+    }  # fmt: skip
+    warnings: list[str] = []
+    assert load_config({}, {**others, name: text}, tmp_path, warn=warnings.append) == DEFAULT_CONFIG
+    assert len(warnings) == 1
+    assert f"{name}={text} is that of a Kubernetes service" in warnings[0]
+    assert "enableServiceLinks: false" in warnings[0]
+
+
+def test_url_is_not_a_port_in_other_sources(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="is not a whole number"):
+        load_config({"port": "tcp://10.0.0.1:5555"}, {}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_empty_db_is_the_default(text: str, tmp_path: Path) -> None:
+    assert load_config({}, {"FLOWER_DB": text}, tmp_path).db == "flower-data"
+    assert load_config({"db": text}, {"FLOWER_DB": "other"}, tmp_path).db == "flower-data"
+    (tmp_path / "flowerconfig.py").write_text(f"db = {text!r}")
+    assert load_config({}, {}, tmp_path).db == "flower-data"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("warn", "WARNING"), ("WARN", "WARNING"), ("Critical", "CRITICAL"), ("fatal", "CRITICAL"), ("notset", "DEBUG"),
+        ("none", "NONE"), ("error", "ERROR"),
+    ],
+)  # fmt: skip
+def test_log_levels_have_the_names_of_python(name: str, level: str, tmp_path: Path) -> None:
+    assert log_level(load_config({"logging": name}, {}, tmp_path)) == level
+
+
+@pytest.mark.parametrize("url", ["redis://:hush@localhost:6379/0", "amqp://u:hush@x//", "redis+socket:///x", "sqs://"])
+def test_broker_api_with_the_url_of_a_broker_is_ignored_with_a_warning(url: str, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    assert load_config({"broker_api": url}, {}, tmp_path, warn=warnings.append).broker_api == ""
+    assert "is the URL of a broker" in warnings[0]
+    assert "hush" not in warnings[0]
+
+
+def test_configuration_file_imports_modules_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    (tmp_path / "settings_of_this_test.py").write_text("PORT = 7")
+    (tmp_path / "tabnanny.py").write_text("raise AssertionError('shadows a module of the standard library')")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "conf.py").write_text("import tabnanny\nfrom settings_of_this_test import PORT as port\n")
+    assert load_config({"conf": "etc/conf.py"}, {}, tmp_path).port == 7
 
 
 def test_files_are_relative_to_the_directory_of_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +248,19 @@ def test_errors_contain_no_secrets(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest) as raised:
         load_config({}, {}, tmp_path)
     assert "hush" not in str(raised.value)
+
+
+def test_container_without_an_address_causes_a_warning(tmp_path: Path) -> None:
+    def warnings(command_line: dict[str, str], environment: dict[str, str], *, in_container: bool = True) -> list[str]:
+        messages: list[str] = []
+        load_config(command_line, environment, tmp_path, warn=messages.append, in_container=in_container)
+        return messages
+
+    assert warnings({}, {}) == [UNREACHABLE_IN_CONTAINER]
+    assert "--address=0.0.0.0" in UNREACHABLE_IN_CONTAINER
+    assert warnings({}, {}, in_container=False) == []
+    for option in ("address", "unix_socket"):
+        assert warnings({option: "127.0.0.1"}, {}) == []
+        assert warnings({}, {f"FLOWER_{option.upper()}": ""}) == []
+    (tmp_path / "flowerconfig.py").write_text("address = '127.0.0.1'")
+    assert warnings({}, {}) == []

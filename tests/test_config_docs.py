@@ -4,32 +4,18 @@ to write the tables."""
 import re
 from pathlib import Path
 
-from flower.config import OPTION_FIELDS, OPTION_NAMES, OPTION_TYPES, default_text, load_config
+from flower.config import OPTION_FIELDS, OPTION_GROUPS, OPTION_NAMES, OPTION_TYPES, default_text, load_config
 from tests.helpers.paths import DOCS, ROOT
 
 PAGE = DOCS / "configuration.md"
 _TABLES = re.compile(r"(<!-- options -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
-#: The first option of each group, in the order of the table of options.
-GROUPS = {
-    "address": "Address and TLS",
-    "db": "Store and retention",
-    "enable_events": "Events",
-    "purge_offline_workers": "Workers and queues",
-    "basic_auth": "Authentication and permissions",
-    "auto_refresh": "Pages",
-    "task_runtime_metric_buckets": "Metrics",
-    "persistent": "Accepted for compatibility with Flower",
-    "debug": "Logging",
-    "conf": "Path of the configuration file",
-}
-
 
 def tables() -> str:
     lines: list[str] = []
     for name in OPTION_NAMES:
-        if name in GROUPS:
-            lines += ["", f"## {GROUPS[name]}", "", "| option | type | default | description |"]
+        if name in OPTION_GROUPS:
+            lines += ["", f"## {OPTION_GROUPS[name]}", "", "| option | type | default | description |"]
             lines += ["| --- | --- | --- | --- |"]
         lines.append(f"| `{name}` | {OPTION_TYPES[name].label} | {default(name)} | {description(name)} |")
     return "\n".join([*lines, "", ""])
@@ -51,7 +37,7 @@ def with_tables(page: str) -> str:
 def test_tables_equal_the_options() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
-    assert set(GROUPS) <= set(OPTION_NAMES)
+    assert set(OPTION_GROUPS) <= set(OPTION_NAMES)
     assert all(f"| `{name}` |" in page for name in OPTION_NAMES)
 
 

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.fingerprint import compute_fingerprint, exception_class_id, fingerprint_to_int, normalize_message
+from flower.fingerprint import (
+    compute_fingerprint,
+    exception_class_id,
+    fingerprint_to_int,
+    message_id,
+    normalize_message,
+)
 
 CELERY = """  File "/venv/lib/python3.11/site-packages/celery/app/trace.py", line 453, in trace_task
     R = retval = fun(*args, **kwargs)
@@ -222,6 +228,46 @@ def test_numbers_and_ids_are_ignored(one: int, other: int, this: object, that: o
     assert of(one, this) == of(other, that)
 
 
+PICTURES = """Traceback (most recent call last):
+  File "/srv/shop/pictures/tasks.py", line {line}, in thumbnail
+    picture = open_picture(path)
+  File "/srv/shop/pictures/files.py", line 8, in open_picture
+    raise Unreadable(path)
+shop.errors.Unreadable: /srv/pictures/{kind}/17.tiff
+"""
+
+
+def test_one_defect_with_many_messages_is_one_group() -> None:
+    found = [
+        compute_fingerprint(f"Unreadable('/srv/pictures/{kind}/17.tiff')", PICTURES.format(line=line, kind=kind))
+        for line, kind in enumerate(("bell", "seed", "pot", "bulb"))
+    ]
+    assert len({fingerprint.id for fingerprint in found if fingerprint}) == 1
+    assert next(fingerprint.message for fingerprint in found if fingerprint) == "/srv/pictures/bell/#.tiff"
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("raise Unreadable(path)", "raise Unreadable(name)"),
+        ("in open_picture", "in open_file"),
+        ("in thumbnail", "in preview"),
+        ("shop.errors.Unreadable", "shop.errors.Broken"),
+    ],
+)
+def test_class_functions_and_source_line_are_significant(part: str, other: str) -> None:
+    text = PICTURES.format(line=1, kind="bell")
+    one, two = compute_fingerprint(None, text), compute_fingerprint(None, text.replace(part, other))
+    assert one is not None
+    assert two is not None
+    assert one.id != two.id
+
+
+def test_message_is_significant_without_code_of_the_user() -> None:
+    texts = (ALL_LIBRARY, ALL_LIBRARY.replace("SIGKILL", "SIGSEGV"))
+    assert len({found.id for text in texts if (found := compute_fingerprint(None, text))}) == 2
+
+
 def test_message_class_and_frame_are_significant() -> None:
     found = [
         compute_fingerprint("E('a')", PRICE),
@@ -237,7 +283,8 @@ def test_fingerprint_does_not_depend_on_the_version() -> None:
     """Stores contain these numbers: a change is a change of the format."""
     found = compute_fingerprint("PriceError('no price for article 7')", PRICE)
     assert found is not None
-    assert found.id == "ec461d29298a3505"
+    assert found.id == "084b2cd49128851a"
+    assert message_id(found.exception, found.message, found.frame) == "ec461d29298a3505"
     assert exception_class_id("shop.errors.PriceError") == 2314025391291584730
 
 

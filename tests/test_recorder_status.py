@@ -54,3 +54,14 @@ def test_untrusted_values() -> None:
         None,
         None,
     )
+
+
+def test_reasons_for_records_that_are_not_current() -> None:
+    behind = RecorderStatus.from_dict({**REPORT, "current_at": NOW - 9, "capture": {"connected": True}})
+    assert behind.view(NOW) == (NOW - 9, "The recorder is behind.")
+    silent = {"connected": True, "confirmed_at": NOW - 9}
+    assert RecorderStatus.from_dict({**REPORT, "current_at": NOW - 9, "capture": silent}).view(NOW) == (
+        NOW - 9,
+        "The broker does not respond.",
+    )
+    assert RecorderStatus.from_dict(REPORT).view(NOW + 3) == (NOW + 3, ""), "of an earlier version"

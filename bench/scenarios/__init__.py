@@ -9,14 +9,18 @@ from bench.results import Measurement
 from bench.runner import BenchmarkRun
 from bench.scenarios.burst import burst
 from bench.scenarios.compare_queries import compare_queries
+from bench.scenarios.connections import connections
 from bench.scenarios.ingest import ingest
 from bench.scenarios.kill9 import kill9
 from bench.scenarios.large_store import large_store
 from bench.scenarios.live import live
 from bench.scenarios.metrics import metrics
 from bench.scenarios.queries import queries
+from bench.scenarios.reconciliation import reconciliation
 from bench.scenarios.start import start
 from bench.scenarios.throughput import throughput
+from bench.scenarios.visibility import visibility
+from bench.scenarios.worker_list import worker_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,12 @@ STEPS: tuple[Step, ...] = (
     *(_with_transport(kill9, transport, "full") for transport in TRANSPORTS if transport.batched),
     Step("compare-queries", compare_queries, "always"),
     Step("metrics", metrics, "always"),
+    Step("worker-list", worker_list, "always"),
+    Step("visibility", visibility, "always"),
     Step("live", live, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large-store", large_store, "full", alone=True),
+    Step("reconciliation", reconciliation, "on request", alone=True),
+    Step("connections", connections, "on request", alone=True),
     Step("ingest", ingest, "on request", alone=True),
 )

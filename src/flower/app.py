@@ -9,31 +9,38 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pprint import pformat
-from typing import Any
+
+from starlette.types import ASGIApp
 
 from flower import cluster
 from flower.access.factory import create_authenticator
 from flower.api.actions.bulk_runner import run_jobs
-from flower.api.background import run_background_tasks
+from flower.api.background import record_unlisted_logins, run_background_tasks
 from flower.api.context import Context
 from flower.api.format_task import with_format_task
 from flower.celery_app import LazyApp
 from flower.cluster.inspection_cache import InspectionCache
 from flower.config import Config, to_log_dict
+from flower.descriptor_limit import raise_descriptor_limit
 from flower.errors import FlowerError
-from flower.logging_setup import forward_child_line
+from flower.logging_setup import forward_child_line, restore_logging
 from flower.malloc import limit_malloc_arenas
 from flower.metrics import Metrics, MetricsSettings
 from flower.recorder_settings import redaction_rules, settings_from_config
-from flower.redaction import Redactor, mask_url
+from flower.redaction import Redactor
 from flower.sockets import bind_tcp, bind_unix, socket_url
 from flower.store.factory import open_ledger, open_reader
 from flower.supervisor import Supervisor
 from flower.web.application import create_app, create_metrics_app
-from flower.web.server import create_server, has_tls
+from flower.web.host_check import allowed_hosts_for
+from flower.web.open_connections import LOW_MAX_CONNECTIONS, OpenConnections, max_connections
+from flower.web.preparation import prepare_requests
+from flower.web.server import HttpServer, create_server, has_tls
+from flower.web.start_log import log_broker_and_tasks, log_permission_to_act, log_store, log_version
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +49,18 @@ STORE_READ_TIMEOUT = 10.0
 
 
 def serve(config: Config, app: LazyApp, *, with_recorder: bool = True, quiet: bool = False) -> None:
-    """Serve until a signal arrives. `quiet` suppresses the lines that state the addresses, the broker and the tasks.
+    """Serve until a signal arrives. `quiet` suppresses the lines at start and end.
     Raises FlowerError if the server or the recorder cannot start."""
     limit_malloc_arenas()
+    app.after_load = restore_logging
+    descriptor_limit = raise_descriptor_limit()
     binding = bind_unix(config.unix_socket) if config.unix_socket else bind_tcp(config.address, config.port)
     with binding as listeners, _bind_metrics_port(config) as metrics_listeners:
-        asyncio.run(_Server(config, app, listeners, metrics_listeners, with_recorder=with_recorder, quiet=quiet).run())
+        connections = OpenConnections(max_connections(descriptor_limit), time.monotonic)
+        server = _Server(
+            config, app, listeners, metrics_listeners, connections, with_recorder=with_recorder, quiet=quiet
+        )
+        asyncio.run(server.run())
 
 
 def _bind_metrics_port(config: Config) -> AbstractContextManager[list[socket.socket]]:
@@ -73,6 +86,7 @@ class _Server:
         app: LazyApp,
         listeners: Sequence[socket.socket],
         metrics_listeners: Sequence[socket.socket],
+        connections: OpenConnections,
         *,
         with_recorder: bool,
         quiet: bool,
@@ -82,6 +96,8 @@ class _Server:
         self._listeners = list(listeners)
         #: empty if /metrics is served on the main port
         self._metrics_listeners = list(metrics_listeners)
+        #: those of all ports
+        self._connections = connections
         self._with_recorder = with_recorder
         self._quiet = quiet
         self._redactor = Redactor(redaction_rules(config))
@@ -97,21 +113,24 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         context = self._context()
-        servers = [(create_server(create_app(context), self._config), self._listeners)]
+        servers = [(self._http_server(create_app(context), self._listeners), self._listeners)]
         if self._metrics_listeners:
-            servers.append((create_server(create_metrics_app(context), self._config), self._metrics_listeners))
+            metrics_server = self._http_server(create_metrics_app(context), self._metrics_listeners)
+            servers.append((metrics_server, self._metrics_listeners))
         server_tasks = [asyncio.create_task(http.serve(sockets=sockets)) for http, sockets in servers]
-        supervision = asyncio.create_task(self._load_app_and_supervise())
+        supervision = asyncio.create_task(self._load_app_and_supervise(context))
         bulk_jobs = asyncio.create_task(self._run_jobs())
         background = asyncio.create_task(run_background_tasks(context))
         self._log_addresses()
         await self._stop.wait()
         supervision.cancel()
+        self._app.abandon()
         background.cancel()
         if self._supervisor is not None:
             await self._supervisor.stop()
         await asyncio.gather(supervision, background, return_exceptions=True)
         await bulk_jobs
+        await record_unlisted_logins(context, all_of_them=True)
         context.live.close("the server stops")
         for http, _ in servers:
             http.should_exit = True
@@ -120,14 +139,33 @@ class _Server:
         self._ledger.close()
         if self._fatal_error is not None:
             raise self._fatal_error
+        if not self._quiet:
+            log.info("Stopped")
 
-    async def _load_app_and_supervise(self) -> None:
+    def _http_server(self, app: ASGIApp, listeners: Sequence[socket.socket]) -> HttpServer:
+        config = self._config
+        return create_server(
+            app,
+            config,
+            self._connections,
+            allowed_hosts=allowed_hosts_for(
+                config.allowed_hosts, config.address, listeners, login_required=self._access.is_required
+            ),
+            is_trusted=self._access.trusted_proxy.is_trusted,
+        )
+
+    async def _load_app_and_supervise(self, context: Context) -> None:
         """Import Celery and the application (slow), then supervise the recorder."""
         try:
+            if not self._quiet:
+                await asyncio.to_thread(log_store, self._config, self._reader)
+                log_permission_to_act(self._config, has_login=self._access.is_required)
             await asyncio.to_thread(cluster.load)
+            await asyncio.to_thread(cluster.results.limit_decompression)
             app = await asyncio.to_thread(self._app)
             if not self._quiet:
-                await asyncio.to_thread(_log_broker_and_tasks, app)
+                await asyncio.to_thread(log_broker_and_tasks, app)
+            asyncio.get_running_loop().run_in_executor(None, prepare_requests, context)
             if self._with_recorder:
                 settings = await asyncio.to_thread(settings_from_config, self._config, self._app)
                 on_log_line = forward_child_line if self._config.log_file_prefix else None
@@ -150,8 +188,14 @@ class _Server:
         self._stop.set()
 
     def _log_addresses(self) -> None:
+        if self._connections.max_connections < LOW_MAX_CONNECTIONS:
+            log.warning(
+                "The limit of open files allows only %d connections; raise it (ulimit -n, LimitNOFILE= in systemd)",
+                self._connections.max_connections,
+            )
         if self._quiet:
             return
+        log_version()
         config = self._config
         prefix = config.url_prefix.strip("/")
         if config.unix_socket:
@@ -191,8 +235,3 @@ class _Server:
             max_tasks=config.max_tasks,
             debug=config.debug,
         )
-
-
-def _log_broker_and_tasks(app: Any) -> None:
-    log.info("Broker: %s", mask_url(app.conf.broker_read_url))
-    log.info("Registered tasks: \n%s", pformat(sorted(app.tasks)))

@@ -8,6 +8,8 @@ the command line and the documentation are generated.
 import dataclasses
 import math
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from types import ModuleType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
+from flower.access_options import reject_empty
 from flower.errors import InvalidRequest
 from flower.option_types import Bytes, OptionType, Seconds, option_type_for, split_pairs
 from flower.similar_names import closest_match
@@ -32,6 +35,11 @@ class Config:
     url_prefix: str = _option("", "path prefix of all routes; leading and trailing slashes are ignored")
     unix_socket: str = _option("", "listen on this Unix socket instead of a port")
     xheaders: bool = _option(False, "trust X-Real-IP, X-Forwarded-For, X-Scheme and X-Forwarded-Proto")
+    allowed_hosts: tuple[str, ...] = _option(
+        (),
+        "host names by which this server is reached (flower.example.com, .example.com); others are rejected; * = any; "
+        "empty = any, except on a loopback address without a login",
+    )
     certfile: str = _option("", "TLS certificate file; requires keyfile")
     keyfile: str = _option("", "TLS key file; requires certfile")
     ca_certs: str = _option("", "TLS certificate authorities file; client certificates are not requested")
@@ -43,18 +51,27 @@ class Config:
     )
     max_age: Seconds = _option(Seconds(0), "remove tasks this long after their last event (30d, 12h); 0 = never")
     max_size: Bytes = _option(Bytes(20 * 10**9), "maximum size of the store on disk (20GB); 0 = unlimited")
-    enable_events: bool = _option(True, "enable worker events: broadcast enable_events every 5 s")
+    enable_events: bool = _option(True, "enable worker events (enable_events) when a worker starts, and every 30 s")
+    reconcile: bool = _option(True, "query workers, result backend and broker about unfinished tasks")
     event_queue_expires: Seconds = _option(
-        Seconds(3600), "how long RabbitMQ keeps the event queue while the recorder is not running (1h)"
+        Seconds(3600),
+        "how long RabbitMQ keeps the event queue, and how long the drain process on Redis keeps events, while the "
+        "recorder is not running (1h)",
+    )
+    event_drain_linger: Seconds = _option(
+        Seconds(60),
+        "how long events are received from Redis after a planned stop, so that a restart loses none (60); 0 = not",
     )
     event_queue_length: int = _option(1_000_000, "maximum number of messages in the event queue on RabbitMQ")
+    durable_events: bool = _option(True, "read the stream of durable events on Redis, if workers append to one")
     redact: tuple[str, ...] = _option(
         ("default",),
         "names of arguments whose values are never stored; * is a wildcard (default,pin*); none = store all",
     )
     redact_patterns: tuple[str, ...] = _option(
         ("default",),
-        "texts that are never stored: url, bearer, jwt, private-key, card or a regular expression; none = store all",
+        "texts that are never stored: url, bearer, jwt, private-key, api-key, signed-url, sentence, card or a regular "
+        "expression; none = store all",
     )
     redact_args: tuple[str, ...] = _option(
         (), "positional arguments that are never stored: task.name:0:2 (counted from 0), or task.name:* for all"
@@ -130,7 +147,7 @@ class Config:
     persistent: bool = _option(True, "ignored (Flower compatibility): tasks are always stored")
     state_save_interval: int = _option(0, "ignored (Flower compatibility): tasks are stored at once")
     debug: bool = _option(False, "debug logging, including requests; error pages show tracebacks")
-    logging: str = _option("info", "log level: debug, info, warning, error or none")
+    logging: str = _option("info", "log level: debug, info, warning, error, critical or none")
     log_file_prefix: str = _option("", "log file, used instead of standard error")
     log_file_max_size: int = _option(100_000_000, "size in bytes at which the log file is rotated")
     log_file_num_backups: int = _option(10, "number of rotated log files to keep")
@@ -141,6 +158,11 @@ class Config:
     conf: str = _option("flowerconfig.py", "configuration file (Python)")
 
 
+#: Warning of a server in a container that listens on the default address.
+UNREACHABLE_IN_CONTAINER = (
+    "No address is configured, so the pages are only reachable from inside this container. To publish the port, set "
+    "--address=0.0.0.0 (FLOWER_ADDRESS), and require a login with --basic-auth or another method"
+)
 #: Appended to the name of the data directory if that name is an existing file.
 STORE_SUFFIX = "-data"
 
@@ -151,6 +173,19 @@ OPTION_NAMES = tuple(OPTION_FIELDS)
 OPTION_TYPES: Mapping[str, OptionType] = {
     **{name: option_type_for(OPTION_HINTS[name]) for name in OPTION_NAMES},
     "basic_auth": dataclasses.replace(option_type_for(OPTION_HINTS["basic_auth"]), parse=split_pairs),
+}
+#: Groups of options for help and documentation, by their first option.
+OPTION_GROUPS: Mapping[str, str] = {
+    "address": "Address and TLS",
+    "db": "Store and retention",
+    "enable_events": "Events",
+    "purge_offline_workers": "Workers and queues",
+    "basic_auth": "Authentication and permissions",
+    "auto_refresh": "Pages",
+    "task_runtime_metric_buckets": "Metrics",
+    "persistent": "Accepted for compatibility with Flower",
+    "debug": "Logging",
+    "conf": "Path of the configuration file",
 }
 
 
@@ -190,8 +225,10 @@ def to_log_dict(config: Config) -> dict[str, str]:
 
 
 def log_level(config: Config) -> str:
-    """The log level in upper case. `debug` selects DEBUG unless another level than the default is configured."""
-    return "DEBUG" if config.debug and config.logging.lower() == "info" else config.logging.upper()
+    """The log level in upper case: CRITICAL, ERROR, WARNING, INFO, DEBUG or NONE. `debug` selects DEBUG unless another
+    level than the default is configured."""
+    level = config.logging.upper()
+    return "DEBUG" if config.debug and level == "INFO" else _LEVEL_SYNONYMS.get(level, level)
 
 
 def _value_text(value: Any) -> str:
@@ -208,20 +245,59 @@ def _value_text(value: Any) -> str:
             return getattr(value, "__name__", None) or str(value)
 
 
-def load_config(command_line: Mapping[str, str], environment: Mapping[str, str], folder: Path | None = None) -> Config:
-    """Read all sources. `command_line` maps canonical names to texts. Raises InvalidRequest."""
+def load_config(
+    command_line: Mapping[str, str],
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+    *,
+    warn: Callable[[str], None] = lambda message: None,
+    in_container: bool = False,
+    restricts_access: bool = False,
+) -> Config:
+    """Read all sources. `command_line` maps canonical names to texts; `warn` receives a message for each value that is
+    ignored, and for a server `in_container` that is unreachable from outside. `restricts_access`: options of access
+    must not be empty if they are given. Raises InvalidRequest."""
     folder = folder or Path.cwd()
+    values = _read_environment(environment, warn)
+    origins = {name: f"The environment variable FLOWER_{name.upper()}" for name in values}
+    explicit = command_line.get("conf") or values.get("conf")
+    path = folder / os.path.expanduser(explicit or DEFAULT_CONFIG.conf)
+    in_file = _read_file(path, folder, must_exist=bool(explicit))
+    values |= in_file | {name: _parse_option_text(name, text, option_flag(name)) for name, text in command_line.items()}
+    origins |= {name: f"{path.name}: {name}" for name in in_file} | {name: option_flag(name) for name in command_line}
+    if in_container and not {"address", "unix_socket"} & values.keys():
+        warn(UNREACHABLE_IN_CONTAINER)
+    config = Config(**values)
+    if restricts_access:
+        reject_empty({name: getattr(config, name) for name in OPTION_NAMES}, origins)
+    return _resolve_paths(_validate(_without_broker_as_api(config, warn)), folder)
+
+
+#: The value of a variable that Kubernetes sets in every pod for each port of a service: FLOWER_PORT for a service named
+#: flower, FLOWER_METRICS_PORT for flower-metrics. Docker's links set the same.
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+
+
+def _read_environment(environment: Mapping[str, str], warn: Callable[[str], None]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, text in environment.items():
-        if key.upper().startswith("FLOWER_") and (name := normalize_name(key[7:])) in OPTION_HINTS:
-            values[name] = _parse_option_text(name, text, f"environment variable {key}")
-    explicit = command_line.get("conf") or values.get("conf")
-    values |= _read_file(folder / os.path.expanduser(explicit or DEFAULT_CONFIG.conf), must_exist=bool(explicit))
-    values |= {name: _parse_option_text(name, text, option_flag(name)) for name, text in command_line.items()}
-    return _resolve_paths(_validate(Config(**values)), folder)
+        if not key.upper().startswith("FLOWER_") or (name := normalize_name(key[7:])) not in OPTION_HINTS:
+            continue
+        if OPTION_HINTS[name] is int and _SERVICE_ADDRESS.match(text.strip()):
+            warn(
+                f"The environment variable {key}={text.strip()} is that of a Kubernetes service and is ignored. Set "
+                f"{option_flag(name)} to choose a port, and enableServiceLinks: false to remove the variable"
+            )
+            continue
+        values[name] = _parse_option_text(name, text, f"environment variable {key}")
+    return values
 
 
-def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+def _read_file(path: Path, folder: Path, *, must_exist: bool) -> dict[str, Any]:
+    """Execute the file. Modules of the project in the working directory can be imported, as celery permits it for
+    `-A`."""
+    if path.exists() and not {"", str(folder)} & set(sys.path):
+        sys.path.append(str(folder))  # after the installed modules: a file of the project must not replace one of them
     namespace: dict[str, Any] = {"__file__": str(path)}
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), namespace)  # noqa: S102 - Flower's configuration file is Python
@@ -263,24 +339,22 @@ def _parse_option_text(name: str, text: str, origin: str) -> Any:
     try:
         return OPTION_TYPES[name].parse(text)
     except ValueError as error:
-        hint = ""
-        if "://" in text and name == "port":
-            hint = (
-                "Kubernetes sets FLOWER_PORT for a service named flower: set enableServiceLinks: false, or set --port"
-            )
         shown = "the value given" if OPTION_FIELDS[name].metadata["secret"] else f"'{text}'"
-        raise InvalidRequest(f"{origin}: {shown} is not {OPTION_TYPES[name].name}", hint=hint) from error
+        raise InvalidRequest(f"{origin}: {shown} is not {OPTION_TYPES[name].name}") from error
 
 
+#: Names of Python for the same level. NOTSET logs everything.
+_LEVEL_SYNONYMS: Mapping[str, str] = {"WARN": "WARNING", "FATAL": "CRITICAL", "NOTSET": "DEBUG"}
 #: Options with a fixed set of values.
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "logging": ("debug", "info", "warning", "error", "none"),
+    "logging": ("debug", "info", "warning", "error", "critical", "none", "warn", "fatal", "notset"),
     "log_rotate_mode": ("size", "time"),
     "log_rotate_when": ("S", "M", "H", "D", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "midnight"),
 }
 _MIN_VALUES: Mapping[str, float] = {
     **dict.fromkeys(("max_tasks", "max_age", "max_size", "max_workers", "purge_offline_workers", "audit_max_age"), 0),
-    **dict.fromkeys(("event_queue_expires", "event_queue_length", "log_file_max_size", "log_file_num_backups"), 0),
+    **dict.fromkeys(("event_queue_expires", "event_drain_linger", "event_queue_length"), 0),
+    **dict.fromkeys(("log_file_max_size", "log_file_num_backups"), 0),
     **dict.fromkeys(("log_rotate_interval", "inspect_timeout", "bulk_limit"), 1),
     **dict.fromkeys(("metrics_max_names", "metrics_max_pairs"), 1),
     "bulk_rate": 0.01,
@@ -304,8 +378,11 @@ def _validate(config: Config) -> Config:
                 if not least
                 else f"{option_flag(name)} must be {least:g} or more"
             )
-    if bad := [pair for pair in config.basic_auth if ":" not in pair]:
-        raise InvalidRequest(f"--basic-auth: entries must be user:password; invalid entries: {len(bad)}")
+    if bad := [pair for pair in config.basic_auth if not all(pair.partition(":"))]:
+        raise InvalidRequest(
+            f"--basic-auth: entries must be user:password; invalid entries: {len(bad)}",
+            hint="neither the user nor the password can be empty",
+        )
     if bool(config.certfile) != bool(config.keyfile):
         raise InvalidRequest("Both 'certfile' and 'keyfile' are required to enable SSL")
     if reason := _broker_api_error(config.broker_api):
@@ -315,6 +392,22 @@ def _validate(config: Config) -> Config:
             f"--url-prefix={config.url_prefix}: must not contain {{ }} ? # % \\ or a path segment . or .."
         )
     return config
+
+
+#: Schemes of broker URLs. A management API has none of them.
+_BROKER_SCHEMES = frozenset({"amqp", "amqps", "pyamqp", "redis", "rediss", "sentinel", "sqs", "memory", "filesystem"})
+
+
+def _without_broker_as_api(config: Config, warn: Callable[[str], None]) -> Config:
+    """The configuration without a `broker_api` that is the URL of a broker, which early versions of Flower accepted."""
+    scheme = config.broker_api.partition("://")[0].strip().lower()
+    if scheme.partition("+")[0] not in _BROKER_SCHEMES:
+        return config
+    warn(
+        f"--broker-api is the URL of a broker ({scheme}://…) and is ignored: it must be the http or https URL of "
+        "RabbitMQ's management API. The broker is set with celery -b URL or by the application"
+    )
+    return dataclasses.replace(config, broker_api="")
 
 
 def _broker_api_error(address: str) -> str:
@@ -336,8 +429,10 @@ def _resolve_paths(config: Config, folder: Path) -> Config:
     files: dict[str, Any] = {
         name: _absolute_path(getattr(config, name)) for name in ("certfile", "keyfile", "ca_certs")
     }
+    # An empty name is the default, not the working directory: `FLOWER_DB=${FLOWER_DB}` with an unset variable.
+    db = config.db if config.db.strip() else DEFAULT_CONFIG.db
     # Flower's state file must not be overwritten, and a drop-in replacement must not fail to start because of it.
-    db = f"{config.db}{STORE_SUFFIX}" if (folder / config.db).is_file() else config.db
+    db = f"{db}{STORE_SUFFIX}" if (folder / db).is_file() else db
     buckets = tuple(sorted({bound for bound in config.task_runtime_metric_buckets if math.isfinite(bound)}))
     return dataclasses.replace(config, **files, db=db, task_runtime_metric_buckets=buckets)
 

@@ -44,10 +44,11 @@ class DurationHistogram(msgspec.Struct, frozen=True, array_like=True):
 
 class TaskCounters(msgspec.Struct, frozen=True, array_like=True):
     """Counters of one task type on one worker. `worker` is the sender of the events, for `task-sent` the producer.
-    `events`: number of events by type, and when counting began (epoch seconds).
+    `events`: number of events by type, and when counting began (epoch seconds). Events of workers have the task "".
 
-    With `worker` None the counters are of all workers together: `wait` is the time from `sent` (or `received`) to
-    `started` of tasks without an ETA; `runtime` is the sum over workers whose own counters were dropped.
+    With `worker` None the counters are of all workers together: `wait` is the time from `sent` (or `received`) to the
+    first start of tasks without an ETA; `backoff` is the time from a retry to the next start; `runtime` is the sum over
+    workers whose own counters were dropped.
     """
 
     worker: str | None
@@ -55,6 +56,7 @@ class TaskCounters(msgspec.Struct, frozen=True, array_like=True):
     events: dict[str, tuple[int, float]]
     runtime: DurationHistogram | None = None
     wait: DurationHistogram | None = None
+    backoff: DurationHistogram | None = None
 
     @property
     def key(self) -> "CounterKey":

@@ -13,14 +13,17 @@ Only `flower.http` knows status codes (`flower.http.responses.STATUS`). Each cla
     │   └── NoSuchTask                       no result and no record with that id
     ├── DeadlineExceeded (TimeoutError)      no result within the time limit
     ├── Forbidden (PermissionError)          refused by the server or by a worker
+    ├── TooManyRequests (ConnectionError)    a client exceeds a limit
     ├── TaskFailed (RuntimeError)            the task raised an exception
     ├── BackendUnavailable (ConnectionError) the broker or the result backend is unreachable
-    │   └── NoResultBackend                  the application stores no results
+    │   ├── NoResultBackend                  the application stores no results
+    │   └── ResultTooLarge                   the stored result exceeds the limit of the decompressed size
     └── StoreError (OSError)                 the store cannot be used
         ├── StoreInUse                       another process writes to it
         ├── InvalidStore                     the path is not a store
         ├── StoreVersionMismatch             the format is not supported by this version
-        └── StoreFull                        the disk is full; nothing was written
+        ├── StoreFull                        the disk is full; nothing was written
+        └── StoreDamaged                     a part of the store cannot be read
 """
 
 
@@ -29,10 +32,12 @@ class FlowerError(Exception):
 
     code = "internal_error"
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 0) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        #: seconds until another attempt is useful; 0 if unknown
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -91,6 +96,10 @@ class Forbidden(FlowerError, PermissionError):
     code = "forbidden"
 
 
+class TooManyRequests(FlowerError, ConnectionError):
+    code = "too_many_requests"
+
+
 class TaskFailed(FlowerError, RuntimeError):
     """The task raised an exception; `exception` is its repr, `traceback` its text."""
 
@@ -113,6 +122,14 @@ class NoResultBackend(BackendUnavailable):
         super().__init__("The application has no result backend", hint="set result_backend in its configuration")
 
 
+class ResultTooLarge(BackendUnavailable):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(
+            f"The result of task '{task_id}' cannot be read: it is larger than 64 MB when decompressed",
+            hint="read it with Celery, or store large results elsewhere",
+        )
+
+
 class StoreError(FlowerError, OSError):
     code = "store_unavailable"
 
@@ -131,3 +148,7 @@ class StoreVersionMismatch(StoreError):
 
 class StoreFull(StoreError):
     code = "store_full"
+
+
+class StoreDamaged(StoreError):
+    code = "store_damaged"

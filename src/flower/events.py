@@ -12,7 +12,8 @@ from celery import current_app
 from flower.capture.settings import settings_from_app
 from flower.current_events import set_current_events, unset_current_events
 from flower.recorder_process import run_recorder
-from flower.recorder_settings import RecorderSettings
+from flower.recorder_settings import RecorderSettings, reconcile_settings
+from flower.redaction import Rules
 from flower.store.factory import open_reader
 from flower.store.protocols import Reader, Retention
 
@@ -28,7 +29,8 @@ class Events:
     `celery_app` is a `celery.Celery`, by default Celery's current app. `io_loop` may be a Tornado loop, an asyncio loop
     or None: the work runs in its own thread and never on that loop. With `db` the tasks are stored in that directory
     and available after a restart; without, they are stored in a temporary directory that is removed with this object.
-    `max_tasks` limits the number of stored tasks.
+    `max_tasks` limits the number of stored tasks. With `reconcile`, workers, result backend and broker are queried
+    about unfinished tasks.
 
     Use `start()` and `stop()`, or `with Events(app) as events:`. Functions and handlers that are called without
     `events=` use the instance started last.
@@ -42,6 +44,7 @@ class Events:
         db: str | None = None,
         enable_events: bool = True,
         max_tasks: int | None = None,
+        reconcile: bool = True,
     ) -> None:
         if celery_app is None:
             celery_app = current_app
@@ -50,6 +53,7 @@ class Events:
         self._temporary = tempfile.TemporaryDirectory(prefix="bellflower-") if db is None else None
         self.db = f"{self._temporary.name}/store" if self._temporary is not None else str(db)
         self._enable_events = enable_events
+        self._reconcile = reconcile
         self._retention = Retention(max_tasks=max_tasks)
         self._reader: Reader | None = None
         self._stop = threading.Event()
@@ -78,6 +82,7 @@ class Events:
                 self.app, enable_events=self._enable_events, delete_queue_on_stop=self._temporary is not None
             ),
             retention=self._retention,
+            reconcile=reconcile_settings(self.app, Rules()) if self._reconcile else None,
         )
         self._stop.clear()
         beginning = _StartupResult()

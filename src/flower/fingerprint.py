@@ -1,5 +1,7 @@
-"""Fingerprint of a failure: failures with the same exception class, the same message (numbers and ids masked) and the
-same innermost frame of the user's code belong to one group.
+"""Fingerprint of a failure: failures with the same exception class, raised by the same code, belong to one group.
+
+The code is the innermost functions of the user's code and the source line at which it left that code. The message
+(numbers and ids masked) is compared only without such a traceback, because one defect can have many messages.
 
 The fingerprint of each failed task is computed while events are captured. Therefore only the start of the message and
 the end of the traceback are read, once each, and no pattern backtracks over text that it has consumed: the time for
@@ -26,9 +28,13 @@ _MAX_NAME_LENGTH: Final = 200
 UNKNOWN_EXCEPTION: Final = "unknown"
 
 
+#: Functions of the user's code that are compared, the innermost ones.
+_MAX_FRAMES: Final = 5
+
+
 class Fingerprint(msgspec.Struct, frozen=True):
-    """`id` is 16 hexadecimal digits. It depends on the three parts only and is the same in every process and
-    version."""
+    """`id` is 16 hexadecimal digits, the same in every process. The other parts are those of this failure: `message`
+    may differ within a group."""
 
     id: str
     #: the class, with its module if known
@@ -44,18 +50,27 @@ def compute_fingerprint(exception: str | None, traceback: str | None) -> Fingerp
     None if there is neither."""
     if not exception and not traceback:
         return None
-    line, frame = _read_traceback(traceback) if traceback else ("", None)
+    line, frame, code = _read_traceback(traceback) if traceback else ("", None, "")
     traceback_class, traceback_message = _parse_exception_line(line)
     if exception:
         name, message = _parse_exception_repr(escape_surrogates(exception[: _MAX_MESSAGE_LENGTH + _MAX_NAME_LENGTH]))
     else:
         name, message = "", traceback_message
     # the traceback has the module name, but may belong to another exception
-    if not name or traceback_class.rpartition(".")[2] == name.rpartition(".")[2]:
+    is_own_traceback = not name or traceback_class.rpartition(".")[2] == name.rpartition(".")[2]
+    if is_own_traceback:
         name = traceback_class or name
-    return _build_fingerprint(
-        name[:_MAX_NAME_LENGTH] or UNKNOWN_EXCEPTION, normalize_message(message[:_MAX_MESSAGE_LENGTH]), frame
+    name = name[:_MAX_NAME_LENGTH] or UNKNOWN_EXCEPTION
+    message = normalize_message(message[:_MAX_MESSAGE_LENGTH])
+    by_code = is_own_traceback and traceback_class and code
+    return Fingerprint(
+        _digest(f"{name}\0\0{code}").hex() if by_code else message_id(name, message, frame), name, message, frame
     )
+
+
+def message_id(name: str, message: str, frame: str | None) -> str:
+    """The id of a failure without a traceback of the user's code; in earlier versions, of every failure."""
+    return _digest(f"{name}\0{message}\0{frame or ''}").hex()
 
 
 def fingerprint_to_int(fingerprint: Fingerprint) -> int:
@@ -66,10 +81,6 @@ def fingerprint_to_int(fingerprint: Fingerprint) -> int:
 def exception_class_id(name: str) -> int:
     """Unsigned 64-bit hash of a class name, the same in every process and version; never 0."""
     return int.from_bytes(_digest(name), "big") or 1
-
-
-def _build_fingerprint(name: str, message: str, frame: str | None) -> Fingerprint:
-    return Fingerprint(_digest(f"{name}\0{message}\0{frame or ''}").hex(), name, message, frame)
 
 
 def _digest(text: str) -> bytes:
@@ -116,8 +127,9 @@ _CLASS = re.compile(r"[^\W\d][\w.<>]*+$")
 _UNINDENTED = re.compile(r"\n[^ \n]")
 
 
-def _read_traceback(text: str) -> tuple[str, str | None]:
-    """The line that names the exception ("" if there is none) and the innermost frame of the user's code.
+def _read_traceback(text: str) -> tuple[str, str | None, str]:
+    """The line that names the exception ("" if there is none), the innermost frame of the user's code, and the code
+    that is compared ("" if no frame is the user's).
 
     Of chained tracebacks the last one is used, of an exception group that of the group.
     """
@@ -129,11 +141,11 @@ def _read_traceback(text: str) -> tuple[str, str | None]:
     first = section.find(_FRAME)
     if first < 0:
         lines = [line for line in section.split("\n") if line.strip() and line != _HEADER]
-        return (lines[-1] if lines else ""), None
+        return (lines[-1] if lines else ""), None, ""
     after = _UNINDENTED.search(section, first + 1)
     stop = after.start() if after else len(section)
     # notes and further lines of the message may follow
-    return section[stop + 1 :].partition("\n")[0], _innermost_user_frame(section, stop)
+    return section[stop + 1 :].partition("\n")[0], *_read_frames(section, stop)
 
 
 def _final_exception(text: str) -> str:
@@ -150,22 +162,28 @@ def _parse_exception_line(line: str) -> tuple[str, str]:
     return (name, message) if len(name) <= _MAX_NAME_LENGTH and _CLASS.match(name) else ("", "")
 
 
-def _innermost_user_frame(text: str, stop: int) -> str | None:
-    """The innermost frame of the user's code before `stop`; the innermost frame of all if none is the user's."""
+def _read_frames(text: str, stop: int) -> tuple[str | None, str]:
+    """The innermost frame of the user's code before `stop` (of all if none is the user's), and the code that is
+    compared: the innermost different functions of the user, and the source line of the innermost frame."""
     innermost = None
+    code: list[str] = []
+    source = ""
+    end = stop
     start = text.rfind(_FRAME, 0, stop)
-    while start >= 0:
-        line = text[start + len(_FRAME) : stop].partition("\n")[0]
+    while start >= 0 and len(code) < _MAX_FRAMES:
+        line, _, below = text[start + len(_FRAME) : end].partition("\n")
         path, _, rest = line.rpartition('", line ')
         function = rest.partition(", in ")[2]
         if function:  # a line without a function shows the position of a SyntaxError: not a frame
             short_path, is_user_code = _shorten_path(path[-_MAX_NAME_LENGTH:])
             location = f"{short_path}:{function[:_MAX_NAME_LENGTH]}"
-            if is_user_code:
-                return location
+            if is_user_code and location not in code:
+                if not code:
+                    source = below.partition("\n")[0].strip()[:_MAX_NAME_LENGTH]
+                code.append(location)
             innermost = innermost or location
-        stop, start = start, text.rfind(_FRAME, 0, start)
-    return innermost
+        end, start = start, text.rfind(_FRAME, 0, start)
+    return (code[0], "\n".join((*code, source))) if code else (innermost, "")
 
 
 _LIBRARY = re.compile(

@@ -10,16 +10,21 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from threading import Event as Flag
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from flower.capture.protocols import Capture, CapturedBatch
 from flower.counters import CounterLimits
-from flower.counting import EventAggregator
+from flower.counting import EventAggregator, EventCounts
 from flower.errors import StoreFull
-from flower.fold import fold, fold_worker
-from flower.records import FINAL_STATES, Event, Gap, Task, Worker
+from flower.fold import ClockOffsets, fold, fold_evidence, fold_worker, fold_worker_answer, fold_worker_sign
+from flower.recorder_status import FreshnessMeter
+from flower.records import FINAL_STATES, Event, Evidence, Gap, Task, Worker, WorkerAnswer
 from flower.store.protocols import Batch, Retention, TaskChange, Writer
+from flower.worker_state import last_sign
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +35,23 @@ T = TypeVar("T")
 class RecorderTuning:
     """Batch sizes, intervals and delays. Their effect on readers is described in docs/storage.md."""
 
-    #: seconds until events are written, at a low rate
-    flush_interval: float = 0.2
-    #: seconds until events are written, at a high rate: fewer, larger writes cost less
-    busy_interval: float = 0.5
+    #: Received events are written as soon as no more are waiting. `write_share` bounds the time spent with writing, and
+    #: so the cost of single events: after a write of 5 ms the next one begins 95 ms later,
+    write_share: float = 0.05
+    #: but at the latest after this many seconds,
+    max_delay: float = 0.06
+    #: or this many at a high rate: fewer, larger writes cost less
+    busy_delay: float = 0.5
+    #: events per second above which the rate is high
+    busy_rate: float = 10_000.0
+    #: seconds between two looks at other sources than events
+    poll_interval: float = 0.1
     #: number of events at which a batch is written immediately
     flush_events: int = 40_000
     #: bytes at which a batch is written immediately; limits memory with large arguments
     flush_bytes: int = 32 << 20
-    #: number of events in a batch above which unfinished tasks are held back ...
-    busy_events: int = 2_000
-    #: ... for at most this many seconds, so that most tasks are written once instead of three times
+    #: seconds for which unfinished tasks are held back at a high rate, so that most tasks are written once instead of
+    #: three times
     hold_delay: float = 2.0
     #: At or below this many events per message the number of messages is high, and a broker slows down if many are
     #: unacknowledged (RabbitMQ delivered 27k events/s when acknowledgements were delayed by 1 s, 65k otherwise): held
@@ -50,6 +61,8 @@ class RecorderTuning:
     max_cached_tasks: int = 20_000
     #: unfinished tasks with more characters of text than this are not kept in memory
     max_cached_text: int = 16_384
+    #: workers with a record; those whose last event is oldest are removed
+    max_workers: int = 10_000
     #: seconds for writing captured events after stop was requested
     shutdown_timeout: float = 3.0
     #: seconds between two writes of the status file
@@ -62,14 +75,27 @@ class RecorderTuning:
     disk_retry_interval: float = 1.0
 
 
+class ObservationSource(Protocol):
+    """What other sources than events report. No method blocks."""
+
+    def read(self) -> Sequence[Evidence | WorkerAnswer]:
+        """What was observed since the last call."""
+        ...
+
+    def status(self) -> Mapping[str, Any]:
+        """For the status of the recorder."""
+        ...
+
+
 class _StopRequested(Exception):
     """Stop was requested while waiting for disk space."""
 
 
 class _CachedTask:
-    """A task in memory: its current record, the record in the store, and the time since which they differ."""
+    """A task in memory: its current record, the record in the store, the time since which they differ, and the counts
+    of the events since then."""
 
-    __slots__ = ("changed_at", "key", "stored", "task", "token")
+    __slots__ = ("changed_at", "counts", "key", "stored", "task", "token")
 
     def __init__(self, task: Task, key: int | None, stored: Task | None) -> None:
         self.task = task
@@ -77,6 +103,7 @@ class _CachedTask:
         self.stored = stored
         self.token = 0
         self.changed_at = 0.0
+        self.counts: EventCounts | None = None
 
 
 class Recorder:
@@ -91,17 +118,21 @@ class Recorder:
         limits: CounterLimits | None = None,
         tuning: RecorderTuning | None = None,
         clock: Callable[[], float] = time.time,
+        observations: ObservationSource | None = None,
     ) -> None:
         self._capture = capture
         self._writer = writer
         self._retention = retention or Retention()
         self._tuning = tuning or RecorderTuning()
         self._clock = clock
+        self._observations = observations
         self._cache: dict[str, _CachedTask] = {}
         #: tasks that differ from the store, ordered by when that began
         self._pending: dict[str, _CachedTask] = {}
         self._workers: dict[str, Worker] = dict(writer.workers())
         self._pending_workers: dict[str, Worker] = {}
+        #: of the events of workers that are not written yet
+        self._worker_event_counts = EventCounts()
         self._pending_gaps: list[Gap] = []
         self._pending_events = 0
         self._pending_bytes = 0
@@ -110,11 +141,18 @@ class Recorder:
         self._pending_since = 0.0
         self._token = self._acknowledged = 0
         self._status_meter = _StatusMeter()
+        self._freshness = FreshnessMeter(max(filter(None, map(last_sign, self._workers.values())), default=None))
+        #: up to when every event that the broker delivered is read
+        self._received_until: float | None = None
         self._stop = Flag()
         #: whether the store has held tasks that are not rows yet
         self._has_held_tasks = False
         self._load_held_tasks(writer.parked_tasks())
-        self._aggregator = EventAggregator(writer.counters(), writer.dedup_marks(), limits or CounterLimits(), clock())
+        self._aggregator = EventAggregator(writer.counters(), limits or CounterLimits(), clock())
+        self._clocks = ClockOffsets()
+        self._clocks.restore({name: worker.clock_offset for name, worker in self._workers.items()})
+        #: when the next write may begin, on the monotonic clock
+        self._next_write = 0.0
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
         self._next_maintenance = 0.0
@@ -125,10 +163,13 @@ class Recorder:
         self._capture.start()
         try:
             while not stop.is_set():
-                batch = self._capture.read(self._tuning.flush_interval / 2)
+                batch = self._capture.read(self._find_read_timeout())
                 if batch is not None:
                     self._apply_batch(batch)
-                if self._is_due():
+                self._received_until = self._clock() if batch is None else batch.received
+                if self._observations is not None:
+                    self._apply_observations(self._observations.read())
+                if self._is_due(has_more=batch is not None):
                     self._flush()
                 self._run_periodic_work()
             self._drain()
@@ -156,7 +197,7 @@ class Recorder:
         deadline = time.monotonic() + self._tuning.shutdown_timeout
         while time.monotonic() < deadline and (batch := self._capture.read(0)) is not None:
             self._apply_batch(batch)
-            if self._is_due():
+            if self._is_due(has_more=True):
                 self._flush()
         self._flush(write_all=True)
 
@@ -171,8 +212,10 @@ class Recorder:
             for uuid_in_store, stored in self._retry_while_disk_full(lambda: self._writer.load(uncached)).items():
                 cache[uuid_in_store] = _CachedTask(stored.task, stored.key, stored.task)
         pending = self._pending
-        counts = self._aggregator.begin_batch(batch)
-        append_count, duplicates = counts.events.append, counts.duplicates
+        clocks = self._clocks
+        #: by hostname: its newest task event
+        senders = {event.hostname: event for event in batch.events if event.uuid is not None}
+        clocks.observe(senders, batch.received)
         for event in batch.events:
             uuid = event.uuid
             if uuid is None or event.type.startswith("worker-"):
@@ -180,55 +223,125 @@ class Recorder:
                 continue
             entry = cache.get(uuid)
             if entry is None:
-                task = fold(None, event)
+                task = fold(None, event, clocks)
                 entry = cache[uuid] = _CachedTask(task, None, None)
             else:
-                task = entry.task = fold(entry.task, event)
-            event_type = event.type
-            if not duplicates or id(event) not in duplicates:
-                name = event.name or task.name
-                append_count((event.hostname, event_type, name))
-                if event.runtime:
-                    counts.runtimes.append(((event.hostname, name), event.runtime))
-                elif event_type == "task-started":
-                    counts.started.append((event, task))
+                before = entry.task
+                task = entry.task = fold(before, event, clocks)
+                if task is before:
+                    continue  # delivered again: the record contains it, and it is counted
+            if (counts := entry.counts) is None:
+                counts = entry.counts = EventCounts()
+            counts.add(event, task)
             if uuid not in pending:
                 pending[uuid] = entry
                 entry.token = batch.token
                 entry.changed_at = now
-        self._aggregator.add_batch(counts)
+        for uuid in uncached.difference(pending):
+            cache.pop(uuid, None)
+        self._apply_signs_of_life(senders, batch.received)
         if batch.gap is not None:
             self._pending_gaps.append(batch.gap)
         self._token = batch.token
         self._pending_events += len(batch.events)
         self._pending_bytes += batch.size
         self._pending_messages += batch.messages
-        self._status_meter.events += len(batch.events)
-        self._status_meter.last_event = batch.received
+        self._status_meter.add(batch)
+
+    def _apply_observations(self, observations: Sequence[Evidence | WorkerAnswer]) -> None:
+        """Fold evidence and answers of workers. They are not events, and are not counted."""
+        if not observations:
+            return
+        now = time.monotonic()
+        if not self._pending and not self._pending_gaps:
+            self._pending_since = now
+        uncached = {each.uuid for each in observations if isinstance(each, Evidence)}.difference(self._cache)
+        if uncached:
+            for uuid, stored in self._retry_while_disk_full(lambda: self._writer.load(uncached)).items():
+                self._cache[uuid] = _CachedTask(stored.task, stored.key, stored.task)
+        for each in observations:
+            if isinstance(each, Evidence):
+                self._apply_evidence(each, now)
+            else:
+                worker = fold_worker_answer(self._workers.get(each.hostname), each)
+                self._workers[each.hostname] = self._pending_workers[each.hostname] = worker
+
+    def _apply_evidence(self, evidence: Evidence, now: float) -> None:
+        entry = self._cache.get(evidence.uuid)
+        task = fold_evidence(None if entry is None else entry.task, evidence)
+        if task is None:
+            return
+        if entry is None:
+            entry = self._cache[evidence.uuid] = _CachedTask(task, None, None)
+        entry.task = task
+        if evidence.uuid not in self._pending:
+            self._pending[evidence.uuid] = entry
+            entry.token = self._token
+            entry.changed_at = now
 
     def _apply_worker_event(self, event: Event, received: float) -> None:
         if event.hostname is not None:
-            worker = fold_worker(self._workers.get(event.hostname), event, received)
+            earliest = self._freshness.oldest_event_time(received)
+            self._clocks.observe_worker_event(event, received)
+            before = self._workers.get(event.hostname)
+            worker = fold_worker(before, event, received, earliest)
+            # An event that is delivered again is not newer than the record.
+            if before is None or before.timestamp is None or event.timestamp > before.timestamp:
+                self._worker_event_counts.add_worker_event(event)
+            if worker.clock_offset != (offset := self._clocks.offset(event.hostname)):
+                worker = replace(worker, clock_offset=offset)
             self._workers[event.hostname] = self._pending_workers[event.hostname] = worker
 
-    def _is_due(self) -> bool:
+    def _apply_signs_of_life(self, senders: Mapping[str | None, Event], received: float) -> None:
+        """Task events prove that their worker is alive."""
+        earliest = self._freshness.oldest_event_time(received)
+        for hostname, event in senders.items():
+            if hostname is None or event.type == "task-sent":
+                continue
+            before = self._workers.get(hostname)
+            worker = fold_worker_sign(before, event, received, earliest)
+            if worker is not None and worker is not before:
+                self._workers[hostname] = self._pending_workers[hostname] = worker
+
+    def _find_read_timeout(self) -> float:
+        """Seconds to wait for events: until the next write if something is to be written."""
+        if not self._has_pending():
+            return self._tuning.poll_interval
+        return min(max(0.0, self._find_write_time() - time.monotonic()), self._tuning.poll_interval)
+
+    def _has_pending(self) -> bool:
+        return bool(self._pending or self._pending_gaps or self._token > self._acknowledged)
+
+    def _is_due(self, *, has_more: bool) -> bool:
+        """Whether to write now. `has_more`: more events may be waiting, and are read first."""
         tuning = self._tuning
         if self._pending_events >= tuning.flush_events or self._pending_bytes >= tuning.flush_bytes:
             return True
-        waited = time.monotonic() - self._pending_since
-        if waited < (tuning.busy_interval if self._is_busy() else tuning.flush_interval):
+        if not self._has_pending():
             return False
-        return bool(self._pending or self._pending_gaps or self._token > self._acknowledged)
+        now = time.monotonic()
+        if has_more and now < self._pending_since + (tuning.busy_delay if self._is_busy(now) else tuning.max_delay):
+            return False
+        return now >= self._find_write_time()
 
-    def _is_busy(self) -> bool:
-        return self._pending_events >= self._tuning.busy_events
+    def _find_write_time(self) -> float:
+        """When to write if no more events arrive. After a burst it is as late as if the events had arrived at
+        `busy_rate`, because more may follow."""
+        tuning = self._tuning
+        delay = min(self._pending_events / tuning.busy_rate, tuning.busy_delay)
+        return max(self._next_write, self._pending_since + delay if delay >= tuning.max_delay else 0.0)
+
+    def _is_busy(self, now: float) -> bool:
+        """Whether events arrive faster than at `busy_rate`."""
+        tuning = self._tuning
+        return self._pending_events > tuning.busy_rate * max(now - self._pending_since, tuning.max_delay)
 
     def _flush(self, *, write_all: bool = False) -> None:
         """Write pending changes and acknowledge them. While the rate is high, unfinished tasks are held back unless
         `write_all`."""
         now = time.monotonic()
         held_until = now - self._tuning.hold_delay
-        hold = not write_all and self._is_busy()
+        hold = not write_all and self._is_busy(now)
         due: list[_CachedTask] = []
         held: list[_CachedTask] = []
         for entry in self._pending.values():
@@ -238,9 +351,17 @@ class Recorder:
                 due.append(entry)
         new = [entry for entry in due if entry.key is None]
         changed = [entry for entry in due if entry.key is not None and entry.task != entry.stored]
-        store_held = self._pending_messages * self._tuning.small_message_events > self._pending_events
+        # Tasks that are stored separately stay there, because their events are acknowledged.
+        store_held = self._has_held_tasks or (
+            self._pending_messages * self._tuning.small_message_events > self._pending_events
+        )
         acknowledged = self._token if store_held or not held else held[0].token - 1
-        counter_update = self._aggregator.collect(acknowledged)
+        # An event is counted in the write that contains its effect on the task: a redelivered event changes nothing.
+        counted = [*due, *held] if store_held else due
+        counts = [entry.counts for entry in counted if entry.counts]
+        if self._worker_event_counts.events:
+            counts.append(self._worker_event_counts)
+        counter_update = self._aggregator.collect(counts, self._clock())
         batch = Batch(
             new=[entry.task for entry in new],
             changed=[
@@ -251,17 +372,25 @@ class Recorder:
             parked=[entry.task for entry in held] if store_held and held else () if self._has_held_tasks else None,
             counters=counter_update.counters,
             dropped_counters=counter_update.removed_keys,
-            dedup_marks=counter_update.marks,
+            capture_progress=self._capture.progress(acknowledged),
         )
         keys = self._retry_while_disk_full(lambda: self._writer.write(batch))
         self._aggregator.mark_written()
+        for entry in counted:
+            entry.counts = None
         for entry, key in zip(new, keys, strict=True):
             entry.key = key
         self._release_written(due)
         self._pending_workers = {}
+        self._remove_old_workers()
+        self._worker_event_counts = EventCounts()
         self._pending_gaps = []
         self._pending_events = self._pending_bytes = self._pending_messages = 0
-        self._pending_since = now
+        self._pending_since = ended = time.monotonic()
+        tuning = self._tuning
+        self._next_write = ended + (
+            tuning.busy_delay if held else min((ended - now) * (1 / tuning.write_share - 1), tuning.max_delay)
+        )
         self._has_held_tasks = bool(batch.parked)
         self._acknowledged = acknowledged
         self._capture.ack(self._acknowledged)
@@ -301,6 +430,21 @@ class Recorder:
             for uuid in [uuid for uuid, _ in zip(clean, range(excess), strict=False)]:
                 del cache[uuid]
 
+    def _remove_old_workers(self) -> None:
+        """Each worker costs 1 kB here and in every process that shows workers. A worker may have a new name at each
+        start, and any sender of events may choose names."""
+        excess = len(self._workers) - self._tuning.max_workers
+        if excess <= 0:
+            return
+        # more than necessary, so that this is rare
+        count = excess + self._tuning.max_workers // 20
+        oldest = nsmallest(count, self._workers.values(), key=lambda worker: last_sign(worker) or 0.0)
+        names = [worker.hostname for worker in oldest]
+        self._retry_while_disk_full(lambda: self._writer.remove_workers(names))
+        for name in names:
+            del self._workers[name]
+        self._status_meter.removed_workers += len(names)
+
     def _run_periodic_work(self) -> None:
         """Write the status, apply retention and maintain the store when due."""
         now = time.monotonic()
@@ -320,8 +464,25 @@ class Recorder:
             )
 
     def _write_status(self, *, running: bool = True) -> None:
-        status = self._status_meter.status(self._clock())
-        self._writer.set_status({**status, "running": running, "capture": self._capture.status()})
+        capture = self._capture.status()
+        if capture.get("connected") and (until := self._find_current_time(capture)) is not None:
+            self._freshness.advance(until)
+        self._writer.set_status(
+            {
+                **self._status_meter.status(self._clock()),
+                **self._freshness.report(),
+                "full_labels": self._aggregator.list_full_labels(self._clock()),
+                "reconcile": None if self._observations is None else self._observations.status(),
+                "running": running,
+                "capture": capture,
+            }
+        )
+
+    def _find_current_time(self, capture: Mapping[str, Any]) -> float | None:
+        """Up to when everything that was sent is recorded: what has arrived is on disk, and the broker was reachable.
+        Not every source reports these times."""
+        times = (capture.get("complete_until", self._received_until), capture.get("confirmed_at"))
+        return min((at for at in times if at is not None), default=None)
 
 
 class _StatusMeter:
@@ -334,8 +495,15 @@ class _StatusMeter:
         self.last_event: float | None = None
         self.lag = 0.0
         self.error: str | None = None
+        self.removed_workers = 0
         self._events_before = 0
         self._at = time.monotonic()
+
+    def add(self, batch: CapturedBatch) -> None:
+        """Count the events of a batch; one of unreadable messages has none."""
+        self.events += len(batch.events)
+        if batch.events:
+            self.last_event = batch.received
 
     def status(self, now: float) -> Mapping[str, Any]:
         at = time.monotonic()
@@ -351,4 +519,5 @@ class _StatusMeter:
             "last_event": self.last_event,
             "lag": round(self.lag, 3),
             "trouble": self.error,
+            "removed_workers": self.removed_workers,
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 from flower.errors import InvalidRequest
 
 #: Maximum number of connections that wait to be accepted.
-LISTEN_BACKLOG = 512
+LISTEN_BACKLOG = 2048
 #: Any user of this machine may connect, as in Flower; the permissions of the directory restrict access.
 SOCKET_MODE = 0o777
 
@@ -25,7 +25,9 @@ def bind_tcp(address: str, port: int) -> Iterator[list[socket.socket]]:
             listeners = [opened.enter_context(each) for each in _open_listeners(address, port)]
         except (OSError, UnicodeError) as error:
             hint = "choose another --port" if getattr(error, "errno", None) == errno.EADDRINUSE else ""
-            reason = getattr(error, "strerror", None) or error
+            # asyncio repeats the address in the text of the error
+            code = getattr(error, "errno", None)
+            reason = os.strerror(code) if isinstance(code, int) and code > 0 else error
             raise InvalidRequest(f"Cannot listen on {address or '*'}:{port}: {reason}", hint=hint) from error
         yield listeners
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from flower.errors import FlowerError
-from flower.recorder_settings import RecorderSettings
+from flower.recorder_settings import STOP_MESSAGE, RecorderSettings
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Supervisor:
         if process is None or process.returncode is not None:
             return
         if process.stdin is not None:
+            process.stdin.write(STOP_MESSAGE)
             process.stdin.close()
         for end in (process.terminate, process.kill):
             try:

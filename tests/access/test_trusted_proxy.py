@@ -1,5 +1,7 @@
 """Authentication by the headers of a trusted reverse proxy."""
 
+from typing import Any
+
 import pytest
 
 from flower.access.trusted_proxy import trusted_proxy_from
@@ -10,16 +12,20 @@ from tests.helpers.web_server import WebServer
 
 
 def test_trusted_proxy() -> None:
-    settings = {"proxy_header": "X-Forwarded-User", "proxy_groups_header": "X-Groups", "roles": ("group:ops:operator",)}
+    settings: dict[str, Any] = {
+        "proxy_header": "X-Forwarded-User",
+        "proxy_groups_header": "X-Groups",
+        "roles": ("group:ops:operator",),
+    }
     reply = {"X-Forwarded-User": "Zoë".encode().decode("latin-1"), "X-Groups": "all, ops"}
-    headers = {name: value.encode("latin-1") for name, value in reply.items()}
+    headers: dict[bytes, bytes] = {name.encode(): value.encode("latin-1") for name, value in reply.items()}
     with WebServer(example_store(), no_broker, trusted_proxies=("127.0.0.0/8",), **settings) as live:
         me = live.http.get("/api/v1/me", headers=headers).json()
         assert me == {"name": "Zoë", "auth_method": "proxy", "permissions": ["tasks", "view", "workers"]}
         assert live.http.get("/tasks").status_code == 401
         assert "www-authenticate" not in live.http.get("/tasks").headers
     with WebServer(example_store(), no_broker, trusted_proxies=("10.0.0.1", "unix"), **settings) as live:
-        forged = {**headers, "X-Forwarded-For": "10.0.0.1", "X-Real-Ip": "10.0.0.1"}
+        forged = {**headers, b"X-Forwarded-For": b"10.0.0.1", b"X-Real-Ip": b"10.0.0.1"}
         assert live.http.get("/api/v1/me", headers=forged).status_code == 401
 
 

@@ -41,7 +41,7 @@ class CaptureSession:
         return Context(self.reader, app, self.ledger, inspections=inspections)
 
     def tasks(self, count: int, **times: float) -> None:
-        given = {name: self.now - ago for name, ago in times.items()}
+        given: dict[str, Any] = {name: self.now - ago for name, ago in times.items()}
         newest = max(given.values())
         self.writer.write(Batch(new=[Task(f"{count}-{n}", **given, timestamp=newest) for n in range(count)]))
 

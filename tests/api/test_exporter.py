@@ -112,7 +112,7 @@ def test_parquet_without_pyarrow_names_the_package(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     for action in (lambda: serialize_tasks([], "parquet"), lambda: read_parquet(io.BytesIO())):
         with pytest.raises(InvalidRequest) as error:
-            action()  # type: ignore[no-untyped-call]
+            action()
         assert "bellflower[parquet]" in error.value.hint
 
 

@@ -1,11 +1,15 @@
 """`format_task`: every read operation and every response has the tasks as the function changed them."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flower.api import format_task
 from flower.api.format_task import format_tasks, with_format_task
+from flower.config import load_config
+from flower.log_rate_limit import INTERVAL, LogRateLimit
 from flower.records import Task
 from flower.store.protocols import Query, Reader
 from tests.helpers.api_v1 import memory
@@ -13,6 +17,12 @@ from tests.helpers.web_server import WebServer
 from tests.http.flower.test_datatable import params
 
 TASKS = [Task("r", "shop.order", received=1.0), Task("a", "shop.mail", root_id="r", parent_id="r", received=2.0)]
+
+
+@pytest.fixture(autouse=True)
+def new_log_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of earlier tests do not count."""
+    monkeypatch.setattr(format_task.log, "filters", [LogRateLimit(tracebacks=True)])
 
 
 def shout(task: Any) -> Any:
@@ -95,3 +105,40 @@ def test_attributes_of_format_task(store: Reader) -> None:
     assert result is not None
     assert (seen["uuid"], seen["worker"].hostname, seen["kwargs"]) == ("a", "celery@w1", "{'order_id': 17}")
     assert (result.hostname, result.runtime, result.uuid, result.args) == ("other", 1.5, "a", "{'a': 1}")
+
+
+#: The example of Flower's documentation. `kwargs` is a text, which has no `pop`.
+DOCUMENTED = """
+from flower.utils.template import humanize
+
+
+def format_task(task):
+    task.args = humanize(task.args, length=10)
+    task.kwargs.pop('credit_card_number')
+    task.result = humanize(task.result, length=20)
+    return task
+"""
+
+
+def test_example_of_the_documentation_of_flower(
+    store: Reader, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "flowerconfig.py").write_text(DOCUMENTED.replace("    task.kwargs.pop('credit_card_number')\n", ""))
+    shown = with_format_task(memory([Task("a", "n", args="(1, 2, 3, 4)")]), load_config({}, {}, tmp_path).format_task)
+    assert shown.task("a").args == "(1, 2, ..."  # type: ignore[union-attr]
+
+
+def test_errors_of_the_function_are_logged_once_per_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flowerconfig.py").write_text(DOCUMENTED)
+    times = [0.0]
+    monkeypatch.setattr(format_task.log, "filters", [LogRateLimit(clock=lambda: times[0], tracebacks=True)])
+    tasks = [Task(str(number), "n", kwargs="{}", received=float(number)) for number in range(50)]
+    reader = with_format_task(memory(tasks), load_config({}, {}, tmp_path).format_task)
+    assert {task.uuid for task in reader.tasks(Query())} == {task.uuid for task in tasks}
+    assert caplog.text.count("format_task failed for task") == 1
+    assert "has no attribute 'pop'" in caplog.text
+    times[0] = INTERVAL
+    reader.task("7")
+    assert "failed for task 7; showing it unchanged (49 similar messages suppressed)" in caplog.text

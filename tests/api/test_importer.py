@@ -118,3 +118,11 @@ def test_invalid_parquet_files_are_rejected() -> None:
     numbers = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table({"uuid": [1, 2]}), numbers)
     assert [type(item) for item in read_parquet(numbers)] == [RejectedLine, RejectedLine]
+
+
+def test_long_names_are_shortened() -> None:
+    line = b'{"uuid":"a","state":"SUCCESS","name":"%s","earlier":[{"number":0,"hostname":"%s"}]}' % ((b"x" * 600,) * 2)
+    (task,) = tasks_of(io.BytesIO(line))
+    assert task.name is not None
+    assert task.earlier[0].hostname is not None
+    assert (len(task.name), len(task.earlier[0].hostname)) == (512, 512)

@@ -101,7 +101,12 @@ def test_the_worker_of_a_task() -> None:
 
 def test_attempts_and_data_are_copies() -> None:
     task = Task(
-        uuid="x", state="RETRY", retried=9.0, earlier=(Attempt(0, state="RETRY"),), data={"task-progress": {"n": 1}}
+        uuid="x",
+        state="RETRY",
+        hostname="celery@a",
+        retried=9.0,
+        earlier=(Attempt(0, state="RETRY"),),
+        data={"task-progress": {"n": 1}},
     )
     converted = info(task)
     assert [(attempt["number"], attempt["state"]) for attempt in converted["attempts"]] == [(0, "RETRY"), (1, "RETRY")]
@@ -180,7 +185,7 @@ def test_any_task_can_be_converted(task: Task) -> None:
     assert converted["result"] == task.result
     for text, value in ((task.args, converted["args"]), (task.kwargs, converted["kwargs"])):
         assert value == text if value is None or isinstance(value, str) else getattr(value, "text", None) == text
-    assert set(to_flower_task(task)) == FLOWER
+    assert set(to_flower_task(task)) == FLOWER | ({"lost"} if task.lost else set())
 
 
 def test_documented_constants() -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower.api.task_lists import build_list_query, parse_sort, parse_time
+from flower.api.query_params import parse_time
+from flower.api.task_lists import build_list_query, parse_sort
 from flower.current_events import get_current_events, set_current_events
 from flower.errors import InvalidRequest, NotFound, SearchError
 from flower.records import Task, Worker
@@ -241,7 +242,7 @@ def test_sort_keys_work_on_objects() -> None:
     assert [sort_keys[key](Task(uuid="x")) for key in sort_keys] == ["", "PENDING", 0, 0, 0, ""]
 
 
-# parse_sort, parse_time
+# parse_sort
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from celery import Celery
 
 from flower.capture.factory import create_capture
 from flower.capture.settings import settings_from_app
+from flower.capture.spill_queue import Chunk, SpillQueue
 from tests.helpers.capture_session import CaptureSession
-from tests.helpers.servers import RabbitMQ, Redis, Server, free_port, wait_for
+from tests.helpers.servers import BrokerServer, RabbitMQ, Redis, free_port, wait_for
 
 MakeRig = Callable[..., CaptureSession]
 
@@ -58,6 +59,27 @@ def test_single_and_batched_events_arrive(broker: Any, rig: MakeRig, caplog: pyt
     assert abs(r.batches[-1].received - time.time()) < 60
 
 
+def test_after_an_internal_error_capture_continues(
+    broker: Any, rig: MakeRig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r = rig(broker.url)
+    receive, failures = SpillQueue.put, [RuntimeError("bug")]
+
+    def fail_once(queue: SpillQueue, chunk: Chunk, timeout: float) -> bool:
+        if chunk.data and failures:
+            raise failures.pop()
+        return receive(queue, chunk, timeout)
+
+    monkeypatch.setattr(SpillQueue, "put", fail_once)
+    r.send("first")
+    # RabbitMQ delivers the messages again; from Redis they are lost, which is a gap.
+    r.until("the new connection", lambda: r.connected() and (r.gaps != [] or "first" in r.uuids))
+    r.send("second")
+    r.until("the next event", lambda: "second" in r.uuids)
+    assert [("internal error" in gap.reason) for gap in r.gaps] == [True] * isinstance(broker, Redis)
+    assert "RuntimeError: bug" in caplog.text
+
+
 @pytest.mark.parametrize("serializer", ["yaml", "msgpack", "pickle"])
 def test_other_serializers_and_compression(broker: Any, rig: MakeRig, serializer: str) -> None:
     r = rig(broker.url, event_serializer=serializer)
@@ -74,7 +96,7 @@ def test_malformed_messages_are_counted(broker: Any, rig: MakeRig) -> None:
     started = {"type": "task-started", "timestamp": 1.0}
     bodies = [b"not json", b"[1, 2", b"7", b"{}", b'{"type":"task-started"}', b"\xff\xfe\x00", b""]
     bodies += [json.dumps({**started, "uuid": 5}).encode(), json.dumps([{**started, "uuid": "mixed"}, None]).encode()]
-    good = {
+    good: dict[str, dict[str, Any]] = {
         "big": {"args": "x" * 10_000_000},
         "control": {"exception": "\x00\x01\x1b[31m"},
         "surrogate": {"exception": "\ud800"},
@@ -88,12 +110,12 @@ def test_malformed_messages_are_counted(broker: Any, rig: MakeRig) -> None:
     r.publish(b"\x80\x04.", content_type="application/x-python-serialize", content_encoding="binary")
     r.send("last")
     r.until("the last", lambda: "last" in r.uuids)
-    assert r.uuids == {*good, "mixed", "last"}
+    assert r.uuids == {*good, "mixed", "5", "last"}  # integers are ids of foreign senders
     assert len(next(event for event in r.events if event.uuid == "big").args or "") == 10_000_000
     malformed = r.capture.status()["malformed"]
     assert malformed["serializer"] == 1
-    assert malformed["no uuid"] == 2
-    assert sum(malformed.values()) >= 9
+    assert malformed["no uuid"] == 1
+    assert sum(malformed.values()) >= 8
 
 
 def test_a_real_worker(broker: Any, rig: MakeRig, tmp_path: Path) -> None:
@@ -128,7 +150,7 @@ def test_a_real_worker(broker: Any, rig: MakeRig, tmp_path: Path) -> None:
         assert r.capture.status()["skipped"] == 0
     finally:
         worker.terminate()
-        worker.wait(30)
+        worker.wait(60)
 
 
 def test_burst_is_complete_and_in_order(broker: Any, rig: MakeRig) -> None:
@@ -154,8 +176,8 @@ def test_stop_is_quick_and_received_events_stay_readable(broker: Any, rig: MakeR
     wait_for("bytes", lambda: r.capture.status()["backlog_bytes"] > 0)
     began = time.monotonic()
     r.capture.stop()
-    assert time.monotonic() - began < 4
-    wait_for("threads", lambda: not {t for t in threading.enumerate() if t.name.startswith("capture")} - others, 5)
+    assert time.monotonic() - began < 8
+    wait_for("threads", lambda: not {t for t in threading.enumerate() if t.name.startswith("capture")} - others)
     r.read(0)
     assert r.uuids == {"kept"}
     assert r.capture.read(5) is None
@@ -210,17 +232,18 @@ def test_redis_restart_is_recorded_as_a_gap(own_redis: Redis, rig: MakeRig) -> N
     r.until("before", lambda: r.uuids == {"before"})
     lost = time.time()
     own_redis.stop()
+    stopped = time.time()
     wait_for("the loss", lambda: not r.connected())
     own_redis.start()
     wait_for("the return", r.connected)
     back = time.time()
     r.send("after")
     r.until("after", lambda: r.uuids == {"before", "after"})
+    r.until("a gap", lambda: bool(r.gaps))
     (gap,) = r.gaps
-    assert gap.start <= lost <= (gap.end or 0) <= back
-    assert "Redis" in gap.reason
-    first = next(index for index, batch in enumerate(r.batches) if batch.gap)
-    assert all(event.uuid == "before" for batch in r.batches[:first] for event in batch.events)
+    assert lost - 4 <= gap.start <= stopped <= (gap.end or 0) <= back
+    assert gap.cause == "broker_unreachable"
+    assert "closed the connection" in gap.reason
 
 
 def test_redis_disconnecting_a_slow_reader_makes_a_gap(own_redis: Redis, rig: MakeRig) -> None:
@@ -258,7 +281,7 @@ def test_redis_with_password_over_a_unix_socket(rig: MakeRig, tmp_path: Path) ->
             r = rig(url)
             assert r.capture.status()["path"] == "Redis, direct socket"
             r.send("x")
-            r.until("events", lambda r=r: r.uuids == {"x"})
+            r.until("events", lambda: r.uuids == {"x"})  # noqa: B023 - called here
             assert "opensesame" not in repr(r.capture.status())
 
 
@@ -325,26 +348,27 @@ def test_unacknowledged_events_are_redelivered(rabbitmq_server: RabbitMQ, tmp_pa
     assert third.uuids == {"end"}
     third.capture.stop()
     with app.connection_for_write() as connection:
-        connection.default_channel.queue_delete(third.capture._source.queue)
+        connection.default_channel.queue_delete(third.capture._capture._source.queue)
 
 
 def test_lost_connection_to_rabbitmq_loses_no_event(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
     r = rig(rabbitmq_server.url)
     r.send("before")
     r.until("before", lambda: r.uuids == {"before"}, done=False)
-    r.capture._current[1].close("cut by the test")
+    r.capture._capture._drain.current[1].close("cut by the test")
     r.send("meanwhile")
     r.until("all", lambda: r.uuids == {"before", "meanwhile"} and r.connected())
     r.until("before again", lambda: sum(event.uuid == "before" for event in r.events) == 2)
     assert r.gaps == []
 
 
-def test_rabbitmq_restarted_and_killed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
-    """The queue survives a clean restart: no gap. A deleted queue: a gap."""
+def test_restart_of_rabbitmq_and_a_deleted_queue_make_a_gap(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
+    """The queue survives a restart, but the events in it do not."""
     server = own_rabbitmq
     r = rig(server.url, options={"enable_events": True})
     r.send("before")
     r.until("before", lambda: r.uuids == {"before"})
+    stopped_at = time.time()
     server.stop()
     wait_for("the loss", lambda: not r.connected())
     server.start()
@@ -352,11 +376,12 @@ def test_rabbitmq_restarted_and_killed(own_rabbitmq: RabbitMQ, rig: MakeRig) -> 
     wait_for("the return", r.connected)
     r.send("after")
     r.until("after", lambda: {"before", "meanwhile", "after"} <= r.uuids)
-    assert r.gaps == []
+    assert [gap.cause for gap in r.gaps] == ["broker_restarted"]
+    assert r.gaps[0].start < stopped_at - 1.0  # it had not routed all that was sent
     with r.app.connection_for_write() as connection:
-        connection.default_channel.queue_delete(r.capture._source.queue)
-    r.until("a gap", lambda: bool(r.gaps))
-    assert "queue" in r.gaps[0].reason
+        connection.default_channel.queue_delete(r.capture._capture._source.queue)
+    r.until("a second gap", lambda: len(r.gaps) == 2)
+    assert r.gaps[1].cause == "queue_expired"
     r.send("recreated")
     r.until("recreated", lambda: "recreated" in r.uuids)
 
@@ -376,9 +401,9 @@ def test_queue_with_different_settings_is_used_unchanged(
 def test_rabbitmq_failover_and_idle_connection(rabbitmq_server: RabbitMQ, rig: MakeRig) -> None:
     """The first of two brokers is unreachable; heartbeats keep an idle connection open."""
     r = rig(f"amqp://127.0.0.1:{free_port()}//;{rabbitmq_server.url}", broker_heartbeat=1)
-    connection = r.capture._current
+    connection = r.capture._capture._drain.current
     r.read(4)
-    assert r.capture._current is connection
+    assert r.capture._capture._drain.current is connection
     r.app.conf.broker_url = rabbitmq_server.url
     r.send("x")
     r.until("events", lambda: r.uuids == {"x"})
@@ -387,10 +412,10 @@ def test_rabbitmq_failover_and_idle_connection(rabbitmq_server: RabbitMQ, rig: M
 def test_unresponsive_broker_is_detected(own_rabbitmq: RabbitMQ, rig: MakeRig) -> None:
     import signal
 
-    r = rig(own_rabbitmq.url, broker_heartbeat=1)
+    r = rig(own_rabbitmq.url, broker_heartbeat=10)
     own_rabbitmq.signal(signal.SIGSTOP)
     try:
-        wait_for("the timeout to be detected", lambda: not r.connected(), 20)
+        wait_for("the silence to be detected", lambda: not r.connected(), 8)  # before the first missed heartbeat
     finally:
         own_rabbitmq.signal(signal.SIGCONT)
     wait_for("the return", r.connected)
@@ -407,7 +432,7 @@ def test_messages_of_several_frames_and_empty_messages(rabbitmq_server: RabbitMQ
     assert r.capture.status()["malformed"] == {"not JSON": 1}
 
 
-def test_source_matches_the_broker(broker: Server, rig: MakeRig) -> None:
+def test_source_matches_the_broker(broker: BrokerServer, rig: MakeRig) -> None:
     path = str(rig(broker.url).capture.status()["path"])
     assert path.startswith("Redis" if isinstance(broker, Redis) else "RabbitMQ")
 
@@ -420,4 +445,4 @@ def test_an_older_kombu_is_read_directly_too(own_redis: Redis, monkeypatch: pyte
     monkeypatch.setattr(app, "connection_for_read", lambda *args, **kwargs: connection)
     monkeypatch.setattr("flower.capture.factory.app_from_settings", lambda settings: app)
     capture = create_capture(settings_from_app(app))
-    assert "direct socket" in capture.status()["path"]
+    assert "direct socket" in str(capture.status()["path"])

@@ -13,7 +13,7 @@ from tests.helpers.servers import wait_for
 
 
 def chunk(number: int, size: int = 100) -> Chunk:
-    return Chunk(float(number), number % 3, bytes([number % 256]) * size)
+    return Chunk(float(number), float(number), number % 3, bytes([number % 256]) * size)
 
 
 def emptied(queue: SpillQueue) -> list[Chunk]:
@@ -150,7 +150,7 @@ def test_content_on_disk_is_encrypted(tmp_path: Path) -> None:
     queue = SpillQueue(tmp_path, memory_limit=1_000, disk_limit=10**6)
     secret = b"'password': 'hunter2' " * 20
     for number in range(10):
-        assert queue.put(Chunk(float(number), 0, secret), 5)
+        assert queue.put(Chunk(float(number), float(number), 0, secret), 5)
     wait_for("the disk", lambda: queue.spilled_bytes > 1_000)
     written = b"".join(os.pread(segment._file.fileno(), segment.written, 0) for segment in queue._spill_files)
     assert len(written) > 1_000

@@ -36,6 +36,6 @@ def run_command(shop: Reader, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(time, "time", lambda: NOW + 5)
 
     def run(*arguments: str, store: Reader = shop) -> Result:
-        return create_runner().invoke(commands, arguments, obj=OpenStore(store, ledger))
+        return create_runner().invoke(commands, arguments, prog_name="flower", obj=OpenStore(store, ledger))
 
     return run

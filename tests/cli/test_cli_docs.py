@@ -15,11 +15,25 @@ from tests.helpers.paths import DOCS
 from tests.helpers.sample_store import on_disk
 
 PAGE = DOCS / "cli.md"
-_TABLE = re.compile(r"(<!-- options: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- options: ([\w ]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def command_names() -> list[str]:
+    """The names of the commands with a table; subcommands of groups have one each."""
+    return [each for name in (*QUERY_COMMANDS, *ACTION_COMMANDS) for each in _subcommand_names(name)]
+
+
+def _subcommand_names(name: str) -> list[str]:
+    command = load_command(name)
+    return [f"{name} {each}" for each in command.commands] if isinstance(command, click.Group) else [name]
 
 
 def options_table(name: str) -> str:
+    name, _, subcommand = name.partition(" ")
     command = load_command(name)
+    if subcommand:
+        assert isinstance(command, click.Group)
+        command = command.commands[subcommand]
     ctx = click.Context(command, info_name=name)
     records = [parameter.get_help_record(ctx) for parameter in command.params if isinstance(parameter, click.Option)]
     rows = [f"| `{option.replace('|', chr(92) + '|')}` | {text} |" for option, text in filter(None, records)]
@@ -33,7 +47,7 @@ def with_tables(page: str) -> str:
 def test_tables_equal_the_options_of_the_commands() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_tables(page), f"run: python -m {__name__}"
-    assert [match[2] for match in _TABLE.finditer(page)] == [*QUERY_COMMANDS, *ACTION_COMMANDS]
+    assert [match[2] for match in _TABLE.finditer(page)] == command_names()
 
 
 def test_exit_statuses_are_complete() -> None:

@@ -15,11 +15,12 @@ from flower.api.columns import RECORD_COLUMNS
 from flower.api.exporter import to_column_values
 from flower.api.failures import reopen_failure_group, set_failure_status
 from flower.api.json_encoder import dump_json
+from flower.cli.main import QUERY_COMMANDS
 from flower.errors import DeadlineExceeded
-from flower.records import Task
+from flower.records import Attempt, Lost, Task
 from flower.store.ledger import Ledger
-from flower.store.memory import MemoryReader, MemoryStore
-from flower.store.protocols import Reader
+from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
+from flower.store.protocols import Batch, Reader
 from flower.store.query_results import Page
 from tests.helpers.sample_store import HOSTILE, NOW, TASKS
 
@@ -39,11 +40,59 @@ def test_a_line_of_a_pipe_is_a_trun_command(run_command: RunCommand) -> None:
     result = run_command("tasks", "--limit", "3", "--utc")
     assert result.exit_code == 0
     assert [line[0] for line in lines(result)] == ["order-0", "order-1", "order-2"]
-    assert [len(line) for line in lines(result)] == [6, 6, 6]
+    assert [len(line) for line in lines(result)] == [7, 7, 7]
     assert lines(result)[1][1:4] == ["shop.order", "SUCCESS", "celery@w2"]
     assert lines(result)[1][4].endswith("+00:00")
     assert lines(result)[1][5] == "0.2"
     assert "--cursor" in result.stderr
+
+
+LOST = Task(
+    uuid="lost-1", name="shop.order", state="STARTED", hostname="celery@w1", sent=NOW - 90, received=NOW - 90,
+    started=NOW - 89, timestamp=NOW - 89,
+    lost=Lost(NOW - 40, "worker_offline", "celery@w1 stopped while it had the task.", ("workers", "result backend")),
+)  # fmt: skip
+TWICE = Task(
+    uuid="twice-1", name="shop.order", state="STARTED", hostname="celery@w2", sent=NOW - 90, received=NOW - 50,
+    started=NOW - 49, timestamp=NOW - 49, source="worker", clock_offset=3600.0,
+    earlier=(Attempt(0, hostname="celery@w1", received=NOW - 90, started=NOW - 89),),
+)  # fmt: skip
+REDELIVERED = Task(
+    uuid="again-1", name="shop.order", state="SUCCESS", hostname="celery@w2", received=NOW - 50, started=NOW - 49,
+    succeeded=NOW - 48, timestamp=NOW - 48,
+    earlier=(Attempt(0, hostname="celery@w1", started=NOW - 89, ended=NOW - 60, lost="worker_offline"),),
+)  # fmt: skip
+
+
+@pytest.fixture
+def unproven() -> Reader:
+    store = MemoryStore()
+    MemoryWriter(store).write(Batch(new=[LOST, TWICE, REDELIVERED]))
+    return MemoryReader(store)
+
+
+def test_tasks_shows_which_states_are_not_known(run_command: RunCommand, unproven: Reader) -> None:
+    rows = {line[0]: line for line in lines(run_command("tasks", store=unproven))}
+    assert rows["lost-1"][2::4] == ["STARTED", "worker_offline"]
+    assert rows["twice-1"][2::4] == ["STARTED", ""]
+    assert [line[0] for line in lines(run_command("tasks", "is:lost", store=unproven))] == ["lost-1"]
+
+
+def test_task_shows_why_its_state_is_not_known(run_command: RunCommand, unproven: Reader) -> None:
+    text = run_command("task", "lost-1", "--utc", store=unproven).stdout
+    assert text.startswith("shop.order  STARTED (lost)")
+    assert "State not known since" in text
+    assert "celery@w1 stopped while it had the task." in text
+    assert "Queried: workers, result backend" in text
+
+
+def test_task_shows_double_runs_clocks_and_the_source_of_the_state(run_command: RunCommand, unproven: Reader) -> None:
+    text = run_command("task", "twice-1", store=unproven).stdout
+    assert "State from the worker" in text
+    assert "Runs twice at the same time" in text
+    assert "The clock of celery@w2 is 1" in text
+    assert "1.  running" in text
+    assert "outcome not known (worker_offline)" in run_command("task", "again-1", store=unproven).stdout
 
 
 def test_cursor_visits_all_tasks(run_command: RunCommand) -> None:
@@ -167,6 +216,37 @@ def test_former_option_names_still_work(run_command: RunCommand) -> None:
     expected = run_command("stats", "--since", "1d", "--interval=5m").stdout
     assert run_command("stats", "--over", "1d", "--every=5m").stdout == expected
     assert "--over" not in run_command("stats", "--help").stdout
+    for name in ("tasks", "gaps", "failures", "export", "audit"):
+        text = run_command(name, "--help").stdout
+        assert "--since" in text
+        assert "--from" not in text
+    assert run_command("tasks", "--from", "-1h", "--to=now").stdout == run_command("tasks", "--since", "1h").stdout
+
+
+def test_short_options(run_command: RunCommand) -> None:
+    expected = run_command("tasks", "--limit", "2", "--json").stdout
+    for words in (("-n", "2", "-o", "json"), ("-n2", "-o=json"), ("-n=2", "--output", "json")):
+        assert run_command("tasks", *words).stdout == expected
+
+
+def test_a_negated_word_is_not_a_short_option(run_command: RunCommand) -> None:
+    """`-name:shop` begins like `-n`, `-order` like `-o`."""
+    assert len(lines(run_command("tasks", "-name:shop.order", "-order-100"))) == 12
+
+
+def test_exit_zero(run_command: RunCommand) -> None:
+    result = run_command("tasks", "nosuchthing", "--exit-zero")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No results.\n")
+    assert run_command("tasks", "state:", "--exit-zero").exit_code == 2
+
+
+def test_help_states_the_exit_statuses(run_command: RunCommand) -> None:
+    for name in QUERY_COMMANDS:
+        assert "Exit status: 0 success, 1 no results" in run_command(name, "-h").stdout
+
+
+def test_a_usage_error_names_the_help(run_command: RunCommand) -> None:
+    assert "Try 'flower tasks --help' for help." in run_command("tasks", "--sort", "length").stderr
 
 
 def test_failures_are_grouped(run_command: RunCommand) -> None:
@@ -221,6 +301,14 @@ def test_time_window(run_command: RunCommand) -> None:
     assert result.stdout.split() == ["order-101", "order-102"]
 
 
+def test_waiting_tasks_are_in_windows_by_the_time_they_were_sent(run_command: RunCommand) -> None:
+    store = MemoryStore()
+    waiting = Task(uuid="waiting-1", name="shop.order", state="PENDING", sent=NOW - 600, timestamp=NOW - 600)
+    MemoryWriter(store).write(Batch(new=[waiting]))
+    found = run_command("tasks", "state:PENDING", "--from", "-1h", "--columns", "uuid", store=MemoryReader(store))
+    assert found.stdout.split() == ["waiting-1"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -235,9 +323,8 @@ def test_time_window(run_command: RunCommand) -> None:
         (("tasks", "--from", "soon"), "Invalid start time: 'soon'"),
         (("stats", "--by", "colour"), "Unknown facet 'colour'"),
         (("stats", "--by", "name", "--interval", "1h"), "mutually exclusive"),
-        (("stats", "--since", "long"), "is not a duration"),
+        (("stats", "--since", "long"), "Invalid start time: 'long'"),
         (("stats", "--interval", "1s"), "buckets"),
-        (("failures", "--since", "1h", "--from", "today"), "--since is mutually exclusive"),
         (("failures", "--status", "mutd"), "muted"),
         (("failures", "--status", "new", "--group", "0" * 16), "--status and --group are mutually exclusive"),
         (("export", "tasks.xls"), "Unknown file type: tasks.xls"),
@@ -257,6 +344,14 @@ def test_export_to_a_missing_directory(run_command: RunCommand, tmp_path: Path) 
     result = run_command("export", str(file))
     assert result.exit_code == 3
     assert f"Cannot write {file}: No such file or directory" in result.stderr
+
+
+def test_a_probable_mistake_in_a_query_is_noted(run_command: RunCommand) -> None:
+    result = run_command("tasks", "status:FAILURE")
+    assert "Note: unknown field 'status': searched as text; did you mean state:?" in result.stderr
+    assert result.exit_code == 1
+    assert "did you mean runtime:>2?" in run_command("stats", "runtime>2").stderr
+    assert run_command("tasks", "state:FAILURE", "--limit", "99").stderr == ""
 
 
 def test_caret_marks_the_position_of_an_error(run_command: RunCommand) -> None:

@@ -64,41 +64,87 @@ def test_rerun_with_other_arguments_and_dry_run(redis_client: ProductClient) -> 
     ):
         refused = flower(redis_client, "rerun", origin, *options)
         assert (refused.returncode, message in refused.stderr) == (2, True)
-    assert flower(redis_client, "rerun", "missing").returncode == 1
+    unknown = flower(redis_client, "rerun", "missing")
+    assert (unknown.returncode, "Unknown task 'missing'" in unknown.stderr) == (1, True)
 
 
-def test_revoke(redis_client: ProductClient) -> None:
+def test_revoke_and_terminate(redis_client: ProductClient) -> None:
     running = redis_client.sent("shop.rest", 300, until="STARTED")
-    finished = flower(redis_client, "revoke", running, "--terminate", "--signal", "kill")
+    finished = flower(redis_client, "terminate", running[:8], "--signal", "kill")
     assert finished.returncode == 0, finished.stderr
     assert f"{redis_client.cluster.worker.hostname}: terminate: {running}" in finished.stdout
     redis_client.wait_for_state(running, "REVOKED")
     again = flower(redis_client, "revoke", running)
     assert (again.returncode, "has already finished (REVOKED)" in again.stderr) == (3, True)
+    former = flower(redis_client, "revoke", running, "--terminate", "--signal", "KILL")
+    assert (former.returncode, "has already finished (REVOKED)" in former.stderr) == (3, True)
+
+
+def test_abort(redis_client: ProductClient) -> None:
     aborting = redis_client.sent("shop.until_aborted", until="STARTED")
-    assert flower(redis_client, "revoke", aborting, "--abort").returncode == 0
+    assert flower(redis_client, "abort", aborting).returncode == 0
     assert redis_client.result(aborting) == "saw it"
 
 
-def test_jobs(redis_client: ProductClient, tmp_path: Path) -> None:
+def test_revoke_of_an_unknown_id_is_an_error_without_force(redis_client: ProductClient) -> None:
+    unknown = flower(redis_client, "revoke", "nonsense")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "Error: Unknown task 'nonsense'" in unknown.stderr
+    forced = flower(redis_client, "revoke", "nonsense", "--force", "--json")
+    assert forced.returncode == 0, forced.stderr
+    assert list(json.loads(forced.stdout)["replies"]) == [redis_client.cluster.worker.hostname]
+
+
+def test_rerun_of_a_query(redis_client: ProductClient, tmp_path: Path) -> None:
     path = tmp_path / "marks"
-    for number in range(3):
-        redis_client.sent("shop.mark", str(path), number)
+    ids = [redis_client.sent("shop.mark", str(path), number) for number in range(3)]
     query = [f"args:{tmp_path.name}", "state:SUCCESS"]
-    plan = json.loads(flower(redis_client, "jobs", "--start", "rerun", *query, "--dry-run").stdout)
+    plan = json.loads(flower(redis_client, "rerun", *query, "--dry-run").stdout)
     assert (plan["count"], plan["excluded"]) == (3, [])
-    assert flower(redis_client, "jobs", "--start", "rerun").returncode == 2  # every task: requires confirmation
-    finished = flower(redis_client, "jobs", "--start", "rerun", *query, "--expected", "3", "--json")
+    unconfirmed = flower(redis_client, "rerun", *query)
+    assert (unconfirmed.returncode, "Re-run of 3 tasks requires a confirmation" in unconfirmed.stderr) == (2, True)
+    assert flower(redis_client, "rerun", *query, "--expected", "4").returncode == 2
+    finished = flower(redis_client, "rerun", *query, "--yes", "--json")
     assert finished.returncode == 0, finished.stderr
     job = json.loads(finished.stdout)[0]
     assert (job["state"], job["done"], job["total"]) == ("finished", 3, 3)
     listed = flower(redis_client, "jobs", "--ndjson").stdout.splitlines()
     assert json.loads(listed[0])["id"] == job["id"]
-    lines = flower(redis_client, "jobs", "--show", job["id"], "--ndjson").stdout.splitlines()
+    assert flower(redis_client, "jobs", "list", "--ndjson").stdout.splitlines() == listed
+    lines = flower(redis_client, "jobs", "show", job["id"], "--ndjson").stdout.splitlines()
     for line in lines:
         redis_client.wait_for_state(json.loads(line)["new_task"], "SUCCESS")
     assert len(path.read_text().splitlines()) == 6
-    assert flower(redis_client, "jobs", "--stop", "missing").returncode == 1
-    for words in (query, ["--expected", "3"]):
-        ignored = flower(redis_client, "jobs", *words)
-        assert (ignored.returncode, "require --start" in ignored.stderr) == (2, True)
+    assert flower(redis_client, "jobs", "stop", "missing").returncode == 1
+    listed_ids = flower(redis_client, "rerun", *(uuid[:8] for uuid in ids), "--json")  # ids require no confirmation
+    assert json.loads(listed_ids.stdout)[0]["done"] == 3
+
+
+def test_a_job_with_refused_tasks_has_exit_status_3(redis_client: ProductClient) -> None:
+    ids = [redis_client.sent("shop.tell", number) for number in range(2)]
+    finished = flower(redis_client, "abort", *ids, "--json")
+    outcome = json.loads(finished.stdout)[0]
+    assert outcome["skipped"] + outcome["refused"] == 2
+    assert finished.returncode == (3 if outcome["refused"] else 0)
+
+
+def test_no_job_is_created_without_the_broker(redis_client: ProductClient) -> None:
+    origin = redis_client.sent("shop.tell", 1)
+    query = ("rerun", f"uuid:={origin}", "--yes", "-b", "redis://127.0.0.1:1/0")
+    before = flower(redis_client, "jobs", "list", "--exit-zero").stdout
+    finished = flower(redis_client, *query)
+    assert finished.returncode == 3
+    assert "Broker: connection refused (redis://127.0.0.1:1/0)" in finished.stderr
+    assert flower(redis_client, "jobs", "list", "--exit-zero").stdout == before
+
+
+def test_a_job_that_has_ended_is_not_stopped(redis_client: ProductClient) -> None:
+    origin = redis_client.sent("shop.tell", 1)
+    assert flower(redis_client, "rerun", f"uuid:={origin}", "--yes").returncode == 0
+    job = flower(redis_client, "jobs", "list", "-n", "1").stdout.split("\t")[0]
+    finished = flower(redis_client, "jobs", "stop", job)
+    assert (finished.returncode, "has already ended (finished)" in finished.stderr) == (3, True)
+
+
+def test_a_dry_run_without_tasks_has_no_results(redis_client: ProductClient) -> None:
+    assert flower(redis_client, "rerun", "name:nothing.like.this", "--dry-run").returncode == 1

@@ -53,10 +53,10 @@ def test_failing_task(cluster: Cluster) -> None:
 def test_task_slower_than_the_timeout(cluster: Cluster) -> None:
     started_at = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
-        asyncio.run(task_apply("shop.rest", [1.5], app=cluster.app, timeout=0.2))
+        asyncio.run(task_apply("shop.rest", [10], app=cluster.app, timeout=0.2))
     assert "timeout" in str(caught.value).lower()
     assert isinstance(caught.value, TimeoutError)
-    assert time.monotonic() - started_at < 1.4
+    assert time.monotonic() - started_at < 8
 
 
 def test_unregistered_task(cluster: Cluster) -> None:

@@ -8,14 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from flower.capture.protocols import CapturedBatch
-from flower.counters import OTHER, CounterLimits, TaskCounters, duration_bucket_bounds
-from flower.counting import EventAggregator
+from flower.counters import OTHER, CounterLimits, DurationHistogram, TaskCounters, duration_bucket_bounds
+from flower.counting import EventAggregator, EventCounts
 from flower.counting.cardinality import IDLE_TIMEOUT
 from flower.fold import fold
 from flower.recorder import RecorderTuning
-from flower.records import Event, Task
+from flower.records import Attempt, Event, Task
 from flower.store.memory import MemoryStore
 from tests.test_recorder import QUICK, DiskFullWriter, RecorderBench, until
 
@@ -60,6 +60,7 @@ def test_events_are_counted_by_sender_and_task_name() -> None:
     kinds = ("task-received", "task-started", "task-progress", "task-succeeded")
     assert counts(bench.store) == {
         ("gen1@web", "add", "task-sent"): 2,
+        (W, "", "worker-heartbeat"): 1,
         **{(W, "add", kind): 2 for kind in kinds},
         (W, "add", "task-failed"): 1,
         (W, "", "task-revoked"): 1,
@@ -84,12 +85,13 @@ def test_counters_continue_after_a_restart() -> None:
     assert sum(runtime.counts.values()) == 3
 
 
-def test_held_tasks_are_counted_when_they_are_acknowledged() -> None:
-    """Their events are redelivered after a crash, and must not be counted twice."""
+def test_held_tasks_are_counted_when_they_are_written() -> None:
+    """After a crash their events are redelivered, and so are those of tasks that were written after them."""
     tuning = RecorderTuning(
-        flush_interval=60.0,
+        max_delay=60.0,
+        busy_delay=60.0,
+        busy_rate=0.02,
         flush_events=10,
-        busy_events=2,
         hold_delay=60.0,
         shutdown_timeout=0.0,
         small_message_events=0,
@@ -101,7 +103,8 @@ def test_held_tasks_are_counted_when_they_are_acknowledged() -> None:
         until(lambda: bench.task("b") is not None)
         assert bench.capture.acknowledged == waits - 1 == first
         killed = deepcopy_of(bench.store)
-    assert counts(killed)[W, "add", "task-succeeded"] == 1
+    assert counts(killed)[W, "add", "task-succeeded"] == 2
+    assert counts(killed)[W, "add", "task-received"] == 2
     with RecorderBench(QUICK, store=killed) as after:
         again = (event("received", "waits", 110.0, name="add"), *task_events("b", 120.0))
         token = after.capture.give(*again, messages=2)
@@ -135,6 +138,66 @@ def test_redelivered_events_are_counted_once() -> None:
     assert counts(killed) == {key: number + number // 2 for key, number in before.items()}
 
 
+def worker_event(kind: str, at: float) -> Event:
+    return Event(type=f"worker-{kind}", timestamp=at, uuid=None, hostname=W, pid=7, freq=2.0)
+
+
+def test_events_of_workers_are_counted_once() -> None:
+    beats = [worker_event("online", 100.0), *(worker_event("heartbeat", 102.0 + 2 * n) for n in range(5))]
+    with RecorderBench(QUICK) as bench:
+        token = bench.capture.give(*beats, messages=6)
+        until(lambda: bench.capture.acknowledged == token and bool(bench.store.counters))
+        killed = deepcopy_of(bench.store)
+    with RecorderBench(QUICK, store=killed) as after:
+        token = after.capture.give(*beats[3:], worker_event("offline", 112.0), *task_events("a", 113.0), messages=5)
+        until(lambda: after.capture.acknowledged == token)
+    found = {kind: number for (worker, task, kind), number in counts(killed).items() if (worker, task) == (W, "")}
+    assert found == {"worker-online": 1, "worker-heartbeat": 5, "worker-offline": 1}
+
+
+@pytest.mark.parametrize("messages", [0, 5])
+def test_events_that_are_published_again_are_counted_once(messages: int) -> None:
+    """Fault 12: all events of a run, minutes later, once backwards and twice in order, on any broker."""
+    events = [*task_events("a"), *task_events("b", 130.0), *retried_and_run_twice("c", 200.0)]
+    with RecorderBench(QUICK) as bench:
+        token = bench.capture.give(*events, messages=messages)
+        until(lambda: bench.capture.acknowledged == token)
+        before = counts(bench.store)
+        for again in (events[::-1], events, events):
+            token = bench.capture.give(*again, messages=messages)
+        until(lambda: bench.capture.acknowledged == token)
+    assert counts(bench.store) == before
+    assert before == Counter((each.hostname, "add", each.type) for each in events)
+    # every end that happened, and no other
+    succeeded = [each for uuid in "abc" for each in attempts_of(bench, uuid) if each.state == "SUCCESS"]
+    assert before[W, "add", "task-succeeded"] + before["celery@two", "add", "task-succeeded"] == len(succeeded) == 4
+
+
+def retried_and_run_twice(uuid: str, at: float) -> list[Event]:
+    """A retry, which two workers then run at the same time."""
+    return [
+        event("sent", uuid, at, "gen1@web", name="add", retries=0),
+        event("received", uuid, at + 1, name="add", retries=0),
+        event("started", uuid, at + 2),
+        event("sent", uuid, at + 3, "gen2@web", name="add", retries=1),
+        event("retried", uuid, at + 4, exception="E()"),
+        event("received", uuid, at + 5, name="add", retries=1),
+        event("started", uuid, at + 6),
+        event("progress", uuid, at + 6.5, data={"done": 1}),
+        event("progress", uuid, at + 6.6, data={"done": 2}),
+        event("received", uuid, at + 7, "celery@two", name="add", retries=1),
+        event("started", uuid, at + 8, "celery@two"),
+        event("succeeded", uuid, at + 9, runtime=3.0, result="1"),
+        event("succeeded", uuid, at + 10, "celery@two", runtime=2.0, result="2"),
+    ]
+
+
+def attempts_of(bench: RecorderBench, uuid: str) -> tuple[Attempt, ...]:
+    task = bench.task(uuid)
+    assert task is not None
+    return task.attempts
+
+
 def test_events_with_equal_timestamps_are_distinguished() -> None:
     same = [event("progress", f"t{number}", 5.0) for number in range(50)]
     with RecorderBench(QUICK) as bench:
@@ -145,7 +208,7 @@ def test_events_with_equal_timestamps_are_distinguished() -> None:
 
 def test_full_disk_neither_loses_nor_duplicates_counts() -> None:
     with RecorderBench(
-        RecorderTuning(flush_interval=0.01, disk_retry_interval=0.02, status_interval=0.02), DiskFullWriter
+        RecorderTuning(max_delay=0.01, disk_retry_interval=0.02, status_interval=0.02), DiskFullWriter
     ) as bench:
         bench.capture.give(*task_events("a"), messages=5)
         token = bench.capture.give(*task_events("b", 130.0), messages=5)
@@ -164,7 +227,11 @@ def test_kills_at_random_moments(seed: int) -> None:
     batches = [stream[start : start + 7] for start in range(0, len(stream), 7)]
     store, done = MemoryStore(), 0
     tuning = RecorderTuning(
-        flush_interval=0.001, busy_events=20, hold_delay=0.01, small_message_events=0 if seed % 2 else 4
+        max_delay=0.001,
+        busy_delay=0.001,
+        busy_rate=20_000.0,
+        hold_delay=0.01,
+        small_message_events=0 if seed % 2 else 4,
     )
     while done < len(batches):
         with RecorderBench(tuning, store=store) as bench:
@@ -183,18 +250,14 @@ class AggregatorBench:
     """An aggregator without a recorder, with an explicit clock."""
 
     def __init__(self, limits: CounterLimits, known: list[TaskCounters] | None = None) -> None:
-        self.aggregator = EventAggregator(known or [], b"", limits, 0.0)
+        self.aggregator = EventAggregator(known or [], limits, 0.0)
         self.stored: dict[Any, TaskCounters] = {each.key: each for each in known or []}
 
     def give(self, now: float, *events: Event) -> None:
-        batch = self.aggregator.begin_batch(CapturedBatch(events, 1, now))
+        counts = EventCounts()
         for each in events:
-            name = each.name or fold(None, each).name
-            batch.events.append((each.hostname, each.type, name))
-            if each.runtime:
-                batch.runtimes.append(((each.hostname, name), each.runtime))
-        self.aggregator.add_batch(batch)
-        update = self.aggregator.collect(1)
+            counts.add(each, fold(None, each))
+        update = self.aggregator.collect([counts], now)
         for key in update.removed_keys:
             self.stored.pop(key, None)
         self.stored.update((each.key, each) for each in update.counters)
@@ -269,19 +332,25 @@ def test_unusual_names_are_cleaned() -> None:
     assert (worker, len(task), rest) == ("\\ud800", 500, ("", ""))
 
 
-def test_waits_exclude_tasks_with_an_eta() -> None:
-    counter = AggregatorBench(CounterLimits())
-    now = Task("a", "add", sent=1.0, received=3.0)
-    started = event("started", "a", 4.0)
-    later = Task("b", "add", sent=1.0, received=3.0, eta="2030-01-01")
-    again = Task("c", "add", sent=1.0, received=3.5, retries=1)
-    unseen = Task("d", "add")
-    batch = counter.aggregator.begin_batch(CapturedBatch([], 1, 9.0))
-    batch.started += [(started, each) for each in (now, later, again, unseen)]
-    counter.aggregator.add_batch(batch)
-    wait = {each.key: each for each in counter.aggregator.collect(1).counters}[None, "add"].wait
-    assert wait is not None
-    assert (wait.counts, wait.sum, wait.created) == ({3.0: 1, 0.5: 1}, 3.5, 9.0)
+def test_waits_are_counted_at_the_first_start_of_tasks_without_an_eta() -> None:
+    aggregator, counts = EventAggregator([], CounterLimits(), 0.0), EventCounts()
+    now = Task("a", "add", sent=1.0, received=3.0, started=4.0)
+    later = replace(now, uuid="b", eta="2030-01-01")
+    again = replace(
+        now, uuid="c", received=3.5, retries=1, earlier=(Attempt(0, started=2.0, ended=2.5, state="RETRY"),)
+    )
+    unseen = Task("d", "add", started=4.0)
+    for task in (now, later, again, unseen):
+        counts.add(event("started", task.uuid, 4.0), task)
+    counted = {each.key: each for each in aggregator.collect([counts], 9.0).counters}[None, "add"]
+    assert (counted.wait, counted.backoff) == (
+        DurationHistogram({3.0: 1}, 3.0, 9.0),
+        DurationHistogram({1.5: 1}, 1.5, 9.0),
+    )
+    restored = EventAggregator([counted], CounterLimits(), 10.0)
+    restored.collect([counts], 11.0)
+    (again_counted,) = [each for each in restored.collect([], 11.0).counters if each.key == (None, "add")]
+    assert again_counted.backoff == DurationHistogram({1.5: 2}, 3.0, 9.0)
 
 
 def test_bucket_bounds_include_every_configured_bound() -> None:

@@ -78,7 +78,7 @@ class RunningDemo:
 
     def assert_nothing_left(self) -> None:
         # an exited process stays in the process list until its parent, or init, reaps it
-        wait_for("the end of all processes", lambda: not any(is_alive(process) for process in self.seen), 10)
+        wait_for("the end of all processes", lambda: not any(is_alive(process) for process in self.seen))
         assert list(self.folder.iterdir()) == []
 
 

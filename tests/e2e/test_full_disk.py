@@ -28,7 +28,7 @@ def test_recorder_reports_a_full_disk_and_resumes(rabbitmq_server: RabbitMQ, dis
     with Product(rabbitmq_server.url, db=disk / "store") as product:
         product.wait_until_capturing()
         with Stream(rabbitmq_server.url) as stream:
-            wait_for("the first tasks", lambda: len(product.states()) > 100, 20)
+            wait_for("the first tasks", lambda: len(product.states()) > 100)
             filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 300_000))
             wait_for("the error", lambda: product.status()["trouble"] is not None, 60)
             before = product.states()
@@ -37,14 +37,14 @@ def test_recorder_reports_a_full_disk_and_resumes(rabbitmq_server: RabbitMQ, dis
             assert product.http.get("/healthcheck").text == "OK"
             assert before
             filler.unlink()
-            wait_for("recording to resume", lambda: len(product.states()) > len(before), 30)
+            wait_for("recording to resume", lambda: len(product.states()) > len(before))
         assert product.status()["trouble"] is None
 
         def all_succeeded() -> bool:
             states = product.states()
             return all(states.get(uuid) == "SUCCESS" for uuid in stream.sent)
 
-        wait_for("all tasks", all_succeeded, 30)
+        wait_for("all tasks", all_succeeded)
         log = product.log.read_text()
         assert log.count("Recording is paused") == 1
         assert "Disk space is available again" in log

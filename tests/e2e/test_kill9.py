@@ -6,7 +6,7 @@ import time
 
 from tests.helpers.event_sender import Stream
 from tests.helpers.product_process import Product
-from tests.helpers.servers import RabbitMQ, Redis, Server, wait_for
+from tests.helpers.servers import BrokerServer, wait_for
 
 ROUNDS = 8
 #: A task may only advance in this order.
@@ -24,21 +24,21 @@ def kill_random_process(product: Product, rng: random.Random) -> None:
     recorder = product.recorder()
     if victim == "recorder" and recorder is not None:
         recorder.send_signal(signal.SIGKILL)
-        recorder.wait(10)
+        recorder.wait(60)
     elif victim == "web":
         assert product.process is not None
         product.process.kill()
-        product.process.wait(10)
+        product.process.wait(60)
         product.start()
     else:
         product.kill()
         product.start()
 
 
-def kill_repeatedly(server: Server, product: Product, seed: int) -> Stream:
+def kill_repeatedly(server: BrokerServer, product: Product, seed: int) -> Stream:
     rng = random.Random(seed)
     product.wait_until_capturing()
-    with Stream(server.url) as stream:  # type: ignore[attr-defined]
+    with Stream(server.url) as stream:
         for _ in range(ROUNDS):
             time.sleep(rng.uniform(0.1, 1.0))
             before = product.states()
@@ -48,20 +48,15 @@ def kill_repeatedly(server: Server, product: Product, seed: int) -> Stream:
     return stream
 
 
-def test_visible_tasks_survive_on_redis(redis_server: Redis) -> None:
-    with Product(redis_server.url) as product:
-        stream = kill_repeatedly(redis_server, product, seed=1)
-        # Events sent while a recorder was subscribed arrive as well.
-        wait_for("the end of the stream", lambda: product.states().get(stream.sent[-1]) == "SUCCESS", 20)
-
-
-def test_all_events_arrive_on_rabbitmq(rabbitmq_server: RabbitMQ) -> None:
-    with Product(rabbitmq_server.url) as product:
-        stream = kill_repeatedly(rabbitmq_server, product, seed=2)
+def test_all_events_arrive(broker: BrokerServer) -> None:
+    """On RabbitMQ its queue keeps the events, on Redis the drain process, which is in none of the killed groups."""
+    with Product(broker.url) as product:
+        stream = kill_repeatedly(broker, product, seed=1)
 
         def all_succeeded() -> bool:
             states = product.states()
             return all(states.get(uuid) == "SUCCESS" for uuid in stream.sent)
 
         assert len(stream.sent) > 1000
-        wait_for("all tasks", all_succeeded, 30)
+        wait_for("all tasks", all_succeeded)
+        assert product.get("/api/v1/gaps")["gaps"] == []

@@ -99,7 +99,7 @@ def test_shutdown_does_not_wait_for_open_streams(product: Product) -> None:
         assert product.process is not None
         process, started_at = product.process, time.monotonic()
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert time.monotonic() - started_at < 20
         for page in pages:
             page.wait("end")

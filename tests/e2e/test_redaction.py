@@ -1,14 +1,16 @@
 """A secret in task arguments appears neither on disk, nor in a response, nor in a log."""
 
+from itertools import product as combinations
 from pathlib import Path
 
 import httpx
 import pytest
 
+from flower.redaction.shapes import Shape, load_shapes
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.product_process import Product
-from tests.helpers.servers import Redis, Server, wait_for
+from tests.helpers.servers import BrokerServer, Redis, wait_for
 
 SECRET = "hunter2-marker"
 PATHS = [
@@ -25,10 +27,10 @@ def files_with_secret(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_secret_is_neither_stored_nor_shown(kind: str, request: pytest.FixtureRequest) -> None:
-    broker: Server = request.getfixturevalue(f"{kind}_server")
-    app = make(broker.url, "")  # type: ignore[attr-defined]
+    broker: BrokerServer = request.getfixturevalue(f"{kind}_server")
+    app = make(broker.url, "")
     app.conf.task_default_queue = "redaction"
-    with Worker(app, node="redaction") as worker, Product(broker.url, "--redact-args=shop.add:1") as product:  # type: ignore[attr-defined]
+    with Worker(app, node="redaction") as worker, Product(broker.url, "--redact-args=shop.add:1") as product:
         product.wait_until_capturing()
         sent = [
             app.send_task("shop.echo", ({"api_key": SECRET, "order": "ORD-17"},), {"password": SECRET, "n": 1}).id,
@@ -74,3 +76,35 @@ def test_secret_is_found_without_redaction(redis_server: Redis) -> None:
         assert SECRET in product.http.get("/api/v1/tasks?columns=all").text
         product.stop()
         assert files_with_secret(product.db) != []
+
+
+#: Fields of events with text of the application; `step` is a field of a custom event.
+FIELDS = ("args", "kwargs", "result", "exception", "traceback", "step")
+TYPES = {"result": "task-succeeded", "exception": "task-failed", "traceback": "task-failed", "step": "task-progress"}
+#: A shorter secret may be part of an id or a time.
+MIN_SECRET_LENGTH = 8
+
+
+def test_no_shape_in_any_field_is_stored(redis_server: Redis) -> None:
+    shapes = [shape for shape in load_shapes() if len(shape.secret or "") >= MIN_SECRET_LENGTH]
+    cases = {f"case-{number}": case for number, case in enumerate(combinations(shapes, FIELDS))}
+    assert len(cases) > 600
+    app = make(redis_server.url, "")
+    with Product(redis_server.url) as product:
+        product.wait_until_capturing()
+        with app.connection() as connection:
+            dispatcher = app.events.Dispatcher(connection, hostname="celery@shapes")
+            for uuid, (shape, field) in cases.items():
+                fields = {"name": "shop.echo", field: [shape.text] if field == "step" else shape.text}
+                dispatcher.send("task-received", uuid=uuid, name="shop.echo")
+                dispatcher.send(TYPES.get(field, "task-received"), uuid=uuid, **fields)
+        wait_for("the events", lambda: product.get("/api/v1/count")["count"] == len(cases))
+        exported = product.http.get("/api/v1/export?format=ndjson").text
+        product.stop()
+        assert len(exported.splitlines()) == len(cases)
+        stored = exported.encode() + b"".join(path.read_bytes() for path in product.folder.rglob("*") if path.is_file())
+        assert [name_of(case) for case in cases.values() if (case[0].secret or "").encode() in stored] == []
+
+
+def name_of(case: tuple[Shape, str]) -> str:
+    return f"{case[0].name} in {case[1]}"

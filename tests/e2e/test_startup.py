@@ -25,7 +25,8 @@ def run(*arguments: str, folder: Path, module: str = "flower") -> subprocess.Com
 def test_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
-    completed = run("--db=home", f"--port={free_port()}", "--broker=memory://", folder=tmp_path)
+    options = ("--db=home", f"--port={free_port()}", "--address=127.0.0.1", "--broker=memory://")
+    completed = run(*options, folder=tmp_path)
     assert completed.returncode == 1
     assert completed.stderr.startswith("Error: ")
     assert "home" in completed.stderr
@@ -103,13 +104,12 @@ def test_second_instance_names_the_process_that_uses_the_store(redis_server: Red
 
 def test_flower_spellings_of_options_work_and_unknown_options_are_logged(redis_server: Redis) -> None:
     with Product(
-        redis_server.url, "-max_tasks=500", "--enable_events", "--prot=1", "--broker=redis://:hush@elsewhere", "-q"
+        redis_server.url, "-max_tasks=500", "--enable_events", "--prot=1", f"--broker={redis_server.url}", "-q"
     ) as product:
         product.wait_until_capturing()
         log = product.log.read_text()
     assert "Unknown option --prot is ignored; did you mean --port?" in log
     assert "incorrectly specified the following celery arguments after flower command: --broker, --quiet" in log
-    assert "hush" not in log
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_flower_spellings_of_options_work_and_unknown_options_are_logged(redis_s
 def test_unreachable_broker_is_reported_without_its_password(url: str, text: str) -> None:
     """The pages are served and show the reason; neither they nor the log contain the password."""
     with Product(url.replace("PORT", str(free_port()))) as product:
-        wait_for("the error", lambda: text in str(product.status().get("capture")), 60)
+        wait_for("the error", lambda: text in str(product.status().get("capture", {}).get("last_error")), 60)
         page = product.http.get("/api/v1/status").text + product.http.get("/tasks").text
         log = product.log.read_text()
     assert text in page

@@ -10,6 +10,7 @@ from celery import Celery
 from redis import Redis as Client
 
 from tests.helpers.product_process import Product
+from tests.helpers.prometheus_scrape import ScrapedMetrics
 from tests.helpers.servers import Redis, wait_for
 
 CHANNEL = "/0.celeryev/task.received"
@@ -20,6 +21,32 @@ def product(redis_server: Redis) -> Iterator[Product]:
     with Product(redis_server.url) as product:
         product.wait_until_capturing()
         yield product
+
+
+def test_events_of_a_serializer_that_is_not_accepted_are_reported() -> None:
+    """Health, a gap with its cause, a metric; not only a line in the log. The broker has no other events."""
+    with Redis() as redis, Product(redis.url) as product:
+        app = Celery(broker=redis.url, set_as_current=False)
+        app.conf.event_serializer = "pickle"
+        product.wait_until_capturing()
+        with app.connection_for_write() as connection:
+            dispatcher = app.events.Dispatcher(connection, hostname="celery@pickle")
+            for number in range(3):
+                dispatcher.send("task-received", uuid=f"pickled-{number}", name="shop.add")
+            dispatcher.close()
+
+        def issues() -> dict[str, dict[str, Any]]:
+            return {each["kind"]: each for each in product.get("/api/v1/health")["issues"]}
+
+        wait_for("the issue", lambda: "messages_unreadable" in issues())
+        issue = issues()["messages_unreadable"]
+        assert issue["severity"] == "critical"
+        assert "pickle" in issue["detail"]
+        causes = [each["cause"] for each in product.get("/api/v1/gaps")["gaps"]]
+        assert causes == ["unreadable_messages"]
+        scraped = ScrapedMetrics(product.http.get("/metrics").text)
+        assert scraped.value("flower_gaps_total", cause="unreadable_messages") == 1
+        assert product.get("/api/v1/status")["recorder"]["unreadable"]["count"] >= 3
 
 
 class Sender:
@@ -54,7 +81,7 @@ def sender(redis_server: Redis) -> Sender:
 
 
 def wait_for_task(product: Product, uuid: str) -> dict[str, Any]:
-    wait_for(uuid, lambda: product.task(uuid) is not None, 20)
+    wait_for(uuid, lambda: product.task(uuid) is not None)
     task = product.task(uuid)
     assert task is not None
     return task
@@ -65,12 +92,16 @@ def test_malformed_messages_are_counted_and_skipped(product: Product, sender: Se
         sender.publish_raw(payload)
     for text in ("", "null", "3", '"x"', "[[[]]]", "{", '{"type": 3}', '{"type": "task-received"}', "[" * 100_000):
         sender.publish_body(text)
-    for uuid in (None, 3, "", [], {"a": 1}, "x" * 10_000):
+    invalid: tuple[object, ...] = (None, "", [], {"a": 1}, "x" * 10_000)
+    for uuid in invalid:
         sender.publish_event(uuid)
     sender.publish_event("after-malformed")
     assert wait_for_task(product, "after-malformed")["name"] == "odd"
     wait_for("the count", lambda: sum(product.status()["capture"]["malformed"].values()) >= 15)
-    assert len(product.states()) == 1
+    # an id of another type is recorded as its JSON text, and a long one with a hash
+    ids = product.states().keys()
+    assert {"after-malformed", "[]", '{"a": 1}'} < ids
+    assert len(ids) == 4
 
 
 def test_invalid_values_do_not_affect_other_fields(product: Product, sender: Sender) -> None:

@@ -10,12 +10,12 @@ import pytest
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
 from tests.helpers.product_process import Product
-from tests.helpers.servers import Server, free_port, wait_for
+from tests.helpers.servers import BrokerServer, free_port, wait_for
 
 
 @pytest.fixture
-def product(broker: Server) -> Iterator[Product]:
-    with Product(broker.url) as started:  # type: ignore[attr-defined]
+def product(broker: BrokerServer) -> Iterator[Product]:
+    with Product(broker.url) as started:
         started.wait_until_capturing()
         yield started
 
@@ -41,7 +41,7 @@ def test_worker_starts_is_killed_and_restarts(product: Product) -> None:
         wait_for("the worker to be online", lambda: product.get(f"/api/v1/workers/{name}")["worker"]["alive"])
 
         worker.signal(signal.SIGKILL)
-        worker.process.wait(20)  # type: ignore[union-attr]
+        worker.process.wait(60)  # type: ignore[union-attr]
         wait_for("the worker to be offline", lambda: product.get("/api/workers", status="1")[name] is False)
         rows = {row["hostname"]: row for row in product.get("/workers", json="1")["data"]}
         assert rows[name]["status"] is False

@@ -63,7 +63,7 @@ def test_signals(kind: Kind, redis_server: Redis) -> None:
     with Site(kind, redis_server.url) as site:
         assert site.process is not None
         site.signal(signal.SIGTERM)
-        assert site.process.wait(30) == 0
+        assert site.process.wait(60) == 0
 
 
 def test_it_answers_without_a_broker_and_says_where(kind: Kind) -> None:

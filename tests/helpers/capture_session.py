@@ -41,7 +41,7 @@ class CaptureSession:
             if done:
                 self.capture.ack(batch.token)
 
-    def until(self, what: str, ready: Callable[[], bool], timeout: float = 30.0, done: bool = True) -> None:
+    def until(self, what: str, ready: Callable[[], bool], timeout: float = 60.0, done: bool = True) -> None:
         def reading() -> bool:
             self.read(0.05, done)
             return ready()

@@ -22,6 +22,12 @@ def make(broker: str, backend: str | None) -> Celery:
         task_default_queue=os.environ.get("SHOP_QUEUE", "celery"),
         worker_pool_restarts=bool(os.environ.get("SHOP_POOL_RESTARTS")),
     )
+    if serializer := os.environ.get("SHOP_RESULT_SERIALIZER"):
+        app.conf.update(result_serializer=serializer, accept_content=["json", serializer])
+    if visibility := os.environ.get("SHOP_VISIBILITY"):
+        app.conf.broker_transport_options = {"visibility_timeout": float(visibility)}
+    if "SHOP_DURABLE" in os.environ:
+        app.events_cls = "flower.durable_events:DurableEvents"
     for name, (function, options) in TASKS.items():
         app.task(name=name, shared=False, **options)(function)
     return app
@@ -33,6 +39,21 @@ def add(x: Any, y: Any) -> Any:
 
 def fail(message: str = "card declined") -> None:
     raise ValueError(message)
+
+
+#: Exceptions whose failures are groups of their own. The parent of the pool must be able to import them.
+ERRORS = {
+    name: type(name, (ValueError,), {"__module__": __name__})
+    for name in (
+        "Bluebell", "Campion", "Declined", "Foxglove", "Gentian", "Heather", "Listed", "Shown", "Speedwell",
+    )
+}  # fmt: skip
+globals().update(ERRORS)
+
+
+def fail_as(kind: str, message: str) -> None:
+    """Fail with one of ERRORS: failures of one line are grouped by the class of the exception."""
+    raise ERRORS[kind](message)
 
 
 def rest(seconds: float) -> str:
@@ -62,6 +83,11 @@ def thing() -> set[int]:
     return {1}
 
 
+def odd_keys() -> dict[Any, Any]:
+    """JSON has no such keys; pickle has."""
+    return {None: 1, 1: "a", False: {2.5: None}}
+
+
 def tell(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return the delivery information that the worker received."""
     request, delivery = self.request, self.request.delivery_info or {}
@@ -89,10 +115,13 @@ def mark(self: "Task[Any, Any]", path: str, number: int, fails: bool = False) ->
 TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "shop.add": (add, {}),
     "shop.fail": (fail, {}),
+    "shop.fail_as": (fail_as, {}),
     "shop.rest": (rest, {}),
+    "shop.rest_late": (rest, {"acks_late": True}),
     "shop.again": (again, {"bind": True}),
     "shop.until_aborted": (until_aborted, {"bind": True, "base": AbortableTask}),
     "shop.echo": (echo, {}),
+    "shop.odd_keys": (odd_keys, {}),
     "shop.tell": (tell, {"bind": True}),
     "shop.mark": (mark, {"bind": True}),
     "shop.thing": (thing, {"serializer": "json"}),

@@ -10,6 +10,9 @@ from celery import Celery
 from tests.helpers.paths import ROOT
 from tests.helpers.servers import Server
 
+#: The value of `app.events_cls` for workers that also append their events to a Redis stream.
+DURABLE_EVENTS = "flower.durable_events:DurableEvents"
+
 
 class Worker(Server):
     """`celery worker` with the test application; ready when it replies to a ping."""
@@ -27,6 +30,7 @@ class Worker(Server):
             "SHOP_BROKER": self.app.conf.broker_url,
             "SHOP_QUEUE": self.app.conf.task_default_queue,
             "SHOP_BACKEND": self.app.conf.result_backend or "",
+            **({"SHOP_DURABLE": "1"} if self.app.events_cls == DURABLE_EVENTS else {}),
             "SHOP_POOL_RESTARTS": "1" if self.app.conf.worker_pool_restarts else "",
             "PYTHONPATH": str(ROOT),
         }

@@ -32,8 +32,9 @@ def rabbitmq_cluster(rabbitmq_server: RabbitMQ, redis_server: Redis) -> Iterator
         yield Cluster(app, worker)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rpc_cluster(rabbitmq_server: RabbitMQ) -> Iterator[Cluster]:
+    """It ends with its module, because it would answer the inspections of all others."""
     app = make(rabbitmq_server.url, "rpc://")
     app.conf.task_default_queue = "rpc"
     with Worker(app, node="rpc") as worker:

@@ -12,7 +12,7 @@ from tests.helpers.servers import Server, wait_for
 Kind = Literal["flower", "bellflower"]
 
 #: The systems under test: `make test-compat` selects both.
-KINDS: tuple[Kind, ...] = tuple(  # type: ignore[assignment]
+KINDS: tuple[Kind, ...] = tuple(
     kind for kind in ("bellflower", "flower") if kind in os.environ.get("COMPAT_KINDS", "bellflower").split(",")
 )
 
@@ -39,6 +39,8 @@ class Site(Server):
         self.kind, self.broker, self.backend, self.queue = kind, broker, backend, queue
         self.options, self.program = options, program
         self.extra = {"FLOWER_UNAUTHENTICATED_API": "true"} if open_api else {}
+        if kind == "bellflower":
+            self.extra["FLOWER_EVENT_DRAIN_LINGER"] = "0"
         self.extra |= environment or {}
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}{prefix}", timeout=30)
 

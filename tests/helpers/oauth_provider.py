@@ -71,6 +71,7 @@ class LocalProvider:
         self.claims: dict[str, Any] = {"sub": "17", "email": "ann@example.com", "email_verified": True}
         self.id_claims: dict[str, Any] = {}
         self.emails: list[dict[str, Any]] = []
+        self.emails_status = 200
         self.groups: list[str] = []
         self.group_queries: list[dict[str, str]] = []
         self.asked: dict[str, str] = {}
@@ -164,7 +165,7 @@ class LocalProvider:
         return self._refusal(request) or JSONResponse(self.claims)
 
     async def _emails(self, request: Request) -> Response:
-        return self._refusal(request) or JSONResponse(self.emails)
+        return self._refusal(request) or JSONResponse(self.emails, self.emails_status)
 
     async def _user(self, request: Request) -> Response:
         user = {"email": self.claims["email"], "confirmed_at": self.claims.get("confirmed_at", "2020-01-01")}

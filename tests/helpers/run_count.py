@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Selects the part, after pytest has applied `-k` and `-m`."""
     plugin = config.pluginmanager.get_plugin("run-count")
+    assert plugin is not None
     plugin.all_tests = len(items)
     part = config.getoption("part")
     if part:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flower.records import Attempt, Task, Worker
+from flower.records import Attempt, Gap, Task, Worker
 from flower.store.factory import open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, Writer
@@ -81,6 +81,7 @@ def in_memory() -> MemoryReader:
 def on_disk(path: Path) -> Path:
     writer = open_writer(path, segment_tasks=20)
     fill(writer)
+    writer.write(Batch(gaps=[Gap(NOW - 60.0, NOW - 30.0, "the recorder ended unexpectedly", "recorder_crashed")]))
     writer.close()
     return path
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flower.records import Attempt, Task
+from flower.records import Attempt, Lost, Task
 from flower.search.fields import FIELDS, is_ordered
 from flower.search.matcher import field_text
 from flower.search.python_literal import parse_literal
@@ -116,6 +116,17 @@ def tasks(draw: st.DrawFn) -> Task:
         traceback=draw(maybe),
         earlier=draw(st.lists(st.builds(Attempt, number=st.just(0), exception=maybe), max_size=2).map(tuple)),
         data=draw(st.none() | custom),
+        source=draw(st.none() | st.sampled_from(["worker", "result_backend"])),
+        lost=draw(
+            st.none()
+            | st.builds(
+                Lost, since=st.just(1.7e9), reason=st.sampled_from(["worker_offline", "not_in_queue"]), detail=hostile
+            )
+        ),
+        run=draw(st.none() | st.integers(1, 4)),
+        clock_offset=draw(st.none() | st.floats(-4000, 4000)),
+        client_offset=draw(st.none() | st.floats(-4000, 4000)),
+        queue_wait=draw(st.none() | st.floats(-10, 100)),
     )
 
 
@@ -221,8 +232,9 @@ def _writable(draw: st.DrawFn) -> Term:
     value = draw(hostile.filter(bool))
     finite = st.floats(allow_nan=False, allow_infinity=False)
     either = draw(st.tuples(finite, finite | st.none()).map(lambda pair: pair if draw(st.booleans()) else pair[::-1]))
-    if None not in either:
-        either = tuple(sorted(either))
+    low, high = either
+    if low is not None and high is not None:
+        either = min(low, high), max(low, high)
     kinds = ["free", "field", "state", "pair", "number", "numbers", "time", "exact", "like", "present", "path", "slow"]
     match draw(st.sampled_from(kinds)):
         case "free":

@@ -4,6 +4,7 @@ Each is a context manager. It can be paused, killed and restarted on the same po
 cover the loss of the broker."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,16 +14,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+#: Below the ports that Linux and macOS give to outgoing connections: such a connection of another test could take a
+#: free port before the server that it is meant for.
+_SERVER_PORTS = range(10_000, 32_768)
+_RANDOM = random.SystemRandom()  # a test that sets the seed does not repeat ports
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    while True:
+        port = _RANDOM.choice(_SERVER_PORTS)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
-def wait_for(what: str, ready: Callable[[], bool], timeout: float = 60.0) -> None:
+def wait_for(what: str, ready: Callable[[], object], timeout: float = 60.0) -> None:
     """Poll until `ready` is true. Raises TimeoutError with `what` in its message."""
     deadline = time.monotonic() + timeout
     while not ready():
@@ -46,6 +57,8 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix=f"bellflower-{self.name}-"))
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        #: arguments of Popen: the account of the process
+        self.account: dict[str, Any] = {}
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -70,6 +83,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 cwd=self.folder,
                 start_new_session=True,
+                **self.account,
             )
 
         def ready() -> bool:
@@ -108,7 +122,15 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Redis(Server):
+class BrokerServer(Server):
+    """A server with an address that Celery accepts."""
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+
+class Redis(BrokerServer):
     name = "redis"
 
     def __init__(self, *options: str) -> None:
@@ -148,7 +170,7 @@ class TlsRedis(Redis):
         return f"rediss://127.0.0.1:{self.port}/0"
 
 
-class Sentinel(Server):
+class Sentinel(BrokerServer):
     """A Redis Sentinel with one master, named `shop`."""
 
     name = "sentinel"
@@ -167,7 +189,7 @@ class Sentinel(Server):
         return f"sentinel://127.0.0.1:{self.port}/0"
 
 
-class RabbitMQ(Server):
+class RabbitMQ(BrokerServer):
     """A RabbitMQ node with its own name, data, cookie and epmd port, optionally with the management plugin."""
 
     name = "rabbitmq"

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flower.records import TASK_STATES, Attempt, Task
+from flower.records import TASK_STATES, Attempt, Lost, Task
 from flower.search.fields import FIELDS
 from flower.search.tree import EVERYTHING, And, Node, Not, Or, Term
 from flower.store.protocols import SORT_KEYS, Query, Sort
@@ -59,7 +59,19 @@ times = st.sampled_from([0.0, 1.0, 2.5, 1000.0, 1000.5, 4102444800.0, -1.0, 1e30
 odd_ids = st.sampled_from(["id-1", "ID-1", "", "ß", uuid_of(3).upper(), "x" * 40, "5f1c"])
 ids = st.one_of(st.integers(0, 30).map(uuid_of), odd_ids)
 maybe = st.none
-attempts = st.builds(Attempt, number=st.integers(0, 3), state=st.none() | words, exception=st.none() | texts)
+attempts = st.builds(
+    Attempt,
+    number=st.integers(0, 3),
+    state=st.sampled_from([None, "RETRY", "RETRY", "FAILURE", "odd"]),
+    exception=st.none() | texts,
+)
+losses = st.builds(
+    Lost,
+    since=times,
+    reason=st.sampled_from(["worker_offline", "not_in_queue"]),
+    detail=texts,
+    queried=st.just(()) | st.just(("workers", "queue")),
+)
 
 
 def task_fields() -> dict[str, st.SearchStrategy[Any]]:
@@ -92,6 +104,13 @@ def task_fields() -> dict[str, st.SearchStrategy[Any]]:
         "exception": st.none() | texts,
         "traceback": st.none() | texts,
         "earlier": st.lists(attempts, max_size=2).map(tuple),
+        "source": st.sampled_from([None, "worker", "result_backend", "broker"]),
+        "lost": st.none() | losses,
+        "run": st.none() | st.integers(1, 3),
+        "clock_offset": st.none() | st.sampled_from([2.5, -3600.0]),
+        "client_offset": st.none() | st.sampled_from([3.0, 0.1 - 30.0]),
+        "queue_wait": st.none() | times,
+        "event_times": st.none() | st.dictionaries(words, st.lists(times, max_size=2).map(tuple), max_size=2),
         "data": st.none()
         | st.dictionaries(words, st.dictionaries(words, st.integers() | texts | st.none()), max_size=2),
     }

@@ -1,21 +1,28 @@
 """The web application on a real HTTP server in a thread."""
 
 import dataclasses
+import socket
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import uvicorn
 
 from flower.access.factory import create_authenticator
 from flower.api.context import Context
 from flower.config import OPTION_NAMES, Config
+from flower.sockets import bind_tcp
 from flower.store.factory import open_ledger
 from flower.store.protocols import Reader
 from flower.web.application import create_app
+from flower.web.host_check import AllowedHosts
+from flower.web.open_connections import OpenConnections
+from flower.web.server import create_server
 from tests.helpers.servers import wait_for
 
 #: Options that are parameters of `Context`.
@@ -28,7 +35,7 @@ def no_application() -> Any:
 
 class WebServer:
     """A web server; `http` is a client of it. Arguments that are options configure the authenticator, all others are
-    parameters of `Context`."""
+    parameters of `Context`. Servers with the same `folder` share the ledger."""
 
     def __init__(
         self,
@@ -36,29 +43,30 @@ class WebServer:
         app: Callable[[], Any] = no_application,
         *,
         environment: Mapping[str, str] | None = None,
+        max_connections: int = 1_000,
+        allowed_hosts: AllowedHosts | None = None,
+        tls: tuple[Path, Path] | None = None,
+        xheaders: bool = False,
+        folder: Path | None = None,
+        listeners: Sequence[socket.socket] = (),
         **settings: Any,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        self.ledger = open_ledger(self._folder.name)
+        self.ledger = open_ledger(folder or self._folder.name)
         options = {
             name: settings.pop(name) for name in list(settings) if name in OPTION_NAMES and name not in _OF_CONTEXT
         }
         self.access = create_authenticator(Config(**options), self.ledger, environment or {})
         self.context = Context(store, app, self.ledger, access=self.access, **settings)
-        config = uvicorn.Config(
-            create_app(self.context),
-            port=0,
-            log_level="critical",
-            lifespan="off",
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,  # an open stream must not delay the test
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self.server.servers[0].sockets[0].getsockname()[1])
+        self.connections = OpenConnections(max_connections, time.monotonic)
+        certfile, keyfile = map(str, tls or ("", ""))
+        config = Config(certfile=certfile, keyfile=keyfile, xheaders=xheaders)
+        self.server = create_server(create_app(self.context), config, self.connections, allowed_hosts=allowed_hosts)
+        self.server.config.timeout_graceful_shutdown = 1  # an open stream must not delay the test
+        self._binding = ExitStack()
+        (listener,) = self._binding.enter_context(bind_tcp("127.0.0.1", 0))
+        self.port = int(listener.getsockname()[1])
+        self.thread = threading.Thread(target=self.server.run, args=([listener, *listeners],), daemon=True)
 
     def __enter__(self) -> Self:
         self.thread.start()
@@ -70,5 +78,6 @@ class WebServer:
         self.http.close()
         self.server.should_exit = True
         self.thread.join(20)
+        self._binding.close()
         self.ledger.close()
         self._folder.cleanup()

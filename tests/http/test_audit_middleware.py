@@ -21,7 +21,7 @@ from tests.helpers.web_server import WebServer
 
 @pytest.mark.parametrize("way", ["apply", "send-task"])
 def test_sent_tasks_are_audited(redis_cluster: Cluster, way: str) -> None:
-    settings = {"basic_auth": ("olga:o", "vera:v"), "roles": ("olga:operator", "vera:viewer")}
+    settings: dict[str, Any] = {"basic_auth": ("olga:o", "vera:v"), "roles": ("olga:operator", "vera:viewer")}
     with WebServer(example_store(), lambda: redis_cluster.app, **settings) as live:
         body = {"args": [20, 22]}
         assert live.http.post(f"/api/task/{way}/shop.add", json=body, auth=("vera", "v")).status_code == 403
@@ -136,4 +136,16 @@ def test_redacted_parameters() -> None:
     assert redact_parameter(Redactor(), given) == {
         "api_key": "***", "nested": [{"Authorization": "***", "fine": 1}], "long": "x" * 200 + "…", "args": "2 values",
         "kwargs": ["a", "b"], "cardNumber": "***",
+    }  # fmt: skip
+
+
+def test_numbers_under_names_of_tokens_are_no_secrets() -> None:
+    given = {
+        "tokens_used": 9, "token_limits": [5, 7.5], "has_token": True, "token": "abc", "tokens": ["abc", 1],
+        "pin": 1234, "nested": {"token_budget": 0, "secret": None},
+    }  # fmt: skip
+    expected = {**given, "token": "***", "tokens": "***", "pin": "***"}
+    assert redact_parameter(Redactor(), given) == expected
+    assert Redactor().mask_value({**given, "tokens": "abc", "speed": float("inf")}) == {
+        **expected, "speed": float("inf")
     }  # fmt: skip

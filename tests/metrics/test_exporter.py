@@ -3,13 +3,14 @@
 import time
 from collections.abc import Sequence
 from math import inf
+from typing import cast
 
 import pytest
 
 from flower.counters import OTHER, DurationHistogram, TaskCounters
 from flower.metrics import Metrics, MetricsSettings
 from flower.metrics.definitions import METRIC_FAMILIES
-from flower.records import Gap, Task, Worker
+from flower.records import Gap, Lost, Task, Worker
 from flower.store.ledger.queue_samples import QueueSample, QueueSamples
 from flower.store.protocols import Batch
 from tests.helpers.prometheus_scrape import ScrapedMetrics
@@ -21,7 +22,9 @@ NOW = 1_800_000_000.0
 HOSTILE = 'a"b\\c\nd}{e="1"\u202e😀'
 
 
-class Samples(QueueSamples):
+class Samples:
+    """Queue samples of which only the latest are read."""
+
     def __init__(self, *samples: QueueSample) -> None:
         self._samples = samples
 
@@ -30,7 +33,7 @@ class Samples(QueueSamples):
 
 
 def scrape(metrics: Metrics, store: Store, *samples: QueueSample, now: float = NOW) -> ScrapedMetrics:
-    return ScrapedMetrics(metrics.render(store.reader, Samples(*samples), now).decode())
+    return ScrapedMetrics(metrics.render(store.reader, cast(QueueSamples, Samples(*samples)), now).decode())
 
 
 def counters(
@@ -56,7 +59,9 @@ def test_an_empty_store_has_the_header_of_every_family(store: Store) -> None:
 def test_counters_and_histograms(store: Store) -> None:
     runtime = DurationHistogram({0.1: 2, 0.5: 3, inf: 1}, 33.25, 7.0)
     store.writer.write(
-        Batch(counters=[counters("w", "add", 6, runtime=runtime), TaskCounters(None, "add", {}, None, runtime)])
+        Batch(
+            counters=[counters("w", "add", 6, runtime=runtime), TaskCounters(None, "add", {}, None, runtime, runtime)]
+        )
     )
     scraped = scrape(Metrics(MetricsSettings(bucket_bounds=(0.1, 0.25, 1.0))), store)
     labels = {"worker": "w", "task": "add"}
@@ -70,6 +75,8 @@ def test_counters_and_histograms(store: Store) -> None:
     assert scraped.value("flower_task_runtime_seconds_sum", **labels) == 33.25
     assert scraped.value("flower_task_runtime_seconds_created", **labels) == 7.0
     assert scraped.value("flower_task_queue_wait_seconds_sum", task="add") == 33.25
+    assert scraped.value("flower_task_backoff_seconds_sum", task="add") == 33.25
+    assert scraped.value("flower_task_backoff_seconds_bucket", le="1.0", task="add") == 5
 
 
 def test_a_scrape_contains_changes_since_the_last(store: Store) -> None:
@@ -105,7 +112,7 @@ def test_hostile_names_are_escaped(store: Store) -> None:
     assert scraped.value("flower_queue_messages", queue=HOSTILE) == 3
 
 
-def test_a_worker_without_heartbeats_is_offline_and_has_no_tasks(store: Store) -> None:
+def test_a_silent_worker_is_offline_and_its_prefetched_tasks_are_not_counted(store: Store) -> None:
     workers = [online("a", active=3), Worker("b", heartbeat=NOW - 60, freq=2.0, active=4), Worker("c", online=False)]
     tasks = [
         Task(f"{name}{n}", "add", state="RECEIVED", hostname=name, received=NOW - 9.0, timestamp=NOW)
@@ -122,9 +129,38 @@ def test_a_worker_without_heartbeats_is_offline_and_has_no_tasks(store: Store) -
     store.writer.write(Batch(workers=workers, new=tasks, counters=counts))
     scraped = scrape(Metrics(), store)
     assert scraped.labelled("flower_worker_online", "worker") == {"a": 1, "b": 0, "c": 0}
-    assert scraped.labelled("flower_worker_number_of_currently_executing_tasks", "worker") == {"a": 3, "b": 0}
+    assert scraped.labelled("flower_worker_number_of_currently_executing_tasks", "worker") == {"a": 1, "b": 1, "c": 0}
     assert scraped.labelled("flower_worker_prefetched_tasks", "worker") == {"a": 2, "b": 0}
     assert scraped.labelled("flower_task_prefetch_time_seconds", "worker") == {"a": 4, "b": 0}
+
+
+def test_executing_tasks_are_those_of_the_store_which_are_not_lost(store: Store) -> None:
+    """Not those of the last heartbeat: `/api/tasks` and this metric show one number."""
+    lost = Lost(NOW, "worker_offline", "The worker is offline.")
+    tasks = [
+        Task("a", "add", "STARTED", "w", timestamp=NOW),
+        Task("b", "add", "PROGRESS", "w", timestamp=NOW),
+        Task("c", "add", "STARTED", "w", timestamp=NOW, lost=lost),
+        Task("d", "add", "RECEIVED", "w", timestamp=NOW),
+        Task("e", "add", "STARTED", "dead", timestamp=NOW),
+    ]
+    store.writer.write(Batch(workers=[online("w", active=9), Worker("dead", heartbeat=NOW - 60)], new=tasks))
+    executing = scrape(Metrics(), store).labelled("flower_worker_number_of_currently_executing_tasks", "worker")
+    assert executing == {"w": 2, "dead": 1}
+
+
+def test_a_living_worker_stays_online_while_the_recorder_cannot_write(store: Store) -> None:
+    store.writer.write(Batch(workers=[Worker("w", heartbeat=NOW - 61, freq=2.0), Worker("dead", heartbeat=NOW - 99)]))
+    store.writer.set_status({"at": NOW, "running": True, "trouble": "disk full", "current_at": NOW - 60})
+    scraped = scrape(Metrics(MetricsSettings(purge_offline_workers=120)), store)
+    assert scraped.labelled("flower_worker_online", "worker") == {"w": 1, "dead": 0}
+    assert scraped.labelled("flower_worker_last_seen_timestamp_seconds", "worker") == {"w": NOW - 61, "dead": NOW - 99}
+    assert scraped.value("flower_recorder_blocked") == 1
+
+
+def test_the_clock_offset_of_a_worker_is_a_metric(store: Store) -> None:
+    store.writer.write(Batch(workers=[online("a", clock_offset=3_600.0), online("b")]))
+    assert scrape(Metrics(), store).labelled("flower_worker_clock_offset_seconds", "worker") == {"a": 3_600}
 
 
 def test_purge_offline_workers_hides_workers_and_producers(store: Store) -> None:
@@ -145,8 +181,9 @@ def test_purge_offline_workers_hides_workers_and_producers(store: Store) -> None
 
 
 def test_workers_and_queues_beyond_the_limit_are_combined(store: Store) -> None:
-    workers = [online(f"w{n}", active=1) for n in range(3)] + [Worker(f"old{n}", heartbeat=1.0, freq=2.0) for n in "ab"]
-    store.writer.write(Batch(workers=workers))
+    workers = [online(f"w{n}") for n in range(3)] + [Worker(f"old{n}", heartbeat=1.0, freq=2.0) for n in "ab"]
+    running = [Task(f"t{n}", "add", state="STARTED", hostname=f"w{n}", timestamp=NOW) for n in range(3)]
+    store.writer.write(Batch(workers=workers, new=running))
     queues = [QueueSample(f"q{n}", NOW - n, n, None if n == 1 else n, 1, 1.5 * n) for n in range(5)]
     scraped = scrape(Metrics(MetricsSettings(max_label_values=2)), store, *queues)
     assert scraped.labelled("flower_worker_online", "worker") == {"w0": 1, "w1": 1, OTHER: 1}
@@ -180,6 +217,9 @@ def test_recorder_and_store(store: Store) -> None:
         "flower_store_limit_bytes": 1e9, "flower_store_limit_tasks": 10, "flower_store_damaged_files": 0,
     }  # fmt: skip
     assert {name: scraped.value(name) for name in expected} == expected
+    assert scraped.labelled("flower_gaps_total", "cause")["unknown"] == 2
+    assert scraped.labelled("flower_gap_seconds_total", "cause")["unknown"] == 25
+    assert scraped.labelled("flower_gaps_total", "cause")["recorder_crashed"] == 0
     assert scraped.value("flower_store_bytes") is not None
     # the recorder was killed and wrote no final report
     stopped = scrape(metrics, store, now=NOW + 60)
@@ -199,7 +239,7 @@ def test_a_repeated_scrape_is_fast(store: Store) -> None:
 
     def measure() -> float:
         started = time.perf_counter()
-        metrics.render(store.reader, Samples(), NOW)
+        metrics.render(store.reader, cast(QueueSamples, Samples()), NOW)
         return time.perf_counter() - started
 
     first = measure()

@@ -85,7 +85,7 @@ def test_the_systemd_unit(redis_server: Redis, folder: Path) -> None:
     with ContribServer(redis_server.url, words, environment, client_of_socket(folder / "flower.sock")) as started:
         wait_for("the recorder", (folder / "store").is_dir)
         assert started.process is not None
-        # As systemd with KillMode=mixed: the signal is sent to the main process only.
+        # As systemd with KillMode=process: the signal is sent to the main process only.
         started.process.send_signal(getattr(signal, service["KillSignal"]))
         assert started.process.wait(float(service["TimeoutStopSec"])) == 0
     assert not (folder / "flower.sock").exists()

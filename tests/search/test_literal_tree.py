@@ -120,6 +120,6 @@ def test_hostile_text_raises_nothing(text: str) -> None:
     "text", ["1" * 60_000 + "x", "'" * 60_001, "a." * 30_000, "f(" * 30_000, "<" * 60_000, "1," * 30_000]
 )
 def test_parsing_time_is_linear(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     parse_literal_tree(text)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

@@ -5,6 +5,7 @@ import fnmatch
 import pickle
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery.events.state import State
@@ -307,7 +308,7 @@ def test_custom_data_is_found_by_event_and_field() -> None:
 
 
 def test_wait_is_computed_for_all_task_types() -> None:
-    times = {"sent": 1.0, "received": 2.0, "started": 5.0}
+    times: dict[str, Any] = {"sent": 1.0, "received": 2.0, "started": 5.0}
     for task in (Task(uuid="x", **times), times, SimpleNamespace(**times)):
         assert matches(parse_search("wait:4"), task)
     assert matches(parse_search("wait:3s"), {"received": 2.0, "started": 5.0})
@@ -367,7 +368,7 @@ def test_patterns_agree_with_fnmatch(pattern: str, text: str) -> None:
 
 
 def test_hostile_pattern_is_matched_quickly() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert not compile_wildcard("*a" * 16 + "b")("a" * 100_000)
     assert not compile_wildcard("*" + "?" * 500 + "b*")("a" * 20_000)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2

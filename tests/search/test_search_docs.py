@@ -7,7 +7,8 @@ import pytest
 from flower.search.conditions import CONDITIONS
 from flower.search.fields import ALIASES, FIELDS
 from flower.search.operators import OPERATORS
-from flower.search.parser import MAX_QUERY_DEPTH, MAX_QUERY_LENGTH, MAX_QUERY_TOKENS, find_query_warnings, parse_search
+from flower.search.parser import MAX_QUERY_DEPTH, MAX_QUERY_LENGTH, MAX_QUERY_TOKENS, parse_search
+from flower.search.query_warnings import find_query_warnings
 from flower.search.tree import iter_terms
 from flower.search.wildcards import MAX_STARS
 from tests.helpers.paths import DOCS

@@ -29,7 +29,6 @@ def by_key(found: CounterDelta) -> dict[Any, TaskCounters]:
 def test_no_counters(store: Store) -> None:
     assert store.reader.counters() == CounterDelta(0, (), is_snapshot=True)
     assert list(store.writer.counters()) == []
-    assert store.writer.dedup_marks() == b""
     assert store.reader.in_flight({"w": WorkerIncarnation()}) == []
 
 
@@ -40,14 +39,11 @@ def test_counters_have_the_last_value_and_survive_a_restart(store: Store) -> Non
     after = store.reader.counters().sequence
     assert after == store.reader.changes(0).sequence
     more = tally("w1", "add", 7)
-    store.restart().write(Batch(counters=[more], dedup_marks=b"12345678"))
+    store.restart().write(Batch(counters=[more]))
     assert by_key(store.reader.counters(after)) == {more.key: more}
     assert not store.reader.counters(after).is_snapshot
     again = store.restart()
     assert {each.key: each for each in again.counters()} == {more.key: more, second.key: second}
-    assert again.dedup_marks() == b"12345678"
-    again.write(Batch(new=[make(2)]))
-    assert store.restart().dedup_marks() == b"12345678"
 
 
 def test_dropped_counters_force_a_snapshot(store: Store) -> None:
@@ -71,7 +67,8 @@ def test_unknown_sequence_returns_a_snapshot(store: Store) -> None:
 
 
 def test_many_counters_over_many_writes(store: Store) -> None:
-    chance, kept = random.Random(7), {}
+    chance = random.Random(7)
+    kept: dict[Any, Any] = {}
     followed: dict[Any, TaskCounters] = {}
     at = 0
     for _ in range(40):
@@ -93,15 +90,18 @@ def test_many_counters_over_many_writes(store: Store) -> None:
 
 
 def test_failed_write_changes_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
+    put_counters = meta_db.MetaWriter.put_counters
+
+    def put_and_fail(*args: Any) -> None:
+        put_counters(*args)
         raise OSError(28, "No space left on device")
 
     with opened("sqlite", tmp_path) as store:
         store.writer.write(Batch(counters=[tally("w1", "add", 1)]))
         with monkeypatch.context() as patched:
-            patched.setattr(meta_db, "write_dedup_marks", refuse)
+            patched.setattr(meta_db.MetaWriter, "put_counters", put_and_fail)
             with pytest.raises(StoreFull):
-                store.writer.write(Batch(counters=[tally("w2", "add"), tally("w1", "add", 2)], dedup_marks=b"x" * 8))
+                store.writer.write(Batch(counters=[tally("w2", "add"), tally("w1", "add", 2)]))
         assert set(by_key(store.reader.counters())) == {("w1", "add")}
         store.writer.write(Batch(counters=[tally("w3", "add")]))
         found = by_key(store.reader.counters())

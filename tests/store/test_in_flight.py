@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flower.counters import InFlight, WorkerIncarnation
-from flower.records import Task
+from flower.records import Lost, Task
 from flower.store.memory.aggregates import aggregate_in_flight
 from flower.store.protocols import Batch
 from tests.helpers.stores import Store
@@ -35,6 +35,8 @@ def test_in_flight(store: Store) -> None:
         task(11, "RECEIVED", received=15.0, name=None, pid=None),
         task(12, "STARTED", received=17.0, started=16.0, name="skewed"),
         task(13, "RECEIVED", received=15.0, hostname=None),
+        task(14, "RECEIVED", received=15.0, lost=Lost(16.0, "worker_offline", "The worker stopped.")),
+        task(15, "STARTED", received=10.0, started=13.0, lost=Lost(16.0, "worker_offline", "The worker stopped.")),
     ]
     store.writer.write(Batch(new=tasks))
     living = {"w1": WorkerIncarnation(since=5.0, pid=5), "idle": WorkerIncarnation()}

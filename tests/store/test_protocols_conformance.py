@@ -295,3 +295,13 @@ def test_unencodable_custom_data_is_dropped(store: Store) -> None:
     store.writer.write(Batch(parked=[Task(uuid="big", name="a", data={"task-progress": {"n": 2**200}})]))
     (held,) = store.restart().parked_tasks()
     assert (held.uuid, held.name) == ("big", "a")
+
+
+def test_removed_workers_are_not_listed_and_can_return(store: Store) -> None:
+    workers = [Worker(f"w{number}", heartbeat=1_000.0, timestamp=1_000.0) for number in range(3)]
+    store.writer.write(Batch(workers=workers))
+    store.writer.remove_workers(["w0", "w2", "unknown"])
+    assert set(store.writer.workers()) == set(store.reader.workers()) == {"w1"}
+    assert set(store.restart().workers()) == {"w1"}
+    store.writer.write(Batch(workers=[workers[0]]))
+    assert set(store.reader.workers()) == {"w0", "w1"}

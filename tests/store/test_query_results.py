@@ -8,9 +8,9 @@ import pytest
 
 from flower.errors import InvalidRequest
 from flower.quantile_sketch import Sketch, create_sketch
-from flower.records import Task
+from flower.records import Attempt, Task
 from flower.search.tree import EVERYTHING, And, Not, Or, Term
-from flower.store.protocols import SORT_KEYS, Batch, Query, Reader, Retention, Sort, TaskChange
+from flower.store.protocols import NEWEST_BY_TIME, SORT_KEYS, Batch, Query, Reader, Retention, Sort, TaskChange
 from flower.store.query_results import FACETS, BucketSpan, FacetCounts, FacetValue, Summary
 from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import uuid_of
@@ -304,7 +304,7 @@ def test_timeline_has_every_bucket(reader: Reader) -> None:
     assert found.groups[2].wait == create_sketch([0.5])
     assert found.groups[2].runtime == create_sketch([0.0])
     assert found.total == Summary(
-        None, 3, {"FAILURE": 2, "RETRY": 1}, create_sketch([0.0]), create_sketch([0.5, -0.999])
+        None, 3, {"FAILURE": 2, "RETRY": 1}, create_sketch([0.0]), create_sketch([0.5, -0.999]), retries=1
     )
     assert found.more == 0
 
@@ -322,6 +322,7 @@ def test_summaries(reader: Reader) -> None:
         create_sketch([1.0, 2.0, 0.0, 8.0]),
         # 12 - 10, then from `received` on: 3, 0.5, 1, and one with two clocks
         create_sketch([2.0, 3.0, 0.5, 1.0, -0.999]),
+        retries=1,
     )
     assert found.total.wait.quantile(1.0) == pytest.approx(3.0, rel=0.01)
 
@@ -330,12 +331,43 @@ def test_summaries_by_a_facet(reader: Reader) -> None:
     found = reader.summaries(EVERYTHING, by="name")
     assert found.groups == (
         Summary("pay.charge", 4, {"FAILURE": 2, "SUCCESS": 1, "RETRY": 1}, create_sketch([0.0, 8.0]),
-                create_sketch([0.5, 1.0, -0.999])),
+                create_sketch([0.5, 1.0, -0.999]), retries=1),
         Summary("mail.send", 2, {"SUCCESS": 1, "FAILURE": 1}, create_sketch([1.0, 2.0]), create_sketch([2.0, 3.0])),
         Summary(None, 1, {"PENDING": 1}, Sketch(), Sketch()),
     )  # fmt: skip
     few = reader.summaries(EVERYTHING, by="name", limit=1)
     assert (few.groups, few.more, few.total) == (found.groups[:1], 2, found.total)
+
+
+def test_retries_are_counted_by_attempts_at_the_time_of_their_task(store: Store) -> None:
+    retried = Attempt(0, "celery@w1", started=10.0, ended=11.0, state="RETRY")
+    store.writer.write(
+        Batch(
+            new=[
+                # succeeded in the third attempt; waits for the second one; sent and not received; ran twice
+                bare(1, "a", "SUCCESS", "w1", received=100.0, earlier=(retried, msgspec.structs.replace(retried))),
+                bare(2, "a", "RETRY", "w1", received=100.0),
+                bare(3, "a", "PENDING", None, sent=104.0),
+                bare(4, "a", "SUCCESS", "w1", received=105.0, earlier=(Attempt(0, state="FAILURE"),)),
+            ]
+        )
+    )
+    buckets = store.reader.timeline(EVERYTHING, BucketSpan(100.0, 4.0, 2, "time"))
+    assert [(group.count, group.retries) for group in buckets.groups] == [(2, 3), (2, 0)]
+    assert buckets.total.retries == store.reader.summaries(EVERYTHING).total.retries == 3
+
+
+def test_pending_tasks_are_in_windows_by_time(store: Store) -> None:
+    """Received, else sent, else the first event that is known."""
+    store.writer.write(Batch(new=TASKS[:2]))
+    store.writer.write(Batch(new=[TASKS[5], bare(7, None, "STARTED", "w1", started=14.0, timestamp=15.0)]))
+    reader = store.reader
+    assert reader.histogram(EVERYTHING, BucketSpan(0.0, 10.0, 2, "time")).states == {
+        "SUCCESS": (0, 1), "FAILURE": (0, 1), "PENDING": (1, 0), "STARTED": (0, 1),
+    }  # fmt: skip
+    assert reader.count(Term("time", "range", (None, 12.0))) == 3
+    newest = [task.uuid for task in reader.tasks(Query(sort=NEWEST_BY_TIME))]
+    assert newest == [uuid_of(7), uuid_of(1), uuid_of(0), uuid_of(5)]
 
 
 def test_summaries_by_computed_facets(reader: Reader) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flower.errors import InvalidRequest
-from flower.records import Task
+from flower.records import Lost, Task
 from flower.search.parser import parse_search
 from flower.store.protocols import Batch, Retention
 from flower.store.query_results import Workflow
@@ -31,13 +31,15 @@ def child(number: int, of: int, state: str = "SUCCESS", **fields: object) -> Tas
 
 def test_progress_of_workflows(store: Store) -> None:
     begun = root(1, timestamp=3.0)
+    mark = Lost(30.0, "worker_offline", "The worker stopped.")
     states = ["SUCCESS", "FAILURE", "STARTED", "PROGRESS", "PENDING", "RETRY", "RECEIVED", "REVOKED"]
     others = [child(10 + n, 1, state, received=0.5 + n, timestamp=20.0 + n) for n, state in enumerate(states)]
+    others.append(child(20, 1, "STARTED", received=10.0, timestamp=21.0, lost=mark))
     alone, orphan = root(2), child(30, 99)
     store.writer.write(Batch(new=[others[0], begun, alone, orphan]))
     store.writer.write(Batch(new=others[1:]))
     [found] = store.reader.workflows().workflows
-    assert found == Workflow(begun, 9, finished=4, failed=1, running=2, started_at=0.5, last_event_at=27.0)
+    assert found == Workflow(begun, 10, finished=4, failed=1, running=2, started_at=0.5, last_event_at=27.0)
 
 
 def test_query_applies_to_the_root(store: Store) -> None:

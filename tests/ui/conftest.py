@@ -1,7 +1,7 @@
 """The product with a real worker and broker, once per session, and pages in Chromium."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -10,6 +10,8 @@ from tests.helpers.browser import WIDE, WatchedPage, open_browser
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
+
+Theme: TypeAlias = Literal["light", "dark"]
 
 #: A loaded machine can need longer than Playwright's five seconds.
 expect.set_options(timeout=15_000)
@@ -38,7 +40,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., WatchedPage]]:
         base: str,
         path: str = "/",
         *,
-        theme: str = "light",
+        theme: Theme = "light",
         size: tuple[int, int] = WIDE,
         expect_problems: bool = False,
         **options: Any,
@@ -50,7 +52,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., WatchedPage]]:
             viewport={"width": size[0], "height": size[1]},
             timezone_id="UTC",
             **options,
-        )  # type: ignore[arg-type]
+        )
         context.set_default_timeout(20_000)
         contexts.append(context)
         watched = WatchedPage(context.new_page(), expect_problems=expect_problems)

@@ -46,7 +46,7 @@ def demo() -> Iterator[str]:
             yield found[1]
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.wait(60)
 
 
 def pages(base: str) -> dict[str, str]:
@@ -87,10 +87,14 @@ def take(browser: Browser, base: str, folder: Path) -> None:
                     continue
                 context = browser.new_context(
                     base_url=base, color_scheme=theme, viewport={"width": across, "height": down}, timezone_id="UTC"
-                )  # type: ignore[arg-type]
+                )
                 page = context.new_page()
                 page.goto(path)
-                page.wait_for_timeout(1_800)  # a live page is never idle
+                # A live page is never idle. The placeholders of a panel end with its data, also on a loaded machine.
+                page.wait_for_selector("main")
+                page.wait_for_timeout(1_800)
+                page.wait_for_function("() => !document.querySelector('.skels')", timeout=60_000)
+                page.wait_for_timeout(500)
                 page.screenshot(path=folder / f"{picture}.png")
                 context.close()
 

@@ -101,6 +101,30 @@ def test_an_invalid_query_shows_its_error_and_keeps_the_rows(
     expect(row(page, added)).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("status:FAILURE", "unknown field 'status': searched as text; did you mean state:?"),
+        ("state:FAILUER", "unknown state 'FAILUER': did you mean FAILURE?"),
+        ("runtime>2", "'runtime>2' is searched as text; did you mean runtime:>2?"),
+    ],
+)
+def test_a_mistake_in_a_query_is_reported_below_the_box(visit: Visit, text: str, message: str) -> None:
+    page = visit("/tasks")
+    warning = page.locator(".sb-warning")
+    expect(page.get_by_role("combobox")).to_be_visible()
+    expect(warning).to_have_count(0)
+    page.get_by_role("combobox").fill(text)
+    page.keyboard.press("Enter")
+    expect(warning).to_have_text(message)
+    expect(page.get_by_text("No matching tasks")).to_be_visible()
+    page.reload()  # the URL contains the query, and the warning is shown again
+    expect(warning).to_have_text(message)
+    page.get_by_role("combobox").fill("state:FAILURE")
+    page.keyboard.press("Enter")
+    expect(warning).to_have_count(0)
+
+
 def test_facets_write_the_query(visit: Visit, run: Run) -> None:
     run("shop.fail", state="FAILURE")
     added = run("shop.add", 1, 2)
@@ -197,7 +221,7 @@ def test_exports_contain_the_matching_tasks(visit: Visit, run: Run, product: Pro
     address = page.get_by_role("link", name="CSV").first.get_attribute("href")
     assert address
     lines = product.http.get(address).text.splitlines()
-    assert lines[0].startswith("uuid,state,name")
+    assert lines[0].startswith("uuid,state,lost,name")
     assert len(lines) == 2
     assert uuid in lines[1]
 

@@ -30,7 +30,7 @@ def status(product: Product, group: str) -> str:
 
 
 def test_resolve_undo_and_regression(visit: Visit, run: Run, product: Product) -> None:
-    mark = group_id(product, run("shop.fail", "card of a bluebell declined", state="FAILURE"))
+    mark = group_id(product, run("shop.fail_as", "Bluebell", "card of a bluebell declined", state="FAILURE"))
     page = visit("/failures")
     row = group(page, "bluebell")
     expect(row.get_by_text("New", exact=True)).to_be_visible()
@@ -45,12 +45,12 @@ def test_resolve_undo_and_regression(visit: Visit, run: Run, product: Product) -
     expect(row).to_have_count(
         0, timeout=30_000
     )  # resolved groups leave the list when the change can no longer be undone
-    run("shop.fail", "card of a bluebell declined", state="FAILURE")
+    run("shop.fail_as", "Bluebell", "card of a bluebell declined", state="FAILURE")
     expect(row.get_by_text("Regressed", exact=True)).to_be_visible(timeout=30_000)
 
 
 def test_mute_until_and_reopen(visit: Visit, run: Run, product: Product) -> None:
-    mark = group_id(product, run("shop.fail", "card of a foxglove declined", state="FAILURE"))
+    mark = group_id(product, run("shop.fail_as", "Foxglove", "card of a foxglove declined", state="FAILURE"))
     page = visit(f"/failures/{mark}")
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("button", name="Mute…").click()
@@ -68,13 +68,13 @@ def test_mute_until_and_reopen(visit: Visit, run: Run, product: Product) -> None
 
 
 def test_a_group(visit: Visit, run: Run, product: Product) -> None:
-    uuid = run("shop.fail", "card of a heather declined", state="FAILURE")
+    uuid = run("shop.fail_as", "Heather", "card of a heather declined", state="FAILURE")
     page = visit(f"/failures/{group_id(product, uuid)}")
-    expect(page.get_by_role("heading", name=re.compile("ValueError: card of a heather declined"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("Heather: card of a heather declined"))).to_be_visible()
     example = page.get_by_role("region", name="Exception")
-    expect(example.locator(".fr.last")).to_contain_text("raise ValueError(message)")
+    expect(example.locator(".fr.last")).to_contain_text("raise ERRORS[kind](message)")
     expect(example.get_by_role("button", name=re.compile("library frame"))).to_have_attribute("aria-expanded", "false")
-    expect(page.get_by_role("region", name="Task types")).to_contain_text("shop.fail")
+    expect(page.get_by_role("region", name="Task types")).to_contain_text("shop.fail_as")
     recent = page.get_by_role("region", name="Recent tasks")
     expect(recent.get_by_role("link", name=uuid[:8])).to_be_visible()
     recent.get_by_role("link", name="View tasks").click()
@@ -83,7 +83,7 @@ def test_a_group(visit: Visit, run: Run, product: Product) -> None:
 
 
 def test_rerun_all(visit: Visit, run: Run, product: Product) -> None:
-    ids = [run("shop.fail", "card of a campion declined", state="FAILURE") for _ in range(2)]
+    ids = [run("shop.fail_as", "Campion", "card of a campion declined", state="FAILURE") for _ in range(2)]
     mark = group_id(product, ids[0])
     page = visit(f"/failures/{mark}")
     page.get_by_role("button", name="Re-run all…").click()
@@ -99,8 +99,8 @@ def test_rerun_all(visit: Visit, run: Run, product: Product) -> None:
 
 
 def test_filters_are_in_the_url(visit: Visit, run: Run) -> None:
-    run("shop.fail", "card of a gentian declined", state="FAILURE")
-    run("shop.fail", "card of a speedwell declined", state="FAILURE")
+    run("shop.fail_as", "Gentian", "card of a gentian declined", state="FAILURE")
+    run("shop.fail_as", "Speedwell", "card of a speedwell declined", state="FAILURE")
     page = visit(f"{ALL}&q={quote('exception:gentian')}")
     expect(group(page, "gentian")).to_be_visible()
     expect(group(page, "speedwell")).to_have_count(0)
@@ -123,7 +123,7 @@ def test_unknown_group(open_page: Callable[..., WatchedPage], product: Product) 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
 def test_axe(visit: Visit, run: Run, product: Product, theme: str, size: tuple[int, int]) -> None:
-    mark = group_id(product, run("shop.fail", "declined", state="FAILURE"))
+    mark = group_id(product, run("shop.fail_as", "Declined", "declined", state="FAILURE"))
     page = visit(ALL, theme=theme, size=size)
     expect(group(page, "declined").first).to_be_visible()
     assert violations(page) == []

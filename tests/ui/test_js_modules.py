@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from flower.store.memory import MemoryStore
+from flower.store.memory import MemoryReader, MemoryStore
 from flower.web.assets import default_assets
 from tests.helpers.browser import WatchedPage
 from tests.helpers.web_server import WebServer
 
-Do = Callable[[str, str, Any], Any]
+Do = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def run_js(browser: Browser) -> Iterator[Do]:
     """`run_js("format/numbers.js", "duration(given)", 1.5)`: an expression over what a module exports."""
-    with WebServer(MemoryStore()) as live:
+    with WebServer(MemoryReader(MemoryStore())) as live:
         context = browser.new_context(timezone_id="Europe/Berlin")
         watched = WatchedPage(context.new_page(), expect_problems=True)
         watched.page.goto(f"http://127.0.0.1:{live.port}/tasks")
@@ -159,7 +159,7 @@ def test_server_sent_events_in_chunks(run_js: Do) -> None:
 
 
 def row(number: int, received: float | None) -> dict[str, Any]:
-    return {"uuid": f"t{number}", "received_at": received}
+    return {"uuid": f"t{number}", "time_at": received}
 
 
 def test_new_rows_are_inserted_in_order(run_js: Do) -> None:
@@ -186,13 +186,51 @@ def test_pending_rows_are_applied_later(run_js: Do) -> None:
     assert run_js("explorer/rows.js", expression, given) == [[1, 1, True], ["t2"]]
 
 
+def test_row_of_a_retried_task_moves_to_its_place_in_the_order(run_js: Do) -> None:
+    """The task is received again, so the time that is shown changes."""
+    given = {"page": [row(n, 100.0 - n) for n in range(4)], "batch": {"tasks": [row(2, 99.5)], "removed": []}}
+    expression = """(rows => { rows.append(given.page, null); rows.apply(given.batch, false);
+        return [rows.ids(), rows.total, rows.arrived]; })(new Rows())"""
+    assert run_js("explorer/rows.js", expression, given) == [["t0", "t2", "t1", "t3"], 4, 0]
+    # while the pointer is on the rows they do not move
+    expression = """(rows => { rows.append(given.page, null); rows.apply(given.batch, true);
+        const held = [rows.ids(), rows.get('t2').time_at, rows.pendingCount]; rows.applyPending();
+        return [...held, rows.ids(), rows.pendingCount]; })(new Rows())"""
+    assert run_js("explorer/rows.js", expression, given) == [
+        ["t0", "t1", "t2", "t3"], 99.5, 1, ["t0", "t2", "t1", "t3"], 0,
+    ]  # fmt: skip
+
+
+def test_histogram_distinguishes_retrying_revoked_and_unfinished_tasks(run_js: Do) -> None:
+    states = {
+        "SUCCESS": [5, 0], "FAILURE": [1, 0], "RETRY": [2, 0], "REVOKED": [3, 0], "REJECTED": [1, 0],
+        "PENDING": [0, 4], "PROGRESS": [0, 1],
+    }  # fmt: skip
+    given = {"span": {"start_at": 10, "width": 5, "buckets": 2}, "states": states}
+    assert run_js("explorer/histogram.js", "buildHistogramSeries(given)", given) == [
+        [10, 15], [1, 0], [2, 0], [4, 0], [5, 0], [0, 5],
+    ]  # fmt: skip
+
+
+def test_throughput_counts_every_retry(run_js: Do) -> None:
+    """Not the tasks that are waiting for a retry now."""
+    percentiles = {"p50": None, "p95": None, "p99": None}
+    group = {
+        "group": 100, "states": {"SUCCESS": 10}, "retries": 20, "failure_rate": 0, "runtime": percentiles,
+        "wait": percentiles,
+    }  # fmt: skip
+    given = {"span": {"width": 10}, "groups": [group]}
+    found = run_js("overview/series.js", "buildSeries(given, 100, 120)", given)
+    assert (found["ok"], found["retry"], found["failed"]) == ([1], [2], [0])
+
+
 def test_distant_pages_are_dropped_and_loaded_again(run_js: Do) -> None:
     expression = """(rows => { for (let p = 0; p < 5; p += 1)
-            rows.append(Array.from({ length: 10 }, (_, i) => ({ uuid: `${p}-${i}`, received_at: 100 - p })), `c${p}`);
+            rows.append(Array.from({ length: 10 }, (_, i) => ({ uuid: `${p}-${i}`, time_at: 100 - p })), `c${p}`);
         rows.dropDistantPages(40, 50, 20); const gaps = rows.droppedPages(0, 50).map(each => each.cursor);
         const total = rows.total;
         rows.refill(rows.droppedPages(10, 20)[0],
-            Array.from({ length: 10 }, (_, i) => ({ uuid: `1-${i}`, received_at: 99 })));
+            Array.from({ length: 10 }, (_, i) => ({ uuid: `1-${i}`, time_at: 99 })));
         return [gaps, total, rows.at(12).uuid, rows.at(22) === undefined]; })(new Rows())"""
     assert run_js("explorer/rows.js", expression) == [["c0", "c1", "c2"], 50, "1-2", True]
 
@@ -298,3 +336,57 @@ def test_only_unreadably_fast_scrolling_is_fast(run_js: Do) -> None:
     assert run_js("explorer/scrollSpeed.js", expression, [(200 * n, 16 * n) for n in range(1, 9)]) == [False] * 8
     # the key for the next page, held down slowly
     assert run_js("explorer/scrollSpeed.js", expression, [(580 * n, 200 * n) for n in range(1, 9)]) == [False] * 8
+
+
+GAPS = """[
+    {started_at: 100, ended_at: 110, reason: 'broker unreachable', cause: 'broker_unreachable'},
+    {started_at: 200, ended_at: null, reason: 'a worker sends no events', cause: 'worker_events_disabled', worker: 'a'},
+]"""
+
+
+def test_zeros_in_a_gap_are_unknown(run_js: Do) -> None:
+    found = run_js(
+        "gaps.js", f"clearGaps({GAPS}.map(row => readGap(row)), [90, 100, 105, 110, 200], 5, given)", [0, 0, 7, 0, 0]
+    )
+    # the gap of one worker does not make a count of all workers unknown
+    assert found == [0, None, 7, 0, 0]
+
+
+def test_gaps_of_other_workers_do_not_affect_a_task(run_js: Do) -> None:
+    expression = f"findTaskGaps({GAPS}.map(row => readGap(row)), given, false).map(gap => gap.from)"
+    assert run_js("gaps.js", expression, {"sent_at": 150, "worker": "b"}) == []
+    assert run_js("gaps.js", expression, {"sent_at": 150, "worker": "a"}) == [200]
+    assert run_js("gaps.js", expression, {"sent_at": 105, "worker": "b"}) == [100]
+    finished = expression.replace("false", "true")
+    assert run_js("gaps.js", finished, {"sent_at": 150, "last_event_at": 160, "worker": "a"}) == []
+
+
+def test_a_gap_affects_the_depth_of_queues_only_if_it_is_not_sampled(run_js: Do) -> None:
+    assert run_js("gaps.js", f"{GAPS}.map(row => isUnsampled(readGap(row)))") == [True, False]
+
+
+def test_gaps_are_between_the_rows_before_and_after_them(run_js: Do) -> None:
+    expression = f"separateRows({GAPS}.map(row => readGap(row)), given, true).map(all => all.map(gap => gap.from))"
+    assert run_js("gaps.js", expression, [None, 150, 120, 90]) == [[200], [], [100]]
+    ascending = expression.replace("true", "false")
+    assert run_js("gaps.js", ascending, [None, 90, 120, 250]) == [[], [100], [200]]
+
+
+def test_times_are_corrected_by_the_clock_of_each_worker(run_js: Do) -> None:
+    task = {
+        "sent_at": 100, "client_offset": None, "received_at": 3701, "started_at": 3702, "last_event_at": 3703,
+        "clock_offset": 3600,
+        "attempts": [
+            {"received_at": 101, "started_at": 102},
+            {"received_at": 3701, "started_at": 3702, "ended_at": 3703, "clock_offset": 3600},
+        ],
+    }  # fmt: skip
+    found = run_js("task/clockOffset.js", "correctTimes(given)", task)
+    assert (found["sent_at"], found["received_at"], found["last_event_at"]) == (100, 101, 103)
+    assert [(each["received_at"], each["started_at"]) for each in found["attempts"]] == [(101, 102), (101, 102)]
+
+
+def test_the_terms_of_the_lost_filter(run_js: Do) -> None:
+    for before, after in (("", "is:lost"), ("a OR b", "(a OR b) is:lost"), ("x is:lost y", "x y"), ("is:lost", "")):
+        assert run_js("search/queryText.js", "toggleLost(given)", before) == after
+    assert not run_js("search/queryText.js", "selectsLost(given)", "-is:lost this:lost is:lostness")

@@ -23,6 +23,9 @@ from tests.helpers.servers import wait_for
 pytestmark = pytest.mark.alone
 
 TASKS = 1_000_000
+#: Milliseconds to the first row, and p95 of the duration of a frame. Both detect work that grows with the number of
+#: tasks also on a loaded machine; the targets are in `make bench`.
+MAX_FIRST_ROW, MAX_FRAME = 3_000.0, 100.0
 MB = 2**20
 
 #: Milliseconds from navigation to the first row.
@@ -91,10 +94,10 @@ def test_first_rows(trial: Callable[[str], Page], path: str) -> None:
     times = []
     for _ in range(5):
         times.append(trial(path).evaluate(FIRST_ROW))
-        if times[-1] < 700:
+        if times[-1] < MAX_FIRST_ROW:
             break
     print(path, [round(each) for each in times], "ms")
-    assert min(times) < 700
+    assert min(times) < MAX_FIRST_ROW
 
 
 def test_frames_while_tasks_arrive(trial: Callable[[str], Page], redis_cluster: Cluster) -> None:
@@ -109,9 +112,9 @@ def test_frames_while_tasks_arrive(trial: Callable[[str], Page], redis_cluster: 
             found.append(p95(scrolled["frames"]))
             print("p95 frame", round(found[-1], 1), "ms of", len(scrolled["frames"]), "frames")
             page.context.close()
-            if found[-1] < 25:
+            if found[-1] < MAX_FRAME:
                 break
-    assert min(found) < 25
+    assert min(found) < MAX_FRAME
 
 
 def test_memory_of_a_page_that_is_left_open(trial: Callable[[str], Page], redis_cluster: Cluster) -> None:

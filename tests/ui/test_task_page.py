@@ -50,6 +50,34 @@ def test_attempts(visit: Visit, run: Run) -> None:
     expect(timeline).to_contain_text("succeeded")
 
 
+def test_the_exception_of_a_retried_task_is_that_of_the_last_failed_attempt(visit: Visit, run: Run) -> None:
+    page = visit(f"/task/{run('shop.again')}")
+    failure = page.get_by_role("region", name="Exception")
+    expect(failure.get_by_role("heading", name="Attempt 2 of 3 failed")).to_be_visible()
+    expect(failure.locator(".ms")).to_contain_text(re.compile(r"\w"))
+    attempts = failure.get_by_role("group", name="Attempts")
+    expect(attempts.get_by_role("button", name="Attempt 2")).to_have_attribute("aria-pressed", "true")
+    attempts.get_by_role("button", name="Attempt 1").click()
+    expect(failure.get_by_role("heading", name="Attempt 1 of 3 failed")).to_be_visible()
+
+
+def test_terminate_is_offered_first_for_a_running_task(visit: Visit, run: Run, product: Product) -> None:
+    uuid = run("shop.rest", 30, state="STARTED")
+    page = visit(f"/task/{uuid}")
+    page.get_by_role("button", name="More actions").click()
+    stops = page.get_by_role("button", name=re.compile("^(Revoke|Terminate)…$"))
+    expect(stops).to_have_text(["Terminate…", "Revoke…"])
+    stops.last.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The task is running and continues")
+    dialog.get_by_role("button", name="Revoke").click()
+    toast = page.get_by_role("status").filter(has_text="Revoke sent. The task is running and continues.")
+    expect(toast).to_be_visible()
+    toast.get_by_role("button", name="Terminate…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
+    expect(page.locator(".dt-head .st")).to_have_text("Revoked", timeout=30_000)
+
+
 def test_values_keep_the_text_of_the_event(visit: Visit, run: Run) -> None:
     uuid = run("shop.echo", 20.0, {"deep": [1, {"x": None}]}, price=20.0)
     page = visit(f"/task/{uuid}")
@@ -77,6 +105,29 @@ def test_rerun(visit: Visit, run: Run, product: Product) -> None:
     expect(page).to_have_url(re.compile(again))
     assert product.get(f"/api/v1/tasks/{again}")["kwargs"] == "{'price': 20.0}"
     expect(page.get_by_role("region", name="Re-runs")).to_contain_text("Re-run of")
+
+
+def test_a_rerun_of_a_workflow_step_warns_and_offers_the_root(
+    visit: Visit, product: Product, redis_cluster: Cluster
+) -> None:
+    app = redis_cluster.app
+    result = (app.signature("shop.add", (1, 2)) | app.signature("shop.add", (3,))).apply_async()
+    wait_for("the chain", lambda: (product.task(result.id) or {}).get("state") == "SUCCESS")
+    page = visit(f"/task/{result.id}")
+    for button in ("Edit and re-run…", "Re-run…"):
+        page.get_by_role("button", name=button, exact=True).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("status").first).to_contain_text("Later steps (chain, chord, callbacks) are not sent")
+        dialog.get_by_role("button", name="Re-run from the start…").press("Enter")
+        # the dialog of the root task, which has two arguments
+        expect(page.get_by_role("dialog")).not_to_contain_text("Re-run from the start…")
+        expect(page.get_by_role("dialog")).to_contain_text("Later steps")
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.goto(f"/tasks?q=root_id%3A{result.parent.id}")
+    expect(page.locator(".gr")).to_have_count(2)
+    page.get_by_role("checkbox", name="Select all loaded tasks").click()
+    page.get_by_role("toolbar").get_by_role("button", name="Re-run…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Of these, 2 belong to a workflow")
 
 
 def test_edit_and_rerun(visit: Visit, run: Run, product: Product) -> None:
@@ -184,3 +235,11 @@ def test_axe(visit: Visit, run: Run, theme: str, size: tuple[int, int]) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
+
+
+def test_masked_values_are_shown_with_their_rule(visit: Visit, run: Run) -> None:
+    page = visit(f"/task/{run('shop.echo', {'api_key': 'hunter2', 'note': 'card 4111 1111 1111 1111'})}")
+    payload = page.get_by_role("region", name="Payload")
+    payload.get_by_role("tab", name="Arguments", exact=False).first.click()
+    expect(payload).to_contain_text("Masked before storage: api_key by rule *api_key*, by rule card")
+    expect(payload.get_by_text("redacted", exact=True)).to_have_count(1)

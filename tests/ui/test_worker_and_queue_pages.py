@@ -1,11 +1,13 @@
 """Queues, bulk jobs, the audit log and settings in a real browser."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from celery import Celery
 from playwright.sync_api import Page, expect
 
 from flower.errors import BackendUnavailable
@@ -131,7 +133,7 @@ def closed(tmp_path: Path) -> Iterator[WebServer]:
     """A server with an admin and a viewer."""
     open_writer(tmp_path).close()
     reader = open_reader(tmp_path)
-    users = {"basic_auth": ("ann:pw", "vera:pw"), "roles": ("ann:admin", "vera:viewer")}
+    users: dict[str, Any] = {"basic_auth": ("ann:pw", "vera:pw"), "roles": ("ann:admin", "vera:viewer")}
     with WebServer(reader, no_broker, **users) as live:
         yield live
     reader.close()
@@ -179,3 +181,20 @@ def test_accessible(visit: Visit, product: Product, run: Run, theme: str, size: 
         expect(page.get_by_role("main")).to_contain_text(ready)
         assert violations(page) == []
         assert page.evaluate("document.querySelector('main').scrollWidth <= document.querySelector('main').clientWidth")
+
+
+def test_settings_show_the_effective_permissions(
+    tmp_path: Path, open_page: Callable[..., WatchedPage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLOWER_UNAUTHENTICATED_API", raising=False)
+    open_writer(tmp_path / "store").close()
+    reader = open_reader(tmp_path / "store")
+    try:
+        with WebServer(reader, lambda: Celery(broker="memory://", set_as_current=False)) as live:
+            page = open_page(f"http://127.0.0.1:{live.port}", "/settings", expect_problems=True).page
+            account = page.get_by_role("region", name="Account")
+            expect(account.get_by_role("listitem")).to_have_text(["View", "Read the audit log"])
+            expect(account).to_contain_text(re.compile("Manage tasks, Control workers.*: not available.*--basic-auth"))
+            expect(page.get_by_role("region", name="Server")).to_contain_text("the API is closed")
+    finally:
+        reader.close()

@@ -1,5 +1,6 @@
 """The pages of workers in a real browser: replies to inspect, commands, and a worker that died."""
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 
@@ -47,7 +48,7 @@ def test_inspected_data(visit: Visit, redis_cluster: Cluster) -> None:
     page = visit(f"/worker/{worker.hostname}")
     expect(page).to_have_title(f"{worker.hostname} · Bellflower")
     expect(page.get_by_text("Inspected")).to_be_visible()
-    for text in ("Busy processes", "Last heartbeat", "none", "Prefetch count", "py-celery"):
+    for text in ("Busy processes", "Last seen", "none", "Prefetch count", "py-celery"):
         expect(page.locator("dl.facts")).to_contain_text(text)
     panel = page.get_by_role("tabpanel")
     for tab, shown in (
@@ -63,7 +64,10 @@ def test_inspected_data(visit: Visit, redis_cluster: Cluster) -> None:
     expect(page.get_by_role("tab", name="System")).to_have_attribute("aria-selected", "true")
 
 
-def test_commands(open_page: Callable[..., WatchedPage], product: Product, steered: Worker) -> None:
+def test_the_size_of_the_pool_is_current_after_grow_and_shrink(
+    open_page: Callable[..., WatchedPage], product: Product, steered: Worker
+) -> None:
+    """In the head and in the table of the pool, without a click."""
     watched = open_page(f"http://127.0.0.1:{product.port}", f"/worker/{steered.hostname}?tab=pool")
     watched.expect_problems = True  # one is rejected
     page = watched.page
@@ -72,26 +76,55 @@ def test_commands(open_page: Callable[..., WatchedPage], product: Product, steer
     page.get_by_role("button", name="Grow").click()
     expect(reply).to_contain_text("pool will grow")
     wait_for("four processes", lambda: len(steered.pool()) == 4)
+    expect(page.locator("dl.facts")).to_contain_text("/4")
+    expect(page.get_by_role("tabpanel")).to_contain_text(str(max(steered.pool())))
     page.get_by_role("button", name="Shrink").click()
     expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
     page.get_by_role("dialog").get_by_role("button", name="Shrink").click()
     wait_for("three processes", lambda: len(steered.pool()) == 3)
+    expect(page.locator("dl.facts")).to_contain_text("/3")
     page.get_by_label("Minimum").fill("1")
     page.get_by_label("Maximum").fill("3")
     page.get_by_role("button", name="Autoscale").click()
     expect(page.get_by_text("Autoscale not enabled")).to_be_visible()
 
 
-def test_queues_of_a_worker(visit: Visit, steered: Worker) -> None:
+def test_the_queues_of_a_worker_are_current_after_a_change_of_its_consumers(visit: Visit, steered: Worker) -> None:
     page = visit(f"/worker/{steered.hostname}?tab=queues")
     page.get_by_role("textbox", name="Add queue").fill("extra & more")
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("row", name="extra & more")).to_be_visible()
     assert "extra & more" in steered.queues()
+    expect(page.get_by_role("tab", name="Queues")).to_contain_text("2")
     page.get_by_role("button", name="Stop consuming… extra & more").click()
     page.get_by_role("dialog").get_by_role("button", name="Stop consuming").click()
     expect(page.get_by_role("row", name="extra & more")).to_have_count(0)
+    expect(page.get_by_role("tab", name="Queues")).to_contain_text("1")
     assert "extra & more" not in steered.queues()
+
+
+def test_the_numbers_of_a_worker_agree_or_name_their_source(visit: Visit, product: Product, steered: Worker) -> None:
+    """The worker counts what it ran since its start, Bellflower what it recorded."""
+    name, send = steered.hostname, steered.app.send_task
+    running = send("shop.rest", (600,), queue="steered").id
+    wait_for("a running task", lambda: (product.task(running) or {}).get("state") == "STARTED")
+    page = visit(f"/worker/{name}")
+    expect(page.locator("dl.facts")).to_contain_text("since worker start")
+    expect(page.get_by_role("img", name="1 of 2 pool processes busy")).to_be_visible()
+    expect(page.get_by_role("region", name="Running 1")).to_contain_text("shop.rest")
+    counts = page.locator(".state-counts")
+    expect(counts).to_contain_text("Recorded by Bellflower")
+    expect(counts.get_by_role("link", name="Started 1")).to_be_visible()
+    # without a click
+    for _ in range(3):
+        send("shop.add", (1, 2), queue="steered")
+    expect(counts.get_by_role("link", name="Success 3")).to_be_visible()
+    steered.app.control.revoke(running, terminate=True, signal="SIGKILL")
+    page.goto("/workers")
+    processed = page.get_by_role("columnheader", name="Processed")
+    expect(processed).to_have_attribute("title", "Since worker start (reported by the worker)")
+    tasks = page.get_by_role("columnheader", name="Tasks")
+    expect(tasks).to_have_attribute("title", re.compile("^Tasks in the last "))
 
 
 def test_limits(open_page: Callable[..., WatchedPage], product: Product, steered: Worker) -> None:
@@ -127,7 +160,7 @@ def test_shutdown(visit: Visit, steered: Worker) -> None:
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     dialog.get_by_role("button", name="Shut down").click()
     assert steered.process is not None
-    steered.process.wait(30)
+    steered.process.wait(60)
     expect(page.locator(".worker-status.lg")).to_have_text("Offline")
     page.get_by_role("button", name="More actions").click()
     expect(page.get_by_role("button", name="Shut down…")).to_be_disabled()
@@ -140,7 +173,7 @@ def test_unfinished_tasks_of_a_dead_worker(visit: Visit, product: Product, steer
     page = visit(f"/worker/{name}")
     expect(page.get_by_role("region", name="Running 2")).to_contain_text("shop.rest")
     steered.signal(signal.SIGKILL)
-    expect(page.locator(".worker-status.lg")).to_have_text("Not responding")
+    expect(page.locator(".worker-status.lg")).to_have_text("Silent")
     unfinished = page.get_by_role("region", name="3 unfinished tasks")
     expect(unfinished).to_contain_text("no final event")
     expect(unfinished.get_by_role("row")).to_have_count(3)

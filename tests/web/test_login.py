@@ -45,7 +45,10 @@ def test_login_page(page: WebServer) -> None:
         }  # fmt: skip
         [good, bad] = live.ledger.audit.entries(AuditFilter(action="login"), limit=5)
         assert (good.user, good.outcome, bad.user, bad.outcome) == ("Zoë", "done", "Zoë", "refused")
-        bye = live.http.get("/logout")
+        asked = live.http.get("/logout")
+        assert (asked.status_code, "You are signed out" in asked.text) == (200, False)
+        assert live.http.get("/api/v1/me").status_code == 200
+        bye = live.http.post("/logout", data=form_of(live.http, "/logout"), follow_redirects=True)
         assert "You are signed out" in bye.text
         assert live.http.get("/api/v1/me").status_code == 401
 
@@ -72,6 +75,23 @@ def test_cross_site_form(page: WebServer, change: dict[str, str]) -> None:
         response = live.http.post("/login", data=form, headers={"Origin": "https://evil.example"})
         assert response.status_code == 403
         assert "user" not in live.http.cookies
+
+
+def test_other_sites_cannot_sign_users_out(page: WebServer) -> None:
+    with page as live:
+        live.http.post("/login", data={**form_of(live.http), "name": "vera", "password": "v"})
+        form = form_of(live.http, "/logout")
+        assert live.http.get("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+        assert live.http.post("/logout").status_code == 403
+        assert live.http.post("/logout", data={"_xsrf": "x"}).status_code == 403
+        assert live.http.post("/logout", data=form, headers={"Origin": "https://evil.example"}).status_code == 403
+        assert live.http.get("/api/v1/me").status_code == 200
+        assert not live.ledger.audit.entries(AuditFilter(action="logout"), limit=5)
+        done = live.http.post("/logout", headers={"X-XSRFToken": form["_xsrf"]})
+        assert (done.status_code, done.headers["location"]) == (302, "/logout")
+        assert "user" not in live.http.cookies
+        [entry] = live.ledger.audit.entries(AuditFilter(action="logout"), limit=5)
+        assert (entry.user, entry.auth_method, entry.outcome) == ("vera", "session", "done")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +125,7 @@ def test_no_login_page_without_login() -> None:
     with WebServer(example_store()) as live:
         assert live.http.get("/login").status_code == live.http.post("/login").status_code == 404
         assert live.http.get("/logout").status_code == 200
+        assert live.http.post("/logout").status_code == 302
 
 
 def test_secure_cookies(page: WebServer) -> None:

@@ -1,12 +1,16 @@
 """Headers, ETags, limits and logs of all responses."""
 
 import logging
+import select
+import socket
 from collections.abc import Iterator
 
 import pytest
 
-from flower.http.request_params import MAX_BODY_SIZE
+from flower.http.request_params import MAX_BODY_SIZE, MAX_PUBLIC_BODY_SIZE
 from flower.store.protocols import Reader
+from flower.web import middleware
+from tests.helpers.servers import wait_for
 from tests.helpers.web_server import WebServer
 
 #: One path for each kind of answer.
@@ -20,6 +24,28 @@ def test_headers_of_every_response(live: WebServer, path: str) -> None:
         headers = live.http.request(method, path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["access-control-allow-origin"] == "*"
+
+
+DATA_PATHS = (
+    "/", "/tasks", "/task/a", "/workers?json=1", "/tasks/datatable?draw=1&start=0&length=1", "/api/tasks",
+    "/api/workers", "/api/task/info/a", "/api/task/info/nobody", "/api/v1/tasks", "/api/v1/tasks/a", "/api/v1/settings",
+    "/api/v1/export?format=ndjson", "/api/v1/audit/export", "/api/v1/openapi.json", "/metrics", "/nowhere", "/login",
+    "/logout",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DATA_PATHS)
+def test_data_is_not_stored_by_browsers(live: WebServer, path: str) -> None:
+    first = live.http.get(path)
+    assert first.headers["cache-control"] == "no-store"
+    if "etag" in first.headers:
+        again = live.http.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert again.headers["cache-control"] == "no-store"
+
+
+def test_assets_remain_cacheable(live: WebServer) -> None:
+    assert "cache-control" not in live.http.get("/static/flower.svg").headers
+    assert "cache-control" not in live.http.get("/favicon.ico").headers
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -76,6 +102,8 @@ def test_url_prefix(store: Reader) -> None:
     with WebServer(store, url_prefix="/deep/") as live:
         for path in ("/", "/tasks", "/api/tasks", "/healthcheck", "/metrics", "/static/flower.svg", "/deeper"):
             assert live.http.get(path).status_code == 404
+            assert "everything is served below /deep/" in live.http.get(path).text
+        assert "served below" not in live.http.get("/deep/nowhere").text
         assert live.http.get("/deep", follow_redirects=False).headers["location"] == "/deep/"
         assert live.http.get("/deep/static/flower.svg").status_code == 200
         assert live.http.get("/deep/favicon.ico").headers["content-type"] == "image/svg+xml"
@@ -99,7 +127,7 @@ def test_invalid_parameters(live: WebServer, query: str, message: str) -> None:
 def test_form_overrides_query(live: WebServer) -> None:
     path = "/api/task/timeout/x?workername=w&soft=bad"
     for body in ({"data": {"soft": " worse "}}, {"files": {"soft": (None, " worse ")}}):
-        response = live.http.post(path, **body)  # type: ignore[arg-type]
+        response = live.http.post(path, **body)
         assert (response.status_code, response.text) == (400, "Invalid argument 'worse' of type 'float'")
     response = live.http.post("/api/task/revoke/x", data={"terminate": "perhaps"})
     assert (response.status_code, response.text) == (400, "Invalid argument 'perhaps' of type 'bool'")
@@ -120,6 +148,37 @@ def test_body_limit(live: WebServer) -> None:
     response = live.http.post("/api/task/timeout/x", content=endless(), headers=headers)
     assert response.status_code == 413
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_body_of_a_public_route_is_limited(store: Reader) -> None:
+    """A client without a login cannot use up the limit of all bodies."""
+    with WebServer(store, basic_auth=("ann:secret",)) as live:
+        form = {"_xsrf": "a", "name": "ann", "password": "secret"}
+        headers = {"cookie": "_xsrf=a"}
+        file = {"f": b"x" * MAX_PUBLIC_BODY_SIZE}
+        too_large = live.http.post("/login?_xsrf=a", files=file, headers=headers)
+        assert too_large.status_code == 413
+        assert live.http.post("/login", data=form, headers=headers).status_code == 302
+
+
+def test_bodies_of_all_requests_together_are_limited(
+    store: Reader, opened: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "MAX_TOTAL_BODIES", 10 * 2**20)
+    with WebServer(store) as live:
+        waiting = [socket.create_connection(("127.0.0.1", live.port), timeout=60) for _ in range(6)]
+        head = b"POST /api/v1/tasks/x/rerun HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n"
+        for client in waiting:
+            client.sendall(head + b" " * 2_900_000)
+        readable, _, _ = select.select(waiting, [], [], 20)
+        response = readable[0].recv(4096)
+        assert response.startswith(b"HTTP/1.1 429 ")
+        assert b"retry-after: 10" in response
+        for client in waiting:
+            client.close()
+        wait_for("the end of the requests", lambda: len(live.connections) == 0)
+        body = live.http.post("/api/v1/tasks/x/rerun", content=b" " * 2_900_000)
+        assert body.status_code != 429
 
 
 class Broken:

@@ -2,14 +2,18 @@
 
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from typing import Any
 
 import pytest
 
+from flower.api.thread_pool import MAX_THREADS
 from flower.config import DEFAULT_CONFIG
 from flower.store.protocols import Reader
 from flower.web.rendering import escape_invisible
+from tests.helpers.servers import wait_for
 from tests.helpers.web_server import WebServer
 
 #: A mark that every page of the shell contains.
@@ -35,7 +39,7 @@ def files(page: str) -> list[str]:
 def test_page(live: WebServer) -> None:
     page = live.http.get("/tasks")
     assert page.headers["content-type"] == "text/html; charset=UTF-8"
-    assert page.headers["cache-control"] == "no-cache"
+    assert page.headers["cache-control"] == "no-store"
     policy = page.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
@@ -82,6 +86,21 @@ def test_module_preload(live: WebServer) -> None:
                 elif part != ".":
                     path.append(part)
             assert "/".join(path) in preloaded
+
+
+def test_pages_load_while_queries_occupy_all_threads(live: WebServer) -> None:
+    page = live.http.get("/").text
+    may_continue = threading.Event()
+    with ThreadPoolExecutor(MAX_THREADS + 1) as pool:
+        try:
+            pool.submit(live.context.health_cache.get, lambda: may_continue.wait(60))  # type: ignore[arg-type,return-value]
+            requests = [pool.submit(live.http.get, "/api/v1/health") for _ in range(MAX_THREADS)]
+            wait_for("the requests", lambda: len(live.connections) >= MAX_THREADS)
+            assert live.http.get("/", timeout=10).text == page
+            assert [live.http.get(file, timeout=10).status_code for file in files(page)[:3]] == [200] * 3
+            assert not any(each.done() for each in requests)
+        finally:
+            may_continue.set()
 
 
 def test_one_task(live: WebServer) -> None:

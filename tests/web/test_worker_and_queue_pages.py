@@ -11,6 +11,7 @@ import pytest
 
 from flower.api.inspection_redaction import redact_inspection
 from flower.counters import TaskCounters
+from flower.records import STARTED, Task
 from flower.records import Worker as Record
 from flower.redaction import Redactor, parse_rules
 from flower.store.protocols import Batch, Reader, Writer
@@ -38,9 +39,18 @@ def counted(worker: str, task: str, number: int) -> TaskCounters:
 
 def test_worker_rows(live: WebServer, writer: Writer) -> None:
     now = time.time()
-    here = Record("celery@w1", pid=7, heartbeat=now, freq=2.0, active=1, processed=9, loadavg=(0.5, 0.4, 0.3), clock=5)
+    here = Record("celery@w1", pid=7, heartbeat=now, freq=2.0, active=7, processed=9, loadavg=(0.5, 0.4, 0.3), clock=5)
+    running = Task("r", "shop.add", STARTED, "celery@w1", started=now, timestamp=now)
     writer.write(
-        Batch(workers=[here], counters=[counted("celery@w1", "shop.add", 2), counted("celery@w1", "shop.sub", 1)])
+        Batch(
+            new=[running],
+            workers=[here],
+            counters=[
+                counted("celery@w1", "shop.add", 2),
+                counted("celery@w1", "shop.sub", 1),
+                TaskCounters("celery@w1", "", {"worker-online": (1, 1.0), "worker-heartbeat": (40, 1.0)}),
+            ],
+        )
     )
     rows = data(live)
     assert list(rows) == ["celery@w1", "celery@w2"]
@@ -59,6 +69,8 @@ def test_worker_rows(live: WebServer, writer: Writer) -> None:
         "status": True,
         "task-received": 3,
         "task-succeeded": 3,
+        "worker-online": 1,
+        "worker-heartbeat": 40,
     }
     assert rows["celery@w2"]["status"] is False
     assert not [key for key in rows["celery@w2"] if key.startswith("task-")]

@@ -2,23 +2,21 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
 from flower.access.api_tokens import authenticate_token, token_permissions
 from flower.access.login_throttle import LoginThrottle
 from flower.access.oauth.provider import EmailPredicate, OAuthProvider
+from flower.access.password_verifier import PasswordVerifier
 from flower.access.passwords import Passwords
 from flower.access.permissions import Identity, Permission, Roles
-from flower.access.sessions import Session, SessionSigner
+from flower.access.sessions import Session, Sessions
 from flower.access.trusted_proxy import TrustedProxy
 from flower.store.ledger.api_tokens import ApiToken, ApiTokens
-
-#: Password hashes that are computed in parallel: each takes a processor and 64 MB for a tenth of a second.
-_MAX_CONCURRENT_HASHES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +48,22 @@ AuthResult: TypeAlias = Identity | AuthFailure
 class Authenticator:
     """Without passwords, OAuth provider and trusted proxy, no login is required."""
 
-    passwords: Passwords = field(default_factory=lambda: Passwords(()))
+    password_verifier: PasswordVerifier = field(default_factory=lambda: PasswordVerifier(Passwords(())))
     roles: Roles = field(default_factory=Roles)
     trusted_proxy: TrustedProxy = field(default_factory=TrustedProxy)
     #: which email addresses may sign in by OAuth; None if OAuth is not configured
     email_allowed: EmailPredicate | None = None
     oauth_provider: OAuthProvider | None = None
-    sessions: SessionSigner | None = None
+    sessions: Sessions | None = None
     tokens: ApiTokens | None = None
-    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
-    _hashing: list[CapacityLimiter] = field(default_factory=list)
+
+    @property
+    def passwords(self) -> Passwords:
+        return self.password_verifier.passwords
+
+    @property
+    def login_throttle(self) -> LoginThrottle:
+        return self.password_verifier.throttle
 
     @property
     def is_required(self) -> bool:
@@ -86,22 +90,17 @@ class Authenticator:
 
     async def check_password(self, name: str, password: str, address: str) -> AuthResult:
         """Check name and password of a Basic header or the login form."""
-        retry_after = self.login_throttle.retry_after(name, address)
-        if retry_after:
-            return AuthFailure(retry_after=retry_after)
-        is_correct = self.passwords.is_cached(name, password)
-        if not is_correct and not await self._run_hashing(lambda: self.passwords.verify(name, password)):
-            self.login_throttle.record_failure(name, address)
-            return AuthFailure()
-        self.login_throttle.record_success(name, address)
+        result = await self.password_verifier.verify(name, password, address)
+        if not result.is_correct:
+            return AuthFailure(retry_after=result.retry_after)
         return Identity(name, self.roles.permissions(name), "basic")
 
     async def load_session(self, cookie: str) -> Session | None:
-        """The session of a cookie, if it is valid and its user may still sign in."""
+        """The session of a cookie, if it is valid and its user may still sign in. Raises StoreError."""
         sessions = self.sessions
         if sessions is None or not cookie:
             return None
-        session = await to_thread.run_sync(lambda: sessions.read_session(cookie))
+        session = await to_thread.run_sync(lambda: sessions.load(cookie))
         return session if session is not None and self._is_session_valid(session) else None
 
     def _is_session_valid(self, session: Session) -> bool:
@@ -131,11 +130,6 @@ class Authenticator:
         if is_removed or token.auth_method == "basic":
             return frozenset()
         return self.roles.by_user.get(token.owner, token_permissions(token))
-
-    async def _run_hashing(self, verify: Callable[[], bool]) -> bool:
-        if not self._hashing:
-            self._hashing.append(CapacityLimiter(_MAX_CONCURRENT_HASHES))
-        return await to_thread.run_sync(verify, limiter=self._hashing[0])
 
 
 def decode_basic(encoded: str) -> tuple[str, str] | None:

@@ -43,17 +43,32 @@ class Passwords:
             else:
                 self._plain.append(self._digest(pair))
         self.names = frozenset(pair.partition(":")[0] for pair in pairs)
+        self._entries = {name: sorted(pair for pair in pairs if pair.partition(":")[0] == name) for name in self.names}
 
     def __bool__(self) -> bool:
         return bool(self.names)
 
+    @property
+    def has_hashes(self) -> bool:
+        """Whether `verify` computes slow hashes."""
+        return bool(self._hashed)
+
+    def digest(self, name: str, password: str) -> bytes:
+        """A keyed hash that identifies name and password in this process."""
+        return self._digest(f"{name}:{password}")
+
+    def entries_digest(self, name: str) -> bytes:
+        """A hash of all entries of the user, which changes when a password does. The same in every process."""
+        entries = "\0".join(self._entries.get(name, ()))
+        return hashlib.sha256(entries.encode("utf-8", "surrogatepass")).digest()
+
     def is_cached(self, name: str, password: str) -> bool:
         """Whether the password was verified before. Fast."""
-        return self._digest(f"{name}:{password}") in self._cache
+        return self.digest(name, password) in self._cache
 
     def verify(self, name: str, password: str) -> bool:
-        """Verify a password. Takes up to a tenth of a second, whether or not the user exists."""
-        digest = self._digest(f"{name}:{password}")
+        """Verify a password. With hashes it takes up to a tenth of a second, whether or not the user exists."""
+        digest = self.digest(name, password)
         # A list: all digests are compared, so that the time does not depend on the position.
         is_correct = any([hmac.compare_digest(digest, known) for known in self._plain])  # noqa: C419
         hashes = self._hashed.get(name) or next(iter(self._hashed.values()), [])

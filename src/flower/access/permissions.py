@@ -16,7 +16,7 @@ from flower.errors import InvalidRequest
 #: tasks     run, re-run, revoke, terminate and abort tasks, also in bulk; task limits; failure triage; save searches
 #: workers   control pools and consumers, restart and shut down workers
 #: audit     read the audit log
-#: tokens    list and revoke the API tokens of all users
+#: tokens    list and revoke the API tokens of all users, end their sessions
 #: searches  change and delete the saved searches of all users (requires `tasks` as well)
 Permission: TypeAlias = Literal["view", "tasks", "workers", "audit", "tokens", "searches"]
 

@@ -33,14 +33,15 @@ class TrustedProxy:
     def read_user(self, headers: Mapping[str, str], peer: str) -> ProxyUser | None:
         """The user in the headers, if `peer` is a trusted proxy: the address of the connection, "" for the Unix socket.
         Header names are in lower case."""
-        if not self.header or not self._is_trusted(peer):
+        if not self.header or not self.is_trusted(peer):
             return None
         name = headers.get(self.header, "").strip()
         groups = headers.get(self.groups_header, "") if self.groups_header else ""
         names = tuple(group.strip() for group in groups.replace(";", ",").split(",") if group.strip())
         return ProxyUser(_decode_utf8(name), tuple(map(_decode_utf8, names))) if name else None
 
-    def _is_trusted(self, peer: str) -> bool:
+    def is_trusted(self, peer: str) -> bool:
+        """Whether `peer` is a configured proxy: the address of a connection, "" for the Unix socket."""
         if not peer:
             return self.socket
         try:

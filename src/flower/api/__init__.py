@@ -14,11 +14,15 @@ routes, the command line and Python programs call the same functions.
     exporter              exports tasks as NDJSON, CSV or Parquet
     failures              triage of failure groups
     format_task           applies the user's `format_task` function
+    humanize              texts of values for `format_task`
+    gaps                  gaps, the tasks that they affect, and their dismissal
     health                health of the cluster, the recorder and the store
+    humanize              texts of values for `format_task`
     importer              imports tasks from NDJSON or Parquet
     inspection            inspection of workers
     inspection_redaction  masks secrets in inspection replies
     json_encoder          JSON encoding
+    login_audit           audit entries of sign-ins, limited in number
     queries               read operations: tasks, statistics, failures, workflows, workers
     query_params          parameters of queries: filter, time window, sort order, buckets
     queues                current statistics, names and rates of queues
@@ -27,6 +31,7 @@ routes, the command line and Python programs call the same functions.
     task_lists            documented lists of tasks
     tasks                 documented handlers and functions for tasks
     thread_pool           runs blocking functions in threads
+    worker_states         states of all workers
     worker_table          rows of Flower's worker table
     workflow_tree         tree of one workflow
 """  # fmt: skip

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from flower.api.context import Context
-from flower.api.failures import record_first_seen
+from flower.api.failures import carry_over_decisions, record_first_seen
 from flower.api.inspection import inspect_new_workers, load_celery_app, refresh_inspections
+from flower.api.login_audit import write_unlisted
 from flower.api.queues import record_queue_samples
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError
@@ -23,6 +24,8 @@ NEW_WORKERS_INTERVAL = 1.0
 INSPECTION_INTERVAL = 300.0
 FIRST_SEEN_INTERVAL = 60.0
 PRUNE_INTERVAL = 3600.0
+CARRY_OVER_INTERVAL = 86_400.0
+LOGIN_COUNT_INTERVAL = 30.0
 #: while metrics are in use
 COUNTERS_INTERVAL = 0.5
 
@@ -37,12 +40,19 @@ class PeriodicTask:
 
 
 async def prune_ledger(context: Context) -> None:
-    """Remove audit entries, bulk jobs and re-run links that are older than `audit_max_age`."""
+    """Remove audit entries, bulk jobs and re-run links that are older than `audit_max_age`, and expired sessions."""
+    await run_in_thread(partial(context.ledger.sessions.prune, time.time()))
     if context.audit_max_age:
         before = time.time() - context.audit_max_age
         ledger = context.ledger
         for table in (ledger.audit, ledger.jobs, ledger.reruns):
             await run_in_thread(partial(table.prune, before))
+
+
+async def record_unlisted_logins(context: Context, *, all_of_them: bool = False) -> None:
+    """Write the number of failed sign-ins that have no audit entries of their own."""
+    if unlisted := context.login_audit.take_unlisted(all_of_them=all_of_them):
+        await run_in_thread(lambda: write_unlisted(context.ledger.audit, unlisted))
 
 
 async def refresh_metrics(context: Context) -> None:
@@ -54,11 +64,17 @@ async def record_new_failures(context: Context) -> None:
     await run_in_thread(lambda: record_first_seen(context.recorded_reader, context.ledger))
 
 
+async def carry_over_failure_decisions(context: Context) -> None:
+    await run_in_thread(lambda: carry_over_decisions(context.recorded_reader, context.ledger))
+
+
 PERIODIC_TASKS = (
     PeriodicTask("Worker inspection", INSPECTION_INTERVAL, refresh_inspections),
     PeriodicTask("Inspection of new workers", NEW_WORKERS_INTERVAL, inspect_new_workers),
     PeriodicTask("Queue sampling", float(SAMPLE_INTERVAL), record_queue_samples),
+    PeriodicTask("Decisions of earlier versions", CARRY_OVER_INTERVAL, carry_over_failure_decisions),
     PeriodicTask("Recording of new failure groups", FIRST_SEEN_INTERVAL, record_new_failures),
+    PeriodicTask("Count of failed sign-ins", LOGIN_COUNT_INTERVAL, record_unlisted_logins),
     PeriodicTask("Pruning of the ledger", PRUNE_INTERVAL, prune_ledger),
     PeriodicTask("Refresh of metrics", COUNTERS_INTERVAL, refresh_metrics),
 )

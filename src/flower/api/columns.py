@@ -13,7 +13,7 @@ import msgspec
 
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
-from flower.records import Attempt, Task
+from flower.records import Attempt, Lost, Task
 from flower.search.key_paths import find_path_values
 from flower.similar_names import closest_match
 
@@ -21,7 +21,7 @@ from flower.similar_names import closest_match
 #: duration  seconds
 #: nested    lists and objects; JSON text in flat formats
 #: any       a value inside an argument, of any type
-ColumnKind: TypeAlias = Literal["text", "integer", "time", "duration", "nested", "any"]
+ColumnKind: TypeAlias = Literal["text", "integer", "boolean", "time", "duration", "nested", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,19 @@ TIME_COLUMNS: Final[Mapping[str, str]] = {
 }
 
 _KINDS: Mapping[str, ColumnKind] = {
-    **dict.fromkeys(("pid", "clock", "retries", "priority"), "integer"),
+    **dict.fromkeys(("pid", "clock", "retries", "priority", "run"), "integer"),
     **dict.fromkeys(TIME_COLUMNS, "time"),
-    "runtime": "duration",
-    **dict.fromkeys(("earlier", "data"), "nested"),
+    **dict.fromkeys(("runtime", "clock_offset", "client_offset", "queue_wait"), "duration"),
+    **dict.fromkeys(("earlier", "data", "lost", "event_times"), "nested"),
 }
 #: Fields whose text may represent a container, and `data`, which is one.
 _KEY_PATH_FIELDS: Final = ("args", "kwargs", "result", "data")
 
 
 class AttemptRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One attempt at running a task. `state` is its outcome (RETRY if the task was retried), None while it is open."""
+    """One attempt at running a task. `state` is its outcome (RETRY if the task was retried), None while it is open.
+    `lost` is the reason why it ended without an outcome. `run` is the number of the run, if the id was sent again after
+    its end. `clock_offset`: seconds by which the clock of the worker was ahead, if 2 or more."""
 
     number: int
     worker: str | None = None
@@ -67,8 +69,23 @@ class AttemptRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     runtime: float | None = None
     exception: str | None = None
     traceback: str | None = None
+    lost: str | None = None
+    retries: int | None = None
+    run: int = 0
+    clock_offset: float | None = None
 
 
+class LostRow(msgspec.Struct, frozen=True, gc=False):
+    """The mark of a task whose state no source proves: since when, why, a sentence, and what was queried."""
+
+    since_at: float
+    reason: str
+    detail: str
+    queried: tuple[str, ...] = ()
+
+
+#: By field of the mark of a lost task: the name in `LostRow`, where it differs.
+LOST_COLUMNS: Final[Mapping[str, str]] = {"since": "since_at"}
 #: By field of an attempt: the name in `AttemptRow`, where it differs.
 ATTEMPT_COLUMNS: Final[Mapping[str, str]] = {
     "hostname": "worker",
@@ -90,7 +107,15 @@ def to_attempt_row(attempt: Attempt) -> AttemptRow:
         runtime=attempt.runtime,
         exception=attempt.exception,
         traceback=attempt.traceback,
+        lost=attempt.lost,
+        retries=attempt.retries,
+        run=attempt.run,
+        clock_offset=attempt.clock_offset,
     )
+
+
+def to_lost_row(lost: Lost | None) -> LostRow | None:
+    return None if lost is None else LostRow(lost.since, lost.reason, lost.detail, lost.queried)
 
 
 def get_columns(names: str | Iterable[str]) -> tuple[Column, ...]:
@@ -154,12 +179,21 @@ def _to_scalar(value: Any) -> Any:
         return None
 
 
+def _record_value(name: str) -> Callable[[Task], Any]:
+    match name:
+        case "earlier":
+            return _attempts(name)
+        case "lost":
+            return lambda task: to_lost_row(task.lost)
+    return _field(name)
+
+
 #: The complete record, in the order of its fields.
 RECORD_COLUMNS = tuple(
     Column(
         TIME_COLUMNS.get(name, name),
         _KINDS.get(name, "text"),
-        _attempts(name) if name == "earlier" else _field(name),
+        _record_value(name),
     )
     for name in Task.__struct_fields__
 )
@@ -168,8 +202,14 @@ COLUMNS: Mapping[str, Column] = {
     for column in (
         *RECORD_COLUMNS,
         Column("worker", "text", _field("hostname")),
+        Column("time_at", "time", _field("time")),
+        Column("ended_at", "time", _field("ended")),
         Column("wait", "duration", _field("wait")),
+        Column("backoff", "duration", _field("backoff")),
+        Column("runtime_derived", "boolean", _field("runtime_is_derived")),
+        Column("double_run", "boolean", _field("is_double_run")),
         Column("attempts", "nested", _attempts("attempts")),
         Column("failure", "text", _failure_id),
+        Column("lost_reason", "text", lambda task: task.lost.reason if task.lost else None),
     )
 }

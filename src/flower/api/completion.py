@@ -21,7 +21,7 @@ from flower.search.completion import CompletionRequest, parse_completion_request
 from flower.search.formatter import quote_value
 from flower.search.python_literal import parse_literal
 from flower.search.tree import EVERYTHING
-from flower.store.protocols import NEWEST, Query, Reader
+from flower.store.protocols import NEWEST_BY_TIME, Query, Reader
 from flower.store.query_results import FACETS, Facet, FacetValue
 
 #: Minimum length of a word without field for which values are suggested: shorter ones occur in almost all values.
@@ -233,7 +233,7 @@ def _read_facet(store: Reader, facet: Facet) -> tuple[FacetValue, ...]:
 def sample_arguments(store: Reader) -> ArgumentValues:
     tasks: Counter[KeyPath] = Counter()
     values: dict[KeyPath, Counter[str]] = {}
-    for task in store.tasks(Query(EVERYTHING, NEWEST), limit=SAMPLE_SIZE):
+    for task in store.tasks(Query(EVERYTHING, NEWEST_BY_TIME), limit=SAMPLE_SIZE):
         paths: set[KeyPath] = set()
         for path, text in _iter_task_values(task):
             paths.add(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from flower.api.worker_states import find_live_workers
 from flower.records import Worker
 from flower.search.tree import Node, Term, all_of
 from flower.store.protocols import Reader
@@ -82,7 +83,8 @@ def collect_check_input(
     received = Term("received", "range", (now - RECENT_SECONDS, None))
     was_sent = Term("sent", "range", (None, None))
     count = store.count_until_deadline(received).count
-    live_workers = [worker for worker in store.workers().values() if worker.is_alive(now)]
+    live_names = find_live_workers(store, now)
+    live_workers = [worker for name, worker in store.workers().items() if name in live_names]
     return CheckInput(
         received_tasks=count,
         received_and_sent_tasks=store.count_until_deadline(all_of([received, was_sent])).count if count else 0,
@@ -95,7 +97,7 @@ def collect_check_input(
 
 def read_worker_configs(context: "Context", now: float) -> dict[str, Mapping[str, Any]]:
     """The settings of the workers online, as returned when they were last inspected."""
-    live_workers = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}
+    live_workers = find_live_workers(context.store, now)
     configs = {
         name: inspection.get_value("conf")
         for name, inspection in context.inspections.all().items()

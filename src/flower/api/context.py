@@ -1,5 +1,6 @@
 """Dependencies of a web server: its components and settings. Requests do not change it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from flower.access.authenticator import Authenticator
 from flower.api.cache import SingleFlightCache
 from flower.api.health.models import Health
+from flower.api.login_audit import LoginAudit
 from flower.api.queues import QueueNameCache
 from flower.api.worker_table import EventCountCache
 from flower.cluster.inspection_cache import InspectionCache
@@ -34,6 +36,8 @@ class Context:
     redactor: Redactor = field(default_factory=Redactor)
     #: the default requires no sign-in
     access: Authenticator = field(default_factory=Authenticator)
+    #: limits the audit entries of failed sign-ins
+    login_audit: LoginAudit = field(default_factory=LoginAudit)
     #: URL of /login as registered with the OAuth provider; "" = as in the browser
     oauth2_redirect_uri: str = ""
     #: maximum number of tasks of a bulk job, and tasks per second
@@ -60,6 +64,8 @@ class Context:
     queue_names: QueueNameCache = field(default_factory=QueueNameCache)
     #: caches the health report for one second
     health_cache: SingleFlightCache[Health] = field(default_factory=lambda: SingleFlightCache(1.0))
+    #: held while the OpenAPI document is built
+    openapi_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: live streams
     live: Hub = field(default_factory=Hub)
     #: seconds to wait for replies of workers: to inspect, and to control commands

@@ -10,13 +10,12 @@ In all formats times are epoch seconds and durations are seconds.
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Literal, TypeAlias, get_args
 
 from flower.api.columns import RECORD_COLUMNS, Column
 from flower.api.csv_format import escape_csv_formula, format_csv_cell, format_csv_lines
 from flower.api.json_encoder import dump_json
-from flower.errors import InvalidRequest
+from flower.errors import InvalidRequest, StoreDamaged
 from flower.records import Task
 from flower.surrogates import escape_surrogates
 
@@ -74,8 +73,18 @@ def _export_csv(tasks: Iterable[Task], columns: Sequence[Column]) -> Iterator[by
 
 
 def _split_chunks(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
-    iterator = iter(tasks)
-    while chunk := list(islice(iterator, size)):
+    chunk: list[Task] = []
+    try:
+        for task in tasks:
+            chunk.append(task)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except StoreDamaged:  # raised after the last task that can be read
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
         yield chunk
 
 
@@ -122,6 +131,8 @@ def _parquet_field(pyarrow: Any, column: Column) -> tuple[Any, Callable[[Any], A
     match column.kind:
         case "integer":
             return pyarrow.int64(), _clamp_integer
+        case "boolean":
+            return pyarrow.bool_(), lambda value: value
         case "time" | "duration":
             return pyarrow.float64(), lambda value: value
         case _:

@@ -14,11 +14,12 @@ import msgspec
 from flower.api.queries import DEFAULT_BUCKETS, FailureDetail, FailureGroupList, failure_group, failure_groups
 from flower.api.query_params import Window
 from flower.errors import InvalidRequest, NotFound
+from flower.fingerprint import compute_fingerprint, message_id
 from flower.search.did_you_mean import did_you_mean
 from flower.search.tree import Node, Not, Term, any_of
 from flower.store.ledger import Ledger
 from flower.store.ledger.failure_notes import Decision, FailureNote
-from flower.store.protocols import Reader
+from flower.store.protocols import Query, Reader
 from flower.store.query_results import FailureGroup, SeenRange
 
 #: new        first seen within the last hour, without a decision
@@ -31,6 +32,9 @@ FAILURE_STATUSES: Final[tuple[FailureStatus, ...]] = get_args(FailureStatus)
 
 #: Seconds after the first failure during which a group is new.
 NEW_GROUP_SECONDS: Final = 3_600.0
+
+#: Newest failed tasks that are read to find the present group of a decision of an earlier version.
+MAX_CARRIED_TASKS: Final = 20_000
 
 
 class TriageNote(msgspec.Struct, frozen=True):
@@ -222,6 +226,36 @@ def reopen_failure_group(store: Reader, ledger: Ledger, failure: str) -> Failure
     _require_known(store, ledger, failure)
     ledger.failure_notes.delete(failure)
     return load_failure_statuses(store, ledger, failures=[failure]).to_state(failure)
+
+
+def carry_over_decisions(store: Reader, ledger: Ledger) -> None:
+    """Move decisions to the present ids of their groups. Earlier versions compared the message of every failure, so a
+    group can stem from several; the newest decision is kept. Only the newest failed tasks are read."""
+    seen = store.failures_seen()
+    orphaned = {failure: note for failure, note in ledger.failure_notes.notes().items() if failure not in seen}
+    if not orphaned:
+        return
+    moved: dict[str, FailureNote] = {}
+    replaced: set[str] = set()
+    for task in store.tasks(Query(Term("failure", "present", "")), limit=MAX_CARRIED_TASKS):
+        found = compute_fingerprint(task.exception, task.traceback)
+        if found is None:
+            continue
+        note = orphaned.get(message_id(found.exception, found.message, found.frame))
+        if note is None:
+            continue
+        replaced.add(note.failure)
+        if found.id not in moved or note.created_at > moved[found.id].created_at:
+            moved[found.id] = note
+    present = ledger.failure_notes.notes()
+    first_seen = ledger.failure_notes.first_seen([note.failure for note in moved.values()])
+    for failure, note in moved.items():
+        if failure not in present:
+            ledger.failure_notes.put(msgspec.structs.replace(note, failure=failure))
+        if note.failure in first_seen:
+            ledger.failure_notes.record_first_seen({failure: first_seen[note.failure]})
+    for failure in replaced:
+        ledger.failure_notes.delete(failure)
 
 
 def record_first_seen(store: Reader, ledger: Ledger) -> None:

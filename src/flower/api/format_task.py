@@ -12,21 +12,24 @@ from typing import Any, TypeAlias, cast
 
 from msgspec.structs import asdict, replace
 
+from flower.log_rate_limit import limit_log_rate
 from flower.records import Task
 from flower.search.tree import EVERYTHING, Node
 from flower.store.protocols import Query, Reader
 from flower.store.query_results import Page, TaskFamily, Workflows
 
 log = logging.getLogger(__name__)
+# an error of the function often occurs for every row
+limit_log_rate(log, tracebacks=True)
 
 FormatTask: TypeAlias = Callable[[Any], Any]
 
 _NUMBER_FIELDS = frozenset(
     {"timestamp", "sent", "received", "started", "succeeded", "failed", "retried", "revoked", "rejected"}
-    | {"runtime", "retries", "pid", "clock", "priority"}
+    | {"runtime", "retries", "pid", "clock", "priority", "run", "clock_offset", "client_offset", "queue_wait"}
 )
 #: Links and pages depend on the id; the other fields are read from the result in a different way.
-_FIXED_FIELDS = frozenset({"uuid", "hostname", "earlier", "data"})
+_FIXED_FIELDS = frozenset({"uuid", "hostname", "earlier", "data", "lost", "source", "event_times"})
 
 
 def with_format_task(reader: Reader, function: FormatTask | None) -> Reader:
@@ -54,8 +57,8 @@ class _FormattingReader:
         task = self._reader.task(uuid)
         return None if task is None else self._format_one(task)
 
-    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
-        return map(self._format_one, self._reader.tasks(query, limit=limit, offset=offset))
+    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0, strict: bool = False) -> Iterator[Task]:
+        return map(self._format_one, self._reader.tasks(query, limit=limit, offset=offset, strict=strict))
 
     def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         page = self._reader.task_page(query, limit=limit, cursor=cursor)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
-from flower.api.columns import ATTEMPT_COLUMNS, TIME_COLUMNS
+from flower.api.columns import ATTEMPT_COLUMNS, LOST_COLUMNS, TIME_COLUMNS
 from flower.errors import InvalidRequest
-from flower.records import Task
+from flower.name_lengths import shorten_name
+from flower.records import MAX_NAME_LENGTH, MAX_TYPE_LENGTH, Task
+from flower.redaction import Redactor
 from flower.store.protocols import Batch, StoredTask, TaskChange, Writer
 
 #: Maximum number of tasks in one write, and their size in the file.
@@ -19,8 +22,10 @@ BATCH_SIZE = 2_000
 BATCH_BYTES = 16 << 20
 #: Maximum length of a line. No task is that long, and a file without line ends must not exhaust the memory.
 MAX_LINE_BYTES = 64 << 20
-#: Maximum length of an id, as in events.
-_MAX_ID_LENGTH = 512
+#: Names of tasks, which are shortened as in events.
+_NAME_FIELDS: Final = (
+    "name", "hostname", "client", "queue", "exchange", "routing_key", "root_id", "parent_id", "eta", "expires",
+)  # fmt: skip
 #: msgspec decodes integers beyond 64 bits as floats; such lines are decoded with `json`.
 _LARGE_NUMBER: Final = re.compile(rb"\d{19}")
 
@@ -28,6 +33,7 @@ _LARGE_NUMBER: Final = re.compile(rb"\d{19}")
 #: of the fields.
 _TASK_FIELDS: Final = {column: field for field, column in TIME_COLUMNS.items()}
 _ATTEMPT_FIELDS: Final = {column: field for field, column in ATTEMPT_COLUMNS.items()}
+_LOST_FIELDS: Final = {column: field for field, column in LOST_COLUMNS.items()}
 
 _decode = msgspec.json.Decoder().decode
 
@@ -99,9 +105,13 @@ def read_parquet(file: BinaryIO) -> Iterator[ImportItem]:
 
 
 def import_records(
-    items: Iterable[ImportItem], writer: Writer, on_rejected: Callable[[RejectedLine], None]
+    items: Iterable[ImportItem],
+    writer: Writer,
+    on_rejected: Callable[[RejectedLine], None],
+    redactor: Redactor | None = None,
 ) -> Iterator[ImportResult]:
-    """Write the tasks; yields the result so far after every batch (the same object each time)."""
+    """Write the tasks; yields the result so far after every batch (the same object each time). Secrets are masked by
+    `redactor`; None: they are stored as they are in the file."""
     result = ImportResult()
     batch: dict[str, Task] = {}
     size = 0
@@ -110,11 +120,12 @@ def import_records(
             result.rejected += 1
             on_rejected(item)
             continue
-        previous = batch.get(item.task.uuid)
+        task = item.task if redactor is None else redactor.mask_task(item.task)
+        previous = batch.get(task.uuid)
         if previous is not None:
             result.unchanged += 1
-        if previous is None or _is_newer(item.task, previous):
-            batch[item.task.uuid] = item.task
+        if previous is None or _is_newer(task, previous):
+            batch[task.uuid] = task
         size += item.size
         if len(batch) >= BATCH_SIZE or size >= BATCH_BYTES:
             _write_batch(batch, writer, result)
@@ -156,16 +167,32 @@ def _parse_item(number: int, parse: Callable[[], Task], size: int) -> ImportItem
     except (ValueError, RecursionError) as error:
         return RejectedLine(number, f"not JSON: {error}")
     defect = _find_defect(task)
-    return ParsedTask(task, size) if defect is None else RejectedLine(number, defect)
+    return ParsedTask(_shorten_names(task), size) if defect is None else RejectedLine(number, defect)
 
 
 def _find_defect(task: Task) -> str | None:
     """Why a store cannot store the task; None if it can."""
-    if not 0 < len(task.uuid) <= _MAX_ID_LENGTH:
-        return f"not a task: uuid must have 1 to {_MAX_ID_LENGTH} characters, not {len(task.uuid)}"
+    if not 0 < len(task.uuid) <= MAX_NAME_LENGTH:
+        return f"not a task: uuid must have 1 to {MAX_NAME_LENGTH} characters, not {len(task.uuid)}"
     if not task.state:
         return "not a task: no state"
     return None
+
+
+def _shorten_names(task: Task) -> Task:
+    changes: dict[str, Any] = {
+        field: shorten_name(name, MAX_NAME_LENGTH)
+        for field in _NAME_FIELDS
+        if (name := getattr(task, field)) is not None and len(name) > MAX_NAME_LENGTH
+    }
+    if len(task.state) > MAX_TYPE_LENGTH:
+        changes["state"] = shorten_name(task.state, MAX_TYPE_LENGTH)
+    if any(attempt.hostname and len(attempt.hostname) > MAX_NAME_LENGTH for attempt in task.earlier):
+        changes["earlier"] = tuple(
+            replace(attempt, hostname=attempt.hostname and shorten_name(attempt.hostname, MAX_NAME_LENGTH))
+            for attempt in task.earlier
+        )
+    return replace(task, **changes) if changes else task
 
 
 def _parse_json_line(line: bytes) -> Task:
@@ -185,6 +212,8 @@ def _to_task(values: Any) -> Task:
         earlier = values.get("earlier")
         if isinstance(earlier, list):
             values["earlier"] = [_rename(each, _ATTEMPT_FIELDS) if isinstance(each, dict) else each for each in earlier]
+        if isinstance(lost := values.get("lost"), dict):
+            values["lost"] = _rename(lost, _LOST_FIELDS)
     return msgspec.convert(values, Task)
 
 
@@ -209,7 +238,8 @@ def _import_pyarrow() -> Any:
 def _read_rows(pyarrow: Any, table: Any, names: Sequence[str]) -> Iterator[ImportItem]:
     number = 0
     try:
-        for batch in table.iter_batches(batch_size=500, columns=list(names)):
+        # Few rows: a small file may contain the same long text in each.
+        for batch in table.iter_batches(batch_size=100, columns=list(names)):
             for values in batch.to_pylist():
                 number += 1
                 yield _parse_item(number, lambda values=values: _parse_row(values), _text_size(values))  # type: ignore[misc]
@@ -219,7 +249,7 @@ def _read_rows(pyarrow: Any, table: Any, names: Sequence[str]) -> Iterator[Impor
 
 def _parse_row(values: dict[str, Any]) -> Task:
     known = {name: value for name, value in values.items() if value is not None}
-    for name in ("earlier", "data"):
+    for name in ("earlier", "data", "lost", "event_times"):
         if isinstance(known.get(name), str):
             known[name] = json.loads(known[name])
     return _to_task(known)

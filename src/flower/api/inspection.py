@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flower import cluster
 from flower.api.thread_pool import run_in_thread
+from flower.api.worker_states import read_live_workers
 from flower.cluster.inspection_cache import InspectReplies, InspectTarget
 from flower.errors import NotFound
 
@@ -31,10 +32,23 @@ def schedule_inspection(context: "Context", *workers: str) -> None:
 
 async def inspect_new_workers(context: "Context") -> None:
     """Inspect the workers that came online and were not inspected since. Raises BackendUnavailable."""
-    workers = await run_in_thread(context.store.workers)
-    new_workers = context.inspections.new_workers(workers, time.time())
+    new_workers = await _find_new_workers(context)
     if new_workers:
         await refresh_inspections(context, *new_workers)
+
+
+async def schedule_missing_inspections(context: "Context", worker: str = "") -> None:
+    """Inspect the workers that came online and were not inspected since, and this one if it is unknown, without
+    waiting."""
+    if worker and context.inspections.get(worker) is None:
+        schedule_inspection(context, worker)
+    elif new_workers := await _find_new_workers(context):
+        schedule_inspection(context, *new_workers)
+
+
+async def _find_new_workers(context: "Context") -> list[str]:
+    now = time.time()
+    return context.inspections.new_workers(await run_in_thread(lambda: read_live_workers(context.store, now)), now)
 
 
 async def require_worker(context: "Context", worker: str) -> None:

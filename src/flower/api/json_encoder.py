@@ -15,8 +15,30 @@ def dump_json(value: Any) -> bytes:
     try:
         return _encoder.encode(value)
     except (UnicodeError, OverflowError, TypeError, ValueError):
-        plain = msgspec.to_builtins(value, builtin_types=(msgspec.Raw,), str_keys=True, enc_hook=str)
+        plain = msgspec.to_builtins(_with_text_keys(value), builtin_types=(msgspec.Raw,), str_keys=True, enc_hook=str)
         return json.dumps(_replace_non_finite(plain), ensure_ascii=True).encode()
+
+
+def _with_text_keys(value: Any) -> Any:
+    """The value with the keys of dicts as text, as in the `json` module; other objects as keys by their repr."""
+    match value:
+        case dict():
+            return {_key_text(key): _with_text_keys(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_with_text_keys(item) for item in value]
+        case msgspec.Struct():
+            fields = msgspec.structs.fields(value)
+            return {each.encode_name: _with_text_keys(getattr(value, each.name)) for each in fields}
+    return value
+
+
+def _key_text(key: Any) -> Any:
+    match key:
+        case None | bool():
+            return json.dumps(key)
+        case str() | int() | float():
+            return key
+    return repr(key)
 
 
 def _replace_non_finite(value: Any) -> Any:

@@ -26,7 +26,7 @@ from flower.api.query_params import (
     parse_time_bound,
     parse_time_zone,
 )
-from flower.api.statistics import Stats, build_stats
+from flower.api.statistics import Stats, StatsWindow, build_stats
 from flower.api.workflow_tree import WorkflowTree, build_workflow_tree
 from flower.errors import InvalidRequest, NoSuchTask, NotFound
 from flower.records import PENDING, RECEIVED, Task
@@ -104,6 +104,11 @@ def task_count(source: ReaderLike = None, query: str | None = None, **window: Un
     return get_reader(source).count_until_deadline(build_filter(query, **window))
 
 
+def explain_missing(source: ReaderLike = None, query: str | None = None, **window: Unpack[Window]) -> str | None:
+    """Why results of this query lack tasks, for results without `partial`; None if no task is missing."""
+    return get_reader(source).explain_missing(build_filter(query, **window))
+
+
 def task_facets(
     source: ReaderLike = None,
     query: str | None = None,
@@ -152,11 +157,13 @@ def task_stats(
     """Throughput, failure rate and percentiles of wait and run time: over all matching tasks; by the `limit` most
     frequent values of a facet; or with `by="time"` by time bucket, as in `task_histogram`."""
     reader, where = get_reader(source), build_filter(query, **window)
+    start, end = _window_bounds(window)
+    seconds, bounds = _window_seconds(**window), StatsWindow(start, end, get_time_key(window))
     if by == "time":
         span = _choose_span(reader, where, buckets=buckets, width=width, **window)
-        return build_stats(reader.timeline(where, span), seconds=_window_seconds(**window), span=span)
+        return build_stats(reader.timeline(where, span), seconds=seconds, window=bounds, span=span)
     group = None if by is None else _parse_facet(by, "time")
-    return build_stats(reader.summaries(where, by=group, limit=limit), seconds=_window_seconds(**window))
+    return build_stats(reader.summaries(where, by=group, limit=limit), seconds=seconds, window=bounds)
 
 
 def failure_groups(

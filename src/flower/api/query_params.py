@@ -15,7 +15,7 @@ from flower.search.parser import parse_search
 from flower.search.time_parser import parse_moment, parse_time_span, time_context
 from flower.search.tree import Node, Term, all_of
 from flower.similar_names import closest_match
-from flower.store.protocols import NEWEST, SORT_KEYS, Query, Reader, Sort
+from flower.store.protocols import NEWEST_BY_TIME, SORT_KEYS, Query, Reader, Sort
 from flower.store.query_results import BucketSpan, TimeKey
 
 #: The source of the records: a store, an `Events` object, or None for the `Events` last started in this process.
@@ -44,7 +44,8 @@ _EPOCH_SECONDS = re.compile(r"[+-]?(?:\d{9,20}|\d{1,20}\.\d{1,20})", re.ASCII)
 class Window(TypedDict, total=False):
     """A time window, both ends included; a task without the time in question is outside every window.
 
-    `start` and `end`: see `parse_time_bound`. `time`: which time of a task is compared (`received`). `tz`: the time
+    `start` and `end`: see `parse_time_bound`. `time`: which time of a task is compared; default: `time`, when it was
+    received, else sent, else its first event, so that tasks that no worker has received are included. `tz`: the time
     zone of times without one, and of the days of a histogram, as a name such as `Europe/Berlin` or a tzinfo; default:
     local time. `now`: the time in epoch seconds that relative times refer to.
     """
@@ -79,15 +80,21 @@ def build_filter(query: str | None, **window: Unpack[Window]) -> Node:
     return all_of([Term(get_time_key(window), "range", (low, high)), tree])
 
 
-def parse_order(order: SortParam, allowed: Sequence[str] = SORT_KEYS, *, parameter: str = "sort") -> tuple[Sort, ...]:
-    """Sort keys from text such as `-runtime,name` or from a list of keys; `-` is descending. Without keys: newest
-    received first. `written` alone: the order of first writing. `parameter` is the name in the message. Raises
+def parse_order(
+    order: SortParam,
+    allowed: Sequence[str] = SORT_KEYS,
+    *,
+    parameter: str = "sort",
+    default: tuple[Sort, ...] = NEWEST_BY_TIME,
+) -> tuple[Sort, ...]:
+    """Sort keys from text such as `-runtime,name` or from a list of keys; `-` is descending. Without keys: `default`,
+    newest first. `written` alone: the order of first writing. `parameter` is the name in the message. Raises
     InvalidRequest."""
     words = [word.strip() for word in (order.split(",") if isinstance(order, str) else order or ())]
     words = [word for word in words if word]
     if words == [WRITTEN_ORDER] and allowed is SORT_KEYS:
         return ()
-    return tuple(_parse_sort_key(word, allowed, parameter) for word in words) or NEWEST
+    return tuple(_parse_sort_key(word, allowed, parameter) for word in words) or default
 
 
 def _parse_sort_key(word: str, allowed: Sequence[str], parameter: str) -> Sort:
@@ -100,7 +107,7 @@ def _parse_sort_key(word: str, allowed: Sequence[str], parameter: str) -> Sort:
 
 
 def get_time_key(window: Window) -> TimeKey:
-    key = window.get("time") or "received"
+    key = window.get("time") or "time"
     if key not in get_args(TimeKey):
         raise InvalidRequest(f"Unknown time '{key}'", hint=did_you_mean(key, get_args(TimeKey)))
     return key

@@ -17,6 +17,7 @@ import msgspec
 from flower import cluster
 from flower.api.inspection import load_celery_app
 from flower.api.thread_pool import run_in_thread
+from flower.api.worker_states import find_live_workers
 from flower.errors import FlowerError
 from flower.recorder_status import RecorderStatus
 from flower.search.parser import parse_search
@@ -158,8 +159,7 @@ def compute_rates(
 
 def list_queue_consumers(context: "Context") -> Mapping[str, tuple[str, ...]]:
     """By queue: the workers online that consume it according to their last inspection reply."""
-    now = time.time()
-    live_workers = {name for name, worker in context.store.workers().items() if worker.is_alive(now)}
+    live_workers = find_live_workers(context.store, time.time())
     consumers: dict[str, tuple[str, ...]] = {}
     for name, inspection in context.inspections.all().items():
         for queue in inspection.queues if name in live_workers else ():

@@ -6,7 +6,7 @@ import msgspec
 
 from flower.quantile_sketch import RELATIVE_ERROR, Sketch, bucket_midpoint
 from flower.records import FAILURE, SUCCESS
-from flower.store.query_results import BucketSpan, Summaries, Summary
+from flower.store.query_results import BucketSpan, Summaries, Summary, TimeKey
 
 
 class Percentiles(msgspec.Struct, frozen=True):
@@ -26,8 +26,8 @@ class GroupStats(msgspec.Struct, frozen=True):
     """Statistics of one group of tasks. `group` is the value that its tasks share, or the start of its time bucket.
 
     `failure_rate` is FAILURE / (SUCCESS + FAILURE), None without finished tasks. `throughput`: tasks per second of the
-    window or bucket, None for a window without start. `wait`: seconds between sent and started; `runtime`: of the last
-    attempt."""
+    window or bucket, None for a window without start. `wait`: seconds between sent and the first start; `runtime`: of
+    the last attempt. `retries`: number of attempts of these tasks that ended with a retry."""
 
     group: str | float | None
     count: int
@@ -36,21 +36,33 @@ class GroupStats(msgspec.Struct, frozen=True):
     throughput: float | None
     runtime: Percentiles
     wait: Percentiles
+    retries: int = 0
+
+
+class StatsWindow(msgspec.Struct, frozen=True):
+    """Epoch seconds, both ends included; None: unlimited. `time` is the time of a task that is compared."""
+
+    start_at: float | None = None
+    end_at: float | None = None
+    time: TimeKey = "time"
 
 
 class Stats(msgspec.Struct, frozen=True):
     """`total` includes the groups that were left out; `more` is their number. `span` is set if the groups are time
-    buckets."""
+    buckets. `window`: the time that the numbers refer to."""
 
     total: GroupStats
     groups: tuple[GroupStats, ...] = ()
     more: int = 0
     span: BucketSpan | None = None
     partial: str | None = None
+    window: StatsWindow = StatsWindow()
 
 
-def build_stats(summaries: Summaries, *, seconds: float | None, span: BucketSpan | None = None) -> Stats:
-    """`seconds` is the length of the window, None if it has no start."""
+def build_stats(
+    summaries: Summaries, *, seconds: float | None, window: StatsWindow, span: BucketSpan | None = None
+) -> Stats:
+    """`seconds` is the length of the window, until now if it has no end; None if it has no start."""
     group_seconds = seconds if span is None else span.width
     return Stats(
         build_group_stats(summaries.total, seconds),
@@ -58,6 +70,7 @@ def build_stats(summaries: Summaries, *, seconds: float | None, span: BucketSpan
         summaries.more,
         span,
         summaries.partial,
+        window,
     )
 
 
@@ -71,6 +84,7 @@ def build_group_stats(summary: Summary, seconds: float | None) -> GroupStats:
         throughput=summary.count / seconds if seconds else None,
         runtime=compute_percentiles(summary.runtime),
         wait=compute_percentiles(summary.wait),
+        retries=summary.retries,
     )
 
 

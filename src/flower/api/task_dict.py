@@ -7,8 +7,9 @@ from typing import Any, SupportsIndex, cast
 import msgspec
 
 from flower.errors import InvalidRequest
-from flower.records import PENDING, Attempt, Task, TaskInfo, Worker, WorkerInfo
+from flower.records import PENDING, Attempt, Lost, Task, Worker
 from flower.search.python_literal import parse_literal_strict
+from flower.task_info import LostInfo, TaskInfo, WorkerInfo
 
 
 class ParsedArgs(list[Any]):
@@ -79,11 +80,18 @@ def to_task_info(task: Task, *, worker: Worker | None, children: Sequence[str]) 
         "children": list(children),
         "attempts": [msgspec.structs.asdict(attempt) for attempt in task.attempts],
         "data": {event_type: dict(fields) for event_type, fields in (task.data or {}).items()},
+        "lost": to_lost_info(task.lost),
+        "source": task.source,
+        "run": task.run,
+        "clock_offset": task.clock_offset,
+        "client_offset": task.client_offset,
+        "queue_wait": task.queue_wait,
     }
 
 
 def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
-    """The task object of Flower's HTTP API: all keys, texts as they were received, the worker by name."""
+    """The task object of Flower's HTTP API: all keys, texts as they were received, the worker by name. A lost task also
+    has the key `lost`. As in Flower, only successful tasks have a run time."""
     last_failure = _last_failure(task)
     return {
         "uuid": task.uuid,
@@ -106,7 +114,7 @@ def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
         "result": task.result,
         "exception": last_failure.exception,
         "timestamp": task.timestamp,
-        "runtime": task.runtime,
+        "runtime": None if task.runtime_is_derived else task.runtime,
         "traceback": last_failure.traceback,
         "exchange": task.exchange,
         "routing_key": task.routing_key,
@@ -117,7 +125,15 @@ def to_flower_task(task: Task, children: Sequence[str] = ()) -> dict[str, Any]:
         "parent": task.parent_id,
         "parent_id": task.parent_id,
         "children": list(children),
+        **({"lost": to_lost_info(task.lost)} if task.lost else {}),
     }
+
+
+def to_lost_info(lost: Lost | None) -> LostInfo | None:
+    """The mark of a lost task; None if the task is not lost."""
+    if lost is None:
+        return None
+    return {"since": lost.since, "reason": lost.reason, "detail": lost.detail, "queried": list(lost.queried)}
 
 
 def as_dict(task: Any) -> TaskInfo:
@@ -134,7 +150,7 @@ def as_dict(task: Any) -> TaskInfo:
 
 def _object_to_task_info(task: Any) -> TaskInfo:
     worker = getattr(task, "worker", None)
-    names = [name for name in Task.__struct_fields__ if name not in ("earlier", "data")]
+    names = [name for name in Task.__struct_fields__ if name not in ("earlier", "data", "lost", "event_times")]
     values: dict[str, Any] = {name: getattr(task, name, None) for name in names}
     # Celery copies `hostname` and `pid` from the last event, which may be the sender's.
     values |= {"hostname": _get_node_name(worker), "pid": getattr(worker, "pid", None)}

@@ -10,13 +10,14 @@ from flower.api.query_params import AnyTime, parse_order, parse_time
 from flower.api.task_dict import to_task_info
 from flower.current_events import HasStore, get_current_events
 from flower.errors import NotFound
-from flower.records import Task, TaskInfo
+from flower.records import Task
 from flower.search.field_values import TaskLike, field_text, field_value
 from flower.search.fields import FIELDS
 from flower.search.matcher import matches, needs_slow_thresholds
 from flower.search.parser import parse_search
 from flower.search.tree import Node, Operator, Term, all_of
-from flower.store.protocols import Query, Reader, Sort
+from flower.store.protocols import NEWEST, Query, Reader, Sort
+from flower.task_info import TaskInfo
 
 SortBy: TypeAlias = str | Iterable[str] | None
 _T = TypeVar("_T")
@@ -121,7 +122,7 @@ def parse_sort(sort_by: SortBy, allowed: Sequence[str] = tuple(sort_keys)) -> tu
     keys: newest received first. As in Flower, `--name` is the same as `-name`. Raises InvalidRequest, which lists the
     allowed keys."""
     words = sort_by.split(",") if isinstance(sort_by, str) else list(sort_by or ())
-    return parse_order([_strip_dashes(word.strip()) for word in words], allowed, parameter="sort_by")
+    return parse_order([_strip_dashes(word.strip()) for word in words], allowed, parameter="sort_by", default=NEWEST)
 
 
 def _strip_dashes(word: str) -> str:

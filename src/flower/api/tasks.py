@@ -15,7 +15,7 @@ from flower.api.thread_pool import run_in_thread
 from flower.cluster.calls import TaskCall, build_call
 from flower.current_events import HasStore, get_current_events
 from flower.errors import NoSuchTask, NotFound
-from flower.records import TaskInfo as TaskDict
+from flower.task_info import TaskInfo as TaskDict
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from flower.counters import CounterKey, TaskCounters
+from flower.recorder_status import RecorderStatus
 from flower.records import Worker
+from flower.running_tasks import count_running_tasks
 from flower.store.protocols import Reader
+from flower.worker_state import WorkerState, judge_workers, last_sign
 
 if TYPE_CHECKING:  # the context contains the cache
     from flower.api.context import Context
@@ -51,23 +54,30 @@ class EventCountCache:
 
 
 def list_worker_rows(context: "Context") -> list[dict[str, Any]]:
-    """One row for each worker: those online first, then by name. Workers that have been offline for
+    """One row for each worker: those alive first, then by name. Workers that have not been alive for
     `purge_offline_workers` seconds are left out."""
-    now = time.time()
-    counts = context.event_counts.by_worker(context.recorded_reader)
-    shown = [worker for worker in context.store.workers().values() if not _is_purged(worker, context, now)]
-    rows = [_build_row(worker, counts.get(worker.hostname, {}), now) for worker in shown]
+    now, purge_after = time.time(), context.purge_offline_workers
+    reader = context.recorded_reader
+    counts, running = context.event_counts.by_worker(reader), count_running_tasks(reader)
+    workers = reader.workers()
+    states = judge_workers(workers, RecorderStatus.from_dict(reader.recorder_status()), now)
+    rows = [
+        _build_row(worker, states[name], counts.get(name, {}), running)
+        for name, worker in workers.items()
+        if purge_after is None or not states[name].is_stale(now, purge_after)
+    ]
     return sorted(rows, key=lambda row: (not row["status"], row["hostname"]))
 
 
-def _build_row(worker: Worker, counts: Mapping[str, int], now: float) -> dict[str, Any]:
+def _build_row(
+    worker: Worker, state: WorkerState, counts: Mapping[str, int], running: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """`active` is the number of running tasks in the store, as in metrics and task lists."""
+    sign = last_sign(worker)
     return {
         **{name: getattr(worker, name) for name in _COLUMNS},
-        "heartbeats": [] if worker.heartbeat is None else [worker.heartbeat],
-        "status": worker.is_alive(now),
+        "active": worker.active if running is None else running.get(worker.hostname, 0),
+        "heartbeats": [] if sign is None else [sign],
+        "status": state.alive,
         **counts,
     }
-
-
-def _is_purged(worker: Worker, context: "Context", now: float) -> bool:
-    return context.purge_offline_workers is not None and worker.is_stale(now, context.purge_offline_workers)

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flower.api.columns import LostRow, to_lost_row
 from flower.records import FINAL_STATES, Task
 from flower.store.query_results import TaskFamily
 
@@ -20,9 +21,10 @@ class WorkflowNode(msgspec.Struct, frozen=True):
     """A task in the tree. Times are epoch seconds, durations seconds, null if unknown.
 
     `parent` is the task above it in this tree; `orphan_reason` is set if that is not the parent that the task names.
-    `started_at`: when it was sent (else received, else started); `offset`: seconds since `started_at` of the root,
-    negative if the clocks of two machines differ; `ended_at`: when it finished. A root that is not recorded has
-    `recorded` false and only its id."""
+    `started_at`: when it was sent (else received, else started); `offset`: seconds since `started_at` of the root;
+    `ended_at`: when it finished. Times are corrected by the measured clock offsets; `offset` can be negative if clocks
+    differ by less. `lost`: why no source proves the state. A root that is not recorded has `recorded` false and only
+    its id."""
 
     uuid: str
     depth: int
@@ -38,13 +40,14 @@ class WorkflowNode(msgspec.Struct, frozen=True):
     child_count: int = 0
     orphan_reason: str | None = None
     recorded: bool = True
+    lost: LostRow | None = None
 
 
 class WorkflowTree(msgspec.Struct, frozen=True):
     """All tasks of the workflow of `task`. `nodes` is the tree in depth-first order, `depth` is 0 for the root. (It is
     a list because a chain of a thousand tasks would be nested a thousand levels deep.) `parent`, `children` and
     `siblings` are those of `task`. `started_at` and `ended_at` are the earliest and latest known times; `partial` is
-    set if the workflow has more tasks than were requested."""
+    set if the workflow has more tasks than were requested, or if a part of the store is damaged."""
 
     task: str
     root_id: str
@@ -77,7 +80,7 @@ def build_workflow_tree(family: TaskFamily, uuid: str) -> WorkflowTree:
         ended_at=max((end for end in map(_end_time, family.tasks) if end is not None), default=None),
         states=dict(Counter(task.state for task in family.tasks).most_common()),
         nodes=tuple(nodes),
-        partial=None if family.complete else f"The workflow has more than {len(family.tasks):,} tasks",
+        partial=family.partial if family.complete else f"The workflow has more than {len(family.tasks):,} tasks",
     )
 
 
@@ -162,15 +165,22 @@ def _build_node(
         ended_at=_end_time(task),
         child_count=child_count,
         orphan_reason=orphan_reason,
+        lost=to_lost_row(task.lost),
     )
 
 
 def _start_time(task: Task) -> float | None:
-    return next((time for time in (task.sent, task.received, task.started) if time is not None), None)
+    if task.sent is not None:
+        return task.sent - (task.client_offset or 0.0)
+    time = task.received if task.received is not None else task.started
+    return None if time is None else time - (task.clock_offset or 0.0)
 
 
 def _end_time(task: Task) -> float | None:
-    return task.attempts[-1].ended if task.state in FINAL_STATES else None
+    if task.state not in FINAL_STATES:
+        return None
+    ends = (attempt.ended - (attempt.clock_offset or 0.0) for attempt in task.attempts if attempt.ended is not None)
+    return max(ends, default=None)
 
 
 def _earliest(times: Iterable[float | None]) -> float | None:

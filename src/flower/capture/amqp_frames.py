@@ -9,7 +9,7 @@ import struct
 from amqp.serialization import decode_properties_basic
 
 from flower.capture.decoder import ContentHeaders, Decoder
-from flower.capture.receiver import ConnectionLost
+from flower.capture.source import ConnectionLost
 from flower.records import Event
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
@@ -22,8 +22,12 @@ _frame = struct.Struct(">BHI").unpack_from
 _long = struct.Struct(">Q").unpack_from
 _short = struct.Struct(">H").unpack_from
 
-HEARTBEAT_FRAME = struct.pack(">BHIB", HEARTBEAT, 0, 0, _END)
 _MAX_CACHED_PROPERTIES = 1024
+
+
+def encode_qos(channel: int, prefetch_count: int) -> bytes:
+    """basic.qos, which RabbitMQ answers with basic.qos-ok."""
+    return struct.pack(">BHIHHIHBB", METHOD, channel, 11, 60, 10, 0, prefetch_count, 0, _END)
 
 
 class FrameParser:
@@ -44,6 +48,14 @@ class FrameParser:
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
         buffer = self._unparsed + data if self._unparsed else data
+        try:
+            position = self._parse_frames(buffer, received, out)
+        except (struct.error, IndexError) as error:  # a frame that is shorter than its content
+            raise ConnectionLost("invalid AMQP frame received") from error
+        self._unparsed = buffer[position:]
+
+    def _parse_frames(self, buffer: bytes, received: float, out: list[Event]) -> int:
+        """Handle the complete frames. Returns where the incomplete one begins."""
         position, size = 0, len(buffer)
         while size - position >= 8:
             kind, _, length = _frame(buffer, position)
@@ -63,7 +75,7 @@ class FrameParser:
                 else:
                     self._on_method(buffer[start:end])
             position = end + 1
-        self._unparsed = buffer[position:]
+        return position
 
     def ack(self, tag: int) -> bytes:
         """basic.ack with `multiple` set."""

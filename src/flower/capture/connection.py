@@ -2,24 +2,84 @@
 
 import random
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from celery import Celery
+
+from flower.capture.settings import CaptureSettings
 from flower.redaction import mask_url
 from flower.redaction.settings import mask_urls_in_text
+
+#: Seconds for each of: to connect, to agree on TLS, to log in, and any reply before events are received.
+CONNECT_TIMEOUT = 10.0
+
+
+class NoAnswer(ConnectionError):
+    """The broker accepted the connection, or not even that, and did not answer in time."""
+
+    def __init__(self, elapsed: float) -> None:
+        super().__init__(f"no answer within {elapsed:.0f} s")
+
+
+def app_from_settings(settings: CaptureSettings) -> Celery:
+    """A Celery application with broker settings only, which is not the current app."""
+    app = Celery("bellflower", set_as_current=False, fixups=[])
+    app.conf.update(settings.conf)
+    return app
 
 
 @contextmanager
 def open_connection(prototype: Any) -> Iterator[Any]:
     """A new `kombu.Connection` with the settings of `prototype`, connected to the first of its URLs that accepts;
-    closed on exit. Raises what the transport raises, after one attempt per URL without delay."""
+    closed on exit. Raises what the transport raises, after one attempt per URL without delay, or NoAnswer."""
     connection = prototype.clone()
+    _limit_time(connection)
+    remaining = max(1, len(connection.alt or ()))
+    started_at = time.monotonic()
+
+    def on_error(error: Exception, interval: float) -> None:
+        nonlocal remaining, started_at
+        remaining -= 1
+        if remaining <= 0:
+            if _is_timeout(error):
+                raise NoAnswer(time.monotonic() - started_at) from error
+            raise error
+        started_at = time.monotonic()
+
     try:
-        connection.ensure_connection(max_retries=max(1, len(connection.alt or ())), interval_start=0, interval_step=0)
+        connection.ensure_connection(on_error, max_retries=remaining, interval_start=0, interval_step=0)
+        if connection.transport.driver_type == "amqp":
+            # py-amqp waits for replies without a limit
+            connection.connection.transport.sock.settimeout(CONNECT_TIMEOUT)
         yield connection
     finally:
         connection.release()
+
+
+def _limit_time(connection: Any) -> None:
+    """Set time limits for what a client library may wait for without one. Limits that the user configured remain."""
+    options = dict(connection.transport_options or {})
+    if connection.transport.driver_type == "redis":
+        limits = {name: options.get(name) or CONNECT_TIMEOUT for name in ("socket_timeout", "socket_connect_timeout")}
+        options.update(limits)
+        if connection.transport.__class__.__name__ == "SentinelTransport":
+            # The client library is imported only if it is used.
+            from redis.backoff import NoBackoff  # noqa: PLC0415
+            from redis.retry import Retry  # noqa: PLC0415
+
+            # redis-py would try each Sentinel four times
+            no_retry = Retry(NoBackoff(), 0)
+            options["sentinel_kwargs"] = {"retry": no_retry, **limits, **(options.get("sentinel_kwargs") or {})}
+        connection.transport_options = options
+    else:
+        connection.connect_timeout = CONNECT_TIMEOUT
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return any(re.search(_TIMEOUT_PATTERN, f"{type(each).__name__} {each}".lower()) for each in _cause_chain(error))
 
 
 _MIN_DELAY, _MAX_DELAY = 1.0, 30.0
@@ -42,6 +102,8 @@ def describe_error(error: BaseException, url: object) -> str:
 def _error_message(error: BaseException) -> str:
     chain = _cause_chain(error)
     for cause in chain:
+        if isinstance(cause, NoAnswer):
+            return str(cause)
         text = f"{type(cause).__name__} {cause}".lower()
         for pattern, message in _ERROR_PATTERNS:
             if re.search(pattern, text):
@@ -63,6 +125,8 @@ def _cause_chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
+_TIMEOUT_PATTERN = r"timeout|timed out"
+
 #: Patterns for "ClassName message" in lower case, the most specific first.
 _ERROR_PATTERNS = [
     (r"noauth|authentication required", "the broker requires a password"),
@@ -74,6 +138,6 @@ _ERROR_PATTERNS = [
     (r"connection ?refused", "connection refused"),
     (r"certificate verify failed|sslcertverification", "the TLS certificate of the broker is not trusted"),
     (r"sslerror|ssl: |wrong version number", "TLS handshake failed"),
-    (r"timeout|timed out", "connection timed out"),
+    (_TIMEOUT_PATTERN, "no answer in time"),
     (r"no route to host|network is unreachable", "network unreachable"),
 ]  # fmt: skip

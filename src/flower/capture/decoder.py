@@ -14,9 +14,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from kombu import compression, serialization
+from kombu import serialization
 
 from flower.capture.coerce import MalformedEvent, parse_event
+from flower.capture.decompression import BodyTooLarge, decompress
+from flower.capture.unreadable_messages import UNREADABLE_REASONS, UnreadableMessages
 from flower.records import Event
 from flower.redaction import Redactor, Rules
 
@@ -27,6 +29,11 @@ _MAX_SAMPLE = 160
 #: Characters that are searched for secrets; a secret may be longer than the part that is logged.
 _SAMPLE_WINDOW = 4_000
 _LOG_INTERVAL = 60.0
+#: Objects and lists in one body. Each needs some hundred bytes of memory and as little as two bytes of JSON, so that a
+#: body of some megabytes could need gigabytes. Celery sends batches of some hundred events.
+_MAX_OBJECTS = 500_000
+#: Bytes of a body from which the objects are counted.
+_COUNTED_SIZE = 2 * _MAX_OBJECTS
 
 
 def accepted_content_types(serializers: Iterable[str]) -> frozenset[str]:
@@ -54,8 +61,15 @@ class Decoder:
         self._loads: Any = serialization.loads
         self._decode_one = msgspec.json.Decoder(Event).decode
         self._decode_many = msgspec.json.Decoder(list[Event]).decode
+        #: whether published messages are ignored whose events are in the stream of durable events too
+        self.skips_stream_copies = False
+        #: senders of published messages that are not in the stream, while it is read; "" for clients
+        self.plain_senders: set[str] = set()
         self.skipped = 0
         self.malformed: Counter[str] = Counter()
+        #: values that were too long and are shortened, by field
+        self.shortened: Counter[str] = Counter()
+        self.unreadable = UnreadableMessages()
         self._logged_at = -_LOG_INTERVAL
         self._unlogged = 0
 
@@ -63,19 +77,23 @@ class Decoder:
         """Append the events of one message to `out`."""
         if headers.compression:
             try:
-                body = compression.decompress(body, headers.compression)  # type: ignore[no-untyped-call]
+                body = decompress(body, headers.compression)
+            except BodyTooLarge:
+                return self.reject("too large", body, headers.compression)
             except Exception:  # noqa: BLE001  each decompressor has its own errors; KeyError if it is unknown
-                return self.reject("compression", body)
+                return self.reject("compression", body, headers.compression)
         if headers.content_type in _JSON_TYPES:
             return self.decode_json(body, received, out)
         try:
             value = self._loads(body, headers.content_type, headers.encoding, accept=self._accept)
         except Exception:  # noqa: BLE001  a decoder may raise anything, including an exception that a pickle names
-            return self.reject("serializer", body)
+            return self.reject("serializer", body, headers.content_type)
         return self._convert_objects(value, received, out)
 
     def decode_json(self, body: bytes, received: float, out: list[Event]) -> None:
         """Append the events of one JSON body, a single event or a list, to `out`."""
+        if len(body) > _COUNTED_SIZE and body.count(b"{") + body.count(b"[") > _MAX_OBJECTS:
+            return self.reject("too large", body)
         try:
             if body[:1] != b"[":
                 event = self._decode_one(body)
@@ -100,9 +118,16 @@ class Decoder:
                 self._append_checked(event, out)
         return None
 
-    def reject(self, reason: str, sample: object) -> None:
-        """Count an unusable input; log it at most once per interval, with the beginning of the input."""
+    def add_plain_senders(self, events: Sequence[Event]) -> None:
+        """Record the senders of events that are not in the stream of durable events."""
+        self.plain_senders.update("" if event.type == "task-sent" else event.hostname or "" for event in events)
+
+    def reject(self, reason: str, sample: object, encoding: str | None = None) -> None:
+        """Count an unusable input; log it at most once per interval, with the beginning of the input. `encoding`: its
+        content type or compression."""
         self.malformed[reason] += 1
+        if reason in UNREADABLE_REASONS:
+            self.unreadable.add(reason, encoding, lambda: self._describe_sample(sample))
         self._unlogged += 1
         now = time.monotonic()
         if now - self._logged_at >= _LOG_INTERVAL:
@@ -127,7 +152,7 @@ class Decoder:
         """Convert the objects one by one, so that an invalid event in a list does not affect the others."""
         for item in value if isinstance(value, list | tuple) else (value,):
             try:
-                event = self._redactor.mask_event(parse_event(item, received))
+                event = self._redactor.mask_event(parse_event(item, received, self.shortened))
             except MalformedEvent as reason:
                 self.reject(str(reason), item)
             except Exception:

@@ -35,6 +35,11 @@ class Capture(Protocol):
         """Everything up to this token is safely on disk: the broker may discard it."""
         ...
 
+    def progress(self, token: int) -> bytes:
+        """What the store contains once everything up to this token is on disk: stored in the same write, and passed to
+        the next capture of the store. Called before `ack`."""
+        ...
+
     def stop(self) -> None:
         """Disconnect from the broker. What was received before can still be read."""
         ...

@@ -8,26 +8,33 @@ import base64
 import binascii
 import json
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import msgspec
 from celery import Celery
+from redis import exceptions as redis_errors
 
-from flower.capture.connection import open_connection
+from flower.capture.connection import CONNECT_TIMEOUT, open_connection
 from flower.capture.decoder import ContentHeaders, Decoder
-from flower.capture.receiver import ConnectionLost
+from flower.capture.interruption import Interruption
 from flower.capture.socket_connection import KeepAliveSettings, SocketConnection
-from flower.records import Event, Gap
+from flower.capture.source import ConnectionLost
+from flower.durable_events import IN_STREAM
+from flower.records import Event
 
-_KEEP_ALIVE = KeepAliveSettings(message=b"*1\r\n$4\r\nPING\r\n", interval=10.0, timeout=30.0)
-_SUBSCRIBE_TIMEOUT = 10.0
+#: Only the server sends on this connection, except for this message: it detects a server that disappeared.
+_KEEP_ALIVE = KeepAliveSettings(
+    message=b"*1\r\n$4\r\nPING\r\n", interval=0.5, timeout=27.5, unresponsive_after=3.0, only_when_silent=True
+)
 #: hiredis moves its remaining data to the front of its buffer after each reply: feed it small pieces.
 _FEED_SIZE = 16 * 1024
 
 
 class _Headers(msgspec.Struct, gc=False):
     compression: str | None = None
+    #: `durable_events.STREAM_HEADER`
+    bellflower_stream: int = 0
 
 
 class _Properties(msgspec.Struct, gc=False):
@@ -88,6 +95,19 @@ class RedisParser:
             return self._decode_lenient(payload, received, out)
         if envelope.properties.body_encoding != "base64":
             return self._decode_lenient(payload, received, out)
+        if self._decoder.skips_stream_copies:
+            header = envelope.headers.bellflower_stream if envelope.headers else 0
+            if header == IN_STREAM:
+                return None
+            first = len(out)
+            self._decode(envelope, received, out)
+            if not header:
+                self._decoder.add_plain_senders(out[first:])
+        else:
+            self._decode(envelope, received, out)
+        return None
+
+    def _decode(self, envelope: _Envelope, received: float, out: list[Event]) -> None:
         compression = envelope.headers.compression if envelope.headers else None
         if compression is None and envelope.content_type == "application/json":
             return self._decoder.decode_json(envelope.body, received, out)
@@ -113,20 +133,47 @@ class RedisParser:
         return self._decoder.decode_message(raw, content_headers, received, out)
 
 
+class _ServerInfo(NamedTuple):
+    """Identifies a run of a Redis server, and the number of clients that it closed because they were too slow."""
+
+    run_id: str
+    slow_clients_closed: int | None
+
+
+def _read_server_info(redis: Any) -> _ServerInfo | None:
+    """None if the server does not permit INFO."""
+    values: dict[str, str] = {}
+    for section in ("server", "stats"):
+        redis.send_command("INFO", section)
+        try:
+            reply = redis.read_response()
+        except redis_errors.ResponseError:
+            return None
+        text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
+        for line in text.splitlines():
+            name, _, value = line.partition(":")
+            values[name] = value
+    closed = values.get("client_output_buffer_limit_disconnections", "")
+    return _ServerInfo(values["run_id"], int(closed) if closed.isdigit() else None) if "run_id" in values else None
+
+
 class RedisSource:
     """Implements `receiver.EventSource`."""
 
     description = "Redis, direct socket"
     broker_retains_messages = False
+    has_drain_process = True
 
     def __init__(self, app: Celery, decoder: Decoder) -> None:
         self._app, self._decoder = app, decoder
         self._connection = app.connection_for_read()
         self.url: object = app.conf.broker_read_url
+        self._server: _ServerInfo | None = None
 
-    def connect(self, missing_since: float | None) -> SocketConnection:
+    def connect(self, interruption: Interruption | None) -> SocketConnection:
         redis, pattern = self._open_redis()
         try:
+            interruption = self._find_cause(redis, interruption)
             parser = RedisParser(self._decoder)
             redis.send_command("PSUBSCRIBE", pattern)
             sock = redis._sock
@@ -134,7 +181,7 @@ class RedisSource:
         except BaseException:
             redis.disconnect()
             raise
-        gap = Gap(missing_since, time.time(), "not connected to Redis") if missing_since is not None else None
+        gap = interruption.end() if interruption is not None else None
         # The library's object would close the socket when it is garbage-collected; the socket connection closes it.
         redis._sock = None
         return SocketConnection(sock, parser, gap, _KEEP_ALIVE)
@@ -152,13 +199,33 @@ class RedisSource:
             redis.connect()
             return redis, f"{channel.global_keyprefix}{topic}".encode()
 
+    def _find_cause(self, redis: Any, interruption: Interruption | None) -> Interruption | None:
+        """The interruption with a more exact cause: whether Redis closed the previous connection because this
+        subscriber was too slow."""
+        previous, self._server = self._server, _read_server_info(redis)
+        if interruption is None or previous is None or self._server is None or self._server.run_id != previous.run_id:
+            return interruption
+        closed_before, closed = previous.slow_clients_closed, self._server.slow_clients_closed
+        if closed is None or closed_before is None:
+            # Redis before 7.2 does not count these connections; it hardly closes one for another reason.
+            if not interruption.closed_by_broker:
+                return interruption
+        elif closed <= closed_before:
+            return interruption
+        return interruption._replace(
+            cause="redis_overflow",
+            reason="Redis closed the connection because its output buffer was full (client-output-buffer-limit); a "
+            "single event that is larger than this limit disconnects every subscriber",
+        )
+
     @staticmethod
     def _wait_for_subscription(sock: Any, parser: RedisParser) -> None:
         """Wait until Redis confirms the subscription. Reads byte by byte, about fifty of them: what follows the
         confirmation are events, which the socket connection reads."""
         no_events: list[Event] = []
-        sock.settimeout(_SUBSCRIBE_TIMEOUT)
+        deadline = time.monotonic() + CONNECT_TIMEOUT
         while not parser.is_subscribed:
+            sock.settimeout(max(0.01, deadline - time.monotonic()))
             data = sock.recv(1)
             if not data:
                 raise ConnectionResetError("Redis closed the connection")

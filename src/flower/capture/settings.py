@@ -30,7 +30,7 @@ class CaptureSettings:
     queue_name: str = "unnamed"
     #: Directory for events that arrive faster than they can be written; None = no spilling to disk
     spill_folder: Path | None = None
-    #: Broadcast enable_events periodically, as Flower does
+    #: Send enable_events to new workers, and to all workers periodically
     enable_events: bool = True
     #: How long RabbitMQ keeps the queue and its messages while no recorder is connected
     queue_expires: float = 3600.0
@@ -40,10 +40,17 @@ class CaptureSettings:
     prefetch: int = 65_000
     #: For temporary stores, which never reconnect to their queue
     delete_queue_on_stop: bool = False
+    #: Directory for the sockets of drain processes; None = receive in the process of the recorder
+    drain_folder: Path | None = None
+    #: Seconds for which the drain process receives events after a planned stop
+    drain_linger: float = 60.0
+    log_level: str = "INFO"
     memory_limit: int = 64 * MEBIBYTE
     spill_limit: int = 2048 * MEBIBYTE
     #: Seconds between two enable_events broadcasts
-    enable_interval: float = 5.0
+    enable_interval: float = 30.0
+    #: Whether the stream of durable events on Redis is read, if it exists
+    durable_events: bool = True
     #: What is masked while events are decoded
     redaction: Rules = field(default_factory=Rules)
 

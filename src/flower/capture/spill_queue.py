@@ -20,20 +20,22 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
+from flower.private_files import create_directory
 from flower.units import MEBIBYTE
 
 log = logging.getLogger(__name__)
 
-#: received, connection, length, nonce
-_HEADER = struct.Struct(">dQI16s")
+#: received, since, connection, length, nonce
+_HEADER = struct.Struct(">ddQI16s")
 _DISK_RETRY_DELAY = 1.0
 
 
 class Chunk(NamedTuple):
-    """Bytes received on connection number `connection` at `received` (epoch seconds, local clock). An empty chunk
-    announces a new connection."""
+    """Bytes of connection number `connection` that were read at `received` and arrived after `since` (epoch seconds,
+    local clock). An empty chunk announces a new connection."""
 
     received: float
+    since: float
     connection: int
     data: bytes
 
@@ -42,7 +44,7 @@ class _SpillFile:
     """One temporary file: written at its end, read from its start, then discarded."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_directory(folder)
         self._file = tempfile.TemporaryFile(dir=folder, prefix="capture-")  # noqa: SIM115  closed by the queue
         self._key = AES(os.urandom(32))
         self.written = self._read = 0
@@ -50,7 +52,7 @@ class _SpillFile:
     def append(self, chunk: Chunk) -> int:
         """Write after the last record. The record becomes readable when `written` is increased by the returned size."""
         nonce = os.urandom(16)
-        header = _HEADER.pack(chunk.received, chunk.connection, len(chunk.data), nonce)
+        header = _HEADER.pack(chunk.received, chunk.since, chunk.connection, len(chunk.data), nonce)
         encrypted = self._apply_cipher(chunk.data, nonce)
         total = len(header) + len(encrypted)
         written_bytes = os.pwritev(self._file.fileno(), (header, encrypted), self.written)
@@ -64,12 +66,12 @@ class _SpillFile:
         head = os.pread(self._file.fileno(), _HEADER.size, self._read)
         if len(head) < _HEADER.size:
             raise OSError("the spill file is truncated")
-        received, connection, length, nonce = _HEADER.unpack(head)
+        received, since, connection, length, nonce = _HEADER.unpack(head)
         data = os.pread(self._file.fileno(), length, self._read + _HEADER.size)
         if len(data) < length:
             raise OSError("the spill file is truncated")
         self._read += _HEADER.size + length
-        return Chunk(received, connection, self._apply_cipher(data, nonce))
+        return Chunk(received, since, connection, self._apply_cipher(data, nonce))
 
     def _apply_cipher(self, data: bytes, nonce: bytes) -> bytes:
         """Encrypt or decrypt; in counter mode both are the same operation."""
@@ -151,6 +153,10 @@ class SpillQueue:
                 self._tail_bytes -= len(chunk.data)
             self._condition.notify_all()
             return chunk
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._front or self._tail or self._has_chunks_on_disk)
 
     @property
     def backlog_bytes(self) -> int:

@@ -1,26 +1,27 @@
 """Base of the commands that change something or use the ledger: the application, the ledger, the audit log.
 
-These commands connect to the broker themselves, as the server does; no server needs to be running.
+These commands connect to the broker themselves, as the server does; no server needs to be running. What only the
+execution requires is imported by functions: completion imports this module, and takes no longer than a key press.
 """
 
-import asyncio
 import getpass
 import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from flower.api.actions.models import ActionContext
 from flower.celery_app import import_task_modules, lazy_app
 from flower.cli.base import CommandContext, load_store_config, query_command, require_store
 from flower.config import Config
-from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound
-from flower.redaction import Redactor, parse_rules
+from flower.errors import BackendUnavailable, FlowerError, Forbidden, InvalidRequest, NotFound
 from flower.store.ledger import Ledger
+
+if TYPE_CHECKING:
+    from flower.api.actions.models import ActionContext
 
 T = TypeVar("T")
 
@@ -35,14 +36,19 @@ class ActionCommandContext:
     _app: Callable[[], Any]
     user: str
 
-    def action_dependencies(self) -> ActionContext:
+    def action_dependencies(self) -> "ActionContext":
         """The dependencies of the functions in `api.actions`. Imports the application."""
+        from flower.api.actions.models import ActionContext  # noqa: PLC0415 - not needed for completion
+        from flower.redaction import Redactor, parse_rules  # noqa: PLC0415 - not needed for completion
+
         config = self.config
         rules = parse_rules(config.redact, config.redact_patterns, config.redact_args or ())
         return ActionContext(self.command.store, self._app(), self.ledger, Redactor(rules))
 
     def run_audited(self, action: str, targets: Sequence[str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `work` and write it to the audit log: an entry before it starts, and its outcome."""
+        import asyncio  # noqa: PLC0415 - not needed for completion
+
         audit = self.ledger.audit
         entry = audit.add(action, user=self.user, auth_method="cli", outcome="in_progress", targets=targets)
         try:
@@ -67,7 +73,13 @@ def action_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
                 if config.read_only:
                     raise Forbidden("Read only mode is enabled")
                 load_app = _action_app_loader(ctx, app, broker)
-                function(ActionCommandContext(command, config, ledger, load_app, current_user()), **options)
+                context = ActionCommandContext(command, config, ledger, load_app, current_user())
+                try:
+                    function(context, **options)
+                except BackendUnavailable as error:
+                    if app is None and broker is None and not error.hint:
+                        error.hint = "without -A or -b, the broker of Celery's default settings is used"
+                    raise
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
@@ -84,6 +96,19 @@ def _action_app_loader(ctx: click.Context, name: str | None, broker: str | None)
     parents = (parent.obj for parent in (ctx, ctx.parent) if parent is not None)
     celery_app = next((obj.app for obj in parents if hasattr(obj, "app")), None)
     return lazy_app(name, broker) if celery_app is None or name else lambda: import_task_modules(celery_app)
+
+
+def require_broker(app: Any) -> None:
+    """Raises BackendUnavailable if the broker of the application cannot be reached."""
+    from flower.capture.connection import describe_error, open_connection  # noqa: PLC0415 - not needed for completion
+
+    connection = app.connection_for_write()
+    try:
+        with open_connection(connection):
+            pass
+    except Exception as error:  # each transport has its own errors
+        url = app.conf.broker_write_url or connection.as_uri()
+        raise BackendUnavailable(f"Broker: {describe_error(error, url)}") from error
 
 
 @contextmanager

@@ -15,20 +15,22 @@ from flower.cli.base import (
     config_file_options,
     exit_if_empty,
     format_options,
+    limit_option,
     selected_format,
     utc_option,
+    window_options,
 )
 from flower.cli.table import OutputFormat, TableColumn, write_output, write_table
 from flower.store.ledger.audit import AUDIT_OUTCOMES, AuditEntry
 
 _AUDIT_COLUMNS = (
-    TableColumn("created_at", "time", drop_order=0, min_width=19),
+    TableColumn("created_at", "time", drop_order=0, min_width=19, title="created"),
     TableColumn("user", drop_order=0, min_width=8),
     TableColumn("action", drop_order=0, min_width=12),
     TableColumn("outcome", drop_order=0, min_width=7),
     TableColumn("targets", drop_order=1, min_width=16),
     TableColumn("message", drop_order=2, min_width=12),
-    TableColumn("auth_method", drop_order=4, min_width=7),
+    TableColumn("auth_method", drop_order=4, min_width=7, title="auth method"),
     TableColumn("address", drop_order=3, min_width=9),
     TableColumn("parameters", drop_order=5, min_width=12),
 )
@@ -45,11 +47,8 @@ _AUDIT_COLUMNS = (
 @click.option("--target", default="", metavar="ID", help="Filter by task, worker or queue.")
 @click.option("--outcome", type=click.Choice(AUDIT_OUTCOMES), help="Filter by outcome.")
 @click.option("--address", default="", metavar="IP", help="Filter by IP address.")
-@click.option("--from", "start", metavar="TIME", help="After: -1h, today, 2026-11-22, 2026-11-22T10:15.")
-@click.option("--to", "end", metavar="TIME", help="Before.")
-@click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Maximum number of entries."
-)
+@window_options("Only entries since then: 24h, 7d, today, 2026-11-22T10:15.", "Only entries until then.")
+@limit_option(100, "Maximum number of entries.")
 @click.option("--all", "everything", is_flag=True, help="List all entries; ignores --limit.")
 @utc_option
 @format_options

@@ -1,6 +1,7 @@
 """`flower export`."""
 
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +13,12 @@ import click
 from flower.api.columns import get_columns
 from flower.api.exporter import EXPORT_FORMATS, ExportFormat, guess_export_format, serialize_tasks
 from flower.api.query_params import WRITTEN_ORDER, build_query
-from flower.cli.base import CommandContext, exit_if_empty, query_command, query_options
+from flower.cli.base import CommandContext, exit_if_empty, exit_if_partial, query_command, query_options
+from flower.cli.formatting import format_duration, format_size
 from flower.cli.table import echo_stderr, write_output
 from flower.cli.terminal import progress_bar
-from flower.errors import FlowerError, InvalidRequest, StoreError
+from flower.errors import FlowerError, InvalidRequest, StoreDamaged, StoreError
+from flower.private_files import open_file
 from flower.records import Task
 from flower.store.protocols import Query, Reader
 
@@ -42,7 +45,8 @@ def export(ctx: CommandContext, *, file: str, output_format: ExportFormat | None
     output_format = output_format or guess_export_format(file) or ("ndjson" if file == "-" else None)
     if output_format is None:
         raise InvalidRequest(
-            f"Unknown file type: {file}", hint="use the extension .ndjson, .csv or .parquet, or --format"
+            f"Unknown file type: {file}",
+            hint="the last word is the file, with the extension .ndjson, .csv or .parquet, or - with --format",
         )
     if output_format == "parquet" and file == "-" and sys.stdout.isatty():
         raise InvalidRequest("Parquet cannot be written to a terminal", hint="use a file or a pipe")
@@ -50,10 +54,12 @@ def export(ctx: CommandContext, *, file: str, output_format: ExportFormat | None
     query = build_query(ctx.query, WRITTEN_ORDER, **ctx.window)
     started_at = time.monotonic()
     with progress_bar("Exporting", _count_total(ctx.store, query)) as report:
-        counter = _ProgressCounter(ctx.store.tasks(query), report)
+        counter = _ProgressCounter(ctx.store.tasks(query, strict=True), report)
         size = _write(file, serialize_tasks(counter, output_format, selected), output_format)
     if file != "-":
-        echo_stderr(f"{counter.count:,} tasks, {size / 1e6:,.1f} MB in {time.monotonic() - started_at:.1f} s: {file}")
+        seconds = format_duration(time.monotonic() - started_at)
+        echo_stderr(f"{counter.count:,} tasks, {format_size(size)} in {seconds}: {file}")
+    exit_if_partial(counter.missing or ctx.store.explain_missing(query.where))
     exit_if_empty(counter.count)
 
 
@@ -64,13 +70,18 @@ class _ProgressCounter:
         self._tasks = tasks
         self._report = report
         self.count = 0
+        #: why tasks are missing: the file with the others is kept
+        self.missing: str | None = None
 
     def __iter__(self) -> Iterator[Task]:
-        for task in self._tasks:
-            self.count += 1
-            if self.count % _PROGRESS_STEP == 0:
-                self._report(self.count)
-            yield task
+        try:
+            for task in self._tasks:
+                self.count += 1
+                if self.count % _PROGRESS_STEP == 0:
+                    self._report(self.count)
+                yield task
+        except StoreDamaged as error:
+            self.missing = str(error)
 
 
 def _count_total(store: Reader, query: Query) -> int | None:
@@ -101,7 +112,8 @@ def _write_stdout(part: bytes, output_format: ExportFormat) -> int:
 
 @contextmanager
 def _create_file(path: Path) -> Iterator[Callable[[bytes], int]]:
-    """Write to a temporary file that replaces `path` when it is complete. A device or pipe is written directly."""
+    """Write to a temporary file that replaces `path` when it is complete. A device or pipe is written directly. A new
+    file is readable by its owner only; an existing one keeps its mode."""
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
             yield device.write
@@ -110,12 +122,14 @@ def _create_file(path: Path) -> Iterator[Callable[[bytes], int]]:
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         try:
-            output = new.open("xb")
+            output = open_file(new, "xb")
         except OSError as error:
             hint = "check the directory and its mode"
             raise StoreError(f"Cannot write {path}: {error.strerror}", hint=hint) from error
         with output:
             yield output.write
+        if path.exists():
+            new.chmod(stat.S_IMODE(path.stat().st_mode))
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)

@@ -15,12 +15,13 @@ from flower.cli.base import (
     exit_if_empty,
     exit_if_partial,
     format_options,
+    limit_option,
     query_command,
     query_options,
     selected_format,
-    window_since,
 )
-from flower.cli.formatting import format_human, parse_duration_option
+from flower.cli.failure_ids import find_group
+from flower.cli.formatting import format_human
 from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_output, write_table
 from flower.cli.terminal import DetailLine, heading_lines, label_lines, print_lines, quote_lines
 from flower.errors import InvalidRequest
@@ -28,11 +29,11 @@ from flower.records import Task
 from flower.store.query_results import FacetValue
 
 _FAILURE_COLUMNS = (
-    TableColumn("failure", drop_order=0, min_width=16),
+    TableColumn("failure", drop_order=0, min_width=8, is_short_id=True),
     TableColumn("status", drop_order=1, min_width=9),
     TableColumn("count", "integer", drop_order=0, min_width=6),
-    TableColumn("first_failure_at", "time", drop_order=6, min_width=19),
-    TableColumn("last_failure_at", "time", drop_order=3, min_width=19),
+    TableColumn("first_failure_at", "time", drop_order=6, min_width=19, title="first failure"),
+    TableColumn("last_failure_at", "time", drop_order=3, min_width=19, title="last failure"),
     TableColumn("trend", drop_order=2, min_width=12),
     TableColumn("exception", drop_order=0, min_width=14),
     TableColumn("message", drop_order=1, min_width=20),
@@ -56,28 +57,18 @@ _MAX_EXAMPLES = 10
     help=f"Filter by status: {', '.join(FAILURE_STATUSES[:-1])} or {FAILURE_STATUSES[-1]}.",
 )
 @click.option("--group", metavar="ID", help="Show one group.")
-@click.option(
-    "--since",
-    callback=parse_duration_option,
-    metavar="DURATION",
-    help="Time window that ends now, e.g. 24h or 7d.",
-)
-@click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Maximum number of groups."
-)
+@limit_option(20, "Maximum number of groups.")
 @format_options
 def failures(
     ctx: CommandContext,
     *,
     status: tuple[str, ...],
     group: str | None,
-    since: float | None,
     limit: int,
     output_formats: tuple[OutputFormat, ...],
 ) -> None:
-    """List failure groups: failures with the same exception class, message (numbers and ids masked) and location."""
+    """List failure groups: failures with the same exception class, raised by the same code."""
     output_format = selected_format(output_formats)
-    window = window_since(ctx.window, since)
     if group is not None:
         if output_format not in (None, "json"):
             raise InvalidRequest(
@@ -86,8 +77,9 @@ def failures(
             )
         if status:
             raise InvalidRequest("--status and --group are mutually exclusive")
+        group_id = find_group(ctx.store, ctx.ledger, group)
         row, detail = load_failure(
-            ctx.store, ctx.ledger, group, ctx.query, buckets=_TREND_BUCKETS, limit=_MAX_EXAMPLES, **window
+            ctx.store, ctx.ledger, group_id, ctx.query, buckets=_TREND_BUCKETS, limit=_MAX_EXAMPLES, **ctx.window
         )
         if output_format == "json":
             tasks = [to_column_values(task, RECORD_COLUMNS) for task in detail.tasks]
@@ -96,7 +88,7 @@ def failures(
             print_lines(_detail_lines(ctx, row, detail.tasks))
         return
     result = load_failures(
-        ctx.store, ctx.ledger, ctx.query, status=status, limit=limit, buckets=_TREND_BUCKETS, **window
+        ctx.store, ctx.ledger, ctx.query, status=status, limit=limit, buckets=_TREND_BUCKETS, **ctx.window
     )
     if output_format == "json":
         write_output(dump_json(result) + b"\n", output_format)

@@ -45,7 +45,7 @@ def format_human(value: Any, kind: ValueKind, zone: tzinfo | None) -> str:
         case "part", int() | float():
             return f"{value:.1%}"
         case "rate", int() | float():
-            return f"{value:.3g}/s" if value < 1000 else f"{value:,.0f}/s"
+            return format_rate(value)
         case "integer", int():
             return f"{value:,}"
     return escape_control(format_csv_cell(value))
@@ -68,6 +68,22 @@ def format_time(seconds: float, zone: tzinfo | None, precision: str) -> str:
         return datetime.fromtimestamp(seconds).astimezone(zone).isoformat("T", precision)
     except (ValueError, OverflowError, OSError):
         return repr(seconds)
+
+
+def format_rate(per_second: float) -> str:
+    """`12.3/s`, `4.5/min`, `0.8/h`: in the unit that shows a number of events."""
+    if per_second >= 1_000:
+        return f"{per_second:,.0f}/s"
+    if per_second == 0 or per_second >= 0.1:
+        return f"{per_second:.3g}/s"
+    return f"{per_second * 60:.3g}/min" if per_second * 60 >= 0.1 else f"{per_second * 3_600:.2g}/h"
+
+
+def format_size(size: int) -> str:
+    """`812 B`, `8.1 kB`, `2.2 MB`, `1,204.0 MB`."""
+    if size < 1_000:
+        return f"{size} B"
+    return f"{size / 1e3:.1f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
 
 
 def format_duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ from flower.api.importer import (
 from flower.cli.base import EXIT_FAILED, QueryCommand, config_file_options, exit_if_empty, load_store_config
 from flower.cli.table import echo_stderr
 from flower.cli.terminal import progress_bar
+from flower.redaction import Redactor, parse_rules
 
 #: Maximum number of rejected lines that are reported one by one.
 _MAX_REPORTED = 20
@@ -30,15 +31,20 @@ _MAX_REPORTED = 20
 
 @click.command("import", cls=QueryCommand)
 @config_file_options
+@click.option("--no-redact", is_flag=True, help="Store secrets as they are in the file; for a trusted source.")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-def import_tasks(*, db: str | None, conf: str | None, file: str) -> None:
+def import_tasks(*, db: str | None, conf: str | None, no_redact: bool, file: str) -> None:
     """Import tasks from FILE (- is standard input), an NDJSON or Parquet file of `flower export`, into a store.
 
     The newer version of an existing task is kept, so a file may be imported again. No recorder may be using the store
-    at the same time. The store is created if it does not exist."""
+    at the same time. The store is created if it does not exist. Secrets are masked by the redaction rules of the
+    configuration."""
     from flower.store.factory import open_writer  # noqa: PLC0415 - slow to import; not needed for --help
 
-    path = load_store_config(db, conf).db
+    config = load_store_config(db, conf)
+    path = config.db
+    rules = parse_rules(config.redact, config.redact_patterns, config.redact_args or ())
+    redactor = None if no_redact else Redactor(rules)
     started_at = time.monotonic()
     rejected_lines = _RejectedLines()
     result = ImportResult()
@@ -48,7 +54,7 @@ def import_tasks(*, db: str | None, conf: str | None, file: str) -> None:
             parquet = detect_import_format(source.peek(4)) == "parquet"
             items = read_parquet(_make_seekable(source)) if parquet else read_ndjson(source)
             with progress_bar("Importing") as report:
-                for result in import_records(items, writer, rejected_lines.add):
+                for result in import_records(items, writer, rejected_lines.add, redactor):
                     report(result.total)
         finally:
             writer.close()

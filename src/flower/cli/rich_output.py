@@ -5,8 +5,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -32,18 +41,34 @@ def print_styled(lines: Iterable[tuple[str, str, str]]) -> None:
 
 def print_table(headers: Sequence[TableHeader], rows: Iterable[Iterable[tuple[str, str]]], gap: int) -> None:
     """Print rows of cells, each a text and its style; `gap` spaces separate two columns."""
+    console = _console()
+    cells = [[Text(text, style) for text, style in row] for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for header in headers:
+    for header, width in zip(headers, _fit_widths(headers, cells, console.width, gap), strict=True):
         table.add_column(
             header.title,
             justify="right" if header.is_right_aligned else "left",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=header.min_width,
+            width=width,
         )
-    for row in rows:
-        table.add_row(*(Text(text, style) for text, style in row))
-    _console().print(table)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _fit_widths(headers: Sequence[TableHeader], cells: Sequence[Sequence[Text]], width: int, gap: int) -> list[int]:
+    """The width of each column: that of its longest cell; if the table is too wide, the widest columns are cut, but not
+    below their minimum and their header. (rich would cut all columns, so that ids are incomplete.)"""
+    least = [max(header.min_width, cell_len(header.title)) for header in headers]
+    widths = [max(least[index], *(row[index].cell_len for row in cells)) for index in range(len(headers))]
+    excess = sum(widths) + gap * (len(widths) - 1) - width
+    for _ in range(max(excess, 0)):
+        widest = max(range(len(widths)), key=lambda index: widths[index] - least[index])
+        if widths[widest] <= least[widest]:
+            break
+        widths[widest] -= 1
+    return widths
 
 
 @contextmanager
@@ -53,3 +78,12 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=total)
         yield lambda completed: progress.update(task, completed=completed)
+
+
+@contextmanager
+def byte_progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; the context is a function that takes the number of bytes done and of all."""
+    columns = (TextColumn(label), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,17 +1,17 @@
 """`flower serve`, `record` and `web`, and `celery flower`: the commands that run until a signal arrives."""
 
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import click
 
-from flower.celery_app import LazyApp, import_task_modules, lazy_app
-from flower.cli.options import OptionsCommand, app_options, config_options, load_server_config
+from flower.celery_app import LazyApp, lazy_app
+from flower.cli.celery_order import check_order, load_with_order, warn_order
+from flower.cli.global_options import apply_options, stored_options
+from flower.cli.options import RECORD_OPTIONS, WEB_OPTIONS, OptionsCommand, config_options, load_server_config
+from flower.cli.temporary_store import with_writable_store
 from flower.config import Config
-from flower.errors import FlowerError, InvalidRequest
+from flower.errors import FlowerError
 
 
 def _run_or_exit(work: Callable[[], None]) -> None:
@@ -24,56 +24,46 @@ def _run_or_exit(work: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def _change_directory(path: str) -> None:
-    """Raises InvalidRequest."""
-    try:
-        os.chdir(Path(path).expanduser())
-    except (OSError, RuntimeError) as error:
-        raise InvalidRequest(f"--workdir: cannot change to {path}: {getattr(error, 'strerror', error)}") from error
-
-
 def celery_flower(ctx: click.Context, /, **options: str | None) -> None:
     """`celery [celery options] flower [options]`; the application is that of the celery program."""
 
     def work() -> None:
+        given = stored_options(ctx)
+        check_order(ctx, given)
+        apply_options(given)
         config = load_server_config(ctx, options)
-        _serve(config, LazyApp(lambda: import_task_modules(ctx.obj.app)), bool(ctx.obj.quiet))
+        warn_order(given)
+        _serve(config, load_with_order(ctx, given), bool(ctx.obj.quiet or given.get("quiet")))
 
     _run_or_exit(work)
 
 
 def _server_command(start: Callable[[Config, LazyApp, bool], None]) -> Callable[..., None]:
-    @app_options
     @config_options
     @click.pass_context
-    def command(
-        ctx: click.Context,
-        /,
-        *,
-        app: str | None,
-        broker: str | None,
-        workdir: str | None,
-        quiet: bool,
-        **options: str | None,
-    ) -> None:
+    def command(ctx: click.Context, /, **options: str | None) -> None:
         def work() -> None:
-            if workdir:
-                _change_directory(workdir)
-            start(load_server_config(ctx, options), lazy_app(app, broker), quiet)
+            given = stored_options(ctx)
+            apply_options(given)
+            app = lazy_app(given.get("app"), given.get("broker"))
+            start(load_server_config(ctx, options), app, bool(given.get("quiet")))
 
         _run_or_exit(work)
 
     return command
 
 
-def _serve(config: Config, app: LazyApp, quiet: bool, **options: Any) -> None:
+def _serve(config: Config, app: LazyApp, quiet: bool) -> None:
     from flower.app import serve  # noqa: PLC0415 - large; not needed for --help
 
-    serve(config, app, quiet=quiet, **options)
+    with with_writable_store(config) as usable:
+        serve(usable, app, quiet=quiet)
 
 
 def _web(config: Config, app: LazyApp, quiet: bool) -> None:
-    _serve(config, app, quiet, with_recorder=False)
+    from flower.app import serve  # noqa: PLC0415 - large; not needed for --help
+
+    serve(config, app, quiet=quiet, with_recorder=False)
 
 
 def _record(config: Config, app: LazyApp, _quiet: bool) -> None:
@@ -85,5 +75,9 @@ def _record(config: Config, app: LazyApp, _quiet: bool) -> None:
 serve = click.command("serve", cls=OptionsCommand, help="Record events and serve the web UI (default).")(
     _server_command(_serve)
 )
-record = click.command("record", cls=OptionsCommand, help="Record events only.")(_server_command(_record))
-web = click.command("web", cls=OptionsCommand, help="Serve the web UI only, from the store.")(_server_command(_web))
+record = click.command("record", cls=OptionsCommand, config_options=RECORD_OPTIONS, help="Record events only.")(
+    _server_command(_record)
+)
+web = click.command(
+    "web", cls=OptionsCommand, config_options=WEB_OPTIONS, help="Serve the web UI only, from the store."
+)(_server_command(_web))

@@ -14,10 +14,10 @@ from flower.cli.base import (
     exit_if_empty,
     exit_if_partial,
     format_options,
+    limit_option,
     query_command,
     query_options,
     selected_format,
-    window_since,
 )
 from flower.cli.formatting import parse_duration_option
 from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_output, write_table
@@ -27,35 +27,27 @@ from flower.store.query_results import FACETS
 _STATISTICS_COLUMNS = (
     TableColumn("tasks", "integer", drop_order=0, min_width=6),
     TableColumn("failed", "integer", drop_order=2, min_width=6),
-    TableColumn("failure_rate", "part", drop_order=1, min_width=6, title="rate"),
-    TableColumn("throughput", "rate", drop_order=5, min_width=7, title="per s"),
-    TableColumn("wait_p50", "duration", drop_order=6, min_width=7, title="wait p50"),
-    TableColumn("wait_p95", "duration", drop_order=4, min_width=7, title="p95"),
+    TableColumn("retries", "integer", drop_order=6, min_width=7),
+    TableColumn("failure_rate", "part", drop_order=1, min_width=12, title="failure rate"),
+    TableColumn("throughput", "rate", drop_order=5, min_width=10, title="throughput"),
+    TableColumn("wait_p50", "duration", drop_order=6, min_width=8, title="wait p50"),
+    TableColumn("wait_p95", "duration", drop_order=4, min_width=8, title="wait p95"),
     TableColumn("runtime_p50", "duration", drop_order=2, min_width=7, title="run p50"),
-    TableColumn("runtime_p95", "duration", drop_order=0, min_width=7, title="p95"),
-    TableColumn("runtime_p99", "duration", drop_order=3, min_width=7, title="p99"),
+    TableColumn("runtime_p95", "duration", drop_order=0, min_width=7, title="run p95"),
+    TableColumn("runtime_p99", "duration", drop_order=3, min_width=7, title="run p99"),
 )
 
 
 @query_command("stats")
 @query_options
 @click.option("--by", metavar="FIELD", help=f"Group by one of {', '.join(FACETS)}.")
-@click.option(
-    "--since",
-    callback=parse_duration_option,
-    metavar="DURATION",
-    help="Time window that ends now, e.g. 24h or 7d.",
-)
 @click.option("--interval", callback=parse_duration_option, metavar="DURATION", help="Bucket width, e.g. 1h or 15m.")
-@click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Maximum number of groups."
-)
+@limit_option(20, "Maximum number of groups.")
 @format_options
 def stats(
     ctx: CommandContext,
     *,
     by: str | None,
-    since: float | None,
     interval: float | None,
     limit: int,
     output_formats: tuple[OutputFormat, ...],
@@ -67,9 +59,8 @@ def stats(
             "--by and --interval are mutually exclusive",
             hint="use a query to select one group: --interval 1h name:billing",
         )
-    window = window_since(ctx.window, since)
     group_by = "time" if interval is not None else by
-    statistics = task_stats(ctx.store, ctx.query, by=group_by, width=interval, limit=limit, **window)
+    statistics = task_stats(ctx.store, ctx.query, by=group_by, width=interval, limit=limit, **ctx.window)
     if output_format == "json":
         write_output(dump_json(statistics) + b"\n", output_format)
     else:
@@ -94,7 +85,8 @@ def _write_stats(
     if on_terminal and group_by != "time" and statistics.more:
         rows.append([f"({statistics.more} more)", *[None] * len(_STATISTICS_COLUMNS)])
     if on_terminal:
-        rows.append([None if group_by == "time" else "all", *_to_row(statistics.total)])
+        rows = [[group or "(none)", *row] for group, *row in rows]
+        rows.append(["all", *_to_row(statistics.total)])
     write_table([group_column, *_STATISTICS_COLUMNS], rows, output_format, zone=ctx.zone)
 
 
@@ -102,6 +94,7 @@ def _to_row(stats: GroupStats) -> list[Any]:
     return [
         stats.count,
         stats.states.get("FAILURE", 0),
+        stats.retries,
         stats.failure_rate,
         stats.throughput,
         stats.wait.p50,

@@ -2,10 +2,10 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import tzinfo
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
 import click
@@ -14,12 +14,15 @@ from flower.api.csv_format import escape_csv_formula, format_csv_lines
 from flower.api.json_encoder import dump_json
 from flower.cli.escaping import escape_control, escape_csv, escape_json
 from flower.cli.formatting import NUMERIC_KINDS, ValueKind, format_human, format_machine
+from flower.cli.task_ids import shorten_ids
 
 OutputFormat: TypeAlias = Literal["json", "ndjson", "csv"]
 
 #: Rows of one table. The column widths of a longer result are computed again for each part, so that output starts
 #: before the last row is read.
 _ROWS_PER_TABLE = 500
+#: Maximum width of a column of ids: that of a UUID.
+_MAX_ID_WIDTH = 36
 #: Spaces between two columns of a table.
 _COLUMN_GAP = 2
 
@@ -46,6 +49,13 @@ class TableColumn:
     min_width: int = 8
     #: header on a terminal, by default the name
     title: str | None = None
+    #: a task id, of which a terminal shows the first characters where they are unique
+    is_short_id: bool = False
+
+    @property
+    def required_width(self) -> int:
+        """The minimum width including the header."""
+        return max(self.min_width, len(self.title or self.name))
 
 
 def write_table(
@@ -100,15 +110,24 @@ def echo_stderr(text: str) -> None:
     click.echo(escape_control(text), err=True)
 
 
-def fit_columns(columns: Sequence[TableColumn], width: int) -> list[int]:
-    """The indexes of the columns that fit into `width` characters, by their drop order."""
-    indexes = list(range(len(columns)))
-    while sum(columns[index].min_width + _COLUMN_GAP for index in indexes) - _COLUMN_GAP > width:
+def fit_columns(columns: Sequence[TableColumn], width: int, empty: Set[int] = frozenset()) -> list[int]:
+    """The indexes of the columns that fit into `width` characters, by their drop order, without the `empty` ones."""
+    indexes = [index for index in range(len(columns)) if index not in empty]
+    while sum(columns[index].required_width + _COLUMN_GAP for index in indexes) - _COLUMN_GAP > width:
         last = max(indexes, key=lambda index: columns[index].drop_order)
         if columns[last].drop_order == 0:
             break
         indexes.remove(last)
     return indexes
+
+
+def _find_empty_columns(columns: Sequence[TableColumn], rows: Sequence[Sequence[Any]]) -> Set[int]:
+    """The columns that may be dropped and have no value in any row."""
+    return {
+        index
+        for index, column in enumerate(columns)
+        if column.drop_order and all(row[index] is None or row[index] == "" for row in rows)
+    }
 
 
 class _CountedRows:
@@ -128,25 +147,40 @@ def _print_tables(columns: Sequence[TableColumn], rows: Iterable[Sequence[Any]],
     from flower.cli import rich_output  # noqa: PLC0415 - needed on a terminal only
 
     iterator = iter(rows)
-    indexes = fit_columns(columns, shutil.get_terminal_size().columns)
+    first = list(islice(iterator, _ROWS_PER_TABLE))
+    columns = [_with_id_width(column, index, first) for index, column in enumerate(columns)]
+    indexes = fit_columns(columns, shutil.get_terminal_size().columns, _find_empty_columns(columns, first))
     shown = [columns[index] for index in indexes]
     headers = [
         rich_output.TableHeader(column.title or column.name, column.kind in NUMERIC_KINDS, column.min_width)
         for column in shown
     ]
+    iterator = chain(first, iterator)
     while chunk := list(islice(iterator, _ROWS_PER_TABLE)):
-        cells = ([_to_cell(columns[index], row[index], zone) for index in indexes] for row in chunk)
+        short = shorten_ids(row[index] for index in indexes if columns[index].is_short_id for row in chunk)
+        cells = ([_to_cell(columns[index], row[index], zone, short) for index in indexes] for row in chunk)
         rich_output.print_table(headers, cells, _COLUMN_GAP)
 
 
-def _to_cell(column: TableColumn, value: Any, zone: tzinfo | None) -> tuple[str, str]:
+def _with_id_width(column: TableColumn, index: int, rows: Sequence[Sequence[Any]]) -> TableColumn:
+    """A column of ids is as wide as they are, because a part of an id is of no use."""
+    if not column.is_short_id:
+        return column
+    short = shorten_ids(row[index] for row in rows)
+    widths = (len(short.get(row[index], str(row[index] or ""))) for row in rows)
+    return replace(column, min_width=min(max(widths, default=0), _MAX_ID_WIDTH))
+
+
+def _to_cell(column: TableColumn, value: Any, zone: tzinfo | None, short_ids: Mapping[object, str]) -> tuple[str, str]:
     """The text and the style of a cell."""
+    if column.is_short_id:
+        value = short_ids.get(value, value)
     return format_human(value, column.kind, zone), _cell_style(column, value)
 
 
 def _cell_style(column: TableColumn, value: Any) -> str:
     if column.name == "state":
-        return STATE_STYLES.get(str(value), "")
+        return STATE_STYLES.get(str(value), "yellow" if str(value).endswith("(lost)") else "")
     if column.kind == "part" and value:
         return "red"
     return "dim" if column.name == "uuid" else ""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
 import click
 
@@ -14,6 +15,7 @@ from flower.cli.base import (
     exit_if_empty,
     exit_if_partial,
     format_options,
+    limit_option,
     query_command,
     query_options,
     selected_format,
@@ -21,28 +23,37 @@ from flower.cli.base import (
 from flower.cli.table import OutputFormat, TableColumn, echo_stderr, write_json_array, write_output, write_table
 from flower.errors import InvalidRequest
 from flower.records import Task
+from flower.search.parser import parse_search
+from flower.search.tree import Node, PathCondition, iter_terms
 
-#: Default columns on a terminal, as far as they fit.
+#: Default columns on a terminal, as far as they fit. Columns without values are left out.
 _TERMINAL_COLUMNS = (
-    TableColumn("received_at", "time", drop_order=2, min_width=19),
+    TableColumn("time_at", "time", drop_order=4, min_width=19, title="time"),
     TableColumn("state", drop_order=0, min_width=7),
     TableColumn("name", drop_order=0, min_width=12),
-    TableColumn("worker", drop_order=5, min_width=14),
-    TableColumn("wait", "duration", drop_order=4, min_width=6),
-    TableColumn("runtime", "duration", drop_order=3, min_width=7),
     TableColumn("exception", drop_order=6, min_width=24),
-    TableColumn("uuid", drop_order=1, min_width=36),
+    TableColumn("worker", drop_order=5, min_width=14),
+    TableColumn("wait", "duration", drop_order=7, min_width=6),
+    TableColumn("runtime", "duration", drop_order=3, min_width=7),
+    TableColumn("uuid", drop_order=1, min_width=8, title="id", is_short_id=True),
 )
+#: Minimum width of a column that the query adds.
+_MIN_EXTRA_WIDTH = 10
+#: Fields of a query whose tasks are failures: their exception is shown before their times.
+_FAILURE_FIELDS = frozenset({"exception", "traceback", "failure"})
+_FAILURE_STATES = frozenset({"FAILURE", "RETRY"})
+#: Fields that a table shows if the query names them.
+_EXTRA_FIELDS = ("client", "eta", "exchange", "priority", "queue", "retries", "routing_key")
+#: On a terminal the mark of a lost task is beside its state, which is the last one that was proven.
+_MARKED_STATE = Column("state", "text", lambda task: f"{task.state} (lost)" if task.lost else task.state)
 #: Default columns in a pipe.
-_PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received_at", "runtime")
+_PIPE_COLUMNS = ("uuid", "name", "state", "worker", "received_at", "runtime", "lost_reason")
 
 
 @query_command("tasks")
 @query_options
-@click.option("--sort", metavar="KEYS", help="Sort keys, e.g. -runtime,name.  [-received]")
-@click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="Maximum number of tasks."
-)
+@click.option("--sort", metavar="KEYS", help="Sort keys, e.g. -runtime,name.  [-time]")
+@limit_option(50, "Maximum number of tasks.")
 @click.option(
     "--all", "everything", is_flag=True, help="List all tasks and print them as they are read; ignores --limit."
 )
@@ -61,7 +72,7 @@ def tasks(
     columns: str | None,
     output_formats: tuple[OutputFormat, ...],
 ) -> None:
-    """List tasks matching QUERY (see docs/search.md), newest received first."""
+    """List tasks matching QUERY (see docs/search.md), newest first."""
     output_format = selected_format(output_formats)
     selected = None if columns is None else get_columns(columns)
     if cursor is not None and (offset is not None or everything):
@@ -84,7 +95,7 @@ def _write_tasks(
 ) -> int:
     if selected is None and output_format in ("json", "ndjson"):
         return _write_records(stream, output_format)
-    columns, table_columns = _select_columns(selected, output_format)
+    columns, table_columns = _select_columns(ctx, selected, output_format)
     rows = ([column.value(task) for column in columns] for task in stream)
     return write_table(table_columns, rows, output_format, zone=ctx.zone)
 
@@ -108,11 +119,31 @@ def _write_records(stream: Iterable[Task], output_format: OutputFormat | None) -
 
 
 def _select_columns(
-    selected: tuple[Column, ...] | None, output_format: OutputFormat | None
+    ctx: CommandContext, selected: tuple[Column, ...] | None, output_format: OutputFormat | None
 ) -> tuple[list[Column], list[TableColumn]]:
     if selected is None and output_format is None and sys.stdout.isatty():
-        return [COLUMNS[column.name] for column in _TERMINAL_COLUMNS], list(_TERMINAL_COLUMNS)
+        shown = select_terminal_columns(parse_search(ctx.query))
+        names = [column.name for column in shown]
+        values = dict(zip(names, get_columns(names), strict=True))
+        return [_MARKED_STATE if name == "state" else values[name] for name in names], shown
     columns = list(
         selected or (RECORD_COLUMNS if output_format == "csv" else [COLUMNS[name] for name in _PIPE_COLUMNS])
     )
     return columns, [TableColumn(column.name, column.kind, min_width=4) for column in columns]
+
+
+def select_terminal_columns(where: Node) -> list[TableColumn]:
+    """The columns for the tasks of a query: the fields that it names, and for failures the exception instead of
+    times."""
+    terms = list(iter_terms(where))
+    fields = {term.field for term in terms}
+    failures = bool(fields & _FAILURE_FIELDS) or any(
+        term.field == "state" and term.value in _FAILURE_STATES for term in terms
+    )
+    order = {"exception": 1, "worker": 2, "time_at": 3, "runtime": 5} if failures else {}
+    order |= dict.fromkeys(fields & {"worker", "runtime", "wait", "exception"}, 1)
+    columns = [replace(column, drop_order=order.get(column.name, column.drop_order)) for column in _TERMINAL_COLUMNS]
+    paths = [".".join((term.field, *term.value.keys)) for term in terms if isinstance(term.value, PathCondition)]
+    names = [*(name for name in _EXTRA_FIELDS if name in fields), *paths]
+    extra = [TableColumn(each.name, each.kind, 1, _MIN_EXTRA_WIDTH) for each in (get_columns(names) if names else ())]
+    return [*columns[:3], *extra, *columns[3:]]

@@ -56,3 +56,13 @@ def progress_bar(label: str, total: int | None = None) -> AbstractContextManager
     from flower.cli import rich_output  # noqa: PLC0415 - needed on a terminal only
 
     return rich_output.progress_bar(label, total)
+
+
+def byte_progress_bar(label: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    """A progress bar on standard error if that is a terminal. The context is a function that takes the number of bytes
+    done and of all bytes."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda done, total: None)
+    from flower.cli import rich_output  # noqa: PLC0415 - needed on a terminal only
+
+    return rich_output.byte_progress_bar(label)

@@ -31,10 +31,10 @@ _TOKEN_COLUMNS = (
     TableColumn("owner", drop_order=2, min_width=8),
     TableColumn("permissions", drop_order=1, min_width=12),
     TableColumn("state", drop_order=0, min_width=7),
-    TableColumn("expires_at", "time", drop_order=1, min_width=19),
-    TableColumn("last_used_at", "time", drop_order=3, min_width=19),
-    TableColumn("last_used_from", drop_order=4, min_width=10),
-    TableColumn("created_at", "time", drop_order=5, min_width=19),
+    TableColumn("expires_at", "time", drop_order=1, min_width=19, title="expires"),
+    TableColumn("last_used_at", "time", drop_order=3, min_width=19, title="last used"),
+    TableColumn("last_used_from", drop_order=4, min_width=10, title="last used from"),
+    TableColumn("created_at", "time", drop_order=5, min_width=19, title="created"),
 )
 
 

@@ -105,10 +105,10 @@ class InspectionCache:
         """Request replies without waiting; errors are ignored."""
         self._shared_request(target, send_request)
 
-    def new_workers(self, workers: Mapping[str, Worker], now: float) -> list[str]:
-        """The online workers, as known from events, that have not replied since they started. A worker that does not
-        reply is listed again after a delay."""
-        return [worker.hostname for worker in workers.values() if worker.is_alive(now) and self._is_new(worker, now)]
+    def new_workers(self, live_workers: Iterable[Worker], now: float) -> list[str]:
+        """Those of these workers that have not replied since they started. A worker that does not reply is listed again
+        after a delay."""
+        return [worker.hostname for worker in live_workers if self._is_new(worker, now)]
 
     def _is_new(self, worker: Worker, now: float) -> bool:
         cached = self._workers.get(worker.hostname)

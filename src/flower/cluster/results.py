@@ -1,6 +1,7 @@
 """Access to the result backend: read results, wait for them, convert them to dicts. All functions block and run in a
 thread of `thread_pools`; the connections of the backend belong to that thread."""
 
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from celery.exceptions import TimeoutError as NotReady
 from celery.result import AsyncResult
 from celery.states import EXCEPTION_STATES, PENDING, READY_STATES, SUCCESS
 
+from flower.capture.decompression import BodyTooLarge, limit_kombu_decompression
 from flower.cluster.connection import translate_broker_errors
 from flower.cluster.thread_pools import PoolName
-from flower.errors import NoResultBackend, TaskFailed
+from flower.errors import NoResultBackend, ResultTooLarge, TaskFailed
 
 ResultDict = TypedDict(
     "ResultDict",
@@ -47,12 +49,29 @@ def check_backend(app: Celery) -> None:
             app.backend.get_task_meta("flower-backend-check")
 
 
+def limit_decompression() -> None:
+    """Limit the size of compressed results that this process reads. Not for use inside another program."""
+    limit_kombu_decompression()
+
+
 def read_result(app: Celery, task_id: str) -> ResultDict:
     """The current result in the backend; state PENDING if the backend does not know the id."""
     if not has_backend(app):
         raise NoResultBackend
-    with translate_broker_errors():
-        return to_result_dict(app.AsyncResult(task_id))
+    try:
+        with translate_broker_errors():
+            _close_old_django_connections()
+            return to_result_dict(app.AsyncResult(task_id))
+    except BodyTooLarge as error:
+        raise ResultTooLarge(task_id) from error
+
+
+def _close_old_django_connections() -> None:
+    """Renew the connections of this thread that are broken or too old, as Django does before each request."""
+    configuration, database = sys.modules.get("django.conf"), sys.modules.get("django.db")
+    # A program can import Django without its settings, for example with a library that supports it.
+    if database is not None and configuration is not None and configuration.settings.configured:
+        database.close_old_connections()
 
 
 def to_result_dict(result: AsyncResult) -> ResultDict:

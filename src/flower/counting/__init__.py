@@ -4,6 +4,6 @@ aggregator   events to counters, exactly once
 cardinality  limit of label values
 """
 
-from flower.counting.aggregator import CounterUpdate, EventAggregator, PendingBatch
+from flower.counting.aggregator import CounterUpdate, EventAggregator, EventCounts
 
-__all__ = ["CounterUpdate", "EventAggregator", "PendingBatch"]
+__all__ = ["CounterUpdate", "EventAggregator", "EventCounts"]

@@ -1,21 +1,17 @@
 """Aggregates events into counters, exactly once.
 
-Counters are written in the same transaction that allows the broker to discard the events: after a crash no count of a
-discarded event is missing, and an event that the broker redelivers, because its acknowledgement was lost, is recognised
-by its mark and not counted twice.
+An event is counted in the same transaction that writes its effect on the task. After a crash, an event whose effect was
+not written is delivered again and counted then; any other event that is delivered again leaves the task unchanged, and
+is not counted.
 """
 
-from array import array
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final, TypeVar
-from zlib import crc32
 
-from flower.capture.protocols import CapturedBatch
 from flower.counters import OTHER, CounterKey, CounterLimits, DurationHistogram, TaskCounters, duration_bucket_bounds
 from flower.counting.cardinality import LabelLimiter
 from flower.records import Event, Task
@@ -64,13 +60,14 @@ def build_histograms(
 class TaskCounterBuilder:
     """Counters of one task type on one worker, updated in place."""
 
-    __slots__ = ("_events", "_runtime", "_wait", "key")
+    __slots__ = ("_backoff", "_events", "_runtime", "_wait", "key")
 
     def __init__(self, key: CounterKey, counters: TaskCounters | None = None) -> None:
         self.key = key
         self._events = dict(counters.events) if counters else {}
         self._runtime = _restore(counters.runtime) if counters and counters.runtime else None
         self._wait = _restore(counters.wait) if counters and counters.wait else None
+        self._backoff = _restore(counters.backoff) if counters and counters.backoff else None
 
     def add_events(self, event_type: str, count: int, now: float) -> None:
         counted = self._events.get(event_type)
@@ -86,15 +83,21 @@ class TaskCounterBuilder:
             self._wait = HistogramBuilder(now)
         return self._wait
 
+    def backoff_builder(self, now: float) -> HistogramBuilder:
+        if self._backoff is None:
+            self._backoff = HistogramBuilder(now)
+        return self._backoff
+
     @property
     def counters(self) -> TaskCounters:
-        runtime, wait = self._runtime, self._wait
+        runtime, wait, backoff = self._runtime, self._wait, self._backoff
         return TaskCounters(
             self.key[0],
             self.key[1],
             self._events.copy(),
             None if runtime is None else runtime.histogram,
             None if wait is None else wait.histogram,
+            None if backoff is None else backoff.histogram,
         )
 
 
@@ -104,14 +107,8 @@ def _restore(histogram: DurationHistogram) -> HistogramBuilder:
     return builder
 
 
-#: Number of writes whose events are recognised: by the third write the broker has received the first acknowledgement.
-_MARK_GENERATIONS: Final = 3
-
 #: Maximum number of characters of a name.
 _MAX_NAME_LENGTH: Final = 500
-
-#: Encoding and error handler that accept lone surrogates.
-_ENCODING: Final = ("utf-8", "surrogatepass")
 
 #: Sender, event type, task.
 _CountKey = tuple[str | None, str, str | None]
@@ -122,37 +119,59 @@ _WorkerTask = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class CounterUpdate:
-    """For the store: the current values of changed counters, keys to remove first, and the marks of those of the
-    counted events that may be redelivered (None: no such events)."""
+    """For the store: the current values of changed counters, and keys to remove first."""
 
     counters: Sequence[TaskCounters] = ()
     removed_keys: Sequence[CounterKey] = ()
-    marks: bytes | None = None
 
 
-@dataclass(slots=True)
-class PendingBatch:
-    """Counts of one captured batch until the broker may discard it. The recorder fills the lists while it folds: a
-    function call per event would cost more than all the counting."""
+class EventCounts:
+    """Counts of events that are not written yet: of one task, or of workers."""
 
-    token: int
-    received: float
-    marks: Sequence[int]
-    #: `id` of events that were counted before and are redelivered
-    duplicates: frozenset[int]
-    events: list[_CountKey] = field(default_factory=list)
-    #: runtimes, with the worker and task
-    runtimes: list[tuple[_WorkerTask, float]] = field(default_factory=list)
-    #: started events, each with the task after it; and how long each task waited
-    started: list[tuple[Event, Task]] = field(default_factory=list)
-    waits: list[tuple[str | None, float]] = field(default_factory=list)
+    __slots__ = ("backoffs", "events", "runtimes", "waits")
+
+    def __init__(self) -> None:
+        self.events: list[_CountKey] = []
+        #: runtimes, with the worker and task
+        self.runtimes: list[tuple[_WorkerTask, float]] | None = None
+        #: how long the task waited, with its name
+        self.waits: list[tuple[str | None, float]] | None = None
+        #: time from a retry to the next start, with the name of the task
+        self.backoffs: list[tuple[str | None, float]] | None = None
+
+    def add(self, event: Event, task: Task) -> None:
+        """Count an event that changed the task into this."""
+        name = event.name or task.name
+        self.events.append((event.hostname, event.type, name))
+        if event.runtime:
+            if self.runtimes is None:
+                self.runtimes = []
+            self.runtimes.append(((event.hostname, name), event.runtime))
+        elif event.type == "task-started":
+            self._add_start(event, task)
+
+    def add_worker_event(self, event: Event) -> None:
+        """Count an event of a worker. It belongs to no task type."""
+        self.events.append((event.hostname, event.type, None))
+
+    def _add_start(self, event: Event, task: Task) -> None:
+        wait = _wait_seconds(event, task)
+        if wait is not None:
+            if self.waits is None:
+                self.waits = []
+            self.waits.append((task.name, wait))
+        backoff = task.backoff_before(event.timestamp) if task.earlier else None
+        if backoff is not None:
+            if self.backoffs is None:
+                self.backoffs = []
+            self.backoffs.append((task.name, backoff))
 
 
 class EventAggregator:
     """Adds up the events of captured batches. Used by the recorder only, in its thread."""
 
-    def __init__(self, counters: Iterable[TaskCounters], marks: bytes, limits: CounterLimits, now: float) -> None:
-        """`counters` and `marks` are the content of the store."""
+    def __init__(self, counters: Iterable[TaskCounters], limits: CounterLimits, now: float) -> None:
+        """`counters` is the content of the store."""
         self._bounds = duration_bucket_bounds(limits.bucket_bounds)
         self._builders: dict[CounterKey, TaskCounterBuilder] = {}
         self._workers = LabelLimiter[str]("workers and producers", limits.max_names, self._remove_workers)
@@ -161,71 +180,29 @@ class EventAggregator:
         self._worker_tasks = LabelLimiter[CounterKey]("(worker, task type) pairs", limits.max_pairs, self._remove_keys)
         self._changed: dict[CounterKey, TaskCounterBuilder] = {}
         self._removed_keys: list[CounterKey] = []
-        self._pending_batches: deque[PendingBatch] = deque()
-        #: marks that are recognised: of pending batches, of the current write, of the last writes
-        self._known_marks = set(array("q", marks))
-        self._unwritten_marks: list[int] = []
-        self._written_marks: deque[Sequence[int]] = deque([array("q", marks)])
         for each in counters:
             self._load_counters(each, now)
 
-    def begin_batch(self, captured: CapturedBatch) -> PendingBatch:
-        """The pending batch for the events of this captured batch, which are about to be folded."""
-        if captured.messages:
-            marks, duplicates = self._deduplicate(captured.events)
-            batch = PendingBatch(captured.token, captured.received, marks, duplicates)
-        else:
-            # the broker does not keep the messages: there is no redelivery
-            batch = PendingBatch(0, captured.received, (), frozenset())
-        return batch
+    def collect(self, counts: Sequence[EventCounts], now: float) -> CounterUpdate:
+        """Add these counts. Returns the update to write; a part that was not written is returned again."""
+        if counts:
+            self._add_counts(counts, now)
+        return CounterUpdate([builder.counters for builder in self._changed.values()], tuple(self._removed_keys))
 
-    def add_batch(self, batch: PendingBatch) -> None:
-        """The events are folded, and the lists of the batch are filled."""
-        batch.waits = [
-            (task.name, _wait_seconds(event, task)) for event, task in batch.started if _has_known_wait(task)
-        ]
-        batch.started = []  # events take more memory than their counts
-        self._pending_batches.append(batch)
-
-    def collect(self, token: int) -> CounterUpdate:
-        """The update to write when everything up to this token is about to be acknowledged. It is returned again until
-        `mark_written` is called."""
-        batches: list[PendingBatch] = []
-        while self._pending_batches and self._pending_batches[0].token <= token:
-            batches.append(self._pending_batches.popleft())
-        if batches:
-            self._count_batches(batches)
-            self._unwritten_marks.extend(chain.from_iterable(batch.marks for batch in batches))
-        marks = array("q", self._unwritten_marks).tobytes() if self._unwritten_marks else None
-        return CounterUpdate([builder.counters for builder in self._changed.values()], tuple(self._removed_keys), marks)
+    def list_full_labels(self, now: float) -> list[str]:
+        """The kinds of names of which some were counted as OTHER within the last hour."""
+        limiters = (self._tasks, self._workers, self._types, self._worker_tasks)
+        return [limiter.label_name for limiter in limiters if limiter.is_full(now)]
 
     def mark_written(self) -> None:
         """The result of `collect` is on disk."""
-        if self._unwritten_marks:
-            self._written_marks.append(self._unwritten_marks)
-            self._unwritten_marks = []
-            if len(self._written_marks) > _MARK_GENERATIONS:
-                self._known_marks.difference_update(self._written_marks.popleft())
         self._changed = {}
         self._removed_keys = []
 
-    def _deduplicate(self, events: Sequence[Event]) -> tuple[Sequence[int], frozenset[int]]:
-        """The marks of events not counted before, and the ids of events that were."""
-        marks = [_event_mark(event) for event in events]
-        distinct = set(marks)
-        duplicates: frozenset[int] = frozenset()
-        if len(distinct) < len(marks) or not distinct.isdisjoint(self._known_marks):
-            new_events = {
-                mark: id(event) for mark, event in zip(marks, events, strict=True) if mark not in self._known_marks
-            }
-            marks, duplicates = list(new_events), frozenset(map(id, events)).difference(new_events.values())
-        self._known_marks.update(marks)
-        return marks, duplicates
-
-    def _count_batches(self, batches: Sequence[PendingBatch]) -> None:
-        """Count several batches at once: the same few thousand combinations recur."""
-        now, bounds = batches[-1].received, self._bounds
-        counts = Counter(chain.from_iterable(batch.events for batch in batches))
+    def _add_counts(self, pending: Sequence[EventCounts], now: float) -> None:
+        """Count the events of many tasks at once: the same few thousand combinations recur."""
+        bounds = self._bounds
+        counts = Counter(chain.from_iterable(each.events for each in pending))
         builders: dict[_WorkerTask, TaskCounterBuilder] = {}
         labels = {
             event_type: self._event_type_label(event_type, now)
@@ -237,13 +214,17 @@ class EventAggregator:
                 builder = builders[worker, task] = self._builder_for(worker or "", task or "", now)
             builder.add_events(labels[event_type], count, now)
         for key, histogram in build_histograms(
-            chain.from_iterable(batch.runtimes for batch in batches), bounds, now
+            chain.from_iterable(each.runtimes for each in pending if each.runtimes), bounds, now
         ).items():
             builders[key].runtime_builder(now).merge(histogram.counts, histogram.total)
         for name, histogram in build_histograms(
-            chain.from_iterable(batch.waits for batch in batches), bounds, now
+            chain.from_iterable(each.waits for each in pending if each.waits), bounds, now
         ).items():
             self._builder_for(None, name or "", now).wait_builder(now).merge(histogram.counts, histogram.total)
+        for name, histogram in build_histograms(
+            chain.from_iterable(each.backoffs for each in pending if each.backoffs), bounds, now
+        ).items():
+            self._builder_for(None, name or "", now).backoff_builder(now).merge(histogram.counts, histogram.total)
 
     def _event_type_label(self, event_type: str, now: float) -> str:
         return _clean_name(event_type) if self._types.admit(event_type, now) else OTHER
@@ -303,27 +284,12 @@ class EventAggregator:
             )
 
 
-def _has_known_wait(task: Task) -> bool:
-    """Whether the task was to start immediately and the time from which it waited is known."""
-    return task.eta is None and (task.received is not None or task.sent is not None)
-
-
-def _wait_seconds(event: Event, task: Task) -> float:
-    """Seconds from sent to started. For a retry, seconds from received to started: before that it was running."""
-    since = task.received if task.sent is None or (task.retries and task.received is not None) else task.sent
-    return event.timestamp - (since or 0.0)
-
-
-def _event_mark(event: Event) -> int:
-    """64 bits, the same in every process: hashes of numbers are not salted."""
-    return hash(
-        (event.timestamp, event.clock or 0, _type_hash(event.type), crc32((event.uuid or "").encode(*_ENCODING)))
-    )
-
-
-@lru_cache(1_000)
-def _type_hash(event_type: str) -> int:
-    return crc32(event_type.encode(*_ENCODING))
+def _wait_seconds(event: Event, task: Task) -> float | None:
+    """Seconds from sent to the first start. None if this is a later start, if it is not known, or if the task was not
+    to start immediately."""
+    if task.eta is not None or task.first_started != event.timestamp:
+        return None
+    return task.wait
 
 
 def _clean_name(name: str) -> str:

@@ -58,6 +58,10 @@ class Demo:
         return f"redis://127.0.0.1:{self.broker_port}/0"
 
     @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
     def environment(self) -> dict[str, str]:
         """Without the caller's Celery and Flower settings: CELERY_BROKER_URL would send the orders of the shop to a
         real broker. TMPDIR is in the directory of the demo: a killed child process leaves temporary files behind."""
@@ -67,8 +71,8 @@ class Demo:
             PACE_VARIABLE: str(self.settings.duration_factor),
             "TMPDIR": str(self.folder),
         }
-        # Loopback only, and demo data: the API is open without authentication.
-        return {**inherited, **own, "FLOWER_UNAUTHENTICATED_API": "true"}
+        # Loopback only, and demo data: the API is open without authentication. The demo leaves no process behind.
+        return {**inherited, **own, "FLOWER_UNAUTHENTICATED_API": "true", "FLOWER_EVENT_DRAIN_LINGER": "0"}
 
     def start_broker(self) -> None:
         child = self.children.start("broker", broker.server_command(self.broker_port, self.folder), self.environment)
@@ -94,7 +98,7 @@ class Demo:
             raise InvalidRequest(f"Port {port} is in use", hint="choose another port with --port")
         command = [
             *(sys.executable, "-m", "celery", "-A", "flower.demo.shop", "flower"),
-            *("--address=127.0.0.1", f"--port={port}", f"--db={self.folder / 'store'}"),
+            *("--address=127.0.0.1", f"--port={port}", f"--db={self.store}"),
         ]
         child = self.children.start("flower", command, self.environment)
         self.wait_for(child, lambda: broker.is_port_open(port))
@@ -169,7 +173,11 @@ def _startup_message(demo: Demo, address: str | None) -> str:
     total = f", {settings.tasks} tasks in total" if settings.tasks is not None else ""
     lines = [f"Demo running: 2 workers, {settings.rate:g} tasks/s{total}.", ""]
     if address:
-        lines += [f"    Open    {address}", f"    Try     curl '{address}/api/tasks?state=FAILURE'"]
+        lines += [
+            f"    Open    {address}",
+            f"    Try     curl '{address}/api/tasks?state=FAILURE'",
+            f"    Query   flower --db {demo.store} tasks state:FAILURE",
+        ]
     lines += ["    Stop    Ctrl-C to stop and clean up", ""]
     return "\n".join(lines)
 

@@ -113,8 +113,13 @@ def cors_headers(context: Context) -> Mapping[str, str]:
     return _CORS_HEADERS if not context.login_required and unauthenticated_api_enabled() else {}
 
 
+def client_address(request: Request) -> str:
+    """The address of the client, with the option `xheaders` as reported by the proxy; "" for a Unix socket."""
+    return request.client.host if request.client else ""
+
+
 def credentials_from(request: Request) -> Credentials:
-    client = request.client.host if request.client else ""
+    client = client_address(request)
     # `flower.peer` is the address of the connection, where `client` was taken from a proxy's header.
     peer = request.scope.get("flower.peer", client)
     return Credentials(request.headers, request.cookies.get(SESSION_COOKIE, ""), client, peer)

@@ -17,7 +17,14 @@ from starlette.responses import Response
 from flower.api.context import Context
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError, Forbidden, InvalidRequest, NotFound, StoreError
-from flower.http.access_control import MAX_FORM_SIZE, Denial, Unauthenticated, is_authenticated, request_identity
+from flower.http.access_control import (
+    MAX_FORM_SIZE,
+    Denial,
+    Unauthenticated,
+    client_address,
+    is_authenticated,
+    request_identity,
+)
 from flower.http.request_params import FORM_TYPES
 from flower.http.responses import is_client_error, is_success
 from flower.redaction import MASK, Redactor
@@ -52,10 +59,6 @@ def audit_note(request: Request) -> AuditNote:
         request.state.note = AuditNote()
     note: AuditNote = request.state.note
     return note
-
-
-def client_address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 async def run_audited(
@@ -100,7 +103,7 @@ async def audit_denied(request: Request, context: Context, action: str, denial: 
 
 def redact_parameter(redactor: Redactor, value: Any, name: str = "") -> Any:
     """The value with masked secrets, truncated to what is readable in a log."""
-    if name == _XSRF_FIELD or redactor.is_secret(name):
+    if name == _XSRF_FIELD or redactor.is_secret(name, value):
         return MASK
     if name in _ARGUMENT_FIELDS and isinstance(value, dict | list):
         return f"{len(value)} values" if isinstance(value, list) else sorted(map(str, value))[:_MAX_ITEMS]

@@ -18,6 +18,13 @@ from flower.option_types import FALSE_WORDS, TRUE_WORDS
 #: Maximum size of a request body in bytes.
 MAX_BODY_SIZE = 100 * 1024 * 1024
 
+#: Maximum size of the body of a request that requires no authentication. All connections together must not reach the
+#: limit for all bodies, so that clients without a login cannot keep users from signing in.
+MAX_PUBLIC_BODY_SIZE: Final = 32 * 1024
+
+#: Member of the scope: the maximum size of the body, if it is not MAX_BODY_SIZE.
+MAX_BODY_KEY: Final = "flower.max_body"
+
 #: Integers are clamped to what JSON and every store can represent.
 _MAX_INTEGER = 2**53
 

@@ -1,14 +1,18 @@
 """HTTP responses: JSON and text bodies, and the one table of status codes."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from flower.api.json_encoder import dump_json
 from flower.api.thread_pool import iterate_in_thread
-from flower.errors import BackendUnavailable, FlowerError, NoResultBackend, SearchError
+from flower.errors import BackendUnavailable, FlowerError, NoResultBackend, SearchError, StoreDamaged
+
+log = logging.getLogger(__name__)
 
 OK: Final = 200
 
@@ -35,6 +39,7 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "invalid_store": 503,
     "store_version_mismatch": 503,
     "store_full": 503,
+    "store_damaged": 503,
     "timeout": 504,
 }
 
@@ -46,7 +51,7 @@ _FIRST_SERVER_ERROR: Final = 500
 
 #: Codes of the errors that Starlette raises, by its status.
 _FRAMEWORK_CODES: Final = {
-    STATUS_BY_CODE[code]: code for code in ("not_found", "method_not_allowed", "content_too_large")
+    STATUS_BY_CODE[code]: code for code in ("not_found", "method_not_allowed", "content_too_large", "too_many_requests")
 }
 
 JSON = "application/json; charset=UTF-8"
@@ -100,7 +105,20 @@ async def streaming_response(
         if suffix:
             yield suffix
 
-    return StreamingResponse(body(), headers=dict(headers))
+    return _AbortableResponse(body(), headers=dict(headers))
+
+
+class _AbortableResponse(StreamingResponse):
+    """Ends without the end of the body after an error, so that the server closes the connection and the client does not
+    take half a file for a complete one."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except StoreDamaged:
+            log.warning("Response aborted: tasks cannot be read")  # the file was logged when the damage was met
+        except FlowerError as error:
+            log.warning("Response aborted: %s", error)
 
 
 def redirect(url: str) -> Response:
@@ -109,6 +127,11 @@ def redirect(url: str) -> Response:
 
 def content_too_large() -> HTTPException:
     return HTTPException(STATUS_BY_CODE["content_too_large"])
+
+
+def too_many_bodies() -> HTTPException:
+    detail = "Too many large requests at the same time: try again later"
+    return HTTPException(STATUS_BY_CODE["too_many_requests"], detail, {"retry-after": "10"})
 
 
 def flower_error_response(error: FlowerError) -> Response:

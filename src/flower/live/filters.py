@@ -29,7 +29,7 @@ class StreamFilter:
     query: str = ""
     start: str = ""
     end: str = ""
-    time: TimeKey = "received"
+    time: TimeKey = "time"
     tz: str = ""
     columns: tuple[str, ...] = ()
     text_limit: int = sys.maxsize

@@ -1,11 +1,12 @@
-"""Publish/subscribe hub: one polling loop shared by all subscriptions. The loop stops when there are none."""
+"""Publish/subscribe hub: one loop shared by all subscriptions. The loop stops when there are none."""
 
 import asyncio
 import logging
 import time
 from typing import Final
 
-from flower.errors import BackendUnavailable, FlowerError
+from flower.errors import BackendUnavailable, FlowerError, TooManyRequests
+from flower.live.change_watch import ChangeWatch
 from flower.live.changes import read_latest_sequence
 from flower.live.filters import StreamBackend
 from flower.live.messages import MessageBuilder, StreamMessage, StreamRequest
@@ -15,11 +16,19 @@ from flower.live.subscription import STATUS_MESSAGE_INTERVAL, Subscription
 
 log = logging.getLogger(__name__)
 
+#: Maximum number of streams, and of those of one client: no client can exclude all others.
 MAX_SUBSCRIBERS: Final = 500
+MAX_SUBSCRIBERS_PER_CLIENT: Final = 100
 
-#: Seconds between two reads of the change sequence (50 µs each), and the pause after a failed one.
-POLL_INTERVAL: Final = 0.05
+#: Seconds after which a rejected client may try again.
+RETRY_AFTER: Final = 10
+
+#: Pause after a failed step, in seconds.
 RETRY_DELAY: Final = 1.0
+#: Longest pause without a write, in seconds: messages that depend on the time, or were too early, become due.
+MAX_PAUSE: Final = 0.1
+#: The largest share of the time that steps may take, so that many subscribers do not occupy the server.
+STEP_SHARE: Final = 0.25
 
 
 class Hub:
@@ -42,17 +51,24 @@ class Hub:
         return await backend.run_in_thread(lambda: read_latest_sequence(backend.recorded_reader))
 
     def subscribe(self, backend: StreamBackend, subscription: Subscription) -> None:
-        """Raises BackendUnavailable if there are too many subscriptions."""
+        """Raises TooManyRequests if its client has too many subscriptions, BackendUnavailable if there are too many."""
         if self._close_reason:
             subscription.close(self._close_reason)
             return
-        if len(self._subscriptions) >= MAX_SUBSCRIBERS:
-            hint = "close other streams, or try again later"
-            raise BackendUnavailable(f"Too many open streams (maximum {MAX_SUBSCRIBERS})", hint=hint)
+        self._check_limits(subscription.client)
         self._subscriptions[subscription] = None
         task = self._poll_task
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
             self._poll_task = asyncio.create_task(self._poll_loop(backend))
+
+    def _check_limits(self, client: str) -> None:
+        hint = "close other streams, or try again later"
+        if sum(each.client == client for each in self._subscriptions) >= MAX_SUBSCRIBERS_PER_CLIENT:
+            message = f"Too many open streams of one user or address (maximum {MAX_SUBSCRIBERS_PER_CLIENT})"
+            raise TooManyRequests(message, hint=hint, retry_after=RETRY_AFTER)
+        if len(self._subscriptions) >= MAX_SUBSCRIBERS:
+            message = f"Too many open streams (maximum {MAX_SUBSCRIBERS})"
+            raise BackendUnavailable(message, hint=hint, retry_after=RETRY_AFTER)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         self._subscriptions.pop(subscription, None)
@@ -67,11 +83,13 @@ class Hub:
             subscription.close(reason)
 
     async def _poll_loop(self, backend: StreamBackend) -> None:
-        while True:
-            started = time.monotonic()
-            succeeded = await self._poll_once_safely(backend)
-            pause = POLL_INTERVAL if succeeded else RETRY_DELAY
-            await asyncio.sleep(max(pause - (time.monotonic() - started), pause / 2))
+        with ChangeWatch(backend.recorded_reader.change_signal_path) as watch:
+            while True:
+                started = time.monotonic()
+                succeeded = await self._poll_once_safely(backend)
+                duration = time.monotonic() - started
+                await asyncio.sleep(duration * (1 / STEP_SHARE - 1) if succeeded else RETRY_DELAY)
+                await watch.wait(MAX_PAUSE)
 
     async def _poll_once_safely(self, backend: StreamBackend) -> bool:
         """Whether the step succeeded. The same error is logged once as long as it lasts."""

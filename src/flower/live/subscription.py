@@ -18,18 +18,20 @@ class SubscriptionClosed(Exception):
 
 class Subscription:
     """`position` is the number of the change sequence up to which all changes were sent. `stream_filter` is None for a
-    subscriber that does not receive tasks."""
+    subscriber that does not receive tasks. `client` is what the limit of streams counts as one client."""
 
     def __init__(
         self,
         position: int,
         stream_filter: StreamFilter | None,
         *,
+        client: str = "",
         wants_workers: bool = False,
         wants_status: bool = False,
     ) -> None:
         self.position = position
         self.stream_filter = stream_filter
+        self.client = client
         self.wants_workers = wants_workers
         self.wants_status = wants_status
         #: last version of the workers that was sent; 0 is older than any version

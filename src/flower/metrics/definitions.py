@@ -30,6 +30,7 @@ class MetricFamily:
 
 
 _FLOWER: Final = "As in Flower"
+_WORKERS: Final = "By worker"
 _TYPES: Final = "By task type"
 _QUEUES: Final = "Queues"
 _RECORDER: Final = "Recorder"
@@ -39,7 +40,8 @@ EVENTS: Final = MetricFamily(
     "flower_events",
     "counter",
     ("worker", "type", "task"),
-    "Task events by sender, including custom events; the sender of task-sent is the producer.",
+    "Task events by sender, including custom events; the sender of task-sent is the producer. Each event is counted "
+    "once, however often it is delivered.",
     _FLOWER,
 )
 RUNTIME: Final = MetricFamily(
@@ -63,22 +65,45 @@ ONLINE: Final = MetricFamily(
     "flower_worker_online",
     "gauge",
     ("worker",),
-    "1 while the worker is online; 0 after worker-offline or after two missed heartbeats.",
+    "1 while the worker is online; 0 after worker-offline, or after two missed heartbeats without another sign of "
+    "life. While Bellflower cannot receive or record events, the last known value.",
     _FLOWER,
 )
 EXECUTING: Final = MetricFamily(
     "flower_worker_number_of_currently_executing_tasks",
     "gauge",
     ("worker",),
-    "Running tasks according to the last heartbeat; 0 while the worker is offline.",
+    "Running tasks: state STARTED or a custom one, not lost.",
     _FLOWER,
+)
+
+LAST_SIGN: Final = MetricFamily(
+    "flower_worker_last_seen_timestamp_seconds",
+    "gauge",
+    ("worker",),
+    "Time of the last event or answer of the worker, by the clock of the recorder.",
+    _WORKERS,
+)
+CLOCK_OFFSET: Final = MetricFamily(
+    "flower_worker_clock_offset_seconds",
+    "gauge",
+    ("worker",),
+    "Seconds by which the clock of the worker is ahead of the recorder's; absent if unknown.",
+    _WORKERS,
 )
 
 WAIT: Final = MetricFamily(
     "flower_task_queue_wait_seconds",
     "histogram",
     ("task",),
-    "Time between sent (received, without a task-sent event) and started of tasks without ETA.",
+    "Time between sent (received, without a task-sent event) and the first start of tasks without ETA.",
+    _TYPES,
+)
+BACKOFF: Final = MetricFamily(
+    "flower_task_backoff_seconds",
+    "histogram",
+    ("task",),
+    "Time between a retry and the next start of the task.",
     _TYPES,
 )
 TYPE_RUNTIME: Final = MetricFamily(
@@ -147,6 +172,13 @@ BACKLOG: Final = MetricFamily(
 BLOCKED: Final = MetricFamily(
     "flower_recorder_blocked", "gauge", (), "1 while the disk is full and recording is paused.", _RECORDER
 )
+PUBLISHERS_BLOCKED: Final = MetricFamily(
+    "flower_recorder_broker_blocks_publishers",
+    "gauge",
+    (),
+    "1 while RabbitMQ accepts no messages because of an alarm for memory or disk space.",
+    _RECORDER,
+)
 LAST_EVENT: Final = MetricFamily(
     "flower_recorder_last_event_timestamp_seconds", "gauge", (), "Time when the last event was received.", _RECORDER
 )
@@ -164,6 +196,41 @@ GAP_OPEN: Final = MetricFamily(
     _RECORDER,
 )
 
+GAPS_BY_CAUSE: Final = MetricFamily(
+    "flower_gaps", "counter", ("cause",), "Recorded gaps, open ones included, by cause.", _RECORDER
+)
+GAP_SECONDS_BY_CAUSE: Final = MetricFamily(
+    "flower_gap_seconds", "counter", ("cause",), "Length of the gaps by cause; an open gap ends now.", _RECORDER
+)
+RECONCILE_REQUESTS: Final = MetricFamily(
+    "flower_reconcile_requests",
+    "counter",
+    ("target",),
+    "Requests of reconciliation to workers (messages), broker and result backend since the recorder started.",
+    _RECORDER,
+)
+RECONCILE_REPLIES: Final = MetricFamily(
+    "flower_reconcile_replies",
+    "counter",
+    (),
+    "Replies of workers to reconciliation since the recorder started.",
+    _RECORDER,
+)
+RECONCILE_SECONDS: Final = MetricFamily(
+    "flower_reconcile_seconds",
+    "counter",
+    (),
+    "Time that reconciliation has taken since the recorder started.",
+    _RECORDER,
+)
+RECONCILE_TASKS: Final = MetricFamily(
+    "flower_reconcile_tasks",
+    "counter",
+    ("outcome",),
+    "Tasks that were checked, corrected, marked as lost, or found without a record since the recorder started.",
+    _RECORDER,
+)
+
 BYTES: Final = MetricFamily("flower_store_bytes", "gauge", (), "Size of the store on disk.", _STORE)
 TASKS: Final = MetricFamily("flower_store_tasks", "gauge", (), "Recorded tasks.", _STORE)
 BYTES_LIMIT: Final = MetricFamily(
@@ -178,8 +245,11 @@ DAMAGED: Final = MetricFamily(
 
 METRIC_FAMILIES: Final[tuple[MetricFamily, ...]] = (
     EVENTS, RUNTIME, PREFETCH_TIME, PREFETCHED, ONLINE, EXECUTING,
-    WAIT, TYPE_RUNTIME,
+    LAST_SIGN, CLOCK_OFFSET,
+    WAIT, BACKOFF, TYPE_RUNTIME,
     READY, UNACKNOWLEDGED, CONSUMERS, OLDEST, SAMPLED,
-    RUNNING, CONNECTED, RATE, LAG, BACKLOG, BLOCKED, LAST_EVENT, GAPS, GAP_SECONDS, GAP_OPEN,
+    RUNNING, CONNECTED, RATE, LAG, BACKLOG, BLOCKED, PUBLISHERS_BLOCKED, LAST_EVENT, GAPS, GAP_SECONDS, GAP_OPEN,
+    GAPS_BY_CAUSE, GAP_SECONDS_BY_CAUSE,
+    RECONCILE_REQUESTS, RECONCILE_REPLIES, RECONCILE_SECONDS, RECONCILE_TASKS,
     BYTES, TASKS, BYTES_LIMIT, TASKS_LIMIT, DAMAGED,
 )  # fmt: skip

@@ -19,20 +19,20 @@ from flower.metrics.gauges import (
     find_purged_workers,
     gap_gauges,
     queue_gauges,
+    reconcile_counters,
     recorder_gauges,
     store_gauges,
     worker_gauges,
 )
 from flower.metrics.series import TaskSeries, TaskTypeHistograms
 from flower.recorder_status import RecorderStatus
+from flower.running_tasks import count_running_tasks
 from flower.store.ledger.queue_samples import QueueSamples
 from flower.store.protocols import Reader, StoreStatus
+from flower.worker_state import judge_workers
 
 #: Seconds after the last request during which the counters are kept up to date.
 IDLE_TIMEOUT: Final = 150.0
-
-#: Seconds for which the result of `refresh` is served.
-REFRESH_TIMEOUT: Final = 1.5
 
 #: Seconds between two reads of the size of the store, which is summed file by file.
 STORE_STATUS_INTERVAL: Final = 5.0
@@ -59,7 +59,7 @@ class Metrics:
         self._type_histograms = TaskTypeHistograms(self._settings.bucket_bounds)
         self._lock = threading.Lock()
         self._sequence = 0
-        self._last_scrape = self._last_refresh = -inf
+        self._last_scrape = -inf
         #: the workers that are left out, and the counters as text; None after a change
         self._counter_text: tuple[frozenset[str], bytes] | None = None
         self._in_flight: tuple[int, LiveWorkers, Sequence[InFlight]] = (-1, {}, ())
@@ -73,18 +73,19 @@ class Metrics:
     def render(self, store: Reader, samples: QueueSamples, now: float) -> bytes:
         """The response in the text format. Raises StoreError."""
         self._last_scrape = time.monotonic()
-        if self._last_scrape - self._last_refresh > REFRESH_TIMEOUT:
-            self._render_counters(store, now)
+        self._render_counters(store, now)
         settings, workers = self._settings, store.workers()
-        purged = find_purged_workers(workers, (), settings.purge_offline_workers, now)
-        shown = {name: worker for name, worker in workers.items() if name not in purged}
         status = RecorderStatus.from_dict(store.recorder_status())
+        states = judge_workers(workers, status, now)
+        purged = find_purged_workers(states, (), settings.purge_offline_workers, now)
+        shown = {name: worker for name, worker in workers.items() if name not in purged}
         parts = [
             generate_latest(self._process_registry),
             self._rendered,
-            *worker_gauges(shown, settings.max_label_values, now),
+            *worker_gauges(shown, states, count_running_tasks(store), settings.max_label_values),
             *queue_gauges(samples.latest(now - MAX_QUEUE_SAMPLE_AGE), settings.max_label_values),
             *recorder_gauges(status, now),
+            *reconcile_counters(status.reconcile),
             *gap_gauges(store.gaps(), now),
             *store_gauges(self._get_store_status(store), settings.max_bytes, settings.max_tasks),
         ]
@@ -99,15 +100,17 @@ class Metrics:
         """Read the counters that changed. Without it, on a busy cluster, the next request would have to read all
         changes since the last one. Raises StoreError."""
         self._render_counters(store, now)
-        self._last_refresh = time.monotonic()
 
     def _render_counters(self, store: Reader, now: float) -> None:
         """Format counters and tasks in flight."""
         with self._lock:
             self._apply_changes(store)
             workers = store.workers()
-            purged = find_purged_workers(workers, self._list_senders(), self._settings.purge_offline_workers, now)
-            live_workers = find_live_workers({name: each for name, each in workers.items() if name not in purged}, now)
+            states = judge_workers(workers, RecorderStatus.from_dict(store.recorder_status()), now)
+            purged = find_purged_workers(states, self._list_senders(), self._settings.purge_offline_workers, now)
+            live_workers = find_live_workers(
+                {name: each for name, each in workers.items() if name not in purged}, states
+            )
             before = self._counter_text, self._in_flight
             if self._counter_text is None or self._counter_text[0] != purged:
                 parts = [*self._task_series.render_counters(purged), *self._type_histograms.render()]

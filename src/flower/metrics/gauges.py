@@ -6,11 +6,12 @@ from typing import Final
 from flower.counters import OTHER, LiveWorkers, WorkerIncarnation
 from flower.metrics import definitions
 from flower.metrics.definitions import MetricFamily
-from flower.metrics.exposition import format_gauge, format_labels
-from flower.recorder_status import RecorderStatus
-from flower.records import Gap, Worker
+from flower.metrics.exposition import format_gauge, format_header, format_labels, format_sample
+from flower.recorder_status import ReconcileStatus, RecorderStatus
+from flower.records import GAP_CAUSES, Gap, GapCause, Worker
 from flower.store.ledger.queue_samples import SAMPLE_INTERVAL, QueueSample
 from flower.store.protocols import StoreStatus
+from flower.worker_state import WorkerState, last_sign
 
 #: Seconds after which a queue sample is too old to be a current value.
 MAX_QUEUE_SAMPLE_AGE: Final = 4.0 * SAMPLE_INTERVAL
@@ -27,8 +28,28 @@ def recorder_gauges(status: RecorderStatus, now: float) -> Iterator[bytes]:
             definitions.LAG: status.lag,
             definitions.BACKLOG: status.backlog_bytes,
             definitions.BLOCKED: is_alive and status.error is not None,
+            definitions.PUBLISHERS_BLOCKED: is_alive and status.blocked_since is not None,
             definitions.LAST_EVENT: status.last_event_at,
         }
+    )
+
+
+def reconcile_counters(status: ReconcileStatus | None) -> Iterator[bytes]:
+    """No values if tasks are not reconciled."""
+    status = status or ReconcileStatus()
+    requests = {
+        "workers": status.worker_requests,
+        "broker": status.broker_requests,
+        "result_backend": status.backend_requests,
+    }
+    outcomes = {"checked": status.checked, "corrected": status.corrected, "lost": status.lost, "found": status.found}
+    yield _format_counter(
+        definitions.RECONCILE_REQUESTS, {format_labels(target=name): value for name, value in requests.items()}
+    )
+    yield _format_counter(definitions.RECONCILE_REPLIES, {b"": status.worker_replies})
+    yield _format_counter(definitions.RECONCILE_SECONDS, {b"": status.seconds})
+    yield _format_counter(
+        definitions.RECONCILE_TASKS, {format_labels(outcome=name): value for name, value in outcomes.items()}
     )
 
 
@@ -38,6 +59,18 @@ def gap_gauges(gaps: Sequence[Gap], now: float) -> Iterator[bytes]:
     yield from _render_gauges(
         {definitions.GAPS: len(gaps), definitions.GAP_SECONDS: seconds, definitions.GAP_OPEN: is_open}
     )
+    counts, lengths = dict.fromkeys(GAP_CAUSES, 0), dict.fromkeys(GAP_CAUSES, 0.0)
+    for gap in gaps:
+        counts[gap.cause] += 1
+        lengths[gap.cause] += max((now if gap.end is None else gap.end) - gap.start, 0.0)
+    yield from _format_by_cause(definitions.GAPS_BY_CAUSE, counts)
+    yield from _format_by_cause(definitions.GAP_SECONDS_BY_CAUSE, lengths)
+
+
+def _format_by_cause(family: MetricFamily, values: Mapping[GapCause, float]) -> Iterator[bytes]:
+    yield format_header(family, "_total")
+    for cause, value in values.items():
+        yield format_sample(f"{family.name}_total", format_labels(cause=cause), value)
 
 
 def store_gauges(status: StoreStatus, max_bytes: int, max_tasks: int) -> Iterator[bytes]:
@@ -67,37 +100,52 @@ def queue_gauges(samples: Sequence[QueueSample], limit: int) -> Iterator[bytes]:
     yield format_gauge(definitions.SAMPLED, {labels[sample.queue]: sample.at for sample in shown})
 
 
-def worker_gauges(workers: Mapping[str, Worker], limit: int, now: float) -> Iterator[bytes]:
-    """The first `limit` workers by name: those online, then those with the newest heartbeat; all others together as
-    OTHER."""
-    by_heartbeat = sorted(workers.values(), key=lambda worker: (not worker.is_alive(now), -(worker.heartbeat or 0.0)))
+def worker_gauges(
+    workers: Mapping[str, Worker],
+    states: Mapping[str, WorkerState],
+    running: Mapping[str, int] | None,
+    limit: int,
+) -> Iterator[bytes]:
+    """The first `limit` workers by name: those alive, then those with the newest sign of life; all others together as
+    OTHER. `running`: number of running tasks by worker, None if unknown."""
+
+    def sort_key(worker: Worker) -> tuple[bool, float]:
+        return not states[worker.hostname].alive, -(last_sign(worker) or 0.0)
+
+    by_sign = sorted(workers.values(), key=sort_key)
     online: dict[bytes, float | None] = {}
     executing: dict[bytes, float | None] = {}
-    for worker in sorted(by_heartbeat[:limit], key=lambda worker: worker.hostname):
+    seen: dict[bytes, float | None] = {}
+    offsets: dict[bytes, float | None] = {}
+    for worker in sorted(by_sign[:limit], key=lambda worker: worker.hostname):
         labels = format_labels(worker=worker.hostname)
-        online[labels], executing[labels] = float(worker.is_alive(now)), _executing_tasks(worker, now)
-    if others := by_heartbeat[limit:]:
+        online[labels] = float(states[worker.hostname].alive)
+        executing[labels] = None if running is None else running.get(worker.hostname, 0)
+        seen[labels], offsets[labels] = last_sign(worker), worker.clock_offset
+    if others := by_sign[limit:]:
         labels = format_labels(worker=OTHER)
-        online[labels] = sum(worker.is_alive(now) for worker in others)
-        executing[labels] = sum(_executing_tasks(worker, now) or 0 for worker in others)
+        online[labels] = sum(states[worker.hostname].alive for worker in others)
+        executing[labels] = None if running is None else sum(running.get(worker.hostname, 0) for worker in others)
     yield format_gauge(definitions.ONLINE, online)
     yield format_gauge(definitions.EXECUTING, executing)
+    yield format_gauge(definitions.LAST_SIGN, seen)
+    yield format_gauge(definitions.CLOCK_OFFSET, offsets)
 
 
-def find_live_workers(workers: Mapping[str, Worker], now: float) -> LiveWorkers:
-    alive = (worker for worker in workers.values() if worker.is_alive(now))
+def find_live_workers(workers: Mapping[str, Worker], states: Mapping[str, WorkerState]) -> LiveWorkers:
+    alive = (worker for name, worker in workers.items() if states[name].alive)
     return {worker.hostname: WorkerIncarnation(worker.since, worker.pid) for worker in alive}
 
 
 def find_purged_workers(
-    workers: Mapping[str, Worker], senders: Collection[str], after: float | None, now: float
+    states: Mapping[str, WorkerState], senders: Collection[str], after: float | None, now: float
 ) -> frozenset[str]:
-    """Workers that have been offline for `after` seconds or longer, and senders that are not workers. Empty if `after`
-    is None."""
+    """Workers that have not been alive for `after` seconds or longer, and senders that are not workers. Empty if
+    `after` is None."""
     if after is None:
         return frozenset()
-    offline = {name for name, worker in workers.items() if worker.is_stale(now, after)}
-    return frozenset(offline.union(name for name in senders if name not in workers and name != OTHER))
+    offline = {name for name, state in states.items() if state.is_stale(now, after)}
+    return frozenset(offline.union(name for name in senders if name not in states and name != OTHER))
 
 
 def _aggregate_samples(samples: Sequence[QueueSample]) -> QueueSample:
@@ -118,12 +166,16 @@ def _aggregate_samples(samples: Sequence[QueueSample]) -> QueueSample:
     )
 
 
-def _executing_tasks(worker: Worker, now: float) -> float | None:
-    if not worker.is_alive(now):
-        return None if worker.active is None else 0.0
-    return worker.active
-
-
 def _render_gauges(values: Mapping[MetricFamily, float | None]) -> Iterator[bytes]:
     for family, value in values.items():
         yield format_gauge(family, {b"": None if value is None else float(value)})
+
+
+def _format_counter(family: MetricFamily, values: Mapping[bytes, float | None]) -> bytes:
+    """Values of None are omitted."""
+    lines = [
+        format_sample(f"{family.name}_total", labels, float(value))
+        for labels, value in values.items()
+        if value is not None
+    ]
+    return b"".join([format_header(family, "_total"), *lines])

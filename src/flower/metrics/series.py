@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from flower.counters import OTHER, CounterKey, InFlight, TaskCounters
-from flower.metrics.definitions import EVENTS, PREFETCH_TIME, PREFETCHED, RUNTIME, TYPE_RUNTIME, WAIT
+from flower.metrics.definitions import BACKOFF, EVENTS, PREFETCH_TIME, PREFETCHED, RUNTIME, TYPE_RUNTIME, WAIT
 from flower.metrics.exposition import HistogramTemplate, format_header, format_labels, format_sample
 
 #: Counts up to each bucket bound, sum, time when counting started.
@@ -47,9 +47,11 @@ class TaskSeries:
         series = self._series.get(counters.key)
         if series is None:
             series = self._series[counters.key] = _create_series(counters)
-        if series.event_types != (event_types := tuple(counters.events)):
+        # As in Flower, events of workers are not exported.
+        event_types = tuple([event_type for event_type in counters.events if not event_type.startswith("worker-")])
+        if series.event_types != event_types:
             _update_templates(series, counters, event_types)
-        series.events = series.events_template % tuple([count for count, _ in counters.events.values()])
+        series.events = series.events_template % tuple([counters.events[event_type][0] for event_type in event_types])
         if counters.runtime is not None and cumulative is not None:
             if not series.runtime_template:
                 series.runtime_template = self.histogram.with_labels(series.labels)
@@ -102,14 +104,17 @@ class TaskTypeHistograms:
     def __init__(self, bucket_bounds: Iterable[float]) -> None:
         self._runtime = HistogramTemplate(TYPE_RUNTIME, bucket_bounds)
         self._wait = HistogramTemplate(WAIT, self._runtime.bounds)
+        self._backoff = HistogramTemplate(BACKOFF, self._runtime.bounds)
         #: run times by task, and by the key under which they were counted
         self._values: dict[str, dict[CounterKey, _HistogramValues]] = {}
         self._changed_tasks: set[str] = set()
         self._runtime_lines: dict[str, tuple[bytes, bytes]] = {}
         self._wait_lines: dict[str, tuple[bytes, bytes]] = {}
+        self._backoff_lines: dict[str, tuple[bytes, bytes]] = {}
 
     def clear(self) -> None:
-        for cached in (self._values, self._changed_tasks, self._runtime_lines, self._wait_lines):
+        caches = (self._values, self._changed_tasks, self._runtime_lines, self._wait_lines, self._backoff_lines)
+        for cached in caches:
             cached.clear()
 
     def update(self, counters: TaskCounters, cumulative: list[int] | None) -> None:
@@ -118,16 +123,23 @@ class TaskTypeHistograms:
             values = cumulative, counters.runtime.sum, counters.runtime.created
             self._values.setdefault(counters.task, {})[counters.key] = values
             self._changed_tasks.add(counters.task)
-        if counters.wait is not None:
-            wait = counters.wait
-            values = wait.cumulative(self._wait.bounds), wait.sum, wait.created
-            self._wait_lines[counters.task] = _format_histogram(self._wait, counters.task, values)
+        for template, lines, durations in (
+            (self._wait, self._wait_lines, counters.wait),
+            (self._backoff, self._backoff_lines, counters.backoff),
+        ):
+            if durations is not None:
+                values = durations.cumulative(template.bounds), durations.sum, durations.created
+                lines[counters.task] = _format_histogram(template, counters.task, values)
 
     def render(self) -> Iterator[bytes]:
         for task in self._changed_tasks:
             self._runtime_lines[task] = self._aggregate_runtime(task)
         self._changed_tasks.clear()
-        for family, cached in ((WAIT, self._wait_lines), (TYPE_RUNTIME, self._runtime_lines)):
+        for family, cached in (
+            (WAIT, self._wait_lines),
+            (BACKOFF, self._backoff_lines),
+            (TYPE_RUNTIME, self._runtime_lines),
+        ):
             yield format_header(family)
             yield from [lines for lines, _ in cached.values()]
             yield format_header(family, "_created")

@@ -1,29 +1,38 @@
 """Applies the redaction rules to text, to JSON values and to events.
 
-Almost no event contains a secret. Therefore a prefilter, one expression for the beginnings of all rules, is first
-matched against the bytes of a message; this takes less than a microsecond.
+Almost no event contains a secret. Therefore the prefilter (see `prefilter`) is first matched against the bytes of a
+message.
 """
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import re2
 from msgspec.structs import replace
 
-from flower.records import Event
-from flower.redaction.patterns import MASK, SECRET_PATTERNS
-from flower.redaction.repr_masking import MaskContext, is_literal, mask_argument_positions, mask_named_values
-from flower.redaction.rules import Rules, compile_re2, name_to_regex
+from flower.records import Attempt, Event, Task
+from flower.redaction.names import NameRules, Secrecy
+from flower.redaction.patterns import MASK, SECRET_PATTERNS, named_mask
+from flower.redaction.prefilter import Prefilter, PrefilterStages, build_name_stages
+from flower.redaction.repr_masking import (
+    MaskContext,
+    is_literal,
+    mask_argument_positions,
+    mask_named_values,
+    parse_literal,
+)
+from flower.redaction.rules import Rules, compile_re2
 
-_TEXT_FIELDS = ("args", "kwargs", "result", "exception", "traceback")
+TEXT_FIELDS = ("args", "kwargs", "result", "exception", "traceback")
+_ATTEMPT_TEXT_FIELDS = ("exception", "traceback")
 _MAX_DEPTH = 20
 _MAX_CACHED_TASKS = 4_096
 
 #: JSON may escape any ASCII character; then only the decoded text can be checked.
-_ESCAPED_ASCII = r"\\u00[2-7]"
+_ESCAPED_ASCII = PrefilterStages(r"\\u00[2-7]|\\/")
+_BARE_MASK = re.compile(r"([\[({,:=]\s*+|^\s*+)(\*\*\*(?:[\w-]+\*\*\*)?)(?=\s*+(?:[\])},]|$))")
 
 
 class Redactor:
@@ -31,24 +40,18 @@ class Redactor:
 
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = Rules() if rules is None else rules
-        secret_names = [name for name in self.rules.names if not name.startswith("!")]
-        harmless_names = [name[1:] for name in self.rules.names if name.startswith("!")]
-        self._is_secret_name = _compile_full_match(secret_names)
-        self._is_harmless_name = _compile_full_match(harmless_names)
+        self.names = NameRules(self.rules.names)
         self._builtin_masks = [SECRET_PATTERNS[name].replace for name in self.rules.patterns if name in SECRET_PATTERNS]
         self._custom_patterns = [
             compile_re2(pattern) for pattern in self.rules.patterns if pattern not in SECRET_PATTERNS
         ]
-        expressions = [_name_prefilter(name) for name in secret_names]
-        expressions += [
-            SECRET_PATTERNS[name].prefilter if name in SECRET_PATTERNS else f"(?:{name})"
+        stages = build_name_stages(self.names.secret_names)
+        stages += [
+            SECRET_PATTERNS[name].prefilter if name in SECRET_PATTERNS else PrefilterStages(f"(?:{name})")
             for name in self.rules.patterns
         ]
-        self._prefilter = compile_prefilter(expressions)
-        self._prefilter_bytes = (
-            compile_prefilter([*expressions, _ESCAPED_ASCII], as_bytes=True) if expressions else None
-        )
-        self._mask_context = MaskContext(self.is_secret, self._may_match)
+        self._may_match = Prefilter(stages).matches
+        self._mask_context = MaskContext(self.names.classify, self._may_match)
         self._masked_positions = lru_cache(_MAX_CACHED_TASKS)(self._find_positions)
         self._has_position_rules = bool(self.rules.positions)
         #: The bytes of a message are not sufficient: positions require the parsed arguments, a custom expression may be
@@ -56,16 +59,20 @@ class Redactor:
         self.requires_decoding = (
             self._has_position_rules or bool(self._custom_patterns) or not "".join(self.rules.names).isascii()
         )
+        #: Whether the bytes of a JSON message may contain a secret.
+        self.may_contain_secret: Callable[[bytes], bool] = (
+            _always
+            if self.requires_decoding
+            else Prefilter([*stages, _ESCAPED_ASCII] if stages else (), as_bytes=True).matches
+        )
 
-    def may_contain_secret(self, body: bytes) -> bool:
-        """Whether the bytes of a JSON message may contain a secret."""
-        if self.requires_decoding:
-            return True
-        return self._prefilter_bytes is not None and self._prefilter_bytes.search(body) is not None
-
-    def is_secret(self, name: str) -> bool:
-        """Whether the values of this name are masked."""
-        return self._is_secret_name(name) is not None and self._is_harmless_name(name) is None
+    def is_secret(self, name: str, value: Any) -> bool:
+        """Whether the whole value is masked because of its name. Numbers are secrets under the names of passwords, not
+        under those of tokens."""
+        secrecy = self.names.classify(name)
+        if secrecy is Secrecy.NONE or value is None or isinstance(value, bool) or value == "":
+            return False
+        return secrecy is Secrecy.ALL or not _is_numeric(value)
 
     def mask_text(self, text: str) -> str:
         """The text with all secrets masked; the same object if there are none. A Python literal remains a literal."""
@@ -75,7 +82,7 @@ class Redactor:
         redacted = self._apply_patterns(masked)
         if redacted != masked and not is_literal(redacted) and is_literal(masked):
             # For example, a number inside brackets has become `***`. Values under names remain literals.
-            quoted = _BARE_MASK.sub(rf"\1'{MASK}'", redacted)
+            quoted = _BARE_MASK.sub(r"\1'\2'", redacted)
             return quoted if is_literal(quoted) else f"'{MASK}'"
         return text if redacted == text else redacted
 
@@ -83,35 +90,33 @@ class Redactor:
         """The JSON value with the values of secret names and the secrets in all texts masked."""
         if isinstance(value, str):
             return self.mask_text(value)
-        if depth > _MAX_DEPTH:
-            return MASK
-        if isinstance(value, Mapping):
-            return {
-                self.mask_text(str(key)): self._mask_nonempty(item)
-                if self.is_secret(str(key))
-                else self.mask_value(item, depth + 1)
-                for key, item in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self.mask_value(item, depth + 1) for item in value]
-        if isinstance(value, int) and not isinstance(value, bool):
-            return MASK if self.mask_text(str(value)) != str(value) else value
-        return value
+        if depth == 0 and isinstance(value, Mapping | list | tuple):
+            # As text, so that the same rules apply to a value and to its repr.
+            text = repr(value)
+            if not self._may_match(text):
+                return list(value) if isinstance(value, tuple) else value
+            try:
+                masked = parse_literal(self.mask_text(text))
+            except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+                pass
+            else:
+                # A text in which a mask destroyed the literal is masked as a whole; a container remains one.
+                if isinstance(masked, Mapping) == isinstance(value, Mapping) and not isinstance(masked, str):
+                    return list(masked) if isinstance(masked, tuple) else masked
+        return self._mask_items(value, depth)
 
     def mask_event(self, event: Event) -> Event:
         """The event with its secrets masked; the same object if there are none."""
-        changes: dict[str, Any] = {}
-        for field in _TEXT_FIELDS:
-            text = getattr(event, field)
-            if text is not None and (masked := self.mask_text(text)) is not text:
-                changes[field] = masked
-        if self._has_position_rules and event.args is not None:
-            masked = self.mask_positions(event.name, changes.get("args", event.args))
-            if masked != event.args:
-                changes["args"] = masked
-        if event.data is not None:
-            changes["data"] = self.mask_value(event.data)
+        changes = self._mask_fields(event)
         return replace(event, **changes) if changes else event
+
+    def mask_task(self, task: Task) -> Task:
+        """The task, and its earlier attempts, with secrets masked; the same object if there are none."""
+        changes = self._mask_fields(task)
+        attempts = tuple(self._mask_attempt(each) for each in task.earlier)
+        if attempts != task.earlier:
+            changes["earlier"] = attempts
+        return replace(task, **changes) if changes else task
 
     def mask_positions(self, name: str | None, args: str) -> str:
         """The text of the positional arguments of a task, masked by the rules of `redact_args`."""
@@ -119,6 +124,35 @@ class Redactor:
         if positions == ():
             return args
         return mask_argument_positions(args, positions)
+
+    def has_position_rule(self, name: str | None) -> bool:
+        """Whether a rule of `redact_args` concerns this task."""
+        return self._masked_positions(name or "") != ()
+
+    def _mask_fields(self, record: Event | Task) -> dict[str, Any]:
+        """The fields that contain secrets, masked."""
+        changes = self._mask_texts(record, TEXT_FIELDS)
+        if self._has_position_rules and record.args is not None:
+            masked = self.mask_positions(record.name, changes.get("args", record.args))
+            if masked != record.args:
+                changes["args"] = masked
+        if record.data is not None:
+            data = self.mask_value(record.data)
+            if data != record.data:
+                changes["data"] = data
+        return changes
+
+    def _mask_attempt(self, attempt: Attempt) -> Attempt:
+        changes = self._mask_texts(attempt, _ATTEMPT_TEXT_FIELDS)
+        return replace(attempt, **changes) if changes else attempt
+
+    def _mask_texts(self, record: object, fields: Sequence[str]) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        for field in fields:
+            text = getattr(record, field)
+            if text is not None and (masked := self.mask_text(text)) is not text:
+                changes[field] = masked
+        return changes
 
     def _find_positions(self, name: str) -> tuple[int, ...] | None:
         """Positions that are masked in the arguments of this task; None = all, () = none."""
@@ -130,42 +164,36 @@ class Redactor:
                 matching.update(positions)
         return tuple(sorted(matching))
 
-    def _mask_nonempty(self, value: Any) -> Any:
-        return value if value is None or isinstance(value, bool) or value == "" else MASK
-
-    def _may_match(self, text: str) -> bool:
-        return self._prefilter is not None and self._prefilter.search(text) is not None
+    def _mask_items(self, value: Any, depth: int) -> Any:
+        """For values that are not Python literals, for example with infinite numbers."""
+        if depth > _MAX_DEPTH:
+            return MASK
+        if isinstance(value, Mapping):
+            return {
+                self.mask_text(str(key)): MASK if self.is_secret(str(key), item) else self.mask_value(item, depth + 1)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.mask_value(item, depth + 1) for item in value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return MASK if self.mask_text(str(value)) != str(value) else value
+        return value
 
     def _apply_patterns(self, text: str) -> str:
         for mask in self._builtin_masks:
             text = mask(text)
         for pattern in self._custom_patterns:
-            text = pattern.sub(MASK, text)
+            text = pattern.sub(named_mask("pattern"), text)
         return text
 
 
-_BARE_MASK = re.compile(r"([\[({,:=]\s*+|^\s*+)\*\*\*(?=\s*+(?:[\])},]|$))")
+def _is_numeric(value: Any) -> bool:
+    """Whether the value is a number, or a list of nothing else."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_numeric, value))
+    return isinstance(value, int | float)
 
 
-def compile_prefilter(expressions: list[str], *, as_bytes: bool = False) -> Any:
-    """A pattern that matches if any of these expressions may match; None if there are none."""
-    if not expressions:
-        return None
-    re2.set_fallback_notification(re2.FALLBACK_EXCEPTION)
-    expression = "(?i)" + "|".join(expressions)
-    return re2.compile(expression.encode() if as_bytes else expression, max_mem=64 << 20)
-
-
-def _name_prefilter(name: str) -> str:
-    """An expression for the name and the text that must follow it: an optional closing quote, then a colon or an equals
-    sign."""
-    bare = name.strip("*")
-    before = "" if name.startswith("*") else r"(?:^|[^\w-]|\\[nrt])"
-    after = r"[\w-]*" if name.endswith("*") else ""
-    return rf"{before}{name_to_regex(bare)}{after}(?:\\*['\"])?(?:\s|\\[nrt])*[:=]"
-
-
-def _compile_full_match(names: list[str]) -> Any:
-    """`re.fullmatch` of all names as a function."""
-    expression = "|".join(name_to_regex(name) for name in names) or r"(?!)"
-    return re.compile(expression, re.IGNORECASE).fullmatch
+def _always(body: bytes) -> bool:
+    del body
+    return True

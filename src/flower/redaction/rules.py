@@ -13,18 +13,11 @@ from typing import Any
 import re2
 
 from flower.errors import InvalidRequest
-
-#: Names that are masked by default. Case is ignored, `*` matches any characters, `-` and `_` are optional and
-#: interchangeable. A name that begins with `!` is never masked: language models count tokens.
-DEFAULT_NAMES: tuple[str, ...] = (
-    "*password*", "*passwd*", "*passphrase*", "pwd", "*secret*", "*token*", "*authorization*", "*api_key*",
-    "*access_key", "*private_key*", "*credential*", "*card_number*", "card_no", "cc_number", "*cvv*", "cvc", "card_cvc",
-    "!max_tokens", "!*_max_tokens", "!num_tokens", "!total_tokens", "!prompt_tokens", "!completion_tokens",
-    "!input_tokens", "!output_tokens", "!token_count", "!tokenizer",
-)  # fmt: skip
+from flower.redaction.names import DEFAULT_NAMES
+from flower.redaction.patterns import SECRET_PATTERNS
 
 #: Built-in patterns, which apply to all text (see `patterns`).
-BUILTIN_PATTERNS: tuple[str, ...] = ("url", "bearer", "jwt", "private-key", "card")
+BUILTIN_PATTERNS: tuple[str, ...] = tuple(SECRET_PATTERNS)
 
 _MAX_PATTERN_LENGTH = 1_000
 _MAX_PATTERN_MEMORY = 8 << 20
@@ -37,7 +30,7 @@ class Rules:
     """Redaction rules as plain values, so that they can be sent to another process."""
 
     names: tuple[str, ...] = DEFAULT_NAMES
-    #: kinds of `BUILT_IN`, and expressions of RE2
+    #: names of `BUILTIN_PATTERNS`, and RE2 expressions
     patterns: tuple[str, ...] = BUILTIN_PATTERNS
     #: task names (with wildcards) and the positional arguments that are masked; None = all
     positions: tuple[tuple[str, tuple[int, ...] | None], ...] = ()
@@ -82,14 +75,6 @@ def compile_re2(pattern: str) -> Any:
     if compiled.search("") is not None:
         raise InvalidRequest(f"--redact-patterns: invalid pattern '{pattern[:80]}': it matches the empty string")
     return compiled
-
-
-def name_to_regex(name: str) -> str:
-    """A name with wildcards as a case-insensitive expression for RE2 and `re`."""
-    return "".join(_LETTER.get(letter) or re.escape(letter) for letter in name)
-
-
-_LETTER = {"*": r"[\w-]*", "?": r"[\w-]", "-": "[ _-]?", "_": "[ _-]?", " ": "[ _-]?"}
 
 
 def _extend_defaults(given: Iterable[str] | None, defaults: tuple[str, ...]) -> tuple[str, ...]:

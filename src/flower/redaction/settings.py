@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_URL_PASSWORD = re.compile(r"(://[^\s/:@'\"]*):[^\s'\"/]*@")
+from flower.redaction.url_passwords import mask_url_passwords
 
 
 def mask_url(url: object) -> str:
@@ -20,7 +20,7 @@ def mask_url(url: object) -> str:
 
 def mask_urls_in_text(text: str) -> str:
     """The text without the passwords of the URLs in it."""
-    return _URL_PASSWORD.sub(r"\1:**@", text)
+    return mask_url_passwords(text, "**")
 
 
 def _mask_single_url(url: str) -> str:

@@ -17,6 +17,7 @@ operators       table of the operators
 parser          query → search tree
 python_literal  safe evaluation of Python literals
 query_tokens    spans of a query for highlighting, and the terms of a facet
+query_warnings  parts of a query that are probably mistakes, with a correction
 time_parser     dates, times and relative times
 tree            the search tree
 wildcards       patterns with `*` and `?`

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flower.records import FAILURE, FINAL_STATES, PENDING, RECEIVED, REJECTED, RETRY, REVOKED, SUCCESS
-from flower.search.tree import Node, Not, Or, Term, any_of
+from flower.search.tree import And, Node, Not, Or, Term, any_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +21,26 @@ _FINAL = sorted(FINAL_STATES)
 _WAITING = (PENDING, RECEIVED, RETRY)
 _FINISHED = _state(*_FINAL)
 _CHILD = Term("parent_id", "present", "")
+_LOST = Term("lost", "present", "")
 
 CONDITIONS: dict[str, Condition] = {
     condition.name: condition
     for condition in (
         Condition("failed", _state(FAILURE), "failed"),
         Condition("succeeded", _state(SUCCESS), "succeeded"),
-        Condition("waiting", _state(*_WAITING), "not running: sent, received, or waiting for a retry"),
+        Condition(
+            "waiting",
+            And((_state(*_WAITING), Not(_LOST))),
+            "not running: sent, received, or waiting for a retry; not lost",
+        ),
         Condition(
             "running",
-            Not(_state(*_WAITING, *_FINAL)),
-            "running on a worker: STARTED, or a custom state such as PROGRESS",
+            And((Not(_state(*_WAITING, *_FINAL)), Not(_LOST))),
+            "running on a worker: STARTED, or a custom state such as PROGRESS; not lost",
         ),
+        Condition("lost", _LOST, "no source proves the state"),
         Condition("finished", _FINISHED, "finished: succeeded, failed, revoked or rejected"),
-        Condition("unfinished", Not(_FINISHED), "pending or running"),
+        Condition("unfinished", Not(_FINISHED), "pending or running, lost ones included"),
         Condition(
             "retried",
             Or((Term("retries", "range", (1.0, None)), Term("state", "is", RETRY))),

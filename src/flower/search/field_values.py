@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from flower import fingerprint
-from flower.records import Task
+from flower.records import END_TIME_FIELDS, Task
 from flower.search.fields import Field
 
 #: A record, a TaskInfo dict or any object with the attributes of a task.
@@ -78,9 +78,37 @@ def _get_attribute(task: TaskLike, name: str) -> Any:
 
 def _wait(task: TaskLike) -> float | None:
     """`Task.wait`; a time that is not a number is missing."""
+    queue_wait = _finite(_get_attribute(task, "queue_wait"))
+    if queue_wait is not None:
+        return queue_wait
     sent, received, started = (_finite(_get_attribute(task, name)) for name in ("sent", "received", "started"))
     since = received if sent is None else sent
     return None if since is None or started is None else started - since
+
+
+def _time(task: TaskLike) -> float | None:
+    """`Task.time`; a time that is not a number is missing."""
+    for name, offset_name in _TIME_FIELDS:
+        moment = _finite(_get_attribute(task, name))
+        if moment is not None:
+            return moment - ((_finite(_get_attribute(task, offset_name)) or 0.0) if offset_name else 0.0)
+    return None
+
+
+#: The fields of which `Task.time` is the first with a value, and the clock offset that is subtracted.
+_TIME_FIELDS = (("received", "clock_offset"), ("sent", "client_offset"), ("started", "clock_offset"), ("timestamp", ""))
+
+
+def _ended(task: TaskLike) -> float | None:
+    """`Task.ended`; a time that is not a number is missing."""
+    name = END_TIME_FIELDS.get(_get_attribute(task, "state"))
+    return None if name is None else _finite(_get_attribute(task, name))
+
+
+def _lost(task: TaskLike) -> Any:
+    """The reason of the mark, of a record or of a dict."""
+    lost = _get_attribute(task, "lost")
+    return lost.get("reason") if isinstance(lost, Mapping) else getattr(lost, "reason", None)
 
 
 def _finite(value: object) -> float | None:
@@ -96,6 +124,9 @@ def _attempts(task: TaskLike) -> int | None:
 
 _COMPUTED: dict[str, Callable[[TaskLike], Any]] = {
     "wait": _wait,
+    "time": _time,
+    "ended": _ended,
+    "lost": _lost,
     "attempts": _attempts,
     "failure": lambda task: compute_failure_id(_get_attribute(task, "exception"), _get_attribute(task, "traceback")),
     "data": lambda task: _get_attribute(task, "data") or None,

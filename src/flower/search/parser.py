@@ -18,7 +18,6 @@ from typing import Literal, TypeAlias
 from flower.errors import SearchError
 from flower.search.did_you_mean import did_you_mean
 from flower.search.field_parser import (
-    FLOWER_FIELDS,
     SPECIAL_QUALIFIERS,
     combine_alternatives,
     parse_condition,
@@ -31,7 +30,6 @@ from flower.search.fields import ALIASES, FIELDS, Field, find_field
 from flower.search.lexer import QuotedWord, read_word
 from flower.search.time_parser import TimeContext, time_context
 from flower.search.tree import EVERYTHING, Node, Not, Term, all_of, any_of
-from flower.similar_names import closest_match
 
 MAX_QUERY_LENGTH = 2048
 MAX_QUERY_TOKENS = 128
@@ -42,7 +40,6 @@ _TokenKind: TypeAlias = Literal["term", "AND", "OR", "NOT", "-", "(", ")", "end"
 _KEYWORDS: dict[str, _TokenKind] = {"AND": "AND", "OR": "OR", "NOT": "NOT"}
 #: A comparison, if the subject were a field.
 _COMPARISON_LIKE = re.compile(r"[A-Za-z_][\w.]*:(?:[<>]=?)[-+]?\d")
-_SUBJECT = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +52,10 @@ class QueryToken:
     word: QuotedWord | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class QueryWarning:
-    """A part of a query that is valid, but probably not what the user meant."""
-
-    position: int
-    message: str
-
-
 def parse_search(query: str | None, now: float | None = None, zone: tzinfo | None = None) -> Node:
     """The tree of a query; an empty query matches every task. Relative times are relative to `now` (epoch seconds;
     None: the present), times without a zone are in `zone` (None: the local one). Raises SearchError."""
     return _Parser(tokenize_query(query), time_context(now, zone)).parse_all()
-
-
-def find_query_warnings(query: str | None) -> list[QueryWarning]:
-    """Parts of a valid query that look like a qualifier or an operator, but are searched as text. Raises
-    SearchError."""
-    parse_search(query)
-    candidates = (
-        _word_warning(token.word) for token in tokenize_query(query) if token.word is not None and token.kind == "term"
-    )
-    return [notice for notice in candidates if notice is not None]
 
 
 def tokenize_query(query: str | None) -> list[QueryToken]:
@@ -252,32 +231,6 @@ def _check_unknown(subject: QuotedWord, word: QuotedWord) -> None:
     if _COMPARISON_LIKE.match(word.syntax):
         hint = f'{did_you_mean(subject.text, _FIELD_NAMES, ":")}; to search for the text, quote it: "{word.text}"'
         raise SearchError(f"Unknown field '{subject.text}'", word.position, hint=hint)
-
-
-def _word_warning(word: QuotedWord) -> QueryWarning | None:
-    if word.syntax in ("and", "or", "not"):
-        return QueryWarning(
-            word.position, f"'{word.syntax}' is searched as text; the operator is {word.syntax.upper()}"
-        )
-    colon = word.syntax.find(":")
-    subject = word.text[: max(colon, 0)]
-    if not _SUBJECT.fullmatch(word.syntax[: max(colon, 0)]) or subject.casefold() in SPECIAL_QUALIFIERS:
-        return None
-    head, _, keys = subject.partition(".")
-    field = find_field(head)
-    if field is None:
-        if word.syntax[colon:].startswith("://"):
-            return None
-        similar = closest_match(head, _FIELD_NAMES)
-        suggestion = f"; did you mean {similar}:?" if similar else ""
-        return QueryWarning(word.position, f"unknown field '{subject}': searched as text{suggestion}")
-    if keys and not field.has_keys:
-        return QueryWarning(word.position, f"'{field.name}' has no keys: '{subject}:' is searched as text")
-    if not keys and field.name in FLOWER_FIELDS and word.syntax[colon + 1 :].startswith(("<", ">")):
-        return QueryWarning(
-            word.position + colon + 1, f"'{field.name}' does not support comparison: the character is searched as text"
-        )
-    return None
 
 
 _FIELD_NAMES = (*FIELDS, *ALIASES, *SPECIAL_QUALIFIERS)

@@ -24,8 +24,9 @@ def parse_literal(text: str) -> Any:
         raise ValueError("not a literal")
     try:
         return ast.literal_eval(text)
-    # TypeError: a list as a key. The last two: brackets or operators nested thousands of levels deep.
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+    # TypeError: a list as a key. MemoryError, RecursionError: brackets or operators nested thousands of levels deep.
+    # SystemError: CPython 3.11 counts the depth for all threads together, and two can parse at once.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, SystemError) as error:
         raise ValueError("not a literal") from error
 
 

@@ -1,6 +1,7 @@
 """Helpers of all stores: values of a facet, their order, and the bucket of a time."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, Final
 
 from flower.errors import InvalidRequest
@@ -42,7 +43,11 @@ def validate_facets(facets: Iterable[str]) -> tuple[Facet, ...]:
 
 def sort_by_frequency(counts: Mapping[str | None, int]) -> list[tuple[str | None, int]]:
     """Most frequent first, ties by value, None last."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
+    return sorted(counts.items(), key=_frequency_key)
+
+
+def _frequency_key(item: tuple[str | None, int]) -> tuple[int, bool, str]:
+    return -item[1], item[0] is None, item[0] or ""
 
 
 def build_facet_counts(counts: Mapping[str | None, int], limit: int, containing: str | None = None) -> FacetCounts:
@@ -50,7 +55,7 @@ def build_facet_counts(counts: Mapping[str | None, int], limit: int, containing:
     if containing is not None:
         needle = containing.casefold()
         counts = {value: n for value, n in counts.items() if value is not None and needle in value.casefold()}
-    most_frequent = take_first(sort_by_frequency(counts), limit)
+    most_frequent = nsmallest(max(0, limit), counts.items(), key=_frequency_key)
     return FacetCounts(
         tuple(FacetValue(value, count) for value, count in most_frequent), len(counts) - len(most_frequent)
     )

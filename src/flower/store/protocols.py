@@ -6,6 +6,7 @@ events into records is not its task: a store loads, inserts, updates and queries
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from flower.counters import CounterDelta, CounterKey, InFlight, LiveWorkers, TaskCounters
@@ -26,8 +27,12 @@ from flower.store.query_results import (
     Workflows,
 )
 
-#: Sort keys. Text is compared ignoring case. `wait` is `Task.wait`, seconds from sent to started.
-SORT_KEYS = ("name", "state", "received", "started", "runtime", "wait", "worker", "queue", "timestamp", "sent", "uuid")
+#: Sort keys. Text is compared ignoring case. `wait` is `Task.wait`, seconds from sent to the first start; `time`
+#: and `ended` are those of `Task`.
+SORT_KEYS = (
+    "name", "state", "received", "started", "runtime", "wait", "worker", "queue", "timestamp", "sent", "uuid", "time",
+    "ended",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,10 @@ class Sort:
     descending: bool = False
 
 
-#: Newest received first.
+#: Newest received first: the order of the documented Python API and of Flower's routes.
 NEWEST = (Sort("received", descending=True),)
+#: Newest first by `Task.time`, which tasks that no worker has received have too: the order of all other lists.
+NEWEST_BY_TIME = (Sort("time", descending=True),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +88,8 @@ class Batch:
     #: counters to remove, and counters with their new values (not increments)
     dropped_counters: Sequence[CounterKey] = ()
     counters: Sequence[TaskCounters] = ()
-    #: identifies events that were counted in this write and may be delivered again; replaces the previous marks. None =
-    #: unchanged.
-    dedup_marks: bytes | None = None
+    #: what capture stores with every write (`Capture.progress`); None = unchanged
+    capture_progress: bytes | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -111,6 +117,19 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreMigration:
+    """A migration that is not complete: files of an earlier version are converted, or built again, in the background.
+    Results are complete meanwhile; searches are slower. `total` files, of which `done` are up to date."""
+
+    done: int
+    total: int
+    #: epoch seconds
+    started_at: float
+    #: why a file cannot be converted; "" without a failure
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatus:
     """Size and state of the store."""
 
@@ -121,6 +140,8 @@ class StoreStatus:
     damaged: tuple[str, ...] = ()
     #: free disk space in bytes; None if the directory does not exist
     free_bytes: int | None = None
+    #: None if all files are up to date
+    migration: StoreMigration | None = None
 
 
 class Reader(Protocol):
@@ -128,8 +149,11 @@ class Reader(Protocol):
 
     def task(self, uuid: str) -> Task | None: ...
 
-    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
-        """Iterate lazily: memory use does not grow with the result. A limit of 0 or less returns nothing."""
+    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0, strict: bool = False) -> Iterator[Task]:
+        """Iterate lazily: memory use does not grow with the result. A limit of 0 or less returns nothing. With
+        `strict`, raises StoreDamaged after the last task if tasks could not be read, so that a file that lacks tasks is
+        not taken for a complete one; tasks in files that were moved away before are reported by `explain_missing`
+        only."""
         ...
 
     def task_page(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
@@ -203,15 +227,26 @@ class Reader(Protocol):
         ...
 
     def in_flight(self, live_workers: LiveWorkers) -> Sequence[InFlight]:
-        """Prefetched and running tasks of these workers, without tasks that have an ETA and without those of an earlier
-        incarnation of the worker. Only pairs that have such tasks, in no particular order. Raises DeadlineExceeded."""
+        """Prefetched and running tasks of these workers, without lost tasks, without tasks that have an ETA and without
+        those of an earlier incarnation of the worker. Only pairs that have such tasks, in no particular order. Raises
+        DeadlineExceeded."""
         ...
 
     def gaps(self) -> Sequence[Gap]: ...
 
     def changes(self, after: int) -> Changes: ...
 
+    @property
+    def change_signal_path(self) -> Path | None:
+        """A file whose modification time is set after each write; None if there is none."""
+        ...
+
     def status(self) -> StoreStatus: ...
+
+    def explain_missing(self, where: Node = EVERYTHING) -> str | None:
+        """Why results for this filter lack tasks: names damaged files. None if no task is missing. The same sentence is
+        in `partial` of every result."""
+        ...
 
     def recorder_status(self) -> Mapping[str, Any]:
         """The last status of the recorder (`Writer.set_status`); empty if there is none."""
@@ -247,8 +282,12 @@ class Writer(Protocol):
         """All counters."""
         ...
 
-    def dedup_marks(self) -> bytes:
-        """The marks of the last batch that had any (`Batch.dedup_marks`)."""
+    def capture_progress(self) -> bytes:
+        """The progress of the last batch that had any (`Batch.capture_progress`); empty in a new store."""
+        ...
+
+    def recorder_status(self) -> Mapping[str, Any]:
+        """The last status of this or the previous recorder (`set_status`); empty if there is none."""
         ...
 
     def prune(self, retention: Retention, now: float) -> int:
@@ -260,6 +299,10 @@ class Writer(Protocol):
         ...
 
     def workers(self) -> Mapping[str, Worker]: ...
+
+    def remove_workers(self, hostnames: Collection[str]) -> None:
+        """Remove the records of these workers. Their tasks and their history stay."""
+        ...
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         """Store the status of the recorder (see `Recorder`). Works when the disk is full."""

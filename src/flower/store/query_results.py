@@ -1,8 +1,8 @@
 """Result types of store queries: frozen values that encode to JSON unchanged.
 
-Times are epoch seconds, durations seconds. `partial` is a sentence that states why a result is incomplete and how to
-narrow the query (the time limit was reached); the result contains what was found until then. None: the result is
-complete.
+Times are epoch seconds, durations seconds. `partial` is a sentence that states why a result is incomplete: the time
+limit was reached (and how to narrow the query), or a part of the store is damaged. The result contains what was found.
+None: the result is complete.
 """
 
 from typing import Literal, TypeAlias
@@ -15,14 +15,14 @@ from flower.records import Task
 
 #: What tasks can be grouped by. `exception` is the class of the exception, `failure` the failure group.
 Facet: TypeAlias = Literal[
-    "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client"
+    "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client", "source"
 ]
 FACETS: tuple[Facet, ...] = (
-    "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client",
+    "state", "name", "worker", "queue", "exception", "failure", "routing_key", "exchange", "client", "source",
 )  # fmt: skip
-#: The times of a task that a window can refer to.
-TimeKey: TypeAlias = Literal["received", "started", "timestamp", "sent"]
-TIME_KEYS: tuple[TimeKey, ...] = ("received", "started", "timestamp", "sent")
+#: The times of a task that a window can refer to. `time` and `ended` are those of `Task`.
+TimeKey: TypeAlias = Literal["time", "sent", "received", "started", "ended", "timestamp"]
+TIME_KEYS: tuple[TimeKey, ...] = ("time", "sent", "received", "started", "ended", "timestamp")
 
 
 class BucketSpan(msgspec.Struct, frozen=True):
@@ -88,6 +88,7 @@ class Summary(msgspec.Struct, frozen=True):
     """Statistics of one group of tasks. `group` is the value of the facet, or the start of the bucket.
 
     `runtime` is that of the last attempt; `wait` is `Task.wait`. Both include only tasks that have the value.
+    `retries` is the number of attempts that ended with a retry.
     """
 
     group: str | float | None
@@ -95,6 +96,7 @@ class Summary(msgspec.Struct, frozen=True):
     states: dict[str, int]
     runtime: Sketch
     wait: Sketch
+    retries: int = 0
 
 
 class Summaries(msgspec.Struct, frozen=True):
@@ -148,12 +150,14 @@ class TaskFamily(msgspec.Struct, frozen=True):
     root_id: str
     tasks: tuple[Task, ...]
     complete: bool = True
+    partial: str | None = None
 
 
 class Workflow(msgspec.Struct, frozen=True):
     """A task that other tasks name as their root, with statistics of all stored tasks of the workflow. Of `tasks`,
-    `finished` are in a final state and `failed` in FAILURE; `running` are being executed. `started_at`: when the first
-    task was sent (or received or started, without a `task-sent` event); `last_event_at`: time of the last event."""
+    `finished` are in a final state and `failed` in FAILURE; `running` are being executed and not lost. `started_at`:
+    when the first task was sent (or received or started, without a `task-sent` event); `last_event_at`: time of the
+    last event."""
 
     root: Task
     tasks: int

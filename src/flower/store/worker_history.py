@@ -32,6 +32,11 @@ class WorkerHistorySampler:
                 snapshots.append(snapshot)
         return snapshots
 
+    def remove(self, hostnames: Iterable[str]) -> None:
+        for hostname in hostnames:
+            self._workers.pop(hostname, None)
+            self._last.pop(hostname, None)
+
 
 def sample_worker(before: Worker | None, after: Worker, last: float | None) -> WorkerSnapshot | None:
     """The snapshot to store for a worker that changed from `before` to `after`; None if there is none. `last`: time of

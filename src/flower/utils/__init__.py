@@ -1,1 +1,7 @@
-"""The documented import paths `flower.utils.tasks` and `flower.utils.search`: aliases only."""
+"""Import paths of Flower that other programs and configuration files use: aliases only.
+
+tasks     task lists and dicts
+search    search functions
+template  formatting of values in `format_task`
+broker    queue lengths of a broker
+"""

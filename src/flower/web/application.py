@@ -22,6 +22,7 @@ from flower.http.audit_middleware import audit_denied, run_audited
 from flower.http.flower.metrics import get_metrics_public
 from flower.http.flower.routes import FLOWER_ROUTES
 from flower.http.flower.tasks import healthcheck
+from flower.http.request_params import MAX_BODY_KEY, MAX_PUBLIC_BODY_SIZE
 from flower.http.responses import STATUS_BY_CODE, flower_error_response, is_client_error, redirect, text_response
 from flower.http.route import HttpRoute
 from flower.http.v1.dispatch import (
@@ -83,6 +84,8 @@ def create_metrics_app(context: Context) -> ASGIApp:
 
 def _mount_route(route: HttpRoute, context: Context) -> BaseRoute:
     async def endpoint(request: Request) -> Response:
+        if route.access == "public":
+            request.scope[MAX_BODY_KEY] = MAX_PUBLIC_BODY_SIZE
         denial = await authorize(request, route.access, route.permission, context)
         if denial is not None:
             if denial.code == "forbidden":
@@ -142,7 +145,17 @@ async def _handle_http_error(request: Request, error: HTTPException) -> Response
         status = wrong_method
     if _is_api(request) or status == wrong_method:
         return text_response("", status, error.headers)
-    return error_page(request, status, "Page not found" if status == not_found else error.detail)
+    return error_page(request, status, _not_found_message(request) if status == not_found else error.detail)
+
+
+def _not_found_message(request: Request) -> str:
+    context: Context = request.app.state.context
+    if f"{request.url.path}/".startswith(f"{context.root_path}/"):
+        return "Page not found"
+    return (
+        f"Page not found: everything is served below {context.root_path}/ (option url_prefix). A reverse proxy must "
+        "not remove this prefix"
+    )
 
 
 async def _text_error(request: Request, error: FlowerError) -> Response:

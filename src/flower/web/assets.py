@@ -48,6 +48,8 @@ _IMPORT: Final = re.compile(r"""(?:^|;)(?:import|export)\b[^;'"()]*?['"](\.{1,2}
 class Asset:
     media_type: str
     body: bytes
+    #: names of the modules that a module imports
+    imports: tuple[str, ...]
     #: None if compression does not pay
     gzipped: bytes | None
 
@@ -69,17 +71,17 @@ class Assets:
             if name in modules or name not in self.files:
                 continue
             modules[name] = None
-            source = self.files[name].body.decode()
-            pending += [normpath(f"{dirname(name)}/{path}") for path in _IMPORT.findall(source)]
+            pending += self.files[name].imports
         return tuple(modules)
 
 
 def load_assets(directory: Path) -> Assets:
-    files = {
-        path.relative_to(directory).as_posix(): _load_asset(path)
+    paths = {
+        path.relative_to(directory).as_posix(): path
         for path in sorted(directory.rglob("*"))
         if path.suffix in _MEDIA_TYPES
     }
+    files = {name: _load_asset(name, path) for name, path in paths.items()}
     digest = sha256()
     for name, asset in files.items():
         digest.update(f"{name}\0{len(asset.body)}\0".encode() + asset.body)
@@ -91,6 +93,13 @@ def default_assets() -> Assets:
     return load_assets(BUNDLE if BUNDLE.is_dir() else SOURCES)
 
 
+async def load_current_assets(context: Context) -> Assets:
+    """`current_assets`, in a thread unless they are loaded: pages do not wait while queries occupy all threads."""
+    if not context.debug and default_assets.cache_info().currsize:
+        return default_assets()
+    return await run_in_thread(lambda: current_assets(context))
+
+
 def current_assets(context: Context) -> Assets:
     """With the option `debug`, the source files are loaded for every request, so that changes are visible."""
     return load_assets(SOURCES) if context.debug else default_assets()
@@ -99,7 +108,7 @@ def current_assets(context: Context) -> Assets:
 async def serve_asset(request: Request, context: Context) -> Response:
     """The present file, also for another version: a page that was open during an update of the server works until it is
     reloaded. Such a response is not cached."""
-    assets = await run_in_thread(lambda: current_assets(context))
+    assets = await load_current_assets(context)
     asset = assets.files.get(request.path_params["name"])
     if asset is None:
         return text_response("", STATUS_BY_CODE["not_found"])
@@ -116,7 +125,9 @@ ASSET_ROUTES: tuple[HttpRoute, ...] = (
 )
 
 
-def _load_asset(path: Path) -> Asset:
+def _load_asset(name: str, path: Path) -> Asset:
     body = path.read_bytes()
+    sources = _IMPORT.findall(body.decode()) if path.suffix == ".js" else []
+    imports = tuple(normpath(f"{dirname(name)}/{source}") for source in sources)
     gzipped = None if path.suffix == ".woff2" else gzip.compress(body, 9, mtime=0)
-    return Asset(_MEDIA_TYPES[path.suffix], body, gzipped)
+    return Asset(_MEDIA_TYPES[path.suffix], body, imports, gzipped)

@@ -2,33 +2,39 @@
 
 import logging
 import secrets
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.access.authenticator import AuthFailure
+from flower.access.login_throttle import AttemptOutcome
 from flower.access.oauth.provider import LoginAttempt, LoginDenied, OAuthProvider, UserInfo
-from flower.access.sessions import SESSION_COOKIE, STATE_COOKIE, LoginState, Session, SessionSigner
+from flower.access.sessions import SESSION_COOKIE, STATE_COOKIE, LoginState, Session, Sessions
 from flower.api.context import Context
+from flower.api.login_audit import write_failure, write_logout, write_success
 from flower.api.thread_pool import run_in_thread
-from flower.errors import NotFound, StoreError
-from flower.http.access_control import Denial, has_xsrf, is_same_origin, too_many_attempts
-from flower.http.audit_middleware import client_address
-from flower.http.request_params import read_params
+from flower.errors import NotFound
+from flower.http.access_control import Denial, client_address, has_xsrf, is_same_origin, too_many_attempts
+from flower.http.request_params import RequestParams, read_params
 from flower.http.responses import OK, STATUS_BY_CODE, redirect
 from flower.http.route import HttpRoute
-from flower.store.ledger.audit import AuditOutcome
+from flower.log_rate_limit import limit_log_rate
 from flower.web.cookies import delete_cookie, set_session_cookie, set_state_cookie, set_xsrf_cookie, xsrf_token
 from flower.web.rendering import error_page, render_page
 
-log = logging.getLogger(__name__)
+#: Errors of the login provider that are logged per minute, with their tracebacks.
+MAX_ERRORS_PER_MINUTE: Final = 5
 
-#: The action of a login in the audit log.
-LOGIN_ACTION: Final = "login"
+log = logging.getLogger(__name__)
+# Every client can begin a sign-in while the provider is unreachable.
+limit_log_rate(log, burst=MAX_ERRORS_PER_MINUTE, tracebacks=True)
 
 _FORBIDDEN: Final = STATUS_BY_CODE["forbidden"]
+
+#: How a sign-in is named in the audit log: by password, or at a provider.
+LoginMethod: TypeAlias = Literal["basic", "session"]
 
 
 async def show_login(request: Request, context: Context) -> Response:
@@ -37,10 +43,7 @@ async def show_login(request: Request, context: Context) -> Response:
     if provider is None:
         return _login_form(request, context, OK)
     params = await read_params(request)
-    if params.get_text("error"):
-        reason = params.get_text("error_description") or params.get_text("error")
-        return await _deny_login(request, context, "", f"The provider denied the sign-in: {reason}")
-    if params.get_text("code"):
+    if params.get_text("error") or params.get_text("code"):
         return await _handle_callback(request, context, provider)
     return await _redirect_to_provider(request, context, provider)
 
@@ -56,21 +59,36 @@ async def submit_login(request: Request, context: Context) -> Response:
     name, password = params.get_text("name") or "", params.get_text("password") or ""
     result = await context.access.check_password(name, password, client_address(request))
     if isinstance(result, AuthFailure):
-        denial = (
-            too_many_attempts(result.retry_after)
-            if result.retry_after
-            else Denial("forbidden", "Wrong name or password")
-        )
-        await _audit_login(request, context, name, "basic", "refused", denial.message)
+        rejected = bool(result.retry_after)
+        denial = too_many_attempts(result.retry_after) if rejected else Denial("forbidden", "Wrong name or password")
+        await _audit_failure(request, context, name, "basic", denial.message, rejected=rejected)
         response = _login_form(request, context, STATUS_BY_CODE[denial.code], denial.message, name)
         response.headers.update(denial.headers)
         return response
-    await _audit_login(request, context, name, "basic", "done")
-    return await _start_session(request, context, Session(name, "password"), params.get_text("next") or "")
+    await _audit_success(request, context, name, "basic")
+    cookie = await to_thread.run_sync(lambda: _sessions(context).start(name, "password"))
+    return _signed_in(request, context, cookie, params.get_text("next") or "")
 
 
-async def logout(request: Request, context: Context) -> Response:
-    response = render_page(context, "logout.html", OK, {"can_login": context.access.is_required})
+async def show_logout(request: Request, context: Context) -> Response:
+    """A signed-in user must confirm: other sites can link to this page, and browsers load links in advance."""
+    if await _load_session(request, context) is not None:
+        return _logout_form(request, context, OK)
+    response = render_page(context, "logout.html", OK, {"signed_in": False, "can_login": context.access.is_required})
+    delete_cookie(response, context, SESSION_COOKIE)
+    return response
+
+
+async def submit_logout(request: Request, context: Context) -> Response:
+    """End the session: a copy of the cookie is not accepted any more, by any web server of the store."""
+    session = await _load_session(request, context)
+    if session is not None:
+        if not is_same_origin(request) or not await has_xsrf(request):
+            return _logout_form(request, context, _FORBIDDEN)
+        await to_thread.run_sync(_sessions(context).end, session)
+        address = client_address(request)
+        await run_in_thread(lambda: write_logout(context.ledger.audit, session.name, address))
+    response = redirect(f"{context.root_path}/logout")
     delete_cookie(response, context, SESSION_COOKIE)
     return response
 
@@ -80,7 +98,8 @@ LOGIN_ROUTES: tuple[HttpRoute, ...] = (
     HttpRoute("GET", "/login", show_login, "public"),
     HttpRoute("GET", "/login/", show_login, "public"),
     HttpRoute("POST", "/login", submit_login, "public"),
-    HttpRoute("GET", "/logout", logout, "public"),
+    HttpRoute("GET", "/logout", show_logout, "public"),
+    HttpRoute("POST", "/logout", submit_logout, "public"),
 )
 
 
@@ -99,35 +118,53 @@ async def _redirect_to_provider(request: Request, context: Context, provider: OA
         attempt.state, attempt.nonce, attempt.verifier, safe_redirect_target(next_page, context), redirect_uri
     )
     response = redirect(url)
-    set_state_cookie(request, response, context, await to_thread.run_sync(_sessions(context).sign_login_state, state))
+    cookie = await to_thread.run_sync(_sessions(context).signer.sign_login_state, state)
+    set_state_cookie(request, response, context, cookie)
     return response
 
 
 async def _handle_callback(request: Request, context: Context, provider: OAuthProvider) -> Response:
+    """The browser returns from the provider with a code or an error. Without the state of a login that this browser
+    began, neither has an effect: every site can link to this URL."""
     params = await read_params(request)
-    cookie = request.cookies.get(STATE_COOKIE, "")
-    state = await to_thread.run_sync(_sessions(context).read_login_state, cookie)
+    signer = _sessions(context).signer
+    state = await to_thread.run_sync(signer.read_login_state, request.cookies.get(STATE_COOKIE, ""))
     if state is None or not secrets.compare_digest(state.state.encode(), (params.get_text("state") or "").encode()):
         return error_page(request, _FORBIDDEN, "State tokens do not match. Try to sign in again.")
-    address = client_address(request)
-    if retry_after := context.access.login_throttle.retry_after("", address):
+    throttle, address = context.access.login_throttle, client_address(request)
+    if retry_after := throttle.start_attempt("", address):
         denial = too_many_attempts(retry_after)
+        await _audit_failure(request, context, "", "session", denial.message, rejected=True)
         response = error_page(request, STATUS_BY_CODE[denial.code], denial.message)
         response.headers.update(denial.headers)
         return response
-    attempt = LoginAttempt(state.redirect_uri, state.state, state.nonce, state.verifier)
+    outcome: AttemptOutcome = "abandoned"
     try:
-        user = await provider.authenticate(params.require("code"), attempt)
+        user = await _authenticate(params, state, provider)
         name = _allowed_email(user, context)
+        outcome = "success"
     except LoginDenied as denied:
-        context.access.login_throttle.record_failure("", address)
-        return await _deny_login(request, context, "", str(denied))
+        outcome = "failure"
+        await _audit_failure(request, context, "", "session", str(denied))
+        response = error_page(request, _FORBIDDEN, str(denied))
     except Exception:  # noqa: BLE001 - a provider can be any class; the error is logged
         return _provider_error_page(request)
-    await _audit_login(request, context, name, "session", "done")
-    response = await _start_session(request, context, Session(name, "oauth", user.groups), state.next)
+    else:
+        await _audit_success(request, context, name, "session")
+        cookie = await to_thread.run_sync(lambda: _sessions(context).start(name, "oauth", user.groups))
+        response = _signed_in(request, context, cookie, state.next)
+    finally:
+        throttle.end_attempt("", address, outcome)
     delete_cookie(response, context, STATE_COOKIE)
     return response
+
+
+async def _authenticate(params: RequestParams, state: LoginState, provider: OAuthProvider) -> UserInfo:
+    """Raises LoginDenied."""
+    if error := params.get_text("error"):
+        raise LoginDenied(f"The provider denied the sign-in: {params.get_text('error_description') or error}")
+    attempt = LoginAttempt(state.redirect_uri, state.state, state.nonce, state.verifier)
+    return await provider.authenticate(params.require("code"), attempt)
 
 
 def _allowed_email(user: UserInfo, context: Context) -> str:
@@ -139,9 +176,9 @@ def _allowed_email(user: UserInfo, context: Context) -> str:
     raise LoginDenied(f"Access denied to {', '.join(user.emails) or 'a user without an email address'}.")
 
 
-async def _start_session(request: Request, context: Context, session: Session, next_page: str) -> Response:
+def _signed_in(request: Request, context: Context, cookie: str, next_page: str) -> Response:
     response = redirect(safe_redirect_target(next_page, context) or f"{context.root_path}/")
-    set_session_cookie(request, response, context, await to_thread.run_sync(_sessions(context).sign_session, session))
+    set_session_cookie(request, response, context, cookie)
     return response
 
 
@@ -163,6 +200,16 @@ def _login_form(request: Request, context: Context, status: int, error: str = ""
     return response
 
 
+def _logout_form(request: Request, context: Context, status: int) -> Response:
+    response = render_page(context, "logout.html", status, {"signed_in": True, "xsrf": xsrf_token(request)})
+    set_xsrf_cookie(request, response, context)
+    return response
+
+
+async def _load_session(request: Request, context: Context) -> Session | None:
+    return await context.access.load_session(request.cookies.get(SESSION_COOKIE, ""))
+
+
 def _no_page() -> NotFound:
     return NotFound("Page not found")
 
@@ -171,7 +218,7 @@ def _has_password_login(context: Context) -> bool:
     return bool(context.access.passwords) and context.access.email_allowed is None
 
 
-def _sessions(context: Context) -> SessionSigner:
+def _sessions(context: Context) -> Sessions:
     sessions = context.access.sessions
     if sessions is None:
         raise _no_page()
@@ -190,26 +237,14 @@ def _provider_error_page(request: Request) -> Response:
     return error_page(request, STATUS_BY_CODE["provider_unavailable"], message)
 
 
-async def _deny_login(request: Request, context: Context, name: str, message: str) -> Response:
-    await _audit_login(request, context, name, "session", "refused", message)
-    return error_page(request, _FORBIDDEN, message)
-
-
-async def _audit_login(
-    request: Request, context: Context, name: str, auth_method: str, outcome: AuditOutcome, message: str = ""
-) -> None:
-    """An error is logged and does not prevent the sign-in: the user may need access to free disk space."""
+async def _audit_success(request: Request, context: Context, name: str, auth_method: LoginMethod) -> None:
     address = client_address(request)
-    try:
-        await run_in_thread(
-            lambda: context.ledger.audit.add(
-                LOGIN_ACTION,
-                user=name[:200],
-                auth_method=auth_method,
-                outcome=outcome,
-                address=address,
-                message=message[:500],
-            )
-        )
-    except StoreError as error:
-        log.error("Cannot write a sign-in to the audit log: %s", error)
+    await run_in_thread(lambda: write_success(context.ledger.audit, name, auth_method, address))
+
+
+async def _audit_failure(
+    request: Request, context: Context, name: str, auth_method: LoginMethod, message: str, *, rejected: bool = False
+) -> None:
+    address = client_address(request)
+    if context.login_audit.admit_failure(address, auth_method, rejected=rejected):
+        await run_in_thread(lambda: write_failure(context.ledger.audit, name, auth_method, address, message))

@@ -2,22 +2,33 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flower.api.context import Context
 from flower.http.access_control import cors_headers
-from flower.http.request_params import MAX_BODY_SIZE
-from flower.http.responses import NO_CONTENT, NOT_MODIFIED, OK, content_too_large
+from flower.http.request_params import MAX_BODY_KEY, MAX_BODY_SIZE
+from flower.http.responses import NO_CONTENT, NOT_MODIFIED, OK, content_too_large, too_many_bodies
+from flower.log_rate_limit import limit_log_rate
 from flower.web.request_log import with_request_log
 
+#: Internal errors that are logged per minute, with their tracebacks.
+MAX_ERRORS_PER_MINUTE: Final = 20
+
 log = logging.getLogger(__name__)
+limit_log_rate(log, burst=MAX_ERRORS_PER_MINUTE, tracebacks=True)
 
 #: Pages load nothing from other origins, run no inline scripts and are not displayed in frames of other sites.
 PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
+
+#: Maximum bytes of the bodies of all requests in progress.
+MAX_TOTAL_BODIES: Final = 256 * 1024 * 1024
 
 #: Larger bodies are hashed in a worker thread; this many bytes take about a millisecond.
 _MAX_INLINE_HASH: Final = 1 << 20
@@ -32,15 +43,23 @@ class SecurityHeadersMiddleware:
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
         self._context = context
+        self._static_paths = (f"{context.root_path}/static/", f"{context.root_path}/favicon.ico")
+        self._bodies = BodyLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
+        is_static = scope["path"].startswith(self._static_paths)
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add_headers(MutableHeaders(scope=message))
+                headers = MutableHeaders(scope=message)
+                self._add_headers(headers)
+                if not is_static:
+                    # Arguments and results of tasks must not remain in the cache of a browser after a sign-out.
+                    headers["cache-control"] = "no-store"
             await send(message)
 
         sender: Send = send_with_headers
@@ -53,7 +72,10 @@ class SecurityHeadersMiddleware:
         if scope["method"] in ("GET", "HEAD"):
             sender = ETagSender(scope, sender)
         try:
-            await self._app(scope, _limit_body(receive), sender)
+            with self._bodies.limit(receive, scope) as limited:
+                await self._app(scope, limited, sender)
+        except ClientDisconnect:
+            pass  # the client sent only a part of the body
         except Exception:
             # `application` has sent a response already. Re-raised, it would close the connection and fail the next
             # request on it.
@@ -113,16 +135,30 @@ def _matches_etag(if_none_match: str, tag: str) -> bool:
     return "*" in tags or tag in tags
 
 
-def _limit_body(receive: Receive) -> Receive:
-    """Limit the body of the request for every consumer: a form, JSON or an endpoint."""
-    size = 0
+class BodyLimits:
+    """Limits the body of each request, and those of all requests in progress together, for every consumer: a form,
+    JSON or an endpoint. Many large bodies at the same time would otherwise use up the memory."""
 
-    async def receive_within_limit() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MAX_BODY_SIZE:
-            raise content_too_large()
-        return message
+    def __init__(self) -> None:
+        self._total = 0
 
-    return receive_within_limit
+    @contextmanager
+    def limit(self, receive: Receive, scope: Scope) -> Iterator[Receive]:
+        size = 0
+
+        async def receive_within_limits() -> Message:
+            nonlocal size
+            message = await receive()
+            received = len(message.get("body", b""))
+            size += received
+            self._total += received
+            if size > scope.get(MAX_BODY_KEY, MAX_BODY_SIZE):
+                raise content_too_large()
+            if self._total > MAX_TOTAL_BODIES:
+                raise too_many_bodies()
+            return message
+
+        try:
+            yield receive_within_limits
+        finally:
+            self._total -= size

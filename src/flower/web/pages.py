@@ -22,7 +22,7 @@ from flower.http.request_params import read_params
 from flower.http.responses import JSON, OK, STATUS_BY_CODE
 from flower.http.route import Endpoint, HttpRoute
 from flower.http.v1.task_rows import current_column_name
-from flower.web.assets import Assets, current_assets
+from flower.web.assets import Assets, load_current_assets
 from flower.web.rendering import escape_invisible, render_template
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,10 @@ SHELL_POLICY: Final = (
 
 #: Style sheets in the order of the cascade.
 STYLE_SHEETS: Final = (
-    "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/search.css",
-    "css/grid.css", "css/task.css", "css/overview.css", "css/cluster.css",
+    "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/panels.css",
+    "css/states.css", "css/tables.css", "css/dialogs.css", "css/charts.css", "css/gaps.css", "css/search.css",
+    "css/grid.css", "css/task.css", "css/timeline.css", "css/traceback.css", "css/payload.css", "css/graph.css",
+    "css/overview.css", "css/failures.css", "css/workflows.css", "css/cluster.css",
 )  # fmt: skip
 
 #: The style sheets of a bundle, in one file.
@@ -94,7 +96,7 @@ def shell_page(module: str, title: str = "", page_info: PageInfo | None = None) 
 
     async def page(request: Request, context: Context) -> Response:
         page_title, exists = (title, True) if page_info is None else await page_info(request, context)
-        assets = await run_in_thread(lambda: current_assets(context))
+        assets = await load_current_assets(context)
         root = context.root_path
         style_sheets = (BUNDLED_STYLE_SHEET,) if BUNDLED_STYLE_SHEET in assets.files else STYLE_SHEETS
         modules = assets.module_closure("js/main.js", f"js/pages/{module}.js")
@@ -113,7 +115,6 @@ def shell_page(module: str, title: str = "", page_info: PageInfo | None = None) 
             headers={
                 "content-type": "text/html; charset=UTF-8",
                 "content-security-policy": SHELL_POLICY,
-                "cache-control": "no-cache",
             },
         )
 

@@ -47,6 +47,13 @@ def render_template(template: str, values: Mapping[str, Any]) -> bytes:
     return _environment().get_template(template).render(values).encode("utf-8", "backslashreplace")
 
 
+def load_templates() -> None:
+    """Compile the templates. They are compiled on first use otherwise."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 @cache
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only when a page is rendered

@@ -3,10 +3,18 @@ they can contain login codes and tokens."""
 
 import logging
 import time
+from typing import Final
 
 from starlette.types import Message, Scope, Send
 
+from flower.log_rate_limit import limit_log_rate
+
+#: Rejected requests that are logged per minute.
+MAX_LINES_PER_MINUTE: Final = 100
+
 log = logging.getLogger(__name__)
+# A client that is rejected 1,000 times per second would write 10 GB per day.
+limit_log_rate(log, burst=MAX_LINES_PER_MINUTE)
 
 
 def log_denied(scope: Scope, status: int, message: str) -> None:

@@ -11,10 +11,12 @@ import httpx
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
-from flower.access.oauth.provider import email_allowlist
+from flower.access.login_throttle import PAIR_LIMIT
+from flower.access.oauth.provider import email_allowlist, impossible_addresses
 from flower.errors import InvalidRequest
 from flower.http.v1.openapi_examples import example_store
 from flower.store.ledger.audit import AuditFilter
+from flower.web.login import MAX_ERRORS_PER_MINUTE
 from tests.helpers.oauth_provider import CLIENT, SECRET, LocalGoogle, LocalProvider
 from tests.helpers.web_server import WebServer
 
@@ -82,8 +84,12 @@ def test_openid(provider: LocalProvider) -> None:
             "done"
         ]
         assert live.http.post("/api/task/revoke/x").status_code == 403
+        kept = {"Cookie": f"user={live.http.cookies['user']}"}
+        assert live.http.get("/tasks", headers=kept).status_code == 200
         live.http.get("/logout")
+        live.http.post("/logout", headers={"X-XSRFToken": live.http.cookies["_xsrf"]})
         assert live.http.get("/tasks").status_code == 302
+        assert live.http.get("/tasks", headers=kept).status_code == 302
 
 
 def test_issuer_without_allowlist(provider: LocalProvider) -> None:
@@ -151,9 +157,44 @@ def test_invalid_code(provider: LocalProvider) -> None:
         response = live.http.get(f"/login?code=made-up&state={state}")
         assert response.status_code == 403
         assert "The provider denied the sign-in" in response.text
-        denied = live.http.get("/login?error=access_denied&error_description=%3Cb%3Eno")
+        there = live.http.get("/login").headers["location"]
+        state = parse_qs(urlsplit(there).query)["state"][0]
+        denied = live.http.get(f"/login?error=access_denied&error_description=%3Cb%3Eno&state={state}")
         assert denied.status_code == 403
         assert "&lt;b&gt;no" in denied.text
+
+
+def begin_login(live: WebServer) -> str:
+    """The state of a new login of this browser."""
+    return parse_qs(urlsplit(live.http.get("/login").headers["location"]).query)["state"][0]
+
+
+def test_errors_without_a_login_of_this_browser_are_not_recorded(provider: LocalProvider) -> None:
+    with served(provider) as live:
+        for query in ("error=x&error_description=call%20me", "error=x&state=made-up"):
+            response = live.http.get(f"/login?{query}")
+            assert response.status_code == 403
+            assert "call me" not in response.text
+        state = begin_login(live)
+        assert "State tokens do not match" in live.http.get("/login?error=x&state=made-up").text
+        assert not live.ledger.audit.entries(AuditFilter(action="login"), limit=5)
+        assert "denied the sign-in: no" in live.http.get(f"/login?error=x&error_description=no&state={state}").text
+        [entry] = live.ledger.audit.entries(AuditFilter(action="login"), limit=5)
+        assert (entry.outcome, entry.message) == ("refused", "The provider denied the sign-in: no")
+        # the state is valid for one answer
+        assert "State tokens do not match" in live.http.get(f"/login?error=x&state={state}").text
+
+
+def test_errors_with_a_valid_state_are_limited(provider: LocalProvider) -> None:
+    with served(provider) as live:
+        state = begin_login(live)
+        kept = {"Cookie": f"oauth_state={live.http.cookies['oauth_state']}"}
+        url = f"/login?error=x&error_description={'y' * 2000}&state={state}"
+        statuses = [live.http.get(url, headers=kept).status_code for _ in range(100)]
+        assert statuses == [403] * PAIR_LIMIT.amount + [429] * (100 - PAIR_LIMIT.amount)
+        entries = live.ledger.audit.entries(AuditFilter(action="login"), limit=100)
+        assert len(entries) == PAIR_LIMIT.amount
+        assert all(len(entry.message) == 300 for entry in entries)
 
 
 def test_provider_unreachable(provider: LocalProvider) -> None:
@@ -161,6 +202,14 @@ def test_provider_unreachable(provider: LocalProvider) -> None:
         response = live.http.get("/login")
         assert response.status_code == 503
         assert "is unreachable" in response.text
+
+
+def test_sign_ins_at_an_unreachable_provider_are_logged_a_few_times(
+    provider: LocalProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(provider, oidc_issuer="https://127.0.0.1:1") as live:
+        assert {live.http.get("/login").status_code for _ in range(50)} == {503}
+    assert len([record for record in caplog.records if record.name == "flower.web.login"]) <= MAX_ERRORS_PER_MINUTE
 
 
 def test_redirect_to_local_pages_only(provider: LocalProvider) -> None:
@@ -285,12 +334,52 @@ def test_tornado_handler_without_tornado(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"auth_provider": "oidc"}, "--oidc-issuer"),
         ({"auth_provider": ""}, "--auth-provider"),
         ({"auth_provider": "google", "auth": "*@*"}, "Invalid '--auth' option"),
+        ({"auth_provider": "google", "auth": "*@example.com"}, "the dot is required"),
+        ({"auth_provider": "", "auth": "ann:secret"}, "did you mean --basic-auth"),
     ],
 )
 def test_invalid_options(settings: dict[str, str], words: str, tmp_path: Path) -> None:
     given: dict[str, Any] = {"auth": "ann@example.com", "oauth2_key": "k", **settings}
     with pytest.raises(InvalidRequest, match=words.replace("*", r"\*")):
         WebServer(example_store(), environment={}, **given)
+
+
+@pytest.mark.parametrize("auth", [r".*@example\.com", r"a@example.com | ann@example\.com ", r" ann@example\.com"])
+def test_escapes_and_blanks_in_the_allowlist(auth: str) -> None:
+    allowed = email_allowlist(auth)
+    assert allowed("ann@example.com")
+    assert not allowed("ann@exampleXcom")
+    assert not impossible_addresses(auth)
+
+
+def test_entries_that_admit_no_user_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    possible = "ann@example.com|ann+x@sub.example.com|o'neil@example|ann.b@xn--e1afmkfd.com"
+    assert impossible_addresses(possible) == impossible_addresses("ann.*@example.com") == []
+    wrong = [
+        "example.com",
+        "^ann@example.com",
+        "ann@example.com$",
+        "(a",
+        "b)@example.com",
+        "a b@example.com",
+        ".@x.com",
+    ]
+    assert impossible_addresses("|".join(wrong)) == wrong
+    WebServer(example_store(), auth="ann@example.com|example.com", oidc_issuer="https://x", oauth2_key="k")
+    WebServer(example_store(), auth="ann:secret", oidc_issuer="https://x", oauth2_key="k")
+    first, second = caplog.messages
+    assert first.startswith("--auth: 'example.com' is not an e-mail address and admits no user")
+    assert "an entry is not an e-mail" in second
+    assert "secret" not in second
+
+
+def test_github_app_without_the_email_permission(provider: LocalProvider) -> None:
+    with served(provider, auth_provider="github", auth="ann@example.com") as live:
+        provider.emails_status = 403
+        try:
+            assert_denied(live, provider, "A GitHub App needs the account permission “Email addresses: Read-only”")
+        finally:
+            provider.emails_status = 200
 
 
 def test_email_allowlist() -> None:
@@ -310,6 +399,6 @@ def test_email_allowlist() -> None:
     assert not any(
         map(pattern, ["bob@example.com", "ann@evil@example.com", "ann@example.com.evil", "ann\n@example.com"])
     )
-    for wrong in (".*@.*", "a.*|b@x.com", "a@.*", ".*", "a@x.com*"):
+    for wrong in (".*@.*", "a.*|b@x.com", "a@.*", ".*", "a@x.com*", "*@example.com", "ann*@example.com", "|", " | "):
         with pytest.raises(InvalidRequest, match="Invalid '--auth' option"):
             email_allowlist(wrong)

@@ -1,18 +1,30 @@
 """Re-run and run single tasks, with the effect on a real worker."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.helpers.product_client import ProductClient
 
 
-def test_rerun_unchanged(client: ProductClient) -> None:
-    client.cluster.app.control.add_consumer("second", destination=[client.cluster.worker.hostname], reply=True)
-    origin = client.sent("shop.tell", 1, "zwei", [3.5, None], kwargs={"order": {"id": 17}}, queue="second")
+@pytest.fixture
+def second_queue(client: ProductClient) -> Iterator[str]:
+    """A queue that the shared worker consumes only during the test: others compare the worker's queues."""
+    control, destination = client.cluster.app.control, [client.cluster.worker.hostname]
+    control.add_consumer("second", destination=destination, reply=True)
+    yield "second"
+    control.cancel_consumer("second", destination=destination, reply=True)
+
+
+def test_rerun_unchanged(client: ProductClient, second_queue: str) -> None:
+    origin = client.sent("shop.tell", 1, "zwei", [3.5, None], kwargs={"order": {"id": 17}}, queue=second_queue)
     rerun = client.post(f"tasks/{origin}/rerun", {})
     assert rerun["task"] != origin
-    assert (rerun["name"], rerun["origin"], rerun["queue"]) == ("shop.tell", origin, "second")
+    assert (rerun["name"], rerun["origin"], rerun["queue"]) == ("shop.tell", origin, second_queue)
     assert (rerun["args_from"], rerun["kwargs_from"], rerun["unknown_options"]) == ("event", "event", ["priority"])
     result = client.result(rerun["task"])
     assert (result["args"], result["kwargs"]) == ([1, "zwei", [3.5, None]], {"order": {"id": 17}})
-    assert (result["queue"], result["retries"], result["origin"]) == ("second", 0, origin)
+    assert (result["queue"], result["retries"], result["origin"]) == (second_queue, 0, origin)
     assert (result["id"], result["root_id"], result["parent_id"]) == (rerun["task"], rerun["task"], None)
 
 
@@ -92,3 +104,17 @@ def test_run_any_registered_task(client: ProductClient) -> None:
     assert (result["args"], result["kwargs"], result["priority"], result["origin"]) == ([1], {"a": "b"}, 4, None)
     assert client.refused("registered/shop.nothing/run", {}, 404)["code"] == "task_not_registered"
     assert "TypeError" in client.refused("registered/shop.add/run", {"args": [1]})["message"]
+
+
+def test_a_rerun_names_the_workflow_whose_later_steps_are_not_sent(redis_client: ProductClient) -> None:
+    client = redis_client
+    app = client.cluster.app
+    result = (app.signature("shop.add", (1, 2)) | app.signature("shop.add", (3,))).apply_async()
+    root, last = result.parent.id, result.id
+    client.wait_for_state(last, "SUCCESS")
+    for uuid in (root, last):
+        assert client.post(f"tasks/{uuid}/rerun", {"dry_run": True})["workflow"] == root
+    plan = client.post("jobs", {"action": "rerun", "ids": [root, last], "dry_run": True})["plan"]
+    assert plan["workflow_task_count"] == 2
+    alone = client.sent("shop.add", 1, 2)
+    assert client.post(f"tasks/{alone}/rerun", {"dry_run": True})["workflow"] is None

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from kombu import Connection, Exchange, Queue
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
 from kombu.transport.virtual import Transport
 
 from flower.cluster.queues import QueueStats, kombu_virtual, queue_stats, redis

@@ -14,14 +14,14 @@ from flower.records import Worker as Record
 from flower.store.protocols import Batch, Reader, Writer
 from tests.helpers.celery_app import make
 from tests.helpers.celery_worker import Worker
-from tests.helpers.servers import Server, free_port, wait_for
+from tests.helpers.servers import BrokerServer, free_port, wait_for
 from tests.helpers.web_server import WebServer
 
 
 @pytest.fixture
-def worker(broker: Server) -> Iterator[Worker]:
+def worker(broker: BrokerServer) -> Iterator[Worker]:
     """A worker of this test only, with its own queues."""
-    app = make(broker.url, None)  # type: ignore[attr-defined]
+    app = make(broker.url, None)
     app.conf.update(worker_pool_restarts=True, task_default_queue=f"pool{free_port()}")
     with Worker(app, "pool", 3) as started:
         yield started
@@ -57,15 +57,25 @@ def test_inspection(live: WebServer, worker: Worker) -> None:
     assert list(live.http.get("/api/workers", params={"status": "1"}).json()) == ["celery@w1", "celery@w2"]
 
 
-def test_unknown_worker_is_inspected(live: WebServer, worker: Worker) -> None:
-    result = live.http.get("/api/workers", params={"workername": worker.hostname}).json()
+def inspected(live: WebServer, worker: Worker) -> dict[str, Any]:
+    """The workers, once this one is known by inspection."""
+    name = worker.hostname
+    wait_for("the inspection", lambda: "stats" in live.http.get("/api/workers").json().get(name, {}))
+    return dict(live.http.get("/api/workers").json())
+
+
+def test_unknown_worker_is_inspected_and_not_waited_for(live: WebServer, worker: Worker) -> None:
+    assert live.http.get("/api/workers", params={"workername": worker.hostname}).status_code == 404
+    result = inspected(live, worker)
     assert result[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
 
 
-def test_new_worker_is_inspected(live: WebServer, worker: Worker, writer: Writer) -> None:
+def test_new_worker_is_inspected_and_not_waited_for(live: WebServer, worker: Worker, writer: Writer) -> None:
     now = time.time()
     writer.write(Batch(workers=[Record(worker.hostname, heartbeat=now, freq=600.0), Record("mute@w", heartbeat=now)]))
-    result = live.http.get("/api/workers").json()
+    first = live.http.get("/api/workers").json()
+    assert first == {worker.hostname: {"timestamp": None}, "mute@w": {"timestamp": None}}
+    result = inspected(live, worker)
     assert result[worker.hostname]["stats"]["pid"] == worker.process.pid  # type: ignore[union-attr]
     # it lives, as its events say, and did not answer
     assert result["mute@w"] == {"timestamp": None}
@@ -141,18 +151,18 @@ def test_consumers(live: WebServer, worker: Worker) -> None:
 def test_shutdown(live: WebServer, worker: Worker) -> None:
     assert post(live, "shutdown", worker.hostname) == (200, "Shutting down!")
     assert worker.process is not None
-    worker.process.wait(30)
+    worker.process.wait(60)
 
 
-def test_autoscale(broker: Server, store: Reader, opened: None) -> None:
-    app = make(broker.url, None)  # type: ignore[attr-defined]
+def test_autoscale(broker: BrokerServer, store: Reader, opened: None) -> None:
+    app = make(broker.url, None)
     app.conf.task_default_queue = f"scale{free_port()}"
     with Worker(app, "scale", 3, "--autoscale=3,1") as worker, WebServer(store, lambda: app) as live:
         name = worker.hostname
         message = f"Autoscaling '{name}' worker (min=2, max=5)"
         assert post(live, "pool/autoscale", name, min=2, max=5) == (200, message)
         assert {key: worker.inspect("stats")["autoscaler"][key] for key in ("min", "max")} == {"min": 2, "max": 5}
-        params = [
+        params: list[tuple[dict[str, Any], str]] = [
             ({"min": 5, "max": 2}, "min must not be more than max"),
             ({"min": -1, "max": 2}, "min must be 0 or more"),
             ({"min": 0, "max": 0}, "max must be 1 or more"),
@@ -181,7 +191,8 @@ def test_rejected_commands(live: WebServer, worker: Worker, store: Reader) -> No
 def test_worker_without_reply(live: WebServer, worker: Worker, store: Reader) -> None:
     name = worker.hostname
     with WebServer(store, lambda: worker.app, reply_timeout=0.5) as impatient:
-        assert impatient.http.get("/api/workers", params={"workername": name}).status_code == 200
+        parameters = {"workername": name, "refresh": "1"}
+        assert impatient.http.get("/api/workers", params=parameters).status_code == 200
         worker.signal(signal.SIGSTOP)
         try:
             message = f"Timeout: no reply from worker '{name}' within 0.5 s"
@@ -210,7 +221,7 @@ def test_last_replies_of_a_killed_worker(live: WebServer, worker: Worker, writer
     assert worker.process is not None
     children = psutil.Process(worker.process.pid).children(recursive=True)
     worker.signal(signal.SIGKILL)
-    worker.process.wait(20)
+    worker.process.wait(60)
     psutil.wait_procs(children, timeout=20)
     result = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
     assert "shop.add" in result["registered"]

@@ -33,6 +33,6 @@ def test_finished_response_does_not_wait_for_a_thread(
 
     monkeypatch.setattr(dispatch, "run_in_thread", no_free_thread)
     route = Route("GET", "/ready", "getReady", "stream", "Get ready", handler)
-    ctx = RequestContext(Context(memory([]), lambda: None, None), ANONYMOUS)  # type: ignore[arg-type,return-value]
+    ctx = RequestContext(Context(memory([]), lambda: None, None), ANONYMOUS)  # type: ignore[arg-type]
     result = asyncio.run(dispatch._call_handler(route, ctx, NoParams(), None))
     assert isinstance(result, Response | StreamingBody)

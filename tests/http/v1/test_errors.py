@@ -25,7 +25,7 @@ from tests.helpers.web_server import WebServer
         ("tasks?start=soon", "Invalid start time: 'soon'", "2026-11-22"),
         ("tasks?tz=Mars", "Unknown time zone 'Mars'", "Europe/Berlin"),
         ("tasks?tz=../../etc/passwd", "Unknown time zone '../../etc/passwd'", "UTC"),
-        ("tasks?time=never", "Invalid time 'never'", "time must be one of received, sent"),
+        ("tasks?time=never", "Invalid time 'never'", "time must be one of ended, received, sent"),
         ("tasks?uuid=17", "Unknown parameter 'uuid'", "query, start"),
         ("tasks/charge-17/reruns?uuid=17", "Unknown parameter 'uuid'", "this route has no query parameters"),
         ("facets?facets=state,colour", "Invalid facets 'state,colour'", "one or more of"),
@@ -126,7 +126,7 @@ def test_parse_query(http: httpx.Client) -> None:
 def test_status(http: httpx.Client) -> None:
     result = get(http, "status")
     assert (result["store"]["task_count"], result["recording"], result["recorder"]["events"]) == (5, False, 18)
-    assert result["gaps"][0]["reason"] == "broker unreachable"
+    assert result["gaps"][0]["reason"] == "not connected to Redis"
 
 
 @pytest.mark.parametrize(

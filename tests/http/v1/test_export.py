@@ -10,9 +10,10 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
-from flower.errors import DeadlineExceeded
+from flower.errors import DeadlineExceeded, StoreDamaged
 from flower.http.v1.openapi_examples import EXAMPLE_TASKS
 from flower.records import Task
+from flower.search.tree import EVERYTHING, Node
 from flower.store.memory import MemoryReader, MemoryStore
 from flower.store.protocols import Query
 from tests.helpers.api_v1 import ClientOf
@@ -84,3 +85,37 @@ def test_later_error_closes_the_connection(client_of: ClientOf) -> None:
     """A client does not take half a file for a complete one."""
     with pytest.raises(httpx.RemoteProtocolError):
         client_of(Failing(5_000)).get(URL)
+
+
+class Damaged(MemoryReader):
+    """Tasks in one file were found to be unreadable before the request, or are found to be during it."""
+
+    def __init__(self, *, earlier: bool) -> None:
+        super().__init__(MemoryStore())
+        self._earlier = earlier
+
+    def tasks(self, query: Query, **settings: Any) -> Iterator[Task]:
+        yield from map(make, range(600))
+        if settings["strict"] and not self._earlier:
+            raise StoreDamaged("Tasks in seg-000001.db cannot be read")
+
+    def explain_missing(self, where: Node = EVERYTHING) -> str | None:
+        return "Tasks in damaged files are missing: seg-000001.db" if self._earlier else None
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_unreadable_tasks_close_the_connection(client_of: ClientOf, form: str) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        client_of(Damaged(earlier=False)).get(URL, params={"format": form})
+
+
+def test_unreadable_tasks_before_the_first_row_group_are_an_error(client_of: ClientOf) -> None:
+    response = client_of(Damaged(earlier=False)).get(URL, params={"format": "parquet"})
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "store_damaged"
+
+
+def test_tasks_that_were_lost_before_are_reported_in_a_header(client_of: ClientOf) -> None:
+    response = client_of(Damaged(earlier=True)).get(URL)
+    assert response.content.count(b"\n") == 600
+    assert response.headers["x-partial-result"] == "Tasks in damaged files are missing: seg-000001.db"

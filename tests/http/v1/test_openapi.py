@@ -1,6 +1,8 @@
 """The OpenAPI document is valid, complete and true: every route returns its example, which matches its schema."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -10,10 +12,14 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flower.api.json_encoder import dump_json
+from flower.api.thread_pool import MAX_THREADS
+from flower.http.v1 import openapi
 from flower.http.v1.openapi import openapi_document
 from flower.http.v1.parsing import parameter_schemas
 from flower.http.v1.route import PREFIX, Route
 from flower.http.v1.routes import ROUTES
+from tests.helpers.servers import wait_for
+from tests.helpers.web_server import WebServer
 
 #: Routes whose example is a request that the example store can answer.
 LIVE_ROUTES = [route for route in ROUTES if route.response is not None and isinstance(route.example, str)]
@@ -93,3 +99,28 @@ def test_error_examples_match_their_schema() -> None:
 def test_document_contains_the_root_of_the_server(http: httpx.Client) -> None:
     assert http.get(f"{PREFIX}/openapi.json").json() == openapi_document()
     assert openapi_document("/flower")["servers"] == [{"url": "/flower"}]
+
+
+def test_other_requests_are_answered_while_the_document_is_built(
+    live: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds, may_continue = [], threading.Event()
+
+    def build(root: str) -> dict[str, Any]:
+        builds.append(root)
+        may_continue.wait(60)
+        return openapi_document(root)
+
+    monkeypatch.setattr(openapi, "openapi_document", build)
+    monkeypatch.setattr(openapi, "_encoded", {})
+    clients = 2 * MAX_THREADS
+    with ThreadPoolExecutor(clients) as pool:
+        try:
+            documents = [pool.submit(live.http.get, f"{PREFIX}/openapi.json") for _ in range(clients)]
+            wait_for("the requests", lambda: builds and len(live.connections) >= clients)
+            pages = [live.http.get("/", timeout=10).status_code for _ in range(10)]
+        finally:
+            may_continue.set()
+    assert pages == [200] * 10
+    assert {each.result().status_code for each in documents} == {200}
+    assert builds == [""]

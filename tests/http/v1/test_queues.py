@@ -72,3 +72,20 @@ def test_queues(live: WebServer, worker: Worker, writer: Writer) -> None:
     assert 0 < row["time_to_empty"] < 10
     for bad in ({"width": "1"}, {"start": "soon"}, {"tz": "Mars"}, {"queue": "x"}):
         assert live.http.get(f"{API}/queues/{queue}/history", params=bad).status_code == 400
+
+
+def test_last_samples_are_listed_while_the_broker_is_unreachable(writer: Writer, tmp_path: Any, opened: None) -> None:
+    reader = open_reader(tmp_path / "store")
+    app = make(f"redis://127.0.0.1:{free_port()}/0", None)
+    with WebServer(reader, lambda: app) as server:
+        assert server.http.get(f"{API}/queues").status_code == 503, "nothing is known"
+        now = time.time()
+        server.ledger.queue_samples.add(
+            [QueueSample("mail", now - 90, 7, 2, 1), QueueSample("mail", now - 60, 5, 2, 1)]
+        )
+        result = server.http.get(f"{API}/queues").json()
+        assert result["problem"] == "The broker is unreachable."
+        assert result["sampled_at"] == pytest.approx(now - 60, abs=15), "samples are of fixed times"
+        [row] = result["queues"]
+        assert (row["name"], row["ready"], row["unacked"], row["arrivals_per_second"]) == ("mail", 5, 2, None)
+    reader.close()

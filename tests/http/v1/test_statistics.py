@@ -74,7 +74,7 @@ def test_facets(day: httpx.Client) -> None:
 
 def test_histogram_covers_all_tasks(day: httpx.Client) -> None:
     result = get(day, "histogram", buckets=24, tz="UTC")
-    assert result["span"] == {"start_at": DAY, "width": 3600.0, "buckets": 24, "time": "received"}
+    assert result["span"] == {"start_at": DAY, "width": 3600.0, "buckets": 24, "time": "time"}
     assert result["states"]["FAILURE"] == [6] * 24
     hour = get(day, "histogram", query="state:FAILURE", start=DAY + 3600, end=DAY + 7199, width=600, tz="UTC")
     assert hour["states"] == {"FAILURE": [1] * 6}

@@ -2,7 +2,9 @@
 
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,11 @@ from msgspec.structs import replace
 
 from flower.access import PERMISSIONS
 from flower.access.api_tokens import create_token
-from flower.access.sessions import SESSION_COOKIE, Session
+from flower.access.sessions import SESSION_COOKIE
 from flower.api.format_task import with_format_task
 from flower.config import Config
 from flower.http.v1 import stream as live_module
-from flower.live import MAX_SUBSCRIBERS, Subscription, hub
+from flower.live import MAX_SUBSCRIBERS, MAX_SUBSCRIBERS_PER_CLIENT, Subscription, hub
 from flower.records import Gap, Task, Worker
 from flower.store.factory import open_reader
 from flower.store.protocols import Batch, Reader, TaskChange, Writer
@@ -196,14 +198,14 @@ def test_position_before_the_change_log(live: WebServer, writer: Writer) -> None
      ({"topics": "weather"}, None), ({"after": "-1"}, None), ({"duration": "x"}, None), ({"limit": "3"}, None)],
 )  # fmt: skip
 def test_invalid_parameters_are_rejected_before_the_stream_starts(
-    live: WebServer, parameters: dict[str, str], position: int | None
+    live: WebServer, parameters: dict[str, Any], position: int | None
 ) -> None:
     assert ("position" in error(live.http, "stream", **parameters)) is (position is not None)
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 400, "1.5", "\u00b2".encode("latin-1").decode("latin-1")])
 def test_invalid_last_event_id(live: WebServer, last: str) -> None:
-    response = live.http.get("/api/v1/stream", headers={"Last-Event-ID": last.encode("latin-1")})
+    response = live.http.get("/api/v1/stream", headers={b"Last-Event-ID": last.encode("latin-1")})
     assert response.status_code == 400
     assert "Last-Event-ID" in response.json()["error"]["message"]
 
@@ -242,8 +244,64 @@ def test_maximum_number_of_streams(live: WebServer, monkeypatch: pytest.MonkeyPa
     with StreamReader(live.http) as one, StreamReader(live.http) as two:
         one.wait("start"), two.wait("start")
         result = error(live.http, "stream", 503)
+        assert live.http.get("/api/v1/stream").headers["retry-after"] == "10"
         assert result["code"] == "backend_unavailable"
         assert "maximum 2" in result["message"]
+
+
+def open_stream(server: WebServer, source: str = "127.0.0.1", **headers: str) -> tuple[socket.socket, int]:
+    """A stream on a connection of its own from this address, and the status of the response."""
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=30, source_address=(source, 0))
+    lines = ["GET /api/v1/stream HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {text}" for name, text in headers.items())]
+    client.sendall("\r\n".join([*lines, "", ""]).encode())
+    return client, int(client.recv(12, socket.MSG_WAITALL).split()[1])
+
+
+def fill_streams(server: WebServer, opened: ExitStack, source: str = "127.0.0.1", **headers: str) -> None:
+    """Open the maximum number of streams of one client."""
+    for _ in range(MAX_SUBSCRIBERS_PER_CLIENT):
+        client, status = open_stream(server, source, **headers)
+        opened.callback(client.close)
+        assert status == 200
+
+
+def test_one_address_cannot_hold_all_streams(live: WebServer) -> None:
+    assert MAX_SUBSCRIBERS_PER_CLIENT <= MAX_SUBSCRIBERS / 5
+    with ExitStack() as opened:
+        fill_streams(live, opened)
+        response = live.http.get("/api/v1/stream")
+        assert (response.status_code, response.headers["retry-after"]) == (429, "10")
+        result = response.json()["error"]
+        assert result["code"] == "too_many_requests"
+        assert result["message"] == "Too many open streams of one user or address (maximum 100)"
+        assert result["hint"]
+        other, status = open_stream(live, "127.0.0.2", **{"X-Forwarded-For": "127.0.0.1"})
+        assert status == 200
+        other.close()
+    wait_for("the end of the streams", lambda: len(live.context.live) == 0)
+    with StreamReader(live.http) as again:
+        again.wait("start")
+
+
+def test_streams_are_limited_by_user_if_there_is_a_login(store: Reader, opened: None) -> None:
+    ann = {"Authorization": "Basic " + b64encode(b"ann:a").decode()}
+    bob = {"Authorization": "Basic " + b64encode(b"bob:b").decode()}
+    with WebServer(store, basic_auth=("ann:a", "bob:b")) as server, ExitStack() as streams:
+        fill_streams(server, streams, **ann)
+        for source, user, expected in (("127.0.0.2", ann, 429), ("127.0.0.1", bob, 200)):
+            client, status = open_stream(server, source, **user)
+            streams.callback(client.close)
+            assert status == expected
+
+
+def test_address_of_a_stream_behind_a_proxy(store: Reader, opened: None) -> None:
+    """The last address is that which the proxy added; the client can forge those before it."""
+    with WebServer(store, xheaders=True) as server, ExitStack() as streams:
+        fill_streams(server, streams, **{"X-Forwarded-For": "203.0.113.1"})
+        for addresses, expected in (("203.0.113.2, 203.0.113.1", 429), ("203.0.113.1, 203.0.113.2", 200)):
+            client, status = open_stream(server, **{"X-Forwarded-For": addresses})
+            streams.callback(client.close)
+            assert status == expected
 
 
 def test_server_stops(store: Reader, opened: None) -> None:
@@ -294,7 +352,7 @@ def test_revoked_token_ends_the_stream(locked: WebServer, writer: Writer) -> Non
 def test_expired_session_ends_the_stream(locked: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = locked.access.sessions
     assert sessions is not None
-    locked.http.headers["Cookie"] = f"{SESSION_COOKIE}={sessions.sign_session(Session('ann', 'password'))}"
+    locked.http.headers["Cookie"] = f"{SESSION_COOKIE}={sessions.start('ann', 'password')}"
     with StreamReader(locked.http, topics="tasks") as listener:
         listener.wait("start")
         monkeypatch.setattr("flower.access.sessions.SESSION_MAX_AGE", -1)
@@ -342,13 +400,13 @@ def test_slow_client_receives_all_changes_later(live: WebServer, writer: Writer)
 
 
 def test_slow_client_does_not_delay_the_shutdown(live: WebServer, writer: Writer) -> None:
-    settings = create_server(live.server.config.app, Config()).config  # type: ignore[arg-type]
+    settings = create_server(live.server.config.app, Config(), live.connections).config  # type: ignore[arg-type]
     assert settings.timeout_graceful_shutdown == SHUTDOWN_TIMEOUT
     live.server.config.timeout_graceful_shutdown = 1
     sleeper, _, _ = asleep(live, writer)
     live.context.live.close("the server stops")
     live.server.should_exit = True
-    wait_for("the server to end", lambda: not live.thread.is_alive(), 20)
+    wait_for("the server to end", lambda: not live.thread.is_alive())
     sleeper.close()
 
 

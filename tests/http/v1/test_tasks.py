@@ -3,13 +3,15 @@
 import re
 import subprocess
 import sys
+import time
+from typing import Any
 
 import httpx
 import pytest
 
 from flower.http.v1.openapi_examples import EXAMPLE_TASKS
 from flower.http.v1.task_rows import COLUMNS
-from flower.records import Task
+from flower.records import Attempt, Task
 from tests.helpers.api_v1 import ClientOf, error, get, memory
 
 MANY = [Task(uuid=f"t{n:03}", name=f"n{n % 3}", received=float(n % 7), runtime=n / 2) for n in range(100)]
@@ -70,13 +72,44 @@ def test_pages_by_offset(many: httpx.Client) -> None:
     assert ids(get(many, "tasks", offset=2**53)) == []
 
 
+def test_retried_tasks_are_in_the_order_of_the_time_that_is_shown(client_of: ClientOf) -> None:
+    """A retried task is received again: it is sorted and shown by its latest receipt."""
+    retried = Attempt(0, "celery@a", received=49.4, started=49.5, ended=49.6, state="RETRY")
+    tasks = [
+        Task("first", "a", "SUCCESS", received=48.0, timestamp=48.0),
+        Task("retried", "a", "SUCCESS", received=49.7, timestamp=49.9, retries=1, earlier=(retried,)),
+        Task("between", "a", "SUCCESS", received=49.5, timestamp=49.6),
+        Task("waiting", "a", "PENDING", sent=49.6, timestamp=49.6),
+    ]
+    http = client_of(memory(tasks))
+    orders: tuple[dict[str, Any], ...] = ({}, {"sort": "-time"})
+    for parameters in orders:
+        rows = get(http, "tasks", columns="time_at,received_at", **parameters)["tasks"]
+        assert [(row["uuid"], row["time_at"]) for row in rows] == [
+            ("retried", 49.7), ("waiting", 49.6), ("between", 49.5), ("first", 48.0),
+        ]  # fmt: skip
+
+
+def test_waiting_tasks_are_in_windows_by_the_time_they_were_sent(client_of: ClientOf) -> None:
+    now = time.time()
+    waiting = [Task(f"w{n}", "a", "PENDING", sent=now - 60 - n, queue="celery", timestamp=now - 60 - n) for n in (0, 1)]
+    http = client_of(memory([*waiting, Task("old", "a", "PENDING", sent=now - 7200, timestamp=now - 7200)]))
+    window: dict[str, Any] = {"query": "state:PENDING", "start": "-1h"}
+    assert ids(get(http, "tasks", **window)) == ["w0", "w1"]
+    assert get(http, "count", **window)["count"] == 2
+    assert sum(get(http, "histogram", **window)["states"]["PENDING"]) == 2
+    assert ids(get(http, "tasks", time="received", **window)) == []
+
+
 def test_next_page_has_the_same_parameters(many: httpx.Client) -> None:
     page = get(many, "tasks", query="name:n1 -uuid:t001", start="2.0", end="5.0", time="received", limit=3, tz="UTC")
     whole = ids(page)
     while page["next_url"]:
         page = get(many, page["next_url"])
         whole += ids(page)
-    expected = {task.uuid for task in MANY if task.name == "n1" and task.uuid != "t001" and 2 <= task.received <= 5}
+    expected = {
+        task.uuid for task in MANY if task.name == "n1" and task.uuid != "t001" and 2 <= (task.received or 0) <= 5
+    }
     assert set(whole) == expected
     assert len(whole) == len(expected)
 

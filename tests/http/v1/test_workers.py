@@ -63,7 +63,7 @@ def test_inspection(live: WebServer, worker: Worker) -> None:
         "active_queues",
     }
     gone = live.http.get(f"{API}/workers/gone@w/inspection").json()
-    assert gone == {"name": "gone@w", "alive": False, "inspected_at": None, "answered": False, "replies": {}}
+    assert gone == {"name": "gone@w", "alive": None, "inspected_at": None, "answered": False, "replies": {}}
     assert live.http.get(f"{API}/workers/no@w/inspection").status_code == 404
 
 
@@ -110,7 +110,7 @@ def test_consumer_commands_and_shutdown(live: WebServer, worker: Worker) -> None
     wait_for("no consumer", lambda: "extra" not in worker.queues())
     assert command(live, name, "shutdown").json() == {"worker": name, "reply": None}
     assert worker.process is not None
-    worker.process.wait(30)
+    worker.process.wait(60)
 
 
 def test_dead_worker(live: WebServer) -> None:

@@ -1,6 +1,7 @@
 """Bloom filters: no false negatives, few false positives, and an unchanged stored form."""
 
 import hashlib
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_a_stored_filter_contains_its_ids() -> None:
 
 
 @pytest.mark.parametrize(("probes", "kind"), [(1, np.uint32), (1, np.uint64), (7, np.uint64)])
-def test_a_filter_in_memory_contains_its_hashes(probes: int, kind: type) -> None:
+def test_a_filter_in_memory_contains_its_hashes(probes: int, kind: type[Any]) -> None:
     hashes = bloom_hashes(IDS).astype(kind)
     bloom_filter = BloomFilter(1 << 16, probes=probes)
     bloom_filter.add(hashes)

@@ -97,3 +97,49 @@ def test_queries_during_writes(tmp_path: Path) -> None:
         where = parse_search(text)
         assert reader.count(where) == sum(map(compile_predicate(where, reader.slow_thresholds()), everything)), text
     reader.close()
+
+
+OPEN_AT_ONCE = """
+import multiprocessing, sys
+from pathlib import Path
+from flower.store.factory import open_ledger, open_reader, open_writer
+
+def open_stores(folder, rounds, role, barrier, errors):
+    for number in range(rounds):
+        path = folder / str(number)
+        barrier.wait()
+        try:
+            if role == "recorder":
+                opened = [open_writer(path, text_index=False)]
+            else:
+                reader, ledger = open_reader(path), open_ledger(path)
+                opened = [reader, ledger]
+                ledger.secrets.get_or_create("cookie")
+                reader.count(), reader.status()
+        except Exception as error:
+            errors.put(f"{role}, round {number}: {error!r}")
+            opened = []
+        barrier.wait()
+        for each in opened:
+            each.close()
+
+if __name__ == "__main__":
+    folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    roles = ["web", "web", "web", "recorder"]
+    context = multiprocessing.get_context("fork")
+    barrier, errors = context.Barrier(len(roles)), context.Queue()
+    processes = [context.Process(target=open_stores, args=(folder, rounds, role, barrier, errors)) for role in roles]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    while not errors.empty():
+        print(errors.get())
+"""
+
+
+def test_servers_that_start_together_open_one_new_store(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", OPEN_AT_ONCE, str(tmp_path), "20"], capture_output=True, text=True, check=False
+    )
+    assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)

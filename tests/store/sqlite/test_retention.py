@@ -1,43 +1,15 @@
 """Retention in the store on disk: whole segments are deleted, and unfinished tasks are moved."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from flower.records import Task, Worker
+from flower.records import Worker
 from flower.search.tree import Term
-from flower.store.factory import open_reader, open_writer
-from flower.store.protocols import Batch, Query, Retention, TaskChange, Writer
+from flower.store.factory import open_reader
+from flower.store.protocols import Batch, Query, Retention, TaskChange
+from tests.helpers.disk_store import SEGMENT, fill, uuids, writing
 from tests.helpers.task_factory import make, uuid_of
-
-SEGMENT = 50
-
-
-@contextmanager
-def writing(path: Path, segment_tasks: int = SEGMENT) -> Iterator[Writer]:
-    writer = open_writer(path, segment_tasks=segment_tasks)
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def fill(path: Path, count: int) -> list[Task]:
-    tasks = [make(number) for number in range(count)]
-    with writing(path) as writer:
-        for place in range(0, count, 30):
-            writer.write(Batch(new=tasks[place : place + 30]))
-    return tasks
-
-
-def uuids(path: Path) -> set[str]:
-    reader = open_reader(path)
-    try:
-        return {task.uuid for task in reader.tasks(Query(sort=()))}
-    finally:
-        reader.close()
 
 
 def test_segments_are_removed_and_unfinished_tasks_moved(path: Path) -> None:

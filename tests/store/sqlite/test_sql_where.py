@@ -1,6 +1,7 @@
 """The SQL of a search, on the rows of a segment, agrees with the matcher, for every operator including `is:slow`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import apsw
 import pytest
@@ -27,7 +28,7 @@ class Rows:
         register_functions(self.db)
         for statement in SEGMENT_SCHEMA:
             self.db.execute(statement)
-        words = self.db.execute("SELECT id, kind, value FROM word").fetchall()
+        words: list[Any] = self.db.execute("SELECT id, kind, value FROM word").fetchall()
         writing = WordDictionary(words)
         self.encoder = RowEncoder(writing)
         self.db.executemany(INSERT_TASK, [self.encoder.encode_row(key, task) for key, task in enumerate(drawn)])

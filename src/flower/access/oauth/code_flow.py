@@ -12,8 +12,6 @@ from flower.errors import InvalidRequest
 
 #: Timeout of a request to the provider in seconds.
 _TIMEOUT: Final = 10.0
-#: Statuses with which a provider rejects a token.
-_REJECTED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class CodeFlow(ABC):
@@ -22,6 +20,8 @@ class CodeFlow(ABC):
     authorize_endpoint: str = ""
     token_endpoint: str = ""
     scope: str = ""
+    #: what to do if the provider does not let the application read the user's data
+    permission_hint: ClassVar[str] = "Grant it the permission to read e-mail addresses, and sign in again."
     #: whether to send a code challenge; providers without PKCE ignore it
     pkce: ClassVar[bool] = True
 
@@ -61,8 +61,10 @@ class CodeFlow(ABC):
     async def get_json(self, client: AsyncOAuth2Client, url: str, **params: Any) -> Any:
         """The JSON at a URL, requested with the token. Raises LoginDenied if the provider rejects the token."""
         response = await client.get(url, params=params or None, headers={"Accept": "application/json"})
-        if response.status_code in _REJECTED:
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise LoginDenied("The provider rejected its own token: your user data cannot be read")
+        if response.status_code == HTTPStatus.FORBIDDEN:
+            raise LoginDenied(f"The provider does not let this application read your user data. {self.permission_hint}")
         response.raise_for_status()
         return response.json()
 

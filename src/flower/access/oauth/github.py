@@ -12,6 +12,10 @@ _DEFAULT_DOMAIN: Final = "github.com"
 
 class GitHub(CodeFlow):
     scope = "user:email"
+    permission_hint = (
+        "A GitHub App needs the account permission “Email addresses: Read-only”: set it on the Permissions page of the "
+        "app. An OAuth app needs none."
+    )
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)

@@ -22,6 +22,8 @@ _SIGNATURE_ALGORITHMS: Final = (
 _CLOCK_LEEWAY: Final = 60
 #: Seconds after which the provider's metadata is loaded again.
 _DISCOVERY_MAX_AGE: Final = 3_600.0
+#: Seconds after a failure in which it is not loaded: every client can cause a request to the provider.
+_DISCOVERY_RETRY_DELAY: Final = 5.0
 
 
 class OpenId(CodeFlow):
@@ -34,6 +36,7 @@ class OpenId(CodeFlow):
         self.scope = settings.scope
         self._metadata: dict[str, Any] = {}
         self._metadata_loaded_at = -_DISCOVERY_MAX_AGE
+        self._metadata_retry_at = 0.0
         self._metadata_lock = asyncio.Lock()
 
     async def authorize_url(self, login: LoginAttempt) -> str:
@@ -83,9 +86,15 @@ class OpenId(CodeFlow):
         async with self._metadata_lock:
             if time.monotonic() - self._metadata_loaded_at < _DISCOVERY_MAX_AGE:
                 return
+            if time.monotonic() < self._metadata_retry_at:
+                raise ConnectionError("The provider's metadata could not be loaded a few seconds ago")
             issuer = self.settings.issuer.rstrip("/")
-            async with self._client(login) as client:
-                metadata = await self._get_public_json(client, f"{issuer}/.well-known/openid-configuration")
+            try:
+                async with self._client(login) as client:
+                    metadata = await self._get_public_json(client, f"{issuer}/.well-known/openid-configuration")
+            except Exception:
+                self._metadata_retry_at = time.monotonic() + _DISCOVERY_RETRY_DELAY
+                raise
             if str(metadata.get("issuer", "")).rstrip("/") != issuer:
                 raise LoginDenied(f"{issuer} has the issuer {metadata.get('issuer')}: set --oidc-issuer to it")
             self.authorize_endpoint = metadata["authorization_endpoint"]

@@ -4,7 +4,7 @@ A class with the two methods of `OAuthProvider`, created with `ProviderSettings`
 `CodeFlow` implements most of it for OAuth 2.
 
 The allowlist is one address, several separated by `|`, or one with a single `.*` before the @. It is not a general
-regular expression, and must match the whole address exactly."""
+regular expression, and must match the whole address exactly; `\\.` is a dot, and blanks around `|` are ignored."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,19 +17,41 @@ EmailPredicate: TypeAlias = Callable[[str], bool]
 
 _WILDCARD = r"[^@\s]*"
 
+#: A backslash before a character that is not a letter or digit, as in regular expressions.
+_ESCAPED = re.compile(r"\\([^\w\s])")
+#: An address that a provider can send. Quoted local parts are not supported; a leading `^` is an anchor.
+_POSSIBLE_ADDRESS = re.compile(r"(?![.^])[^@\s\\()\[\]<>,;:\"]+(?<!\.)@[\w-]+(\.[\w-]+)*")
+
 
 def email_allowlist(auth: str) -> EmailPredicate:
     """A predicate of allowed email addresses. Raises InvalidRequest for an unsupported pattern."""
-    if auth.count("*") > 1 or ("*" in auth and ("|" in auth or auth.rfind("@") < auth.index("*"))):
+    addresses = _split_addresses(auth)
+    pattern = next((address for address in addresses if "*" in address), "")
+    if not addresses or (pattern and (len(addresses) > 1 or not _is_supported(pattern))):
         raise InvalidRequest(
             f"Invalid '--auth' option: {auth}",
-            hint="one address, several separated by |, or a pattern such as .*@example.com",
+            hint="one address, several separated by |, or a pattern such as .*@example.com (the dot is required)",
         )
-    if "*" in auth:
-        matches = re.compile(re.escape(auth).replace(r"\.\*", _WILDCARD)).fullmatch
+    if pattern:
+        matches = re.compile(re.escape(pattern).replace(r"\.\*", _WILDCARD)).fullmatch
         return lambda email: matches(email) is not None
-    known = frozenset(auth.split("|")) - {""}
+    known = frozenset(addresses)
     return lambda email: email in known
+
+
+def impossible_addresses(auth: str) -> list[str]:
+    """The addresses of the option `auth` that no user can have: such an entry admits no user."""
+    return [
+        address for address in _split_addresses(auth) if not _POSSIBLE_ADDRESS.fullmatch(address.replace(".*", "x", 1))
+    ]
+
+
+def _split_addresses(auth: str) -> list[str]:
+    return [address for part in auth.split("|") if (address := _ESCAPED.sub(r"\1", part.strip()))]
+
+
+def _is_supported(pattern: str) -> bool:
+    return pattern.count("*") == 1 and ".*" in pattern and pattern.rfind("@") > pattern.index("*")
 
 
 class LoginDenied(Exception):

@@ -4,6 +4,7 @@ the same functions.
     models         results of actions, and `ActionContext`, the dependencies of all actions
     rerun          re-run a task, run a registered task
     rerun_source   arguments and routing of the task to re-run
+    workflow_membership  which tasks belong to a workflow, whose later steps a re-run does not send
     stop           revoke, terminate, abort
     task_registry  registered tasks with their signatures
     bulk_plan      dry run and creation of bulk jobs

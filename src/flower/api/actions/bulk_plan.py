@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from flower.api.actions.rerun_source import parse_arguments
+from flower.api.actions.workflow_membership import count_workflow_members
 from flower.api.query_params import Window, build_filter
 from flower.errors import InvalidRequest, NotFound, TruncatedArguments
 from flower.records import FINAL_STATES, Task
@@ -55,7 +56,8 @@ class PlanSample(msgspec.Struct, frozen=True):
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The dry run of a job. `excluded` is based on the records: other tasks may finish before the job reaches them, and
     the result backend may have arguments that are truncated in the records. `rate`: tasks per second; `min_duration`:
-    seconds at this rate."""
+    seconds at this rate. `workflow_task_count`: of a re-run, the tasks that would be sent and that belong to a
+    workflow, whose later steps (chain, chord, callbacks) are not sent again."""
 
     action: JobAction
     count: Annotated[int, Meta(description="Exact number of tasks.")]
@@ -65,6 +67,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[ExcludedTasks, ...]
     rate: float
     min_duration: float
+    workflow_task_count: int = 0
 
 
 def plan_job(
@@ -81,6 +84,7 @@ def plan_job(
     states: dict[str, int] = {}
     excluded: dict[str, list[str]] = {}
     sample: list[PlanSample] = []
+    included: list[Task] = []
     for uuid, task in _iter_selection(store, selection, limit):
         state = NOT_RECORDED if task is None else task.state
         states[state] = states.get(state, 0) + 1
@@ -89,6 +93,8 @@ def plan_job(
         reason = _find_exclusion(action, task, is_abortable)
         if reason is not None:
             excluded.setdefault(reason, []).append(uuid)
+        elif task is not None and action == "rerun":
+            included.append(task)
     return JobPlan(
         action=action,
         count=count,
@@ -101,7 +107,20 @@ def plan_job(
         ),
         rate=rate,
         min_duration=round(count / rate, 1),
+        workflow_task_count=count_workflow_members(store, included),
     )
+
+
+def verify_count(store: Reader, selection: Selection, *, limit: int, expected: int | None = None) -> None:
+    """Raises InvalidRequest if more than `limit` tasks match, or not `expected` ones; NotFound if there are none."""
+    count = _count_tasks(store, selection)
+    if expected is not None and count != expected:
+        hint = "check the new plan and confirm it"
+        raise InvalidRequest(f"The number of matching tasks changed from {expected:,} to {count:,}", hint=hint)
+    if count > limit:
+        raise _limit_error(count, limit)
+    if not count:
+        raise NotFound("No tasks match", hint="no job was created")
 
 
 def start_job(
@@ -116,16 +135,8 @@ def start_job(
     signal: str = "",
     expected: int | None = None,
 ) -> Job:
-    """Create a job with the tasks that match now; a server executes it. Raises InvalidRequest if there are more than
-    `limit`, or if their number is not `expected`; NotFound if there are none."""
-    count = _count_tasks(store, selection)
-    if expected is not None and count != expected:
-        hint = "check the new plan and confirm it"
-        raise InvalidRequest(f"The number of matching tasks changed from {expected:,} to {count:,}", hint=hint)
-    if count > limit:
-        raise _limit_error(count, limit)
-    if not count:
-        raise NotFound("No tasks match", hint="no job was created")
+    """Create a job with the tasks that match now; a server executes it. Raises the errors of `verify_count`."""
+    verify_count(store, selection, limit=limit, expected=expected)
     pairs = [
         (uuid, str(uuids.uuid4()) if action == "rerun" else None) for uuid in _select_ids(store, selection, limit + 1)
     ]

@@ -30,7 +30,9 @@ class SentTask(msgspec.Struct, frozen=True, kw_only=True):
 
     `args_from` and `kwargs_from` are the source of the arguments: `given` in the request, `result_backend`, `worker`,
     or the text of an `event`. If `queue`, `exchange`, `routing_key` or `priority` is null, the routing of the
-    application decides; options of the original task that are not known are listed in `unknown_options`."""
+    application decides; options of the original task that are not known are listed in `unknown_options`. `workflow` is
+    the id of the root of the workflow that the original belongs to: its later steps (chain, chord, callbacks) are not
+    sent again."""
 
     task: str | None
     name: str
@@ -45,6 +47,7 @@ class SentTask(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     headers: dict[str, Any] | UnsetType = UNSET
     unknown_options: tuple[str, ...] = ()
+    workflow: str | None = None
 
 
 class WorkerReplies(msgspec.Struct, frozen=True, kw_only=True):

@@ -135,6 +135,7 @@ def _build_reply(source: RerunSource, options: Mapping[str, Any], *, given: tupl
         routing_key=options.get("routing_key"),
         priority=options.get("priority"),
         unknown_options=tuple(name for name in source.unknown_options if options.get(name) is None),
+        workflow=source.workflow,
     )
 
 

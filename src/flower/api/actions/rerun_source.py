@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from flower import cluster
 from flower.api.actions.models import ActionContext
+from flower.api.actions.workflow_membership import find_workflow_root
 from flower.api.thread_pool import run_in_thread
+from flower.api.worker_states import find_live_workers
 from flower.errors import InvalidRequest, NoSuchTask, TruncatedArguments
 from flower.records import FINAL_STATES, Task
 from flower.search.python_literal import MAX_LITERAL_LENGTH, parse_literal_strict
@@ -58,6 +60,8 @@ class RerunSource:
     #: the known ones of `queue`, `exchange`, `routing_key`, `priority`
     delivery: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, Any] = field(default_factory=dict)
+    #: id of the root of the workflow that the task belongs to
+    workflow: str | None = None
 
     @property
     def unknown_options(self) -> tuple[str, ...]:
@@ -88,6 +92,7 @@ async def load_rerun_source(ctx: ActionContext, uuid: str) -> RerunSource:
         kwargs=_find_arguments("kwargs", uuid, record, metadata),
         delivery=await run_in_thread(lambda: _find_delivery_options(ctx, uuid, record, metadata)),
         headers=next((each.headers for each in metadata if each.headers), {}),
+        workflow=None if record is None else await run_in_thread(lambda: find_workflow_root(ctx.store, record)),
     )
 
 
@@ -147,8 +152,7 @@ async def _read_worker_metadata(ctx: ActionContext, record: Task | None) -> "Tas
     if record is None or record.hostname is None or record.state in FINAL_STATES:
         return None
     hostname = record.hostname
-    worker = (await run_in_thread(ctx.store.workers)).get(hostname)
-    if worker is None or not worker.is_alive(time.time()):
+    if hostname not in await run_in_thread(lambda: find_live_workers(ctx.store, time.time())):
         return None
     return await cluster.task_metadata.metadata_from_worker(ctx.app, record.uuid, hostname)
 

@@ -1,5 +1,6 @@
 """Revoke, terminate and abort tasks, with the replies of the workers."""
 
+import signal as signals
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -64,8 +65,10 @@ async def revoke_at_workers(ctx: ActionContext, uuids: Sequence[str], signal: st
 
 
 def parse_signal(signal: str) -> str:
-    """The full name of a signal: `usr1` is `SIGUSR1`. Raises InvalidRequest."""
+    """The full name of a signal: `usr1` is `SIGUSR1`, `9` is `SIGKILL`. Raises InvalidRequest."""
     name = str(signal).upper()
+    if name.isdecimal() and int(name) in set(signals.Signals):
+        name = signals.Signals(int(name)).name
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name not in cluster.tasks.SIGNALS:
         raise InvalidRequest(f"Unknown signal '{signal}'", hint=f"one of {', '.join(sorted(cluster.tasks.SIGNALS))}")

@@ -1,9 +1,11 @@
 """Health of the cluster, the recorder and the store.
 
-    models    `Health` and `HealthIssue`: the result
-    snapshot  the input of the rules, read from store and ledger at one moment
-    rules     one small function for each kind of issue
-    messages  titles and details of issues
+    models     `Health` and `HealthIssue`: the result
+    snapshot   the input of the rules, read from store and ledger at one moment
+    rules      one small function for each kind of issue
+    gap_rules  rules about missed events
+    messages   titles and details of issues
+    remedies   causes and remedies that `flower doctor` states too
 """  # fmt: skip
 
 import time

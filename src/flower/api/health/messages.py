@@ -1,16 +1,20 @@
 """Texts of health issues: one function for each kind of subject, and the formats of numbers, durations and names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from flower.api.failures import FailureRow
 from flower.api.health.models import HealthIssue, IssueKind, IssueSubject, Severity
-from flower.api.health.snapshot import MAX_RUNNING_TASKS, TREND_BUCKET_SECONDS, TREND_BUCKETS, RunningTask
+from flower.api.health.snapshot import (
+    MAX_RUNNING_TASKS,
+    LostTasks,
+    RunningTask,
+)
 from flower.errors import InvalidRequest
-from flower.records import STARTED
+from flower.records import STARTED, LostReason
 from flower.search.formatter import format_search
 from flower.search.parser import MAX_QUERY_LENGTH
-from flower.search.tree import Node, Term, all_of
+from flower.search.tree import Node, Not, Term, all_of
 
 #: Up to this number, issues of one kind are listed separately; more are combined into one. Also the number of names in
 #: a message.
@@ -39,11 +43,13 @@ def build_recorder_issue(
     )
 
 
-def build_worker_issue(title: str, detail: str, name: str, started_at: float, value: float | None) -> HealthIssue:
+def build_worker_issue(
+    kind: IssueKind, title: str, detail: str, name: str, *, started_at: float | None, value: float | None = None
+) -> HealthIssue:
     """`name` is "" for an issue of several workers."""
     query = build_query_text(Term("worker", "equals", name)) if name else ""
     return HealthIssue(
-        kind="worker_no_heartbeat",
+        kind=kind,
         severity="warning",
         title=title,
         detail=detail,
@@ -69,10 +75,10 @@ def build_queue_issue(
 
 
 def build_failure_issues(
-    kind: IssueKind, groups: Sequence[FailureRow], count: int, title: str, summary: str
+    kind: IssueKind, groups: Sequence[FailureRow], count: int, title: str, summary: str, *, seconds: float
 ) -> Iterator[HealthIssue]:
     """One issue for each group, with `title`; or one for all of them, with `summary`, if there are many. `count`
-    includes groups that are not in `groups`."""
+    includes groups that are not in `groups`; `seconds` is the length of the period in which tasks are counted."""
     if count > MAX_SEPARATE_ISSUES and groups:
         first_seen = [group.first_seen_at for group in groups if group.first_seen_at is not None]
         yield HealthIssue(
@@ -89,7 +95,7 @@ def build_failure_issues(
         fingerprint = group.fingerprint
         message = truncate_name(fingerprint.message or fingerprint.exception)
         names = [truncate_name(str(each.value)) for each in group.types[:MAX_SEPARATE_ISSUES] if each.value is not None]
-        period = describe_duration(TREND_BUCKETS * TREND_BUCKET_SECONDS)
+        period = f"the last {describe_duration(seconds)}"
         yield HealthIssue(
             kind=kind,
             severity="warning",
@@ -109,7 +115,8 @@ def build_task_issue(
 ) -> HealthIssue:
     """`tasks` must not be empty. `condition` narrows the query of the issue to these tasks."""
     started = Term("started", "range", (None, max(task.started for task in tasks)))
-    parts = [Term("state", "equals", STARTED), *([] if condition is None else [condition]), started]
+    is_lost = Term("lost", "present", "")
+    parts = [Term("state", "equals", STARTED), Not(is_lost), *([] if condition is None else [condition]), started]
     return HealthIssue(
         kind=kind,
         severity="warning",
@@ -118,6 +125,32 @@ def build_task_issue(
         subject=IssueSubject("tasks", tasks[0].uuid if len(tasks) == 1 else "", build_query_text(all_of(parts))),
         started_at=min(task.started for task in tasks),
         value=float(len(tasks)),
+    )
+
+
+#: By reason of the mark `lost`.
+_LOST_REASONS: Final[Mapping[LostReason, str]] = {
+    "worker_offline": "the worker is offline",
+    "message_unacknowledged": "the broker holds the message for a worker that stopped",
+    "not_in_queue": "the message is no longer in the queue",
+    "end_not_observed": "the worker no longer has the task, and its end was not recorded",
+    "not_received": "no source has the task",
+}
+
+
+def build_lost_tasks_issue(lost: LostTasks, since: float) -> HealthIssue:
+    """`lost.count` must not be 0. `since`: start of the period in which the tasks had their last event."""
+    reasons = "; ".join(f"{count:,}: {_LOST_REASONS[reason]}" for reason, count in lost.by_reason.items())
+    among = "" if sum(lost.by_reason.values()) >= lost.count else f"Of the latest {sum(lost.by_reason.values()):,}: "
+    query = all_of([Term("lost", "present", ""), Term("timestamp", "range", (since, None))])
+    return HealthIssue(
+        kind="tasks_lost",
+        severity="warning",
+        title=f"{pluralize(lost.count, 'task')} lost within a day",
+        detail=f"No source proves the state of these tasks. {among}{reasons}.",
+        subject=IssueSubject("tasks", lost.uuid, build_query_text(query)),
+        started_at=lost.since,
+        value=float(lost.count),
     )
 
 

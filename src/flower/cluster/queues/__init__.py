@@ -1,6 +1,7 @@
 """Queue statistics as reported by the broker. Values that a broker does not report are None, never 0.
 
 stats                the statistics of a queue
+broker_client        queue lengths by the URL of a broker, for other programs
 adapters             the table of adapters and the functions that use it
 redis                adapter for Redis
 amqp                 adapter for AMQP without the management API

@@ -47,7 +47,7 @@ async def queue_stats(app: Celery, names: Iterable[str], *, broker_api: str = ""
 
     def work() -> list[QueueStats]:
         with broker_connection(app) as connection:
-            return _select_adapter(app, connection)(app, connection, queue_names, broker_api)
+            return select_adapter(app, connection)(app, connection, queue_names, broker_api)
 
     return await thread_pools.run_with_timeout(thread_pools.CALL_TIMEOUT, work)
 
@@ -69,10 +69,11 @@ async def _active_queue_names(app: Celery) -> set[str]:
     return names or configured_queues(app)
 
 
-def _select_adapter(app: Celery, connection: Connection) -> StatsAdapter:
+def select_adapter(app: Celery, connection: Connection) -> StatsAdapter:
+    """The adapter of the connection's transport. Raises NotFound."""
     adapter = ADAPTERS.get(str(connection.transport.driver_type))
     if adapter is not None:
         return adapter
     if kombu_virtual.can_count(connection):
         return lambda app, connection, names, broker_api: kombu_virtual.virtual_queue_stats(connection, names)
-    raise NotFound(f"'{app.connection_for_write().transport_cls}' broker is not supported")
+    raise NotFound(f"'{connection.transport_cls}' broker is not supported")

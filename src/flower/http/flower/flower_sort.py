@@ -8,7 +8,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
-from flower.records import Task
+from flower.records import SUCCESS, Task
 from flower.search.tree import Node, Not, Term, all_of
 from flower.store.protocols import SORT_KEYS, Query, Reader, Sort
 from flower.store.sorting import validate_sort
@@ -24,9 +24,16 @@ def iter_flower_order(store: Reader, query: Query, *, limit: int | None, offset:
     """A lazy slice of the tasks. Raises InvalidRequest for a sort key that the store does not have."""
     validate_sort(query.sort)
     first = query.sort[0] if query.sort else None
-    if first is None or first.descending or first.key in _ALWAYS_PRESENT:
+    if first is None or first.key in _ALWAYS_PRESENT or (first.descending and first.key != "runtime"):
         return store.tasks(query, limit=limit, offset=offset)
-    return _iter_missing_first(store, query, first.key, limit, offset)
+    present: Node = Term(first.key, "present", "")
+    if first.key == "runtime":
+        # Flower's tasks have only the run time that Celery sends: that of a success
+        present = all_of([present, Term("state", "is", SUCCESS)])
+    with_value = replace(query, where=all_of([query.where, present]))
+    missing = replace(query, where=all_of([query.where, Not(present)]))
+    parts = (with_value, missing) if first.descending else (missing, with_value)
+    return _iter_parts(store, parts, limit, offset)
 
 
 def iter_sorted_by_field(store: Reader, where: Node, sort: Sort, *, limit: int, offset: int = 0) -> Iterator[Task]:
@@ -43,18 +50,18 @@ def iter_sorted_by_field(store: Reader, where: Node, sort: Sort, *, limit: int, 
     return islice(nsmallest(offset + limit, newest, key=sort_key), offset, None)
 
 
-def _iter_missing_first(store: Reader, query: Query, key: str, limit: int | None, offset: int) -> Iterator[Task]:
-    present: Node = Term(key, "present", "")
-    missing = Query(all_of([query.where, Not(present)]), query.sort)
+def _iter_parts(store: Reader, parts: tuple[Query, Query], limit: int | None, offset: int) -> Iterator[Task]:
+    """A slice of two results, one after the other."""
+    first, second = parts
     count = 0
-    for task in store.tasks(missing, limit=limit, offset=offset):
+    for task in store.tasks(first, limit=limit, offset=offset):
         count += 1
         yield task
     if limit is not None and count >= limit:
         return
-    skipped = max(0, offset - store.count(missing.where)) if offset and not count else 0
+    skipped = max(0, offset - store.count(first.where)) if offset and not count else 0
     rest = None if limit is None else limit - count
-    yield from store.tasks(replace(query, where=all_of([query.where, present])), limit=rest, offset=skipped)
+    yield from store.tasks(second, limit=rest, offset=skipped)
 
 
 def _sort_key(task: Task, field: str) -> tuple[int, float, str]:

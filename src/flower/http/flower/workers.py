@@ -1,15 +1,17 @@
 """Routes of Flower's worker list: inspection replies, and whether each worker is alive."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from flower.api.context import Context
-from flower.api.inspection import inspect_new_workers, refresh_inspections, require_worker
+from flower.api.inspection import refresh_inspections, schedule_missing_inspections
 from flower.api.json_encoder import dump_json
 from flower.api.thread_pool import run_in_thread
+from flower.api.worker_states import read_worker_states
 from flower.cluster.inspection_cache import WorkerInspection
 from flower.errors import BackendUnavailable, FlowerError, NotFound
 from flower.http.request_params import read_params
@@ -27,32 +29,20 @@ async def list_flower_workers(request: Request, context: Context) -> Response:
             reason = "broker unreachable" if isinstance(error, BackendUnavailable) else error.message
             return text_response(f"Failed to update workers: {reason}", status_of("backend_unavailable"))
     if status:
-        return await _json_response(await run_in_thread(lambda: _alive_by_worker(context)))
+        return await _json_response(lambda: _alive_by_worker(context))
     if not refresh:
-        await _inspect_missing(context, name)
-    workers = await run_in_thread(lambda: _worker_dicts(context))
+        await schedule_missing_inspections(context, name)
+    return await _json_response(lambda: _worker_dicts(context, name))
+
+
+def _worker_dicts(context: Context, name: str) -> dict[str, Any]:
+    """This worker, by default all: those with inspection replies, and those alive without. Raises NotFound."""
+    online = (worker for worker, is_alive in _alive_by_worker(context).items() if is_alive)
+    inspected = {worker: _worker_dict(inspection) for worker, inspection in context.inspections.all().items()}
+    workers = {**{worker: {"timestamp": None} for worker in online}, **inspected}
     if name and name not in workers:
         raise NotFound(f"Unknown worker '{name}'")
-    return await _json_response({name: workers[name]} if name else workers)
-
-
-async def _inspect_missing(context: Context, name: str) -> None:
-    """Inspect the workers that came online since the last inspection, so that the list is complete. If the broker is
-    unreachable, the list contains the last replies."""
-    try:
-        await inspect_new_workers(context)
-        if name:
-            await require_worker(context, name)
-    except BackendUnavailable:
-        pass
-
-
-def _worker_dicts(context: Context) -> dict[str, Any]:
-    """All workers with inspection replies, and the online ones without."""
-    now = time.time()
-    online = (worker.hostname for worker in context.store.workers().values() if worker.is_alive(now))
-    inspected = {name: _worker_dict(inspection) for name, inspection in context.inspections.all().items()}
-    return {**{name: {"timestamp": None} for name in online}, **inspected}
+    return {name: workers[name]} if name else workers
 
 
 def _worker_dict(inspection: WorkerInspection) -> dict[str, Any]:
@@ -62,10 +52,9 @@ def _worker_dict(inspection: WorkerInspection) -> dict[str, Any]:
 
 
 def _alive_by_worker(context: Context) -> dict[str, bool]:
-    now = time.time()
-    return {name: worker.is_alive(now) for name, worker in context.store.workers().items()}
+    return {name: state.alive for name, state in read_worker_states(context.store, time.time()).items()}
 
 
-async def _json_response(value: Any) -> Response:
-    """Encoded in a worker thread: the settings and statistics of many workers are megabytes."""
-    return Response(await run_in_thread(lambda: dump_json(value)), headers={"content-type": JSON})
+async def _json_response(read: Callable[[], Any]) -> Response:
+    """What `read` returns, encoded in the same thread: the settings and statistics of many workers are megabytes."""
+    return Response(await run_in_thread(lambda: dump_json(read())), headers={"content-type": JSON})

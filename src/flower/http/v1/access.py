@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from flower.access import Identity, Permission
 from flower.access.api_tokens import create_token
+from flower.access.sessions import end_all_sessions
 from flower.api.audit_log import (
     AUDIT_MEDIA_TYPES,
     AuditExportFormat,
@@ -17,7 +18,7 @@ from flower.api.audit_log import (
     iter_audit_entries,
     serialize_audit_entries,
 )
-from flower.errors import Forbidden, NotFound
+from flower.errors import Forbidden, InvalidRequest, NotFound
 from flower.http.access_control import Unauthenticated
 from flower.http.v1.params import END, START
 from flower.http.v1.route import NoParams, RequestContext, Route, StreamingBody
@@ -77,6 +78,27 @@ class CreatedToken(msgspec.Struct, frozen=True):
 
 class TokenParams(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The token's id.", examples=["5f2a9c01d7e4"])]
+
+
+class EndSessionsParams(msgspec.Struct, frozen=True, kw_only=True):
+    user: Annotated[
+        str,
+        Meta(
+            description="End the sessions of this user; of other users than yourself with the permission `tokens`. "
+            "Default: your own.",
+            examples=["ann"],
+        ),
+    ] = ""
+    all_users: Annotated[
+        bool, Meta(description="End the sessions of all users, including your own. Requires the permission `tokens`.")
+    ] = False
+
+
+class SessionsEnded(msgspec.Struct, frozen=True):
+    """The sessions of `user` (null: of all users) that began until `ended_at` are ended."""
+
+    user: str | None
+    ended_at: float
 
 
 class AuditFilterParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +185,24 @@ def revoke_api_token(ctx: RequestContext, params: TokenParams, body: None) -> To
     raise NotFound(f"Unknown token '{params.id}'", hint="GET /api/v1/tokens lists the ids")
 
 
+def end_sessions(ctx: RequestContext, params: EndSessionsParams, body: None) -> SessionsEnded:
+    """Passwords and API tokens remain valid."""
+    identity = ctx.identity
+    if identity.auth_method == "none":
+        raise Unauthenticated("Sign-in required", hint="without a login there are no sessions")
+    if params.all_users and params.user:
+        raise InvalidRequest("The parameters user and all_users are mutually exclusive")
+    user = None if params.all_users else params.user or identity.name
+    if not identity.has_permission("tokens"):
+        if user != identity.name:
+            raise Forbidden("Permission 'tokens' is required", hint="without it you can end your own sessions")
+        # a token with few permissions must not be able to sign out its owner
+        if identity.auth_method == "token":
+            raise Forbidden("A token cannot end sessions", hint="sign in, or use a token with the permission tokens")
+    ctx.audit_note.targets.append("*" if user is None else user)
+    return SessionsEnded(user, end_all_sessions(ctx.server.ledger.sessions, user))
+
+
 def list_audit_entries(ctx: RequestContext, params: AuditListParams, body: None) -> AuditList:
     entries, next_cursor = get_audit_page(
         ctx.server.ledger.audit, params.to_filter(), limit=params.limit, cursor=params.cursor
@@ -244,6 +284,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         "DELETE", "/tokens/{id}", "revokeToken", "access", "Revoke an API token", revoke_api_token,
         params=TokenParams, response=TokenRow, audit_action="token.revoke",
         example={**_TOKEN_EXAMPLE, "revoked_at": 1795346100.0, "revoked_by": "ann"},
+    ),
+    Route(
+        "DELETE", "/sessions", "endSessions", "access", "End all your sessions, those of a user, or those of all users",
+        end_sessions, params=EndSessionsParams, response=SessionsEnded, audit_action="session.end",
+        example={"user": "ann", "ended_at": 1795346100.0},
     ),
     Route(
         "GET", "/audit", "listAuditEntries", "access", "List audit log entries, newest first", list_audit_entries,

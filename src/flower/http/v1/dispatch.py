@@ -19,7 +19,7 @@ from flower.http.audit_middleware import audit_note
 from flower.http.responses import JSON, framework_code, status_of, streaming_response
 from flower.http.route import Endpoint, HttpRoute
 from flower.http.v1.docs_page import docs_page
-from flower.http.v1.openapi import openapi_document
+from flower.http.v1.openapi import encode_document, encoded_document
 from flower.http.v1.parsing import parse_body, parse_params
 from flower.http.v1.route import PREFIX, HandlerResult, RequestContext, Route, StreamingBody
 from flower.http.v1.routes import ROUTES
@@ -71,7 +71,8 @@ def _response_headers(started: float, cpu_time: CpuTime) -> Mapping[str, str]:
 
 def error_response(error: FlowerError) -> Response:
     position = error.position if isinstance(error, SearchError) else None
-    return _build_error_response(error.code, error.message, error.hint, position=position)
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    return _build_error_response(error.code, error.message, error.hint, position=position, headers=headers)
 
 
 def denied_response(denial: Denial) -> Response:
@@ -103,7 +104,11 @@ def _build_error_response(
 
 
 async def get_openapi_document(request: Request, context: Context) -> Response:
-    content = await run_in_thread(lambda: dump_json(openapi_document(context.root_path)))
+    content = encoded_document(context.root_path)
+    if content is None:
+        # One request builds it. The others wait here: in the threads they would delay all other requests.
+        async with context.openapi_lock:
+            content = await run_in_thread(lambda: encode_document(context.root_path))
     return Response(content, headers={"content-type": JSON})
 
 

@@ -11,6 +11,9 @@ from flower.api.query_params import WRITTEN_ORDER, build_query
 from flower.http.v1.params import QueryParams
 from flower.http.v1.route import RequestContext, Route, StreamingBody
 
+#: Response header of an export from which tasks are missing, with the reason.
+PARTIAL_RESULT_HEADER: Final = "x-partial-result"
+
 
 class ExportParams(QueryParams, frozen=True, kw_only=True):
     format: Annotated[
@@ -32,12 +35,16 @@ class ExportParams(QueryParams, frozen=True, kw_only=True):
 
 def export_tasks(ctx: RequestContext, params: ExportParams, body: None) -> StreamingBody:
     columns = get_columns(params.columns) if params.columns else None
-    tasks = ctx.store.tasks(build_query(params.query, WRITTEN_ORDER, **params.window()))
+    query = build_query(params.query, WRITTEN_ORDER, **params.window())
+    # Known before the body is sent. If other tasks turn out to be unreadable, the connection is closed without an end.
+    missing = ctx.store.explain_missing(query.where)
+    partial_headers = {} if missing is None else {PARTIAL_RESULT_HEADER: missing}
+    tasks = ctx.store.tasks(query, strict=True)
     name = f"tasks-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{params.format}"
     return StreamingBody(
         EXPORT_MEDIA_TYPES[params.format],
         serialize_tasks(tasks, params.format, columns),
-        {"content-disposition": f'attachment; filename="{name}"'},
+        {"content-disposition": f'attachment; filename="{name}"', **partial_headers},
     )
 
 

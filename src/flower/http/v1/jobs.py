@@ -31,7 +31,7 @@ class CreateJobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     query: Annotated[str | None, Meta(description="A search query, instead of `ids`.")] = None
     start: Annotated[str | None, Meta(description="Only tasks from this time on, as in `GET /tasks`.")] = None
     end: Annotated[str | None, Meta(description="Only tasks up to this time.")] = None
-    time: Annotated[TimeKey, Meta(description="The time that `start` and `end` refer to.")] = "received"
+    time: Annotated[TimeKey, Meta(description="The time that `start` and `end` refer to.")] = "time"
     tz: Annotated[str | None, Meta(description="Time zone of times without a zone.")] = None
     signal: Annotated[str, Meta(description="Signal of the action `terminate`.", max_length=32)] = "SIGTERM"
     dry_run: Annotated[bool, Meta(description="Start no job; return the plan.")] = False

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from flower import __version__
+from flower.api.json_encoder import dump_json
 from flower.http.responses import OK, STATUS_BY_CODE
 from flower.http.v1.openapi_examples import example_response
 from flower.http.v1.parsing import parameter_schemas
@@ -35,7 +36,8 @@ ERROR_RESPONSES: dict[str, tuple[str, Error]] = {
         Error("forbidden", "Permission 'tasks' is required"),
     ),
     "TooManyRequests": (
-        "Too many failed sign-ins; the header `Retry-After` contains the number of seconds to wait.",
+        "Too many failed sign-ins, or too many open streams of one user or address; the header `Retry-After` contains "
+        "the number of seconds to wait.",
         Error("too_many_requests", "Too many failed sign-ins: try again in 120 seconds"),
     ),
     "NotFound": (
@@ -64,6 +66,21 @@ Unknown parameters are rejected.
 
 If no login is configured, the API is enabled by the environment variable `FLOWER_UNAUTHENTICATED_API`.
 """
+
+
+#: The document as JSON, by root.
+_encoded: dict[str, bytes] = {}
+
+
+def encoded_document(root: str) -> bytes | None:
+    """The document as JSON; None before `encode_document`."""
+    return _encoded.get(root)
+
+
+def encode_document(root: str) -> bytes:
+    if root not in _encoded:
+        _encoded[root] = dump_json(openapi_document(root))
+    return _encoded[root]
 
 
 @cache

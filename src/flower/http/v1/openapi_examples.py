@@ -109,7 +109,7 @@ def example_store() -> Reader:
         Batch(
             new=EXAMPLE_TASKS,
             workers=EXAMPLE_WORKERS,
-            gaps=[Gap(_BASE_TIME - 60.0, _BASE_TIME - 48.0, "broker unreachable")],
+            gaps=[Gap(_BASE_TIME - 60.0, _BASE_TIME - 48.0, "not connected to Redis", "broker_unreachable")],
         )
     )
     writer.set_status(

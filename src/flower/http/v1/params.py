@@ -83,8 +83,11 @@ class QueryParams(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     time: Annotated[
         TimeKey,
-        Meta(description="The time of a task that `start`, `end` and the buckets of histograms refer to."),
-    ] = "received"
+        Meta(
+            description="The time of a task that `start`, `end` and the buckets of histograms refer to. `time`: when it"
+            " was received, else sent, else its first event."
+        ),
+    ] = "time"
     tz: Annotated[
         str,
         Meta(

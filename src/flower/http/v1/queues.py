@@ -16,12 +16,15 @@ from flower.api.queues import (
     list_queue_consumers,
 )
 from flower.api.thread_pool import run_in_thread
+from flower.errors import BackendUnavailable
 from flower.http.v1.params import BucketCountParam, BucketWidthParam
 from flower.http.v1.route import NoParams, RequestContext, Route
 from flower.store.ledger.queue_samples import QueueBucket, QueueSample
 
 #: Seconds of history by default.
 _DEFAULT_HISTORY: Final = 6 * 3600.0
+#: Seconds for which the last samples are shown while the broker is unreachable.
+_MAX_SAMPLE_AGE: Final = 86_400.0
 
 
 class QueueHistoryParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +62,12 @@ class QueueRow(msgspec.Struct, frozen=True):
 
 
 class QueueList(msgspec.Struct, frozen=True):
-    """`sampled_at`: the time of the broker's reply."""
+    """`sampled_at`: the time of the broker's reply. If the broker is unreachable, the queues are those of the last
+    samples of the last day, and `problem` states why; null otherwise."""
 
     sampled_at: float
     queues: tuple[QueueRow, ...]
+    problem: str | None = None
 
 
 class QueueHistory(msgspec.Struct, frozen=True):
@@ -75,11 +80,25 @@ class QueueHistory(msgspec.Struct, frozen=True):
 
 
 async def list_queues(ctx: RequestContext, params: NoParams, body: None) -> QueueList:
-    samples = await get_current_samples(ctx.server)
+    try:
+        samples = await get_current_samples(ctx.server)
+    except BackendUnavailable as error:
+        return await _list_last_samples(ctx, error)
     consumers = await run_in_thread(lambda: list_queue_consumers(ctx.server))
     rates = await run_in_thread(lambda: get_current_rates(ctx.server))
     rows = (_queue_row(sample, rates.get(sample.queue, QueueRates()), consumers) for sample in samples)
     return QueueList(time.time(), tuple(rows))
+
+
+async def _list_last_samples(ctx: RequestContext, error: BackendUnavailable) -> QueueList:
+    """The last known state of the queues, without rates. Raises `error` if there is none."""
+    since = time.time() - _MAX_SAMPLE_AGE
+    samples = await run_in_thread(lambda: ctx.server.ledger.queue_samples.latest(since))
+    if not samples:
+        raise error
+    consumers = await run_in_thread(lambda: list_queue_consumers(ctx.server))
+    rows = tuple(_queue_row(sample, QueueRates(), consumers) for sample in samples)
+    return QueueList(max(sample.at for sample in samples), rows, "The broker is unreachable.")
 
 
 def _queue_row(sample: QueueSample, rates: QueueRates, consumers: Mapping[str, tuple[str, ...]]) -> QueueRow:
@@ -108,7 +127,7 @@ def get_queue_history(ctx: RequestContext, params: QueueHistoryParams, body: Non
     start = parse_time_bound(params.start, "start", zone, now)
     start = end - _DEFAULT_HISTORY if start is None else start
     width = None if params.width is UNSET else params.width
-    span = choose_buckets(start, end, buckets=params.buckets, width=width, zone=zone, key="received")
+    span = choose_buckets(start, end, buckets=params.buckets, width=width, zone=zone, key="time")
     buckets = ctx.server.ledger.queue_samples.history(params.name, span.start_at, span.end, span.width)
     return QueueHistory(params.name, span.start_at, span.width, tuple(buckets))
 
@@ -129,6 +148,7 @@ _QUEUE_LIST_EXAMPLE: Final[dict[str, Any]] = {
             "time_to_empty": 2.0,
         }
     ],
+    "problem": None,
 }
 _QUEUE_HISTORY_EXAMPLE: Final[dict[str, Any]] = {
     "name": "celery",

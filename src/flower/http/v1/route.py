@@ -17,8 +17,8 @@ PREFIX = "/api/v1"
 
 #: Sections of the document, in its order.
 Tag: TypeAlias = Literal[
-    "tasks", "statistics", "workflows", "workers", "queues", "jobs", "failures", "search", "saved searches", "system",
-    "stream", "access",
+    "tasks", "statistics", "workflows", "workers", "queues", "jobs", "failures", "gaps", "search", "saved searches",
+    "system", "stream", "access",
 ]  # fmt: skip
 
 

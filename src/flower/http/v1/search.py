@@ -8,11 +8,13 @@ from msgspec import UNSET, Meta, UnsetType
 from flower.api import queries
 from flower.api.completion import Completions
 from flower.api.query_params import parse_time_zone
+from flower.errors import SearchError
 from flower.http.v1.route import RequestContext, Route
 from flower.search.fields import FIELDS, FieldCost, FieldKind
 from flower.search.formatter import format_search
-from flower.search.parser import MAX_QUERY_LENGTH, find_query_warnings, parse_search
+from flower.search.parser import MAX_QUERY_LENGTH, parse_search
 from flower.search.query_tokens import SpanKind, find_token_spans
+from flower.search.query_warnings import find_query_warnings
 
 
 class ParseQueryParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +59,12 @@ class SearchField(msgspec.Struct, frozen=True):
 
 
 class QueryWarningRow(msgspec.Struct, frozen=True):
-    """A part of the query that is valid, but probably a mistake. `position` is an index in the trimmed query."""
+    """A part of the query that is valid, but probably a mistake. `position` is an index in the trimmed query;
+    `correction` replaces the word there, null if none is known."""
 
     message: str
     position: int
+    correction: str | None = None
 
 
 class ParsedQuery(msgspec.Struct, frozen=True):
@@ -77,9 +81,11 @@ class ParsedQuery(msgspec.Struct, frozen=True):
 class QueryCompletions(Completions, frozen=True, kw_only=True):
     """Completions of the word at the cursor. `kind` is what is being typed, in the field `field`; a completion replaces
     the characters from `start` up to, but not including, `end`. `sampled_tasks` is the number of the newest tasks that
-    were searched for arguments. `tokens` are those of the whole text, also of an invalid one."""
+    were searched for arguments. `tokens` are those of the whole text, also of an invalid one; `warnings` those of a
+    valid text."""
 
     tokens: tuple[Token, ...]
+    warnings: tuple[QueryWarningRow, ...]
 
 
 def parse_query(ctx: RequestContext, params: ParseQueryParams, body: None) -> ParsedQuery:
@@ -88,9 +94,7 @@ def parse_query(ctx: RequestContext, params: ParseQueryParams, body: None) -> Pa
     return ParsedQuery(
         query=params.query,
         canonical=format_search(tree),
-        warnings=tuple(
-            QueryWarningRow(warning.message, warning.position) for warning in find_query_warnings(params.query)
-        ),
+        warnings=_warnings(params.query),
         tokens=_tokens(params.query),
         fields=tuple(
             SearchField(field.name, field.kind, field.cost, field.description, field.example)
@@ -102,7 +106,19 @@ def parse_query(ctx: RequestContext, params: ParseQueryParams, body: None) -> Pa
 def list_query_completions(ctx: RequestContext, params: CompletionParams, body: None) -> QueryCompletions:
     position = None if params.position is UNSET else params.position
     completions = queries.suggestions(ctx.store, params.text, position, limit=params.limit)
-    return QueryCompletions(**msgspec.structs.asdict(completions), tokens=_tokens(params.text))
+    try:
+        warnings = _warnings(params.text)
+    except SearchError:  # incomplete while it is typed
+        warnings = ()
+    return QueryCompletions(**msgspec.structs.asdict(completions), tokens=_tokens(params.text), warnings=warnings)
+
+
+def _warnings(query: str) -> tuple[QueryWarningRow, ...]:
+    """Raises SearchError."""
+    return tuple(
+        QueryWarningRow(warning.message, warning.position, warning.correction or None)
+        for warning in find_query_warnings(query)
+    )
 
 
 def _tokens(text: str) -> tuple[Token, ...]:

@@ -17,6 +17,7 @@ from flower.http.v1.route import NoParams, RequestContext, Route
 from flower.http.v1.task_rows import current_column_name, validate_columns
 from flower.search.parser import MAX_QUERY_LENGTH, parse_search
 from flower.store.ledger.saved_searches import SavedSearch
+from flower.store.query_results import TimeKey
 
 #: Saved searches per owner.
 MAX_SAVED_SEARCHES: Final = 500
@@ -27,7 +28,7 @@ _WordList = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], 
 
 
 class SavedSearchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`query`, `start`, `end`, `columns` and `sort` are those of `GET /tasks`, the last two as lists."""
+    """`query`, `start`, `end`, `time`, `columns` and `sort` are those of `GET /tasks`, the last two as lists."""
 
     name: Annotated[_SearchName, Meta(description="The name.")]
     query: Annotated[
@@ -35,6 +36,7 @@ class SavedSearchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = ""
     start: Annotated[_TimeText, Meta(description="Only tasks from this time on.")] = ""
     end: Annotated[_TimeText, Meta(description="Only tasks up to this time.")] = ""
+    time: Annotated[TimeKey, Meta(description="The time that `start` and `end` refer to.")] = "time"
     columns: Annotated[_WordList, Meta(description="Columns of the task list.")] = ()
     sort: Annotated[_WordList, Meta(description="Sort keys; `-` means descending.")] = ()
     shared: Annotated[bool, Meta(description="Share the search with all users.")] = False
@@ -48,6 +50,7 @@ class SavedSearchRow(msgspec.Struct, frozen=True, kw_only=True):
     query: str
     start: str
     end: str
+    time: str
     columns: tuple[str, ...]
     sort: tuple[str, ...]
     owner: str
@@ -130,6 +133,7 @@ def _build_search(body: SavedSearchBody, search_id: str, owner: str) -> SavedSea
         query=body.query.strip(),
         start=body.start.strip(),
         end=body.end.strip(),
+        time="" if body.time == "time" else body.time,
         columns=body.columns,
         sort=body.sort,
         owner=owner,
@@ -145,6 +149,7 @@ def _search_row(search: SavedSearch, identity: Identity) -> SavedSearchRow:
         query=search.query,
         start=search.start,
         end=search.end,
+        time=search.time or "time",
         columns=tuple(map(current_column_name, search.columns)),
         sort=search.sort,
         owner=search.owner,
@@ -159,13 +164,14 @@ _BODY_EXAMPLE: Final[dict[str, Any]] = {
     "query": "state:FAILURE name:shop.charge",
     "start": "-1d",
     "end": "",
+    "time": "time",
     "columns": ["name", "state", "runtime", "kwargs.amount"],
-    "sort": ["-received"],
+    "sort": ["-time"],
     "shared": True,
 }
 _SEARCH_EXAMPLE: Final[dict[str, Any]] = {
     "id": "9d41c07be2aa",
-    **{name: _BODY_EXAMPLE[name] for name in ("name", "query", "start", "end", "columns", "sort")},
+    **{name: _BODY_EXAMPLE[name] for name in ("name", "query", "start", "end", "time", "columns", "sort")},
     "owner": "ann",
     "shared": True,
     "updated_at": 1795342600.0,

@@ -15,11 +15,12 @@ from flower.api.format_task import format_tasks
 from flower.api.json_encoder import dump_json
 from flower.api.query_params import build_filter
 from flower.api.thread_pool import run_in_thread
+from flower.client_network import client_network
 from flower.errors import FlowerError, InvalidRequest
-from flower.http.access_control import authorize
+from flower.http.access_control import authorize, client_address
 from flower.http.v1.params import ColumnsParam, QueryParams, TextLimitParam
 from flower.http.v1.route import RequestContext, Route
-from flower.http.v1.schemas import StatusResponse, WorkerList, worker_row
+from flower.http.v1.schemas import StatusResponse, WorkerList, read_worker_rows
 from flower.http.v1.system import read_status
 from flower.http.v1.task_rows import DEFAULT_COLUMNS, MAX_TEXT_LIMIT, TaskRow, task_rows, validate_columns
 from flower.live import Hub, StatusText, StreamFilter, Subscription, SubscriptionClosed
@@ -28,6 +29,7 @@ from flower.live.sse import EVENT_STREAM_HEADERS, EVENT_STREAM_MEDIA_TYPE, KEEPA
 from flower.records import Task
 from flower.search.matcher import compile_predicate
 from flower.search.tree import Node
+from flower.store.ledger import Ledger
 from flower.store.protocols import Reader
 
 T = TypeVar("T")
@@ -122,6 +124,7 @@ class StoreStreamBackend:
 
     recorded_reader: Reader
     reader: Reader
+    ledger: Ledger | None = None
 
     async def run_in_thread(self, function: Callable[[], T]) -> T:
         return await run_in_thread(function)
@@ -142,13 +145,20 @@ class StoreStreamBackend:
         return [dump_json(row) for row in rows]
 
     def encode_workers(self, now: float) -> Mapping[str, bytes]:
-        return {name: dump_json(worker_row(worker, now)) for name, worker in self.reader.workers().items()}
+        return {row.name: dump_json(row) for row in read_worker_rows(self.recorded_reader, now)}
 
     def encode_status(self) -> StatusText:
-        status = read_status(self.reader)
+        status = read_status(self.reader, self.ledger)
         recorder = status.recorder
-        urgent = (status.recording, recorder.running, recorder.connected, recorder.error, status.store.damaged)
-        return StatusText((*urgent, len(status.gaps)), dump_json(status))
+        urgent = (
+            status.recording,
+            recorder.running,
+            recorder.connected,
+            recorder.error,
+            recorder.interruption,
+            status.store.damaged,
+        )
+        return StatusText((*urgent, tuple(gap.id for gap in status.gaps)), dump_json(status))
 
     def encode_json(self, value: Any) -> bytes:
         return dump_json(value)
@@ -157,7 +167,7 @@ class StoreStreamBackend:
 async def stream_changes(ctx: RequestContext, params: StreamParams, body: None) -> Response:
     request = ctx.request
     assert request is not None
-    backend = StoreStreamBackend(ctx.server.recorded_reader, ctx.store)
+    backend = StoreStreamBackend(ctx.server.recorded_reader, ctx.store, ctx.server.ledger)
     position = _start_position(request, params)
     validate_stream(backend, params)
     headers = {"content-type": EVENT_STREAM_MEDIA_TYPE, **EVENT_STREAM_HEADERS}
@@ -167,12 +177,20 @@ async def stream_changes(ctx: RequestContext, params: StreamParams, body: None) 
     subscription = Subscription(
         await hub.position(backend) if position is None else position,
         build_stream_filter(params),
+        client=_stream_client(ctx, request),
         wants_workers="workers" in params.topics,
         wants_status="status" in params.topics,
     )
     hub.subscribe(backend, subscription)
     duration = float("inf") if params.duration is UNSET else params.duration
     return _EventStreamResponse(_stream_chunks(ctx, request, subscription, duration), hub, subscription, headers)
+
+
+def _stream_client(ctx: RequestContext, request: Request) -> str:
+    """What counts as one client: the user, or the address if no login is configured. Users of one proxy or NAT share an
+    address, and a user can have many."""
+    name = ctx.identity.name
+    return f"user {name}" if name else f"address {client_network(client_address(request))}"
 
 
 def _start_position(request: Request, params: StreamParams) -> int | None:

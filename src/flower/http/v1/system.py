@@ -8,17 +8,19 @@ import msgspec
 
 from flower import __version__
 from flower.api.config_check import ConfigCheck, check_config
+from flower.api.gaps import load_gaps
 from flower.api.health.models import Health
 from flower.api.health.rules import evaluate_health
 from flower.api.health.snapshot import collect_snapshot
 from flower.api.queues import get_current_rates, list_queue_consumers
 from flower.errors import FlowerError
 from flower.http.v1.route import NoParams, RequestContext, Route
-from flower.http.v1.schemas import RecorderRow, StatusResponse, StoreState, gap_row
-from flower.recorder_status import RecorderStatus
+from flower.http.v1.schemas import MigrationState, ReconcileRow, RecorderRow, StatusResponse, StoreState, UnreadableRow
+from flower.recorder_status import RecorderStatus, UnreadableReport
 from flower.redaction import Rules, mask_url
+from flower.store.ledger import Ledger
 from flower.store.ledger.queue_samples import RAW_SAMPLE_RETENTION, SAMPLE_RETENTION
-from flower.store.protocols import Reader
+from flower.store.protocols import Reader, StoreMigration
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def get_status(ctx: RequestContext, params: NoParams, body: None) -> StatusResponse:
-    return read_status(ctx.store)
+    return read_status(ctx.store, ctx.server.ledger)
 
 
 def get_health(ctx: RequestContext, params: NoParams, body: None) -> Health:
@@ -117,9 +119,10 @@ def _broker_url(ctx: RequestContext) -> str | None:
         return None
 
 
-def read_status(store: Reader) -> StatusResponse:
+def read_status(store: Reader, ledger: Ledger | None) -> StatusResponse:
     now = time.time()
     store_status, recorder = store.status(), RecorderStatus.from_dict(store.recorder_status())
+    view = recorder.view(now)
     return StatusResponse(
         recording=recorder.is_recording(now),
         store=StoreState(
@@ -128,6 +131,7 @@ def read_status(store: Reader) -> StatusResponse:
             size_bytes=store_status.size_bytes,
             segment_count=store_status.segments,
             damaged=store_status.damaged,
+            migration=_migration_state(store_status.migration, is_interrupted=not recorder.is_alive(now)),
         ),
         recorder=RecorderRow(
             state=recorder.state(now),
@@ -139,8 +143,33 @@ def read_status(store: Reader) -> StatusResponse:
             error=recorder.error,
             connection_error=recorder.connection_error,
             lag=recorder.lag,
+            reconcile=None
+            if recorder.reconcile is None
+            else ReconcileRow(**msgspec.structs.asdict(recorder.reconcile)),
+            unreadable=_unreadable_row(recorder.unreadable),
+            blocked_since=recorder.blocked_since if recorder.is_alive(now) else None,
+            current_at=None if recorder.reported_at is None else view.as_of,
+            interruption=view.interruption,
         ),
-        gaps=tuple(map(gap_row, store.gaps())),
+        gaps=tuple(load_gaps(store, ledger, dismissed="no")),
+    )
+
+
+def _migration_state(migration: StoreMigration | None, *, is_interrupted: bool) -> MigrationState | None:
+    if migration is None:
+        return None
+    return MigrationState(migration.done, migration.total, migration.started_at, migration.error, is_interrupted)
+
+
+def _unreadable_row(report: UnreadableReport | None) -> UnreadableRow | None:
+    if report is None or not report.count:
+        return None
+    return UnreadableRow(
+        count=report.count,
+        last_at=report.last_at,
+        reasons=report.reasons,
+        encodings=report.encodings,
+        sample=report.sample,
     )
 
 
@@ -191,6 +220,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "summary": "mail is growing",
             "checked_at": 1795342600.0,
             "issues": [_ISSUE_EXAMPLE],
+            "next_step": "",
         },
     ),
     Route(

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from flower.api.columns import TIME_COLUMNS, AttemptRow, to_attempt_row
+from flower.api.columns import TIME_COLUMNS, AttemptRow, LostRow, to_attempt_row, to_lost_row
+from flower.api.gaps import GapRow
 from flower.errors import InvalidRequest
 from flower.fingerprint import compute_fingerprint
 from flower.records import Task
+from flower.redaction.masks import MaskedValue
 from flower.search.did_you_mean import did_you_mean
 from flower.search.key_paths import find_path_values
 from flower.search.literal_tree import LiteralNode, find_literal_node, leaf_text, parse_literal_tree
@@ -40,6 +42,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str | UnsetType = UNSET
     worker: TextValue = UNSET
     queue: TextValue = UNSET
+    time_at: Annotated[NumberValue, Meta(description="When it was received, else sent, else its first event.")] = UNSET
     sent_at: NumberValue = UNSET
     received_at: NumberValue = UNSET
     started_at: NumberValue = UNSET
@@ -48,9 +51,24 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     retried_at: NumberValue = UNSET
     revoked_at: NumberValue = UNSET
     rejected_at: NumberValue = UNSET
+    ended_at: Annotated[
+        NumberValue, Meta(description="When the last attempt succeeded, failed, was revoked, rejected or retried.")
+    ] = UNSET
     last_event_at: NumberValue = UNSET
-    wait: Annotated[NumberValue, Meta(description="Seconds from sent to started.")] = UNSET
-    runtime: NumberValue = UNSET
+    wait: Annotated[
+        NumberValue, Meta(description="Seconds in the queue: from sent (or received) to the first start.")
+    ] = UNSET
+    backoff: Annotated[NumberValue, Meta(description="Seconds between the attempts, null if it was not retried.")] = (
+        UNSET
+    )
+    runtime: Annotated[NumberValue, Meta(description="Seconds that the last attempt ran.")] = UNSET
+    runtime_derived: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Whether `runtime` is the time from start to end. Celery sends the run time of successful"
+            " tasks only."
+        ),
+    ] = UNSET
     retries: IntegerValue = UNSET
     args: TextValue = UNSET
     kwargs: TextValue = UNSET
@@ -76,6 +94,28 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, dict[str, Any]] | UnsetType | None,
         Meta(description="Fields of custom events: event type, field, last value."),
     ] = UNSET
+    source: Annotated[
+        str | UnsetType | None,
+        Meta(
+            description="What proved the state: `worker`, `result_backend` or `broker`; null: the events of the task."
+        ),
+    ] = UNSET
+    lost: Annotated[
+        LostRow | UnsetType | None,
+        Meta(description="Why no source proves the state, which is the last one that was proven; null: it is proven."),
+    ] = UNSET
+    double_run: Annotated[
+        bool | UnsetType, Meta(description="Whether two attempts of a run were active at the same time.")
+    ] = UNSET
+    run: Annotated[
+        IntegerValue, Meta(description="Number of the run, if the id was sent again after its end; else null.")
+    ] = UNSET
+    clock_offset: Annotated[
+        NumberValue, Meta(description="Seconds by which the clock of the worker was ahead, if 2 or more; else null.")
+    ] = UNSET
+    client_offset: Annotated[
+        NumberValue, Meta(description="Seconds by which the clock of the sender was ahead, if 2 or more; else null.")
+    ] = UNSET
     extracted: Annotated[
         dict[str, str | None] | UnsetType,
         Meta(
@@ -83,14 +123,26 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     values: Annotated[LiteralValues | UnsetType, Meta(description="Only with `include_values`.")] = UNSET
+    gaps: Annotated[
+        tuple[GapRow, ...] | UnsetType,
+        Meta(description="Only of a single task: gaps in which events of this task may have been missed."),
+    ] = UNSET
+    masked: Annotated[
+        tuple[MaskedValue, ...] | UnsetType,
+        Meta(description="Only of a single task: the masked values, and the redaction rule of each."),
+    ] = UNSET
 
 
-COLUMNS: tuple[str, ...] = tuple(name for name in TaskRow.__struct_fields__ if name not in ("extracted", "values"))
+#: Members that are no columns.
+_OTHER_MEMBERS: Final = ("extracted", "values", "gaps", "masked")
+
+COLUMNS: tuple[str, ...] = tuple(name for name in TaskRow.__struct_fields__ if name not in _OTHER_MEMBERS)
 
 #: Columns of a list by default: all except those that are long, rarely used or need another query.
 DEFAULT_COLUMNS: tuple[str, ...] = (
-    "uuid", "name", "state", "worker", "queue", "sent_at", "received_at", "started_at", "last_event_at", "wait",
-    "runtime", "retries", "args", "kwargs", "result", "exception", "root_id", "parent_id",
+    "uuid", "name", "state", "worker", "queue", "time_at", "sent_at", "received_at", "started_at",
+    "last_event_at", "wait", "runtime", "retries", "args", "kwargs", "result", "exception", "root_id", "parent_id",
+    "source", "lost",
 )  # fmt: skip
 
 #: Columns that a worker's `argsrepr_maxsize` and `resultrepr_maxsize` can make arbitrarily long.
@@ -204,11 +256,16 @@ def _truncated_getter(name: str, limit: int) -> Callable[[Task], str | None]:
 _GETTERS: dict[str, Callable[[Task], Any]] = {
     **{name: _attribute_getter(name) for name in COLUMNS},
     **{column: _attribute_getter(field) for field, column in TIME_COLUMNS.items()},
+    "time_at": _attribute_getter("time"),
+    "ended_at": _attribute_getter("ended"),
     "worker": _attribute_getter("hostname"),
     "args_value": lambda task: _parse_json_value(task.args, (list, tuple)),
     "kwargs_value": lambda task: _parse_json_value(task.kwargs, dict),
     "attempts": lambda task: tuple(map(to_attempt_row, task.attempts)),
     "failure": _failure_id,
+    "lost": lambda task: to_lost_row(task.lost),
+    "runtime_derived": _attribute_getter("runtime_is_derived"),
+    "double_run": _attribute_getter("is_double_run"),
 }
 
 

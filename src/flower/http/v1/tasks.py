@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from flower.api import actions, queries
 from flower.api.actions.models import ActionContext, RegisteredTasks, SentTask, WorkerReplies
+from flower.api.gaps import find_task_gaps
 from flower.api.inspection import load_celery_app
 from flower.errors import InvalidRequest, NoSuchTask
 from flower.http.v1.params import (
@@ -21,6 +22,7 @@ from flower.http.v1.params import (
 from flower.http.v1.route import NoParams, RequestContext, Route
 from flower.http.v1.schemas import TaskList, TopTasks
 from flower.http.v1.task_rows import COLUMNS, DEFAULT_COLUMNS, MAX_TEXT_LIMIT, TaskRow, literal_values, task_rows
+from flower.redaction.masks import find_masked_values
 from flower.store.ledger.reruns import Rerun
 
 _Args = Annotated[list[Any] | None, Meta(description="Positional arguments.")]
@@ -34,7 +36,7 @@ class TaskListParams(QueryParams, frozen=True, kw_only=True):
         tuple[SortKeyParam, ...],
         Meta(
             description="Sort keys; `-` means descending. Tasks without the value come last. `written` alone is the "
-            "order in which tasks were first recorded, which never changes. Default: newest received first.",
+            "order in which tasks were first recorded, which never changes. Default: newest first by `time`.",
             examples=["-runtime,name"],
         ),
     ] = ()
@@ -134,7 +136,15 @@ def _list_by_offset(ctx: RequestContext, params: TaskListParams) -> TaskList:
     )
     has_next = len(tasks) > params.limit
     next_url = _next_url(params, offset=params.offset + params.limit) if has_next else None
-    return TaskList(task_rows(ctx.store, tasks[: params.limit], params.columns, params.text_limit), next_url)
+    return TaskList(
+        task_rows(ctx.store, tasks[: params.limit], params.columns, params.text_limit),
+        next_url,
+        partial=_explain_missing(ctx, params),
+    )
+
+
+def _explain_missing(ctx: RequestContext, params: QueryParams) -> str | None:
+    return queries.explain_missing(ctx.store, params.query, **params.window())
 
 
 def _next_url(params: TaskListParams, **position: object) -> str:
@@ -156,19 +166,26 @@ def get_task(ctx: RequestContext, params: TaskDetailParams, body: None) -> TaskR
     if task is None:
         raise NoSuchTask(f"Unknown task '{params.uuid}'", hint="no task with this id is recorded")
     row = task_rows(ctx.store, [task], COLUMNS)[0]
+    row = msgspec.structs.replace(
+        row,
+        gaps=find_task_gaps(ctx.store, ctx.server.ledger, task),
+        masked=find_masked_values(task, ctx.server.redactor),
+    )
     return msgspec.structs.replace(row, values=literal_values(task)) if params.include_values else row
 
 
 def list_slowest(ctx: RequestContext, params: TaskSelectionParams, body: None) -> TopTasks:
     tasks = queries.slowest_tasks(ctx.store, params.query, limit=params.limit, **params.window())
-    return TopTasks(task_rows(ctx.store, tasks, params.columns, params.text_limit))
+    rows = task_rows(ctx.store, tasks, params.columns, params.text_limit)
+    return TopTasks(rows, _explain_missing(ctx, params))
 
 
 def list_waiting(ctx: RequestContext, params: WaitingTasksParams, body: None) -> TopTasks:
     tasks = queries.waiting_tasks(
         ctx.store, params.query, unstarted_only=params.unstarted_only, limit=params.limit, **params.window()
     )
-    return TopTasks(task_rows(ctx.store, tasks, params.columns, params.text_limit))
+    rows = task_rows(ctx.store, tasks, params.columns, params.text_limit)
+    return TopTasks(rows, _explain_missing(ctx, params))
 
 
 def get_task_reruns(ctx: RequestContext, params: TaskParams, body: None) -> TaskReruns:
@@ -240,6 +257,7 @@ _SENT_TASK_EXAMPLE: Final[dict[str, Any]] = {
     "routing_key": None,
     "priority": None,
     "unknown_options": ["priority"],
+    "workflow": None,
 }
 _RERUNS_EXAMPLE: Final[dict[str, Any]] = {
     "origin": None,

@@ -16,11 +16,14 @@ from flower.cluster.inspection_cache import INSPECT_KINDS, WorkerInspection
 from flower.errors import NotFound
 from flower.http.v1.params import WorkerParams
 from flower.http.v1.route import Handler, NoParams, RequestContext, Route
-from flower.http.v1.schemas import WorkerList, WorkerRow, worker_list, worker_row
+from flower.http.v1.schemas import WorkerList, WorkerRow, read_worker_rows, worker_row
 from flower.http.worker_commands import send_worker_command
+from flower.recorder_status import RecorderStatus
+from flower.running_tasks import count_running_tasks
 from flower.search.did_you_mean import did_you_mean
 from flower.search.tree import Term
 from flower.store.query_results import WorkerSnapshot
+from flower.worker_state import judge_worker
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -59,11 +62,11 @@ class InspectReply(msgspec.Struct, frozen=True):
 
 class WorkerInspectionResponse(msgspec.Struct, frozen=True):
     """The worker's last reply to each kind of `celery inspect`; a kind without a reply is absent. `answered`: whether
-    it replied to the last inspection, at `inspected_at`. `alive` is determined by its events. Secrets in settings and
+    it replied to the last inspection, at `inspected_at`. `alive` is as in `WorkerRow`. Secrets in settings and
     arguments are masked; arguments are text."""
 
     name: str
-    alive: bool
+    alive: bool | None
     inspected_at: float | None
     answered: bool
     replies: dict[str, InspectReply]
@@ -124,7 +127,7 @@ class WorkerCommandResponse(msgspec.Struct, frozen=True):
 
 
 def list_workers(ctx: RequestContext, params: NoParams, body: None) -> WorkerList:
-    return worker_list(ctx.store.workers(), time.time())
+    return WorkerList(tuple(read_worker_rows(ctx.server.recorded_reader, time.time())))
 
 
 def get_worker(ctx: RequestContext, params: WorkerParams, body: None) -> WorkerDetail:
@@ -135,7 +138,10 @@ def get_worker(ctx: RequestContext, params: WorkerParams, body: None) -> WorkerD
         raise NotFound(f"Unknown worker '{params.name}'", hint=hint)
     tasks = ctx.store.facets(Term("worker", "equals", params.name), ("state",))
     states = {str(value.value): value.count for value in tasks.facets["state"].values}
-    return WorkerDetail(worker_row(worker, time.time()), tasks.count, states, tasks.partial)
+    now, reader = time.time(), ctx.server.recorded_reader
+    state = judge_worker(worker, RecorderStatus.from_dict(reader.recorder_status()), now)
+    row = worker_row(worker, state, count_running_tasks(reader), now)
+    return WorkerDetail(row, tasks.count, states, tasks.partial)
 
 
 def get_worker_history(ctx: RequestContext, params: WorkerHistoryParams, body: None) -> WorkerHistory:
@@ -158,7 +164,9 @@ async def get_inspection(ctx: RequestContext, params: WorkerInspectionParams, bo
         for kind in INSPECT_KINDS
         if (reply := inspection.replies.get(kind)) is not None
     }
-    alive = worker is not None and worker.is_alive(time.time())
+    status = RecorderStatus.from_dict(await run_in_thread(server.store.recorder_status))
+    state = None if worker is None else judge_worker(worker, status, time.time())
+    alive = False if state is None else None if state.name == "unknown" else state.alive
     return WorkerInspectionResponse(
         params.name, alive, inspection.requested_at or None, inspection.is_responding, replies
     )
@@ -179,12 +187,20 @@ def _worker_summary(name: str, inspection: WorkerInspection) -> WorkerSummary:
         name=name,
         inspected_at=inspection.last_reply_at,
         answered=inspection.is_responding,
-        concurrency=_as_int(pool.get("max-concurrency")),
+        concurrency=_pool_size(pool),
         prefetch_count=_as_int(stats.get("prefetch_count")),
         pool=pool_name,
         uptime=_as_int(stats.get("uptime")),
         queues=inspection.queues,
     )
+
+
+def _pool_size(pool: Mapping[str, Any]) -> int | None:
+    """The number of pool processes. Celery's `max-concurrency` remains that of the start when the pool grows."""
+    processes = pool.get("processes")
+    if isinstance(processes, list) and processes:
+        return len(processes)
+    return _as_int(pool.get("max-concurrency"))
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:

@@ -4,10 +4,12 @@ number of web servers write to it at the same time.
 api_tokens      API tokens and secrets of the servers
 audit           audit log
 failure_notes   decisions on failure groups, and when each group was first seen
+gap_dismissals  gaps that were dismissed
 jobs            bulk jobs and their leases
 queue_samples   samples of queue lengths
 reruns          links between tasks and their re-runs
 saved_searches  saved searches
+sessions        ended sessions
 
 There is one implementation, `flower.store.sqlite.ledger`. The protocols exist because a second one, on a shared
 database server, is planned.
@@ -18,10 +20,12 @@ from typing import Protocol
 from flower.store.ledger.api_tokens import ApiTokens, Secrets
 from flower.store.ledger.audit import Audit
 from flower.store.ledger.failure_notes import FailureNotes
+from flower.store.ledger.gap_dismissals import GapDismissals
 from flower.store.ledger.jobs import Jobs
 from flower.store.ledger.queue_samples import QueueSamples
 from flower.store.ledger.reruns import Reruns
 from flower.store.ledger.saved_searches import SavedSearches
+from flower.store.ledger.sessions import EndedSessions
 
 
 class Ledger(Protocol):
@@ -51,5 +55,11 @@ class Ledger(Protocol):
 
     @property
     def failure_notes(self) -> FailureNotes: ...
+
+    @property
+    def gap_dismissals(self) -> GapDismissals: ...
+
+    @property
+    def sessions(self) -> EndedSessions: ...
 
     def close(self) -> None: ...

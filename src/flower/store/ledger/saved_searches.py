@@ -14,6 +14,8 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     query: str = ""
     start: str = ""
     end: str = ""
+    #: the time of a task that the window refers to; "": the default
+    time: str = ""
     columns: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
     #: "" if no login is configured

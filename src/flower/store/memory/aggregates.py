@@ -52,6 +52,7 @@ def summarize_group(group: str | float | None, tasks: Sequence[Task]) -> Summary
         dict(sorted(Counter(task.state for task in tasks).items())),
         _build_sketch(task.runtime for task in tasks),
         _build_sketch(task.wait for task in tasks),
+        sum(task.retry_count for task in tasks),
     )
 
 
@@ -82,12 +83,14 @@ def aggregate_timeline(items: Iterable[KeyedTask], span: BucketSpan) -> Summarie
 
 
 def aggregate_failures(items: Iterable[KeyedTask], limit: int, span: BucketSpan | None) -> Failures:
-    groups: dict[Fingerprint, list[Task]] = {}
+    fingerprints: dict[str, Fingerprint] = {}
+    groups: dict[str, list[Task]] = {}
     for _, task in items:
         fingerprint = compute_fingerprint(task.exception, task.traceback)
         if fingerprint is not None:
-            groups.setdefault(fingerprint, []).append(task)
-    failure_groups = [_failure_group(fingerprint, tasks, span) for fingerprint, tasks in groups.items()]
+            fingerprints[fingerprint.id] = fingerprint  # that of the example, which is the last task
+            groups.setdefault(fingerprint.id, []).append(task)
+    failure_groups = [_failure_group(fingerprints[failure], tasks, span) for failure, tasks in groups.items()]
     failure_groups.sort(key=_failure_group_order)
     selected = take_first(failure_groups, limit)
     return Failures(tuple(selected), sum(group.count for group in failure_groups), len(failure_groups) - len(selected))
@@ -149,13 +152,14 @@ def workflow_members(items: Iterable[KeyedTask]) -> dict[str, list[Task]]:
 def summarize_workflow(root: Task, others: Iterable[Task]) -> Workflow:
     tasks = [root, *others]
     states = Counter(task.state for task in tasks)
+    running = [task for task in tasks if task.state not in FINAL_STATES | WAITING_STATES and task.lost is None]
     start_times = [next((time for time in (t.sent, t.received, t.started) if time is not None), None) for t in tasks]
     return Workflow(
         root,
         len(tasks),
         sum(states[state] for state in FINAL_STATES),
         states[FAILURE],
-        sum(count for state, count in states.items() if state not in FINAL_STATES | WAITING_STATES),
+        len(running),
         min((time for time in start_times if time is not None), default=None),
         max((task.timestamp for task in tasks if task.timestamp is not None), default=None),
     )
@@ -181,6 +185,7 @@ def aggregate_in_flight(tasks: Iterable[Task], live_workers: LiveWorkers) -> lis
             incarnation
             and task.state in (RECEIVED, STARTED)
             and not task.eta
+            and task.lost is None
             and incarnation.owns_task(task.received, task.pid)
         ):
             groups.setdefault((task.hostname or "", task.name or ""), []).append(task)

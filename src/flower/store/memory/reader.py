@@ -39,7 +39,7 @@ class MemoryReader:
             key = self._store.keys.get(uuid)
             return None if key is None else self._store.tasks[key]
 
-    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0) -> Iterator[Task]:
+    def tasks(self, query: Query, *, limit: int | None = None, offset: int = 0, strict: bool = False) -> Iterator[Task]:
         validate_sort(query.sort)
         items = self._matching_items(query.where)
         if limit is not None and limit <= 0:
@@ -149,7 +149,11 @@ class MemoryReader:
 
     def gaps(self) -> Sequence[Gap]:
         with self._store.lock:
-            return tuple(gap for _, gap in sorted(self._store.gaps.items()))
+            return tuple(sorted(self._store.gaps.values(), key=lambda gap: (gap.start, gap.reason)))
+
+    @property
+    def change_signal_path(self) -> None:
+        return None
 
     def changes(self, after: int) -> Changes:
         with self._store.lock:
@@ -162,6 +166,9 @@ class MemoryReader:
     def status(self) -> StoreStatus:
         with self._store.lock:
             return StoreStatus(len(self._store.batches), len(self._store.tasks), 0, 1)
+
+    def explain_missing(self, where: Node = EVERYTHING) -> str | None:
+        return None
 
     def recorder_status(self) -> Mapping[str, Any]:
         return self._store.status

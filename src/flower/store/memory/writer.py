@@ -1,7 +1,7 @@
 """The Writer of the reference store, and the data that it shares with its readers."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from flower.counters import CounterKey, TaskCounters
@@ -19,7 +19,7 @@ class MemoryStore:
         self.tasks: dict[int, Task] = {}
         self.keys: dict[str, int] = {}
         self.workers: dict[str, Worker] = {}
-        self.gaps: dict[tuple[float, str], Gap] = {}
+        self.gaps: dict[str, Gap] = {}
         #: the ids of the tasks that each write changed
         self.batches: list[tuple[str, ...]] = []
         self.status: dict[str, Any] = {}
@@ -31,7 +31,7 @@ class MemoryStore:
         self.counters: dict[CounterKey, tuple[int, TaskCounters]] = {}
         #: number of the last write that removed counters
         self.counters_dropped_at = 0
-        self.dedup_marks = b""
+        self.capture_progress = b""
 
     def put(self, key: int, task: Task) -> None:
         self.tasks[key] = task
@@ -59,8 +59,8 @@ class MemoryWriter:
     def write(self, batch: Batch) -> Sequence[int]:
         if batch.parked is not None:
             self._store.parked = tuple(batch.parked)
-        if batch.dedup_marks is not None:
-            self._store.dedup_marks = batch.dedup_marks
+        if batch.capture_progress is not None:
+            self._store.capture_progress = batch.capture_progress
         if batch.is_empty:
             return []
         store = self._store
@@ -71,7 +71,7 @@ class MemoryWriter:
             store.worker_snapshots += store.worker_sampler.sample(batch.workers)
             del store.worker_snapshots[:-MAX_WORKER_SNAPSHOTS]
             store.workers.update((worker.hostname, worker) for worker in batch.workers)
-            store.gaps.update(((gap.start, gap.reason), gap) for gap in batch.gaps)
+            store.gaps.update((gap.id, gap) for gap in batch.gaps)
             changed_ids = [*(task.uuid for task in batch.new), *(change.after.uuid for change in batch.changed)]
             store.batches.append(tuple(dict.fromkeys(changed_ids)))
             self._put_counters(batch)
@@ -126,11 +126,20 @@ class MemoryWriter:
         with self._store.lock:
             return dict(sorted(self._store.workers.items()))
 
+    def remove_workers(self, hostnames: Collection[str]) -> None:
+        with self._store.lock:
+            for hostname in hostnames:
+                self._store.workers.pop(hostname, None)
+            self._store.worker_sampler.remove(hostnames)
+
     def counters(self) -> Sequence[TaskCounters]:
         return [task_counters for _, task_counters in self._store.counters.values()]
 
-    def dedup_marks(self) -> bytes:
-        return self._store.dedup_marks
+    def capture_progress(self) -> bytes:
+        return self._store.capture_progress
+
+    def recorder_status(self) -> Mapping[str, Any]:
+        return self._store.status
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         self._store.status = dict(status)

@@ -9,10 +9,12 @@ from typing import Final
 import msgspec
 
 #: Sort keys with bounds per segment, in the order of `SegmentInfo.bounds`.
-BOUNDED_KEYS: Final = ("received", "started", "timestamp", "runtime")
+BOUNDED_KEYS: Final = ("received", "started", "timestamp", "runtime", "time")
 #: The largest value of a bound; larger values are clamped.
 MAX_BOUND: Final = sys.float_info.max
 SortKeyBounds = tuple[float, float] | None
+#: Bounds that are not known: `time` in segments of versions up to 1.0, until their columns have been rebuilt.
+UNKNOWN_BOUNDS: Final = (-MAX_BOUND, MAX_BOUND)
 
 
 class SegmentInfo(
@@ -38,6 +40,12 @@ class SegmentInfo(
     bounds: tuple[SortKeyBounds, ...] = (None,) * len(BOUNDED_KEYS)
     #: the segment whose remaining rows were moved into this one; its file may be deleted
     moved_from: int | None = None
+
+    def __post_init__(self) -> None:
+        missing = len(BOUNDED_KEYS) - len(self.bounds)
+        if missing > 0:
+            unknown = (UNKNOWN_BOUNDS if self.rows else None,) * missing
+            msgspec.structs.force_setattr(self, "bounds", (*self.bounds, *unknown))
 
     def bound(self, key: str) -> SortKeyBounds:
         return self.bounds[BOUNDED_KEYS.index(key)]

@@ -2,24 +2,41 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import apsw
 
-from flower.errors import StoreError, StoreFull
+from flower.errors import StoreError, StoreFull, StoreVersionMismatch
+from flower.private_files import create_file
+from flower.store.sqlite.file_header import SizeGuard, require_complete_file
+from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT, describe_mismatch
 
 #: Errors of a damaged file: the file is quarantined, and the store continues with the others.
 DAMAGE_ERRORS: Final = (apsw.CorruptError, apsw.NotADBError)
+#: Errors of reading a damaged file. Damage in a row can look like a text or a number of any length.
+READ_DAMAGE_ERRORS: Final = (*DAMAGE_ERRORS, apsw.IOError, apsw.TooBigError, apsw.NoMemError, apsw.MismatchError)
 #: Errors of a full disk. An I/O error while writing is treated the same, because in both cases the batch is kept and
 #: written again later.
 DISK_FULL_ERRORS: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
+#: I/O errors of reading, which mean that a file is damaged; the others are treated as a full disk.
+_READ_RESULTS: Final = frozenset(
+    {
+        apsw.SQLITE_IOERR_READ,
+        apsw.SQLITE_IOERR_SHORT_READ,
+        apsw.SQLITE_IOERR_CORRUPTFS,
+        apsw.SQLITE_IOERR_DATA,
+    }
+)
+
 Row: TypeAlias = tuple[Any, ...]
 
 BUSY_TIMEOUT_MS: Final = 10_000
+#: to wait for readers when a file is closed
+CLOSE_TIMEOUT_MS: Final = 500
 ACTIVE_CACHE_KB: Final = 24 * 1024
 CLOSED_CACHE_KB: Final = 1024
 #: For each of the many segments that a reader keeps open: rows are read by id.
@@ -42,6 +59,9 @@ def open_for_writing(path: Path, *, cache_kb: int, checkpoint: int) -> apsw.Conn
     connection = apsw.Connection(build_uri(path, mode="rw"), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # before any checkpoint, which would write pages after the missing ones
+        require_complete_file(path)
+        _reject_newer_format(path, connection)
         execute_statements(
             connection,
             # readers are never blocked, and a commit is a single append
@@ -85,6 +105,8 @@ def open_for_reading(path: Path) -> apsw.Connection:
             connection = apsw.Connection(
                 build_uri(path, mode="ro", immutable="1"), flags=flags, statementcachesize=_STATEMENT_CACHE_SIZE
             )
+        require_complete_file(path)
+        _reject_newer_format(path, connection)
         execute_statements(
             connection, f"PRAGMA cache_size=-{READING_CACHE_KB}", "PRAGMA temp_store=FILE", "PRAGMA query_only=ON"
         )
@@ -92,6 +114,37 @@ def open_for_reading(path: Path) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def open_damaged(path: Path) -> apsw.Connection:
+    """Open a damaged file to read what is readable, also if pages are missing at its end."""
+    connection = apsw.Connection(build_uri(path, mode="ro"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    try:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # else SQLite rejects a file that is shorter than its header states
+        execute_statements(connection, "PRAGMA writable_schema=ON", "PRAGMA query_only=ON")
+        _reject_newer_format(path, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def require_readable_format(path: Path, format_number: int) -> None:
+    """Raises StoreVersionMismatch."""
+    mismatch = describe_mismatch(path, format_number)
+    if mismatch is not None:
+        message, hint = mismatch
+        raise StoreVersionMismatch(message, hint=hint)
+
+
+def _reject_newer_format(path: Path, connection: apsw.Connection) -> None:
+    """Raises StoreVersionMismatch. `StoreDirectory.verify` reads the headers only: a migration that is still in the
+    write-ahead log, or that ran after this process had opened the store, is visible here."""
+    if fetch_number(connection, "PRAGMA application_id") == APPLICATION_ID:
+        format_number = fetch_number(connection, "PRAGMA user_version")
+        if format_number > STORE_FORMAT:
+            require_readable_format(path, format_number)
 
 
 def _on_read_only_disk(directory: Path) -> bool:
@@ -104,6 +157,7 @@ def create_database(path: Path, schema: Sequence[str], application_id: int, vers
     unfinished = path.with_name(path.name + ".new")
     for leftover in (unfinished, unfinished.with_name(unfinished.name + "-journal")):
         leftover.unlink(missing_ok=True)
+    create_file(unfinished)  # SQLite creates the log and its index with the same mode
     connection = apsw.Connection(str(unfinished))
     try:
         execute_statements(connection, f"PRAGMA application_id={application_id}", f"PRAGMA user_version={version}")
@@ -114,19 +168,28 @@ def create_database(path: Path, schema: Sequence[str], application_id: int, vers
     unfinished.rename(path)
 
 
-def read_file_identity(path: Path) -> tuple[int, int]:
-    """application_id and format version of a file, without taking a lock. Raises apsw errors if it is not a database.
-
-    Reads through SQLite, because closing a file that this process has opened itself would release SQLite's locks on it
-    (POSIX lock semantics).
-    """
-    connection = apsw.Connection(
-        build_uri(path, mode="ro", immutable="1"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of the writer means that the file is damaged."""
+    return isinstance(error, DAMAGE_ERRORS) or (
+        isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _READ_RESULTS
     )
-    try:
-        return fetch_number(connection, "PRAGMA application_id"), fetch_number(connection, "PRAGMA user_version")
-    finally:
-        connection.close()
+
+
+def move_log_into_file(connection: apsw.Connection) -> None:
+    """Move the write-ahead log into the file. Closing the connection does this only if no reader in another process has
+    the file open. If one reads at this moment, the log keeps its content, which does no harm."""
+    with suppress(apsw.Error):
+        connection.set_busy_timeout(CLOSE_TIMEOUT_MS)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def close_after_checkpoint(connection: apsw.Connection, size_guard: SizeGuard) -> None:
+    """Move the write-ahead log into the file, unless the file was cut off, and close the connection."""
+    if size_guard.is_cut_off():
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    else:
+        move_log_into_file(connection)
+    connection.close()
 
 
 def execute_statements(connection: apsw.Connection, *statements: str) -> None:
@@ -135,8 +198,36 @@ def execute_statements(connection: apsw.Connection, *statements: str) -> None:
 
 
 def fetch_rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-    rows: list[Row] = connection.execute(sql, values).fetchall()
-    return rows
+    """The rows of a SELECT. Bytes of texts that are not valid UTF-8 are replaced."""
+    try:
+        rows: list[Row] = connection.execute(sql, values).fetchall()
+        return rows
+    except UnicodeDecodeError:
+        return _fetch_invalid_texts(connection, sql, values)
+
+
+def _fetch_invalid_texts(connection: apsw.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+    """Read the texts as bytes, because apsw rejects a row with an invalid text."""
+    names: list[str] = []
+
+    def trace(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+        names.extend(f"c{number}" for number in range(len(cursor.get_description())))
+        return False
+
+    cursor = connection.cursor()
+    cursor.exec_trace = trace
+    with suppress(apsw.ExecTraceAbort):
+        cursor.execute(sql, values)
+    template = "typeof({0}) = 'text', iif(typeof({0}) = 'text', CAST({0} AS BLOB), {0})"
+    selected = ", ".join(map(template.format, names))
+    wrapped = f"WITH source({', '.join(names)}) AS MATERIALIZED ({sql}) SELECT {selected} FROM source"
+    return [
+        tuple(
+            value.decode("utf-8", "replace") if is_text else value
+            for is_text, value in zip(row[::2], row[1::2], strict=True)
+        )
+        for row in connection.execute(wrapped, values)
+    ]
 
 
 def fetch_number(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> int:

@@ -50,15 +50,6 @@ class CounterRows:
         return sorted(rows_to_write)
 
 
-def write_dedup_marks(connection: apsw.Connection, marks: bytes) -> None:
-    connection.execute("INSERT OR REPLACE INTO info VALUES ('marks', ?)", (marks,))
-
-
-def read_dedup_marks(connection: apsw.Connection) -> bytes:
-    rows = fetch_rows(connection, "SELECT value FROM info WHERE key = 'marks'")
-    return bytes(rows[0][0]) if rows else b""
-
-
 def read_counters(connection: apsw.Connection, after: int) -> CounterDelta:
     with connection:  # one snapshot for all statements
         newest = fetch_number(connection, "SELECT max(sequence) FROM batch")

@@ -5,8 +5,8 @@ import contextlib
 import errno
 import fcntl
 import json
-import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,28 @@ from typing import Any, Final
 
 import apsw
 
-from flower.errors import InvalidStore, StoreError, StoreInUse, StoreVersionMismatch
-from flower.store.sqlite.connection import read_file_identity
-from flower.store.sqlite.schema import APPLICATION_ID, FORMAT_VERSION
-
-log = logging.getLogger(__name__)
+from flower.errors import InvalidStore, StoreError, StoreInUse
+from flower.private_files import FILE_MODE, create_directory
+from flower.store.sqlite.connection import require_readable_format
+from flower.store.sqlite.file_header import read_file_header
+from flower.store.sqlite.store_format import APPLICATION_ID
 
 META_DB_FILE: Final = "meta.db"
 LEDGER_DB_FILE: Final = "ledger.db"
 LOCK_FILE: Final = "writer.lock"
 STATUS_FILE: Final = "recorder.status"
+COLUMNS_SUFFIX: Final = ".cols"
 DAMAGED_DIRECTORY: Final = "damaged"
+#: of the reports on damaged files in this directory
+REPORT_SUFFIX: Final = ".json"
+#: The files of a restore that is not complete.
+RESTORE_DIRECTORY: Final = ".restore.new"
 STATUS_FILE_SIZE: Final = 4096
+#: directories of the drain, the text index and the receiver
+_PROCESS_DIRECTORIES: Final = ("drain", "text", "spill")
+_INDEX_MARK: Final = "mark.json"
+#: process id, host and start time
+_LOCK_HOLDER: Final = re.compile(rb"\d+ \S+ \S+\n")
 _SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
 
 
@@ -43,7 +53,13 @@ class StoreDirectory:
         return self.path / f"seg-{number:06d}.db"
 
     def columns_path(self, number: int) -> Path:
-        return self.path / f"seg-{number:06d}.cols"
+        return self.path / f"seg-{number:06d}{COLUMNS_SUFFIX}"
+
+    @property
+    def change_signal_path(self) -> Path:
+        """The file whose modification time is set after each write of tasks. On Linux other processes watch it with
+        inotify."""
+        return self.path / STATUS_FILE
 
     @property
     def text_path(self) -> Path:
@@ -62,7 +78,9 @@ class StoreDirectory:
             names = os.listdir(self.path / DAMAGED_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return ()
-        return tuple(sorted(name for name in names if not name.endswith(_SIDE_FILES[1:])))
+        return tuple(
+            sorted(name for name in names if name[0] != "." and not name.endswith((*_SIDE_FILES[1:], REPORT_SUFFIX)))
+        )
 
     def free_bytes(self) -> int | None:
         """Free disk space; None if the directory does not exist."""
@@ -101,7 +119,11 @@ class StoreDirectory:
             return False
         if not self.path.is_dir():
             raise InvalidStore(f"{self.path} is a file, not a store directory")
-        if all(_is_temporary(path.name) for path in self.path.iterdir()):
+        if (self.path / RESTORE_DIRECTORY).exists():
+            raise InvalidStore(
+                f"{self.path} contains a restore that is not complete", hint="wait for `flower restore`, or repeat it"
+            )
+        if all(_is_temporary(path.name) or _is_leftover(path) or _is_lock(path) for path in self.path.iterdir()):
             return False
         identities = {path: _read_identity(path) for path in self.database_paths()}
         own_files = [path for path, (application, _) in identities.items() if application == APPLICATION_ID]
@@ -114,14 +136,7 @@ class StoreDirectory:
                 hint="use an empty directory",
             )
         for path in own_files:
-            version = identities[path][1]
-            if version != FORMAT_VERSION:
-                relative_age = "a newer" if version > FORMAT_VERSION else "an older"
-                raise StoreVersionMismatch(
-                    f"{path} was written by {relative_age} version (format {version}; this version supports"
-                    f" {FORMAT_VERSION})",
-                    hint="use that version, or another directory",
-                )
+            require_readable_format(path, identities[path][1])
         return True
 
     def _has_writer_lock(self) -> bool:
@@ -134,7 +149,7 @@ class StoreDirectory:
     def create(self) -> None:
         """Ensure that the directory exists and is writable. Raises StoreError."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            create_directory(self.path)
             probe = self.path / f".{os.getpid()}.new"
             probe.touch()
             # another thread may do the same, and a starting writer removes such files
@@ -153,17 +168,22 @@ class StoreDirectory:
             if not path.name.startswith(LEDGER_DB_FILE):
                 path.unlink(missing_ok=True)
 
-    def quarantine(self, path: Path, reason: object) -> str:
-        """Move a damaged file, with its log, into the quarantine directory. Return its new name."""
+    def quarantine(self, path: Path, replacement: Path | None = None) -> str:
+        """Move a damaged file, with its log, into the quarantine directory, and `replacement` to its place. Return its
+        new name."""
         quarantine = self.path / DAMAGED_DIRECTORY
-        quarantine.mkdir(exist_ok=True)
+        create_directory(quarantine)
         name = path.name
         if (quarantine / name).exists():
             name = f"{path.stem}-{time.time_ns()}{path.suffix}"
-        for side in _SIDE_FILES:
+        # The log first: SQLite would apply it to the replacement. The file itself has its name until it is replaced.
+        for side in reversed(_SIDE_FILES):
             with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + side).rename(quarantine / (name + side))
-        log.error("Damaged file of the store quarantined: %s → %s (%s)", path, quarantine / name, reason)
+                if replacement is not None and not side:
+                    os.link(path, quarantine / name)
+                    replacement.rename(path)
+                else:
+                    path.with_name(path.name + side).rename(quarantine / (name + side))
         return name
 
     def remove(self, path: Path) -> None:
@@ -189,11 +209,11 @@ def _directory_bytes(directory: Path) -> int:
 
 
 def _read_identity(path: Path) -> tuple[int | None, int]:
-    """application_id and format version; None if the file is not a database."""
+    """application_id and format version; None if the file is not a database, or was removed meanwhile."""
     try:
-        # SQLite treats an empty file as a new database; here it is a file that lost its content
-        return read_file_identity(path) if path.stat().st_size else (None, 0)
-    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError):
+        header = read_file_header(path)
+        return header.application_id, header.format_number
+    except (apsw.NotADBError, apsw.IOError, apsw.CantOpenError):
         return None, 0
 
 
@@ -203,7 +223,7 @@ class WriterLock:
     def __init__(self, directory: StoreDirectory) -> None:
         self._path = directory.path / LOCK_FILE
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
             raise StoreError(f"{self._path} is not writable: {error.strerror}") from error
         try:
@@ -222,6 +242,12 @@ class WriterLock:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()} {socket.gethostname()} {since}\n".encode(), 0)
 
+    def verify(self) -> None:
+        """Raises StoreError if the file was removed or moved: SQLite would write to removed files without an error."""
+        if self._path.exists() and os.fstat(self._file).st_nlink:
+            return
+        raise StoreError(f"{self._path.parent} was removed or moved while it was in use")
+
     def release(self) -> None:
         os.close(self._file)
 
@@ -231,7 +257,7 @@ class StatusFile:
     can be written on a full disk."""
 
     def __init__(self, directory: StoreDirectory) -> None:
-        self._file = os.open(directory.path / STATUS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(directory.path / STATUS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         if os.fstat(self._file).st_size < STATUS_FILE_SIZE:
             with contextlib.suppress(OSError):
                 os.pwrite(self._file, b"{}".ljust(STATUS_FILE_SIZE), 0)
@@ -249,6 +275,11 @@ class StatusFile:
         with contextlib.suppress(OSError):  # a failure must not stop the recorder
             os.pwrite(self._file, content.ljust(STATUS_FILE_SIZE), 0)
 
+    def signal_change(self) -> None:
+        """Set the modification time: see `StoreDirectory.change_signal_path`."""
+        with contextlib.suppress(OSError):  # readers then notice the change when they poll
+            os.utime(self._file)
+
     def close(self) -> None:
         os.close(self._file)
 
@@ -256,3 +287,24 @@ class StatusFile:
 def _is_temporary(name: str) -> bool:
     """Whether this is a file that another process is creating."""
     return name.startswith((f"{META_DB_FILE}.", f"{LEDGER_DB_FILE}.")) or (name[0] == "." and name.endswith(".new"))
+
+
+def _is_lock(path: Path) -> bool:
+    """Whether this is the lock of a writer, which exists before the other files of a new store."""
+    if path.name != LOCK_FILE:
+        return False
+    try:
+        holder = path.read_bytes()
+    except OSError:
+        return False
+    # empty until the holder has written its name
+    return not holder or _LOCK_HOLDER.fullmatch(holder) is not None
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether this is a directory that a process of a removed store created again."""
+    return (
+        path.name in _PROCESS_DIRECTORIES
+        and path.is_dir()
+        and all(child.is_socket() or child.name == _INDEX_MARK for child in path.iterdir())
+    )

@@ -4,7 +4,8 @@ write: it refers only to data that is on disk already."""
 import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
@@ -14,9 +15,12 @@ from flower.records import Gap, Task, Worker
 from flower.store.protocols import Batch, Changes
 from flower.store.query_results import WorkerSnapshot
 from flower.store.sqlite.catalog import SegmentInfo, decode_segment_info, encode_segment_info
-from flower.store.sqlite.connection import Row, fetch_number, fetch_rows
-from flower.store.sqlite.counters import CounterRows, write_dedup_marks
+from flower.store.sqlite.connection import Row, close_after_checkpoint, fetch_number, fetch_rows
+from flower.store.sqlite.counters import CounterRows
+from flower.store.sqlite.file_header import SizeGuard
+from flower.store.sqlite.migration import add_gap_columns, read_gap_rows
 from flower.store.sqlite.row_codec import pack_id, unpack_id
+from flower.store.sqlite.schema import INSERT_GAP
 from flower.store.worker_history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
 
 #: Limits of the change log: number of writes, and number of changed tasks in all of them.
@@ -54,10 +58,12 @@ _snapshot_from_json = msgspec.json.Decoder(_WorkerSnapshotData).decode
 class MetaWriter:
     """Writer side; every method runs inside the transaction of the writer on meta.db."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self.connection = connection
+        self.size_guard = SizeGuard(path)
         self.sequence = 0
         self._logged_tasks = self._oldest_sequence = 0
+        add_gap_columns(connection)
         for statement in _WORKER_LOG_SCHEMA:
             connection.execute(statement)
         self.identity = self._identity()
@@ -135,10 +141,16 @@ class MetaWriter:
                 "DELETE FROM worker_log WHERE rowid <= (SELECT max(rowid) FROM worker_log) - ?", (MAX_WORKER_SNAPSHOTS,)
             )
 
+    def remove_workers(self, hostnames: Collection[str]) -> None:
+        with self.connection:
+            self.connection.executemany("DELETE FROM worker WHERE hostname=?", [(name,) for name in hostnames])
+        self._worker_sampler.remove(hostnames)
+
     def put_gaps(self, gaps: Sequence[Gap]) -> None:
         if gaps:
             self.connection.executemany(
-                "INSERT OR REPLACE INTO gap VALUES (?,?,?)", [(gap.start, gap.reason, gap.end) for gap in gaps]
+                INSERT_GAP,
+                [(gap.id, gap.start, gap.end, gap.reason, gap.cause, gap.worker) for gap in gaps],
             )
             self.connection.execute(
                 "DELETE FROM gap WHERE start < (SELECT start FROM gap ORDER BY start DESC LIMIT 1 OFFSET ?)",
@@ -147,8 +159,14 @@ class MetaWriter:
 
     def put_counters(self, sequence: int, batch: Batch) -> None:
         self.counter_rows.put(sequence, batch.dropped_counters, batch.counters)
-        if batch.dedup_marks is not None:
-            write_dedup_marks(self.connection, batch.dedup_marks)
+        if batch.capture_progress is not None:
+            self.connection.execute(
+                "INSERT OR REPLACE INTO info VALUES ('capture_progress', ?)", (batch.capture_progress,)
+            )
+
+    def capture_progress(self) -> bytes:
+        rows = fetch_rows(self.connection, "SELECT value FROM info WHERE key='capture_progress'")
+        return bytes(rows[0][0]) if rows else b""
 
     def put_segments(self, segments: Iterable[SegmentInfo]) -> None:
         self.connection.executemany(
@@ -158,6 +176,9 @@ class MetaWriter:
 
     def drop_segment(self, segment_number: int) -> None:
         self.connection.execute("DELETE FROM segment WHERE number=?", (segment_number,))
+
+    def close(self) -> None:
+        close_after_checkpoint(self.connection, self.size_guard)
 
 
 def read_segments(connection: apsw.Connection) -> list[SegmentInfo]:
@@ -191,8 +212,8 @@ def _history_row(moment: WorkerSnapshot) -> Row:
 
 
 def read_gaps(connection: apsw.Connection) -> tuple[Gap, ...]:
-    rows = fetch_rows(connection, "SELECT start, end, reason FROM gap ORDER BY start, reason")
-    return tuple(Gap(start, end, reason) for start, end, reason in rows)
+    """In order of their start."""
+    return tuple(read_gap_rows(connection))
 
 
 def read_sequence(connection: apsw.Connection) -> int:

@@ -24,8 +24,8 @@ EXACT_LIMIT_SEGMENTS: Final = 2
 class RetentionPruner:
     """Applies the limits of `Retention`."""
 
-    def __init__(self, files: SegmentSet, capacity: int) -> None:
-        self._segments = files
+    def __init__(self, segments: SegmentSet, capacity: int) -> None:
+        self._segments = segments
         self._capacity = capacity
         #: segments without finished rows, by the sequence number of the check
         self._unfinished: dict[int, int] = {}
@@ -83,16 +83,16 @@ class RetentionPruner:
         return bool(file.rows(sql, (cutoff,))[0][0] <= limit)
 
     def _prune_by_size(self, transaction: Transaction, limit: int) -> int:
-        files = self._segments
-        sizes = {entry.number: self._segment_bytes(entry) for entry in files.catalog}
+        catalog = self._segments.catalog
+        sizes = {entry.number: self._segment_bytes(entry) for entry in catalog}
         excess = sum(sizes.values()) + self._segments.directory.text_bytes() - limit
-        if excess <= 0 or not files.catalog.rows:
+        if excess <= 0 or not catalog.rows:
             return 0
-        oldest = files.catalog.segments[0]
-        if len(files.catalog) > EXACT_LIMIT_SEGMENTS and excess >= sizes[oldest.number] // 2:
+        oldest = catalog.segments[0]
+        if len(catalog) > EXACT_LIMIT_SEGMENTS and excess >= sizes[oldest.number] // 2:
             return self._prune_oldest(transaction, oldest.rows, exact=True)
         part = excess / max(sum(sizes.values()), 1)
-        return self._prune_oldest(transaction, max(1, int(files.catalog.rows * part)), exact=True)
+        return self._prune_oldest(transaction, max(1, int(catalog.rows * part)), exact=True)
 
     def _segment_bytes(self, entry: SegmentInfo) -> int:
         sequence, size = self._sizes.get(entry.number, (-1, 0))

@@ -1,18 +1,19 @@
 """Task ↔ row. On the hot path of every write: plain tuples, no dispatch per field."""
 
 import json
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import msgspec
 
-from flower.records import Attempt, Task
+from flower.records import PENDING, Attempt, Lost, Task
 from flower.store.sqlite.schema import (
     LAST_STATE_ID,
     TASK_COLUMNS,
     TASK_FIELDS,
     TASK_ID_COLUMNS,
     TASK_JSON_COLUMNS,
+    TASK_REAL_COLUMNS,
     TASK_TEXT_COLUMNS,
     WORD_KINDS,
 )
@@ -22,6 +23,8 @@ _astuple = msgspec.structs.astuple
 _to_json = msgspec.json.Encoder(enc_hook=str).encode
 _attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _data = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
+_lost = msgspec.json.Decoder(Lost).decode
+_event_times = msgspec.json.Decoder(dict[str, tuple[float, ...]]).decode
 
 _MAX_INTEGER = 2**63 - 1
 
@@ -73,6 +76,20 @@ def _decode_data(text: str) -> dict[str, dict[str, Any]]:
         return _data(text)
     except msgspec.DecodeError:
         return msgspec.convert(json.loads(text), dict[str, dict[str, Any]])
+
+
+def _decode_lost(text: str) -> Lost:
+    try:
+        return _lost(text)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), Lost)
+
+
+def _decode_event_times(text: str) -> dict[str, tuple[float, ...]]:
+    try:
+        return _event_times(text)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), dict[str, tuple[float, ...]])
 
 
 class WordTable(dict[str | None, int | None]):
@@ -138,7 +155,7 @@ class RowEncoder:
     def __init__(self, dictionary: WordDictionary) -> None:
         kinds = dictionary.kinds
         self._state, self._name, self._worker = kinds["state"], kinds["name"], kinds["worker"]
-        self._route, self._client = kinds["route"], kinds["client"]
+        self._route, self._client, self._source = kinds["route"], kinds["client"], kinds["source"]
         #: whether ids that are not canonical UUIDs, and tasks with a parent, were encoded
         self.has_non_uuid_ids = False
         self.has_parents = False
@@ -147,7 +164,8 @@ class RowEncoder:
         (
             uuid, name, state, hostname, pid, timestamp, clock, sent, received, started, succeeded, failed, retried,
             revoked, rejected, runtime, retries, eta, expires, queue, exchange, routing_key, priority, client, root_id,
-            parent_id, args, kwargs, result, exception, traceback, earlier, data,
+            parent_id, args, kwargs, result, exception, traceback, earlier, data, source, lost, run, clock_offset,
+            client_offset, queue_wait, event_times,
         ) = _astuple(task)  # fmt: skip
         plain = 1
         for text in (args, kwargs, result, exception, traceback, eta, expires):
@@ -173,18 +191,47 @@ class RowEncoder:
             _clamp_integer(retries), eta, expires, self._route[queue], self._route[exchange], self._route[routing_key],
             _clamp_integer(priority), self._client[client], root, parent, args, kwargs, result, exception, traceback,
             _encode_json(earlier) if earlier else None, None if data is None else _encode_json(data),
+            self._source[source], None if lost is None else _encode_json(lost), run, clock_offset, client_offset,
+            queue_wait, None if event_times is None else _encode_json(event_times),
         )  # fmt: skip
 
 
 _AT = {column: place for place, column in enumerate(TASK_COLUMNS)}
 _WORDS_AT = tuple(_AT[column] for column in WORD_KINDS)
 _UUID_AT, _ROOT_AT, _PARENT_AT = (_AT[column] for column in TASK_ID_COLUMNS)
-_EARLIER_AT, _DATA_AT = (_AT[column] for column in TASK_JSON_COLUMNS)
+_EARLIER_AT, _DATA_AT, _LOST_AT, _EVENT_TIMES_AT = (_AT[column] for column in TASK_JSON_COLUMNS)
 _FIRST_FIELD = _AT[TASK_FIELDS[0]]
+
+#: Types that the values of a column have; NULL is valid in all but the ids.
+_VALID_TYPES: Final = tuple(
+    (bytes, str)
+    if column == "uuid"
+    else (bytes, str, type(None))
+    if column in TASK_ID_COLUMNS
+    else (str, type(None))
+    if column in TASK_TEXT_COLUMNS or column in TASK_JSON_COLUMNS
+    else (float, int, type(None))
+    if column in TASK_REAL_COLUMNS
+    else (int, type(None))
+    for column in TASK_COLUMNS
+)
+#: Types of complete rows that were checked; there are few, so a set is faster than checking each value.
+_checked_types: set[tuple[type, ...]] = set()
+_MAX_CHECKED_TYPES: Final = 4_096
+#: Event name under which the unreadable fields of a task are listed in `Task.data`.
+UNREADABLE_FIELDS: Final = "unreadable"
+
+
+class DamagedRow(Exception):
+    """A value of the row is damaged."""
 
 
 def decode_row(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Task:
-    """The record of a row. Raises KeyError for a word that is not in `values` yet."""
+    """The record of a row. Raises KeyError for a word that is not in `values` yet, DamagedRow if a value cannot be
+    decoded (`decode_readable_fields` decodes the others)."""
+    types = tuple(map(type, row))
+    if types not in _checked_types:
+        _check_types(types)
     fields = list(row)
     for index in _WORDS_AT:
         fields[index] = values[fields[index]]
@@ -195,12 +242,70 @@ def decode_row(row: tuple[Any, ...], values: dict[int | None, str | None]) -> Ta
     parent = fields[_PARENT_AT]
     if parent is not None:
         fields[_PARENT_AT] = unpack_id(parent)
-    earlier = fields[_EARLIER_AT]
-    fields[_EARLIER_AT] = () if earlier is None else _decode_attempts(earlier)
-    data = fields[_DATA_AT]
-    if data is not None:
-        fields[_DATA_AT] = _decode_data(data)
+    try:
+        earlier = fields[_EARLIER_AT]
+        fields[_EARLIER_AT] = () if earlier is None else _decode_attempts(earlier)
+        data = fields[_DATA_AT]
+        if data is not None:
+            fields[_DATA_AT] = _decode_data(data)
+        lost = fields[_LOST_AT]
+        if lost is not None:
+            fields[_LOST_AT] = _decode_lost(lost)
+        event_times = fields[_EVENT_TIMES_AT]
+        if event_times is not None:
+            fields[_EVENT_TIMES_AT] = _decode_event_times(event_times)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise DamagedRow(str(error)) from error
     return Task(*fields[_FIRST_FIELD:])
+
+
+def has_id(row: tuple[Any, ...]) -> bool:
+    """Whether the id of a damaged row can be read."""
+    return isinstance(row[_UUID_AT], _VALID_TYPES[_UUID_AT])
+
+
+def decode_readable_fields(row: tuple[Any, ...], values: dict[int | None, str | None]) -> tuple[Task, tuple[str, ...]]:
+    """The record of a damaged row, without the fields that cannot be decoded, and their names. They are also listed in
+    `data`."""
+    fields = list(row)
+    unreadable: list[str] = []
+    for index, types in enumerate(_VALID_TYPES):
+        if not isinstance(fields[index], types):
+            fields[index] = b"\0" * 16 if index == _UUID_AT else None
+            unreadable.append(TASK_COLUMNS[index])
+    for index in _WORDS_AT:
+        if fields[index] not in values:
+            fields[index] = None
+            unreadable.append(TASK_COLUMNS[index])
+    for index, decode in _JSON_DECODERS.items():
+        try:
+            if fields[index] is not None:
+                decode(fields[index])
+        except (ValueError, RecursionError, msgspec.MsgspecError):
+            fields[index] = None
+            unreadable.append(TASK_COLUMNS[index])
+    task = decode_row(tuple(fields), values)
+    if task.state is None:
+        task = msgspec.structs.replace(task, state=PENDING)
+    data = {**(task.data or {}), UNREADABLE_FIELDS: {"fields": unreadable}}
+    return msgspec.structs.replace(task, data=data), tuple(unreadable)
+
+
+_JSON_DECODERS: Final[Mapping[int, Callable[[str], Any]]] = {
+    _EARLIER_AT: _decode_attempts,
+    _DATA_AT: _decode_data,
+    _LOST_AT: _decode_lost,
+    _EVENT_TIMES_AT: _decode_event_times,
+}
+
+
+def _check_types(types: tuple[type, ...]) -> None:
+    for column, found, valid in zip(TASK_COLUMNS, types, _VALID_TYPES, strict=True):
+        if found not in valid:
+            raise DamagedRow(f"{column} has the type {found.__name__}")
+    if len(_checked_types) >= _MAX_CHECKED_TYPES:
+        _checked_types.clear()
+    _checked_types.add(types)
 
 
 #: If one of these fields changes, `plain` may change.

@@ -1,12 +1,12 @@
-"""Schema of the files. Every segment is self-contained: rows, their dictionary and metadata."""
+"""Schema of the files, in the present format (`store_format`). Every segment is self-contained: rows, their dictionary
+and metadata.
+
+Files from before the format was frozen lack the columns `source` to `event_times` of a task and `id`, `cause` and
+`worker` of a gap: `migration` adds them."""
 
 from typing import Final
 
-from flower.records import FAILURE, PENDING, RECEIVED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS, Task
-
-#: "Bell" in the header of every file, and the format version.
-APPLICATION_ID: Final = 0x42656C6C
-FORMAT_VERSION: Final = 1
+from flower.records import END_TIME_FIELDS, FAILURE, PENDING, RECEIVED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS, Task
 
 #: Tasks per segment file. Random-order indexes of this size fit into a small page cache, so the write speed does not
 #: decrease as the store grows.
@@ -31,13 +31,15 @@ WORD_KINDS: Final = {
     "queue": "route",
     "exchange": "route",
     "routing_key": "route",
+    "source": "source",
 }
 TASK_ID_COLUMNS: Final = ("uuid", "root_id", "parent_id")
 TASK_TEXT_COLUMNS: Final = ("eta", "expires", "args", "kwargs", "result", "exception", "traceback")
-TASK_JSON_COLUMNS: Final = ("earlier", "data")
+TASK_JSON_COLUMNS: Final = ("earlier", "data", "lost", "event_times")
 TASK_REAL_COLUMNS: Final = frozenset(
     {
         "received", "started", "timestamp", "runtime", "sent", "succeeded", "failed", "retried", "revoked", "rejected",
+        "clock_offset", "client_offset", "queue_wait",
     }
 )  # fmt: skip
 
@@ -46,7 +48,18 @@ TASK_FIELDS: Final[tuple[str, ...]] = Task.__struct_fields__
 TASK_COLUMNS: Final = ("id", "plain", *TASK_FIELDS)
 
 
-def _column(name: str) -> str:
+#: Time of a task within a window (`Task.time`), as SQL.
+TIME_EXPRESSION: Final = (
+    "coalesce(received - ifnull(clock_offset, 0), sent - ifnull(client_offset, 0), started - ifnull(clock_offset, 0),"
+    " timestamp)"
+)
+#: End of the last attempt (`Task.ended`), as SQL.
+ENDED_EXPRESSION: Final = (
+    f"CASE state {' '.join(f'WHEN {STATE_IDS[state]} THEN {field}' for state, field in END_TIME_FIELDS.items())} END"
+)
+
+
+def column_definition(name: str) -> str:
     if name == "id":
         return "id INTEGER PRIMARY KEY"
     if name in TASK_ID_COLUMNS:
@@ -58,7 +71,7 @@ def _column(name: str) -> str:
 
 
 SEGMENT_SCHEMA: Final = (
-    f"CREATE TABLE task({', '.join(map(_column, TASK_COLUMNS))})",
+    f"CREATE TABLE task({', '.join(map(column_definition, TASK_COLUMNS))})",
     # the only index: other searches and sort orders use the columns, at a tenth of the cost
     "CREATE UNIQUE INDEX task_uuid ON task(uuid)",
     "CREATE TABLE word(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, UNIQUE(kind, value))",
@@ -67,16 +80,21 @@ SEGMENT_SCHEMA: Final = (
     "CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
 )
 
+GAP_SCHEMA: Final = (
+    "CREATE TABLE gap(id TEXT PRIMARY KEY, start REAL, end REAL, reason TEXT, cause TEXT, worker TEXT) WITHOUT ROWID"
+)
+
 META_SCHEMA: Final = (
     # tasks changed by each write: canonical ids concatenated, others as JSON
     "CREATE TABLE batch("
     "sequence INTEGER PRIMARY KEY, time REAL, touched INTEGER, ids BLOB, odd TEXT, complete INTEGER)",
     "CREATE TABLE worker(hostname TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE gap(start REAL, reason TEXT, end REAL, PRIMARY KEY(start, reason)) WITHOUT ROWID",
+    GAP_SCHEMA,
     # a copy of the metadata of each segment, so that a reader need not open it
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, data TEXT NOT NULL)",
     "CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
 )
 
 INSERT_TASK: Final = f"INSERT INTO task({', '.join(TASK_COLUMNS)}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"
+INSERT_GAP: Final = "INSERT OR REPLACE INTO gap(id, start, end, reason, cause, worker) VALUES (?,?,?,?,?,?)"
 SELECT_TASKS: Final = f"SELECT {', '.join(TASK_COLUMNS)} FROM task"

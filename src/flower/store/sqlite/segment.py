@@ -13,41 +13,55 @@ from flower.records import Task
 from flower.store.protocols import StoredTask, TaskChange
 from flower.store.sqlite import catalog
 from flower.store.sqlite.bloom_filter import BloomFilters, bloom_bits
-from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, SegmentInfo, extend_bounds
+from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, UNKNOWN_BOUNDS, SegmentInfo, extend_bounds
 from flower.store.sqlite.columns.builder import NARROW_SELECT
 from flower.store.sqlite.columns.column_writer import ColumnWriter
 from flower.store.sqlite.connection import (
     ACTIVE_CACHE_KB,
     ACTIVE_CHECKPOINT,
     CLOSED_CHECKPOINT,
-    DAMAGE_ERRORS,
+    READ_DAMAGE_ERRORS,
     SEALED_CACHE_KB,
     Row,
+    close_after_checkpoint,
     create_database,
     execute_statements,
     fetch_number,
     fetch_rows,
+    is_damage,
     open_for_writing,
 )
+from flower.store.sqlite.file_header import SizeGuard
+from flower.store.sqlite.meta_update import MetaUpdate, decode_meta_update
+from flower.store.sqlite.migration import add_task_columns, migrate_segment_step, read_format
 from flower.store.sqlite.row_codec import (
+    DamagedRow,
     RowEncoder,
     WordDictionary,
     build_update_statement,
     changed_fields_mask,
+    decode_readable_fields,
     decode_row,
 )
 from flower.store.sqlite.schema import (
-    APPLICATION_ID,
-    FORMAT_VERSION,
     INSERT_TASK,
     SEGMENT_SCHEMA,
     SELECT_TASKS,
     TASK_COLUMNS,
     TASK_FIELDS,
 )
+from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 
-_BOUNDED_AT = tuple(TASK_COLUMNS.index(key) for key in BOUNDED_KEYS)
-_BOUNDED_MASK = sum(1 << TASK_FIELDS.index(key) for key in BOUNDED_KEYS)
+_TIME_BOUND = BOUNDED_KEYS.index("time")
+_BOUNDED_AT = tuple(TASK_COLUMNS.index(key) for key in BOUNDED_KEYS if key != "time")
+#: The columns of which `Task.time` is the first with a value, less the clock offset.
+_TIME_FIELDS = ("received", "sent", "started", "timestamp")
+_TIMES_AT = tuple(map(TASK_COLUMNS.index, _TIME_FIELDS))
+_RECEIVED_AT = _TIMES_AT[0]
+_CLOCK_OFFSET_AT, _CLIENT_OFFSET_AT = map(TASK_COLUMNS.index, ("clock_offset", "client_offset"))
+_BOUNDED_MASK = sum(
+    1 << TASK_FIELDS.index(key) for key in {*BOUNDED_KEYS, *_TIME_FIELDS, "clock_offset", "client_offset"} - {"time"}
+)
 _SELECT_BY_UUID = f"{SELECT_TASKS} WHERE uuid=?"
 _WRITE_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
 _MAX_STATEMENTS = 512
@@ -73,6 +87,7 @@ class SegmentFile:
         #: no new tasks are inserted, and the Bloom filter is stored
         self.sealed = False
         self._statements: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._size_guard = SizeGuard(path)
         with self._guard(opening=True):
             if not path.exists():
                 raise DamagedFile(segment_number, "the file is missing")
@@ -82,10 +97,8 @@ class SegmentFile:
                 checkpoint=ACTIVE_CHECKPOINT if active else CLOSED_CHECKPOINT,
             )
             try:
-                if path.stat().st_size < _used_pages(self._db) * fetch_number(
-                    self._db, "PRAGMA page_size"
-                ) and not _wal_path(path):
-                    raise DamagedFile(segment_number, "the file is shorter than its header states")
+                add_task_columns(self._db)
+                self.format_number = read_format(self._db)
                 self.info = self._read_info()
                 self.sealed = fetch_number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
                 self.columns = ColumnWriter(columns, self.info.first, self.info.capacity, self.info.sequence)
@@ -99,7 +112,7 @@ class SegmentFile:
         entry = SegmentInfo(number=segment_number, first=first, next=first, capacity=capacity)
         text = catalog.encode_segment_info(entry).decode()
         create_database(
-            path, (*SEGMENT_SCHEMA, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, FORMAT_VERSION
+            path, (*SEGMENT_SCHEMA, f"INSERT INTO info VALUES ('segment', '{text}')"), APPLICATION_ID, STORE_FORMAT
         )
         segment = cls(path, columns, segment_number, active=True)
         segment.columns.create()
@@ -109,12 +122,11 @@ class SegmentFile:
     def _guard(self, *, opening: bool = False) -> Iterator[None]:
         try:
             yield
-        except DAMAGE_ERRORS as error:
-            raise DamagedFile(self.number, error) from error
-        except (apsw.SQLError, msgspec.DecodeError, KeyError) as error:
-            if not opening:
-                raise
+        except (apsw.Error, msgspec.DecodeError, KeyError) as error:
             # a table, an entry or a kind of word is missing
+            is_incomplete = opening and isinstance(error, apsw.SQLError | msgspec.DecodeError | KeyError)
+            if not (is_incomplete or is_damage(error)):
+                raise
             raise DamagedFile(self.number, error) from error
 
     def _read_info(self) -> SegmentInfo:
@@ -147,14 +159,13 @@ class SegmentFile:
 
     def find(self, packed: bytes | str) -> StoredTask | None:
         with self._guard():
-            row = self._db.execute(_SELECT_BY_UUID, (packed,)).fetchone()
-            return None if row is None else self._decode_stored(row)
+            rows = fetch_rows(self._db, _SELECT_BY_UUID, (packed,))
+            return self._decode_stored(rows[0]) if rows else None
 
     def select(self, condition: str, values: Sequence[Any] = ()) -> list[StoredTask]:
         with self._guard():
             return [
-                self._decode_stored(row)
-                for row in self._db.execute(f"{SELECT_TASKS} WHERE {condition}", values).fetchall()
+                self._decode_stored(row) for row in fetch_rows(self._db, f"{SELECT_TASKS} WHERE {condition}", values)
             ]
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -162,7 +173,11 @@ class SegmentFile:
             return fetch_rows(self._db, sql, values)
 
     def _decode_stored(self, row: Row) -> StoredTask:
-        return StoredTask(row[0], decode_row(row, self._dictionary.values))
+        try:
+            return StoredTask(row[0], decode_row(row, self._dictionary.values))
+        except (KeyError, DamagedRow):
+            # readers log it; the fields that cannot be read are not written again
+            return StoredTask(row[0], decode_readable_fields(row, self._dictionary.values)[0])
 
     def load_bloom_filter(self, filters: BloomFilters) -> None:
         """Add the Bloom filter to `filters`: the stored one of a sealed file, else one built from the rows."""
@@ -178,6 +193,12 @@ class SegmentFile:
         if ids:
             filters.add_ids(self.number, ids)
 
+    def read_meta_update(self) -> MetaUpdate | None:
+        """The part of the last write that belongs into meta.db, if this segment was the last one to commit."""
+        rows = self.rows("SELECT value FROM info WHERE key='meta_update'")
+        update = decode_meta_update(rows[0][0]) if rows else None
+        return update if update is not None and update.sequence == self.info.sequence else None
+
     def used_bytes(self) -> int:
         """Size of the rows, without free pages."""
         with self._guard():
@@ -188,6 +209,7 @@ class SegmentFile:
 
     def begin(self) -> None:
         with self._guard():
+            self._size_guard.verify()
             self._db.execute("BEGIN IMMEDIATE")
             _ = self._encoder
 
@@ -258,13 +280,18 @@ class SegmentFile:
 
     def _extend_bounds(self, written: Sequence[Row]) -> None:
         for key_index, index in enumerate(_BOUNDED_AT):
-            # infinity is stored as the largest number: JSON has no infinity
-            values = [min(max(row[index], -MAX_BOUND), MAX_BOUND) for row in written if row[index] is not None]
-            if values:
-                self._bounds[key_index] = extend_bounds(self._bounds[key_index], min(values), max(values))
+            self._extend_bound(key_index, [row[index] for row in written if row[index] is not None])
+        self._extend_bound(_TIME_BOUND, _read_times(written))
 
-    def write_info(self, sequence: int, *, moved_from: int | None = None) -> None:
-        """The last step of a transaction: write the new words and the metadata of the segment."""
+    def _extend_bound(self, key_index: int, values: Sequence[float]) -> None:
+        if values:
+            # infinity is stored as the largest number: JSON has no infinity
+            low, high = (min(max(value, -MAX_BOUND), MAX_BOUND) for value in (min(values), max(values)))
+            self._bounds[key_index] = extend_bounds(self._bounds[key_index], low, high)
+
+    def write_info(self, sequence: int, *, moved_from: int | None = None, meta_update: bytes | None = None) -> None:
+        """The last step of a transaction: write the new words, the metadata of the segment and, in the last segment to
+        commit, the part of the write that belongs into meta.db."""
         entry = SegmentInfo(
             number=self.number,
             first=self.info.first,
@@ -282,6 +309,10 @@ class SegmentFile:
             if words:
                 self._db.executemany("INSERT INTO word VALUES (?,?,?)", words)
             self._db.execute(_WRITE_INFO, ("segment", catalog.encode_segment_info(entry).decode()))
+            if meta_update is None:
+                self._db.execute("DELETE FROM info WHERE key='meta_update'")
+            else:
+                self._db.execute(_WRITE_INFO, ("meta_update", meta_update))
         self._described = entry
 
     def commit(self) -> None:
@@ -311,6 +342,7 @@ class SegmentFile:
     def seal(self, content: bytes) -> None:
         """Accept no more tasks: store the Bloom filter with the rows, and move the write-ahead log into the file."""
         with self._guard():
+            self._size_guard.verify()
             self._db.execute(_WRITE_INFO, ("bloom", content))
             self.sealed = True
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -319,9 +351,32 @@ class SegmentFile:
                 "PRAGMA shrink_memory",
             )  # fmt: skip
 
+    @property
+    def is_migrated(self) -> bool:
+        return self.format_number >= STORE_FORMAT
+
+    def migrate_step(self) -> None:
+        """Convert some rows to the present format."""
+        with self._guard():
+            self.format_number = migrate_segment_step(self._db)
+
+    def migrate(self) -> None:
+        """Convert all rows to the present format: a second at most, in steps that are retained if this is
+        interrupted."""
+        while not self.is_migrated:
+            self.migrate_step()
+
     def rebuild_columns(self) -> bool:
-        """Build the columns from the rows. Return False if there is no disk space."""
-        return self.columns.rebuild(self._chunks(), self.info.sequence)
+        """Build the columns from the rows, and determine bounds that are not known. Return False if there is no disk
+        space."""
+        is_rebuilt = self.columns.rebuild(self._chunks(), self.info.sequence)
+        if is_rebuilt and self.info.bound("time") == UNKNOWN_BOUNDS:
+            self._bounds[_TIME_BOUND] = None
+            self._extend_bound(_TIME_BOUND, self.columns.value_range("time", self._next - self.info.first))
+            self.info = msgspec.structs.replace(self.info, bounds=tuple(self._bounds))
+            with self._guard():
+                self._db.execute(_WRITE_INFO, ("segment", catalog.encode_segment_info(self.info).decode()))
+        return is_rebuilt
 
     def _chunks(self) -> Iterator[list[Row]]:
         last = -1
@@ -332,9 +387,45 @@ class SegmentFile:
     def sort_columns(self) -> None:
         self.columns.sort(self.info.next - self.info.first)
 
+    def verify_integrity(self) -> None:
+        """Raises DamagedFile."""
+        with self._guard():
+            self._size_guard.verify()
+        verify_integrity(self._db, self.number)
+
     def close(self) -> None:
         self.columns.close()
-        self._db.close()
+        close_after_checkpoint(self._db, self._size_guard)
+
+
+def verify_integrity(connection: apsw.Connection, number: int | None) -> None:
+    """Check all pages and indexes: about a second for a full segment. Raises DamagedFile."""
+    try:
+        result = fetch_rows(connection, "PRAGMA integrity_check(1)")[0][0]
+    except READ_DAMAGE_ERRORS as error:
+        raise DamagedFile(number, error) from error
+    if result != "ok":
+        raise DamagedFile(number, str(result).replace("\n", " "))
+
+
+def _read_times(rows: Sequence[Row]) -> list[float]:
+    """Return `Task.time` of the rows that have one."""
+    times = [row[_RECEIVED_AT] for row in rows if row[_RECEIVED_AT] is not None and row[_CLOCK_OFFSET_AT] is None]
+    if len(times) < len(rows):
+        times += [
+            time
+            for row in rows
+            if (row[_RECEIVED_AT] is None or row[_CLOCK_OFFSET_AT] is not None)
+            and (time := _read_time(row)) is not None
+        ]
+    return times
+
+
+def _read_time(row: Row) -> float | None:
+    clock_offset, client_offset = row[_CLOCK_OFFSET_AT] or 0.0, row[_CLIENT_OFFSET_AT] or 0.0
+    offsets = (clock_offset, client_offset, clock_offset, 0.0)
+    times = (row[index] - offset for index, offset in zip(_TIMES_AT, offsets, strict=True) if row[index] is not None)
+    return next(times, None)
 
 
 def _change_key(item: tuple[Row, TaskChange]) -> int:
@@ -343,8 +434,3 @@ def _change_key(item: tuple[Row, TaskChange]) -> int:
 
 def _used_pages(connection: apsw.Connection) -> int:
     return fetch_number(connection, "PRAGMA page_count")
-
-
-def _wal_path(path: Path) -> bool:
-    log = path.with_name(path.name + "-wal")
-    return log.exists() and log.stat().st_size > 0

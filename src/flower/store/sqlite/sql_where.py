@@ -21,7 +21,7 @@ from flower.search.matcher import compile_predicate, contains_folded, has_kwargs
 from flower.search.tree import And, Node, Not, Or, PathCondition, Term
 from flower.search.wildcards import compile_wildcard
 from flower.store.sqlite.row_codec import WordDictionary, pack_id, unpack_id
-from flower.store.sqlite.schema import WORD_KINDS
+from flower.store.sqlite.schema import ENDED_EXPRESSION, TIME_EXPRESSION, WORD_KINDS
 
 #: SQLite's limit for LIKE is 50,000 bytes.
 _MAX_PATTERN_LENGTH: Final = 10_000
@@ -29,7 +29,10 @@ _MAX_INLINE_IDS: Final = 200
 _ID_CHARACTERS: Final = frozenset("0123456789abcdef-")
 #: SQL of the fields that `search.field_values` computes.
 _COMPUTED: Final = {
-    "wait": "(started - coalesce(sent, received))",
+    "wait": "coalesce(queue_wait, started - coalesce(sent, received))",
+    "time": TIME_EXPRESSION,
+    "ended": ENDED_EXPRESSION,
+    "lost": "json_extract(lost, '$.reason')",
     "attempts": "(1 + ifnull(json_array_length(earlier), 0))",
     "failure": "failure_id(exception, traceback)",
     "data": "nullif(data, '{}')",

@@ -1,6 +1,7 @@
 """One write over several files: all of it becomes visible, or none. The files commit one after the other, the active
 segment first and meta.db last. If a commit fails, earlier commits are rolled back, now or, without disk space, before
-the next write."""
+the next write. If the process is killed between the last segment and meta.db, the write is completed when the store is
+opened (`meta_update`)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from flower.records import Gap, Task, Worker
 from flower.store.protocols import Batch, TaskChange
 from flower.store.sqlite.catalog import SegmentInfo
+from flower.store.sqlite.meta_update import encode_meta_update
 from flower.store.sqlite.segment import SegmentFile
 
 if TYPE_CHECKING:
@@ -17,14 +19,14 @@ if TYPE_CHECKING:
 class Transaction:
     """A write of the writer."""
 
-    def __init__(self, files: "SegmentSet") -> None:
-        self._segments = files
-        self._sequence = files.meta.sequence + 1
+    def __init__(self, segments: "SegmentSet") -> None:
+        self._segments = segments
+        self._sequence = segments.meta.sequence + 1
         #: segments of this transaction and their changes
         self._touched: dict[int, tuple[SegmentFile, list[TaskChange]]] = {}
         self._new: list[SegmentFile] = []
         self._committed: list[tuple[SegmentFile, SegmentInfo, list[TaskChange]]] = []
-        self._next = files.next_key
+        self._next = segments.next_key
         self._added: dict[int, list[str]] = {}
         self.moved_from: int | None = None
         #: deletions need not be rolled back: the tasks may be removed anyway
@@ -78,9 +80,14 @@ class Transaction:
         newest_first = sorted(self._touched, reverse=True)
         # recorded by the last file to commit of those that received moved rows
         recording_number = min(self._added, default=None)
+        meta_update = None if batch is None else encode_meta_update(self._sequence, batch)
         for number in newest_first:
             file, _ = self._touched[number]
-            file.write_info(self._sequence, moved_from=self.moved_from if number == recording_number else None)
+            file.write_info(
+                self._sequence,
+                moved_from=self.moved_from if number == recording_number else None,
+                meta_update=meta_update if number == newest_first[-1] else None,
+            )
         for number in newest_first:
             file, changes = self._touched[number]
             before = file.info
@@ -99,9 +106,9 @@ class Transaction:
         new = {file.number for file in self._new}
         for number, (file, _) in self._touched.items():
             if number not in committed and number not in new:
-                self._segments.roll_back(file)
+                self._segments.files.roll_back(file)
         for file in self._new:
-            self._segments.delete_new_segment(file)
+            self._segments.files.delete_new(file.number)
         for file, before, changes in self._committed:
             if file.number in new:
                 continue

@@ -1,7 +1,7 @@
 """The Writer on a directory of segments. For one thread only."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,8 +13,9 @@ from flower.records import Task, Worker
 from flower.store.protocols import Batch, Retention, StoredTask, TaskChange
 from flower.store.sqlite.bloom_filter import bloom_hashes
 from flower.store.sqlite.connection import translate_disk_full
-from flower.store.sqlite.counters import read_counters, read_dedup_marks
+from flower.store.sqlite.counters import read_counters
 from flower.store.sqlite.directory import StatusFile, StoreDirectory, WriterLock
+from flower.store.sqlite.file_examination import FileExamination
 from flower.store.sqlite.meta_db import read_workers
 from flower.store.sqlite.retention import RetentionPruner
 from flower.store.sqlite.row_codec import pack_id
@@ -54,6 +55,7 @@ class SqliteWriter:
         except BaseException:
             self._lock.release()
             raise
+        self._examination = FileExamination(self._segments)
         self._pruner = RetentionPruner(self._segments, segment_tasks)
         self._index_backlog = IndexBacklog(directory)
         self._indexer = Indexer(directory.text_path, self._index_backlog)
@@ -76,9 +78,11 @@ class SqliteWriter:
         return tasks
 
     def write(self, batch: Batch) -> Sequence[int]:
-        if batch.is_empty and batch.parked is None and batch.dedup_marks is None:
+        if batch.is_empty and batch.parked is None:
             return []
-        return self._retry_after_quarantine(lambda: self._write(batch))
+        keys = self._retry_after_quarantine(lambda: self._write(batch))
+        self._status.signal_change()
+        return keys
 
     def parked_tasks(self) -> Sequence[Task]:
         return self._segments.meta.parked_tasks()
@@ -87,8 +91,10 @@ class SqliteWriter:
         return self._retry_after_quarantine(lambda: self._prune(retention, now))
 
     def maintain(self) -> bool:
+        self._lock.verify()
         if self._index_process is not None:
             self._index_process.ensure_running()
+        self._retry_after_quarantine(self._examination.run)
         return self._retry_after_quarantine(self._segments.maintain)
 
     def finish_maintenance(self) -> None:
@@ -104,11 +110,18 @@ class SqliteWriter:
     def workers(self) -> Mapping[str, Worker]:
         return read_workers(self._segments.meta.connection)
 
+    def remove_workers(self, hostnames: Collection[str]) -> None:
+        self._lock.verify()
+        self._retry_after_quarantine(lambda: self._segments.meta.remove_workers(hostnames))
+
     def counters(self) -> Sequence[TaskCounters]:
         return read_counters(self._segments.meta.connection, 0).changed
 
-    def dedup_marks(self) -> bytes:
-        return read_dedup_marks(self._segments.meta.connection)
+    def capture_progress(self) -> bytes:
+        return self._segments.meta.capture_progress()
+
+    def recorder_status(self) -> Mapping[str, Any]:
+        return self._directory.read_status()
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         self._status.write(status)
@@ -136,7 +149,7 @@ class SqliteWriter:
     def _load(self, uuids: Sequence[str]) -> dict[str, StoredTask]:
         packed = [pack_id(uuid) for uuid in uuids]
         found: dict[str, StoredTask] = {}
-        for number, indexes in self._segments.bloom_filters.iter_candidates(bloom_hashes(packed)):
+        for number, indexes in self._segments.files.bloom_filters.iter_candidates(bloom_hashes(packed)):
             file = None
             for index in indexes:
                 if uuids[index] not in found:

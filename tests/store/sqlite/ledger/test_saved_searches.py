@@ -9,6 +9,10 @@ import pytest
 from flower.store.factory import open_ledger
 from flower.store.ledger import Ledger
 from flower.store.ledger.saved_searches import SavedSearch
+from flower.store.sqlite.connection import create_database
+from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.ledger.saved_searches import TABLES
+from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 
 
 @pytest.fixture
@@ -20,8 +24,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def search(number: int, owner: str = "ann", *, shared: bool = False) -> SavedSearch:
     return SavedSearch(
-        id=f"s{number}", name=f"Search {number}", query="state:FAILURE", start="-1h", columns=("name", "kwargs.id"),
-        sort=("-runtime",), owner=owner, shared=shared, updated_at=float(number),
+        id=f"s{number}", name=f"Search {number}", query="state:FAILURE", start="-1h", time="sent",
+        columns=("name", "kwargs.id"), sort=("-runtime",), owner=owner, shared=shared, updated_at=float(number),
     )  # fmt: skip
 
 
@@ -55,6 +59,23 @@ def test_column_names_of_earlier_versions_are_converted(ledger: Ledger) -> None:
     found = ledger.saved_searches.search("s1")
     assert found is not None
     assert found.columns == ("name", "received_at", "last_event_at", "kwargs.received")
+
+
+def test_ledger_of_an_earlier_version_gets_the_time_of_searches(tmp_path: Path) -> None:
+    directory = StoreDirectory(tmp_path)
+    table = TABLES[0].replace(",\n        time TEXT NOT NULL DEFAULT ''", "")
+    assert "time TEXT" not in table
+    insert = (
+        "INSERT INTO search VALUES ('s1', 'Old', 'state:FAILURE', '-1h', '', '[]', '[\"-received\"]', 'ann', 0, 1.0)"
+    )
+    create_database(directory.ledger_path, (table, insert), APPLICATION_ID, STORE_FORMAT)
+    ledger = open_ledger(tmp_path)
+    found = ledger.saved_searches.search("s1")
+    assert found is not None
+    assert (found.name, found.start, found.time, found.sort) == ("Old", "-1h", "", ("-received",))
+    assert ledger.saved_searches.update(search(1))
+    assert ledger.saved_searches.search("s1") == search(1)
+    ledger.close()
 
 
 def test_number_of_searches_is_limited(ledger: Ledger) -> None:

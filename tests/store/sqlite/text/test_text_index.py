@@ -571,7 +571,7 @@ def running_indexer(folder: Path, rows: Rows, max_rows: int = 40) -> Iterator[In
     finally:
         started_at = time.monotonic()
         indexer.stop()
-        assert time.monotonic() - started_at < 3  # far less on an idle machine
+        assert time.monotonic() - started_at < 20  # far less on an idle machine
         assert not indexer.is_alive()
 
 
@@ -582,16 +582,16 @@ def test_rows_are_found_during_indexing(folder: Path) -> None:
             rows.write(key, text_of(key))
             if not key % 50:
                 assert rows.search(reader, "order") == list(range(1, key + 1))
-        wait_for("all rows", rows.all_indexed, 20)
+        wait_for("all rows", rows.all_indexed)
         for key in range(1, 401, 10):
             rows.write(key, "changed")
             assert key in rows.search(reader, "changed")
-        wait_for("the changed rows", rows.all_indexed, 20)
+        wait_for("the changed rows", rows.all_indexed)
         assert rows.search(reader, "changed") == list(range(1, 401, 10))
         assert not set(rows.search(reader, "order")) & set(range(1, 401, 10))
     rows.write(500, "after")
     with running_indexer(folder, rows):
-        wait_for("rows written without an indexer", rows.all_indexed, 20)
+        wait_for("rows written without an indexer", rows.all_indexed)
     assert len(rows.search(reader, "order")) == 360
 
 
@@ -600,11 +600,11 @@ def test_a_deleted_index_is_rebuilt_during_searches(folder: Path, caplog: pytest
     for key in range(1, 301):
         rows.write(key, text_of(key))
     with running_indexer(folder, rows):
-        wait_for("all rows", rows.all_indexed, 20)
+        wait_for("all rows", rows.all_indexed)
         before = rows.generation
         shutil.rmtree(folder)
         assert rows.search(reader, "order") == list(range(1, 301))
-        wait_for("a new index", lambda: rows.generation != before and rows.all_indexed(), 20)
+        wait_for("a new index", lambda: rows.generation != before and rows.all_indexed())
         assert rows.search(reader, "order") == list(range(1, 301))
         assert len(search(reader.refresh(), "order")) == 300
     assert caplog.text.count("Text indexing failed") == 1
@@ -616,9 +616,9 @@ def test_an_error_is_logged_once_until_recovery(folder: Path, caplog: pytest.Log
     rows.fails = 3
     rows.write(1, "one")
     with running_indexer(folder, rows) as indexer:
-        wait_for("an error", lambda: indexer.error == "the rows cannot be read", 10)
-        wait_for("the row", rows.all_indexed, 20)
-        wait_for("recovery", lambda: not indexer.error, 10)
+        wait_for("an error", lambda: indexer.error == "the rows cannot be read")
+        wait_for("the row", rows.all_indexed)
+        wait_for("recovery", lambda: not indexer.error)
     assert caplog.text.count("Text indexing failed: the rows cannot be read") == 1
     assert caplog.text.count("Text indexing recovered") == 1
 
@@ -628,7 +628,7 @@ def test_stop_during_a_long_commit(folder: Path) -> None:
     for key in range(1, 20_001):
         rows.write(key, text_of(key) * 20)
     with running_indexer(folder, rows, max_rows=20_000):
-        wait_for("the first rows", lambda: bool(rows.marked), 20)
+        wait_for("the first rows", lambda: bool(rows.marked))
         assert not rows.all_indexed()
     assert len(rows.search(TextReader(folder), "order")) == 20_000
 
@@ -667,15 +667,15 @@ def test_the_disk_becomes_full(disk: Path, caplog: pytest.LogCaptureFixture) -> 
     for key in range(1, 101):
         rows.write(key, text_of(key))
     with running_indexer(folder, rows, max_rows=2000) as indexer:
-        wait_for("the first rows", rows.all_indexed, 20)
+        wait_for("the first rows", rows.all_indexed)
         filler.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 30_000))
         chance = random.Random(4)
         for key in range(101, 1001):
             rows.write(key, f"order {chance.randbytes(100).hex()}")
-        wait_for("an error", lambda: "No space left" in indexer.error, 20)
+        wait_for("an error", lambda: "No space left" in indexer.error)
         assert rows.search(reader, "order") == list(range(1, 1001))
         filler.unlink()
-        wait_for("all rows", rows.all_indexed, 40)
+        wait_for("all rows", rows.all_indexed)
         assert rows.search(reader, "order") == list(range(1, 1001))
         assert len(search(reader.refresh(), "order")) >= 1000
     assert caplog.text.count("Text indexing failed") == 1
@@ -687,6 +687,6 @@ def test_the_disk_is_full_from_the_start(disk: Path) -> None:
     rows = Rows()
     rows.write(1, "one order")
     with running_indexer(disk / "text", rows) as indexer:
-        wait_for("an error", lambda: bool(indexer.error), 10)
+        wait_for("an error", lambda: bool(indexer.error))
         (disk / "filler").unlink()
-        wait_for("the row", rows.all_indexed, 20)
+        wait_for("the row", rows.all_indexed)

@@ -1,5 +1,6 @@
 """Builds the column values of rows. The rows are as the codec encodes them, or as NARROW_SELECT reads them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any, Final
@@ -8,9 +9,9 @@ import numpy as np
 
 from flower.fingerprint import compute_fingerprint, exception_class_id, fingerprint_to_int
 from flower.quantile_sketch import SKETCH_BOUNDS
+from flower.records import END_TIME_FIELDS, RETRY
 from flower.store.sqlite.columns.column_file import Columns
 from flower.store.sqlite.columns.layout import (
-    END_TIME_COLUMNS,
     HAS_BITS,
     INTEGER_COLUMNS,
     NO_BUCKET,
@@ -28,6 +29,8 @@ _BUCKET_BOUNDS: Final = np.array(SKETCH_BOUNDS)
 _PRESENCE_BITS: Final = tuple(
     (name, bit) for name, bit in HAS_BITS.items() if name not in ("escaped", "exception", "traceback")
 )
+#: How an earlier attempt that ended with a retry is encoded, also by the lenient encoder of `row_codec`.
+_RETRY_OUTCOME: Final = re.compile('"state": ?"RETRY"')
 _ESCAPABLE: Final = ("args", "kwargs", "result")
 
 #: What the columns need of the long texts: whether they are present and contain a backslash.
@@ -46,13 +49,18 @@ def build_values(rows: Sequence[Row]) -> Values:
     values: Values = {name: np.array([word or 0 for word in row_columns[name]], np.uint32) for name in WORD_COLUMNS}
     for name in ("received", "started", "timestamp", "sent", "runtime"):
         values[name] = np.array(row_columns[name], np.float64)
-    since = np.where(np.isnan(values["sent"]), values["received"], values["sent"])
-    values["wait"] = values["started"] - since
+    no_received, no_sent = np.isnan(values["received"]), np.isnan(values["sent"])
+    values["wait"] = values["started"] - np.where(no_sent, values["received"], values["sent"])
+    if row_columns["queue_wait"].count(None) < count:
+        queue_wait = np.array(row_columns["queue_wait"], np.float64)
+        values["wait"] = np.where(np.isnan(queue_wait), values["wait"], queue_wait)
+    values["time"] = _build_time(row_columns, values, no_received, no_sent)
     values["ended"] = _build_ended(row_columns, values["state"])
     for name, kind in INTEGER_COLUMNS.items():
-        if name != "attempts":
+        if name not in ("attempts", "retry_count"):
             values[name] = _build_integers(row_columns[name], kind)
     values["attempts"] = _count_attempts(row_columns["earlier"])
+    values["retry_count"] = _count_retries(row_columns["earlier"], values["state"])
     for name in ("runtime", "wait"):
         values[f"{name}_bucket"] = _find_buckets(values[name])
     values["uuid_high"], values["uuid_low"] = _split_uuids(row_columns["uuid"])
@@ -63,9 +71,26 @@ def build_values(rows: Sequence[Row]) -> Values:
     return values
 
 
+def _build_time(row_columns: dict[str, tuple[Any, ...]], values: Values, no_received: Any, no_sent: Any) -> Any:
+    received, sent, started = values["received"], values["sent"], values["started"]
+    if any(offset is not None for offset in row_columns["clock_offset"]):
+        clock_offset = _real_or_zero(row_columns["clock_offset"])
+        received, started = received - clock_offset, started - clock_offset
+    if not no_received.any():
+        return received
+    if any(offset is not None for offset in row_columns["client_offset"]):
+        sent = sent - _real_or_zero(row_columns["client_offset"])
+    first_event = np.where(np.isnan(started), values["timestamp"], started)
+    return np.where(no_received, np.where(no_sent, first_event, sent), received)
+
+
+def _real_or_zero(numbers: Sequence[float | None]) -> Any:
+    return np.array([number or 0.0 for number in numbers], np.float64)
+
+
 def _build_ended(row_columns: dict[str, tuple[Any, ...]], state: Any) -> Array:
     ended = np.full(len(state), np.nan)
-    for name, column in END_TIME_COLUMNS.items():
+    for name, column in END_TIME_FIELDS.items():
         slots = np.flatnonzero(state == STATE_IDS[name])
         if len(slots):
             times = row_columns[column]
@@ -96,6 +121,16 @@ def _count_attempts(earlier: Sequence[str | None]) -> Array:
                 attempts[index] += text.count('"number":')
     kind = INTEGER_COLUMNS["attempts"]
     return np.minimum(attempts, np.iinfo(kind).max).astype(kind)
+
+
+def _count_retries(earlier: Sequence[str | None], state: Any) -> Any:
+    retries = (state == STATE_IDS[RETRY]).astype(np.int64)
+    if earlier.count(None) < len(earlier):
+        for index, text in enumerate(earlier):
+            if text is not None:
+                retries[index] += len(_RETRY_OUTCOME.findall(text))
+    kind = INTEGER_COLUMNS["retry_count"]
+    return np.minimum(retries, np.iinfo(kind).max).astype(kind)
 
 
 def _find_buckets(seconds: Any) -> Any:

@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from flower.private_files import FILE_MODE
 from flower.store.sqlite.columns.layout import (
-    COLUMN_FORMAT,
     COLUMN_TYPES,
     HEADER_BYTES,
     HEADER_DTYPE,
@@ -25,6 +25,7 @@ from flower.store.sqlite.columns.layout import (
     Array,
     compute_offsets,
 )
+from flower.store.sqlite.store_format import COLUMN_FORMAT
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class Columns:
 
     def order(self, key: str) -> Any | None:
         """Return the slots in ascending order of the key; None if the order is not stored or not current."""
-        return self.orders[key] if int(self.header["ordered"]) == self.sequence else None
+        return self.orders.get(key) if int(self.header["ordered"]) == self.sequence else None
 
     def read_consistent(self, read: Callable[[], T]) -> T:
         """Return a consistent result of the function. Raises ColumnFileInvalid if a change does not finish."""
@@ -119,6 +120,11 @@ def _init_header(header: Any, first: int, capacity: int) -> None:
     header["boot"] = read_boot_id()
     header["made"] = secrets.randbits(64)
     header["magic"] = MAGIC
+
+
+def column_file_size(capacity: int) -> int:
+    """The size of a column file in bytes."""
+    return compute_offsets(capacity)[2]
 
 
 class ColumnFile(Columns):
@@ -159,6 +165,18 @@ class ColumnFile(Columns):
             # only the writer can distinguish an interrupted change from one in progress
             raise ColumnFileInvalid("a change was interrupted")
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file still has its size: the system ends a process with SIGBUS that reads mapped memory beyond
+        the end of a file."""
+        return self._map.size() == len(self._map)
+
+    def to_bytes(self) -> bytearray:
+        """Return a copy of the file. Raises ColumnFileInvalid if it was truncated."""
+        if not self.is_complete:
+            raise ColumnFileInvalid("wrong file size")
+        return bytearray(self._map)
+
     def release(self) -> None:
         """Release the mapped memory; the next access reads it from the page cache again."""
         self._map.madvise(mmap.MADV_DONTNEED)
@@ -170,13 +188,31 @@ class ColumnFile(Columns):
         self._map.flush(0, HEADER_BYTES)
 
 
+def read_columns_copy(path: Path, first: int, capacity: int) -> Columns:
+    """Return a consistent copy of a column file in memory. Raises ColumnFileInvalid."""
+    file = ColumnFile(path, first, capacity)
+    return Columns(file.read_consistent(file.to_bytes), first, capacity)
+
+
+def read_synced_copy(path: Path, first: int, capacity: int, sequence: int) -> bytes:
+    """Return the content of a column file as of exactly this change sequence, as a file that is valid once it is on
+    disk, on any machine. Raises ColumnFileInvalid."""
+    file = ColumnFile(path, first, capacity)
+    content = file.read_consistent(file.to_bytes)
+    header = np.ndarray((), HEADER_DTYPE, content)
+    if int(header["sequence"]) != sequence:
+        raise ColumnFileInvalid("of another moment than the rows")
+    header["synced"] = 1
+    return bytes(content)
+
+
 def create_column_file(path: Path, first: int, capacity: int) -> ColumnFile:
     """Create a file of empty columns.
 
     Its disk space is allocated at once, because a write to mapped memory cannot report a full disk. Raises OSError.
     """
     temporary = path.with_name(path.name + ".new")
-    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     try:
         try:
             os.posix_fallocate(handle, 0, compute_offsets(capacity)[2])

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from flower.store.sqlite.columns.builder import build_values, clear_rows, write_chunks, write_orders, write_rows
 from flower.store.sqlite.columns.column_file import ColumnFile, ColumnFileInvalid, create_column_file
 from flower.store.sqlite.connection import Row
@@ -36,6 +38,19 @@ class ColumnWriter:
     @property
     def is_sorted(self) -> bool:
         return self._file is not None and int(self._file.header["ordered"]) == self._file.sequence
+
+    def _verify_size(self) -> bool:
+        """Discard the columns if the file was truncated; `rebuild` creates another one."""
+        if self._file is not None and not self._file.is_complete:
+            log.warning("Column file %s was truncated while it was in use; it is rebuilt from the rows", self._path)
+            self._file = None
+        return self._file is not None
+
+    def verify_present(self) -> bool:
+        """Whether the columns are valid and the file still exists, with its size."""
+        if self._verify_size() and not self._path.exists():
+            self._file = None
+        return self._file is not None
 
     def create(self) -> None:
         """Create the columns of a segment without rows. If the disk is full, the segment has no columns."""
@@ -70,7 +85,7 @@ class ColumnWriter:
         rows, removed = self._staged, self._removed
         self.discard()
         file = self._file
-        if file is None:
+        if file is None or not self._verify_size():
             return
         # computed before readers have to wait
         values = build_values(rows) if rows else None
@@ -90,10 +105,18 @@ class ColumnWriter:
             write_chunks(self._file, chunks)
         return True
 
+    def value_range(self, name: str, count: int) -> list[float]:
+        """Return the lowest and the highest value of a column of reals in the first `count` slots; [] without any."""
+        if self._file is None:
+            return []
+        values = self._file[name][:count][self._file["live"][:count] == 1]
+        values = values[~np.isnan(values)]
+        return [float(values.min()), float(values.max())] if len(values) else []
+
     def sort(self, count: int) -> None:
         """Store the orders of the first `count` slots, for a segment that rarely changes, then sync the file."""
         file = self._file
-        if file is None:
+        if file is None or not self._verify_size():
             return
         with file.change(file.sequence):
             write_orders(file, count)

@@ -9,14 +9,12 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from flower.records import FAILURE, REJECTED, RETRY, REVOKED, SUCCESS
-
 Array = npt.NDArray[np.generic]
 
 #: word ids of the segment's dictionary; 0: no word
-WORD_COLUMNS: Final = ("state", "name", "hostname", "queue", "exchange", "routing_key", "client")
-#: Seconds; NaN: no value. `ended` is the time of the present state if that is final or RETRY; `wait` is `Task.wait`.
-REAL_COLUMNS: Final = ("received", "started", "timestamp", "sent", "ended", "runtime", "wait")
+WORD_COLUMNS: Final = ("state", "name", "hostname", "queue", "exchange", "routing_key", "client", "source")
+#: Seconds; NaN: no value. `ended`, `wait` and `time` are those of `Task`.
+REAL_COLUMNS: Final = ("received", "started", "timestamp", "sent", "ended", "runtime", "wait", "time")
 #: Integers of 16 or 32 bits. The minimum of the type means no value. The maximum and the minimum + 1 mean a value that
 #: does not fit, which only the row has.
 INTEGER_COLUMNS: Final[dict[str, Any]] = {
@@ -24,6 +22,8 @@ INTEGER_COLUMNS: Final[dict[str, Any]] = {
     "priority": np.int16,
     "pid": np.int32,
     "attempts": np.int16,
+    # `Task.retry_count`; 0 without retries
+    "retry_count": np.int16,
 }
 
 COLUMN_TYPES: Final[dict[str, Any]] = {
@@ -59,20 +59,12 @@ _HAS_NAMES: Final = (
     "succeeded", "failed", "retried", "revoked", "rejected", "root_id", "parent_id",
     # args, kwargs or result contains a backslash: an escape may spell the text differently
     "escaped",
+    "lost", "run",
 )  # fmt: skip
 HAS_BITS: Final = {name: 1 << bit for bit, name in enumerate(_HAS_NAMES)}
 
-#: state → column with the time of `ended`
-END_TIME_COLUMNS: Final = {
-    SUCCESS: "succeeded",
-    FAILURE: "failed",
-    REVOKED: "revoked",
-    REJECTED: "rejected",
-    RETRY: "retried",
-}
-
 #: Keys of which a full segment stores its slots in ascending order: missing values last, equal values by slot.
-SORTED_KEYS: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "uuid", "root", "parent")
+SORTED_KEYS: Final = ("received", "started", "timestamp", "sent", "runtime", "wait", "time", "uuid", "root", "parent")
 
 
 def hash_id(packed: bytes | str) -> int:
@@ -82,7 +74,6 @@ def hash_id(packed: bytes | str) -> int:
 
 HEADER_BYTES: Final = 4096
 MAGIC: Final = b"BELLCOLS"
-COLUMN_FORMAT: Final = 2
 HEADER_DTYPE: Final = np.dtype(
     [
         ("magic", "S8"),

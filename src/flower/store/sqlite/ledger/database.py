@@ -5,7 +5,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -17,11 +17,13 @@ from flower.store.sqlite.connection import (
     create_database,
     execute_statements,
     fetch_rows,
+    open_for_reading,
     open_for_writing,
     translate_disk_full,
 )
 from flower.store.sqlite.directory import StoreDirectory
-from flower.store.sqlite.schema import APPLICATION_ID, FORMAT_VERSION
+from flower.store.sqlite.migration import LEDGER_MIGRATIONS, migrate_file
+from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 
 T = TypeVar("T")
 
@@ -31,11 +33,15 @@ _CHECKPOINT: Final = 1_000
 
 
 class LedgerDatabase:
-    """`tables`: statements that create missing tables; those of a newer version are also applied to an older file."""
+    """`tables`: statements that create missing tables; those of a newer version are also applied to an older file.
+    `added_columns`: table, name and definition of columns that tables of earlier versions lack."""
 
-    def __init__(self, directory: StoreDirectory, tables: Sequence[str]) -> None:
+    def __init__(
+        self, directory: StoreDirectory, tables: Sequence[str], added_columns: Sequence[tuple[str, str, str]] = ()
+    ) -> None:
         self._directory = directory
         self._tables = tables
+        self._added_columns = added_columns
         self._lock = threading.RLock()
         self._db: apsw.Connection | None = None
 
@@ -47,6 +53,17 @@ class LedgerDatabase:
         """Raises StoreError."""
         with self._locked_connection() as db:
             return fetch_rows(db, sql, values)
+
+    def query_read_only(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """As `query`, also in a directory that this process cannot write to. There, a table that an earlier version did
+        not create has no rows. Raises StoreError."""
+        if self._db is not None or os.access(self._directory.path, os.W_OK):
+            return self.query(sql, values)
+        with translate_disk_full(self._directory.path), closing(open_for_reading(self._directory.ledger_path)) as db:
+            try:
+                return fetch_rows(db, sql, values)
+            except apsw.SQLError:
+                return []
 
     def write(self, change: Callable[[apsw.Connection], T]) -> T:
         """Run a function in one transaction and return its result. Raises StoreFull, StoreError."""
@@ -95,9 +112,7 @@ class LedgerDatabase:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self._directory.ledger_path.exists():
-                create_database(self._directory.ledger_path, (), APPLICATION_ID, FORMAT_VERSION)
-                # it contains the keys that sign sessions; SQLite creates the log file with the same mode
-                self._directory.ledger_path.chmod(0o600)
+                create_database(self._directory.ledger_path, (), APPLICATION_ID, STORE_FORMAT)
             return self._connect()
         finally:
             os.close(lock)
@@ -105,7 +120,11 @@ class LedgerDatabase:
     def _connect(self) -> apsw.Connection:
         db = open_for_writing(self._directory.ledger_path, cache_kb=_CACHE_KB, checkpoint=_CHECKPOINT)
         try:
+            migrate_file(db, LEDGER_MIGRATIONS)
             execute_statements(db, "PRAGMA foreign_keys=ON", *self._tables)
+            for table, name, definition in self._added_columns:
+                if name not in {row[1] for row in fetch_rows(db, f"PRAGMA table_info({table})")}:
+                    execute_statements(db, f"ALTER TABLE {table} ADD COLUMN {definition}")
         except BaseException:
             db.close()
             raise

@@ -14,18 +14,22 @@ from flower.surrogates import escape_surrogates
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS search (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, query TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
-        columns TEXT NOT NULL, sort TEXT NOT NULL, owner TEXT NOT NULL, shared INTEGER NOT NULL, at REAL NOT NULL
+        columns TEXT NOT NULL, sort TEXT NOT NULL, owner TEXT NOT NULL, shared INTEGER NOT NULL, at REAL NOT NULL,
+        time TEXT NOT NULL DEFAULT ''
     ) STRICT""",
     "CREATE INDEX IF NOT EXISTS search_owner ON search (owner)",
 )
 
-_SELECT: Final = 'SELECT id, name, query, start, "end", columns, sort, owner, shared, at FROM search'
+#: Columns that ledgers of earlier versions lack.
+ADDED_COLUMNS: Final = (("search", "time", "time TEXT NOT NULL DEFAULT ''"),)
+
+_SELECT: Final = 'SELECT id, name, query, start, "end", time, columns, sort, owner, shared, at FROM search'
 _INSERT: Final = (
-    'INSERT INTO search (id, owner, name, query, start, "end", columns, sort, shared, at) '
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    'INSERT INTO search (id, owner, name, query, start, "end", time, columns, sort, shared, at) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE: Final = (
-    'UPDATE search SET name = ?, query = ?, start = ?, "end" = ?, columns = ?, sort = ?, shared = ?, at = ? '
+    'UPDATE search SET name = ?, query = ?, start = ?, "end" = ?, time = ?, columns = ?, sort = ?, shared = ?, at = ? '
     "WHERE id = ?"
 )
 
@@ -82,19 +86,20 @@ class SqliteSavedSearches:
 
 
 def _values(search: SavedSearch) -> tuple[Any, ...]:
-    texts = [escape_surrogates(text) for text in (search.name, search.query, search.start, search.end)]
+    texts = [escape_surrogates(text) for text in (search.name, search.query, search.start, search.end, search.time)]
     lists = [json.dumps(words) for words in (search.columns, search.sort)]
     return (*texts, *lists, int(search.shared), search.updated_at)
 
 
 def _search(row: Row) -> SavedSearch:
-    search_id, name, query, start, end, columns, sort, owner, shared, at = row
+    search_id, name, query, start, end, time, columns, sort, owner, shared, at = row
     return SavedSearch(
         id=search_id,
         name=name,
         query=query,
         start=start,
         end=end,
+        time=time,
         columns=tuple(_COLUMN_NAMES.get(column, column) for column in json.loads(columns)),
         sort=tuple(json.loads(sort)),
         owner=owner,

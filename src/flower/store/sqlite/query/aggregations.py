@@ -4,12 +4,13 @@ When the deadline passes, the result is partial and gives the reason.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, Final
 
 import numpy as np
 
 from flower.errors import DeadlineExceeded
-from flower.quantile_sketch import BUCKET_COUNT, derive_slow_thresholds
+from flower.quantile_sketch import BUCKET_COUNT, Sketch, derive_slow_thresholds
 from flower.search.tree import Term, all_of
 from flower.store.aggregation import build_facet_counts
 from flower.store.query_results import (
@@ -33,13 +34,14 @@ from flower.store.sqlite.query.group_counts import (
     GroupNumbering,
     GroupSketches,
     count_combinations,
-    sketch_from_counts,
 )
 
 #: Returns the exception class or failure group with this number; None for number 0 (no value).
 NameResolver = Callable[[Facet, int], str | None]
 
 _INITIAL_STATES: Final = 64
+#: Groups with a sketch of run times and wait times each, which needs 22 kB of memory.
+MAX_GROUPS: Final = 2_000
 
 
 class PartialScan:
@@ -58,6 +60,9 @@ class PartialScan:
             try:
                 view = self._ctx.open_view(segment)
                 slots = np.flatnonzero(match_rows(view, self._ctx.where))
+                if len(slots):
+                    # the callers need it, and cannot continue with the next segment if it is unreadable
+                    _ = view.dictionary
             except SegmentUnavailable:
                 continue
             except DeadlineExceeded as error:
@@ -65,6 +70,17 @@ class PartialScan:
                 return
             if len(slots):
                 yield view, slots
+
+    def visit(self, step: Callable[[SegmentView, Any], None]) -> None:
+        """Call `step` with each segment and the slots that match; the deadline may pass within it."""
+        for view, slots in self.iter_views():
+            try:
+                step(view, slots)
+            except SegmentUnavailable:
+                continue
+            except DeadlineExceeded as error:
+                self.reason = explain_partial(error)
+                return
 
 
 def explain_partial(error: DeadlineExceeded) -> str:
@@ -95,12 +111,16 @@ def scan_facets(
     partial = PartialScan(ctx, segments)
     total = 0
     counts: dict[Facet, dict[Any, int]] = {facet: {} for facet in wanted}
-    for view, slots in partial.iter_views():
+
+    def count(view: SegmentView, slots: Any) -> None:
+        nonlocal total
+        by_facet = [_count_facet(view, facet, slots) for facet in wanted]
+        ctx.deadline.raise_if_expired()  # not later: the counts of all facets are of the same segments
         total += len(slots)
-        for facet in wanted:
-            totals = counts[facet]
-            for value, number in _count_facet(view, facet, slots).items():
-                totals[value] = totals.get(value, 0) + number
+        for facet, found in zip(wanted, by_facet, strict=True):
+            _add_counts(counts[facet], found)
+
+    partial.visit(count)
     ranked: dict[str, FacetCounts] = {
         facet: _rank_facet(facet, counts[facet], names, limit, containing) for facet in wanted
     }
@@ -121,7 +141,8 @@ def _count_facet(view: SegmentView, facet: Facet, slots: Any) -> dict[Any, int]:
             counts = np.bincount(column, minlength=1)
             words = view.dictionary.values
             cached = {
-                words[number] if number else None: int(counts[number]) for number in np.flatnonzero(counts).tolist()
+                words[number] if number else None: int(counts[number])
+                for number in view.ctx.deadline.check_during(np.flatnonzero(counts).tolist())
             }
         cache.put(cache_key, cached, 120 * len(cached))
     return cached
@@ -159,10 +180,13 @@ def scan_histogram(ctx: QueryContext, segments: Sequence[SegmentInfo], span: Buc
     partial = PartialScan(restrict_to_span(ctx, span), segments)
     states = GroupNumbering()
     grid = CountGrid(span.buckets)
-    for view, slots in partial.iter_views():
+
+    def add(view: SegmentView, slots: Any) -> None:
         is_inside, buckets = find_buckets(view, span, slots)
         grid.add(states.assign_rows(view, "state", slots[is_inside]), buckets, len(states))
-    by_state = {state: tuple(grid.cells[number].tolist()) for number, state in enumerate(states.values)}
+
+    partial.visit(add)
+    by_state = {state: tuple(cells.tolist()) for state, cells in zip(states.values, grid.cells, strict=False)}
     return Histogram(
         span, {state: by_state[state] for state in sorted(by_state) if any(by_state[state])}, partial.reason
     )
@@ -175,14 +199,23 @@ class _GroupStatistics:
         self.states = GroupNumbering()
         self._counts = CountGrid(_INITIAL_STATES)
         self._runtime, self._wait = GroupSketches(BUCKET_COUNT), GroupSketches(BUCKET_COUNT)
+        self._retries = np.zeros(0, np.int64)
 
     def add(self, view: SegmentView, slots: Any, groups: Any, group_count: int) -> None:
         states = self.states.assign_rows(view, "state", slots)
         if len(self.states) > self._counts.width:
             self._widen()
         self._counts.add(groups, states, group_count)
+        self._add_retries(groups, view.column("retry_count")[slots], group_count)
         self._runtime.add(groups, view.column("runtime_bucket")[slots], group_count)
         self._wait.add(groups, view.column("wait_bucket")[slots], group_count)
+
+    def _add_retries(self, groups: Any, retries: Any, group_count: int) -> None:
+        retried = np.flatnonzero(retries)
+        if len(self._retries) < group_count:
+            self._retries = np.concatenate((self._retries, np.zeros(group_count - len(self._retries), np.int64)))
+        if len(retried):
+            np.add.at(self._retries, groups[retried], retries[retried].astype(np.int64))
 
     def _widen(self) -> None:
         wider = CountGrid(2 * max(self._counts.width, len(self.states)))
@@ -196,12 +229,16 @@ class _GroupStatistics:
     def summary(self, group: int, value: str | float | None) -> Summary:
         counts = self._counts.cells[group] if group < len(self._counts.cells) else np.zeros(0, np.int64)
         return Summary(
-            value, int(counts.sum()), self._by_state(counts), self._runtime.sketch(group), self._wait.sketch(group)
-        )
+            value, int(counts.sum()), self._by_state(counts), self._runtime.sketch(group), self._wait.sketch(group),
+            int(self._retries[group]) if group < len(self._retries) else 0,
+        )  # fmt: skip
 
     def total(self) -> Summary:
         counts = self._counts.cells.sum(axis=0)
-        return Summary(None, int(counts.sum()), self._by_state(counts), self._runtime.total(), self._wait.total())
+        return Summary(
+            None, int(counts.sum()), self._by_state(counts), self._runtime.total(), self._wait.total(),
+            int(self._retries.sum()),
+        )  # fmt: skip
 
     def _by_state(self, counts: Any) -> dict[str, int]:
         by_state = {self.states.values[number]: int(counts[number]) for number in np.flatnonzero(counts).tolist()}
@@ -211,29 +248,88 @@ class _GroupStatistics:
 def scan_summaries(
     ctx: QueryContext, segments: Sequence[SegmentInfo], by: Facet | None, names: NameResolver, *, limit: int
 ) -> Summaries:
+    """Return the summary of all rows and of the largest groups."""
     partial = PartialScan(ctx, segments)
-    groups = GroupNumbering()
     statistics = _GroupStatistics()
-    for view, slots in partial.iter_views():
-        group_numbers = np.zeros(len(slots), np.int64) if by is None else groups.assign_rows(view, by, slots)
-        statistics.add(view, slots, group_numbers, max(1, len(groups)))
     if by is None:
+        partial.visit(lambda view, slots: statistics.add(view, slots, np.zeros(len(slots), np.int64), 1))
         return Summaries(statistics.total(), partial=partial.reason)
+    groups = GroupNumbering()
+
+    def add(view: SegmentView, slots: Any) -> None:
+        group_numbers = groups.assign_rows(view, by, slots)
+        if len(groups) > MAX_GROUPS:
+            raise _TooManyGroups
+        statistics.add(view, slots, group_numbers, len(groups))
+
+    try:
+        partial.visit(add)
+    except _TooManyGroups:
+        return _scan_largest_groups(ctx, segments, by, names, min(max(0, limit), MAX_GROUPS))
     values = {
         number: names(by, value) if by in ("exception", "failure") else value
         for number, value in enumerate(groups.values)
+        if statistics.count(number)
     }
     order = sorted(values, key=lambda number: (-statistics.count(number), values[number] is None, values[number] or ""))
     listed = tuple(statistics.summary(number, values[number]) for number in order[: max(0, limit)])
     return Summaries(statistics.total(), listed, len(order) - len(listed), partial.reason)
 
 
+class _TooManyGroups(Exception):
+    """More groups than MAX_GROUPS."""
+
+
+def _scan_largest_groups(
+    ctx: QueryContext, segments: Sequence[SegmentInfo], by: Facet, names: NameResolver, limit: int
+) -> Summaries:
+    """Return the same for a large number of groups, from two scans: a sketch of each group would need gigabytes. If the
+    time limit is reached in the first scan, no group is listed."""
+    partial = PartialScan(ctx, segments)
+    counts: dict[Any, int] = {}
+    total, statistics = _GroupStatistics(), _GroupStatistics()
+
+    def count(view: SegmentView, slots: Any) -> None:
+        total.add(view, slots, np.zeros(len(slots), np.int64), 1)
+        _add_counts(counts, _count_facet(view, by, slots))
+
+    partial.visit(count)
+    if partial.reason is not None:
+        return Summaries(total.total(), (), len(counts), partial.reason)
+    items = ctx.deadline.check_during(counts.items())
+    try:
+        largest = nsmallest(limit, items, key=lambda item: (-item[1], item[0] is None, str(item[0] or "")))
+    except DeadlineExceeded as error:
+        return Summaries(total.total(), (), len(counts), explain_partial(error))
+    groups = GroupNumbering([value for value, _ in largest])
+
+    def add(view: SegmentView, slots: Any) -> None:
+        group_numbers = groups.assign_rows(view, by, slots)
+        is_listed = group_numbers < len(groups)
+        statistics.add(view, slots[is_listed], group_numbers[is_listed], len(groups))
+
+    partial.visit(add)
+    listed = tuple(
+        statistics.summary(number, names(by, value) if by in ("exception", "failure") else value)
+        for number, value in enumerate(groups.values)
+    )
+    return Summaries(total.total(), listed, len(counts) - len(listed), partial.reason)
+
+
+def _add_counts(totals: dict[Any, int], counts: Mapping[Any, int]) -> None:
+    for value, number in counts.items():
+        totals[value] = totals.get(value, 0) + number
+
+
 def scan_timeline(ctx: QueryContext, segments: Sequence[SegmentInfo], span: BucketSpan) -> Summaries:
     partial = PartialScan(restrict_to_span(ctx, span), segments)
     statistics = _GroupStatistics()
-    for view, slots in partial.iter_views():
+
+    def add(view: SegmentView, slots: Any) -> None:
         is_inside, buckets = find_buckets(view, span, slots)
         statistics.add(view, slots[is_inside], buckets, span.buckets)
+
+    partial.visit(add)
     summaries = tuple(statistics.summary(bucket, span.start_at + bucket * span.width) for bucket in range(span.buckets))
     return Summaries(statistics.total(), summaries, partial=partial.reason)
 
@@ -241,18 +337,39 @@ def scan_timeline(ctx: QueryContext, segments: Sequence[SegmentInfo], span: Buck
 def scan_slow_thresholds(ctx: QueryContext, segments: Sequence[SegmentInfo]) -> Mapping[str, float]:
     """Return, by task name, the run time in seconds above which a task is slow, from all run times in the store."""
     groups = GroupNumbering()
-    grid = CountGrid(BUCKET_COUNT)
+    parts: list[tuple[Any, Any]] = []
     for segment in segments:
         ctx.deadline.raise_if_expired()
         try:
             names, group_numbers, buckets, counts = _segment_runtimes(ctx.open_view(segment))
         except SegmentUnavailable:
             continue
-        numbers = np.array([groups.assign(name) for name in names], np.int64)
-        grid.add_counts(numbers[group_numbers] if len(names) else group_numbers, buckets, counts, len(groups))
-    return derive_slow_thresholds(
-        {name: sketch_from_counts(grid.cells[number]) for number, name in enumerate(groups.values) if name is not None}
-    )
+        numbers = np.array([groups.assign(name) for name in ctx.deadline.check_during(names)], np.int64)
+        if len(names):
+            parts.append((numbers[group_numbers] * BUCKET_COUNT + buckets, counts))
+    if not parts:
+        return {}
+    cells, positions = np.unique(np.concatenate([cells for cells, _ in parts]), return_inverse=True)
+    counts = np.zeros(len(cells), np.int64)
+    np.add.at(counts, positions.ravel(), np.concatenate([counts for _, counts in parts]))
+    thresholds: dict[str, float] = {}
+    for first in range(0, len(groups), MAX_GROUPS):
+        ctx.deadline.raise_if_expired()
+        names = groups.values[first : first + MAX_GROUPS]
+        thresholds |= derive_slow_thresholds(_build_sketches(names, first, cells, counts))
+    return thresholds
+
+
+def _build_sketches(names: Sequence[str | None], first: int, cells: Any, counts: Any) -> dict[str, Sketch]:
+    """Return the sketch of each name; `first`: the number of the first one. `cells`: number of the name and bucket."""
+    bounds = np.searchsorted(cells, np.arange(first, first + len(names) + 1) * BUCKET_COUNT).tolist()
+    sketches = {}
+    for index, name in enumerate(names):
+        if name is not None:
+            part = slice(bounds[index], bounds[index + 1])
+            buckets = (cells[part] - (first + index) * BUCKET_COUNT).tolist()
+            sketches[name] = Sketch(dict(zip(buckets, counts[part].tolist(), strict=True)))
+    return sketches
 
 
 def _segment_runtimes(view: SegmentView) -> tuple[list[str | None], Any, Any, Any]:

@@ -12,10 +12,11 @@ from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
+from flower.records import END_TIME_FIELDS
 from flower.search.fields import FIELDS, Field
 from flower.search.matcher import compile_predicate
 from flower.search.tree import And, Node, Not, Or, RangeBounds, Term
-from flower.store.sqlite.columns.layout import END_TIME_COLUMNS, HAS_BITS, INTEGER_COLUMNS, WORD_COLUMNS, Array, hash_id
+from flower.store.sqlite.columns.layout import HAS_BITS, INTEGER_COLUMNS, WORD_COLUMNS, Array, hash_id
 from flower.store.sqlite.query.context import SegmentView
 from flower.store.sqlite.query.term_cache import get_cached_term
 from flower.store.sqlite.query.text_candidates import SearchStrings, extract_search_strings, split_wildcards
@@ -27,8 +28,8 @@ SlotIndex = slice | Array
 
 #: If fewer than one in this many rows are left, only these rows are evaluated.
 _SPARSE_RATIO: Final = 16
-_END_STATE_IDS: Final = {column: STATE_IDS[state] for state, column in END_TIME_COLUMNS.items()}
-_RANGE_COLUMNS: Final = frozenset({"received", "started", "timestamp", "sent", "runtime", "wait"})
+_END_STATE_IDS: Final = {column: STATE_IDS[state] for state, column in END_TIME_FIELDS.items()}
+_RANGE_COLUMNS: Final = frozenset({"received", "started", "timestamp", "sent", "runtime", "wait", "time", "ended"})
 #: ID of a failure group, as `fingerprint` formats it
 FAILURE_ID_PATTERN: Final = re.compile("[0-9a-f]{16}")
 #: dictionary-encoded fields that a search word without a field name is compared with
@@ -237,7 +238,8 @@ class _Evaluator:
         cached: list[int] | None = cache.get(cache_key)
         if cached is None:
             matches = self._view.ctx.word_matches.setdefault(term, _WordMatchCache(term))
-            cached = [word_id for word_id, word in list(dictionary.words(WORD_KINDS[field.attribute])) if matches[word]]
+            words = list(dictionary.words(WORD_KINDS[field.attribute]))
+            cached = [word_id for word_id, word in self._view.ctx.deadline.check_during(words) if matches[word]]
             cache.put(cache_key, cached, 8 * len(cached))
         return cached, dictionary.last_id
 
@@ -255,7 +257,7 @@ class _Evaluator:
     def _match_slow(self) -> Any:
         slow = self._view.ctx.slow_thresholds
         limits = np.full(self._view.dictionary.last_id + 1, np.inf)
-        for word_id, name in self._view.dictionary.words("name"):
+        for word_id, name in self._view.ctx.deadline.check_during(self._view.dictionary.words("name")):
             limits[word_id] = slow.get(name, np.inf)
         limits[0] = np.inf
         with np.errstate(invalid="ignore"):

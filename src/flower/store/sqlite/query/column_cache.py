@@ -1,5 +1,6 @@
 """Cache of the columns and dictionaries of segments, and the limit of the memory in which column files are mapped."""
 
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,8 @@ from flower.store.sqlite.connection_pool import Deadline, SegmentPool
 from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.row_codec import WordDictionary
 
+log = logging.getLogger(__name__)
+
 #: Bytes of mapped files above which the columns are released (cheap) ...
 MAX_MAPPED_COLUMNS: Final = 96 << 20
 #: ... and above which the text index is closed too (the next search has to open it again).
@@ -25,6 +28,8 @@ _PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 #: maximum copies of columns that still change, or that were built from rows because there was no file
 _MAX_COPIES: Final = 2
 _ROWS_PER_CHUNK: Final = 10_000
+#: `Columns.indexed_at` of columns that were not read from a file
+_BUILT_FROM_ROWS: Final = -1
 #: maximum words in the dictionaries of all segments
 _MAX_CACHED_WORDS: Final = 400_000
 
@@ -74,6 +79,11 @@ class ColumnCache:
         self._files: dict[int, ColumnFile] = {}
         self._copies: OrderedDict[tuple[int, int, int, int], Columns] = OrderedDict()
         self._build_lock = threading.Lock()
+        self._logged: set[int] = set()
+        #: by segment, the column file with invalid content (`Columns.instance_id`)
+        self._rejected: dict[int, int] = {}
+        #: by segment, the column file (`Columns.instance_id`) and change sequence whose number of rows was checked
+        self._verified: dict[int, tuple[int, int]] = {}
         self._dictionaries: OrderedDict[int, tuple[int, WordDictionary]] = OrderedDict()
 
     def get_columns(self, segment: SegmentInfo, deadline: Deadline) -> Columns:
@@ -83,14 +93,16 @@ class ColumnCache:
         """
         file = self._open_file(segment)
         if file is not None:
-            if file.order("received") is not None:
+            if file.order("received") is not None and self._verify_rows(file, segment):
                 return file  # full and unchanged for some time
             # the columns may be newer than the metadata, so a copy is identified by the number of rows in the metadata
             cached = self._copies.get((segment.number, file.sequence, file.indexed_at, segment.next))
             if cached is not None:
                 return cached
             try:
-                return self._store_copy(segment, file.read_consistent(lambda: _copy_columns(file, segment)))
+                copy = file.read_consistent(lambda: _copy_columns(file, segment))
+                if self._verify_rows(copy, segment):
+                    return self._store_copy(segment, copy)
             except ColumnFileInvalid:
                 pass
         return self._build_from_rows(segment, deadline)
@@ -98,17 +110,55 @@ class ColumnCache:
     def _open_file(self, segment: SegmentInfo) -> ColumnFile | None:
         """Return the column file, if it is as new as the segment's metadata."""
         file = self._files.get(segment.number)
+        if file is not None and not file.is_complete:
+            file = None
+            del self._files[segment.number]
         if file is None or file.sequence < segment.sequence:
             try:
                 file = ColumnFile(self._directory.columns_path(segment.number), segment.first, segment.capacity)
-            except ColumnFileInvalid:
+            except ColumnFileInvalid as error:
+                self._log_invalid(segment.number, error)
                 return None
             self._files[segment.number] = file
-        return file if file.sequence >= segment.sequence else None
+        is_rejected = self._rejected.get(segment.number) == file.instance_id
+        return file if file.sequence >= segment.sequence and not is_rejected else None
+
+    def _verify_rows(self, columns: Columns, segment: SegmentInfo) -> bool:
+        """Whether the columns have as many rows as the segment; checked once for each state of a file."""
+        if columns.sequence != segment.sequence or segment.number in self._rejected:
+            return True
+        state = (columns.instance_id, columns.sequence)
+        if self._verified.get(segment.number) == state:
+            return True
+        rows = int(np.count_nonzero(columns["live"][: segment.next - segment.first] == 1))
+        if rows != segment.rows and columns.sequence == segment.sequence:
+            self.reject(columns, segment.number)
+            return False
+        self._verified[segment.number] = state
+        return True
+
+    def reject(self, columns: Columns, number: int) -> bool:
+        """Do not use this column file again, because its content is invalid. The writer rebuilds a reported one. Return
+        False if the columns were built from the rows: these are damaged, or the dictionary is."""
+        if columns.indexed_at == _BUILT_FROM_ROWS:
+            return False
+        self._rejected[number] = columns.instance_id
+        with self._lock:
+            for key in [key for key in self._copies if key[0] == number]:
+                del self._copies[key]
+        self._pool.reports.add(self._directory.columns_path(number).name, "invalid content")
+        return True
+
+    def _log_invalid(self, number: int, error: Exception) -> None:
+        """Log once that a column file is damaged. A missing one is being created, or the disk is full."""
+        path = self._directory.columns_path(number)
+        if path.exists() and number not in self._logged:
+            self._logged.add(number)
+            log.warning("Column file %s is not used (%s): it is rebuilt from the rows", path, error)
 
     def _build_from_rows(self, segment: SegmentInfo, deadline: Deadline) -> Columns:
         """Build the columns from the rows. One thread at a time: it takes some 100 ms and some megabytes."""
-        key = (segment.number, segment.sequence, -1, segment.next)
+        key = (segment.number, segment.sequence, _BUILT_FROM_ROWS, segment.next)
         with self._build_lock:
             cached = self._copies.get(key)
             if cached is not None:
@@ -116,7 +166,7 @@ class ColumnCache:
             columns = create_in_memory(segment.first, segment.capacity)
             with columns.change(segment.sequence):
                 write_chunks(columns, self._iter_rows(segment, deadline))
-            columns.header["indexed_at"] = -1
+            columns.header["indexed_at"] = _BUILT_FROM_ROWS
             return self._store_copy(segment, columns)
 
     def _iter_rows(self, segment: SegmentInfo, deadline: Deadline) -> Any:
@@ -150,7 +200,8 @@ class ColumnCache:
                 self._dictionaries.move_to_end(segment.number)
                 return cached[1]
         with self._pool.acquire(segment, deadline) as connection:
-            dictionary = WordDictionary(connection.rows("SELECT id, kind, value FROM word"))
+            rows = connection.rows("SELECT id, kind, value FROM word")
+            dictionary = WordDictionary(deadline.check_during(rows))
         with self._lock:
             self._dictionaries[segment.number] = (sequence, dictionary)
             self._dictionaries.move_to_end(segment.number)

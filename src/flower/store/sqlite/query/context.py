@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from flower.quantile_sketch import BUCKET_COUNT
 from flower.search.matcher import needs_slow_thresholds
 from flower.search.tree import Node, Term
 from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.columns.column_file import Columns
-from flower.store.sqlite.columns.layout import HAS_BITS
+from flower.store.sqlite.columns.layout import HAS_BITS, NO_BUCKET, SORTED_KEYS, WORD_COLUMNS
 from flower.store.sqlite.connection import Row
-from flower.store.sqlite.connection_pool import Deadline, SegmentPool
+from flower.store.sqlite.connection_pool import Deadline, SegmentPool, SegmentUnavailable
 from flower.store.sqlite.query.column_cache import ColumnCache, MappedMemoryLimiter
 from flower.store.sqlite.query.limits import QueryLimits
 from flower.store.sqlite.query.result_cache import ResultCache
@@ -31,7 +32,7 @@ class QueryResources:
     result_cache: ResultCache
     mapped_memory: MappedMemoryLimiter
     #: run time in seconds, by task name, above which a task is slow; called only if a query needs it
-    slow_thresholds: Callable[[], Mapping[str, float]]
+    slow_thresholds: Callable[[Deadline], Mapping[str, float]]
     limits: QueryLimits
 
 
@@ -48,6 +49,7 @@ class QueryContext:
     #: a presorted scan found few matches: it is not tried again
     has_few_matches: bool = False
     _views: dict[int, "SegmentView"] = field(default_factory=dict)
+    _derived: "list[QueryContext]" = field(default_factory=list)
 
     def __del__(self) -> None:
         # the memory that the query has mapped is released, however the query ends
@@ -59,7 +61,7 @@ class QueryContext:
 
     @cached_property
     def slow_thresholds(self) -> Mapping[str, float]:
-        return self.resources.slow_thresholds()
+        return self.resources.slow_thresholds(self.deadline)
 
     @cached_property
     def slow_version(self) -> int:
@@ -68,11 +70,24 @@ class QueryContext:
 
     def with_filter(self, where: Node) -> "QueryContext":
         """Return a query with another filter and the same deadline."""
-        return QueryContext(where, self.resources, self.deadline, self.text_candidates)
+        context = QueryContext(where, self.resources, self.deadline, self.text_candidates)
+        self._derived.append(context)
+        return context
 
     def slow_version_for(self, node: Node) -> int | None:
         """Return what results for the filter depend on in addition to the segment."""
         return self.slow_version if needs_slow_thresholds(node) else None
+
+    def reject_damaged_columns(self) -> bool:
+        """Reject the column files with impossible values. Return whether there are any; the query can then be repeated
+        with columns that are built from the rows. Raises SegmentUnavailable if those are impossible too."""
+        damaged = [view for view in self._views.values() if not view.has_valid_columns()]
+        for view in damaged:
+            if not self.resources.column_cache.reject(view.columns, view.segment.number):
+                self.resources.pool.report_damage(view.segment, "values refer to words that are missing")
+                raise SegmentUnavailable(view.segment.number)
+        derived = [context.reject_damaged_columns() for context in self._derived]
+        return bool(damaged) or any(derived)
 
     def open_view(self, segment: SegmentInfo) -> "SegmentView":
         """Return the view of the segment, the same one for each call. Raises SegmentUnavailable, DeadlineExceeded."""
@@ -103,6 +118,17 @@ class SegmentView:
     @cached_property
     def dictionary(self) -> WordDictionary:
         return self.ctx.resources.column_cache.get_dictionary(self.segment, self.columns.sequence, self.ctx.deadline)
+
+    def has_valid_columns(self) -> bool:
+        """Whether words, buckets and stored orders refer to something that exists."""
+        words = np.array([number for number in self.dictionary.values if number is not None] + [0], np.uint32)
+        buckets = np.array([*range(BUCKET_COUNT), NO_BUCKET], np.uint16)
+        orders = [order for key in SORTED_KEYS if (order := self.columns.order(key)) is not None]
+        return (
+            all(bool(np.isin(self.column(name), words).all()) for name in WORD_COLUMNS)
+            and all(bool(np.isin(self.column(name), buckets).all()) for name in ("runtime_bucket", "wait_bucket"))
+            and all(bool((order[: self.count] < self.count).all()) for order in orders)
+        )
 
     def column(self, name: str) -> Any:
         return self.columns[name][: self.count]
@@ -146,3 +172,10 @@ class SegmentView:
         """Return the rows of a SELECT on the segment. Raises SegmentUnavailable, DeadlineExceeded."""
         with self.ctx.resources.pool.acquire(self.segment, self.ctx.deadline) as connection:
             return connection.rows(sql, values)
+
+    def read_rows_by_id(
+        self, sql: str, ids: Sequence[int], condition: str = "", values: Sequence[Any] = ()
+    ) -> list[Row]:
+        """Return the rows with these ids that can be read (`OpenSegment.rows_by_id`)."""
+        with self.ctx.resources.pool.acquire(self.segment, self.ctx.deadline) as connection:
+            return connection.rows_by_id(sql, ids, condition, values)

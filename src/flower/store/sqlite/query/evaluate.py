@@ -10,6 +10,7 @@ import numpy as np
 from flower.search.matcher import needs_slow_thresholds
 from flower.search.tree import EVERYTHING, And, Node, Or, RangeBounds, Term, all_of
 from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, SegmentInfo
+from flower.store.sqlite.connection_pool import SegmentUnavailable
 from flower.store.sqlite.query.bitmasks import Masks, evaluate_masks, is_decided_by_columns, iter_undecided_terms
 from flower.store.sqlite.query.context import QueryContext, SegmentView
 from flower.store.sqlite.query.term_cache import store_term
@@ -97,7 +98,11 @@ def verify_rows(view: SegmentView, node: Node, slots: Any) -> Any:
             condition = f"id BETWEEN {low} AND {high}"
         else:
             condition = f"id IN ({','.join(map(str, (part + first).tolist()))})"
-        rows = view.read_rows(f"SELECT id FROM task NOT INDEXED WHERE {condition} AND {where.sql}", where.values)
+        try:
+            rows = view.read_rows(f"SELECT id FROM task NOT INDEXED WHERE {condition} AND {where.sql}", where.values)
+        except (SegmentUnavailable, UnicodeDecodeError):
+            ids = (part + first).tolist()
+            rows = view.read_rows_by_id("SELECT id FROM task NOT INDEXED", ids, f" AND {where.sql}", where.values)
         matches[np.fromiter((row[0] for row in rows), np.int64, len(rows)) - first] = True
     return matches[slots]
 

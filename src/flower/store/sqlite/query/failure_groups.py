@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from flower.errors import DeadlineExceeded
 from flower.fingerprint import Fingerprint, compute_fingerprint, exception_class_id, fingerprint_to_int
 from flower.search.tree import Term, all_of
-from flower.store.aggregation import sort_by_frequency
+from flower.store.aggregation import build_facet_counts
 from flower.store.query_results import BucketSpan, Facet, FacetValue, FailureGroup, Failures, SeenRange
 from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.connection_pool import SegmentUnavailable
-from flower.store.sqlite.query.aggregations import PartialScan, find_buckets
+from flower.store.sqlite.query.aggregations import PartialScan, explain_partial, find_buckets
 from flower.store.sqlite.query.bitmasks import FAILURE_ID_PATTERN
 from flower.store.sqlite.query.context import QueryContext, SegmentView
 from flower.store.sqlite.query.group_counts import CountGrid, GroupNumbering, count_combinations
@@ -32,16 +33,23 @@ def scan_failures(
     partial = PartialScan(failed, segments)
     aggregation = _FailureAggregation(span)
     views: dict[int, SegmentView] = {}
-    for view, slots in partial.iter_views():
-        views[view.segment.first] = view
+
+    def add(view: SegmentView, slots: Any) -> None:
         aggregation.add(view, slots)
+        views[view.segment.first] = view
+
+    partial.visit(add)
     order = aggregation.rank()
-    groups = []
-    for number in order[: max(0, limit)]:
-        group = aggregation.build_group(number, views)
-        if group is not None:
-            groups.append(group)
-    return Failures(tuple(groups), aggregation.total, len(order) - len(groups), partial.reason)
+    groups: list[FailureGroup] = []
+    reason = partial.reason
+    try:
+        for number in order[: max(0, limit)]:
+            group = aggregation.build_group(number, views)
+            if group is not None:
+                groups.append(group)
+    except DeadlineExceeded as error:
+        reason = explain_partial(error)
+    return Failures(tuple(groups), aggregation.total, len(order) - len(groups), reason)
 
 
 class _FailureAggregation:
@@ -55,12 +63,15 @@ class _FailureAggregation:
         self._first_times = np.zeros(0)
         self._last_times = np.zeros(0)
         self._example_keys = np.zeros(0, np.int64)
-        self._name_counts: dict[str, dict[tuple[int, str | None], int]] = {"name": {}, "hostname": {}}
+        #: by column and group, the rows of each word
+        self._name_counts: dict[str, dict[int, dict[str | None, int]]] = {"name": {}, "hostname": {}}
         self.total = 0
 
     def add(self, view: SegmentView, slots: Any) -> None:
         group_numbers = self._groups.assign_rows(view, "failure", slots)
         group_count = len(self._groups)
+        # first, because the deadline may pass within it: a segment is counted completely or not at all
+        names = {column: _count_names(view, slots, group_numbers, column) for column in self._name_counts}
         self._ensure_size(group_count)
         self.total += len(slots)
         self._counts.add(group_numbers, np.zeros(len(group_numbers), np.int64), group_count)
@@ -68,14 +79,10 @@ class _FailureAggregation:
         np.fmin.at(self._first_times, group_numbers, times)
         np.fmax.at(self._last_times, group_numbers, times)
         np.maximum.at(self._example_keys, group_numbers, slots + view.segment.first)
-        for column, name_counts in self._name_counts.items():
-            numbers = view.column(column)[slots]
-            (groups, words), counts = count_combinations(
-                (group_numbers, numbers), (group_count, int(numbers.max(initial=0)) + 1)
-            )
-            for group, word, occurrences in zip(groups.tolist(), words.tolist(), counts.tolist(), strict=True):
-                key = (group, view.dictionary.values[word] if word else None)
-                name_counts[key] = name_counts.get(key, 0) + occurrences
+        for column, found in names.items():
+            for group, word, count in found:
+                counts = self._name_counts[column].setdefault(group, {})
+                counts[word] = counts.get(word, 0) + count
         if self._span is not None:
             self._count_trend(view, slots, group_numbers, group_count, self._span)
 
@@ -101,7 +108,7 @@ class _FailureAggregation:
             group_id = f"{self._groups.values[number]:016x}"
             return (-int(self._counts.cells[number, 0]), bool(missing), 0.0 if missing else -last, group_id)
 
-        return sorted(range(len(self._groups)), key=key)
+        return sorted(range(len(self._last_times)), key=key)
 
     def build_group(self, number: int, views: dict[int, SegmentView]) -> FailureGroup | None:
         key = int(self._example_keys[number])
@@ -124,13 +131,24 @@ class _FailureAggregation:
         )
 
     def _most_frequent(self, column: str, number: int) -> tuple[FacetValue, ...]:
-        counts = {word: count for (group, word), count in self._name_counts[column].items() if group == number}
-        return tuple(FacetValue(word, count) for word, count in sort_by_frequency(counts)[:_MAX_NAMES])
+        return build_facet_counts(self._name_counts[column].get(number, {}), _MAX_NAMES).values
+
+
+def _count_names(view: SegmentView, slots: Any, group_numbers: Any, column: str) -> list[tuple[int, str | None, int]]:
+    """Return each combination of a group and a word, and its number of rows. Raises DeadlineExceeded."""
+    numbers = view.column(column)[slots]
+    sizes = (int(group_numbers.max(initial=0)) + 1, int(numbers.max(initial=0)) + 1)
+    (groups, words), counts = count_combinations((group_numbers, numbers), sizes)
+    values = view.dictionary.values
+    rows = zip(groups.tolist(), words.tolist(), counts.tolist(), strict=True)
+    return [
+        (group, values[word] if word else None, count) for group, word, count in view.ctx.deadline.check_during(rows)
+    ]
 
 
 def read_fingerprint(view: SegmentView, key: int, number: int) -> tuple[Fingerprint, str] | None:
-    """Return the fingerprint and the UUID of the row; None if the row has changed since."""
-    rows = view.read_rows("SELECT exception, traceback, uuid FROM task WHERE id = ?", (key,))
+    """Return the fingerprint and the UUID of the row; None if the row has changed since, or is damaged."""
+    rows = view.read_rows_by_id("SELECT exception, traceback, uuid FROM task", [key])
     fingerprint = compute_fingerprint(*rows[0][:2]) if rows else None
     if fingerprint is None or fingerprint_to_int(fingerprint) != number:
         return None

@@ -58,11 +58,13 @@ def _count_unique_rows(columns: Sequence[Any]) -> tuple[list[Any], Any]:
 
 
 class GroupNumbering:
-    """Assigns a number to each distinct value of a facet, over all segments."""
+    """Assigns a number to each distinct value of a facet, over all segments; or, with `values`, to these only: all
+    others have the number `len(values)`."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[Any, int] = {}
-        self.values: list[Any] = []
+    def __init__(self, values: Sequence[Any] | None = None) -> None:
+        self.values: list[Any] = [] if values is None else list(values)
+        self._numbers: dict[Any, int] = {value: number for number, value in enumerate(self.values)}
+        self._is_fixed = values is not None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -70,21 +72,23 @@ class GroupNumbering:
     def assign(self, value: Any) -> int:
         number = self._numbers.get(value)
         if number is None:
+            if self._is_fixed:
+                return len(self.values)
             number = self._numbers[value] = len(self.values)
             self.values.append(value)
         return number
 
     def assign_rows(self, view: SegmentView, facet: str, slots: Any) -> Any:
-        """Return the group number of each of these rows."""
+        """Return the group number of each of these rows. Raises DeadlineExceeded."""
         column = view.column(FACET_COLUMNS.get(facet, facet))[slots]
         if facet in _HASHED_FACETS:
             values, indexes = np.unique(column, return_inverse=True)
-            numbers = [self.assign(value) for value in values.tolist()]
+            numbers = [self.assign(value) for value in view.ctx.deadline.check_during(values.tolist())]
             return np.array(numbers, np.int64)[indexes]
         counts = np.bincount(column, minlength=1)
         table = np.zeros(len(counts), np.int64)
         words = view.dictionary.values
-        for number in np.flatnonzero(counts).tolist():
+        for number in view.ctx.deadline.check_during(np.flatnonzero(counts).tolist()):
             table[number] = self.assign(words[number] if number else None)
         return table[column]
 

@@ -24,7 +24,7 @@ _NO_TASKS: Final[_PairCounts] = (0, -np.inf, 0.0)
 
 
 def count_in_flight(ctx: QueryContext, segments: Sequence[SegmentInfo], live_workers: LiveWorkers) -> list[InFlight]:
-    """Return the tasks that live workers have, without tasks with an ETA."""
+    """Return the tasks that live workers have, without lost tasks and those with an ETA."""
     counts: dict[tuple[str, str], _PairCounts] = {}
     for segment in segments:
         try:
@@ -46,13 +46,15 @@ def _count_segment(view: SegmentView, live_workers: LiveWorkers) -> dict[tuple[s
     slots = np.flatnonzero((state == _RECEIVED) | (state == _STARTED))
     if not len(slots):
         return {}
-    is_counted = (view.column("live")[slots] == 1) & ((view.column("has")[slots] & HAS_BITS["eta"]) == 0)
+    excluded = HAS_BITS["eta"] | HAS_BITS["lost"]
+    is_counted = (view.column("live")[slots] == 1) & ((view.column("has")[slots] & excluded) == 0)
     slots = slots[is_counted]
     slots = slots[_current_incarnation_mask(view, slots, live_workers)]
     words = view.dictionary.values
     counts: dict[tuple[str, str], _PairCounts] = {}
     columns = [view.column(name)[slots].tolist() for name in ("hostname", "name", "state", "started", "received")]
-    for hostname, name, state_id, started, received in zip(*columns, strict=True):
+    rows = view.ctx.deadline.check_during(zip(*columns, strict=True))
+    for hostname, name, state_id, started, received in rows:
         pair = words[hostname] or "", (words[name] if name else None) or ""
         waiting, *last = counts.get(pair, _NO_TASKS)
         if state_id == _RECEIVED:

@@ -108,7 +108,7 @@ class _MergeIterator:
         self._bounded = key if key in BOUNDED_KEYS else None
         self._sign = -1 if sorts[0].descending else 1
         # segments follow each other in time, so one of them fills the page; with other keys each contributes a part
-        share = count if key in ("received", "started", "timestamp") else 4 * count // max(len(segments), 1)
+        share = count if key in ("received", "started", "timestamp", "time") else 4 * count // max(len(segments), 1)
         self._max_size = ctx.limits.max_chunk
         self._size = max(ctx.limits.min_chunk, min(share, self._max_size))
         # in descending order: the next segment is the last element

@@ -58,7 +58,7 @@ def _find_by_word(
     ctx: QueryContext, segments: Sequence[SegmentInfo], sort: Sort, offset: int
 ) -> tuple[Position | None, int]:
     position: Position | None = None
-    for word, word_segments in dictionary_sort.group_by_word(ctx, segments, sort):
+    for word, word_segments in dictionary_sort.iter_words(ctx, segments, sort):
         for view, word_ids, matches in word_segments:
             if offset <= matches:
                 slots = dictionary_sort.find_word_slots(view, sort, word_ids)

@@ -62,7 +62,10 @@ class WordSortKey(_RankedSortKey):
 
     def __init__(self, view: SegmentView, sort: Sort) -> None:
         super().__init__(view, sort)
-        words = {word_id: word.casefold() for word_id, word in list(view.dictionary.words(WORD_KINDS[self.name]))}
+        words = {
+            word_id: word.casefold()
+            for word_id, word in view.ctx.deadline.check_during(list(view.dictionary.words(WORD_KINDS[self.name])))
+        }
         self._texts = sorted(set(words.values()))
         ranks = {word: 2.0 * index for index, word in enumerate(self._texts)}
         self._ranks_by_word_id = np.full(view.dictionary.last_id + 1, np.nan)

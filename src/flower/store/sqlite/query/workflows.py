@@ -16,7 +16,7 @@ from flower.errors import DeadlineExceeded
 from flower.records import FAILURE, FINAL_STATES, WAITING_STATES
 from flower.store.sqlite.bloom_filter import BloomFilter
 from flower.store.sqlite.catalog import SegmentInfo
-from flower.store.sqlite.columns.layout import hash_id
+from flower.store.sqlite.columns.layout import HAS_BITS, hash_id
 from flower.store.sqlite.connection_pool import SegmentUnavailable
 from flower.store.sqlite.query.aggregations import explain_partial
 from flower.store.sqlite.query.context import QueryContext, SegmentView
@@ -74,12 +74,12 @@ class WorkflowProgress:
     started: float | None = None
     last: float | None = None
 
-    def add(self, state: str | None, since: float, timestamp: float) -> None:
+    def add(self, state: str | None, since: float, timestamp: float, *, is_lost: bool) -> None:
         self.tasks += 1
         if state in FINAL_STATES:
             self.ended += 1
             self.failed += state == FAILURE
-        elif state not in WAITING_STATES:
+        elif state not in WAITING_STATES and not is_lost:
             self.running += 1
         if not isnan(since):
             self.started = since if self.started is None else min(self.started, since)
@@ -186,7 +186,8 @@ def _count_members(view: SegmentView, members: Sequence[tuple[int, Any]], roots:
         view.column("state")[slots].tolist(),
         since.tolist(),
         view.column("timestamp")[slots].tolist(),
+        ((view.column("has")[slots] & HAS_BITS["lost"]) != 0).tolist(),
         strict=True,
     )
-    for (_, root), state, begin, timestamp in values:
-        roots[root].add(words[state] if state else None, begin, timestamp)
+    for (_, root), state, begin, timestamp, is_lost in values:
+        roots[root].add(words[state] if state else None, begin, timestamp, is_lost=is_lost)

@@ -33,7 +33,7 @@ NOT_INDEXED_BLOCK: Final = 65_535
 #: A task that is not in a final state is indexed when it has not changed for this many seconds: it may end soon.
 UNFINISHED_TASK_DELAY: Final = 30.0
 _FINAL_STATE_IDS: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
-_SELECT_TEXTS: Final = f"SELECT id, {', '.join(INDEXED_COLUMNS)} FROM task WHERE id IN "
+_SELECT_TEXTS: Final = f"SELECT id, {', '.join(INDEXED_COLUMNS)} FROM task"
 
 
 class IndexBacklog:
@@ -133,7 +133,7 @@ class IndexBacklog:
 
     def _open_columns(self, segment: SegmentInfo) -> ColumnFile | None:
         file = self._files.get(segment.number)
-        if file is None or file.sequence < segment.sequence:
+        if file is None or file.sequence < segment.sequence or not file.is_complete:
             try:
                 file = ColumnFile(
                     self._directory.columns_path(segment.number), segment.first, segment.capacity, writable=True
@@ -157,17 +157,22 @@ class IndexBacklog:
 
     def _read_texts(self, segment: SegmentInfo, file: ColumnFile, versions: dict[int, int]) -> list[PendingText]:
         pending: list[PendingText] = []
-        too_long: list[tuple[int, int]] = []
+        #: too long, or unreadable: searches read these rows
+        not_indexed: list[tuple[int, int]] = []
         characters = 0
         keys = list(versions)
         try:
             with self._pool.acquire(segment, Deadline(None)) as connection:
                 for start in range(0, len(keys), 2_000):
-                    id_list = ",".join(map(str, keys[start : start + 2_000]))
-                    for key, *texts in connection.rows(f"{_SELECT_TEXTS}({id_list})"):
-                        text = _SEPARATOR.join(filter(None, texts))
+                    chunk = keys[start : start + 2_000]
+                    rows = connection.rows_by_id(_SELECT_TEXTS, chunk)
+                    unreadable = set(chunk).difference(row[0] for row in rows) if len(rows) < len(chunk) else ()
+                    not_indexed += [(key, versions[key]) for key in unreadable]
+                    for key, *values in rows:
+                        # a damaged row can contain values of other types
+                        text = _SEPARATOR.join(value for value in values if value and isinstance(value, str))
                         if len(text) > MAX_INDEXED_CHARACTERS:
-                            too_long.append((key, versions[key]))
+                            not_indexed.append((key, versions[key]))
                         else:
                             pending.append(PendingText(key, versions[key], text.casefold()))
                             characters += len(text)
@@ -175,6 +180,6 @@ class IndexBacklog:
                         break
         except SegmentUnavailable:
             return []
-        if too_long:
-            self._record_block(file, too_long, NOT_INDEXED_BLOCK)
+        if not_indexed:
+            self._record_block(file, not_indexed, NOT_INDEXED_BLOCK)
         return pending

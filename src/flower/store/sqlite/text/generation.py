@@ -22,19 +22,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from flower.private_files import create_directory, open_file
+from flower.store.sqlite.store_format import TEXT_INDEX_FORMAT
+
 GENERATION_FILE: Final = "mark.json"
 REMOVED_SUFFIX: Final = ".gone"
 #: Rows store the number in 16 bits; 0: no block.
 MAX_BLOCK_NUMBER: Final = 65_534
 #: The first number of a generation is random, so that numbers of two generations rarely match by accident.
 _MAX_FIRST_NUMBER: Final = 32_768
-_FORMAT: Final = 1
 
 
 def _folding_rules() -> str:
     import unicodedata  # noqa: PLC0415 - takes a megabyte, and only this constant is needed
 
-    return f"{_FORMAT}/{unicodedata.unidata_version}"
+    return f"{TEXT_INDEX_FORMAT}/{unicodedata.unidata_version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def read_generation(directory: Path) -> IndexGeneration | None:
 def write_generation(directory: Path, generation: IndexGeneration) -> None:
     """Write the generation durably. Raises OSError."""
     new = directory / f"{GENERATION_FILE}.new"
-    with new.open("wb") as file:
+    with open_file(new, "wb") as file:
         inode = os.fstat(file.fileno()).st_ino
         content = {
             "generation": generation.name,
@@ -89,7 +91,7 @@ def create_generation(directory: Path) -> IndexGeneration:
 
     The old file is removed first: after a crash the directory has no generation. Raises OSError.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    create_directory(directory)
     (directory / GENERATION_FILE).unlink(missing_ok=True)
     _fsync_directory(directory)
     for path in directory.iterdir():

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tantivy
 
 from flower.errors import StoreError
+from flower.private_files import write_text
 
 META_FILE: Final = "meta.json"
 KEYS_FILE: Final = "keys.json"
@@ -139,7 +140,7 @@ class KeyRange:
 def write_bounds(path: Path, bounds: KeyRange) -> None:
     """Mark the block as finished. Raises OSError."""
     new = path / f"{KEYS_FILE}.new"
-    new.write_text(json.dumps({"lowest": bounds.lowest, "highest": bounds.highest}))
+    write_text(new, json.dumps({"lowest": bounds.lowest, "highest": bounds.highest}))
     new.replace(path / KEYS_FILE)
 
 

@@ -22,6 +22,7 @@ from typing import Final
 
 from flower.logging_setup import configure_logging
 from flower.malloc import limit_malloc_arenas
+from flower.private_files import open_file, restrict_new_files
 from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.text import Indexer
 from flower.store.sqlite.text.backlog import IndexBacklog
@@ -97,6 +98,7 @@ def main() -> None:
     directory, level = StoreDirectory(sys.argv[1]), sys.argv[2]
     limit_malloc_arenas()
     configure_logging(level)
+    restrict_new_files()  # tantivy sets no mode
     with suppress(OSError):
         os.nice(_NICENESS)
     stop = threading.Event()
@@ -125,7 +127,7 @@ def _wait_for_stdin_close(stop: threading.Event) -> None:
 @contextmanager
 def _hold_lock(path: Path, stop: threading.Event) -> Iterator[None]:
     """Hold the lock: one indexer at a time. The process of a recorder that was killed may still be running."""
-    with open(path / INDEX_LOCK_FILE, "w") as lock:
+    with open_file(path / INDEX_LOCK_FILE, "w") as lock:
         while not stop.is_set():
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ from typing import Final
 
 import tantivy
 
+from flower.private_files import create_directory
 from flower.store.sqlite.text.checksum import find_damage
 from flower.store.sqlite.text.generation import (
     REMOVED_SUFFIX,
@@ -175,7 +176,7 @@ class TextWriter:
             write_generation(self._directory, generation)
             self._generation = generation
             path = block_path(self._directory, generation.last_block)
-            path.mkdir()
+            create_directory(path)
             self._current = _CurrentBlock(generation.last_block, path, 0, None)
         return self._current
 

@@ -155,6 +155,9 @@ function updateStatus(response) {
     sequence = response.store.sequence;
 }
 
+/** Requests the status now, after an action that changes it. */
+export const reloadStatus = () => get('status').then(updateStatus, () => {});
+
 /** @param {number} seconds @param {AbortSignal} signal */
 const pause = (seconds, signal) =>
   new Promise((done) => {
@@ -173,7 +176,7 @@ const pause = (seconds, signal) =>
 export function startStatusPolling() {
   let [hasHealth, stopped, timer] = [true, false, 0];
   const load = async () => {
-    if (connectionState.peek() !== 'live') await get('status').then(updateStatus, () => {});
+    if (connectionState.peek() !== 'live') await reloadStatus();
     if (hasHealth)
       await get('health').then(
         (response) => {

@@ -1,10 +1,22 @@
-// The state of the recorder and recorded gaps as text.
+// The state of the recorder as text, and since when the records are not current.
 
-import { age, clock } from './format/time.js';
+import { age, moment } from './format/time.js';
+import { computed } from './lib.js';
+import { status } from './liveStream.js';
 import { T } from './strings.js';
 
-/** Seconds for which a gap is reported after its end. */
-const GAP_SHOWN_FOR = 86400;
+/**
+ * Since when the records are not current, and why; null if they are.
+ * @type {{value: {since: number, kind: string, text: string} | null}}
+ */
+export const interruption = computed(() => {
+  const recorder = status.value?.recorder;
+  if (!recorder?.interruption || recorder.current_at == null) return null;
+  const since = recorder.current_at;
+  const kind = recorder.state === 'recording' ? 'behind' : recorder.state;
+  const describe = T.stale.since[kind] ?? T.stale.since.behind;
+  return { since, kind, text: describe(moment(since), recorder.interruption) };
+});
 
 /**
  * @param {any} status response of `GET /status`, or null
@@ -28,18 +40,4 @@ export function recorderMessage(status, now = Date.now() / 1000) {
     default:
       return { level: 'warn', text: T.recorder.none };
   }
-}
-
-/** The newest gap of the last day, in which events may be missing; '' if there is none. */
-export function gapMessage(status, now = Date.now() / 1000) {
-  const recent = (status?.gaps ?? []).filter(
-    (gap) => gap.ended_at == null || now - gap.ended_at < GAP_SHOWN_FOR,
-  );
-  if (!recent.length) return '';
-  const last = recent.reduce((a, b) => (b.started_at > a.started_at ? b : a));
-  return T.recorder.gap(
-    clock(last.started_at),
-    last.ended_at == null ? T.time.now : clock(last.ended_at),
-    last.reason,
-  );
 }

@@ -19,7 +19,7 @@ const CHECK_INTERVAL = 250;
  * @param {number} ms
  * @param {number} [minimum] seconds
  */
-export const refreshDelay = (ms, minimum = ACTIVE_INTERVAL) =>
+const refreshDelay = (ms, minimum = ACTIVE_INTERVAL) =>
   Math.max(minimum, ms / 1000 / MAX_CPU_SHARE);
 
 /**
@@ -57,4 +57,26 @@ export function useRefreshTimer(idle, busy = ACTIVE_INTERVAL) {
     };
   }, [busy, idle]);
   return count;
+}
+
+/**
+ * A number that changes soon after a call of `schedule`: when statistics should be loaded again. For
+ * pages that receive each change from the stream.
+ */
+export function useScheduledRefresh() {
+  const [refresh, setRefresh] = useState(0);
+  const timer = useRef(0);
+  const before = useRef(Infinity);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const schedule = () => {
+    timer.current ||= setTimeout(
+      () => {
+        timer.current = 0;
+        before.current = serverCpu.ms;
+        setRefresh((n) => n + 1);
+      },
+      refreshDelay(serverCpu.ms - before.current) * 1000,
+    );
+  };
+  return { refresh, schedule };
 }

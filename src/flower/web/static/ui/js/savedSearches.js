@@ -26,16 +26,18 @@ export const savedSearchAddress = (search) =>
   address('tasks', {
     q: search.query,
     t: search.start || search.end ? `${search.start ?? ''}..${search.end ?? ''}` : '',
+    by: search.time === 'time' ? '' : (search.time ?? ''),
     cols: (search.columns ?? []).join(','),
     sort: (search.sort ?? []).join(','),
   });
 
 /** The request body of a saved search. @param {any} search */
-export const savedSearchBody = ({ name, query, start, end, columns, sort, shared }) => ({
+export const savedSearchBody = ({ name, query, start, end, time, columns, sort, shared }) => ({
   name,
   query,
   start,
   end,
+  time,
   columns,
   sort,
   shared,

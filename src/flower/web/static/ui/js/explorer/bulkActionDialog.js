@@ -6,8 +6,9 @@ import { line } from '../format/text.js';
 import { html, useEffect, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { TaskState } from '../ui/components.js';
+import { isRunning, TaskState } from '../ui/components.js';
 import { showDialog } from '../ui/dialog.js';
+import { Icon } from '../ui/icons.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
 import { toast, toastProblem } from '../ui/toast.js';
 
@@ -85,6 +86,10 @@ function BulkPlan({ action, chosen, close }) {
     `;
   const excluded = plan.excluded.reduce((sum, each) => sum + each.count, 0);
   const effect = plan.count - excluded;
+  const running = Object.entries(plan.states).reduce(
+    (sum, [state, n]) => sum + (state !== 'NOT_RECORDED' && isRunning({ state }) ? n : 0),
+    0,
+  );
   const tooMany = plan.count > plan.limit;
   // A query can match more tasks than expected, so the number must be typed.
   const mustType = chosen.ids === undefined && effect > 0;
@@ -162,6 +167,25 @@ function BulkPlan({ action, chosen, close }) {
       `
     }
     ${effect === 0 && html`<p role="status">${T.act.nothing[action]}</p>`}
+    ${
+      plan.workflow_task_count > 0 &&
+      html`
+        <p class="notice warn" role="status">
+          <${Icon} name="workflows" />
+          ${T.act.workflowTasks(int(plan.workflow_task_count))}
+        </p>
+      `
+    }
+    ${
+      action === 'revoke' &&
+      running > 0 &&
+      html`
+        <p class="notice warn" role="status">
+          <${Icon} name="failures" />
+          ${T.act.runningContinue(int(running))}
+        </p>
+      `
+    }
     ${
       mustType &&
       !tooMany &&

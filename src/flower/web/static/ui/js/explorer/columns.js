@@ -5,7 +5,14 @@ import { exceptionParts, line } from '../format/text.js';
 import { html } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { RowTime, stateClass, TaskName, TaskState, WorkerLink } from '../ui/components.js';
+import {
+  isRunning,
+  RowTime,
+  stateClass,
+  TaskName,
+  TaskState,
+  WorkerLink,
+} from '../ui/components.js';
 import { sortField } from './rows.js';
 
 /**
@@ -44,6 +51,7 @@ function runtime(row) {
   return html`
     <span
       class=${`dur${seconds > 10 ? ' slow' : ''}`}
+      title=${row.runtime_derived ? T.tasks.runtimeDerived : null}
       style=${{ backgroundSize: `${width.toFixed(0)}% 2px` }}
     >
       ${duration(seconds)}
@@ -112,11 +120,14 @@ const link = (id, short) =>
 /** @type {Column[]} */
 const ALL = [
   column('state', {
-    width: '92px',
+    width: '112px',
     minWidth: 30,
     rank: 0,
     sort: 'state',
-    cell: (row) => html`<${TaskState} state=${row.state} />`,
+    needs: ['state', 'lost', 'double_run'],
+    cell: (row) => html`
+      <${TaskState} state=${row.state} lost=${row.lost} twice=${row.double_run && isRunning(row)} />
+    `,
   }),
   column('name', {
     width: 'minmax(150px,1fr)',
@@ -157,14 +168,18 @@ const ALL = [
     rank: 3,
     right: true,
     sort: 'runtime',
+    needs: ['runtime', 'runtime_derived'],
     cls: '',
     cell: runtime,
   }),
   durationColumn('wait'),
-  { ...time('received_at', 'received'), rank: 1 },
+  { ...durationColumn('backoff'), sort: undefined },
+  { ...time('time_at', 'time'), rank: 1 },
+  time('received_at', 'received'),
   time('sent_at', 'sent'),
   time('started_at', 'started'),
   ...['succeeded_at', 'failed_at', 'retried_at', 'revoked_at', 'rejected_at'].map((id) => time(id)),
+  time('ended_at', 'ended'),
   time('last_event_at', 'timestamp'),
   ...['args', 'kwargs', 'result', 'exception'].map(text),
   integer('retries'),
@@ -203,7 +218,7 @@ export const apiColumns = (columns, sort) => [
     'uuid',
     'name',
     'state',
-    'received_at',
+    'time_at',
     ...columns.flatMap((each) => each.needs),
     ...(sort.replace('-', '') === 'written' ? [] : [sortField(sort)]),
   ]),
@@ -214,7 +229,9 @@ export const TEXT_LIMIT = 1024;
 
 /** The columns of an exported file. @param {Column[]} columns */
 export const exportColumns = (columns) => [
-  ...new Set(['uuid', ...columns.flatMap((each) => each.needs)]),
+  ...new Set(
+    ['uuid', ...columns.flatMap((each) => each.needs)].filter((id) => id !== 'double_run'),
+  ),
 ];
 
 /**

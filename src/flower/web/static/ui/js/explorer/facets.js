@@ -4,7 +4,7 @@ import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
-import { toggleFacetValue } from '../search/queryText.js';
+import { selectsLost, toggleFacetValue, toggleLost } from '../search/queryText.js';
 import { T } from '../strings.js';
 import { STATES, TaskState } from '../ui/components.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
@@ -22,9 +22,35 @@ const MAX_VALUES = 100;
 export function useFacets(params, refresh) {
   const load = async (signal) => {
     const request = { ...params, facets: FACETS, limit: MAX_VALUES, exclude_own: true };
-    return { ...(await get('facets', request, { signal })), query: params.query };
+    const lost = selectsLost(params.query) ? params.query : toggleLost(params.query);
+    const [facets, { count }] = await Promise.all([
+      get('facets', request, { signal }),
+      get('count', { ...params, query: lost }, { signal }),
+    ]);
+    return { ...facets, lost: count, query: params.query };
   };
   return useResource(load, [JSON.stringify(params), refresh]);
+}
+
+/** The number of tasks whose state is not known, as a filter. */
+function LostFacet({ count, query, onQuery }) {
+  const isSelected = selectsLost(query);
+  if (!count && !isSelected) return null;
+  return html`
+    <section>
+      <h2>${T.lost.facet}</h2>
+      <label class=${isSelected ? 'on' : ''}>
+        <input
+          type="checkbox"
+          class="check"
+          checked=${isSelected}
+          onChange=${() => onQuery(toggleLost(query))}
+        />
+        <span><b class="lost">${T.lost.mark}</b></span>
+        <b>${compact(count)}</b>
+      </label>
+    </section>
+  `;
 }
 
 function Facet({ field, facet, selected, onToggle }) {
@@ -150,6 +176,10 @@ export function Facets({ of, query, onQuery }) {
             selected=${selected(field)}
             onToggle=${(value) => toggle(field, value)}
           />
+          ${
+            field === filled[0] &&
+            html`<${LostFacet} key="lost" count=${of.data.lost} query=${query} onQuery=${onQuery} />`
+          }
         `,
       )}
     </div>

@@ -1,5 +1,7 @@
 // The tasks table: only visible rows are in the document. One tab stop; arrow keys, j and k move inside.
 
+import { visible } from '../format/text.js';
+import { gaps, gapText, separateRows } from '../gaps.js';
 import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { encodeSegment, href, navigate } from '../router.js';
@@ -7,6 +9,7 @@ import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { fitColumns } from './columns.js';
 import { RowRecycler } from './rowRecycler.js';
+import { sortField } from './rows.js';
 import { ScrollSpeed } from './scrollSpeed.js';
 
 /** Heights in pixels. */
@@ -14,6 +17,15 @@ export const ROW = 34;
 const HEAD = 36;
 /** Milliseconds without scrolling after which scrolling has ended. */
 const REST = 150;
+/** Columns by which rows are in order of time, so that gaps have a place between them. */
+const TIME_SORTS = new Set([
+  'time_at',
+  'received_at',
+  'sent_at',
+  'started_at',
+  'ended_at',
+  'last_event_at',
+]);
 
 class Row extends Component {
   shouldComponentUpdate(next) {
@@ -25,11 +37,12 @@ class Row extends Component {
       next.current !== now.current ||
       next.columns !== now.columns ||
       next.only !== now.only ||
-      next.fresh !== now.fresh
+      next.fresh !== now.fresh ||
+      next.gap !== now.gap
     );
   }
 
-  render({ row, y, index, on, current, columns, only, fresh }) {
+  render({ row, y, index, on, current, columns, only, fresh, gap }) {
     if (!row)
       return html`
         <div class="gr" role="row" style=${{ top: `${y}px` }}>
@@ -41,7 +54,16 @@ class Row extends Component {
       `;
     return html`
       <div
-        class=${`gr${on ? ' sel' : ''}${current ? ' cur' : ''}${fresh ? ' fresh' : ''}${row.gone ? ' gone' : ''}`}
+        class=${[
+          'gr',
+          on && 'sel',
+          current && 'cur',
+          fresh && 'fresh',
+          row.gone && 'gone',
+          gap && 'after-gap',
+        ]
+          .filter(Boolean)
+          .join(' ')}
         role="row"
         id=${`row-${row.uuid}`}
         aria-rowindex=${index + 2}
@@ -69,6 +91,14 @@ class Row extends Component {
             </span>
           `,
         )}
+        ${
+          gap &&
+          html`
+            <span role="gridcell" class="gap-mark" title=${gap}>
+              <span class="trunc"><i class="hatch" aria-hidden="true"></i>${gap}</span>
+            </span>
+          `
+        }
       </div>
     `;
   }
@@ -127,13 +157,27 @@ function HeaderRow({ columns, sort, onSort, selection, rows, onAll }) {
   `;
 }
 
+/** For each visible row, the text of the gaps between it and the row before; '' without. */
+function describeGaps(rows, from, visibleRows, sort, isOpenEnded) {
+  const key = sortField(sort);
+  if (!TIME_SORTS.has(key)) return visibleRows.map(() => '');
+  const isDescending = sort.startsWith('-');
+  const time = (row) => row?.[key] ?? row?.time_at;
+  const first =
+    from > 0 ? time(rows.at(from - 1)) : isDescending && !isOpenEnded ? -Infinity : null;
+  return separateRows(gaps.value, [first, ...visibleRows.map(time)], isDescending).map((found) =>
+    found.length ? T.gaps.label(visible(found.slice(0, 3).map(gapText).join('; '))) : '',
+  );
+}
+
 /**
  * @param {{rows: any, version: number, columns: any[], chosen: boolean, sort: string, total: number
  *   | null, busy: boolean, selection: Set<string>, fresh: Set<string>, onSort: (column: any) =>
  *   void, onSelect: (next: Set<string>) => void, onNear: (from: number, to: number) => void,
  *   onMoved: (position: {top: boolean, pointer: boolean}) => void, scroller: any, onAct: (action:
- *   string) => void}} props
- * version: changes with the rows; onNear: these indexes are about to become visible
+ *   string) => void, isOpenEnded: boolean}} props
+ * version: changes with the rows; onNear: these indexes are about to become visible; isOpenEnded:
+ * whether the list ends now and not at an earlier time
  */
 export function Grid({
   rows,
@@ -151,6 +195,7 @@ export function Grid({
   onMoved,
   scroller,
   onAct,
+  isOpenEnded,
 }) {
   const [view, setView] = useState({
     top: 0,
@@ -307,6 +352,7 @@ export function Grid({
     visibleRows.map((row, i) => row?.uuid ?? `gap ${from + i}`),
     view.moving,
   );
+  const gapTexts = describeGaps(rows, from, visibleRows, sort, isOpenEnded);
   const isLoaded = current !== null && rows.where.has(current);
   const onAll = () => onSelect(selection.size ? new Set() : new Set(rows.ids()));
   return html`
@@ -356,6 +402,7 @@ export function Grid({
               columns=${stable.current.shown}
               only=${view.fast ? stable.current.main : null}
               fresh=${fresh.has(visibleRows[at]?.uuid)}
+              gap=${gapTexts[at]}
             />
           `,
         )}

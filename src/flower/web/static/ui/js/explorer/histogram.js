@@ -8,25 +8,31 @@ import { ChartWithTable } from '../ui/chart.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
+/** The series, the lowest first, and the states that each counts; the last one has all other states. */
 const SERIES = [
-  { label: T.tasks.failed, color: '--c-fail' },
-  { label: T.tasks.other, color: '--c-other' },
-  { label: T.tasks.ok, color: '--c-ok' },
+  { label: T.tasks.failed, color: '--c-fail', states: ['FAILURE'] },
+  { label: T.tasks.retrying, color: '--c-other', states: ['RETRY'] },
+  { label: T.tasks.revoked, color: '--st-revoked', states: ['REVOKED', 'REJECTED'] },
+  { label: T.tasks.ok, color: '--c-ok', states: ['SUCCESS'] },
+  { label: T.tasks.unfinished, color: '--st-started', states: [] },
 ];
+const INDEXES = new Map(SERIES.flatMap(({ states }, at) => states.map((state) => [state, at])));
 
-/** The response of `GET /histogram` as uPlot data: times, failed, other, succeeded. @param {any} response */
+/** The legend of the histogram, in the order of the stack from above. */
+export const LEGEND = SERIES.map(({ label, color }) => [color, label]).reverse();
+
+/** The response of `GET /histogram` as uPlot data: times, then the series of SERIES. @param {any} response */
 export function buildHistogramSeries({ span, states }) {
-  if (!span?.buckets) return [[], [], [], []];
+  if (!span?.buckets) return [[], ...SERIES.map(() => [])];
   const times = Array.from({ length: span.buckets }, (_, i) => span.start_at + i * span.width);
-  const zero = () => new Array(span.buckets).fill(0);
-  const [failed, other, ok] = [zero(), zero(), zero()];
+  const series = SERIES.map(() => new Array(span.buckets).fill(0));
   for (const [state, counts] of Object.entries(states)) {
-    const into = state === 'FAILURE' ? failed : state === 'SUCCESS' ? ok : other;
+    const into = series[INDEXES.get(state) ?? SERIES.length - 1];
     counts.forEach((n, i) => {
       into[i] += n;
     });
   }
-  return [times, failed, other, ok];
+  return [times, ...series];
 }
 
 /**

@@ -9,6 +9,8 @@ export const MAX_PENDING = 1000;
 
 /** The fields of the sort keys by which rows are compared here. */
 const SORT_FIELDS = {
+  time: 'time_at',
+  ended: 'ended_at',
   received: 'received_at',
   started: 'started_at',
   sent: 'sent_at',
@@ -41,7 +43,7 @@ export function comparator(sort) {
 
 export class Rows {
   /** @param {string} sort */
-  constructor(sort = '-received') {
+  constructor(sort = '-time') {
     this.compare = comparator(sort);
     /** @type {RowPage[]} */
     this.pages = [];
@@ -57,6 +59,8 @@ export class Rows {
     this.unsent = 0;
     /** Rows that no longer match, shown until the table may move. @type {Set<string>} */
     this.leaving = new Set();
+    /** Rows whose place in the order has changed, moved when the table may move. @type {Set<string>} */
+    this.misplaced = new Set();
     this.total = 0;
     /** Number of rows inserted since the list was loaded. */
     this.arrived = 0;
@@ -179,8 +183,9 @@ export class Rows {
   }
 
   /**
-   * Applies a batch of the stream: known rows are replaced in place, new ones inserted in order, or kept
-   * for later if `hold`.
+   * Applies a batch of the stream: known rows are replaced, and moved if their place in the order has
+   * changed (a retried task is received again); new ones are inserted in order, or kept for later if
+   * `hold`.
    * @param {{tasks: any[], removed: string[], more?: number}} batch
    * @param {boolean} hold the table must not move
    * @returns {string[]} the ids of the inserted rows
@@ -189,7 +194,7 @@ export class Rows {
     const fresh = [];
     this.unsent += more;
     for (const task of tasks) {
-      if (this.where.has(task.uuid)) this.#replace(task);
+      if (this.where.has(task.uuid)) this.#update(task, hold);
       else if (hold || !this.compare) this.#defer(task);
       else if (this.#insert(task)) fresh.push(task.uuid);
     }
@@ -209,7 +214,7 @@ export class Rows {
 
   /** Number of rows that wait to be shown; a minimum if `overflowing`. */
   get pendingCount() {
-    return this.pending.size + this.unsent;
+    return this.pending.size + this.unsent + this.misplaced.size;
   }
 
   /** Whether the waiting rows can be inserted without a request. */
@@ -223,7 +228,24 @@ export class Rows {
     this.pending.clear();
     for (const uuid of this.leaving) if (this.get(uuid)?.gone) this.#remove(uuid);
     this.leaving.clear();
+    for (const uuid of this.misplaced) this.#move(this.get(uuid));
+    this.misplaced.clear();
     return all.filter((task) => this.#insert(task)).map((task) => task.uuid);
+  }
+
+  #update(task, hold) {
+    const before = this.get(task.uuid);
+    const moves = before && this.compare && this.compare(before, task) !== 0;
+    this.#replace(task);
+    if (!moves) return;
+    if (hold) this.misplaced.add(task.uuid);
+    else this.#move(task);
+  }
+
+  #move(task) {
+    if (!task) return;
+    this.#remove(task.uuid);
+    if (this.#insert(task)) this.arrived -= 1;
   }
 
   #replace(task) {
@@ -242,6 +264,7 @@ export class Rows {
   #remove(uuid) {
     const page = this.where.get(uuid);
     if (!page?.rows) return;
+    this.misplaced.delete(uuid);
     page.rows = page.rows.filter((row) => row.uuid !== uuid);
     page.count = page.rows.length;
     this.total -= 1;

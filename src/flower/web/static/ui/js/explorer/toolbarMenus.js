@@ -10,7 +10,7 @@ import { showDialog } from '../ui/dialog.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { toast } from '../ui/toast.js';
 import { COLUMNS, exportColumns } from './columns.js';
-import { DEFAULT_COLUMNS } from './urlState.js';
+import { DEFAULT_COLUMNS, TIME_KEYS } from './urlState.js';
 
 /** @param {{columns: any[], onColumns: (ids: string[]) => void}} props */
 export function ColumnMenu({ columns, onColumns }) {
@@ -104,15 +104,19 @@ export function ExportMenu({ window: within, columns }) {
   `;
 }
 
-/** @param {{start: string, end: string, onRange: (start: string, end: string) => void}} props */
-export function RangeMenu({ start, end, onRange }) {
+/**
+ * @param {{start: string, end: string, by: string, onRange: (start: string, end: string) => void,
+ *   onBy: (by: string) => void}} props
+ */
+export function RangeMenu({ start, end, by, onRange, onBy }) {
   const [from, setFrom] = useState(start);
   const [to, setTo] = useState(end);
   const isPreset = !end && start in T.tasks.ranges;
   const format = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text);
-  const text = isPreset
+  const range = isPreset
     ? T.tasks.ranges[start]
     : T.tasks.brushed(format(start) || '…', format(end) || '…');
+  const text = by ? T.tasks.rangeBy(range, T.tasks.timeKeys[by]) : range;
   return html`
     <${Popover} label=${T.tasks.range} icon="clock" text=${text} cls="range">
       ${(close) => html`
@@ -148,6 +152,16 @@ export function RangeMenu({ start, end, onRange }) {
           </label>
           <button class="btn">${T.tasks.apply}</button>
         </form>
+        <hr />
+        <h2>${T.tasks.timeKey}</h2>
+        <${MenuItems}
+          close=${close}
+          items=${TIME_KEYS.map((key) => [
+            T.tasks.timeKeys[key],
+            () => onBy(key),
+            { icon: key === by ? 'check' : '' },
+          ])}
+        />
       `}
     </${Popover}>
   `;
@@ -177,6 +191,7 @@ function SaveForm({ state, close }) {
         query: state.q,
         start: state.start,
         end: state.end,
+        ...(state.by && { time: state.by }),
         columns: custom ? state.columns : [],
         sort: state.sort.split(','),
         shared,

@@ -9,15 +9,18 @@ export const DEFAULT_COLUMNS = [
   'queue',
   'worker',
   'runtime',
-  'received_at',
+  'time_at',
 ];
-export const DEFAULT_SORT = '-received';
+export const DEFAULT_SORT = '-time';
+
+/** The times of a task that the time range can refer to; '': received, else sent, else first event. */
+export const TIME_KEYS = ['', 'sent', 'received', 'started', 'ended'];
 
 /**
- * @typedef {{q: string, start: string, end: string, brush: [number, number] | null, sort: string,
- *   columns: string[], chosen: boolean}} State
- * q: the query; start, end: the time range as the API takes it; brush: the selected part of it in
- * epoch seconds
+ * @typedef {{q: string, start: string, end: string, by: string, brush: [number, number] | null,
+ *   sort: string, columns: string[], chosen: boolean}} State
+ * q: the query; start, end: the time range as the API takes it; by: one of TIME_KEYS; brush: the
+ * selected part of it in epoch seconds
  */
 
 /**
@@ -46,6 +49,7 @@ export function parseUrlState(params, configured = []) {
     q: readQuery(params),
     start,
     end,
+    by: TIME_KEYS.includes(params.get('by') ?? '') ? (params.get('by') ?? '') : '',
     brush:
       brush.length === 2 &&
       brush.every((each) => Number.isFinite(each) && each > 0) &&
@@ -67,6 +71,7 @@ export const searchParams = (state, tz) => ({
   query: state.q,
   start: state.brush ? state.brush[0] : state.start,
   end: state.brush ? state.brush[1] : state.end,
+  ...(state.by && { time: state.by }),
   tz,
 });
 
@@ -79,6 +84,7 @@ export const windowParams = (state, tz) => ({
   query: state.q,
   start: state.start,
   end: state.end,
+  ...(state.by && { time: state.by }),
   tz,
 });
 

@@ -4,7 +4,8 @@ import { duration, rate } from '../format/numbers.js';
 import { moment } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { T } from '../strings.js';
-import { Chart } from '../ui/chart.js';
+import { Chart, timeExtent } from '../ui/chart.js';
+import { RangeGapNote } from '../ui/gapNote.js';
 import { Panel, Skeleton } from '../ui/panels.js';
 import { lastKnown } from './series.js';
 
@@ -148,8 +149,15 @@ export function Throughput({ of, onBrush }) {
               </div>
             `
       }
+      <${ChartGaps} of=${of} />
     </${Panel}>
   `;
+}
+
+/** The note of the gaps in the time range of the charts. */
+function ChartGaps({ of }) {
+  const extent = of && timeExtent(of.times, of.width);
+  return extent && html`<${RangeGapNote} from=${extent[0]} to=${extent[1]} />`;
 }
 
 const PERCENTILES = [
@@ -211,6 +219,7 @@ export function Runtime({ of, onBrush }) {
               `
               : html`<p class="muted pad16 chart-room">${T.overview.runtimeNone}</p>`
       }
+      <${ChartGaps} of=${of} />
     </${Panel}>
   `;
 }

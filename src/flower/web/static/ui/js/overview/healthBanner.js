@@ -5,6 +5,7 @@ import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { clock } from '../format/time.js';
 import { html } from '../lib.js';
+import { interruption } from '../recorderStatus.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
 import { Sparkline } from '../ui/components.js';
@@ -39,7 +40,7 @@ export function HealthBanner({ health }) {
         <${Skeleton} widths=${[30]} />
       </section>
     `;
-  const { status, summary, checked_at: checkedAt, issues } = health;
+  const { status, summary, checked_at: checkedAt, issues, next_step: nextStep } = health;
   const first = issues[0];
   const target = first ? subjectAddress(first.subject) : '';
   return html`
@@ -49,7 +50,9 @@ export function HealthBanner({ health }) {
       </span>
       <div class="vt">
         <h2>${line(summary, 300)}</h2>
-        ${first && issues.length === 1 && html`<p>${line(first.detail, 400)}</p>`}
+        ${interruption.value && html`<p>${line(interruption.value.text, 300)}. ${T.stale.text}</p>`}
+        ${nextStep && html`<p>${line(nextStep, 300)}</p>`}
+        ${first && issues.length === 1 && !interruption.value && html`<p>${line(first.detail, 400)}</p>`}
         ${
           issues.length > 1 &&
           html`
@@ -126,7 +129,12 @@ const FailureItem = ({ of }) => html`
 /** @param {{health: any, failures: any}} props failures: answer of `GET /failures`, or null */
 export function Attention({ health, failures }) {
   const issues = (health?.issues ?? []).slice(0, MAX_ITEMS);
-  const groups = (failures?.failures ?? []).slice(0, Math.max(2, MAX_ITEMS - issues.length));
+  const named = new Set(
+    issues.filter(({ subject }) => subject.type === 'failure').map(({ subject }) => subject.id),
+  );
+  const groups = (failures?.failures ?? [])
+    .filter((each) => !named.has(each.fingerprint.id))
+    .slice(0, Math.max(2, MAX_ITEMS - issues.length));
   return html`
     <${Panel}
       title=${T.overview.attention}

@@ -1,6 +1,7 @@
 // The six key figures with their trends, compared with the previous period.
 
 import { compact, duration, int } from '../format/numbers.js';
+import { moment } from '../format/time.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 import { KeyFigure } from '../ui/components.js';
@@ -39,10 +40,22 @@ const finishedCount = (total) =>
 
 /**
  * @param {{total: any, before: any, series: any, seconds: number, queues: any[] | null, backlog:
- *   number[], slots: {busy: number, all: number | null, workers: number} | null}} props
- * total, before: of `GET /stats`, for this period and the previous one; seconds: length of the period
+ *   number[], slots: {busy: number, all: number | null, workers: number} | null, staleSince: number |
+ *   null, queuesAt: number | null}} props
+ * total, before: of `GET /stats`, for this period and the previous one; seconds: length of the period;
+ * staleSince, queuesAt: time of the figures of workers and queues that are not current
  */
-export function KeyFigures({ total, before, series, seconds, queues, backlog, slots }) {
+export function KeyFigures({
+  total,
+  before,
+  series,
+  seconds,
+  queues,
+  backlog,
+  slots,
+  staleSince,
+  queuesAt,
+}) {
   const done = finishedCount(total);
   const doneBefore = finishedCount(before);
   const [through, throughUnit] = done == null ? ['–', ''] : [compact(done / seconds), '/s'];
@@ -100,21 +113,31 @@ export function KeyFigures({ total, before, series, seconds, queues, backlog, sl
         <${KeyFigure}
           name=${T.overview.backlog}
           value=${waiting == null ? '–' : compact(waiting)}
+          isStale=${queuesAt != null}
           note=${
-            growing
-              ? T.overview.queuesGrowing(growing)
-              : queues
-                ? T.overview.queueCount(queues.length)
-                : ''
+            queuesAt != null
+              ? T.stale.asOf(moment(queuesAt))
+              : growing
+                ? T.overview.queuesGrowing(growing)
+                : queues
+                  ? T.overview.queueCount(queues.length)
+                  : ''
           }
-          tone=${growing ? 'warn' : ''}
+          tone=${growing && queuesAt == null ? 'warn' : ''}
           trend=${backlog}
         />
         <${KeyFigure}
           name=${T.overview.busyProcesses}
           value=${slots ? int(slots.busy) : '–'}
           unit=${slots?.all ? `/ ${int(slots.all)}` : ''}
-          note=${slots ? T.overview.workerCount(slots.workers) : ''}
+          isStale=${staleSince != null}
+          note=${
+            staleSince != null
+              ? T.stale.asOf(moment(staleSince))
+              : slots
+                ? T.overview.workerCount(slots.workers)
+                : ''
+          }
         />
       </div>
     </section>

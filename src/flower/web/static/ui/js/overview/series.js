@@ -4,7 +4,7 @@
  * @typedef {{times: number[], width: number, ok: (number | null)[], retry: (number | null)[],
  *   failed: (number | null)[], done: (number | null)[], errors: (number | null)[], p50: (number |
  *   null)[], p95: (number | null)[], p99: (number | null)[], wait: (number | null)[]}} Series
- * rates per second; null: unknown
+ * rates per second, of tasks and of retries, at the time of the task; null: unknown
  */
 
 /** Minimum seconds of an incomplete bucket; rates of shorter ones fluctuate. */
@@ -31,7 +31,7 @@ export function buildSeries(response, start, now) {
     times: of((each) => each.group),
     width,
     ok: of((each) => rate(each, states(each, 'SUCCESS'))),
-    retry: of((each) => rate(each, states(each, 'RETRY'))),
+    retry: of((each) => rate(each, each.retries)),
     failed: of((each) => rate(each, states(each, 'FAILURE'))),
     done: of((each) => rate(each, states(each, 'SUCCESS', 'FAILURE'))),
     errors: of((each) => each.failure_rate),

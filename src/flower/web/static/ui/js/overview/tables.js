@@ -4,12 +4,14 @@ import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
 import { html, useState } from '../lib.js';
+import { interruption } from '../recorderStatus.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
 import { Meter, quoteValue, Segmented, Sparkline, TaskName, WorkerLink } from '../ui/components.js';
 import { OptionalValue, RelativeTime } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
-import { latestLoad, Slots, workerStatus } from '../worker/status.js';
+import { AsOf, staleClass } from '../ui/staleNotice.js';
+import { isDown, latestLoad, Slots, statusDot, workerStatus } from '../worker/status.js';
 
 const MAX_ROWS = 8;
 /** Seconds of waiting after which the oldest message is highlighted. */
@@ -26,7 +28,14 @@ function TimeToEmpty({ queue }) {
 
 export function Queues({ of }) {
   return html`
-    <${Panel} title=${T.pages.queues} end=${html`<a href=${href('queues')}>${T.overview.allQueues}</a>`}>
+    <${Panel}
+      title=${T.pages.queues}
+      cls=${of.data?.problem ? 'stale' : ''}
+      end=${html`
+        <${AsOf} at=${of.data?.problem ? of.data.sampled_at : null} />
+        <a href=${href('queues')}>${T.overview.allQueues}</a>
+      `}
+    >
       <${Loaded} of=${of}>
         ${({ queues }) => {
           const rows = [...queues]
@@ -193,15 +202,19 @@ export function Workers({ of, inspections }) {
   return html`
     <${Panel}
       title=${T.pages.workers}
-      end=${html`<a href=${href('workers')}>${T.overview.allWorkers}</a>`}
+      cls=${staleClass()}
+      end=${html`
+        <${AsOf} at=${interruption.value?.since} />
+        <a href=${href('workers')}>${T.overview.allWorkers}</a>
+      `}
     >
       <${Loaded} of=${of}>
         ${({ workers }) => {
           const shown = workers
-            .filter((each) => each.alive || each.online)
+            .filter((each) => each.online)
             .sort(
               (a, b) =>
-                Number(a.alive) - Number(b.alive) ||
+                Number(isDown(b)) - Number(isDown(a)) ||
                 (b.active ?? 0) - (a.active ?? 0) ||
                 a.name.localeCompare(b.name),
             );
@@ -219,7 +232,7 @@ export function Workers({ of, inspections }) {
                     <th>${c.name}</th>
                     <th>${c.slots}</th>
                     <th class="right">${c.load}</th>
-                    <th class="right">${c.lastHeartbeat}</th>
+                    <th class="right">${c.lastSeen}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -228,7 +241,7 @@ export function Workers({ of, inspections }) {
                       <tr key=${each.name}>
                         <td class="nm">
                           <span class="with-dot">
-                            <i class=${`dot ${each.alive ? '' : 'bad'}`} aria-hidden="true"></i>
+                            <i class=${`dot ${statusDot(each)}`} aria-hidden="true"></i>
                             <span class="vh">${T.workers.status[workerStatus(each)]}</span>
                             <${WorkerLink} name=${each.name} short />
                           </span>
@@ -237,8 +250,8 @@ export function Workers({ of, inspections }) {
                           <${Slots} busy=${each.active} all=${slots.get(each.name) ?? null} />
                         </td>
                         <td class="right muted">${latestLoad(each.loadavg) ?? '–'}</td>
-                        <td class=${`right ${each.alive ? 'muted' : 'bad'}`}>
-                          <${RelativeTime} at=${each.last_heartbeat_at} />
+                        <td class=${`right ${isDown(each) ? 'bad' : 'muted'}`}>
+                          <${RelativeTime} at=${each.last_seen_at} />
                         </td>
                       </tr>
                     `,

@@ -13,7 +13,7 @@ import { html } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { address, encodeSegment, href, searchAddress, setQuery } from '../router.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Failure } from '../task/traceback.js';
 import { ChartWithTable } from '../ui/chart.js';
@@ -39,7 +39,7 @@ const COLUMNS = [
   'state',
   'name',
   'worker',
-  'received_at',
+  'time_at',
   'last_event_at',
   'runtime',
   'exception',
@@ -267,7 +267,6 @@ export default function FailureGroup({ id, query }) {
       `}
     >
       <div class="wrap">
-        <${GapNotice} />
         ${resource.problem && html`<${ErrorPanel} problem=${resource.problem} onRetry=${resource.reload} />`}
         <div class="dt-head">
           <div class="l1">

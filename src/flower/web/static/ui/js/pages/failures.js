@@ -15,9 +15,10 @@ import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { address, encodeSegment, setQuery } from '../router.js';
 import { SearchBox } from '../search/searchBox.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Segmented, Sparkline } from '../ui/components.js';
+import { RangeGapNote } from '../ui/gapNote.js';
 import { RelativeTime } from '../ui/operationsComponents.js';
 import { EmptyState, ErrorPanel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
@@ -183,7 +184,6 @@ export default function Failures({ query }) {
         />`}
     >
       <div class="wrap">
-        <${GapNotice} />
         <${SearchBox}
           value=${within.q}
           problem=${queryError}
@@ -235,6 +235,15 @@ export default function Failures({ query }) {
                       `,
                     )}
                   </ul>
+                  ${
+                    stable.span &&
+                    html`
+                      <${RangeGapNote}
+                        from=${stable.span.start_at}
+                        to=${stable.span.start_at + stable.span.width * stable.span.buckets}
+                      />
+                    `
+                  }
                 </section>
               `
               : html`<${NoFailures} within=${within} all=${false} />`

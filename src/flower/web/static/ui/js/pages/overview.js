@@ -2,6 +2,9 @@
 
 import { get } from '../api.js';
 import { UNRESOLVED } from '../failures/statuses.js';
+import { duration } from '../format/numbers.js';
+import { moment } from '../format/time.js';
+import { clearGaps, gaps } from '../gaps.js';
 import { html, useEffect, useMemo, useRef } from '../lib.js';
 import { health, useLiveStream } from '../liveStream.js';
 import { Runtime, Throughput } from '../overview/charts.js';
@@ -10,16 +13,20 @@ import { Attention, HealthBanner } from '../overview/healthBanner.js';
 import { KeyFigures } from '../overview/keyFigures.js';
 import { buildSeries, sumSeries } from '../overview/series.js';
 import { Queues, Types, Workers } from '../overview/tables.js';
+import { interruption } from '../recorderStatus.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { address, navigate, setQuery } from '../router.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { quoteValue, Segmented } from '../ui/components.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
+import { isDown } from '../worker/status.js';
 
 const SPANS = { '-15m': 900, '-1h': 3600, '-6h': 21600, '-24h': 86400, '-7d': 604800 };
 const BUCKETS = 120;
+/** The series of `buildSeries` that count tasks per second. */
+const RATES = ['ok', 'retry', 'failed', 'done'];
 /** In narrow windows the ranges are in the page instead of the toolbar. */
 const NARROW = innerWidth < 600;
 /** Maximum number of task types and queues whose trends are loaded. */
@@ -30,11 +37,11 @@ function useWindow(query) {
   const oldestAt = useRef(/** @type {number | null} */ (null));
   // In a new store the request is repeated until there is a task.
   const oldest = useResource(
-    (signal) => get('tasks', { sort: 'received', columns: 'received_at', limit: 1 }, { signal }),
+    (signal) => get('tasks', { sort: 'time', columns: 'time_at', limit: 1 }, { signal }),
     [],
     { every: oldestAt.current === null ? 2 : 0 },
   );
-  oldestAt.current ??= oldest.data?.tasks[0]?.received_at ?? null;
+  oldestAt.current ??= oldest.data?.tasks[0]?.time_at ?? null;
   const first = oldestAt.current;
   const chosen = query.get('t') ?? '';
   const range =
@@ -48,7 +55,7 @@ function useWindow(query) {
 
 /**
  * @param {string} range
- * @param {number | null} first time when the oldest recorded task was received
+ * @param {number | null} first time of the oldest recorded task
  */
 function bounds(range, first) {
   const now = Date.now() / 1000;
@@ -80,8 +87,17 @@ async function loadStatistics(range, first, signal) {
     total: response.total,
     series: buildSeries(response, start, now),
     seconds,
+    start,
     partial: response.partial,
   };
+}
+
+/** The statistics, with unknown rates where zero was recorded within a gap. */
+function withoutGaps(series, all) {
+  if (!series || !all.length) return series;
+  const clear = (values) => clearGaps(all, series.times, series.width, values);
+  const cleared = Object.fromEntries(RATES.map((name) => [name, clear(series[name])]));
+  return { ...series, ...cleared };
 }
 
 async function loadPrevious(range, first, signal) {
@@ -142,7 +158,8 @@ function useWorkers() {
 
 function countSlots(workers, inspections) {
   if (!workers) return null;
-  const alive = workers.filter((each) => each.alive);
+  // While their state is unknown, the figures are the last known ones.
+  const alive = workers.filter((each) => each.online && !isDown(each));
   const concurrency = new Map(inspections.map((each) => [each.name, each.concurrency]));
   const all = alive.map((each) => concurrency.get(each.name)).filter((each) => each != null);
   return {
@@ -231,12 +248,17 @@ export default function Overview({ query }) {
       onPick=${(t) => setQuery({ t })}
     />
   `;
-  const { total = null, series = null, seconds = SPANS[range] } = statistics.data ?? {};
+  const {
+    total = null,
+    series: recorded = null,
+    seconds = SPANS[range],
+    start,
+  } = statistics.data ?? {};
+  const series = useMemo(() => withoutGaps(recorded, gaps.value), [recorded, gaps.value]);
   return html`
     <${Page} title=${T.pages.overview} actions=${NARROW ? null : ranges}>
       <div class="wrap overview">
         ${NARROW && ranges}
-        <${GapNotice} />
         <${HealthBanner} health=${health.value} />
         ${
           empty
@@ -246,6 +268,11 @@ export default function Overview({ query }) {
                 statistics.problem &&
                 html`<${ErrorPanel} problem=${statistics.problem} onRetry=${statistics.reload} />`
               }
+              ${
+                start != null &&
+                seconds < SPANS[range] - 1 &&
+                html`<p class="muted small">${T.overview.since(moment(start), duration(seconds))}</p>`
+              }
               <${KeyFigures}
                 total=${total}
                 before=${previous.data}
@@ -254,6 +281,8 @@ export default function Overview({ query }) {
                 queues=${queues.data?.queues ?? null}
                 backlog=${backlog.data ?? []}
                 slots=${countSlots(workers.data?.workers, inspections)}
+                staleSince=${interruption.value?.since ?? null}
+                queuesAt=${queues.data?.problem ? queues.data.sampled_at : null}
               />
               <div class="cols">
                 <${Throughput} of=${series} onBrush=${brush} />

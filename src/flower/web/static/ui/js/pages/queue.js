@@ -3,6 +3,7 @@
 import { get } from '../api.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
+import { isUnsampled } from '../gaps.js';
 import { html } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
 import {
@@ -22,6 +23,7 @@ import { CopyButton, Fact, Legend, quoteValue, Segmented, WorkerLink } from '../
 import { Icon } from '../ui/icons.js';
 import { OptionalValue } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
+import { StaleNotice } from '../ui/staleNotice.js';
 import { useResource } from '../useResource.js';
 import { WorkerStatus } from '../worker/status.js';
 
@@ -54,7 +56,11 @@ export default function Queue({ id, query }) {
       `}
     >
       <div class="wrap">
-        <section class="panel" aria-label=${Q.currentState}>
+        <${StaleNotice} />
+        <section
+          class=${`panel ${queues.data?.problem ? 'stale' : ''}`}
+          aria-label=${Q.currentState}
+        >
           <div class="headline">
             <h1>${line(id, 200)}</h1>
             <${CopyButton} text=${id} what=${Q.columns.queue} />
@@ -175,6 +181,7 @@ function History({ id, range }) {
               format=${compact}
               keyed=${range}
               height=${190}
+              affects=${isUnsampled}
             />
             <div class="halves">
               ${
@@ -187,6 +194,7 @@ function History({ id, range }) {
                     width=${width}
                     format=${duration}
                     keyed=${range}
+                    affects=${isUnsampled}
                   />
                 `
               }
@@ -206,6 +214,7 @@ function History({ id, range }) {
                     width=${width}
                     format=${int}
                     keyed=${range}
+                    affects=${isUnsampled}
                   />
                 `
               }
@@ -272,7 +281,7 @@ function perSecond({ span, states }) {
   return rates;
 }
 
-function Lines({ title, at, lines, width, format, keyed, height = 150 }) {
+function Lines({ title, at, lines, width, format, keyed, height = 150, affects = undefined }) {
   return html`
     <${Panel}
       title=${title}
@@ -298,6 +307,7 @@ function Lines({ title, at, lines, width, format, keyed, height = 150 }) {
           bucket=${width}
           label=${title}
           keyed=${keyed}
+          affects=${affects}
         />
       </div>
     </${Panel}>

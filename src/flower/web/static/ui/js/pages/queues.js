@@ -3,7 +3,7 @@
 import { get } from '../api.js';
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
-import { age } from '../format/time.js';
+import { age, moment } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
 import {
@@ -16,11 +16,14 @@ import {
   TimeToEmpty,
   Unacked,
 } from '../queue/tableCells.js';
+import { interruption } from '../recorderStatus.js';
 import { encodeSegment, href, setQuery } from '../router.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Meter, WorkerLink } from '../ui/components.js';
+import { Icon } from '../ui/icons.js';
 import { EmptyState, Loaded } from '../ui/panels.js';
+import { StaleNotice } from '../ui/staleNotice.js';
 import { useResource } from '../useResource.js';
 
 const Q = T.queues;
@@ -32,8 +35,18 @@ export default function Queues({ query }) {
   useLiveStream({ topics: ['status'] }, { reset: queues.reload });
   return html`
     <${Page} title=${T.pages.queues}>
-      <div class="wrap">
-        <${GapNotice} />
+      <div class=${`wrap ${queues.data?.problem ? 'stale' : ''}`}>
+        <${StaleNotice} />
+        ${
+          queues.data?.problem &&
+          !interruption.value &&
+          html`
+            <p class="stale-note" role="status">
+              <${Icon} name="failures" />
+              <span><b>${line(queues.data.problem, 200)}</b> ${Q.lastSamples}</span>
+            </p>
+          `
+        }
         ${
           serverSettings.data &&
           html`
@@ -42,7 +55,14 @@ export default function Queues({ query }) {
               <span class="mono">
                 ${serverSettings.data.broker_url ? line(serverSettings.data.broker_url, 200) : Q.brokerUnknown}
               </span>
-              ${queues.data && html` · ${Q.updated(age(queues.data.sampled_at))}`}
+              ${
+                queues.data &&
+                html` · ${
+                  queues.data.problem
+                    ? T.stale.asOf(moment(queues.data.sampled_at))
+                    : Q.updated(age(queues.data.sampled_at))
+                }`
+              }
             </p>
           `
         }

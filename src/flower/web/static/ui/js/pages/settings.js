@@ -1,14 +1,17 @@
-// The settings page: account, API tokens, saved searches, retention and redaction of the server.
+// The settings page: account, store, gaps, API tokens, saved searches, retention and redaction of the server.
 
 import { get } from '../api.js';
-import { currentUser } from '../currentUser.js';
+import { bootstrapData } from '../bootstrapData.js';
 import { int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { span } from '../format/time.js';
 import { html, useEffect } from '../lib.js';
 import { readSavedSearches } from '../savedSearches.js';
+import { Account } from '../settings/accountPanel.js';
 import { Tokens } from '../settings/apiTokens.js';
+import { GapsPanel } from '../settings/gapsPanel.js';
 import { SavedSearchesPanel } from '../settings/savedSearchesPanel.js';
+import { StorePanel } from '../settings/storePanel.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Loaded, Panel } from '../ui/panels.js';
@@ -16,7 +19,7 @@ import { useResource } from '../useResource.js';
 
 const S = T.settings;
 
-export default function Settings() {
+export default function Settings({ query }) {
   const server = useResource((signal) => get('settings', {}, { signal }), []);
   useEffect(() => {
     readSavedSearches();
@@ -30,6 +33,8 @@ export default function Settings() {
             <${Loaded} of=${server}>${(data) => html`<${Server} of=${data} />`}</${Loaded}>
           </${Panel}>
         </div>
+        <${StorePanel} />
+        <${GapsPanel} show=${query.get('show') === 'gaps'} />
         <${Tokens} />
         <${SavedSearchesPanel} />
         <div class="cols even">
@@ -45,31 +50,6 @@ export default function Settings() {
   `;
 }
 
-function Account() {
-  const user = currentUser.value;
-  return html`
-    <${Panel} title=${S.account}>
-      ${
-        user &&
-        html`
-          <dl class="meta">
-            <dt>${S.name}</dt>
-            <dd>${user.name ? line(user.name, 100) : html`<span class="muted">${T.anonymous}</span>`}</dd>
-            <dt>${S.authentication}</dt>
-            <dd>${S.authMethods[user.auth_method] ?? line(user.auth_method)}</dd>
-            <dt>${S.permissions}</dt>
-            <dd>
-              <ul>
-                ${user.permissions.map((each) => html`<li>${S.permissionNames[each] ?? line(each)}</li>`)}
-              </ul>
-            </dd>
-          </dl>
-        `
-      }
-    </${Panel}>
-  `;
-}
-
 function Server({ of }) {
   return html`
     <dl class="meta">
@@ -80,7 +60,9 @@ function Server({ of }) {
       <dt>${S.signIn}</dt>
       <dd>${of.login_required ? S.signInOn : S.signInOff}</dd>
       <dt>${S.writeAccess}</dt>
-      <dd>${of.read_only ? S.readOnlyOn : S.readOnlyOff}</dd>
+      <dd>
+        ${of.read_only ? S.readOnlyOn : bootstrapData.can_act ? S.readOnlyOff : S.noAuthentication}
+      </dd>
       <dt>${S.bulk}</dt>
       <dd>${S.bulkText(int(of.bulk.limit), rate(of.bulk.rate))}</dd>
     </dl>

@@ -1,14 +1,14 @@
 // The tasks page: search, histogram, facets and table. The URL holds the query and the time range.
 
-import { get, serverCpu } from '../api.js';
 import { bootstrapData } from '../bootstrapData.js';
 import { denialReason } from '../currentUser.js';
 import { startBulkAction } from '../explorer/bulkActionDialog.js';
 import { apiColumns, findColumns, TEXT_LIMIT } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
 import { Grid, GridSkeleton } from '../explorer/grid.js';
-import { Histogram } from '../explorer/histogram.js';
-import { Rows } from '../explorer/rows.js';
+import { Histogram, LEGEND } from '../explorer/histogram.js';
+import { describeRange, NoTasks } from '../explorer/noTasks.js';
+import { comparator } from '../explorer/rows.js';
 import { SelectionBar } from '../explorer/selectionBar.js';
 import {
   ColumnMenu,
@@ -23,25 +23,23 @@ import {
   searchParams,
   windowParams,
 } from '../explorer/urlState.js';
+import { useRows } from '../explorer/useRows.js';
 import { int } from '../format/numbers.js';
-import { visible } from '../format/text.js';
-import { moment, zone } from '../format/time.js';
+import { zone } from '../format/time.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { paused, useLiveStream } from '../liveStream.js';
-import { refreshDelay } from '../refreshTimer.js';
-import { retentionText } from '../retention.js';
+import { useScheduledRefresh } from '../refreshTimer.js';
 import { setQuery } from '../router.js';
 import { savedSearches } from '../savedSearches.js';
 import { SearchBox } from '../search/searchBox.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { rememberList } from '../task/prevNext.js';
 import { Legend } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { EmptyState, ErrorPanel } from '../ui/panels.js';
+import { ErrorPanel } from '../ui/panels.js';
 import { toast } from '../ui/toast.js';
 
-const PAGE = 200;
 /** Rows inserted by the stream after which the list is loaded again. */
 const MAX_LIVE_ROWS = 1000;
 /**
@@ -50,196 +48,6 @@ const MAX_LIVE_ROWS = 1000;
  */
 const MAX_HIGHLIGHTED = 3;
 const HIGHLIGHT_AFTER = 2000;
-/** Seconds between two loads of the first page while the stream leaves out tasks. */
-const CATCH_UP_DELAY = 1;
-
-/** The rows of a search: loaded page by page, updated by the stream. */
-function useRows(state, columns) {
-  const key = JSON.stringify([
-    searchParams(state, ''),
-    state.sort,
-    apiColumns(columns, state.sort),
-    TEXT_LIMIT,
-  ]);
-  const [reloads, setReloads] = useState(0);
-  const [version, setVersion] = useState(0);
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const [loading, setLoading] = useState(true);
-  const rows = useRef(new Rows(state.sort));
-  const fresh = useRef(new Set());
-  const running = useRef({ control: new AbortController(), pages: new Set() });
-  const later = useRef({ timer: 0, quiet: false, reading: false, missed: false });
-  useEffect(() => () => clearTimeout(later.current.timer), []);
-  const changed = () => setVersion((n) => n + 1);
-  const params = {
-    ...searchParams(state, zone()),
-    sort: state.sort === DEFAULT_SORT ? '' : state.sort,
-    columns: apiColumns(columns, state.sort),
-    text_limit: TEXT_LIMIT,
-    limit: PAGE,
-  };
-
-  useEffect(() => {
-    const control = new AbortController();
-    running.current = { control, pages: new Set() };
-    if (!later.current.quiet) setLoading(true);
-    later.current.quiet = false;
-    later.current.reading = true;
-    get('tasks', params, { signal: control.signal })
-      .then(
-        (response) => {
-          const next = new Rows(state.sort);
-          next.append(response.tasks, response.next_cursor);
-          rows.current = next;
-          fresh.current = new Set();
-          setProblem(null);
-          setLoading(false);
-          changed();
-          if (!performance.getEntriesByName('page-ready').length)
-            requestAnimationFrame(() => performance.mark('page-ready'));
-        },
-        (error) => {
-          if (!control.signal.aborted) {
-            setProblem(error);
-            setLoading(false);
-          }
-        },
-      )
-      .finally(() => {
-        if (!control.signal.aborted) later.current.reading = false;
-      });
-    return () => control.abort();
-  }, [key, reloads]);
-
-  const near = (from, to) => {
-    const now = rows.current;
-    const { control, pages } = running.current;
-    const fetchPage = (cursor, put) => {
-      if (pages.has(cursor)) return;
-      pages.add(cursor);
-      get('tasks', { ...params, cursor }, { signal: control.signal })
-        .then(
-          (response) => {
-            if (rows.current === now) {
-              put(response);
-              now.dropDistantPages(from, to);
-              changed();
-            }
-          },
-          (error) => {
-            if (!control.signal.aborted) setProblem(error);
-          },
-        )
-        .finally(() => pages.delete(cursor));
-    };
-    for (const page of now.droppedPages(from, to))
-      fetchPage(page.cursor, (response) => now.refill(page, response.tasks));
-    if (!loading && now.next && to > now.total - 60)
-      fetchPage(now.next, (response) => now.append(response.tasks, response.next_cursor));
-  };
-  const reload = () => setReloads((n) => n + 1);
-  /**
-   * Loads the first page again soon, without a loading state, if `allowed` still returns true then.
-   * @param {() => boolean} allowed
-   * @param {boolean} missed whether the stream left out tasks
-   */
-  const catchUp = (allowed, missed) => {
-    const now = later.current;
-    now.missed ||= missed;
-    now.timer ||= setTimeout(() => {
-      now.timer = 0;
-      const add = now.missed ? 1 : 0;
-      now.missed = false;
-      if (now.reading || !allowed()) {
-        rows.current.unsent += add;
-        changed();
-        return;
-      }
-      now.quiet = true;
-      reload();
-    }, CATCH_UP_DELAY * 1000);
-  };
-  return {
-    rows: rows.current,
-    version,
-    problem,
-    loading,
-    fresh: fresh.current,
-    near,
-    changed,
-    reload,
-    catchUp,
-  };
-}
-
-/** When to load the statistics again: soon after a change, limited by the CPU time of the server. */
-function useStatisticsTimer() {
-  const [refresh, setRefresh] = useState(0);
-  const timer = useRef(0);
-  const before = useRef(Infinity);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  const schedule = () => {
-    timer.current ||= setTimeout(
-      () => {
-        timer.current = 0;
-        before.current = serverCpu.ms;
-        setRefresh((n) => n + 1);
-      },
-      refreshDelay(serverCpu.ms - before.current) * 1000,
-    );
-  };
-  return { refresh, schedule };
-}
-
-function describeRange(state) {
-  if (state.brush) return T.tasks.within(moment(state.brush[0]), moment(state.brush[1]));
-  if (!state.end && state.start in T.tasks.rangeTexts) return T.tasks.rangeTexts[state.start];
-  const format = (text) => (/^\d{9,}(\.\d+)?$/.test(text) ? moment(Number(text)) : text || '…');
-  return T.tasks.within(format(state.start), format(state.end));
-}
-
-function NoTasks({ state }) {
-  const range = describeRange(state);
-  const narrowed = !!(state.start || state.end || state.brush);
-  if (!state.q && !narrowed)
-    return html`
-      <${EmptyState} art="tasks" title=${T.tasks.emptyNone}>
-        <p>${T.tasks.emptyNoneText}</p>
-      </${EmptyState}>
-    `;
-  const actions = html`
-    ${
-      narrowed &&
-      html`
-        <button type="button" class="btn" onClick=${() => setQuery({ t: '', b: '' })}>
-          ${T.tasks.allTime}
-        </button>
-      `
-    }
-    ${
-      state.q &&
-      html`
-        <button type="button" class="btn quiet" onClick=${() => setQuery({ q: '' })}>
-          ${T.tasks.clear}
-        </button>
-      `
-    }
-  `;
-  return html`
-    <${EmptyState} art="tasks" title=${T.tasks.emptyTitle} actions=${actions}>
-      <p>
-        ${
-          state.q
-            ? html`
-              ${T.tasks.emptyQuery} <span class="mono">${visible(state.q)}</span>
-            `
-            : T.tasks.emptyText
-        }
-        ${range && ` ${range}`}. ${retentionText()}
-      </p>
-    </${EmptyState}>
-  `;
-}
 
 export default function Tasks({ query }) {
   const state = useMemo(() => parseUrlState(query, bootstrapData.columns), [query]);
@@ -250,7 +58,7 @@ export default function Tasks({ query }) {
     state,
     columns,
   );
-  const statistics = useStatisticsTimer();
+  const statistics = useScheduledRefresh();
   const facets = useFacets(window, statistics.refresh);
   const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
   const [all, setAll] = useState(false);
@@ -345,9 +153,7 @@ export default function Tasks({ query }) {
     if (q === state.q) reload();
   };
   const sortBy = (column) => {
-    const isDescending = ['received', 'sent', 'started', 'timestamp', 'runtime', 'wait'].includes(
-      column.sort,
-    );
+    const isDescending = comparator(column.sort) !== null;
     const [first, second] = isDescending
       ? [`-${column.sort}`, column.sort]
       : [column.sort, `-${column.sort}`];
@@ -405,7 +211,6 @@ export default function Tasks({ query }) {
     <${Page} title=${T.tasks.title} fixed actions=${actions}>
       <div class="ex">
         <div class="ex-top">
-          <${GapNotice} />
           <${SearchBox}
             value=${state.q}
             problem=${queryError}
@@ -439,6 +244,8 @@ export default function Tasks({ query }) {
               key=${state.start + state.end}
               start=${state.start}
               end=${state.end}
+              by=${state.by}
+              onBy=${(by) => setQuery({ by, b: '' })}
               onRange=${(a, b) => setQuery({ t: formatRange(a, b), b: '' })}
             />
             ${
@@ -467,13 +274,7 @@ export default function Tasks({ query }) {
               `
             }
             <span class="sp"></span>
-            <${Legend}
-              items=${[
-                ['--c-ok', T.tasks.ok],
-                ['--c-other', T.tasks.other, T.tasks.otherHint],
-                ['--c-fail', T.tasks.failed],
-              ]}
-            />
+            <${Legend} items=${LEGEND} />
           </div>
           <${Histogram}
             window=${windowParams(state, tz)}
@@ -514,6 +315,7 @@ export default function Tasks({ query }) {
               onNear=${near}
               onMoved=${moved}
               onAct=${act}
+              isOpenEnded=${!state.end && !state.brush}
             />
             ${
               !rows.total &&

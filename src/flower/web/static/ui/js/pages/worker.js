@@ -4,9 +4,11 @@ import { get } from '../api.js';
 import { denialReason } from '../currentUser.js';
 import { duration, int } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
-import { age } from '../format/time.js';
+import { age, moment } from '../format/time.js';
 import { html, useEffect, useState } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
+import { interruption } from '../recorderStatus.js';
+import { useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
@@ -29,27 +31,43 @@ import {
   useRerender,
 } from '../ui/operationsComponents.js';
 import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
+import { StaleNotice } from '../ui/staleNotice.js';
 import { useResource } from '../useResource.js';
 import { restartPool, shutDown } from '../worker/actions.js';
 import { History } from '../worker/history.js';
-import { clockDrift, Slots, WorkerStatus, workerStatus } from '../worker/status.js';
+import { clockDrift, isDown, poolSize, Slots, WorkerStatus } from '../worker/status.js';
 import { Config, Pool, Queues, System, Tasks, Types } from '../worker/tabs.js';
 
 const W = T.worker;
 /** Maximum number of unfinished tasks that are listed. */
 const MAX_UNFINISHED = 20;
+/** Seconds after which the numbers of recorded tasks are loaded again: while nothing changes, while tasks change. */
+const MAX_RECORD_AGE = 30;
+const MIN_RECORD_AGE = 5;
 /** Seconds between two inspections of an online worker while its page is visible. */
 const INSPECT_INTERVAL = 10;
+/** Milliseconds after a change of the number of running tasks at which the worker is inspected. */
+const RUNNING_INSPECT_DELAY = 500;
+/** Seconds since the last inspection before such a change causes another one. */
+const MIN_INSPECT_AGE = 3;
+/** Milliseconds after a command at which the worker is inspected. */
+const COMMAND_INSPECT_DELAYS = [400, 2000, 5000];
 
 export default function Worker({ id, query }) {
+  const refresh = useRefreshTimer(MAX_RECORD_AGE, MIN_RECORD_AGE);
   const record = useResource(
     (signal) => get(`workers/${encodeSegment(id)}`, {}, { signal }),
-    [id],
-    {
-      every: 30,
-    },
+    [id, refresh],
   );
   const inspection = useInspection(id, record.data?.worker);
+  const running = record.data?.worker.active ?? null;
+  // The list of running tasks and their number are of one moment.
+  useEffect(() => {
+    const age = Date.now() / 1000 - (inspection.data?.inspected_at ?? 0);
+    if (running === null || isDown(record.data?.worker) || age < MIN_INSPECT_AGE) return undefined;
+    const timer = setTimeout(inspection.refresh, RUNNING_INSPECT_DELAY);
+    return () => clearTimeout(timer);
+  }, [running]);
   const merge = ({ workers }) => {
     const own = workers.find((each) => each.name === id);
     if (own) record.set({ task_count: 0, states: {}, ...record.data, worker: own });
@@ -90,8 +108,9 @@ export default function Worker({ id, query }) {
       actions=${html`<${Actions} name=${id} worker=${worker} replies=${replies} inspection=${inspection} />`}
     >
       <div class="wrap">
+        <${StaleNotice} />
         <${Head} name=${id} worker=${worker} inspection=${inspection} replies=${replies} record=${record} />
-        ${worker && !worker.alive && html`<${UnfinishedTasks} name=${id} />`}
+        ${isDown(worker) && html`<${UnfinishedTasks} name=${id} />`}
         <${Body} name=${id} query=${query} worker=${worker} inspection=${inspection} replies=${replies} />
       </div>
     </${Page}>
@@ -104,7 +123,7 @@ function useInspection(name, worker) {
     /** @type {any} */ ({ data: null, problem: null, loading: true }),
   );
   const [count, setCount] = useState(0);
-  const isOffline = worker && !worker.alive;
+  const isOffline = isDown(worker);
   useEffect(() => {
     const control = new AbortController();
     const succeed = (data) => {
@@ -120,8 +139,8 @@ function useInspection(name, worker) {
       });
     setState((previous) => ({ ...previous, loading: true }));
     inspect(false).then((data) => {
-      if (!control.signal.aborted) setState({ data, problem: null, loading: data.alive });
-      return data.alive || count > 0 ? inspect(true).then(succeed, fail) : undefined;
+      if (!control.signal.aborted) setState({ data, problem: null, loading: data.alive !== false });
+      return data.alive !== false || count > 0 ? inspect(true).then(succeed, fail) : undefined;
     }, fail);
     const timer = isOffline
       ? 0
@@ -139,7 +158,7 @@ function useInspection(name, worker) {
 /** Why commands are disabled; '' if they are not. */
 const commandDenialReason = (worker, inspection) =>
   denialReason('workers') ||
-  (worker && !worker.alive
+  (isDown(worker)
     ? W.offline
     : !worker && inspection.data && !inspection.data.answered
       ? W.offline
@@ -149,7 +168,7 @@ function Actions({ name, worker, replies, inspection }) {
   const why = commandDenialReason(worker, inspection);
   const active = replies.active?.value ?? null;
   const refreshSoon = () => {
-    setTimeout(inspection.refresh, 1000);
+    for (const delay of COMMAND_INSPECT_DELAYS) setTimeout(inspection.refresh, delay);
   };
   return html`
     <button
@@ -218,6 +237,29 @@ function Head({ name, worker, inspection, replies, record }) {
         </p>
       </div>
       ${
+        worker &&
+        worker.state !== 'online' &&
+        !(worker.state === 'unknown' && interruption.value) &&
+        html`
+          <p class="pad muted">
+            ${visible(worker.state_reason)}
+            ${worker.state_since != null && html` ${W.stateSince(moment(worker.state_since))}`}
+          </p>
+        `
+      }
+      ${
+        worker?.duplicate_pids.length > 0 &&
+        html`
+          <p class="stale-note" role="status">
+            <${Icon} name="failures" />
+            <span>
+              <b>${W.duplicate(worker.duplicate_pids.join(', '))}</b> ${W.duplicateText}
+              ${' '}<code>celery worker -n worker1@%h</code>
+            </span>
+          </p>
+        `
+      }
+      ${
         inspection.problem &&
         inspection.problem.status !== 404 &&
         html`<${ErrorPanel} problem=${inspection.problem} title=${W.inspectFailed} onRetry=${inspection.refresh} />`
@@ -226,23 +268,28 @@ function Head({ name, worker, inspection, replies, record }) {
         <${Fact} name=${F.slots}>
           ${
             worker?.alive === false
-              ? html`<${Unknown} why=${T.workers.statusHint[workerStatus(worker)]} />`
+              ? html`<${Unknown} why=${worker.state_reason} />`
               : html`
                 <${Slots}
                   busy=${worker?.active ?? replies.active?.value.length ?? null}
-                  all=${stats?.pool?.['max-concurrency'] ?? null}
+                  all=${poolSize(stats?.pool)}
                 />
               `
           }
         </${Fact}>
-        <${Fact} name=${F.heartbeat}>
-          <${RelativeTime} at=${worker?.last_heartbeat_at} />
+        <${Fact} name=${F.seen}>
+          <${RelativeTime} at=${worker?.last_seen_at} />
           ${
-            worker?.freq != null &&
-            html`
-              ${' '}
-              <span class="muted small">${W.every(duration(worker.freq))}</span>
-            `
+            worker?.sends_heartbeats === false
+              ? html`
+                ${' '}
+                <span class="muted small">${W.noHeartbeats}</span>
+              `
+              : worker?.freq != null &&
+                html`
+                  ${' '}
+                  <span class="muted small" title=${W.everyHint}>${W.every(duration(worker.freq))}</span>
+                `
           }
         </${Fact}>
         <${Fact} name=${F.clock}>
@@ -269,6 +316,13 @@ function Head({ name, worker, inspection, replies, record }) {
         </${Fact}>
         <${Fact} name=${F.processed}>
           <${OptionalValue} value=${worker?.processed} show=${int} />
+          ${
+            worker?.processed != null &&
+            html`
+              ${' '}
+              <span class="muted small" title=${T.workers.processedHint}>${W.sinceStart}</span>
+            `
+          }
         </${Fact}>
         <${Fact} name=${F.uptime}>
           <${OptionalValue} value=${worker?.alive === false ? null : stats?.uptime} show=${duration} />
@@ -290,7 +344,7 @@ function Head({ name, worker, inspection, replies, record }) {
         Object.keys(record.data.states).length > 0 &&
         html`
           <div class="state-counts pad">
-            <span class="muted small">${W.states}</span>
+            <span class="muted small" title=${W.statesHint}>${W.states}</span>
             ${Object.entries(record.data.states).map(
               ([state, n]) => html`
                 <a href=${searchAddress(`worker:=${quoteValue(name)} state:${state}`)}>
@@ -305,15 +359,15 @@ function Head({ name, worker, inspection, replies, record }) {
   `;
 }
 
-/** The tasks that an offline worker had received or started and not finished. */
+/** The tasks that a worker which is down had received or started and not finished; lost ones are marked. */
 function UnfinishedTasks({ name }) {
-  const q = `worker:=${quoteValue(name)} (state:STARTED OR state:RECEIVED)`;
+  const q = `worker:=${quoteValue(name)} is:unfinished`;
   const unfinished = useResource(
     (signal) =>
       Promise.all([
         get(
           'tasks',
-          { query: q, limit: MAX_UNFINISHED, columns: 'name,state,received_at,started_at' },
+          { query: q, limit: MAX_UNFINISHED, columns: 'name,state,received_at,started_at,lost' },
           { signal },
         ),
         get('count', { query: q }, { signal }),
@@ -353,7 +407,7 @@ function UnfinishedTasks({ name }) {
               (task) => html`
                 <tr key=${task.uuid}>
                   <td>
-                    <${TaskState} state=${task.state} />
+                    <${TaskState} state=${task.state} lost=${task.lost} />
                   </td>
                   <td class="nm">
                     <${TaskName} name=${task.name} />
@@ -377,8 +431,9 @@ function UnfinishedTasks({ name }) {
 function Body({ name, query, worker, inspection, replies }) {
   const tab = query.get('tab') && query.get('tab') in W.tabs ? query.get('tab') : 'tasks';
   const why = commandDenialReason(worker, inspection);
+  // A worker replies before the command has taken effect: a pool grows one process after the other.
   const then = () => {
-    setTimeout(inspection.refresh, 400);
+    for (const delay of COMMAND_INSPECT_DELAYS) setTimeout(inspection.refresh, delay);
   };
   const size = (kind) => replies[kind]?.value?.length ?? null;
   const counts = {
@@ -396,7 +451,7 @@ function Body({ name, query, worker, inspection, replies }) {
         replies.active_queues?.value ?? null
       } why=${why} then=${then} />`,
     limits: () =>
-      html`<${Types} name=${name} registered=${replies.registered?.value ?? null} why=${why} />`,
+      html`<${Types} name=${name} registered=${replies.registered?.value ?? null} why=${why} then=${then} />`,
     config: () => html`<${Config} conf=${replies.conf?.value ?? null} />`,
     system: () => html`<${System} stats=${stats} />`,
     history: () => html`<${History} name=${name} />`,
@@ -405,7 +460,7 @@ function Body({ name, query, worker, inspection, replies }) {
     <${Tabs}
       label=${line(name, 200)}
       value=${tab}
-      note=${worker && !worker.alive && tab !== 'history' && inspectedAt ? W.lastKnown(age(inspectedAt)) : ''}
+      note=${isDown(worker) && tab !== 'history' && inspectedAt ? W.lastKnown(age(inspectedAt)) : ''}
       items=${Object.entries(W.tabs).map(([key, text]) => [key, text, counts[key] ?? null])}
     >
       ${!inspection.data && inspection.loading ? html`<${Skeleton} />` : contents[tab]()}

@@ -7,7 +7,7 @@ import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
 import { searchAddress, setQuery } from '../router.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { KeyFigure, quoteValue, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
@@ -19,8 +19,16 @@ import {
   useRerender,
 } from '../ui/operationsComponents.js';
 import { EmptyState, Loaded } from '../ui/panels.js';
+import { StaleNotice, staleClass } from '../ui/staleNotice.js';
 import { useResource } from '../useResource.js';
-import { clockDrift, latestLoad, Slots, WorkerStatus, workerStatus } from '../worker/status.js';
+import {
+  clockDrift,
+  isDown,
+  latestLoad,
+  Slots,
+  WorkerStatus,
+  workerStatus,
+} from '../worker/status.js';
 
 /** Maximum number of rows; more workers can be matching by name. */
 const MAX_ROWS = 400;
@@ -69,8 +77,8 @@ export default function Workers({ query }) {
           <span>${T.workers.refreshAll}</span>
         </button>`}
     >
-      <div class="wrap">
-        <${GapNotice} />
+      <div class=${`wrap ${staleClass()}`}>
+        <${StaleNotice} />
         <${Loaded} of=${workers}>
           ${() =>
             rows.length
@@ -102,8 +110,8 @@ function mergeRows(workers, inspections, groups) {
   const now = Date.now() / 1000;
   const isPurged = (each) =>
     bootstrapData.purge_offline != null &&
-    !each.alive &&
-    now - (each.last_heartbeat_at ?? each.last_event_at ?? 0) >= bootstrapData.purge_offline;
+    isDown(each) &&
+    now - (each.state_since ?? each.last_seen_at ?? 0) >= bootstrapData.purge_offline;
   const rows = workers
     .filter((each) => !isPurged(each))
     .map((worker) => ({
@@ -121,8 +129,8 @@ function mergeRows(workers, inspections, groups) {
         inspection,
         tasks: tasksOf.get(inspection.name) ?? null,
       });
-  const order = (row) => (row.worker?.alive ? 0 : row.worker ? 2 : 1);
-  const lastSeen = (row) => row.worker?.last_heartbeat_at ?? row.worker?.last_event_at ?? 0;
+  const order = (row) => (row.worker ? (isDown(row.worker) ? 2 : 0) : 1);
+  const lastSeen = (row) => row.worker?.last_seen_at ?? 0;
   return rows.sort(
     (a, b) =>
       order(a) - order(b) ||
@@ -133,9 +141,12 @@ function mergeRows(workers, inspections, groups) {
 
 function Figures({ rows }) {
   const online = rows.filter((row) => row.worker?.alive);
-  const unresponsive = rows.filter((row) => workerStatus(row.worker) === 'unresponsive').length;
-  const sum = (of) => online.reduce((all, row) => all + (of(row) ?? 0), 0);
-  const known = online.filter((row) => row.inspection?.concurrency != null);
+  const unknown = rows.filter((row) => row.worker?.alive === null).length;
+  // While their state is unknown, the figures are the last known ones.
+  const counted = rows.filter((row) => row.worker && !isDown(row.worker));
+  const silent = rows.filter((row) => workerStatus(row.worker) === 'silent').length;
+  const sum = (of) => counted.reduce((all, row) => all + (of(row) ?? 0), 0);
+  const known = counted.filter((row) => row.inspection?.concurrency != null);
   const busy = known.reduce(
     (all, row) => all + Math.min(row.worker.active ?? 0, row.inspection.concurrency),
     0,
@@ -146,14 +157,15 @@ function Figures({ rows }) {
       <h2 class="vh">${T.workers.summary}</h2>
       <${KeyFigure}
         name=${T.workers.figures.online}
-        value=${int(online.length)}
+        value=${unknown && !online.length ? '–' : int(online.length)}
         unit=${` / ${int(rows.length)}`}
+        note=${unknown ? T.workers.unknownCount(int(unknown)) : ''}
       />
       <${KeyFigure}
         name=${T.workers.figures.slots}
         value=${known.length ? int(busy) : '–'}
         unit=${known.length ? ` / ${int(slots)}` : ''}
-        note=${known.length || !online.length ? '' : T.ops.unknown}
+        note=${known.length || !counted.length ? '' : T.ops.unknown}
       />
       <${KeyFigure}
         name=${T.workers.figures.processed}
@@ -162,9 +174,9 @@ function Figures({ rows }) {
       />
       <${KeyFigure}
         name=${T.workers.figures.notOnline}
-        value=${int(rows.length - online.length)}
-        tone=${unresponsive ? 'bad' : ''}
-        note=${unresponsive ? `${int(unresponsive)} ${T.workers.status.unresponsive.toLowerCase()}` : ''}
+        value=${int(rows.filter((row) => isDown(row.worker)).length)}
+        tone=${silent ? 'bad' : ''}
+        note=${silent ? `${int(silent)} ${T.workers.status.silent.toLowerCase()}` : ''}
       />
     </section>
   `;
@@ -175,7 +187,7 @@ function Table({ rows, query, range, counted }) {
   const filter = query.get('show') ?? '';
   const term = text.trim().toLowerCase();
   const matches = (row) =>
-    (!filter || (filter === 'online') === !!row.worker?.alive) &&
+    (!filter || (filter === 'online' ? row.worker?.alive : isDown(row.worker))) &&
     (!term ||
       [row.name, ...(row.inspection?.queues ?? []), row.worker?.sw_ver ?? ''].some((each) =>
         each.toLowerCase().includes(term),
@@ -234,7 +246,7 @@ function Table({ rows, query, range, counted }) {
                     <th class="right" title=${T.workers.loadHint}>
                       ${C.load}
                     </th>
-                    <th class="right">${C.lastHeartbeat}</th>
+                    <th class="right">${C.lastSeen}</th>
                     <th title=${T.workers.clockHint}>${C.clock}</th>
                     <th>${C.queues}</th>
                     <th>${C.version}</th>
@@ -282,7 +294,7 @@ function Row({ row, range, counted }) {
   const q = `worker:=${quoteValue(row.name)}`;
   const t = `${range}..`;
   return html`
-    <tr class=${worker?.alive ? '' : 'gone'}>
+    <tr class=${worker && !isDown(worker) ? '' : 'gone'}>
       <td class="nm trunc name">
         <${WorkerLink} name=${row.name} />
       </td>
@@ -291,8 +303,8 @@ function Row({ row, range, counted }) {
       </td>
       <td>
         ${
-          worker && !worker.alive
-            ? html`<${Unknown} why=${T.workers.statusHint[workerStatus(worker)]} />`
+          isDown(worker)
+            ? html`<${Unknown} why=${worker.state_reason} />`
             : html`<${Slots} busy=${worker?.active ?? null} all=${inspection?.concurrency ?? null} />`
         }
       </td>
@@ -323,7 +335,7 @@ function Row({ row, range, counted }) {
         <${OptionalValue} value=${latestLoad(worker?.loadavg)} />
       </td>
       <td class="right">
-        <${RelativeTime} at=${worker?.last_heartbeat_at ?? worker?.last_event_at} />
+        <${RelativeTime} at=${worker?.last_seen_at} />
       </td>
       <td class=${clockDrift(worker) && clockDrift(worker) !== T.workers.noDrift ? 'warn' : 'muted'}>
         ${clockDrift(worker) || html`<${Unknown} />`}

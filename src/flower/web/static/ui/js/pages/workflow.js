@@ -8,7 +8,7 @@ import { html } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { Graph, Waterfall } from '../task/graph.js';
 import { CopyButton, Fact, FINAL_STATES, quoteValue, TaskState } from '../ui/components.js';
@@ -108,7 +108,6 @@ export default function Workflow({ id }) {
         </a>`}
     >
       <div class="wrap workflow">
-        <${GapNotice} />
         ${
           workflow.problem &&
           html`<${ErrorPanel} problem=${workflow.problem} onRetry=${workflow.reload} />`

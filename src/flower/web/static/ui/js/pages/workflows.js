@@ -10,9 +10,10 @@ import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, setQuery } from '../router.js';
 import { SearchBox } from '../search/searchBox.js';
-import { GapNotice, Page } from '../shell/page.js';
+import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
 import { RowTime, TaskName } from '../ui/components.js';
+import { RangeGapNote } from '../ui/gapNote.js';
 import { EmptyState, ErrorPanel, Skeleton } from '../ui/panels.js';
 import { toastProblem } from '../ui/toast.js';
 import { useResource } from '../useResource.js';
@@ -98,7 +99,6 @@ export default function Workflows({ query }) {
         />`}
     >
       <div class="wrap">
-        <${GapNotice} />
         <${SearchBox} value=${q} problem=${queryError} onSearch=${(text) => setQuery({ q: text })} />
         ${
           list.first.problem &&
@@ -134,6 +134,10 @@ export default function Workflows({ query }) {
                       </tbody>
                     </table>
                   </div>
+                  <${RangeGapNote}
+                    from=${Math.min(...list.rows.map((each) => each.started_at ?? Infinity))}
+                    to=${Math.max(...list.rows.map((each) => (each.started_at ?? 0) + (each.duration ?? 0)))}
+                  />
                 </section>
               `
               : html`

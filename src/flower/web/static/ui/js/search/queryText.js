@@ -38,3 +38,12 @@ export function toggleFacetValue(facet, { selected, remaining_query }, value) {
     .filter(Boolean)
     .join(' ');
 }
+
+const LOST = /(^|\s)is:lost(?=\s|$)/;
+
+/** Whether the query selects lost tasks. @param {string} query */
+export const selectsLost = (query) => LOST.test(query);
+
+/** The query with `is:lost` added or removed. @param {string} query */
+export const toggleLost = (query) =>
+  selectsLost(query) ? query.replace(LOST, '').trim() : appendTerm(query, 'is:lost');

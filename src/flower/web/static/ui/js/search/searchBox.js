@@ -58,7 +58,12 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
   const request = useRef(/** @type {AbortController | null} */ (null));
   const timer = useRef(0);
   /** The tokens of `text`; `exact` is the last text that the server has answered for. */
-  const known = useRef({ text: '', tokens: /** @type {any[]} */ ([]), exact: '' });
+  const known = useRef({
+    text: '',
+    tokens: /** @type {any[]} */ ([]),
+    warnings: /** @type {any[]} */ ([]),
+    exact: '',
+  });
   const [, rerender] = useState(0);
   known.current.tokens = carryTokens(known.current.text, known.current.tokens, text);
   known.current.text = text;
@@ -88,7 +93,7 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
         (response) => {
           if (control.signal.aborted) return;
           const tokens = convertPositions(typed, response.tokens);
-          known.current = { text: typed, tokens, exact: typed };
+          known.current = { text: typed, tokens, warnings: response.warnings, exact: typed };
           const { kind, field, start, end, completions } = response;
           if (isOpen)
             setList({
@@ -162,6 +167,8 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
     complete(event.target.value, event.target.selectionStart);
   };
   const shownProblem = problem && text.trim() === value.trim() ? problem : null;
+  const isCurrent = text.trim() === value.trim() && known.current.exact.trim() === value.trim();
+  const warnings = isCurrent && !shownProblem ? known.current.warnings : [];
   return html`
     <div class="sb" role="search">
       <div class=${`sb-box${shownProblem ? ' wrong' : ''}`}>
@@ -273,6 +280,12 @@ export function SearchBox({ value, problem, onSearch, end = null }) {
               `
             }
           </p>
+        `
+      }
+      ${
+        warnings.length > 0 &&
+        html`
+          <p class="sb-warning" role="status">${warnings.map((each) => each.message).join(' · ')}</p>
         `
       }
     </div>

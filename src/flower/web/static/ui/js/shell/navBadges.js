@@ -4,7 +4,7 @@ import { get } from '../api.js';
 import { DEFAULT_RANGE, UNRESOLVED } from '../failures/statuses.js';
 import { signal, useEffect } from '../lib.js';
 import { T } from '../strings.js';
-import { workerStatus } from '../worker/status.js';
+import { isDown, workerStatus } from '../worker/status.js';
 
 /** Seconds before the first request; the requests of the page itself go first. */
 const FIRST_DELAY = 1.5;
@@ -28,8 +28,8 @@ const LOADERS = {
     ),
   workers: () =>
     get('workers').then(({ workers }) => ({
-      n: workers.filter((each) => each.alive).length,
-      hot: workers.some((each) => workerStatus(each) === 'unresponsive'),
+      n: workers.filter((each) => !isDown(each)).length,
+      hot: workers.some((each) => workerStatus(each) === 'silent'),
       word: T.workers.status.online.toLowerCase(),
     })),
   queues: () =>

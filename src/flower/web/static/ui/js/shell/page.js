@@ -3,8 +3,8 @@
 import { visible } from '../format/text.js';
 import { span } from '../format/time.js';
 import { html, useEffect } from '../lib.js';
-import { connectionState, paused, status, togglePaused } from '../liveStream.js';
-import { gapMessage, recorderMessage } from '../recorderStatus.js';
+import { connectionState, health, paused, status, togglePaused } from '../liveStream.js';
+import { interruption, recorderMessage } from '../recorderStatus.js';
 import { T } from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { sidebarOpen } from './sidebarState.js';
@@ -62,6 +62,7 @@ const STATE_TEXTS = {
   none: T.live.none,
   idle: T.live.idle,
 };
+const BROKEN_TEXTS = { disconnected: T.live.unreachable, behind: T.live.stale };
 /** Seconds of recorder lag above which the delay is shown. */
 const MAX_LAG = 3;
 
@@ -69,8 +70,17 @@ export function LivePill() {
   const state = connectionState.value;
   const recorder = recorderMessage(status.value);
   const lag = status.value?.recorder?.lag ?? 0;
-  const stopped = status.value && recorder.level === 'bad' && state !== 'paused';
-  const text = stopped ? T.live.stopped : STATE_TEXTS[state];
+  // Without a connection, the last status is not current: a server that stops reports the end of its recorder first.
+  const isCurrent = state !== 'paused' && state !== 'reconnecting';
+  const broken = isCurrent ? interruption.value : null;
+  const stopped = status.value && isCurrent && (recorder.level === 'bad' || broken);
+  const isEmpty = !stopped && state === 'live' && health.value?.status === 'unknown';
+  const text = stopped
+    ? (BROKEN_TEXTS[broken?.kind ?? ''] ?? T.live.stopped)
+    : isEmpty
+      ? T.live.noData
+      : STATE_TEXTS[state];
+  const style = broken?.kind === 'behind' ? 'late' : stopped ? 'bad' : isEmpty ? 'none' : state;
   const note =
     state === 'paused'
       ? T.live.pauseHint
@@ -79,12 +89,13 @@ export function LivePill() {
         : '';
   const hint = [
     stopped
-      ? recorder.text
+      ? (broken?.text ?? recorder.text)
       : state === 'none'
         ? T.live.noneHint
         : paused.value
           ? T.live.toResume
           : T.live.toPause,
+    isEmpty && health.value.summary,
     note && lag > MAX_LAG && T.live.delayedHint,
   ]
     .filter(Boolean)
@@ -92,7 +103,7 @@ export function LivePill() {
   return html`
     <button
       type="button"
-      class=${`live ${stopped ? 'bad' : state}${lag > MAX_LAG ? ' late' : ''}`}
+      class=${`live ${style}${lag > MAX_LAG ? ' late' : ''}`}
       aria-pressed=${paused.value ? 'false' : 'true'}
       title=${hint}
       onClick=${togglePaused}
@@ -102,18 +113,4 @@ export function LivePill() {
       ${note && html`<small>${note}</small>`}
     </button>
   `;
-}
-
-/** A warning above a page when events may be missing. */
-export function GapNotice() {
-  const text = gapMessage(status.value);
-  return (
-    text &&
-    html`
-      <p class="gap">
-        <${Icon} name="failures" />
-        ${visible(text)}
-      </p>
-    `
-  );
 }

@@ -5,10 +5,11 @@ import { currentUser } from '../currentUser.js';
 import { compact } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { age } from '../format/time.js';
+import { gaps } from '../gaps.js';
 import { html, useEffect } from '../lib.js';
 import { status } from '../liveStream.js';
 import { recorderMessage } from '../recorderStatus.js';
-import { href, route } from '../router.js';
+import { address, href, route } from '../router.js';
 import { findRoute, ROUTES } from '../routes.js';
 import {
   readSavedSearches,
@@ -16,9 +17,11 @@ import {
   savedSearchAddress,
   savedSearches,
 } from '../savedSearches.js';
+import { signOut } from '../signOut.js';
 import { T } from '../strings.js';
 import { setTheme, themeSetting } from '../theme.js';
 import { Segmented } from '../ui/components.js';
+import { GapList } from '../ui/gapNote.js';
 import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { openCommandPalette } from './commandPalette.js';
@@ -146,6 +149,27 @@ export function Sidebar() {
   `;
 }
 
+/** Seconds after its end for which a gap is counted beside the state of the recorder. */
+const RECENT_GAP = 86_400;
+
+/** The gaps of the last day, in a pane. */
+function RecentGaps() {
+  const recent = gaps.value.filter((gap) => gap.to > Date.now() / 1000 - RECENT_GAP);
+  if (!recent.length) return null;
+  return html`
+    <span class="sp"></span>
+    <${Popover} label=${T.gaps.title} text=${T.gaps.count(recent.length)} cls="gaps-btn">
+      ${(close) => html`
+        <div class="pad">
+          <p class="muted small">${T.gaps.text}</p>
+          <${GapList} of=${recent} close=${close} />
+          <a class="link small" href=${address('settings', { show: 'gaps' })}>${T.gaps.all}</a>
+        </div>
+      `}
+    </${Popover}>
+  `;
+}
+
 function SidebarFooter() {
   const recorder = status.value ? recorderMessage(status.value) : null;
   const lastEventAt = status.value?.recorder?.last_event_at;
@@ -164,6 +188,7 @@ function SidebarFooter() {
                 html`<small> ${T.recorder.last(age(lastEventAt, status.value.receivedAt))}</small>`
               }
             </span>
+            <${RecentGaps} />
           </div>
         `
       }
@@ -203,7 +228,7 @@ function SidebarFooter() {
                 bootstrapData.login &&
                   currentUser.value?.auth_method === 'session' && [
                     T.nav.signOut,
-                    href('logout'),
+                    signOut,
                     { icon: 'right' },
                   ],
               ]}

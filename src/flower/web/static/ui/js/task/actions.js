@@ -1,11 +1,14 @@
 // Actions on one task, each behind a dialog.
 
-import { post, RawJson } from '../api.js';
+import { get, post, RawJson } from '../api.js';
+import { denialReason } from '../currentUser.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
+import { isRunning } from '../ui/components.js';
 import { confirmAction, showDialog } from '../ui/dialog.js';
+import { Icon } from '../ui/icons.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { toast, toastProblem } from '../ui/toast.js';
 import { toJson } from './literalTree.js';
@@ -22,6 +25,58 @@ const planFacts = (plan) => [
   [T.task.kwargs, T.task.argumentSources[plan.kwargs_from] ?? plan.kwargs_from],
   ...(plan.queue ? [[T.task.facts.queue, line(plan.queue, 80)]] : []),
 ];
+
+/** The root of the workflow that the task belongs to, as far as its record shows; null if none. */
+const findRoot = ({ uuid, root_id: root, parent_id: parent, children }) =>
+  [root, parent].find((each) => each && each !== uuid) ?? (children?.length ? uuid : null);
+
+/** A warning that the later steps of the workflow are not sent, and the re-run of its root instead. */
+const WorkflowNotice = ({ task, root, close, done }) =>
+  root &&
+  html`
+    <div class="notice warn" role="status">
+      <${Icon} name="workflows" />
+      <div>
+        <p>${T.task.workflowRerun}</p>
+        ${root !== task.uuid && html`<p>${T.task.rootRerunText}</p>`}
+      </div>
+      ${
+        root !== task.uuid &&
+        html`
+          <button
+            type="button"
+            class="btn"
+            onClick=${() => {
+              close(null);
+              rerunRoot(root, done);
+            }}
+          >
+            ${T.task.rootRerun}
+          </button>
+        `
+      }
+    </div>
+  `;
+
+const rerunRoot = (root, done) =>
+  get(`tasks/${encodeSegment(root)}`).then((task) => openRerunDialog(task, done), toastProblem);
+
+/** Opens the dialog to run the task again; disabled if the user may not. */
+export function RerunButton({ task, reload }) {
+  const why = denialReason('tasks');
+  return html`
+    <button
+      type="button"
+      class="btn"
+      disabled=${!!why}
+      title=${why || null}
+      onClick=${() => openRerunDialog(task, reload)}
+    >
+      <${Icon} name="retry" />
+      <span>${T.task.rerun}</span>
+    </button>
+  `;
+}
 
 /**
  * Re-runs the task unchanged after confirmation; opens the edit dialog if its arguments are not known.
@@ -40,9 +95,13 @@ export async function openRerunDialog(task, done) {
     toastProblem(problem);
     return;
   }
-  const more =
-    plan.unknown_options.length > 0 &&
-    html`<p class="muted small">${T.task.unknownOptions(plan.unknown_options.join(', '))}</p>`;
+  const more = (close) => html`
+    ${
+      plan.unknown_options.length > 0 &&
+      html`<p class="muted small">${T.task.unknownOptions(plan.unknown_options.join(', '))}</p>`
+    }
+    <${WorkflowNotice} task=${task} root=${plan.workflow} close=${close} done=${done} />
+  `;
   if (
     !(await confirmAction({
       title: T.task.rerunTitle(visible(task.name ?? task.uuid)),
@@ -69,7 +128,8 @@ export async function openEditDialog(task, done, problem = null) {
   const response = await showDialog({
     title: T.task.editTitle(visible(task.name ?? task.uuid)),
     wide: true,
-    body: (close) => html`<${EditForm} task=${task} first=${problem} close=${close} />`,
+    body: (close) =>
+      html`<${EditForm} task=${task} first=${problem} close=${close} done=${done} />`,
   });
   if (response) {
     toastSent(response);
@@ -77,7 +137,7 @@ export async function openEditDialog(task, done, problem = null) {
   }
 }
 
-function EditForm({ task, first, close }) {
+function EditForm({ task, first, close, done }) {
   const [value, setValue] = useState({
     args: toJson(task.values?.args) ?? '',
     kwargs: toJson(task.values?.kwargs) ?? '',
@@ -145,6 +205,7 @@ function EditForm({ task, first, close }) {
       <p>
         ${T.task.rerunText} ${T.task.editHint}
       </p>
+      <${WorkflowNotice} task=${task} root=${findRoot(task)} close=${close} done=${done} />
       ${area('args', T.task.argsLabel, 3)}
       ${area('kwargs', T.task.kwargsLabel, 5)}
       <div class="three">
@@ -217,8 +278,14 @@ function EditForm({ task, first, close }) {
 
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGQUIT', 'SIGUSR1'];
 
-/** @param {'revoke' | 'terminate' | 'abort'} action @param {any} task @param {() => void} done */
+/**
+ * Stops the task after confirmation. Revoke does not stop a running task, so Terminate is offered then.
+ * @param {'revoke' | 'terminate' | 'abort'} action
+ * @param {any} task
+ * @param {() => void} done
+ */
 export async function stopTask(action, task, done) {
+  const continues = action === 'revoke' && isRunning(task);
   let signal = SIGNALS[0];
   const more =
     action === 'terminate' &&
@@ -238,7 +305,7 @@ export async function stopTask(action, task, done) {
   if (
     !(await confirmAction({
       title: T.task[`${action}Title`],
-      text: T.task[`${action}Text`],
+      text: continues ? T.task.revokeRunningText : T.task[`${action}Text`],
       verb: T.task[action].replace('…', ''),
       more,
     }))
@@ -246,7 +313,11 @@ export async function stopTask(action, task, done) {
     return;
   await post(taskPath(task, action), action === 'terminate' ? { signal } : undefined).then(
     (response) => {
-      toast(line(response.message, 200));
+      if (continues)
+        toast(T.task.revokeContinues, {
+          action: [T.task.terminate, () => stopTask('terminate', task, done)],
+        });
+      else toast(line(response.message, 200));
       done();
     },
     toastProblem,

@@ -2,10 +2,12 @@
 
 import { duration } from '../format/numbers.js';
 import { line, nameParts, visible } from '../format/text.js';
+import { findGaps, gaps, gapText } from '../gaps.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
 import { T } from '../strings.js';
-import { StateShape, stateClass, TaskName } from '../ui/components.js';
+import { LostMark, StateShape, stateClass, TaskName } from '../ui/components.js';
+import { GapNote } from '../ui/gapNote.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { BOX, layoutTree } from './graphLayout.js';
 
@@ -46,7 +48,11 @@ function Box({ node, position, me }) {
     ? T.task.notRecordedNode
     : [
         short(module.replace(/\.$/, ''), 12),
-        node.runtime != null ? duration(node.runtime) : T.state(node.state).toLowerCase(),
+        node.lost
+          ? T.lost.mark
+          : node.runtime != null
+            ? duration(node.runtime)
+            : T.state(node.state).toLowerCase(),
       ]
         .filter(Boolean)
         .join(' · ');
@@ -67,7 +73,10 @@ function Box({ node, position, me }) {
         `${line(short(name, maxLength), 40)} ${line(note, 40)}`,
         visible(node.name ?? node.uuid),
         node.recorded ? T.state(node.state) : T.task.notRecordedNode,
-      ].join(', ')}
+        node.lost && T.lost.hint(visible(node.lost.detail)),
+      ]
+        .filter(Boolean)
+        .join(', ')}
       aria-current=${me ? 'true' : null}
     >
       <rect x=${left} y=${top} width=${BOX.width} height=${BOX.height} rx="7" />
@@ -177,10 +186,13 @@ export function Waterfall({ workflow, uuid, limit = 200 }) {
   const end = Math.max(
     ...nodes.map((node) => node.ended_at ?? node.started_at),
     (Date.now() / 1000) *
-      (nodes.some((node) => node.ended_at == null && node.state === 'STARTED') ? 1 : 0),
+      (nodes.some((node) => node.ended_at == null && node.state === 'STARTED' && !node.lost)
+        ? 1
+        : 0),
   );
   const span = end - start || 0.001;
   const x = (t) => `${(100 * Math.max(0, t - start)) / span}%`;
+  const marks = findGaps(gaps.value, start, end);
   return html`
     <div class="wfall" tabindex="0" role="group" aria-label=${T.task.waterfall}>
       ${nodes.slice(0, limit).map((node) => {
@@ -195,14 +207,27 @@ export function Waterfall({ workflow, uuid, limit = 200 }) {
             <span class="trunc" style=${{ paddingLeft: `${Math.min(node.depth, 8) * 10}px` }}>
               <${StateShape} state=${node.state} />
               <${TaskName} name=${node.name} />
+              ${node.lost && html`${' '}<${LostMark} reason=${node.lost.detail} />`}
             </span>
             <span class="tr">
+              ${marks.map(
+                (gap) => html`
+                  <u
+                    class="hatch"
+                    title=${visible(gapText(gap))}
+                    style=${{
+                      left: x(gap.from),
+                      width: `${(100 * (Math.min(gap.to, end) - Math.max(gap.from, start))) / span}%`,
+                    }}
+                  ></u>
+                `,
+              )}
               <i
                 class="wait"
                 style=${{ left: x(node.started_at), width: `${(100 * waits) / span}%` }}
               ></i>
               <i
-                class=${node.state === 'FAILURE' ? 'fail' : 'run'}
+                class=${node.lost ? 'lost' : node.state === 'FAILURE' ? 'fail' : 'run'}
                 style=${{ left: x(node.started_at + waits), width: `${(100 * runs) / span}%` }}
               ></i>
             </span>
@@ -211,6 +236,7 @@ export function Waterfall({ workflow, uuid, limit = 200 }) {
         `;
       })}
       ${nodes.length > limit && html`<p class="muted pad16">${T.task.partialWorkflow}</p>`}
+      <${GapNote} of=${marks} />
     </div>
   `;
 }

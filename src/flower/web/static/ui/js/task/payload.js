@@ -11,7 +11,7 @@ import { emptyText, keyText } from './literalTree.js';
 const MAX_TEXT = 64 * 1024;
 const OPEN_DEPTH = 3;
 const MAX_ITEMS = 200;
-const REDACTED = /^(['"])(?:\*{3,}|\[redacted\])\1$/;
+const REDACTED = /^(['"])(?:\*{3,}(?:[a-z-]+\*{3})?|\[redacted\])\1$/;
 
 /** Text that is cut if it is long, with a button that expands it. @param {{text: string}} props */
 export function CollapsedText({ text }) {
@@ -204,6 +204,16 @@ function CustomData({ data }) {
   `;
 }
 
+/** The masked values of a field, and the redaction rule of each. @param {{values: any[]}} props */
+function Masked({ values }) {
+  if (!values.length) return null;
+  return html`
+    <p class="r muted small">
+      ${T.task.maskedValues(values.map((each) => visible(T.task.maskedValue(each))).join(', '))}
+    </p>
+  `;
+}
+
 /** @param {{task: any}} props response of `GET /tasks/{uuid}` */
 export function Payload({ task }) {
   const size = (key) => task.values?.[key]?.items?.length ?? null;
@@ -254,6 +264,7 @@ export function Payload({ task }) {
         </span>
       </div>
       <div role="tabpanel" id="payload" aria-labelledby="payload-tab" class="payload">
+        <${Masked} values=${(task.masked ?? []).filter((each) => each.field === selected)} />
         ${
           selected === 'data'
             ? html`<${CustomData} data=${task.data} />`

@@ -1,5 +1,5 @@
-// The previous and next task: in the list from which the task was opened, else by the time it was
-// received.
+// The previous and next task: in the list from which the task was opened, else by the time of the
+// tasks.
 
 import { get } from '../api.js';
 import { encodeSegment, href, navigate } from '../router.js';
@@ -16,9 +16,8 @@ export const rememberList = (ids) => {
 export async function openAdjacentTask(task, step) {
   const index = list.indexOf(task.uuid);
   let next = index >= 0 ? list[index + step] : undefined;
-  if (index < 0 && task.received_at != null) {
-    const window =
-      step > 0 ? { end: task.received_at } : { start: task.received_at, sort: 'received' };
+  if (index < 0 && task.time_at != null) {
+    const window = step > 0 ? { end: task.time_at } : { start: task.time_at, sort: 'time' };
     const response = await get('tasks', { ...window, columns: 'uuid', limit: 5 }).catch(() => null);
     next = response?.tasks.find(({ uuid }) => uuid !== task.uuid)?.uuid;
   }

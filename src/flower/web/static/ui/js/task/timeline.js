@@ -1,8 +1,10 @@
 // Attempts over time, one lane each: a thin line is waiting, dashes are the retry delay, a block is
-// running.
+// running, an outlined block has no known outcome, a hatched area is a gap in the recording.
 
 import { duration } from '../format/numbers.js';
+import { line, visible } from '../format/text.js';
 import { clock, hover } from '../format/time.js';
+import { findGaps, gapText } from '../gaps.js';
 import { html } from '../lib.js';
 import { T } from '../strings.js';
 import { buildTimeline } from './attempts.js';
@@ -32,12 +34,26 @@ export const TimelineLegend = () => html`
   </div>
 `;
 
-/** @param {{task: any, now: number}} props */
-export function Timeline({ task, now }) {
-  const chart = buildTimeline(task, now);
+/** What is known of the end of an attempt. @param {import('./attempts.js').Lane} lane */
+function outcomeText(lane) {
+  if (lane.state) return T.task.outcomes[lane.state] ?? lane.state.toLowerCase();
+  return lane.lost ? T.task.lostAttempt : T.task.inProgress;
+}
+
+/**
+ * @param {{task: any, now: number, gaps?: any[], attempts?: any[] | null}} props gaps: those in the life
+ *   of the task; attempts: of an earlier run, instead of those of the current one
+ */
+export function Timeline({ task, now, gaps = [], attempts = null }) {
+  const chart = buildTimeline(task, now, attempts);
   if (!chart) return html`<p class="muted pad16">${T.task.noTimes}</p>`;
   const span = (chart.end - chart.start || 0.001) * LABEL_ROOM;
   const x = (t) => (100 * (t - chart.start)) / span;
+  const marks = findGaps(gaps, chart.start, chart.end).map((gap) => {
+    const left = Math.max(0, x(gap.from));
+    return { gap, left, width: Math.max(0.4, Math.min(100, x(gap.to)) - left) };
+  });
+  const workers = new Set(chart.lanes.map((lane) => lane.worker).filter(Boolean));
   return html`
     <div class="wf" role="group" aria-label=${T.task.timelineLabel(chart.lanes.length)}>
       <div class="ax" aria-hidden="true">
@@ -54,21 +70,37 @@ export function Timeline({ task, now }) {
         )}
       </div>
       ${chart.lanes.map((lane) => {
-        const outcome = lane.state
-          ? (T.task.outcomes[lane.state] ?? lane.state.toLowerCase())
-          : T.task.inProgress;
+        const outcome = outcomeText(lane);
         const delay = lane.pieces.find((piece) => piece.kind === 'wait' || piece.kind === 'back');
-        const run = lane.pieces.find((piece) => piece.kind === 'run' || piece.kind === 'fail');
+        const run = lane.pieces.find((piece) => ['run', 'fail'].includes(piece.kind));
         const label = [run && duration(lane.ran ?? run.to - run.from), outcome]
           .filter(Boolean)
           .join(', ');
         return html`
           <div class="lane">
             <span>
-              ${T.task.attempt(lane.number + 1)}
-              ${lane.pid != null && html`<span class="muted"> · ${T.task.pid(lane.pid)}</span>`}
+              ${T.task.attempt(lane.number)}
+              ${
+                workers.size > 1 && lane.worker
+                  ? html`
+                    <span class="muted" title=${visible(lane.worker)}>
+                      ${' · '}${line(lane.worker.replace(/^celery@/, ''), 40)}
+                    </span>
+                  `
+                  : lane.pid != null && html`<span class="muted"> · ${T.task.pid(lane.pid)}</span>`
+              }
+              ${lane.isRedelivered && html`<span class="vh"> ${T.task.redelivered}</span>`}
             </span>
             <div class="tr">
+              ${marks.map(
+                ({ gap, left, width }) => html`
+                  <u
+                    class="hatch"
+                    style=${{ left: `${left}%`, width: `${width}%` }}
+                    title=${visible(gapText(gap))}
+                  ></u>
+                `,
+              )}
               ${lane.pieces.map(
                 (piece) => html`
                   <i
@@ -85,7 +117,8 @@ export function Timeline({ task, now }) {
                 `,
               )}
               <em
-                class=${lane.state === 'FAILURE' ? 'bad' : ''}
+                class=${lane.state === 'FAILURE' ? 'bad' : lane.lost ? 'warn' : ''}
+                title=${[lane.lost, lane.isRedelivered && T.task.redelivered].filter(Boolean).join('. ') || null}
                 style=${{ left: `${x(lane.end)}%` }}
               >
                 <span class="vh">

@@ -9,6 +9,7 @@ import { T } from '../strings.js';
 import { CopyButton, Segmented } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { useResource } from '../useResource.js';
+import { splitRuns } from './attempts.js';
 import { CollapsedText } from './payload.js';
 import { groupLibraryFrames, parseTraceback, shortPath } from './stackFrames.js';
 
@@ -102,19 +103,25 @@ function SimilarFailures({ failure }) {
 
 /** @param {{task: any}} props */
 export function Failure({ task }) {
-  const withText = (task.attempts ?? []).filter((each) => each.traceback || each.exception);
-  const [number, setNumber] = useState(/** @type {number | null} */ (null));
+  const attempts = splitRuns(task).current;
+  const withText = attempts.filter((each) => each.traceback || each.exception);
+  const [ordinal, setOrdinal] = useState(/** @type {number | null} */ (null));
   const [asText, setAsText] = useState(false);
-  const chosen = number === null ? null : withText.find((each) => each.number === number);
+  const chosen =
+    withText.find((each) => each.ordinal === ordinal) ?? withText[withText.length - 1] ?? null;
   const { exception, traceback } = chosen ?? task;
   if (!exception && !traceback && !withText.length) return null;
   const all = parseTraceback(traceback);
   const out = all[all.length - 1];
   const [type, message] = out?.type ? [out.type, out.message] : exceptionParts(exception);
-  const lastNumber = withText[withText.length - 1]?.number;
   return html`
     <section class="panel" aria-label=${T.task.exception}>
       <div class="exc-h">
+        ${
+          chosen &&
+          attempts.length > 1 &&
+          html`<h2>${T.task.attemptFailed(chosen.ordinal, attempts.length)}</h2>`
+        }
         <div class="exc-l">
           <span class=${`ty${(chosen?.state ?? task.state) === 'RETRY' ? ' warn' : ''}`}>
             ${line(type || T.task.exception, 200)}
@@ -127,9 +134,9 @@ export function Failure({ task }) {
                 label=${T.task.facts.attempts}
                 items=${withText
                   .slice(-6)
-                  .map((each) => [String(each.number), String(each.number + 1)])}
-                value=${String(number ?? lastNumber)}
-                onPick=${(each) => setNumber(Number(each))}
+                  .map((each) => [String(each.ordinal), T.task.attempt(each.ordinal)])}
+                value=${String(chosen?.ordinal)}
+                onPick=${(each) => setOrdinal(Number(each))}
               />
             `
           }

@@ -2,11 +2,15 @@
 // table.
 
 import { clock, day, moment } from '../format/time.js';
+import { findGaps, gapText, gaps as recordedGaps } from '../gaps.js';
 import { html, signal, useEffect, useRef, useState } from '../lib.js';
 import { T } from '../strings.js';
 import { theme } from '../theme.js';
+import { RangeGapNote } from './gapNote.js';
 
 const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
+/** Pixels that a gap is wide at least, so that it can be seen. */
+const MIN_GAP_WIDTH = 4;
 const filterDecades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
 const readColorToken = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -25,19 +29,21 @@ const fetchLibrary = () => {
     );
 };
 
-/** Cumulative sums of the series, for stacked charts. */
+/** Cumulative sums of the series, for stacked charts; null where no series has a value. */
 export function stackSeries(data) {
   const out = [data[0]];
   let below = null;
   for (const series of data.slice(1)) {
-    const sums = series.map((v, i) => (v ?? 0) + (below?.[i] ?? 0));
+    const sums = series.map((v, i) =>
+      v == null && below?.[i] == null ? null : (v ?? 0) + (below?.[i] ?? 0),
+    );
     out.push(sums);
     below = sums;
   }
   return out;
 }
 
-function tooltip(series, format, rawOf, width) {
+function tooltip(series, format, rawOf, width, gapsOf) {
   let el;
   const line = (name, value) => {
     const row = document.createElement('div');
@@ -67,10 +73,42 @@ function tooltip(series, format, rawOf, width) {
               line(each.label, data[k + 1][idx] == null ? '–' : format(data[k + 1][idx])),
             )
             .reverse(),
+          ...findGaps(gapsOf(), data[0][idx], data[0][idx] + width).map((gap) =>
+            line(T.gaps.short, gap.reason),
+          ),
         );
         const w = el.offsetWidth;
         el.style.left = `${left + w + 20 > u.over.clientWidth ? Math.max(0, left - w - 12) : left + 12}px`;
         el.style.top = '4px';
+      },
+    },
+  };
+}
+
+/** Marks gaps by hatched areas over the chart. */
+function gapMarks(gapsOf) {
+  let box;
+  return {
+    hooks: {
+      init: (u) => {
+        box = document.createElement('div');
+        box.className = 'gap-marks';
+        u.over.prepend(box);
+      },
+      draw: (u) => {
+        const { min, max } = u.scales.x;
+        const width = u.over.clientWidth;
+        const marks = min == null ? [] : findGaps(gapsOf(), min, max);
+        box.replaceChildren(
+          ...marks.map((gap) => {
+            const left = Math.max(0, u.valToPos(gap.from, 'x'));
+            const right = gap.to > max ? width : u.valToPos(gap.to, 'x');
+            const mark = document.createElement('i');
+            mark.style.left = `${Math.min(left, width - MIN_GAP_WIDTH)}px`;
+            mark.style.width = `${Math.max(MIN_GAP_WIDTH, right - left)}px`;
+            return mark;
+          }),
+        );
       },
     },
   };
@@ -91,13 +129,15 @@ const formatTimeAxis = (_, values) => {
   );
 };
 
+const affectsAll = () => true;
+
 /**
  * From the first time to the end of the last bucket. For a single time uPlot would show three years.
  * @param {number[]} times
  * @param {number} bucket
  * @returns {[number, number] | null}
  */
-const timeExtent = (times, bucket) =>
+export const timeExtent = (times, bucket) =>
   times.length ? [times[0], Math.max(times[times.length - 1] + bucket, times[0] + 1)] : null;
 
 /**
@@ -105,9 +145,10 @@ const timeExtent = (times, bucket) =>
  *   width?: number}[], height?: number, axes?: boolean, stack?: boolean, bars?: boolean, log?:
  *   boolean, format?: (n: number) => string, axisFormat?: (n: number) => string, bucket?: number,
  *   range?: [number, number] | null, onBrush?: (from: number, to: number) => void, brush?: [number,
- *   number] | null, label: string, keyed?: string}} props
+ *   number] | null, label: string, keyed?: string, affects?: (gap: any) => boolean}} props
  * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width of a
- * bucket in seconds; keyed: the chart is created again when this text changes
+ * bucket in seconds; keyed: the chart is created again when this text changes; affects: whether the
+ * data of the chart is incomplete in this gap
  */
 export function Chart({
   data,
@@ -125,11 +166,13 @@ export function Chart({
   brush = null,
   label,
   keyed = '',
+  affects = affectsAll,
 }) {
+  const gaps = recordedGaps.value.filter(affects);
   const box = useRef(/** @type {any} */ (null));
   const plot = useRef(/** @type {any} */ (null));
-  const latest = useRef({ data, onBrush, brush, bucket, range });
-  latest.current = { data, onBrush, brush, bucket, range };
+  const latest = useRef({ data, onBrush, brush, bucket, range, gaps });
+  latest.current = { data, onBrush, brush, bucket, range, gaps };
   const shape = (d) => {
     const all = stack ? stackSeries(d) : d;
     return [all[0], ...all.slice(1).reverse()];
@@ -177,7 +220,16 @@ export function Chart({
         height,
         legend: { show: false },
         padding: [8, 6, axes ? 0 : 7, 0],
-        plugins: [tooltip(series, format, () => latest.current.data, latest.current.bucket)],
+        plugins: [
+          tooltip(
+            series,
+            format,
+            () => latest.current.data,
+            latest.current.bucket,
+            () => latest.current.gaps,
+          ),
+          gapMarks(() => latest.current.gaps),
+        ],
         cursor: {
           y: false,
           points: { show: false },
@@ -256,13 +308,20 @@ export function Chart({
     showBrush();
   }, [data]);
   useEffect(showBrush, [brush?.[0], brush?.[1]]);
-  return html`<div ref=${box} role="img" aria-label=${label} style=${{ height: `${height}px` }}></div>`;
+  const shown = findGaps(gaps, ...(range ?? timeExtent(data[0], bucket) ?? [0, -1]));
+  useEffect(() => {
+    plot.current?.redraw(false, false);
+  }, [shown.map(gapText).join()]);
+  const name = shown.length ? `${label}. ${T.gaps.label(shown.map(gapText).join('; '))}` : label;
+  return html`<div ref=${box} role="img" aria-label=${name} style=${{ height: `${height}px` }}></div>`;
 }
 
 /** A chart with a button that shows its numbers as a table. Takes the props of Chart. */
 export function ChartWithTable(props) {
   const [table, setTable] = useState(false);
   const { data, series, format = String } = props;
+  const gaps = recordedGaps.value.filter(props.affects ?? affectsAll);
+  const extent = props.range ?? timeExtent(data[0], props.bucket ?? 0);
   return html`
     <div class="chart-t">
       <button
@@ -294,7 +353,13 @@ export function ChartWithTable(props) {
                   ${data[0].map(
                     (at, i) => html`
                       <tr>
-                        <td>${moment(at)}</td>
+                        <td>
+                          ${moment(at)}
+                          ${
+                            findGaps(gaps, at, at + (props.bucket ?? 0)).length > 0 &&
+                            html`<span class="warn small"> ${T.gaps.short}</span>`
+                          }
+                        </td>
                         ${series.map(
                           (_, k) => html`
                             <td class="right">
@@ -311,6 +376,7 @@ export function ChartWithTable(props) {
           `
           : html`<${Chart} ...${props} />`
       }
+      ${extent && html`<${RangeGapNote} from=${extent[0]} to=${extent[1]} affects=${props.affects} />`}
     </div>
   `;
 }

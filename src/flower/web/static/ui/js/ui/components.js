@@ -46,18 +46,42 @@ export const STATES = [
   'REVOKED',
   'REJECTED',
 ];
+const WAITING_STATES = new Set(['PENDING', 'RECEIVED', 'RETRY']);
+/** Whether a worker executes the task, as far as is known. @param {any} task */
+export const isRunning = (task) =>
+  !task.lost && !FINAL_STATES.has(task.state) && !WAITING_STATES.has(task.state);
 export const FINAL_STATES = new Set(['SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED']);
 
 export const stateClass = (state) => `st-${state in SHAPES ? state : 'OTHER'}`;
 
-/** @param {{state: string, lg?: boolean}} props */
-export const TaskState = ({ state, lg = false }) => html`
+/**
+ * @param {{state: string, lg?: boolean, lost?: {detail: string} | null, twice?: boolean}} props lost:
+ *   the state is the last proven one; twice: two attempts run at the same time
+ */
+export const TaskState = ({ state, lg = false, lost = null, twice = false }) => html`
   <span
-    class=${`st ${stateClass(state)}${lg ? ' lg' : ''}${state === 'SUCCESS' && !lg ? ' quiet' : ''}`}
+    class=${[
+      'st',
+      stateClass(state),
+      lg && 'lg',
+      state === 'SUCCESS' && !lg && 'quiet',
+      lost && 'is-lost',
+    ]
+      .filter(Boolean)
+      .join(' ')}
   >
     <${StateShape} state=${state} />
     <span>${visible(T.state(state))}</span>
+    ${lost && html`<${LostMark} reason=${lost.detail} />`}
+    ${twice && !lost && html`<b class="lost" title=${T.task.doubleRun}>${T.task.twice}</b>`}
   </span>
+`;
+
+/** The mark of a task whose state no source proves. @param {{reason: string}} props */
+export const LostMark = ({ reason }) => html`
+  <b class="lost" title=${T.lost.hint(visible(reason))}>
+    ${T.lost.mark}<span class="vh">: ${visible(reason)}</span>
+  </b>
 `;
 
 /** @param {{state: string}} props */
@@ -222,10 +246,18 @@ export const Fact = ({ name, children }) => html`
 /**
  * A key figure with trend.
  * @param {{name: string, value: string, unit?: string, note?: string, tone?: string, trend?:
- *   number[]}} props
+ *   number[], isStale?: boolean}} props isStale: not a current value
  */
-export const KeyFigure = ({ name, value, unit = '', note = '', tone = '', trend = [] }) => html`
-  <div class="kpi">
+export const KeyFigure = ({
+  name,
+  value,
+  unit = '',
+  note = '',
+  tone = '',
+  trend = [],
+  isStale = false,
+}) => html`
+  <div class=${`kpi${isStale ? ' stale' : ''}`}>
     <h3>${name}</h3>
     <div class="v">
       ${value}

@@ -17,7 +17,8 @@ export const showDialog = (options) =>
   });
 
 /**
- * Shows a confirmation dialog. The Cancel button has the focus.
+ * Shows a confirmation dialog. The Cancel button has the focus. `more`: further content, or a function
+ * that is called with `close`.
  * @param {{title: string, text: string, verb: string, facts?: [string, any][],
  *   danger?: boolean, more?: any}} options
  * @returns {Promise<boolean>}
@@ -47,7 +48,7 @@ export const confirmAction = async ({
           </dl>
         `
       }
-      ${more}
+      ${typeof more === 'function' ? more(close) : more}
       <div class="row">
         <button type="button" class="btn" autofocus onClick=${() => close(false)}>
           ${T.cancel}

@@ -8,7 +8,8 @@ let last = 0;
 
 /**
  * @param {string} text
- * @param {{undo?: () => void, link?: [string, string], bad?: boolean}} more link: URL and text
+ * @param {{undo?: () => void, link?: [string, string], action?: [string, () => void], bad?: boolean}}
+ *   more link: URL and text; action: text of a button and what it does
  */
 export function toast(text, more = {}) {
   last += 1;
@@ -32,20 +33,19 @@ export const Toasts = () => html`
         <div class=${`toast${one.bad ? ' bad' : ''}`} key=${one.id}>
           <span>${one.text}</span>
           ${one.link && html`<a href=${one.link[0]}>${one.link[1]}</a>`}
-          ${
-            one.undo &&
-            html`
+          ${[one.undo && [T.undo, one.undo], one.action].filter(Boolean).map(
+            ([label, run]) => html`
               <button
                 type="button"
                 onClick=${() => {
                   dismiss(one);
-                  one.undo();
+                  run();
                 }}
               >
-                ${T.undo}
+                ${label}
               </button>
-            `
-          }
+            `,
+          )}
         </div>
       `,
     )}

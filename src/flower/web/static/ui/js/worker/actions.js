@@ -147,24 +147,29 @@ export async function cancelConsumer(name, queue) {
   return null;
 }
 
-/** Rate and time limits of one task type. @param {string} name @param {string} task */
-export const showLimits = (name, task) =>
+/**
+ * Rate and time limits of one task type.
+ * @param {string} name
+ * @param {string} task
+ * @param {() => void} then called after each command
+ */
+export const showLimits = (name, task, then) =>
   showDialog({
     title: W.limitTitle(line(task, 120)),
     wide: true,
-    body: (close) => html`<${Limits} name=${name} task=${task} close=${close} />`,
+    body: (close) => html`<${Limits} name=${name} task=${task} then=${then} close=${close} />`,
   });
 
-function Limits({ name, task, close }) {
+function Limits({ name, task, then, close }) {
   const [reply, setReply] = useState('');
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const send = (path, body) => {
     setReply('');
     setProblem(null);
-    post(`workers/${encodeSegment(name)}/limits/${path}`, { task, ...body }).then(
-      (response) => setReply(W.reply(visible(response.reply))),
-      setProblem,
-    );
+    post(`workers/${encodeSegment(name)}/limits/${path}`, { task, ...body }).then((response) => {
+      setReply(W.reply(visible(response.reply)));
+      then();
+    }, setProblem);
   };
   const rate = (event) => {
     event.preventDefault();

@@ -24,7 +24,7 @@ export function History({ name }) {
       ${({ events }) =>
         events.length
           ? html`
-            <${Charts} events=${events} />
+            <${Charts} name=${name} events=${events} />
             <${OnlineHistory} events=${events} />
           `
           : html`<p class="pad muted">${W.historyNone}</p>`}
@@ -32,7 +32,7 @@ export function History({ name }) {
   `;
 }
 
-function Charts({ events }) {
+function Charts({ name, events }) {
   const rows = events.toSorted((a, b) => a.recorded_at - b.recorded_at);
   const times = rows.map((each) => each.recorded_at);
   if (times.length < 2) return null;
@@ -49,6 +49,7 @@ function Charts({ events }) {
             format=${format}
             label=${title}
             keyed=${title}
+            affects=${(gap) => gap.worker === null || gap.worker === name}
           />
         </div>
       </section>

@@ -1,5 +1,5 @@
-// The status of a worker: online, unresponsive (no heartbeat, no shutdown event), offline (shut down),
-// unknown (sends no events); its clock difference, processes and load.
+// The status of a worker: its state as judged by the server, or noEvents for a worker that is known from
+// inspection only; its clock difference, processes and load.
 
 import { span } from '../format/time.js';
 import { html } from '../lib.js';
@@ -10,37 +10,57 @@ const MAX_CLOCK_DRIFT = 1.5;
 
 /**
  * @param {any} worker a row of `GET /workers`, or null for one that sends no events
- * @returns {'online' | 'unresponsive' | 'offline' | 'unknown'}
+ * @returns {'online' | 'busy' | 'no_heartbeats' | 'silent' | 'offline' | 'unknown' | 'noEvents'}
  */
-export const workerStatus = (worker) =>
-  !worker
-    ? 'unknown'
-    : worker.alive
-      ? 'online'
-      : worker.online === false
-        ? 'offline'
-        : 'unresponsive';
+export const workerStatus = (worker) => worker?.state ?? 'noEvents';
 
-const DOT = { online: 'good', unresponsive: 'bad', offline: 'off', unknown: 'off' };
+/** Whether the worker is known to be down: silent, or shut down. @param {any} worker */
+export const isDown = (worker) => worker?.alive === false;
+
+const DOT = {
+  online: 'good',
+  busy: 'good',
+  no_heartbeats: 'good',
+  silent: 'bad',
+  offline: 'off',
+  unknown: 'off',
+  noEvents: 'off',
+};
+/** The class of the dot of a worker. @param {any} worker */
+export const statusDot = (worker) => DOT[workerStatus(worker)] ?? 'off';
 
 /** @param {{of: any, lg?: boolean}} props */
 export const WorkerStatus = ({ of, lg = false }) => {
   const status = workerStatus(of);
   return html`
-    <span class=${`worker-status ${status}${lg ? ' lg' : ''}`} title=${T.workers.statusHint[status]}>
-      <i class=${`dot ${DOT[status]}`} aria-hidden="true"></i>
-      ${T.workers.status[status]}
+    <span
+      class=${`worker-status ${status}${lg ? ' lg' : ''}`}
+      title=${of?.state_reason || T.workers.noEventsHint}
+    >
+      <i class=${`dot ${statusDot(of)}`} aria-hidden="true"></i>
+      ${T.workers.status[status] ?? status}
     </span>
   `;
 };
 
-/** Clock difference at the last heartbeat as text; '' if unknown. @param {any} worker */
+/** Clock difference as text; '' if unknown. @param {any} worker */
 export function clockDrift(worker) {
-  if (!worker?.alive || worker.last_heartbeat_at == null || worker.last_event_at == null) return '';
-  const difference = worker.last_heartbeat_at - worker.last_event_at;
-  if (Math.abs(difference) < MAX_CLOCK_DRIFT) return T.workers.noDrift;
-  return difference > 0 ? T.workers.behind(span(difference)) : T.workers.ahead(span(-difference));
+  const offset =
+    worker?.clock_offset ??
+    (worker?.alive && worker.last_heartbeat_at != null && worker.last_event_at != null
+      ? worker.last_event_at - worker.last_heartbeat_at
+      : null);
+  if (offset == null) return '';
+  if (Math.abs(offset) < MAX_CLOCK_DRIFT) return T.workers.noDrift;
+  return offset > 0 ? T.workers.ahead(span(offset)) : T.workers.behind(span(-offset));
 }
+
+/**
+ * The number of pool processes; null if unknown. Celery's `max-concurrency` remains that of the start
+ * when the pool grows.
+ * @param {any} pool of the worker's stats
+ */
+export const poolSize = (pool) => (pool?.processes?.length || pool?.['max-concurrency']) ?? null;
 
 /**
  * Pool processes as boxes, busy ones filled; many as a bar.

@@ -2,6 +2,7 @@
 
 import { int } from '../format/numbers.js';
 import { line } from '../format/text.js';
+import { moment } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { T } from '../strings.js';
@@ -37,7 +38,11 @@ export function Tasks({ replies }) {
       (kind) => html`
         <${Section}
           title=${`${W.lists[kind]}${replies[kind] ? ` ${replies[kind].value.length}` : ''}`}
-          note=${W.listHints[kind]}
+          note=${
+            replies[kind]
+              ? `${W.listHints[kind]} · ${W.reportedAt(moment(replies[kind].received_at))}`
+              : W.listHints[kind]
+          }
         >
           <${TaskTable} kind=${kind} of=${replies[kind]?.value} />
         </${Section}>
@@ -230,7 +235,7 @@ export function Queues({ name, queues, why, then }) {
   `;
 }
 
-export function Types({ name, registered, why }) {
+export function Types({ name, registered, why, then }) {
   const [text, setText] = useState('');
   if (!registered) return html`<p class="pad muted">${T.ops.notReported}</p>`;
   // Celery appends limits to the name, in brackets.
@@ -275,7 +280,7 @@ export function Types({ name, registered, why }) {
                           disabled=${!!why}
                           title=${why || null}
                           aria-label=${`${W.limit} ${line(task, 80)}`}
-                          onClick=${() => showLimits(name, task)}
+                          onClick=${() => showLimits(name, task, then)}
                         >
                           ${W.limit}
                         </button>

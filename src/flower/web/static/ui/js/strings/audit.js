@@ -1,0 +1,46 @@
+// The audit log.
+
+export const audit = {
+  columns: {
+    at: 'Time',
+    user: 'User',
+    action: 'Action',
+    targets: 'Target',
+    outcome: 'Outcome',
+    parameters: 'Parameters',
+    address: 'IP address',
+  },
+  authMethod: (method) => `authenticated by ${method}`,
+  token: (id) => `token ${id}`,
+  fields: {
+    user: 'User',
+    action: 'Action',
+    target: 'Task, worker or queue',
+    address: 'IP address',
+    outcome: 'Outcome',
+    start: 'From',
+    end: 'To',
+  },
+  hints: {
+    action: 'task, worker.shutdown',
+    start: '-1d, today, 2026-11-22',
+  },
+  outcomes: {
+    in_progress: 'In progress',
+    done: 'Done',
+    refused: 'Refused',
+    failed: 'Failed',
+  },
+  inProgressHint: 'Started; outcome unknown',
+  any: 'Any outcome',
+  apply: 'Filter',
+  noneTitle: 'No entries',
+  noneText: 'Every change made in Bellflower is logged here.',
+  noneMatch: 'No entries match these filters.',
+  moreTargets: (n) => `and ${n} more`,
+  deniedTitle: 'You need the “audit” permission to see the audit log',
+  deniedText: 'Ask an admin for it.',
+  end: 'End of log',
+  filters: 'Filters',
+  entries: 'Entries',
+};

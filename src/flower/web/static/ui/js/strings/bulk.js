@@ -1,0 +1,131 @@
+// Bulk actions and bulk jobs.
+import { plural } from '../format/numbers.js';
+
+export const jobs = {
+  columns: {
+    action: 'Job',
+    state: 'State',
+    progress: 'Progress',
+    outcomes: 'Outcomes',
+    createdBy: 'Started by',
+    created: 'Started',
+    query: 'Tasks',
+  },
+  actions: {
+    rerun: 'Re-run',
+    revoke: 'Revoke',
+    terminate: 'Terminate',
+    abort: 'Abort',
+  },
+  states: {
+    running: 'Running',
+    finished: 'Finished',
+    stopped: 'Stopped',
+  },
+  stopping: 'Stopping',
+  selectedTasks: 'selected tasks',
+  progress: (done, all) => `${done} of ${all}`,
+  outcomes: {
+    waiting: 'Waiting',
+    in_progress: 'In progress',
+    done: 'Done',
+    refused: 'Refused',
+    failed: 'Failed',
+    skipped: 'Skipped',
+    unknown: 'Unknown',
+    not_run: 'Not run',
+  },
+  outcomeHints: {
+    waiting: 'Queued',
+    in_progress: 'Being executed',
+    done: 'Completed',
+    refused: 'Refused: not permitted or not possible',
+    failed: 'Attempted and failed',
+    skipped: 'Skipped: already finished',
+    unknown: 'Interrupted: may have been executed',
+    not_run: 'Not run: the job was stopped',
+  },
+  noneTitle: 'No bulk jobs yet',
+  noneText: 'Select tasks and choose Re-run, Revoke, Terminate or Abort. Progress appears here.',
+  chooseTasks: 'Choose tasks',
+  title: (action, n) => `${action}: ${plural(n, 'task')}`,
+  crumb: 'Bulk jobs',
+  stop: 'Stop job…',
+  stopTitle: 'Stop this job?',
+  stopText: 'Remaining tasks are not run. Completed ones are not undone.',
+  stopVerb: 'Stop job',
+  stopRequested: 'Stopping the job',
+  alreadyFinished: 'Finished',
+  notFound: 'Job not found',
+  notFoundText: 'Finished jobs are removed by retention.',
+  facts: {
+    state: 'State',
+    createdBy: 'Started by',
+    started: 'Started',
+    duration: 'Duration',
+    remaining: 'Remaining',
+    rate: 'Rate',
+    signal: 'Signal',
+    tasks: 'Tasks',
+  },
+  items: 'Tasks of the job',
+  task: 'Task',
+  result: 'Outcome',
+  message: 'Message',
+  newTask: 'New task',
+  finished: 'Finished',
+  noItems: 'No tasks',
+  outcomeLabel: 'Outcome',
+  atLeast: (span) => `about ${span}`,
+};
+
+export const act = {
+  titles: {
+    rerun: (n) => `Re-run ${plural(n, 'task')}?`,
+    revoke: (n) => `Revoke ${plural(n, 'task')}?`,
+    terminate: (n) => `Terminate ${plural(n, 'task')}?`,
+    abort: (n) => `Abort ${plural(n, 'task')}?`,
+  },
+  texts: {
+    rerun: 'Each task is sent again with the same arguments and a new ID.',
+    revoke:
+      'Workers skip tasks that have not started. Running tasks are not stopped; ' +
+      'use Terminate. This cannot be undone.',
+    terminate:
+      'Tasks that have not started are skipped. Running tasks are killed with the ' +
+      'selected signal. This cannot be undone.',
+    abort: 'Requests a stop; only AbortableTasks that check for it stop.',
+  },
+  verbs: {
+    rerun: (n) => `Re-run ${n}`,
+    revoke: (n) => `Revoke ${n}`,
+    terminate: (n) => `Terminate ${n}`,
+    abort: (n) => `Abort ${n}`,
+  },
+  effect: {
+    rerun: 'Will be re-run',
+    revoke: 'Will be revoked',
+    terminate: 'Will be terminated',
+    abort: 'Will be aborted',
+  },
+  nothing: {
+    rerun: 'No selected task can be re-run.',
+    revoke: 'No selected task can be revoked.',
+    terminate: 'No selected task can be terminated.',
+    abort: 'No selected task can be aborted.',
+  },
+  counting: 'Counting…',
+  skipped: 'Skipped',
+  minDuration: 'Estimated time',
+  tooMany: (n, limit) => `${n} tasks match; a bulk job takes up to ${limit}. Narrow the search.`,
+  workflowTasks: (n) =>
+    `Of these, ${n} belong to a workflow. Its later steps (chain, chord, callbacks) are not sent again.`,
+  runningContinue: (n) =>
+    `Of these, ${n} are running and continue: Revoke does not stop them. Use Terminate.`,
+  typeCount: (n) => `Type ${n} to confirm`,
+  signal: 'Signal',
+  started: (n) => `${plural(n, 'task')}: job started`,
+  open: 'View job',
+  states: 'States',
+  more: 'and more',
+};
