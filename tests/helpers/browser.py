@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.helpers.paths import ROOT
 
@@ -58,7 +58,9 @@ class WatchedPage:
 
 
 def violations(page: Page) -> list[str]:
-    """The violations that axe reports: the rule, and the elements."""
+    """The violations that axe reports: the rule, and the elements. Panels that wait for a slow response are dimmed, so
+    this waits for the responses."""
+    expect(page.locator("div.dim")).to_have_count(0, timeout=30_000)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())  # the content security policy forbids it as a script element
     found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
