@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,9 @@ from bench.visibility_check import HttpClient
 from bench.wire_format import FinishedTask
 from tests.helpers.servers import Server
 
+#: Events in flight at most, the same for all systems. Flower loses events if more of them wait: Redis disconnects a
+#: client that is 32 MB behind, and RabbitMQ drops events that have waited for 5 s.
+WINDOW = 20_000
 #: Seconds between two polls of the system.
 POLL_INTERVAL = 0.03
 #: Seconds without progress after which events count as lost.
@@ -124,7 +127,7 @@ class EventFeed:
 
 @dataclass(slots=True)
 class WindowedFeed:
-    """Feeds a system as fast as it shows the events, with at most `window` events in flight.
+    """Feeds a system as fast as it shows the events, with at most `WINDOW` events in flight.
 
     Progress is measured by the tasks that finish in the stream: the system is queried for the last task that finishes
     within the next eighth of the window, until it shows its final state. One request for one task costs the system
@@ -133,23 +136,27 @@ class WindowedFeed:
 
     feed: EventFeed
     client: HttpClient
-    window: int
+    #: of each checkpoint: seconds from its publication until it was visible
+    delays: list[float] = field(default_factory=list)
 
     def run(self, on_visible: Callable[[int], None], until: int | None = None) -> None:
         """Feed all steps before `until`. Calls `on_visible` with the number of visible events whenever it has grown.
         Raises EventsLost if it has not grown for PROGRESS_TIMEOUT."""
         last_step = self.feed.steps if until is None else until
         sent = shown = 0
+        sent_at: list[tuple[int, float]] = []
         progress = time.monotonic()
         while shown < last_step:
-            ahead = self._reach(shown, self.window, last_step)
+            ahead = self._reach(shown, WINDOW, last_step)
             if ahead > sent:
                 self.feed.send(ahead)
                 sent = ahead
-            checkpoint = self._reach(shown, self.window // 8, last_step)
+                sent_at.append((sent, time.monotonic()))
+            checkpoint = self._reach(shown, WINDOW // 8, last_step)
             finished = self.feed.finished_by_step[checkpoint - 1]
             if finished is None or self.client.are_finished([finished]):
                 shown, progress = checkpoint, time.monotonic()
+                self.delays.append(progress - sent_at[bisect.bisect_left(sent_at, (shown, 0.0))][1])
                 on_visible(self._events_until(shown))
             elif time.monotonic() - progress > PROGRESS_TIMEOUT:
                 raise EventsLost(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 TASKS_PER_SECOND = 13_000
+#: Events per task, heartbeats included.
+EVENTS_PER_TASK = 3.58
 #: Far enough in the past: a stream of a million tasks ends before the present.
 START = 1_790_000_000.0
 #: Task events between two heartbeats; the workers take turns.

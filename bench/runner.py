@@ -121,7 +121,7 @@ def fill_store(bench: BenchmarkRun, running: SystemProcess, first: int, count: i
 def measure_feed_rate(trial: Trial, feed: EventFeed) -> float:
     """Events per second until all of them are visible."""
     started_at = time.monotonic()
-    WindowedFeed(feed, trial.client, trial.running.system.window).run(lambda events: None)
+    WindowedFeed(feed, trial.client).run(lambda events: None)
     return feed.events / (time.monotonic() - started_at)
 
 

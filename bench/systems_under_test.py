@@ -26,12 +26,11 @@ MAX_TASKS = 20_000_000
 @dataclass(frozen=True, slots=True)
 class System:
     """`options` are formatted with `{port}` and `{folder}`. `page` is the number of tasks per request (None: all
-    tasks in one response, because its pages are not cheaper). `window`: see `bench.event_feed`."""
+    tasks in one response, because its pages are not cheaper)."""
 
     name: str
     python: Path
     options: tuple[str, ...]
-    window: int
     page_size: int | None = None
     #: options that make it persistent, if it is not by default
     durable: tuple[str, ...] = ()
@@ -42,7 +41,6 @@ def flower() -> System:
         "flower",
         flower_python(),
         options=("--address=127.0.0.1", "--port={port}", f"--max_tasks={MAX_TASKS}"),
-        window=5_000,
         durable=("--persistent=True", "--db={folder}/flower", "--state_save_interval=5000"),
     )
 
@@ -52,7 +50,6 @@ def bellflower() -> System:
         "bellflower",
         Path(sys.executable),
         options=("--address=127.0.0.1", "--port={port}", f"--max-tasks={MAX_TASKS}", "--db={folder}/store"),
-        window=100_000,
         page_size=5_000,
     )
 
@@ -138,6 +135,15 @@ class SystemProcess:
                 times = process.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
         return total
+
+    def cpu_by_process(self) -> dict[str, float]:
+        """User and system time of each running process, by the end of its command line."""
+        parts: dict[str, float] = {}
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                parts[" ".join(process.cmdline()[-3:])] = times.user + times.system
+        return parts
 
     def memory(self) -> Memory:
         rss = pss = 0

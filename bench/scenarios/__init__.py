@@ -19,7 +19,7 @@ from bench.scenarios.queries import queries
 from bench.scenarios.reconciliation import reconciliation
 from bench.scenarios.start import start
 from bench.scenarios.throughput import throughput
-from bench.scenarios.visibility import visibility
+from bench.scenarios.visibility import visibility, visibility_under_load
 from bench.scenarios.worker_list import worker_list
 
 
@@ -46,6 +46,7 @@ STEPS: tuple[Step, ...] = (
     Step("metrics", metrics, "always"),
     Step("worker-list", worker_list, "always"),
     Step("visibility", visibility, "always"),
+    Step("visibility-under-load", visibility_under_load, "always"),
     Step("live", live, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large-store", large_store, "full", alone=True),

@@ -11,13 +11,12 @@ from types import TracebackType
 from typing import Self
 
 from bench.event_feed import EventFeed, Transport
-from bench.event_stream import Workload
+from bench.event_stream import EVENTS_PER_TASK, Workload
 from bench.results import Measurement, Target, percentile, single_sample
 from bench.runner import BenchmarkRun, expected_outcomes, start_trial
 from bench.systems_under_test import System, wait_idle
 from bench.visibility_check import Comparison, HttpClient, compare_tasks
 
-EVENTS_PER_TASK = 3.6
 #: Longer than the five seconds that RabbitMQ keeps a message for Flower, and than Flower's wait before it reconnects.
 IDLE_SECONDS = 6.0
 

@@ -55,7 +55,7 @@ def _make_requests(times: tuple[TableLine, ...], each: int) -> Requests:
 
 def _time_system(bench: BenchmarkRun, system: System, feed: EventFeed, requests: Requests, results: Results) -> None:
     with start_trial(system, feed) as trial:
-        WindowedFeed(feed, trial.client, system.window).run(lambda events: None)
+        WindowedFeed(feed, trial.client).run(lambda events: None)
         wait_until(lambda: trial.client.are_finished(feed.tail), limit=30)
         wait_idle(trial.running, idle_for=2)
         bench.log(f"{system.name}: sending requests")

@@ -40,7 +40,7 @@ def kill9(bench: BenchmarkRun, transport: Transport) -> Iterator[Measurement]:
 def _measure(bench: BenchmarkRun, system: System, feed: EventFeed) -> Kill9Result:
     with start_trial(system, feed, durable=True) as trial:
         with suppress(EventsLost):  # only visible tasks count
-            WindowedFeed(feed, trial.client, system.window).run(lambda events: None, until=feed.steps // 2)
+            WindowedFeed(feed, trial.client).run(lambda events: None, until=feed.steps // 2)
         # Events arrive while the tasks are fetched and the system is killed; the tasks fetched before count.
         stream = threading.Thread(target=feed.send, args=(feed.steps * 3 // 4,))
         stream.start()

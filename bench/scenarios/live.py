@@ -15,14 +15,11 @@ import msgspec
 import psutil
 
 from bench.event_feed import EventFeed, Transport
-from bench.event_stream import FINAL_STATES, Workload
+from bench.event_stream import EVENTS_PER_TASK, FINAL_STATES, Workload
 from bench.paced_load import PacedLoad
 from bench.results import Measurement, Sample, Target, p95_sample, single_sample
 from bench.runner import BenchmarkRun, Trial, start_trial
 from bench.systems_under_test import System, wait_idle
-
-#: Events per task.
-EVENTS_PER_TASK = 3.6
 
 #: Parameters of the clients. Some are equal, as in production.
 SUBSCRIPTIONS = (

@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bench.event_feed import EventFeed, Transport, WindowedFeed
-from bench.event_stream import Workload
+from bench.event_stream import EVENTS_PER_TASK, Workload
 from bench.paced_load import PacedLoad
 from bench.results import Measurement, Target, p95_sample
 from bench.runner import BenchmarkRun, Trial, start_trial, wait_until
 from bench.systems_under_test import System, wait_idle
 
 WORKERS, TYPES = 50, 60
-#: Events per task.
-EVENTS_PER_TASK = 3.6
 #: Seconds between two scrapes: frequent for Prometheus, and long enough for every response to differ.
 SCRAPE_INTERVAL = 0.5
 #: The p95 to reach in milliseconds, idle and under load.
@@ -50,7 +48,7 @@ def metrics(bench: BenchmarkRun) -> Iterator[Measurement]:
 
 def _measure(bench: BenchmarkRun, system: System, feed: EventFeed, background: EventFeed) -> dict[str, ScrapeTimes]:
     with start_trial(system, feed) as trial:
-        WindowedFeed(feed, trial.client, system.window).run(lambda events: None)
+        WindowedFeed(feed, trial.client).run(lambda events: None)
         wait_until(lambda: trial.client.are_finished(feed.tail), limit=30)
         wait_idle(trial.running, idle_for=2)
         bench.log(f"{system.name}: scraping metrics")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from bench.dataset import Dataset
 from bench.event_feed import EventFeed, Transport
-from bench.event_stream import Workload
+from bench.event_stream import EVENTS_PER_TASK, Workload
 from bench.fill import read_dataset
 from bench.http_timing import make_measurements, time_request, time_requests
 from bench.paced_load import PacedLoad
@@ -18,8 +18,6 @@ from bench.runner import SERVERS, BenchmarkRun, fill_store, wait_until
 from bench.systems_under_test import SystemProcess, wait_idle
 from bench.visibility_check import HttpClient
 
-#: Events per task of the workload.
-EVENTS_PER_TASK = 3.58
 #: Factor of the targets under load.
 BUSY_FACTOR = 2.0
 #: Seconds after which a request counts as failed.

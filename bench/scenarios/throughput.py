@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from bench.event_feed import EventFeed, EventsLost, Transport, WindowedFeed
 from bench.event_stream import Workload
-from bench.results import Measurement, Sample, Target, median_sample, single_sample
+from bench.results import Measurement, Sample, Target, median_sample, p95_sample, single_sample
 from bench.runner import BenchmarkRun, Trial, expected_outcomes, start_trial, wait_until
 from bench.systems_under_test import Memory, System, wait_idle
 from bench.visibility_check import Comparison, HttpClient, compare_tasks
 
-TARGETS = {"redis-single": 8, "redis-batched": 10, "rabbitmq-single": 5, "rabbitmq-batched": 8}
+TARGETS = {"redis-single": 12, "redis-batched": 12, "rabbitmq-single": 7, "rabbitmq-batched": 10}
 #: Minimum and maximum are over this many parts of the stream, fewer than the transactions of a fast system.
 SLICES = 5
 PAGES: dict[str, dict[str, object]] = {"newest 50": {"limit": 50}, "50 failures": {"limit": 50, "state": "FAILURE"}}
@@ -31,6 +31,10 @@ class SystemRun:
     comparison: Comparison
     #: visible events, seconds since the start, processor seconds since the start
     marks: list[tuple[int, float, float]] = field(default_factory=list)
+    #: seconds until events are visible, at this speed
+    delays: list[float] = field(default_factory=list)
+    #: processor seconds by process
+    cpu_parts: dict[str, float] = field(default_factory=dict)
     pages: dict[str, Sample] = field(default_factory=dict)
 
     def speed(self) -> Sample:
@@ -62,6 +66,8 @@ def throughput(bench: BenchmarkRun, transport: Transport) -> Iterator[Measuremen
     yield Measurement(f"{transport.label}: speed", "events/s", speeds, Target("ratio", ">=", TARGETS[transport.label]))
     cpu = {name: run.cpu_per_million() for name, run in runs.items()}
     yield Measurement(f"{transport.label}: processor time", "s / M events", cpu, Target("ratio", "<=", 0.1))
+    delays = {name: p95_sample(run.delays) for name, run in runs.items() if run.delays}
+    yield Measurement(f"{transport.label}: visible after", "p95 s", delays, Target("value", "<=", 1.0))
     missing = {name: single_sample(run.comparison.missing + run.comparison.wrong) for name, run in runs.items()}
     yield Measurement(f"{transport.label}: missing or wrong", "tasks", missing, Target("value", "<=", 0))
     memory = {name: single_sample(run.after.pss / 1e6) for name, run in runs.items()}
@@ -82,6 +88,7 @@ def details_of(run: SystemRun) -> dict[str, object]:
         "marks": run.marks,
         "verdict": run.comparison,
         "seconds": run.seconds,
+        "processor seconds by process": run.cpu_parts,
     }
 
 
@@ -104,8 +111,9 @@ def _run_stream(bench: BenchmarkRun, system: System, feed: EventFeed, trial: Tri
     def on_visible(events: int) -> None:
         marks.append((events, time.monotonic() - started_at, trial.running.cpu_seconds() - cpu))
 
+    stream = WindowedFeed(feed, trial.client)
     try:
-        WindowedFeed(feed, trial.client, system.window).run(on_visible)
+        stream.run(on_visible)
         wait_until(lambda: trial.client.are_finished(feed.tail), limit=20)
     except EventsLost as error:
         bench.log(f"{feed.transport.label}: {system.name}: {error}")
@@ -113,6 +121,7 @@ def _run_stream(bench: BenchmarkRun, system: System, feed: EventFeed, trial: Tri
     # Deferred work counts, too.
     wait_idle(trial.running, idle_for=1.5, limit=60)
     cpu_used, after = trial.running.cpu_seconds() - cpu, trial.running.memory()
+    parts = trial.running.cpu_by_process()
     comparison, extra_seconds = _wait_for_result(trial.client, feed.workload)
     pages = {name: _time_page(trial.client, parameters) for name, parameters in PAGES.items()}
     visible_events = feed.events if marks and marks[-1][0] == feed.events else (marks[-1][0] if marks else 0)
@@ -125,6 +134,8 @@ def _run_stream(bench: BenchmarkRun, system: System, feed: EventFeed, trial: Tri
         after,
         comparison,
         marks,
+        stream.delays,
+        parts,
         pages,
     )
 

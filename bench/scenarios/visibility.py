@@ -1,4 +1,5 @@
-"""Seconds until a finished task is visible over HTTP and counted in `/metrics`, on an otherwise idle cluster."""
+"""Seconds until a finished task is visible over HTTP and counted in `/metrics`, on an otherwise idle cluster; and until
+it is visible while thousands of other events arrive per second."""
 
 import random
 import re
@@ -8,10 +9,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from bench.event_stream import Emitted
+from bench.event_feed import EventFeed, Transport
+from bench.event_stream import EVENTS_PER_TASK, Emitted, Workload
+from bench.paced_load import PacedLoad
 from bench.publisher import CONNECTIONS, BrokerConnection
 from bench.results import Measurement, Target, median_sample, p95_sample, percentile
-from bench.runner import SERVERS, BenchmarkRun
+from bench.runner import SERVERS, BenchmarkRun, start_trial
 from bench.systems_under_test import System, SystemProcess, wait_idle
 from bench.visibility_check import HttpClient
 from bench.wire_format import ENCODERS, encode
@@ -22,6 +25,9 @@ TASKS = 60
 PAUSES = (0.2, 1.2)
 #: Seconds between two requests. Shorter pauses would take processor time from the system.
 POLL_INTERVAL = 0.001
+#: Tasks that are followed in the background load, with pauses between them.
+TASKS_UNDER_LOAD = 40
+PAUSES_UNDER_LOAD = (0.1, 0.6)
 TARGETS = {"p50": Target("value", "<=", 0.010), "p95": Target("value", "<=", 0.025)}
 
 _SUCCEEDED = re.compile(rb'^flower_events_total\{[^}]*type="task-succeeded"[^}]*\} (\S+)', re.MULTILINE)
@@ -38,6 +44,32 @@ def visibility(bench: BenchmarkRun) -> Iterator[Measurement]:
             yield Measurement(f"{what} visible, {broker}", "p50 s", medians, TARGETS["p50"])
             highest = {name: p95_sample(each) for name, each in delays.items()}
             yield Measurement(f"{what} visible, {broker}", "p95 s", highest, TARGETS["p95"])
+
+
+def visibility_under_load(bench: BenchmarkRun) -> Iterator[Measurement]:
+    rate = bench.sizes.background_rate
+    tasks = round(bench.sizes.background_seconds * rate / EVENTS_PER_TASK)
+    workload = Workload(tasks, start=time.time(), pace=rate / EVENTS_PER_TASK)
+    delays = {}
+    with EventFeed(Transport("redis", batched=True), workload) as feed:
+        for system in bench.systems:
+            delays[system.name] = _measure_under_load(bench, feed, system)
+    samples = {name: p95_sample(each) for name, each in delays.items()}
+    yield Measurement(f"task visible, {rate:,} events/s", "p95 s", samples, Target("value", "<=", 0.1))
+
+
+def _measure_under_load(bench: BenchmarkRun, feed: EventFeed, system: System) -> list[float]:
+    chance = random.Random(15)
+    with start_trial(system, feed) as trial:
+        connection = CONNECTIONS["redis"]("127.0.0.1", trial.server.port)
+        delays: list[float] = []
+        with PacedLoad(feed, bench.sizes.background_rate) as load:
+            while len(delays) < TASKS_UNDER_LOAD and not load.is_over():
+                time.sleep(chance.uniform(*PAUSES_UNDER_LOAD))
+                delays.append(_time_until(partial(_is_finished, trial.client, _send_task("redis", connection))))
+        connection.close()
+    bench.log(f"{system.name}: {load.actual_rate:,.0f} events/s: {_describe(delays)}")
+    return delays
 
 
 def _measure(bench: BenchmarkRun, broker: str, system: System) -> tuple[list[float], list[float]]:
