@@ -130,6 +130,13 @@ def test_a_single_event_is_written_without_waiting_for_more() -> None:
         until(lambda: bench.task("a") is not None)
 
 
+def test_a_burst_is_written_when_nothing_more_arrives() -> None:
+    with RecorderBench(RecorderTuning(max_delay=60.0, busy_delay=600.0, busy_rate=0.02)) as bench:
+        for number in range(50):
+            bench.capture.give(event("received", f"t{number}"), event("succeeded", f"t{number}", 2.0))
+        until(lambda: bench.reader.count() == 50)
+
+
 class SlowWriter(MemoryWriter):
     """Each write takes a while."""
 

@@ -40,8 +40,10 @@ class RecorderTuning:
     write_share: float = 0.05
     #: but at the latest after this many seconds,
     max_delay: float = 0.06
-    #: or this many at a high rate: fewer, larger writes cost less
+    #: or this many at a high rate: fewer, larger writes cost less. A burst ends when no event has arrived for
+    #: `burst_pause` seconds.
     busy_delay: float = 0.5
+    burst_pause: float = 0.02
     #: events per second above which the rate is high
     busy_rate: float = 10_000.0
     #: seconds between two looks at other sources than events
@@ -151,8 +153,9 @@ class Recorder:
         self._aggregator = EventAggregator(writer.counters(), limits or CounterLimits(), clock())
         self._clocks = ClockOffsets()
         self._clocks.restore({name: worker.clock_offset for name, worker in self._workers.items()})
-        #: when the next write may begin, on the monotonic clock
-        self._next_write = 0.0
+        #: on the monotonic clock: when the next write may begin, and that of tasks that are held back if no event follows
+        self._next_write = self._next_held_write = 0.0
+        self._last_read = 0.0
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
         self._next_maintenance = 0.0
@@ -203,7 +206,7 @@ class Recorder:
 
     def _apply_batch(self, batch: CapturedBatch) -> None:
         """Fold the events of a batch into the cached tasks and count them."""
-        now = time.monotonic()
+        now = self._last_read = time.monotonic()
         if not self._pending and not self._pending_gaps:
             self._pending_since = now
         cache = self._cache
@@ -325,11 +328,14 @@ class Recorder:
         return now >= self._find_write_time()
 
     def _find_write_time(self) -> float:
-        """When to write if no more events arrive. After a burst it is as late as if the events had arrived at
-        `busy_rate`, because more may follow."""
+        """When to write if no more events arrive."""
         tuning = self._tuning
+        if not self._pending_events:
+            return max(self._next_write, self._next_held_write)
         delay = min(self._pending_events / tuning.busy_rate, tuning.busy_delay)
-        return max(self._next_write, self._pending_since + delay if delay >= tuning.max_delay else 0.0)
+        if delay < tuning.max_delay:
+            return self._next_write
+        return max(self._next_write, min(self._pending_since + delay, self._last_read + tuning.burst_pause))
 
     def _is_busy(self, now: float) -> bool:
         """Whether events arrive faster than at `busy_rate`."""
@@ -388,9 +394,8 @@ class Recorder:
         self._pending_events = self._pending_bytes = self._pending_messages = 0
         self._pending_since = ended = time.monotonic()
         tuning = self._tuning
-        self._next_write = ended + (
-            tuning.busy_delay if held else min((ended - now) * (1 / tuning.write_share - 1), tuning.max_delay)
-        )
+        self._next_write = ended + min((ended - now) * (1 / tuning.write_share - 1), tuning.max_delay)
+        self._next_held_write = ended + tuning.busy_delay if held else 0.0
         self._has_held_tasks = bool(batch.parked)
         self._acknowledged = acknowledged
         self._capture.ack(self._acknowledged)
