@@ -153,7 +153,7 @@ class Recorder:
         self._aggregator = EventAggregator(writer.counters(), limits or CounterLimits(), clock())
         self._clocks = ClockOffsets()
         self._clocks.restore({name: worker.clock_offset for name, worker in self._workers.items()})
-        #: on the monotonic clock: when the next write may begin, and that of tasks that are held back if no event follows
+        #: on the monotonic clock: when the next write may begin, and that of held tasks if no event follows
         self._next_write = self._next_held_write = 0.0
         self._last_read = 0.0
         self._next_status = 0.0
