@@ -251,6 +251,13 @@ def test_malformed_request_is_answered_400(own: WebServer, connect: Connect) -> 
         assert status(read_all(client)) in (400, 404, 405)
 
 
+def test_more_than_one_host_is_answered_400(own: WebServer, connect: Connect) -> None:
+    """A proxy and the server could use different ones."""
+    client = connect()
+    client.sendall(b"GET /healthcheck HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n")
+    assert status(read_all(client)) == 400
+
+
 @pytest.mark.parametrize("target", [b"CONNECT a:80", b"CONNECT a", b"GET http://[::1", b"GET http://a:99999/"])
 def test_invalid_url_is_answered_400_without_a_traceback(
     own: WebServer, connect: Connect, parser: str, target: bytes, caplog: pytest.LogCaptureFixture

@@ -62,6 +62,9 @@ def test_xsrf_token_is_required(page: WebServer) -> None:
         for header in ("X-XSRFToken", "X-CSRFToken"):
             assert live.http.post(address, json=body, headers={header: live.http.cookies["_xsrf"]}).status_code == 200
             assert live.http.post(address, json=body, headers={header: "other"}).status_code == 403
+        # An invalid Authorization header is ignored: the session remains what identifies the user.
+        for scheme in ("Junk x", "Basic"):
+            assert "_xsrf" in live.http.post(address, json=body, headers={"Authorization": scheme}).text
         limits = "/api/task/rate-limit/x"
         assert live.http.post(limits, data={"_xsrf": live.http.cookies["_xsrf"]}).text == "Missing argument workername"
         assert live.http.post(limits, data={"_xsrf": "x"}).status_code == 403

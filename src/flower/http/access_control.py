@@ -75,8 +75,7 @@ async def authorize(request: Request, access: AccessRule, permission: Permission
     if is_write and not is_same_origin(request):
         return Denial("forbidden", "Cross-site requests are not allowed")
     identity = request_identity(request)
-    by_cookie = identity.auth_method == "session" and "authorization" not in request.headers
-    if is_write and by_cookie and not await has_xsrf(request):
+    if is_write and identity.auth_method == "session" and not await has_xsrf(request):
         return Denial(
             "forbidden",
             "'_xsrf' argument missing or wrong",

@@ -321,6 +321,8 @@ def _httptools_protocol() -> type[ClientLimits]:
         def on_headers_complete(self) -> None:
             self._check_head_size(len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers))
             self._check_header_count()
+            if sum(name == b"host" for name, _ in self.headers) > 1:  # RFC 9112, section 3.2; h11 checks this itself
+                self._reject(HTTPStatus.BAD_REQUEST, "The request has more than one Host header")
             super().on_headers_complete()  # raises for a URL that is invalid: then no request is in progress
             self._begin_body()
 
