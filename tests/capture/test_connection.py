@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from flower.capture import connection, kombu_source, redis
+from flower.capture import connection, kombu_source, redis_subscription
 from flower.capture.connection import app_from_settings, backoff_delays, describe_error
 from flower.capture.enable_events import EventEnabler
 from flower.capture.settings import accepted_serializers, settings_from_app
@@ -93,7 +93,7 @@ def silent_port() -> Iterator[int]:
 @pytest.fixture
 def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 1.0)
-    monkeypatch.setattr(redis, "CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr(redis_subscription, "CONNECT_TIMEOUT", 1.0)
 
 
 @pytest.mark.usefixtures("short_limit")

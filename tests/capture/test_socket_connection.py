@@ -11,6 +11,7 @@ import redis as redis_library
 from celery import Celery
 
 from flower.capture import redis as redis_source
+from flower.capture import redis_subscription
 from flower.capture.factory import create_capture
 from flower.capture.settings import settings_from_app
 from tests.helpers.capture_session import CaptureSession
@@ -70,8 +71,8 @@ def test_everything_that_redis_sent_before_it_closed_the_connection_arrives(
 
 @pytest.fixture(autouse=True)
 def short_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = dataclasses.replace(redis_source._KEEP_ALIVE, interval=0.3, timeout=4.0, unresponsive_after=0.5)
-    monkeypatch.setattr(redis_source, "_KEEP_ALIVE", settings)
+    settings = dataclasses.replace(redis_subscription.KEEP_ALIVE, interval=0.3, timeout=4.0, unresponsive_after=0.5)
+    monkeypatch.setattr(redis_source, "KEEP_ALIVE", settings)
 
 
 def test_a_gap_begins_at_the_newest_event_received_and_not_when_it_was_read(

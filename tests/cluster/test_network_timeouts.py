@@ -17,8 +17,7 @@ from flower.access.oauth import code_flow
 from flower.access.oauth.oidc import OpenId
 from flower.access.oauth.provider import LoginAttempt, ProviderSettings
 from flower.capture import connection as capture_connection
-from flower.capture import enable_events, rabbitmq, redis_stream
-from flower.capture import redis as capture_redis
+from flower.capture import enable_events, rabbitmq, redis_stream, redis_subscription
 from flower.celery_app import LazyApp, limit_backend_time
 from flower.cluster import connection, remote_control, results, thread_pools
 from flower.cluster.queues import rabbitmq_management
@@ -48,9 +47,9 @@ CALLS: list[tuple[str, float, str, str]] = [
     (
         "recorder → Redis: receive events",
         capture_connection.CONNECT_TIMEOUT,
-        f"PING after {seconds(capture_redis._KEEP_ALIVE.interval)} of silence; reported "
-        f"{seconds(capture_redis._KEEP_ALIVE.unresponsive_after)} and disconnected "
-        f"{seconds(capture_redis._KEEP_ALIVE.timeout)} later",
+        f"PING after {seconds(redis_subscription.KEEP_ALIVE.interval)} of silence; reported "
+        f"{seconds(redis_subscription.KEEP_ALIVE.unresponsive_after)} and disconnected "
+        f"{seconds(redis_subscription.KEEP_ALIVE.timeout)} later",
         "as above, and a gap",
     ),
     (

@@ -4,6 +4,7 @@ protocols          the interface of capture
 settings           what capture needs to know, picklable
 factory            chooses the source for the broker
 redis              source for Redis
+redis_subscription  subscribes to events on a socket to Redis
 redis_stream       reads the stream of durable events on Redis
 merged_capture     publish/subscribe and the stream as one capture
 rabbitmq           source for RabbitMQ

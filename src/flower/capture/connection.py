@@ -5,13 +5,14 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from celery import Celery
+from typing import TYPE_CHECKING, Any
 
 from flower.capture.settings import CaptureSettings
 from flower.redaction import mask_url
 from flower.redaction.settings import mask_urls_in_text
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 #: Seconds for each of: to connect, to agree on TLS, to log in, and any reply before events are received.
 CONNECT_TIMEOUT = 10.0
@@ -24,8 +25,10 @@ class NoAnswer(ConnectionError):
         super().__init__(f"no answer within {elapsed:.0f} s")
 
 
-def app_from_settings(settings: CaptureSettings) -> Celery:
+def app_from_settings(settings: CaptureSettings) -> "Celery":
     """A Celery application with broker settings only, which is not the current app."""
+    from celery import Celery  # noqa: PLC0415 - 30 MB of memory, which the drain process does not need
+
     app = Celery("bellflower", set_as_current=False, fixups=[])
     app.conf.update(settings.conf)
     return app
@@ -96,10 +99,11 @@ def backoff_delays() -> Iterator[float]:
 
 def describe_error(error: BaseException, url: object) -> str:
     """One sentence: what is wrong and at which address. Contains no password."""
-    return f"{_error_message(error)} ({mask_url(url)})"
+    return f"{explain_error(error)} ({mask_url(url)})"
 
 
-def _error_message(error: BaseException) -> str:
+def explain_error(error: BaseException) -> str:
+    """What is wrong, without the address. Contains no password."""
     chain = _cause_chain(error)
     for cause in chain:
         if isinstance(cause, NoAnswer):

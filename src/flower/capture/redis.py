@@ -7,26 +7,22 @@ module owns the socket. Redis disconnects a subscriber that lags by 32 MiB, so t
 import base64
 import binascii
 import json
-import time
-from typing import Any, NamedTuple
+import socket
+from typing import Any
 
 import hiredis
 import msgspec
 from celery import Celery
-from redis import exceptions as redis_errors
 
-from flower.capture.connection import CONNECT_TIMEOUT, open_connection
+from flower.capture.connection import open_connection
 from flower.capture.decoder import ContentHeaders, Decoder
 from flower.capture.interruption import Interruption
-from flower.capture.socket_connection import KeepAliveSettings, SocketConnection
+from flower.capture.redis_subscription import KEEP_ALIVE, EventSubscriber
+from flower.capture.socket_connection import SocketConnection
 from flower.capture.source import ConnectionLost
 from flower.durable_events import IN_STREAM
 from flower.records import Event
 
-#: Only the server sends on this connection, except for this message: it detects a server that disappeared.
-_KEEP_ALIVE = KeepAliveSettings(
-    message=b"*1\r\n$4\r\nPING\r\n", interval=0.5, timeout=27.5, unresponsive_after=3.0, only_when_silent=True
-)
 #: hiredis moves its remaining data to the front of its buffer after each reply: feed it small pieces.
 _FEED_SIZE = 16 * 1024
 
@@ -60,7 +56,6 @@ class RedisParser:
         self._decoder = decoder
         self._reader = hiredis.Reader()
         self._envelope = msgspec.json.Decoder(_Envelope).decode
-        self.is_subscribed = False
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
         reader, size = self._reader, len(data)
@@ -80,11 +75,10 @@ class RedisParser:
     def ack(self, tag: int) -> bytes:
         raise AssertionError("Redis pub/sub has no acknowledgement")
 
-    def _on_reply(self, reply: object) -> None:
+    @staticmethod
+    def _on_reply(reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
             raise ConnectionLost(f"Redis error: {reply}")
-        if isinstance(reply, list) and reply and reply[0] == b"psubscribe":
-            self.is_subscribed = True
 
     def _on_message(self, payload: Any, received: float, out: list[Event]) -> None:
         if not isinstance(payload, bytes):
@@ -133,30 +127,6 @@ class RedisParser:
         return self._decoder.decode_message(raw, content_headers, received, out)
 
 
-class _ServerInfo(NamedTuple):
-    """Identifies a run of a Redis server, and the number of clients that it closed because they were too slow."""
-
-    run_id: str
-    slow_clients_closed: int | None
-
-
-def _read_server_info(redis: Any) -> _ServerInfo | None:
-    """None if the server does not permit INFO."""
-    values: dict[str, str] = {}
-    for section in ("server", "stats"):
-        redis.send_command("INFO", section)
-        try:
-            reply = redis.read_response()
-        except redis_errors.ResponseError:
-            return None
-        text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
-        for line in text.splitlines():
-            name, _, value = line.partition(":")
-            values[name] = value
-    closed = values.get("client_output_buffer_limit_disconnections", "")
-    return _ServerInfo(values["run_id"], int(closed) if closed.isdigit() else None) if "run_id" in values else None
-
-
 class RedisSource:
     """Implements `receiver.EventSource`."""
 
@@ -168,65 +138,35 @@ class RedisSource:
         self._app, self._decoder = app, decoder
         self._connection = app.connection_for_read()
         self.url: object = app.conf.broker_read_url
-        self._server: _ServerInfo | None = None
+        self._subscriber = EventSubscriber()
 
     def connect(self, interruption: Interruption | None) -> SocketConnection:
-        redis, pattern = self._open_redis()
+        redis, pattern = open_redis(self._app, self._connection)
         try:
-            interruption = self._find_cause(redis, interruption)
-            parser = RedisParser(self._decoder)
-            redis.send_command("PSUBSCRIBE", pattern)
-            sock = redis._sock
-            self._wait_for_subscription(sock, parser)
+            gap = self._subscriber.subscribe(redis._sock, pattern, interruption)
         except BaseException:
             redis.disconnect()
             raise
-        gap = interruption.end() if interruption is not None else None
-        # The library's object would close the socket when it is garbage-collected; the socket connection closes it.
-        redis._sock = None
-        return SocketConnection(sock, parser, gap, _KEEP_ALIVE)
+        return SocketConnection(take_socket(redis), RedisParser(self._decoder), gap, KEEP_ALIVE)
 
     def clean_up(self) -> None:
         """Nothing to do: Redis keeps no state of a subscriber."""
 
-    def _open_redis(self) -> tuple[Any, bytes]:
-        """An authenticated connection of redis-py that is not shared, and the pattern that matches Celery's events."""
-        with open_connection(self._connection) as kombu:
-            channel = kombu.default_channel
-            # Workers publish to <prefix><exchange>/<routing key>, or without the key if patterns are off.
-            topic = channel._get_publish_topic(self._app.conf.event_exchange, "*")
-            redis = channel.pool.make_connection()
-            redis.connect()
-            return redis, f"{channel.global_keyprefix}{topic}".encode()
 
-    def _find_cause(self, redis: Any, interruption: Interruption | None) -> Interruption | None:
-        """The interruption with a more exact cause: whether Redis closed the previous connection because this
-        subscriber was too slow."""
-        previous, self._server = self._server, _read_server_info(redis)
-        if interruption is None or previous is None or self._server is None or self._server.run_id != previous.run_id:
-            return interruption
-        closed_before, closed = previous.slow_clients_closed, self._server.slow_clients_closed
-        if closed is None or closed_before is None:
-            # Redis before 7.2 does not count these connections; it hardly closes one for another reason.
-            if not interruption.closed_by_broker:
-                return interruption
-        elif closed <= closed_before:
-            return interruption
-        return interruption._replace(
-            cause="redis_overflow",
-            reason="Redis closed the connection because its output buffer was full (client-output-buffer-limit); a "
-            "single event that is larger than this limit disconnects every subscriber",
-        )
+def open_redis(app: Celery, prototype: Any) -> tuple[Any, bytes]:
+    """An authenticated connection of redis-py that is not shared, with the settings of the `kombu.Connection`
+    `prototype`, and the pattern that matches Celery's events."""
+    with open_connection(prototype) as kombu:
+        channel = kombu.default_channel
+        # Workers publish to <prefix><exchange>/<routing key>, or without the key if patterns are off.
+        topic = channel._get_publish_topic(app.conf.event_exchange, "*")
+        redis = channel.pool.make_connection()
+        redis.connect()
+        return redis, f"{channel.global_keyprefix}{topic}".encode()
 
-    @staticmethod
-    def _wait_for_subscription(sock: Any, parser: RedisParser) -> None:
-        """Wait until Redis confirms the subscription. Reads byte by byte, about fifty of them: what follows the
-        confirmation are events, which the socket connection reads."""
-        no_events: list[Event] = []
-        deadline = time.monotonic() + CONNECT_TIMEOUT
-        while not parser.is_subscribed:
-            sock.settimeout(max(0.01, deadline - time.monotonic()))
-            data = sock.recv(1)
-            if not data:
-                raise ConnectionResetError("Redis closed the connection")
-            parser.feed(data, time.time(), no_events)
+
+def take_socket(redis: Any) -> socket.socket:
+    """The socket of a connection of redis-py, which does not close it anymore."""
+    sock: socket.socket = redis._sock
+    redis._sock = None
+    return sock

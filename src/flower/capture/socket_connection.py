@@ -9,6 +9,7 @@ sent would be lost.
 """
 
 import logging
+import mmap
 import selectors
 import socket
 import ssl
@@ -67,7 +68,8 @@ class SocketConnection:
         self._empty_at = self._last_read_at = self._last_read_since = time.time()
         self._complete_until: float | None = None
         self._sock = sock
-        self._buffer = memoryview(bytearray(_RECEIVE_SIZE))
+        # A mapping, because memory that is never written to is not allocated.
+        self._buffer = memoryview(mmap.mmap(-1, _RECEIVE_SIZE))
         self._keep_alive = keep_alive
         self._outbox: deque[bytes] = deque()
         self._close_reason: str | None = None

@@ -13,12 +13,9 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
+from typing import Any, NamedTuple
 
 from flower.private_files import create_directory
 from flower.units import MEBIBYTE
@@ -44,9 +41,15 @@ class _SpillFile:
     """One temporary file: written at its end, read from its start, then discarded."""
 
     def __init__(self, folder: Path) -> None:
+        # The library needs 9 MB of memory, and most queues never reach the disk.
+        from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.modes import CTR  # noqa: PLC0415
+
         create_directory(folder)
         self._file = tempfile.TemporaryFile(dir=folder, prefix="capture-")  # noqa: SIM115  closed by the queue
-        self._key = AES(os.urandom(32))
+        key = AES(os.urandom(32))
+        self._create_cipher: Callable[[bytes], Any] = lambda nonce: Cipher(key, CTR(nonce))
         self.written = self._read = 0
 
     def append(self, chunk: Chunk) -> int:
@@ -75,7 +78,8 @@ class _SpillFile:
 
     def _apply_cipher(self, data: bytes, nonce: bytes) -> bytes:
         """Encrypt or decrypt; in counter mode both are the same operation."""
-        return Cipher(self._key, CTR(nonce)).encryptor().update(data)
+        encrypted: bytes = self._create_cipher(nonce).encryptor().update(data)
+        return encrypted
 
     def skip(self) -> None:
         """Discard the remaining content."""

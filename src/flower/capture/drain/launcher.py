@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import mmap
 import os
 import pickle
 import selectors
@@ -48,7 +49,8 @@ class DrainLink:
         """Reads the welcome. Raises DrainUnavailable."""
         self._sock = sock
         self._frames = FrameReader(FromDrain)
-        self._buffer = memoryview(bytearray(_RECEIVE_SIZE))
+        # A mapping, because memory that is never written to is not allocated.
+        self._buffer = memoryview(mmap.mmap(-1, _RECEIVE_SIZE))
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
         frame = self.receive(_WELCOME_TIMEOUT)

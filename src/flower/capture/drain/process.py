@@ -20,16 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from flower.capture.broker_drain import BrokerDrain
-from flower.capture.connection import app_from_settings
-from flower.capture.decoder import Decoder
 from flower.capture.drain.message_cutter import MessageCutter
 from flower.capture.drain.messages import Welcome
 from flower.capture.drain.server import DrainServer, LogBuffer
 from flower.capture.drain.settings import ERROR_FILE, DrainSettings
+from flower.capture.drain.source import DrainSource
 from flower.capture.interruption import Interruption
-from flower.capture.redis import RedisSource
-from flower.capture.settings import accepted_serializers
-from flower.capture.source import PutData
+from flower.capture.source import EventSource, PutData
 from flower.capture.spill_queue import Chunk, SpillQueue
 from flower.malloc import limit_malloc_arenas
 
@@ -39,7 +36,7 @@ log = logging.getLogger(__name__)
 class MessageDrain(BrokerDrain):
     """A drain whose queue contains whole messages."""
 
-    def __init__(self, source: RedisSource, queue: SpillQueue, interruption: Interruption | None) -> None:
+    def __init__(self, source: EventSource, queue: SpillQueue, interruption: Interruption | None) -> None:
         super().__init__(source, queue, self._wake_up, interruption)
         self.server: DrainServer | None = None
 
@@ -84,10 +81,8 @@ class MessageDrain(BrokerDrain):
 def run_drain(settings: DrainSettings, listener: socket.socket, path: str, logs: LogBuffer) -> str:
     """Drain and serve until no recorder needs this drain anymore. Returns the reason."""
     capture = settings.capture
-    app = app_from_settings(capture)
-    source = RedisSource(app, Decoder(accepted_serializers(capture), capture.redaction))
     queue = SpillQueue(capture.spill_folder, memory_limit=capture.memory_limit, disk_limit=capture.spill_limit)
-    drain = MessageDrain(source, queue, settings.interruption)
+    drain = MessageDrain(DrainSource(capture), queue, settings.interruption)
     welcome = Welcome(Path(path).stem, settings.version, settings.digest, os.getpid())
     drain.server = server = DrainServer(listener, path, welcome, drain, queue, logs, capture.queue_expires)
     drain.start()
