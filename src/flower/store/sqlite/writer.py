@@ -81,6 +81,8 @@ class SqliteWriter:
         if batch.is_empty and batch.parked is None:
             return []
         keys = self._retry_after_quarantine(lambda: self._write(batch))
+        if batch.new or batch.changed:
+            self._record_change()
         self._status.signal_change()
         return keys
 
@@ -88,14 +90,20 @@ class SqliteWriter:
         return self._segments.meta.parked_tasks()
 
     def prune(self, retention: Retention, now: float) -> int:
-        return self._retry_after_quarantine(lambda: self._prune(retention, now))
+        removed = self._retry_after_quarantine(lambda: self._prune(retention, now))
+        if removed:
+            self._record_change()
+        return removed
 
     def maintain(self) -> bool:
         self._lock.verify()
         if self._index_process is not None:
             self._index_process.ensure_running()
         self._retry_after_quarantine(self._examination.run)
-        return self._retry_after_quarantine(self._segments.maintain)
+        is_changed = self._retry_after_quarantine(self._segments.maintain)
+        if is_changed:
+            self._record_change()
+        return is_changed
 
     def finish_maintenance(self) -> None:
         """Complete all maintenance, and wait until all texts are indexed. For programs that fill a store."""
@@ -134,6 +142,10 @@ class SqliteWriter:
         self._segments.close()
         self._status.close()
         self._lock.release()
+
+    def _record_change(self) -> None:
+        if self._index_process is not None:
+            self._index_process.record_change()
 
     def _retry_after_quarantine(self, action: Callable[[], T]) -> T:
         """Run an action; if a file is damaged, quarantine it and run the action again with the others."""

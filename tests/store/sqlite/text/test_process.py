@@ -1,18 +1,21 @@
 """The child process of the text index: it indexes what the writer writes, and never outlives it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from flower.records import Worker
 from flower.search.parser import parse_search
 from flower.store.factory import open_reader, open_writer
 from flower.store.protocols import Batch, Query
 from flower.store.sqlite.directory import StoreDirectory
-from flower.store.sqlite.text import TextReader
+from flower.store.sqlite.text import TextReader, process
 from flower.store.sqlite.writer import SqliteWriter
 from tests.helpers.servers import wait_for
 from tests.helpers.task_factory import make, uuid_of
@@ -82,6 +85,67 @@ def test_a_killed_process_is_restarted(tmp_path: Path, caplog: pytest.LogCapture
     wait_for("the index", maintain_and_check)
     assert process_id(writer) != number
     assert "restarting" in caplog.text
+    writer.close()
+
+
+def wait_for_idle_exit(writer: SqliteWriter) -> None:
+    def has_no_process() -> bool:
+        writer.maintain()
+        return writer._index_process is not None and writer._index_process.pid is None
+
+    wait_for("the exit of the process", has_no_process)
+
+
+def test_a_process_without_work_exits_and_is_restarted_when_tasks_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 1.0)
+    path = tmp_path / "store"
+    writer = open_indexed(path)
+    add(writer, 0, 3)
+    writer.finish_maintenance()  # which counts as a change
+    wait_for("the index", lambda: is_indexed(path, "n00002"))
+    wait_for_idle_exit(writer)
+    writer.write(Batch(workers=[Worker("celery@w1")]))
+    writer.maintain()
+    assert writer._index_process is not None
+    assert writer._index_process.pid is None
+
+    add(writer, 3, 3)
+    writer.maintain()
+    process_id(writer)
+    wait_for("the index", lambda: is_indexed(path, "n00005"))
+    assert "restarting" not in caplog.text
+    writer.close()
+
+
+def test_a_process_without_work_is_restarted_when_the_index_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 1.0)
+    path = tmp_path / "store"
+    writer = open_indexed(path)
+    add(writer, 0, 3)
+    writer.finish_maintenance()  # which counts as a change
+    wait_for("the index", lambda: is_indexed(path, "n00002"))
+    wait_for_idle_exit(writer)
+    shutil.rmtree(path / "text")
+    writer.maintain()
+    wait_for("the index", lambda: is_indexed(path, "n00002"))
+    writer.close()
+
+
+def test_the_process_does_not_exit_before_delayed_rows_are_indexed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text of an unfinished task is indexed later, without another change."""
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 0.1)
+    writer = open_indexed(tmp_path / "store")
+    writer.write(Batch(new=[make(0, state="STARTED", kwargs="{'order': 'N00000'}", timestamp=time.time())]))
+    number = process_id(writer)
+    time.sleep(3)
+    writer.maintain()
+    assert process_id(writer) == number
     writer.close()
 
 

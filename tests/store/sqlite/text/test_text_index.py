@@ -511,6 +511,8 @@ def test_readers_during_writes_and_merges_of_another_process(folder: Path) -> No
 class Rows:
     """A source that behaves as a store: it has the version of each row, and the block and version that was indexed."""
 
+    has_delayed_rows = False
+
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.texts: dict[int, tuple[int, str]] = {}

@@ -7,7 +7,7 @@ the version of each row whose text was indexed.
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,15 @@ _FINAL_STATE_IDS: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_ST
 _SELECT_TEXTS: Final = f"SELECT id, {', '.join(INDEXED_COLUMNS)} FROM task"
 
 
+class _IdleSegment(NamedTuple):
+    """A segment without pending rows: the change sequence that was checked, whether rows will be pending later without
+    another change, and when to check again."""
+
+    sequence: int
+    has_delayed_rows: bool
+    check_at: float
+
+
 class IndexBacklog:
     """The `RowSource` of a store. One thread."""
 
@@ -46,8 +55,8 @@ class IndexBacklog:
         self._files: dict[int, ColumnFile] = {}
         self._generation = ""
         self._readable = np.array([NOT_INDEXED_BLOCK], np.uint16)
-        # by segment without pending rows, the change sequence that was checked and when to check again
-        self._idle_segments: dict[int, tuple[int, float]] = {}
+        self._idle_segments: dict[int, _IdleSegment] = {}
+        self._has_delayed_rows = False
 
     def set_blocks(self, generation: str, readable: frozenset[int]) -> None:
         self._generation = generation
@@ -70,16 +79,22 @@ class IndexBacklog:
                 hint="free disk space; the remaining space is reserved for tasks",
             )
         pending: list[PendingText] = []
+        self._has_delayed_rows = False
         catalog = self._meta.catalog()
         self._retain({segment.number for segment in catalog})
         for segment in reversed(catalog.segments):
             if len(pending) >= limit:
                 break
-            checked_sequence, check_at = self._idle_segments.get(segment.number, (-1, 0.0))
-            if checked_sequence == segment.sequence and time.monotonic() < check_at:
+            idle = self._idle_segments.get(segment.number)
+            if idle is not None and idle.sequence == segment.sequence and time.monotonic() < idle.check_at:
+                self._has_delayed_rows |= idle.has_delayed_rows
                 continue
             pending += self._list_segment(segment, limit - len(pending))
         return pending
+
+    @property
+    def has_delayed_rows(self) -> bool:
+        return self._has_delayed_rows
 
     def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
         catalog = self._meta.catalog()
@@ -120,10 +135,13 @@ class IndexBacklog:
     def _list_segment(self, segment: SegmentInfo, limit: int) -> list[PendingText]:
         file = self._open_columns(segment)
         if file is None:
+            self._has_delayed_rows = True
             return []
         ready, has_later = file.read_consistent(lambda: self._find_slots(file, segment.next - segment.first))
         if len(ready) == 0:
-            self._idle_segments[segment.number] = (segment.sequence, time.monotonic() + (1.0 if has_later else 3600.0))
+            check_at = time.monotonic() + (1.0 if has_later else 3600.0)
+            self._idle_segments[segment.number] = _IdleSegment(segment.sequence, has_later, check_at)
+            self._has_delayed_rows |= has_later
             file.release()
             return []
         chosen = ready[:limit]
@@ -179,6 +197,7 @@ class IndexBacklog:
                     if characters > MAX_COMMIT_CHARACTERS:
                         break
         except SegmentUnavailable:
+            self._has_delayed_rows = True
             return []
         if not_indexed:
             self._record_block(file, not_indexed, NOT_INDEXED_BLOCK)

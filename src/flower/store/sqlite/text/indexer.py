@@ -49,6 +49,10 @@ class RowSource(Protocol):
     def lowest_key(self) -> int:
         """Return a lower bound of all keys in the store."""
 
+    @property
+    def has_delayed_rows(self) -> bool:
+        """Whether rows that the last `list_pending` did not return will be pending later without another change."""
+
 
 class Indexer(threading.Thread):
     """Adds pending rows to the index until it is stopped."""
@@ -74,6 +78,8 @@ class Indexer(threading.Thread):
         self._maintained_at = 0.0
         self._error = ""
         self._is_idle = False
+        #: since when there has been nothing to do, by the monotonic clock; None if there is something
+        self._idle_since: float | None = None
 
     @property
     def error(self) -> str:
@@ -84,6 +90,12 @@ class Indexer(threading.Thread):
     def is_idle(self) -> bool:
         """Whether the last check found no pending rows."""
         return self._is_idle
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long there has been nothing to do, now or later, without another change of a task."""
+        idle_since = self._idle_since
+        return 0.0 if idle_since is None else time.monotonic() - idle_since
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop the thread, which takes less than a second. Rows that were not committed are pending again."""
@@ -117,10 +129,15 @@ class Indexer(threading.Thread):
         self._is_idle = not rows
         if rows:
             self._index(writer, rows)
+            has_work = True
         else:
-            writer.verify_next()
+            has_work = writer.verify_next() or self._source.has_delayed_rows
         self._maintain(writer)
         self._log_recovery()
+        if has_work:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = time.monotonic()
         return len(rows) >= self._max_rows or sum(len(row.text) for row in rows) >= MAX_COMMIT_CHARACTERS // 2
 
     def _open_writer(self) -> TextWriter:
@@ -158,6 +175,7 @@ class Indexer(threading.Thread):
     def _log_failure(self, error: Exception) -> None:
         """Close the writer; the next attempt starts from what is on disk, without uncommitted documents."""
         self._close()
+        self._idle_since = None
         message = str(error) or repr(error)
         if not self._error:
             log.warning("Text indexing failed: %s. Retrying; until then, text searches are slower.", message)

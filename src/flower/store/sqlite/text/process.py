@@ -2,9 +2,12 @@
 
 Indexing takes as much CPU time as recording, and in one process they would wait for each other because of the GIL.
 
-`python -P -m flower.store.sqlite.text.process DIRECTORY LEVEL` maintains the index of the store in DIRECTORY until its
-standard input closes, so that it never outlives its parent. It reads rows and columns like any reader; it writes the
-index and, into the columns, which rows are indexed.
+`python -P -m flower.store.sqlite.text.process DIRECTORY LEVEL TIMEOUT` maintains the index of the store in DIRECTORY
+until its standard input closes, so that it never outlives its parent. It reads rows and columns like any reader; it
+writes the index and, into the columns, which rows are indexed.
+
+The process exits when it has had no work for TIMEOUT seconds, because its libraries need 20 MB of memory. The parent
+starts it again when tasks have changed.
 """
 
 import fcntl
@@ -36,6 +39,9 @@ _MIN_RESTART_DELAY: Final = 1.0
 _MAX_RESTART_DELAY: Final = 60.0
 #: seconds for the last commit until the process is killed, which loses no data
 _STOP_TIMEOUT: Final = 5.0
+#: Seconds without work until the process exits. A start takes 0.15 s of processor time.
+IDLE_TIMEOUT: Final = 60.0
+_IDLE_CHECK_INTERVAL: Final = 0.5
 INDEX_LOCK_FILE: Final = "index.lock"
 
 
@@ -47,23 +53,36 @@ class IndexProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._delay = _MIN_RESTART_DELAY
         self._next_start = 0.0
+        self._last_change = self._idle_since = 0.0
+        #: the index directory when the process exited because it had no work; None if it did not
+        self._idle_state: int | None = None
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
+    def record_change(self) -> None:
+        """Tasks have changed: there may be texts to index."""
+        self._last_change = time.monotonic()
+
     def ensure_running(self) -> None:
-        """Start the process if it is not running."""
+        """Start the process if it is not running and may have work."""
         process = self._process
         if process is not None and process.poll() is None:
             return
         now = time.monotonic()
-        if now < self._next_start:
+        if process is not None and process.returncode == 0:
+            # For IDLE_TIMEOUT before its exit it found nothing to do; a later change may have been after its last look.
+            self._process, self._idle_state = None, self._read_state()
+            self._idle_since = now - IDLE_TIMEOUT
+            self._delay, self._next_start = _MIN_RESTART_DELAY, 0.0
+        if now < self._next_start or self._is_idle:
             return
-        if process is not None:
+        self._idle_state = None
+        if self._process is not None:
             log.warning(
                 "Text index process exited (status %d); restarting. Until then, text searches are slower.",
-                process.returncode,
+                self._process.returncode,
             )
         self._next_start = now + self._delay
         self._delay = min(2 * self._delay, _MAX_RESTART_DELAY)
@@ -71,12 +90,28 @@ class IndexProcess:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 # without the working directory in sys.path: it may contain another package named `flower`
-                [sys.executable, "-P", "-m", __name__, str(self._directory.path), level],
+                [sys.executable, "-P", "-m", __name__, str(self._directory.path), level, str(IDLE_TIMEOUT)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
             )
         except OSError as error:
             log.warning("Cannot start the text index process: %s", error)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the process has exited because it had no work, and neither tasks nor its files have changed since."""
+        return (
+            self._idle_state is not None
+            and self._last_change < self._idle_since
+            and self._idle_state == self._read_state()
+        )
+
+    def _read_state(self) -> int:
+        """Changes when blocks of the index, or the whole index, are removed."""
+        try:
+            return self._directory.text_path.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -95,7 +130,7 @@ class IndexProcess:
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # signals of the terminal are for the parent process
-    directory, level = StoreDirectory(sys.argv[1]), sys.argv[2]
+    directory, level, idle_timeout = StoreDirectory(sys.argv[1]), sys.argv[2], float(sys.argv[3])
     limit_malloc_arenas()
     configure_logging(level)
     restrict_new_files()  # tantivy sets no mode
@@ -105,14 +140,15 @@ def main() -> None:
     threading.Thread(target=_wait_for_stdin_close, args=(stop,), daemon=True).start()
     with _hold_lock(directory.path, stop):
         if not stop.is_set():
-            _run_indexer(directory, stop)
+            _run_indexer(directory, stop, idle_timeout)
 
 
-def _run_indexer(directory: StoreDirectory, stop: threading.Event) -> None:
+def _run_indexer(directory: StoreDirectory, stop: threading.Event, idle_timeout: float) -> None:
     source = IndexBacklog(directory)
     indexer = Indexer(directory.text_path, source)
     indexer.start()
-    stop.wait()
+    while not stop.wait(_IDLE_CHECK_INTERVAL) and indexer.idle_seconds < idle_timeout:
+        pass
     indexer.stop()
     source.close()
 
