@@ -65,7 +65,7 @@ class Memory:
 
     rss: int
     pss: int
-    #: the end of the command line of each process, and its PSS
+    #: the command line of each process, and its PSS
     each: list[tuple[str, int]]
 
 
@@ -153,7 +153,7 @@ class SystemProcess:
                 details = process.memory_full_info()
                 rss += details.rss
                 pss += details.pss
-                each.append((" ".join(process.cmdline()[-3:]), details.pss))
+                each.append((" ".join(process.cmdline()), details.pss))
         return Memory(rss, pss, each)
 
     def kill(self) -> None:

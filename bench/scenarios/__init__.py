@@ -14,6 +14,7 @@ from bench.scenarios.ingest import ingest
 from bench.scenarios.kill9 import kill9
 from bench.scenarios.large_store import large_store
 from bench.scenarios.live import live
+from bench.scenarios.memory import memory
 from bench.scenarios.metrics import metrics
 from bench.scenarios.queries import queries
 from bench.scenarios.reconciliation import reconciliation
@@ -39,6 +40,7 @@ def _with_transport(measure: Callable[..., Iterable[Measurement]], transport: Tr
 
 STEPS: tuple[Step, ...] = (
     Step("start", start, "always"),
+    Step("memory", memory, "full"),
     *(_with_transport(throughput, transport, "always") for transport in TRANSPORTS),
     *(_with_transport(burst, transport, "on request" if transport.batched else "always") for transport in TRANSPORTS),
     *(_with_transport(kill9, transport, "full") for transport in TRANSPORTS if transport.batched),

@@ -3,7 +3,6 @@
 import gc
 
 from flower.api.context import Context
-from flower.http.v1.openapi import encode_document
 from flower.web.assets import current_assets
 from flower.web.rendering import load_templates
 
@@ -15,5 +14,4 @@ def prepare_requests(context: Context) -> None:
     seconds."""
     current_assets(context)
     load_templates()
-    encode_document(context.root_path)
     gc.freeze()
