@@ -14,13 +14,22 @@ from heapq import nsmallest
 from threading import Event as Flag
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from flower.capture.protocols import Capture, CapturedBatch
 from flower.counters import CounterLimits
-from flower.counting import EventAggregator, EventCounts
+from flower.counting import EventAggregator, EventCounts, TaskCounts, count_event, count_step, expand_counts
 from flower.errors import StoreFull
-from flower.fold import ClockOffsets, fold, fold_evidence, fold_worker, fold_worker_answer, fold_worker_sign
+from flower.fold import (
+    ClockOffsets,
+    fold,
+    fold_evidence,
+    fold_next_step,
+    fold_worker,
+    fold_worker_answer,
+    fold_worker_sign,
+)
 from flower.recorder_status import FreshnessMeter
 from flower.records import FINAL_STATES, Event, Evidence, Gap, Task, Worker, WorkerAnswer
 from flower.store.protocols import Batch, Retention, TaskChange, Writer
@@ -93,19 +102,16 @@ class _StopRequested(Exception):
     """Stop was requested while waiting for disk space."""
 
 
-class _CachedTask:
-    """A task in memory: its current record, the record in the store, the time since which they differ, and the counts
-    of the events since then."""
+class _CachedTask(msgspec.Struct, gc=False):
+    """A task in memory: its current record, its key and record in the store, the batch and the time since which the
+    records differ, and the counts of the events since then. A struct is created faster than an ordinary object."""
 
-    __slots__ = ("changed_at", "counts", "key", "stored", "task", "token")
-
-    def __init__(self, task: Task, key: int | None, stored: Task | None) -> None:
-        self.task = task
-        self.key = key
-        self.stored = stored
-        self.token = 0
-        self.changed_at = 0.0
-        self.counts: EventCounts | None = None
+    task: Task
+    key: int | None = None
+    stored: Task | None = None
+    token: int = 0
+    changed_at: float = 0.0
+    counts: TaskCounts | None = None
 
 
 class Recorder:
@@ -210,14 +216,9 @@ class Recorder:
         if not self._pending and not self._pending_gaps:
             self._pending_since = now
         cache = self._cache
-        uncached = {event.uuid for event in batch.events if event.uuid is not None}.difference(cache)
-        if uncached:
-            for uuid_in_store, stored in self._retry_while_disk_full(lambda: self._writer.load(uncached)).items():
-                cache[uuid_in_store] = _CachedTask(stored.task, stored.key, stored.task)
-        pending = self._pending
-        clocks = self._clocks
-        #: by hostname: its newest task event
-        senders = {event.hostname: event for event in batch.events if event.uuid is not None}
+        senders, uncached = self._examine_senders(batch.events)
+        self._load_stored_tasks(uncached)
+        pending, clocks, token = self._pending, self._clocks, batch.token
         clocks.observe(senders, batch.received)
         for event in batch.events:
             uuid = event.uuid
@@ -225,20 +226,22 @@ class Recorder:
                 self._apply_worker_event(event, batch.received)
                 continue
             entry = cache.get(uuid)
-            if entry is None:
-                task = fold(None, event, clocks)
-                entry = cache[uuid] = _CachedTask(task, None, None)
-            else:
-                before = entry.task
-                task = entry.task = fold(before, event, clocks)
+            before = None if entry is None else entry.task
+            task = fold_next_step(before, event)
+            count: Callable[[TaskCounts | None, Task | None, Event, Task], TaskCounts] = count_step
+            if task is None or clocks.offsets or task.clock_offset is not None or task.client_offset is not None:
+                task = fold(before, event, clocks)
                 if task is before:
                     continue  # delivered again: the record contains it, and it is counted
-            if (counts := entry.counts) is None:
-                counts = entry.counts = EventCounts()
-            counts.add(event, task)
+                count = count_event
+            if entry is None:
+                cache[uuid] = pending[uuid] = _CachedTask(task, None, None, token, now, count(None, None, event, task))
+                continue
+            entry.task = task
+            entry.counts = count(entry.counts, before, event, task)
             if uuid not in pending:
                 pending[uuid] = entry
-                entry.token = batch.token
+                entry.token = token
                 entry.changed_at = now
         for uuid in uncached.difference(pending):
             cache.pop(uuid, None)
@@ -251,6 +254,25 @@ class Recorder:
         self._pending_messages += batch.messages
         self._status_meter.add(batch)
 
+    def _examine_senders(self, events: Sequence[Event]) -> tuple[dict[str | None, Event], set[str]]:
+        """The newest task event of each sender, by its name, and the ids that are not in memory."""
+        cache = self._cache
+        senders: dict[str | None, Event] = {}
+        uncached: set[str] = set()
+        for event in events:
+            uuid = event.uuid
+            if uuid is not None:
+                senders[event.hostname] = event
+                if uuid not in cache:
+                    uncached.add(uuid)
+        return senders, uncached
+
+    def _load_stored_tasks(self, uuids: set[str]) -> None:
+        """Load these tasks into memory, of those that are in the store."""
+        if uuids:
+            for uuid, stored in self._retry_while_disk_full(lambda: self._writer.load(uuids)).items():
+                self._cache[uuid] = _CachedTask(stored.task, stored.key, stored.task)
+
     def _apply_observations(self, observations: Sequence[Evidence | WorkerAnswer]) -> None:
         """Fold evidence and answers of workers. They are not events, and are not counted."""
         if not observations:
@@ -259,9 +281,7 @@ class Recorder:
         if not self._pending and not self._pending_gaps:
             self._pending_since = now
         uncached = {each.uuid for each in observations if isinstance(each, Evidence)}.difference(self._cache)
-        if uncached:
-            for uuid, stored in self._retry_while_disk_full(lambda: self._writer.load(uncached)).items():
-                self._cache[uuid] = _CachedTask(stored.task, stored.key, stored.task)
+        self._load_stored_tasks(uncached)
         for each in observations:
             if isinstance(each, Evidence):
                 self._apply_evidence(each, now)
@@ -275,7 +295,8 @@ class Recorder:
         if task is None:
             return
         if entry is None:
-            entry = self._cache[evidence.uuid] = _CachedTask(task, None, None)
+            entry = self._cache[evidence.uuid] = _CachedTask(task)
+        entry.counts = expand_counts(entry.counts, entry.task)
         entry.task = task
         if evidence.uuid not in self._pending:
             self._pending[evidence.uuid] = entry
@@ -364,9 +385,11 @@ class Recorder:
         acknowledged = self._token if store_held or not held else held[0].token - 1
         # An event is counted in the write that contains its effect on the task: a redelivered event changes nothing.
         counted = [*due, *held] if store_held else due
-        counts = [entry.counts for entry in counted if entry.counts]
+        counts: list[tuple[TaskCounts, Task | None]] = [
+            (entry.counts, entry.task) for entry in counted if entry.counts is not None
+        ]
         if self._worker_event_counts.events:
-            counts.append(self._worker_event_counts)
+            counts.append((self._worker_event_counts, None))
         counter_update = self._aggregator.collect(counts, self._clock())
         batch = Batch(
             new=[entry.task for entry in new],

@@ -257,7 +257,7 @@ class AggregatorBench:
         counts = EventCounts()
         for each in events:
             counts.add(each, fold(None, each))
-        update = self.aggregator.collect([counts], now)
+        update = self.aggregator.collect([(counts, None)], now)
         for key in update.removed_keys:
             self.stored.pop(key, None)
         self.stored.update((each.key, each) for each in update.counters)
@@ -342,13 +342,13 @@ def test_waits_are_counted_at_the_first_start_of_tasks_without_an_eta() -> None:
     unseen = Task("d", "add", started=4.0)
     for task in (now, later, again, unseen):
         counts.add(event("started", task.uuid, 4.0), task)
-    counted = {each.key: each for each in aggregator.collect([counts], 9.0).counters}[None, "add"]
+    counted = {each.key: each for each in aggregator.collect([(counts, None)], 9.0).counters}[None, "add"]
     assert (counted.wait, counted.backoff) == (
         DurationHistogram({3.0: 1}, 3.0, 9.0),
         DurationHistogram({1.5: 1}, 1.5, 9.0),
     )
     restored = EventAggregator([counted], CounterLimits(), 10.0)
-    restored.collect([counts], 11.0)
+    restored.collect([(counts, None)], 11.0)
     (again_counted,) = [each for each in restored.collect([], 11.0).counters if each.key == (None, "add")]
     assert again_counted.backoff == DurationHistogram({1.5: 2}, 3.0, 9.0)
 

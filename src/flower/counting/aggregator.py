@@ -6,18 +6,17 @@ is not counted.
 """
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, TypeVar
+from typing import Final
 
 from flower.counters import OTHER, CounterKey, CounterLimits, DurationHistogram, TaskCounters, duration_bucket_bounds
 from flower.counting.cardinality import LabelLimiter
-from flower.records import Event, Task
+from flower.counting.event_counts import EventCounts, EventSequence, TaskCounts, WorkerTask, find_wait
+from flower.records import Task
 from flower.surrogates import escape_surrogates
-
-K = TypeVar("K", bound=Hashable)
 
 
 class HistogramBuilder:
@@ -36,25 +35,19 @@ class HistogramBuilder:
             own_counts[bound] = own_counts.get(bound, 0) + count
         self.total += total
 
+    def add(self, seconds: Iterable[float], bounds: tuple[float, ...]) -> None:
+        """Add durations. A negative one, from two different clocks, counts as 0."""
+        counts, total = self.counts, self.total
+        for value in seconds:
+            bound = bounds[bisect_left(bounds, value)]
+            counts[bound] = counts.get(bound, 0) + 1
+            if value > 0.0:
+                total += value
+        self.total = total
+
     @property
     def histogram(self) -> DurationHistogram:
         return DurationHistogram(self.counts.copy(), self.total, self.created)
-
-
-def build_histograms(
-    seconds: Iterable[tuple[K, float]], bounds: tuple[float, ...], now: float
-) -> dict[K, HistogramBuilder]:
-    """Histograms by key. A negative duration, from two different clocks, counts as 0."""
-    histograms: dict[K, HistogramBuilder] = {}
-    for key, value in seconds:
-        histogram = histograms.get(key)
-        if histogram is None:
-            histogram = histograms[key] = HistogramBuilder(now)
-        counts, bound = histogram.counts, bounds[bisect_left(bounds, value)]
-        counts[bound] = counts.get(bound, 0) + 1
-        if value > 0.0:
-            histogram.total += value
-    return histograms
 
 
 class TaskCounterBuilder:
@@ -110,12 +103,6 @@ def _restore(histogram: DurationHistogram) -> HistogramBuilder:
 #: Maximum number of characters of a name.
 _MAX_NAME_LENGTH: Final = 500
 
-#: Sender, event type, task.
-_CountKey = tuple[str | None, str, str | None]
-
-#: Sender and task, as in the events.
-_WorkerTask = tuple[str | None, str | None]
-
 
 @dataclass(frozen=True, slots=True)
 class CounterUpdate:
@@ -125,46 +112,66 @@ class CounterUpdate:
     removed_keys: Sequence[CounterKey] = ()
 
 
-class EventCounts:
-    """Counts of events that are not written yet: of one task, or of workers."""
+class _Group:
+    """The events of one sender and task type in a write."""
 
-    __slots__ = ("backoffs", "events", "runtimes", "waits")
+    __slots__ = ("events", "runtimes", "sequences")
 
     def __init__(self) -> None:
-        self.events: list[_CountKey] = []
-        #: runtimes, with the worker and task
-        self.runtimes: list[tuple[_WorkerTask, float]] | None = None
-        #: how long the task waited, with its name
-        self.waits: list[tuple[str | None, float]] | None = None
-        #: time from a retry to the next start, with the name of the task
-        self.backoffs: list[tuple[str | None, float]] | None = None
+        self.events: dict[str, int] = {}
+        self.sequences: dict[EventSequence, int] = {}
+        self.runtimes: list[float] = []
 
-    def add(self, event: Event, task: Task) -> None:
-        """Count an event that changed the task into this."""
-        name = event.name or task.name
-        self.events.append((event.hostname, event.type, name))
-        if event.runtime:
-            if self.runtimes is None:
-                self.runtimes = []
-            self.runtimes.append(((event.hostname, name), event.runtime))
-        elif event.type == "task-started":
-            self._add_start(event, task)
+    def count_events(self) -> dict[str, int]:
+        """Numbers of events by type."""
+        counts = self.events
+        for sequence, number in self.sequences.items():
+            for event_type in sequence.worker_types:
+                counts[event_type] = counts.get(event_type, 0) + number
+        return counts
 
-    def add_worker_event(self, event: Event) -> None:
-        """Count an event of a worker. It belongs to no task type."""
-        self.events.append((event.hostname, event.type, None))
 
-    def _add_start(self, event: Event, task: Task) -> None:
-        wait = _wait_seconds(event, task)
-        if wait is not None:
-            if self.waits is None:
-                self.waits = []
-            self.waits.append((task.name, wait))
-        backoff = task.backoff_before(event.timestamp) if task.earlier else None
-        if backoff is not None:
-            if self.backoffs is None:
-                self.backoffs = []
-            self.backoffs.append((task.name, backoff))
+class _Totals:
+    """The events of a write, added up by sender and task type; waits and backoffs by task type."""
+
+    __slots__ = ("backoffs", "groups", "waits")
+
+    def __init__(self) -> None:
+        self.groups: defaultdict[WorkerTask, _Group] = defaultdict(_Group)
+        self.waits: defaultdict[str | None, list[float]] = defaultdict(list)
+        self.backoffs: defaultdict[str | None, list[float]] = defaultdict(list)
+
+    def add_sequence(self, sequence: EventSequence, task: Task) -> None:
+        name = task.name
+        if sequence.worker_types:
+            group = self.groups[task.hostname, name]
+            group.sequences[sequence] = group.sequences.get(sequence, 0) + 1
+            if sequence.has_end and task.runtime:
+                group.runtimes.append(task.runtime)
+            if sequence.has_start and (wait := find_wait(task)) is not None:
+                self.waits[name].append(wait)
+        if sequence.is_sent:
+            events = self.groups[task.client, name].events
+            events["task-sent"] = events.get("task-sent", 0) + 1
+
+    def add(self, counts: EventCounts) -> None:
+        for worker, event_type, name in counts.events:
+            events = self.groups[worker, name].events
+            events[event_type] = events.get(event_type, 0) + 1
+        for key, runtime in counts.runtimes or ():
+            self.groups[key].runtimes.append(runtime)
+        for name, wait in counts.waits or ():
+            self.waits[name].append(wait)
+        for name, backoff in counts.backoffs or ():
+            self.backoffs[name].append(backoff)
+
+    def event_types(self) -> dict[str, None]:
+        """The types, in the order in which they get a label."""
+        return dict.fromkeys(
+            event_type
+            for group in self.groups.values()
+            for event_type in chain(group.events, *(sequence.worker_types for sequence in group.sequences))
+        )
 
 
 class EventAggregator:
@@ -183,8 +190,9 @@ class EventAggregator:
         for each in counters:
             self._load_counters(each, now)
 
-    def collect(self, counts: Sequence[EventCounts], now: float) -> CounterUpdate:
-        """Add these counts. Returns the update to write; a part that was not written is returned again."""
+    def collect(self, counts: Sequence[tuple[TaskCounts, Task | None]], now: float) -> CounterUpdate:
+        """Add these counts, each with the present record of its task. Returns the update to write; a part that was not
+        written is returned again."""
         if counts:
             self._add_counts(counts, now)
         return CounterUpdate([builder.counters for builder in self._changed.values()], tuple(self._removed_keys))
@@ -199,32 +207,26 @@ class EventAggregator:
         self._changed = {}
         self._removed_keys = []
 
-    def _add_counts(self, pending: Sequence[EventCounts], now: float) -> None:
+    def _add_counts(self, pending: Iterable[tuple[TaskCounts, Task | None]], now: float) -> None:
         """Count the events of many tasks at once: the same few thousand combinations recur."""
+        totals = _Totals()
+        for counts, task in pending:
+            if isinstance(counts, EventCounts):
+                totals.add(counts)
+            elif task is not None:
+                totals.add_sequence(counts, task)
         bounds = self._bounds
-        counts = Counter(chain.from_iterable(each.events for each in pending))
-        builders: dict[_WorkerTask, TaskCounterBuilder] = {}
-        labels = {
-            event_type: self._event_type_label(event_type, now)
-            for event_type in dict.fromkeys(event_type for _, event_type, _ in counts)
-        }
-        for (worker, event_type, task), count in counts.items():
-            builder = builders.get((worker, task))
-            if builder is None:
-                builder = builders[worker, task] = self._builder_for(worker or "", task or "", now)
-            builder.add_events(labels[event_type], count, now)
-        for key, histogram in build_histograms(
-            chain.from_iterable(each.runtimes for each in pending if each.runtimes), bounds, now
-        ).items():
-            builders[key].runtime_builder(now).merge(histogram.counts, histogram.total)
-        for name, histogram in build_histograms(
-            chain.from_iterable(each.waits for each in pending if each.waits), bounds, now
-        ).items():
-            self._builder_for(None, name or "", now).wait_builder(now).merge(histogram.counts, histogram.total)
-        for name, histogram in build_histograms(
-            chain.from_iterable(each.backoffs for each in pending if each.backoffs), bounds, now
-        ).items():
-            self._builder_for(None, name or "", now).backoff_builder(now).merge(histogram.counts, histogram.total)
+        labels = {event_type: self._event_type_label(event_type, now) for event_type in totals.event_types()}
+        for (worker, name), group in totals.groups.items():
+            builder = self._builder_for(worker or "", name or "", now)
+            for event_type, count in group.count_events().items():
+                builder.add_events(labels[event_type], count, now)
+            if group.runtimes:
+                builder.runtime_builder(now).add(group.runtimes, bounds)
+        for name, waits in totals.waits.items():
+            self._builder_for(None, name or "", now).wait_builder(now).add(waits, bounds)
+        for name, backoffs in totals.backoffs.items():
+            self._builder_for(None, name or "", now).backoff_builder(now).add(backoffs, bounds)
 
     def _event_type_label(self, event_type: str, now: float) -> str:
         return _clean_name(event_type) if self._types.admit(event_type, now) else OTHER
@@ -282,14 +284,6 @@ class EventAggregator:
             self._builder_for(None, task, runtime.created).runtime_builder(runtime.created).merge(
                 runtime.counts, runtime.sum
             )
-
-
-def _wait_seconds(event: Event, task: Task) -> float | None:
-    """Seconds from sent to the first start. None if this is a later start, if it is not known, or if the task was not
-    to start immediately."""
-    if task.eta is not None or task.first_started != event.timestamp:
-        return None
-    return task.wait
 
 
 def _clean_name(name: str) -> str:

@@ -19,7 +19,15 @@ workers         events and answers of a worker
 
 from flower.fold.clock_offsets import ClockOffsets
 from flower.fold.evidence import fold_evidence
-from flower.fold.tasks import fold
+from flower.fold.tasks import fold, fold_next_step
 from flower.fold.workers import fold_worker, fold_worker_answer, fold_worker_sign
 
-__all__ = ["ClockOffsets", "fold", "fold_evidence", "fold_worker", "fold_worker_answer", "fold_worker_sign"]
+__all__ = [
+    "ClockOffsets",
+    "fold",
+    "fold_evidence",
+    "fold_next_step",
+    "fold_worker",
+    "fold_worker_answer",
+    "fold_worker_sign",
+]

@@ -36,6 +36,28 @@ def create_from_sent(event: Event) -> Task:
     )
 
 
+def create_from_received(event: Event) -> Task:
+    """The task whose first event is this `task-received`."""
+    uuid, parent_id = event.uuid or "", event.parent_id
+    return Task(
+        uuid,
+        name=event.name,
+        state=RECEIVED,
+        hostname=event.hostname,
+        pid=event.pid,
+        timestamp=event.timestamp,
+        clock=event.clock,
+        received=event.timestamp,
+        args=event.args,
+        kwargs=event.kwargs,
+        root_id=event.root_id,
+        parent_id=None if parent_id == uuid else parent_id,
+        retries=event.retries,
+        eta=event.eta,
+        expires=event.expires,
+    )
+
+
 def receive(task: Task, event: Event, timestamp: float, clock: int | None) -> Task:
     parent_id = event.parent_id
     return replace(

@@ -25,33 +25,67 @@ from flower.fold.event_times import RETRY_SENT
 from flower.fold.projection import compute_queue_wait
 from flower.fold.retries import begin_retry, is_last_attempt, is_next_retry
 from flower.fold.sent_events import fold_sent
-from flower.fold.steps import STEPS, create_from_sent
+from flower.fold.steps import STEPS, create_from_received, create_from_sent
 from flower.fold.transitions import END_STATES, TRANSITIONS, Transition, custom_transition
 from flower.records import PENDING, STARTED, Event, Task
+
+#: Of each type with ordinary steps: the step, the states that it follows, whether it ends the attempt, and whether it
+#: starts it.
+_NEXT_STEPS = {
+    kind: (step, rule.follows, rule.state in END_STATES, rule.state == STARTED)
+    for kind, step in STEPS.items()
+    for rule in (TRANSITIONS[kind],)
+}
 
 
 def fold(task: Task | None, event: Event, clocks: ClockOffsets | None = None) -> Task:
     """The task after this event, or the same object if the event adds nothing. The event must have a `uuid`."""
-    if task is None:
-        after = _create(event)
-    else:
+    after = fold_next_step(task, event)
+    if after is None:
         rule = TRANSITIONS.get(event.type) or custom_transition(event.type)
-        if not _is_next_step(task, rule, event):
+        if task is not None:
             return _fold_unusual_event(task, rule, event, clocks)
-        timestamp, clock = event.timestamp, event.clock
-        if task.timestamp is not None and timestamp < task.timestamp:
-            timestamp, clock = task.timestamp, task.clock
-        after = STEPS[event.type](task, event, timestamp, task.clock if clock is None else clock)
-        if event.data:
-            after = replace(after, data=merge_data(task.data or {}, event))
+        after = fold_custom_event(Task(event.uuid or ""), rule, event)
     if clocks is None or not (clocks.offsets or after.clock_offset or after.client_offset):
         return after
     return _correct_clocks(after, event, clocks)
 
 
-def _create(event: Event) -> Task:
-    """The task after its first event."""
-    if event.type == "task-sent":
+def fold_next_step(task: Task | None, event: Event) -> Task | None:
+    """The task after its first event, or after the ordinary next step of its only attempt, or of the last one after
+    retries; None after any other event. Clock offsets are not considered."""
+    if task is None:
+        return _create(event)
+    next_step = _NEXT_STEPS.get(event.type)
+    if next_step is None:
+        return None
+    step, follows, is_end, is_start = next_step
+    timestamp, clock, hostname, started = event.timestamp, event.clock, task.hostname, task.started
+    before = task.received if started is None else started
+    if (
+        task.state not in follows
+        or (hostname is not None and (hostname != event.hostname or task.pid != event.pid))
+        or task.lost is not None
+        or task.source is not None
+        or (before is not None and timestamp < before)
+        or (task.earlier and (before is None or not is_last_attempt(task)))
+        or (is_start and task.event_times is not None)  # a custom event may have arrived before
+        or (is_end and task.sent is not None and task.sent > timestamp)  # an id that was sent again after this end
+    ):
+        return None
+    if clock is None:
+        clock = task.clock
+    if task.timestamp is not None and timestamp < task.timestamp:
+        timestamp, clock = task.timestamp, task.clock
+    after = step(task, event, timestamp, clock)
+    return replace(after, data=merge_data(task.data or {}, event)) if event.data else after
+
+
+def _create(event: Event) -> Task | None:
+    """The task after its first event; None if that is a custom event."""
+    if event.type == "task-received":
+        task = create_from_received(event)
+    elif event.type == "task-sent":
         task = create_from_sent(event)
         if event.retries:
             # not when the task was sent
@@ -59,28 +93,8 @@ def _create(event: Event) -> Task:
     elif (step := STEPS.get(event.type)) is not None:
         task = step(Task(event.uuid or ""), event, event.timestamp, event.clock)
     else:
-        return fold_custom_event(Task(event.uuid or ""), custom_transition(event.type), event)
+        return None
     return replace(task, data=merge_data({}, event)) if event.data else task
-
-
-def _is_next_step(task: Task, rule: Transition, event: Event) -> bool:
-    """Whether the event is the ordinary next step of the only attempt, or of the last one after retries."""
-    if (
-        task.state not in rule.follows
-        or (task.hostname is not None and (task.hostname != event.hostname or task.pid != event.pid))
-        or task.lost is not None
-        or task.source is not None
-    ):
-        return False
-    before = task.received if task.started is None else task.started
-    if before is not None and event.timestamp < before:
-        return False
-    if task.earlier and (before is None or not is_last_attempt(task)):
-        return False
-    if task.event_times is not None and rule.state == STARTED:
-        return False  # a custom event may have arrived before
-    # an id that was sent again after this end
-    return task.sent is None or rule.state not in END_STATES or task.sent <= event.timestamp
 
 
 def _fold_unusual_event(task: Task, rule: Transition, event: Event, clocks: ClockOffsets | None) -> Task:
