@@ -3,16 +3,21 @@ server without a login, and on one with a login: without credentials and as a us
 status, a content type and a schema that the document names. No request ends in an internal error, and none is answered
 that the role does not permit."""
 
-import re
-import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from kombu.pidbox import Mailbox
+from schemathesis.checks import load_all_checks
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.generation.hypothesis import builder
+from schemathesis.pytest._test_builder import build_operation_test
+from schemathesis.python._constants.orchestrator import make_constants_value_source
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -43,6 +48,9 @@ REPLY_TIMEOUT = 0.01
 #: Requests of one operation, with all examples of Schemathesis; and as each user: then access control is tested.
 THOROUGH = settings(max_examples=15, phases=[Phase.explicit, Phase.generate])
 BRIEF = settings(max_examples=2, phases=[Phase.generate])
+
+#: Marks of a test for which Schemathesis cannot generate a part of the requests.
+INCOMPLETE = (builder.InvalidHeadersExampleMark, builder.MissingPathParameters, builder.UnserializablePayloadMark)
 
 #: Headers of requests to the server with a login, by role.
 AUTHORIZATION: Mapping[str, dict[str, str]] = {
@@ -77,49 +85,67 @@ def no_internal_error(ctx: Any, response: Any, case: Any) -> None:
 
 CHECKS = [no_internal_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
-_FOLDER = tempfile.TemporaryDirectory()
+
+class _FuzzedSchema:
+    """The document with an application that has these options. Tests of its operations are built when they run: with
+    `parametrize()` of Schemathesis, each process of xdist would generate the requests of all tests when it collects
+    them, which takes longer than most test files."""
+
+    def __init__(self, folder: Path, config: Config, phases: list[str]) -> None:
+        ledger = open_ledger(folder)
+        context = Context(
+            example_store(),
+            lambda: CELERY,
+            ledger,
+            access=create_authenticator(config, ledger, {}),
+            inspect_timeout=REPLY_TIMEOUT,
+            reply_timeout=REPLY_TIMEOUT,
+        )
+        self._schema = schemathesis.openapi.from_dict(openapi_document())
+        self._schema.app = create_app(context)
+        self._schema.config.phases.update(phases=phases)
+        self._constants = make_constants_value_source(self._schema)
+        load_all_checks()
+
+    def run(self, method: str, path: str, effort: settings, send: Callable[[Any], None]) -> None:
+        """Test one operation. Fails if Schemathesis cannot generate a part of the requests."""
+
+        @settings(effort, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        def test(case: Any) -> None:
+            if path.endswith("/stream"):
+                case.query = {**(case.query or {}), "duration": "0.02"}  # else the stream has no end
+            send(case)
+
+        built = build_operation_test(
+            config=self._schema.config,
+            operation=self._schema[path][method],
+            test_func=test,
+            given_kwargs={},
+            feedback=FeedbackSources(constants_value_source=self._constants),
+        )
+        try:
+            built()
+        except SkipTest as error:
+            pytest.fail(f"Schemathesis generated no request: {error}")
+        assert [mark for mark in INCOMPLETE if mark.get(built)] == []
 
 
-def _schema(folder: str, config: Config) -> Any:
-    """The document with an application that has these options."""
-    ledger = open_ledger(f"{_FOLDER.name}/{folder}")
-    context = Context(
-        example_store(),
-        lambda: CELERY,
-        ledger,
-        access=create_authenticator(config, ledger, {}),
-        inspect_timeout=REPLY_TIMEOUT,
-        reply_timeout=REPLY_TIMEOUT,
-    )
-    schema = schemathesis.openapi.from_dict(openapi_document())
-    schema.app = create_app(context)
-    return schema
+@pytest.fixture(scope="module")
+def without_login(tmp_path_factory: pytest.TempPathFactory) -> _FuzzedSchema:
+    return _FuzzedSchema(tmp_path_factory.mktemp("open"), Config(), ["examples", "coverage", "fuzzing"])
 
 
-OPEN = _schema("open", Config())
-WITH_LOGIN = _schema("login", Config(basic_auth=USERS, roles=ROLES_OF_USERS))
-
-
-def _test_of(schema: Any, operation: Any, effort: settings, send: Callable[[Any], None]) -> Callable[..., None]:
-    """The test of one operation. `parametrize()` of the schema would make all of them, but with one node id for all,
-    and xdist runs only one test of each node id."""
-
-    @schema.include(method=operation.method.upper(), path=operation.path).parametrize()  # type: ignore[untyped-decorator]
-    @settings(effort, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    def test(case: Any) -> None:
-        if operation.path.endswith("/stream"):
-            case.query = {**(case.query or {}), "duration": "0.02"}  # else the stream has no end
-        send(case)
-
-    return pytest.mark.usefixtures("opened")(test) if schema is OPEN else test
+@pytest.fixture(scope="module")
+def with_login(tmp_path_factory: pytest.TempPathFactory) -> _FuzzedSchema:
+    config = Config(basic_auth=USERS, roles=ROLES_OF_USERS)
+    return _FuzzedSchema(tmp_path_factory.mktemp("login"), config, ["fuzzing"])
 
 
 def send_open(case: Any) -> None:
     case.call_and_validate(checks=CHECKS)
 
 
-def sender_of(role: str, operation: Any) -> Callable[[Any], None]:
-    permission = PERMISSIONS[f"{operation.method.upper()} {operation.path}"]
+def sender_of(role: str, permission: str) -> Callable[[Any], None]:
     headers = AUTHORIZATION[role]
 
     def send(case: Any) -> None:
@@ -134,15 +160,19 @@ def sender_of(role: str, operation: Any) -> Callable[[Any], None]:
     return send
 
 
-def _operations(schema: Any) -> Iterator[tuple[str, Any]]:
-    for result in schema.get_all_operations():
-        operation = result.ok()
-        name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", operation.definition.raw["operationId"])
-        yield name, operation
+OPERATIONS = [
+    (operation["operationId"], method, path)
+    for path, operations in openapi_document()["paths"].items()
+    for method, operation in operations.items()
+]
 
 
-for _name, _operation in _operations(OPEN):
-    globals()[f"test_{_name}"] = _test_of(OPEN, _operation, THOROUGH, send_open)
-for _name, _operation in _operations(WITH_LOGIN):
-    for _role in AUTHORIZATION:
-        globals()[f"test_{_name}_as_{_role}"] = _test_of(WITH_LOGIN, _operation, BRIEF, sender_of(_role, _operation))
+@pytest.mark.parametrize(("name", "method", "path"), OPERATIONS)
+def test_requests(without_login: _FuzzedSchema, opened: None, name: str, method: str, path: str) -> None:
+    without_login.run(method, path, THOROUGH, send_open)
+
+
+@pytest.mark.parametrize("role", AUTHORIZATION)
+@pytest.mark.parametrize(("name", "method", "path"), OPERATIONS)
+def test_requests_with_login(with_login: _FuzzedSchema, name: str, method: str, path: str, role: str) -> None:
+    with_login.run(method, path, BRIEF, sender_of(role, PERMISSIONS[f"{method.upper()} {path}"]))

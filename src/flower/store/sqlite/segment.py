@@ -14,7 +14,7 @@ from flower.store.protocols import StoredTask, TaskChange
 from flower.store.sqlite import catalog
 from flower.store.sqlite.bloom_filter import BloomFilters, bloom_bits
 from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, UNKNOWN_BOUNDS, SegmentInfo, extend_bounds
-from flower.store.sqlite.columns.builder import NARROW_SELECT
+from flower.store.sqlite.columns.builder import NARROW_SELECT, find_value_range
 from flower.store.sqlite.columns.column_writer import ColumnWriter
 from flower.store.sqlite.connection import (
     ACTIVE_CACHE_KB,
@@ -47,26 +47,16 @@ from flower.store.sqlite.schema import (
     INSERT_TASK,
     SEGMENT_SCHEMA,
     SELECT_TASKS,
-    TASK_COLUMNS,
-    TASK_FIELDS,
 )
 from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 
-_TIME_BOUND = BOUNDED_KEYS.index("time")
-_BOUNDED_AT = tuple(TASK_COLUMNS.index(key) for key in BOUNDED_KEYS if key != "time")
-#: The columns of which `Task.time` is the first with a value, less the clock offset.
-_TIME_FIELDS = ("received", "sent", "started", "timestamp")
-_TIMES_AT = tuple(map(TASK_COLUMNS.index, _TIME_FIELDS))
-_RECEIVED_AT = _TIMES_AT[0]
-_CLOCK_OFFSET_AT, _CLIENT_OFFSET_AT = map(TASK_COLUMNS.index, ("clock_offset", "client_offset"))
-_BOUNDED_MASK = sum(
-    1 << TASK_FIELDS.index(key) for key in {*BOUNDED_KEYS, *_TIME_FIELDS, "clock_offset", "client_offset"} - {"time"}
-)
 _SELECT_BY_UUID = f"{SELECT_TASKS} WHERE uuid=?"
 _WRITE_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
 _MAX_STATEMENTS = 512
 #: Rows per chunk when columns are built.
 _CHUNK = 10_000
+#: Tasks that are encoded, inserted and added to the columns together: their rows stay in the processor's cache.
+_INSERT_CHUNK = 500
 
 
 class DamagedFile(Exception):
@@ -220,33 +210,29 @@ class SegmentFile:
     def insert(self, first: int, tasks: Sequence[Task]) -> None:
         """Insert rows with the keys from `first` on."""
         encode = self._encoder.encode_row
-        new = [encode(key, task) for key, task in enumerate(tasks, first)]
-        with self._guard():
-            self._db.executemany(INSERT_TASK, new)
-        self.columns.put(new)
-        self._extend_bounds(new)
-        self._rows += len(new)
-        self._next = first + len(new)
+        for start in range(0, len(tasks), _INSERT_CHUNK):
+            new = [encode(key, task) for key, task in enumerate(tasks[start : start + _INSERT_CHUNK], first + start)]
+            with self._guard():
+                self._db.executemany(INSERT_TASK, new)
+            self._put_columns(new)
+        self._rows += len(tasks)
+        self._next = first + len(tasks)
 
     def update(self, changes: Sequence[TaskChange]) -> list[TaskChange]:
         """Set only the fields that differ: naming an indexed column rewrites its index. Return the changes whose rows
         do not exist."""
         groups: dict[int, list[tuple[Row, TaskChange]]] = {}
         encode = self._encoder.encode_row
-        bounded_rows: list[Row] = []
         for change in changes:
             mask = changed_fields_mask(change.before, change.after)
             row = encode(change.key, change.after)
             groups.setdefault(mask, []).append((row, change))
-            if mask & _BOUNDED_MASK:
-                bounded_rows.append(row)
         missing: list[TaskChange] = []
         with self._guard():
             for mask, group in groups.items():
                 missing += self._update_same_fields(mask, group)
         missing_keys = {change.key for change in missing}
-        self.columns.put(row for group in groups.values() for row, _ in group if row[0] not in missing_keys)
-        self._extend_bounds(bounded_rows)
+        self._put_columns([row for group in groups.values() for row, _ in group if row[0] not in missing_keys])
         return missing
 
     def _update_same_fields(self, mask: int, group: list[tuple[Row, TaskChange]]) -> list[TaskChange]:
@@ -278,10 +264,12 @@ class SegmentFile:
         self._rows -= deleted
         return deleted
 
-    def _extend_bounds(self, written: Sequence[Row]) -> None:
-        for key_index, index in enumerate(_BOUNDED_AT):
-            self._extend_bound(key_index, [row[index] for row in written if row[index] is not None])
-        self._extend_bound(_TIME_BOUND, _read_times(written))
+    def _put_columns(self, written: Sequence[Row]) -> None:
+        """Add the rows to the columns and to the bounds."""
+        if written:
+            values = self.columns.put(written)
+            for key_index, key in enumerate(BOUNDED_KEYS):
+                self._extend_bound(key_index, find_value_range(values[key]))
 
     def _extend_bound(self, key_index: int, values: Sequence[float]) -> None:
         if values:
@@ -371,8 +359,9 @@ class SegmentFile:
         space."""
         is_rebuilt = self.columns.rebuild(self._chunks(), self.info.sequence)
         if is_rebuilt and self.info.bound("time") == UNKNOWN_BOUNDS:
-            self._bounds[_TIME_BOUND] = None
-            self._extend_bound(_TIME_BOUND, self.columns.value_range("time", self._next - self.info.first))
+            time_index = BOUNDED_KEYS.index("time")
+            self._bounds[time_index] = None
+            self._extend_bound(time_index, self.columns.value_range("time", self._next - self.info.first))
             self.info = msgspec.structs.replace(self.info, bounds=tuple(self._bounds))
             with self._guard():
                 self._db.execute(_WRITE_INFO, ("segment", catalog.encode_segment_info(self.info).decode()))
@@ -406,26 +395,6 @@ def verify_integrity(connection: apsw.Connection, number: int | None) -> None:
         raise DamagedFile(number, error) from error
     if result != "ok":
         raise DamagedFile(number, str(result).replace("\n", " "))
-
-
-def _read_times(rows: Sequence[Row]) -> list[float]:
-    """Return `Task.time` of the rows that have one."""
-    times = [row[_RECEIVED_AT] for row in rows if row[_RECEIVED_AT] is not None and row[_CLOCK_OFFSET_AT] is None]
-    if len(times) < len(rows):
-        times += [
-            time
-            for row in rows
-            if (row[_RECEIVED_AT] is None or row[_CLOCK_OFFSET_AT] is not None)
-            and (time := _read_time(row)) is not None
-        ]
-    return times
-
-
-def _read_time(row: Row) -> float | None:
-    clock_offset, client_offset = row[_CLOCK_OFFSET_AT] or 0.0, row[_CLIENT_OFFSET_AT] or 0.0
-    offsets = (clock_offset, client_offset, clock_offset, 0.0)
-    times = (row[index] - offset for index, offset in zip(_TIMES_AT, offsets, strict=True) if row[index] is not None)
-    return next(times, None)
 
 
 def _change_key(item: tuple[Row, TaskChange]) -> int:

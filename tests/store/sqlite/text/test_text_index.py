@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import tantivy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -31,10 +32,13 @@ from flower.store.sqlite.text import (
 from flower.store.sqlite.text.generation import (
     MAX_BLOCK_NUMBER,
     IndexGeneration,
+    block_path,
     create_generation,
+    list_block_numbers,
     read_generation,
     write_generation,
 )
+from flower.store.sqlite.text.indexer import BUSY_ROWS, GROUP_ROWS, MAX_POLL_INTERVAL, choose_interval
 from flower.store.sqlite.text.trigrams import combine_trigrams, normalize_text
 from tests.helpers.servers import wait_for
 
@@ -505,7 +509,41 @@ def test_readers_during_writes_and_merges_of_another_process(folder: Path) -> No
     assert not failures
 
 
+def test_a_block_with_an_inverted_index_of_keys_is_continued(folder: Path) -> None:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("id", stored=False, indexed=True, fast=True)
+    builder.add_text_field("doc", stored=False, tokenizer_name="trigram", index_option="basic")
+    schema = builder.build()
+    generation = create_generation(folder).with_next_block()
+    write_generation(folder, generation)
+    path = block_path(folder, generation.last_block)
+    path.mkdir()
+    tantivy.Index(schema, str(path))
+    assert fill(folder, range(1, 101)).keys() == set(range(1, 101))
+    assert list_block_numbers(folder) == [generation.last_block]
+    snapshot = TextReader(folder).refresh()
+    assert search(snapshot, "order") == list(range(1, 101))
+    result = snapshot.find_candidates(["order"], limit=100, at_least=40, below=60)
+    assert result.keys.tolist() == list(range(40, 60))
+
+
 # --- the indexer
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "interval"),
+    [
+        (0, 0.5, 0.5),
+        (BUSY_ROWS - 1, 0.5, 0.5),
+        (2_000, 0.5, 2.0),
+        (4_000, 0.5, 1.0),
+        (1_000, 0.5, MAX_POLL_INTERVAL),
+        (GROUP_ROWS, 0.1, 0.5),
+        (20_000, 900.0, MAX_POLL_INTERVAL),
+    ],
+)
+def test_checks_are_rarer_at_a_high_rate(rows: int, seconds: float, interval: float) -> None:
+    assert choose_interval(rows, seconds, 0.5) == interval
 
 
 class Rows:

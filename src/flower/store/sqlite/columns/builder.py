@@ -1,5 +1,6 @@
 """Builds the column values of rows. The rows are as the codec encodes them, or as NARROW_SELECT reads them."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -69,6 +70,12 @@ def build_values(rows: Sequence[Row]) -> Values:
     values["has"] = _build_has_bits(row_columns, count)
     _mark_failures(row_columns, values)
     return values
+
+
+def find_value_range(values: Any) -> list[float]:
+    """Return the lowest and the highest of these reals; [] without any."""
+    lowest = float(np.fmin.reduce(values, initial=np.nan))
+    return [] if math.isnan(lowest) else [lowest, float(np.fmax.reduce(values, initial=np.nan))]
 
 
 def _build_time(row_columns: dict[str, tuple[Any, ...]], values: Values, no_received: Any, no_sent: Any) -> Any:
@@ -166,11 +173,16 @@ def _build_has_bits(row_columns: dict[str, tuple[Any, ...]], count: int) -> Any:
             continue
         if missing_count == 0:
             has |= np.uint32(bit)
+        elif missing_count > count // 2:
+            has[[index for index, value in enumerate(column) if value is not None]] |= np.uint32(bit)
         else:
-            has[[value is not None for value in column]] |= np.uint32(bit)
+            has[np.frombuffer(bytes([value is not None for value in column]), np.bool_)] |= np.uint32(bit)
     for name in _ESCAPABLE:
-        escaped = [index for index, text in enumerate(row_columns[name]) if text is not None and "\\" in text]
-        has[escaped] |= np.uint32(HAS_BITS["escaped"])
+        texts = row_columns[name]
+        # most texts have no backslash, and one search of all of them is faster than one of each
+        if "\\" in "".join(filter(None, texts)):
+            escaped = [index for index, text in enumerate(texts) if text is not None and "\\" in text]
+            has[escaped] |= np.uint32(HAS_BITS["escaped"])
     return has
 
 

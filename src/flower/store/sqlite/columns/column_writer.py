@@ -5,9 +5,15 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from flower.store.sqlite.columns.builder import build_values, clear_rows, write_chunks, write_orders, write_rows
+from flower.store.sqlite.columns.builder import (
+    Values,
+    build_values,
+    clear_rows,
+    find_value_range,
+    write_chunks,
+    write_orders,
+    write_rows,
+)
 from flower.store.sqlite.columns.column_file import ColumnFile, ColumnFileInvalid, create_column_file
 from flower.store.sqlite.connection import Row
 
@@ -21,7 +27,7 @@ class ColumnWriter:
         """`sequence`: change sequence of the rows."""
         self._path = path
         self._first, self._capacity = first, capacity
-        self._staged: list[Row] = []
+        self._staged: list[tuple[list[int], Values]] = []
         self._removed: list[int] = []
         self._file: ColumnFile | None = None
         try:
@@ -68,9 +74,12 @@ class ColumnWriter:
             reason,
         )
 
-    def put(self, rows: Iterable[Row]) -> None:
+    def put(self, rows: Sequence[Row]) -> Values:
+        """Return the values of the rows; `commit` writes them."""
+        values = build_values(rows)
         if self._file is not None:
-            self._staged.extend(rows)
+            self._staged.append(([row[0] for row in rows], values))
+        return values
 
     def remove(self, ids: Iterable[int]) -> None:
         if self._file is not None:
@@ -82,18 +91,16 @@ class ColumnWriter:
 
     def commit(self, sequence: int) -> None:
         """Apply the changes of a transaction that is on disk, as of this change sequence."""
-        rows, removed = self._staged, self._removed
+        staged, removed = self._staged, self._removed
         self.discard()
         file = self._file
         if file is None or not self._verify_size():
             return
-        # computed before readers have to wait
-        values = build_values(rows) if rows else None
         with file.change(sequence):
             if removed:
                 clear_rows(file, removed)
-            if values is not None:
-                write_rows(file, [row[0] for row in rows], values)
+            for ids, values in staged:
+                write_rows(file, ids, values)
 
     def rebuild(self, chunks: Iterable[Sequence[Row]], sequence: int) -> bool:
         """Rebuild the columns from the rows, as of this change sequence. Return False if the disk is full."""
@@ -109,9 +116,7 @@ class ColumnWriter:
         """Return the lowest and the highest value of a column of reals in the first `count` slots; [] without any."""
         if self._file is None:
             return []
-        values = self._file[name][:count][self._file["live"][:count] == 1]
-        values = values[~np.isnan(values)]
-        return [float(values.min()), float(values.max())] if len(values) else []
+        return find_value_range(self._file[name][:count][self._file["live"][:count] == 1])
 
     def sort(self, count: int) -> None:
         """Store the orders of the first `count` slots, for a segment that rarely changes, then sync the file."""

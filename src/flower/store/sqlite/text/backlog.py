@@ -21,9 +21,8 @@ from flower.store.sqlite.meta_reader import MetaReader
 from flower.store.sqlite.schema import STATE_IDS
 from flower.store.sqlite.text import MAX_COMMIT_CHARACTERS, PendingText
 
-#: indexed columns, in the order in which their texts are joined
+#: indexed columns, in the order in which their texts are joined, each on a line of its own
 INDEXED_COLUMNS: Final = ("args", "kwargs", "result", "exception", "traceback")
-_SEPARATOR: Final = "\n"
 #: Longer texts (in characters, all columns together) are not indexed; searches read the row instead.
 MAX_INDEXED_CHARACTERS: Final = 256 * 1024
 #: free disk space in bytes that is reserved for rows
@@ -33,7 +32,7 @@ NOT_INDEXED_BLOCK: Final = 65_535
 #: A task that is not in a final state is indexed when it has not changed for this many seconds: it may end soon.
 UNFINISHED_TASK_DELAY: Final = 30.0
 _FINAL_STATE_IDS: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
-_SELECT_TEXTS: Final = f"SELECT id, {', '.join(INDEXED_COLUMNS)} FROM task"
+_SELECT_TEXTS: Final = f"SELECT id, concat_ws(char(10), {', '.join(INDEXED_COLUMNS)}) FROM task"
 
 
 class _IdleSegment(NamedTuple):
@@ -97,27 +96,21 @@ class IndexBacklog:
         return self._has_delayed_rows
 
     def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
-        catalog = self._meta.catalog()
-        groups: dict[int, list[tuple[int, int]]] = {}
-        for key, version in done:
-            segment = catalog.covering(key)
-            if segment is not None:
-                groups.setdefault(segment.number, []).append((key, version))
-        for number, group in groups.items():
-            file = self._files.get(number)
-            segment = catalog.by_number(number)
-            if file is None and segment is not None:
-                file = self._open_columns(segment)
+        array = np.array(done, np.int64)
+        keys = array[:, 0]
+        for segment in self._meta.catalog():
+            chosen = array[(keys >= segment.first) & (keys < segment.next)]
+            file = (self._files.get(segment.number) or self._open_columns(segment)) if len(chosen) else None
             if file is not None:
-                self._record_block(file, group, block)
+                self._record_block(file, chosen, block)
 
     def close(self) -> None:
         self._files.clear()
         self._meta.close()
         self._pool.close()
 
-    def _record_block(self, file: ColumnFile, done: Sequence[tuple[int, int]], block: int) -> None:
-        array = np.array(done, np.int64)
+    def _record_block(self, file: ColumnFile, array: Any, block: int) -> None:
+        """`array`: rows of key and version."""
         slots = array[:, 0] - file.first
         if file.generation != self._generation:
             file["text_block"][:] = 0
@@ -186,13 +179,11 @@ class IndexBacklog:
                     rows = connection.rows_by_id(_SELECT_TEXTS, chunk)
                     unreadable = set(chunk).difference(row[0] for row in rows) if len(rows) < len(chunk) else ()
                     not_indexed += [(key, versions[key]) for key in unreadable]
-                    for key, *values in rows:
-                        # a damaged row can contain values of other types
-                        text = _SEPARATOR.join(value for value in values if value and isinstance(value, str))
+                    for key, text in rows:
                         if len(text) > MAX_INDEXED_CHARACTERS:
                             not_indexed.append((key, versions[key]))
                         else:
-                            pending.append(PendingText(key, versions[key], text.casefold()))
+                            pending.append(PendingText(key, versions[key], text))
                             characters += len(text)
                     if characters > MAX_COMMIT_CHARACTERS:
                         break
@@ -200,5 +191,5 @@ class IndexBacklog:
             self._has_delayed_rows = True
             return []
         if not_indexed:
-            self._record_block(file, not_indexed, NOT_INDEXED_BLOCK)
+            self._record_block(file, np.array(not_indexed, np.int64), NOT_INDEXED_BLOCK)
         return pending

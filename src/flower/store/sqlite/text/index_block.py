@@ -67,14 +67,16 @@ def translate_errors(path: Path) -> Iterator[None]:
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    builder.add_integer_field(_KEY_FIELD, stored=False, indexed=True, fast=True)
+    # Ranges of keys are read from the fast field. An inverted index of keys would add a term for each document.
+    builder.add_integer_field(_KEY_FIELD, stored=False, indexed=False, fast=True)
     builder.add_text_field(_TEXT_FIELD, stored=False, tokenizer_name=_TOKENIZER, index_option="basic")
     return builder.build()
 
 
 def open_index_writer(path: Path) -> tantivy.IndexWriter:
     """Open a writer; the index is created if the directory is empty. Raises what `translate_errors` translates."""
-    index = tantivy.Index(_schema(), str(path))
+    # a block keeps its schema: those of earlier versions have an inverted index of keys
+    index = tantivy.Index.open(str(path)) if (path / META_FILE).exists() else tantivy.Index(_schema(), str(path))
     index.config_reader("Manual")  # no thread that polls for changes every 500 ms
     tokenizer = tantivy.Tokenizer.ngram(min_gram=3, max_gram=3, prefix_only=False)
     index.register_tokenizer(_TOKENIZER, tantivy.TextAnalyzerBuilder(tokenizer).build())

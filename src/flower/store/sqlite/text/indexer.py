@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -18,6 +18,12 @@ MAX_COMMIT_ROWS: Final = 20_000
 MAX_COMMIT_CHARACTERS: Final = 4_000_000
 #: Seconds between two checks for pending rows. The index lags behind the rows by this plus one commit.
 INDEX_POLL_INTERVAL: Final = 0.5
+#: At a high rate checks are rarer, because larger commits cost less per row: a check that found BUSY_ROWS or more is
+#: followed by one when about GROUP_ROWS are pending, after MAX_POLL_INTERVAL at the latest. Searches read the rows that
+#: are pending, so their number must be limited.
+BUSY_ROWS: Final = 1_000
+GROUP_ROWS: Final = 8_000
+MAX_POLL_INTERVAL: Final = 2.0
 _MAINTENANCE_INTERVAL: Final = 60.0
 _MIN_RETRY_DELAY: Final = 0.5
 _MAX_RETRY_DELAY: Final = 30.0
@@ -71,7 +77,8 @@ class Indexer(threading.Thread):
         self._source = source
         self._max_block_documents = max_block_documents
         self._max_rows = max_rows
-        self._poll_interval = poll_interval
+        self._poll_interval = self._interval = poll_interval
+        self._listed_at = 0.0
         self._stopping = threading.Event()
         self._writer: TextWriter | None = None
         self._announced_blocks: frozenset[int] | None = None
@@ -107,7 +114,7 @@ class Indexer(threading.Thread):
         while not self._stopping.is_set():
             started_at = time.monotonic()
             if not self._run_with_retries():
-                self._stopping.wait(max(0.0, started_at + self._poll_interval - time.monotonic()))
+                self._stopping.wait(max(0.0, started_at + self._interval - time.monotonic()))
         self._close()
 
     def _run_with_retries(self) -> bool:
@@ -125,7 +132,9 @@ class Indexer(threading.Thread):
     def _run_once(self) -> bool:
         """Index the pending rows once; return whether there are more to index without a pause."""
         writer = self._open_writer()
+        before, self._listed_at = self._listed_at, time.monotonic()
         rows = self._source.list_pending(self._max_rows)
+        self._interval = choose_interval(len(rows), self._listed_at - before, self._poll_interval)
         self._is_idle = not rows
         if rows:
             self._index(writer, rows)
@@ -153,14 +162,14 @@ class Indexer(threading.Thread):
     def _index(self, writer: TextWriter, rows: Sequence[PendingText]) -> None:
         done: list[tuple[int, int]] = []
         characters = 0
-        for number, (key, version, text) in enumerate(rows, 1):
-            writer.add(key, text)
-            done.append((key, version))
-            characters += len(text)
+        for part in _split_rows(rows):
+            writer.add_all([(row.key, row.text) for row in part])
+            done += [(row.key, row.version) for row in part]
+            characters += sum(len(row.text) for row in part)
             if characters >= MAX_COMMIT_CHARACTERS:
                 self._source.mark_indexed(done, writer.commit())
                 done, characters = [], 0
-            if not number % _STOP_CHECK_ROWS and self._stopping.is_set():
+            if self._stopping.is_set():
                 return
         if done:
             self._source.mark_indexed(done, writer.commit())
@@ -190,3 +199,23 @@ class Indexer(threading.Thread):
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+
+
+def choose_interval(rows: int, seconds: float, poll_interval: float) -> float:
+    """Return the seconds between a check that found this number of rows, which were written within `seconds`, and the
+    next one."""
+    if rows < BUSY_ROWS:
+        return poll_interval
+    return max(poll_interval, min(GROUP_ROWS * seconds / rows, MAX_POLL_INTERVAL))
+
+
+def _split_rows(rows: Sequence[PendingText]) -> Iterator[Sequence[PendingText]]:
+    """Split into parts of at most _STOP_CHECK_ROWS rows, which end when they reach MAX_COMMIT_CHARACTERS."""
+    start = characters = 0
+    for end, row in enumerate(rows, 1):
+        characters += len(row.text)
+        if end - start == _STOP_CHECK_ROWS or characters >= MAX_COMMIT_CHARACTERS:
+            yield rows[start:end]
+            start, characters = end, 0
+    if start < len(rows):
+        yield rows[start:]

@@ -11,6 +11,7 @@ starts it again when tasks have changed.
 """
 
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -138,6 +139,9 @@ def main() -> None:
         os.nice(_NICENESS)
     stop = threading.Event()
     threading.Thread(target=_wait_for_stdin_close, args=(stop,), daemon=True).start()
+    # Texts are collected in thousands of tuples that form no cycles.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
     with _hold_lock(directory.path, stop):
         if not stop.is_set():
             _run_indexer(directory, stop, idle_timeout)

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,11 +53,14 @@ class _CurrentBlock:
         self.writer = open_index_writer(path)
         self.uncommitted = 0
 
-    def add(self, key: int, text: str) -> None:
-        self.writer.add_document(create_document(key, text))
-        self.uncommitted += 1
-        self.lowest = min(self.lowest, key)
-        self.highest = max(self.highest, key)
+    def add(self, documents: Sequence[tuple[int, str]]) -> None:
+        add_document = self.writer.add_document
+        for key, text in documents:
+            add_document(create_document(key, normalize_text(text)))
+        self.uncommitted += len(documents)
+        keys = [key for key, _ in documents]
+        self.lowest = min(self.lowest, *keys)
+        self.highest = max(self.highest, *keys)
 
     def commit(self) -> None:
         self.writer.commit()
@@ -137,9 +141,14 @@ class TextWriter:
     # --- adding
 
     def add(self, key: int, text: str) -> None:
-        current = self._current or self._open_current()
-        with translate_errors(current.path):
-            current.add(key, normalize_text(text))
+        self.add_all([(key, text)])
+
+    def add_all(self, documents: Sequence[tuple[int, str]]) -> None:
+        """Add the (key, text) of several documents to one block."""
+        if documents:
+            current = self._current or self._open_current()
+            with translate_errors(current.path):
+                current.add(documents)
 
     def commit(self) -> int:
         """Commit durably; a refresh after this call finds the documents.
