@@ -1,5 +1,6 @@
 """Fixtures that every test may use: real brokers, one of each per test session (and per xdist worker)."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -27,6 +28,18 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # The default deadline of 200 ms for one example fails on a loaded machine without a defect in the code.
 settings.register_profile("bellflower", deadline=None)
 settings.load_profile("bellflower")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Collection creates hundreds of thousands of objects that stay: they need not be examined again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -70,18 +70,22 @@ def evidence(task: Task, **values: object) -> Evidence | None:
     return verdict and verdict.evidence
 
 
-ALL = [
-    (task, findings(worker=worker, held=held, position=position, backend=backend, result=result, unanswered=unanswered,
-                    may_be_unlisted=unlisted, has_expired=expired))
-    for task, worker, held, position, backend, result, unanswered, unlisted, expired in product(
-        TASKS, CONDITIONS, HELD_BY, POSITIONS, BACKENDS, (None, RESULT), ((), (OTHER,)), (False, True), (False, True)
-    )
-]  # fmt: skip
+@cache
+def every_combination() -> list[tuple[Task, Findings]]:
+    """Made by the first test that needs it, not when the tests are collected."""
+    return [
+        (task, findings(worker=worker, held=held, position=position, backend=backend, result=result,
+                        unanswered=unanswered, may_be_unlisted=unlisted, has_expired=expired))
+        for task, worker, held, position, backend, result, unanswered, unlisted, expired in product(
+            TASKS, CONDITIONS, HELD_BY, POSITIONS, BACKENDS, (None, RESULT), ((), (OTHER,)), (False, True),
+            (False, True),
+        )
+    ]  # fmt: skip
 
 
 @cache
 def every_verdict() -> list[tuple[Task, Findings, Verdict]]:
-    verdicts = ((task, found, decide(task, found, NOW)) for task, found in ALL)
+    verdicts = ((task, found, decide(task, found, NOW)) for task, found in every_combination())
     return [(task, found, verdict) for task, found, verdict in verdicts if verdict is not None]
 
 
@@ -127,7 +131,7 @@ def test_a_verdict_always_changes_the_record() -> None:
 
 
 def test_the_mark_is_removed_when_any_source_has_the_task() -> None:
-    for task, found in ALL:
+    for task, found in every_combination():
         if task.lost is None or found.worker == "silent":
             continue
         if found.held is not None or found.result is not None or found.position == "waiting":

@@ -86,7 +86,7 @@ def no_internal_error(ctx: Any, response: Any, case: Any) -> None:
 CHECKS = [no_internal_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-class _FuzzedSchema:
+class FuzzedSchema:
     """The document with an application that has these options. Tests of its operations are built when they run: with
     `parametrize()` of Schemathesis, each process of xdist would generate the requests of all tests when it collects
     them, which takes longer than most test files."""
@@ -131,14 +131,14 @@ class _FuzzedSchema:
 
 
 @pytest.fixture(scope="module")
-def without_login(tmp_path_factory: pytest.TempPathFactory) -> _FuzzedSchema:
-    return _FuzzedSchema(tmp_path_factory.mktemp("open"), Config(), ["examples", "coverage", "fuzzing"])
+def without_login(tmp_path_factory: pytest.TempPathFactory) -> FuzzedSchema:
+    return FuzzedSchema(tmp_path_factory.mktemp("open"), Config(), ["examples", "coverage", "fuzzing"])
 
 
 @pytest.fixture(scope="module")
-def with_login(tmp_path_factory: pytest.TempPathFactory) -> _FuzzedSchema:
+def with_login(tmp_path_factory: pytest.TempPathFactory) -> FuzzedSchema:
     config = Config(basic_auth=USERS, roles=ROLES_OF_USERS)
-    return _FuzzedSchema(tmp_path_factory.mktemp("login"), config, ["fuzzing"])
+    return FuzzedSchema(tmp_path_factory.mktemp("login"), config, ["fuzzing"])
 
 
 def send_open(case: Any) -> None:
@@ -168,11 +168,11 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize(("name", "method", "path"), OPERATIONS)
-def test_requests(without_login: _FuzzedSchema, opened: None, name: str, method: str, path: str) -> None:
+def test_requests(without_login: FuzzedSchema, opened: None, name: str, method: str, path: str) -> None:
     without_login.run(method, path, THOROUGH, send_open)
 
 
 @pytest.mark.parametrize("role", AUTHORIZATION)
 @pytest.mark.parametrize(("name", "method", "path"), OPERATIONS)
-def test_requests_with_login(with_login: _FuzzedSchema, name: str, method: str, path: str, role: str) -> None:
+def test_requests_with_login(with_login: FuzzedSchema, name: str, method: str, path: str, role: str) -> None:
     with_login.run(method, path, BRIEF, sender_of(role, PERMISSIONS[f"{method.upper()} {path}"]))
