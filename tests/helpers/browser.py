@@ -20,7 +20,7 @@ WIDE, TABLET, PHONE = (1440, 900), (1024, 800), (390, 844)
 
 def chromium() -> str:
     """The Chromium of Debian, or another one on the path."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
     raise RuntimeError("no chromium: scripts/test-servers installs it")
