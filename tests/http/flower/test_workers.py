@@ -2,8 +2,10 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import httpx
@@ -18,18 +20,42 @@ from tests.helpers.servers import BrokerServer, free_port, wait_for
 from tests.helpers.web_server import WebServer
 
 
-@pytest.fixture
-def worker(broker: BrokerServer) -> Iterator[Worker]:
-    """A worker of this test only, with its own queues."""
+def start_worker(broker: BrokerServer) -> Worker:
+    """A worker with its own queues."""
     app = make(broker.url, None)
     app.conf.update(worker_pool_restarts=True, task_default_queue=f"pool{free_port()}")
-    with Worker(app, "pool", 3) as started:
-        yield started
+    return Worker(app, "pool", 3)
+
+
+@pytest.fixture(scope="module")
+def shared_workers() -> Iterator[Callable[[BrokerServer], Worker]]:
+    """Starts the worker of a broker when a test first needs it."""
+    with ExitStack() as running:
+        yield cache(lambda broker: running.enter_context(start_worker(broker)))
+
+
+@pytest.fixture
+def worker(broker: BrokerServer, shared_workers: Callable[[BrokerServer], Worker]) -> Worker:
+    """The worker of all tests that do not change it, or undo their changes."""
+    return shared_workers(broker)
 
 
 @pytest.fixture
 def live(worker: Worker, store: Reader, opened: None) -> Iterator[WebServer]:
     with WebServer(store, lambda: worker.app) as server:
+        yield server
+
+
+@pytest.fixture
+def own_worker(broker: BrokerServer) -> Iterator[Worker]:
+    """A worker of this test only."""
+    with start_worker(broker) as started:
+        yield started
+
+
+@pytest.fixture
+def own_live(own_worker: Worker, store: Reader, opened: None) -> Iterator[WebServer]:
+    with WebServer(store, lambda: own_worker.app) as server:
         yield server
 
 
@@ -109,15 +135,15 @@ def test_last_replies_remain(live: WebServer, worker: Worker) -> None:
     )
 
 
-def test_grow_and_shrink(live: WebServer, worker: Worker) -> None:
-    name = worker.hostname
-    assert len(worker.pool()) == 3
-    assert post(live, "pool/grow", name, n=2) == (200, f"Growing '{name}' worker's pool by 2")
-    wait_for("five processes", lambda: len(worker.pool()) == 5)
-    assert post(live, "pool/shrink", name) == (200, f"Shrinking '{name}' worker's pool by 1")
-    wait_for("four processes", lambda: len(worker.pool()) == 4)
+def test_grow_and_shrink(own_live: WebServer, own_worker: Worker) -> None:
+    name = own_worker.hostname
+    assert len(own_worker.pool()) == 3
+    assert post(own_live, "pool/grow", name, n=2) == (200, f"Growing '{name}' worker's pool by 2")
+    wait_for("five processes", lambda: len(own_worker.pool()) == 5)
+    assert post(own_live, "pool/shrink", name) == (200, f"Shrinking '{name}' worker's pool by 1")
+    wait_for("four processes", lambda: len(own_worker.pool()) == 4)
     for n in (4, 5, 10_000):
-        status, text = post(live, "pool/shrink", name, n=n)
+        status, text = post(own_live, "pool/shrink", name, n=n)
         assert status == 403
         assert (
             text
@@ -125,16 +151,19 @@ def test_grow_and_shrink(live: WebServer, worker: Worker) -> None:
         )
     for n in (0, -1):
         for action in ("grow", "shrink"):
-            assert post(live, f"pool/{action}", name, n=n) == (400, "n must be 1 or more")
-    assert post(live, "pool/grow", name, n="many") == (400, "Invalid argument 'many' of type 'int'")
-    assert len(worker.pool()) == 4
+            assert post(own_live, f"pool/{action}", name, n=n) == (400, "n must be 1 or more")
+    assert post(own_live, "pool/grow", name, n="many") == (400, "Invalid argument 'many' of type 'int'")
+    assert len(own_worker.pool()) == 4
 
 
-def test_restart_pool(live: WebServer, worker: Worker) -> None:
-    before = set(worker.pool())
-    assert post(live, "pool/restart", worker.hostname) == (200, f"Restarting '{worker.hostname}' worker's pool")
+def test_restart_pool(own_live: WebServer, own_worker: Worker) -> None:
+    before = set(own_worker.pool())
+    assert post(own_live, "pool/restart", own_worker.hostname) == (
+        200,
+        f"Restarting '{own_worker.hostname}' worker's pool",
+    )
     # each process is replaced when it has done its next task; Celery gives one to the first itself
-    wait_for("another process", lambda: len(worker.pool()) == 3 and bool(before - set(worker.pool())))
+    wait_for("another process", lambda: len(own_worker.pool()) == 3 and bool(before - set(own_worker.pool())))
 
 
 def test_consumers(live: WebServer, worker: Worker) -> None:
@@ -148,10 +177,10 @@ def test_consumers(live: WebServer, worker: Worker) -> None:
         assert post(live, f"queue/{action}-consumer", name) == (400, "Missing argument queue")
 
 
-def test_shutdown(live: WebServer, worker: Worker) -> None:
-    assert post(live, "shutdown", worker.hostname) == (200, "Shutting down!")
-    assert worker.process is not None
-    worker.process.wait(60)
+def test_shutdown(own_live: WebServer, own_worker: Worker) -> None:
+    assert post(own_live, "shutdown", own_worker.hostname) == (200, "Shutting down!")
+    assert own_worker.process is not None
+    own_worker.process.wait(60)
 
 
 def test_autoscale(broker: BrokerServer, store: Reader, opened: None) -> None:
@@ -188,12 +217,12 @@ def test_rejected_commands(live: WebServer, worker: Worker, store: Reader) -> No
     assert len(worker.pool()) == 3
 
 
-def test_worker_without_reply(live: WebServer, worker: Worker, store: Reader) -> None:
-    name = worker.hostname
-    with WebServer(store, lambda: worker.app, reply_timeout=0.5) as impatient:
+def test_worker_without_reply(own_live: WebServer, own_worker: Worker, store: Reader) -> None:
+    name = own_worker.hostname
+    with WebServer(store, lambda: own_worker.app, reply_timeout=0.5) as impatient:
         parameters = {"workername": name, "refresh": "1"}
         assert impatient.http.get("/api/workers", params=parameters).status_code == 200
-        worker.signal(signal.SIGSTOP)
+        own_worker.signal(signal.SIGSTOP)
         try:
             message = f"Timeout: no reply from worker '{name}' within 0.5 s"
             assert post(impatient, "pool/grow", name) == (403, f"Failed to grow '{name}' worker's pool: {message}")
@@ -201,7 +230,7 @@ def test_worker_without_reply(live: WebServer, worker: Worker, store: Reader) ->
             added = post(impatient, "queue/add-consumer", name, queue="q")
             assert added == (403, f"Failed to add 'q' consumer to '{name}' worker: {message}")
         finally:
-            worker.signal(signal.SIGCONT)
+            own_worker.signal(signal.SIGCONT)
 
 
 def test_broker_unreachable(store: Reader, opened: None) -> None:
@@ -215,17 +244,17 @@ def test_broker_unreachable(store: Reader, opened: None) -> None:
         assert (response.status_code, response.text) == (503, "Broker or result backend unavailable")
 
 
-def test_last_replies_of_a_killed_worker(live: WebServer, worker: Worker, writer: Writer) -> None:
-    name = worker.hostname
-    live.http.get("/api/workers", params={"refresh": "1"})
-    assert worker.process is not None
-    children = psutil.Process(worker.process.pid).children(recursive=True)
-    worker.signal(signal.SIGKILL)
-    worker.process.wait(60)
+def test_last_replies_of_a_killed_worker(own_live: WebServer, own_worker: Worker, writer: Writer) -> None:
+    name = own_worker.hostname
+    own_live.http.get("/api/workers", params={"refresh": "1"})
+    assert own_worker.process is not None
+    children = psutil.Process(own_worker.process.pid).children(recursive=True)
+    own_worker.signal(signal.SIGKILL)
+    own_worker.process.wait(60)
     psutil.wait_procs(children, timeout=20)
-    result = live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
+    result = own_live.http.get("/api/workers", params={"refresh": "1"}).json()[name]
     assert "shop.add" in result["registered"]
-    assert result["timestamp"] < time.time() - live.context.inspect_timeout / 2
-    response: httpx.Response = live.http.get(f"/api/v1/workers/{name}/inspection")
+    assert result["timestamp"] < time.time() - own_live.context.inspect_timeout / 2
+    response: httpx.Response = own_live.http.get(f"/api/v1/workers/{name}/inspection")
     assert (response.json()["alive"], response.json()["answered"]) == (False, False)
     assert "shop.add" in response.json()["replies"]["registered"]["value"]
