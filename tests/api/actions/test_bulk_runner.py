@@ -23,9 +23,12 @@ def fast(request: pytest.FixtureRequest) -> Iterator[ProductClient]:
         yield client
 
 
-@pytest.fixture
+SLOW = ("--bulk-rate=50", "--bulk-limit=300")
+
+
+@pytest.fixture(scope="module")
 def slow(redis_cluster: Cluster) -> Iterator[ProductClient]:
-    with ProductClient(redis_cluster, "--bulk-rate=50", "--bulk-limit=300") as client:
+    with ProductClient(redis_cluster, *SLOW) as client:
         client.wait_until_capturing()
         yield client
 
@@ -103,13 +106,17 @@ def test_rerun_many_tasks_while_the_server_is_killed(fast: ProductClient, tmp_pa
     assert [(link["task"], link["job"]) for link in links] == [(job_items[0]["new_task"], job["id"])]
 
 
-def test_another_server_continues_the_job(slow: ProductClient, tmp_path: Path) -> None:
+def test_another_server_continues_the_job(redis_cluster: Cluster, tmp_path: Path) -> None:
     path, count = tmp_path / f"m{uuid.uuid4().hex[:8]}", 250
-    run_marking_tasks(slow, path, count)
-    with ProductClient(slow.cluster, "--bulk-rate=50", db=slow.db, recorder=False) as other:
-        job = slow.post("jobs", {"action": "rerun", "query": f"state:FAILURE args:{path.name}"})["job"]
+    with (
+        ProductClient(redis_cluster, *SLOW) as killed,
+        ProductClient(redis_cluster, "--bulk-rate=50", db=killed.db, recorder=False) as other,
+    ):
+        killed.wait_until_capturing()
+        run_marking_tasks(killed, path, count)
+        job = killed.post("jobs", {"action": "rerun", "query": f"state:FAILURE args:{path.name}"})["job"]
         wait_for("partial progress", lambda: other.look(f"jobs/{job['id']}")["outcomes"].get("done", 0) > 50)
-        slow.kill()
+        killed.kill()
         finished = other.wait_until_ended(job["id"])
         job_items = items(other, job["id"])
         assert finished["outcomes"].get("done", 0) + finished["outcomes"].get("unknown", 0) == count
