@@ -135,15 +135,19 @@ def test_errors_are_those_of_the_client_library() -> None:
 
 
 def test_errors_of_later_connections(redis_server: Redis) -> None:
-    def message(**changes: Any) -> str:
+    def make_address(**changes: Any) -> RedisAddress:
         values: dict[str, Any] = {"path": "", "host": "127.0.0.1", "port": redis_server.port, "timeout": 1.0}
-        address = RedisAddress(**values | {"username": None, "password": None, "client_name": None, "keep_alive": None}
-                               | changes)  # fmt: skip
+        options = dict.fromkeys(("username", "password", "client_name", "keep_alive"))
+        return RedisAddress(**values | options | changes)
+
+    def message(**changes: Any) -> str:
+        address = make_address(**changes)
         with pytest.raises(Exception) as error:  # noqa: PT011 - any: the message is compared
             address.open()
         return describe_error(error.value, "redis://there/0")
 
     assert message(port=free_port()) == "connection refused (redis://there/0)"
+    assert "x" not in repr(make_address(password="x"))
     assert message(username="mia", password="x") == "the broker rejected the user or password (redis://there/0)"
     with socket.create_server(("127.0.0.1", 0)) as other:
         thread = threading.Thread(target=lambda: other.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))

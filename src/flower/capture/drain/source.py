@@ -50,6 +50,10 @@ class RedisAddress(msgspec.Struct, frozen=True):
     #: options of TCP keep-alive by number; None = not used
     keep_alive: dict[int, int] | None
 
+    def __repr__(self) -> str:
+        """Contains no password."""
+        return f"RedisAddress({self.path or f'{self.host}:{self.port}'})"
+
     def open(self) -> socket.socket:
         """A connected socket that is logged in. Raises ConnectionLost and OSError."""
         started_at = time.monotonic()
