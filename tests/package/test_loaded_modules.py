@@ -7,9 +7,9 @@ import pytest
 
 ABSENT = {
     "flower.capture.drain.process": "celery kombu redis amqp asyncio cryptography numpy apsw tantivy click yaml",
-    "flower.store.sqlite.text.process": "celery kombu redis amqp asyncio cryptography click starlette hiredis",
-    "flower.recorder_process": "cryptography starlette uvicorn jinja2 prometheus_client limits authlib",
-    "flower.app": "celery kombu redis amqp cryptography jinja2",
+    "flower.store.sqlite.text.process": "celery kombu redis amqp asyncio cryptography tantivy click starlette hiredis",
+    "flower.recorder_process": "cryptography tantivy starlette uvicorn jinja2 prometheus_client limits authlib",
+    "flower.app": "celery kombu redis amqp cryptography tantivy jinja2",
 }
 
 

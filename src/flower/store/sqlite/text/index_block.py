@@ -1,6 +1,8 @@
 """One block: a tantivy index of documents split into trigrams, which returns the keys of matching rows.
 
 It stores two fields and neither positions nor texts. The key is a fast field, so that a hit contains it.
+
+tantivy is imported by the functions that use it: it needs 5 MB of memory, and the recorder does not use it.
 """
 
 import contextlib
@@ -10,16 +12,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-import tantivy
 
 from flower.errors import StoreError
 from flower.private_files import write_text
+
+if TYPE_CHECKING:
+    import tantivy
 
 META_FILE: Final = "meta.json"
 KEYS_FILE: Final = "keys.json"
@@ -65,7 +70,9 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise TextIndexError(f"Cannot use the text index in {path}: {error}") from error
 
 
-def _schema() -> tantivy.Schema:
+def _schema() -> "tantivy.Schema":
+    import tantivy  # noqa: PLC0415
+
     builder = tantivy.SchemaBuilder()
     # Ranges of keys are read from the fast field. An inverted index of keys would add a term for each document.
     builder.add_integer_field(_KEY_FIELD, stored=False, indexed=False, fast=True)
@@ -73,8 +80,10 @@ def _schema() -> tantivy.Schema:
     return builder.build()
 
 
-def open_index_writer(path: Path) -> tantivy.IndexWriter:
+def open_index_writer(path: Path) -> "tantivy.IndexWriter":
     """Open a writer; the index is created if the directory is empty. Raises what `translate_errors` translates."""
+    import tantivy  # noqa: PLC0415
+
     # a block keeps its schema: those of earlier versions have an inverted index of keys
     index = tantivy.Index.open(str(path)) if (path / META_FILE).exists() else tantivy.Index(_schema(), str(path))
     index.config_reader("Manual")  # no thread that polls for changes every 500 ms
@@ -85,7 +94,7 @@ def open_index_writer(path: Path) -> tantivy.IndexWriter:
     return writer
 
 
-def _create_low_priority_writer(index: tantivy.Index) -> tantivy.IndexWriter:
+def _create_low_priority_writer(index: "tantivy.Index") -> "tantivy.IndexWriter":
     """Create the writer in another thread: tantivy's merge threads inherit the niceness of the creating thread."""
     writers: list[tantivy.IndexWriter] = []
     errors: list[BaseException] = []
@@ -107,13 +116,23 @@ def _create_low_priority_writer(index: tantivy.Index) -> tantivy.IndexWriter:
     return writers[0]
 
 
-def create_document(key: int, text: str) -> tantivy.Document:
+def create_document(key: int, text: str) -> "tantivy.Document":
     """Return a document. `text`: as `trigrams.normalize_text` returns it."""
-    return tantivy.Document(id=key, doc=text)
+    return _document_class()(id=key, doc=text)
 
 
-def open_index(path: Path) -> tantivy.Index:
+@cache
+def _document_class() -> "type[tantivy.Document]":
+    """Cached, because an import statement takes 0.3 µs for each document."""
+    import tantivy  # noqa: PLC0415
+
+    return tantivy.Document
+
+
+def open_index(path: Path) -> "tantivy.Index":
     """Open a block for reading. Raises what `translate_errors` translates."""
+    import tantivy  # noqa: PLC0415
+
     index = tantivy.Index.open(str(path))
     index.config_reader("Manual")
     return index
@@ -158,7 +177,7 @@ def read_bounds(path: Path) -> KeyRange | None:
 class IndexBlock:
     """One block, as of the time it was opened. Thread-safe."""
 
-    def __init__(self, number: int, path: Path, index: tantivy.Index, bounds: KeyRange | None) -> None:
+    def __init__(self, number: int, path: Path, index: "tantivy.Index", bounds: KeyRange | None) -> None:
         self.number = number
         self.path = path
         self.bounds = bounds
@@ -174,6 +193,8 @@ class IndexBlock:
 
         Return None without documents. Raises TextIndexError.
         """
+        import tantivy  # noqa: PLC0415
+
         all_documents = tantivy.Query.all_query()
         keys: list[int] = []
         with translate_errors(self.path):
@@ -188,6 +209,8 @@ class IndexBlock:
         The keys are descending; the second value is the number of such documents. tantivy searches without the GIL;
         reading a thousand hits holds it for 0.1 ms. Raises TextIndexError.
         """
+        import tantivy  # noqa: PLC0415
+
         rarest = self.select_rarest(trigrams)
         terms = [
             tantivy.Query.term_query(self._schema, _TEXT_FIELD, trigram, index_option="basic") for trigram in rarest

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
-import tantivy
 
 from flower.store.sqlite.text.generation import block_path, list_block_numbers, read_generation
 from flower.store.sqlite.text.index_block import (
@@ -24,6 +23,9 @@ from flower.store.sqlite.text.index_block import (
     translate_errors,
 )
 from flower.store.sqlite.text.trigrams import combine_trigrams
+
+if TYPE_CHECKING:
+    import tantivy
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +157,7 @@ class _FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class _OpenBlock:
-    index: tantivy.Index
+    index: "tantivy.Index"
     stamp: _FileStamp
     block: IndexBlock
 

@@ -5,9 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import tantivy
+from typing import TYPE_CHECKING, Final
 
 from flower.private_files import create_directory
 from flower.store.sqlite.text.checksum import find_damage
@@ -33,6 +31,9 @@ from flower.store.sqlite.text.index_block import (
 )
 from flower.store.sqlite.text.reader import IndexSnapshot, TextReader
 from flower.store.sqlite.text.trigrams import normalize_text
+
+if TYPE_CHECKING:
+    import tantivy
 
 log = logging.getLogger(__name__)
 
