@@ -3,19 +3,26 @@
 import json
 import logging
 import math
+import struct
+import zlib
+from base64 import b64encode
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
+from amqp.basic_message import Message as BasicMessage
 from celery import Celery
 from celery.events.event import Event as celery_event
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from kombu.utils.json import dumps
 
 from flower.capture import coerce
+from flower.capture.amqp_frames import FrameParser
 from flower.capture.decoder import ContentHeaders, Decoder
+from flower.capture.redis import RedisParser
+from flower.capture.source import ConnectionLost
 from flower.records import Event
 
 NOW = 1_750_000_000.0
@@ -407,3 +414,87 @@ def test_messages_of_the_dispatcher(monkeypatch: pytest.MonkeyPatch) -> None:
         dispatcher.send("task-started", uuid=ID)
     events = [event for body in seen for event in decoded(body)]
     assert [event.type for event in events] == ["worker-online", "task-received", "task-started"]
+
+
+#: bodies that begin and end as an object
+OBJECTS = [
+    *(json.dumps(standard(kind)).encode() for kind in STANDARD),
+    json.dumps({**standard("task-received"), "kwargs": "{'password': 'hunter2'}"}).encode(),
+    json.dumps({**standard("task-started"), "data": {"a": 1}}).encode(),
+    json.dumps({**standard("task-started"), "field": 1}).encode(),
+    b'{"type": "task-started", "uuid": "a", "timestamp": 1.5, "args": "\xff"}',
+    b'{"type": "task-started", "uuid": "a", "timestamp": 1.5}, {"type": "task-started", "uuid": "b", "timestamp": 1.5}',
+    b'{"type": "task-started", "uuid": "a", "timestamp": 1.5, "args": "}',
+    b'{", "kwargs": ""}',
+    b'{"type": "task-started"}',
+    b'{"type": "other-kind", "timestamp": 1.5}',
+    b"{}",
+    b"{]}",
+]
+
+
+@given(st.lists(st.sampled_from(OBJECTS), max_size=6))
+@example([OBJECTS[-7], OBJECTS[-6], OBJECTS[-5]])
+def test_objects_are_decoded_together_as_one_by_one(bodies: list[bytes]) -> None:
+    together, single = Decoder(), Decoder()
+    events: list[Event] = []
+    together.decode_objects(bodies, NOW, events)
+    assert events == [event for body in bodies for event in decoded(body, single)]
+    assert (together.malformed, together.skipped) == (single.malformed, single.skipped)
+
+
+def _redis_message(body: bytes, compression: str | None) -> bytes:
+    envelope = {
+        "body": b64encode(body).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"compression": compression} if compression else {},
+        "properties": {"body_encoding": "base64"},
+    }
+    parts = (b"pmessage", b"/0.celeryev/*", b"/0.celeryev/task.started", json.dumps(envelope).encode())
+    return b"*4\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+def _amqp_message(body: bytes, compression: str | None) -> bytes:
+    properties = BasicMessage(
+        content_type="application/json", application_headers={"compression": compression} if compression else {}
+    )._serialize_properties()
+    payloads = (
+        (1, struct.pack(">HHB", 60, 60, 1) + b"c" + struct.pack(">QBBB", 7, 0, 0, 0)),
+        (2, struct.pack(">HHQ", 60, 0, len(body)) + properties),
+        (3, body),
+    )
+    return b"".join(struct.pack(">BHI", kind, 1, len(payload)) + payload + b"\xce" for kind, payload in payloads)
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_messages_with_one_event_each_keep_their_order(broker: str) -> None:
+    """Messages with one event are decoded in groups, all others one by one."""
+
+    def body(number: int) -> bytes:
+        return json.dumps({"type": "task-started", "uuid": str(number), "timestamp": 1.5}).encode()
+
+    encode = _redis_message if broker == "redis" else _amqp_message
+    stream = b"".join(
+        encode(b"[%b]" % body(number), None)
+        if number % 40 == 17
+        else encode(zlib.compress(body(number)), "zlib")
+        if number % 40 == 23
+        else encode(body(number), None)
+        for number in range(200)
+    )
+    parser = RedisParser(Decoder()) if broker == "redis" else FrameParser(Decoder(), 1)
+    events: list[Event] = []
+    for start, end in ((0, 5_000), (5_000, 5_001), (5_001, len(stream))):
+        count = len(events)
+        parser.feed(stream[start:end], NOW, events)
+        assert len(events) > count or end == 5_001
+    assert [event.uuid for event in events] == [str(number) for number in range(200)]
+
+
+def test_events_before_invalid_data_are_decoded() -> None:
+    events: list[Event] = []
+    body = json.dumps({"type": "task-started", "uuid": "a", "timestamp": 1.5}).encode()
+    with pytest.raises(ConnectionLost):
+        RedisParser(Decoder()).feed(_redis_message(body, None) + b"?", NOW, events)
+    assert [event.uuid for event in events] == ["a"]

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flower.errors import InvalidRequest
+from flower.records import Event
 from flower.redaction import Redactor, Rules, parse_rules
+from flower.redaction.redactor import TEXT_FIELDS
 from flower.redaction.shapes import PLACEHOLDER, Shape, check_shapes, load_shapes
 
 SHAPES = load_shapes()
@@ -30,10 +33,28 @@ def by_name(shape: Shape) -> str:
 
 
 @pytest.mark.parametrize("shape", MASK_SHAPES, ids=by_name)
-def test_prefilter_finds_each_shape_in_a_message(shape: Shape) -> None:
+def test_shape_is_masked_in_one_of_many_events(shape: Shape) -> None:
+    """The prefilter is matched against all texts together."""
     for text in (shape.text, repr(shape.text), json.dumps(shape.text), f"({shape.text!r}, 1)"):
-        for body in (json.dumps({"kwargs": text}), json.dumps({"kwargs": text}, separators=(",", ":"))):
-            assert USUAL.may_contain_secret(body.encode()), text
+        for field in TEXT_FIELDS:
+            events = [event(args="(1, 'key')", kwargs="{'n'"), event(**{field: text}), event(), event(result="'...")]
+            masked = USUAL.mask_events(events)
+            assert masked == [USUAL.mask_event(each) for each in events]
+            assert masked[1] != events[1], text
+
+
+@given(st.lists(st.lists(st.sampled_from(SHAPES), max_size=2), max_size=6), st.data())
+def test_events_are_masked_together_as_one_by_one(groups: list[list[Shape]], data: st.DataObject) -> None:
+    events = []
+    for shapes in groups:
+        text = " ".join(shape.text for shape in shapes)
+        start, end = (data.draw(st.integers(0, len(text))) for _ in range(2))
+        events.append(event(**{data.draw(st.sampled_from(TEXT_FIELDS)): text[start:end] or text}))
+    assert USUAL.mask_events(events) == [USUAL.mask_event(each) for each in events]
+
+
+def event(**fields: Any) -> Event:
+    return Event(type="task-received", timestamp=1.0, uuid="a", hostname="w", **fields)
 
 
 @pytest.mark.parametrize("shape", MASK_SHAPES, ids=by_name)

@@ -8,7 +8,7 @@ import struct
 
 from amqp.serialization import decode_properties_basic
 
-from flower.capture.decoder import ContentHeaders, Decoder
+from flower.capture.decoder import MAX_OBJECTS, ContentHeaders, Decoder, is_json_object
 from flower.capture.source import ConnectionLost
 from flower.records import Event
 
@@ -43,6 +43,8 @@ class FrameParser:
         self._headers = ContentHeaders(None, None, None)
         self._remaining = 0
         self._parts: list[bytes] = []
+        #: bodies of messages with one event each, not decoded yet
+        self._objects: list[bytes] = []
         # The properties of one sender are the same bytes in every message.
         self._headers_by_properties: dict[bytes, ContentHeaders] = {}
 
@@ -52,6 +54,8 @@ class FrameParser:
             position = self._parse_frames(buffer, received, out)
         except (struct.error, IndexError) as error:  # a frame that is shorter than its content
             raise ConnectionLost("invalid AMQP frame received") from error
+        finally:
+            self._decode_objects(received, out)
         self._unparsed = buffer[position:]
 
     def _parse_frames(self, buffer: bytes, received: float, out: list[Event]) -> int:
@@ -101,11 +105,25 @@ class FrameParser:
 
     def _on_message(self, body: bytes, received: float, out: list[Event]) -> None:
         content = self._headers
-        if content.content_type == "application/json" and content.compression is None:
-            self._decoder.decode_json(body, received, out)
+        is_json = content.content_type == "application/json" and content.compression is None
+        if is_json and is_json_object(body):
+            self._objects.append(body)
+            if len(self._objects) == MAX_OBJECTS:
+                self._decode_objects(received, out)
         else:
-            self._decoder.decode_message(body, content, received, out)
+            self._decode_objects(received, out)
+            if is_json:
+                self._decoder.decode_json(body, received, out)
+            else:
+                self._decoder.decode_message(body, content, received, out)
+        # `feed` decodes the collected messages before it returns.
         self.completed_tag = self._delivery_tag
+
+    def _decode_objects(self, received: float, out: list[Event]) -> None:
+        """Decode the collected messages. Called before any other message, so that the order remains."""
+        if self._objects:
+            objects, self._objects = self._objects, []
+            self._decoder.decode_objects(objects, received, out)
 
     def _parse_properties(self, raw: bytes) -> ContentHeaders:
         try:

@@ -24,6 +24,9 @@ from flower.redaction import Redactor, Rules
 
 log = logging.getLogger(__name__)
 
+#: Messages with one event each that a parser passes to `decode_objects` at a time.
+MAX_OBJECTS = 32
+
 _JSON_TYPES = frozenset({"application/json", "application/x-json", "", None})
 _MAX_SAMPLE = 160
 #: Characters that are searched for secrets; a secret may be longer than the part that is logged.
@@ -50,6 +53,11 @@ class ContentHeaders(NamedTuple):
     compression: str | None
 
 
+def is_json_object(body: bytes) -> bool:
+    """Whether the body begins and ends as a JSON object, so that `Decoder.decode_objects` accepts it."""
+    return body[:1] == b"{" and body[-1:] == b"}"
+
+
 class Decoder:
     """Decodes bodies and counts skipped and malformed events. For use by one thread at a time."""
 
@@ -57,7 +65,6 @@ class Decoder:
         """`rules` state what is masked; None selects the default rules."""
         self._accept = accepted_content_types(accept)
         self._redactor = Redactor(rules)
-        self._suspects = self._redactor.may_contain_secret
         self._loads: Any = serialization.loads
         self._decode_one = msgspec.json.Decoder(Event).decode
         self._decode_many = msgspec.json.Decoder(list[Event]).decode
@@ -95,27 +102,27 @@ class Decoder:
         if len(body) > _COUNTED_SIZE and body.count(b"{") + body.count(b"[") > _MAX_OBJECTS:
             return self.reject("too large", body)
         try:
-            if body[:1] != b"[":
-                event = self._decode_one(body)
-                # A field that the sender named `data` is not `Event.data`.
-                if event.uuid is not None and event.data is None and event.type[:5] == "task-":
-                    out.append(self._redactor.mask_event(event) if self._suspects(body) else event)
-                    return None
-                events: Sequence[Event] = (event,)
-            else:
-                events = self._decode_many(body)
+            events = self._decode_many(body) if body[:1] == b"[" else [self._decode_one(body)]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._decode_leniently(body, received, out)
-        for event in events:
-            if event.data is not None:
-                return self._decode_leniently(body, received, out)
-        if self._suspects(body):
-            events = [self._redactor.mask_event(event) for event in events]
-        for event in events:
-            if event.uuid is not None and event.type[:5] == "task-":
-                out.append(event)
-            else:
-                self._append_checked(event, out)
+        if _has_data(events):
+            return self._decode_leniently(body, received, out)
+        return self._append_masked(events, out)
+
+    def decode_objects(self, bodies: Sequence[bytes], received: float, out: list[Event]) -> None:
+        """Append the events of JSON bodies, each of which begins and ends as an object. To decode and to mask them
+        together takes less time than one by one."""
+        if len(bodies) > 1 and sum(map(len, bodies)) <= _COUNTED_SIZE:
+            try:
+                # A line end is invalid within a string, so that no string can begin in one body and end in another.
+                events = self._decode_many(b"[%b]" % b",\n".join(bodies))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                events = []
+            # Another number: a body is not one object.
+            if len(events) == len(bodies) and not _has_data(events):
+                return self._append_masked(events, out)
+        for body in bodies:
+            self.decode_json(body, received, out)
         return None
 
     def add_plain_senders(self, events: Sequence[Event]) -> None:
@@ -138,6 +145,14 @@ class Decoder:
                 self._describe_sample(sample),
             )
             self._logged_at, self._unlogged = now, 0
+
+    def _append_masked(self, events: list[Event], out: list[Event]) -> None:
+        """Append events without `data`, with secrets masked."""
+        for event in self._redactor.mask_events(events):
+            if event.uuid is not None and event.type[:5] == "task-":
+                out.append(event)
+            else:
+                self._append_checked(event, out)
 
     def _decode_leniently(self, body: bytes, received: float, out: list[Event]) -> None:
         try:
@@ -182,6 +197,14 @@ class Decoder:
             return self._redactor.mask_text(ascii(text)[:_SAMPLE_WINDOW])[:_MAX_SAMPLE]
         except Exception:  # noqa: BLE001  the repr of a foreign object may raise anything
             return type(sample).__name__
+
+
+def _has_data(events: list[Event]) -> bool:
+    """Whether a sender named a field `data`, which is not `Event.data`."""
+    for event in events:  # noqa: SIM110  `any` takes twice the time
+        if event.data is not None:
+            return True
+    return False
 
 
 def _parse_integer(digits: str) -> Any:

@@ -15,7 +15,7 @@ import msgspec
 from celery import Celery
 
 from flower.capture.connection import open_connection
-from flower.capture.decoder import ContentHeaders, Decoder
+from flower.capture.decoder import MAX_OBJECTS, ContentHeaders, Decoder, is_json_object
 from flower.capture.interruption import Interruption
 from flower.capture.redis_subscription import KEEP_ALIVE, EventSubscriber
 from flower.capture.socket_connection import SocketConnection
@@ -56,6 +56,8 @@ class RedisParser:
         self._decoder = decoder
         self._reader = hiredis.Reader()
         self._envelope = msgspec.json.Decoder(_Envelope).decode
+        #: bodies of messages with one event each, not decoded yet
+        self._objects: list[bytes] = []
 
     def feed(self, data: bytes, received: float, out: list[Event]) -> None:
         reader, size = self._reader, len(data)
@@ -71,6 +73,8 @@ class RedisParser:
                     reply = reader.gets()
         except hiredis.ProtocolError as error:
             raise ConnectionLost(f"invalid Redis protocol data received: {error}") from None
+        finally:
+            self._decode_objects(received, out)
 
     def ack(self, tag: int) -> bytes:
         raise AssertionError("Redis pub/sub has no acknowledgement")
@@ -86,15 +90,18 @@ class RedisParser:
         try:
             envelope = self._envelope(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._decode_lenient(payload, received, out)
-        if envelope.properties.body_encoding != "base64":
+            envelope = None
+        if envelope is None or envelope.properties.body_encoding != "base64":
+            self._decode_objects(received, out)
             return self._decode_lenient(payload, received, out)
         if self._decoder.skips_stream_copies:
             header = envelope.headers.bellflower_stream if envelope.headers else 0
             if header == IN_STREAM:
                 return None
+            self._decode_objects(received, out)
             first = len(out)
             self._decode(envelope, received, out)
+            self._decode_objects(received, out)
             if not header:
                 self._decoder.add_plain_senders(out[first:])
         else:
@@ -102,11 +109,24 @@ class RedisParser:
         return None
 
     def _decode(self, envelope: _Envelope, received: float, out: list[Event]) -> None:
-        compression = envelope.headers.compression if envelope.headers else None
-        if compression is None and envelope.content_type == "application/json":
-            return self._decoder.decode_json(envelope.body, received, out)
-        content_headers = ContentHeaders(envelope.content_type, envelope.content_encoding, compression)
-        return self._decoder.decode_message(envelope.body, content_headers, received, out)
+        compression, body = envelope.headers.compression if envelope.headers else None, envelope.body
+        if compression is not None or envelope.content_type != "application/json":
+            self._decode_objects(received, out)
+            content_headers = ContentHeaders(envelope.content_type, envelope.content_encoding, compression)
+            self._decoder.decode_message(body, content_headers, received, out)
+        elif is_json_object(body):
+            self._objects.append(body)
+            if len(self._objects) == MAX_OBJECTS:
+                self._decode_objects(received, out)
+        else:
+            self._decode_objects(received, out)
+            self._decoder.decode_json(body, received, out)
+
+    def _decode_objects(self, received: float, out: list[Event]) -> None:
+        """Decode the collected messages. Called before any other message, so that the order remains."""
+        if self._objects:
+            objects, self._objects = self._objects, []
+            self._decoder.decode_objects(objects, received, out)
 
     def _decode_lenient(self, payload: bytes, received: float, out: list[Event]) -> None:
         """Decode an envelope that differs from kombu's format, as far as possible."""

@@ -1,9 +1,9 @@
-"""The prefilter: decides on the bytes of a message, or on a text, that it contains no secret.
+"""The prefilter: decides on a text, or on many texts that are joined by line ends, that it contains no secret.
 
 There are two stages of RE2 expressions. The first one contains only names and the beginnings of patterns, because the
 time for a text without a match grows with the number of states of the expression. The second one adds the text that
-must precede or follow. Both are matched against the bytes of JSON messages as well as against decoded text, so each
-expression accepts escaped quotes and line ends.
+must precede or follow. A text may contain JSON or the repr of a text, so each expression accepts escaped quotes and
+line ends. Where an expression requires the beginning or the end of a text, it also accepts a line end.
 """
 
 from collections.abc import Iterable
@@ -35,22 +35,22 @@ class PrefilterStages(NamedTuple):
 class Prefilter:
     """Without expressions no text may contain a secret."""
 
-    def __init__(self, stages: Iterable[PrefilterStages], *, as_bytes: bool = False) -> None:
+    def __init__(self, stages: Iterable[PrefilterStages]) -> None:
         stages = tuple(stages)
-        self._first = _compile([each.first for each in stages], as_bytes)
-        self._second = _compile([each.second or each.first for each in stages], as_bytes)
+        self._first = _compile([each.first for each in stages])
+        self._second = _compile([each.second or each.first for each in stages])
 
-    def matches(self, text: str | bytes) -> bool:
+    def matches(self, text: str) -> bool:
         """False only if the text contains no secret."""
         return self._first(text) is not None and self._second(text) is not None
 
 
-def _compile(expressions: list[str], as_bytes: bool) -> Any:
+def _compile(expressions: list[str]) -> Any:
     if not expressions:
         return lambda text: None
     re2.set_fallback_notification(re2.FALLBACK_EXCEPTION)
     expression = "(?i)" + "|".join(expressions)
-    return re2.compile(expression.encode() if as_bytes else expression, max_mem=_MAX_MEMORY).search
+    return re2.compile(expression, max_mem=_MAX_MEMORY).search
 
 
 def build_name_stages(names: list[str]) -> list[PrefilterStages]:

@@ -1,12 +1,12 @@
 """Applies the redaction rules to text, to JSON values and to events.
 
-Almost no event contains a secret. Therefore the prefilter (see `prefilter`) is first matched against the bytes of a
-message.
+Almost no event contains a secret. Therefore the prefilter (see `prefilter`) is first matched against all texts of many
+events together.
 """
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -30,8 +30,6 @@ _ATTEMPT_TEXT_FIELDS = ("exception", "traceback")
 _MAX_DEPTH = 20
 _MAX_CACHED_TASKS = 4_096
 
-#: JSON may escape any ASCII character; then only the decoded text can be checked.
-_ESCAPED_ASCII = PrefilterStages(r"\\u00[2-7]|\\/")
 _BARE_MASK = re.compile(r"([\[({,:=]\s*+|^\s*+)(\*\*\*(?:[\w-]+\*\*\*)?)(?=\s*+(?:[\])},]|$))")
 
 
@@ -54,17 +52,9 @@ class Redactor:
         self._mask_context = MaskContext(self.names.classify, self._may_match)
         self._masked_positions = lru_cache(_MAX_CACHED_TASKS)(self._find_positions)
         self._has_position_rules = bool(self.rules.positions)
-        #: The bytes of a message are not sufficient: positions require the parsed arguments, a custom expression may be
-        #: anchored, and JSON may escape characters beyond ASCII.
-        self.requires_decoding = (
-            self._has_position_rules or bool(self._custom_patterns) or not "".join(self.rules.names).isascii()
-        )
-        #: Whether the bytes of a JSON message may contain a secret.
-        self.may_contain_secret: Callable[[bytes], bool] = (
-            _always
-            if self.requires_decoding
-            else Prefilter([*stages, _ESCAPED_ASCII] if stages else (), as_bytes=True).matches
-        )
+        #: Texts that are joined are not sufficient: positions require the name of the task, and a custom expression may
+        #: be anchored.
+        self._requires_single_events = self._has_position_rules or bool(self._custom_patterns)
 
     def is_secret(self, name: str, value: Any) -> bool:
         """Whether the whole value is masked because of its name. Numbers are secrets under the names of passwords, not
@@ -109,6 +99,20 @@ class Redactor:
         """The event with its secrets masked; the same object if there are none."""
         changes = self._mask_fields(event)
         return replace(event, **changes) if changes else event
+
+    def mask_events(self, events: list[Event]) -> list[Event]:
+        """Events without `data`, with their secrets masked; the same list if there are none."""
+        if not self._requires_single_events:
+            texts = [
+                text
+                for each in events
+                for text in (each.args, each.kwargs, each.result, each.exception, each.traceback)
+                if text
+            ]
+            # A line end separates words: what the prefilter finds in one text, it finds in all of them.
+            if not texts or not self._may_match("\n".join(texts)):
+                return events
+        return [self.mask_event(each) for each in events]
 
     def mask_task(self, task: Task) -> Task:
         """The task, and its earlier attempts, with secrets masked; the same object if there are none."""
@@ -192,8 +196,3 @@ def _is_numeric(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_numeric, value))
     return isinstance(value, int | float)
-
-
-def _always(body: bytes) -> bool:
-    del body
-    return True
