@@ -18,7 +18,7 @@ from flower.store.sqlite import segment_set, sql_where
 from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.query.limits import DEFAULT_LIMITS, QueryLimits
 from flower.store.sqlite.reader import SqliteReader
-from flower.store.sqlite.text import TextWriter
+from flower.store.sqlite.text import TextWriter, template_builder
 from flower.store.sqlite.text.backlog import IndexBacklog
 from tests.helpers.task_factory import ids, nodes, queries, some_tasks
 
@@ -40,7 +40,10 @@ LOW_LIMITS = QueryLimits(
     max_chunk=3,
     index_candidates=1,
     broad_ratio=1000,
+    unindexed_rows=0,
 )
+
+DERIVED_CHANGES = ("columns", "order", "index", "templates", "no columns", "no index")
 
 histories = st.lists(st.lists(some_tasks(), max_size=12, unique_by=lambda task: task.uuid), min_size=1, max_size=6)
 
@@ -76,7 +79,7 @@ def assert_same(ours: Reader, reference: Reader, query: Query, offset: int, limi
     family=st.lists(ids, max_size=3),
     where=nodes,
     tiny=st.booleans(),
-    derived_changes=st.lists(st.sampled_from(["columns", "order", "index", "no columns", "no index"]), max_size=4),
+    derived_changes=st.lists(st.sampled_from(DERIVED_CHANGES), max_size=4),
 )
 def test_store_on_disk_agrees_with_the_reference(
     history: list[list[Task]],
@@ -90,15 +93,18 @@ def test_store_on_disk_agrees_with_the_reference(
         if tiny:
             patch.setattr(sql_where, "_MAX_INLINE_IDS", 1)
         patch.setattr(segment_set, "MAINTENANCE_DELAY", -1.0)
+        patch.setattr(template_builder, "MIN_CHANGED_ROWS", 1)
         compare(history, paged_queries, family, where, derived_changes, LOW_LIMITS if tiny else DEFAULT_LIMITS)
 
 
-def index_all_texts(folder: Path) -> None:
+def index_all_texts(folder: Path, *, templates_only: bool = False) -> None:
     """Index all texts at once, as the thread of the writer does."""
     source, index = IndexBacklog(StoreDirectory(folder)), TextWriter(folder / "text")
     try:
         source.set_blocks(index.generation, index.blocks)
-        while rows := source.list_pending(5):
+        while source.build_templates():
+            pass
+        while not templates_only and (rows := source.list_pending(5)):
             for row in rows:
                 index.add(row.key, row.text)
             block = index.commit()
@@ -120,6 +126,8 @@ def change_derived_files(folder: Path, writer: Writer, change: str) -> Writer:
         shutil.rmtree(folder / "text", ignore_errors=True)
     elif change == "index":
         index_all_texts(folder)
+    elif change == "templates":
+        index_all_texts(folder, templates_only=True)
     else:
         while writer.maintain() and change == "order":
             pass

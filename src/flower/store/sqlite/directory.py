@@ -103,7 +103,8 @@ class StoreDirectory:
     def text_bytes(self) -> int:
         """Size of the text index."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return sum(_directory_bytes(block) for block in self.text_path.iterdir() if block.is_dir())
+            blocks = sum(_directory_bytes(block) for block in self.text_path.iterdir() if block.is_dir())
+            return blocks + _directory_bytes(self.text_path)
         return 0
 
     def database_paths(self) -> Iterator[Path]:

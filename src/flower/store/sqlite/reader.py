@@ -52,6 +52,7 @@ from flower.store.sqlite.query.offsets import find_offset
 from flower.store.sqlite.query.relations import RelationBloom, RelationIndex
 from flower.store.sqlite.query.result_cache import ResultCache
 from flower.store.sqlite.query.text_candidates import TextCandidates
+from flower.store.sqlite.query.text_templates import TemplateCache
 from flower.store.sqlite.query.workflows import RootBloom, find_workflows
 from flower.store.sqlite.row_codec import pack_id
 from flower.store.sqlite.schema import SELECT_TASKS
@@ -84,7 +85,13 @@ class SqliteReader:
         mapped_memory = MappedMemoryLimiter(self._column_cache.release, self._text_reader.close)
         self._limits = limits
         self._resources = QueryResources(
-            self._pool, self._column_cache, ResultCache(), mapped_memory, self._slow_thresholds, limits
+            self._pool,
+            self._column_cache,
+            ResultCache(),
+            mapped_memory,
+            TemplateCache(directory.text_path),
+            self._slow_thresholds,
+            limits,
         )
         self._bloom_filters: dict[int, BloomFilter] = {}
 

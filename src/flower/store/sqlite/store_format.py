@@ -22,6 +22,9 @@ COLUMN_FORMAT: Final = 4
 #: Documents of the text index and how their texts are normalized; in `text/mark.json`.
 TEXT_INDEX_FORMAT: Final = 1
 
+#: Layout of the template files of the text index, and how their texts are split; in their own headers.
+TEMPLATE_FORMAT: Final = 1
+
 
 def describe_mismatch(name: object, format_number: int) -> tuple[str, str] | None:
     """The error message and the hint for a file of this format; None if this version reads it."""

@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ from flower.store.sqlite.check.findings import CheckResult, FindingList
 from flower.store.sqlite.check.store_check import check_store
 from flower.store.sqlite.columns.column_file import ColumnFile
 from flower.store.sqlite.ledger import sessions
+from flower.store.sqlite.text import template_builder
+from flower.store.sqlite.text.template_file import read_templates, write_templates
+from flower.store.sqlite.text.templates import ColumnTemplates
 from tests.helpers.sample_store import on_disk, run
 from tests.helpers.store_contents import describe_store
 from tests.helpers.task_factory import make
@@ -198,6 +202,28 @@ def test_damaged_block_of_the_text_index_is_found(path: Path) -> None:
     (finding,) = check_store(path).findings
     assert (finding.file, finding.severity, finding.repairable) == (f"text/{file.parent.name}", "error", True)
     assert "checksum" in finding.problem
+
+
+@pytest.mark.parametrize("damage", ["changed byte", "other rows"])
+def test_damaged_template_file_is_found(path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    monkeypatch.setattr(template_builder, "MIN_CHANGED_ROWS", 1)
+    with closing(open_writer(path, segment_tasks=100)) as writer:
+        writer.write(Batch(new=[make(number) for number in range(250)]))
+        writer.finish_maintenance()  # type: ignore[attr-defined]
+    assert check_store(path).findings == ()
+    file = path / "text" / "templates-000002"
+    if damage == "changed byte":
+        overwrite(file, 500, b"\xff")
+    else:
+        content = read_templates(file)
+        shifted = {name: numbers[::-1] % 2 + 2 for name, numbers in content.numbers.items()}
+        templates = {name: ColumnTemplates([b"a", b"b"]) for name in content.templates}
+        write_templates(file, replace(content, numbers=shifted, templates=templates))
+    (finding,) = check_store(path).findings
+    assert (finding.file, finding.severity, finding.repairable) == ("text/templates-000002", "error", True)
+    assert ("checksum" if damage == "changed byte" else "does not have the templates of row") in finding.problem
+    assert check_store(path, repair=True).repaired == ("text/templates-000002",)
+    assert not file.exists()
 
 
 def test_store_is_intact_at_every_moment_beside_a_writer(path: Path) -> None:

@@ -582,6 +582,9 @@ class Rows:
             self.readable |= {block}
             self.marked.update({key: (version, self.generation, block) for key, version in done})
 
+    def build_templates(self) -> bool:
+        return False
+
     def lowest_key(self) -> int:
         return self.lowest
 

@@ -19,6 +19,8 @@ from flower.store.sqlite.text.backlog import INDEXED_COLUMNS, NOT_INDEXED_BLOCK
 from flower.store.sqlite.text.checksum import find_damage
 from flower.store.sqlite.text.generation import block_path, list_block_numbers, read_generation
 from flower.store.sqlite.text.index_block import IndexBlock, TextIndexError, open_index, read_bounds, translate_errors
+from flower.store.sqlite.text.template_file import SegmentTemplates, TemplateFileInvalid, read_templates, template_path
+from flower.store.sqlite.text.templates import TEMPLATE_COLUMNS, UNKNOWN, TemplateSplitter
 from flower.store.sqlite.text.trigrams import MIN_SEARCH_LENGTH, split_trigrams
 
 #: Columns that depend on the history of the rows or on the text index, not on the rows.
@@ -119,7 +121,8 @@ class TextIndexCheck:
             self._findings.add(name, damage, REBUILD_ADVICE, repairable=True)
 
     def check_rows(self, connection: apsw.Connection, columns: Columns, info: SegmentInfo) -> None:
-        """Look up the texts of some rows that are marked as indexed."""
+        """Look up the texts of some rows that are marked as indexed, and of some that are in the template file."""
+        self._check_templates(connection, columns, info)
         if columns.generation != self._generation or not self._blocks:
             return
         count = info.next - info.first
@@ -146,3 +149,35 @@ class TextIndexCheck:
                 problem = f"it does not contain the text of row {key}"
                 self._findings.add(f"text/{number:06d}", problem, REBUILD_ADVICE, repairable=True)
                 return
+
+    def _check_templates(self, connection: apsw.Connection, columns: Columns, info: SegmentInfo) -> None:
+        path = template_path(self._path, info.number)
+        name = f"text/{path.name}"
+        if not path.exists():
+            return
+        try:
+            content = read_templates(path)
+        except TemplateFileInvalid as error:
+            if path.exists():  # otherwise it was removed with its rows
+                self._findings.add(name, str(error), REBUILD_ADVICE, repairable=True)
+            return
+        if (content.generation, content.columns_id) != (self._generation, columns.instance_id):
+            return
+        count = min(content.count, info.next - info.first)
+        is_current = (columns["live"][:count] == 1) & (columns["version"][:count] == content.versions[:count])
+        slots: list[Any] = np.flatnonzero(is_current).tolist()
+        for slot in self._random.sample(slots, min(len(slots), _SAMPLED_ROWS)):
+            if not _has_templates(connection, info.first + slot, slot, content):
+                problem = f"it does not have the templates of row {info.first + slot}"
+                self._findings.add(name, problem, REBUILD_ADVICE, repairable=True)
+                return
+
+
+def _has_templates(connection: apsw.Connection, key: int, slot: int, content: SegmentTemplates) -> bool:
+    (texts,) = fetch_rows(connection, f"SELECT {', '.join(TEMPLATE_COLUMNS)} FROM task WHERE id=?", (key,))
+    for column, text in zip(TEMPLATE_COLUMNS, texts, strict=True):
+        number = int(content.numbers[column][slot])
+        (expected,) = TemplateSplitter(column, content.templates[column]).find_numbers([text])
+        if UNKNOWN not in (number, expected) and number != expected:
+            return False
+    return True

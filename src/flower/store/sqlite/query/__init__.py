@@ -18,6 +18,7 @@ segment_scan     ordered scan of one segment
 sort_keys        sort keys of one segment
 term_cache       which rows match a term, as far as the rows were read
 text_candidates  candidates of a term from the text index
+text_templates   rows that contain a text, and rows that have to be read, from text templates
 uuid_search      substring search in UUID columns
 workflows        list of workflows with their progress
 """

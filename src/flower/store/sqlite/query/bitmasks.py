@@ -20,9 +20,11 @@ from flower.store.sqlite.columns.layout import HAS_BITS, INTEGER_COLUMNS, WORD_C
 from flower.store.sqlite.query.context import SegmentView
 from flower.store.sqlite.query.term_cache import get_cached_term
 from flower.store.sqlite.query.text_candidates import SearchStrings, extract_search_strings, split_wildcards
+from flower.store.sqlite.query.text_templates import match_templates
 from flower.store.sqlite.query.uuid_search import match_uuid_part
 from flower.store.sqlite.row_codec import pack_id
 from flower.store.sqlite.schema import STATE_IDS, WORD_KINDS
+from flower.store.sqlite.text.templates import TEMPLATE_COLUMNS
 
 SlotIndex = slice | Array
 
@@ -246,8 +248,11 @@ class _Evaluator:
     def _match_free_text(self, term: Term) -> Masks:
         value = str(term.value).casefold()
         in_words = reduce(np.logical_or, (self._match_words(field, term) for field in _FREE_TEXT_FIELDS))
-        definite = in_words | self._match_uuid_parts((value,))
-        candidates = definite | self._text_candidates(extract_search_strings(term))
+        texts = self._match_templates(value, TEMPLATE_COLUMNS, extract_search_strings(term))
+        definite = in_words | self._match_uuid_parts((value,)) | texts.definite
+        if texts.is_exact and not self._view.segment.has_non_uuid_ids:
+            return _exact_masks(definite)
+        candidates = definite | texts.candidates
         if self._view.segment.has_non_uuid_ids:
             candidates |= self._non_uuid_mask()
         return Masks(candidates, definite)
@@ -321,6 +326,10 @@ class _Evaluator:
         if term.operator == "present":
             return _exact_masks(has_value)
         search_strings = extract_search_strings(term)
+        if term.operator == "contains" and column in TEMPLATE_COLUMNS:
+            masks = self._match_templates(str(term.value), (column,), search_strings)
+            definite = has_value & masks.definite
+            return _exact_masks(definite) if masks.is_exact else Masks(has_value & masks.candidates, definite)
         if search_strings is None:
             return Masks(has_value, self._fill(False))
         return Masks(has_value & self._text_candidates(search_strings), self._fill(False))
@@ -364,6 +373,20 @@ class _Evaluator:
             # the task that is the root of a workflow has its own id as root, which is not in the column
             candidates |= self._match_uuid("uuid", uuid).candidates & self._has_value("root_id")
         return Masks(candidates, self._fill(False))
+
+    def _match_templates(self, value: str, columns: tuple[str, ...], search_strings: SearchStrings | None) -> Masks:
+        """Return which rows contain a text in one of the columns. The text index is queried if templates leave many
+        rows undecided."""
+        matches = match_templates(self._view, value, columns)
+        if matches is None:
+            return Masks(self._text_candidates(search_strings), self._fill(False))
+        definite, undecided = matches.definite[self._slots], matches.undecided[self._slots]
+        count = int(np.count_nonzero(undecided))
+        if count == 0:
+            return _exact_masks(definite)
+        if count > self._view.ctx.limits.unindexed_rows:
+            undecided = undecided & self._text_candidates(search_strings)
+        return Masks(definite | undecided, definite)
 
     def _text_candidates(self, search_strings: SearchStrings | None) -> Any:
         if search_strings is None:

@@ -20,6 +20,7 @@ from flower.store.sqlite.query.column_cache import ColumnCache, MappedMemoryLimi
 from flower.store.sqlite.query.limits import QueryLimits
 from flower.store.sqlite.query.result_cache import ResultCache
 from flower.store.sqlite.query.text_candidates import SearchStrings, TextCandidates
+from flower.store.sqlite.query.text_templates import TemplateCache
 from flower.store.sqlite.row_codec import WordDictionary
 
 
@@ -31,6 +32,7 @@ class QueryResources:
     column_cache: ColumnCache
     result_cache: ResultCache
     mapped_memory: MappedMemoryLimiter
+    templates: TemplateCache
     #: run time in seconds, by task name, above which a task is slow; called only if a query needs it
     slow_thresholds: Callable[[Deadline], Mapping[str, float]]
     limits: QueryLimits
@@ -67,6 +69,11 @@ class QueryContext:
     def slow_version(self) -> int:
         """A hash that changes whenever a slow threshold changes."""
         return hash(frozenset(self.slow_thresholds.items()))
+
+    @cached_property
+    def index_generation(self) -> str:
+        """Generation of the text index; empty if the index is not usable."""
+        return self.resources.templates.read_generation()
 
     def with_filter(self, where: Node) -> "QueryContext":
         """Return a query with another filter and the same deadline."""
@@ -108,6 +115,8 @@ class SegmentView:
         self.columns = columns
         self.count = segment.next - segment.first
         self._text_masks: dict[tuple[SearchStrings, bool], Any] = {}
+        #: by folded search string and columns, see `text_templates`
+        self.template_matches: dict[tuple[bytes, tuple[str, ...]], Any] = {}
         #: results of terms from rows that were read, see `term_cache`
         self.term_results: dict[Term, Any] = {}
         # weak: a reference cycle would keep the mapped files until the garbage collector runs

@@ -27,6 +27,8 @@ class QueryLimits:
     #: rows of a chunk of a segment scan, at least and at most
     min_chunk: int = 8
     max_chunk: int = 2_000
+    #: If templates leave at most this many rows of a segment undecided, these are read without the text index.
+    unindexed_rows: int = 200
     #: maximum candidates of all segments in the first query of the text index; most searches have fewer
     index_candidates: int = 4_000
     #: A text is broad if more than one in this many documents may contain it.

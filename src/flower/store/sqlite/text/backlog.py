@@ -20,6 +20,7 @@ from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.meta_reader import MetaReader
 from flower.store.sqlite.schema import STATE_IDS
 from flower.store.sqlite.text import MAX_COMMIT_CHARACTERS, PendingText
+from flower.store.sqlite.text.template_builder import TemplateBuilder
 
 #: indexed columns, in the order in which their texts are joined, each on a line of its own
 INDEXED_COLUMNS: Final = ("args", "kwargs", "result", "exception", "traceback")
@@ -56,6 +57,7 @@ class IndexBacklog:
         self._readable = np.array([NOT_INDEXED_BLOCK], np.uint16)
         self._idle_segments: dict[int, _IdleSegment] = {}
         self._has_delayed_rows = False
+        self._template_builder = TemplateBuilder(directory, self._pool, self._open_columns)
 
     def set_blocks(self, generation: str, readable: frozenset[int]) -> None:
         self._generation = generation
@@ -103,6 +105,9 @@ class IndexBacklog:
             file = (self._files.get(segment.number) or self._open_columns(segment)) if len(chosen) else None
             if file is not None:
                 self._record_block(file, chosen, block)
+
+    def build_templates(self) -> bool:
+        return self._template_builder.build_step(self._meta.catalog(), self._generation)
 
     def close(self) -> None:
         self._files.clear()

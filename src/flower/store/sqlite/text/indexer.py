@@ -52,6 +52,9 @@ class RowSource(Protocol):
     def mark_indexed(self, done: Sequence[tuple[int, int]], block: int) -> None:
         """Mark these (key, version) as searchable: their text is in this block of the current generation."""
 
+    def build_templates(self) -> bool:
+        """Extend a template file; return whether there may be more to extend. Raises OSError."""
+
     def lowest_key(self) -> int:
         """Return a lower bound of all keys in the store."""
 
@@ -135,19 +138,20 @@ class Indexer(threading.Thread):
         before, self._listed_at = self._listed_at, time.monotonic()
         rows = self._source.list_pending(self._max_rows)
         self._interval = choose_interval(len(rows), self._listed_at - before, self._poll_interval)
-        self._is_idle = not rows
+        characters = sum(len(row.text) for row in rows)
         if rows:
+            self._is_idle = False
             self._index(writer, rows)
-            has_work = True
-        else:
-            has_work = writer.verify_next() or self._source.has_delayed_rows
+        has_built = self._source.build_templates()
+        self._is_idle = not rows and not has_built
+        has_work = not self._is_idle or writer.verify_next() or self._source.has_delayed_rows
         self._maintain(writer)
         self._log_recovery()
         if has_work:
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = time.monotonic()
-        return len(rows) >= self._max_rows or sum(len(row.text) for row in rows) >= MAX_COMMIT_CHARACTERS // 2
+        return has_built or len(rows) >= self._max_rows or characters >= MAX_COMMIT_CHARACTERS // 2
 
     def _open_writer(self) -> TextWriter:
         if self._writer is None:
