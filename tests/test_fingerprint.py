@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower.fingerprint import (
+    compute_failure_ids,
     compute_fingerprint,
     exception_class_id,
     fingerprint_to_int,
@@ -305,6 +306,10 @@ def test_fingerprint_of_any_text_is_bounded_and_encodable(exception: str | None,
         assert found.frame is None or 0 < len(found.frame) <= 401
         assert 0 < fingerprint_to_int(found) < 2**64
         assert 0 < exception_class_id(found.exception) < 2**64
+        ids = (exception_class_id(found.exception), fingerprint_to_int(found))
+        assert compute_failure_ids(exception, text) == ids
+    else:
+        assert compute_failure_ids(exception, text) is None
 
 
 def test_tracebacks_of_python() -> None:

@@ -11,7 +11,7 @@ hostile text is bounded without a timer.
 import re
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -50,6 +50,30 @@ def compute_fingerprint(exception: str | None, traceback: str | None) -> Fingerp
     None if there is neither."""
     if not exception and not traceback:
         return None
+    failure = _read_failure(exception, traceback)
+    message = normalize_message(failure.message)
+    return Fingerprint(_find_group(failure).hex(), failure.name, message, failure.frame)
+
+
+def compute_failure_ids(exception: str | None, traceback: str | None) -> tuple[int, int] | None:
+    """Return `exception_class_id` and `fingerprint_to_int` of the fingerprint, without the parts that only readers
+    need; None if there is neither exception nor traceback."""
+    if not exception and not traceback:
+        return None
+    failure = _read_failure(exception, traceback)
+    return exception_class_id(failure.name), int.from_bytes(_find_group(failure), "big") or 1
+
+
+class _Failure(NamedTuple):
+    """The parts of a failure that are compared. `code` is empty if failures are compared by message and frame."""
+
+    name: str
+    message: str
+    frame: str | None
+    code: str
+
+
+def _read_failure(exception: str | None, traceback: str | None) -> _Failure:
     line, frame, code = _read_traceback(traceback) if traceback else ("", None, "")
     traceback_class, traceback_message = _parse_exception_line(line)
     if exception:
@@ -61,16 +85,22 @@ def compute_fingerprint(exception: str | None, traceback: str | None) -> Fingerp
     if is_own_traceback:
         name = traceback_class or name
     name = name[:_MAX_NAME_LENGTH] or UNKNOWN_EXCEPTION
-    message = normalize_message(message[:_MAX_MESSAGE_LENGTH])
-    by_code = is_own_traceback and traceback_class and code
-    return Fingerprint(
-        _digest(f"{name}\0\0{code}").hex() if by_code else message_id(name, message, frame), name, message, frame
-    )
+    return _Failure(name, message[:_MAX_MESSAGE_LENGTH], frame, code if is_own_traceback and traceback_class else "")
+
+
+def _find_group(failure: _Failure) -> bytes:
+    if failure.code:
+        return _digest(f"{failure.name}\0\0{failure.code}")
+    return _digest(_describe_message(failure.name, normalize_message(failure.message), failure.frame))
 
 
 def message_id(name: str, message: str, frame: str | None) -> str:
     """The id of a failure without a traceback of the user's code; in earlier versions, of every failure."""
-    return _digest(f"{name}\0{message}\0{frame or ''}").hex()
+    return _digest(_describe_message(name, message, frame)).hex()
+
+
+def _describe_message(name: str, message: str, frame: str | None) -> str:
+    return f"{name}\0{message}\0{frame or ''}"
 
 
 def fingerprint_to_int(fingerprint: Fingerprint) -> int:
@@ -78,6 +108,7 @@ def fingerprint_to_int(fingerprint: Fingerprint) -> int:
     return int(fingerprint.id, 16) or 1
 
 
+@lru_cache(maxsize=4096)
 def exception_class_id(name: str) -> int:
     """Unsigned 64-bit hash of a class name, the same in every process and version; never 0."""
     return int.from_bytes(_digest(name), "big") or 1

@@ -19,7 +19,7 @@ from flower.store.sqlite.connection import Row, close_after_checkpoint, fetch_nu
 from flower.store.sqlite.counters import CounterRows
 from flower.store.sqlite.file_header import SizeGuard
 from flower.store.sqlite.migration import add_gap_columns, read_gap_rows
-from flower.store.sqlite.row_codec import pack_id, unpack_id
+from flower.store.sqlite.row_codec import unpack_id
 from flower.store.sqlite.schema import INSERT_GAP
 from flower.store.worker_history import MAX_WORKER_SNAPSHOTS, WorkerHistorySampler
 
@@ -85,15 +85,14 @@ class MetaWriter:
         self._worker_sampler = WorkerHistorySampler(read_workers(db), dict(last))
         self.counter_rows = CounterRows(db)
 
-    def log_batch(self, sequence: int, uuids: Sequence[str], *, complete: bool = True) -> None:
+    def log_batch(self, sequence: int, packed: Sequence[bytes | str], *, complete: bool = True) -> None:
         """Append the entry of a write to the change log, whose size is limited."""
-        if not complete or len(uuids) > MAX_LOG_TASKS:
+        if not complete or len(packed) > MAX_LOG_TASKS:
             row: Row = (sequence, time.time(), 0, b"", None, 0)
         else:
-            packed = [pack_id(uuid) for uuid in uuids]
             ids = b"".join(value for value in packed if isinstance(value, bytes))
             non_uuid_ids = [value for value in packed if isinstance(value, str)]
-            row = (sequence, time.time(), len(uuids), ids, json.dumps(non_uuid_ids) if non_uuid_ids else None, 1)
+            row = (sequence, time.time(), len(packed), ids, json.dumps(non_uuid_ids) if non_uuid_ids else None, 1)
         self.connection.execute("INSERT INTO batch VALUES (?,?,?,?,?,?)", row)
         self._trim_log(sequence, row[2])
         self.sequence = sequence

@@ -96,5 +96,7 @@ META_SCHEMA: Final = (
 )
 
 INSERT_TASK: Final = f"INSERT INTO task({', '.join(TASK_COLUMNS)}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"
+#: of tables whose columns have the order of TASK_COLUMNS
+INSERT_ROW: Final = f"INSERT INTO task VALUES ({','.join('?' * len(TASK_COLUMNS))})"
 INSERT_GAP: Final = "INSERT OR REPLACE INTO gap(id, start, end, reason, cause, worker) VALUES (?,?,?,?,?,?)"
 SELECT_TASKS: Final = f"SELECT {', '.join(TASK_COLUMNS)} FROM task"

@@ -44,12 +44,15 @@ from flower.store.sqlite.row_codec import (
     decode_row,
 )
 from flower.store.sqlite.schema import (
+    INSERT_ROW,
     INSERT_TASK,
     SEGMENT_SCHEMA,
     SELECT_TASKS,
+    TASK_COLUMNS,
 )
 from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 
+_UUID_AT = TASK_COLUMNS.index("uuid")
 _SELECT_BY_UUID = f"{SELECT_TASKS} WHERE uuid=?"
 _WRITE_INFO = "INSERT OR REPLACE INTO info VALUES (?,?)"
 _MAX_STATEMENTS = 512
@@ -89,6 +92,7 @@ class SegmentFile:
             try:
                 add_task_columns(self._db)
                 self.format_number = read_format(self._db)
+                self._insert_statement = self._find_insert_statement()
                 self.info = self._read_info()
                 self.sealed = fetch_number(self._db, "SELECT count(*) FROM info WHERE key='bloom'") > 0
                 self.columns = ColumnWriter(columns, self.info.first, self.info.capacity, self.info.sequence)
@@ -144,6 +148,12 @@ class SegmentFile:
         encoder = RowEncoder(self._dictionary)
         encoder.has_non_uuid_ids, encoder.has_parents = self.info.has_non_uuid_ids, self.info.has_parents
         return encoder
+
+    def _find_insert_statement(self) -> str:
+        """The INSERT of a row. Without the names of the columns, unless their order differs: apsw hashes the statement
+        for every row."""
+        names = tuple(row[1] for row in fetch_rows(self._db, "PRAGMA table_info(task)"))
+        return INSERT_ROW if names == TASK_COLUMNS else INSERT_TASK
 
     # --- reading
 
@@ -207,16 +217,19 @@ class SegmentFile:
     def free_rows(self) -> int:
         return self.info.capacity - (self._next - self.info.first)
 
-    def insert(self, first: int, tasks: Sequence[Task]) -> None:
-        """Insert rows with the keys from `first` on."""
+    def insert(self, first: int, tasks: Sequence[Task]) -> list[bytes | str]:
+        """Insert rows with the keys from `first` on. Return their packed ids."""
+        ids: list[bytes | str] = []
         encode = self._encoder.encode_row
         for start in range(0, len(tasks), _INSERT_CHUNK):
             new = [encode(key, task) for key, task in enumerate(tasks[start : start + _INSERT_CHUNK], first + start)]
             with self._guard():
-                self._db.executemany(INSERT_TASK, new)
+                self._db.executemany(self._insert_statement, new)
             self._put_columns(new)
+            ids += [row[_UUID_AT] for row in new]
         self._rows += len(tasks)
         self._next = first + len(tasks)
+        return ids
 
     def update(self, changes: Sequence[TaskChange]) -> list[TaskChange]:
         """Set only the fields that differ: naming an indexed column rewrites its index. Return the changes whose rows

@@ -26,7 +26,6 @@ from flower.store.sqlite.meta_db import MetaWriter, read_segments
 from flower.store.sqlite.meta_update import MetaUpdate
 from flower.store.sqlite.migration import META_MIGRATIONS, migrate_file
 from flower.store.sqlite.migration_progress import MigrationProgress
-from flower.store.sqlite.row_codec import pack_id
 from flower.store.sqlite.salvage import salvage_segment
 from flower.store.sqlite.schema import META_SCHEMA
 from flower.store.sqlite.segment import DamagedFile, SegmentFile, verify_integrity
@@ -223,7 +222,7 @@ class SegmentSet:
         sequence: int,
         entries: Sequence[SegmentInfo],
         *,
-        uuids: Sequence[str] = (),
+        ids: Sequence[bytes | str] = (),
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
@@ -231,7 +230,7 @@ class SegmentSet:
         batch: Batch | None = None,
         complete: bool = True,
     ) -> None:
-        """`batch`: new counters and marks."""
+        """`ids`: packed ids of the changed tasks; `batch`: new counters and marks."""
         meta = self.meta
         try:
             meta.size_guard.verify()
@@ -245,7 +244,7 @@ class SegmentSet:
                     meta.park_tasks(parked)
                 if batch is not None:
                     meta.put_counters(sequence, batch)
-                meta.log_batch(sequence, uuids, complete=complete)
+                meta.log_batch(sequence, ids, complete=complete)
         except BaseException as error:
             if is_damage(error):
                 raise DamagedFile(None, error) from error
@@ -259,7 +258,7 @@ class SegmentSet:
         self.catalog = Catalog(known.values())
 
     def apply_commit(
-        self, next_key: int, new: Sequence[SegmentFile], added: dict[int, list[str]], touched: Iterable[int]
+        self, next_key: int, new: Sequence[SegmentFile], added: dict[int, list[bytes | str]], touched: Iterable[int]
     ) -> None:
         """Called when a write is on disk: add the new ids to the Bloom filters, and seal full segments."""
         self.next_key = next_key
@@ -270,8 +269,8 @@ class SegmentSet:
         for file in new:
             self._highest = max(self._highest, file.number)
             self.files.bloom_filters.add_filter(file.number, self._capacity)
-        for number, uuids in added.items():
-            self.files.bloom_filters.add_ids(number, [pack_id(uuid) for uuid in uuids])
+        for number, ids in added.items():
+            self.files.bloom_filters.add_ids(number, ids)
         if new:
             self.files.seal(self.active_number)
         self.close_idle()

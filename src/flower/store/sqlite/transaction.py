@@ -4,12 +4,14 @@ the next write. If the process is killed between the last segment and meta.db, t
 opened (`meta_update`)."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flower.records import Gap, Task, Worker
 from flower.store.protocols import Batch, TaskChange
 from flower.store.sqlite.catalog import SegmentInfo
 from flower.store.sqlite.meta_update import encode_meta_update
+from flower.store.sqlite.row_codec import pack_id
 from flower.store.sqlite.segment import SegmentFile
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ class Transaction:
         self._new: list[SegmentFile] = []
         self._committed: list[tuple[SegmentFile, SegmentInfo, list[TaskChange]]] = []
         self._next = segments.next_key
-        self._added: dict[int, list[str]] = {}
+        #: packed ids of the inserted tasks by segment
+        self._added: dict[int, list[bytes | str]] = {}
         self.moved_from: int | None = None
         #: deletions need not be rolled back: the tasks may be removed anyway
         self.is_deletion = False
@@ -52,8 +55,7 @@ class Transaction:
         while remaining:
             file = self._active_file()
             part, remaining = remaining[: file.free_rows], remaining[file.free_rows :]
-            file.insert(self._next, part)
-            self._added.setdefault(file.number, []).extend(task.uuid for task in part)
+            self._added.setdefault(file.number, []).extend(file.insert(self._next, part))
             self._next += len(part)
         return list(range(first, self._next))
 
@@ -69,7 +71,7 @@ class Transaction:
 
     def commit(
         self,
-        uuids: Sequence[str] = (),
+        updated: Sequence[str] = (),
         workers: Sequence[Worker] = (),
         gaps: Sequence[Gap] = (),
         drop: Sequence[int] = (),
@@ -77,6 +79,7 @@ class Transaction:
         parked: Sequence[Task] | None = None,
         batch: Batch | None = None,
     ) -> None:
+        """`updated`: ids for the change log, in addition to those of inserted tasks if there is a `batch`."""
         newest_first = sorted(self._touched, reverse=True)
         # recorded by the last file to commit of those that received moved rows
         recording_number = min(self._added, default=None)
@@ -93,10 +96,13 @@ class Transaction:
             before = file.info
             file.commit()
             self._committed.append((file, before, changes))
+        ids = [pack_id(uuid) for uuid in updated]
+        if batch is not None:
+            ids += chain.from_iterable(self._added.values())
         self._segments.commit_meta(
             self._sequence,
             [file.info for file, _ in self._touched.values()],
-            uuids=uuids, workers=workers, gaps=gaps, drop=drop, parked=parked, batch=batch,
+            ids=ids, workers=workers, gaps=gaps, drop=drop, parked=parked, batch=batch,
         )  # fmt: skip
         self._segments.apply_commit(self._next, self._new, self._added, self._touched)
 

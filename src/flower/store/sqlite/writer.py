@@ -179,7 +179,7 @@ class SqliteWriter:
             try:
                 keys = self._apply_batch(transaction, new, batch.changed, known)
                 transaction.commit(
-                    [*(task.uuid for task in new), *(change.after.uuid for change in batch.changed)],
+                    [*known, *(change.after.uuid for change in batch.changed)],
                     batch.workers,
                     batch.gaps,
                     parked=batch.parked,

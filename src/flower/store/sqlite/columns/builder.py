@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from flower.fingerprint import compute_fingerprint, exception_class_id, fingerprint_to_int
+from flower.fingerprint import compute_failure_ids
 from flower.quantile_sketch import SKETCH_BOUNDS
 from flower.records import END_TIME_FIELDS, RETRY
 from flower.store.sqlite.columns.column_file import Columns
@@ -196,10 +196,9 @@ def _mark_failures(row_columns: dict[str, tuple[Any, ...]], values: Values) -> N
             values["has"][index] |= np.uint32(HAS_BITS["exception"])
         if traceback is not None:
             values["has"][index] |= np.uint32(HAS_BITS["traceback"])
-        fingerprint = compute_fingerprint(error, traceback)
-        if fingerprint is not None:
-            exception[index] = exception_class_id(fingerprint.exception)
-            failure[index] = fingerprint_to_int(fingerprint)
+        ids = compute_failure_ids(error, traceback)
+        if ids is not None:
+            exception[index], failure[index] = ids
     values["exception"], values["failure"] = exception, failure
 
 
