@@ -21,6 +21,10 @@ _RUN_AXE = """async rules => {
     return (await axe.run(options)).violations;
 }"""
 
+#: Figures that a slow request will replace are dimmed. On a loaded machine they can be so when axe examines the page.
+_IS_DRAWN = """() => !document.querySelector('div.dim')
+    && !document.getAnimations().some(each => each instanceof CSSTransition)"""
+
 WIDE, TABLET, PHONE = (1440, 900), (1024, 800), (390, 844)
 
 
