@@ -14,6 +14,7 @@ from bench.scenarios.ingest import ingest
 from bench.scenarios.kill9 import kill9
 from bench.scenarios.large_store import large_store
 from bench.scenarios.live import live
+from bench.scenarios.live_page import live_page
 from bench.scenarios.memory import memory
 from bench.scenarios.metrics import metrics
 from bench.scenarios.queries import queries
@@ -50,6 +51,7 @@ STEPS: tuple[Step, ...] = (
     Step("visibility", visibility, "always"),
     Step("visibility-under-load", visibility_under_load, "always"),
     Step("live", live, "full", alone=True),
+    Step("live-page", live_page, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large-store", large_store, "full", alone=True),
     Step("reconciliation", reconciliation, "on request", alone=True),

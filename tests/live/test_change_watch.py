@@ -77,3 +77,23 @@ def test_a_cancelled_wait_leaves_no_task(tmp_path: Path) -> None:
             return len(asyncio.all_tasks())
 
     assert asyncio.run(cancel_wait()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify exists on Linux only")
+def test_a_file_that_is_created_later_is_watched(tmp_path: Path) -> None:
+    """A page is often opened before the recorder of a new store has created its files."""
+    path = tmp_path / "file"
+
+    async def wait_after_creation() -> float:
+        with ChangeWatch(path) as watch:
+            path.touch()
+            await watch.wait(LONG)
+            started = time.monotonic()
+            waiting = asyncio.create_task(watch.wait(LONG))
+            await asyncio.sleep(4 * POLL_INTERVAL)
+            assert not waiting.done()  # no longer polled
+            os.utime(path)
+            await waiting
+            return time.monotonic() - started
+
+    assert asyncio.run(wait_after_creation()) < LONG / 2

@@ -16,6 +16,7 @@ from flower.live import filters as filters_module
 from flower.live.changes import PARTIAL_READ_SIZE, ChangeReader
 from flower.live.filters import FilterCache
 from flower.live.messages import MAX_POSITIONS, MessageBuilder, StreamRequest
+from flower.live.subscription import MAX_TASKS_MESSAGE_INTERVAL, MIN_TASKS_MESSAGE_INTERVAL
 from flower.records import Task
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, Changes
@@ -168,6 +169,56 @@ def test_a_store_error_is_logged_once_and_retried(
 
     asyncio.run(subscribe())
     assert [record.message for record in caplog.records].count("Live updates failed: the disk is gone") == 1
+
+
+def test_the_next_message_comes_later_after_many_changes() -> None:
+    subscription = Subscription(0, StreamFilter())
+    assert subscription.tasks_due_at < 0
+    due = []
+    for changed in (1, 20, 10_000):
+        subscription.delay_tasks(100.0, changed)
+        due.append(subscription.tasks_due_at - 100)
+    assert due == pytest.approx([MIN_TASKS_MESSAGE_INTERVAL, 0.1, MAX_TASKS_MESSAGE_INTERVAL])
+    assert Subscription(0, None).tasks_due_at == float("inf")
+
+
+def test_a_change_that_was_too_early_is_sent_when_it_is_due(
+    store: MemoryStore, reader: CountingReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without another write, and without waiting for the longest pause."""
+    monkeypatch.setattr("flower.live.hub.MAX_PAUSE", 60.0)
+    monkeypatch.setattr("flower.live.change_watch.POLL_INTERVAL", 60.0)
+
+    async def subscribe() -> None:
+        hub, subscription = Hub(), Subscription(0, StreamFilter(columns=("name",)))
+        write(store, 1)
+        write(store, *range(2, 30))
+        backend = ThreadBackend(reader, reader)
+        subscription.delay_tasks(time.monotonic(), 100)
+        pending = asyncio.create_task(next_message(subscription))
+        await asyncio.sleep(0)
+        hub.subscribe(backend, subscription)
+        assert b"task-29" in await pending
+        hub.unsubscribe(subscription)
+
+    asyncio.run(subscribe())
+
+
+def test_the_status_is_sent_sooner_after_a_change(store: MemoryStore, reader: CountingReader) -> None:
+    async def subscribe() -> list[int]:
+        hub, subscription = Hub(), Subscription(0, None, wants_status=True)
+        hub.subscribe(ThreadBackend(reader, reader), subscription)
+        sequences = []
+        for number in range(3):
+            sequences.append(subscription.status_sequence)
+            await next_message(subscription)
+            write(store, number)
+        hub.unsubscribe(subscription)
+        return [*sequences, subscription.status_sequence]
+
+    started = time.monotonic()
+    assert asyncio.run(subscribe()) == [0, 0, 1, 2]
+    assert time.monotonic() - started < 20
 
 
 def test_a_message_at_the_moment_of_the_timeout_is_not_lost() -> None:

@@ -259,3 +259,10 @@ def test_a_refresh_between_scrapes_changes_no_result(store: Store) -> None:
                 scrape(metrics, store).families["flower_events"] == scrape(unrefreshed, store).families["flower_events"]
             )
     assert metrics.is_in_use
+
+
+def test_current_depths_replace_the_recorded_samples(store: Store) -> None:
+    recorded, current = QueueSample("mail", NOW - 14, 5), QueueSample("mail", NOW, 7)
+    for depths, ready in ((None, 5), ([current], 7)):
+        text = Metrics().render(store.reader, cast(QueueSamples, Samples(recorded)), NOW, depths).decode()
+        assert ScrapedMetrics(text).labelled("flower_queue_messages", "queue")["mail"] == ready

@@ -32,9 +32,13 @@ def run_js(browser: Browser) -> Iterator[Do]:
         context.close()
 
 
+#: Words before a parenthesis that no module exports.
+_GLOBALS = ("for", "map", "filter", "push", "from", "Promise", "requestAnimationFrame")
+
+
 def _names(expression: str) -> str:
     known = re.findall(r"\b([A-Za-z]\w*)\s*\(", expression)
-    return ", ".join(dict.fromkeys(name for name in known if name not in ("for", "map", "filter", "push", "from")))
+    return ", ".join(dict.fromkeys(name for name in known if name not in _GLOBALS))
 
 
 @pytest.mark.parametrize(
@@ -220,8 +224,66 @@ def test_throughput_counts_every_retry(run_js: Do) -> None:
         "wait": percentiles,
     }  # fmt: skip
     given = {"span": {"width": 10}, "groups": [group]}
-    found = run_js("overview/series.js", "buildSeries(given, 100, 120)", given)
+    found = run_js("overview/series.js", "buildSeries(given, {start: 100, end: 120})", given)
     assert (found["ok"], found["retry"], found["failed"]) == ([1], [2], [0])
+
+
+def test_a_store_that_is_a_moment_old_has_a_rate_and_percentiles(run_js: Do) -> None:
+    percentiles = {"p50": 0.1, "p95": 0.2, "p99": 0.3}
+    group = {"group": 100, "states": {"SUCCESS": 1}, "retries": 0, "failure_rate": 0, "runtime": percentiles,
+             "wait": percentiles}  # fmt: skip
+    given = {"span": {"width": 2}, "groups": [group]}
+    for end in (100.1, 101.5, 103):
+        found = run_js("overview/series.js", f"buildSeries(given, {{end: {end}}})", given)
+        assert (found["times"], found["p50"], found["p95"], found["p99"]) == ([100], [0.1], [0.2], [0.3])
+        assert found["ok"][0] == pytest.approx(1 / min(max(end - 100, 1), 2))
+
+
+@pytest.mark.parametrize("first", [1_795_395_308.1236, 1_795_395_308.9999])
+def test_the_time_range_of_a_new_store_includes_its_first_task(run_js: Do, first: float) -> None:
+    start = run_js("overview/series.js", "timeBounds(3600, given, given + 1).start.toFixed(3)", first)
+    assert first - 1 < float(start) <= first
+
+
+def test_rates_of_cut_buckets(run_js: Do) -> None:
+    given = [[0, 10, 20], [5, 20, 3]]
+    expression = "bucketRates(given[0], given[1], 10, {start: 9, end: %s})"
+    assert run_js("bucketRates.js", expression % 25, given) == [None, 2, 0.6]
+    assert run_js("bucketRates.js", expression % 21, given) == [None, 2, None]
+
+
+def test_the_newest_rate_of_a_queue_is_not_lower_because_its_bucket_is_incomplete(run_js: Do) -> None:
+    given = {"span": {"start_at": 100, "width": 30, "buckets": 2}, "states": {"SUCCESS": [30, 10], "FAILURE": [30, 0]}}
+    assert run_js("bucketRates.js", "Array.from(histogramRates(given, 135))", given) == [[100, 2], [130, 2]]
+
+
+def test_values_between_unknown_ones_are_drawn_as_points(run_js: Do) -> None:
+    given = [1, None, 2, 3, None, 4]
+    assert run_js("ui/chart.js", "isolatedIndexes(given)", given) == [0, 5]
+    assert run_js("ui/chart.js", "isolatedIndexes(given)", [7]) == [0]
+
+
+def test_batches_wait_while_the_table_is_scrolled(run_js: Do) -> None:
+    """They are applied together, before the next frame or after the movement."""
+    expression = """((queue, applied) => {
+        queue.apply = (batches) => applied.push(batches);
+        const wait = (n) => new Promise((done) => {
+            const step = () => n ? (n -= 1, requestAnimationFrame(step)) : done();
+            step(); });
+        const waitFor = (n) => applied.length >= n ? null : wait(1).then(() => waitFor(n));
+        const state = [];
+        return Promise.resolve().then(() => { queue.push(1); queue.push(2); return wait(2); })
+            .then(() => { queue.setMoving(true); queue.push(3); return wait(3); })
+            .then(() => { state.push(applied.length); queue.setMoving(false); return wait(2); })
+            .then(() => { state.push(applied.length); queue.push(4); queue.clear(); return wait(2); })
+            .then(() => { queue.setMoving(true); queue.push(5); return waitFor(3); })
+            .then(() => [applied, ...state]); })(new BatchQueue(() => {}), [])"""
+    assert run_js("explorer/batchQueue.js", expression) == [[[1, 2], [3], [5]], 1, 2]
+
+
+@pytest.mark.parametrize(("ms", "seconds"), [(0, 1.2), (40, 1.2), (55, 1.375), (200, 1.5), (1000, 4.0)])
+def test_figures_are_loaded_again_soon_unless_that_occupies_the_server(run_js: Do, ms: float, seconds: float) -> None:
+    assert run_js("refreshTimer.js", "refreshDelay(given)", ms) == pytest.approx(seconds)
 
 
 def test_distant_pages_are_dropped_and_loaded_again(run_js: Do) -> None:

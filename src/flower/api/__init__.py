@@ -26,6 +26,7 @@ routes, the command line and Python programs call the same functions.
     queries               read operations: tasks, statistics, failures, workflows, workers
     query_params          parameters of queries: filter, time window, sort order, buckets
     queues                current statistics, names and rates of queues
+    queue_depths          the depths of the queues now, shared by pages and metrics
     statistics            percentiles, throughput and failure rate of task groups
     task_dict             task record as a dict
     task_lists            documented lists of tasks

@@ -12,6 +12,7 @@ from flower.api.context import Context
 from flower.api.failures import carry_over_decisions, record_first_seen
 from flower.api.inspection import inspect_new_workers, load_celery_app, refresh_inspections
 from flower.api.login_audit import write_unlisted
+from flower.api.queue_depths import REFRESH_INTERVAL, refresh_queue_depths
 from flower.api.queues import record_queue_samples
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError
@@ -72,6 +73,7 @@ PERIODIC_TASKS = (
     PeriodicTask("Worker inspection", INSPECTION_INTERVAL, refresh_inspections),
     PeriodicTask("Inspection of new workers", NEW_WORKERS_INTERVAL, inspect_new_workers),
     PeriodicTask("Queue sampling", float(SAMPLE_INTERVAL), record_queue_samples),
+    PeriodicTask("Refresh of queue depths", REFRESH_INTERVAL, refresh_queue_depths),
     PeriodicTask("Decisions of earlier versions", CARRY_OVER_INTERVAL, carry_over_failure_decisions),
     PeriodicTask("Recording of new failure groups", FIRST_SEEN_INTERVAL, record_new_failures),
     PeriodicTask("Count of failed sign-ins", LOGIN_COUNT_INTERVAL, record_unlisted_logins),

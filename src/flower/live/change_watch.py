@@ -18,13 +18,23 @@ class ChangeWatch:
     poll."""
 
     def __init__(self, path: Path | None) -> None:
-        self._inotify = None if path is None else _open_inotify(path)
+        #: None: no file, or it was watched, or cannot be watched
+        self._path = path
+        self._inotify: Any = None
         self._changed = asyncio.Event()
 
     def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        """Watch the file as soon as it exists: the recorder of a new store creates it."""
+        if self._path is None or not self._path.exists():
+            return
+        self._inotify = _open_inotify(self._path)
+        self._path = None
         if self._inotify is not None:
             asyncio.get_running_loop().add_reader(self._inotify.fileno(), self._read)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -37,6 +47,7 @@ class ChangeWatch:
         """Return when the store has been written since the last call, at the latest after `timeout` seconds."""
         if self._inotify is None:
             await asyncio.sleep(min(timeout, POLL_INTERVAL))
+            self._start()
             return
         # not `wait_for`, which raises an exception at each timeout
         waiter = asyncio.ensure_future(self._changed.wait())

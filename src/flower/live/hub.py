@@ -12,7 +12,7 @@ from flower.live.filters import StreamBackend
 from flower.live.messages import MessageBuilder, StreamMessage, StreamRequest
 from flower.live.sse import format_event
 from flower.live.status_tracker import StatusTracker, WorkerTracker, read_due_status
-from flower.live.subscription import STATUS_MESSAGE_INTERVAL, Subscription
+from flower.live.subscription import CHANGED_STATUS_MESSAGE_INTERVAL, STATUS_MESSAGE_INTERVAL, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,9 @@ RETRY_AFTER: Final = 10
 
 #: Pause after a failed step, in seconds.
 RETRY_DELAY: Final = 1.0
-#: Longest pause without a write, in seconds: messages that depend on the time, or were too early, become due.
+#: Longest and shortest pause in seconds without a write: messages that depend on the time become due.
 MAX_PAUSE: Final = 0.1
+MIN_PAUSE: Final = 0.002
 #: The largest share of the time that steps may take, so that many subscribers do not occupy the server.
 STEP_SHARE: Final = 0.25
 
@@ -42,6 +43,8 @@ class Hub:
         self._worker_tracker = WorkerTracker()
         self._status_tracker = StatusTracker()
         self._last_error = ""
+        #: the latest sequence number that was read
+        self._head = 0
 
     def __len__(self) -> int:
         return len(self._subscriptions)
@@ -89,7 +92,12 @@ class Hub:
                 succeeded = await self._poll_once_safely(backend)
                 duration = time.monotonic() - started
                 await asyncio.sleep(duration * (1 / STEP_SHARE - 1) if succeeded else RETRY_DELAY)
-                await watch.wait(MAX_PAUSE)
+                await watch.wait(self._seconds_until_due(time.monotonic()))
+
+    def _seconds_until_due(self, now: float) -> float:
+        """Until tasks may be sent that were read too early, at most `MAX_PAUSE`."""
+        due_at = (each.tasks_due_at for each in self._subscriptions if each.is_ready and each.position < self._head)
+        return min(MAX_PAUSE, max(MIN_PAUSE, min(due_at, default=now + MAX_PAUSE) - now))
 
     async def _poll_once_safely(self, backend: StreamBackend) -> bool:
         """Whether the step succeeded. The same error is logged once as long as it lasts."""
@@ -109,7 +117,7 @@ class Hub:
         if not ready:
             return
         # longest waiting first: not all of them may be served in one step
-        due = sorted((each for each in ready if each.is_tasks_message_due(now)), key=lambda each: each.tasks_sent_at)
+        due = sorted((each for each in ready if each.tasks_due_at <= now), key=lambda each: each.tasks_due_at)
         requests = list(
             dict.fromkeys(
                 StreamRequest(each.position, each.stream_filter) for each in due if each.stream_filter is not None
@@ -123,10 +131,11 @@ class Hub:
                 read_due_status(backend, workers=workers_due, status=status_due, now=time.time()),
             )
         )
+        self._head = head
         if workers is not None:
             self._worker_tracker.update(workers, now)
         if status is not None:
-            self._status_tracker.update(status, now)
+            self._status_tracker.update(status, head, now)
         for subscription in ready:
             if subscription.is_ready:  # it may have been closed while the step was read
                 self._publish(subscription, head, messages, now)
@@ -143,7 +152,7 @@ class Hub:
             if message is not None:
                 subscription.position = message.sequence
                 if message.message:
-                    subscription.tasks_sent_at = now
+                    subscription.delay_tasks(now, message.changed)
                     parts.append(message.message)
         if subscription.wants_workers and subscription.workers_version < self._worker_tracker.version:
             changed = self._worker_tracker.encode_since(subscription.workers_version)
@@ -152,6 +161,7 @@ class Hub:
                 parts.append(format_event("workers", changed, subscription.position))
         if subscription.wants_status and self._is_status_due(subscription, now):
             subscription.status_version, subscription.status_sent_at = self._status_tracker.version, now
+            subscription.status_sequence = self._status_tracker.sequence
             parts.append(format_event("status", self._status_tracker.status_text.json_text, subscription.position))
         if parts:
             subscription.publish(b"".join(parts))
@@ -159,4 +169,6 @@ class Hub:
     def _is_status_due(self, subscription: Subscription, now: float) -> bool:
         version = self._status_tracker.version
         is_new = subscription.status_version < version
-        return version > 0 and (is_new or now - subscription.status_sent_at >= STATUS_MESSAGE_INTERVAL)
+        has_changed = subscription.status_sequence < self._status_tracker.sequence
+        interval = CHANGED_STATUS_MESSAGE_INTERVAL if has_changed else STATUS_MESSAGE_INTERVAL
+        return version > 0 and (is_new or now - subscription.status_sent_at >= interval)

@@ -31,10 +31,12 @@ class StreamRequest:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """`sequence` is the position after the message. An empty message: no changes."""
+    """`sequence` is the position after the message, `changed` the number of changed tasks. An empty message: no
+    changes."""
 
     sequence: int
     message: bytes
+    changed: int = 0
 
 
 class MessageBuilder:
@@ -86,7 +88,7 @@ class MessageBuilder:
             changes.changed,
             changes.omitted,
         )
-        return StreamMessage(changes.sequence, format_event("tasks", data, changes.sequence))
+        return StreamMessage(changes.sequence, format_event("tasks", data, changes.sequence), changes.changed)
 
 
 class RowCache:

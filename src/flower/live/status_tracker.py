@@ -41,13 +41,16 @@ class StatusTracker:
         #: increases when `StatusText.urgent_state` changes
         self.version = 0
         self.status_text = StatusText((), b"")
+        #: the latest sequence number before the status was read
+        self.sequence = 0
         self._updated_at = float("-inf")
 
     def is_due(self, now: float) -> bool:
         return now - self._updated_at >= STATUS_POLL_INTERVAL
 
-    def update(self, status_text: StatusText, now: float) -> None:
+    def update(self, status_text: StatusText, sequence: int, now: float) -> None:
         self._updated_at = now
+        self.sequence = sequence
         if self.version == 0 or status_text.urgent_state != self.status_text.urgent_state:
             self.version += 1
         self.status_text = status_text

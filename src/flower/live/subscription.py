@@ -6,10 +6,16 @@ from typing import Final
 
 from flower.live.filters import StreamFilter
 
-#: Minimum seconds between two messages about tasks.
-TASKS_MESSAGE_INTERVAL: Final = 0.25
-#: Seconds between two messages about the state of store and recorder while nothing changes.
+#: Minimum seconds between two messages about tasks: the interval is proportional to the number of changed tasks in the
+#: last message. After a quiet time, or with few changes, a change is sent at once; under load, messages are few.
+MIN_TASKS_MESSAGE_INTERVAL: Final = 0.03
+MAX_TASKS_MESSAGE_INTERVAL: Final = 0.25
+#: Seconds per changed task.
+CHANGED_TASK_INTERVAL: Final = 0.005
+#: Seconds between two messages about the state of store and recorder while nothing changes, and after tasks have
+#: changed: pages then load their figures again.
 STATUS_MESSAGE_INTERVAL: Final = 2.0
+CHANGED_STATUS_MESSAGE_INTERVAL: Final = 0.9
 
 
 class SubscriptionClosed(Exception):
@@ -36,10 +42,11 @@ class Subscription:
         self.wants_status = wants_status
         #: last version of the workers that was sent; 0 is older than any version
         self.workers_version = 0
-        #: last version of the status that was sent, and when
+        #: last version of the status that was sent, the sequence number that was the latest then, and when
         self.status_version = 0
+        self.status_sequence = 0
         self.status_sent_at = float("-inf")
-        self.tasks_sent_at = float("-inf")
+        self._tasks_due_at = float("-inf")
         self._pending_message: asyncio.Future[bytes] | None = None
         self._close_reason = ""
 
@@ -48,8 +55,15 @@ class Subscription:
         """Whether the last message was taken and the subscriber waits for the next one."""
         return self._pending_message is not None and not self._pending_message.done()
 
-    def is_tasks_message_due(self, now: float) -> bool:
-        return self.stream_filter is not None and now - self.tasks_sent_at >= TASKS_MESSAGE_INTERVAL
+    @property
+    def tasks_due_at(self) -> float:
+        """The time from which tasks may be sent, inf if the subscriber does not receive any."""
+        return float("inf") if self.stream_filter is None else self._tasks_due_at
+
+    def delay_tasks(self, now: float, changed: int) -> None:
+        """Set the time of the next message after one about `changed` tasks."""
+        interval = min(MAX_TASKS_MESSAGE_INTERVAL, changed * CHANGED_TASK_INTERVAL)
+        self._tasks_due_at = now + max(MIN_TASKS_MESSAGE_INTERVAL, interval)
 
     async def next_message(self, timeout: float) -> bytes:
         """The next message; empty if there was none within `timeout` seconds. Raises SubscriptionClosed."""

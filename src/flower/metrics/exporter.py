@@ -27,7 +27,7 @@ from flower.metrics.gauges import (
 from flower.metrics.series import TaskSeries, TaskTypeHistograms
 from flower.recorder_status import RecorderStatus
 from flower.running_tasks import count_running_tasks
-from flower.store.ledger.queue_samples import QueueSamples
+from flower.store.ledger.queue_samples import QueueSample, QueueSamples
 from flower.store.protocols import Reader, StoreStatus
 from flower.worker_state import judge_workers
 
@@ -35,7 +35,7 @@ from flower.worker_state import judge_workers
 IDLE_TIMEOUT: Final = 150.0
 
 #: Seconds between two reads of the size of the store, which is summed file by file.
-STORE_STATUS_INTERVAL: Final = 5.0
+STORE_STATUS_INTERVAL: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,11 @@ class Metrics:
         ProcessCollector(registry=self._process_registry)
         GCCollector(self._process_registry)
 
-    def render(self, store: Reader, samples: QueueSamples, now: float) -> bytes:
-        """The response in the text format. Raises StoreError."""
+    def render(
+        self, store: Reader, samples: QueueSamples, now: float, depths: Sequence[QueueSample] | None = None
+    ) -> bytes:
+        """The response in the text format. `depths`: the queues now, None to use the recorded samples. Raises
+        StoreError."""
         self._last_scrape = time.monotonic()
         self._render_counters(store, now)
         settings, workers = self._settings, store.workers()
@@ -83,7 +86,9 @@ class Metrics:
             generate_latest(self._process_registry),
             self._rendered,
             *worker_gauges(shown, states, count_running_tasks(store), settings.max_label_values),
-            *queue_gauges(samples.latest(now - MAX_QUEUE_SAMPLE_AGE), settings.max_label_values),
+            *queue_gauges(
+                samples.latest(now - MAX_QUEUE_SAMPLE_AGE) if depths is None else depths, settings.max_label_values
+            ),
             *recorder_gauges(status, now),
             *reconcile_counters(status.reconcile),
             *gap_gauges(store.gaps(), now),

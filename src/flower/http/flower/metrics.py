@@ -29,8 +29,9 @@ async def get_metrics(request: Request, context: Context) -> Response:
 async def get_metrics_public(request: Request, context: Context) -> Response:
     if not _has_valid_token(request, context.metrics_token):
         return text_response("Access denied", status_of("unauthenticated"), _CHALLENGE)
+    depths = context.queue_depths.latest()
     body = await run_in_thread(
-        lambda: context.metrics.render(context.recorded_reader, context.ledger.queue_samples, time.time())
+        lambda: context.metrics.render(context.recorded_reader, context.ledger.queue_samples, time.time(), depths)
     )
     # Every response differs from the last: an ETag that is a hash of the text would cost time and never match.
     tag = f'W/"{os.getpid()}-{next(_response_numbers)}"'

@@ -12,7 +12,6 @@ from flower.api.queues import (
     QueueRates,
     estimate_time_to_empty,
     get_current_rates,
-    get_current_samples,
     list_queue_consumers,
 )
 from flower.api.thread_pool import run_in_thread
@@ -81,13 +80,13 @@ class QueueHistory(msgspec.Struct, frozen=True):
 
 async def list_queues(ctx: RequestContext, params: NoParams, body: None) -> QueueList:
     try:
-        samples = await get_current_samples(ctx.server)
+        samples = await ctx.server.queue_depths.get(ctx.server)
     except BackendUnavailable as error:
         return await _list_last_samples(ctx, error)
     consumers = await run_in_thread(lambda: list_queue_consumers(ctx.server))
     rates = await run_in_thread(lambda: get_current_rates(ctx.server))
     rows = (_queue_row(sample, rates.get(sample.queue, QueueRates()), consumers) for sample in samples)
-    return QueueList(time.time(), tuple(rows))
+    return QueueList(min((sample.at for sample in samples), default=time.time()), tuple(rows))
 
 
 async def _list_last_samples(ctx: RequestContext, error: BackendUnavailable) -> QueueList:

@@ -26,9 +26,7 @@ const STREAM_TIMEOUT = 40;
 /** Seconds after which a hidden tab closes its stream. */
 const HIDDEN_TAB_DELAY = 5;
 /** Seconds between requests of the status without a stream, and of the health. */
-const STATUS_INTERVAL = 10;
-/** The same while the health is unknown, as in the first seconds of a recorder. */
-const STARTUP_STATUS_INTERVAL = 2;
+const STATUS_INTERVAL = 1.8;
 
 const NO_SUBSCRIPTION = { params: {}, handlers: /** @type {Record<string, any>} */ ({}) };
 const subscription = signal(NO_SUBSCRIPTION);
@@ -189,11 +187,7 @@ export function startStatusPolling() {
   };
   const poll = async () => {
     if (!document.hidden) await load();
-    if (!stopped)
-      timer = setTimeout(
-        poll,
-        (health.peek()?.status === 'unknown' ? STARTUP_STATUS_INTERVAL : STATUS_INTERVAL) * 1000,
-      );
+    if (!stopped) timer = setTimeout(poll, STATUS_INTERVAL * 1000);
   };
   poll();
   return () => {

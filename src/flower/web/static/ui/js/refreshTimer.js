@@ -1,5 +1,5 @@
-// Schedules the refreshes of statistics: within two seconds after a change, limited by the CPU time
-// that the server spends on this page, and not while live updates are paused.
+// Schedules the refreshes of figures: within two seconds after a change, limited by the CPU time that
+// the server spends on this page, and not while live updates are paused.
 
 import { serverCpu } from './api.js';
 import { useEffect, useRef, useState } from './lib.js';
@@ -7,20 +7,29 @@ import { paused, status } from './liveStream.js';
 
 /** Minimum seconds between two refreshes while tasks change. */
 const ACTIVE_INTERVAL = 1.2;
-/** Share of one CPU of the server that one page may use; ten pages use less than half a CPU. */
+/** Maximum seconds, unless the refreshes would use more than a quarter of one CPU of the server. */
+const MAX_ACTIVE_INTERVAL = 1.5;
+const HARD_CPU_SHARE = 1 / 4;
+/** Seconds between two requests of the depths of queues: they can change without an event. */
+export const QUEUE_INTERVAL = 2;
+/** Share of one CPU of the server that one page uses if figures need not be older for that. */
 const MAX_CPU_SHARE = 1 / 25;
-/** Seconds without a change after which the store is idle; the stream sends the status every two. */
+/** Seconds without a change after which the store is idle; the stream sends the status every two at least. */
 const IDLE_AFTER = 4.5;
 /** Milliseconds between two checks. */
-const CHECK_INTERVAL = 250;
+const CHECK_INTERVAL = 100;
 
 /**
  * Seconds to wait after a refresh that took this CPU time of the server.
  * @param {number} ms
  * @param {number} [minimum] seconds
  */
-const refreshDelay = (ms, minimum = ACTIVE_INTERVAL) =>
-  Math.max(minimum, ms / 1000 / MAX_CPU_SHARE);
+export const refreshDelay = (ms, minimum = ACTIVE_INTERVAL) =>
+  Math.max(
+    minimum,
+    Math.min(MAX_ACTIVE_INTERVAL, ms / 1000 / MAX_CPU_SHARE),
+    ms / 1000 / HARD_CPU_SHARE,
+  );
 
 /**
  * A number that changes when statistics should be loaded again.

@@ -28,24 +28,44 @@ const TIME_SORTS = new Set([
 ]);
 
 class Row extends Component {
+  element = /** @type {any} */ (null);
+  ref = (element) => {
+    this.element = element;
+  };
+
   shouldComponentUpdate(next) {
     const now = this.props;
-    return (
+    const isChanged =
       next.row !== now.row ||
-      next.y !== now.y ||
       next.on !== now.on ||
       next.current !== now.current ||
       next.columns !== now.columns ||
       next.only !== now.only ||
       next.fresh !== now.fresh ||
-      next.gap !== now.gap
-    );
+      next.gap !== now.gap;
+    if (!isChanged && next.index !== now.index) this.place(next.index);
+    return isChanged;
   }
 
-  render({ row, y, index, on, current, columns, only, fresh, gap }) {
+  componentDidMount() {
+    this.place(this.props.index);
+  }
+
+  componentDidUpdate() {
+    this.place(this.props.index);
+  }
+
+  /** Sets the position without a new rendering: an inserted row moves all rows below it. */
+  place(index) {
+    if (!this.element) return;
+    this.element.style.top = `${index * ROW}px`;
+    this.element.ariaRowIndex = String(index + 2);
+  }
+
+  render({ row, on, current, columns, only, fresh, gap }) {
     if (!row)
       return html`
-        <div class="gr" role="row" style=${{ top: `${y}px` }}>
+        <div class="gr" role="row" ref=${this.ref}>
           <span role="gridcell"></span>
           <span role="gridcell" class="wide">
             <div class="skel"></div>
@@ -66,9 +86,8 @@ class Row extends Component {
           .join(' ')}
         role="row"
         id=${`row-${row.uuid}`}
-        aria-rowindex=${index + 2}
+        ref=${this.ref}
         aria-selected=${on ? 'true' : 'false'}
-        style=${{ top: `${y}px` }}
         data-id=${row.uuid}
       >
         <span role="gridcell" class="ck">
@@ -171,12 +190,12 @@ function describeGaps(rows, from, visibleRows, sort, isOpenEnded) {
 }
 
 /**
- * @param {{rows: any, version: number, columns: any[], chosen: boolean, sort: string, total: number
+ * @param {{rows: any, version: {value: number}, columns: any[], chosen: boolean, sort: string, total: number
  *   | null, busy: boolean, selection: Set<string>, fresh: Set<string>, onSort: (column: any) =>
  *   void, onSelect: (next: Set<string>) => void, onNear: (from: number, to: number) => void,
- *   onMoved: (position: {top: boolean, pointer: boolean}) => void, scroller: any, onAct: (action:
+ *   onMoved: (position: {top: boolean, pointer: boolean, moving: boolean}) => void, scroller: any, onAct: (action:
  *   string) => void, isOpenEnded: boolean}} props
- * version: changes with the rows; onNear: these indexes are about to become visible; isOpenEnded:
+ * version: a signal that changes with the rows; onNear: these indexes are about to become visible; isOpenEnded:
  * whether the list ends now and not at an earlier time
  */
 export function Grid({
@@ -207,7 +226,7 @@ export function Grid({
   const [current, setCurrent] = useState(/** @type {string | null} */ (null));
   const anchor = useRef(/** @type {string | null} */ (null));
   const box = scroller;
-  const state = useRef({ top: true, pointer: false });
+  const state = useRef({ top: true, pointer: false, moving: false });
   const recycler = useRef(new RowRecycler());
   const speed = useRef(new ScrollSpeed());
   const restTimer = useRef(0);
@@ -215,6 +234,7 @@ export function Grid({
     state.current = { ...state.current, ...change };
     onMoved(state.current);
   };
+  const shownVersion = version.value; // read here, so that the rows are rendered again when they change
 
   useLayoutEffect(() => {
     const el = box.current;
@@ -236,7 +256,7 @@ export function Grid({
   const to = Math.min(count, from + Math.ceil(view.height / ROW) + 16);
   useEffect(() => {
     onNear(from, to);
-  }, [from, to, version]);
+  }, [from, to, shownVersion]);
 
   const currentIndex = () => (current === null ? -1 : rows.indexOf(current));
   const scrollTo = (at) => {
@@ -332,11 +352,11 @@ export function Grid({
     const fast = speed.current.isFast(top, view.height, event.timeStamp);
     setView((previous) => ({ ...previous, top, moving: true, fast }));
     clearTimeout(restTimer.current);
-    restTimer.current = setTimeout(
-      () => setView((previous) => ({ ...previous, moving: false, fast: false })),
-      REST,
-    );
-    moved({ top: top < ROW });
+    restTimer.current = setTimeout(() => {
+      setView((previous) => ({ ...previous, moving: false, fast: false }));
+      moved({ moving: false });
+    }, REST);
+    moved({ top: top < ROW, moving: true });
   };
   const { shown, template, minWidth } = fitColumns(columns, view.width, chosen);
   const columnsKey = shown.map((each) => each.id).join();
@@ -396,7 +416,6 @@ export function Grid({
               key=${key}
               row=${visibleRows[at]}
               index=${from + at}
-              y=${(from + at) * ROW}
               on=${selection.has(visibleRows[at]?.uuid)}
               current=${visibleRows[at] && current === visibleRows[at].uuid}
               columns=${stable.current.shown}

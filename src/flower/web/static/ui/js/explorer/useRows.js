@@ -2,7 +2,7 @@
 
 import { get } from '../api.js';
 import { zone } from '../format/time.js';
-import { useEffect, useRef, useState } from '../lib.js';
+import { signal, useEffect, useRef, useState } from '../lib.js';
 import { apiColumns, TEXT_LIMIT } from './columns.js';
 import { Rows } from './rows.js';
 import { DEFAULT_SORT, searchParams } from './urlState.js';
@@ -11,7 +11,10 @@ const PAGE = 200;
 /** Seconds between two loads of the first page while the stream leaves out tasks. */
 const CATCH_UP_DELAY = 1;
 
-/** The rows of a search: loaded page by page, updated by the stream. */
+/**
+ * The rows of a search: loaded page by page, updated by the stream. `version` is a signal that changes with the rows:
+ * only the components that read it are rendered again.
+ */
 export function useRows(state, columns) {
   const key = JSON.stringify([
     searchParams(state, ''),
@@ -20,15 +23,18 @@ export function useRows(state, columns) {
     TEXT_LIMIT,
   ]);
   const [reloads, setReloads] = useState(0);
-  const [version, setVersion] = useState(0);
+  const version = useRef(signal(0)).current;
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [loading, setLoading] = useState(true);
+  const [loads, setLoads] = useState(0);
   const rows = useRef(new Rows(state.sort));
   const fresh = useRef(new Set());
   const running = useRef({ control: new AbortController(), pages: new Set() });
   const later = useRef({ timer: 0, quiet: false, reading: false, missed: false });
   useEffect(() => () => clearTimeout(later.current.timer), []);
-  const changed = () => setVersion((n) => n + 1);
+  const changed = () => {
+    version.value = version.peek() + 1;
+  };
   const params = {
     ...searchParams(state, zone()),
     sort: state.sort === DEFAULT_SORT ? '' : state.sort,
@@ -52,6 +58,7 @@ export function useRows(state, columns) {
           fresh.current = new Set();
           setProblem(null);
           setLoading(false);
+          setLoads((n) => n + 1);
           changed();
           if (!performance.getEntriesByName('page-ready').length)
             requestAnimationFrame(() => performance.mark('page-ready'));
@@ -122,6 +129,7 @@ export function useRows(state, columns) {
     version,
     problem,
     loading,
+    isLoaded: loads > 0,
     fresh: fresh.current,
     near,
     changed,

@@ -102,7 +102,7 @@ const Issue = ({ of }) => {
           }
         </p>
       </div>
-      ${of.trend.length > 1 && html`<${Sparkline} values=${of.trend} tone=${tone} />`}
+      ${of.trend.length > 0 && html`<${Sparkline} values=${of.trend} tone=${tone} />`}
       ${of.value != null && html`<span class=${`cnt num ${tone}`}>${compact(of.value)}</span>`}
     </li>
   `;

@@ -1,5 +1,7 @@
 // Statistics over time from the response of `GET /stats?group_by=time`.
 
+import { bucketRates } from '../bucketRates.js';
+
 /**
  * @typedef {{times: number[], width: number, ok: (number | null)[], retry: (number | null)[],
  *   failed: (number | null)[], done: (number | null)[], errors: (number | null)[], p50: (number |
@@ -7,38 +9,50 @@
  * rates per second, of tasks and of retries, at the time of the task; null: unknown
  */
 
-/** Minimum seconds of an incomplete bucket; rates of shorter ones fluctuate. */
-const MIN_BUCKET = 2;
-
-/** Seconds of a bucket within the requested range: the first and last bucket may be cut. */
-const overlap = (at, width, start, end) => Math.min(at + width, end) - Math.max(at, start);
-
 /**
  * @param {any} response
- * @param {number} start start of the requested range, epoch seconds
- * @param {number} now epoch seconds
+ * @param {{start?: number, end?: number}} range what the response refers to; without `start` for a store that
+ *   begins later
  * @returns {Series}
  */
-export function buildSeries(response, start, now) {
+export function buildSeries(response, range) {
   const width = response.span?.width ?? 1;
-  const groups = response.groups.filter(
-    (each) => overlap(each.group, width, start, now) >= Math.min(MIN_BUCKET, width / 2),
-  );
-  const rate = (each, n) => n / overlap(each.group, width, start, now);
+  const { groups } = response;
   const of = (pick) => groups.map(pick);
+  const times = of((each) => each.group);
+  const rates = (pick) => bucketRates(times, of(pick), width, range);
   const states = (each, ...names) => names.reduce((sum, name) => sum + (each.states[name] ?? 0), 0);
   return {
-    times: of((each) => each.group),
+    times,
     width,
-    ok: of((each) => rate(each, states(each, 'SUCCESS'))),
-    retry: of((each) => rate(each, each.retries)),
-    failed: of((each) => rate(each, states(each, 'FAILURE'))),
-    done: of((each) => rate(each, states(each, 'SUCCESS', 'FAILURE'))),
+    ok: rates((each) => states(each, 'SUCCESS')),
+    retry: rates((each) => each.retries),
+    failed: rates((each) => states(each, 'FAILURE')),
+    done: rates((each) => states(each, 'SUCCESS', 'FAILURE')),
     errors: of((each) => each.failure_rate),
     p50: of((each) => each.runtime.p50 || null),
     p95: of((each) => each.runtime.p95 || null),
     p99: of((each) => each.runtime.p99 || null),
     wait: of((each) => each.wait.p95),
+  };
+}
+
+/**
+ * The time range of the figures: the last `length` seconds, or since the oldest recorded task.
+ * @param {number} length
+ * @param {number | null} first time of the oldest task
+ * @param {number} now epoch seconds
+ */
+export function timeBounds(length, first, now) {
+  const isComplete = first == null || first <= now - length;
+  // parameters have milliseconds: rounded up, the range would exclude the oldest task
+  const start = isComplete ? now - length : Math.floor(first);
+  return {
+    now,
+    start,
+    isComplete,
+    seconds: Math.max(5, now - start),
+    compare: first != null && first <= now - 1.5 * length,
   };
 }
 

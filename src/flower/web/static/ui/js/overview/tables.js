@@ -168,7 +168,7 @@ export function Types({ of, trends, seconds, window: within }) {
                         <td class="right">${rate(each.count / seconds)}</td>
                         <td class="opt">
                           ${
-                            trends[each.group]?.length > 1 &&
+                            trends[each.group]?.length > 0 &&
                             html`<${Sparkline} values=${trends[each.group]} />`
                           }
                         </td>

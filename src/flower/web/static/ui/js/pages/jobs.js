@@ -16,7 +16,7 @@ const J = T.jobs;
 
 export default function Jobs() {
   const jobs = useResource((signal) => get('jobs', { limit: 200 }, { signal }), [], {
-    every: 3,
+    every: 1.5,
   });
   return html`
     <${Page} title=${T.pages.jobs}>

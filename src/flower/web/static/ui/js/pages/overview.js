@@ -11,10 +11,10 @@ import { Runtime, Throughput } from '../overview/charts.js';
 import { FirstRun, RecommendedSettings } from '../overview/configCheck.js';
 import { Attention, HealthBanner } from '../overview/healthBanner.js';
 import { KeyFigures } from '../overview/keyFigures.js';
-import { buildSeries, sumSeries } from '../overview/series.js';
+import { buildSeries, sumSeries, timeBounds } from '../overview/series.js';
 import { Queues, Types, Workers } from '../overview/tables.js';
 import { interruption } from '../recorderStatus.js';
-import { useRefreshTimer } from '../refreshTimer.js';
+import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { address, navigate, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
@@ -53,25 +53,11 @@ function useWindow(query) {
   return { range, first, known: oldest.data !== null || oldest.problem !== null };
 }
 
-/**
- * @param {string} range
- * @param {number | null} first time of the oldest recorded task
- */
-function bounds(range, first) {
-  const now = Date.now() / 1000;
-  const length = SPANS[range];
-  const isComplete = first == null || first <= now - length;
-  const start = isComplete ? now - length : first;
-  return {
-    now,
-    start,
-    seconds: Math.max(5, now - start),
-    compare: first != null && first <= now - 1.5 * length,
-  };
-}
+/** @param {string} range @param {number | null} first */
+const bounds = (range, first) => timeBounds(SPANS[range], first, Date.now() / 1000);
 
 async function loadStatistics(range, first, signal) {
-  const { now, start, seconds } = bounds(range, first);
+  const { now, start, seconds, isComplete } = bounds(range, first);
   const response = await get(
     'stats',
     {
@@ -85,7 +71,7 @@ async function loadStatistics(range, first, signal) {
   );
   return {
     total: response.total,
-    series: buildSeries(response, start, now),
+    series: buildSeries(response, { start: isComplete ? start : undefined, end: now }),
     seconds,
     start,
     partial: response.partial,
@@ -173,8 +159,7 @@ export default function Overview({ query }) {
   const { range, first, known } = useWindow(query);
   const refresh = useRefreshTimer(15);
   const slowRefresh = useRefreshTimer(60, 30);
-  // Requests to the broker are limited further.
-  const queueRefresh = useRefreshTimer(15, 4);
+  const queueRefresh = useRefreshTimer(QUEUE_INTERVAL, QUEUE_INTERVAL);
   const skip = !known;
   const statistics = useResource(
     (signal) => loadStatistics(range, first, signal),

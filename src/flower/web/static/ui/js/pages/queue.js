@@ -1,6 +1,7 @@
 // The page of one queue: current state, consumers, history.
 
 import { get } from '../api.js';
+import { histogramRates } from '../bucketRates.js';
 import { compact, duration, int, rate } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { isUnsampled } from '../gaps.js';
@@ -15,6 +16,7 @@ import {
   TimeToEmpty,
   Unacked,
 } from '../queue/tableCells.js';
+import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
@@ -32,7 +34,9 @@ const RANGES = ['-1h', '-6h', '-24h', '-7d', '-30d'];
 
 export default function Queue({ id, query }) {
   const range = RANGES.includes(query.get('t') ?? '') ? query.get('t') : '-6h';
-  const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
+  const queues = useResource((signal) => get('queues', {}, { signal }), [], {
+    every: QUEUE_INTERVAL,
+  });
   useLiveStream({ topics: ['status'] }, { reset: queues.reload });
   const crumb = html`
     <nav class="crumb" aria-label=${Q.crumb}>
@@ -113,7 +117,8 @@ function CurrentState({ of }) {
 }
 
 function Consumers({ of }) {
-  const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 15 });
+  const refresh = useRefreshTimer(2, 2);
+  const workers = useResource((signal) => get('workers', {}, { signal }), [refresh]);
   const known = new Map((workers.data?.workers ?? []).map((each) => [each.name, each]));
   return html`
     <${Panel} title=${Q.consumers}>
@@ -226,19 +231,22 @@ function History({ id, range }) {
   `;
 }
 
+/** 0 where tasks of the other kind only are recorded. */
+const valuesAt = (times, rates) => times.map((at) => (rates.has(at) ? rates.get(at) : 0));
+
 /** Rates of sent and started tasks, from events. */
 function Rates({ q, range }) {
   const read = (time, signal) =>
     get('histogram', { query: q, start: range, time, buckets: 120 }, { signal });
+  const refresh = useRefreshTimer(20);
   const rates = useResource(
     (signal) => Promise.all([read('sent', signal), read('started', signal)]),
-    [q, range],
-    { every: 30 },
+    [q, range, refresh],
   );
   return html`
     <${Loaded} of=${rates}>
       ${(both) => {
-        const [sent, started] = both.map(perSecond);
+        const [sent, started] = both.map((each) => histogramRates(each));
         const times = [...new Set([...sent.keys(), ...started.keys()])].sort((a, b) => a - b);
         if (!times.length)
           return html`
@@ -251,11 +259,11 @@ function Rates({ q, range }) {
             title=${Q.ratesChart}
             at=${times}
             lines=${[
-              { label: Q.in, color: '--c-p95', values: times.map((at) => sent.get(at) ?? 0) },
+              { label: Q.in, color: '--c-p95', values: valuesAt(times, sent) },
               {
                 label: Q.out,
                 color: '--c-ok-line',
-                values: times.map((at) => started.get(at) ?? 0),
+                values: valuesAt(times, started),
               },
             ]}
             width=${both[0].span?.width ?? both[1].span?.width ?? 0}
@@ -266,19 +274,6 @@ function Rates({ q, range }) {
       }}
     </${Loaded}>
   `;
-}
-
-/** Tasks per second by the start of each bucket. @returns {Map<number, number>} */
-function perSecond({ span, states }) {
-  const rates = new Map();
-  const columns = Object.values(states);
-  if (!span || !columns.length) return rates;
-  for (let at = 0; at < span.buckets; at += 1)
-    rates.set(
-      span.start_at + at * span.width,
-      columns.reduce((sum, each) => sum + (each[at] ?? 0), 0) / span.width,
-    );
-  return rates;
 }
 
 function Lines({ title, at, lines, width, format, keyed, height = 150, affects = undefined }) {

@@ -17,6 +17,7 @@ import {
   Unacked,
 } from '../queue/tableCells.js';
 import { interruption } from '../recorderStatus.js';
+import { QUEUE_INTERVAL } from '../refreshTimer.js';
 import { encodeSegment, href, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
@@ -30,7 +31,9 @@ const Q = T.queues;
 const SHOWN = 3;
 
 export default function Queues({ query }) {
-  const queues = useResource((signal) => get('queues', {}, { signal }), [], { every: 5 });
+  const queues = useResource((signal) => get('queues', {}, { signal }), [], {
+    every: QUEUE_INTERVAL,
+  });
   const serverSettings = useResource((signal) => get('settings', {}, { signal }), []);
   useLiveStream({ topics: ['status'] }, { reset: queues.reload });
   return html`

@@ -31,7 +31,7 @@ import { EmptyState, ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 
 /** Seconds between refreshes of a workflow that is running. */
-const WORKFLOW_INTERVAL = 4;
+const WORKFLOW_INTERVAL = 1.5;
 
 function NotFound({ id }) {
   return html`

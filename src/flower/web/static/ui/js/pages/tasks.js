@@ -2,12 +2,14 @@
 
 import { bootstrapData } from '../bootstrapData.js';
 import { denialReason } from '../currentUser.js';
+import { BatchQueue } from '../explorer/batchQueue.js';
 import { startBulkAction } from '../explorer/bulkActionDialog.js';
 import { apiColumns, findColumns, TEXT_LIMIT } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
-import { Grid, GridSkeleton } from '../explorer/grid.js';
+import { Grid } from '../explorer/grid.js';
+import { GridMessages, NewRowsButton } from '../explorer/gridMessages.js';
 import { Histogram, LEGEND } from '../explorer/histogram.js';
-import { describeRange, NoTasks } from '../explorer/noTasks.js';
+import { describeRange } from '../explorer/noTasks.js';
 import { comparator } from '../explorer/rows.js';
 import { SelectionBar } from '../explorer/selectionBar.js';
 import {
@@ -37,7 +39,6 @@ import { T } from '../strings.js';
 import { rememberList } from '../task/prevNext.js';
 import { Legend } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
-import { ErrorPanel } from '../ui/panels.js';
 import { toast } from '../ui/toast.js';
 
 /** Rows inserted by the stream after which the list is loaded again. */
@@ -54,19 +55,21 @@ export default function Tasks({ query }) {
   const columns = useMemo(() => findColumns(state.columns), [state]);
   const tz = zone();
   const window = searchParams(state, tz);
-  const { rows, version, problem, loading, fresh, near, changed, reload, catchUp } = useRows(
-    state,
-    columns,
-  );
+  const { rows, version, problem, loading, isLoaded, fresh, near, changed, reload, catchUp } =
+    useRows(state, columns);
   const statistics = useScheduledRefresh();
   const facets = useFacets(window, statistics.refresh);
   const [selection, setSelection] = useState(/** @type {Set<string>} */ (new Set()));
   const [all, setAll] = useState(false);
   const [facetsOpen, setFacetsOpen] = useState(false);
   const scroller = useRef(/** @type {any} */ (null));
-  const position = useRef({ top: true, pointer: false });
+  const position = useRef({ top: true, pointer: false, moving: false });
   const arrived = useRef(-HIGHLIGHT_AFTER);
   const searchKey = JSON.stringify(window);
+
+  const latestApply = useRef(/** @type {(batches: any[]) => void} */ (() => {}));
+  const queue = useRef(/** @type {BatchQueue | null} */ (null));
+  queue.current ??= new BatchQueue((batches) => latestApply.current(batches));
 
   // The parameters of Flower's links are replaced by a query.
   useEffect(() => {
@@ -78,6 +81,7 @@ export default function Tasks({ query }) {
       );
   }, [query]);
   useEffect(() => {
+    queue.current?.clear();
     setSelection(new Set());
     setAll(false);
     if (scroller.current) scroller.current.scrollTop = 0;
@@ -100,6 +104,23 @@ export default function Tasks({ query }) {
     arrived.current = now;
   };
   const moving = () => position.current.top && !position.current.pointer && !selection.size;
+  const apply = (batches) => {
+    const inserted = [];
+    let isOmitting = false;
+    for (const batch of batches) {
+      const omitted = (batch.more ?? 0) + (batch.omitted ?? 0);
+      isOmitting ||= omitted > 0;
+      inserted.push(...rows.apply({ ...batch, more: moving() ? 0 : omitted }, !moving()));
+    }
+    highlight(inserted);
+    // At the top the first page is loaded again when the stream leaves out tasks, or when many rows
+    // were inserted, so that a page left open for a day uses no more memory than at first.
+    if (moving() && (isOmitting || rows.arrived > MAX_LIVE_ROWS))
+      catchUp(() => moving() && !paused.peek(), isOmitting);
+    changed();
+  };
+  latestApply.current = apply;
+  useEffect(() => () => queue.current?.clear(), []);
   useLiveStream(
     {
       ...window,
@@ -110,13 +131,7 @@ export default function Tasks({ query }) {
     {
       tasks: (batch) => {
         statistics.schedule();
-        const omitted = (batch.more ?? 0) + (batch.omitted ?? 0);
-        highlight(rows.apply({ ...batch, more: moving() ? 0 : omitted }, !moving()));
-        // At the top the first page is loaded again when the stream leaves out tasks, or when many rows
-        // were inserted, so that a page left open for a day uses no more memory than at first.
-        if (moving() && (omitted || rows.arrived > MAX_LIVE_ROWS))
-          catchUp(() => moving() && !paused.peek(), omitted > 0);
-        changed();
+        queue.current?.push(batch);
       },
       reset: () => {
         statistics.schedule();
@@ -131,6 +146,7 @@ export default function Tasks({ query }) {
   const moved = (now) => {
     const before = position.current;
     position.current = now;
+    queue.current?.setMoving(now.moving);
     // The pointer has left the rows, and the table is at its top: waiting rows are inserted.
     if (
       (before.pointer || !before.top) &&
@@ -145,8 +161,8 @@ export default function Tasks({ query }) {
 
   // The page of a task has links to the previous and next task of this list.
   useEffect(() => {
-    rememberList(rows.ids());
-  }, [version]);
+    rememberList(() => rows.ids());
+  }, [rows]);
 
   const search = (q) => {
     setQuery({ q, search: '', state: '', worker: '', name: '' });
@@ -177,24 +193,14 @@ export default function Tasks({ query }) {
   const total = facets.data?.count ?? null;
   const queryError = problem?.code === 'invalid_query' || problem?.status === 400 ? problem : null;
   const actions = html`
-    ${
-      rows.pendingCount > 0 &&
-      html`
-        <button
-          type="button"
-          class="btn fresh"
-          aria-live="polite"
-          title=${T.live.freshHint}
-          onClick=${() => {
-            scroller.current.scrollTop = 0;
-            release();
-          }}
-        >
-          <${Icon} name="up" />
-          ${T.live.fresh(rows.overflowing ? Infinity : rows.pendingCount)}
-        </button>
-      `
-    }
+    <${NewRowsButton}
+      rows=${rows}
+      version=${version}
+      onShow=${() => {
+        scroller.current.scrollTop = 0;
+        release();
+      }}
+    />
     <button
       type="button"
       class="btn quiet only-narrow"
@@ -295,7 +301,7 @@ export default function Tasks({ query }) {
             </button>
             <${Facets} of=${facets} query=${state.q} onQuery=${search} />
           </aside>
-          <div class=${`gridbox${loading && version ? ' wait' : ''}${queryError ? ' stale' : ''}`}>
+          <div class=${`gridbox${loading && isLoaded ? ' wait' : ''}${queryError ? ' stale' : ''}`}>
             <${Grid}
               rows=${rows}
               version=${version}
@@ -317,32 +323,16 @@ export default function Tasks({ query }) {
               onAct=${act}
               isOpenEnded=${!state.end && !state.brush}
             />
-            ${
-              !rows.total &&
-              html`
-                <div class="over">
-                  ${
-                    loading && !version
-                      ? html`<${GridSkeleton} />`
-                      : problem && !queryError
-                        ? html`<${ErrorPanel} problem=${problem} title=${T.tasks.loadFailed} onRetry=${reload} />`
-                        : !loading && !problem
-                          ? html`<${NoTasks} state=${state} />`
-                          : null
-                  }
-                </div>
-              `
-            }
-            ${
-              rows.total > 0 &&
-              problem &&
-              !queryError &&
-              html`
-                <div class="over-top">
-                  <${ErrorPanel} problem=${problem} onRetry=${reload} />
-                </div>
-              `
-            }
+            <${GridMessages}
+              rows=${rows}
+              version=${version}
+              state=${state}
+              isLoaded=${isLoaded}
+              loading=${loading}
+              problem=${problem}
+              queryError=${queryError}
+              onRetry=${reload}
+            />
             <${SelectionBar}
               selection=${selection}
               all=${all}

@@ -43,7 +43,7 @@ const W = T.worker;
 const MAX_UNFINISHED = 20;
 /** Seconds after which the numbers of recorded tasks are loaded again: while nothing changes, while tasks change. */
 const MAX_RECORD_AGE = 30;
-const MIN_RECORD_AGE = 5;
+const MIN_RECORD_AGE = 1.2;
 /** Seconds between two inspections of an online worker while its page is visible. */
 const INSPECT_INTERVAL = 10;
 /** Milliseconds after a change of the number of running tasks at which the worker is inspected. */

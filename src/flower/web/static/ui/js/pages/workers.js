@@ -6,6 +6,7 @@ import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
+import { useRefreshTimer } from '../refreshTimer.js';
 import { searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import { T } from '../strings.js';
@@ -40,10 +41,10 @@ export default function Workers({ query }) {
   const inspections = useResource((signal) => get('inspections', {}, { signal }), [], {
     every: 10,
   });
+  const refresh = useRefreshTimer(20);
   const statistics = useResource(
     (signal) => get('stats', { group_by: 'worker', limit: 1000, start: range }, { signal }),
-    [range],
-    { every: 30 },
+    [range, refresh],
   );
   const merge = ({ workers: changed }) => {
     const known = new Map((workers.data?.workers ?? []).map((each) => [each.name, each]));

@@ -2,13 +2,15 @@
 
 import { get } from '../api.js';
 import { DEFAULT_RANGE, UNRESOLVED } from '../failures/statuses.js';
-import { signal, useEffect } from '../lib.js';
+import { signal, useEffect, useState } from '../lib.js';
+import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { T } from '../strings.js';
 import { isDown, workerStatus } from '../worker/status.js';
 
 /** Seconds before the first request; the requests of the page itself go first. */
 const FIRST_DELAY = 1.5;
-const REFRESH_INTERVAL = 30;
+/** Seconds between two requests of the failures while no task changes. */
+const IDLE_INTERVAL = 30;
 
 /**
  * By page; hot: needs attention.
@@ -42,26 +44,35 @@ const LOADERS = {
 /** Badges whose request does not respond 404: some brokers have no queue statistics. */
 const available = new Set(Object.keys(LOADERS));
 
-function loadAll() {
+/** @param {string[]} names */
+function load(names) {
   if (document.hidden) return;
-  for (const name of available)
-    LOADERS[name]().then(
-      (badge) => {
-        navBadges.value = { ...navBadges.value, [name]: badge };
-      },
-      (problem) => {
-        if (problem.status === 404) available.delete(name);
-      },
-    );
+  for (const name of names) {
+    if (available.has(name))
+      LOADERS[name]().then(
+        (badge) => {
+          navBadges.value = { ...navBadges.value, [name]: badge };
+        },
+        (problem) => {
+          if (problem.status === 404) available.delete(name);
+        },
+      );
+  }
 }
 
 /** Loads the badges while the sidebar is mounted. */
-export const useNavBadges = () =>
+export function useNavBadges() {
+  const [isStarted, setIsStarted] = useState(false);
   useEffect(() => {
-    const first = setTimeout(loadAll, FIRST_DELAY * 1000);
-    const timer = setInterval(loadAll, REFRESH_INTERVAL * 1000);
-    return () => {
-      clearTimeout(first);
-      clearInterval(timer);
-    };
+    const first = setTimeout(() => setIsStarted(true), FIRST_DELAY * 1000);
+    return () => clearTimeout(first);
   }, []);
+  const refresh = useRefreshTimer(IDLE_INTERVAL);
+  const clusterRefresh = useRefreshTimer(QUEUE_INTERVAL, QUEUE_INTERVAL);
+  useEffect(() => {
+    if (isStarted) load(['failures']);
+  }, [isStarted, refresh]);
+  useEffect(() => {
+    if (isStarted) load(['workers', 'queues']);
+  }, [isStarted, clusterRefresh]);
+}

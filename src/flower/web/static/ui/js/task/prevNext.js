@@ -4,16 +4,17 @@
 import { get } from '../api.js';
 import { encodeSegment, href, navigate } from '../router.js';
 
-/** Ids of the last shown list. */
-let list = /** @type {string[]} */ ([]);
+/** Returns the ids of the last shown list. */
+let readList = /** @type {() => string[]} */ (() => []);
 
-/** @param {string[]} ids */
-export const rememberList = (ids) => {
-  list = ids;
+/** @param {() => string[]} read */
+export const rememberList = (read) => {
+  readList = read;
 };
 
 /** @param {any} task @param {1 | -1} step 1: the next, older task */
 export async function openAdjacentTask(task, step) {
+  const list = readList();
   const index = list.indexOf(task.uuid);
   let next = index >= 0 ? list[index + step] : undefined;
   if (index < 0 && task.time_at != null) {

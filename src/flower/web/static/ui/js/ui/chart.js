@@ -43,6 +43,12 @@ export function stackSeries(data) {
   return out;
 }
 
+/** The indexes of the values between two unknown ones, through which no line can be drawn. */
+export const isolatedIndexes = (values) =>
+  values.flatMap((v, i) =>
+    v != null && values[i - 1] == null && values[i + 1] == null ? [i] : [],
+  );
+
 function tooltip(series, format, rawOf, width, gapsOf) {
   let el;
   const line = (name, value) => {
@@ -211,7 +217,9 @@ export function Chart({
         width: bars ? 0 : (each.width ?? 1.4),
         fill: stack ? color : each.fill ? `${color}22` : undefined,
         paths: barPaths,
-        points: { show: false },
+        points: bars
+          ? { show: false }
+          : { show: false, filter: (u, at) => isolatedIndexes(u.data[at]), size: 5, fill: color },
       };
     });
     const u = new uPlot(

@@ -265,7 +265,7 @@ export const KeyFigure = ({
     </div>
     <div class="r">
       <span class=${`d ${tone}`}>${note}</span>
-      ${trend.length > 1 && html`<${Sparkline} values=${trend} tone=${tone} />`}
+      ${trend.length > 0 && html`<${Sparkline} values=${trend} tone=${tone} />`}
     </div>
   </div>
 `;
@@ -281,7 +281,9 @@ export const Meter = ({ part: share, tone = '', label }) => html`
  * A trend as one small path.
  * @param {{values: number[], tone?: string, w?: number, h?: number}} props
  */
-export function Sparkline({ values, tone = '', w = 74, h = 22 }) {
+export function Sparkline({ values: given, tone = '', w = 74, h = 22 }) {
+  // a line needs two points
+  const values = given.length === 1 ? [given[0], given[0]] : given;
   const low = Math.min(...values, 0);
   const scale = (h - 4) / (Math.max(...values) - low || 1);
   const points = values.map(

@@ -35,7 +35,6 @@ export function History({ name }) {
 function Charts({ name, events }) {
   const rows = events.toSorted((a, b) => a.recorded_at - b.recorded_at);
   const times = rows.map((each) => each.recorded_at);
-  if (times.length < 2) return null;
   const one = (title, values, color, format) =>
     values.some((n) => n != null) &&
     html`
