@@ -198,3 +198,20 @@ def test_settings_show_the_effective_permissions(
             expect(page.get_by_role("region", name="Server")).to_contain_text("the API is closed")
     finally:
         reader.close()
+
+
+#: Delays the responses with the queues by more than the interval of refreshes. An aborted request has no response.
+SLOW_QUEUES = """const send = fetch; window.fetch = (url, options) => String(url).endsWith('api/v1/queues')
+  ? new Promise((respond, reject) => {
+      setTimeout(() => respond(send(url, options)), 3000);
+      options.signal?.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+    })
+  : send(url, options);"""
+
+
+def test_a_refresh_waits_for_a_slow_server(visit: Visit) -> None:
+    """Else each refresh would abort the request before it, and no figure would ever be shown."""
+    page = visit("/settings")
+    page.add_init_script(SLOW_QUEUES)
+    page.goto("/queues")
+    expect(page.get_by_role("link", name="celery")).to_be_visible()

@@ -2,7 +2,7 @@
 
 import { loadCurrentUser } from './currentUser.js';
 import { useKeyboardShortcuts } from './keyboardShortcuts.js';
-import { Component, html, render, useEffect, useState } from './lib.js';
+import { Component, html, render, useEffect, useLayoutEffect, useState } from './lib.js';
 import { startStatusPolling, togglePaused } from './liveStream.js';
 import { href, interceptLinks, navigate, route } from './router.js';
 import { findRoute, ROUTES } from './routes.js';
@@ -60,7 +60,8 @@ function CurrentPage() {
   const [, rerender] = useState(0);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const module = match && loaded.get(match.route);
-  useEffect(() => {
+  // Not after the next frame, as an effect: the page sends its first requests.
+  useLayoutEffect(() => {
     if (!match || module) return undefined;
     let mounted = true;
     match.route.load().then(

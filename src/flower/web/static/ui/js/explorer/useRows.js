@@ -2,7 +2,7 @@
 
 import { get } from '../api.js';
 import { zone } from '../format/time.js';
-import { signal, useEffect, useRef, useState } from '../lib.js';
+import { signal, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { apiColumns, TEXT_LIMIT } from './columns.js';
 import { Rows } from './rows.js';
 import { DEFAULT_SORT, searchParams } from './urlState.js';
@@ -43,7 +43,7 @@ export function useRows(state, columns) {
     limit: PAGE,
   };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const control = new AbortController();
     running.current = { control, pages: new Set() };
     if (!later.current.quiet) setLoading(true);
