@@ -13,7 +13,11 @@ from flower.search.tree import Not
 from flower.store.factory import open_reader, open_writer
 from flower.store.memory import MemoryReader, MemoryStore, MemoryWriter
 from flower.store.protocols import Batch, Query, TaskChange, Writer
+from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.query import evaluate
+from flower.store.sqlite.query.limits import QueryLimits
+from flower.store.sqlite.query.text_templates import TemplateCache
+from flower.store.sqlite.reader import SqliteReader
 from flower.store.sqlite.text import template_builder
 from flower.store.sqlite.text.template_file import list_template_files, template_path
 from tests.helpers.task_factory import make, uuid_of
@@ -131,3 +135,23 @@ def test_rows_are_read_without_a_valid_file(path: Path, writer: Writer, rows_rea
         rows_read.clear()
         assert reader.count(parse_search("ålesund")) == 83
         assert sum(rows_read) == (250 if damage == "copied" else 100)
+
+
+def test_decisions_of_templates_are_cached_by_term(
+    path: Path, writer: Writer, rows_read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_all_texts(path, templates_only=True)
+    loaded: list[int] = []
+    load = TemplateCache.load
+
+    def count(cache: TemplateCache, number: int) -> object:
+        loaded.append(number)
+        return load(cache, number)
+
+    monkeypatch.setattr(TemplateCache, "load", count)
+    with closing(SqliteReader(StoreDirectory(path), limits=QueryLimits(uncached_rows=0))) as reader:
+        for text in ("bergen", "bergen state:FAILURE", "bergen OR nothing"):
+            assert reader.count(parse_search(text)) == (17 if "state" in text else 84)
+            assert sorted(set(loaded)) == [1, 2, 3], text
+        # the second query has the results of the first; the third compares another word
+        assert len(loaded) == 6

@@ -18,7 +18,7 @@ from flower.search.matcher import compile_predicate
 from flower.search.tree import And, Node, Not, Or, RangeBounds, Term
 from flower.store.sqlite.columns.layout import HAS_BITS, INTEGER_COLUMNS, WORD_COLUMNS, Array, hash_id
 from flower.store.sqlite.query.context import SegmentView
-from flower.store.sqlite.query.term_cache import get_cached_term
+from flower.store.sqlite.query.term_cache import get_cached_term, store_term
 from flower.store.sqlite.query.text_candidates import SearchStrings, extract_search_strings, split_wildcards
 from flower.store.sqlite.query.text_templates import match_templates
 from flower.store.sqlite.query.uuid_search import match_uuid_part
@@ -190,7 +190,10 @@ class _Evaluator:
     def _evaluate_term(self, term: Term) -> Masks:
         cached = None if is_decided_by_columns(term) else get_cached_term(self._view, term)
         if cached is None:
-            return self._evaluate_from_columns(term)
+            masks = self._evaluate_from_columns(term)
+            if masks.is_exact and self._is_worth_caching(term):
+                store_term(self._view, term, masks.definite)
+            return masks
         if cached.verified is None:
             return _exact_masks(cached.matches[self._slots])
         masks = self._evaluate_from_columns(term)
@@ -198,6 +201,12 @@ class _Evaluator:
             return masks
         verified, matches = cached.verified[self._slots], cached.matches[self._slots]
         return Masks((masks.candidates & ~verified) | matches, masks.definite | matches)
+
+    def _is_worth_caching(self, term: Term) -> bool:
+        """Return whether this is a text term that templates have decided for all rows of a large segment."""
+        is_text = term.operator == "contains" and (not term.field or FIELDS[term.field].attribute in TEMPLATE_COLUMNS)
+        is_complete = isinstance(self._slots, slice) and self._slots == slice(0, self._view.count)
+        return is_text and is_complete and self._view.count > self._view.ctx.limits.uncached_rows
 
     def _evaluate_from_columns(self, term: Term) -> Masks:
         """Evaluate a term from the columns and the text index."""
