@@ -4,10 +4,11 @@ Only the last message of the received bytes is parsed: its beginning is found by
 because kombu's messages are JSON in one line: a payload contains no line break.
 """
 
-from collections.abc import Iterable
-
-#: The beginning of a published message after the end of another reply, in both versions of the protocol.
-_MESSAGE_STARTS = (b"\r\n>4\r\n$8\r\npmessage\r\n", b"\r\n*4\r\n$8\r\npmessage\r\n")
+#: What follows the type of the reply at the beginning of a published message, and what precedes it after the end of
+#: another reply: the types of both versions of the protocol. A search for a text that does not occur, such as the
+#: beginning in the other version, would read the whole buffer.
+_MESSAGE_START = b"4\r\n$8\r\npmessage\r\n"
+_BEFORE_START = (b"\r\n*", b"\r\n>")
 _LINE_END = b"\r\n"
 _SIMPLE_TYPES = frozenset(b"+-:_,#(")
 _TEXT_TYPES = frozenset(b"$=!")
@@ -51,7 +52,7 @@ class MessageCutter:
 
 def _find_end(buffer: bytes) -> tuple[int, int]:
     """Where the last complete reply ends, and how many bytes are needed for the next one to be complete."""
-    position = max(_find_last(buffer, _MESSAGE_STARTS), 0)
+    position = max(_find_last_message(buffer), 0)
     while position < len(buffer):
         try:
             position = _skip_reply(buffer, position)
@@ -62,10 +63,14 @@ def _find_end(buffer: bytes) -> tuple[int, int]:
     return position, 0
 
 
-def _find_last(buffer: bytes, texts: Iterable[bytes]) -> int:
-    """Where the reply begins that follows the last occurrence of a line end; -1 without one."""
-    found = max(buffer.rfind(text) for text in texts)
-    return found + len(_LINE_END) if found >= 0 else -1
+def _find_last_message(buffer: bytes) -> int:
+    """Where the last published message begins that follows another reply; -1 without one."""
+    end = len(buffer)
+    while (found := buffer.rfind(_MESSAGE_START, 0, end)) >= 0:
+        if buffer[max(0, found - 3) : found] in _BEFORE_START:
+            return found - 1
+        end = found + len(_MESSAGE_START) - 1
+    return -1
 
 
 def _skip_reply(buffer: bytes, position: int) -> int:
