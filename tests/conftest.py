@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -30,9 +31,14 @@ settings.register_profile("bellflower", deadline=None)
 settings.load_profile("bellflower")
 
 
+_DONT_WRITE_BYTECODE = sys.dont_write_bytecode
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection() -> None:
     gc.disable()
+    # PYTHONDONTWRITEBYTECODE may be set, and each process of a run, and the next run, would compile all test modules.
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,6 +46,7 @@ def pytest_collection_finish() -> None:
     """Collection creates hundreds of thousands of objects that stay: they need not be examined again and again."""
     gc.freeze()
     gc.enable()
+    sys.dont_write_bytecode = _DONT_WRITE_BYTECODE
 
 
 @pytest.fixture(autouse=True)
