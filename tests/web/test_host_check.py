@@ -102,15 +102,6 @@ def test_dns_rebinding_is_rejected_with_421(store: Reader, opened: None, path: s
         assert live.http.get("/healthcheck", headers={"Host": "flower.example.com"}).text == "OK"
 
 
-def test_each_of_several_host_headers_is_checked(store: Reader) -> None:
-    with (
-        WebServer(store, allowed_hosts=AllowedHosts()) as live,
-        socket.create_connection(("127.0.0.1", live.port), timeout=60) as client,
-    ):
-        client.sendall(f"GET /healthcheck HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: {PUBLIC}\r\n\r\n".encode())
-        assert client.recv(1000).startswith(b"HTTP/1.1 421 ")
-
-
 def test_long_host_is_shortened_in_the_message(store: Reader) -> None:
     with WebServer(store, allowed_hosts=AllowedHosts()) as live:
         response = live.http.get("/", headers={"Host": "x." * 10_000})

@@ -54,14 +54,13 @@ class HostCheckMiddleware:
         self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hosts = Headers(scope=scope).getlist("host") if scope["type"] == "http" else []
+        # The protocol rejects requests with more than one.
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
         server = scope.get("server")
-        port = server[1] if server else None
-        for host in hosts:
-            if not self._allowed.allows(host, scope["scheme"], port):
-                await self._reject(host, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if self._allowed.allows(host, scope.get("scheme", ""), server[1] if server else None):
+            await self._app(scope, receive, send)
+        else:
+            await self._reject(host, scope, receive, send)
 
     async def _reject(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
         message = (
