@@ -6,10 +6,8 @@ updated in the same writes (`flower.counting`).
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import nsmallest
 from threading import Event as Flag
 from typing import Any, Protocol, TypeVar
@@ -30,6 +28,9 @@ from flower.fold import (
     fold_worker_answer,
     fold_worker_sign,
 )
+from flower.recorder.parameters import RecorderTuning
+from flower.recorder.status_meter import StatusMeter
+from flower.recorder.write_schedule import WriteSchedule
 from flower.recorder_status import FreshnessMeter
 from flower.records import FINAL_STATES, Event, Evidence, Gap, Task, Worker, WorkerAnswer
 from flower.store.protocols import Batch, Retention, TaskChange, Writer
@@ -38,52 +39,6 @@ from flower.worker_state import last_sign
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderTuning:
-    """Batch sizes, intervals and delays. Their effect on readers is described in docs/storage.md."""
-
-    #: Received events are written as soon as no more are waiting. `write_share` bounds the time spent with writing, and
-    #: so the cost of single events: after a write of 5 ms the next one begins 95 ms later,
-    write_share: float = 0.05
-    #: but at the latest after this many seconds,
-    max_delay: float = 0.06
-    #: or this many at a high rate: fewer, larger writes cost less. A burst ends when no event has arrived for
-    #: `burst_pause` seconds.
-    busy_delay: float = 0.5
-    burst_pause: float = 0.02
-    #: events per second above which the rate is high
-    busy_rate: float = 10_000.0
-    #: seconds between two looks at other sources than events
-    poll_interval: float = 0.1
-    #: number of events at which a batch is written immediately
-    flush_events: int = 40_000
-    #: bytes at which a batch is written immediately; limits memory with large arguments
-    flush_bytes: int = 32 << 20
-    #: seconds for which unfinished tasks are held back at a high rate, so that most tasks are written once instead of
-    #: three times
-    hold_delay: float = 2.0
-    #: At or below this many events per message the number of messages is high, and a broker slows down if many are
-    #: unacknowledged (RabbitMQ delivered 27k events/s when acknowledgements were delayed by 1 s, 65k otherwise): held
-    #: tasks are then stored separately, not visible to readers, and their events are acknowledged at once.
-    small_message_events: int = 4
-    #: unfinished tasks kept in memory; others are read from the store at their next event
-    max_cached_tasks: int = 20_000
-    #: unfinished tasks with more characters of text than this are not kept in memory
-    max_cached_text: int = 16_384
-    #: workers with a record; those whose last event is oldest are removed
-    max_workers: int = 10_000
-    #: seconds for writing captured events after stop was requested
-    shutdown_timeout: float = 3.0
-    #: seconds between two writes of the status file
-    status_interval: float = 1.0
-    #: seconds between two runs of retention
-    prune_interval: float = 10.0
-    #: seconds between two maintenance steps of the store, each of which takes a fraction of a second
-    maintenance_interval: float = 1.0
-    #: seconds between two attempts to write while the disk is full
-    disk_retry_interval: float = 1.0
 
 
 class ObservationSource(Protocol):
@@ -142,13 +97,9 @@ class Recorder:
         #: of the events of workers that are not written yet
         self._worker_event_counts = EventCounts()
         self._pending_gaps: list[Gap] = []
-        self._pending_events = 0
-        self._pending_bytes = 0
-        #: messages that the broker keeps until they are acknowledged
-        self._pending_messages = 0
-        self._pending_since = 0.0
+        self._schedule = WriteSchedule(self._tuning)
         self._token = self._acknowledged = 0
-        self._status_meter = _StatusMeter()
+        self._status_meter = StatusMeter()
         self._freshness = FreshnessMeter(max(filter(None, map(last_sign, self._workers.values())), default=None))
         #: up to when every event that the broker delivered is read
         self._received_until: float | None = None
@@ -159,9 +110,6 @@ class Recorder:
         self._aggregator = EventAggregator(writer.counters(), limits or CounterLimits(), clock())
         self._clocks = ClockOffsets()
         self._clocks.restore({name: worker.clock_offset for name, worker in self._workers.items()})
-        #: on the monotonic clock: when the next write may begin, and that of held tasks if no event follows
-        self._next_write = self._next_held_write = 0.0
-        self._last_read = 0.0
         self._next_status = 0.0
         self._next_prune = time.monotonic() + 1.0
         self._next_maintenance = 0.0
@@ -212,9 +160,9 @@ class Recorder:
 
     def _apply_batch(self, batch: CapturedBatch) -> None:
         """Fold the events of a batch into the cached tasks and count them."""
-        now = self._last_read = time.monotonic()
+        now = time.monotonic()
         if not self._pending and not self._pending_gaps:
-            self._pending_since = now
+            self._schedule.begin(now)
         cache = self._cache
         senders, uncached = self._examine_senders(batch.events)
         self._load_stored_tasks(uncached)
@@ -249,9 +197,7 @@ class Recorder:
         if batch.gap is not None:
             self._pending_gaps.append(batch.gap)
         self._token = batch.token
-        self._pending_events += len(batch.events)
-        self._pending_bytes += batch.size
-        self._pending_messages += batch.messages
+        self._schedule.add(now, events=len(batch.events), size=batch.size, messages=batch.messages)
         self._status_meter.add(batch)
 
     def _examine_senders(self, events: Sequence[Event]) -> tuple[dict[str | None, Event], set[str]]:
@@ -279,7 +225,7 @@ class Recorder:
             return
         now = time.monotonic()
         if not self._pending and not self._pending_gaps:
-            self._pending_since = now
+            self._schedule.begin(now)
         uncached = {each.uuid for each in observations if isinstance(each, Evidence)}.difference(self._cache)
         self._load_stored_tasks(uncached)
         for each in observations:
@@ -331,44 +277,22 @@ class Recorder:
         """Seconds to wait for events: until the next write if something is to be written."""
         if not self._has_pending():
             return self._tuning.poll_interval
-        return min(max(0.0, self._find_write_time() - time.monotonic()), self._tuning.poll_interval)
+        return min(max(0.0, self._schedule.find_write_time() - time.monotonic()), self._tuning.poll_interval)
 
     def _has_pending(self) -> bool:
         return bool(self._pending or self._pending_gaps or self._token > self._acknowledged)
 
     def _is_due(self, *, has_more: bool) -> bool:
         """Whether to write now. `has_more`: more events may be waiting, and are read first."""
-        tuning = self._tuning
-        if self._pending_events >= tuning.flush_events or self._pending_bytes >= tuning.flush_bytes:
-            return True
-        if not self._has_pending():
-            return False
-        now = time.monotonic()
-        if has_more and now < self._pending_since + (tuning.busy_delay if self._is_busy(now) else tuning.max_delay):
-            return False
-        return now >= self._find_write_time()
-
-    def _find_write_time(self) -> float:
-        """When to write if no more events arrive."""
-        tuning = self._tuning
-        if not self._pending_events:
-            return max(self._next_write, self._next_held_write)
-        delay = min(self._pending_events / tuning.busy_rate, tuning.busy_delay)
-        if delay < tuning.max_delay:
-            return self._next_write
-        return max(self._next_write, min(self._pending_since + delay, self._last_read + tuning.burst_pause))
-
-    def _is_busy(self, now: float) -> bool:
-        """Whether events arrive faster than at `busy_rate`."""
-        tuning = self._tuning
-        return self._pending_events > tuning.busy_rate * max(now - self._pending_since, tuning.max_delay)
+        schedule = self._schedule
+        return schedule.is_full or (self._has_pending() and schedule.is_due(time.monotonic(), has_more=has_more))
 
     def _flush(self, *, write_all: bool = False) -> None:
         """Write pending changes and acknowledge them. While the rate is high, unfinished tasks are held back unless
         `write_all`."""
         now = time.monotonic()
         held_until = now - self._tuning.hold_delay
-        hold = not write_all and self._is_busy(now)
+        hold = not write_all and self._schedule.is_busy(now)
         due: list[_CachedTask] = []
         held: list[_CachedTask] = []
         for entry in self._pending.values():
@@ -380,7 +304,7 @@ class Recorder:
         changed = [entry for entry in due if entry.key is not None and entry.task != entry.stored]
         # Tasks that are stored separately stay there, because their events are acknowledged.
         store_held = self._has_held_tasks or (
-            self._pending_messages * self._tuning.small_message_events > self._pending_events
+            self._schedule.messages * self._tuning.small_message_events > self._schedule.events
         )
         acknowledged = self._token if store_held or not held else held[0].token - 1
         # An event is counted in the write that contains its effect on the task: a redelivered event changes nothing.
@@ -414,11 +338,7 @@ class Recorder:
         self._remove_old_workers()
         self._worker_event_counts = EventCounts()
         self._pending_gaps = []
-        self._pending_events = self._pending_bytes = self._pending_messages = 0
-        self._pending_since = ended = time.monotonic()
-        tuning = self._tuning
-        self._next_write = ended + min((ended - now) * (1 / tuning.write_share - 1), tuning.max_delay)
-        self._next_held_write = ended + tuning.busy_delay if held else 0.0
+        self._schedule.end_write(now, time.monotonic(), has_held_tasks=bool(held))
         self._has_held_tasks = bool(batch.parked)
         self._acknowledged = acknowledged
         self._capture.ack(self._acknowledged)
@@ -478,7 +398,7 @@ class Recorder:
         now = time.monotonic()
         if now >= self._next_status:
             self._next_status = now + self._tuning.status_interval
-            if self._pending_workers and not self._pending_events:
+            if self._pending_workers and not self._schedule.events:
                 self._flush()
             self._write_status()
         if now >= self._next_prune:
@@ -488,7 +408,7 @@ class Recorder:
             has_more = self._retry_while_disk_full(self._writer.maintain)
             # while idle, without delay between steps
             self._next_maintenance = now + (
-                0.0 if has_more and not self._pending_events else self._tuning.maintenance_interval
+                0.0 if has_more and not self._schedule.events else self._tuning.maintenance_interval
             )
 
     def _write_status(self, *, running: bool = True) -> None:
@@ -511,41 +431,3 @@ class Recorder:
         Not every source reports these times."""
         times = (capture.get("complete_until", self._received_until), capture.get("confirmed_at"))
         return min((at for at in times if at is not None), default=None)
-
-
-class _StatusMeter:
-    """Statistics of the recorder for its status."""
-
-    def __init__(self) -> None:
-        self.since = time.time()
-        self.events = 0
-        self.batches = 0
-        self.last_event: float | None = None
-        self.lag = 0.0
-        self.error: str | None = None
-        self.removed_workers = 0
-        self._events_before = 0
-        self._at = time.monotonic()
-
-    def add(self, batch: CapturedBatch) -> None:
-        """Count the events of a batch; one of unreadable messages has none."""
-        self.events += len(batch.events)
-        if batch.events:
-            self.last_event = batch.received
-
-    def status(self, now: float) -> Mapping[str, Any]:
-        at = time.monotonic()
-        rate = (self.events - self._events_before) / max(at - self._at, 0.001)
-        self._events_before, self._at = self.events, at
-        return {
-            "pid": os.getpid(),
-            "since": self.since,
-            "at": now,
-            "events": self.events,
-            "events_per_second": round(rate, 1),
-            "batches": self.batches,
-            "last_event": self.last_event,
-            "lag": round(self.lag, 3),
-            "trouble": self.error,
-            "removed_workers": self.removed_workers,
-        }
