@@ -74,16 +74,16 @@ class Recordings:
         CaptureSession(self.app, None).send(*uuids)
 
 
-def test_first_start_of_a_store_makes_no_gap(redis_server: Redis, tmp_path: Path) -> None:
-    recordings = Recordings(redis_server, tmp_path / "store")
+def test_first_start_of_a_store_makes_no_gap(module_redis: Redis, tmp_path: Path) -> None:
+    recordings = Recordings(module_redis, tmp_path / "store")
     with recordings.recording():
         recordings.send("one")
         wait_for("the event", lambda: recordings.count() == 1)
     assert recordings.gaps() == []
 
 
-def test_time_in_which_the_recorder_was_stopped_is_a_gap_on_redis(redis_server: Redis, tmp_path: Path) -> None:
-    recordings = Recordings(redis_server, tmp_path / "store")
+def test_time_in_which_the_recorder_was_stopped_is_a_gap_on_redis(module_redis: Redis, tmp_path: Path) -> None:
+    recordings = Recordings(module_redis, tmp_path / "store")
     with recordings.recording():
         recordings.send("one")
         wait_for("the event", lambda: recordings.count() == 1)
@@ -99,8 +99,8 @@ def test_time_in_which_the_recorder_was_stopped_is_a_gap_on_redis(redis_server: 
     assert starting <= gap.end <= starting + 5
 
 
-def test_time_after_a_crash_of_the_recorder_is_a_gap_on_redis(redis_server: Redis, tmp_path: Path) -> None:
-    recordings = Recordings(redis_server, tmp_path / "store")
+def test_time_after_a_crash_of_the_recorder_is_a_gap_on_redis(module_redis: Redis, tmp_path: Path) -> None:
+    recordings = Recordings(module_redis, tmp_path / "store")
     code = (
         "import pickle, sys, threading; from flower.recorder_process import run_recorder;"
         "run_recorder(pickle.load(sys.stdin.buffer), threading.Event(), lambda: None)"

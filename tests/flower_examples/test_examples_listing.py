@@ -11,8 +11,10 @@ import pytest
 from flower.events import Events
 from flower.utils.search import parse_search_terms, satisfies_search_terms
 from flower.utils.tasks import TASK_STATES, as_dict, get_task_by_id, iter_tasks, sort_keys, sort_tasks
+from tests.helpers.celery_app import make
+from tests.helpers.celery_worker import Worker
 from tests.helpers.clusters import Cluster
-from tests.helpers.servers import wait_for
+from tests.helpers.servers import Redis, wait_for
 
 FILTERING = """
 from flower.utils.tasks import iter_tasks, get_task_by_id
@@ -143,11 +145,18 @@ ENDED = 14
 
 
 @pytest.fixture(scope="module")
-def watched(redis_cluster: Cluster) -> Iterator[Events]:
+def own_cluster(module_redis: Redis) -> Iterator[Cluster]:
+    app = make(module_redis.url, module_redis.url)
+    with Worker(app) as worker:
+        yield Cluster(app, worker)
+
+
+@pytest.fixture(scope="module")
+def watched(own_cluster: Cluster) -> Iterator[Events]:
     """Events after ten successes, two failures, a retried task and a slow one."""
-    tasks = redis_cluster.app.tasks
-    # The result backend has results of other tests, which a search after a gap would find.
-    with Events(redis_cluster.app, None, reconcile=False) as events:
+    tasks = own_cluster.app.tasks
+    # Events only: what else reconciliation finds depends on the time that the start takes.
+    with Events(own_cluster.app, None, reconcile=False) as events:
         capture = lambda: events.store.recorder_status().get("capture", {})  # noqa: E731
         wait_for("capture", lambda: bool(capture().get("connected")))
         sent = [tasks["shop.add"].delay(number, 1).id for number in range(10)]
@@ -169,16 +178,16 @@ def example(code: str, **names: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("io_loop", [None, object()])
-def test_filtering(redis_cluster: Cluster, io_loop: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filtering(own_cluster: Cluster, io_loop: object, capsys: pytest.CaptureFixture[str]) -> None:
     """An `Events` that was never started has no tasks."""
-    made = example(FILTERING, celery_app=redis_cluster.app, io_loop=io_loop)
+    made = example(FILTERING, celery_app=own_cluster.app, io_loop=io_loop)
     assert capsys.readouterr().out == "Found 0 failed tasks\n"
     assert (made["worker_tasks"], made["recent_tasks"]) == ([], [])
 
 
-def test_filtering_live(watched: Events, redis_cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filtering_live(watched: Events, own_cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     code = FILTERING.replace("events = Events(celery_app, io_loop)", "")
-    made = example(code.replace("celery@worker1", redis_cluster.worker.hostname), events=watched)
+    made = example(code.replace("celery@worker1", own_cluster.worker.hostname), events=watched)
     assert capsys.readouterr().out == "Found 2 failed tasks\n"
     assert len(made["worker_tasks"]) == len(made["recent_tasks"]) == ENDED
     received = [task["received"] for task in made["recent_tasks"]]
@@ -186,7 +195,7 @@ def test_filtering_live(watched: Events, redis_cluster: Cluster, capsys: pytest.
     failed = made["failed_tasks"][0]
     assert failed["exception"] == "ValueError('error in database connection')"
     assert failed["args"] == ["error in database connection"]
-    assert failed["hostname"] == failed["worker"]["hostname"] == redis_cluster.worker.hostname
+    assert failed["hostname"] == failed["worker"]["hostname"] == own_cluster.worker.hostname
     assert failed["worker"]["sw_ident"] == "py-celery"
 
 

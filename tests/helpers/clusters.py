@@ -17,6 +17,14 @@ class Cluster:
     worker: Worker
 
 
+@pytest.fixture(scope="module")
+def module_redis() -> Iterator[Redis]:
+    """A broker of one module, for tests that count all tasks: on the broker of the session, the workers of other
+    modules send events as well."""
+    with Redis() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def redis_cluster(redis_server: Redis) -> Iterator[Cluster]:
     app = make(redis_server.url, redis_server.url)

@@ -73,8 +73,8 @@ class DrainedRecordings(Recordings):
 
 
 @pytest.fixture
-def recordings(redis_server: Redis, tmp_path: Path) -> Iterator[DrainedRecordings]:
-    made = DrainedRecordings(redis_server, tmp_path / "store")
+def recordings(module_redis: Redis, tmp_path: Path) -> Iterator[DrainedRecordings]:
+    made = DrainedRecordings(module_redis, tmp_path / "store")
     yield made
     if made.process is not None and made.process.poll() is None:
         made.kill()
@@ -285,10 +285,10 @@ def test_sockets_of_killed_drains_are_removed(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_long_path_of_a_store(redis_server: Redis, tmp_path: Path) -> None:
+def test_long_path_of_a_store(module_redis: Redis, tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
-    recordings = DrainedRecordings(redis_server, folder / "store", drain_linger=0.0)
+    recordings = DrainedRecordings(module_redis, folder / "store", drain_linger=0.0)
     recordings.start()
     recordings.send("one")
     recordings.wait_for_count(1)
@@ -315,8 +315,8 @@ def test_signal_to_the_recorder_is_a_planned_stop(recordings: DrainedRecordings)
     drain.wait(60)
 
 
-def test_recorder_receives_itself_if_no_drain_can_be_started(redis_server: Redis, tmp_path: Path) -> None:
-    recordings = DrainedRecordings(redis_server, tmp_path / "store")
+def test_recorder_receives_itself_if_no_drain_can_be_started(module_redis: Redis, tmp_path: Path) -> None:
+    recordings = DrainedRecordings(module_redis, tmp_path / "store")
     with recordings.recording():
         pass
     for link in find_drains(str(tmp_path / "store" / "drain")):
