@@ -25,6 +25,7 @@ class FakeCapture:
         self.batches: deque[CapturedBatch] = deque()
         self.acknowledged = 0
         self.stopped = False
+        self.connected = True
         self._token = 0
 
     def give(self, *events: Event, gap: Gap | None = None, messages: int = 0) -> int:
@@ -51,7 +52,7 @@ class FakeCapture:
         self.stopped = True
 
     def status(self) -> dict[str, object]:
-        return {"connected": True}
+        return {"connected": self.connected}
 
 
 class DiskFullWriter(MemoryWriter):
@@ -354,6 +355,18 @@ def test_workers_beyond_the_maximum_are_removed_oldest_first() -> None:
         # a worker that was removed is recorded again with its next event
         bench.capture.give(Event(type="worker-heartbeat", timestamp=1.0, hostname="w0", freq=2.0))
         until(lambda: "w0" in bench.reader.workers())
+
+
+def test_a_connection_is_reported_before_its_events() -> None:
+    bench = RecorderBench(RecorderTuning(status_interval=600.0))
+    bench.capture.connected = False
+    with bench:
+        until(lambda: "capture" in bench.reader.recorder_status())
+        assert bench.reader.recorder_status()["capture"]["connected"] is False
+        bench.capture.connected = True
+        bench.capture.give(event("received", "a"))
+        until(lambda: bench.task("a") is not None)
+        assert bench.reader.recorder_status()["capture"]["connected"] is True
 
 
 def test_status_names_the_labels_of_metrics_that_are_full() -> None:

@@ -111,6 +111,8 @@ class Recorder:
         self._clocks = ClockOffsets()
         self._clocks.restore({name: worker.clock_offset for name, worker in self._workers.items()})
         self._next_status = 0.0
+        #: according to the last status
+        self._is_connected = False
         self._next_prune = time.monotonic() + 1.0
         self._next_maintenance = 0.0
 
@@ -121,6 +123,7 @@ class Recorder:
         try:
             while not stop.is_set():
                 batch = self._capture.read(self._find_read_timeout())
+                self._report_connection()
                 if batch is not None:
                     self._apply_batch(batch)
                 self._received_until = self._clock() if batch is None else batch.received
@@ -411,8 +414,15 @@ class Recorder:
                 0.0 if has_more and not self._schedule.events else self._tuning.maintenance_interval
             )
 
+    def _report_connection(self) -> None:
+        """Write the status when the broker is connected, before its first events: until then, workers are unknown
+        because the broker is unreachable."""
+        if not self._is_connected and self._capture.status().get("connected"):
+            self._write_status()
+
     def _write_status(self, *, running: bool = True) -> None:
         capture = self._capture.status()
+        self._is_connected = bool(capture.get("connected"))
         if capture.get("connected") and (until := self._find_current_time(capture)) is not None:
             self._freshness.advance(until)
         self._writer.set_status(
