@@ -1,6 +1,9 @@
 """The backlog of the text index contains the texts of rows as they are stored."""
 
+from contextlib import closing
 from pathlib import Path
+
+import apsw
 
 from flower.records import SUCCESS, Task
 from flower.store.protocols import Batch
@@ -36,3 +39,19 @@ def test_texts_are_joined_and_indexed_rows_are_not_pending(tmp_path: Path) -> No
         assert [row.key for row in backlog.list_pending(10)] == [keys[1]]
     finally:
         backlog.close()
+
+
+def test_rows_with_values_of_other_types_are_not_indexed(tmp_path: Path) -> None:
+    directory = StoreDirectory(tmp_path / "store")
+    writer = SqliteWriter(directory, text_index=False)
+    try:
+        keys = writer.write(Batch(new=[Task(uuid=name, state=SUCCESS, args="(1,)", kwargs="{}") for name in "ab"]))
+    finally:
+        writer.close()
+    with closing(apsw.Connection(str(directory.segment_path(1)))) as connection:
+        connection.execute("UPDATE task SET args = x'ff' WHERE id = ?", (keys[0],))
+    with closing(IndexBacklog(directory)) as backlog:
+        backlog.set_blocks("one", frozenset({7}))
+        assert [row.key for row in backlog.list_pending(10)] == [keys[1]]
+        # searches read it: it is not pending again
+        assert [row.key for row in backlog.list_pending(10)] == [keys[1]]

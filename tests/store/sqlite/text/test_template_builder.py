@@ -111,6 +111,40 @@ def test_changed_rows_are_split_again(path: Path, writer: Writer, build: Build) 
     assert (after.versions[30:40] == before.versions[30:40]).all()
 
 
+def test_rows_that_are_read_for_the_index_are_not_read_again(
+    path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template_builder, "MIN_QUIET_ROWS", 20)
+    add(writer, range(90))
+    with closing(IndexBacklog(StoreDirectory(path))) as backlog:
+        generation = read_generation(path / "text")
+        assert generation is not None
+        backlog.set_blocks(generation.name, frozenset())
+        assert len(backlog.list_pending(19)) == 19
+        # these are too few to learn from, and the others will be read for the index soon
+        assert not backlog.build_templates()
+        assert len(backlog.list_pending(90)) == 90
+        monkeypatch.setattr(template_builder, "_SELECT_TEXTS", "SELECT no_such_column FROM task")
+        assert backlog.build_templates()
+        assert not backlog.build_templates()
+    content = templates(path)
+    assert np.count_nonzero(content.versions) == 90
+    assert content.numbers["args"].tolist() == [FIRST_TEMPLATE] * 90
+
+
+def test_rows_of_several_segments_are_read_once(path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template_builder, "MIN_QUIET_ROWS", 20)
+    add(writer, range(390))
+    with closing(IndexBacklog(StoreDirectory(path))) as backlog:
+        generation = read_generation(path / "text")
+        assert generation is not None
+        backlog.set_blocks(generation.name, frozenset())
+        assert len(backlog.list_pending(1_000)) == 390
+        backlog.build_templates()
+    assert sorted(list_template_files(path / "text")) == [1, 2, 3, 4]
+    assert np.count_nonzero(templates(path, 4).versions) == 90
+
+
 @pytest.mark.parametrize("damage", ["cut off", "changed", "empty", "another file", "deleted"])
 def test_damaged_file_is_built_again(
     path: Path, writer: Writer, build: Build, damage: str, caplog: pytest.LogCaptureFixture

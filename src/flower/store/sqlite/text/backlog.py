@@ -33,7 +33,7 @@ NOT_INDEXED_BLOCK: Final = 65_535
 #: A task that is not in a final state is indexed when it has not changed for this many seconds: it may end soon.
 UNFINISHED_TASK_DELAY: Final = 30.0
 _FINAL_STATE_IDS: Final = np.array(sorted(STATE_IDS[state] for state in FINAL_STATES), np.uint32)
-_SELECT_TEXTS: Final = f"SELECT id, concat_ws(char(10), {', '.join(INDEXED_COLUMNS)}) FROM task"
+_SELECT_TEXTS: Final = f"SELECT id, {', '.join(INDEXED_COLUMNS)} FROM task"
 
 
 class _IdleSegment(NamedTuple):
@@ -57,6 +57,8 @@ class IndexBacklog:
         self._readable = np.array([NOT_INDEXED_BLOCK], np.uint16)
         self._idle_segments: dict[int, _IdleSegment] = {}
         self._has_delayed_rows = False
+        #: whether the last `list_pending` returned only a part of the pending rows
+        self._has_more = False
         self._template_builder = TemplateBuilder(directory, self._pool, self._open_columns)
 
     def set_blocks(self, generation: str, readable: frozenset[int]) -> None:
@@ -80,11 +82,12 @@ class IndexBacklog:
                 hint="free disk space; the remaining space is reserved for tasks",
             )
         pending: list[PendingText] = []
-        self._has_delayed_rows = False
+        self._has_delayed_rows = self._has_more = False
         catalog = self._meta.catalog()
         self._retain({segment.number for segment in catalog})
         for segment in reversed(catalog.segments):
             if len(pending) >= limit:
+                self._has_more = True
                 break
             idle = self._idle_segments.get(segment.number)
             if idle is not None and idle.sequence == segment.sequence and time.monotonic() < idle.check_at:
@@ -107,7 +110,7 @@ class IndexBacklog:
                 self._record_block(file, chosen, block)
 
     def build_templates(self) -> bool:
-        return self._template_builder.build_step(self._meta.catalog(), self._generation)
+        return self._template_builder.build_step(self._meta.catalog(), self._generation, may_read=not self._has_more)
 
     def close(self) -> None:
         self._files.clear()
@@ -143,6 +146,7 @@ class IndexBacklog:
             file.release()
             return []
         chosen = ready[:limit]
+        self._has_more |= len(chosen) < len(ready)
         # the versions are read before the texts: a row that changes in between is indexed again
         versions = dict(zip((chosen + file.first).tolist(), file["version"][chosen].tolist(), strict=True))
         return self._read_texts(segment, file, versions)
@@ -173,7 +177,7 @@ class IndexBacklog:
 
     def _read_texts(self, segment: SegmentInfo, file: ColumnFile, versions: dict[int, int]) -> list[PendingText]:
         pending: list[PendingText] = []
-        #: too long, or unreadable: searches read these rows
+        #: too long, damaged or unreadable: searches read these rows
         not_indexed: list[tuple[int, int]] = []
         characters = 0
         keys = list(versions)
@@ -184,13 +188,20 @@ class IndexBacklog:
                     rows = connection.rows_by_id(_SELECT_TEXTS, chunk)
                     unreadable = set(chunk).difference(row[0] for row in rows) if len(rows) < len(chunk) else ()
                     not_indexed += [(key, versions[key]) for key in unreadable]
-                    for key, text in rows:
+                    self._template_builder.add_rows(segment, self._generation, file, versions, rows)
+                    for key, *texts in rows:
+                        try:
+                            text = "\n".join([text for text in texts if text is not None])
+                        except TypeError:  # a damaged row can contain values of other types
+                            not_indexed.append((key, versions[key]))
+                            continue
                         if len(text) > MAX_INDEXED_CHARACTERS:
                             not_indexed.append((key, versions[key]))
                         else:
                             pending.append(PendingText(key, versions[key], text))
                             characters += len(text)
                     if characters > MAX_COMMIT_CHARACTERS:
+                        self._has_more |= start + 2_000 < len(keys)
                         break
         except SegmentUnavailable:
             self._has_delayed_rows = True

@@ -1,19 +1,22 @@
 """Builds the template files of segments, beside the writer, in steps of well under a second.
 
 Rows that are not in the file of their segment, or have changed since, are read by searches. So a file is extended when
-there are many of these, and once more when the segment no longer changes.
+there are many of these, and once more when the segment no longer changes. Rows that are read for the text index are
+split at the same time, so that they are read once; they are in the next file.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from flower.store.sqlite.catalog import Catalog, SegmentInfo
 from flower.store.sqlite.columns.column_file import ColumnFile
+from flower.store.sqlite.connection import Row
 from flower.store.sqlite.connection_pool import Deadline, SegmentPool, SegmentUnavailable
 from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.text.template_file import (
@@ -38,7 +41,22 @@ _MAX_STEP_ROWS: Final = 20_000
 _CHUNK_ROWS: Final = 2_000
 #: seconds between two checks of a segment
 _CHECK_INTERVAL: Final = 5.0
+#: segments whose templates are kept in memory: at a change of segments, the last two receive rows
+_MAX_EXTENDED: Final = 2
 _SELECT_TEXTS: Final = f"SELECT id, {', '.join(TEMPLATE_COLUMNS)} FROM task"
+
+_NO_SLOTS: Final = np.zeros(0, np.int64)
+
+#: inode, modification time and size of a file
+_Stamp = tuple[int, int, int]
+
+
+def _read_stamp(path: Path) -> _Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @dataclass
@@ -48,6 +66,59 @@ class _SegmentState:
     #: monotonic time since which the segment has this sequence
     since: float
     check_at: float = 0.0
+
+
+class _ExtendedTemplates:
+    """The templates of a segment in memory, to be written to its file."""
+
+    def __init__(self, generation: str, columns_id: int, content: SegmentTemplates | None) -> None:
+        self.generation, self.columns_id = generation, columns_id
+        count = 0 if content is None else content.count
+        self.versions: Numbers = np.zeros(count, np.uint16) if content is None else content.versions.astype(np.uint16)
+        self._numbers: dict[str, Numbers] = {}
+        self._splitters: dict[str, TemplateSplitter] = {}
+        for name in TEMPLATE_COLUMNS:
+            known = np.zeros(count, np.uint16) if content is None else content.numbers[name].astype(np.uint16)
+            self._numbers[name] = known
+            self._splitters[name] = TemplateSplitter(name, None if content is None else content.templates[name])
+        #: whether rows were split, from the first of which the splitters learned
+        self.has_rows = content is not None
+        #: rows that were split and are not in the file
+        self.unwritten = 0
+        #: state of the file; None: there is none
+        self.stamp: _Stamp | None = None
+
+    def grow(self, count: int) -> None:
+        """Add slots for rows that are not split."""
+        if (added := count - len(self.versions)) > 0:
+            self.versions = np.concatenate([self.versions, np.zeros(added, np.uint16)])
+            for name, numbers in self._numbers.items():
+                self._numbers[name] = np.concatenate([numbers, np.full(added, UNKNOWN, np.uint16)])
+
+    def split(self, slots: Any, versions: Any, texts: Sequence[Sequence[object]]) -> None:
+        """Split the texts of these rows, one sequence for each column. `versions`: read before the texts."""
+        self.grow(int(slots.max(initial=-1)) + 1)
+        for name, values in zip(TEMPLATE_COLUMNS, texts, strict=True):
+            splitter = self._splitters[name]
+            if not self.has_rows:
+                splitter.learn_vocabulary(values)
+            self._numbers[name][slots] = splitter.find_numbers(values)
+            if splitter.is_full:
+                self._numbers[name] = splitter.remove_rare(self._numbers[name])
+        self.has_rows = True
+        self.versions[slots] = versions
+        self.unwritten += len(slots)
+
+    def remove(self, slots: Any, versions: Any) -> None:
+        """Mark rows as unsplit, whose texts cannot be read."""
+        self.versions[slots] = versions
+        self.unwritten += len(slots)
+        for numbers in self._numbers.values():
+            numbers[slots] = UNKNOWN
+
+    def result(self) -> SegmentTemplates:
+        templates = {name: splitter.result() for name, splitter in self._splitters.items()}
+        return SegmentTemplates(self.generation, self.columns_id, self.versions, dict(self._numbers), templates)
 
 
 class TemplateBuilder:
@@ -60,9 +131,55 @@ class TemplateBuilder:
         self._pool = pool
         self._open_columns = open_columns
         self._states: dict[int, _SegmentState] = {}
+        #: by segment number, the one used last at the end
+        self._extended: dict[int, _ExtendedTemplates] = {}
 
-    def build_step(self, catalog: Catalog, generation: str) -> bool:
-        """Extend the file of one segment; return whether there was one to extend. Raises OSError."""
+    def add_rows(
+        self,
+        segment: SegmentInfo,
+        generation: str,
+        columns: ColumnFile,
+        versions: Mapping[int, int],
+        rows: Sequence[Row],
+    ) -> None:
+        """Split rows that were read for the text index: key, then the texts of TEMPLATE_COLUMNS. `versions`: by key,
+        read before the texts."""
+        extended = self._open(segment, generation, columns)
+        extended.grow(max(versions, default=segment.first - 1) - segment.first + 1)
+        known = extended.versions
+        new_rows = [row for row in rows if known[row[0] - segment.first] != versions[row[0]]]
+        # the splitters must not learn from a few rows
+        if new_rows and (extended.has_rows or len(new_rows) >= MIN_QUIET_ROWS):
+            keys, *texts = zip(*new_rows, strict=True)
+            slots = np.array(keys, np.int64) - segment.first
+            extended.split(slots, np.array([versions[key] for key in keys], np.uint16), texts)
+
+    def _open(self, segment: SegmentInfo, generation: str, columns: ColumnFile) -> _ExtendedTemplates:
+        """Return the templates of a segment with those of its file."""
+        extended = self._extended.pop(segment.number, None)
+        stamp = _read_stamp(template_path(self._path, segment.number))
+        wanted = (generation, columns.instance_id, stamp)
+        if extended is None or (extended.generation, extended.columns_id, extended.stamp) != wanted:
+            content = self._read(segment, generation, columns)
+            extended = _ExtendedTemplates(generation, columns.instance_id, content)
+            extended.stamp = stamp
+        self._extended[segment.number] = extended
+        if len(self._extended) > _MAX_EXTENDED:
+            number = next(iter(self._extended))
+            self._write(number, self._extended.pop(number))
+        return extended
+
+    def _write(self, number: int, extended: _ExtendedTemplates) -> None:
+        if extended.unwritten:
+            path = template_path(self._path, number)
+            write_templates(path, extended.result())
+            extended.unwritten, extended.stamp = 0, _read_stamp(path)
+
+    def build_step(self, catalog: Catalog, generation: str, *, may_read: bool = True) -> bool:
+        """Extend the file of one segment; return whether there was one to extend. Raises OSError.
+
+        Without `may_read`, only by rows that were added: others will be added soon.
+        """
         numbers = {segment.number for segment in catalog}
         if not self._states.keys() <= numbers or not self._states:
             self._states = {number: state for number, state in self._states.items() if number in numbers}
@@ -75,7 +192,7 @@ class TemplateBuilder:
                 state = self._states[segment.number] = _SegmentState(generation, segment.sequence, now, check_at)
             if now < state.check_at:
                 continue
-            if self._extend(segment, state, now):
+            if self._extend(segment, state, now, may_read=may_read):
                 return True
         return False
 
@@ -84,36 +201,34 @@ class TemplateBuilder:
             if number not in numbers:
                 path.unlink(missing_ok=True)
 
-    def _extend(self, segment: SegmentInfo, state: _SegmentState, now: float) -> bool:
+    def _extend(self, segment: SegmentInfo, state: _SegmentState, now: float, *, may_read: bool) -> bool:
         columns = self._open_columns(segment)
         if columns is None:
             state.check_at = now + _CHECK_INTERVAL
             return False
         is_quiet = now - state.since >= QUIET_SECONDS
         count = segment.next - segment.first
-        content = self._read(segment, state.generation, columns)
+        extended = self._open(segment, state.generation, columns)
+        extended.grow(count)
         # the versions are read before the texts: a row that changes in between is split again
         live, versions = columns.read_consistent(
             lambda: (columns["live"][:count] == 1, columns["version"][:count].copy())
         )
         columns.release()
-        known = np.zeros(count, np.uint16)
-        if content is not None:
-            common = min(count, content.count)
-            known[:common] = content.versions[:common]
-        changed = np.flatnonzero(live & (known != versions))
-        if len(changed) < (MIN_QUIET_ROWS if is_quiet else MIN_CHANGED_ROWS):
+        changed = np.flatnonzero(live & (extended.versions[:count] != versions)) if may_read else _NO_SLOTS
+        if len(changed) + extended.unwritten < (MIN_QUIET_ROWS if is_quiet else MIN_CHANGED_ROWS):
             # while it is quiet, the segment is checked again when its sequence changes
-            state.check_at = now + 3600.0 if is_quiet else now + _CHECK_INTERVAL
+            state.check_at = now + (3600.0 if is_quiet and may_read else _CHECK_INTERVAL)
+            if is_quiet and may_read:
+                del self._extended[segment.number]
             return False
-        slots = changed[:_MAX_STEP_ROWS]
-        known[slots] = versions[slots]
+        slots = changed[: max(0, _MAX_STEP_ROWS - extended.unwritten)]
         try:
-            extended = self._split(segment, content, slots, known, state.generation, columns.instance_id)
+            self._split(segment, extended, slots, versions[slots])
         except SegmentUnavailable:
             state.check_at = now + _CHECK_INTERVAL
             return False
-        write_templates(template_path(self._path, segment.number), extended)
+        self._write(segment.number, extended)
         return True
 
     def _read(self, segment: SegmentInfo, generation: str, columns: ColumnFile) -> SegmentTemplates | None:
@@ -128,39 +243,14 @@ class TemplateBuilder:
         is_current = (content.generation, content.columns_id) == (generation, columns.instance_id)
         return content if is_current else None
 
-    def _split(
-        self,
-        segment: SegmentInfo,
-        content: SegmentTemplates | None,
-        slots: Any,
-        versions: Numbers,
-        generation: str,
-        columns_id: int,
-    ) -> SegmentTemplates:
-        """Return the templates with those of the rows in these slots. Raises SegmentUnavailable."""
-        numbers: dict[str, Numbers] = {}
-        splitters: dict[str, TemplateSplitter] = {}
-        for name in TEMPLATE_COLUMNS:
-            numbers[name] = np.full(len(versions), UNKNOWN, np.uint16)
-            if content is not None:
-                common = min(len(versions), content.count)
-                numbers[name][:common] = content.numbers[name][:common]
-            splitters[name] = TemplateSplitter(name, None if content is None else content.templates[name])
-            numbers[name][slots] = UNKNOWN
+    def _split(self, segment: SegmentInfo, extended: _ExtendedTemplates, slots: Any, versions: Any) -> None:
+        """Split the rows in these slots. Raises SegmentUnavailable."""
         for start in range(0, len(slots), _CHUNK_ROWS):
-            keys = (slots[start : start + _CHUNK_ROWS] + segment.first).tolist()
+            chunk, chunk_versions = slots[start : start + _CHUNK_ROWS], versions[start : start + _CHUNK_ROWS]
             with self._pool.acquire(segment, Deadline(None)) as connection:
-                rows = connection.rows_by_id(_SELECT_TEXTS, keys)
-            if not rows:
-                continue
-            ids, *texts = zip(*rows, strict=True)
-            read_slots = np.array(ids, np.int64) - segment.first
-            for name, values in zip(TEMPLATE_COLUMNS, texts, strict=True):
-                splitter = splitters[name]
-                if content is None and start == 0:
-                    splitter.learn_vocabulary(values)
-                numbers[name][read_slots] = splitter.find_numbers(values)
-                if splitter.is_full:
-                    numbers[name] = splitter.remove_rare(numbers[name])
-        templates = {name: splitter.result() for name, splitter in splitters.items()}
-        return SegmentTemplates(generation, columns_id, versions, numbers, templates)
+                rows = connection.rows_by_id(_SELECT_TEXTS, (chunk + segment.first).tolist())
+            extended.remove(chunk, chunk_versions)
+            if rows:
+                keys, *texts = zip(*rows, strict=True)
+                read = np.array(keys, np.int64) - segment.first
+                extended.split(read, chunk_versions[np.searchsorted(chunk, read)], texts)

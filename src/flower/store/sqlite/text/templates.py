@@ -185,17 +185,17 @@ class TemplateSplitter:
         return number
 
     def _split_lines(self, folded: bytes) -> bytes:
+        """Positions in the code keep their digits. Other lines are cached without theirs, which differ in each text."""
         lines = self._lines
         if len(lines) >= _MAX_CACHED:
             lines.clear()
-        parts = []
-        for line in folded.split(b"\n"):
+        parts = folded.split(b"\n")
+        for index, line in enumerate(folded.translate(_ZERO_DIGITS).split(b"\n")):
             template = lines.get(line)
             if template is None:
-                is_position = _CODE_POSITION.match(line)
-                template = line if is_position else self._replace_variables(line.translate(_ZERO_DIGITS))
-                lines[line] = template
-            parts.append(template)
+                template = lines[line] = b"" if _CODE_POSITION.match(line) else self._replace_variables(line)
+            if template:
+                parts[index] = template
         return b"\n".join(parts)
 
     def _replace_variables(self, folded: bytes) -> bytes:
