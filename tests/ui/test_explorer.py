@@ -143,7 +143,7 @@ def test_facets_write_the_query(visit: Visit, run: Run) -> None:
 def test_brush(visit: Visit, run: Run) -> None:
     run("shop.add", 1, 2)
     page = visit("/tasks")
-    over = page.locator(".hist .u-over")
+    over = page.locator(".hist .plot-over")
     box = over.bounding_box()
     assert box
     y = box["y"] + 40
@@ -322,7 +322,7 @@ def test_axe(visit: Visit, run: Run, theme: str, size: tuple[int, int]) -> None:
     run("shop.fail", "declined", state="FAILURE")
     page = visit("/tasks", theme=theme, size=size)
     expect(page.locator(".gr").first).to_be_visible()
-    expect(page.locator(".hist canvas")).to_be_visible()
+    expect(page.locator(".hist .plot svg")).to_be_visible()
     assert violations(page) == []
     page.locator(".gr .ck").first.click()
     expect(page.get_by_role("toolbar")).to_be_visible()

@@ -77,7 +77,8 @@ def test_module_preload(live: WebServer) -> None:
     preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', page))
     for name in preloaded:
         folder = name.rsplit("/", 1)[0]
-        for target in re.findall(r"""^(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]""", live.http.get(name).text, re.M):
+        script = live.http.get(name).text
+        for target in re.findall(r"""^(?:import|export)\b[^;'"()]*?['"](\.[^'"]+)['"]""", script, re.M):
             parts = f"{folder}/{target}".split("/")
             path: list[str] = []
             for part in parts:

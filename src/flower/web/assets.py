@@ -4,6 +4,7 @@ The version is a hash of all files: modules import each other by relative URLs, 
 of all."""
 
 import gzip
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,9 @@ _STATIC: Final = Path(__file__).parent / "static"
 #: The source files, and the bundle that `scripts/bundle` joins and minifies for a release.
 SOURCES: Final = _STATIC / "ui"
 BUNDLE: Final = _STATIC / "ui-bundle"
+
+#: In the bundle: the file that contains a module, by the name of the module in the sources.
+_BUNDLED_MODULES: Final = "modules.json"
 
 #: Relative to the root of the server.
 ASSETS_PREFIX: Final = "/static/ui"
@@ -58,14 +62,16 @@ class Asset:
 class Assets:
     version: str
     files: dict[str, Asset]
+    #: the files of the modules of pages, by their names in the sources; empty if each is a file of that name
+    bundled_modules: dict[str, str]
 
     def url(self, root: str, name: str) -> str:
         return f"{root}{ASSETS_PREFIX}/{self.version}/{name}"
 
     def module_closure(self, *entries: str) -> tuple[str, ...]:
-        """The modules and all their static imports, so that a browser can load them in parallel."""
+        """The files of the modules and of all their static imports, so that a browser can load them in parallel."""
         modules: dict[str, None] = {}
-        pending = list(entries)
+        pending = [self.bundled_modules.get(entry, entry) for entry in entries]
         while pending:
             name = pending.pop(0)
             if name in modules or name not in self.files:
@@ -85,7 +91,10 @@ def load_assets(directory: Path) -> Assets:
     digest = sha256()
     for name, asset in files.items():
         digest.update(f"{name}\0{len(asset.body)}\0".encode() + asset.body)
-    return Assets(digest.hexdigest()[:12], files)
+    bundled_modules = directory / _BUNDLED_MODULES
+    return Assets(
+        digest.hexdigest()[:12], files, json.loads(bundled_modules.read_bytes()) if bundled_modules.is_file() else {}
+    )
 
 
 @cache

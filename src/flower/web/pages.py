@@ -37,7 +37,7 @@ SHELL_POLICY: Final = (
 
 #: Style sheets in the order of the cascade.
 STYLE_SHEETS: Final = (
-    "vendor/uplot.css", "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/panels.css",
+    "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/panels.css",
     "css/states.css", "css/tables.css", "css/dialogs.css", "css/charts.css", "css/gaps.css", "css/search.css",
     "css/grid.css", "css/task.css", "css/timeline.css", "css/traceback.css", "css/payload.css", "css/graph.css",
     "css/overview.css", "css/failures.css", "css/workflows.css", "css/cluster.css",

@@ -3,7 +3,7 @@
 import { bootstrapData } from './bootstrapData.js';
 import { visible } from './format/text.js';
 import { href } from './router.js';
-import { T } from './strings.js';
+import * as T from './strings.js';
 
 /**
  * An error of the API or of the connection (`code` is `unreachable`, `status` 0). `position` is the

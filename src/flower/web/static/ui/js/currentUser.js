@@ -3,7 +3,7 @@
 import { get } from './api.js';
 import { bootstrapData } from './bootstrapData.js';
 import { signal } from './lib.js';
-import { T } from './strings.js';
+import * as T from './strings.js';
 
 /**
  * `GET /me`; null until loaded.

@@ -3,7 +3,7 @@
 import { moment } from './format/time.js';
 import { computed } from './lib.js';
 import { status } from './liveStream.js';
-import { T } from './strings.js';
+import * as T from './strings.js';
 
 /**
  * @typedef {{id: string | null, from: number, to: number, isOpen: boolean, reason: string, cause:

@@ -3,7 +3,7 @@
 import { age, moment } from './format/time.js';
 import { computed } from './lib.js';
 import { status } from './liveStream.js';
-import { T } from './strings.js';
+import * as T from './strings.js';
 
 /**
  * Since when the records are not current, and why; null if they are.

@@ -2,7 +2,7 @@
 import { bootstrapData } from './bootstrapData.js';
 import { int } from './format/numbers.js';
 import { span } from './format/time.js';
-import { T } from './strings.js';
+import * as T from './strings.js';
 
 export const retentionText = () =>
   T.tasks.retention(

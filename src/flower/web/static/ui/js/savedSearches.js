@@ -4,7 +4,7 @@ import { get, post, remove } from './api.js';
 import { visible } from './format/text.js';
 import { signal } from './lib.js';
 import { address, encodeSegment } from './router.js';
-import { T } from './strings.js';
+import * as T from './strings.js';
 import { toast, toastProblem } from './ui/toast.js';
 
 /**

@@ -5,7 +5,7 @@ import { duration, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useEffect, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { isRunning, TaskState } from '../ui/components.js';
 import { showDialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';

@@ -4,7 +4,7 @@ import { duration, int } from '../format/numbers.js';
 import { exceptionParts, line } from '../format/text.js';
 import { html } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import {
   isRunning,
   RowTime,

@@ -5,7 +5,7 @@ import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { selectsLost, toggleFacetValue, toggleLost } from '../search/queryText.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { STATES, TaskState } from '../ui/components.js';
 import { ErrorPanel, Skeleton } from '../ui/panels.js';
 import { useResource } from '../useResource.js';

@@ -5,7 +5,7 @@ import { gaps, gapText, separateRows } from '../gaps.js';
 import { useKeyboardShortcuts } from '../keyboardShortcuts.js';
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { encodeSegment, href, navigate } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { fitColumns } from './columns.js';
 import { RowRecycler } from './rowRecycler.js';

@@ -1,7 +1,7 @@
 // What depends on the rows of the table beside the rows: the button of waiting rows, and the messages over the table.
 
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { GridSkeleton } from './grid.js';

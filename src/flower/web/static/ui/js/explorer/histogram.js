@@ -3,7 +3,7 @@
 import { get } from '../api.js';
 import { compact, int } from '../format/numbers.js';
 import { html, useMemo } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
@@ -21,7 +21,7 @@ const INDEXES = new Map(SERIES.flatMap(({ states }, at) => states.map((state) =>
 /** The legend of the histogram, in the order of the stack from above. */
 export const LEGEND = SERIES.map(({ label, color }) => [color, label]).reverse();
 
-/** The response of `GET /histogram` as uPlot data: times, then the series of SERIES. @param {any} response */
+/** The response of `GET /histogram` as data of a chart: times, then the series of SERIES. @param {any} response */
 export function buildHistogramSeries({ span, states }) {
   if (!span?.buckets) return [[], ...SERIES.map(() => [])];
   const times = Array.from({ length: span.buckets }, (_, i) => span.start_at + i * span.width);

@@ -5,7 +5,7 @@ import { moment } from '../format/time.js';
 import { html } from '../lib.js';
 import { retentionText } from '../retention.js';
 import { setQuery } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { EmptyState } from '../ui/panels.js';
 
 export function describeRange(state) {

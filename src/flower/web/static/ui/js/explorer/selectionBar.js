@@ -5,7 +5,7 @@ import { denialReason } from '../currentUser.js';
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
 import { quoteValue } from '../search/queryText.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { exportColumns } from './columns.js';

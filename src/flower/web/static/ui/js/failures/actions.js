@@ -4,7 +4,7 @@
 import { post } from '../api.js';
 import { html, useRef, useState } from '../lib.js';
 import { encodeSegment } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { showDialog } from '../ui/dialog.js';
 import { toast, toastProblem } from '../ui/toast.js';
 

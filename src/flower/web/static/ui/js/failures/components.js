@@ -3,7 +3,7 @@
 import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 
 const TONES = { new: 'bad', regressed: 'bad', open: '', resolved: 'good', muted: 'off' };
 

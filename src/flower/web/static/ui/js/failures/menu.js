@@ -1,12 +1,12 @@
 // The actions of a failure group: buttons and menu.
 
 import { denialReason } from '../currentUser.js';
-import { startBulkAction } from '../explorer/bulkActionDialog.js';
+import { startBulkAction } from '../explorer/bulkAction.js';
 import { zone } from '../format/time.js';
 import { html } from '../lib.js';
 import { searchAddress } from '../router.js';
 import { appendTerm } from '../search/queryText.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { openMuteDialog, openResolveDialog } from './actions.js';

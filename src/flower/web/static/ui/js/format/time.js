@@ -1,5 +1,5 @@
 // Formats times (epoch seconds) in the browser's zone.
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { MISSING, pad } from './numbers.js';
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';

@@ -2,7 +2,7 @@
 
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Meter } from '../ui/components.js';
 
 const J = T.jobs;

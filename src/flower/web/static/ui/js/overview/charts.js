@@ -3,8 +3,9 @@
 import { duration, rate } from '../format/numbers.js';
 import { moment } from '../format/time.js';
 import { html, useState } from '../lib.js';
-import { T } from '../strings.js';
-import { Chart, timeExtent } from '../ui/chart.js';
+import * as T from '../strings.js';
+import { Chart } from '../ui/chart.js';
+import { timeExtent } from '../ui/chartScale.js';
 import { RangeGapNote } from '../ui/gapNote.js';
 import { Panel, Skeleton } from '../ui/panels.js';
 import { lastKnown } from './series.js';

@@ -2,7 +2,7 @@
 
 import { line, visible } from '../format/text.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { CopyButton } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { EmptyState, Panel } from '../ui/panels.js';

@@ -7,7 +7,7 @@ import { clock } from '../format/time.js';
 import { html } from '../lib.js';
 import { interruption } from '../recorderStatus.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Sparkline } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { RelativeTime } from '../ui/operationsComponents.js';

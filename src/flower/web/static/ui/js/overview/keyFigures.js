@@ -3,7 +3,7 @@
 import { compact, duration, int } from '../format/numbers.js';
 import { moment } from '../format/time.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { KeyFigure } from '../ui/components.js';
 import { carryForward } from './series.js';
 

@@ -6,7 +6,7 @@ import { span } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { interruption } from '../recorderStatus.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Meter, quoteValue, Segmented, Sparkline, TaskName, WorkerLink } from '../ui/components.js';
 import { OptionalValue, RelativeTime } from '../ui/operationsComponents.js';
 import { Loaded, Panel } from '../ui/panels.js';
@@ -242,7 +242,7 @@ export function Workers({ of, inspections }) {
                         <td class="nm">
                           <span class="with-dot">
                             <i class=${`dot ${statusDot(each)}`} aria-hidden="true"></i>
-                            <span class="vh">${T.workers.status[workerStatus(each)]}</span>
+                            <span class="vh">${T.workerStatus.status[workerStatus(each)]}</span>
                             <${WorkerLink} name=${each.name} short />
                           </span>
                         </td>

@@ -5,7 +5,7 @@ import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { address, encodeSegment, href, navigate, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Time } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';

@@ -1,7 +1,7 @@
 // The page of one failure group: occurrences, affected task types and workers, an example, recent tasks.
 
 import { get } from '../api.js';
-import { RangeMenu } from '../explorer/toolbarMenus.js';
+import { RangeMenu } from '../explorer/rangeMenu.js';
 import { formatRange } from '../explorer/urlState.js';
 import { useFailureActions } from '../failures/actions.js';
 import { failureTitle, StatusNote, StatusTag } from '../failures/components.js';
@@ -14,7 +14,7 @@ import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { address, encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Failure } from '../task/traceback.js';
 import { ChartWithTable } from '../ui/chart.js';
 import {

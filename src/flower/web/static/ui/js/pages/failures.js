@@ -1,7 +1,7 @@
 // The failures page: failure groups with status, trend and actions.
 
 import { get } from '../api.js';
-import { RangeMenu } from '../explorer/toolbarMenus.js';
+import { RangeMenu } from '../explorer/rangeMenu.js';
 import { formatRange } from '../explorer/urlState.js';
 import { useFailureActions } from '../failures/actions.js';
 import { failureTitle, StatusNote, StatusTag } from '../failures/components.js';
@@ -16,7 +16,7 @@ import { useRefreshTimer } from '../refreshTimer.js';
 import { address, encodeSegment, setQuery } from '../router.js';
 import { SearchBox } from '../search/searchBox.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Segmented, Sparkline } from '../ui/components.js';
 import { RangeGapNote } from '../ui/gapNote.js';
 import { RelativeTime } from '../ui/operationsComponents.js';

@@ -8,7 +8,7 @@ import { finishedCount, jobStateText, OUTCOMES, Outcome, Progress } from '../job
 import { html, useEffect, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Fact, RowTime, Segmented, TaskLink, Time } from '../ui/components.js';
 import { confirmAction } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';

@@ -7,7 +7,7 @@ import { jobStateText, Outcomes, Progress } from '../job/components.js';
 import { html } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Time } from '../ui/components.js';
 import { EmptyState, Loaded } from '../ui/panels.js';
 import { useResource } from '../useResource.js';

@@ -17,7 +17,7 @@ import { interruption } from '../recorderStatus.js';
 import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { address, navigate, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { quoteValue, Segmented } from '../ui/components.js';
 import { ErrorPanel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';

@@ -19,7 +19,7 @@ import {
 import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
 import { CopyButton, Fact, Legend, quoteValue, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
@@ -184,7 +184,6 @@ function History({ id, range }) {
               }))}
               width=${width}
               format=${compact}
-              keyed=${range}
               height=${190}
               affects=${isUnsampled}
             />
@@ -198,7 +197,6 @@ function History({ id, range }) {
                     lines=${[{ label: Q.oldestMax, color: '--c-p95', values: all('oldest_message_age_max') }]}
                     width=${width}
                     format=${duration}
-                    keyed=${range}
                     affects=${isUnsampled}
                   />
                 `
@@ -218,7 +216,6 @@ function History({ id, range }) {
                     ]}
                     width=${width}
                     format=${int}
-                    keyed=${range}
                     affects=${isUnsampled}
                   />
                 `
@@ -268,7 +265,6 @@ function Rates({ q, range }) {
             ]}
             width=${both[0].span?.width ?? both[1].span?.width ?? 0}
             format=${rate}
-            keyed=${range}
           />
         `;
       }}
@@ -276,7 +272,7 @@ function Rates({ q, range }) {
   `;
 }
 
-function Lines({ title, at, lines, width, format, keyed, height = 150, affects = undefined }) {
+function Lines({ title, at, lines, width, format, height = 150, affects = undefined }) {
   return html`
     <${Panel}
       title=${title}
@@ -301,7 +297,6 @@ function Lines({ title, at, lines, width, format, keyed, height = 150, affects =
           format=${format}
           bucket=${width}
           label=${title}
-          keyed=${keyed}
           affects=${affects}
         />
       </div>

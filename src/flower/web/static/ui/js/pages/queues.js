@@ -20,7 +20,7 @@ import { interruption } from '../recorderStatus.js';
 import { QUEUE_INTERVAL } from '../refreshTimer.js';
 import { encodeSegment, href, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Meter, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { EmptyState, Loaded } from '../ui/panels.js';

@@ -13,7 +13,7 @@ import { GapsPanel } from '../settings/gapsPanel.js';
 import { SavedSearchesPanel } from '../settings/savedSearchesPanel.js';
 import { StorePanel } from '../settings/storePanel.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Loaded, Panel } from '../ui/panels.js';
 import { useResource } from '../useResource.js';
 

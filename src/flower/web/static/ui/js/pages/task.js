@@ -13,7 +13,7 @@ import { retentionText } from '../retention.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { quoteValue } from '../search/queryText.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { openRerunDialog, stopTask } from '../task/actions.js';
 import { correctTimes } from '../task/clockOffset.js';
 import { Delivery, EarlierRuns, Events, Reruns } from '../task/details.js';

@@ -3,21 +3,17 @@
 import { bootstrapData } from '../bootstrapData.js';
 import { denialReason } from '../currentUser.js';
 import { BatchQueue } from '../explorer/batchQueue.js';
-import { startBulkAction } from '../explorer/bulkActionDialog.js';
+import { startBulkAction } from '../explorer/bulkAction.js';
 import { apiColumns, findColumns, TEXT_LIMIT } from '../explorer/columns.js';
 import { Facets, useFacets } from '../explorer/facets.js';
 import { Grid } from '../explorer/grid.js';
 import { GridMessages, NewRowsButton } from '../explorer/gridMessages.js';
 import { Histogram, LEGEND } from '../explorer/histogram.js';
 import { describeRange } from '../explorer/noTasks.js';
+import { RangeMenu } from '../explorer/rangeMenu.js';
 import { comparator } from '../explorer/rows.js';
 import { SelectionBar } from '../explorer/selectionBar.js';
-import {
-  ColumnMenu,
-  ExportMenu,
-  openSaveSearchDialog,
-  RangeMenu,
-} from '../explorer/toolbarMenus.js';
+import { ColumnMenu, ExportMenu, openSaveSearchDialog } from '../explorer/toolbarMenus.js';
 import {
   DEFAULT_SORT,
   formatRange,
@@ -35,7 +31,7 @@ import { setQuery } from '../router.js';
 import { savedSearches } from '../savedSearches.js';
 import { SearchBox } from '../search/searchBox.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { rememberList } from '../task/prevNext.js';
 import { Legend } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';

@@ -11,7 +11,7 @@ import { interruption } from '../recorderStatus.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import {
   CopyButton,
   Fact,
@@ -296,7 +296,7 @@ function Head({ name, worker, inspection, replies, record }) {
           ${
             drift
               ? html`
-                <span class=${drift === T.workers.noDrift ? '' : 'warn'} title=${T.workers.clockHint}>
+                <span class=${drift === T.workerStatus.noDrift ? '' : 'warn'} title=${T.workers.clockHint}>
                   ${drift}
                 </span>
               `

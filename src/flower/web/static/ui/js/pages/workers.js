@@ -9,7 +9,7 @@ import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { KeyFigure, quoteValue, Segmented, WorkerLink } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import {
@@ -177,7 +177,7 @@ function Figures({ rows }) {
         name=${T.workers.figures.notOnline}
         value=${int(rows.filter((row) => isDown(row.worker)).length)}
         tone=${silent ? 'bad' : ''}
-        note=${silent ? `${int(silent)} ${T.workers.status.silent.toLowerCase()}` : ''}
+        note=${silent ? `${int(silent)} ${T.workerStatus.status.silent.toLowerCase()}` : ''}
       />
     </section>
   `;
@@ -338,7 +338,7 @@ function Row({ row, range, counted }) {
       <td class="right">
         <${RelativeTime} at=${worker?.last_seen_at} />
       </td>
-      <td class=${clockDrift(worker) && clockDrift(worker) !== T.workers.noDrift ? 'warn' : 'muted'}>
+      <td class=${clockDrift(worker) && clockDrift(worker) !== T.workerStatus.noDrift ? 'warn' : 'muted'}>
         ${clockDrift(worker) || html`<${Unknown} />`}
       </td>
       <td class="trunc queues" title=${inspection?.queues.join(', ')}>

@@ -9,7 +9,7 @@ import { useLiveStream } from '../liveStream.js';
 import { useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Graph, Waterfall } from '../task/graph.js';
 import { CopyButton, Fact, FINAL_STATES, quoteValue, TaskState } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';

@@ -1,7 +1,7 @@
 // The workflows page: newest first, with progress.
 
 import { get } from '../api.js';
-import { RangeMenu } from '../explorer/toolbarMenus.js';
+import { RangeMenu } from '../explorer/rangeMenu.js';
 import { formatRange } from '../explorer/urlState.js';
 import { duration, int } from '../format/numbers.js';
 import { zone } from '../format/time.js';
@@ -11,7 +11,7 @@ import { useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, setQuery } from '../router.js';
 import { SearchBox } from '../search/searchBox.js';
 import { Page } from '../shell/page.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { RowTime, TaskName } from '../ui/components.js';
 import { RangeGapNote } from '../ui/gapNote.js';
 import { EmptyState, ErrorPanel, Skeleton } from '../ui/panels.js';

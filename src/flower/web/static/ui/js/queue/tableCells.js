@@ -3,7 +3,7 @@
 
 import { duration, int, rate } from '../format/numbers.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { OptionalValue, Unknown } from '../ui/operationsComponents.js';
 
 const Q = T.queues;
@@ -37,7 +37,7 @@ export const OldestMessageAge = ({ of }) =>
     : html`<span class=${of.oldest_message_age > LONG_WAIT ? 'bad' : ''}>${duration(of.oldest_message_age)}</span>`;
 
 export function TimeToEmpty({ of }) {
-  if (of.growing) return html`<span class="bad">${Q.growing}</span>`;
+  if (of.growing) return html`<span class="bad">${T.nav.growing}</span>`;
   if (of.time_to_empty == null) return html`<${Unknown} why=${Q.why.empty} />`;
   return of.time_to_empty === 0
     ? html`<span class="muted">${Q.now}</span>`

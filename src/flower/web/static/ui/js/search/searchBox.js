@@ -5,7 +5,7 @@ import { get } from '../api.js';
 import { compact } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { carryTokens, convertPositions, segments } from './highlight.js';
 

@@ -5,7 +5,7 @@ import { currentUser, denialReason } from '../currentUser.js';
 import { line } from '../format/text.js';
 import { html } from '../lib.js';
 import { href } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { confirmAction } from '../ui/dialog.js';
 import { hasPermission, notifyResult } from '../ui/operationsComponents.js';
 import { Panel } from '../ui/panels.js';

@@ -5,7 +5,7 @@ import { currentUser, denialReason } from '../currentUser.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { CopyButton, Time } from '../ui/components.js';
 import { confirmAction, showDialog } from '../ui/dialog.js';
 import { notifyResult } from '../ui/operationsComponents.js';

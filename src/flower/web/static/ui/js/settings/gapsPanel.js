@@ -7,7 +7,7 @@ import { span } from '../format/time.js';
 import { readGap, gaps as recordedGaps } from '../gaps.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { status } from '../liveStream.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Time } from '../ui/components.js';
 import { DismissButton, restoreGap } from '../ui/gapNote.js';
 import { ErrorPanel, Panel } from '../ui/panels.js';

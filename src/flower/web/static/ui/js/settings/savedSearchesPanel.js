@@ -12,7 +12,7 @@ import {
   savedSearchBody,
   savedSearches,
 } from '../savedSearches.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { showDialog } from '../ui/dialog.js';
 import { notifyResult } from '../ui/operationsComponents.js';
 import { Panel } from '../ui/panels.js';

@@ -4,7 +4,7 @@ import { bytes, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html } from '../lib.js';
 import { status } from '../liveStream.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Meter, Time } from '../ui/components.js';
 import { Panel } from '../ui/panels.js';
 

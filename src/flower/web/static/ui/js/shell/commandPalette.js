@@ -8,12 +8,12 @@ import { togglePaused } from '../liveStream.js';
 import { encodeSegment, href, navigate, searchAddress } from '../router.js';
 import { ROUTES } from '../routes.js';
 import { savedSearches } from '../savedSearches.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { toggleTheme } from '../theme.js';
 import { quoteValue } from '../ui/components.js';
 import { showDialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
-import { openKeyboardHelp } from './keyboardHelp.js';
+import { openKeyboardHelp } from './openKeyboardHelp.js';
 
 /** @typedef {{kind: string, text: string, act: () => void, note?: string, icon: string}} Entry */
 

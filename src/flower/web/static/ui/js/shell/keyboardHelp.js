@@ -1,6 +1,6 @@
 // The dialog that lists the keyboard shortcuts.
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Keys } from '../ui/components.js';
 import { showDialog } from '../ui/dialog.js';
 

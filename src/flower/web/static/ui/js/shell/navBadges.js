@@ -4,7 +4,7 @@ import { get } from '../api.js';
 import { DEFAULT_RANGE, UNRESOLVED } from '../failures/statuses.js';
 import { signal, useEffect, useState } from '../lib.js';
 import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { isDown, workerStatus } from '../worker/status.js';
 
 /** Seconds before the first request; the requests of the page itself go first. */
@@ -25,20 +25,20 @@ const LOADERS = {
       ({ failures, more }) => ({
         n: failures.length + more,
         hot: failures.length > 0,
-        word: T.failures.unresolvedGroups,
+        word: T.nav.unresolvedGroups,
       }),
     ),
   workers: () =>
     get('workers').then(({ workers }) => ({
       n: workers.filter((each) => !isDown(each)).length,
       hot: workers.some((each) => workerStatus(each) === 'silent'),
-      word: T.workers.status.online.toLowerCase(),
+      word: T.nav.onlineWorkers,
     })),
   queues: () =>
     get('queues').then(({ queues }) => ({
       n: queues.length,
       hot: queues.some((each) => each.growing),
-      word: queues.some((each) => each.growing) ? T.queues.growing : '',
+      word: queues.some((each) => each.growing) ? T.nav.growing : '',
     })),
 };
 /** Badges whose request does not respond 404: some brokers have no queue statistics. */

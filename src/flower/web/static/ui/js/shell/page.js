@@ -5,7 +5,7 @@ import { span } from '../format/time.js';
 import { html, useEffect } from '../lib.js';
 import { connectionState, health, paused, status, togglePaused } from '../liveStream.js';
 import { interruption, recorderMessage } from '../recorderStatus.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from '../ui/icons.js';
 import { sidebarOpen } from './sidebarState.js';
 

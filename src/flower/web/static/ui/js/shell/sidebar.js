@@ -18,15 +18,15 @@ import {
   savedSearches,
 } from '../savedSearches.js';
 import { signOut } from '../signOut.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { setTheme, themeSetting } from '../theme.js';
 import { Segmented } from '../ui/components.js';
 import { GapList } from '../ui/gapNote.js';
 import { Icon, Mark } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';
 import { openCommandPalette } from './commandPalette.js';
-import { openKeyboardHelp } from './keyboardHelp.js';
 import { navBadges, useNavBadges } from './navBadges.js';
+import { openKeyboardHelp } from './openKeyboardHelp.js';
 import { sidebarOpen } from './sidebarState.js';
 
 function NavItem({ page, current }) {
@@ -122,7 +122,7 @@ export function Sidebar() {
                   <button
                     type="button"
                     class="x"
-                    aria-label=${T.tasks.removeSaved(saved.name)}
+                    aria-label=${T.nav.removeSaved(saved.name)}
                     onClick=${() => removeSavedSearch(saved)}
                   >
                     <${Icon} name="x" />

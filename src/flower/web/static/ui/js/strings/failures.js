@@ -12,7 +12,6 @@ export const failures = {
   unresolved: 'Unresolved',
   all: 'All',
   statusLabel: 'Status',
-  unresolvedGroups: 'unresolved groups',
   groups: 'Failure groups',
   unknown: 'Unknown exception',
   noWorker: 'no worker',

@@ -33,7 +33,6 @@ export const queues = {
     empty: 'Unknown: requires both rates and the number of messages',
     depth: 'Not fully available from this broker',
   },
-  growing: 'growing',
   now: 'now',
   broker: 'Broker',
   brokerUnknown: 'Address unknown',

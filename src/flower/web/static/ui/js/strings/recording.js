@@ -97,3 +97,8 @@ export const gaps = {
   },
   allWorkers: 'all',
 };
+
+export const doubleRun = {
+  title: 'Runs twice at the same time',
+  mark: 'twice',
+};

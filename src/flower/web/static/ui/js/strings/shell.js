@@ -13,6 +13,10 @@ export const pages = {
 };
 
 export const nav = {
+  unresolvedGroups: 'unresolved groups',
+  onlineWorkers: 'online',
+  growing: 'growing',
+  removeSaved: (name) => `Remove “${name}”`,
   main: 'Main',
   saved: 'Saved searches',
   menu: 'Menu',
@@ -62,50 +66,4 @@ export const palette = {
     live: 'Pause or resume live updates',
     keys: 'Show keyboard shortcuts',
   },
-};
-
-export const help = {
-  title: 'Keyboard shortcuts',
-  groups: [
-    [
-      'Everywhere',
-      [
-        [['/'], 'search'],
-        [['Ctrl', 'K'], 'command palette'],
-        [['g', 'o'], 'overview'],
-        [['g', 't'], 'tasks'],
-        [['g', 'f'], 'failures'],
-        [['g', 'c'], 'workflows'],
-        [['g', 'w'], 'workers'],
-        [['g', 'q'], 'queues'],
-        [['l'], 'pause/resume live updates'],
-        [['t'], 'switch theme'],
-        [['?'], 'keyboard shortcuts'],
-        [['Esc'], 'close or clear selection'],
-      ],
-    ],
-    [
-      'Lists',
-      [
-        [['j'], 'next row'],
-        [['k'], 'previous row'],
-        [['x'], 'select'],
-        [['Shift', 'x'], 'select range'],
-        [['Enter'], 'open'],
-        [['r'], 're-run selected'],
-        [['v'], 'revoke selected'],
-      ],
-    ],
-    [
-      'Task',
-      [
-        [['['], 'previous task'],
-        [[']'], 'next task'],
-        [['y'], 'copy task ID'],
-        [['Shift', 'y'], 'copy link'],
-        [['r'], 're-run'],
-        [['v'], 'revoke'],
-      ],
-    ],
-  ],
 };

@@ -36,8 +36,6 @@ export const task = {
   attemptFailed: (n, all) => `Attempt ${n} of ${all} failed`,
   lostAttempt: 'outcome not known',
   redelivered: 'Delivered again',
-  doubleRun: 'Runs twice at the same time',
-  twice: 'twice',
   wasDoubleRun: 'Ran twice at the same time',
   doubleRunText: 'The message was delivered again while another attempt was running.',
   and: ' and ',
@@ -187,4 +185,5 @@ export const task = {
   abortTitle: 'Abort this task?',
   abortText: 'Requests a stop; only an AbortableTask that checks for it stops.',
   finished: 'Already finished',
+  signal: 'Signal',
 };

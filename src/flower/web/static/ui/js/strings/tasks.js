@@ -112,7 +112,6 @@ export const tasks = {
   saveName: 'Name',
   saveShared: 'Shared with all users',
   saved: (name) => `Saved “${name}”`,
-  removeSaved: (name) => `Remove “${name}”`,
   removed: (name) => `Removed “${name}”`,
   column: {
     state: 'State',

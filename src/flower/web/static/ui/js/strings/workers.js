@@ -3,17 +3,7 @@ import { plural } from '../format/numbers.js';
 
 export const workers = {
   summary: 'Summary',
-  status: {
-    online: 'Online',
-    busy: 'Busy',
-    no_heartbeats: 'No heartbeats',
-    silent: 'Silent',
-    offline: 'Offline',
-    unknown: 'Unknown',
-    noEvents: 'No events',
-  },
   unknownCount: (n) => `${n} unknown`,
-  noEventsHint: 'Responds to inspect but sends no events',
   figures: {
     online: 'Online',
     slots: 'Busy processes',
@@ -43,13 +33,8 @@ export const workers = {
     online: 'Online',
     gone: 'Silent or offline',
   },
-  slots: (busy, all) => `${busy} of ${all} pool processes busy`,
-  concurrencyUnknown: 'Concurrency unknown',
   loadHint: 'Load average: 1, 5, 15 min',
   clockHint: 'Clock difference from the server at the last heartbeat (includes network delay)',
-  behind: (span) => `${span} behind`,
-  ahead: (span) => `${span} ahead`,
-  noDrift: 'none',
   noneTitle: 'No workers yet',
   noneText: 'Start a worker with -E, or check the broker URL.',
   refreshAll: 'Refresh all',

@@ -5,7 +5,7 @@ import { denialReason } from '../currentUser.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { isRunning } from '../ui/components.js';
 import { confirmAction, showDialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icons.js';
@@ -291,7 +291,7 @@ export async function stopTask(action, task, done) {
     action === 'terminate' &&
     html`
       <label class="f">
-        ${T.act.signal}
+        ${T.task.signal}
         <select
           class="field"
           onChange=${(e) => {

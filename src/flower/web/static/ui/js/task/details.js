@@ -4,7 +4,7 @@ import { duration, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { clock, full } from '../format/time.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { TaskLink, Time } from '../ui/components.js';
 import { Panel } from '../ui/panels.js';
 import { listEvents, splitRuns } from './attempts.js';

@@ -5,7 +5,7 @@ import { line } from '../format/text.js';
 import { html } from '../lib.js';
 import { searchAddress } from '../router.js';
 import { quoteValue } from '../search/queryText.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Fact, FINAL_STATES, WorkerLink } from '../ui/components.js';
 import { splitRuns } from './attempts.js';
 

@@ -5,7 +5,7 @@ import { line, nameParts, visible } from '../format/text.js';
 import { findGaps, gaps, gapText } from '../gaps.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { LostMark, StateShape, stateClass, TaskName } from '../ui/components.js';
 import { GapNote } from '../ui/gapNote.js';
 import { ErrorPanel } from '../ui/panels.js';

@@ -5,7 +5,7 @@ import { duration } from '../format/numbers.js';
 import { line, visible } from '../format/text.js';
 import { age, clock, full } from '../format/time.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { TaskState, WorkerLink } from '../ui/components.js';
 import { GapNote } from '../ui/gapNote.js';
 import { Icon } from '../ui/icons.js';
@@ -57,7 +57,7 @@ function DoubleRun({ attempts, isNow }) {
     <div class="notice warn" role="status">
       <${Icon} name="failures" />
       <div>
-        <b>${isNow ? T.task.doubleRun : T.task.wasDoubleRun}</b>
+        <b>${isNow ? T.doubleRun.title : T.task.wasDoubleRun}</b>
         <p>
           ${attempts.map(
             (each, i) => html`

@@ -3,7 +3,7 @@
 import { bytes } from '../format/numbers.js';
 import { visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { CopyButton, Segmented } from '../ui/components.js';
 import { emptyText, keyText } from './literalTree.js';
 

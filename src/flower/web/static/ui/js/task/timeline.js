@@ -6,7 +6,7 @@ import { line, visible } from '../format/text.js';
 import { clock, hover } from '../format/time.js';
 import { findGaps, gapText } from '../gaps.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { buildTimeline } from './attempts.js';
 
 const TICKS = innerWidth < 600 ? 2 : 4;

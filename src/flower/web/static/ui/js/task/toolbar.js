@@ -5,7 +5,7 @@ import { bootstrapData } from '../bootstrapData.js';
 import { denialReason } from '../currentUser.js';
 import { html } from '../lib.js';
 import { encodeSegment, href } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { copyText, FINAL_STATES, isRunning } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { MenuItems, Popover } from '../ui/menu.js';

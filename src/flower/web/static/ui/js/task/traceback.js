@@ -5,7 +5,7 @@ import { get } from '../api.js';
 import { exceptionParts, line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { searchAddress } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { CopyButton, Segmented } from '../ui/components.js';
 import { Icon } from '../ui/icons.js';
 import { useResource } from '../useResource.js';

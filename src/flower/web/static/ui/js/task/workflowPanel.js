@@ -5,7 +5,7 @@ import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { quoteValue } from '../search/queryText.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Segmented, TaskState } from '../ui/components.js';
 import { ErrorPanel, Panel, Skeleton } from '../ui/panels.js';
 import { Graph, Waterfall } from './graph.js';

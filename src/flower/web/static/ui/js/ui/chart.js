@@ -1,160 +1,112 @@
-// Charts over time by uPlot: colours of the theme, tooltip, selection of a range, and the numbers as a
-// table.
+// Charts over time as SVG: tooltip, selection of a range, gaps, and the numbers as a table. Colours are tokens of the
+// theme, so a change of the theme draws nothing again.
 
 import { clock, day, moment } from '../format/time.js';
 import { findGaps, gapText, gaps as recordedGaps } from '../gaps.js';
-import { html, signal, useEffect, useRef, useState } from '../lib.js';
-import { T } from '../strings.js';
-import { theme } from '../theme.js';
+import { html, useLayoutEffect, useRef, useState } from '../lib.js';
+import * as T from '../strings.js';
+import { Overlay } from './chartOverlay.js';
+import {
+  barPath,
+  isolatedIndexes,
+  LEFT,
+  linePaths,
+  RIGHT,
+  stackSeries,
+  TOP,
+  timeExtent,
+  timeTicks,
+  valueScale,
+} from './chartScale.js';
 import { RangeGapNote } from './gapNote.js';
 
-const DECADES = new Set([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000]);
-/** Pixels that a gap is wide at least, so that it can be seen. */
-const MIN_GAP_WIDTH = 4;
-const filterDecades = (_, splits) => splits.map((v) => (DECADES.has(v) ? v : null));
-const readColorToken = (name) =>
-  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const AXIS_HEIGHT = 24;
+/** Minimum pixels between two ticks of the time axis. */
+const TICK_SPACE = 90;
 
-/** uPlot, loaded when the first chart is shown, so that it does not delay rows and figures. */
-const library = signal(/** @type {any} */ (null));
-const fetchLibrary = () => {
-  if (!library.value)
-    import('../../vendor/uplot.js').then(
-      (it) => {
-        library.value = it.default;
-      },
-      () => {
-        /* no chart is drawn; the table shows the numbers */
-      },
-    );
-};
+/** The label of a time: hours and minutes, with the day if more than a day is shown. */
+const timeLabel = (at, step, isLong) =>
+  step >= 86400
+    ? day(at).slice(5)
+    : (isLong ? `${day(at).slice(5)} ` : '') + (step < 60 ? clock(at) : clock(at).slice(0, 5));
 
-/** Cumulative sums of the series, for stacked charts; null where no series has a value. */
-export function stackSeries(data) {
-  const out = [data[0]];
-  let below = null;
-  for (const series of data.slice(1)) {
-    const sums = series.map((v, i) =>
-      v == null && below?.[i] == null ? null : (v ?? 0) + (below?.[i] ?? 0),
-    );
-    out.push(sums);
-    below = sums;
+/** The plot as pixels: functions from time and value, and the inverse. */
+function layout({ data, stack, log, bucket, range, height, axes }, width) {
+  const [times, ...values] = data;
+  const [from, to] = range ?? timeExtent(times, bucket) ?? [0, 1];
+  const bottom = height - (axes ? AXIS_HEIGHT : 7);
+  const inner = Math.max(1, width - LEFT - RIGHT);
+  const drawn = stack ? stackSeries(values) : values;
+  const scale = valueScale(drawn, log, (bottom - TOP) / (height < 100 ? 22 : 30));
+  const perSecond = inner / (to - from || 1);
+  return {
+    times,
+    drawn,
+    from,
+    to,
+    bottom,
+    inner,
+    ticks: scale.ticks,
+    x: (at) => LEFT + (at - from) * perSecond,
+    y: (value) => bottom - scale.share(value) * (bottom - TOP),
+    time: (x) => from + (x - LEFT) / perSecond,
+    bucketWidth: bucket * perSecond,
+  };
+}
+
+function Axes({ plot, axes, axisFormat, width }) {
+  const { ticks, step } = timeTicks(plot.from, plot.to, plot.inner / TICK_SPACE);
+  const isLong = plot.to - plot.from > 86400;
+  return html`
+    ${plot.ticks.map((value) => {
+      const y = Math.round(plot.y(value)) + 0.5;
+      return html`
+        <path class="grid-line" d=${`M${LEFT} ${y}H${width - RIGHT}`} />
+        <text x=${LEFT - 6} y=${y + 3.5} text-anchor="end">${axisFormat(value)}</text>
+      `;
+    })}
+    ${
+      axes &&
+      ticks.map((at) => {
+        const label = timeLabel(at, step, isLong);
+        const x = Math.min(plot.x(at), width - label.length * 3.2);
+        return html`<text x=${x} y=${plot.bottom + 17} text-anchor="middle">${label}</text>`;
+      })
+    }
+  `;
+}
+
+function Series({ plot, values, color, line = color, fill, width = 1.4, stack, bars }) {
+  const xs = plot.times.map(plot.x);
+  const ys = values.map((v) => (v == null ? null : plot.y(v)));
+  const ink = `var(${color})`;
+  if (bars) {
+    const path = barPath(xs, ys, plot.bucketWidth, plot.bottom);
+    return html`<path class="area" d=${path} style=${{ fill: ink }} />`;
   }
-  return out;
+  const paths = linePaths(xs, ys, plot.bottom);
+  return html`
+    ${
+      (stack || fill) &&
+      html`<path class="area" d=${paths.area} style=${{ fill: ink, opacity: stack ? 1 : 0.13 }} />`
+    }
+    <path class="line" d=${paths.line} style=${{ stroke: `var(${line})`, strokeWidth: width }} />
+    ${isolatedIndexes(values).map(
+      (i) => html`<circle cx=${xs[i]} cy=${ys[i]} r="2.5" style=${{ fill: ink }} />`,
+    )}
+  `;
 }
-
-/** The indexes of the values between two unknown ones, through which no line can be drawn. */
-export const isolatedIndexes = (values) =>
-  values.flatMap((v, i) =>
-    v != null && values[i - 1] == null && values[i + 1] == null ? [i] : [],
-  );
-
-function tooltip(series, format, rawOf, width, gapsOf) {
-  let el;
-  const line = (name, value) => {
-    const row = document.createElement('div');
-    const [a, b] = [document.createElement('span'), document.createElement('b')];
-    a.textContent = name;
-    b.textContent = value;
-    row.append(a, b);
-    return row;
-  };
-  return {
-    hooks: {
-      init: (u) => {
-        el = document.createElement('div');
-        el.className = 'tip';
-        el.hidden = true;
-        u.over.append(el);
-      },
-      setCursor: (u) => {
-        const { idx, left } = u.cursor;
-        const data = rawOf();
-        el.hidden = idx == null || left < 0 || data[0][idx] == null;
-        if (el.hidden) return;
-        el.replaceChildren(
-          line(moment(data[0][idx]), width ? `– ${clock(data[0][idx] + width)}` : ''),
-          ...series
-            .map((each, k) =>
-              line(each.label, data[k + 1][idx] == null ? '–' : format(data[k + 1][idx])),
-            )
-            .reverse(),
-          ...findGaps(gapsOf(), data[0][idx], data[0][idx] + width).map((gap) =>
-            line(T.gaps.short, gap.reason),
-          ),
-        );
-        const w = el.offsetWidth;
-        el.style.left = `${left + w + 20 > u.over.clientWidth ? Math.max(0, left - w - 12) : left + 12}px`;
-        el.style.top = '4px';
-      },
-    },
-  };
-}
-
-/** Marks gaps by hatched areas over the chart. */
-function gapMarks(gapsOf) {
-  let box;
-  return {
-    hooks: {
-      init: (u) => {
-        box = document.createElement('div');
-        box.className = 'gap-marks';
-        u.over.prepend(box);
-      },
-      draw: (u) => {
-        const { min, max } = u.scales.x;
-        const width = u.over.clientWidth;
-        const marks = min == null ? [] : findGaps(gapsOf(), min, max);
-        box.replaceChildren(
-          ...marks.map((gap) => {
-            const left = Math.max(0, u.valToPos(gap.from, 'x'));
-            const right = gap.to > max ? width : u.valToPos(gap.to, 'x');
-            const mark = document.createElement('i');
-            mark.style.left = `${Math.min(left, width - MIN_GAP_WIDTH)}px`;
-            mark.style.width = `${Math.max(MIN_GAP_WIDTH, right - left)}px`;
-            return mark;
-          }),
-        );
-      },
-    },
-  };
-}
-
-/** Labels of the time axis: hours and minutes, with the day if more than a day is shown. */
-const formatTimeAxis = (_, values) => {
-  const long = values.length > 1 && values[values.length - 1] - values[0] > 86400;
-  const step = values.length > 1 ? values[1] - values[0] : 60;
-  return values.map((t) =>
-    step >= 86400
-      ? day(t).slice(5)
-      : long
-        ? `${day(t).slice(5)} ${clock(t).slice(0, 5)}`
-        : step < 60
-          ? clock(t)
-          : clock(t).slice(0, 5),
-  );
-};
 
 const affectsAll = () => true;
-
-/**
- * From the first time to the end of the last bucket. For a single time uPlot would show three years.
- * @param {number[]} times
- * @param {number} bucket
- * @returns {[number, number] | null}
- */
-export const timeExtent = (times, bucket) =>
-  times.length ? [times[0], Math.max(times[times.length - 1] + bucket, times[0] + 1)] : null;
 
 /**
  * @param {{data: any[], series: {label: string, color: string, line?: string, fill?: boolean,
  *   width?: number}[], height?: number, axes?: boolean, stack?: boolean, bars?: boolean, log?:
  *   boolean, format?: (n: number) => string, axisFormat?: (n: number) => string, bucket?: number,
  *   range?: [number, number] | null, onBrush?: (from: number, to: number) => void, brush?: [number,
- *   number] | null, label: string, keyed?: string, affects?: (gap: any) => boolean}} props
+ *   number] | null, label: string, affects?: (gap: any) => boolean}} props
  * data: [times, …values], in the order of `series`, the lowest first when stacked; bucket: width of a
- * bucket in seconds; keyed: the chart is created again when this text changes; affects: whether the
- * data of the chart is incomplete in this gap
+ * bucket in seconds; affects: whether the data of the chart is incomplete in this gap
  */
 export function Chart({
   data,
@@ -171,159 +123,54 @@ export function Chart({
   onBrush = undefined,
   brush = null,
   label,
-  keyed = '',
   affects = affectsAll,
 }) {
   const gaps = recordedGaps.value.filter(affects);
   const box = useRef(/** @type {any} */ (null));
-  const plot = useRef(/** @type {any} */ (null));
-  const latest = useRef({ data, onBrush, brush, bucket, range, gaps });
-  latest.current = { data, onBrush, brush, bucket, range, gaps };
-  const shape = (d) => {
-    const all = stack ? stackSeries(d) : d;
-    return [all[0], ...all.slice(1).reverse()];
-  };
-  const showBrush = () => {
-    const u = plot.current;
-    const now = latest.current.brush;
-    if (!u) return;
-    const left = now ? Math.max(0, u.valToPos(now[0], 'x')) : 0;
-    const right = now ? Math.min(u.over.clientWidth, u.valToPos(now[1], 'x')) : 0;
-    u.setSelect(
-      {
-        left,
-        width: now ? Math.max(2, right - left) : 0,
-        top: 0,
-        height: now ? u.over.clientHeight : 0,
-      },
-      false,
-    );
-  };
-  const uPlot = library.value;
-  useEffect(fetchLibrary, []);
-  useEffect(() => {
-    if (!uPlot) return undefined;
-    const el = box.current;
-    const ink = readColorToken('--ink-3');
-    // A bar is drawn in the middle of its bucket.
-    const barPaths = bars
-      ? uPlot.paths.bars({ size: [0.82, 18], align: 1, radius: 0.1 })
-      : uPlot.paths.linear();
-    const lines = series.map((each) => {
-      const color = readColorToken(each.color);
-      return {
-        label: each.label,
-        stroke: bars ? undefined : readColorToken(each.line ?? each.color),
-        width: bars ? 0 : (each.width ?? 1.4),
-        fill: stack ? color : each.fill ? `${color}22` : undefined,
-        paths: barPaths,
-        points: bars
-          ? { show: false }
-          : { show: false, filter: (u, at) => isolatedIndexes(u.data[at]), size: 5, fill: color },
-      };
-    });
-    const u = new uPlot(
-      {
-        width: el.clientWidth || 300,
-        height,
-        legend: { show: false },
-        padding: [8, 6, axes ? 0 : 7, 0],
-        plugins: [
-          tooltip(
-            series,
-            format,
-            () => latest.current.data,
-            latest.current.bucket,
-            () => latest.current.gaps,
-          ),
-          gapMarks(() => latest.current.gaps),
-        ],
-        cursor: {
-          y: false,
-          points: { show: false },
-          drag: { x: !!onBrush, y: false, setScale: false },
-        },
-        select: { show: !!onBrush, left: 0, top: 0, width: 0, height: 0 },
-        scales: {
-          x: {
-            time: true,
-            range: (_, low, high) =>
-              latest.current.range ??
-              timeExtent(latest.current.data[0], latest.current.bucket) ?? [low, high],
-          },
-          y: log ? { distr: 3 } : { range: (_u, _low, high) => [0, high * 1.12 || 1] },
-        },
-        axes: [
-          {
-            stroke: ink,
-            font: '11px Inter, sans-serif',
-            show: axes,
-            size: 24,
-            gap: 4,
-            grid: { show: false },
-            ticks: { show: false },
-            space: 90,
-            values: formatTimeAxis,
-          },
-          {
-            stroke: ink,
-            font: '11px Inter, sans-serif',
-            size: 48,
-            gap: 6,
-            grid: {
-              stroke: readColorToken('--grid'),
-              width: 1,
-              ...(log && { filter: filterDecades }),
-            },
-            ...(log && { filter: filterDecades }),
-            ticks: { show: false },
-            space: height < 100 ? 22 : 30,
-            values: (_, all) => all.map((v) => (v == null ? '' : axisFormat(v))),
-          },
-        ],
-        series: [{}, ...lines.reverse()],
-        hooks: {
-          setSelect: [
-            (it) => {
-              const { left, width } = it.select;
-              if (width > 3)
-                latest.current.onBrush?.(it.posToVal(left, 'x'), it.posToVal(left + width, 'x'));
-              else if (!latest.current.brush) showBrush();
-            },
-          ],
-        },
-      },
-      shape(latest.current.data),
-      el,
-    );
-    plot.current = u;
-    showBrush();
-    const sizes = new ResizeObserver(() => {
-      if (el.clientWidth) {
-        u.setSize({ width: el.clientWidth, height });
-        showBrush();
-      }
-    });
-    sizes.observe(el);
-    return () => {
-      sizes.disconnect();
-      u.destroy();
-      plot.current = null;
-    };
-  }, [theme.value, series.map((each) => each.label).join(), height, keyed, uPlot]);
-  useEffect(() => {
-    plot.current?.setData(shape(data));
-    showBrush();
-  }, [data]);
-  useEffect(showBrush, [brush?.[0], brush?.[1]]);
-  const shown = findGaps(gaps, ...(range ?? timeExtent(data[0], bucket) ?? [0, -1]));
-  useEffect(() => {
-    plot.current?.redraw(false, false);
-  }, [shown.map(gapText).join()]);
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    const sizes = new ResizeObserver(() => setWidth(box.current?.clientWidth ?? 0));
+    sizes.observe(box.current);
+    return () => sizes.disconnect();
+  }, []);
+  const plot = layout({ data, stack, log, bucket, range, height, axes }, width);
+  const shown = data[0].length || range ? findGaps(gaps, plot.from, plot.to) : [];
   const name = shown.length ? `${label}. ${T.gaps.label(shown.map(gapText).join('; '))}` : label;
-  return html`<div ref=${box} role="img" aria-label=${name} style=${{ height: `${height}px` }}></div>`;
+  return html`
+    <div
+      class="plot"
+      ref=${box}
+      role="img"
+      aria-label=${name}
+      style=${{ height: `${height}px` }}
+    >
+      ${
+        width > 0 &&
+        html`
+          <svg width=${width} height=${height} aria-hidden="true">
+            <${Axes} plot=${plot} axes=${axes} axisFormat=${axisFormat} width=${width} />
+            ${series
+              .map(
+                (each, i) =>
+                  html`<${Series} plot=${plot} values=${plot.drawn[i]} stack=${stack} bars=${bars} ...${each} />`,
+              )
+              .reverse()}
+          </svg>
+          <${Overlay}
+            plot=${plot}
+            data=${data}
+            series=${series}
+            format=${format}
+            bucket=${bucket}
+            gaps=${gaps}
+            brush=${brush}
+            onBrush=${onBrush}
+          />
+        `
+      }
+    </div>
+  `;
 }
-
 /** A chart with a button that shows its numbers as a table. Takes the props of Chart. */
 export function ChartWithTable(props) {
   const [table, setTable] = useState(false);

@@ -6,7 +6,7 @@ import { age, clock, hover, isToday, moment, shortDay } from '../format/time.js'
 import { html } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { quoteValue } from '../search/queryText.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from './icons.js';
 import { toast } from './toast.js';
 
@@ -73,7 +73,7 @@ export const TaskState = ({ state, lg = false, lost = null, twice = false }) => 
     <${StateShape} state=${state} />
     <span>${visible(T.state(state))}</span>
     ${lost && html`<${LostMark} reason=${lost.detail} />`}
-    ${twice && !lost && html`<b class="lost" title=${T.task.doubleRun}>${T.task.twice}</b>`}
+    ${twice && !lost && html`<b class="lost" title=${T.doubleRun.title}>${T.doubleRun.mark}</b>`}
   </span>
 `;
 

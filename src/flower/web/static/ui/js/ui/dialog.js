@@ -1,6 +1,6 @@
 // Native modal dialogs, one at a time.
 import { html, signal, useEffect, useRef } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 
 const current = signal(/** @type {any} */ (null));
 

@@ -8,7 +8,7 @@ import { findGaps, gapInterval, gaps, gapText } from '../gaps.js';
 import { html } from '../lib.js';
 import { reloadStatus } from '../liveStream.js';
 import { address, encodeSegment } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Popover } from './menu.js';
 import { toast, toastProblem } from './toast.js';
 

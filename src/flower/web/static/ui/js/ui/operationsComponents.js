@@ -6,7 +6,7 @@ import { line } from '../format/text.js';
 import { age, hover } from '../format/time.js';
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { setQuery } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { toast, toastProblem } from './toast.js';
 
 /** An unknown value, which is not 0. @param {{why?: string}} props */

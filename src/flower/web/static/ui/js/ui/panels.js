@@ -1,6 +1,6 @@
 // Panels, error messages, empty states and skeletons.
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 
 /**
  * A section with a heading.

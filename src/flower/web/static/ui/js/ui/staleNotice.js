@@ -4,7 +4,7 @@ import { visible } from '../format/text.js';
 import { moment } from '../format/time.js';
 import { html } from '../lib.js';
 import { interruption } from '../recorderStatus.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { Icon } from './icons.js';
 
 /** The condition because of which figures of workers and queues are not current; null without one. */

@@ -1,6 +1,6 @@
 // Toasts: short messages at the edge of the page, with Undo where an action can be undone.
 import { html, signal } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 
 const toasts = signal(/** @type {any[]} */ ([]));
 const TOAST_DURATION = 6;

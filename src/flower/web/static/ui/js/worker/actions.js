@@ -4,7 +4,7 @@ import { post } from '../api.js';
 import { line, visible } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { confirmAction, showDialog } from '../ui/dialog.js';
 import { NumberField, notifyResult } from '../ui/operationsComponents.js';
 import { ErrorPanel } from '../ui/panels.js';

@@ -3,7 +3,7 @@
 import { get } from '../api.js';
 import { html } from '../lib.js';
 import { encodeSegment } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { ChartWithTable } from '../ui/chart.js';
 import { Time } from '../ui/components.js';
 import { RelativeTime } from '../ui/operationsComponents.js';
@@ -47,7 +47,6 @@ function Charts({ name, events }) {
             height=${130}
             format=${format}
             label=${title}
-            keyed=${title}
             affects=${(gap) => gap.worker === null || gap.worker === name}
           />
         </div>

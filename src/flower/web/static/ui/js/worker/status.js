@@ -3,7 +3,7 @@
 
 import { span } from '../format/time.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 
 /** Seconds of clock difference that are not reported; the difference includes the network delay. */
 const MAX_CLOCK_DRIFT = 1.5;
@@ -35,10 +35,10 @@ export const WorkerStatus = ({ of, lg = false }) => {
   return html`
     <span
       class=${`worker-status ${status}${lg ? ' lg' : ''}`}
-      title=${of?.state_reason || T.workers.noEventsHint}
+      title=${of?.state_reason || T.workerStatus.noEventsHint}
     >
       <i class=${`dot ${statusDot(of)}`} aria-hidden="true"></i>
-      ${T.workers.status[status] ?? status}
+      ${T.workerStatus.status[status] ?? status}
     </span>
   `;
 };
@@ -51,8 +51,8 @@ export function clockDrift(worker) {
       ? worker.last_event_at - worker.last_heartbeat_at
       : null);
   if (offset == null) return '';
-  if (Math.abs(offset) < MAX_CLOCK_DRIFT) return T.workers.noDrift;
-  return offset > 0 ? T.workers.ahead(span(offset)) : T.workers.behind(span(-offset));
+  if (Math.abs(offset) < MAX_CLOCK_DRIFT) return T.workerStatus.noDrift;
+  return offset > 0 ? T.workerStatus.ahead(span(offset)) : T.workerStatus.behind(span(-offset));
 }
 
 /**
@@ -70,16 +70,16 @@ export function Slots({ busy, all }) {
   if (all == null)
     return busy == null
       ? html`
-        <span class="muted" title=${T.workers.concurrencyUnknown}>
+        <span class="muted" title=${T.workerStatus.concurrencyUnknown}>
           –
         </span>
       `
       : html`
-        <span class="muted" title=${T.workers.concurrencyUnknown}>
+        <span class="muted" title=${T.workerStatus.concurrencyUnknown}>
           ${busy}
         </span>
       `;
-  const label = T.workers.slots(busy ?? '–', all);
+  const label = T.workerStatus.slots(busy ?? '–', all);
   const boxes =
     all <= 16
       ? html`

@@ -5,7 +5,7 @@ import { line } from '../format/text.js';
 import { moment } from '../format/time.js';
 import { html, useState } from '../lib.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { quoteValue, RowTime, TaskLink, TaskName } from '../ui/components.js';
 import { formatJson, KeyValueList, OptionalValue, Unknown } from '../ui/operationsComponents.js';
 import { AddConsumer, cancelConsumer, PoolControls, showLimits } from './actions.js';

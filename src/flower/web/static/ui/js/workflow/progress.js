@@ -2,7 +2,7 @@
 
 import { int } from '../format/numbers.js';
 import { html } from '../lib.js';
-import { T } from '../strings.js';
+import * as T from '../strings.js';
 import { StateShape, stateClass } from '../ui/components.js';
 
 /**

@@ -1,0 +1,4 @@
+import { onDemand } from '../ui/onDemand.js';
+
+/** `openKeyboardHelp` of the dialog, loaded on demand. */
+export const openKeyboardHelp = onDemand(() => import('./keyboardHelp.js'), 'openKeyboardHelp');
