@@ -25,7 +25,8 @@ from flower.search.matcher import matches
 from flower.search.parser import parse_search
 from flower.search.query_warnings import find_query_warnings
 from flower.search.tree import Node
-from flower.store.sqlite.row_codec import RowEncoder, WordDictionary, decode_row
+from flower.store.sqlite.row_codec import WordDictionary, decode_row
+from flower.store.sqlite.row_encoder import RowEncoder
 from flower.store.sqlite.sql_where import validate_query
 
 _NOW: Final = 1_750_000_000.0
@@ -148,7 +149,7 @@ def _check_events(events: list[Event]) -> None:
 def _check_task(task: Task) -> None:
     """The task can be written to a store and read again."""
     dictionary = WordDictionary()
-    row = RowEncoder(dictionary).encode_row(1, task)
+    (row,) = zip(*RowEncoder(dictionary).encode([1], [task]), strict=True)
     dictionary.pop_new_words()
     stored = decode_row(row, dictionary.values)
     assert replace(stored, data=None) == replace(task, data=None)

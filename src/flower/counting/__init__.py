@@ -6,7 +6,7 @@ cardinality   limit of label values
 """
 
 from flower.counting.aggregator import CounterUpdate, EventAggregator
-from flower.counting.event_counts import EventCounts, TaskCounts, count_event, count_step, expand_counts
+from flower.counting.event_counts import EventCounts, TaskCounts, count_event, count_step, expand_counts, find_sequence
 
 __all__ = [
     "CounterUpdate",
@@ -16,4 +16,5 @@ __all__ = [
     "count_event",
     "count_step",
     "expand_counts",
+    "find_sequence",
 ]

@@ -4,6 +4,7 @@ Nearly all events are ordinary steps: then the number of the sequence of their t
 contains everything else. All tasks with the same sequence share one object. Other events are recorded one by one.
 """
 
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from flower.records import Event, Task
@@ -102,6 +103,14 @@ class EventSequence:
 TaskCounts: TypeAlias = EventCounts | EventSequence
 
 _NO_EVENTS: Final = EventSequence()
+
+
+def find_sequence(types: Iterable[str]) -> EventSequence:
+    """The sequence of these types."""
+    sequence = _NO_EVENTS
+    for event_type in types:
+        sequence = sequence.then(event_type)
+    return sequence
 
 
 def count_step(counts: TaskCounts | None, before: Task | None, event: Event, task: Task) -> TaskCounts:

@@ -12,22 +12,20 @@ from heapq import nsmallest
 from threading import Event as Flag
 from typing import Any, Protocol, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from flower.capture.protocols import Capture, CapturedBatch
 from flower.counters import CounterLimits
-from flower.counting import EventAggregator, EventCounts, TaskCounts, count_event, count_step, expand_counts
+from flower.counting import EventAggregator, EventCounts, TaskCounts
 from flower.errors import StoreFull
 from flower.fold import (
     ClockOffsets,
-    fold,
     fold_evidence,
-    fold_next_step,
     fold_worker,
     fold_worker_answer,
     fold_worker_sign,
 )
+from flower.recorder.cached_task import CachedTask, create_cached_task
 from flower.recorder.parameters import RecorderTuning
 from flower.recorder.status_meter import StatusMeter
 from flower.recorder.write_schedule import WriteSchedule
@@ -57,18 +55,6 @@ class _StopRequested(Exception):
     """Stop was requested while waiting for disk space."""
 
 
-class _CachedTask(msgspec.Struct, gc=False):
-    """A task in memory: its current record, its key and record in the store, the batch and the time since which the
-    records differ, and the counts of the events since then. A struct is created faster than an ordinary object."""
-
-    task: Task
-    key: int | None = None
-    stored: Task | None = None
-    token: int = 0
-    changed_at: float = 0.0
-    counts: TaskCounts | None = None
-
-
 class Recorder:
     """Folds captured events into tasks and writes them in batches."""
 
@@ -89,9 +75,9 @@ class Recorder:
         self._tuning = tuning or RecorderTuning()
         self._clock = clock
         self._observations = observations
-        self._cache: dict[str, _CachedTask] = {}
+        self._cache: dict[str, CachedTask] = {}
         #: tasks that differ from the store, ordered by when that began
-        self._pending: dict[str, _CachedTask] = {}
+        self._pending: dict[str, CachedTask] = {}
         self._workers: dict[str, Worker] = dict(writer.workers())
         self._pending_workers: dict[str, Worker] = {}
         #: of the events of workers that are not written yet
@@ -148,7 +134,7 @@ class Recorder:
             if stored_task is not None and (stored_task.task.timestamp or 0.0) >= (task.timestamp or 0.0):
                 # The previous recorder was interrupted after writing the row and before removing the held task.
                 continue
-            entry = _CachedTask(task, stored_task and stored_task.key, stored_task and stored_task.task)
+            entry = CachedTask(task, stored_task and stored_task.key, stored_task and stored_task.task)
             self._cache[task.uuid] = self._pending[task.uuid] = entry
         self._has_held_tasks = bool(held)
 
@@ -177,20 +163,9 @@ class Recorder:
                 self._apply_worker_event(event, batch.received)
                 continue
             entry = cache.get(uuid)
-            before = None if entry is None else entry.task
-            task = fold_next_step(before, event)
-            count: Callable[[TaskCounts | None, Task | None, Event, Task], TaskCounts] = count_step
-            if task is None or clocks.offsets or task.clock_offset is not None or task.client_offset is not None:
-                task = fold(before, event, clocks)
-                if task is before:
-                    continue  # delivered again: the record contains it, and it is counted
-                count = count_event
             if entry is None:
-                cache[uuid] = pending[uuid] = _CachedTask(task, None, None, token, now, count(None, None, event, task))
-                continue
-            entry.task = task
-            entry.counts = count(entry.counts, before, event, task)
-            if uuid not in pending:
+                cache[uuid] = pending[uuid] = create_cached_task(event, clocks, token, now)
+            elif entry.apply(event, clocks) and uuid not in pending:
                 pending[uuid] = entry
                 entry.token = token
                 entry.changed_at = now
@@ -220,7 +195,7 @@ class Recorder:
         """Load these tasks into memory, of those that are in the store."""
         if uuids:
             for uuid, stored in self._retry_while_disk_full(lambda: self._writer.load(uuids)).items():
-                self._cache[uuid] = _CachedTask(stored.task, stored.key, stored.task)
+                self._cache[uuid] = CachedTask(stored.task, stored.key, stored.task)
 
     def _apply_observations(self, observations: Sequence[Evidence | WorkerAnswer]) -> None:
         """Fold evidence and answers of workers. They are not events, and are not counted."""
@@ -240,13 +215,16 @@ class Recorder:
 
     def _apply_evidence(self, evidence: Evidence, now: float) -> None:
         entry = self._cache.get(evidence.uuid)
+        if entry is not None:
+            entry.fold_collected(self._clocks)
         task = fold_evidence(None if entry is None else entry.task, evidence)
         if task is None:
             return
         if entry is None:
-            entry = self._cache[evidence.uuid] = _CachedTask(task)
-        entry.counts = expand_counts(entry.counts, entry.task)
-        entry.task = task
+            entry = self._cache[evidence.uuid] = CachedTask(task)
+        else:
+            entry.expand_counts()
+            entry.record = task
         if evidence.uuid not in self._pending:
             self._pending[evidence.uuid] = entry
             entry.token = self._token
@@ -296,24 +274,26 @@ class Recorder:
         now = time.monotonic()
         held_until = now - self._tuning.hold_delay
         hold = not write_all and self._schedule.is_busy(now)
-        due: list[_CachedTask] = []
-        held: list[_CachedTask] = []
+        due: list[CachedTask] = []
+        held: list[CachedTask] = []
         for entry in self._pending.values():
-            if hold and entry.changed_at > held_until and entry.task.state not in FINAL_STATES:
+            if hold and entry.changed_at > held_until and not entry.is_final:
                 held.append(entry)
             else:
                 due.append(entry)
-        new = [entry for entry in due if entry.key is None]
-        changed = [entry for entry in due if entry.key is not None and entry.task != entry.stored]
         # Tasks that are stored separately stay there, because their events are acknowledged.
         store_held = self._has_held_tasks or (
             self._schedule.messages * self._tuning.small_message_events > self._schedule.events
         )
-        acknowledged = self._token if store_held or not held else held[0].token - 1
         # An event is counted in the write that contains its effect on the task: a redelivered event changes nothing.
         counted = [*due, *held] if store_held else due
+        for entry in counted:
+            entry.fold_collected(self._clocks)
+        new = [entry for entry in due if entry.key is None]
+        changed = [entry for entry in due if entry.key is not None and entry.task != entry.stored]
+        acknowledged = self._token if store_held or not held else held[0].token - 1
         counts: list[tuple[TaskCounts, Task | None]] = [
-            (entry.counts, entry.task) for entry in counted if entry.counts is not None
+            (entry.counts, entry.record) for entry in counted if entry.counts is not None
         ]
         if self._worker_event_counts.events:
             counts.append((self._worker_event_counts, None))
@@ -366,7 +346,7 @@ class Recorder:
                     self._status_meter.error = None
                 return result
 
-    def _release_written(self, written_entries: list[_CachedTask]) -> None:
+    def _release_written(self, written_entries: list[CachedTask]) -> None:
         """Remove finished tasks that are on disk from memory; unfinished tasks stay, up to the limit."""
         cache, tuning = self._cache, self._tuning
         for entry in written_entries:

@@ -29,7 +29,8 @@ from flower.store.sqlite.check.store_check import check_store
 from flower.store.sqlite.connection import create_database, fetch_number, fetch_rows
 from flower.store.sqlite.directory import StoreDirectory
 from flower.store.sqlite.meta_db import read_segments
-from flower.store.sqlite.row_codec import RowEncoder, WordDictionary
+from flower.store.sqlite.row_codec import WordDictionary
+from flower.store.sqlite.row_encoder import RowEncoder
 from flower.store.sqlite.schema import STATE_IDS
 from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 from tests.helpers.paths import ROOT
@@ -94,7 +95,7 @@ def create_old_store(path: Path, tasks: Sequence[Task]) -> None:
             dictionary = WordDictionary()
             dictionary.load((number, "state", state) for state, number in STATE_IDS.items())
             encoder = RowEncoder(dictionary)
-            rows = [encoder.encode_row(key, task)[:OLD_COLUMNS] for key, task in enumerate(part, start + 1)]
+            rows = list(zip(*encoder.encode(range(start + 1, start + 1 + len(part)), part)[:OLD_COLUMNS], strict=True))
             db.executemany(f"INSERT INTO task VALUES ({','.join('?' * OLD_COLUMNS)})", rows)
             db.executemany("INSERT INTO word VALUES (?,?,?)", dictionary.pop_new_words())
             db.execute("INSERT INTO info VALUES ('segment', ?)", (msgspec.json.encode(infos[-1]).decode(),))

@@ -12,7 +12,8 @@ from flower.records import Task
 from flower.search.matcher import matches
 from flower.search.parser import parse_search
 from flower.search.tree import Node
-from flower.store.sqlite.row_codec import RowEncoder, WordDictionary, decode_row
+from flower.store.sqlite.row_codec import WordDictionary, decode_row
+from flower.store.sqlite.row_encoder import RowEncoder
 from flower.store.sqlite.schema import INSERT_TASK, SEGMENT_SCHEMA, SELECT_TASKS
 from flower.store.sqlite.sql_where import compile_where, register_functions
 from tests.helpers.search_strategies import tasks, trees
@@ -31,7 +32,7 @@ class Rows:
         words: list[Any] = self.db.execute("SELECT id, kind, value FROM word").fetchall()
         writing = WordDictionary(words)
         self.encoder = RowEncoder(writing)
-        self.db.executemany(INSERT_TASK, [self.encoder.encode_row(key, task) for key, task in enumerate(drawn)])
+        self.db.executemany(INSERT_TASK, zip(*self.encoder.encode(range(len(drawn)), drawn), strict=True))
         self.dictionary = WordDictionary([*words, *writing.pop_new_words()])
         self.tasks = [decode_row(row, self.dictionary.values) for row in self.db.execute(f"{SELECT_TASKS} ORDER BY id")]
 

@@ -22,7 +22,8 @@ migration_progress  which files of a store are not up to date yet
 query            query engine on the columns
 reader           the Reader
 retention        removes old tasks in bounded steps
-row_codec        task ↔ row
+row_codec        rows: ids, dictionary, decoding into tasks
+row_encoder      encoding of tasks as rows, column by column
 salvage          recovery of the readable rows of a damaged segment
 schema           tables and indexes
 segment          one file of tasks, writer side

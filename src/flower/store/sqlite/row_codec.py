@@ -1,10 +1,13 @@
-"""Task ↔ row. On the hot path of every write: plain tuples, no dispatch per field."""
+"""Rows of a segment: ids, dictionary, and decoding into tasks. `row_encoder` encodes them.
+
+On the path of every read: plain tuples, no dispatch per field."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from flower.records import PENDING, Attempt, Lost, Task
 from flower.store.sqlite.schema import (
@@ -20,13 +23,13 @@ from flower.store.sqlite.schema import (
 from flower.surrogates import escape_surrogates
 
 _astuple = msgspec.structs.astuple
-_to_json = msgspec.json.Encoder(enc_hook=str).encode
 _attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _data = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
 _lost = msgspec.json.Decoder(Lost).decode
 _event_times = msgspec.json.Decoder(dict[str, tuple[float, ...]]).decode
 
-_MAX_INTEGER = 2**63 - 1
+#: Positions of the hyphens in a canonical UUID.
+_HYPHENS: Final = (8, 13, 18, 23)
 
 
 def pack_id(text: str) -> bytes | str:
@@ -50,18 +53,21 @@ def unpack_id(value: bytes | str) -> str:
     return value
 
 
-def _clamp_integer(value: int | None) -> int | None:
-    """SQLite integers have 64 bits; larger values are clamped."""
-    if value is None or -_MAX_INTEGER <= value <= _MAX_INTEGER:
-        return value
-    return _MAX_INTEGER if value > 0 else -_MAX_INTEGER
-
-
-def _encode_json(value: object) -> str:
-    try:
-        return _to_json(value).decode()
-    except (UnicodeEncodeError, OverflowError, TypeError, RecursionError, ValueError):
-        return json.dumps(msgspec.to_builtins(value, enc_hook=str), default=str)
+def pack_ids(texts: Sequence[str]) -> list[bytes | str]:
+    """Each id as `pack_id` returns it."""
+    joined = "".join(texts)
+    if len(joined) == 36 * len(texts) and set(map(len, texts)) == {36} and joined.isascii():
+        characters = np.frombuffer(joined.encode(), np.uint8).reshape(-1, 36)
+        if (characters[:, _HYPHENS] == ord("-")).all():
+            digits = np.delete(characters, _HYPHENS, axis=1).tobytes().decode()
+            try:
+                packed = bytes.fromhex(digits)
+            except ValueError:
+                pass
+            else:
+                if packed.hex() == digits:  # fromhex also accepts upper case and spaces
+                    return [packed[start : start + 16] for start in range(0, len(packed), 16)]
+    return [pack_id(text) for text in texts]
 
 
 def _decode_attempts(text: str) -> tuple[Attempt, ...]:
@@ -147,53 +153,6 @@ class WordDictionary:
         for value, number in self.kinds[kind].items():
             if value is not None and number is not None:
                 yield number, value
-
-
-class RowEncoder:
-    """Encodes tasks as rows of one segment, with its dictionary."""
-
-    def __init__(self, dictionary: WordDictionary) -> None:
-        kinds = dictionary.kinds
-        self._state, self._name, self._worker = kinds["state"], kinds["name"], kinds["worker"]
-        self._route, self._client, self._source = kinds["route"], kinds["client"], kinds["source"]
-        #: whether ids that are not canonical UUIDs, and tasks with a parent, were encoded
-        self.has_non_uuid_ids = False
-        self.has_parents = False
-
-    def encode_row(self, key: int, task: Task) -> tuple[Any, ...]:
-        (
-            uuid, name, state, hostname, pid, timestamp, clock, sent, received, started, succeeded, failed, retried,
-            revoked, rejected, runtime, retries, eta, expires, queue, exchange, routing_key, priority, client, root_id,
-            parent_id, args, kwargs, result, exception, traceback, earlier, data, source, lost, run, clock_offset,
-            client_offset, queue_wait, event_times,
-        ) = _astuple(task)  # fmt: skip
-        plain = 1
-        for text in (args, kwargs, result, exception, traceback, eta, expires):
-            if text is not None and (not text.isascii() or "\0" in text):
-                plain = 0
-        if not plain:
-            args, kwargs, result, exception, traceback, eta, expires = (
-                None if text is None else escape_surrogates(text)
-                for text in (args, kwargs, result, exception, traceback, eta, expires)
-            )
-        packed = pack_id(uuid)
-        root = packed if root_id == uuid else None if root_id is None else pack_id(root_id)
-        parent = None
-        if parent_id is not None:
-            parent = root if parent_id == root_id else pack_id(parent_id)
-            self.has_parents = True
-        if type(packed) is str or type(root) is str or type(parent) is str:
-            self.has_non_uuid_ids = True
-        return (
-            key, plain, packed, self._name[name], self._state[state], self._worker[hostname], _clamp_integer(pid),
-            timestamp,
-            _clamp_integer(clock), sent, received, started, succeeded, failed, retried, revoked, rejected, runtime,
-            _clamp_integer(retries), eta, expires, self._route[queue], self._route[exchange], self._route[routing_key],
-            _clamp_integer(priority), self._client[client], root, parent, args, kwargs, result, exception, traceback,
-            _encode_json(earlier) if earlier else None, None if data is None else _encode_json(data),
-            self._source[source], None if lost is None else _encode_json(lost), run, clock_offset, client_offset,
-            queue_wait, None if event_times is None else _encode_json(event_times),
-        )  # fmt: skip
 
 
 _AT = {column: place for place, column in enumerate(TASK_COLUMNS)}

@@ -36,13 +36,13 @@ from flower.store.sqlite.meta_update import MetaUpdate, decode_meta_update
 from flower.store.sqlite.migration import add_task_columns, migrate_segment_step, read_format
 from flower.store.sqlite.row_codec import (
     DamagedRow,
-    RowEncoder,
     WordDictionary,
     build_update_statement,
     changed_fields_mask,
     decode_readable_fields,
     decode_row,
 )
+from flower.store.sqlite.row_encoder import RowEncoder
 from flower.store.sqlite.schema import (
     INSERT_ROW,
     INSERT_TASK,
@@ -220,13 +220,13 @@ class SegmentFile:
     def insert(self, first: int, tasks: Sequence[Task]) -> list[bytes | str]:
         """Insert rows with the keys from `first` on. Return their packed ids."""
         ids: list[bytes | str] = []
-        encode = self._encoder.encode_row
         for start in range(0, len(tasks), _INSERT_CHUNK):
-            new = [encode(key, task) for key, task in enumerate(tasks[start : start + _INSERT_CHUNK], first + start)]
+            chunk = tasks[start : start + _INSERT_CHUNK]
+            columns = self._encoder.encode(range(first + start, first + start + len(chunk)), chunk)
             with self._guard():
-                self._db.executemany(self._insert_statement, new)
-            self._put_columns(new)
-            ids += [row[_UUID_AT] for row in new]
+                self._db.executemany(self._insert_statement, zip(*columns, strict=True))
+            self._put_columns(columns)
+            ids += columns[_UUID_AT]
         self._rows += len(tasks)
         self._next = first + len(tasks)
         return ids
@@ -235,17 +235,18 @@ class SegmentFile:
         """Set only the fields that differ: naming an indexed column rewrites its index. Return the changes whose rows
         do not exist."""
         groups: dict[int, list[tuple[Row, TaskChange]]] = {}
-        encode = self._encoder.encode_row
-        for change in changes:
+        columns = self._encoder.encode([change.key for change in changes], [change.after for change in changes])
+        for change, row in zip(changes, zip(*columns, strict=True), strict=True):
             mask = changed_fields_mask(change.before, change.after)
-            row = encode(change.key, change.after)
             groups.setdefault(mask, []).append((row, change))
         missing: list[TaskChange] = []
         with self._guard():
             for mask, group in groups.items():
                 missing += self._update_same_fields(mask, group)
         missing_keys = {change.key for change in missing}
-        self._put_columns([row for group in groups.values() for row, _ in group if row[0] not in missing_keys])
+        updated = [row for group in groups.values() for row, _ in group if row[0] not in missing_keys]
+        if updated:
+            self._put_columns(tuple(zip(*updated, strict=True)))
         return missing
 
     def _update_same_fields(self, mask: int, group: list[tuple[Row, TaskChange]]) -> list[TaskChange]:
@@ -277,12 +278,11 @@ class SegmentFile:
         self._rows -= deleted
         return deleted
 
-    def _put_columns(self, written: Sequence[Row]) -> None:
-        """Add the rows to the columns and to the bounds."""
-        if written:
-            values = self.columns.put(written)
-            for key_index, key in enumerate(BOUNDED_KEYS):
-                self._extend_bound(key_index, find_value_range(values[key]))
+    def _put_columns(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Add rows to the columns and to the bounds. `columns`: all values of each of TASK_COLUMNS."""
+        values = self.columns.put(columns)
+        for key_index, key in enumerate(BOUNDED_KEYS):
+            self._extend_bound(key_index, find_value_range(values[key]))
 
     def _extend_bound(self, key_index: int, values: Sequence[float]) -> None:
         if values:

@@ -43,10 +43,11 @@ NARROW_SELECT: Final = f"SELECT {', '.join(_SELECT_EXPRESSIONS.get(name, name) f
 Values = dict[str, Array]
 
 
-def build_values(rows: Sequence[Row]) -> Values:
-    """Return the values of all columns except those of the text index, for these rows in their order."""
-    row_columns = dict(zip(TASK_COLUMNS, zip(*rows, strict=True), strict=True))
-    count = len(rows)
+def build_values(columns: Sequence[Sequence[Any]]) -> Values:
+    """Return the values of all columns except those of the text index. `columns`: the values of each of
+    TASK_COLUMNS."""
+    row_columns = dict(zip(TASK_COLUMNS, columns, strict=True))
+    count = len(columns[0])
     values: Values = {name: np.array([word or 0 for word in row_columns[name]], np.uint32) for name in WORD_COLUMNS}
     for name in ("received", "started", "timestamp", "sent", "runtime"):
         values[name] = np.array(row_columns[name], np.float64)
@@ -78,7 +79,7 @@ def find_value_range(values: Any) -> list[float]:
     return [] if math.isnan(lowest) else [lowest, float(np.fmax.reduce(values, initial=np.nan))]
 
 
-def _build_time(row_columns: dict[str, tuple[Any, ...]], values: Values, no_received: Any, no_sent: Any) -> Any:
+def _build_time(row_columns: dict[str, Sequence[Any]], values: Values, no_received: Any, no_sent: Any) -> Any:
     received, sent, started = values["received"], values["sent"], values["started"]
     if any(offset is not None for offset in row_columns["clock_offset"]):
         clock_offset = _real_or_zero(row_columns["clock_offset"])
@@ -95,13 +96,13 @@ def _real_or_zero(numbers: Sequence[float | None]) -> Any:
     return np.array([number or 0.0 for number in numbers], np.float64)
 
 
-def _build_ended(row_columns: dict[str, tuple[Any, ...]], state: Any) -> Array:
+def _build_ended(row_columns: dict[str, Sequence[Any]], state: Any) -> Array:
     ended = np.full(len(state), np.nan)
     for name, column in END_TIME_FIELDS.items():
         slots = np.flatnonzero(state == STATE_IDS[name])
         if len(slots):
             times = row_columns[column]
-            ended[slots] = np.array([times[slot] for slot in slots], np.float64)
+            ended[slots] = np.array([times[slot] for slot in slots.tolist()], np.float64)
     return ended
 
 
@@ -161,7 +162,7 @@ def _hash_ids(ids: Sequence[bytes | str | None], own_ids: Sequence[bytes | str] 
     return hashes
 
 
-def _build_has_bits(row_columns: dict[str, tuple[Any, ...]], count: int) -> Any:
+def _build_has_bits(row_columns: dict[str, Sequence[Any]], count: int) -> Any:
     has = np.zeros(count, np.uint32)
     for name, bit in _PRESENCE_BITS:
         # missing data is stored as NULL or as an empty object
@@ -186,7 +187,7 @@ def _build_has_bits(row_columns: dict[str, tuple[Any, ...]], count: int) -> Any:
     return has
 
 
-def _mark_failures(row_columns: dict[str, tuple[Any, ...]], values: Values) -> None:
+def _mark_failures(row_columns: dict[str, Sequence[Any]], values: Values) -> None:
     count = len(values["state"])
     exception, failure = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
     for index, (error, traceback) in enumerate(zip(row_columns["exception"], row_columns["traceback"], strict=True)):
@@ -226,6 +227,8 @@ def clear_rows(columns: Columns, ids: Sequence[int]) -> None:
 
 def find_row_slots(columns: Columns, ids: Sequence[int]) -> Any:
     """Return the slots of these ids: a slice if they are consecutive, as new ids are."""
+    if isinstance(ids, range):
+        return slice(ids.start - columns.first, ids.stop - columns.first)
     if ids and ids[-1] - ids[0] + 1 == len(ids) and all(map(int.__eq__, ids, range(ids[0], ids[0] + len(ids)))):
         return slice(ids[0] - columns.first, ids[-1] - columns.first + 1)
     return np.fromiter(ids, np.int64, len(ids)) - columns.first
@@ -234,7 +237,8 @@ def find_row_slots(columns: Columns, ids: Sequence[int]) -> Any:
 def write_chunks(columns: Columns, chunks: Iterable[Sequence[Row]]) -> None:
     """Fill empty columns. Called within `Columns.change`."""
     for rows in chunks:
-        write_rows(columns, [row[0] for row in rows], build_values(rows))
+        row_columns = tuple(zip(*rows, strict=True))
+        write_rows(columns, row_columns[0], build_values(row_columns))
 
 
 def write_orders(columns: Columns, count: int) -> None:

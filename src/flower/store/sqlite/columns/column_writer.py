@@ -4,6 +4,7 @@ import errno
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from flower.store.sqlite.columns.builder import (
     Values,
@@ -27,7 +28,7 @@ class ColumnWriter:
         """`sequence`: change sequence of the rows."""
         self._path = path
         self._first, self._capacity = first, capacity
-        self._staged: list[tuple[list[int], Values]] = []
+        self._staged: list[tuple[Sequence[int], Values]] = []
         self._removed: list[int] = []
         self._file: ColumnFile | None = None
         try:
@@ -74,11 +75,11 @@ class ColumnWriter:
             reason,
         )
 
-    def put(self, rows: Sequence[Row]) -> Values:
-        """Return the values of the rows; `commit` writes them."""
-        values = build_values(rows)
+    def put(self, columns: Sequence[Sequence[Any]]) -> Values:
+        """Return the values of rows; `commit` writes them. `columns`: all values of each of TASK_COLUMNS."""
+        values = build_values(columns)
         if self._file is not None:
-            self._staged.append(([row[0] for row in rows], values))
+            self._staged.append((columns[0], values))
         return values
 
     def remove(self, ids: Iterable[int]) -> None:
