@@ -6,7 +6,13 @@ from flower.recorder import RecorderTuning
 from flower.recorder.write_schedule import WriteSchedule
 
 TUNING = RecorderTuning(
-    write_share=0.05, max_delay=0.06, busy_delay=0.5, burst_pause=0.02, busy_rate=10_000, flush_events=40_000
+    write_share=0.05,
+    max_delay=0.06,
+    busy_delay=0.5,
+    burst_pause=0.02,
+    busy_rate=10_000,
+    flush_events=40_000,
+    pause_delay=0.15,
 )
 
 
@@ -54,9 +60,9 @@ def test_a_pause_ends_a_burst(schedule: WriteSchedule) -> None:
 
 def test_held_tasks_are_written_later_if_no_event_follows(schedule: WriteSchedule) -> None:
     schedule.end_write(100.0, 100.01, has_held_tasks=True)
-    assert schedule.find_write_time() == pytest.approx(100.51)
-    add_events(schedule, 100.2, 1)
-    assert schedule.is_due(100.2, has_more=False)
+    assert schedule.find_write_time() == pytest.approx(100.16)
+    add_events(schedule, 100.1, 1)
+    assert schedule.is_due(100.1, has_more=False)
 
 
 def test_a_full_batch_is_due_whatever_the_rate(schedule: WriteSchedule) -> None:

@@ -27,6 +27,8 @@ class RecorderTuning:
     #: seconds for which unfinished tasks are held back at a high rate, so that most tasks are written once instead of
     #: three times
     hold_delay: float = 2.0
+    #: seconds after a write in which they are written too if no more events arrive
+    pause_delay: float = 0.15
     #: At or below this many events per message the number of messages is high, and a broker slows down if many are
     #: unacknowledged (RabbitMQ delivered 27k events/s when acknowledgements were delayed by 1 s, 65k otherwise): held
     #: tasks are then stored separately, not visible to readers, and their events are acknowledged at once.

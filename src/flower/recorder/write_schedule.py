@@ -35,7 +35,7 @@ class WriteSchedule:
         self.events = self._bytes = self.messages = 0
         self._since = ended_at
         self._next_write = ended_at + min((ended_at - started_at) * (1 / tuning.write_share - 1), tuning.max_delay)
-        self._next_held_write = ended_at + tuning.busy_delay if has_held_tasks else 0.0
+        self._next_held_write = ended_at + tuning.pause_delay if has_held_tasks else 0.0
 
     @property
     def is_full(self) -> bool:
