@@ -22,7 +22,7 @@ test-compat: $(INSTALLED) servers  ## the tests of Flower's contract, against Fl
 	@COMPAT_KINDS=flower,bellflower $(RUN)pytest tests/flower_e2e $(ARGS)
 
 bench: $(INSTALLED) servers  ## Bellflower beside Flower 2.2.0 on this machine
-	@$(RUN)python -m bench $(ARGS)
+	@scripts/bundle && $(RUN)python -m bench $(ARGS)
 
 chaos: $(INSTALLED) servers  ## faults on a real cluster, every task compared with the truth; SEED=, ARGS="--only NAME --broker MODE"
 	@$(RUN)python -m chaos --jobs $${JOBS:-2} $(ARGS)

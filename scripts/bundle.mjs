@@ -1,4 +1,5 @@
-// bundle.mjs FOLDER: the page scripts, joined and minified into FOLDER. `scripts/bundle` calls it.
+// bundle.mjs FOLDER HASH: the page scripts, joined and minified into FOLDER; the hash of the sources is written to its
+// bundle.json. `scripts/bundle` calls it.
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { transform } from 'esbuild';
@@ -97,7 +98,7 @@ function assignFiles(info) {
   return files;
 }
 
-const [folder] = process.argv.slice(2);
+const [folder, sources] = process.argv.slice(2);
 const pages = (await readdir('js/pages')).map((name) => `pages/${name.replace('.js', '')}`);
 const unassigned = pages.filter((page) => !Object.values(FILES).flat().includes(page));
 if (unassigned.length) throw new Error(`Missing in FILES: ${unassigned.join(', ')}`);
@@ -124,8 +125,7 @@ for (const { fileName, code } of output) {
   await writeFile(`${folder}/${fileName}`, minified.code);
 }
 // The file of each page, so that the server can name the files that its page needs.
-const entries = pages.map((page) => [
-  `js/${page}.js`,
-  `js/${files?.get(resolve(`js/${page}.js`))}.js`,
-]);
-await writeFile(`${folder}/modules.json`, JSON.stringify(Object.fromEntries(entries)));
+const modules = Object.fromEntries(
+  pages.map((page) => [`js/${page}.js`, `js/${files?.get(resolve(`js/${page}.js`))}.js`]),
+);
+await writeFile(`${folder}/bundle.json`, JSON.stringify({ sources, modules }));

@@ -10,6 +10,7 @@ from tests.helpers.browser import WIDE, WatchedPage, open_browser
 from tests.helpers.clusters import Cluster
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
+from tests.helpers.source_assets import source_assets  # noqa: F401
 
 Theme: TypeAlias = Literal["light", "dark"]
 

@@ -157,6 +157,20 @@ def test_brush(visit: Visit, run: Run) -> None:
     expect(page).to_have_url(re.compile("/tasks$"))
 
 
+def test_the_first_rows_are_requested_once_and_before_the_scripts(visit: Visit, run: Run) -> None:
+    run("shop.add", 1, 2)
+    page = visit("/tasks")
+    expect(page.locator(".gr[data-id]").first).to_be_visible()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.reload()
+    expect(page.locator(".gr[data-id]").first).to_be_visible()
+    rows = [at for at, url in enumerate(requests) if "/api/v1/tasks?" in url]
+    scripts = [at for at, url in enumerate(requests) if url.endswith(".js")]
+    assert len(rows) == 1
+    assert rows[0] < scripts[0]
+
+
 def test_the_url_holds_the_state_of_the_page(visit: Visit, run: Run) -> None:
     slow, quick = run("shop.rest", 0.3), run("shop.echo", order_id=17)
     address = "/tasks?q=name%3A%3Dshop.rest%2Cshop.echo&sort=-runtime&cols=state,name,runtime,kwargs.order_id&t=-1h.."

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from posixpath import dirname, normpath
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,11 +27,22 @@ _STATIC: Final = Path(__file__).parent / "static"
 SOURCES: Final = _STATIC / "ui"
 BUNDLE: Final = _STATIC / "ui-bundle"
 
-#: In the bundle: the file that contains a module, by the name of the module in the sources.
-_BUNDLED_MODULES: Final = "modules.json"
+#: In the bundle: the hash of the sources, and the file of the module of each page.
+_BUNDLE_INFO: Final = "bundle.json"
 
 #: Relative to the root of the server.
 ASSETS_PREFIX: Final = "/static/ui"
+
+#: The style sheets of STYLE_SHEET, in the order of the cascade.
+STYLE_SHEETS: Final = (
+    "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/panels.css",
+    "css/states.css", "css/tables.css", "css/dialogs.css", "css/charts.css", "css/gaps.css", "css/search.css",
+    "css/grid.css", "css/task.css", "css/timeline.css", "css/traceback.css", "css/payload.css", "css/graph.css",
+    "css/overview.css", "css/failures.css", "css/workflows.css", "css/cluster.css",
+)  # fmt: skip
+
+#: The style sheet of the pages: one request instead of one for each file.
+STYLE_SHEET: Final = "css/all.css"
 
 _MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=UTF-8",
@@ -87,19 +98,32 @@ def load_assets(directory: Path) -> Assets:
         for path in sorted(directory.rglob("*"))
         if path.suffix in _MEDIA_TYPES
     }
-    files = {name: _load_asset(name, path) for name, path in paths.items()}
+    files = {name: _load_asset(name, path.read_bytes()) for name, path in paths.items()}
+    files[STYLE_SHEET] = _load_asset(STYLE_SHEET, b"\n".join(files[name].body for name in STYLE_SHEETS))
     digest = sha256()
     for name, asset in files.items():
         digest.update(f"{name}\0{len(asset.body)}\0".encode() + asset.body)
-    bundled_modules = directory / _BUNDLED_MODULES
-    return Assets(
-        digest.hexdigest()[:12], files, json.loads(bundled_modules.read_bytes()) if bundled_modules.is_file() else {}
-    )
+    return Assets(digest.hexdigest()[:12], files, _bundle_info(directory).get("modules", {}))
+
+
+def hash_sources(directory: Path = SOURCES) -> str:
+    """The hash of all source files, which the bundle made from them contains."""
+    digest = sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        body = path.read_bytes()
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{len(body)}\0".encode() + body)
+    return digest.hexdigest()
+
+
+def _bundle_info(directory: Path) -> dict[str, Any]:
+    path = directory / _BUNDLE_INFO
+    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
 
 
 @cache
 def default_assets() -> Assets:
-    return load_assets(BUNDLE if BUNDLE.is_dir() else SOURCES)
+    """The bundle, unless it is missing or the sources have changed since it was made."""
+    return load_assets(BUNDLE if _bundle_info(BUNDLE).get("sources") == hash_sources() else SOURCES)
 
 
 async def load_current_assets(context: Context) -> Assets:
@@ -134,9 +158,9 @@ ASSET_ROUTES: tuple[HttpRoute, ...] = (
 )
 
 
-def _load_asset(name: str, path: Path) -> Asset:
-    body = path.read_bytes()
-    sources = _IMPORT.findall(body.decode()) if path.suffix == ".js" else []
+def _load_asset(name: str, body: bytes) -> Asset:
+    suffix = PurePosixPath(name).suffix
+    sources = _IMPORT.findall(body.decode()) if suffix == ".js" else []
     imports = tuple(normpath(f"{dirname(name)}/{source}") for source in sources)
-    gzipped = None if path.suffix == ".woff2" else gzip.compress(body, 9, mtime=0)
-    return Asset(_MEDIA_TYPES[path.suffix], body, imports, gzipped)
+    gzipped = None if suffix == ".woff2" else gzip.compress(body, 9, mtime=0)
+    return Asset(_MEDIA_TYPES[suffix], body, imports, gzipped)

@@ -22,7 +22,7 @@ from flower.http.request_params import read_params
 from flower.http.responses import JSON, OK, STATUS_BY_CODE
 from flower.http.route import Endpoint, HttpRoute
 from flower.http.v1.task_rows import current_column_name
-from flower.web.assets import Assets, load_current_assets
+from flower.web.assets import STYLE_SHEET, Assets, load_current_assets
 from flower.web.rendering import escape_invisible, render_template
 
 log = logging.getLogger(__name__)
@@ -35,16 +35,12 @@ SHELL_POLICY: Final = (
     "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
 )
 
-#: Style sheets in the order of the cascade.
-STYLE_SHEETS: Final = (
-    "css/tokens.css", "css/base.css", "css/shell.css", "css/controls.css", "css/panels.css",
-    "css/states.css", "css/tables.css", "css/dialogs.css", "css/charts.css", "css/gaps.css", "css/search.css",
-    "css/grid.css", "css/task.css", "css/timeline.css", "css/traceback.css", "css/payload.css", "css/graph.css",
-    "css/overview.css", "css/failures.css", "css/workflows.css", "css/cluster.css",
-)  # fmt: skip
-
-#: The style sheets of a bundle, in one file.
-BUNDLED_STYLE_SHEET: Final = "css/all.css"
+#: The request of the tasks page for its first rows, without a query and with the default columns, as
+#: `js/explorer/useRows.js` makes it: the browser sends it before the scripts are loaded.
+FIRST_ROWS: Final = (
+    "/api/v1/tasks?columns=uuid%2Cname%2Cstate%2Ctime_at%2Clost%2Cdouble_run%2Cexception%2Cargs%2Ckwargs%2Cqueue"
+    "%2Cworker%2Cruntime%2Cruntime_derived&text_limit=1024&limit=200"
+)
 
 #: Words of the option `tasks_columns`: those of Flower, and `queue`.
 EXPLORER_COLUMNS: Final = (
@@ -98,15 +94,15 @@ def shell_page(module: str, title: str = "", page_info: PageInfo | None = None) 
         page_title, exists = (title, True) if page_info is None else await page_info(request, context)
         assets = await load_current_assets(context)
         root = context.root_path
-        style_sheets = (BUNDLED_STYLE_SHEET,) if BUNDLED_STYLE_SHEET in assets.files else STYLE_SHEETS
         modules = assets.module_closure("js/main.js", f"js/pages/{module}.js")
         values = {
             "root": root,
             "title": escape_invisible(page_title),
             "found": exists,
             "settings": json.dumps(_bootstrap_data(context, assets, exists)),
-            "styles": [assets.url(root, name) for name in style_sheets],
+            "style": assets.url(root, STYLE_SHEET),
             "modules": [assets.url(root, name) for name in modules],
+            "data": [root + FIRST_ROWS] if module == "tasks" and _has_first_rows(request, context) else [],
             "file": lambda name: assets.url(root, name),
         }
         return Response(
@@ -119,6 +115,10 @@ def shell_page(module: str, title: str = "", page_info: PageInfo | None = None) 
         )
 
     return page
+
+
+def _has_first_rows(request: Request, context: Context) -> bool:
+    return not request.url.query and context.tasks_columns == DEFAULT_CONFIG.tasks_columns
 
 
 def _bootstrap_data(context: Context, assets: Assets, exists: bool) -> dict[str, Any]:

@@ -35,8 +35,11 @@ export function useRows(state, columns) {
   const changed = () => {
     version.value = version.peek() + 1;
   };
+  const within = searchParams(state, zone());
+  // The zone matters only for times in the query or range. Without it, the address is that which the server preloads.
+  if (!state.q && !within.start && !within.end) within.tz = '';
   const params = {
-    ...searchParams(state, zone()),
+    ...within,
     sort: state.sort === DEFAULT_SORT ? '' : state.sort,
     columns: apiColumns(columns, state.sort),
     text_limit: TEXT_LIMIT,
