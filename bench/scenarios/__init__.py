@@ -19,6 +19,7 @@ from bench.scenarios.memory import memory
 from bench.scenarios.metrics import metrics
 from bench.scenarios.queries import queries
 from bench.scenarios.reconciliation import reconciliation
+from bench.scenarios.scripts import scripts
 from bench.scenarios.start import start
 from bench.scenarios.throughput import throughput
 from bench.scenarios.visibility import visibility, visibility_under_load
@@ -52,6 +53,7 @@ STEPS: tuple[Step, ...] = (
     Step("visibility-under-load", visibility_under_load, "always"),
     Step("live", live, "full", alone=True),
     Step("live-page", live_page, "full", alone=True),
+    Step("scripts", scripts, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large-store", large_store, "full", alone=True),
     Step("reconciliation", reconciliation, "on request", alone=True),
