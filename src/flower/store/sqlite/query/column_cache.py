@@ -107,6 +107,26 @@ class ColumnCache:
                 pass
         return self._build_from_rows(segment, deadline)
 
+    def find_slots(self, segment: SegmentInfo, find: Callable[[Columns], Any]) -> Any | None:
+        """Return the slots below `segment.next` that `find` returns for the columns of a segment that still changes.
+
+        The columns are not copied, which takes a millisecond for 60,000 rows, and may be newer than the segment.
+        None if the segment no longer changes, or has no usable file: `get_columns` returns its columns.
+        """
+        file = self._open_file(segment)
+        if file is None or file.order("received") is not None:
+            return None
+        count = segment.next - segment.first
+
+        def read() -> tuple[Any, int, int]:
+            return find(file), file.sequence, int(np.count_nonzero(file["live"][:count] == 1))
+
+        try:
+            slots, sequence, rows = file.read_consistent(read)
+        except ColumnFileInvalid:
+            return None
+        return None if sequence == segment.sequence and rows != segment.rows else slots[slots < count]
+
     def _open_file(self, segment: SegmentInfo) -> ColumnFile | None:
         """Return the column file, if it is as new as the segment's metadata."""
         file = self._files.get(segment.number)

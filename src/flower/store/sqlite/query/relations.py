@@ -8,7 +8,9 @@ import numpy as np
 
 from flower.store.sqlite.bloom_filter import BloomFilter
 from flower.store.sqlite.catalog import SegmentInfo
+from flower.store.sqlite.columns.column_file import Columns
 from flower.store.sqlite.columns.layout import hash_id
+from flower.store.sqlite.connection import Row
 from flower.store.sqlite.connection_pool import SegmentUnavailable
 from flower.store.sqlite.query.context import QueryContext, SegmentView
 from flower.store.sqlite.row_codec import pack_id, unpack_id
@@ -61,20 +63,20 @@ class RelationIndex:
         """Return the keys of the rows with this root_id, without the root itself."""
         keys: list[int] = []
         packed = pack_id(uuid)
-        for view, ids in self._iter_referencing("root", [hash_id(packed)]):
+        for segment, ids in self._iter_referencing("root", [hash_id(packed)]):
             sql = f"SELECT id FROM task WHERE id IN ({ids}) AND root_id = ?"
             with suppress(SegmentUnavailable):
-                keys += [row[0] for row in view.read_rows(sql, (packed,))]
+                keys += [row[0] for row in self._read_rows(segment, sql, (packed,))]
         return keys
 
     def find_children(self, uuids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the children of each of the ids, in the order in which they were first written."""
         wanted = {pack_id(uuid): uuid for uuid in uuids}
         children_by_parent: dict[str, list[str]] = {}
-        for view, ids in self._iter_referencing("parent", sorted({hash_id(packed) for packed in wanted})):
+        for segment, ids in self._iter_referencing("parent", sorted({hash_id(packed) for packed in wanted})):
             with suppress(SegmentUnavailable):
                 sql = f"SELECT parent_id, uuid FROM task WHERE id IN ({ids}) ORDER BY id"
-                for parent, child in view.read_rows(sql):
+                for parent, child in self._read_rows(segment, sql):
                     if parent in wanted:
                         children_by_parent.setdefault(wanted[parent], []).append(unpack_id(child))
         return children_by_parent
@@ -84,12 +86,13 @@ class RelationIndex:
     ) -> Iterator[tuple[SegmentView, list[tuple[int, bytes | str]]]]:
         """Yield (key, root) of the rows that reference one of these packed ids as their root, by segment, in parts."""
         hashes = sorted({hash_id(packed) for packed in roots})
-        for view, ids in self._iter_referencing("root", hashes):
+        for segment, ids in self._iter_referencing("root", hashes):
             with suppress(SegmentUnavailable):
+                view = self._ctx.open_view(segment)
                 rows = view.read_rows(f"SELECT id, root_id FROM task WHERE id IN ({ids})")
                 yield view, [(key, root) for key, root in rows if root in roots]
 
-    def _iter_referencing(self, column: str, hashes: Sequence[int]) -> Iterator[tuple[SegmentView, str]]:
+    def _iter_referencing(self, column: str, hashes: Sequence[int]) -> Iterator[tuple[SegmentInfo, str]]:
         """Yield segments with a comma-separated SQL list of the ids of rows that may match."""
         for segment in self._segments:
             if column == "parent" and not segment.has_parents:
@@ -97,27 +100,42 @@ class RelationIndex:
             if not self._bloom.might_reference(segment, column, hashes):
                 continue
             try:
-                view = self._ctx.open_view(segment)
+                slots = self._find_slots(segment, column, hashes)
             except SegmentUnavailable:
                 continue
-            self._bloom.add(view, column)
-            keys = (_find_slots(view, column, hashes) + segment.first).tolist()
+            keys = (slots + segment.first).tolist()
             for start in range(0, len(keys), _ROWS_PER_STATEMENT):
-                yield view, ",".join(map(str, keys[start : start + _ROWS_PER_STATEMENT]))
+                yield segment, ",".join(map(str, keys[start : start + _ROWS_PER_STATEMENT]))
+
+    def _find_slots(self, segment: SegmentInfo, column: str, hashes: Sequence[int]) -> Any:
+        self._ctx.deadline.raise_if_expired()
+        count = segment.next - segment.first
+        slots = self._ctx.resources.column_cache.find_slots(
+            segment, lambda columns: _find_slots(columns, count, column, hashes)
+        )
+        if slots is None:
+            view = self._ctx.open_view(segment)
+            self._bloom.add(view, column)
+            slots = _find_slots(view.columns, count, column, hashes)
+        return slots
+
+    def _read_rows(self, segment: SegmentInfo, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        with self._ctx.resources.pool.acquire(segment, self._ctx.deadline) as connection:
+            return connection.rows(sql, values)
 
 
-def _find_slots(view: SegmentView, column: str, hashes: Sequence[int]) -> Any:
-    values = view.column(column)
-    order = view.columns.order(column)
+def _find_slots(columns: Columns, count: int, column: str, hashes: Sequence[int]) -> Any:
+    values = columns[column][:count]
+    order = columns.order(column)
     if order is not None:
-        order = order[: view.count]
+        order = order[:count]
         wanted = np.array(hashes, values.dtype)  # with another type, numpy would first convert all values
         starts = np.searchsorted(values, wanted, side="left", sorter=order)
         ends = np.searchsorted(values, wanted, side="right", sorter=order)
         ranges = [order[start:stop] for start, stop in zip(starts.tolist(), ends.tolist(), strict=True) if start < stop]
         return np.sort(np.concatenate(ranges)).astype(np.int64) if ranges else np.zeros(0, np.int64)
     if len(hashes) <= _MAX_COMPARED_VALUES:
-        mask = np.zeros(view.count, bool)
+        mask = np.zeros(count, bool)
         for number in hashes:
             mask |= values == number
     else:
@@ -126,4 +144,4 @@ def _find_slots(view: SegmentView, column: str, hashes: Sequence[int]) -> Any:
         mask = table[values & np.uint32(_TABLE_MASK)] & (values != 0)
         candidates = np.flatnonzero(mask)
         mask[candidates] = np.isin(values[candidates], np.array(hashes, np.uint32))
-    return np.flatnonzero(mask & (view.column("live") == 1))
+    return np.flatnonzero(mask & (columns["live"][:count] == 1))
