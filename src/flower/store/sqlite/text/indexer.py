@@ -16,14 +16,13 @@ MAX_COMMIT_ROWS: Final = 20_000
 #: Characters of one commit. A source may return fewer rows when their texts reach it. It limits memory and the time to
 #: stop, whatever the length of the texts.
 MAX_COMMIT_CHARACTERS: Final = 4_000_000
-#: Seconds between two checks for pending rows. The index lags behind the rows by this plus one commit.
+#: Seconds between two checks for pending rows if the last one found none.
 INDEX_POLL_INTERVAL: Final = 0.5
-#: At a high rate checks are rarer, because larger commits cost less per row: a check that found BUSY_ROWS or more is
-#: followed by one when about GROUP_ROWS are pending, after MAX_POLL_INTERVAL at the latest. Searches read the rows that
-#: are pending, so their number must be limited.
-BUSY_ROWS: Final = 1_000
+#: Larger commits cost less per row, and searches read the rows that are pending, so their number must be limited: a
+#: check that found rows is followed by one when about GROUP_ROWS are pending, at the latest after this many intervals.
+#: The index lags behind the rows by this plus one commit.
 GROUP_ROWS: Final = 8_000
-MAX_POLL_INTERVAL: Final = 2.0
+MAX_POLL_INTERVALS: Final = 4
 _MAINTENANCE_INTERVAL: Final = 60.0
 _MIN_RETRY_DELAY: Final = 0.5
 _MAX_RETRY_DELAY: Final = 30.0
@@ -208,9 +207,9 @@ class Indexer(threading.Thread):
 def choose_interval(rows: int, seconds: float, poll_interval: float) -> float:
     """Return the seconds between a check that found this number of rows, which were written within `seconds`, and the
     next one."""
-    if rows < BUSY_ROWS:
+    if rows == 0:
         return poll_interval
-    return max(poll_interval, min(GROUP_ROWS * seconds / rows, MAX_POLL_INTERVAL))
+    return max(poll_interval, min(GROUP_ROWS * seconds / rows, MAX_POLL_INTERVALS * poll_interval))
 
 
 def _split_rows(rows: Sequence[PendingText]) -> Iterator[Sequence[PendingText]]:
