@@ -2,6 +2,7 @@
 
 aggregations     counts, facets, histograms, summaries and slow thresholds
 bitmasks         search tree → boolean masks over the columns
+column_bounds    lowest and highest value of a column in a segment
 column_cache     columns and dictionaries of each segment; limit of the mapped memory
 context          state of one query, and the view of one segment
 dictionary_sort  rows in the order of a dictionary-encoded column

@@ -5,17 +5,23 @@ A segment is read when its first row may be the next row.
 
 import heapq
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from flower.search.tree import And, Node, Term
 from flower.store.cursor import Position
 from flower.store.protocols import Sort
-from flower.store.sqlite.catalog import BOUNDED_KEYS, SegmentInfo
+from flower.store.sqlite.catalog import BOUNDED_KEYS, UNKNOWN_BOUNDS, SegmentInfo, SortKeyBounds
+from flower.store.sqlite.columns.layout import REAL_COLUMNS
 from flower.store.sqlite.connection_pool import SegmentUnavailable
 from flower.store.sqlite.query import dictionary_sort
+from flower.store.sqlite.query.column_bounds import find_column_bounds
 from flower.store.sqlite.query.context import QueryContext
 from flower.store.sqlite.query.evaluate import can_skip_segment
 from flower.store.sqlite.query.segment_scan import SegmentScan
+
+#: Keys by which segments follow each other.
+_TIME_KEYS: Final = ("received", "started", "timestamp", "sent", "ended", "time")
 
 
 def iter_matching_ids(
@@ -105,14 +111,27 @@ class _MergeIterator:
         self._after = after
         self._has_non_uuid_ids = any(segment.has_non_uuid_ids for segment in segments)
         key = sorts[0].key
-        self._bounded = key if key in BOUNDED_KEYS else None
+        self._bounded = key if key in REAL_COLUMNS else None
+        #: by number of the segment, unless the catalog has them
+        self._bounds = {} if key in BOUNDED_KEYS else self._read_bounds(segments, key)
         self._sign = -1 if sorts[0].descending else 1
         # segments follow each other in time, so one of them fills the page; with other keys each contributes a part
-        share = count if key in ("received", "started", "timestamp", "time") else 4 * count // max(len(segments), 1)
+        share = count if key in _TIME_KEYS else 4 * count // max(len(segments), 1)
         self._max_size = ctx.limits.max_chunk
         self._size = max(ctx.limits.min_chunk, min(share, self._max_size))
         # in descending order: the next segment is the last element
         self._pending = sorted(segments, key=self._best_value, reverse=True)
+
+    def _read_bounds(self, segments: Sequence[SegmentInfo], key: str) -> dict[int, SortKeyBounds]:
+        bounds: dict[int, SortKeyBounds] = {}
+        if key in REAL_COLUMNS:
+            for segment in segments:
+                with suppress(SegmentUnavailable):
+                    bounds[segment.number] = find_column_bounds(self._ctx.open_view(segment), key)
+        return bounds
+
+    def _bound(self, segment: SegmentInfo, key: str) -> SortKeyBounds:
+        return segment.bound(key) if key in BOUNDED_KEYS else self._bounds.get(segment.number, UNKNOWN_BOUNDS)
 
     def _best_value(self, segment: SegmentInfo) -> tuple[bool, float]:
         """Return the lowest possible sort value of the segment's rows, comparable with the values of a scan.
@@ -121,7 +140,7 @@ class _MergeIterator:
         """
         if self._bounded is None:
             return (False, float("-inf"))
-        bounds = segment.bound(self._bounded)
+        bounds = self._bound(segment, self._bounded)
         if bounds is None:
             return (True, 0.0)
         best = -bounds[1] if self._sign < 0 else bounds[0]
@@ -165,7 +184,7 @@ class _MergeIterator:
         """Return whether all rows of the segment come before the start position."""
         if self._after is None or self._bounded is None or self._after.values[0] is None:
             return False
-        bounds = segment.bound(self._bounded)
+        bounds = self._bound(segment, self._bounded)
         if bounds is None or self._may_lack_value():
             return False
         worst = bounds[0] if self._sign < 0 else bounds[1]
