@@ -41,6 +41,7 @@ LOW_LIMITS = QueryLimits(
     index_candidates=1,
     broad_ratio=1000,
     unindexed_rows=0,
+    rare_candidates=1,
 )
 
 DERIVED_CHANGES = ("columns", "order", "index", "templates", "no columns", "no index")

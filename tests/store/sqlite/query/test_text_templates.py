@@ -155,3 +155,13 @@ def test_decisions_of_templates_are_cached_by_term(
             assert sorted(set(loaded)) == [1, 2, 3], text
         # the second query has the results of the first; the third compares another word
         assert len(loaded) == 6
+
+
+def test_rare_texts_are_not_compared_with_templates(
+    path: Path, writer: Writer, rows_read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_all_texts(path)
+    monkeypatch.setattr(TemplateCache, "load", lambda *_: pytest.fail("templates were read"))
+    with closing(open_reader(path)) as reader:
+        assert reader.count(parse_search('"_id\': 17, "')) == 1
+        assert sum(rows_read) <= 3

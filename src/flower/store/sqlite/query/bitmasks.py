@@ -384,8 +384,11 @@ class _Evaluator:
         return Masks(candidates, self._fill(False))
 
     def _match_templates(self, value: str, columns: tuple[str, ...], search_strings: SearchStrings | None) -> Masks:
-        """Return which rows contain a text in one of the columns. The text index is queried if templates leave many
-        rows undecided."""
+        """Return which rows contain a text in one of the columns. The text index is queried first for rare texts, and
+        for others if templates leave many rows undecided."""
+        rare = None if search_strings is None else self._view.rare_text_mask(search_strings)
+        if rare is not None:
+            return Masks(rare[self._slots], self._fill(False))
         matches = match_templates(self._view, value, columns)
         if matches is None:
             return Masks(self._text_candidates(search_strings), self._fill(False))

@@ -166,6 +166,12 @@ class SegmentView:
             self._text_masks[search_strings, text_candidates.always_use_index] = mask
         return mask
 
+    def rare_text_mask(self, search_strings: SearchStrings) -> Any | None:
+        """Return `text_mask` if the text is rare and all rows of the segment are indexed; else None."""
+        if not self.ctx.text_candidates.is_rare(search_strings, self.columns) or self._unindexed_mask() is not None:
+            return None
+        return self.text_mask(search_strings)
+
     def _unindexed_mask(self) -> Any | None:
         """Return a mask of the rows whose text was not indexed; None if every row was."""
         text_candidates, cache = self.ctx.text_candidates, self.ctx.resources.result_cache

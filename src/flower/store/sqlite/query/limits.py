@@ -31,6 +31,8 @@ class QueryLimits:
     unindexed_rows: int = 200
     #: maximum candidates of all segments in the first query of the text index; most searches have fewer
     index_candidates: int = 4_000
+    #: A text with at most this many candidates, of all segments, is not compared with templates.
+    rare_candidates: int = 200
     #: A text is broad if more than one in this many documents may contain it.
     broad_ratio: int = 16
 

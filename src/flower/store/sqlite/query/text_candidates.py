@@ -106,9 +106,7 @@ class TextCandidates:
         """Return the candidate slots below `count`, ascending; None if there are too many to list."""
         if not self.always_use_index and self._is_broad(search_strings):
             return None
-        postings = self._postings.get(search_strings)
-        if search_strings not in self._postings or (postings is not None and columns.indexed_at > postings.read_at):
-            postings = self._postings[search_strings] = self._query_index(search_strings)
+        postings = self._read_postings(search_strings, columns)
         if postings is None:
             return None
         keys = postings.keys
@@ -118,6 +116,21 @@ class TextCandidates:
             return None
         start, end = np.searchsorted(keys, [columns.first, columns.first + count])
         return keys[start:end] - columns.first
+
+    def is_rare(self, search_strings: SearchStrings, columns: Columns) -> bool:
+        """Return whether the index lists all candidates and these are few: reading them takes less time than comparing
+        the texts with the templates of each segment."""
+        if self._is_broad(search_strings):
+            return False
+        postings = self._read_postings(search_strings, columns)
+        return postings is not None and postings.lowest == 0 and len(postings.keys) <= self._limits.rare_candidates
+
+    def _read_postings(self, search_strings: SearchStrings, columns: Columns) -> _Postings | None:
+        """Return the candidates of the index, read after the columns; None if it cannot be used."""
+        postings = self._postings.get(search_strings)
+        if search_strings not in self._postings or (postings is not None and columns.indexed_at > postings.read_at):
+            postings = self._postings[search_strings] = self._query_index(search_strings)
+        return postings
 
     def _query_index(self, search_strings: SearchStrings) -> _Postings | None:
         read_at = time.monotonic_ns()
