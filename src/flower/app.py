@@ -165,7 +165,7 @@ class _Server:
             app = await asyncio.to_thread(self._app)
             if not self._quiet:
                 await asyncio.to_thread(log_broker_and_tasks, app)
-            asyncio.get_running_loop().run_in_executor(None, prepare_requests, context)
+            asyncio.get_running_loop().run_in_executor(None, prepare_requests, context, self._stop.is_set)
             if self._with_recorder:
                 settings = await asyncio.to_thread(settings_from_config, self._config, self._app)
                 on_log_line = forward_child_line if self._config.log_file_prefix else None
