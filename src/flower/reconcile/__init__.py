@@ -9,6 +9,7 @@ request          what an examination is about
 cluster_view     the workers, from the store and from their answers
 positions        where the broker has each task
 queue_positions  pure: which tasks are in a queue of which only the length is known
+survey           reads the unfinished tasks
 candidates       pure: which unfinished tasks are due for an examination
 task_discovery   tasks of workers that are not recorded
 worker_checks    when workers are contacted besides inspections

@@ -30,14 +30,14 @@ from flower.reconcile.inspection import WorkerInspector
 from flower.reconcile.positions import PositionFinder
 from flower.reconcile.request import QueueContents, Request
 from flower.reconcile.results import MonitoredResults, create_result_source
+from flower.reconcile.survey import MAX_TASKS, WAITING, survey_unfinished
 from flower.reconcile.task_discovery import UnrecordedMessages, UnrecordedTasks
 from flower.reconcile.worker_checks import WorkerChecks
 from flower.recorder_settings import ReconcileSettings
 from flower.recorder_status import RecorderStatus
-from flower.records import PENDING, RETRY, Evidence, Gap, Task, WorkerAnswer
+from flower.records import PENDING, Evidence, Gap, Task, WorkerAnswer
 from flower.redaction import Redactor
-from flower.search.conditions import CONDITIONS
-from flower.search.tree import Node, Not, Term, all_of, any_of
+from flower.search.tree import Node, Term, all_of
 from flower.store.protocols import Query, Reader, Sort
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,6 @@ SURVEY_LOAD: Final = 20.0
 MAX_SURVEY_DELAY: Final = 60.0
 #: Seconds between two inspections of workers that nothing but time requires, which find unrecorded tasks.
 INSPECTION_INTERVAL: Final = 300.0
-#: Tasks that a survey reads: with workers, and waiting ones, oldest first.
-MAX_TASKS: Final = 20_000
 #: Seconds for which the percentiles of run times are used.
 THRESHOLDS_AGE: Final = 60.0
 #: Observations that one read returns.
@@ -66,9 +64,6 @@ LAG_AGE: Final = 15.0
 MAX_GAP_AGE: Final = 3600.0
 #: Seconds between two log messages about the same failure.
 LOG_INTERVAL: Final = 300.0
-
-_UNFINISHED = CONDITIONS["unfinished"].node
-_WAITING = any_of((Term("state", "is", PENDING), Term("state", "is", RETRY)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +284,7 @@ class _Passes:
     # --- a pass
 
     def _make_pass(self, view: ClusterView) -> bool:
-        tasks = self._survey()
+        tasks = survey_unfinished(self._reader)
         contents = self._queue_contents(tasks)
         signs = Signs(view, self._slow_thresholds(tasks), contents.youngest_taken, self._is_forced)
         due: dict[str, Reason] = {}
@@ -406,14 +401,6 @@ class _Passes:
 
     # --- the store
 
-    def _survey(self) -> dict[str, Task]:
-        """The unfinished tasks by id: those with a worker, and the oldest of those that wait."""
-        with_worker = Query(all_of((_UNFINISHED, Not(_WAITING))), sort=())
-        waiting = Query(_WAITING, sort=(Sort("sent"),))
-        tasks = {task.uuid: task for task in self._reader.tasks(with_worker, limit=MAX_TASKS)}
-        tasks |= {task.uuid: task for task in self._reader.tasks(waiting, limit=MAX_TASKS)}
-        return tasks
-
     def _queue_contents(self, tasks: Mapping[str, Task]) -> QueueContents:
         oldest: dict[str, float] = {}
         counts: dict[str, int] = {}
@@ -426,7 +413,7 @@ class _Passes:
         unread = {}
         if sum(counts.values()) >= MAX_TASKS:
             for queue, count in counts.items():
-                total = self._reader.count(all_of((_WAITING, Term("queue", "is", queue))))
+                total = self._reader.count(all_of((WAITING, Term("queue", "is", queue))))
                 unread[queue] = max(0, total - count)
         return QueueContents(
             unread,

@@ -41,8 +41,11 @@ ACTIVE_CACHE_KB: Final = 24 * 1024
 CLOSED_CACHE_KB: Final = 1024
 #: For each of the many segments that a reader keeps open: rows are read by id.
 READING_CACHE_KB: Final = 128
-#: Size of the cache of prepared statements: a list of a thousand ids is a statement of a hundred kilobytes.
+#: Prepared statements that each connection of a reader caches.
 _STATEMENT_CACHE_SIZE: Final = 6
+#: Characters of a statement above which it is not cached: a list of ids does not occur again, and with a thousand ids
+#: it needs a hundred kilobytes.
+_MAX_CACHED_STATEMENT: Final = 500
 #: For a segment in which the writer only looks up ids and applies late events.
 SEALED_CACHE_KB: Final = 256
 #: Pages in the write-ahead log before a checkpoint: fewer, larger checkpoints cost less, but the log is replayed after
@@ -200,7 +203,8 @@ def execute_statements(connection: apsw.Connection, *statements: str) -> None:
 def fetch_rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
     """The rows of a SELECT. Bytes of texts that are not valid UTF-8 are replaced."""
     try:
-        rows: list[Row] = connection.execute(sql, values).fetchall()
+        can_cache = len(sql) <= _MAX_CACHED_STATEMENT
+        rows: list[Row] = connection.execute(sql, values, can_cache=can_cache).fetchall()
         return rows
     except UnicodeDecodeError:
         return _fetch_invalid_texts(connection, sql, values)

@@ -27,8 +27,10 @@ from flower.store.sqlite.sql_where import register_functions
 
 T = TypeVar("T")
 
-#: Maximum number of idle connections, over all segments; each may hold its page cache.
+#: Maximum number of idle connections, over all segments ...
 MAX_IDLE_CONNECTIONS: Final = 100
+#: ... and how many of them, the last used ones, keep their page cache
+MAX_PAGE_CACHES: Final = 16
 #: Steps of SQLite's virtual machine between two checks of the deadline: tens of microseconds.
 _PROGRESS_STEPS: Final = 5_000
 #: Items of a loop between two checks of the deadline: a millisecond.
@@ -165,6 +167,9 @@ class OpenSegment:
         if rows and isinstance(rows[0][0], bytes) and len(rows[0][0]) * 8 == bloom_bits(capacity):
             return rows[0][0]
         return None
+
+    def release_page_cache(self) -> None:
+        self._db.release_memory()
 
     def close(self) -> None:
         self._db.close()
@@ -306,6 +311,7 @@ class SegmentPool:
                 self._idle.setdefault(segment.number, []).append(segment)
                 self._idle.move_to_end(segment.number)
                 self._count += 1
+                self._release_page_cache()
             while self._count > MAX_IDLE_CONNECTIONS:
                 number, idle = next(iter(self._idle.items()))
                 too_many.append(idle.pop())
@@ -314,6 +320,13 @@ class SegmentPool:
                     del self._idle[number]
         for surplus in too_many:
             surplus.close()
+
+    def _release_page_cache(self) -> None:
+        """Free the page cache of the idle connection that is not one of the last used anymore."""
+        for index, idle in enumerate(reversed(self._idle.values())):
+            if index == MAX_PAGE_CACHES:
+                idle[-1].release_page_cache()
+                return
 
     def retain(self, numbers: set[int]) -> None:
         """Close the connections of segments that are not in the store anymore."""

@@ -45,7 +45,11 @@ def test_summaries_of_many_groups_are_those_of_the_reference_store(
             monkeypatch.undo()
 
 
-def test_slow_thresholds_are_those_of_the_reference_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pending_cells", [0, 100_000])
+def test_slow_thresholds_are_those_of_the_reference_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pending_cells: int
+) -> None:
+    monkeypatch.setattr(aggregations, "_MAX_PENDING_CELLS", pending_cells)
     monkeypatch.setattr(aggregations, "MAX_GROUPS", 5)
     with opened("memory", tmp_path) as memory, opened("sqlite", tmp_path) as sqlite:
         assert sqlite.reader.slow_thresholds() == {}

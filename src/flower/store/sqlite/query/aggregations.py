@@ -42,6 +42,8 @@ NameResolver = Callable[[Facet, int], str | None]
 _INITIAL_STATES: Final = 64
 #: Groups with a sketch of run times and wait times each, which needs 22 kB of memory.
 MAX_GROUPS: Final = 2_000
+#: Counts of segments that are summed together: cells of a name and a bucket.
+_MAX_PENDING_CELLS: Final = 100_000
 
 
 class PartialScan:
@@ -338,6 +340,7 @@ def scan_slow_thresholds(ctx: QueryContext, segments: Sequence[SegmentInfo]) -> 
     """Return, by task name, the run time in seconds above which a task is slow, from all run times in the store."""
     groups = GroupNumbering()
     parts: list[tuple[Any, Any]] = []
+    pending = 0
     for segment in segments:
         ctx.deadline.raise_if_expired()
         try:
@@ -347,17 +350,26 @@ def scan_slow_thresholds(ctx: QueryContext, segments: Sequence[SegmentInfo]) -> 
         numbers = np.array([groups.assign(name) for name in ctx.deadline.check_during(names)], np.int64)
         if len(names):
             parts.append((numbers[group_numbers] * BUCKET_COUNT + buckets, counts))
+            pending += len(counts)
+            if pending > _MAX_PENDING_CELLS:  # limits memory, whatever the number of segments
+                parts, pending = [_sum_counts(parts)], 0
     if not parts:
         return {}
-    cells, positions = np.unique(np.concatenate([cells for cells, _ in parts]), return_inverse=True)
-    counts = np.zeros(len(cells), np.int64)
-    np.add.at(counts, positions.ravel(), np.concatenate([counts for _, counts in parts]))
+    cells, counts = _sum_counts(parts)
     thresholds: dict[str, float] = {}
     for first in range(0, len(groups), MAX_GROUPS):
         ctx.deadline.raise_if_expired()
         names = groups.values[first : first + MAX_GROUPS]
         thresholds |= derive_slow_thresholds(_build_sketches(names, first, cells, counts))
     return thresholds
+
+
+def _sum_counts(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Return each cell that occurs in a part, in ascending order, and its count in all of them."""
+    cells, positions = np.unique(np.concatenate([cells for cells, _ in parts]), return_inverse=True)
+    counts = np.zeros(len(cells), np.int64)
+    np.add.at(counts, positions.ravel(), np.concatenate([counts for _, counts in parts]))
+    return cells, counts
 
 
 def _build_sketches(names: Sequence[str | None], first: int, cells: Any, counts: Any) -> dict[str, Sketch]:
@@ -384,6 +396,7 @@ def _segment_runtimes(view: SegmentView) -> tuple[list[str | None], Any, Any, An
         (group_numbers, buckets), counts = count_combinations(
             (group_numbers, view.column("runtime_bucket")[slots]), (max(1, len(groups)), BUCKET_COUNT)
         )
-        cached = (groups.values, group_numbers, buckets, counts)
-        cache.put(cache_key, cached, 24 * len(counts) + 100 * len(groups))
+        small = group_numbers.astype(np.uint32), buckets.astype(np.uint16), counts.astype(np.uint32)
+        cached = (groups.values, *small)
+        cache.put(cache_key, cached, sum(array.nbytes for array in small) + 100 * len(groups))
     return cached

@@ -20,9 +20,9 @@ from flower.store.sqlite.row_codec import WordDictionary
 log = logging.getLogger(__name__)
 
 #: Bytes of mapped files above which the columns are released (cheap) ...
-MAX_MAPPED_COLUMNS: Final = 96 << 20
+MAX_MAPPED_COLUMNS: Final = 64 << 20
 #: ... and above which the text index is closed too (the next search has to open it again).
-MAX_MAPPED_TEXT: Final = 160 << 20
+MAX_MAPPED_TEXT: Final = 128 << 20
 _CHECK_INTERVAL: Final = 0.1
 _PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 #: maximum copies of columns that still change, or that were built from rows because there was no file

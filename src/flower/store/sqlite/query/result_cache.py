@@ -8,7 +8,7 @@ from typing import Any, Final
 from cachetools import LRUCache
 
 #: approximate bytes of large results, such as masks of rows ...
-MAX_LARGE_BYTES: Final = 32 << 20
+MAX_LARGE_BYTES: Final = 24 << 20
 #: ... and of small results, such as counts and word ids
 MAX_SMALL_BYTES: Final = 8 << 20
 #: bytes of a result above which it is large
