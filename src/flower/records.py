@@ -71,20 +71,19 @@ MAX_LOAD_AVERAGES: Final = 3
 LoadAverages = Annotated[tuple[float, ...], Meta(max_length=MAX_LOAD_AVERAGES)]
 
 
-class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """A message of the `celeryev` exchange, validated: all fields have the right type, and `timestamp` is present.
 
     Fields that Celery does not define are in `data`. Task events have a `uuid`; worker events have a `hostname` and no
-    `uuid`. `hostname` is the sender: for `task-sent` that is the producer, not a worker.
+    `uuid`. `hostname` is the sender: for `task-sent` that is the producer, not a worker. The fields are in the order in
+    which Celery sends them: msgspec decodes them faster than in another order.
     """
 
-    type: EventType
-    timestamp: Timestamp
-    uuid: TaskId | None = None
     hostname: Name | None = None
-    clock: Integer | None = None
-    pid: Integer | None = None
     utcoffset: float | None = None
+    pid: Integer | None = None
+    clock: Integer | None = None
+    uuid: TaskId | None = None
     # task-sent, task-received
     name: Name | None = None
     args: str | None = None
@@ -99,8 +98,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     exchange: Name | None = None
     routing_key: Name | None = None
     # the outcome
-    runtime: float | None = None
     result: str | None = None
+    runtime: float | None = None
     exception: str | None = None
     traceback: str | None = None
     terminated: bool | None = None
@@ -109,12 +108,14 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     requeue: bool | None = None
     # worker-online, worker-heartbeat, worker-offline
     freq: float | None = None
-    active: Integer | None = None
-    processed: Integer | None = None
-    loadavg: LoadAverages | None = None
     sw_ident: Name | None = None
     sw_ver: Name | None = None
     sw_sys: Name | None = None
+    active: Integer | None = None
+    processed: Integer | None = None
+    loadavg: LoadAverages | None = None
+    timestamp: Timestamp
+    type: EventType
     #: all other fields of the event, by name
     data: dict[str, Any] | None = None
 

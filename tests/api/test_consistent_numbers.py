@@ -116,7 +116,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     thread = threading.Thread(target=recorder.run, args=(stop,))
     thread.start()
     reader = open_reader(path)
-    heartbeats = [Event("worker-heartbeat", now - 1, hostname=host, pid=7, freq=2.0) for host in (A, B)]
+    heartbeats = [Event(type="worker-heartbeat", timestamp=now - 1, hostname=host, pid=7, freq=2.0) for host in (A, B)]
     capture.give(*heartbeats, *events)
     shuffled = events[:]
     random.Random(13).shuffle(shuffled)

@@ -9,11 +9,11 @@ SETTLED = SETTLING_TIME + 1
 
 
 def beat(processed: int, pid: int = 1, event_type: str = "worker-heartbeat") -> Event:
-    return Event(event_type, 1.0, hostname=NAME, pid=pid, processed=processed)
+    return Event(type=event_type, timestamp=1.0, hostname=NAME, pid=pid, processed=processed)
 
 
 def task(event_type: str = "task-started") -> Event:
-    return Event(event_type, 1.0, "id", hostname=NAME)
+    return Event(type=event_type, timestamp=1.0, uuid="id", hostname=NAME)
 
 
 def find(monitor: TaskEventMonitor, now: float) -> list[tuple[str, float, int | None]]:

@@ -108,7 +108,7 @@ def test_evidence_does_not_change_what_is_counted() -> None:
     """The events before it are counted under the name that was known then."""
     store = MemoryStore()
     recorder = Recorder(FakeCapture(), MemoryWriter(store), clock=lambda: NOW)
-    recorder._apply_batch(CapturedBatch([Event("task-started", 980.0, uuid="a", hostname="w1")], 1, NOW))
+    recorder._apply_batch(CapturedBatch([Event(type="task-started", timestamp=980.0, uuid="a", hostname="w1")], 1, NOW))
     recorder._apply_observations([Evidence("a", "result_backend", NOW, "SUCCESS", ("STARTED", 980.0), name="add")])
     recorder._flush(write_all=True)
     task = MemoryReader(store).task("a")

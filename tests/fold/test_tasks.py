@@ -250,7 +250,10 @@ def test_pool_process_does_not_change_the_pid(hostname: str) -> None:
 def test_types_and_fields_of_custom_events_of_one_task_are_limited() -> None:
     task: Task | None = None
     for number in range(300):
-        task = fold(task, Event(f"task-step{number}", 1.0 + number, UUID, "w", data={f"f{number}": 1}))
+        task = fold(
+            task,
+            Event(type=f"task-step{number}", timestamp=1.0 + number, uuid=UUID, hostname="w", data={f"f{number}": 1}),
+        )
     assert task is not None
     assert task.data is not None
     assert len(task.data) == len(task.event_times or {}) == 101
@@ -258,7 +261,7 @@ def test_types_and_fields_of_custom_events_of_one_task_are_limited() -> None:
     assert task.state == "STEP299"
     for start in range(0, 30_000, 5_000):
         fields = {f"g{number}": number for number in range(start, start + 5_000)}
-        task = fold(task, Event("task-step0", 1_000.0 + start, UUID, "w", data=fields))
+        task = fold(task, Event(type="task-step0", timestamp=1_000.0 + start, uuid=UUID, hostname="w", data=fields))
     assert task.data is not None
     assert len(task.data["task-step0"]) == 10_000
     assert "g29999" in task.data["task-step0"]
