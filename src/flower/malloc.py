@@ -1,4 +1,4 @@
-"""Configures the memory allocator of the C library."""
+"""The memory allocator of the C library: its settings, and the return of free memory."""
 
 import contextlib
 import ctypes
@@ -12,3 +12,11 @@ def limit_malloc_arenas() -> None:
     that occasionally compute on large arrays, such leftovers would be most of the resident memory of the process."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+
+
+def release_free_memory() -> None:
+    """Return free memory inside the arenas to the system, which takes some milliseconds; no effect with another C
+    library. By itself glibc returns only what is free at the end of an arena: after queries of large arrays, a sixth of
+    the memory of a web server is free, and remains resident."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,5 +1,5 @@
 """Periodic tasks of a web server: inspect workers, sample queues, record new failure groups, prune the ledger, refresh
-metrics."""
+metrics, return free memory."""
 
 import asyncio
 import logging
@@ -16,6 +16,7 @@ from flower.api.queue_depths import REFRESH_INTERVAL, refresh_queue_depths
 from flower.api.queues import record_queue_samples
 from flower.api.thread_pool import run_in_thread
 from flower.errors import FlowerError
+from flower.malloc import release_free_memory
 from flower.store.ledger.queue_samples import SAMPLE_INTERVAL
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ FIRST_SEEN_INTERVAL = 60.0
 PRUNE_INTERVAL = 3600.0
 CARRY_OVER_INTERVAL = 86_400.0
 LOGIN_COUNT_INTERVAL = 30.0
+FREE_MEMORY_INTERVAL = 30.0
 #: while metrics are in use
 COUNTERS_INTERVAL = 0.5
 
@@ -65,6 +67,10 @@ async def record_new_failures(context: Context) -> None:
     await run_in_thread(lambda: record_first_seen(context.recorded_reader, context.ledger))
 
 
+async def return_free_memory(_context: Context) -> None:
+    await run_in_thread(release_free_memory)
+
+
 async def carry_over_failure_decisions(context: Context) -> None:
     await run_in_thread(lambda: carry_over_decisions(context.recorded_reader, context.ledger))
 
@@ -77,6 +83,7 @@ PERIODIC_TASKS = (
     PeriodicTask("Decisions of earlier versions", CARRY_OVER_INTERVAL, carry_over_failure_decisions),
     PeriodicTask("Recording of new failure groups", FIRST_SEEN_INTERVAL, record_new_failures),
     PeriodicTask("Count of failed sign-ins", LOGIN_COUNT_INTERVAL, record_unlisted_logins),
+    PeriodicTask("Return of free memory", FREE_MEMORY_INTERVAL, return_free_memory),
     PeriodicTask("Pruning of the ledger", PRUNE_INTERVAL, prune_ledger),
     PeriodicTask("Refresh of metrics", COUNTERS_INTERVAL, refresh_metrics),
 )

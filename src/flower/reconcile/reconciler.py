@@ -17,6 +17,7 @@ from celery import Celery
 from kombu.connection import Connection
 
 from flower.capture.connection import describe_error
+from flower.malloc import release_free_memory
 from flower.reconcile.broker import BrokerSource
 from flower.reconcile.candidates import CONFIRMATION_DELAY, Reason, Schedule, Signs, find_reason
 from flower.reconcile.cluster_view import ClusterView, WorkerProfile
@@ -249,6 +250,7 @@ class _Passes:
             self._tuning.survey_interval, min(SURVEY_LOAD * took, MAX_SURVEY_DELAY)
         )
         self._search_gaps(view)
+        release_free_memory()  # of the tasks that were surveyed
         return made
 
     def _is_current(self, now: float) -> bool:
