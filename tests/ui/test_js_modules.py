@@ -300,6 +300,32 @@ def test_lines_and_bars_of_a_chart(run_js: Do) -> None:
     assert run_js("ui/chartScale.js", "indexAt([10, 20, 30], 19, given)", 0) == 1
 
 
+def test_the_history_of_a_queue_ends_with_its_present_state(run_js: Do) -> None:
+    history: dict[str, Any] = {
+        "width": 20,
+        "buckets": [{"start_at": 100, "ready_max": 5, "ready_avg": 4, "consumers_min": 2}],
+    }
+    given = {"history": history, "queue": {"ready": 9, "consumers": 3}}
+    call = "withPresentState(given.history, given.queue, %d)"
+    (last,) = run_js("queue/history.js", call % 110, given)
+    assert (last["start_at"], last["ready_max"], last["ready_avg"], last["consumers_min"]) == (100, 9, 4, 2)
+    before, last = run_js("queue/history.js", call % 145, given)
+    assert before == history["buckets"][0]
+    assert (last["start_at"], last["ready_max"], last["consumers_min"]) == (140, 9, 3)
+    # the broker is unreachable: the present state is not known
+    assert run_js("queue/history.js", "withPresentState(given, null, 145)", history) == history["buckets"]
+
+
+def test_the_history_of_a_worker_ends_with_its_last_event(run_js: Do) -> None:
+    events = [{"recorded_at": 10, "active": 1}]
+    given = {"events": events, "worker": {"last_seen_at": 12, "active": 3, "loadavg": [0.5]}}
+    call = "withLastEvent(given.events, given.worker)"
+    last, *rest = run_js("worker/history.js", call, given)
+    assert (last["recorded_at"], last["active"], last["loadavg"], rest) == (12, 3, [0.5], events)
+    given["worker"] = {"last_seen_at": 10, "active": 3}
+    assert run_js("worker/history.js", call, given) == events
+
+
 def test_batches_wait_while_the_table_is_scrolled(run_js: Do) -> None:
     """They are applied together, before the next frame or after the movement."""
     expression = """((queue, applied) => {

@@ -33,6 +33,7 @@ routes, the command line and Python programs call the same functions.
     tasks                 documented handlers and functions for tasks
     thread_pool           runs blocking functions in threads
     worker_states         states of all workers
+    worker_stats          the statistics of all online workers now, shared by pages
     worker_table          rows of Flower's worker table
     workflow_tree         tree of one workflow
 """  # fmt: skip

@@ -11,6 +11,7 @@ from flower.api.health.models import Health
 from flower.api.login_audit import LoginAudit
 from flower.api.queue_depths import QueueDepths
 from flower.api.queues import QueueNameCache
+from flower.api.worker_stats import WorkerStats
 from flower.api.worker_table import EventCountCache
 from flower.cluster.inspection_cache import InspectionCache
 from flower.live import Hub
@@ -64,6 +65,7 @@ class Context:
     event_counts: EventCountCache = field(default_factory=EventCountCache)
     queue_names: QueueNameCache = field(default_factory=QueueNameCache)
     queue_depths: QueueDepths = field(default_factory=QueueDepths)
+    worker_stats: WorkerStats = field(default_factory=WorkerStats)
     #: caches the health report for one second
     health_cache: SingleFlightCache[Health] = field(default_factory=lambda: SingleFlightCache(1.0))
     #: held while the OpenAPI document is built

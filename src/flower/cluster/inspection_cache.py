@@ -157,6 +157,17 @@ class InspectionCache:
             self._workers[name] = replace(updated, failed_requests=0 if new_replies else previous.failed_requests + 1)
         self._evict()
 
+    def store_stats(self, stats: Mapping[str, Any]) -> None:
+        """Replace the statistics of workers that have not been restarted since their last inspection. Others are
+        inspected as new workers."""
+        now = time.time()
+        for name, value in stats.items():
+            cached = self._workers.get(name)
+            if cached is None or not isinstance(value, Mapping) or cached.pid is None or value.get("pid") != cached.pid:
+                continue
+            replies = MappingProxyType({**cached.replies, "stats": CachedReply(now, value)})
+            self._workers[name] = replace(cached, replies=replies)
+
     def _evict(self) -> None:
         """Beyond the limit remove the workers whose last reply is the oldest."""
         excess = len(self._workers) - self._limit

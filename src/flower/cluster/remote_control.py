@@ -14,7 +14,7 @@ from kombu.utils.uuid import uuid
 
 from flower.cluster import thread_pools
 from flower.cluster.connection import broker_connection
-from flower.cluster.inspection_cache import COMMON_KINDS, INSPECT_KINDS, InspectReplies
+from flower.cluster.inspection_cache import COMMON_KINDS, INSPECT_KINDS, InspectKind, InspectReplies
 
 #: Seconds to wait for replies. Waiting ends early if all named workers have replied.
 REPLY_TIMEOUT = 1.0
@@ -123,6 +123,17 @@ async def inspect_workers(app: Celery, workers: Sequence[str] | None, timeout: f
 
     The state of all workers is requested; of named workers also the tasks."""
     kinds = COMMON_KINDS if workers is None else INSPECT_KINDS
+    return await _inspect(app, kinds, workers, timeout)
+
+
+async def inspect_stats(app: Celery, workers: Sequence[str], timeout: float) -> Mapping[str, Any]:
+    """The statistics of these workers by name, among them the sizes of their pools. Raises BackendUnavailable."""
+    return (await _inspect(app, ("stats",), workers, timeout))["stats"]
+
+
+async def _inspect(
+    app: Celery, kinds: Sequence[InspectKind], workers: Sequence[str] | None, timeout: float
+) -> InspectReplies:
     replies = await call_workers_with_many(app, {kind: _ARGUMENTS.get(kind, {}) for kind in kinds}, workers, timeout)
     for stats in replies["stats"].values():
         broker_info = stats.get("broker") if isinstance(stats, dict) else None

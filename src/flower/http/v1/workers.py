@@ -172,7 +172,8 @@ async def get_inspection(ctx: RequestContext, params: WorkerInspectionParams, bo
     )
 
 
-def list_inspections(ctx: RequestContext, params: NoParams, body: None) -> WorkerSummaryList:
+async def list_inspections(ctx: RequestContext, params: NoParams, body: None) -> WorkerSummaryList:
+    await ctx.server.worker_stats.refresh(ctx.server)
     return WorkerSummaryList(
         tuple(_worker_summary(name, inspection) for name, inspection in ctx.server.inspections.all().items())
     )

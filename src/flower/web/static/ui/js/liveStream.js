@@ -26,7 +26,7 @@ const STREAM_TIMEOUT = 40;
 /** Seconds after which a hidden tab closes its stream. */
 const HIDDEN_TAB_DELAY = 5;
 /** Seconds between requests of the status without a stream, and of the health. */
-const STATUS_INTERVAL = 1.8;
+const STATUS_INTERVAL = 1;
 
 const NO_SUBSCRIPTION = { params: {}, handlers: /** @type {Record<string, any>} */ ({}) };
 const subscription = signal(NO_SUBSCRIPTION);

@@ -10,8 +10,12 @@ const ACTIVE_INTERVAL = 1.2;
 /** Maximum seconds, unless the refreshes would use more than a quarter of one CPU of the server. */
 const MAX_ACTIVE_INTERVAL = 1.5;
 const HARD_CPU_SHARE = 1 / 4;
-/** Seconds between two requests of the depths of queues: they can change without an event. */
+/** Seconds between two requests of figures that can change without an event, for example the sizes of pools. */
+export const FIGURE_INTERVAL = 1.5;
+/** The same of the depths of queues, each of which costs a request to the broker. */
 export const QUEUE_INTERVAL = 2;
+/** Seconds between two recorded samples of the depths; charts of the samples end with the present depth. */
+export const SAMPLE_INTERVAL = 15;
 /** Share of one CPU of the server that one page uses if figures need not be older for that. */
 const MAX_CPU_SHARE = 1 / 25;
 /** Seconds without a change after which the store is idle; the stream sends the status every two at least. */

@@ -14,7 +14,12 @@ import { KeyFigures } from '../overview/keyFigures.js';
 import { buildSeries, sumSeries, timeBounds } from '../overview/series.js';
 import { Queues, Types, Workers } from '../overview/tables.js';
 import { interruption } from '../recorderStatus.js';
-import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
+import {
+  FIGURE_INTERVAL,
+  QUEUE_INTERVAL,
+  SAMPLE_INTERVAL,
+  useRefreshTimer,
+} from '../refreshTimer.js';
 import { address, navigate, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import * as T from '../strings.js';
@@ -130,6 +135,14 @@ async function loadBacklog(names, range, signal) {
   return sumSeries(responses.map((each) => each.buckets));
 }
 
+/** The recorded depths with the present one. @param {number[]} recorded @param {any} now of `GET /queues` */
+function withPresent(recorded, now) {
+  const depths = (now?.queues ?? []).map((each) => each.ready);
+  return !recorded.length || now?.problem || depths.includes(null)
+    ? recorded
+    : [...recorded, depths.reduce((a, b) => a + b, 0)];
+}
+
 /** The workers, updated by the stream. */
 function useWorkers() {
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 60 });
@@ -158,7 +171,8 @@ function countSlots(workers, inspections) {
 export default function Overview({ query }) {
   const { range, first, known } = useWindow(query);
   const refresh = useRefreshTimer(15);
-  const slowRefresh = useRefreshTimer(60, 30);
+  const clusterRefresh = useRefreshTimer(FIGURE_INTERVAL, FIGURE_INTERVAL);
+  const sampleRefresh = useRefreshTimer(SAMPLE_INTERVAL, SAMPLE_INTERVAL);
   const queueRefresh = useRefreshTimer(QUEUE_INTERVAL, QUEUE_INTERVAL);
   const skip = !known;
   const statistics = useResource(
@@ -170,7 +184,7 @@ export default function Overview({ query }) {
   );
   const previous = useResource(
     (signal) => loadPrevious(range, first, signal),
-    [range, known, slowRefresh],
+    [range, known, refresh],
     {
       skip,
     },
@@ -191,9 +205,10 @@ export default function Overview({ query }) {
       get('failures', { status: UNRESOLVED, start: range, limit: 20, buckets: 40 }, { signal }),
     [range, refresh],
   );
-  const configCheck = useResource((signal) => get('config-check', {}, { signal }), [slowRefresh]);
+  const configCheck = useResource((signal) => get('config-check', {}, { signal }), [sampleRefresh]);
   const inspections =
-    useResource((signal) => get('inspections', {}, { signal }), [slowRefresh]).data?.workers ?? [];
+    useResource((signal) => get('inspections', {}, { signal }), [clusterRefresh]).data?.workers ??
+    [];
   const workers = useWorkers();
   const names = useMemo(
     () =>
@@ -205,13 +220,13 @@ export default function Overview({ query }) {
   );
   const trends = useResource(
     (signal) => loadTrends(names, range, first, signal),
-    [range, names.join('\n'), slowRefresh],
+    [range, names.join('\n'), refresh],
     { skip: !names.length },
   );
   const queueNames = (queues.data?.queues ?? []).map((each) => each.name).slice(0, MAX_TRENDS);
   const backlog = useResource(
     (signal) => loadBacklog(queueNames, range, signal),
-    [range, queueNames.join('\n'), slowRefresh],
+    [range, queueNames.join('\n'), sampleRefresh],
     { skip: !queueNames.length },
   );
   // Without events the check of the settings is shown, and repeated until there are some.
@@ -264,7 +279,7 @@ export default function Overview({ query }) {
                 series=${series}
                 seconds=${seconds}
                 queues=${queues.data?.queues ?? null}
-                backlog=${backlog.data ?? []}
+                backlog=${withPresent(backlog.data ?? [], queues.data)}
                 slots=${countSlots(workers.data?.workers, inspections)}
                 staleSince=${interruption.value?.since ?? null}
                 queuesAt=${queues.data?.problem ? queues.data.sampled_at : null}

@@ -7,6 +7,7 @@ import { line } from '../format/text.js';
 import { isUnsampled } from '../gaps.js';
 import { html } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
+import { withPresentState } from '../queue/history.js';
 import {
   ArrivalRate,
   DepartureRate,
@@ -16,7 +17,12 @@ import {
   TimeToEmpty,
   Unacked,
 } from '../queue/tableCells.js';
-import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
+import {
+  FIGURE_INTERVAL,
+  QUEUE_INTERVAL,
+  SAMPLE_INTERVAL,
+  useRefreshTimer,
+} from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import * as T from '../strings.js';
@@ -84,7 +90,13 @@ export default function Queue({ id, query }) {
             onPick=${(key) => setQuery({ t: key === '-6h' ? '' : key })}
           />
         </div>
-        <${History} id=${id} range=${range} />
+        <${History}
+          id=${id}
+          range=${range}
+          queue=${
+            queues.data?.problem ? null : queues.data?.queues.find((each) => each.name === id)
+          }
+        />
         <${Rates} q=${q} range=${range} />
       </div>
     </${Page}>
@@ -117,7 +129,7 @@ function CurrentState({ of }) {
 }
 
 function Consumers({ of }) {
-  const refresh = useRefreshTimer(2, 2);
+  const refresh = useRefreshTimer(FIGURE_INTERVAL, FIGURE_INTERVAL);
   const workers = useResource((signal) => get('workers', {}, { signal }), [refresh]);
   const known = new Map((workers.data?.workers ?? []).map((each) => [each.name, each]));
   return html`
@@ -147,17 +159,19 @@ function Consumers({ of }) {
   `;
 }
 
-/** Recorded samples over time. */
-function History({ id, range }) {
+/** Recorded samples over time, until now. */
+function History({ id, range, queue }) {
   const history = useResource(
     (signal) =>
       get(`queues/${encodeSegment(id)}/history`, { start: range, buckets: 180 }, { signal }),
     [id, range],
-    { every: 30 },
+    { every: SAMPLE_INTERVAL },
   );
   return html`
     <${Loaded} of=${history}>
-      ${({ buckets, width }) => {
+      ${(recorded) => {
+        const { width } = recorded;
+        const buckets = withPresentState(recorded, queue);
         if (!buckets.length)
           return html`
             <${Panel} title=${Q.depthChart}>

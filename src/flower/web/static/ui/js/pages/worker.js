@@ -8,7 +8,7 @@ import { age, moment } from '../format/time.js';
 import { html, useEffect, useState } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
 import { interruption } from '../recorderStatus.js';
-import { useRefreshTimer } from '../refreshTimer.js';
+import { FIGURE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { encodeSegment, href, searchAddress } from '../router.js';
 import { Page } from '../shell/page.js';
 import * as T from '../strings.js';
@@ -44,8 +44,11 @@ const MAX_UNFINISHED = 20;
 /** Seconds after which the numbers of recorded tasks are loaded again: while nothing changes, while tasks change. */
 const MAX_RECORD_AGE = 30;
 const MIN_RECORD_AGE = 1.2;
-/** Seconds between two inspections of an online worker while its page is visible. */
-const INSPECT_INTERVAL = 10;
+/**
+ * The largest share of the time in which an online worker is inspected while its page is visible: one with thousands
+ * of prefetched tasks is inspected less often than every `FIGURE_INTERVAL`.
+ */
+const INSPECT_SHARE = 0.1;
 /** Milliseconds after a change of the number of running tasks at which the worker is inspected. */
 const RUNNING_INSPECT_DELAY = 500;
 /** Seconds since the last inspection before such a change causes another one. */
@@ -142,14 +145,21 @@ function useInspection(name, worker) {
       if (!control.signal.aborted) setState({ data, problem: null, loading: data.alive !== false });
       return data.alive !== false || count > 0 ? inspect(true).then(succeed, fail) : undefined;
     }, fail);
-    const timer = isOffline
-      ? 0
-      : setInterval(() => {
-          if (!document.hidden) inspect(true).then(succeed, fail);
-        }, INSPECT_INTERVAL * 1000);
+    let timer = 0;
+    const repeat = async () => {
+      const startedAt = Date.now();
+      if (!document.hidden) await inspect(true).then(succeed, fail);
+      const duration = Date.now() - startedAt;
+      if (!control.signal.aborted)
+        timer = setTimeout(
+          repeat,
+          Math.max(FIGURE_INTERVAL * 1000 - duration, duration / INSPECT_SHARE),
+        );
+    };
+    if (!isOffline) timer = setTimeout(repeat, FIGURE_INTERVAL * 1000);
     return () => {
       control.abort();
-      clearInterval(timer);
+      clearTimeout(timer);
     };
   }, [name, count, isOffline]);
   return { ...state, refresh: () => setCount((n) => n + 1) };
@@ -362,6 +372,7 @@ function Head({ name, worker, inspection, replies, record }) {
 /** The tasks that a worker which is down had received or started and not finished; lost ones are marked. */
 function UnfinishedTasks({ name }) {
   const q = `worker:=${quoteValue(name)} is:unfinished`;
+  const refresh = useRefreshTimer(MAX_RECORD_AGE);
   const unfinished = useResource(
     (signal) =>
       Promise.all([
@@ -372,7 +383,7 @@ function UnfinishedTasks({ name }) {
         ),
         get('count', { query: q }, { signal }),
       ]),
-    [q],
+    [q, refresh],
   );
   if (unfinished.problem && !unfinished.data)
     return html`
@@ -454,7 +465,7 @@ function Body({ name, query, worker, inspection, replies }) {
       html`<${Types} name=${name} registered=${replies.registered?.value ?? null} why=${why} then=${then} />`,
     config: () => html`<${Config} conf=${replies.conf?.value ?? null} />`,
     system: () => html`<${System} stats=${stats} />`,
-    history: () => html`<${History} name=${name} />`,
+    history: () => html`<${History} name=${name} worker=${worker} />`,
   };
   return html`
     <${Tabs}

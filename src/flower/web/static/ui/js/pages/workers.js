@@ -6,7 +6,7 @@ import { compact, int } from '../format/numbers.js';
 import { line } from '../format/text.js';
 import { html, useState } from '../lib.js';
 import { useLiveStream } from '../liveStream.js';
-import { useRefreshTimer } from '../refreshTimer.js';
+import { FIGURE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import { searchAddress, setQuery } from '../router.js';
 import { Page } from '../shell/page.js';
 import * as T from '../strings.js';
@@ -39,7 +39,7 @@ export default function Workers({ query }) {
   const range = query.get('t') || '-1h';
   const workers = useResource((signal) => get('workers', {}, { signal }), [], { every: 60 });
   const inspections = useResource((signal) => get('inspections', {}, { signal }), [], {
-    every: 10,
+    every: FIGURE_INTERVAL,
   });
   const refresh = useRefreshTimer(20);
   const statistics = useResource(

@@ -3,7 +3,7 @@
 import { get } from '../api.js';
 import { DEFAULT_RANGE, UNRESOLVED } from '../failures/statuses.js';
 import { signal, useEffect, useState } from '../lib.js';
-import { QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
+import { FIGURE_INTERVAL, QUEUE_INTERVAL, useRefreshTimer } from '../refreshTimer.js';
 import * as T from '../strings.js';
 import { isDown, workerStatus } from '../worker/status.js';
 
@@ -68,11 +68,15 @@ export function useNavBadges() {
     return () => clearTimeout(first);
   }, []);
   const refresh = useRefreshTimer(IDLE_INTERVAL);
-  const clusterRefresh = useRefreshTimer(QUEUE_INTERVAL, QUEUE_INTERVAL);
+  const workerRefresh = useRefreshTimer(FIGURE_INTERVAL, FIGURE_INTERVAL);
+  const queueRefresh = useRefreshTimer(QUEUE_INTERVAL, QUEUE_INTERVAL);
   useEffect(() => {
     if (isStarted) load(['failures']);
   }, [isStarted, refresh]);
   useEffect(() => {
-    if (isStarted) load(['workers', 'queues']);
-  }, [isStarted, clusterRefresh]);
+    if (isStarted) load(['workers']);
+  }, [isStarted, workerRefresh]);
+  useEffect(() => {
+    if (isStarted) load(['queues']);
+  }, [isStarted, queueRefresh]);
 }

@@ -162,6 +162,7 @@ export function Chart({
             series=${series}
             format=${format}
             bucket=${bucket}
+            bars=${bars}
             gaps=${gaps}
             brush=${brush}
             onBrush=${onBrush}

@@ -35,7 +35,7 @@ function Tooltip({ plot, at, data, series, format, bucket, gaps }) {
 }
 
 /** A component of its own: a movement of the pointer does not draw the chart again. */
-export function Overlay({ plot, data, series, format, bucket, gaps, brush, onBrush }) {
+export function Overlay({ plot, data, series, format, bucket, bars, gaps, brush, onBrush }) {
   const [pointer, setPointer] = useState(/** @type {number | null} */ (null));
   const [start, setStart] = useState(/** @type {number | null} */ (null));
   const end = LEFT + plot.inner;
@@ -56,7 +56,9 @@ export function Overlay({ plot, data, series, format, bucket, gaps, brush, onBru
       ? [Math.min(start, pointer), Math.max(start, pointer)]
       : brush?.map((at) => clip(plot.x(at)));
   const at =
-    pointer === null || !plot.times.length ? -1 : indexAt(plot.times, plot.time(pointer), bucket);
+    pointer === null || !plot.times.length
+      ? -1
+      : indexAt(plot.times, plot.time(pointer), bars ? bucket : 0);
   const frame = { top: `${TOP}px`, height: `${plot.bottom - TOP}px` };
   return html`
     <div
@@ -84,7 +86,7 @@ export function Overlay({ plot, data, series, format, bucket, gaps, brush, onBru
         html`
           <div
             class="plot-cursor"
-            style=${{ ...frame, left: `${plot.x(plot.times[at]) + plot.bucketWidth / 2}px` }}
+            style=${{ ...frame, left: `${plot.x(plot.times[at]) + (bars ? plot.bucketWidth / 2 : 0)}px` }}
           ></div>
           <${Tooltip}
             plot=${plot}

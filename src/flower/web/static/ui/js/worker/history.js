@@ -12,19 +12,31 @@ import { useResource } from '../useResource.js';
 
 const W = T.worker;
 
-/** @param {{name: string}} props */
-export function History({ name }) {
+/** Seconds between two requests; the charts end with the last event, and a change of the state is loaded at once. */
+const HISTORY_INTERVAL = 30;
+
+/** The history with the last event of the worker. @param {any[]} events @param {any} worker row of `GET /workers` */
+export function withLastEvent(events, worker) {
+  const recorded_at = worker?.last_seen_at;
+  const { active = null, loadavg = null } = worker ?? {};
+  return recorded_at == null || events.some((each) => each.recorded_at >= recorded_at)
+    ? events
+    : [{ recorded_at, event: 'heartbeat', active, loadavg }, ...events];
+}
+
+/** @param {{name: string, worker: any}} props worker: row of `GET /workers`, or null */
+export function History({ name, worker }) {
   const history = useResource(
     (signal) => get(`workers/${encodeSegment(name)}/history`, { limit: 2000 }, { signal }),
-    [name],
-    { every: 30 },
+    [name, worker?.state_since ?? 0],
+    { every: HISTORY_INTERVAL },
   );
   return html`
     <${Loaded} of=${history}>
       ${({ events }) =>
         events.length
           ? html`
-            <${Charts} name=${name} events=${events} />
+            <${Charts} name=${name} events=${withLastEvent(events, worker)} />
             <${OnlineHistory} events=${events} />
           `
           : html`<p class="pad muted">${W.historyNone}</p>`}
