@@ -3,7 +3,7 @@ missing is reported, and that no query raises. Prints one line for each violatio
 
 `python -m tests.helpers.random_damage DIRECTORY SEEDS…`; SEEDS is one seed or a range like `0-12`, without the 12. A
 seed always does the same damage. It is a process of its own, because a defect can end the process (SIGBUS). `--trace`
-ends at the first exception.
+ends at the first exception. With `--compressed`, full segments are compressed.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from flower.search.tree import EVERYTHING, Term
 from flower.store.factory import open_reader, open_writer
 from flower.store.protocols import Batch, Query, Reader, Writer
 from flower.store.query_results import BucketSpan
+from flower.store.sqlite import segment_compressor
 from tests.helpers.task_factory import make, uuid_of
 
 SEGMENT = 40
@@ -203,7 +204,9 @@ def parse_seeds(text: str) -> range:
 
 
 def main() -> int:
-    directory, *ranges = [argument for argument in sys.argv[1:] if argument != "--trace"]
+    directory, *ranges = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    if "--compressed" in sys.argv:
+        segment_compressor.MIN_FILE_BYTES = 0  # type: ignore[misc]
     base = Path(directory) / "base"
     shutil.rmtree(base, ignore_errors=True)
     create_base(base)

@@ -7,11 +7,13 @@ import pytest
 
 ABSENT = {
     "flower.capture.drain.process": "celery kombu redis amqp asyncio cryptography numpy apsw tantivy click yaml",
-    "flower.store.sqlite.text.process": "celery kombu redis amqp asyncio cryptography tantivy click starlette hiredis",
-    "flower.recorder_process": "cryptography tantivy starlette uvicorn jinja2 prometheus_client limits authlib",
+    "flower.store.sqlite.text.process": "celery kombu redis amqp asyncio cryptography tantivy zstandard click starlette"
+    " hiredis",
+    "flower.recorder_process": "cryptography tantivy zstandard starlette uvicorn jinja2 prometheus_client limits"
+    " authlib",
     # it sets the number of threads of numpy's library first
     "flower.cli.serve": "numpy tantivy starlette uvicorn jinja2",
-    "flower.app": "celery kombu redis amqp cryptography tantivy jinja2",
+    "flower.app": "celery kombu redis amqp cryptography tantivy zstandard jinja2",
 }
 
 

@@ -16,7 +16,7 @@ from tests.helpers.stores import Store, opened
 from tests.helpers.task_factory import uuid_of
 
 #: The stores under test.
-ANSWERING = ["memory", "sqlite"]
+ANSWERING = ["memory", "sqlite", "compressed"]
 
 FAILED = Term("state", "is", "failure")
 

@@ -26,8 +26,9 @@ from flower.store.protocols import Batch, Query, Reader, Sort, TaskChange
 from flower.store.query_results import BucketSpan
 from flower.store.sqlite.catalog import UNKNOWN_BOUNDS
 from flower.store.sqlite.check.store_check import check_store
-from flower.store.sqlite.connection import create_database, fetch_number, fetch_rows
+from flower.store.sqlite.connection import create_database, fetch_number, fetch_rows, open_for_reading
 from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.file_header import is_compressed_file
 from flower.store.sqlite.meta_db import read_segments
 from flower.store.sqlite.row_codec import WordDictionary
 from flower.store.sqlite.row_encoder import RowEncoder
@@ -36,7 +37,8 @@ from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
 from tests.helpers.paths import ROOT
 from tests.helpers.store_contents import describe_store
 from tests.helpers.task_factory import make
-from tests.store.sqlite.format_1.create import SEGMENT_TASKS, create_store, extract_store
+from tests.store.sqlite.format_1.create import SEGMENT_TASKS, create_store
+from tests.store.sqlite.format_2.create import extract_store
 
 #: The files of version 1.0, as they were created.
 OLD_SEGMENT_SCHEMA = (
@@ -198,12 +200,12 @@ def test_gap_that_is_written_again_is_replaced(path: Path) -> None:
 
 # --- another format
 
-#: A version that writes format 2: each task has the number of its characters, which a migration counts. It counts how
+#: A version that writes format 3: each task has the number of its characters, which a migration counts. It counts how
 #: often it has converted a row, so that a row that is converted twice is detected.
 NEXT_VERSION = """
 import sys
 from flower.store.sqlite import store_format
-store_format.STORE_FORMAT = 2
+store_format.STORE_FORMAT = 3
 from flower.store.sqlite import migration
 
 def prepare(db):
@@ -218,9 +220,9 @@ def convert_meta(db):
     db.execute("CREATE TABLE converted(x)")
 
 migration._ROWS_PER_STEP = 10
-migration.SEGMENT_MIGRATIONS = (migration.SegmentMigration(2, prepare, convert),)
-migration.META_MIGRATIONS = (migration.FileMigration(2, convert_meta),)
-migration.LEDGER_MIGRATIONS = (migration.FileMigration(2, lambda db: None),)
+migration.SEGMENT_MIGRATIONS = (migration.SegmentMigration(3, prepare, convert),)
+migration.META_MIGRATIONS = (migration.FileMigration(3, convert_meta),)
+migration.LEDGER_MIGRATIONS = (migration.FileMigration(3, lambda db: None),)
 """
 
 MIGRATE = f"""{NEXT_VERSION}
@@ -273,7 +275,10 @@ def conversions(path: Path) -> dict[tuple[int, int], int]:
     """Number of tasks by format of the segment and number of conversions of the row."""
     counts: dict[tuple[int, int], int] = {}
     for file in path.glob("seg-*.db"):
-        with closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+        is_compressed = is_compressed_file(file)
+        with closing(
+            open_for_reading(file) if is_compressed else apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+        ) as db:
             number = fetch_number(db, "PRAGMA user_version")
             columns = {row[1] for row in db.execute("PRAGMA table_info(task)")}
             column = "conversions" if "conversions" in columns else "0"
@@ -300,17 +305,17 @@ def test_migration_that_is_killed_at_random_moments_continues(tmp_path: Path) ->
         process.wait()
         kills += 1
         states = conversions(path)
-        partial += any(number == 1 for number, _ in states)
+        partial += any(number == 2 for number, _ in states)
         # no row is converted twice, and none of a migrated segment is missing
         assert all(done <= 1 for _, done in states)
-        assert (2, 0) not in states
+        assert (3, 0) not in states
         progress, answers = describe_in_next_version(path)
         assert comparable(answers) == expected
-        if any(number == 1 for number, _ in states):
+        if any(number == 2 for number, _ in states):
             assert progress is not None
             assert progress[0] < progress[1]
     assert partial >= 2
-    assert conversions(path) == {(2, 1): 152}
+    assert conversions(path) == {(3, 1): 152}
     progress, answers = describe_in_next_version(path)
     assert progress is None
     assert comparable(answers) == expected
@@ -324,8 +329,8 @@ def test_segment_that_cannot_be_converted_is_reported_and_does_not_stop_the_othe
     output, _ = run_next_version(script, path, SEGMENT_TASKS, 0.0).communicate(timeout=60)
     assert output == "open\ncomplete\n"
     states = conversions(path)
-    assert states[1, 0] == SEGMENT_TASKS
-    assert (2, 1) in states
+    assert states[2, 0] == SEGMENT_TASKS
+    assert (3, 1) in states
     progress, answers = describe_in_next_version(path)
     assert progress is not None
     assert progress[2] == "seg-000001.db: AssertionError: no"
@@ -348,9 +353,9 @@ def begin_migration(directory: Path) -> Path:
 
 def test_version_before_rejects_a_store_from_the_start_of_its_migration(tmp_path: Path) -> None:
     path = begin_migration(tmp_path)
-    assert any(number == 1 for number, _ in conversions(path))
+    assert any(number == 2 for number, _ in conversions(path))
     for opening in (open_reader, open_writer):
-        with pytest.raises(StoreVersionMismatch, match=r"meta\.db has store format 2"):
+        with pytest.raises(StoreVersionMismatch, match=r"meta\.db has store format 3"):
             opening(path)
 
 
@@ -373,8 +378,8 @@ with closing(open_writer(sys.argv[1], segment_tasks={SEGMENT_TASKS}, text_index=
     assert run_next_version(script, path).wait(60) == 0
     states = conversions(path)
     # the segment of the task and the active one; the others later
-    assert states[2, 1] == 40 + 32
-    assert states[1, 0] == 80
+    assert states[3, 1] == 40 + 32
+    assert states[2, 0] == 80
 
 
 def test_new_store_needs_no_migration(path: Path) -> None:
@@ -422,7 +427,7 @@ def test_check_of_a_store_that_is_being_migrated_reports_no_errors(tmp_path: Pat
 from pathlib import Path
 from flower.store.sqlite.check.store_check import check_store
 result = check_store(Path(sys.argv[1]))
-print(result.errors, sum("is converted to 2" in finding.problem for finding in result.findings))
+print(result.errors, sum("is converted to 3" in finding.problem for finding in result.findings))
 """
     output, _ = run_next_version(check, path).communicate(timeout=60)
     assert output.split()[0] == "0"

@@ -10,10 +10,13 @@ import pytest
 SEEDS = [("0-12",), ("12-24",), ("178", "246", "288")]
 
 
+@pytest.mark.parametrize("compression", [(), ("--compressed",)])
 @pytest.mark.parametrize("seeds", SEEDS)
-def test_random_damage_affects_only_its_own_tasks_and_is_reported(tmp_path: Path, seeds: tuple[str, ...]) -> None:
+def test_random_damage_affects_only_its_own_tasks_and_is_reported(
+    tmp_path: Path, seeds: tuple[str, ...], compression: tuple[str, ...]
+) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.random_damage", str(tmp_path), *seeds],
+        [sys.executable, "-m", "tests.helpers.random_damage", str(tmp_path), *seeds, *compression],
         capture_output=True,
         text=True,
         check=False,

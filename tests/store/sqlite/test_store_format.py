@@ -1,4 +1,5 @@
-"""Format 1 of the store is frozen: its tables, that later versions read it, and that newer formats are rejected."""
+"""Formats 1 and 2 of the store are frozen: their tables, that later versions read them, and that newer formats are
+rejected."""
 
 import inspect
 import json
@@ -6,6 +7,8 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -16,18 +19,30 @@ from flower.store.factory import open_ledger, open_reader, open_writer
 from flower.store.ledger import Ledger
 from flower.store.ledger.audit import AuditFilter
 from flower.store.protocols import Batch, Query, Reader, TaskChange
+from flower.store.sqlite.file_header import is_compressed_file, read_file_header
 from flower.store.sqlite.store_format import COLUMN_FORMAT, OLDEST_FORMAT, STORE_FORMAT
 from tests.helpers import store_contents
 from tests.helpers.sample_store import on_disk, run
 from tests.helpers.store_contents import describe_store
 from tests.helpers.task_factory import make
 from tests.store.sqlite.format_1 import create as format_1
+from tests.store.sqlite.format_2 import create as format_2
+
+#: The frozen samples, by format.
+FORMATS: dict[int, ModuleType] = {1: format_1, 2: format_2}
 
 
-@pytest.fixture
-def sample(tmp_path: Path) -> Path:
-    """The sample store of format 1."""
-    return format_1.extract_store(tmp_path / "sample")
+class Sample(NamedTuple):
+    """A sample store and its answers."""
+
+    path: Path
+    expected: dict[str, Any]
+
+
+@pytest.fixture(params=FORMATS)
+def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Sample:
+    module = FORMATS[request.param]
+    return Sample(module.extract_store(tmp_path / "sample"), module.read_expected())
 
 
 def snapshot(path: Path) -> dict[str, tuple[bytes, int]]:
@@ -39,17 +54,17 @@ def snapshot(path: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def test_tables_of_format_1_do_not_change(path: Path) -> None:
+def test_tables_of_format_2_do_not_change(path: Path) -> None:
     """If this fails, read "What may change without a new number" in docs/upgrade.md: a nullable column, a table or an
     index may be added, and schema.sql is then written again; everything else needs a new format and a migration."""
     format_1.create_store(path)
-    assert format_1.read_schema(path) == (format_1.HERE / "schema.sql").read_text()
-    assert (OLDEST_FORMAT, STORE_FORMAT) == (1, 1)
+    assert format_1.read_schema(path) == (format_2.HERE / "schema.sql").read_text()
+    assert (OLDEST_FORMAT, STORE_FORMAT) == (1, 2)
 
 
-def test_store_of_format_1_answers_as_the_version_that_wrote_it(sample: Path) -> None:
-    expected = format_1.read_expected()
-    found = describe_store(sample)
+def test_sample_answers_as_the_version_that_wrote_it(sample: Sample) -> None:
+    path, expected = sample
+    found = describe_store(path)
     for part, answers in expected.items():
         if isinstance(answers, dict):
             for name, answer in answers.items():
@@ -82,9 +97,9 @@ def test_every_method_that_reads_is_compared() -> None:
     ]
 
 
-def test_store_of_format_1_can_be_written_to(sample: Path) -> None:
-    expected = format_1.read_expected()
-    with closing(open_writer(sample, text_index=False)) as writer:
+def test_sample_can_be_written_to(sample: Sample) -> None:
+    path, expected = sample
+    with closing(open_writer(path, text_index=False)) as writer:
         assert [task.uuid for task in writer.parked_tasks()] == ["parked"]
         assert writer.capture_progress() == b'{"complete_until":1767234600.0}'
         known = writer.load([task["uuid"] for task in expected["tasks"]])
@@ -93,25 +108,40 @@ def test_store_of_format_1_can_be_written_to(sample: Path) -> None:
         assert changed.key is not None
         after = replace(changed.task, result="'changed'")
         writer.write(Batch(new=[make(900)], changed=[TaskChange(changed.key, changed.task, after)]))
-    with closing(open_reader(sample)) as reader:
+    with closing(open_reader(path)) as reader:
         assert reader.count() == len(expected["tasks"]) + 1
         assert reader.task("order-150") == after
-    with closing(open_ledger(sample)) as ledger:
+    with closing(open_ledger(path)) as ledger:
         before = len(ledger.audit.entries(AuditFilter(), limit=100))
         ledger.audit.add("task.revoke", user="x", auth_method="cli")
         assert len(ledger.audit.entries(AuditFilter(), limit=100)) == before + 1
 
 
-def test_column_files_of_another_layout_are_built_again(sample: Path) -> None:
-    expected = format_1.read_expected()
-    for file in sample.glob("*.cols"):
+def test_column_files_of_another_layout_are_built_again(sample: Sample) -> None:
+    path, expected = sample
+    for file in path.glob("*.cols"):
         content = bytearray(file.read_bytes())
         content[8:12] = (COLUMN_FORMAT + 1).to_bytes(4, "little")
         file.write_bytes(content)
-    assert describe_store(sample) == expected
-    with closing(open_writer(sample, segment_tasks=format_1.SEGMENT_TASKS, text_index=False)) as writer:
+    assert describe_store(path) == expected
+    with closing(open_writer(path, segment_tasks=format_1.SEGMENT_TASKS, text_index=False)) as writer:
         writer.finish_maintenance()  # type: ignore[attr-defined]
-    assert {file.read_bytes()[8] for file in sample.glob("*.cols")} == {COLUMN_FORMAT}
+    assert {file.read_bytes()[8] for file in path.glob("*.cols")} == {COLUMN_FORMAT}
+
+
+def test_store_of_format_1_is_converted(tmp_path: Path) -> None:
+    path = format_1.extract_store(tmp_path / "sample")
+    with closing(open_writer(path, segment_tasks=format_1.SEGMENT_TASKS, text_index=False)) as writer:
+        writer.finish_maintenance()  # type: ignore[attr-defined]
+    assert {read_file_header(file).format_number for file in path.glob("*.db")} == {1, STORE_FORMAT}
+    with closing(open_ledger(path)) as ledger:
+        ledger.audit.add("task.revoke", user="x", auth_method="cli")
+    assert {read_file_header(file).format_number for file in path.glob("*.db")} == {STORE_FORMAT}
+
+
+def test_segments_of_the_sample_of_format_2_are_compressed(tmp_path: Path) -> None:
+    path = format_2.extract_store(tmp_path / "sample")
+    assert [is_compressed_file(file) for file in sorted(path.glob("seg-*.db"))] == [True, True, True, False]
 
 
 # --- newer formats
@@ -133,7 +163,7 @@ def test_newer_format_is_rejected_by_every_way_to_open_a_store(tmp_path: Path, n
         db.execute(f"PRAGMA user_version={STORE_FORMAT + 1}")
     before = snapshot(path)
     for opening in (open_writer, open_reader, open_ledger):
-        with pytest.raises(StoreVersionMismatch, match=f"{name} has store format 2, .* reads up to 1: a newer version"):
+        with pytest.raises(StoreVersionMismatch, match=f"{name} has store format 3, .* reads up to 2: a newer version"):
             opening(path)
     assert snapshot(path) == before
 
@@ -163,7 +193,7 @@ def test_format_that_becomes_newer_while_a_reader_is_open_is_rejected(tmp_path: 
     with closing(open_reader(path)) as reader, closing(sqlite3.connect(path / "seg-000001.db")) as db:
         db.execute(f"PRAGMA user_version={STORE_FORMAT + 1}")
         db.commit()
-        with pytest.raises(StoreVersionMismatch, match=r"seg-000001\.db has store format 2"):
+        with pytest.raises(StoreVersionMismatch, match=r"seg-000001\.db has store format 3"):
             list(reader.tasks(Query(sort=())))
     with pytest.raises(StoreVersionMismatch):
         open_writer(path)

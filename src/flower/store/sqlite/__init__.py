@@ -4,6 +4,8 @@ backup           copies of a store, made while it is in use
 bloom_filter     Bloom filters of the task ids of each segment
 catalog          segment metadata (zone maps), readable without opening the segment
 check            finds damage and contradictions in a store
+compressed_layout  layout of a compressed segment
+compression      full segments whose pages are compressed
 columns          column files beside the segments
 connection       opens SQLite files; meaning of their errors
 connection_pool  open segments of a reader, with deadlines
@@ -27,6 +29,7 @@ row_encoder      encoding of tasks as rows, column by column
 salvage          recovery of the readable rows of a damaged segment
 schema           tables and indexes
 segment          one file of tasks, writer side
+segment_compressor  which full segments are compressed, and when
 segment_files    open segment files of the writer
 segment_inventory  reading of all segments when the store is opened
 segment_set      all segments, writer side

@@ -32,6 +32,7 @@ from flower.store.sqlite.connection import (
     translate_disk_full,
 )
 from flower.store.sqlite.directory import LOCK_FILE, META_DB_FILE, RESTORE_DIRECTORY, StoreDirectory, WriterLock
+from flower.store.sqlite.file_header import read_file_header
 from flower.store.sqlite.meta_db import read_segments
 from flower.store.sqlite.migration import add_gap_columns
 from flower.store.sqlite.schema import INSERT_GAP
@@ -147,7 +148,16 @@ def _estimate_bytes(snapshot: Snapshot) -> int:
     paths = [directory.meta_path, directory.ledger_path]
     for number in snapshot.infos:
         paths += [directory.segment_path(number), directory.columns_path(number)]
-    return sum(path.stat().st_size for path in paths if path.exists())
+    return sum(map(_plain_bytes, paths))
+
+
+def _plain_bytes(path: Path) -> int:
+    """Size of the file in the backup, where segments are not compressed."""
+    try:
+        header = read_file_header(path)
+        return header.pages * header.page_size if header.is_compressed else path.stat().st_size
+    except (apsw.Error, OSError):
+        return path.stat().st_size if path.exists() else 0
 
 
 class _Copier:

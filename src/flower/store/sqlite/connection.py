@@ -11,7 +11,9 @@ import apsw
 
 from flower.errors import StoreError, StoreFull, StoreVersionMismatch
 from flower.private_files import create_file
-from flower.store.sqlite.file_header import SizeGuard, require_complete_file
+from flower.store.sqlite.compression.compressed_file import is_damaged_compressed_file
+from flower.store.sqlite.compression.vfs import compressed_vfs
+from flower.store.sqlite.file_header import SizeGuard, is_compressed_file, require_complete_file
 from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT, describe_mismatch
 
 #: Errors of a damaged file: the file is quarantined, and the store continues with the others.
@@ -52,6 +54,8 @@ SEALED_CACHE_KB: Final = 256
 #: a crash and uses disk space.
 ACTIVE_CHECKPOINT: Final = 32_000
 CLOSED_CHECKPOINT: Final = 1_000
+#: Attempts to open a file that another process replaces meanwhile.
+_MAX_OPENINGS: Final = 5
 
 
 def build_uri(path: Path, **options: str) -> str:
@@ -84,11 +88,56 @@ def open_for_writing(path: Path, *, cache_kb: int, checkpoint: int) -> apsw.Conn
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
-    """Open read-only. Temporary data of large sorts is on disk, to limit memory.
+    """Open read-only. Temporary data of large sorts is on disk, to limit memory."""
+    for _ in range(_MAX_OPENINGS):
+        inode = _read_inode(path)
+        try:
+            connection = _open_compressed(path) if is_compressed_file(path) else _open_plain(path)
+        except apsw.Error:
+            if _read_inode(path) == inode:
+                raise
+            continue
+        # else the write-ahead log may be that of the file that has the name now
+        if _read_inode(path) == inode:
+            return connection
+        connection.close()
+    raise apsw.CantOpenError(f"{path.name} was replaced {_MAX_OPENINGS} times while it was being opened")
 
-    On a read-only file system SQLite cannot create the index of the write-ahead log; this is not an error if there is
-    no log.
-    """
+
+def _read_inode(path: Path) -> int:
+    """0 if the file does not exist."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _open_compressed(path: Path) -> apsw.Connection:
+    connection = _connect_compressed(path, compressed_vfs())
+    try:
+        _reject_newer_format(path, connection)
+        execute_statements(
+            connection, f"PRAGMA cache_size=-{READING_CACHE_KB}", "PRAGMA temp_store=FILE", "PRAGMA query_only=ON"
+        )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_compressed(path: Path, vfs: str) -> apsw.Connection:
+    return apsw.Connection(
+        # it never changes and has no write-ahead log
+        build_uri(path, mode="ro", immutable="1"),
+        flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI,
+        vfs=vfs,
+        statementcachesize=_STATEMENT_CACHE_SIZE,
+    )
+
+
+def _open_plain(path: Path) -> apsw.Connection:
+    """On a read-only file system SQLite cannot create the index of the write-ahead log; this is not an error if there
+    is no log."""
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(build_uri(path, mode="ro"), flags=flags, statementcachesize=_STATEMENT_CACHE_SIZE)
     try:
@@ -121,7 +170,10 @@ def open_for_reading(path: Path) -> apsw.Connection:
 
 def open_damaged(path: Path) -> apsw.Connection:
     """Open a damaged file to read what is readable, also if pages are missing at its end."""
-    connection = apsw.Connection(build_uri(path, mode="ro"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    if is_damaged_compressed_file(path):
+        connection = _connect_compressed(path, compressed_vfs(is_damaged=True))
+    else:
+        connection = apsw.Connection(build_uri(path, mode="ro"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         # else SQLite rejects a file that is shorter than its header states

@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 
 import apsw
 
+from flower.store.sqlite.compressed_layout import MAGIC, decode_header
+
 #: Start of a database file.
-_MAGIC: Final = b"SQLite format 3\0"
+_SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
 #: SQLite's, which the store does not change.
 DEFAULT_PAGE_SIZE: Final = 4096
@@ -20,12 +22,15 @@ _FRAME_HEADER_BYTES: Final = 24
 
 
 class FileHeader(NamedTuple):
-    """`pages`: number of pages at the last checkpoint."""
+    """`pages`: number of pages at the last checkpoint. `file_bytes`: size of a complete file, without its write-ahead
+    log. `is_compressed`: the pages are in compressed blocks (`compression`)."""
 
     application_id: int
     format_number: int
     page_size: int
     pages: int
+    file_bytes: int
+    is_compressed: bool
 
 
 class FileState(NamedTuple):
@@ -80,15 +85,41 @@ def read_file_header(path: Path) -> FileHeader:
     would also read the schema and the size.
     """
     header = read_bytes(path, 0, _HEADER_BYTES)
-    if not header.startswith(_MAGIC):
+    if header.startswith(MAGIC):
+        return _decode_compressed(header)
+    if not header.startswith(_SQLITE_MAGIC):
         raise apsw.NotADBError("file is not a database")
     page_size = int.from_bytes(header[16:18], "big")
+    page_size = 65_536 if page_size == 1 else page_size
+    pages = int.from_bytes(header[28:32], "big")
     return FileHeader(
         application_id=int.from_bytes(header[68:72], "big"),
         format_number=int.from_bytes(header[60:64], "big"),
-        page_size=65_536 if page_size == 1 else page_size,
-        pages=int.from_bytes(header[28:32], "big"),
+        page_size=page_size,
+        pages=pages,
+        file_bytes=pages * page_size,
+        is_compressed=False,
     )
+
+
+def _decode_compressed(content: bytes) -> FileHeader:
+    try:
+        header = decode_header(content)
+    except ValueError as error:
+        raise apsw.NotADBError(str(error)) from error
+    return FileHeader(
+        application_id=header.application_id,
+        format_number=header.format_number,
+        page_size=header.page_size,
+        pages=header.pages,
+        file_bytes=header.file_bytes,
+        is_compressed=True,
+    )
+
+
+def is_compressed_file(path: Path) -> bool:
+    """Whether the file is a compressed segment. Raises apsw errors if it does not exist."""
+    return read_bytes(path, 0, len(MAGIC)) == MAGIC
 
 
 def open_database_file(path: Path, *, is_writable: bool = False) -> apsw.VFSFile:
@@ -112,6 +143,8 @@ def require_complete_file(path: Path) -> None:
     header = read_file_header(path)
     if _has_all_pages(path, header):
         return
+    if header.is_compressed:
+        raise apsw.CorruptError("the compressed segment was cut off")
     first_missing = path.stat().st_size // header.page_size + 1
     missing = set(range(first_missing, header.pages + 1)) - read_log_index(path).keys()
     # the size again: the checkpoint may have been completed, and the log emptied, meanwhile
@@ -120,7 +153,7 @@ def require_complete_file(path: Path) -> None:
 
 
 def _has_all_pages(path: Path, header: FileHeader) -> bool:
-    return path.stat().st_size >= header.pages * header.page_size
+    return path.stat().st_size >= header.file_bytes
 
 
 def read_log_index(path: Path) -> dict[int, int]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import apsw
 
+from flower.store.sqlite.compression.compressed_file import CompressedFile, is_damaged_compressed_file
 from flower.store.sqlite.file_header import DEFAULT_PAGE_SIZE, open_database_file, read_file_header, read_log_index
 
 _TABLE_LEAF: Final = 0x0D
@@ -37,8 +38,9 @@ class _PageReader:
             self.page_size = read_file_header(path).page_size
         except apsw.Error:
             self.page_size = DEFAULT_PAGE_SIZE
-        self._file = open_database_file(path)
-        self._log_offsets = read_log_index(path)
+        is_compressed = is_damaged_compressed_file(path)
+        self._file = CompressedFile(path, is_damaged=True) if is_compressed else open_database_file(path)
+        self._log_offsets = {} if is_compressed else read_log_index(path)
         self._log = path.with_name(f"{path.name}-wal").open("rb") if self._log_offsets else None
         self.count = max([self._file.xFileSize() // self.page_size, *self._log_offsets])
 
@@ -74,7 +76,10 @@ class _PageReader:
 
 def iter_leaf_rows(path: Path, is_wanted: Callable[[int], bool]) -> Iterator[LeafRow]:
     """The rows of all tables whose key is wanted, in the order of the pages."""
-    pages = _PageReader(path)
+    try:
+        pages = _PageReader(path)
+    except apsw.CorruptError:
+        return  # a compressed segment without a readable index
     try:
         free_pages = pages.free_pages()
         for number in range(1, pages.count + 1):

@@ -54,7 +54,7 @@ class FileMigration:
     convert: Callable[[apsw.Connection], None]
 
 
-#: Ascending. Format 1 is the first one, so there is none yet.
+#: Ascending. None yet: format 2 has the tables of format 1, and full segments that may be compressed.
 SEGMENT_MIGRATIONS: tuple[SegmentMigration, ...] = ()
 META_MIGRATIONS: tuple[FileMigration, ...] = ()
 LEDGER_MIGRATIONS: tuple[FileMigration, ...] = ()

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flower.store.protocols import Retention
 from flower.store.sqlite.catalog import SegmentInfo
+from flower.store.sqlite.file_header import read_file_state
 from flower.store.sqlite.schema import FINISHED_CONDITION, UNFINISHED_CONDITION
 from flower.store.sqlite.segment_set import SegmentSet
 from flower.store.sqlite.transaction import Transaction
@@ -29,8 +30,8 @@ class RetentionPruner:
         self._capacity = capacity
         #: segments without finished rows, by the sequence number of the check
         self._unfinished: dict[int, int] = {}
-        #: sizes, with the sequence number of the measurement
-        self._sizes: dict[int, tuple[int, int]] = {}
+        #: sizes, with the sequence number and the file of the measurement
+        self._sizes: dict[int, tuple[tuple[int, int], int]] = {}
 
     def prune_step(self, transaction: Transaction, retention: Retention, now: float) -> int:
         """One step. Return the number of removed tasks."""
@@ -91,16 +92,21 @@ class RetentionPruner:
         oldest = catalog.segments[0]
         if len(catalog) > EXACT_LIMIT_SEGMENTS and excess >= sizes[oldest.number] // 2:
             return self._prune_oldest(transaction, oldest.rows, exact=True)
+        if len(catalog) > EXACT_LIMIT_SEGMENTS and self._segments.segment(oldest.number).is_compressed:
+            return 0  # to delete a part of its rows, the plain file would be written again, which is larger
         part = excess / max(sum(sizes.values()), 1)
         return self._prune_oldest(transaction, max(1, int(catalog.rows * part)), exact=True)
 
     def _segment_bytes(self, entry: SegmentInfo) -> int:
-        sequence, size = self._sizes.get(entry.number, (-1, 0))
-        if sequence != entry.sequence:
+        path = self._segments.directory.segment_path(entry.number)
+        # another file after the segment was compressed
+        state = (entry.sequence, read_file_state(path).inode)
+        measured, size = self._sizes.get(entry.number, (None, 0))
+        if measured != state:
             size = self._segments.segment(entry.number).used_bytes() + self._segments.directory.column_bytes(
                 entry.number
             )
-            self._sizes[entry.number] = (entry.sequence, size)
+            self._sizes[entry.number] = (state, size)
             self._segments.close_idle()
         return size
 

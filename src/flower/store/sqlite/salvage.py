@@ -11,6 +11,7 @@ import msgspec
 
 from flower.records import PENDING
 from flower.store.sqlite.catalog import SegmentInfo, decode_segment_info, encode_segment_info
+from flower.store.sqlite.compression.compressed_file import is_damaged_compressed_file
 from flower.store.sqlite.connection import (
     READ_DAMAGE_ERRORS,
     Row,
@@ -65,7 +66,11 @@ def salvage_segment(source: Path, target: Path, entry: SegmentInfo | None, seque
 @contextmanager
 def _whole_pages(path: Path) -> Iterator[None]:
     """Cut off the last page of the file if it is incomplete, and append it again at the end: SQLite would read the
-    missing part as zeros, and return rows with values that were never written."""
+    missing part as zeros, and return rows with values that were never written. A compressed segment has no incomplete
+    pages: a block is complete or it cannot be read."""
+    if is_damaged_compressed_file(path):
+        yield
+        return
     try:
         page_size = read_file_header(path).page_size
     except apsw.Error:

@@ -16,6 +16,7 @@ from flower.store.sqlite.bloom_filter import BloomFilters, bloom_bits
 from flower.store.sqlite.catalog import BOUNDED_KEYS, MAX_BOUND, UNKNOWN_BOUNDS, SegmentInfo, extend_bounds
 from flower.store.sqlite.columns.builder import NARROW_SELECT, find_value_range
 from flower.store.sqlite.columns.column_writer import ColumnWriter
+from flower.store.sqlite.compression.file_conversion import make_plain
 from flower.store.sqlite.connection import (
     ACTIVE_CACHE_KB,
     ACTIVE_CHECKPOINT,
@@ -29,9 +30,10 @@ from flower.store.sqlite.connection import (
     fetch_number,
     fetch_rows,
     is_damage,
+    open_for_reading,
     open_for_writing,
 )
-from flower.store.sqlite.file_header import SizeGuard
+from flower.store.sqlite.file_header import SizeGuard, is_compressed_file, read_file_state
 from flower.store.sqlite.meta_update import MetaUpdate, decode_meta_update
 from flower.store.sqlite.migration import add_task_columns, migrate_segment_step, read_format
 from flower.store.sqlite.row_codec import (
@@ -80,17 +82,18 @@ class SegmentFile:
         #: no new tasks are inserted, and the Bloom filter is stored
         self.sealed = False
         self._statements: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._path = path
+        self._active = active
         self._size_guard = SizeGuard(path)
         with self._guard(opening=True):
             if not path.exists():
                 raise DamagedFile(segment_number, "the file is missing")
-            self._db = open_for_writing(
-                path,
-                cache_kb=ACTIVE_CACHE_KB if active else SEALED_CACHE_KB,
-                checkpoint=ACTIVE_CHECKPOINT if active else CLOSED_CHECKPOINT,
-            )
+            #: the file is read-only, and is replaced by the plain one before it is changed
+            self.is_compressed = is_compressed_file(path)
+            self._db = open_for_reading(path) if self.is_compressed else self._open_plain()
             try:
-                add_task_columns(self._db)
+                if not self.is_compressed:
+                    add_task_columns(self._db)
                 self.format_number = read_format(self._db)
                 self._insert_statement = self._find_insert_statement()
                 self.info = self._read_info()
@@ -111,6 +114,29 @@ class SegmentFile:
         segment = cls(path, columns, segment_number, active=True)
         segment.columns.create()
         return segment
+
+    def _open_plain(self) -> apsw.Connection:
+        return open_for_writing(
+            self._path,
+            cache_kb=ACTIVE_CACHE_KB if self._active else SEALED_CACHE_KB,
+            checkpoint=ACTIVE_CHECKPOINT if self._active else CLOSED_CHECKPOINT,
+        )
+
+    def make_writable(self) -> None:
+        """Replace a compressed file by the plain one: some tenths of a second. Raises DamagedFile, OSError and apsw
+        errors; the compressed file then remains."""
+        if not self.is_compressed:
+            return
+        with self._guard():
+            self._size_guard.verify()
+            if is_compressed_file(self._path):
+                make_plain(self._path)
+            plain = self._open_plain()
+        self._db.close()
+        self._db = plain
+        self._size_guard = SizeGuard(self._path)
+        self.is_compressed = False
+        self._insert_statement = self._find_insert_statement()
 
     @contextmanager
     def _guard(self, *, opening: bool = False) -> Iterator[None]:
@@ -200,7 +226,9 @@ class SegmentFile:
         return update if update is not None and update.sequence == self.info.sequence else None
 
     def used_bytes(self) -> int:
-        """Size of the rows, without free pages."""
+        """Size of the rows, without free pages; that of the file if it is compressed."""
+        if self.is_compressed:
+            return read_file_state(self._path).size
         with self._guard():
             free = fetch_number(self._db, "PRAGMA freelist_count")
             return (_used_pages(self._db) - free) * fetch_number(self._db, "PRAGMA page_size")
@@ -208,6 +236,7 @@ class SegmentFile:
     # --- writing, inside a transaction
 
     def begin(self) -> None:
+        self.make_writable()
         with self._guard():
             self._size_guard.verify()
             self._db.execute("BEGIN IMMEDIATE")
@@ -342,6 +371,7 @@ class SegmentFile:
 
     def seal(self, content: bytes) -> None:
         """Accept no more tasks: store the Bloom filter with the rows, and move the write-ahead log into the file."""
+        self.make_writable()
         with self._guard():
             self._size_guard.verify()
             self._db.execute(_WRITE_INFO, ("bloom", content))
@@ -358,6 +388,7 @@ class SegmentFile:
 
     def migrate_step(self) -> None:
         """Convert some rows to the present format."""
+        self.make_writable()
         with self._guard():
             self.format_number = migrate_segment_step(self._db)
 
@@ -372,6 +403,7 @@ class SegmentFile:
         space."""
         is_rebuilt = self.columns.rebuild(self._chunks(), self.info.sequence)
         if is_rebuilt and self.info.bound("time") == UNKNOWN_BOUNDS:
+            self.make_writable()
             time_index = BOUNDED_KEYS.index("time")
             self._bounds[time_index] = None
             self._extend_bound(time_index, self.columns.value_range("time", self._next - self.info.first))
@@ -397,7 +429,10 @@ class SegmentFile:
 
     def close(self) -> None:
         self.columns.close()
-        close_after_checkpoint(self._db, self._size_guard)
+        if self.is_compressed:
+            self._db.close()
+        else:
+            close_after_checkpoint(self._db, self._size_guard)
 
 
 def verify_integrity(connection: apsw.Connection, number: int | None) -> None:

@@ -21,6 +21,8 @@ class SegmentInventory:
     outdated: set[int] = field(default_factory=set)
     #: segments whose rows must be migrated, or whose columns must be rebuilt or sorted
     unmaintained: set[int] = field(default_factory=set)
+    #: full segments that are not compressed
+    plain: set[int] = field(default_factory=set)
     #: the part for meta.db of a write that was interrupted between the segments and meta.db
     interrupted: MetaUpdate | None = None
 
@@ -42,6 +44,8 @@ def take_inventory(files: SegmentFiles, numbers: Sequence[int], sequence: int) -
                 inventory.outdated.add(number)
             if not (file.is_migrated and file.columns.is_sorted):
                 inventory.unmaintained.add(number)
+            if not (active or file.is_compressed):
+                inventory.plain.add(number)
             if file.sealed and not active:
                 files.close(number)
         except DamagedFile as damage:

@@ -29,6 +29,7 @@ from flower.store.sqlite.migration_progress import MigrationProgress
 from flower.store.sqlite.salvage import salvage_segment
 from flower.store.sqlite.schema import META_SCHEMA
 from flower.store.sqlite.segment import DamagedFile, SegmentFile, verify_integrity
+from flower.store.sqlite.segment_compressor import SegmentCompressor
 from flower.store.sqlite.segment_files import SegmentFiles
 from flower.store.sqlite.segment_inventory import take_inventory
 from flower.store.sqlite.store_format import APPLICATION_ID, STORE_FORMAT
@@ -57,6 +58,7 @@ class SegmentSet:
         self.pending_maintenance: dict[int, float] = {}
         self.catalog = Catalog()
         self.migration = MigrationProgress()
+        self._compressor = SegmentCompressor(directory, self.files)
         self.reports = DamageReports(directory)
         directory.remove_leftovers()
         self.meta = self._open_meta()
@@ -97,6 +99,8 @@ class SegmentSet:
         self._highest = max([0, *known, *numbers, *self._quarantined_numbers()])
         inventory = take_inventory(self.files, numbers, self.meta.sequence)
         self.pending_maintenance.update(dict.fromkeys(inventory.unmaintained, 0.0))
+        for number in inventory.plain:
+            self._compressor.schedule(number)
         opened = inventory.entries
         sequence = max([self.meta.sequence, *(entry.sequence for entry in opened.values())]) + 1
         for number, reason in inventory.damaged.items():
@@ -148,6 +152,7 @@ class SegmentSet:
     ) -> SegmentInfo | None:
         """Move a damaged segment away, and replace it by a file with the rows that can be read, as of this number of
         the change sequence. Return the new entry; None if no row can be read."""
+        self._compressor.forget(number)
         self.files.close(number)
         self.files.bloom_filters.remove_filter(number)
         path = self.directory.segment_path(number)
@@ -211,6 +216,7 @@ class SegmentSet:
         return self.files.create(self._highest + 1 + ahead, first)
 
     def close(self) -> None:
+        self._compressor.close()
         self.files.close_all()
         # last, as in every write: meta.db refers only to rows that are in the files
         self.meta.close()
@@ -266,6 +272,7 @@ class SegmentSet:
         for number in touched:
             if number != self.active_number or new:
                 self.pending_maintenance[number] = now
+                self._compressor.record_change(number)
         for file in new:
             self._highest = max(self._highest, file.number)
             self.files.bloom_filters.add_filter(file.number, self._capacity)
@@ -303,7 +310,13 @@ class SegmentSet:
             self.close_idle()
             return True
         self.migration.retain(self.meta.connection, {entry.number for entry in self.catalog})
-        return False
+        return self._compress(at_once=quiet == 0)
+
+    def _compress(self, *, at_once: bool) -> bool:
+        """One step of the compression of segments that need no other maintenance."""
+        has_more = self._compressor.step(self._open_any_format, self.active_number, at_once=at_once)
+        self.close_idle()
+        return has_more
 
     def _try_migration(self, file: SegmentFile) -> bool:
         """Return False if the segment cannot be converted: it stays in its format until the next start, and the others
@@ -390,6 +403,7 @@ class SegmentSet:
         """Delete the files of segments that are not in the catalog anymore."""
         for number in numbers:
             self.pending_maintenance.pop(number, None)
+            self._compressor.forget(number)
             self.files.delete(number)
 
     def _delete_columns(self, number: int) -> None:

@@ -18,6 +18,7 @@ from flower.errors import StoreError
 from flower.store.sqlite.catalog import SegmentInfo, decode_segment_info
 from flower.store.sqlite.connection import DAMAGE_ERRORS, execute_statements, fetch_rows, open_for_reading
 from flower.store.sqlite.directory import StoreDirectory
+from flower.store.sqlite.file_header import read_file_state
 from flower.store.sqlite.meta_db import read_segments, read_sequence
 
 #: Seconds in which a moment between two writes must be found: a write takes some milliseconds, a few times per second.
@@ -45,6 +46,8 @@ class Snapshot:
         self.infos: dict[int, SegmentInfo] = {}
         #: by file name, why it cannot be read
         self.damaged: dict[str, str] = {}
+        #: by file name, which file its transaction reads
+        self._inodes: dict[str, int] = {}
 
     def begin(self) -> None:
         """Raises StoreError if no moment between two writes was found."""
@@ -100,8 +103,14 @@ class Snapshot:
     def _begin_file(self, name: str, connection: apsw.Connection | None) -> apsw.Connection | None:
         """Begin a transaction, in place of the previous one; None if the file does not exist or cannot be read."""
         try:
+            path = self.directory.path / name
+            if connection is not None and self._inodes.get(name) != read_file_state(path).inode:
+                # the writer has compressed or replaced the file
+                connection.close()
+                connection = None
             if connection is None:
-                connection = open_for_reading(self.directory.path / name)
+                self._inodes[name] = read_file_state(path).inode
+                connection = open_for_reading(path)
             elif connection.in_transaction:
                 execute_statements(connection, "COMMIT")
             # the transaction begins with the first statement that reads

@@ -11,7 +11,7 @@ from typing import Final
 APPLICATION_ID: Final = 0x42656C6C
 
 #: The format that this version writes. A new number requires a migration (`flower.store.sqlite.migration`).
-STORE_FORMAT: Final = 1
+STORE_FORMAT: Final = 2
 
 #: The oldest format that this version reads and migrates.
 OLDEST_FORMAT: Final = 1

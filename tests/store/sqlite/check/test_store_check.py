@@ -28,6 +28,7 @@ from tests.helpers.sample_store import on_disk, run
 from tests.helpers.store_contents import describe_store
 from tests.helpers.task_factory import make
 from tests.store.sqlite.format_1.create import SEGMENT_TASKS, extract_store
+from tests.store.sqlite.format_2 import create as format_2
 
 
 @pytest.fixture
@@ -107,7 +108,11 @@ HARM: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 def test_tables_that_a_ledger_of_an_earlier_build_lacks_are_no_damage(tmp_path: Path) -> None:
-    path = extract_store(tmp_path / "sample")
+    path = format_2.extract_store(tmp_path / "sample")
+    with closing(sqlite3.connect(path / "ledger.db")) as db:
+        for name in sessions.ADDED_TABLES:
+            db.execute(f"DROP TABLE IF EXISTS {name}")
+    (path / "ledger.db").chmod(0o600)
     result = check_store(path)
     found = {finding.problem for finding in result.findings if finding.file == "ledger.db"}
     assert found == {f"the table {name} is missing, which a later version has" for name in sessions.ADDED_TABLES}

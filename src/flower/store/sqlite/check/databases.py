@@ -8,6 +8,7 @@ import apsw
 
 from flower.store.sqlite.check.findings import RESTORE_ADVICE, FindingList
 from flower.store.sqlite.connection import execute_statements, fetch_number, fetch_rows
+from flower.store.sqlite.file_header import is_compressed_file
 from flower.store.sqlite.ledger import saved_searches, sessions
 from flower.store.sqlite.migration import ADDED_COLUMNS, read_format
 from flower.store.sqlite.schema import META_SCHEMA, SEGMENT_SCHEMA
@@ -33,7 +34,9 @@ def check_database(
     """Check pages, indexes, foreign keys and tables. Return whether the tables can be read."""
     page_bytes = fetch_number(connection, "PRAGMA page_count") * fetch_number(connection, "PRAGMA page_size")
     log = path.with_name(f"{path.name}-wal")
-    if path.stat().st_size < page_bytes and not (log.exists() and log.stat().st_size):
+    # a compressed file is compared with its header when it is opened
+    is_compressed = is_compressed_file(path)
+    if not is_compressed and path.stat().st_size < page_bytes and not (log.exists() and log.stat().st_size):
         findings.add(path.name, "the file is shorter than its header states", advice)
         return False
     format_number = read_format(connection)
