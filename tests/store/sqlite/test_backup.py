@@ -182,7 +182,8 @@ def test_missing_store_is_an_error(tmp_path: Path) -> None:
 
 # --- beside a writer
 
-#: Writes two segments at once in every write, counts what it has written, and reports it after each write.
+#: Writes two segments at once in every write, counts what it has written, and reports it after each write. If this is
+#: requested, it compresses full segments in between, which later writes change.
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -190,9 +191,11 @@ from flower.counters import TaskCounters
 from flower.records import Task
 from flower.store.factory import open_writer
 from flower.store.protocols import Batch, TaskChange
+from flower.store.sqlite import segment_compressor
 from tests.helpers.task_factory import make
 
 writer = open_writer(sys.argv[1], segment_tasks=2_000, text_index=False)
+segment_compressor.MIN_FILE_BYTES = 0
 number, known = 0, {}
 while True:
     new = [make(number + each) for each in range(150)]
@@ -204,15 +207,17 @@ while True:
     for change in changed:
         del known[change.after.uuid]
     known |= {task.uuid: (key, task) for key, task in zip(keys[::7], new[::7])}
+    while sys.argv[2] == "compressed" and writer._segments.maintain(quiet=0.0):
+        pass
     print(number, flush=True)
     time.sleep(0.05)
 """
 
 
-@pytest.fixture
-def busy_writer(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+@pytest.fixture(params=["plain", "compressed"])
+def busy_writer(path: Path, request: pytest.FixtureRequest) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, cwd=ROOT,
+        [sys.executable, "-c", WRITER, str(path), request.param], stdout=subprocess.PIPE, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     os.set_blocking(process.stdout.fileno(), False)  # type: ignore[union-attr]

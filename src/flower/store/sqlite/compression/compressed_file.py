@@ -20,8 +20,8 @@ from flower.store.sqlite.compression.block_cache import BlockCache, shared_block
 from flower.store.sqlite.file_header import open_database_file
 
 
-class _Decompressors(threading.local):
-    """One for each thread: a decompressor is not thread-safe, and to create one takes as long as to decompress."""
+class _Decompressor:
+    """Decompresses blocks, in one thread."""
 
     def __init__(self) -> None:
         # here, because processes that read no compressed segment do not need its memory
@@ -41,7 +41,15 @@ class _Decompressors(threading.local):
         return content if len(content) == size else None
 
 
-_decompressors: Final = _Decompressors()
+_local: Final = threading.local()
+
+
+def _thread_decompressor() -> _Decompressor:
+    """One for each thread: a decompressor is not thread-safe, and to create one takes as long as to decompress."""
+    decompressor: _Decompressor | None = getattr(_local, "decompressor", None)
+    if decompressor is None:
+        decompressor = _local.decompressor = _Decompressor()
+    return decompressor
 
 
 class CompressedFile:
@@ -102,7 +110,7 @@ class CompressedFile:
     def _decompress_block(self, number: int) -> bytes:
         first, last = int(self._offsets[number]), int(self._offsets[number + 1])
         size = min(self.header.block_bytes, self.header.database_bytes - number * self.header.block_bytes)
-        block = _decompressors.decompress(self._file.xRead(last - first, first), size)
+        block = _thread_decompressor().decompress(self._file.xRead(last - first, first), size)
         if block is None:
             raise apsw.exception_for(apsw.SQLITE_IOERR_DATA)
         return block
