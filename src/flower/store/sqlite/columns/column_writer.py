@@ -128,6 +128,7 @@ class ColumnWriter:
             write_orders(file, count)
             file.header["ordered"] = file.sequence
         file.sync()
+        file.release()  # sorting has read all of it
 
     def close(self) -> None:
         self.discard()
