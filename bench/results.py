@@ -94,4 +94,4 @@ class Measurement:
 
     def as_dict(self) -> dict[str, Any]:
         target = {"target": str(self.target), "met": self.met} if self.target else {}
-        return {**asdict(self), "ratio": self.ratio, **target}
+        return {**asdict(self), "ratio": self.ratio, "compared": self.compared_value, **target}

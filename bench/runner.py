@@ -25,7 +25,7 @@ BASE = "65d80e3"
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    tasks: int = 100_000
+    tasks: int = 60_000
     burst_events: int = 200_000
     kill9_tasks: int = 20_000
     starts: int = 3
@@ -38,7 +38,7 @@ class Sizes:
     pairs: int = 30
     #: background load during requests: events per second, and its duration in seconds
     background_rate: int = 5_000
-    background_seconds: int = 120
+    background_seconds: int = 60
 
 
 QUICK = Sizes(

@@ -24,7 +24,7 @@ def print_table(measurements: Iterable[Measurement], console: Console) -> None:
             measurement.unit,
             _cell(measurement.samples.get("flower")),
             _cell(measurement.samples.get("bellflower")),
-            f"{_number(measurement.compared_value)} ×" if measurement.compared_value is not None else "",
+            f"{format_number(measurement.compared_value)} ×" if measurement.compared_value is not None else "",
             str(measurement.target or ""),
             _MET[measurement.met],
             escape(measurement.note),
@@ -33,14 +33,18 @@ def print_table(measurements: Iterable[Measurement], console: Console) -> None:
 
 
 def _cell(sample: Sample | None) -> str:
-    if sample is None:
-        return ""
-    if sample.low == sample.high:
-        return _number(sample.value)
-    return f"{_number(sample.value)} ({_number(sample.low)}–{_number(sample.high)})"
+    return "" if sample is None else format_spread(sample.value, sample.low, sample.high)
 
 
-def _number(value: float) -> str:
+def format_spread(value: float, low: float, high: float) -> str:
+    """The value, with minimum and maximum in parentheses if they differ."""
+    if low == high:
+        return format_number(value)
+    return f"{format_number(value)} ({format_number(low)}–{format_number(high)})"
+
+
+def format_number(value: float) -> str:
+    """Three significant digits."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

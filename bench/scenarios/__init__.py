@@ -12,7 +12,7 @@ from bench.scenarios.compare_queries import compare_queries
 from bench.scenarios.connections import connections
 from bench.scenarios.ingest import ingest
 from bench.scenarios.kill9 import kill9
-from bench.scenarios.large_store import large_store
+from bench.scenarios.large_store import large_store, paging
 from bench.scenarios.live import live
 from bench.scenarios.live_page import live_page
 from bench.scenarios.memory import memory
@@ -44,18 +44,19 @@ STEPS: tuple[Step, ...] = (
     Step("start", start, "always"),
     Step("memory", memory, "full"),
     *(_with_transport(throughput, transport, "always") for transport in TRANSPORTS),
-    *(_with_transport(burst, transport, "on request" if transport.batched else "always") for transport in TRANSPORTS),
-    *(_with_transport(kill9, transport, "full") for transport in TRANSPORTS if transport.batched),
     Step("compare-queries", compare_queries, "always"),
-    Step("metrics", metrics, "always"),
-    Step("worker-list", worker_list, "always"),
     Step("visibility", visibility, "always"),
     Step("visibility-under-load", visibility_under_load, "always"),
-    Step("live", live, "full", alone=True),
     Step("live-page", live_page, "full", alone=True),
     Step("scripts", scripts, "full", alone=True),
     Step("queries-alone", queries, "always", alone=True),
     Step("large-store", large_store, "full", alone=True),
+    *(_with_transport(burst, transport, "on request") for transport in TRANSPORTS),
+    *(_with_transport(kill9, transport, "on request") for transport in TRANSPORTS if transport.batched),
+    Step("metrics", metrics, "on request"),
+    Step("worker-list", worker_list, "on request"),
+    Step("live", live, "on request", alone=True),
+    Step("paging", paging, "on request", alone=True),
     Step("reconciliation", reconciliation, "on request", alone=True),
     Step("connections", connections, "on request", alone=True),
     Step("ingest", ingest, "on request", alone=True),

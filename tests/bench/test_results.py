@@ -5,6 +5,7 @@ from rich.console import Console
 
 from bench.event_stream import Outcome
 from bench.results import Measurement, Target, median_sample, single_sample
+from bench.results_page import BEGIN, END, insert_results
 from bench.table import print_table
 from bench.visibility_check import VisibleTask, compare_tasks
 
@@ -76,3 +77,26 @@ def test_table_has_one_line_for_each_measurement() -> None:
     _, speed, lost = console.export_text().strip().splitlines()
     assert speed.split() == ["speed", "events/s", "4,668", "70,000", "15", "×", ">=", "8", "×", "yes"]
     assert lost.split()[-5:] == ["0", "×", "<=", "0", "yes"]
+
+
+def test_the_page_of_results_contains_the_figures_of_the_last_run_only() -> None:
+    faster = Measurement(
+        "page",
+        "ms",
+        {"flower": single_sample(90.0), "bellflower": median_sample([2, 3, 4])},
+        Target("faster", ">=", 40),
+    )
+    size = Measurement("space", "bytes", {"bellflower": single_sample(484)})
+    results = {
+        "when": "2026-11-30T23:00:00+00:00",
+        "machine": {"cpus": 2, "python": "3.11.7"},
+        "versions": {},
+        "figures": [faster.as_dict(), size.as_dict()],
+    }
+    page = insert_results(f"# Benchmarks\n\n{BEGIN}old\n{END}\nMethod\n", results)
+    assert "| page | ms | 90 | 3 (2–4) | 30 × | >= 40 × | **missed** |" in page
+    assert "| space | bytes |  | 484 |  |  |  |" in page
+    assert "2026-11-30, 2 processors" in page
+    assert "old" not in page
+    assert page.endswith("Method\n")
+    assert insert_results(page, results) == page
