@@ -9,12 +9,11 @@ end; if the file was cut off, from its beginning.
 
 import secrets
 import struct
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 from zlib import crc32
-
-import numpy as np
 
 #: At the beginning of the file, and in the trailer. A SQLite file begins with "SQLite format 3".
 MAGIC: Final = b"BELLSEGZ"
@@ -30,7 +29,8 @@ HEADER_BYTES: Final = _HEADER.size + _CHECKSUM.size
 #: magic, bytes of header and index
 _TRAILER: Final = struct.Struct("<8sI")
 TRAILER_BYTES: Final = _TRAILER.size
-_LENGTH: Final = np.dtype("<u4")
+#: Bytes of a length in the index.
+_LENGTH_BYTES: Final = 4
 
 
 class CompressedHeader(NamedTuple):
@@ -65,12 +65,12 @@ class CompressedHeader(NamedTuple):
 
 
 def prefix_size(block_count: int) -> int:
-    return HEADER_BYTES + block_count * _LENGTH.itemsize
+    return HEADER_BYTES + block_count * _LENGTH_BYTES
 
 
 def encode_prefix(lengths: Sequence[int], application_id: int, format_number: int, page_size: int, pages: int) -> bytes:
     """Header and index of a file with blocks of these lengths."""
-    index = np.array(lengths, _LENGTH).tobytes()
+    index = struct.pack(f"<{len(lengths)}I", *lengths)
     size = 2 * prefix_size(len(lengths)) + sum(lengths) + TRAILER_BYTES
     header = _HEADER.pack(
         MAGIC, secrets.token_bytes(8), _LAYOUT, application_id, format_number, page_size, pages, PAGES_PER_BLOCK, size,
@@ -94,12 +94,12 @@ def decode_header(content: bytes) -> CompressedHeader:
     return CompressedHeader(identity, *values)
 
 
-def decode_index(header: CompressedHeader, content: bytes) -> "np.typing.NDArray[np.uint64]":
+def decode_index(header: CompressedHeader, content: bytes) -> "array[int]":
     """The offset of each block, and of the end of the last one. Raises ValueError."""
-    if len(content) != header.block_count * _LENGTH.itemsize or crc32(content) != header.index_checksum:
+    if len(content) != header.block_count * _LENGTH_BYTES or crc32(content) != header.index_checksum:
         raise ValueError("the index of the compressed segment is damaged")
-    lengths = np.frombuffer(content, _LENGTH).tolist()
-    return np.fromiter(accumulate(lengths, initial=header.prefix_bytes), np.uint64, len(lengths) + 1)
+    lengths = struct.unpack(f"<{header.block_count}I", content)
+    return array("Q", accumulate(lengths, initial=header.prefix_bytes))
 
 
 def decode_trailer(content: bytes) -> int:

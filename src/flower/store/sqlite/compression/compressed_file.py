@@ -1,11 +1,11 @@
 """A compressed segment, open for reading: the pages of its database."""
 
 import threading
+from array import array
 from pathlib import Path
 from typing import Final
 
 import apsw
-import numpy as np
 
 from flower.store.sqlite.compressed_layout import (
     HEADER_BYTES,
@@ -72,7 +72,7 @@ class CompressedFile:
             self._file.xClose()
             raise
 
-    def _read_prefix(self, offset: int, *, is_damaged: bool) -> "tuple[CompressedHeader, np.typing.NDArray[np.uint64]]":
+    def _read_prefix(self, offset: int, *, is_damaged: bool) -> "tuple[CompressedHeader, array[int]]":
         try:
             content = self._file.xRead(HEADER_BYTES, offset)
             header = decode_header(content)
@@ -108,7 +108,7 @@ class CompressedFile:
         return block
 
     def _decompress_block(self, number: int) -> bytes:
-        first, last = int(self._offsets[number]), int(self._offsets[number + 1])
+        first, last = self._offsets[number], self._offsets[number + 1]
         size = min(self.header.block_bytes, self.header.database_bytes - number * self.header.block_bytes)
         block = _thread_decompressor().decompress(self._file.xRead(last - first, first), size)
         if block is None:
