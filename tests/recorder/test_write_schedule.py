@@ -45,6 +45,13 @@ def test_a_slow_write_delays_the_next_one_up_to_a_limit(schedule: WriteSchedule)
         assert schedule.find_write_time() == pytest.approx(200.0 + seconds + delay)
 
 
+def test_the_limit_is_higher_at_a_high_rate(schedule: WriteSchedule) -> None:
+    add_events(schedule, 100.0, 5_000)
+    schedule.end_write(100.1, 100.2, has_held_tasks=False)
+    add_events(schedule, 100.2, 1)
+    assert schedule.find_write_time() == pytest.approx(100.2 + TUNING.max_busy_pause)
+
+
 def test_at_a_high_rate_events_are_collected(schedule: WriteSchedule) -> None:
     for step in range(49):
         add_events(schedule, now := 100.0 + step / 100, 300)

@@ -16,6 +16,8 @@ class RecorderTuning:
     #: `burst_pause` seconds.
     busy_delay: float = 0.5
     burst_pause: float = 0.02
+    #: seconds between two writes at a high rate, at most: in a burst with pauses, fewer and larger writes cost less
+    max_busy_pause: float = 0.2
     #: events per second above which the rate is high
     busy_rate: float = 10_000.0
     #: seconds between two looks at other sources than events

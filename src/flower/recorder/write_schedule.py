@@ -32,9 +32,10 @@ class WriteSchedule:
     def end_write(self, started_at: float, ended_at: float, *, has_held_tasks: bool) -> None:
         """Everything is written, except for tasks that are held back."""
         tuning = self._tuning
+        longest = tuning.max_busy_pause if self.is_busy(started_at) else tuning.max_delay
         self.events = self._bytes = self.messages = 0
         self._since = ended_at
-        self._next_write = ended_at + min((ended_at - started_at) * (1 / tuning.write_share - 1), tuning.max_delay)
+        self._next_write = ended_at + min((ended_at - started_at) * (1 / tuning.write_share - 1), longest)
         self._next_held_write = ended_at + tuning.pause_delay if has_held_tasks else 0.0
 
     @property
