@@ -96,6 +96,12 @@ def test_compressed_store_answers_as_the_plain_one(path: Path, tmp_path: Path) -
     assert found == expected
 
 
+def test_directory_may_be_a_symbolic_link(path: Path, tasks: list[Task], tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(path, target_is_directory=True)
+    assert_contains(link, tasks)
+
+
 def test_only_full_segments_that_have_not_changed_are_compressed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with writing(path, text_index=False) as writer:
         writer.write(Batch(new=sample_tasks()))

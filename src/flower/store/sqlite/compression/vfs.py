@@ -1,5 +1,6 @@
 """Opens compressed segments with SQLite: a read-only VFS that decompresses the pages."""
 
+import os
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,10 @@ class _CompressedVFS(apsw.VFS):
         super().__init__(name, base="")
         self.name = name
         self._is_damaged = is_damaged
+
+    def xFullPathname(self, name: str) -> str:
+        # SQLite's own reports a symbolic link in the path by a result code that apsw raises as an error
+        return os.path.realpath(name)
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:
         if not flags[0] & apsw.SQLITE_OPEN_MAIN_DB:  # temporary data of large sorts
