@@ -34,8 +34,8 @@ class Sizes:
     #: tasks in the stores of the step `queries-alone`
     queried_tasks: tuple[int, ...] = (1_000_000,)
     #: requests of each kind: to Bellflower alone, and to both systems
-    rounds: int = 40
-    pairs: int = 30
+    rounds: int = 30
+    pairs: int = 20
     #: background load during requests: events per second, and its duration in seconds
     background_rate: int = 5_000
     background_seconds: int = 60

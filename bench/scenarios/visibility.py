@@ -21,8 +21,8 @@ from bench.wire_format import ENCODERS, encode
 from tests.helpers.servers import wait_for
 
 #: Tasks per broker and system, with random pauses between them.
-TASKS = 60
-PAUSES = (0.2, 1.2)
+TASKS = 40
+PAUSES = (0.2, 0.6)
 #: Seconds between two requests. Shorter pauses would take processor time from the system.
 POLL_INTERVAL = 0.001
 #: Tasks that are followed in the background load, with pauses between them.
