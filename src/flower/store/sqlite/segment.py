@@ -350,6 +350,9 @@ class SegmentFile:
             self._db.execute("COMMIT")
         self.info = self._described
         self.columns.commit(self.info.sequence)
+        if self.sealed:
+            # Changes of old tasks in many segments would leave all their columns in memory.
+            self.columns.release()
 
     def rollback(self) -> None:
         if self._db.in_transaction:

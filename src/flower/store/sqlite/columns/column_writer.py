@@ -130,6 +130,11 @@ class ColumnWriter:
         file.sync()
         file.release()  # sorting has read all of it
 
+    def release(self) -> None:
+        """Give the memory of the mapped file back to the system, which reads it again when it is needed."""
+        if self._file is not None:
+            self._file.release()
+
     def close(self) -> None:
         self.discard()
         self._file = None
