@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.helpers.browser import WIDE, WatchedPage, open_browser
 from tests.helpers.clusters import Cluster
+from tests.helpers.js_modules import run_js  # noqa: F401
 from tests.helpers.product_process import Product
 from tests.helpers.servers import wait_for
 from tests.helpers.source_assets import source_assets  # noqa: F401
